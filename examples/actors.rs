@@ -1,0 +1,82 @@
+//! Actors on both sides: one handles an event, sends to a room, and is told of a crash.
+//!
+//! ```sh
+//! cargo run --example actors
+//! ```
+//! ```js
+//! const socket = io("http://localhost:3000");
+//! socket.on("price", console.log);
+//! socket.emit("bid", 41, console.log);    // the auctioneer answers, and tells the room
+//! socket.emit("boom", console.log);       // a handler panics: an error for this call, no more
+//! ```
+
+use actix::{Actor, Addr, Context, Handler};
+use actix_socketio::{Crashed, Emit, Event, Namespace, Server, Socket, SocketIo};
+use actix_web::{App, HttpServer};
+
+/// An actor of the program: it knows the highest bid.
+struct Auctioneer {
+    server: Addr<Server>,
+    price: u64,
+}
+
+impl Actor for Auctioneer {
+    type Context = Context<Self>;
+}
+
+/// Events reach it through `Namespace::forward`, one after the other.
+impl Handler<Event> for Auctioneer {
+    type Result = ();
+
+    fn handle(&mut self, mut event: Event, _: &mut Self::Context) {
+        let answer = match event.read::<u64>() {
+            Ok(bid) if bid > self.price => {
+                self.price = bid;
+                // To the room, from an actor; its clients get it in the order of the bids.
+                self.server.do_send(Emit::event("price", bid).to("auction"));
+                Ok(bid)
+            }
+            Ok(_) => Err(format!("the price is {} already", self.price)),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Some(ack) = event.take_ack() {
+            ack.send(answer);
+        }
+    }
+}
+
+/// It asked to be told of every panic.
+impl Handler<Crashed> for Auctioneer {
+    type Result = ();
+
+    fn handle(&mut self, crashed: Crashed, _: &mut Self::Context) {
+        println!("the auction goes on: {crashed}");
+    }
+}
+
+fn open(hall: &Namespace, auctioneer: &Addr<Auctioneer>) {
+    hall.on_connect(|socket: Socket| async move {
+        if let Err(error) = socket.join("auction").await {
+            log::warn!("{error}");
+        }
+    })
+    .forward("bid", auctioneer.clone().recipient())
+    .on("boom", boom);
+}
+
+async fn boom() {
+    panic!("boom");
+}
+
+#[actix_web::main]
+async fn main() -> std::io::Result<()> {
+    env_logger::init();
+    let io = SocketIo::builder().start()?;
+    let server = io.server();
+    let auctioneer = Auctioneer { server, price: 40 }.start();
+    open(&io.of("/"), &auctioneer);
+    io.supervise(auctioneer.recipient());
+    let mounted = io.clone();
+    let server = HttpServer::new(move || App::new().configure(mounted.routes()));
+    io.tune(server).bind(("127.0.0.1", 3000))?.run().await
+}

@@ -1,0 +1,76 @@
+//! The server that the official protocol test suites of Engine.IO and Socket.IO expect.
+//!
+//! `/engine.io/` echoes every message; `/socket.io/` has the namespaces `/` and `/custom`, which send
+//! the auth payload back on connect, and the events that the suites use. `PORT` comes from the
+//! environment.
+//!
+//! ```sh
+//! PORT=3000 cargo run --release --example conformance
+//! ```
+//! ```js
+//! io("http://localhost:3000").emit("message-with-ack", 1, "2", { 3: [false] }, console.log);
+//! ```
+
+use std::env;
+use std::time::Duration;
+
+use actix_socketio::{
+    Args, Auth, Cors, EmitError, EngineIo, EngineMessage, EngineSession, Event, Socket, SocketIo,
+};
+use actix_web::{App, HttpServer};
+use serde_json::Value;
+
+const PING_INTERVAL: Duration = Duration::from_millis(300);
+const PING_TIMEOUT: Duration = Duration::from_millis(200);
+
+#[actix_web::main]
+async fn main() -> std::io::Result<()> {
+    env_logger::init();
+    let engine = EngineIo::builder()
+        .ping_interval(PING_INTERVAL)
+        .ping_timeout(PING_TIMEOUT)
+        .cors(Cors::any())
+        .on_message(
+            |session: EngineSession, message: EngineMessage| async move {
+                if let Err(error) = session.send(&message) {
+                    log::info!("no echo: {error}");
+                }
+            },
+        )
+        .start();
+    let io = SocketIo::builder()
+        .ping_interval(PING_INTERVAL)
+        .ping_timeout(PING_TIMEOUT)
+        .connect_timeout(Duration::from_secs(1))
+        .cors(Cors::any())
+        .start()?;
+    io.of("/")
+        .on_connect(send_auth)
+        .on("message", message)
+        .on("message-with-ack", message_with_ack);
+    io.of("/custom").on_connect(send_auth);
+    let mounted = io.clone();
+    let server = HttpServer::new(move || {
+        let app = App::new().configure(mounted.routes());
+        app.configure(engine.routes())
+    });
+    let port = env::var("PORT").ok().and_then(|port| port.parse().ok());
+    io.tune(server)
+        .bind(("127.0.0.1", port.unwrap_or(3000)))?
+        .run()
+        .await
+}
+
+async fn send_auth(socket: Socket, Auth(auth): Auth<Value>) {
+    if let Err(error) = socket.emit("auth", auth).await {
+        log::info!("no auth: {error}");
+    }
+}
+
+async fn message(socket: Socket, event: Event) -> Result<(), EmitError> {
+    socket.emit("message-back", event.args()).await
+}
+
+async fn message_with_ack(event: Event) -> Args {
+    event.args().clone()
+}

@@ -1,0 +1,68 @@
+//! The server that load generators talk to.
+//!
+//! `echo` args are emitted back, `ack` args are acknowledged, `bcast` args go to everyone, `join` a
+//! room, `rcast` a room and an argument goes to that room. `PORT`, `WORKERS`, `PING_INTERVAL_MS`,
+//! `PING_TIMEOUT_MS` and `MAX_PAYLOAD` come from the environment.
+//!
+//! ```sh
+//! PORT=3000 cargo run --release --example load
+//! ```
+//! ```js
+//! io("http://localhost:3000").emit("ack", "hello", console.log);
+//! ```
+
+use std::env;
+use std::str::FromStr;
+use std::time::Duration;
+
+use actix_socketio::{Args, Data, EmitError, Event, RoomError, Socket, SocketIo};
+use actix_web::{App, HttpServer};
+use serde_json::Value;
+
+#[actix_web::main]
+async fn main() -> std::io::Result<()> {
+    env_logger::init();
+    let io = SocketIo::builder()
+        .ping_interval(Duration::from_millis(setting("PING_INTERVAL_MS", 25_000)))
+        .ping_timeout(Duration::from_millis(setting("PING_TIMEOUT_MS", 20_000)))
+        .max_payload(setting("MAX_PAYLOAD", 1_000_000))
+        .start()?;
+    io.of("/")
+        .on("echo", echo)
+        .on("ack", ack)
+        .on("bcast", bcast)
+        .on("join", join)
+        .on("rcast", rcast);
+    let mounted = io.clone();
+    let server = HttpServer::new(move || App::new().configure(mounted.routes()));
+    io.tune(server)
+        .workers(setting("WORKERS", 1))
+        .bind(("127.0.0.1", setting("PORT", 3000)))?
+        .run()
+        .await
+}
+
+async fn echo(socket: Socket, event: Event) -> Result<(), EmitError> {
+    socket.emit("echo", event.args()).await
+}
+
+async fn ack(event: Event) -> Args {
+    event.args().clone()
+}
+
+async fn bcast(socket: Socket, event: Event) -> Result<(), EmitError> {
+    socket.everyone().emit("bcast", event.args()).await
+}
+
+async fn join(socket: Socket, Data(room): Data<String>) -> Result<(), RoomError> {
+    socket.join(room).await
+}
+
+async fn rcast(socket: Socket, Data((room, data)): Data<(String, Value)>) -> Result<(), EmitError> {
+    socket.everyone().to(room).emit("rcast", data).await
+}
+
+fn setting<T: FromStr>(name: &str, default: T) -> T {
+    let value = env::var(name).ok().and_then(|text| text.parse().ok());
+    value.unwrap_or(default)
+}

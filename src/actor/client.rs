@@ -1,0 +1,312 @@
+//! Socket.IO in a session: the client's sockets, and which packet is whose.
+//!
+//! Text and attachments come from the session; handlers are called in place, in the order of
+//! arrival. Who may enter and who is in a room is the namespace's business, and told it by message.
+//! Packets for a socket whose connect handler still runs wait here.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::actor::registry::{NamespaceCore, Registry};
+use crate::actor::session::Protocol;
+use crate::error::ConnectError;
+use crate::handler::{Connecting, Leaving, Received, TableView};
+use crate::link::Link;
+use crate::reason::{CloseReason, DisconnectReason};
+use crate::socket::{Core, Phase, Socket, Step, connect_error};
+use crate::socketio::{Args, Assembler, Body, DecodeError, Limits, Packet};
+
+/// What a client has in its session.
+pub(crate) struct Client {
+    link: Arc<Link>,
+    registry: Arc<Registry>,
+    slots: Vec<Slot>,
+    /// Namespaces that the program made the client leave: what it sent before it knew is dropped.
+    left: Vec<Arc<NamespaceCore>>,
+    assembler: Assembler,
+    limits: Limits,
+    /// Until when a namespace must have been joined.
+    connect_by: Option<Instant>,
+}
+
+/// One socket, and the packets that wait for it.
+struct Slot {
+    socket: Socket,
+    namespace: Arc<NamespaceCore>,
+    table: TableView,
+    waiting: VecDeque<Waiting>,
+}
+
+/// A packet that came before its socket was open.
+struct Waiting {
+    text: String,
+    attachments: Vec<Bytes>,
+}
+
+impl Client {
+    pub(crate) fn new(registry: &Arc<Registry>, link: &Arc<Link>, now: Instant) -> Self {
+        Self {
+            link: Arc::clone(link),
+            registry: Arc::clone(registry),
+            slots: Vec::new(),
+            left: Vec::new(),
+            assembler: Assembler::default(),
+            limits: Limits {
+                attachments: link.config.attachments,
+                ..Limits::default()
+            },
+            connect_by: Some(now + link.config.connect_timeout),
+        }
+    }
+
+    /// Takes a whole packet.
+    fn packet(&mut self, text: &str, attachments: Vec<Bytes>) -> Result<(), CloseReason> {
+        let packet = Packet::decode(text, &self.limits).map_err(|error| self.refused(&error))?;
+        let namespace = packet.namespace;
+        if let Body::Connect { auth } = packet.body {
+            return self.connect(namespace, auth);
+        }
+        if let Body::Event {
+            attachments: n @ 1..,
+            ..
+        }
+        | Body::Ack {
+            attachments: n @ 1..,
+            ..
+        } = packet.body
+            && attachments.is_empty()
+        {
+            self.assembler.begin(text, n);
+            return Ok(());
+        }
+        let Some(at) = self.position(namespace) else {
+            return self.stray(namespace);
+        };
+        if matches!(packet.body, Body::Disconnect) {
+            self.leave(at, DisconnectReason::ClientNamespaceDisconnect);
+            return Ok(());
+        }
+        let slot = &mut self.slots[at];
+        match slot.socket.core().phase() {
+            Phase::Connected => slot.dispatch(packet.body, &attachments),
+            Phase::Connecting | Phase::Accepted => slot.waiting.push_back(Waiting {
+                text: text.to_owned(),
+                attachments,
+            }),
+            // Ended by the program; the nudge that tells of it is on its way.
+            Phase::Ended | Phase::Abandoned => {}
+        }
+        Ok(())
+    }
+
+    /// Socket.IO v5, Connection to a namespace: the program and the namespace let the client in, or
+    /// it gets a CONNECT_ERROR.
+    fn connect(&mut self, name: &str, auth: Option<&str>) -> Result<(), CloseReason> {
+        if let Some(at) = self.position(name) {
+            let ended = matches!(
+                self.slots[at].socket.core().phase(),
+                Phase::Ended | Phase::Abandoned
+            );
+            if !ended {
+                log::debug!("session {}: second CONNECT for {name}", self.link.id);
+                return Err(CloseReason::ForcedClose);
+            }
+            self.leave(at, DisconnectReason::ServerNamespaceDisconnect);
+        }
+        self.left.retain(|left| left.membership.name() != name);
+        let Some(namespace) = self.registry.namespace(name) else {
+            self.refuse(name, &"Invalid namespace".into());
+            return Ok(());
+        };
+        let limit = self.link.config.namespaces_per_session;
+        if self.slots.len() >= limit {
+            let message = format!("more than {limit} namespaces");
+            self.refuse(name, &message.into());
+            return Ok(());
+        }
+        let core = Arc::new(Core::new(&namespace.membership, &self.link, auth));
+        let mut slot = Slot {
+            socket: Socket::new(core),
+            table: namespace.table.view(),
+            namespace,
+            waiting: VecDeque::new(),
+        };
+        slot.admit();
+        self.slots.push(slot);
+        Ok(())
+    }
+
+    /// A packet for a namespace that the client is not in: an error, unless it cannot know that yet.
+    fn stray(&self, name: &str) -> Result<(), CloseReason> {
+        if self.left.iter().any(|left| left.membership.name() == name) {
+            return Ok(());
+        }
+        log::debug!(
+            "session {}: packet for {name}, which it has not joined",
+            self.link.id
+        );
+        Err(CloseReason::ForcedClose)
+    }
+
+    fn refuse(&self, name: &str, error: &ConnectError) {
+        // Where the outbox is full the session is ending.
+        let _ = self.link.send(&connect_error(name, error));
+    }
+
+    fn refused(&self, error: &DecodeError) -> CloseReason {
+        log::debug!("session {}: {error}", self.link.id);
+        CloseReason::ForcedClose
+    }
+
+    /// Takes a socket out, for this reason unless it has ended for another already.
+    fn leave(&mut self, at: usize, reason: DisconnectReason) {
+        let slot = self.slots.remove(at);
+        slot.end(reason);
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.slots
+            .iter()
+            .position(|slot| slot.socket.namespace() == name)
+    }
+}
+
+impl Protocol for Client {
+    fn text(&mut self, text: &str) -> Result<(), CloseReason> {
+        if self.assembler.is_waiting() {
+            return Err(self.refused(&DecodeError::TextAmongAttachments));
+        }
+        self.packet(text, Vec::new())
+    }
+
+    fn binary(&mut self, data: Bytes) -> Result<(), CloseReason> {
+        match self.assembler.add(data) {
+            Ok(None) => Ok(()),
+            Ok(Some(whole)) => self.packet(&whole.text, whole.attachments),
+            Err(error) => Err(self.refused(&error)),
+        }
+    }
+
+    /// A socket of this client was accepted, refused or disconnected.
+    fn nudged(&mut self) -> Result<(), CloseReason> {
+        let mut at = 0;
+        while let Some(slot) = self.slots.get_mut(at) {
+            match slot.socket.core().phase() {
+                Phase::Connected => {
+                    self.connect_by = None;
+                    slot.dispatch_waiting(&self.limits);
+                    at += 1;
+                }
+                Phase::Connecting | Phase::Accepted => at += 1,
+                phase @ (Phase::Ended | Phase::Abandoned) => {
+                    if phase == Phase::Ended
+                        && self.left.len() < self.link.config.namespaces_per_session
+                    {
+                        self.left.push(Arc::clone(&slot.namespace));
+                    }
+                    self.leave(at, DisconnectReason::ServerNamespaceDisconnect);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        let limit = self.link.config.handlers_in_flight;
+        self.slots.iter().all(|slot| slot.waiting.len() < limit)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.connect_by
+    }
+
+    fn lapsed(&mut self) -> Result<(), CloseReason> {
+        log::debug!("session {}: no namespace joined in time", self.link.id);
+        Err(CloseReason::ForcedClose)
+    }
+
+    fn closed(&mut self, reason: CloseReason) {
+        for slot in std::mem::take(&mut self.slots) {
+            slot.end(DisconnectReason::Session(reason));
+        }
+    }
+}
+
+impl Slot {
+    /// Asks the program, and then the namespace, to let the client in.
+    fn admit(&mut self) {
+        let core = Arc::clone(self.socket.core());
+        let namespace = Arc::clone(&self.namespace);
+        let admission = Box::new(move |outcome| match outcome {
+            Err(error) => core.refuse(&error),
+            Ok(()) => match core.accept() {
+                Ok(()) => core.membership.tell(&core, Step::Enter),
+                // It has left while the program was deciding; the program let it in all the same.
+                Err(reason) => farewell(&Socket::new(core), &namespace, reason),
+            },
+        });
+        let connecting = Connecting {
+            socket: &self.socket,
+            environment: &self.namespace.environment,
+        };
+        self.table
+            .current(&self.namespace.table)
+            .admit(&connecting, admission);
+    }
+
+    fn dispatch(&mut self, body: Body<'_>, attachments: &[Bytes]) {
+        match body {
+            Body::Event { id, name, args, .. } => {
+                let table = self.table.current(&self.namespace.table);
+                table.dispatch(&Received {
+                    socket: &self.socket,
+                    name: &name,
+                    args,
+                    attachments,
+                    id,
+                    environment: &self.namespace.environment,
+                });
+            }
+            Body::Ack { id, args, .. } => {
+                let args = Args::new(args.to_owned(), attachments.to_vec());
+                self.socket.core().acknowledge(id, args);
+            }
+            Body::Empty | Body::Connect { .. } | Body::Disconnect => {}
+        }
+    }
+
+    /// Dispatches what came while the socket was not open yet.
+    fn dispatch_waiting(&mut self, limits: &Limits) {
+        for waiting in std::mem::take(&mut self.waiting) {
+            // It was decoded when it came, so it decodes again.
+            if let Ok(packet) = Packet::decode(&waiting.text, limits) {
+                self.dispatch(packet.body, &waiting.attachments);
+            }
+        }
+    }
+
+    /// Ends the socket; the program is told if it had let it in, the namespace in any case.
+    fn end(self, reason: DisconnectReason) {
+        let core = self.socket.core();
+        core.end(reason);
+        let reason = core.end_reason().unwrap_or(reason);
+        match core.phase() {
+            Phase::Abandoned => core.membership.tell(core, Step::Exit),
+            _ => farewell(&self.socket, &self.namespace, reason),
+        }
+    }
+}
+
+/// Tells the program, then the namespace, that a socket has left.
+fn farewell(socket: &Socket, namespace: &NamespaceCore, reason: DisconnectReason) {
+    let leaving = Leaving {
+        socket,
+        reason,
+        environment: &namespace.environment,
+    };
+    namespace.table.read().farewell(&leaving);
+    socket.core().membership.tell(socket.core(), Step::Exit);
+}

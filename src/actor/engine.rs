@@ -1,0 +1,177 @@
+//! The engine: where sessions are opened, and found by their id from any worker.
+//!
+//! A handshake comes in, a session's link goes out. What speaks through the sessions is made by the
+//! function that the engine was built with; the engine does not know what it is.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use actix::Addr;
+use parking_lot::RwLock;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::actor::session::{Inbound, Protocol, Session};
+use crate::actor::supervision::Fall;
+use crate::config::{Config, Transport};
+use crate::engineio;
+use crate::id::Id;
+use crate::link::{Frame, Link};
+use crate::reason::CloseReason;
+
+/// All sessions of a server.
+pub(crate) struct Engine {
+    pub(crate) config: Arc<Config>,
+    sessions: RwLock<HashMap<Id, Handle>>,
+    accept: Accept,
+    fallen: Box<dyn Fn(Fall) + Send + Sync>,
+    closing: AtomicBool,
+    /// Told when the last session has gone.
+    emptied: Notify,
+}
+
+/// Makes what speaks through a new session.
+pub(crate) type Accept = Box<dyn Fn(&Arc<Link>, Instant) -> Box<dyn Protocol> + Send + Sync>;
+
+/// A session, from outside.
+#[derive(Clone, Debug)]
+pub(crate) struct Handle {
+    pub(crate) link: Arc<Link>,
+    pub(crate) session: Addr<Session>,
+    pub(crate) transport: Transport,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        accept: Accept,
+        fallen: impl Fn(Fall) + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            config,
+            sessions: RwLock::default(),
+            accept,
+            fallen: Box::new(fallen),
+            closing: AtomicBool::new(false),
+            emptied: Notify::new(),
+        })
+    }
+
+    /// Opens a session on polling; returns the OPEN packet, the answer to its handshake.
+    pub(crate) fn open_polling(self: &Arc<Self>) -> String {
+        let link = Link::new(&self.config);
+        let open = self.open_packet(&link, Transport::Polling);
+        self.open(link, Transport::Polling, None);
+        open
+    }
+
+    /// Opens a session on a WebSocket; the OPEN packet is the first in its outbox.
+    pub(crate) fn open_websocket(self: &Arc<Self>, inbound: Box<dyn Inbound>) -> Arc<Link> {
+        let link = Link::new(&self.config);
+        let open = Frame::packet(&self.open_packet(&link, Transport::WebSocket));
+        link.outbox.attach_websocket();
+        // The first frame of an empty outbox; a limit that it exceeds would end every session.
+        let _ = link.outbox.push(&open, &[]);
+        self.open(Arc::clone(&link), Transport::WebSocket, Some(inbound));
+        link
+    }
+
+    pub(crate) fn find(&self, id: Id) -> Option<Handle> {
+        self.sessions.read().get(&id).cloned()
+    }
+
+    /// Notes that a session has moved to a WebSocket, held by another actor.
+    pub(crate) fn moved(&self, id: Id, session: Addr<Session>) {
+        if let Some(handle) = self.sessions.write().get_mut(&id) {
+            handle.session = session;
+            handle.transport = Transport::WebSocket;
+        }
+    }
+
+    pub(crate) fn forget(&self, id: Id) {
+        let mut sessions = self.sessions.write();
+        sessions.remove(&id);
+        if sessions.is_empty() {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// Returns how many clients there are.
+    pub(crate) fn count(&self) -> usize {
+        self.sessions.read().len()
+    }
+
+    /// Tells whether new clients are to be sent away.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Opens no more sessions, closes those that there are, and waits up to `limit` until each has
+    /// sent its last packets; tells whether all have.
+    pub(crate) async fn close(&self, limit: Duration) -> bool {
+        self.closing.store(true, Ordering::Release);
+        for handle in self.sessions.read().values() {
+            handle.link.close(CloseReason::ServerShuttingDown);
+        }
+        let emptied = async {
+            loop {
+                let notified = self.emptied.notified();
+                if self.count() == 0 {
+                    return;
+                }
+                notified.await;
+            }
+        };
+        timeout(limit, emptied).await.is_ok()
+    }
+
+    /// Tells of a session's panic.
+    pub(crate) fn session_fell(&self, fall: Fall) {
+        (self.fallen)(fall);
+    }
+
+    fn open(
+        self: &Arc<Self>,
+        link: Arc<Link>,
+        transport: Transport,
+        inbound: Option<Box<dyn Inbound>>,
+    ) {
+        let now = Instant::now();
+        let protocol = (self.accept)(&link, now);
+        let session = Session::open(self, &link, protocol, transport, inbound, now);
+        let handle = Handle {
+            link,
+            session,
+            transport,
+        };
+        self.sessions.write().insert(handle.link.id, handle);
+    }
+
+    fn open_packet(&self, link: &Link, transport: Transport) -> String {
+        let config = &self.config;
+        // Engine.IO v4, Handshake: what the client may upgrade to.
+        let can_upgrade = transport == Transport::Polling
+            && config.allow_upgrades
+            && config.allows(Transport::WebSocket);
+        let upgrades: &[&str] = if can_upgrade { &["websocket"] } else { &[] };
+        engineio::Open {
+            sid: link.id.as_str(),
+            upgrades,
+            ping_interval: config.ping_interval,
+            ping_timeout: config.ping_timeout,
+            max_payload: config.max_payload,
+        }
+        .encode()
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("sessions", &self.count())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,26 @@
+//! The actors: sessions, namespaces, rooms and the server, and how they are supervised.
+//!
+//! Life-cycle messages travel through mailboxes, frames never do. Messages enter from transports and
+//! from the program; handlers are called here, on the worker that holds the session. Nothing here
+//! knows HTTP.
+
+mod client;
+mod engine;
+mod namespace;
+mod raw;
+mod registry;
+mod room;
+mod server;
+mod session;
+mod supervision;
+
+pub(crate) use client::Client;
+pub(crate) use engine::{Engine, Handle};
+pub(crate) use namespace::FindRoom;
+pub(crate) use raw::{Callbacks, Raw, Running};
+pub use raw::{EngineMessage, EngineSession};
+pub(crate) use registry::{NamespaceCore, Registry};
+pub use room::Room;
+pub use server::Server;
+pub(crate) use session::{Deliver, HandOver, Inbound, Lost, Probe, ProbeFailed, Protocol, Session};
+pub(crate) use supervision::{Fall, lasting_arbiter};

@@ -1,0 +1,179 @@
+//! The namespace actor: who enters, who leaves, and which rooms there are.
+//!
+//! * receives: [`Move`] from sockets and sessions, [`FindRoom`] from the program, [`RoomGivenUp`]
+//!   from its rooms' supervision;
+//! * sends: a nudge to the session of a socket that has entered; starts and stops rooms;
+//! * parent: the server, which starts it with the namespace and replaces it when it is given up;
+//! * ends: with the server.
+//!
+//! It is the only writer of the namespace's [`Membership`](crate::socket::Membership), which outlives
+//! it: restarted, it goes on with the same members and the same rooms.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use actix::{
+    Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, MessageResult, Supervised,
+};
+
+use crate::actor::registry::NamespaceCore;
+use crate::actor::room::{Room, Stop};
+use crate::actor::supervision::{self, Fall, Intensity};
+use crate::message::{CrashPlace, Crashed};
+use crate::socket::{Core, Move, Moved, Phase, SharedMembers, Step};
+
+/// The actor.
+pub(crate) struct Namespace {
+    core: Arc<NamespaceCore>,
+    arbiter: ArbiterHandle,
+    rooms: HashMap<Arc<str>, Addr<Room>>,
+}
+
+impl Namespace {
+    pub(crate) fn start(
+        arbiter: &ArbiterHandle,
+        core: &Arc<NamespaceCore>,
+        fallen: impl Fn(Fall) + Send + Unpin + 'static,
+    ) -> Addr<Self> {
+        let core = Arc::clone(core);
+        let rooms_arbiter = arbiter.clone();
+        supervision::start_on(arbiter, Intensity::LASTING, fallen, move |_| Self {
+            core,
+            arbiter: rooms_arbiter,
+            rooms: HashMap::new(),
+        })
+    }
+
+    fn enter(&mut self, socket: &Arc<Core>) -> Moved {
+        // In the membership first: whoever sees the CONNECT packet is reached by the next broadcast.
+        self.core.membership.insert(socket);
+        if !socket.open() {
+            return self.too_late(socket);
+        }
+        socket.link.nudge();
+        Moved::Done
+    }
+
+    fn join(&mut self, socket: &Arc<Core>, room: &Arc<str>, ctx: &Context<Self>) -> Moved {
+        if let Some(members) = self.core.membership.join(socket, room) {
+            self.start_room(room, members, ctx);
+        }
+        // Looked at after the change: a socket that ends later sends its own exit.
+        match socket.phase() {
+            Phase::Ended | Phase::Abandoned => self.too_late(socket),
+            Phase::Connecting | Phase::Accepted | Phase::Connected => Moved::Done,
+        }
+    }
+
+    fn too_late(&mut self, socket: &Core) -> Moved {
+        self.exit(socket);
+        Moved::TooLate
+    }
+
+    fn leave(&mut self, socket: &Core, room: &str) {
+        if self.core.membership.leave(socket, room) {
+            self.stop_room(room);
+        }
+    }
+
+    fn exit(&mut self, socket: &Core) {
+        for room in self.core.membership.remove(socket) {
+            self.stop_room(&room);
+        }
+    }
+
+    fn start_room(&mut self, name: &Arc<str>, members: SharedMembers, ctx: &Context<Self>) {
+        let namespace = ctx.address();
+        let core = Arc::clone(&self.core);
+        let room = Arc::clone(name);
+        let fallen = move |fall: Fall| {
+            core.environment.report(&Crashed {
+                place: CrashPlace::Room(room.as_ref().to_owned()),
+                namespace: Some(core.membership.name().to_owned()),
+                socket: None,
+                panic: fall.panic,
+            });
+            if fall.given_up {
+                // A life-cycle message to the parent.
+                namespace.do_send(RoomGivenUp(Arc::clone(&room)));
+            }
+        };
+        let membership = Arc::clone(&self.core.membership);
+        let started = Room::start(&self.arbiter, membership, members, Arc::clone(name), fallen);
+        self.rooms.insert(Arc::clone(name), started);
+    }
+
+    fn stop_room(&mut self, name: &str) {
+        if let Some(room) = self.rooms.remove(name) {
+            // A life-cycle message: the room ends behind what was sent to it before.
+            room.do_send(Stop);
+        }
+    }
+}
+
+impl Actor for Namespace {
+    type Context = Context<Self>;
+
+    /// Gives every room its actor: one that takes the place of another finds rooms already there.
+    fn started(&mut self, ctx: &mut Self::Context) {
+        for (name, members) in self.core.membership.rooms() {
+            if !self.rooms.contains_key(&name) {
+                self.start_room(&name, members, ctx);
+            }
+        }
+    }
+}
+
+impl Supervised for Namespace {}
+
+impl Handler<Move> for Namespace {
+    type Result = Moved;
+
+    fn handle(&mut self, Move { socket, step }: Move, ctx: &mut Self::Context) -> Moved {
+        match step {
+            Step::Enter => return self.enter(&socket),
+            Step::Join(room) => return self.join(&socket, &room, ctx),
+            Step::Leave(room) => self.leave(&socket, &room),
+            Step::Exit => self.exit(&socket),
+        }
+        Moved::Done
+    }
+}
+
+/// Asks for a room's actor; there is one as long as the room has members.
+#[derive(Debug, Message)]
+#[rtype(result = "Option<Addr<Room>>")]
+pub(crate) struct FindRoom(pub(crate) String);
+
+impl Handler<FindRoom> for Namespace {
+    type Result = MessageResult<FindRoom>;
+
+    fn handle(&mut self, FindRoom(name): FindRoom, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.rooms.get(name.as_str()).cloned())
+    }
+}
+
+/// A room has panicked too often, and has ended.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+struct RoomGivenUp(Arc<str>);
+
+impl Handler<RoomGivenUp> for Namespace {
+    type Result = ();
+
+    fn handle(&mut self, RoomGivenUp(name): RoomGivenUp, ctx: &mut Self::Context) {
+        self.rooms.remove(&name);
+        if let Some(members) = self.core.membership.room(&name) {
+            self.start_room(&name, members, ctx);
+        }
+    }
+}
+
+impl fmt::Debug for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Namespace")
+            .field("name", &self.core.membership.name())
+            .finish_non_exhaustive()
+    }
+}

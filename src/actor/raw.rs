@@ -1,0 +1,156 @@
+//! Raw messages in a session: what a program that speaks Engine.IO without Socket.IO gets.
+//!
+//! Messages come in as they are and go to the program's functions; nothing is known of their meaning.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::actor::session::Protocol;
+use crate::error::EmitError;
+use crate::handler::run;
+use crate::id::Id;
+use crate::link::{Frame, InFlight, Link, Outgoing, PushError};
+use crate::reason::CloseReason;
+
+/// A message of a raw Engine.IO session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EngineMessage {
+    /// A text message.
+    Text(String),
+    /// A binary message.
+    Binary(Bytes),
+}
+
+/// A client of a raw Engine.IO server: a handle that any thread may use.
+#[derive(Clone, Debug)]
+pub struct EngineSession {
+    link: Arc<Link>,
+}
+
+impl EngineSession {
+    /// Sends a message.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::Disconnected`] and [`EmitError::OutboxFull`].
+    pub fn send(&self, message: &EngineMessage) -> Result<(), EmitError> {
+        let frame = match message {
+            EngineMessage::Binary(data) => Frame::binary(data),
+            EngineMessage::Text(text) => {
+                let write = |out: &mut Vec<u8>| {
+                    out.extend_from_slice(text.as_bytes());
+                    Ok::<(), EmitError>(())
+                };
+                Frame::message(write)?.0
+            }
+        };
+        self.link
+            .send(&Outgoing::from(frame))
+            .map_err(|error| match error {
+                PushError::Full => EmitError::OutboxFull,
+                PushError::Closed => EmitError::Disconnected,
+            })
+    }
+
+    /// Closes the session, behind what was sent before.
+    pub fn close(&self) {
+        self.link.close(CloseReason::ForcedServerClose);
+    }
+
+    /// Returns the session's id, which is a secret between this client and the server.
+    #[must_use]
+    pub fn sid(&self) -> &str {
+        let id: &Id = &self.link.id;
+        id.as_str()
+    }
+}
+
+/// What a raw server does with its sessions.
+#[derive(Default)]
+pub(crate) struct Callbacks {
+    pub(crate) open: Option<Callback<()>>,
+    pub(crate) message: Option<Callback<EngineMessage>>,
+    pub(crate) close: Option<Callback<CloseReason>>,
+}
+
+/// A program's function, and its future.
+pub(crate) type Callback<T> = Box<dyn Fn(EngineSession, T) -> Running + Send + Sync>;
+pub(crate) type Running = Pin<Box<dyn Future<Output = ()>>>;
+
+/// The protocol of a raw session: none.
+pub(crate) struct Raw {
+    session: EngineSession,
+    callbacks: Arc<Callbacks>,
+}
+
+impl Raw {
+    pub(crate) fn open(link: &Arc<Link>, callbacks: &Arc<Callbacks>) -> Self {
+        let raw = Self {
+            session: EngineSession {
+                link: Arc::clone(link),
+            },
+            callbacks: Arc::clone(callbacks),
+        };
+        raw.call(raw.callbacks.open.as_ref(), ());
+        raw
+    }
+
+    fn call<T: 'static>(&self, callback: Option<&Callback<T>>, value: T) {
+        let Some(callback) = callback else { return };
+        let session = self.session.clone();
+        run(
+            || callback(session, value),
+            |ended| {
+                if let Err(panic) = ended {
+                    log::error!("engine handler panicked: {panic}");
+                }
+            },
+            || InFlight::enter(&self.session.link),
+        );
+    }
+}
+
+impl Protocol for Raw {
+    fn text(&mut self, text: &str) -> Result<(), CloseReason> {
+        let message = EngineMessage::Text(text.to_owned());
+        self.call(self.callbacks.message.as_ref(), message);
+        Ok(())
+    }
+
+    fn binary(&mut self, data: Bytes) -> Result<(), CloseReason> {
+        let message = EngineMessage::Binary(data);
+        self.call(self.callbacks.message.as_ref(), message);
+        Ok(())
+    }
+
+    fn nudged(&mut self) -> Result<(), CloseReason> {
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    fn lapsed(&mut self) -> Result<(), CloseReason> {
+        Ok(())
+    }
+
+    fn closed(&mut self, reason: CloseReason) {
+        self.call(self.callbacks.close.as_ref(), reason);
+    }
+}
+
+impl fmt::Debug for Callbacks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callbacks").finish_non_exhaustive()
+    }
+}

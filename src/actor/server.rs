@@ -1,0 +1,123 @@
+//! The server actor, the registry: it starts first and stops last.
+//!
+//! * receives: [`Emit`], [`Call`] and [`Disconnect`] from the program's actors, [`GivenUp`] from the
+//!   supervision of namespaces;
+//! * sends: frames, into the outboxes of those who are meant; starts namespaces again;
+//! * parent: none; the program holds its address;
+//! * ends: with the system that it runs in.
+//!
+//! Namespaces and sockets are found in the shared [`Registry`], so that a restart loses nothing.
+
+use std::fmt;
+use std::sync::Arc;
+
+use actix::{Actor, Addr, Context, Handler, Message, ResponseFuture, Supervised};
+
+use crate::actor::registry::Registry;
+use crate::actor::supervision::{self, Intensity};
+use crate::error::{CallError, EmitError};
+use crate::message::{Call, CrashPlace, Disconnect, Emit};
+use crate::socket::{Audience, call, event};
+use crate::socketio::Args;
+
+/// The actor that routes messages to clients; [`SocketIo::server`](crate::SocketIo::server) gives its
+/// address.
+///
+/// It understands [`Emit`], [`Call`] and [`Disconnect`], from any actor and any thread.
+pub struct Server {
+    registry: Arc<Registry>,
+}
+
+impl Server {
+    pub(crate) fn start(registry: &Arc<Registry>) -> Addr<Self> {
+        let watching = Arc::clone(registry);
+        let fallen = move |fall: supervision::Fall| {
+            watching.report(CrashPlace::Server, None, fall.panic);
+            if fall.given_up {
+                // It has no parent but the program; its state is all shared, so a new one is as good.
+                Self::start(&watching);
+            }
+        };
+        let actor = Self {
+            registry: Arc::clone(registry),
+        };
+        let arbiter = registry.arbiter();
+        let server = supervision::start_on(arbiter, Intensity::LASTING, fallen, move |_| actor);
+        registry.served_by(server.clone());
+        server
+    }
+}
+
+impl Actor for Server {
+    type Context = Context<Self>;
+}
+
+impl Supervised for Server {}
+
+impl Handler<Emit> for Server {
+    type Result = Result<(), EmitError>;
+
+    fn handle(&mut self, emit: Emit, _: &mut Self::Context) -> Self::Result {
+        let data = emit.data?;
+        // A namespace that does not exist has nobody in it.
+        if let Some(namespace) = self.registry.namespace(&emit.namespace) {
+            let packet = event(&emit.namespace, None, &emit.event, &data)?;
+            let audience = Audience {
+                rooms: emit.rooms,
+                except: emit.except,
+                sender: None,
+            };
+            namespace.membership.broadcast(&audience, &packet);
+        }
+        Ok(())
+    }
+}
+
+impl Handler<Call> for Server {
+    type Result = ResponseFuture<Result<Args, CallError>>;
+
+    fn handle(&mut self, message: Call, _: &mut Self::Context) -> Self::Result {
+        let socket = self.registry.socket(message.socket);
+        Box::pin(async move {
+            let socket = socket.ok_or(CallError::Disconnected)?;
+            let data = message.data.map_err(EmitError::Encode)?;
+            let limit = message.timeout.unwrap_or(socket.link.config.ack_timeout);
+            call(&socket, &message.event, &data, limit).await
+        })
+    }
+}
+
+impl Handler<Disconnect> for Server {
+    type Result = bool;
+
+    fn handle(&mut self, Disconnect(id): Disconnect, _: &mut Self::Context) -> bool {
+        let socket = self.registry.socket(id);
+        if let Some(socket) = &socket {
+            socket.disconnect();
+        }
+        socket.is_some()
+    }
+}
+
+/// A namespace has panicked too often, and its actor has ended.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct GivenUp {
+    pub(crate) namespace: String,
+}
+
+impl Handler<GivenUp> for Server {
+    type Result = ();
+
+    fn handle(&mut self, given_up: GivenUp, _: &mut Self::Context) {
+        if let Some(core) = self.registry.namespace(&given_up.namespace) {
+            self.registry.start(&core);
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").finish_non_exhaustive()
+    }
+}

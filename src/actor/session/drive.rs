@@ -1,0 +1,130 @@
+//! What keeps a session going: it reads the transport and watches the clock.
+//!
+//! It is polled by the actor's own task, so that packets are taken in place and frames never travel
+//! through the mailbox. One timer serves all deadlines of the session.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::task::{self, Poll, ready};
+use std::time::Instant;
+
+use actix::fut::ActorFuture;
+use actix::{ActorContext, Context};
+use pin_project_lite::pin_project;
+use tokio::time::{Sleep, sleep_until};
+
+use crate::actor::session::{Session, State};
+
+pin_project! {
+    /// The actor's one future.
+    #[derive(Default)]
+    pub(crate) struct Drive {
+        #[pin]
+        timer: Option<Sleep>,
+        armed: Option<Instant>,
+    }
+}
+
+impl ActorFuture<Session> for Drive {
+    type Output = ();
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        session: &mut Session,
+        ctx: &mut Context<Session>,
+        task: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        session.read(task);
+        loop {
+            let Some(state) = &mut session.state else {
+                // It has moved to another worker.
+                return Poll::Ready(());
+            };
+            if let Some(until) = state.leaving
+                && (state.link.outbox.is_spent() || until <= Instant::now())
+            {
+                session.finish();
+                ctx.stop();
+                return Poll::Ready(());
+            }
+            ready!(self.as_mut().poll_deadline(state.deadline(), task));
+            state.tick(Instant::now());
+        }
+    }
+}
+
+impl Drive {
+    /// Waits for `deadline`. The timer is set anew only for an earlier deadline; where it fires too
+    /// early, as after every pong, it is set to the one of then.
+    fn poll_deadline(
+        self: Pin<&mut Self>,
+        deadline: Instant,
+        task: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        let mut this = self.project();
+        if this.armed.is_none_or(|armed| deadline < armed) {
+            this.timer.set(Some(sleep_until(deadline.into())));
+            *this.armed = Some(deadline);
+        }
+        if let Some(timer) = this.timer.as_mut().as_pin_mut() {
+            ready!(timer.poll(task));
+        }
+        *this.armed = None;
+        Poll::Ready(())
+    }
+}
+
+impl Session {
+    /// Takes what has come, as long as there is room for what it starts.
+    fn read(&mut self, task: &mut task::Context<'_>) {
+        let mut scratch = SCRATCH.with(RefCell::take);
+        let mut taken = 0;
+        while self.read_one(task, &mut scratch) {
+            taken += 1;
+            if taken == BUDGET {
+                // Others on this worker want to be served too.
+                task.waker().wake_by_ref();
+                break;
+            }
+        }
+        if scratch.capacity() <= SCRATCH_KEPT {
+            SCRATCH.with(|kept| kept.replace(scratch));
+        }
+    }
+
+    /// Takes one message, or one POST; tells whether to go on.
+    fn read_one(&mut self, task: &mut task::Context<'_>, scratch: &mut Vec<u8>) -> bool {
+        let Some(state) = &mut self.state else {
+            return false;
+        };
+        let has_room =
+            |state: &State| state.link.in_flight.poll_room(task) && state.protocol.has_room();
+        if state.post.is_some() {
+            state.take_post(has_room);
+        }
+        let Some(inbound) = &mut self.inbound else {
+            return false;
+        };
+        if state.leaving.is_some() || state.post.is_some() || !has_room(state) {
+            return false;
+        }
+        match inbound.poll_message(task, scratch) {
+            Poll::Ready(message) => {
+                state.message(message);
+                true
+            }
+            Poll::Pending => false,
+        }
+    }
+}
+
+thread_local! {
+    /// Where the payload of a message lies while it is read; one for all sessions of a worker.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Bytes of scratch that a worker keeps between two reads.
+const SCRATCH_KEPT: usize = 64 * 1024;
+
+/// Messages that one session may take before others have their turn.
+const BUDGET: usize = 64;

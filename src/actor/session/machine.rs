@@ -1,0 +1,263 @@
+//! The state of a session's transport and heartbeat, as pure code: it is told the time.
+//!
+//! Events of the transport and the clock come in, [`Action`]s go out; the actor carries them out.
+
+use std::time::{Duration, Instant};
+
+use crate::config::{Config, Transport};
+use crate::reason::CloseReason;
+
+/// Which transport a session has, and whether its client is alive.
+///
+/// ```text
+///              begin_upgrade                 complete_upgrade
+///   Polling ───────────────────▶ Upgrading ───────────────────▶ WebSocket
+///      ▲                             │
+///      └──── abandon_upgrade, timeout ┘
+///
+///              ping_interval               ping_timeout
+///   Resting ───────────────────▶ Asking ───────────────────▶ closed
+///      ▲                          │  ▲ any other packet: once more ping_timeout
+///      └────────── pong ──────────┘
+/// ```
+#[derive(Debug)]
+pub(crate) struct Machine {
+    ping_interval: Duration,
+    ping_timeout: Duration,
+    upgrade_timeout: Duration,
+    carrier: Carrier,
+    heartbeat: Heartbeat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carrier {
+    Polling,
+    Upgrading { until: Instant, noop_at: Instant },
+    WebSocket,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heartbeat {
+    Resting { ping_at: Instant },
+    Asking { until: Instant, extended: bool },
+}
+
+/// What the clock makes the session do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    SendPing,
+    /// Send the poll that may be waiting home, so that the client can go on with its upgrade.
+    ReleasePoll,
+    Close(CloseReason),
+}
+
+/// Why a transport may not take over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UpgradeRefused;
+
+impl Machine {
+    pub(crate) fn new(config: &Config, transport: Transport, now: Instant) -> Self {
+        Self {
+            ping_interval: config.ping_interval,
+            ping_timeout: config.ping_timeout,
+            upgrade_timeout: config.upgrade_timeout,
+            carrier: match transport {
+                Transport::Polling => Carrier::Polling,
+                Transport::WebSocket => Carrier::WebSocket,
+            },
+            // Engine.IO v4, Heartbeat: the server sends the ping.
+            heartbeat: Heartbeat::Resting {
+                ping_at: now + config.ping_interval,
+            },
+        }
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        match self.carrier {
+            Carrier::WebSocket => Transport::WebSocket,
+            Carrier::Polling | Carrier::Upgrading { .. } => Transport::Polling,
+        }
+    }
+
+    /// A WebSocket has sent its probe.
+    pub(crate) fn begin_upgrade(&mut self, now: Instant) -> Result<(), UpgradeRefused> {
+        if self.carrier != Carrier::Polling {
+            return Err(UpgradeRefused);
+        }
+        self.carrier = Carrier::Upgrading {
+            until: now + self.upgrade_timeout,
+            noop_at: now,
+        };
+        Ok(())
+    }
+
+    /// The WebSocket has asked for the session.
+    pub(crate) fn complete_upgrade(&mut self) -> Result<(), UpgradeRefused> {
+        if !matches!(self.carrier, Carrier::Upgrading { .. }) {
+            return Err(UpgradeRefused);
+        }
+        // The heartbeat goes on as it is: a ping that waits for its pong keeps its deadline.
+        self.carrier = Carrier::WebSocket;
+        Ok(())
+    }
+
+    /// The WebSocket has gone again; polling goes on.
+    pub(crate) fn abandon_upgrade(&mut self) {
+        if matches!(self.carrier, Carrier::Upgrading { .. }) {
+            self.carrier = Carrier::Polling;
+        }
+    }
+
+    /// Tells whether a pong is awaited.
+    pub(crate) fn is_asking(&self) -> bool {
+        matches!(self.heartbeat, Heartbeat::Asking { .. })
+    }
+
+    /// The client has answered the ping. Answers that nobody asked for mean nothing.
+    pub(crate) fn pong(&mut self, now: Instant) {
+        if self.is_asking() {
+            self.heartbeat = Heartbeat::Resting {
+                ping_at: now + self.ping_interval,
+            };
+        }
+    }
+
+    /// Another packet has come while the pong is awaited: the client lives, but is slow. It gets
+    /// one more timeout for each ping, as on the Node.js server.
+    pub(crate) fn heard(&mut self, now: Instant) {
+        if let Heartbeat::Asking { until, extended } = &mut self.heartbeat
+            && !*extended
+        {
+            *until = now + self.ping_timeout;
+            *extended = true;
+        }
+    }
+
+    /// Returns when [`tick`](Self::tick) has something to do.
+    pub(crate) fn deadline(&self) -> Instant {
+        let beat = match self.heartbeat {
+            Heartbeat::Resting { ping_at } => ping_at,
+            Heartbeat::Asking { until, .. } => until,
+        };
+        match self.carrier {
+            Carrier::Upgrading { until, noop_at } => beat.min(until).min(noop_at),
+            Carrier::Polling | Carrier::WebSocket => beat,
+        }
+    }
+
+    /// Returns what is due, one thing at a time.
+    pub(crate) fn tick(&mut self, now: Instant) -> Option<Action> {
+        match self.heartbeat {
+            Heartbeat::Resting { ping_at } if ping_at <= now => {
+                // Counted from when the ping was due, so that a late timer delays no deadline.
+                self.heartbeat = Heartbeat::Asking {
+                    until: ping_at + self.ping_timeout,
+                    extended: false,
+                };
+                return Some(Action::SendPing);
+            }
+            Heartbeat::Asking { until, .. } if until <= now => {
+                return Some(Action::Close(CloseReason::PingTimeout));
+            }
+            Heartbeat::Resting { .. } | Heartbeat::Asking { .. } => {}
+        }
+        match &mut self.carrier {
+            Carrier::Upgrading { until, .. } if *until <= now => {
+                self.carrier = Carrier::Polling;
+                None
+            }
+            // Engine.IO v4, Upgrade: a noop ends the poll. A client that polls once more meanwhile
+            // gets another one.
+            Carrier::Upgrading { noop_at, .. } if *noop_at <= now => {
+                *noop_at = now + NOOP_INTERVAL;
+                Some(Action::ReleasePoll)
+            }
+            Carrier::Upgrading { .. } | Carrier::Polling | Carrier::WebSocket => None,
+        }
+    }
+}
+
+/// How often a poll is sent home while a WebSocket is being probed.
+const NOOP_INTERVAL: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn machine(transport: Transport) -> (Machine, Instant) {
+        let now = Instant::now();
+        (Machine::new(&Config::new("/"), transport, now), now)
+    }
+
+    #[test]
+    fn the_server_pings_after_the_interval_and_closes_after_the_timeout() {
+        let (mut machine, start) = machine(Transport::WebSocket);
+        assert_eq!(machine.tick(start + 24 * SECOND), None);
+        assert_eq!(machine.deadline(), start + 25 * SECOND);
+        assert_eq!(machine.tick(start + 25 * SECOND), Some(Action::SendPing));
+        assert_eq!(machine.tick(start + 44 * SECOND), None);
+        assert_eq!(
+            machine.tick(start + 45 * SECOND),
+            Some(Action::Close(CloseReason::PingTimeout))
+        );
+    }
+
+    #[test]
+    fn a_pong_starts_the_interval_anew() {
+        let (mut machine, start) = machine(Transport::WebSocket);
+        machine.pong(start + SECOND);
+        assert_eq!(machine.deadline(), start + 25 * SECOND);
+        assert_eq!(machine.tick(start + 25 * SECOND), Some(Action::SendPing));
+        machine.pong(start + 26 * SECOND);
+        assert_eq!(machine.deadline(), start + 51 * SECOND);
+    }
+
+    #[test]
+    fn another_packet_extends_the_timeout_once() {
+        let (mut machine, start) = machine(Transport::Polling);
+        machine.heard(start + SECOND);
+        assert_eq!(machine.tick(start + 25 * SECOND), Some(Action::SendPing));
+        machine.heard(start + 40 * SECOND);
+        assert_eq!(machine.deadline(), start + 60 * SECOND);
+        machine.heard(start + 50 * SECOND);
+        assert_eq!(machine.deadline(), start + 60 * SECOND);
+    }
+
+    #[test]
+    fn polls_are_released_again_and_again_while_upgrading() {
+        let (mut machine, start) = machine(Transport::Polling);
+        machine.begin_upgrade(start).unwrap();
+        for n in 0..3 {
+            let now = start + n * NOOP_INTERVAL;
+            assert_eq!(machine.tick(now), Some(Action::ReleasePoll));
+            assert_eq!(machine.tick(now), None);
+        }
+        machine.complete_upgrade().unwrap();
+        assert_eq!(machine.tick(start + SECOND), None);
+        assert_eq!(machine.transport(), Transport::WebSocket);
+    }
+
+    #[test]
+    fn only_one_upgrade_at_a_time_and_only_from_polling() {
+        let (mut machine, start) = machine(Transport::Polling);
+        assert_eq!(machine.complete_upgrade(), Err(UpgradeRefused));
+        machine.begin_upgrade(start).unwrap();
+        assert_eq!(machine.begin_upgrade(start), Err(UpgradeRefused));
+        machine.abandon_upgrade();
+        machine.begin_upgrade(start).unwrap();
+        machine.complete_upgrade().unwrap();
+        assert_eq!(machine.begin_upgrade(start), Err(UpgradeRefused));
+    }
+
+    #[test]
+    fn an_upgrade_that_takes_too_long_is_forgotten_and_polling_goes_on() {
+        let (mut machine, start) = machine(Transport::Polling);
+        machine.begin_upgrade(start).unwrap();
+        assert_eq!(machine.tick(start + 10 * SECOND), None);
+        assert_eq!(machine.transport(), Transport::Polling);
+        assert_eq!(machine.complete_upgrade(), Err(UpgradeRefused));
+        machine.begin_upgrade(start + 10 * SECOND).unwrap();
+    }
+}

@@ -1,0 +1,307 @@
+//! The session actor: one client, on the worker that holds its transport.
+//!
+//! * receives: packets from its transport (read in place, not through the mailbox), and from any
+//!   worker [`Control`], [`Deliver`] (a POST's body), [`Probe`], [`HandOver`], [`Arrive`];
+//! * sends: frames into its outbox; messages and attachments to its [`Protocol`];
+//! * parent: the [`Engine`], which knows it by its id;
+//! * ends: when its transport has gone, its client is silent, or somebody closes it. An upgrade on
+//!   another worker starts a new actor there, which takes the state over; this one forwards what
+//!   still comes for a while.
+//!
+//! It decides by the pure [`Machine`], and knows nothing of what its messages mean.
+
+mod drive;
+mod machine;
+mod state;
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task;
+use std::time::{Duration, Instant};
+
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Supervised};
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::actor::engine::Engine;
+use crate::actor::supervision::{self, Intensity};
+use crate::config::Transport;
+use crate::link::{Control, Link};
+use crate::reason::CloseReason;
+use crate::websocket;
+
+use drive::Drive;
+use machine::Machine;
+pub(crate) use machine::UpgradeRefused;
+use state::{Post, State};
+
+/// What speaks through a session: Socket.IO, or a program's own messages.
+///
+/// An `Err` closes the session for that reason.
+pub(crate) trait Protocol: Send {
+    /// A text message has come.
+    fn text(&mut self, text: &str) -> Result<(), CloseReason>;
+
+    /// A binary message has come.
+    fn binary(&mut self, data: Bytes) -> Result<(), CloseReason>;
+
+    /// Somebody says that there is news.
+    fn nudged(&mut self) -> Result<(), CloseReason>;
+
+    /// Tells whether another message may come now; where not, a nudge will follow.
+    fn has_room(&self) -> bool;
+
+    /// Returns when [`lapsed`](Self::lapsed) is to be called.
+    fn deadline(&self) -> Option<Instant>;
+
+    /// The deadline is over.
+    fn lapsed(&mut self) -> Result<(), CloseReason>;
+
+    /// The session is over; nothing will come any more.
+    fn closed(&mut self, reason: CloseReason);
+}
+
+/// Where a WebSocket's messages come from, however it is held.
+pub(crate) trait Inbound {
+    /// Takes the next message; its payload lies in `scratch`.
+    fn poll_message<'s>(
+        &mut self,
+        cx: &mut task::Context<'_>,
+        scratch: &'s mut Vec<u8>,
+    ) -> task::Poll<Result<websocket::Message<'s>, Lost>>;
+}
+
+/// Why no message comes any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// The client closed the connection below.
+    Closed,
+    /// The connection below broke.
+    Broken,
+    /// The client sent something that is no WebSocket frame, or one that is too big.
+    Refused(websocket::DecodeError),
+}
+
+/// The actor. It has a state from its start or its arrival until the session ends or moves on.
+pub(crate) struct Session {
+    engine: Arc<Engine>,
+    state: Option<Box<State>>,
+    inbound: Option<Box<dyn Inbound>>,
+    /// Who holds the session since it has moved.
+    heir: Option<Addr<Self>>,
+}
+
+impl Session {
+    /// Starts the actor of a new session on this worker.
+    pub(crate) fn open(
+        engine: &Arc<Engine>,
+        link: &Arc<Link>,
+        protocol: Box<dyn Protocol>,
+        transport: Transport,
+        inbound: Option<Box<dyn Inbound>>,
+        now: Instant,
+    ) -> Addr<Self> {
+        let state = State {
+            link: Arc::clone(link),
+            machine: Machine::new(&engine.config, transport, now),
+            protocol,
+            post: None,
+            ping: 0,
+            leaving: None,
+        };
+        let session = Self::start(engine, Some(Box::new(state)), inbound);
+        link.held_by(session.clone().recipient());
+        session
+    }
+
+    /// Starts an actor on this worker that waits for a session to arrive, whose WebSocket is here.
+    pub(crate) fn await_arrival(engine: &Arc<Engine>, inbound: Box<dyn Inbound>) -> Addr<Self> {
+        Self::start(engine, None, Some(inbound))
+    }
+
+    fn start(
+        engine: &Arc<Engine>,
+        state: Option<Box<State>>,
+        inbound: Option<Box<dyn Inbound>>,
+    ) -> Addr<Self> {
+        let watching = Arc::clone(engine);
+        let session = Self {
+            engine: Arc::clone(engine),
+            state,
+            inbound,
+            heir: None,
+        };
+        // A session that has panicked cannot be trusted: it ends, and `stopped` closes it.
+        let fallen = move |fall| watching.session_fell(fall);
+        supervision::start_here(Intensity::NEVER, fallen, session)
+    }
+
+    /// Ends the session; `outcome` says why.
+    fn settle(&mut self, outcome: Result<(), CloseReason>) {
+        if let (Err(reason), Some(state)) = (outcome, &mut self.state) {
+            state.close(reason);
+        }
+    }
+
+    /// Gives up the state once its client has got the last packet.
+    fn finish(&mut self) {
+        if let Some(state) = self.state.take() {
+            self.engine.forget(state.link.id);
+            state.link.release();
+        }
+        self.inbound = None;
+    }
+}
+
+impl Actor for Session {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if self.state.is_some() {
+            ctx.spawn(Drive::default());
+        }
+    }
+
+    /// Runs after a panic too, so that the client, its sockets and everyone else are told.
+    fn stopped(&mut self, _: &mut Self::Context) {
+        if let Some(state) = &mut self.state {
+            let close = AssertUnwindSafe(|| state.close(CloseReason::Crashed));
+            if catch_unwind(close).is_err() {
+                log::error!(
+                    "session {}: panicked once more while it closed",
+                    state.link.id
+                );
+                state.link.outbox.discard(None);
+            }
+        }
+        self.finish();
+    }
+}
+
+impl Supervised for Session {}
+
+impl Handler<Control> for Session {
+    type Result = ();
+
+    fn handle(&mut self, control: Control, _: &mut Self::Context) {
+        if let Some(heir) = &self.heir {
+            return heir.do_send(control);
+        }
+        let Some(state) = &mut self.state else { return };
+        match control {
+            Control::Close(reason) => state.close(reason),
+            Control::Nudge => {
+                let outcome = state.protocol.nudged();
+                self.settle(outcome);
+            }
+        }
+    }
+}
+
+/// The body of a POST. `done` is answered once its packets have been taken, and dropped when the
+/// session has ended instead.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Deliver {
+    pub(crate) body: String,
+    pub(crate) done: oneshot::Sender<()>,
+}
+
+impl Handler<Deliver> for Session {
+    type Result = ();
+
+    fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
+        if let Some(heir) = &self.heir {
+            // A POST that the client had sent before it asked for the upgrade.
+            return heir.do_send(deliver);
+        }
+        let Some(state) = &mut self.state else { return };
+        if state.post.is_some() {
+            // The client gave its last POST up while its packets waited for room.
+            state.close(CloseReason::TransportError);
+        } else {
+            state.post = Some(Post::new(deliver));
+        }
+    }
+}
+
+/// A WebSocket for this session has sent its probe.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), UpgradeRefused>")]
+pub(crate) struct Probe;
+
+impl Handler<Probe> for Session {
+    type Result = Result<(), UpgradeRefused>;
+
+    fn handle(&mut self, _: Probe, _: &mut Self::Context) -> Self::Result {
+        let state = self.state.as_mut().ok_or(UpgradeRefused)?;
+        state.machine.begin_upgrade(Instant::now())
+    }
+}
+
+/// The WebSocket that was probing has gone.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct ProbeFailed;
+
+impl Handler<ProbeFailed> for Session {
+    type Result = ();
+
+    fn handle(&mut self, _: ProbeFailed, _: &mut Self::Context) {
+        if let Some(state) = &mut self.state {
+            state.machine.abandon_upgrade();
+        }
+    }
+}
+
+/// The probe has succeeded: the session moves to the actor beside its WebSocket.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), UpgradeRefused>")]
+pub(crate) struct HandOver {
+    pub(crate) heir: Addr<Session>,
+}
+
+impl Handler<HandOver> for Session {
+    type Result = Result<(), UpgradeRefused>;
+
+    fn handle(&mut self, HandOver { heir }: HandOver, ctx: &mut Self::Context) -> Self::Result {
+        let mut state = self.state.take().ok_or(UpgradeRefused)?;
+        if let Err(refused) = state.machine.complete_upgrade() {
+            self.state = Some(state);
+            return Err(refused);
+        }
+        let link = Arc::clone(&state.link);
+        link.outbox.attach_websocket();
+        // A life-cycle message, sent before anybody learns of the heir: so it is the first it gets.
+        heir.do_send(Arrive(state));
+        link.held_by(heir.clone().recipient());
+        self.engine.moved(link.id, heir.clone());
+        self.heir = Some(heir);
+        ctx.run_later(FORWARDING, |_, ctx| ctx.stop());
+        Ok(())
+    }
+}
+
+/// A session, on its way to another worker.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Arrive(Box<State>);
+
+impl Handler<Arrive> for Session {
+    type Result = ();
+
+    fn handle(&mut self, Arrive(state): Arrive, ctx: &mut Self::Context) {
+        self.state = Some(state);
+        ctx.spawn(Drive::default());
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}
+
+/// How long an actor that a session has left forwards what was sent to it before.
+const FORWARDING: Duration = Duration::from_secs(30);

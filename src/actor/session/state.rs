@@ -1,0 +1,233 @@
+//! What moves when a session moves: everything but the actor and its WebSocket.
+//!
+//! Packets come in, as text or as a WebSocket's messages; the protocol above gets what they carry.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use crate::actor::session::machine::{Action, Machine};
+use crate::actor::session::{Deliver, Lost, Protocol};
+use crate::config::Transport;
+use crate::engineio::{self, Packet};
+use crate::link::{Frame, Link};
+use crate::reason::CloseReason;
+use crate::websocket::Message;
+
+/// A session's state.
+pub(crate) struct State {
+    pub(crate) link: Arc<Link>,
+    pub(crate) machine: Machine,
+    pub(crate) protocol: Box<dyn Protocol>,
+    /// The POST whose packets are being taken.
+    pub(crate) post: Option<Post>,
+    /// The number of the last ping in the outbox.
+    pub(crate) ping: u64,
+    /// Until when a closed session waits for its client to fetch the last packets.
+    pub(crate) leaving: Option<Instant>,
+}
+
+impl State {
+    /// Takes one packet's text.
+    pub(crate) fn packet(&mut self, text: &str) -> Result<(), CloseReason> {
+        let packet = match Packet::decode(text) {
+            Ok(packet) => packet,
+            Err(error) => {
+                log::debug!("session {}: {error}", self.link.id);
+                return Err(CloseReason::ParseError);
+            }
+        };
+        if let Packet::Pong(_) = packet {
+            self.pong();
+            return Ok(());
+        }
+        self.heard();
+        match packet {
+            Packet::Message(text) => self.protocol.text(text),
+            Packet::Binary(data) => self.protocol.binary(data),
+            Packet::Close => Err(CloseReason::TransportClose),
+            // Engine.IO v4, Heartbeat: only the server pings.
+            Packet::Ping(_) => Err(CloseReason::TransportError),
+            // Out of place, and without harm: the Node.js server passes over them too.
+            Packet::Open(_) | Packet::Upgrade | Packet::Noop | Packet::Pong(_) => Ok(()),
+        }
+    }
+
+    /// Takes one message of the WebSocket.
+    pub(crate) fn message(&mut self, message: Result<Message<'_>, Lost>) {
+        let outcome = match message {
+            Ok(Message::Text(text)) => self.packet(text),
+            Ok(Message::Binary(data)) => {
+                self.heard();
+                self.protocol.binary(Bytes::from(std::mem::take(data)))
+            }
+            Ok(Message::Ping(payload)) => {
+                self.heard();
+                // RFC 6455, 5.5.2: a ping is answered. Where there is no room the client is ending.
+                let pong = Frame::pong(payload).into();
+                let _ = self.link.send(&pong);
+                Ok(())
+            }
+            Ok(Message::Pong) => Ok(()),
+            Ok(Message::Close(_)) | Err(Lost::Closed) => Err(CloseReason::TransportClose),
+            Err(Lost::Broken) => Err(CloseReason::TransportError),
+            Err(Lost::Refused(error)) => {
+                log::debug!("session {}: {error}", self.link.id);
+                let code = Some(error.close_code());
+                return self.close_with(CloseReason::TransportError, code);
+            }
+        };
+        if let Err(reason) = outcome {
+            self.close(reason);
+        }
+    }
+
+    /// Takes the POST's packets, as long as there is room for what they start.
+    pub(crate) fn take_post(&mut self, has_room: impl Fn(&Self) -> bool) {
+        let Some(mut post) = self.post.take() else {
+            return;
+        };
+        while self.leaving.is_none() {
+            if !has_room(self) {
+                self.post = Some(post);
+                return;
+            }
+            let Some(packet) = post.next_packet() else {
+                return post.finish();
+            };
+            match self.packet(packet) {
+                Ok(()) => {}
+                Err(reason @ CloseReason::TransportClose) => {
+                    self.close(reason);
+                    return post.finish();
+                }
+                Err(reason) => self.close(reason),
+            }
+        }
+        // Dropped with the session: so the client hears that something was wrong only when the
+        // session cannot be found any more.
+        self.post = Some(post);
+    }
+
+    /// Returns when [`tick`](Self::tick) has something to do.
+    pub(crate) fn deadline(&self) -> Instant {
+        if let Some(until) = self.leaving {
+            return until;
+        }
+        let own = self.machine.deadline();
+        let above = self.protocol.deadline();
+        above.map_or(own, |above| own.min(above))
+    }
+
+    /// Does what is due.
+    pub(crate) fn tick(&mut self, now: Instant) {
+        while self.leaving.is_none() && self.machine.deadline() <= now {
+            match self.machine.tick(now) {
+                Some(Action::SendPing) => self.send_ping(),
+                Some(Action::ReleasePoll) => self.link.outbox.release_poll(),
+                Some(Action::Close(reason)) => self.close(reason),
+                None => {}
+            }
+        }
+        if self.leaving.is_none()
+            && self.protocol.deadline().is_some_and(|due| due <= now)
+            && let Err(reason) = self.protocol.lapsed()
+        {
+            self.close(reason);
+        }
+    }
+
+    pub(crate) fn close(&mut self, reason: CloseReason) {
+        self.close_with(reason, None);
+    }
+
+    fn close_with(&mut self, reason: CloseReason, code: Option<u16>) {
+        if self.leaving.is_some() {
+            return;
+        }
+        log::debug!("session {} closed: {reason}", self.link.id);
+        let now = Instant::now();
+        let polling = self.machine.transport() == Transport::Polling;
+        let last = Some(match reason {
+            // A client that says goodbye in a POST is let out of its poll with a noop.
+            CloseReason::TransportClose if polling => Frame::packet(engineio::NOOP),
+            _ => Frame::close(code),
+        });
+        self.leaving = match reason {
+            CloseReason::ForcedClose
+            | CloseReason::ForcedServerClose
+            | CloseReason::ServerShuttingDown => {
+                self.link.outbox.close(last);
+                // A client that is not polling at this moment comes back for the last packets.
+                Some(if polling { now + LAST_POLL } else { now })
+            }
+            CloseReason::TransportClose
+            | CloseReason::TransportError
+            | CloseReason::ParseError
+            | CloseReason::PingTimeout
+            | CloseReason::OutboxFull
+            | CloseReason::Crashed => {
+                self.link.outbox.discard(last);
+                Some(now)
+            }
+        };
+        self.protocol.closed(reason);
+    }
+
+    fn send_ping(&mut self) {
+        let ping = Frame::packet(engineio::PING).into();
+        // Where the outbox is full or closed the session is ending.
+        let _ = self.link.send(&ping);
+        self.ping = self.link.outbox.pushed();
+    }
+
+    /// A pong for a ping that still lies in the outbox is a guess: its sender does not read.
+    fn pong(&mut self) {
+        if self.machine.is_asking() && self.link.outbox.has_drained(self.ping) {
+            self.machine.pong(Instant::now());
+        }
+    }
+
+    fn heard(&mut self) {
+        if self.machine.is_asking() {
+            self.machine.heard(Instant::now());
+        }
+    }
+}
+
+/// The packets of a POST that are still to be taken.
+#[derive(Debug)]
+pub(crate) struct Post {
+    body: String,
+    at: usize,
+    done: oneshot::Sender<()>,
+}
+
+impl Post {
+    pub(crate) fn new(deliver: Deliver) -> Self {
+        Self {
+            body: deliver.body,
+            at: 0,
+            done: deliver.done,
+        }
+    }
+
+    fn next_packet(&mut self) -> Option<&str> {
+        let rest = self.body.get(self.at..)?;
+        let packet = rest
+            .split_once(engineio::SEPARATOR as char)
+            .map_or(rest, |(packet, _)| packet);
+        self.at += packet.len() + 1;
+        Some(packet)
+    }
+
+    fn finish(self) {
+        // The client may have gone meanwhile.
+        let _ = self.done.send(());
+    }
+}
+
+/// How long the last packets of a closed session wait for a poll.
+const LAST_POLL: Duration = Duration::from_secs(30);

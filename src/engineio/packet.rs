@@ -1,0 +1,176 @@
+//! One Engine.IO packet, as a client sends it in text.
+//!
+//! Enters: a text frame, or one piece of a polling body. Leaves: what kind of packet it is and the
+//! text behind its type, borrowed. Whether a packet is welcome now (a ping from a v4 client is not)
+//! is the session's business.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
+
+use super::DecodeError;
+
+/// A decoded packet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Packet<'a> {
+    /// `0`, only ever meaningful from a WebTransport client.
+    Open(&'a str),
+    /// `1`
+    Close,
+    /// `2`, with its text: `probe` at the start of an upgrade.
+    Ping(&'a str),
+    /// `3`, with its text.
+    Pong(&'a str),
+    /// `4`, with the message.
+    Message(&'a str),
+    /// `5`
+    Upgrade,
+    /// `6`
+    Noop,
+    /// `b`, with the binary message its base64 stood for.
+    Binary(Bytes),
+}
+
+impl<'a> Packet<'a> {
+    /// Reads one packet's text.
+    ///
+    /// Text behind a CLOSE, UPGRADE or NOOP is ignored, as the reference ignores it.
+    ///
+    /// # Errors
+    ///
+    /// Refuses an empty text, an unknown type and invalid base64.
+    // Engine.IO v4, Packet encoding: `<packet type>[<data>]`, and `b<base64>` for binary messages.
+    pub(crate) fn decode(text: &'a str) -> Result<Self, DecodeError> {
+        let mut rest = text.chars();
+        let kind = rest.next().ok_or(DecodeError::Empty)?;
+        let data = rest.as_str();
+        match kind {
+            '0' => Ok(Self::Open(data)),
+            '1' => Ok(Self::Close),
+            '2' => Ok(Self::Ping(data)),
+            '3' => Ok(Self::Pong(data)),
+            '4' => Ok(Self::Message(data)),
+            '5' => Ok(Self::Upgrade),
+            '6' => Ok(Self::Noop),
+            'b' => match BASE64.decode(data) {
+                Ok(message) => Ok(Self::Binary(message.into())),
+                Err(cause) => Err(DecodeError::InvalidBase64(cause)),
+            },
+            unknown => Err(DecodeError::UnknownType(unknown)),
+        }
+    }
+}
+
+/// The standard alphabet, with or without padding: Node's decoder asks for none, and so there are
+/// clients that send none.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::engineio;
+
+    #[test]
+    fn each_type_is_read_with_its_data() {
+        let table = [
+            ("0", Packet::Open("")),
+            ("0{\"sid\":\"x\"}", Packet::Open("{\"sid\":\"x\"}")),
+            ("1", Packet::Close),
+            ("2", Packet::Ping("")),
+            ("2probe", Packet::Ping("probe")),
+            ("3", Packet::Pong("")),
+            ("3probe", Packet::Pong("probe")),
+            ("4", Packet::Message("")),
+            ("40", Packet::Message("0")),
+            ("42[\"é\"]", Packet::Message("2[\"é\"]")),
+            ("5", Packet::Upgrade),
+            ("6", Packet::Noop),
+        ];
+        for (text, packet) in table {
+            assert_eq!(Packet::decode(text), Ok(packet), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_constants_decode_to_what_they_are_called() {
+        let table = [
+            (engineio::CLOSE, Packet::Close),
+            (engineio::PING, Packet::Ping("")),
+            (engineio::PONG, Packet::Pong("")),
+            (engineio::UPGRADE, Packet::Upgrade),
+            (engineio::NOOP, Packet::Noop),
+            (engineio::PROBE, Packet::Ping("probe")),
+            (engineio::PROBE_ANSWER, Packet::Pong("probe")),
+        ];
+        for (text, packet) in table {
+            assert_eq!(Packet::decode(text), Ok(packet), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn text_behind_close_upgrade_and_noop_is_ignored() {
+        assert_eq!(Packet::decode("1x"), Ok(Packet::Close));
+        assert_eq!(Packet::decode("5x"), Ok(Packet::Upgrade));
+        assert_eq!(Packet::decode("6x"), Ok(Packet::Noop));
+    }
+
+    #[test]
+    fn base64_is_read_with_and_without_padding() {
+        let table: [(&str, &[u8]); 8] = [
+            ("b", b""),
+            ("bAQID", &[1, 2, 3]),
+            ("bAQIDBA==", &[1, 2, 3, 4]),
+            ("bAQIDBA=", &[1, 2, 3, 4]),
+            ("bAQIDBA", &[1, 2, 3, 4]),
+            ("bAQIDBAU=", &[1, 2, 3, 4, 5]),
+            ("bAQIDBAU", &[1, 2, 3, 4, 5]),
+            ("b+/+/", &[0xfb, 0xff, 0xbf]),
+        ];
+        for (text, bytes) in table {
+            let packet = Packet::Binary(Bytes::copy_from_slice(bytes));
+            assert_eq!(Packet::decode(text), Ok(packet), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn invalid_base64_is_refused() {
+        for text in [
+            "bA",
+            "bAQID!",
+            "b-_-_",
+            "bAQ ID",
+            "bAQI\u{e9}",
+            "b====",
+            "bAR",
+        ] {
+            let refused = Packet::decode(text);
+            assert!(
+                matches!(refused, Err(DecodeError::InvalidBase64(_))),
+                "{text:?}: {refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn empty_text_and_unknown_types_are_refused() {
+        assert_eq!(Packet::decode(""), Err(DecodeError::Empty));
+        for found in ['7', '8', '9', 'a', 'B', ' ', '-', '\0', '\u{1e}', 'é', '４'] {
+            let text = format!("{found}x");
+            assert_eq!(Packet::decode(&text), Err(DecodeError::UnknownType(found)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in any::<String>()) {
+            let _ = Packet::decode(&text);
+            let _ = Packet::decode(&format!("b{text}"));
+        }
+    }
+}

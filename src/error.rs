@@ -1,0 +1,288 @@
+//! What can go wrong for a program: a variant for each cause that it can act on.
+//!
+//! Errors of the wire stay with their codecs; a peer that breaks the protocol is disconnected with a
+//! [`CloseReason`](crate::CloseReason) and a line in the log.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::socketio::ArgsError;
+
+/// Why an event was not sent.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum EmitError {
+    /// The socket has left its namespace.
+    Disconnected,
+    /// The client reads too slowly: its outbox has no room for this packet.
+    OutboxFull,
+    /// The event has a name that the protocol keeps for itself.
+    ReservedEvent(String),
+    /// The data cannot be written as JSON.
+    Encode(ArgsError),
+    /// As many calls as the server allows wait for an acknowledgement of this socket already.
+    TooManyCalls(usize),
+}
+
+impl fmt::Display for EmitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disconnected => f.write_str("the socket is disconnected"),
+            Self::OutboxFull => f.write_str("the client's outbox is full"),
+            Self::ReservedEvent(name) => write!(f, "event name {name:?} is reserved"),
+            Self::Encode(error) => write!(f, "data cannot be sent: {error}"),
+            Self::TooManyCalls(limit) => {
+                write!(f, "{limit} calls wait for this socket already")
+            }
+        }
+    }
+}
+
+impl std::error::Error for EmitError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Encode(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<ArgsError> for EmitError {
+    fn from(error: ArgsError) -> Self {
+        Self::Encode(error)
+    }
+}
+
+impl Serialize for EmitError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Why a call has no answer.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The event could not be sent.
+    Emit(EmitError),
+    /// The client did not acknowledge in time.
+    Timeout,
+    /// The client has gone.
+    Disconnected,
+    /// The client's answer is not of the type that was asked for.
+    Answer(ArgsError),
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Emit(error) => error.fmt(f),
+            Self::Timeout => f.write_str("the client did not acknowledge in time"),
+            Self::Disconnected => f.write_str("the client disconnected before it acknowledged"),
+            Self::Answer(error) => write!(f, "the acknowledgement cannot be read: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for CallError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Emit(error) => Some(error),
+            Self::Answer(error) => Some(error),
+            Self::Timeout | Self::Disconnected => None,
+        }
+    }
+}
+
+impl From<EmitError> for CallError {
+    fn from(error: EmitError) -> Self {
+        match error {
+            EmitError::Disconnected => Self::Disconnected,
+            error => Self::Emit(error),
+        }
+    }
+}
+
+impl Serialize for CallError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Why a room was not joined or left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RoomError {
+    /// The socket has left its namespace.
+    Disconnected,
+    /// Nobody is in the room.
+    NoSuchRoom,
+    /// The server is being closed, or did not answer within five seconds.
+    Unavailable,
+}
+
+impl fmt::Display for RoomError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Disconnected => "the socket is disconnected",
+            Self::NoSuchRoom => "nobody is in the room",
+            Self::Unavailable => "the namespace does not answer",
+        })
+    }
+}
+
+impl std::error::Error for RoomError {}
+
+impl Serialize for RoomError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Refuses a client: what its `connect_error` event gets.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::ConnectError;
+///
+/// let plain: ConnectError = "not authorized".into();
+/// let with_data = ConnectError::new("not authorized").with_data(serde_json::json!({ "code": 401 }));
+/// assert_eq!(plain.message(), with_data.message());
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConnectError {
+    message: Cow<'static, str>,
+    data: Option<Value>,
+}
+
+impl ConnectError {
+    /// Refuses with a message: `error.message` in the client.
+    pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            message: message.into(),
+            data: None,
+        }
+    }
+
+    /// Adds data: `error.data` in the client.
+    #[must_use]
+    pub fn with_data(mut self, data: impl Into<Value>) -> Self {
+        self.data = Some(data.into());
+        self
+    }
+
+    /// Returns the message.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Returns the data.
+    #[must_use]
+    pub fn data(&self) -> Option<&Value> {
+        self.data.as_ref()
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ConnectError {}
+
+impl From<&'static str> for ConnectError {
+    fn from(message: &'static str) -> Self {
+        Self::new(message)
+    }
+}
+
+impl From<String> for ConnectError {
+    fn from(message: String) -> Self {
+        Self::new(message)
+    }
+}
+
+/// The error of a handler that uses `?`: made from any [`std::error::Error`].
+///
+/// What the client gets, where it asked for an acknowledgement, is `{"error": "…"}` with the error's
+/// text.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Data, HandlerError};
+///
+/// async fn double(Data(text): Data<String>) -> Result<i64, HandlerError> {
+///     Ok(text.parse::<i64>()? * 2)
+/// }
+/// ```
+#[derive(Debug)]
+pub struct HandlerError(Box<dyn std::error::Error + Send + Sync>);
+
+impl<E> From<E> for HandlerError
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    fn from(error: E) -> Self {
+        Self(Box::new(error))
+    }
+}
+
+impl HandlerError {
+    /// Makes an error of a text.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into().into())
+    }
+}
+
+impl fmt::Display for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for HandlerError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// An argument of a handler that could not be made from what came in.
+///
+/// The handler does not run; where the client asked for an acknowledgement it gets
+/// `{"error": "…"}` with this text, and the log has a line.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// The event's arguments are not of the type that [`Data`](crate::Data) asks for.
+    Data(ArgsError),
+    /// The CONNECT payload is not of the type that [`Auth`](crate::Auth) asks for.
+    Auth(String),
+    /// No [`State`](crate::State) of this type was given to the builder.
+    State(&'static str),
+    /// What an extractor of the program's own says.
+    Other(String),
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Data(error) => write!(f, "event data does not fit: {error}"),
+            Self::Auth(error) => write!(f, "auth payload does not fit: {error}"),
+            Self::State(name) => write!(
+                f,
+                "no state of type {name}: give one to SocketIo::builder().state(..)"
+            ),
+            Self::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Rejection {}

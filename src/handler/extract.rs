@@ -1,0 +1,297 @@
+//! Extractors: how the arguments of a handler are made from what came in.
+//!
+//! They run before the handler, on the packet's own bytes; what an extractor keeps it copies. One
+//! that fails is a [`Rejection`], and the handler does not run.
+
+use std::any::type_name;
+use std::cell::Cell;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use crate::error::Rejection;
+use crate::handler::environment::Environment;
+use crate::handler::reply::{Ack, Reply};
+use crate::reason::DisconnectReason;
+use crate::socket::Socket;
+use crate::socketio::{self, Args, ArgsError};
+
+/// Makes an argument of a handler from what the handler is called for.
+///
+/// `C` is what it is called for: [`Incoming`] an event, [`Connecting`] or [`Leaving`]. Write it for
+/// all `C` that are a [`CallContext`] where only the socket and the states are needed.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{CallContext, Extract, Rejection};
+///
+/// /// The first room of the socket.
+/// struct FirstRoom(String);
+///
+/// impl<C: CallContext> Extract<C> for FirstRoom {
+///     fn extract(context: &C) -> Result<Self, Rejection> {
+///         let room = context.socket().rooms().into_iter().next();
+///         room.map(Self).ok_or_else(|| Rejection::Other("join a room first".into()))
+///     }
+/// }
+/// ```
+pub trait Extract<C>: Sized {
+    /// Makes the argument.
+    ///
+    /// # Errors
+    ///
+    /// A rejection that tells the client and the log what does not fit.
+    fn extract(context: &C) -> Result<Self, Rejection>;
+}
+
+/// What every handler's call has.
+pub trait CallContext {
+    /// Returns the socket that the handler is called for.
+    fn socket(&self) -> &Socket;
+
+    /// Returns the state of type `T` that was given to the builder.
+    fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>>;
+}
+
+/// An event that came in.
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    pub(crate) socket: &'a Socket,
+    pub(crate) event: &'a Arc<str>,
+    pub(crate) args: &'a str,
+    pub(crate) attachments: &'a [Bytes],
+    /// The acknowledgement's id, until someone takes it.
+    pub(crate) ack: Cell<Option<u64>>,
+    pub(crate) environment: &'a Arc<Environment>,
+}
+
+impl Incoming<'_> {
+    /// Takes the right to answer.
+    pub(crate) fn take_reply(&self) -> Reply {
+        Reply {
+            socket: self.socket.clone(),
+            event: Arc::clone(self.event),
+            id: self.ack.take(),
+            environment: Arc::clone(self.environment),
+        }
+    }
+
+    /// Returns the event's name.
+    #[must_use]
+    pub fn event(&self) -> &str {
+        self.event
+    }
+
+    /// Reads the event's arguments, as [`Data`] does.
+    ///
+    /// # Errors
+    ///
+    /// Says which argument does not fit, and why.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
+        socketio::from_args(self.args, self.attachments)
+    }
+}
+
+/// A client that asks to be let in.
+#[derive(Debug)]
+pub struct Connecting<'a> {
+    pub(crate) socket: &'a Socket,
+    pub(crate) environment: &'a Arc<Environment>,
+}
+
+/// A client that has left.
+#[derive(Debug)]
+pub struct Leaving<'a> {
+    pub(crate) socket: &'a Socket,
+    pub(crate) reason: DisconnectReason,
+    pub(crate) environment: &'a Arc<Environment>,
+}
+
+macro_rules! call_context {
+    ($($context:ident)*) => {$(
+        impl CallContext for $context<'_> {
+            fn socket(&self) -> &Socket {
+                self.socket
+            }
+
+            fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+                self.environment.state()
+            }
+        }
+    )*};
+}
+
+call_context!(Incoming Connecting Leaving);
+
+impl<C: CallContext> Extract<C> for Socket {
+    fn extract(context: &C) -> Result<Self, Rejection> {
+        Ok(context.socket().clone())
+    }
+}
+
+/// The event's arguments: a tuple takes as many as it has members, any other type takes the first.
+/// Further arguments are ignored, as in JavaScript; a missing one is `None` for an `Option` and an
+/// error for anything else. [`Bytes`](crate::Bytes) anywhere in the type take attachments.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::Data;
+///
+/// // socket.emit("move", 3, { fast: true })
+/// #[derive(serde::Deserialize)]
+/// struct Options { fast: bool }
+/// async fn on_move(Data((steps, options)): Data<(u32, Option<Options>)>) {}
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Data<T>(pub T);
+
+impl<T: DeserializeOwned> Extract<Incoming<'_>> for Data<T> {
+    fn extract(incoming: &Incoming<'_>) -> Result<Self, Rejection> {
+        incoming.read().map(Self).map_err(Rejection::Data)
+    }
+}
+
+/// The payload of the CONNECT packet, the client's `auth` option. Without one it reads as `{}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Auth<T>(pub T);
+
+impl<C: CallContext, T: DeserializeOwned> Extract<C> for Auth<T> {
+    fn extract(context: &C) -> Result<Self, Rejection> {
+        let text = context.socket().core().auth.as_deref().unwrap_or("{}");
+        serde_json::from_str(text)
+            .map(Self)
+            .map_err(|error| Rejection::Auth(error.to_string()))
+    }
+}
+
+/// A value that was given to [`Builder::state`](crate::Builder::state), shared by all handlers.
+#[derive(Debug)]
+pub struct State<T>(Arc<T>);
+
+impl<T> Deref for State<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> Clone for State<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<C: CallContext, T: Send + Sync + 'static> Extract<C> for State<T> {
+    fn extract(context: &C) -> Result<Self, Rejection> {
+        let state = context.state().map(Self);
+        state.ok_or(Rejection::State(type_name::<T>()))
+    }
+}
+
+/// An event as a value: its name and its arguments as they came.
+///
+/// As an extractor it lets a handler look at everything; as a message it is what
+/// [`Namespace::forward`](crate::Namespace::forward) sends to an actor, with the right to answer.
+#[derive(Debug, actix::Message)]
+#[rtype(result = "()")]
+pub struct Event {
+    socket: Socket,
+    name: Arc<str>,
+    args: Args,
+    ack: Option<Ack>,
+}
+
+impl Event {
+    /// Takes the right to answer with it.
+    pub(crate) fn forwarded(incoming: &Incoming<'_>) -> Self {
+        Self {
+            ack: Some(Ack::new(incoming.take_reply())),
+            ..Self::of(incoming)
+        }
+    }
+
+    fn of(incoming: &Incoming<'_>) -> Self {
+        Self {
+            socket: incoming.socket.clone(),
+            name: Arc::clone(incoming.event),
+            args: Args::new(incoming.args.to_owned(), incoming.attachments.to_vec()),
+            ack: None,
+        }
+    }
+
+    /// Returns the socket that sent the event.
+    #[must_use]
+    pub fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Returns the event's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the arguments, to send on as they are.
+    #[must_use]
+    pub fn args(&self) -> &Args {
+        &self.args
+    }
+
+    /// Reads the arguments, as [`Data`] does.
+    ///
+    /// # Errors
+    ///
+    /// Says which argument does not fit, and why.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
+        self.args.read()
+    }
+
+    /// Takes the right to answer; `None` in a handler, where [`Ack`] is an argument of its own.
+    pub fn take_ack(&mut self) -> Option<Ack> {
+        self.ack.take()
+    }
+}
+
+impl Extract<Incoming<'_>> for Event {
+    fn extract(incoming: &Incoming<'_>) -> Result<Self, Rejection> {
+        Ok(Self::of(incoming))
+    }
+}
+
+impl Extract<Incoming<'_>> for Ack {
+    fn extract(incoming: &Incoming<'_>) -> Result<Self, Rejection> {
+        Ok(Self::new(incoming.take_reply()))
+    }
+}
+
+impl Extract<Leaving<'_>> for DisconnectReason {
+    fn extract(leaving: &Leaving<'_>) -> Result<Self, Rejection> {
+        Ok(leaving.reason)
+    }
+}
+
+macro_rules! extract_tuple {
+    ($($part:ident)*) => {
+        impl<Context, $($part: Extract<Context>),*> Extract<Context> for ($($part,)*) {
+            #[allow(unused_variables, reason = "the empty tuple looks at nothing")]
+            fn extract(context: &Context) -> Result<Self, Rejection> {
+                Ok(($($part::extract(context)?,)*))
+            }
+        }
+    };
+}
+
+extract_tuple!();
+extract_tuple!(A);
+extract_tuple!(A B);
+extract_tuple!(A B C);
+extract_tuple!(A B C D);
+extract_tuple!(A B C D E);
+extract_tuple!(A B C D E F);
+extract_tuple!(A B C D E F G);
+extract_tuple!(A B C D E F G H);

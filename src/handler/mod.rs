@@ -1,0 +1,94 @@
+//! Handlers: the program's async functions, and how they are called.
+//!
+//! A packet's event and its socket come in; what the function returns leaves as the acknowledgement.
+//! User code runs here and nowhere else, and never outside of `catch_unwind`. Nothing here knows how
+//! a packet came or which actor holds the socket.
+
+mod environment;
+mod extract;
+mod place;
+mod reply;
+mod table;
+
+use std::future::Future;
+
+use crate::error::{ConnectError, HandlerError};
+
+pub(crate) use environment::Environment;
+pub use extract::{Auth, CallContext, Connecting, Data, Event, Extract, Incoming, Leaving, State};
+pub(crate) use place::{panic_text, run};
+pub use reply::Ack;
+pub(crate) use table::{Received, SharedTable, TableView};
+
+/// An async function whose arguments are extractors, up to eight of them.
+///
+/// It is implemented for functions and closures; there is no need to implement it otherwise.
+/// What it is called for decides which extractors fit: see [`Namespace::on`](crate::Namespace::on),
+/// [`Namespace::on_connect`](crate::Namespace::on_connect) and
+/// [`Namespace::on_disconnect`](crate::Namespace::on_disconnect). The future need not be `Send`.
+pub trait Handler<Args>: Send + Sync + 'static {
+    /// What the function returns.
+    type Output: 'static;
+    /// Its future.
+    type Future: Future<Output = Self::Output> + 'static;
+
+    /// Calls the function.
+    fn call(&self, args: Args) -> Self::Future;
+}
+
+macro_rules! handler {
+    ($($arg:ident)*) => {
+        impl<Function, Returned, $($arg),*> Handler<($($arg,)*)> for Function
+        where
+            Function: Fn($($arg),*) -> Returned + Send + Sync + 'static,
+            Returned: Future + 'static,
+            Returned::Output: 'static,
+        {
+            type Output = Returned::Output;
+            type Future = Returned;
+
+            #[allow(non_snake_case, reason = "the type parameters name the arguments too")]
+            fn call(&self, ($($arg,)*): ($($arg,)*)) -> Returned {
+                self($($arg),*)
+            }
+        }
+    };
+}
+
+handler!();
+handler!(A);
+handler!(A B);
+handler!(A B C);
+handler!(A B C D);
+handler!(A B C D E);
+handler!(A B C D E F);
+handler!(A B C D E F G);
+handler!(A B C D E F G H);
+
+/// What a connect handler returns: `()` lets the client in, an `Err` refuses it.
+pub trait ConnectOutcome: 'static {
+    /// Tells whether the client is let in.
+    ///
+    /// # Errors
+    ///
+    /// What the client is told instead.
+    fn outcome(self) -> Result<(), ConnectError>;
+}
+
+impl ConnectOutcome for () {
+    fn outcome(self) -> Result<(), ConnectError> {
+        Ok(())
+    }
+}
+
+impl<E: Into<ConnectError> + 'static> ConnectOutcome for Result<(), E> {
+    fn outcome(self) -> Result<(), ConnectError> {
+        self.map_err(Into::into)
+    }
+}
+
+impl From<HandlerError> for ConnectError {
+    fn from(error: HandlerError) -> Self {
+        Self::new(error.to_string())
+    }
+}

@@ -1,0 +1,154 @@
+//! How a handler's call ends: the acknowledgement, or the error that stands for it.
+//!
+//! A client that asked for an acknowledgement always gets one: the returned value, or
+//! `{"error": …}` where the handler returned `Err`, was given arguments that don't fit, panicked, or
+//! let its [`Ack`] go unused.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::error::Rejection;
+use crate::handler::environment::Environment;
+use crate::link::Outgoing;
+use crate::message::{CrashPlace, Crashed};
+use crate::socket::{self, Answer, Socket};
+
+/// Where the answer to one event goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) socket: Socket,
+    pub(crate) event: Arc<str>,
+    /// The acknowledgement's id, where the client asked for one.
+    pub(crate) id: Option<u64>,
+    pub(crate) environment: Arc<Environment>,
+}
+
+impl Reply {
+    /// Ends the call with what the handler returned, or with its panic.
+    pub(crate) fn finish<T: Serialize>(self, ended: Result<T, String>) {
+        match ended {
+            Ok(value) => self.answer(&value),
+            Err(panic) => self.panicked(panic),
+        }
+    }
+
+    /// Sends the value as the acknowledgement; an `Err` as the error.
+    pub(crate) fn answer<T: Serialize>(&self, value: &T) {
+        if self.id.is_none() && size_of::<T>() == 0 {
+            return;
+        }
+        // Without an id the value is still written: only so it is known whether it is an `Err`.
+        match socket::ack(self.socket.namespace(), self.id.unwrap_or_default(), value) {
+            Ok(Answer::Value(packet)) => self.deliver(&packet),
+            Ok(Answer::Error(json)) => {
+                log::warn!("{}: handler failed: {json}", self.label());
+                self.send_error(&json);
+            }
+            Err(error) => {
+                log::error!("{}: answer cannot be sent: {error}", self.label());
+                self.send_error_text("the answer cannot be sent");
+            }
+        }
+    }
+
+    /// Ends a call that was never made: its arguments do not fit.
+    pub(crate) fn reject(&self, rejection: &Rejection) {
+        log::warn!("{}: {rejection}", self.label());
+        self.send_error_text(&rejection.to_string());
+    }
+
+    /// Ends a call that nobody handles.
+    pub(crate) fn unhandled(&self) {
+        log::debug!("{}: no handler", self.label());
+        self.send_error_text(&format!("no handler for event {:?}", self.event));
+    }
+
+    /// Ends a call whose handler panicked; the client learns no more than that.
+    pub(crate) fn panicked(&self, panic: String) {
+        report(&self.environment, &self.socket, &self.event, panic);
+        self.send_error_text("internal server error");
+    }
+
+    fn send_error_text(&self, text: &str) {
+        self.send_error(&serde_json::Value::from(text).to_string());
+    }
+
+    fn send_error(&self, json: &str) {
+        if let Some(id) = self.id {
+            self.deliver(&socket::ack_error(self.socket.namespace(), id, json));
+        }
+    }
+
+    fn deliver(&self, packet: &Outgoing) {
+        if self.id.is_some() {
+            // A client that has gone, or is being sent away for reading too slowly, gets no answer.
+            let _ = self.socket.core().deliver(packet);
+        }
+    }
+
+    fn label(&self) -> String {
+        let namespace = self.socket.namespace();
+        format!("event {:?} in namespace {namespace}", self.event)
+    }
+}
+
+/// Tells the log and the program's supervisors of a handler's panic.
+pub(crate) fn report(environment: &Environment, socket: &Socket, event: &str, panic: String) {
+    environment.report(&Crashed {
+        place: CrashPlace::Handler(event.to_owned()),
+        namespace: Some(socket.namespace().to_owned()),
+        socket: Some(socket.id()),
+        panic,
+    });
+}
+
+/// The acknowledgement of an event, to be sent by hand.
+///
+/// A handler that takes it as an argument answers with [`send`](Self::send), at a time of its choice;
+/// its return value is not sent then. An `Ack` that is dropped unused answers with an error, so that
+/// no client waits in vain.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Ack, Data};
+///
+/// async fn add(Data((a, b)): Data<(i64, i64)>, ack: Ack) {
+///     ack.send(a + b);
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Ack {
+    reply: Option<Reply>,
+}
+
+impl Ack {
+    pub(crate) fn new(reply: Reply) -> Self {
+        Self { reply: Some(reply) }
+    }
+
+    /// Tells whether the client asked for an acknowledgement.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        self.reply.as_ref().is_some_and(|reply| reply.id.is_some())
+    }
+
+    /// Sends the acknowledgement. A tuple is sent as that many arguments, anything else as one, and
+    /// an `Err` as `{"error": …}`. Does nothing where the client asked for none.
+    pub fn send<T: Serialize>(mut self, data: T) {
+        if let Some(reply) = self.reply.take() {
+            reply.answer(&data);
+        }
+    }
+}
+
+impl Drop for Ack {
+    fn drop(&mut self) {
+        if let Some(reply) = self.reply.take()
+            && reply.id.is_some()
+        {
+            reply.reject(&Rejection::Other("the handler gave no answer".to_owned()));
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The ids of sessions and sockets: twenty characters of base64url, from fifteen random bytes.
+//!
+//! Their length is part of the protocol's family: load balancers and other servers of a cluster
+//! recognise an id by it. A session's id is a secret between client and server, a socket's is public.
+//! This module knows nothing of what an id stands for.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Serialize, Serializer};
+
+/// An id's text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Id([u8; Self::LENGTH]);
+
+impl Id {
+    /// Characters in an id.
+    pub(crate) const LENGTH: usize = 20;
+
+    /// Returns a new id that nobody can guess.
+    pub(crate) fn random() -> Self {
+        let random = uuid::Uuid::new_v4().into_bytes();
+        let mut bytes = [0; 15];
+        // The seventh byte of a version 4 UUID holds its version; the others are random.
+        bytes[..6].copy_from_slice(&random[..6]);
+        bytes[6..].copy_from_slice(&random[7..]);
+        let mut text = [b'A'; Self::LENGTH];
+        // Fifteen bytes are twenty characters without padding, so the slice always has the room.
+        let _ = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
+        Self(text)
+    }
+
+    /// Returns the id that `text` is, if it is one.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let bytes: [u8; Self::LENGTH] = text.as_bytes().try_into().ok()?;
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-' || *byte == b'_';
+        bytes.iter().all(plain).then_some(Self(bytes))
+    }
+
+    /// Returns the id's characters.
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The public id of a socket: what the client knows as `socket.id`, and the name of the room that
+/// holds this socket alone.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::SocketId;
+///
+/// let id: SocketId = "sESZeQCLFtgdFjHnAAAA".parse()?;
+/// assert_eq!(id.as_str(), "sESZeQCLFtgdFjHnAAAA");
+/// assert!("too short".parse::<SocketId>().is_err());
+/// # Ok::<(), actix_socketio::InvalidSocketId>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SocketId(Id);
+
+impl SocketId {
+    pub(crate) fn random() -> Self {
+        Self(Id::random())
+    }
+
+    /// Returns the id's twenty characters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl FromStr for SocketId {
+    type Err = InvalidSocketId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Id::parse(text).map(Self).ok_or(InvalidSocketId)
+    }
+}
+
+impl AsRef<str> for SocketId {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Debug for SocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for SocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for SocketId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// A text that is no socket id: those have exactly twenty characters of base64url.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidSocketId;
+
+impl fmt::Display for InvalidSocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a socket id has exactly 20 characters of base64url")
+    }
+}
+
+impl std::error::Error for InvalidSocketId {}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_have_twenty_characters_and_differ() {
+        let ids: HashSet<_> = (0..1000).map(|_| Id::random()).collect();
+        assert_eq!(ids.len(), 1000);
+        assert!(ids.iter().all(|id| Id::parse(id.as_str()) == Some(*id)));
+    }
+
+    #[test]
+    fn other_texts_are_no_ids() {
+        for text in ["", "short", "sESZeQCLFtgdFjHnAAAAA", "sESZeQCLFtgdFjHn AAA"] {
+            assert_eq!(Id::parse(text), None, "{text}");
+        }
+    }
+}

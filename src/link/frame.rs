@@ -1,0 +1,209 @@
+//! One Engine.IO packet, encoded once for everyone who gets it.
+//!
+//! A frame's bytes are the whole WebSocket frame; what polling needs of a text packet is the tail of
+//! the same bytes, and the base64 of a binary one is made when the first poll asks for it. Cloning a
+//! frame copies no data. It knows nothing of who sends it or to whom.
+
+use std::cell::RefCell;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use crate::engineio;
+use crate::websocket;
+
+/// An encoded Engine.IO packet.
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    websocket: Bytes,
+    polling: Polling,
+}
+
+/// How the packet stands in the body of a poll.
+#[derive(Clone, Debug)]
+enum Polling {
+    /// The frame's bytes from here on.
+    Tail(u8),
+    /// Another text.
+    Text(&'static str),
+    /// `b` and the base64 of the frame's bytes from here on.
+    Base64(u8, Arc<OnceLock<Bytes>>),
+}
+
+impl Frame {
+    /// Encodes a text message, which `write` appends to what it is given.
+    ///
+    /// # Errors
+    ///
+    /// Whatever `write` fails with.
+    pub(crate) fn message<T, E>(
+        write: impl FnOnce(&mut Vec<u8>) -> Result<T, E>,
+    ) -> Result<(Self, T), E> {
+        Self::text(|out| {
+            out.push(engineio::MESSAGE);
+            write(out)
+        })
+    }
+
+    /// Encodes a packet that has no data or a fixed one.
+    pub(crate) fn packet(text: &str) -> Self {
+        let written = Self::text(|out| {
+            out.extend_from_slice(text.as_bytes());
+            Ok::<(), std::convert::Infallible>(())
+        });
+        match written {
+            Ok((frame, ())) => frame,
+            Err(never) => match never {},
+        }
+    }
+
+    /// Encodes a binary message.
+    pub(crate) fn binary(data: &[u8]) -> Self {
+        let mut space = [0; websocket::MAX_HEADER];
+        let header = websocket::write_header(&mut space, websocket::Opcode::Binary, data.len());
+        let mut framed = Vec::with_capacity(header + data.len());
+        framed.extend_from_slice(&space[space.len() - header..]);
+        framed.extend_from_slice(data);
+        Self {
+            websocket: framed.into(),
+            polling: Polling::Base64(header as u8, Arc::default()),
+        }
+    }
+
+    /// Returns the packet that ends a session: a close frame, or `1` in a poll.
+    pub(crate) fn close(code: Option<u16>) -> Self {
+        Self {
+            websocket: websocket::close_frame(code),
+            polling: Polling::Text(engineio::CLOSE),
+        }
+    }
+
+    /// Returns the answer to a ping frame.
+    pub(crate) fn pong(payload: &[u8]) -> Self {
+        Self {
+            websocket: websocket::frame(websocket::Opcode::Pong, payload),
+            polling: Polling::Text(engineio::NOOP),
+        }
+    }
+
+    /// Returns the bytes that the frame takes on a WebSocket.
+    pub(crate) fn websocket(&self) -> &Bytes {
+        &self.websocket
+    }
+
+    /// Returns how many bytes the frame counts for in an outbox.
+    pub(crate) fn len(&self) -> usize {
+        self.websocket.len()
+    }
+
+    /// Appends the packet as it stands in the body of a poll.
+    pub(crate) fn push_polling(&self, body: &mut Vec<u8>) {
+        match &self.polling {
+            Polling::Tail(start) => {
+                body.extend_from_slice(&self.websocket[usize::from(*start)..]);
+            }
+            Polling::Text(text) => body.extend_from_slice(text.as_bytes()),
+            Polling::Base64(start, made) => {
+                let text = made.get_or_init(|| {
+                    let data = &self.websocket[usize::from(*start)..];
+                    let mut text = Vec::with_capacity(1 + data.len().div_ceil(3) * 4);
+                    engineio::push_binary(&mut text, data);
+                    text.into()
+                });
+                body.extend_from_slice(text);
+            }
+        }
+    }
+
+    /// Writes behind a gap for the longest header, then puts the header right before the text.
+    fn text<T, E>(write: impl FnOnce(&mut Vec<u8>) -> Result<T, E>) -> Result<(Self, T), E> {
+        // Taken out while it is used: a `Serialize` of the program may emit by itself.
+        let mut scratch = SCRATCH.with(RefCell::take);
+        scratch.clear();
+        scratch.resize(websocket::MAX_HEADER, 0);
+        let written = write(&mut scratch);
+        let frame = Self::from_scratch(&mut scratch);
+        if scratch.capacity() <= SCRATCH_KEPT {
+            SCRATCH.with(|kept| kept.replace(scratch));
+        }
+        written.map(|written| (frame, written))
+    }
+
+    fn from_scratch(scratch: &mut [u8]) -> Self {
+        let mut space = [0; websocket::MAX_HEADER];
+        let length = scratch.len() - websocket::MAX_HEADER;
+        let header = websocket::write_header(&mut space, websocket::Opcode::Text, length);
+        let start = websocket::MAX_HEADER - header;
+        scratch[start..websocket::MAX_HEADER].copy_from_slice(&space[start..]);
+        Self {
+            // The exact size in one allocation, which its first receiver owns without a count.
+            websocket: Bytes::copy_from_slice(&scratch[start..]),
+            polling: Polling::Tail(header as u8),
+        }
+    }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Bytes of scratch that a thread keeps between two frames.
+const SCRATCH_KEPT: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn polling(frame: &Frame) -> String {
+        let mut body = Vec::new();
+        frame.push_polling(&mut body);
+        String::from_utf8(body).unwrap()
+    }
+
+    fn message(text: &str) -> Frame {
+        let write = |out: &mut Vec<u8>| {
+            out.extend_from_slice(text.as_bytes());
+            Ok::<(), ()>(())
+        };
+        Frame::message(write).unwrap().0
+    }
+
+    #[test]
+    fn a_text_message_is_one_buffer_for_both_transports() {
+        for length in [0, 124, 125, 65_534, 65_535, 100_000] {
+            let text = "x".repeat(length);
+            let frame = message(&text);
+            assert_eq!(polling(&frame), format!("4{text}"));
+            let header = frame.len() - length - 1;
+            assert_eq!(
+                header,
+                [2, 4, 10][usize::from(length >= 125) + usize::from(length > 65_534)]
+            );
+            assert_eq!(frame.websocket()[0], 0x81);
+        }
+    }
+
+    #[test]
+    fn a_binary_message_is_raw_on_a_websocket_and_base64_in_a_poll() {
+        let frame = Frame::binary(&[1, 2, 3]);
+        assert_eq!(&frame.websocket()[..], [0x82, 3, 1, 2, 3]);
+        assert_eq!(polling(&frame), "bAQID");
+        assert_eq!(polling(&frame.clone()), "bAQID");
+    }
+
+    #[test]
+    fn closing_is_a_close_frame_or_a_close_packet() {
+        assert_eq!(&Frame::close(None).websocket()[..], [0x88, 0]);
+        assert_eq!(
+            &Frame::close(Some(1009)).websocket()[..],
+            [0x88, 2, 3, 0xf1]
+        );
+        assert_eq!(polling(&Frame::close(None)), "1");
+    }
+
+    #[test]
+    fn a_failed_write_is_no_frame() {
+        assert_eq!(Frame::message(|_| Err::<(), _>("no")).unwrap_err(), "no");
+        assert_eq!(polling(&message("after")), "4after");
+    }
+}

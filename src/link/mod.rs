@@ -1,0 +1,206 @@
+//! The link: what everybody else holds of a session.
+//!
+//! Sockets, rooms and handlers on any thread send through a link and ask through it for the session
+//! to be closed. The session itself may move to another worker meanwhile; its link stays the same.
+//! Frames go into the outbox, never through a mailbox; only life-cycle messages reach the actor.
+
+mod frame;
+mod outbox;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Waker};
+
+use actix::{Message, Recipient};
+use parking_lot::Mutex;
+
+use crate::config::{Config, Overflow};
+use crate::id::Id;
+use crate::reason::CloseReason;
+
+pub(crate) use frame::Frame;
+pub(crate) use outbox::{Outbox, PollRefused, PushError};
+
+/// The shared face of a session.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) id: Id,
+    pub(crate) config: Arc<Config>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) in_flight: InFlight,
+    session: Mutex<Option<Recipient<Control>>>,
+    closing: AtomicBool,
+    posting: AtomicBool,
+}
+
+/// What anybody may ask of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub(crate) enum Control {
+    /// End, for this reason.
+    Close(CloseReason),
+    /// Look again: a socket of yours was accepted, refused or disconnected.
+    Nudge,
+}
+
+impl Link {
+    pub(crate) fn new(config: &Arc<Config>) -> Arc<Self> {
+        Arc::new(Self {
+            id: Id::random(),
+            config: Arc::clone(config),
+            outbox: Arc::new(Outbox::new(config.outbox_limit)),
+            in_flight: InFlight::new(config.handlers_in_flight),
+            session: Mutex::new(None),
+            closing: AtomicBool::new(false),
+            posting: AtomicBool::new(false),
+        })
+    }
+
+    /// Names the actor that holds the session now.
+    pub(crate) fn held_by(&self, session: Recipient<Control>) {
+        *self.session.lock() = Some(session);
+    }
+
+    /// Lets go of the actor; what is asked from now on is asked of nobody.
+    pub(crate) fn release(&self) {
+        *self.session.lock() = None;
+    }
+
+    /// Queues a packet; where the outbox is full, the server's policy says what becomes of the client.
+    pub(crate) fn send(&self, packet: &Outgoing) -> Result<(), PushError> {
+        let pushed = self.outbox.push(&packet.frame, &packet.attached);
+        if pushed == Err(PushError::Full) && self.config.overflow == Overflow::Disconnect {
+            self.close(CloseReason::OutboxFull);
+        }
+        pushed
+    }
+
+    /// Engine.IO v4, HTTP long-polling: one POST at a time. `None` while there is another.
+    pub(crate) fn begin_post(&self) -> Option<PostTurn<'_>> {
+        let taken = self.posting.swap(true, Ordering::AcqRel);
+        (!taken).then_some(PostTurn(self))
+    }
+
+    /// Asks for the session to be closed; the first reason is the one that counts.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        if !self.closing.swap(true, Ordering::Relaxed) {
+            self.ask(Control::Close(reason));
+        }
+    }
+
+    pub(crate) fn nudge(&self) {
+        self.ask(Control::Nudge);
+    }
+
+    fn ask(&self, control: Control) {
+        if let Some(session) = &*self.session.lock() {
+            session.do_send(control);
+        }
+    }
+}
+
+/// The turn of one POST.
+#[derive(Debug)]
+pub(crate) struct PostTurn<'a>(&'a Link);
+
+impl Drop for PostTurn<'_> {
+    fn drop(&mut self) {
+        self.0.posting.store(false, Ordering::Release);
+    }
+}
+
+/// An encoded Socket.IO packet: its text, and its attachments right behind it.
+#[derive(Clone, Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) frame: Frame,
+    pub(crate) attached: Vec<Frame>,
+}
+
+impl Outgoing {
+    pub(crate) fn len(&self) -> usize {
+        self.frame.len() + self.attached.iter().map(Frame::len).sum::<usize>()
+    }
+}
+
+impl From<Frame> for Outgoing {
+    fn from(frame: Frame) -> Self {
+        Self {
+            frame,
+            attached: Vec::new(),
+        }
+    }
+}
+
+/// The handlers of a client that wait for something; at the limit its transport is not read.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    limit: usize,
+    count: AtomicUsize,
+    reader: Mutex<Option<Waker>>,
+}
+
+impl InFlight {
+    fn new(limit: usize) -> Self {
+        Self {
+            limit: limit.max(1),
+            count: AtomicUsize::new(0),
+            reader: Mutex::new(None),
+        }
+    }
+
+    /// Tells whether there is room for one more; where not, wakes `cx` when there is.
+    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> bool {
+        if self.count.load(Ordering::Acquire) < self.limit {
+            return true;
+        }
+        *self.reader.lock() = Some(cx.waker().clone());
+        // A handler may have ended between the look and the registration.
+        self.count.load(Ordering::Acquire) < self.limit
+    }
+
+    /// Counts a handler until the guard is dropped.
+    pub(crate) fn enter(link: &Arc<Link>) -> InFlightGuard {
+        link.in_flight.count.fetch_add(1, Ordering::AcqRel);
+        InFlightGuard(Arc::clone(link))
+    }
+}
+
+/// One handler that waits.
+#[derive(Debug)]
+pub(crate) struct InFlightGuard(Arc<Link>);
+
+impl Drop for InFlightGuard {
+    fn drop(&mut self) {
+        let in_flight = &self.0.in_flight;
+        let was = in_flight.count.fetch_sub(1, Ordering::AcqRel);
+        if was >= in_flight.limit
+            && let Some(waker) = in_flight.reader.lock().take()
+        {
+            waker.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(handlers: usize) -> Arc<Link> {
+        let mut config = Config::new("/");
+        config.handlers_in_flight = handlers;
+        Link::new(&Arc::new(config))
+    }
+
+    #[test]
+    fn reading_pauses_at_the_limit_of_handlers() {
+        let link = link(2);
+        let cx = Context::from_waker(Waker::noop());
+        let first = InFlight::enter(&link);
+        assert!(link.in_flight.poll_room(&cx));
+        let second = InFlight::enter(&link);
+        assert!(!link.in_flight.poll_room(&cx));
+        drop(first);
+        assert!(link.in_flight.poll_room(&cx));
+        drop(second);
+    }
+}

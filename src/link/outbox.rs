@@ -1,0 +1,437 @@
+//! What a session has yet to send.
+//!
+//! Any thread pushes frames; whoever holds the client's transport drains them: a waiting poll, or
+//! the body of the WebSocket's response. The queue is bounded in bytes. A transport is woken when
+//! the queue goes from empty to filled and at no other time. An upgrade changes who drains and loses
+//! nothing. The outbox knows nothing of sessions, rooms or HTTP.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+
+use crate::engineio;
+use crate::link::frame::Frame;
+
+/// A bounded queue of frames with one reader at a time.
+///
+/// ```text
+///            begin_poll          attach_websocket
+///   idle ───────────────▶ poll ───────────────────▶ websocket
+///    ▲                     │                            ▲
+///    └── drained, aborted ─┘          idle ─────────────┘
+/// ```
+/// `close` lets the reader take what is left and then ends it; `discard` ends it at once.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    limit: usize,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    queue: VecDeque<Frame>,
+    bytes: usize,
+    reader: Reader,
+    waker: Option<Waker>,
+    /// A poll that has waited long enough is sent home with a noop.
+    noop: bool,
+    closed: bool,
+    /// Frames that ever came in, and that ever went out.
+    pushed: u64,
+    drained: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Reader {
+    #[default]
+    None,
+    Poll,
+    WebSocket,
+}
+
+/// Why a packet did not get into an outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PushError {
+    /// It would exceed the outbox's limit.
+    Full,
+    /// The session has ended.
+    Closed,
+}
+
+/// Why a poll may not wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PollRefused {
+    /// Another one is waiting: Engine.IO allows one.
+    Busy,
+    /// The session's transport is a WebSocket.
+    Upgraded,
+}
+
+impl Outbox {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            inner: Mutex::default(),
+        }
+    }
+
+    /// Adds a packet: its frame and the frames that must follow it without any between.
+    pub(crate) fn push(&self, frame: &Frame, attached: &[Frame]) -> Result<(), PushError> {
+        let bytes = frame.len() + attached.iter().map(Frame::len).sum::<usize>();
+        let waker = {
+            let mut inner = self.inner.lock();
+            if inner.closed {
+                return Err(PushError::Closed);
+            }
+            if inner.bytes + bytes > self.limit {
+                return Err(PushError::Full);
+            }
+            let was_empty = inner.queue.is_empty();
+            inner.bytes += bytes;
+            inner.pushed += 1 + attached.len() as u64;
+            inner.queue.push_back(frame.clone());
+            inner.queue.extend(attached.iter().cloned());
+            if was_empty { inner.waker.take() } else { None }
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// Returns how many frames came in so far: the number of the last one.
+    pub(crate) fn pushed(&self) -> u64 {
+        self.inner.lock().pushed
+    }
+
+    /// Tells whether the frame of that number has been taken by the transport.
+    pub(crate) fn has_drained(&self, number: u64) -> bool {
+        self.inner.lock().drained >= number
+    }
+
+    /// Takes `last` in past the limit, then nothing more; the reader ends after it.
+    pub(crate) fn close(&self, last: Option<Frame>) {
+        self.end(last, false);
+    }
+
+    /// Drops what is queued, and ends the reader with `last`.
+    pub(crate) fn discard(&self, last: Option<Frame>) {
+        self.end(last, true);
+    }
+
+    fn end(&self, last: Option<Frame>, discard: bool) {
+        let waker = {
+            let mut inner = self.inner.lock();
+            if inner.closed {
+                return;
+            }
+            inner.closed = true;
+            if discard {
+                inner.queue = VecDeque::new();
+                inner.bytes = 0;
+            }
+            inner.queue.extend(last);
+            inner.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Tells whether it was closed and the reader has taken everything.
+    pub(crate) fn is_spent(&self) -> bool {
+        let inner = self.inner.lock();
+        inner.closed && inner.queue.is_empty()
+    }
+
+    /// Makes the caller the reader until the answer is drained or dropped.
+    pub(crate) fn begin_poll(self: &Arc<Self>) -> Result<PendingPoll, PollRefused> {
+        let mut inner = self.inner.lock();
+        match inner.reader {
+            Reader::Poll => return Err(PollRefused::Busy),
+            Reader::WebSocket => return Err(PollRefused::Upgraded),
+            Reader::None => inner.reader = Reader::Poll,
+        }
+        Ok(PendingPoll {
+            outbox: Arc::clone(self),
+        })
+    }
+
+    /// Ends a waiting poll with a noop, so that the client can go on with its upgrade.
+    pub(crate) fn release_poll(&self) {
+        let waker = {
+            let mut inner = self.inner.lock();
+            if inner.reader != Reader::Poll {
+                return;
+            }
+            inner.noop = true;
+            inner.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Makes a WebSocket the reader from now on; a poll that still waits gets nothing.
+    pub(crate) fn attach_websocket(&self) {
+        let waker = {
+            let mut inner = self.inner.lock();
+            inner.reader = Reader::WebSocket;
+            inner.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Takes the next chunk for a WebSocket: one frame as it is, or small ones joined.
+    /// `None` is the end.
+    pub(crate) fn poll_chunk(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let mut inner = self.inner.lock();
+        let Some(first) = inner.queue.front() else {
+            if inner.closed {
+                return Poll::Ready(None);
+            }
+            inner.wait(cx);
+            return Poll::Pending;
+        };
+        if inner.queue.len() == 1 || first.len() >= CHUNK {
+            let chunk = first.websocket().clone();
+            inner.pop();
+            return Poll::Ready(Some(chunk));
+        }
+        let mut chunk = BytesMut::with_capacity(inner.bytes.min(CHUNK));
+        while let Some(frame) = inner.queue.front() {
+            if chunk.len() + frame.len() > CHUNK {
+                break;
+            }
+            chunk.extend_from_slice(frame.websocket());
+            inner.pop();
+        }
+        Poll::Ready(Some(chunk.freeze()))
+    }
+}
+
+impl Inner {
+    fn wait(&mut self, cx: &Context<'_>) {
+        match &self.waker {
+            Some(waker) if waker.will_wake(cx.waker()) => {}
+            _ => self.waker = Some(cx.waker().clone()),
+        }
+        if self.queue.capacity() > KEPT_FRAMES {
+            self.queue = VecDeque::new();
+        }
+    }
+
+    fn pop(&mut self) {
+        if let Some(frame) = self.queue.pop_front() {
+            self.bytes = self.bytes.saturating_sub(frame.len());
+            self.drained += 1;
+        }
+    }
+}
+
+/// A poll that waits for something to send.
+#[derive(Debug)]
+pub(crate) struct PendingPoll {
+    outbox: Arc<Outbox>,
+}
+
+impl PendingPoll {
+    /// Takes all that is queued as the body of one answer; `None` says that the session is over, or
+    /// that a WebSocket has it.
+    pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
+        let mut inner = self.outbox.inner.lock();
+        if inner.reader != Reader::Poll {
+            // What is queued belongs to the WebSocket now.
+            return Poll::Ready(None);
+        }
+        if inner.queue.is_empty() && !inner.noop {
+            if inner.closed {
+                return Poll::Ready(None);
+            }
+            inner.wait(cx);
+            return Poll::Pending;
+        }
+        let mut body = Vec::with_capacity(inner.bytes + 1);
+        if inner.queue.is_empty() {
+            body.extend_from_slice(engineio::NOOP.as_bytes());
+        }
+        while let Some(frame) = inner.queue.front() {
+            if !body.is_empty() {
+                body.push(engineio::SEPARATOR);
+            }
+            frame.push_polling(&mut body);
+            inner.pop();
+        }
+        Poll::Ready(Some(body))
+    }
+}
+
+impl Drop for PendingPoll {
+    fn drop(&mut self) {
+        let mut inner = self.outbox.inner.lock();
+        inner.noop = false;
+        if inner.reader == Reader::Poll {
+            inner.reader = Reader::None;
+            inner.waker = None;
+        }
+    }
+}
+
+/// Bytes that are joined into one chunk; the HTTP layer writes about as much at once.
+const CHUNK: usize = 32 * 1024;
+
+/// Frames whose room an empty queue keeps.
+const KEPT_FRAMES: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn waker() -> (Arc<Wakes>, Waker) {
+        let wakes = Arc::new(Wakes::default());
+        (Arc::clone(&wakes), Waker::from(wakes))
+    }
+
+    fn outbox(limit: usize) -> Arc<Outbox> {
+        Arc::new(Outbox::new(limit))
+    }
+
+    fn body(poll: &mut PendingPoll, cx: &mut Context<'_>) -> Poll<Option<String>> {
+        poll.poll_body(cx)
+            .map(|body| body.map(|body| String::from_utf8(body).unwrap()))
+    }
+
+    #[test]
+    fn the_last_byte_that_fits_is_taken_and_the_next_is_not() {
+        let outbox = outbox(6);
+        let ping = Frame::packet("2");
+        assert_eq!(ping.len(), 3);
+        assert_eq!(outbox.push(&ping, &[]), Ok(()));
+        assert_eq!(
+            outbox.push(&ping, std::slice::from_ref(&ping)),
+            Err(PushError::Full)
+        );
+        assert_eq!(outbox.push(&ping, &[]), Ok(()));
+        assert_eq!(outbox.push(&ping, &[]), Err(PushError::Full));
+    }
+
+    #[test]
+    fn the_reader_is_woken_once_for_many_frames() {
+        let outbox = outbox(1000);
+        let (wakes, waker) = waker();
+        let mut cx = Context::from_waker(&waker);
+        outbox.attach_websocket();
+        assert!(outbox.poll_chunk(&mut cx).is_pending());
+        for _ in 0..3 {
+            outbox.push(&Frame::packet("2"), &[]).unwrap();
+        }
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        let Poll::Ready(Some(chunk)) = outbox.poll_chunk(&mut cx) else {
+            panic!("three frames are one chunk")
+        };
+        assert_eq!(chunk.len(), 9);
+        assert!(outbox.poll_chunk(&mut cx).is_pending());
+    }
+
+    #[test]
+    fn a_second_poll_is_refused_until_the_first_is_done() {
+        let outbox = outbox(1000);
+        let first = outbox.begin_poll().unwrap();
+        assert_eq!(outbox.begin_poll().unwrap_err(), PollRefused::Busy);
+        drop(first);
+        assert!(outbox.begin_poll().is_ok());
+        outbox.attach_websocket();
+        assert_eq!(outbox.begin_poll().unwrap_err(), PollRefused::Upgraded);
+    }
+
+    #[test]
+    fn a_poll_takes_all_packets_at_once() {
+        let outbox = outbox(1000);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut poll = outbox.begin_poll().unwrap();
+        assert!(poll.poll_body(&mut cx).is_pending());
+        outbox
+            .push(&Frame::packet("4a"), &[Frame::binary(&[1])])
+            .unwrap();
+        assert_eq!(
+            body(&mut poll, &mut cx),
+            Poll::Ready(Some("4a\u{1e}bAQ==".into()))
+        );
+    }
+
+    #[test]
+    fn an_upgrade_sends_the_poll_home_and_loses_nothing() {
+        let outbox = outbox(1000);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut poll = outbox.begin_poll().unwrap();
+        outbox.release_poll();
+        assert_eq!(body(&mut poll, &mut cx), Poll::Ready(Some("6".into())));
+        drop(poll);
+        outbox.push(&Frame::packet("4a"), &[]).unwrap();
+        outbox.attach_websocket();
+        assert_eq!(
+            outbox.poll_chunk(&mut cx),
+            Poll::Ready(Some(Bytes::from_static(b"\x81\x024a")))
+        );
+    }
+
+    #[test]
+    fn a_poll_that_outlives_the_upgrade_takes_nothing() {
+        let outbox = outbox(1000);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut poll = outbox.begin_poll().unwrap();
+        outbox.attach_websocket();
+        outbox.push(&Frame::packet("4a"), &[]).unwrap();
+        assert_eq!(body(&mut poll, &mut cx), Poll::Ready(None));
+        drop(poll);
+        assert!(matches!(outbox.poll_chunk(&mut cx), Poll::Ready(Some(chunk)) if chunk.len() == 4));
+    }
+
+    #[test]
+    fn closing_lets_the_reader_finish_and_discarding_does_not() {
+        let mut cx = Context::from_waker(Waker::noop());
+        for (discard, expected) in [(false, 5), (true, 2)] {
+            let outbox = outbox(1000);
+            outbox.attach_websocket();
+            outbox.push(&Frame::packet("2"), &[]).unwrap();
+            outbox.end(Some(Frame::close(None)), discard);
+            assert_eq!(
+                outbox.push(&Frame::packet("2"), &[]),
+                Err(PushError::Closed)
+            );
+            let Poll::Ready(Some(chunk)) = outbox.poll_chunk(&mut cx) else {
+                panic!("the close frame is there")
+            };
+            assert_eq!(chunk.len(), expected);
+            assert_eq!(outbox.poll_chunk(&mut cx), Poll::Ready(None));
+        }
+    }
+
+    #[test]
+    fn it_knows_which_frames_the_transport_has_taken() {
+        let outbox = outbox(1000);
+        outbox.push(&Frame::packet("2"), &[]).unwrap();
+        let number = outbox.pushed();
+        assert!(!outbox.has_drained(number));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(outbox.poll_chunk(&mut cx).is_ready());
+        assert!(outbox.has_drained(number));
+    }
+}

@@ -1,0 +1,116 @@
+//! The builder of a Socket.IO server.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::actor::{Client, Engine, Fall, Protocol, Registry, Server, lasting_arbiter};
+use crate::config::{Config, Cors, Overflow, Transport};
+use crate::handler::Environment;
+use crate::link::Link;
+use crate::message::CrashPlace;
+use crate::server::options::engine_options;
+use crate::server::{SocketIo, StartError};
+
+/// Sets up a [`SocketIo`] server.
+///
+/// # Examples
+///
+/// ```
+/// # #[actix_web::main] async fn main() -> Result<(), actix_socketio::StartError> {
+/// use std::time::Duration;
+/// use actix_socketio::{Cors, SocketIo};
+///
+/// let io = SocketIo::builder()
+///     .ping_interval(Duration::from_secs(10))
+///     .cors(Cors::origins(["https://app.example"]))
+///     .start()?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+#[must_use = "nothing runs before `start`"]
+pub struct Builder {
+    config: Config,
+    environment: Environment,
+}
+
+impl Builder {
+    pub(crate) fn new() -> Self {
+        Self {
+            config: Config::new("/socket.io/"),
+            environment: Environment::default(),
+        }
+    }
+
+    engine_options!();
+
+    /// Gives handlers a value: they get it as [`State<T>`](crate::State). One value for each type.
+    pub fn state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
+        self.environment.insert(state);
+        self
+    }
+
+    /// Sets how long a client may take to join its first namespace; 45 seconds by default. Its
+    /// session is closed then.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.config.connect_timeout = timeout;
+        self
+    }
+
+    /// Sets how long [`Socket::emit_with_ack`](crate::Socket::emit_with_ack) waits; 60 seconds by
+    /// default.
+    pub fn ack_timeout(mut self, timeout: Duration) -> Self {
+        self.config.ack_timeout = timeout;
+        self
+    }
+
+    /// Sets how many calls to one socket may wait for their acknowledgement; 1024 by default.
+    pub fn pending_calls(mut self, calls: usize) -> Self {
+        self.config.pending_calls = calls;
+        self
+    }
+
+    /// Sets how many attachments one packet may have; 10 by default. A packet with more closes its
+    /// session.
+    pub fn max_attachments(mut self, attachments: usize) -> Self {
+        self.config.attachments = attachments;
+        self
+    }
+
+    /// Sets how many namespaces one client may join; 32 by default. A further one is refused.
+    pub fn namespaces_per_session(mut self, namespaces: usize) -> Self {
+        self.config.namespaces_per_session = namespaces;
+        self
+    }
+
+    /// Serves the official client's files from this folder, below the server's path:
+    /// `socket.io.js`, `socket.io.min.js`, `socket.io.esm.min.js`, `socket.io.msgpack.min.js` and
+    /// their maps. They lie in `dist` of the npm package `socket.io-client`.
+    pub fn client_files(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.config.client_files = Some(folder.into());
+        self
+    }
+
+    /// Starts the server's actors, in the actix system of this thread; a program without one gets a
+    /// thread with a system of its own. There is a namespace `/` from the start.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`], where the thread cannot be started.
+    pub fn start(self) -> Result<SocketIo, StartError> {
+        let arbiter = lasting_arbiter().map_err(StartError)?;
+        let registry = Registry::new(self.environment, arbiter);
+        let server = Server::start(&registry);
+        registry.open("/");
+        let accepting = Arc::clone(&registry);
+        let accept = move |link: &Arc<Link>, now: Instant| -> Box<dyn Protocol> {
+            Box::new(Client::new(&accepting, link, now))
+        };
+        let reporting = Arc::clone(&registry);
+        let fallen = move |fall: Fall| {
+            reporting.report(CrashPlace::Session, None, fall.panic);
+        };
+        let engine = Engine::new(Arc::new(self.config), Box::new(accept), fallen);
+        Ok(SocketIo::new(engine, registry, server))
+    }
+}

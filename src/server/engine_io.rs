@@ -1,0 +1,128 @@
+//! A server of raw Engine.IO messages, without Socket.IO on top.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web;
+
+use crate::actor::{Callbacks, Engine, EngineMessage, EngineSession, Fall, Protocol, Raw, Running};
+use crate::config::{Config, Cors, Overflow, Transport};
+use crate::reason::CloseReason;
+use crate::server::options::engine_options;
+use crate::transport;
+
+/// A raw Engine.IO server: messages come and go over polling or WebSocket, with heartbeat and upgrade,
+/// and mean what the program says.
+///
+/// # Examples
+///
+/// ```no_run
+/// use actix_socketio::{EngineIo, EngineMessage, EngineSession};
+/// use actix_web::{App, HttpServer};
+///
+/// #[actix_web::main]
+/// async fn main() -> std::io::Result<()> {
+///     let engine = EngineIo::builder()
+///         .on_message(|session: EngineSession, message: EngineMessage| async move {
+///             let _ = session.send(&message);
+///         })
+///         .start();
+///     HttpServer::new(move || App::new().configure(engine.routes()))
+///         .bind(("127.0.0.1", 3000))?
+///         .run()
+///         .await
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct EngineIo {
+    engine: Arc<Engine>,
+}
+
+impl EngineIo {
+    /// Starts with the default options, mounted at `/engine.io/`.
+    pub fn builder() -> EngineIoBuilder {
+        EngineIoBuilder {
+            config: Config::new("/engine.io/"),
+            callbacks: Callbacks::default(),
+        }
+    }
+
+    /// Returns what mounts the server in an App: `App::new().configure(engine.routes())`.
+    pub fn routes(&self) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<> {
+        let engine = Arc::clone(&self.engine);
+        move |app: &mut web::ServiceConfig| transport::mount(&engine, app)
+    }
+
+    /// Returns how many clients are connected.
+    #[must_use]
+    pub fn clients_count(&self) -> usize {
+        self.engine.count()
+    }
+}
+
+/// Sets up an [`EngineIo`] server.
+#[must_use = "nothing runs before `start`"]
+pub struct EngineIoBuilder {
+    config: Config,
+    callbacks: Callbacks,
+}
+
+impl EngineIoBuilder {
+    engine_options!();
+
+    /// Calls `handler` when a session has been opened.
+    pub fn on_open<F, R>(mut self, handler: F) -> Self
+    where
+        F: Fn(EngineSession) -> R + Send + Sync + 'static,
+        R: Future<Output = ()> + 'static,
+    {
+        let handler = move |session, ()| -> Running { Box::pin(handler(session)) };
+        self.callbacks.open = Some(Box::new(handler));
+        self
+    }
+
+    /// Calls `handler` for each message, in the order of arrival. A panic in it costs that call only.
+    pub fn on_message<F, R>(mut self, handler: F) -> Self
+    where
+        F: Fn(EngineSession, EngineMessage) -> R + Send + Sync + 'static,
+        R: Future<Output = ()> + 'static,
+    {
+        let handler = move |session, message| -> Running { Box::pin(handler(session, message)) };
+        self.callbacks.message = Some(Box::new(handler));
+        self
+    }
+
+    /// Calls `handler` when a session has ended.
+    pub fn on_close<F, R>(mut self, handler: F) -> Self
+    where
+        F: Fn(EngineSession, CloseReason) -> R + Send + Sync + 'static,
+        R: Future<Output = ()> + 'static,
+    {
+        let handler = move |session, reason| -> Running { Box::pin(handler(session, reason)) };
+        self.callbacks.close = Some(Box::new(handler));
+        self
+    }
+
+    /// Starts the server; sessions run on the workers of whatever `HttpServer` it is mounted in.
+    #[must_use]
+    pub fn start(self) -> EngineIo {
+        let callbacks = Arc::new(self.callbacks);
+        let accept = Box::new(move |link: &Arc<_>, _| -> Box<dyn Protocol> {
+            Box::new(Raw::open(link, &callbacks))
+        });
+        let fallen = |fall: Fall| log::error!("session panicked: {}", fall.panic);
+        EngineIo {
+            engine: Engine::new(Arc::new(self.config), accept, fallen),
+        }
+    }
+}
+
+impl fmt::Debug for EngineIoBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineIoBuilder")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,212 @@
+//! Wiring: what a program builds, mounts and holds.
+//!
+//! [`SocketIo`] puts the layers together and is the program's handle on them; [`EngineIo`] does the
+//! same for Engine.IO alone. No protocol and no routing is decided here.
+
+mod builder;
+mod engine_io;
+mod namespace;
+mod options;
+
+use std::any::Any;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Addr, Recipient};
+use actix_http::Request;
+use actix_service::{IntoServiceFactory, ServiceFactory};
+use actix_web::body::MessageBody;
+use actix_web::dev::{AppConfig, Extensions, Response, Service};
+use actix_web::{Error, HttpServer, web};
+use serde::Serialize;
+
+use crate::actor::{Engine, Registry, Server};
+use crate::config::Config;
+use crate::error::EmitError;
+use crate::message::Crashed;
+use crate::socket::Broadcast;
+use crate::transport;
+
+pub use builder::Builder;
+pub use engine_io::{EngineIo, EngineIoBuilder};
+pub use namespace::Namespace;
+
+/// A Socket.IO server: a cheap handle that any thread may use.
+///
+/// # Examples
+///
+/// ```no_run
+/// use actix_socketio::{Data, Socket, SocketIo};
+/// use actix_web::{App, HttpServer};
+///
+/// #[actix_web::main]
+/// async fn main() -> std::io::Result<()> {
+///     let io = SocketIo::builder().start()?;
+///     io.of("/").on("message", |socket: Socket, Data(text): Data<String>| async move {
+///         socket.broadcast().emit("message", text).await
+///     });
+///     let routes = io.clone();
+///     let server = HttpServer::new(move || App::new().configure(routes.routes()));
+///     io.tune(server).bind(("127.0.0.1", 3000))?.run().await
+/// }
+/// ```
+#[derive(Clone)]
+pub struct SocketIo {
+    engine: Arc<Engine>,
+    registry: Arc<Registry>,
+    server: Addr<Server>,
+}
+
+impl SocketIo {
+    pub(crate) fn new(engine: Arc<Engine>, registry: Arc<Registry>, server: Addr<Server>) -> Self {
+        Self {
+            engine,
+            registry,
+            server,
+        }
+    }
+
+    /// Starts with the default options; see [`Builder`] for them.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    /// Returns the namespace of this name; it is made where there was none. A slash in front may be
+    /// left out.
+    pub fn of(&self, namespace: &str) -> Namespace {
+        let name = namespace.trim_start_matches('/');
+        Namespace::new(self.registry.open(&format!("/{name}")))
+    }
+
+    /// Sends an event to everyone in the namespace `/`. A tuple is sent as that many arguments, `()`
+    /// as none, anything else as one.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`]; nothing was sent to anybody then.
+    pub async fn emit<T: Serialize>(&self, event: &str, data: T) -> Result<(), EmitError> {
+        self.of("/").emit(event, data).await
+    }
+
+    /// Addresses a room of the namespace `/`, or the socket with this id.
+    pub fn to(&self, room: impl AsRef<str>) -> Broadcast {
+        self.of("/").to(room)
+    }
+
+    /// Addresses everyone in the namespace `/` but the sockets of a room, or the socket with this id.
+    pub fn except(&self, room: impl AsRef<str>) -> Broadcast {
+        self.of("/").except(room)
+    }
+
+    /// Returns the address of the server's actor, which takes [`Emit`](crate::Emit),
+    /// [`Call`](crate::Call) and [`Disconnect`](crate::Disconnect).
+    #[must_use]
+    pub fn server(&self) -> Addr<Server> {
+        // Another one than at the start where that one panicked too often.
+        self.registry
+            .server()
+            .unwrap_or_else(|| self.server.clone())
+    }
+
+    /// Tells an actor of every panic from now on, be it of a handler, a session, a room, a namespace
+    /// or the server.
+    pub fn supervise(&self, supervisor: Recipient<Crashed>) {
+        self.registry.environment.supervise(supervisor);
+    }
+
+    /// Returns how many clients are connected.
+    #[must_use]
+    pub fn clients_count(&self) -> usize {
+        self.engine.count()
+    }
+
+    /// Closes the server for good: new clients are answered with 503, those who are there get what was
+    /// sent to them before and are disconnected with
+    /// [`CloseReason::ServerShuttingDown`](crate::CloseReason), within `limit`. Returns whether all
+    /// had gone by then.
+    pub async fn close(&self, limit: Duration) -> bool {
+        self.engine.close(limit).await
+    }
+
+    /// Returns what mounts the server in an App: `App::new().configure(io.routes())`.
+    pub fn routes(&self) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<> {
+        let engine = Arc::clone(&self.engine);
+        move |app: &mut web::ServiceConfig| transport::mount(&engine, app)
+    }
+
+    /// Sets an `HttpServer` up for long-lived connections.
+    ///
+    /// Small packets leave at once (`TCP_NODELAY`), a poll that the client gives up is noticed at once,
+    /// and a connection whose client has stopped reading is dropped by the kernel after the ping
+    /// interval and the ping timeout (on Linux). Without it, the first costs up to 40 ms for a
+    /// packet, the second is found by the next ping, and the third keeps its connection's memory.
+    pub fn tune<F, I, S, B>(&self, server: HttpServer<F, I, S, B>) -> HttpServer<F, I, S, B>
+    where
+        F: Fn() -> I + Send + Clone + 'static,
+        I: IntoServiceFactory<S, Request>,
+        S: ServiceFactory<Request, Config = AppConfig> + 'static,
+        S::Error: Into<Error> + 'static,
+        S::InitError: fmt::Debug,
+        S::Response: Into<Response<B>> + 'static,
+        <S::Service as Service<Request>>::Future: 'static,
+        S::Service: 'static,
+        B: MessageBody + 'static,
+    {
+        tune(&self.engine.config, server)
+    }
+}
+
+impl fmt::Debug for SocketIo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketIo")
+            .field("path", &self.engine.config.path)
+            .field("clients", &self.clients_count())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a server did not start: the system refused it a thread.
+#[derive(Debug)]
+pub struct StartError(pub(crate) io::Error);
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no thread for the server's actors: {}", self.0)
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+impl From<StartError> for io::Error {
+    fn from(error: StartError) -> Self {
+        error.0
+    }
+}
+
+fn tune<F, I, S, B>(config: &Config, server: HttpServer<F, I, S, B>) -> HttpServer<F, I, S, B>
+where
+    F: Fn() -> I + Send + Clone + 'static,
+    I: IntoServiceFactory<S, Request>,
+    S: ServiceFactory<Request, Config = AppConfig> + 'static,
+    S::Error: Into<Error> + 'static,
+    S::InitError: fmt::Debug,
+    S::Response: Into<Response<B>> + 'static,
+    <S::Service as Service<Request>>::Future: 'static,
+    S::Service: 'static,
+    B: MessageBody + 'static,
+{
+    let limit = config.silence_limit();
+    let accepted = move |connection: &dyn Any, _: &mut Extensions| {
+        transport::set_user_timeout(connection, limit);
+    };
+    server
+        .tcp_nodelay(true)
+        .h1_allow_half_closed(false)
+        .on_connect(accepted)
+}

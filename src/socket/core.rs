@@ -1,0 +1,243 @@
+//! A socket's state: one client in one namespace.
+//!
+//! Any thread may deliver packets to it. What is sent before the client was accepted is held back,
+//! so that the CONNECT packet goes first. It knows its link and its namespace's members, and no actor.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use indexmap::IndexSet;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::error::{ConnectError, EmitError};
+use crate::id::SocketId;
+use crate::link::{Link, Outgoing, PushError};
+use crate::reason::DisconnectReason;
+use crate::socket::encode;
+use crate::socket::membership::Membership;
+use crate::socketio::Args;
+
+/// What all handles of one socket share.
+///
+/// ```text
+///                accept            open
+///   Connecting ─────────▶ Accepted ────▶ Connected
+///        │ end                │ end           │ end
+///        ▼                    ▼               │
+///    Abandoned              Ended ◀───────────┘
+/// ```
+/// `Accepted` lies between the program's consent and the namespace's: packets are still held back,
+/// but the program's `on_disconnect` will run.
+#[derive(Debug)]
+pub(crate) struct Core {
+    /// The socket's number in this process.
+    pub(crate) key: u64,
+    pub(crate) id: SocketId,
+    pub(crate) membership: Arc<Membership>,
+    pub(crate) link: Arc<Link>,
+    /// The JSON text of the CONNECT payload.
+    pub(crate) auth: Option<Box<str>>,
+    pub(crate) rooms: Mutex<IndexSet<Arc<str>>>,
+    phase: AtomicU8,
+    held: Mutex<Held>,
+    calls: Mutex<HashMap<u64, oneshot::Sender<Args>>>,
+}
+
+/// What changes together with the phase, under one lock.
+#[derive(Debug, Default)]
+struct Held {
+    /// Packets that wait for the CONNECT packet.
+    packets: Vec<Outgoing>,
+    bytes: usize,
+    /// Why the socket has ended.
+    reason: Option<DisconnectReason>,
+}
+
+/// How far a socket has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    Connecting,
+    Accepted,
+    Connected,
+    /// Ended after the program had let it in.
+    Ended,
+    /// Ended before that.
+    Abandoned,
+}
+
+impl Core {
+    pub(crate) fn new(membership: &Arc<Membership>, link: &Arc<Link>, auth: Option<&str>) -> Self {
+        Self {
+            key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
+            id: SocketId::random(),
+            membership: Arc::clone(membership),
+            link: Arc::clone(link),
+            auth: auth.map(Into::into),
+            rooms: Mutex::default(),
+            phase: AtomicU8::new(Phase::Connecting as u8),
+            held: Mutex::default(),
+            calls: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Connecting,
+            1 => Phase::Accepted,
+            2 => Phase::Connected,
+            3 => Phase::Ended,
+            _ => Phase::Abandoned,
+        }
+    }
+
+    /// Notes that the program has let the client in; the reason where it has left meanwhile.
+    pub(crate) fn accept(&self) -> Result<(), DisconnectReason> {
+        let held = self.held.lock();
+        match held.reason {
+            Some(reason) => Err(reason),
+            None => {
+                self.enter(Phase::Accepted);
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends the CONNECT packet and what was held back; `false` where the client has left meanwhile.
+    pub(crate) fn open(&self) -> bool {
+        let mut held = self.held.lock();
+        if self.phase() != Phase::Accepted {
+            return false;
+        }
+        let connect = encode::connect(self.membership.name(), self.id.as_str());
+        // A full or closed outbox ends the session, which ends this socket; nothing is left to do here.
+        let _ = self.link.send(&connect);
+        for packet in std::mem::take(&mut held.packets) {
+            let _ = self.link.send(&packet);
+        }
+        self.enter(Phase::Connected);
+        true
+    }
+
+    /// Ends the socket: nothing can be sent any more, and pending calls fail. `false` where it had
+    /// ended before.
+    pub(crate) fn end(&self, reason: DisconnectReason) -> bool {
+        let mut held = self.held.lock();
+        if held.reason.is_some() {
+            return false;
+        }
+        let accepted = self.phase() != Phase::Connecting;
+        self.enter(if accepted {
+            Phase::Ended
+        } else {
+            Phase::Abandoned
+        });
+        *held = Held {
+            reason: Some(reason),
+            ..Held::default()
+        };
+        drop(held);
+        self.calls.lock().clear();
+        true
+    }
+
+    /// Refuses the client, unless it has left already; the session notices by a nudge.
+    pub(crate) fn refuse(&self, error: &ConnectError) {
+        if self.end(DisconnectReason::ServerNamespaceDisconnect) {
+            let packet = encode::connect_error(self.membership.name(), error);
+            // Where the packet cannot be sent the session is ending by itself.
+            let _ = self.link.send(&packet);
+            self.link.nudge();
+        }
+    }
+
+    /// Returns why the socket has ended, if it has.
+    pub(crate) fn end_reason(&self) -> Option<DisconnectReason> {
+        self.held.lock().reason
+    }
+
+    /// Says DISCONNECT to the client and ends the socket; the session notices by a nudge.
+    pub(crate) fn disconnect(&self) {
+        if self.phase() == Phase::Connected {
+            let packet = encode::disconnect(self.membership.name());
+            // Where the packet cannot be sent the session is ending by itself.
+            let _ = self.link.send(&packet);
+        }
+        if self.end(DisconnectReason::ServerNamespaceDisconnect) {
+            self.link.nudge();
+        }
+    }
+
+    /// Queues a packet for the client.
+    pub(crate) fn deliver(&self, packet: &Outgoing) -> Result<(), EmitError> {
+        match self.phase() {
+            Phase::Connected => self.send(packet),
+            Phase::Connecting | Phase::Accepted => self.hold(packet),
+            Phase::Ended | Phase::Abandoned => Err(EmitError::Disconnected),
+        }
+    }
+
+    /// Registers a call and returns its id and its answer.
+    pub(crate) fn expect_ack(&self) -> Result<(u64, oneshot::Receiver<Args>), EmitError> {
+        let limit = self.link.config.pending_calls;
+        let (answer, receiver) = oneshot::channel();
+        let mut calls = self.calls.lock();
+        if calls.len() >= limit {
+            return Err(EmitError::TooManyCalls(limit));
+        }
+        // Looked at under the lock that `end` takes last, so no call is left behind.
+        if matches!(self.phase(), Phase::Ended | Phase::Abandoned) {
+            return Err(EmitError::Disconnected);
+        }
+        let id = self.membership.next_ack();
+        calls.insert(id, answer);
+        Ok((id, receiver))
+    }
+
+    /// Gives a call its answer; an id that nobody waits for means nothing.
+    pub(crate) fn acknowledge(&self, id: u64, args: Args) {
+        let waiting = self.calls.lock().remove(&id);
+        if let Some(answer) = waiting {
+            // The caller may have given up.
+            let _ = answer.send(args);
+        }
+    }
+
+    pub(crate) fn forget_call(&self, id: u64) {
+        self.calls.lock().remove(&id);
+    }
+
+    fn send(&self, packet: &Outgoing) -> Result<(), EmitError> {
+        self.link.send(packet).map_err(|error| match error {
+            PushError::Full => EmitError::OutboxFull,
+            PushError::Closed => EmitError::Disconnected,
+        })
+    }
+
+    fn hold(&self, packet: &Outgoing) -> Result<(), EmitError> {
+        let mut held = self.held.lock();
+        match self.phase() {
+            Phase::Connected => {
+                drop(held);
+                self.send(packet)
+            }
+            Phase::Ended | Phase::Abandoned => Err(EmitError::Disconnected),
+            Phase::Connecting | Phase::Accepted => {
+                if held.bytes + packet.len() > self.link.config.outbox_limit {
+                    return Err(EmitError::OutboxFull);
+                }
+                held.bytes += packet.len();
+                held.packets.push(packet.clone());
+                Ok(())
+            }
+        }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+    }
+}
+
+static NEXT_KEY: AtomicU64 = AtomicU64::new(0);

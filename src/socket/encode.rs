@@ -1,0 +1,185 @@
+//! Events and acknowledgements, written once into the frames that everyone gets.
+//!
+//! Names and Rust values come in, [`Outgoing`] packets go out. It knows no socket and no room.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::error::{ConnectError, EmitError};
+use crate::link::{Frame, Outgoing};
+use crate::socketio::{self, ArgsError, Outcome};
+
+/// Encodes EVENT, or BINARY_EVENT where `data` holds bytes.
+pub(crate) fn event<T>(
+    namespace: &str,
+    id: Option<u64>,
+    name: &str,
+    data: &T,
+) -> Result<Outgoing, EmitError>
+where
+    T: Serialize + ?Sized,
+{
+    if socketio::is_reserved(name) {
+        return Err(EmitError::ReservedEvent(name.to_owned()));
+    }
+    let head = |out: &mut Vec<u8>, attachments| {
+        socketio::push_event_head(out, namespace, id, name, attachments);
+    };
+    let (packet, _) = packet(head, true, data)?;
+    Ok(packet)
+}
+
+/// What a handler returned, encoded.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The acknowledgement that carries it.
+    Value(Outgoing),
+    /// It was an `Err`: the JSON text of the error.
+    Error(String),
+}
+
+/// Encodes ACK, or BINARY_ACK where `data` holds bytes.
+pub(crate) fn ack<T>(namespace: &str, id: u64, data: &T) -> Result<Answer, ArgsError>
+where
+    T: Serialize + ?Sized,
+{
+    let head = |out: &mut Vec<u8>, attachments| {
+        socketio::push_ack_head(out, namespace, id, attachments);
+    };
+    let (packet, error) = packet(head, false, data)?;
+    Ok(error.map_or(Answer::Value(packet), Answer::Error))
+}
+
+/// Encodes the ACK of a call that failed: `{"error": …}`, with the JSON text of the error.
+pub(crate) fn ack_error(namespace: &str, id: u64, json: &str) -> Outgoing {
+    infallible(|out| {
+        socketio::push_ack_head(out, namespace, id, 0);
+        out.extend_from_slice(br#"{"error":"#);
+        out.extend_from_slice(json.as_bytes());
+        out.extend_from_slice(b"}]");
+    })
+}
+
+/// Encodes CONNECT.
+pub(crate) fn connect(namespace: &str, sid: &str) -> Outgoing {
+    infallible(|out| socketio::push_connect(out, namespace, sid))
+}
+
+/// Encodes CONNECT_ERROR.
+pub(crate) fn connect_error(namespace: &str, error: &ConnectError) -> Outgoing {
+    // A `Value` always has a text: its keys are strings.
+    let data = error.data().and_then(|data| raw(data).ok());
+    infallible(|out| {
+        socketio::push_connect_error(out, namespace, error.message(), data.as_deref());
+    })
+}
+
+/// Encodes DISCONNECT.
+pub(crate) fn disconnect(namespace: &str) -> Outgoing {
+    infallible(|out| socketio::push_disconnect(out, namespace))
+}
+
+fn packet<T>(
+    head: impl Fn(&mut Vec<u8>, usize),
+    named: bool,
+    data: &T,
+) -> Result<(Outgoing, Option<String>), ArgsError>
+where
+    T: Serialize + ?Sized,
+{
+    let mut attachments: Vec<Bytes> = Vec::new();
+    let (frame, error) = Frame::message(|out| {
+        let start = out.len();
+        head(out, 0);
+        let args = out.len();
+        let outcome = socketio::push_args(out, named, data, &mut attachments)?;
+        let error = match outcome {
+            Outcome::Sent => None,
+            Outcome::Failed => Some(String::from_utf8_lossy(&out[args..]).into_owned()),
+        };
+        if !attachments.is_empty() {
+            // Only now is the number known that the head begins with.
+            let args = out.split_off(args);
+            out.truncate(start);
+            head(out, attachments.len());
+            out.extend_from_slice(&args);
+        }
+        out.push(b']');
+        Ok::<_, ArgsError>(error)
+    })?;
+    let attached = attachments.iter().map(|data| Frame::binary(data)).collect();
+    Ok((Outgoing { frame, attached }, error))
+}
+
+fn infallible(write: impl FnOnce(&mut Vec<u8>)) -> Outgoing {
+    let written = Frame::message(|out| {
+        write(out);
+        Ok::<(), std::convert::Infallible>(())
+    });
+    match written {
+        Ok((frame, ())) => frame.into(),
+        Err(never) => match never {},
+    }
+}
+
+fn raw(data: &Value) -> serde_json::Result<Box<serde_json::value::RawValue>> {
+    serde_json::value::to_raw_value(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(packet: &Outgoing) -> String {
+        let mut body = Vec::new();
+        packet.frame.push_polling(&mut body);
+        String::from_utf8(body).unwrap()
+    }
+
+    #[test]
+    fn packets_have_the_texts_of_the_protocol() {
+        assert_eq!(
+            text(&event("/", None, "a", &(1, "b")).unwrap()),
+            r#"42["a",1,"b"]"#
+        );
+        assert_eq!(
+            text(&event("/x", Some(7), "a", &()).unwrap()),
+            r#"42/x,7["a"]"#
+        );
+        let Answer::Value(ack) = ack("/", 3, &"ok").unwrap() else {
+            panic!("a value is no error")
+        };
+        assert_eq!(text(&ack), r#"433["ok"]"#);
+        assert_eq!(text(&ack_error("/", 3, "1")), r#"433[{"error":1}]"#);
+        assert_eq!(text(&connect("/", "abc")), r#"40{"sid":"abc"}"#);
+        assert_eq!(text(&disconnect("/x")), "41/x,");
+        let refused = ConnectError::new("no").with_data(serde_json::json!({ "a": 1 }));
+        assert_eq!(
+            text(&connect_error("/", &refused)),
+            r#"44{"message":"no","data":{"a":1}}"#
+        );
+    }
+
+    #[test]
+    fn bytes_become_attachments_that_are_counted_in_the_head() {
+        let packet = event("/", None, "a", &(Bytes::from_static(&[1]), 2)).unwrap();
+        assert_eq!(
+            text(&packet),
+            r#"451-["a",{"_placeholder":true,"num":0},2]"#
+        );
+        assert_eq!(packet.attached.len(), 1);
+    }
+
+    #[test]
+    fn reserved_names_are_refused() {
+        let error = event("/", None, "disconnect", &()).unwrap_err();
+        assert_eq!(error.to_string(), r#"event name "disconnect" is reserved"#);
+    }
+
+    #[test]
+    fn an_err_is_told_apart() {
+        let answer = ack("/", 1, &Err::<(), _>("no")).unwrap();
+        assert!(matches!(answer, Answer::Error(json) if json == r#""no""#));
+    }
+}

@@ -1,0 +1,249 @@
+//! Sockets: what a handler holds of its client, and how replies leave.
+//!
+//! A [`Socket`] is a cheap handle that any thread may use. What it emits goes straight into the
+//! session's outbox; a change of rooms is asked of the namespace's actor. It knows no handler, no
+//! session and no transport.
+
+mod broadcast;
+mod core;
+mod encode;
+mod membership;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+use crate::error::{CallError, EmitError, RoomError};
+use crate::id::SocketId;
+use crate::socketio::Args;
+
+pub use broadcast::Broadcast;
+pub(crate) use core::{Core, Phase};
+pub(crate) use encode::{Answer, ack, ack_error, connect_error, event};
+pub(crate) use membership::{Audience, Membership, Move, Moved, SharedMembers, Step};
+
+/// One client in one namespace.
+///
+/// Handlers get it as an argument; it can be cloned, kept and sent to any thread. When the client has
+/// gone, what it is asked to do fails with an error that says so.
+#[derive(Clone)]
+pub struct Socket {
+    core: Arc<Core>,
+}
+
+impl Socket {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// Returns the socket's public id, the client's `socket.id`.
+    #[must_use]
+    pub fn id(&self) -> SocketId {
+        self.core.id
+    }
+
+    /// Returns the name of the socket's namespace, as `/` or `/chat`.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.core.membership.name()
+    }
+
+    /// Tells whether the client is connected to this namespace.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.core.phase() == Phase::Connected
+    }
+
+    /// Sends an event to this client. A tuple is sent as that many arguments, `()` as none, anything
+    /// else as one; [`Bytes`](crate::Bytes) anywhere in it travel as binary.
+    ///
+    /// The packet lies in the client's outbox when this returns. What is emitted while a connect
+    /// handler still runs follows the CONNECT packet.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`EmitError`]; nothing was sent then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(socket: actix_socketio::Socket) -> Result<(), actix_socketio::EmitError> {
+    /// socket.emit("welcome", ("Ada", 1815)).await
+    /// # }
+    /// ```
+    pub async fn emit<T>(&self, event: &str, data: T) -> Result<(), EmitError>
+    where
+        T: Serialize,
+    {
+        let packet = encode::event(self.namespace(), None, event, &data)?;
+        self.core.deliver(&packet)
+    }
+
+    /// Sends an event and waits for the client's acknowledgement, up to the server's `ack_timeout`
+    /// (60 seconds by default). The answer is read as [`Data`](crate::Data) reads an event's arguments.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`CallError`].
+    pub async fn emit_with_ack<R>(&self, event: &str, data: impl Serialize) -> Result<R, CallError>
+    where
+        R: DeserializeOwned,
+    {
+        let limit = self.core.link.config.ack_timeout;
+        self.call(event, data, limit).await
+    }
+
+    /// Sends an event and waits for the client's acknowledgement, up to `limit`.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`CallError`]; `Disconnected` comes as soon as the client has gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # async fn run(socket: actix_socketio::Socket) -> Result<(), actix_socketio::CallError> {
+    /// let age: u32 = socket.call("ask", "age", Duration::from_secs(5)).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn call<R>(
+        &self,
+        event: &str,
+        data: impl Serialize,
+        limit: Duration,
+    ) -> Result<R, CallError>
+    where
+        R: DeserializeOwned,
+    {
+        let args = call(&self.core, event, &data, limit).await?;
+        args.read().map_err(CallError::Answer)
+    }
+
+    /// Joins a room; done when this returns, so the next emit to the room reaches this socket.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`RoomError`].
+    pub async fn join(&self, room: impl AsRef<str>) -> Result<(), RoomError> {
+        self.step(Step::Join(room.as_ref().into())).await
+    }
+
+    /// Leaves a room. Leaving one that it isn't in is no error.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`RoomError`].
+    pub async fn leave(&self, room: impl AsRef<str>) -> Result<(), RoomError> {
+        self.step(Step::Leave(room.as_ref().into())).await
+    }
+
+    /// Returns the names of the rooms that this socket is in; the room of its own id is not listed.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<String> {
+        let rooms = self.core.rooms.lock();
+        rooms.iter().map(|room| room.as_ref().to_owned()).collect()
+    }
+
+    /// Makes this socket leave its namespace: the client gets a DISCONNECT packet, and
+    /// `on_disconnect` runs with [`DisconnectReason::ServerNamespaceDisconnect`](crate::DisconnectReason).
+    pub fn disconnect(&self) {
+        self.core.disconnect();
+    }
+
+    /// Addresses a room, without this socket itself.
+    pub fn to(&self, room: impl AsRef<str>) -> Broadcast {
+        self.broadcast().to(room)
+    }
+
+    /// Addresses everybody in the namespace but this socket and the sockets of a room.
+    pub fn except(&self, room: impl AsRef<str>) -> Broadcast {
+        self.broadcast().except(room)
+    }
+
+    /// Addresses everybody in the namespace but this socket.
+    pub fn broadcast(&self) -> Broadcast {
+        Broadcast::new(&self.core.membership, Some(self.core.key))
+    }
+
+    /// Addresses everybody in the namespace, this socket too.
+    pub fn everyone(&self) -> Broadcast {
+        Broadcast::new(&self.core.membership, None)
+    }
+
+    async fn step(&self, step: Step) -> Result<(), RoomError> {
+        let writer = self.core.membership.writer();
+        let writer = writer.ok_or(RoomError::Unavailable)?;
+        let socket = Arc::clone(&self.core);
+        // `send`, since the caller's next emit must see the change. The clone of the recipient is
+        // fresh, so its mailbox cannot be full for it; the deadline covers a namespace that hangs.
+        match timeout(MOVE_DEADLINE, writer.send(Move { socket, step })).await {
+            Ok(Ok(Moved::Done)) => Ok(()),
+            Ok(Ok(Moved::TooLate)) => Err(RoomError::Disconnected),
+            Ok(Err(_)) | Err(_) => Err(RoomError::Unavailable),
+        }
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("id", &self.core.id)
+            .field("namespace", &self.namespace())
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Socket {
+    fn eq(&self, other: &Self) -> bool {
+        self.core.key == other.core.key
+    }
+}
+
+impl Eq for Socket {}
+
+/// Sends an event with an acknowledgement id and waits for what comes back.
+pub(crate) async fn call<T>(
+    core: &Arc<Core>,
+    event: &str,
+    data: &T,
+    limit: Duration,
+) -> Result<Args, CallError>
+where
+    T: Serialize + ?Sized,
+{
+    let (id, answer) = core.expect_ack()?;
+    let call = PendingCall { core, id };
+    let packet = encode::event(core.membership.name(), Some(id), event, data)?;
+    core.deliver(&packet)?;
+    let answered = timeout(limit, answer).await;
+    drop(call);
+    match answered {
+        Ok(Ok(args)) => Ok(args),
+        Ok(Err(_)) => Err(CallError::Disconnected),
+        Err(_) => Err(CallError::Timeout),
+    }
+}
+
+/// Takes a call off the books however it ends, also where its future is dropped.
+struct PendingCall<'a> {
+    core: &'a Core,
+    id: u64,
+}
+
+impl Drop for PendingCall<'_> {
+    fn drop(&mut self) {
+        self.core.forget_call(self.id);
+    }
+}
+
+/// How long a namespace may take to change a room.
+const MOVE_DEADLINE: Duration = Duration::from_secs(5);

@@ -1,0 +1,312 @@
+//! Arguments that are kept as they came, for a program that only passes them on.
+//!
+//! Text and attachments enter and leave unchanged; they are read when the program asks. Anywhere
+//! but as an event's arguments they are an array of values, so that any serializer can take them.
+
+use bytes::Bytes;
+use serde::{
+    Serialize, Serializer,
+    de::DeserializeOwned,
+    ser::{Error, SerializeMap, SerializeTuple},
+};
+use serde_json::Value;
+
+use crate::socketio::args::{
+    ArgsError,
+    de::from_args,
+    elements::{Elements, is_blank},
+    placeholder::{MARK, NUM},
+    ser::push_args,
+};
+
+/// An event's arguments as they came, to read later or to send on.
+///
+/// Sent as an event's arguments, an `Args` is those arguments again, text and attachments byte for
+/// byte. Serialized in any other place, inside another value or with a serializer of another
+/// format, it is an array of the arguments: the values are the same and each placeholder is the
+/// binary it stands for, but white space goes, the keys of objects may change their order, and a
+/// number with more digits than an `f64` or a 64-bit integer holds loses some. Attachments are
+/// copied on the way.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::Args;
+///
+/// let args = Args::from_value(&("lobby", 7))?;
+/// assert_eq!(args.as_json(), r#""lobby",7"#);
+///
+/// let (room, seats): (String, u32) = args.read()?;
+/// assert_eq!((room.as_str(), seats), ("lobby", 7));
+///
+/// // What is not asked for is ignored.
+/// assert_eq!(args.read::<String>()?, "lobby");
+/// # Ok::<(), actix_socketio::ArgsError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Args {
+    json: String,
+    attachments: Vec<Bytes>,
+}
+
+impl Args {
+    /// Keeps the text between an event's brackets, after its name, and the attachments.
+    pub(crate) fn new(json: String, attachments: Vec<Bytes>) -> Self {
+        Self { json, attachments }
+    }
+
+    /// Returns the arguments as JSON, with commas between them and no brackets around them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::Args;
+    ///
+    /// let args = Args::from_value(&(1, [true, false].as_slice()))?;
+    /// assert_eq!(args.as_json(), "1,[true,false]");
+    /// # Ok::<(), actix_socketio::ArgsError>(())
+    /// ```
+    pub fn as_json(&self) -> &str {
+        &self.json
+    }
+
+    /// Returns the attachments, in the order in which placeholders count them.
+    pub fn attachments(&self) -> &[Bytes] {
+        &self.attachments
+    }
+
+    /// Tells whether there is no argument.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::Args;
+    ///
+    /// assert!(Args::from_value(&())?.is_empty());
+    /// assert!(!Args::from_value(&None::<u32>)?.is_empty());
+    /// # Ok::<(), actix_socketio::ArgsError>(())
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        is_blank(&self.json)
+    }
+
+    /// Reads the arguments as a value of type `T`.
+    ///
+    /// A tuple reads as many arguments as it has members, an array `[U; N]` reads `N`, `()` none,
+    /// and any other type the first. More arguments than that are ignored. One that is missing is
+    /// `None` for an [`Option`]. Binary is read by types that ask serde for bytes, such as
+    /// [`bytes::Bytes`], at any depth.
+    ///
+    /// # Errors
+    ///
+    /// Returns an [`ArgsError`] if an argument is missing, is not what `T` asks for, or refers to
+    /// an attachment that does not exist.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
+        from_args(&self.json, &self.attachments)
+    }
+
+    /// Makes the arguments that `value` is sent as.
+    ///
+    /// A tuple is as many arguments as it has members, an array `[U; N]` is `N`, `()` is none, and
+    /// any other value is one. Of a [`Result`] it is what is in it that counts. Bytes become
+    /// attachments.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ArgsError::Serialize`] if the value has no form in JSON, such as a map whose keys
+    /// are not strings, or if its [`Serialize`] fails.
+    pub fn from_value<T: Serialize + ?Sized>(value: &T) -> Result<Self, ArgsError> {
+        let (mut json, mut attachments) = (Vec::new(), Vec::new());
+        push_args(&mut json, false, value, &mut attachments)?;
+        match String::from_utf8(json) {
+            Ok(json) => Ok(Self { json, attachments }),
+            Err(error) => Err(ArgsError::Serialize {
+                argument: None,
+                cause: Error::custom(error),
+            }),
+        }
+    }
+}
+
+impl Serialize for Args {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let readable = serializer.is_human_readable();
+        serializer.serialize_newtype_struct(
+            NAME,
+            &Body {
+                args: self,
+                readable,
+            },
+        )
+    }
+}
+
+/// The content of an [`Args`], in one of two forms.
+///
+/// The outermost serializer of this module knows [`NAME`] and answers it by asking for the text
+/// itself. It says so by not being as human readable as it was a moment ago, which no other
+/// serializer does between a newtype struct and its content.
+struct Body<'a> {
+    args: &'a Args,
+    readable: bool,
+}
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Args { json, attachments } = self.args;
+        if serializer.is_human_readable() != self.readable {
+            let mut tuple = serializer.serialize_tuple(1 + attachments.len())?;
+            tuple.serialize_element(json)?;
+            for attachment in attachments {
+                tuple.serialize_element(attachment)?;
+            }
+            return tuple.end();
+        }
+        let elements = Elements::new(json);
+        let mut tuple = serializer.serialize_tuple(elements.clone().count())?;
+        for element in elements {
+            let value = &serde_json::from_str(element).map_err(Error::custom)?;
+            tuple.serialize_element(&Resolved { value, attachments })?;
+        }
+        tuple.end()
+    }
+}
+
+/// A value with its placeholders replaced with the bytes they stand for.
+struct Resolved<'a> {
+    value: &'a Value,
+    attachments: &'a [Bytes],
+}
+
+impl Serialize for Resolved<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let attachments = self.attachments;
+        if attachments.is_empty() {
+            return self.value.serialize(serializer);
+        }
+        match self.value {
+            Value::Array(elements) => {
+                serializer.collect_seq(elements.iter().map(|value| Self { value, attachments }))
+            }
+            Value::Object(entries) if entries.get(MARK) == Some(&Value::Bool(true)) => {
+                let num = entries.get(NUM).and_then(Value::as_u64);
+                let index = num.and_then(|num| usize::try_from(num).ok());
+                match index.and_then(|index| attachments.get(index)) {
+                    Some(attachment) => attachment.serialize(serializer),
+                    None => Err(Error::custom("a placeholder has no attachment")),
+                }
+            }
+            Value::Object(entries) => {
+                let mut map = serializer.serialize_map(Some(entries.len()))?;
+                for (key, value) in entries {
+                    map.serialize_entry(key, &Self { value, attachments })?;
+                }
+                map.end()
+            }
+            scalar => scalar.serialize(serializer),
+        }
+    }
+}
+
+/// The name by which the outermost serializer knows an [`Args`].
+pub(super) const NAME: &str = "$actix_socketio::Args";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{Args, Bytes, push_args};
+
+    const ZERO: Bytes = Bytes::from_static(b"zero");
+    const ONE: Bytes = Bytes::from_static(b"\xff1");
+
+    fn pushed(args: &Args, before: &[Bytes]) -> (String, Vec<Bytes>) {
+        let (mut out, mut attachments) = (b"[\"ev\"".to_vec(), before.to_vec());
+        push_args(&mut out, true, args, &mut attachments).unwrap();
+        (String::from_utf8(out).unwrap(), attachments)
+    }
+
+    #[test]
+    fn arguments_are_sent_on_byte_for_byte() {
+        let table = [
+            "1 , 1.0,123456789012345678901234567890,\"\\u0061\"",
+            "{\"b\":1,\"a\":2,\"a\":3}",
+            "{\"num\": 1, \"_placeholder\": true},[{\"_placeholder\":true,\"num\":0}]",
+        ];
+        for json in table {
+            let args = Args::new(json.to_owned(), vec![ZERO, ONE]);
+            assert_eq!(
+                pushed(&args, &[]),
+                (format!("[\"ev\",{json}"), vec![ZERO, ONE])
+            );
+            assert_eq!(Args::from_value(&args).unwrap(), args);
+        }
+    }
+
+    #[test]
+    fn no_arguments_are_sent_on_as_none() {
+        for json in ["", " \n"] {
+            let args = Args::new(json.to_owned(), Vec::new());
+            assert!(args.is_empty());
+            assert_eq!(pushed(&args, &[]), ("[\"ev\"".to_owned(), Vec::new()));
+            assert_eq!(pushed(&args, &[ONE]), ("[\"ev\"".to_owned(), vec![ONE]));
+        }
+    }
+
+    #[test]
+    fn placeholders_are_renumbered_behind_other_attachments() {
+        let json = r#"{"num":1,"_placeholder":true},[1.0,{"a":{"_placeholder":true,"num":0}}]"#;
+        let args = Args::new(json.to_owned(), vec![ZERO, ONE]);
+        let (text, attachments) = pushed(&args, &[Bytes::new()]);
+        assert_eq!(
+            text,
+            r#"["ev",{"_placeholder":true,"num":1},[1.0,{"a":{"_placeholder":true,"num":2}}]"#
+        );
+        assert_eq!(attachments, [Bytes::new(), ONE, ZERO]);
+    }
+
+    #[test]
+    fn inside_another_value_arguments_are_an_array() {
+        let binary = Args::from_value(&("a", ZERO)).unwrap();
+        let args = Args::from_value(&(ONE, binary.clone(), vec![binary])).unwrap();
+        let (one, first, second): (Bytes, (String, Bytes), ((String, Bytes),)) =
+            args.read().unwrap();
+        assert_eq!(one, ONE);
+        assert_eq!(first, ("a".to_owned(), ZERO));
+        assert_eq!(second, (first,));
+        assert_eq!(args.attachments(), [ONE, ZERO, ZERO]);
+        assert_eq!(
+            Args::from_value(&(Args::default(),)).unwrap().as_json(),
+            "[]"
+        );
+    }
+
+    #[test]
+    fn other_serializers_see_an_array() {
+        let args = Args::from_value(&("a", Some(1), Bytes::from_static(&[1, 2]))).unwrap();
+        assert_eq!(
+            serde_json::to_value(&args).unwrap(),
+            json!(["a", 1, [1, 2]])
+        );
+    }
+
+    #[test]
+    fn without_attachments_a_placeholder_is_an_object() {
+        let json = r#"{"_placeholder":true,"num":0}"#;
+        let args = Args::new(json.to_owned(), Vec::new());
+        assert_eq!(serde_json::to_string(&args).unwrap(), format!("[{json}]"));
+    }
+
+    #[test]
+    fn what_cannot_be_resolved_is_an_error() {
+        for json in [
+            r#"{"_placeholder":true,"num":1}"#,
+            r#"{"_placeholder":true}"#,
+            "{",
+            "1,",
+        ] {
+            let args = Args::new(json.to_owned(), vec![ZERO]);
+            assert!(Args::from_value(&(1, args)).is_err(), "{json}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Binary packets, put together from the messages they come in.
+//!
+//! Enters: a packet's text that announces attachments, then one binary message after the other.
+//! Leaves: the text and its attachments, once the last is there. The text is kept as it came and
+//! decoded again by the taker, since a decoded packet borrows from it.
+//!
+//! ```text
+//!         begin(text, n)             add(last)
+//!  idle ----------------> waiting ----------------> idle, and the whole packet
+//!                          |   ^
+//!                          +---+ add(other)
+//! ```
+
+use bytes::Bytes;
+
+use super::DecodeError;
+
+/// Keeps one packet until its attachments are there.
+// Socket.IO v5, Packet encoding: the attachments follow their packet, in order, with nothing else
+// between; so one packet at a time is enough.
+#[derive(Debug, Default)]
+pub(crate) struct Assembler {
+    // Boxed, for there is one assembler per session and most of them never see an attachment.
+    waiting: Option<Box<Waiting>>,
+}
+
+impl Assembler {
+    /// Makes an assembler that waits for nothing.
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Tells whether attachments are still to come. A text message is an error until they have:
+    /// [`DecodeError::TextAmongAttachments`].
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// Keeps a packet's text until its attachments are there; a packet kept before is dropped.
+    ///
+    /// How many attachments may be announced was decided when the text was decoded.
+    pub(crate) fn begin(&mut self, text: &str, attachments: usize) {
+        self.waiting = (attachments > 0).then(|| {
+            Box::new(Waiting {
+                missing: attachments,
+                packet: Assembled {
+                    text: text.to_owned(),
+                    attachments: Vec::with_capacity(attachments.min(MAX_RESERVED_ATTACHMENTS)),
+                },
+            })
+        });
+    }
+
+    /// Takes the next attachment; the whole packet when it was the last one.
+    ///
+    /// # Errors
+    ///
+    /// Refuses an attachment when none is waited for.
+    pub(crate) fn add(&mut self, attachment: Bytes) -> Result<Option<Assembled>, DecodeError> {
+        let mut waiting = self
+            .waiting
+            .take()
+            .ok_or(DecodeError::UnexpectedAttachment)?;
+        waiting.packet.attachments.push(attachment);
+        waiting.missing -= 1;
+        if waiting.missing == 0 {
+            Ok(Some(waiting.packet))
+        } else {
+            self.waiting = Some(waiting);
+            Ok(None)
+        }
+    }
+}
+
+/// A packet with all its attachments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Assembled {
+    /// The packet's text, as it was given to [`Assembler::begin`].
+    pub(crate) text: String,
+    /// Its attachments, in order.
+    pub(crate) attachments: Vec<Bytes>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    // Never 0.
+    missing: usize,
+    packet: Assembled,
+}
+
+/// A client that announces many attachments gets memory for them as they come.
+const MAX_RESERVED_ATTACHMENTS: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn is_send<T: Send>() {}
+    const _: () = is_send::<Assembler>();
+
+    #[test]
+    fn an_idle_assembler_is_one_word() {
+        assert_eq!(size_of::<Assembler>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn the_packet_comes_with_its_last_attachment() {
+        let mut assembler = Assembler::new();
+        assembler.begin("52-[\"a\"]", 2);
+        assert!(assembler.is_waiting());
+        assert_eq!(assembler.add(Bytes::from_static(b"1")), Ok(None));
+        assert!(assembler.is_waiting());
+        assert_eq!(
+            assembler.add(Bytes::from_static(b"2")),
+            Ok(Some(Assembled {
+                text: "52-[\"a\"]".to_owned(),
+                attachments: vec![Bytes::from_static(b"1"), Bytes::from_static(b"2")],
+            }))
+        );
+        assert!(!assembler.is_waiting());
+    }
+
+    #[test]
+    fn an_attachment_out_of_the_blue_is_refused() {
+        let mut assembler = Assembler::new();
+        let refused = Err(DecodeError::UnexpectedAttachment);
+        assert_eq!(assembler.add(Bytes::new()), refused);
+        assembler.begin("51-[\"a\"]", 1);
+        assert!(matches!(assembler.add(Bytes::new()), Ok(Some(_))));
+        assert_eq!(assembler.add(Bytes::new()), refused);
+    }
+
+    #[test]
+    fn nothing_is_waited_for_when_nothing_is_announced() {
+        let mut assembler = Assembler::new();
+        assembler.begin("2[\"a\"]", 0);
+        assert!(!assembler.is_waiting());
+    }
+
+    #[test]
+    fn a_huge_announcement_reserves_nothing() {
+        let mut assembler = Assembler::new();
+        assembler.begin("5…", usize::MAX);
+        assert_eq!(assembler.add(Bytes::new()), Ok(None));
+    }
+}

@@ -1,0 +1,28 @@
+//! Socket.IO v5 as text: what stands inside an Engine.IO message.
+//!
+//! Enters: a message's text, and the binary messages that follow it as attachments. Leaves:
+//! [`Packet`]s that borrow from the text, whose JSON is known to be well formed but is not parsed;
+//! and, the other way, the bytes of packets to be sent.
+//!
+//! Pure code: it knows no namespace by name, no socket and no clock. Whether a packet is welcome
+//! (a second CONNECT is not) is decided by who asked for its decoding.
+
+mod args;
+mod assemble;
+mod decode;
+mod encode;
+mod error;
+mod json;
+mod packet;
+mod placeholder_check;
+
+pub use self::args::{Args, ArgsError};
+pub(crate) use self::args::{Outcome, from_args, push_args};
+pub(crate) use self::assemble::{Assembled, Assembler};
+pub(crate) use self::encode::{
+    push_ack_head, push_connect, push_connect_error, push_disconnect, push_event_head,
+    push_json_str,
+};
+pub(crate) use self::error::{DecodeError, Excerpt};
+pub(crate) use self::json::elements;
+pub(crate) use self::packet::{Body, Limits, Packet, is_reserved};

@@ -1,0 +1,52 @@
+//! The official client's files, served from a folder as the Node.js server does.
+
+use std::future::Future;
+
+use actix_files::NamedFile;
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse};
+
+use crate::config::Config;
+
+/// Returns the answer to a request for one of the client's files; `None` where it asks for something
+/// else, or the server was given no folder.
+pub(crate) fn find(
+    config: &Config,
+    request: &HttpRequest,
+) -> Option<impl Future<Output = HttpResponse> + use<>> {
+    let folder = config.client_files.as_ref()?;
+    let name = request.match_info().get("file")?;
+    // Only these names, so that no path leads out of the folder.
+    let name = FILES.iter().find(|file| **file == name)?;
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return None;
+    }
+    let path = folder.join(name);
+    let request = request.clone();
+    Some(async move {
+        match NamedFile::open(&path) {
+            Ok(file) => {
+                let mut response = file.into_response(&request);
+                let fresh = HeaderValue::from_static("public, max-age=0");
+                response.headers_mut().insert(header::CACHE_CONTROL, fresh);
+                response
+            }
+            Err(error) => {
+                log::warn!("client file {} cannot be read: {error}", path.display());
+                HttpResponse::NotFound().finish()
+            }
+        }
+    })
+}
+
+const FILES: [&str; 8] = [
+    "socket.io.js",
+    "socket.io.js.map",
+    "socket.io.min.js",
+    "socket.io.min.js.map",
+    "socket.io.esm.min.js",
+    "socket.io.esm.min.js.map",
+    "socket.io.msgpack.min.js",
+    "socket.io.msgpack.min.js.map",
+];

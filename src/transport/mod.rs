@@ -1,0 +1,76 @@
+//! The HTTP edge: where a client's requests become a session's packets.
+//!
+//! Requests come in on any worker; each is checked against the protocol and goes on to polling, to a
+//! WebSocket, or back with an error that the client understands. Nothing here knows what a packet
+//! means.
+
+mod client_files;
+mod polling;
+mod refusal;
+mod request;
+mod routes;
+mod tuning;
+mod upgrade;
+mod websocket;
+
+use std::sync::Arc;
+
+use actix_web::http::{Method, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use crate::actor::Engine;
+use crate::config::Transport;
+
+use refusal::Refusal;
+use request::Query;
+
+pub(crate) use routes::mount;
+pub(crate) use tuning::set_user_timeout;
+
+/// Answers one request.
+async fn handle(engine: Arc<Engine>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    match route(&engine, &request, payload).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.response(),
+    }
+}
+
+/// Engine.IO v4, Transports: which transport and which session a request is for.
+async fn route(
+    engine: &Arc<Engine>,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Refusal> {
+    let query = Query::parse(request.query_string(), &engine.config)?;
+    let asks_upgrade = request.headers().contains_key(header::UPGRADE);
+    let Some(sid) = query.sid else {
+        if request.method() != Method::GET {
+            return Err(Refusal::BadMethod);
+        }
+        query.check_protocol(Refusal::UnsupportedProtocol)?;
+        if engine.is_closing() {
+            return Err(Refusal::ShuttingDown);
+        }
+        return match query.transport {
+            Transport::Polling if asks_upgrade => Err(Refusal::BadRequest),
+            Transport::Polling => Ok(polling::handshake(engine)),
+            Transport::WebSocket => websocket::open(engine, request, payload),
+        };
+    };
+    let handle = engine.find(sid).ok_or(Refusal::UnknownSession)?;
+    query.check_protocol(Refusal::BadRequest)?;
+    if query.transport == Transport::WebSocket {
+        if !engine.config.allow_upgrades {
+            return Err(Refusal::BadRequest);
+        }
+        return upgrade::begin(engine, &handle, request, payload);
+    }
+    if handle.transport != Transport::Polling {
+        return Err(Refusal::BadRequest);
+    }
+    match *request.method() {
+        Method::GET => polling::get(&handle).await,
+        Method::POST => polling::post(&handle, request, payload).await,
+        _ => Err(Refusal::BadMethod),
+    }
+}

@@ -1,0 +1,131 @@
+//! HTTP long-polling: a GET waits for what the server sends, a POST brings what the client sends.
+//!
+//! Bodies come in and go out here, on whatever worker the request landed on. A GET drains the
+//! session's outbox by itself; a POST's body is handed to the session's actor, whole.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::actor::{Deliver, Engine, Handle};
+use crate::link::{Link, PollRefused};
+use crate::reason::CloseReason;
+use crate::transport::refusal::Refusal;
+
+/// Engine.IO v4, Handshake: the answer is the OPEN packet.
+pub(crate) fn handshake(engine: &Arc<Engine>) -> HttpResponse {
+    packets(engine.open_polling().into_bytes())
+}
+
+/// Engine.IO v4, HTTP long-polling: waits until there is something to send, and sends all of it.
+pub(crate) async fn get(handle: &Handle) -> Result<HttpResponse, Refusal> {
+    let link = &handle.link;
+    let mut poll = match link.outbox.begin_poll() {
+        Ok(poll) => poll,
+        Err(PollRefused::Upgraded) => return Err(Refusal::BadRequest),
+        Err(PollRefused::Busy) => {
+            // One poll at a time: the client is not in order, and the first poll gets the close.
+            link.close(CloseReason::TransportError);
+            return Err(Refusal::Violation);
+        }
+    };
+    let unfinished = CloseOnDrop::new(link);
+    let body = poll_fn(|cx| poll.poll_body(cx)).await;
+    unfinished.finished();
+    drop(poll);
+    if link.outbox.is_spent() {
+        // The session has waited for this poll to take its last packets.
+        link.nudge();
+    }
+    body.map(packets).ok_or(Refusal::UnknownSession)
+}
+
+/// Engine.IO v4, HTTP long-polling: takes the packets of one body.
+pub(crate) async fn post(
+    handle: &Handle,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Refusal> {
+    let link = &handle.link;
+    let Some(turn) = link.begin_post() else {
+        link.close(CloseReason::TransportError);
+        return Err(Refusal::Violation);
+    };
+    if has_binary_body(request) {
+        link.close(CloseReason::TransportError);
+        return Err(Refusal::Violation);
+    }
+    let unfinished = CloseOnDrop::new(link);
+    let limit = link.config.max_payload;
+    let body = match payload.to_bytes_limited(limit).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return Err(Refusal::Violation),
+        Err(_) => {
+            unfinished.finished();
+            return Err(Refusal::TooLarge);
+        }
+    };
+    unfinished.finished();
+    let Ok(body) = String::from_utf8(body.into()) else {
+        link.close(CloseReason::ParseError);
+        return Err(Refusal::Violation);
+    };
+    let (done, taken) = oneshot::channel();
+    // `do_send`: the answer comes by the channel, from whoever holds the session by then.
+    handle.session.do_send(Deliver { body, done });
+    let taken = timeout(link.config.silence_limit(), taken).await;
+    drop(turn);
+    match taken {
+        Ok(Ok(())) => Ok(HttpResponse::Ok()
+            .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/html")))
+            .body("ok")),
+        // The session ended over what it was sent.
+        Ok(Err(_)) => Err(Refusal::BadRequest),
+        Err(_) => {
+            log::warn!("session {}: its handlers do not end", link.id);
+            link.close(CloseReason::TransportError);
+            Err(Refusal::Violation)
+        }
+    }
+}
+
+/// Engine.IO v4 sends binary as base64; a binary body is of the third revision.
+fn has_binary_body(request: &HttpRequest) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/octet-stream"))
+}
+
+fn packets(body: Vec<u8>) -> HttpResponse {
+    let text = HeaderValue::from_static("text/plain; charset=UTF-8");
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, text))
+        .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
+        .body(body)
+}
+
+/// Closes the session when the client gives its request up: what was on the way is lost.
+struct CloseOnDrop<'a> {
+    link: Option<&'a Link>,
+}
+
+impl<'a> CloseOnDrop<'a> {
+    fn new(link: &'a Link) -> Self {
+        Self { link: Some(link) }
+    }
+
+    fn finished(mut self) {
+        self.link = None;
+    }
+}
+
+impl Drop for CloseOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(link) = self.link {
+            link.close(CloseReason::TransportError);
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Where the server is mounted in the program's App.
+
+use std::sync::Arc;
+
+use actix_cors::Cors as CorsLayer;
+use actix_web::http::Method;
+use actix_web::middleware::Condition;
+use actix_web::{HttpRequest, web};
+
+use crate::actor::Engine;
+use crate::config::Config;
+use crate::transport::{client_files, handle};
+
+/// Registers the server's path. As on the Node.js server everything below it belongs to the server.
+pub(crate) fn mount(engine: &Arc<Engine>, app: &mut web::ServiceConfig) {
+    let config = &engine.config;
+    let resource = web::resource(format!("{}{{file:.*}}", config.path));
+    let engine = Arc::clone(engine);
+    let cors = Condition::new(config.cors.is_some(), layer(config));
+    let answer = move |request: HttpRequest, payload: web::Payload| {
+        let engine = Arc::clone(&engine);
+        async move {
+            match client_files::find(&engine.config, &request) {
+                Some(file) => file.await,
+                None => handle(engine, request, payload).await,
+            }
+        }
+    };
+    app.service(resource.route(web::route().to(answer)).wrap(cors));
+}
+
+fn layer(config: &Config) -> CorsLayer {
+    let Some(cors) = &config.cors else {
+        return CorsLayer::default();
+    };
+    let mut layer = CorsLayer::default()
+        .allowed_methods([Method::GET, Method::POST])
+        .allow_any_header();
+    layer = match &cors.origins {
+        None if cors.credentials => layer.allow_any_origin(),
+        None => layer.allow_any_origin().send_wildcard(),
+        Some(origins) => origins
+            .iter()
+            .fold(layer, |layer, origin| layer.allowed_origin(origin)),
+    };
+    if cors.credentials {
+        layer = layer.supports_credentials();
+    }
+    layer
+}

@@ -1,0 +1,899 @@
+//! Turns a client's bytes into messages, RFC 6455 §5 and §6.2.
+//!
+//! Bytes enter cut at any place; whole messages leave through the caller's buffer, unmasked, put
+//! together from their fragments and checked. A frame that lies whole in the input goes straight
+//! there; only what is half received is kept here, never more of it than has arrived (plus the
+//! spare room of a growing `Vec`) and never more than the limit. What a message means to a session,
+//! and what to answer to a control frame, is not known here.
+
+use std::{mem, str};
+
+use super::{
+    DecodeError, MAX_CONTROL_PAYLOAD, Message, Opcode,
+    header::{Header, MAX_CLIENT_HEADER},
+    mask,
+};
+
+/// Decodes what one client sends.
+///
+/// ```text
+///        header whole
+/// Head ───────────────▶ Body ──▶ input used up: stays, `None`
+///  ▲                     │
+///  ├── fragment whole ───┤       `open` keeps its kind, `half` its bytes
+///  └── message whole ────┘       leaves through the caller's buffer
+/// ```
+///
+/// A control frame passes between the fragments of a message and leaves `open` as it was. After an
+/// error the place of the next frame is lost, and the decoder is of no more use.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    max_message: usize,
+    /// What arrived of the message that is not whole yet; behind it, what arrived of a control
+    /// frame that came in between, which spares a second buffer. Holds no heap while idle.
+    half: Vec<u8>,
+    /// The kind of the fragmented message of which at least one frame is whole.
+    open: Option<Kind>,
+    stage: Stage,
+}
+
+impl Decoder {
+    /// Creates a decoder that refuses messages with more than `max_message` bytes of payload, over
+    /// all their fragments.
+    pub(crate) fn new(max_message: usize) -> Self {
+        Self {
+            max_message,
+            half: Vec::new(),
+            open: None,
+            stage: Stage::START,
+        }
+    }
+
+    /// Takes bytes off the front of `input` until a message is whole, and returns its kind, or
+    /// `None` once all of it is used up; `scratch` is cleared and filled with the message's payload,
+    /// which [`Kind::message`] reads.
+    ///
+    /// # Errors
+    ///
+    /// Returns the rule of RFC 6455 the client broke, or that its message exceeds the limit.
+    pub(crate) fn decode(
+        &mut self,
+        input: &mut &[u8],
+        scratch: &mut Vec<u8>,
+    ) -> Result<Option<Kind>, DecodeError> {
+        scratch.clear();
+        loop {
+            let body = match self.stage {
+                Stage::Body(body) => body,
+                Stage::Head { bytes, held } => match self.head(bytes, held, input)? {
+                    Some(body) => body,
+                    None => return Ok(None),
+                },
+            };
+            match self.body(body, input, scratch) {
+                Progress::Message(kind) => return Ok(Some(kind)),
+                Progress::Fragment => {}
+                Progress::Partial => return Ok(None),
+            }
+        }
+    }
+
+    /// Reads a header, of which the first `held` of `bytes` came with earlier input.
+    fn head(
+        &mut self,
+        mut bytes: [u8; MAX_CLIENT_HEADER],
+        held: u8,
+        input: &mut &[u8],
+    ) -> Result<Option<Body>, DecodeError> {
+        let earlier = usize::from(held);
+        let (header, filled) = if earlier == 0 {
+            // The usual case reads in place, and copies only what is left of a cut header.
+            match Header::read(input)? {
+                None => (None, fill(&mut bytes, 0, input)),
+                header => (header, 0),
+            }
+        } else {
+            let filled = fill(&mut bytes, earlier, input);
+            (Header::read(&bytes[..earlier + filled])?, filled)
+        };
+        if let Some(header) = header {
+            let body = self.accept(header)?;
+            take(input, header.size.saturating_sub(earlier));
+            return Ok(Some(body));
+        }
+        take(input, filled);
+        // Not more than the 14 bytes of the array.
+        self.stage = Stage::Head {
+            bytes,
+            held: (earlier + filled) as u8,
+        };
+        Ok(None)
+    }
+
+    /// Decides from its header alone whether a frame may follow what came before.
+    fn accept(&self, header: Header) -> Result<Body, DecodeError> {
+        // RFC 6455 §5.4: fragments of one message are not interleaved with those of another, but
+        // control frames may come between them.
+        let kind = match (header.opcode, self.open) {
+            (Opcode::Close, _) => Kind::Close,
+            (Opcode::Ping, _) => Kind::Ping,
+            (Opcode::Pong, _) => Kind::Pong,
+            (Opcode::Continuation, Some(open)) => open,
+            (Opcode::Continuation, None) => return Err(DecodeError::StrayContinuation),
+            (Opcode::Text, None) => Kind::Text,
+            (Opcode::Binary, None) => Kind::Binary,
+            (Opcode::Text | Opcode::Binary, Some(_)) => {
+                return Err(DecodeError::InterruptedMessage(header.opcode));
+            }
+        };
+        // RFC 6455 §10.4 asks for a limit. Before a header `half` holds nothing but the earlier
+        // fragments. A control frame has its own limit, which the header was checked against.
+        let (limit, earlier) = if kind.is_control() {
+            (MAX_CONTROL_PAYLOAD, 0)
+        } else {
+            (self.max_message, self.half.len())
+        };
+        match usize::try_from(header.payload) {
+            Ok(length) if length <= limit.saturating_sub(earlier) => Ok(Body {
+                kind,
+                is_final: header.is_final,
+                mask: header.mask,
+                length,
+                received: 0,
+            }),
+            _ => Err(DecodeError::MessageTooBig {
+                declared: header.payload.saturating_add(earlier as u64),
+                limit,
+            }),
+        }
+    }
+
+    fn body(&mut self, mut body: Body, input: &mut &[u8], scratch: &mut Vec<u8>) -> Progress {
+        let missing = body.length - body.received;
+        let bytes = take(input, missing);
+        let is_whole = bytes.len() == missing;
+        let is_alone = body.kind.is_control() || self.open.is_none();
+        if is_whole && body.is_final && body.received == 0 && is_alone {
+            scratch.reserve_exact(bytes.len());
+            mask::unmask(scratch, bytes, body.mask);
+            self.stage = Stage::START;
+            return Progress::Message(body.kind);
+        }
+
+        // The next fragment's length is not known, only that all of them stay below the limit.
+        let most = if body.is_final {
+            self.half.len() + missing
+        } else {
+            self.max_message
+        };
+        grow(&mut self.half, bytes.len(), most);
+        mask::unmask(
+            &mut self.half,
+            bytes,
+            mask::rotated(body.mask, body.received),
+        );
+        if !is_whole {
+            body.received += bytes.len();
+            self.stage = Stage::Body(body);
+            return Progress::Partial;
+        }
+
+        self.stage = Stage::START;
+        if !body.is_final {
+            self.open = Some(body.kind);
+            return Progress::Fragment;
+        }
+        if body.kind.is_control() && self.open.is_some() {
+            let start = self.half.len().saturating_sub(body.length);
+            scratch.extend(self.half.drain(start..));
+        } else {
+            self.open = None;
+            give_up(&mut self.half, scratch);
+        }
+        Progress::Message(body.kind)
+    }
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The first `held` bytes of the next header have arrived.
+    Head {
+        bytes: [u8; MAX_CLIENT_HEADER],
+        held: u8,
+    },
+    Body(Body),
+}
+
+impl Stage {
+    const START: Self = Self::Head {
+        bytes: [0; MAX_CLIENT_HEADER],
+        held: 0,
+    };
+}
+
+/// A frame whose header is accepted.
+#[derive(Debug, Clone, Copy)]
+struct Body {
+    kind: Kind,
+    is_final: bool,
+    mask: [u8; 4],
+    length: usize,
+    /// How much of it has arrived, at most `length`.
+    received: usize,
+}
+
+/// What a frame is a part of: its opcode, with continuations resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    Binary,
+    Ping,
+    Pong,
+    Close,
+}
+
+impl Kind {
+    /// Reads the payload of a whole message of this kind.
+    ///
+    /// # Errors
+    ///
+    /// Returns what is wrong with a text or a close frame's payload.
+    pub(crate) fn message(self, payload: &mut Vec<u8>) -> Result<Message<'_>, DecodeError> {
+        match self {
+            // RFC 6455 §8.1: text that is not UTF-8 fails. It is checked when whole, as a character
+            // may lie across fragments.
+            Self::Text => match str::from_utf8(payload) {
+                Ok(text) => Ok(Message::Text(text)),
+                Err(error) => Err(DecodeError::InvalidText(error.valid_up_to())),
+            },
+            Self::Binary => Ok(Message::Binary(payload)),
+            Self::Ping => Ok(Message::Ping(payload)),
+            Self::Pong => Ok(Message::Pong),
+            Self::Close => close_code(payload).map(Message::Close),
+        }
+    }
+
+    const fn is_control(self) -> bool {
+        matches!(self, Self::Ping | Self::Pong | Self::Close)
+    }
+}
+
+enum Progress {
+    /// A message is whole and lies in the caller's buffer.
+    Message(Kind),
+    /// A frame is whole, its message is not.
+    Fragment,
+    /// The input ends within the frame.
+    Partial,
+}
+
+/// RFC 6455 §5.5.1: nothing, or a status code and perhaps a reason in UTF-8.
+fn close_code(payload: &[u8]) -> Result<Option<u16>, DecodeError> {
+    let Some((code, reason)) = payload.split_first_chunk() else {
+        return if payload.is_empty() {
+            Ok(None)
+        } else {
+            Err(DecodeError::HalfCloseCode)
+        };
+    };
+    match u16::from_be_bytes(*code) {
+        // RFC 6455 §7.4.1 and its IANA registry (1012 to 1014), §7.4.2 (3000 on). 1004 has no
+        // meaning; 1005, 1006 and 1015 must not be sent.
+        code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => match str::from_utf8(reason) {
+            Ok(_) => Ok(Some(code)),
+            Err(error) => Err(DecodeError::InvalidCloseReason(error.valid_up_to())),
+        },
+        code => Err(DecodeError::InvalidCloseCode(code)),
+    }
+}
+
+/// Takes up to `most` bytes off the front of `input`.
+fn take<'i>(input: &mut &'i [u8], most: usize) -> &'i [u8] {
+    let (taken, rest) = input.split_at(most.min(input.len()));
+    *input = rest;
+    taken
+}
+
+/// Copies from the front of `input` into `bytes` from `start` on, and returns how many it copied.
+fn fill(bytes: &mut [u8; MAX_CLIENT_HEADER], start: usize, input: &[u8]) -> usize {
+    let space = bytes.get_mut(start..).unwrap_or_default();
+    let count = space.len().min(input.len());
+    space[..count].copy_from_slice(&input[..count]);
+    count
+}
+
+/// Makes room for `arrived` bytes, doubling as `Vec` does so that many small pieces stay cheap, but
+/// not beyond `most` bytes in all. What a header declares is only ever an upper bound: a client
+/// that declares much and sends little must not make us allocate.
+fn grow(half: &mut Vec<u8>, arrived: usize, most: usize) {
+    let needed = half.len().saturating_add(arrived);
+    if needed > half.capacity() {
+        let target = half
+            .capacity()
+            .saturating_mul(2)
+            .max(LEAST_CAPACITY)
+            .min(most)
+            .max(needed);
+        half.reserve_exact(target - half.len());
+    }
+}
+
+/// Moves `half` into `scratch`, so that an idle decoder holds no heap. The larger of the two
+/// buffers is the one that stays with the caller: a short message that was cut by chance must not
+/// cost it the room it has.
+fn give_up(half: &mut Vec<u8>, scratch: &mut Vec<u8>) {
+    let whole = mem::take(half);
+    if whole.len() > scratch.capacity() {
+        *scratch = whole;
+    } else {
+        scratch.extend_from_slice(&whole);
+    }
+}
+
+/// Spares the first few bytes of a trickling message an allocation each.
+const LEAST_CAPACITY: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use proptest::{
+        collection::vec,
+        prelude::{Just, Strategy, any, prop_oneof},
+        prop_assert, prop_assert_eq, proptest,
+        sample::Index,
+    };
+
+    use super::*;
+
+    const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+    const LIMIT: usize = 1000;
+
+    /// A [`Message`] that outlives the scratch buffer.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    enum Owned {
+        Text(String),
+        Binary(Vec<u8>),
+        Ping(Vec<u8>),
+        Pong,
+        Close(Option<u16>),
+    }
+
+    impl From<Message<'_>> for Owned {
+        fn from(message: Message<'_>) -> Self {
+            match message {
+                Message::Text(text) => Self::Text(text.to_owned()),
+                Message::Binary(bytes) => Self::Binary(bytes.clone()),
+                Message::Ping(bytes) => Self::Ping(bytes.to_vec()),
+                Message::Pong => Self::Pong,
+                Message::Close(code) => Self::Close(code),
+            }
+        }
+    }
+
+    fn text(text: &str) -> Owned {
+        Owned::Text(text.to_owned())
+    }
+
+    /// A masked frame; the first byte is given as it goes on the wire.
+    fn masked(first: u8, mask: [u8; 4], payload: &[u8]) -> Vec<u8> {
+        let mut wire = head(first, payload.len() as u64, mask);
+        wire.extend(
+            payload
+                .iter()
+                .zip(mask.iter().cycle())
+                .map(|(byte, key)| byte ^ key),
+        );
+        wire
+    }
+
+    fn head(first: u8, payload: u64, mask: [u8; 4]) -> Vec<u8> {
+        let mut wire = vec![first];
+        match payload {
+            0..=125 => wire.push(0x80 | payload as u8),
+            126..=65_535 => {
+                wire.push(0xFE);
+                wire.extend((payload as u16).to_be_bytes());
+            }
+            _ => {
+                wire.push(0xFF);
+                wire.extend(payload.to_be_bytes());
+            }
+        }
+        wire.extend(mask);
+        wire
+    }
+
+    /// First bytes and payloads.
+    type Frames<'f> = &'f [(u8, &'f [u8])];
+
+    fn frames(frames: Frames<'_>) -> Vec<u8> {
+        frames
+            .iter()
+            .flat_map(|(first, payload)| masked(*first, MASK, payload))
+            .collect()
+    }
+
+    fn drain(decoder: &mut Decoder, mut input: &[u8]) -> Result<Vec<Owned>, DecodeError> {
+        let mut scratch = Vec::new();
+        let mut messages = Vec::new();
+        while let Some(message) = decoder.decode(&mut input, &mut scratch)? {
+            messages.push(message.into());
+        }
+        assert!(input.is_empty());
+        Ok(messages)
+    }
+
+    fn decode(input: &[u8]) -> Result<Vec<Owned>, DecodeError> {
+        drain(&mut Decoder::new(LIMIT), input)
+    }
+
+    fn is_idle(decoder: &Decoder) -> bool {
+        decoder.half.capacity() == 0
+            && decoder.open.is_none()
+            && matches!(decoder.stage, Stage::Head { held: 0, .. })
+    }
+
+    #[test]
+    fn a_decoder_is_small_and_send() {
+        fn is_send<T: Send>(_: &T) {}
+        is_send(&Decoder::new(1));
+        assert!(size_of::<Decoder>() <= 64, "{}", size_of::<Decoder>());
+    }
+
+    /// RFC 6455 §5.7.
+    #[test]
+    fn example_of_the_specification_decodes() {
+        let wire = [
+            0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58,
+        ];
+        assert_eq!(decode(&wire), Ok(vec![text("Hello")]));
+    }
+
+    #[test]
+    fn frames_decode_to_messages() {
+        let long = "x".repeat(LIMIT);
+        let table: [(u8, &[u8], Owned); 11] = [
+            (0x81, b"", text("")),
+            (0x81, "grüße".as_bytes(), text("grüße")),
+            (0x81, long.as_bytes(), text(&long)),
+            (0x82, b"", Owned::Binary(vec![])),
+            (0x82, &[0xFF, 0], Owned::Binary(vec![0xFF, 0])),
+            (0x89, b"", Owned::Ping(vec![])),
+            (0x89, &[0xFF; 125], Owned::Ping(vec![0xFF; 125])),
+            (0x8A, &[0xFF; 125], Owned::Pong),
+            (0x88, b"", Owned::Close(None)),
+            (0x88, &[0x03, 0xE8], Owned::Close(Some(1000))),
+            (0x88, b"\x03\xE8bye", Owned::Close(Some(1000))),
+        ];
+        for (first, payload, message) in table {
+            let wire = masked(first, MASK, payload);
+            assert_eq!(decode(&wire), Ok(vec![message.clone()]), "{first:#x}");
+
+            let mut decoder = Decoder::new(LIMIT);
+            let bytewise: Vec<Owned> = wire
+                .chunks(1)
+                .flat_map(|byte| drain(&mut decoder, byte).unwrap())
+                .collect();
+            assert_eq!(bytewise, [message], "{first:#x} byte by byte");
+            assert!(is_idle(&decoder));
+        }
+    }
+
+    #[test]
+    fn one_call_returns_one_message_and_leaves_the_rest() {
+        let wire = frames(&[(0x81, b"one"), (0x81, b"two")]);
+        let (mut input, mut scratch) = (&wire[..], Vec::new());
+        let mut decoder = Decoder::new(LIMIT);
+        assert_eq!(
+            decoder.decode(&mut input, &mut scratch),
+            Ok(Some(Message::Text("one")))
+        );
+        assert_eq!(input.len(), wire.len() / 2);
+        assert_eq!(
+            decoder.decode(&mut input, &mut scratch),
+            Ok(Some(Message::Text("two")))
+        );
+        assert_eq!(decoder.decode(&mut input, &mut scratch), Ok(None));
+        assert!(scratch.is_empty());
+    }
+
+    /// RFC 6455 §5.4.
+    #[test]
+    fn fragments_make_one_message() {
+        let wire = frames(&[(0x01, b"Hel"), (0x00, b""), (0x00, b"l"), (0x80, b"o")]);
+        assert_eq!(decode(&wire), Ok(vec![text("Hello")]));
+        assert_eq!(
+            decode(&frames(&[(0x02, b""), (0x80, b"")])),
+            Ok(vec![Owned::Binary(vec![])])
+        );
+    }
+
+    /// RFC 6455 §5.4: control frames may come between fragments.
+    #[test]
+    fn a_half_message_survives_control_frames_cut_anywhere() {
+        let wire = frames(&[
+            (0x01, b"Hel"),
+            (0x89, b"ping"),
+            (0x00, b"l"),
+            (0x8A, b"pong"),
+            (0x88, b"\x03\xE8bye"),
+            (0x80, b"o"),
+            (0x81, b"next"),
+        ]);
+        let expected = vec![
+            Owned::Ping(b"ping".to_vec()),
+            Owned::Pong,
+            Owned::Close(Some(1000)),
+            text("Hello"),
+            text("next"),
+        ];
+        for cut in 0..=wire.len() {
+            let mut decoder = Decoder::new(LIMIT);
+            let mut messages = drain(&mut decoder, &wire[..cut]).unwrap();
+            messages.extend(drain(&mut decoder, &wire[cut..]).unwrap());
+            assert_eq!(messages, expected, "cut at {cut}");
+            assert!(is_idle(&decoder));
+        }
+    }
+
+    /// RFC 6455 §5.4.
+    #[test]
+    fn frames_out_of_order_are_refused() {
+        let table: [(Frames<'_>, DecodeError); 6] = [
+            (&[(0x80, b"x")], DecodeError::StrayContinuation),
+            (&[(0x00, b"x")], DecodeError::StrayContinuation),
+            (
+                &[(0x01, b"x"), (0x80, b"y"), (0x80, b"z")],
+                DecodeError::StrayContinuation,
+            ),
+            (
+                &[(0x01, b""), (0x81, b"")],
+                DecodeError::InterruptedMessage(Opcode::Text),
+            ),
+            (
+                &[(0x02, b"x"), (0x02, b"y")],
+                DecodeError::InterruptedMessage(Opcode::Binary),
+            ),
+            (
+                &[(0x02, b"x"), (0x00, b"y"), (0x89, b""), (0x81, b"z")],
+                DecodeError::InterruptedMessage(Opcode::Text),
+            ),
+        ];
+        for (sent, error) in table {
+            assert_eq!(decode(&frames(sent)), Err(error), "{sent:x?}");
+        }
+    }
+
+    /// RFC 6455 §5.2: the header's own rules hold when it comes in pieces, too.
+    #[test]
+    fn a_broken_header_is_refused_however_it_is_cut() {
+        let table: [(&[u8], DecodeError); 6] = [
+            (&[0xC1, 0x80], DecodeError::ReservedBits(0x40)),
+            (&[0x83, 0x80], DecodeError::ReservedOpcode(3)),
+            (&[0x81, 0x00], DecodeError::Unmasked),
+            (&[0x09, 0x80], DecodeError::FragmentedControl(Opcode::Ping)),
+            (&[0x89, 0xFE], DecodeError::LongControl(Opcode::Ping)),
+            (&[0x81, 0xFE, 0, 125], DecodeError::NonMinimalLength(125)),
+        ];
+        for (wire, error) in table {
+            for cut in 0..wire.len() {
+                let mut decoder = Decoder::new(LIMIT);
+                let found = drain(&mut decoder, &wire[..cut])
+                    .and_then(|_| drain(&mut decoder, &wire[cut..]));
+                assert_eq!(found, Err(error), "{wire:x?} cut at {cut}");
+            }
+        }
+    }
+
+    /// RFC 6455 §10.4.
+    #[test]
+    fn the_limit_passes_and_one_byte_more_is_refused_from_the_header() {
+        let limit = LIMIT as u64;
+        assert_eq!(decode(&head(0x82, limit, MASK)), Ok(vec![]));
+        for declared in [limit + 1, 65_536, 1 << 32, (1 << 63) - 1] {
+            let error = DecodeError::MessageTooBig {
+                declared,
+                limit: LIMIT,
+            };
+            assert_eq!(decode(&head(0x82, declared, MASK)), Err(error));
+            assert_eq!(decode(&head(0x02, declared, MASK)), Err(error));
+        }
+    }
+
+    /// RFC 6455 §10.4.
+    #[test]
+    fn the_limit_counts_all_fragments() {
+        let start = frames(&[(0x02, &[0; 600]), (0x89, &[0; 125]), (0x00, &[0; 300])]);
+        let whole = [start.clone(), masked(0x80, MASK, &[0; 100])].concat();
+        let expected = vec![Owned::Ping(vec![0; 125]), Owned::Binary(vec![0; LIMIT])];
+        assert_eq!(decode(&whole), Ok(expected));
+
+        for (more, declared) in [(101, 1001), ((1 << 63) - 1, (1 << 63) + 899)] {
+            let over = [start.clone(), head(0x80, more, MASK)].concat();
+            assert_eq!(
+                decode(&over),
+                Err(DecodeError::MessageTooBig {
+                    declared,
+                    limit: LIMIT
+                })
+            );
+        }
+    }
+
+    #[test]
+    fn the_largest_limit_does_not_overflow() {
+        let mut decoder = Decoder::new(usize::MAX);
+        let wire = [
+            frames(&[(0x02, &[1; 10])]),
+            head(0x00, (1 << 63) - 1, MASK),
+            vec![0; 9],
+        ];
+        assert_eq!(drain(&mut decoder, &wire.concat()), Ok(vec![]));
+        assert!(decoder.half.capacity() <= LEAST_CAPACITY);
+    }
+
+    #[test]
+    fn control_frames_pass_a_smaller_limit_and_a_limit_of_zero_passes_empty_messages() {
+        let mut decoder = Decoder::new(0);
+        let wire = frames(&[(0x89, &[7; 125]), (0x81, b"")]);
+        assert_eq!(
+            drain(&mut decoder, &wire),
+            Ok(vec![Owned::Ping(vec![7; 125]), text("")])
+        );
+        let error = DecodeError::MessageTooBig {
+            declared: 1,
+            limit: 0,
+        };
+        assert_eq!(drain(&mut decoder, &frames(&[(0x81, b"x")])), Err(error));
+    }
+
+    /// RFC 6455 §8.1.
+    #[test]
+    fn text_must_be_utf_8_when_whole() {
+        let table: [(Frames<'_>, Result<Owned, usize>); 5] = [
+            (&[(0x81, b"ab\xFF")], Err(2)),
+            (&[(0x81, b"\xC3")], Err(0)),
+            (&[(0x81, b"\xED\xA0\x80")], Err(0)),
+            (&[(0x01, b"a\xC3"), (0x80, b"\xA9")], Ok(text("aé"))),
+            (&[(0x01, b"a\xC3"), (0x80, b"b")], Err(1)),
+        ];
+        for (sent, expected) in table {
+            let expected = expected
+                .map(|message| vec![message])
+                .map_err(DecodeError::InvalidText);
+            assert_eq!(decode(&frames(sent)), expected, "{sent:x?}");
+        }
+    }
+
+    /// RFC 6455 §7.4.
+    #[test]
+    fn close_codes_pass_by_their_range() {
+        let ranges = [1000..=1003, 1007..=1014, 3000..=4999];
+        for code in 0..=u16::MAX {
+            let expected = if ranges.iter().any(|range| range.contains(&code)) {
+                Ok(vec![Owned::Close(Some(code))])
+            } else {
+                Err(DecodeError::InvalidCloseCode(code))
+            };
+            assert_eq!(decode(&masked(0x88, MASK, &code.to_be_bytes())), expected);
+        }
+    }
+
+    /// RFC 6455 §5.5.1.
+    #[test]
+    fn a_close_frame_has_a_whole_code_and_a_reason_in_utf_8() {
+        let table: [(&[u8], DecodeError); 3] = [
+            (b"\x03", DecodeError::HalfCloseCode),
+            (b"\x03\xE8a\xFF", DecodeError::InvalidCloseReason(1)),
+            (b"\x03\xED\xFF", DecodeError::InvalidCloseCode(1005)),
+        ];
+        for (payload, error) in table {
+            assert_eq!(
+                decode(&masked(0x88, MASK, payload)),
+                Err(error),
+                "{payload:x?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_whole_frame_uses_the_room_the_caller_has() {
+        let mut scratch = Vec::with_capacity(LIMIT);
+        let room = scratch.as_ptr();
+        let mut decoder = Decoder::new(LIMIT);
+        for length in [0, 1, 63, 64, 65, LIMIT] {
+            let wire = masked(0x82, MASK, &vec![7; length]);
+            let found = decoder.decode(&mut &wire[..], &mut scratch);
+            assert_eq!(found, Ok(Some(Message::Binary(&mut vec![7; length]))));
+            assert_eq!((scratch.as_ptr(), scratch.capacity()), (room, LIMIT));
+            assert!(is_idle(&decoder));
+        }
+    }
+
+    #[test]
+    fn a_half_message_is_handed_over_and_the_larger_buffer_stays_with_the_caller() {
+        let wire = masked(0x82, MASK, &[7; 500]);
+        for (room, kept) in [(0, 500), (499, 500), (500, 500), (800, 800)] {
+            let mut scratch = Vec::with_capacity(room);
+            let mut decoder = Decoder::new(LIMIT);
+            assert_eq!(decoder.decode(&mut &wire[..300], &mut scratch), Ok(None));
+            assert!(
+                decoder
+                    .decode(&mut &wire[300..], &mut scratch)
+                    .unwrap()
+                    .is_some()
+            );
+            assert_eq!((scratch.len(), scratch.capacity()), (500, kept));
+            assert!(is_idle(&decoder));
+        }
+    }
+
+    #[test]
+    fn a_large_declaration_allocates_nothing_before_its_bytes_come() {
+        let mut decoder = Decoder::new(1_000_000);
+        let (mut scratch, payload) = (Vec::new(), [0; 100]);
+        let header = head(0x82, 900_000, MASK);
+        assert_eq!(decoder.decode(&mut &header[..], &mut scratch), Ok(None));
+        assert_eq!(decoder.half.capacity(), 0);
+        for round in 1..9_000 {
+            assert_eq!(decoder.decode(&mut &payload[..], &mut scratch), Ok(None));
+            assert!(decoder.half.capacity() <= (round * 200).min(900_000));
+        }
+        assert!(
+            decoder
+                .decode(&mut &payload[..], &mut scratch)
+                .unwrap()
+                .is_some()
+        );
+        assert_eq!((scratch.len(), scratch.capacity()), (900_000, 900_000));
+        assert!(is_idle(&decoder));
+    }
+
+    #[test]
+    fn many_small_fragments_grow_the_buffer_rarely() {
+        let mut decoder = Decoder::new(100_000);
+        drain(&mut decoder, &masked(0x02, MASK, b"x")).unwrap();
+        let fragment = masked(0x00, MASK, b"x");
+        let (mut growths, mut capacity) = (0, decoder.half.capacity());
+        for _ in 1..100_000 {
+            drain(&mut decoder, &fragment).unwrap();
+            growths += usize::from(decoder.half.capacity() != capacity);
+            capacity = decoder.half.capacity();
+        }
+        assert!(growths < 20, "{growths}");
+        assert_eq!(capacity, 100_000);
+    }
+
+    /// A message, where it is fragmented, its frames' mask and the pings between them.
+    fn sent() -> impl Strategy<Value = (Owned, Vec<u8>)> {
+        let message = prop_oneof![
+            ".{0,200}".prop_map(Owned::Text),
+            vec(any::<u8>(), 0..400).prop_map(Owned::Binary),
+            Just(Owned::Binary(vec![7; 66_000])),
+        ];
+        let parts = vec((any::<Index>(), any::<bool>()), 0..4);
+        (message, parts, any::<[u8; 4]>()).prop_map(|(message, parts, mask)| {
+            let (opcode, payload) = match &message {
+                Owned::Text(text) => (1, text.as_bytes()),
+                Owned::Binary(bytes) => (2, &bytes[..]),
+                _ => (9, &[][..]),
+            };
+            let mut cuts: Vec<usize> = parts
+                .iter()
+                .map(|(index, _)| index.index(payload.len() + 1))
+                .collect();
+            cuts.sort_unstable();
+            let (mut wire, mut start, mut first) = (Vec::new(), 0, opcode);
+            for (cut, (_, ping)) in cuts.into_iter().zip(parts) {
+                wire.extend(masked(first, mask, &payload[start..cut]));
+                if ping {
+                    wire.extend(masked(0x89, mask, b"between"));
+                }
+                (start, first) = (cut, 0);
+            }
+            wire.extend(masked(0x80 | first, mask, &payload[start..]));
+            (message, wire)
+        })
+    }
+
+    /// Bytes that often go on as frames, so that random input gets past the first header.
+    fn hostile() -> impl Strategy<Value = Vec<u8>> {
+        let first = prop_oneof![
+            Just(0x00_u8),
+            Just(0x01),
+            Just(0x02),
+            Just(0x80),
+            Just(0x81),
+            Just(0x82),
+            Just(0x88),
+            Just(0x89),
+            Just(0x8A),
+            any::<u8>(),
+        ];
+        let piece = prop_oneof![
+            4 => (first.clone(), vec(any::<u8>(), 0..150), any::<[u8; 4]>())
+                .prop_map(|(first, payload, mask)| masked(first, mask, &payload)),
+            2 => (first, any::<u64>(), 0_u32..64, vec(any::<u8>(), 0..40))
+                .prop_map(|(first, length, shift, payload)| {
+                    [head(first, length >> shift, [1, 2, 3, 4]), payload].concat()
+                }),
+            1 => vec(any::<u8>(), 0..40),
+        ];
+        vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+    }
+
+    /// Cuts `wire` and returns the pieces.
+    fn pieces<'w>(wire: &'w [u8], cuts: &[Index]) -> Vec<&'w [u8]> {
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(wire.len() + 1)).collect();
+        cuts.extend([0, wire.len()]);
+        cuts.sort_unstable();
+        cuts.windows(2)
+            .map(|pair| &wire[pair[0]..pair[1]])
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn messages_masked_fragmented_and_cut_decode_to_themselves(
+            sent in vec(sent(), 1..5),
+            cuts in vec(any::<Index>(), 0..12),
+        ) {
+            let wire: Vec<u8> = sent.iter().flat_map(|(_, wire)| wire.clone()).collect();
+            let mut decoder = Decoder::new(66_000);
+            let mut messages = Vec::new();
+            for piece in pieces(&wire, &cuts) {
+                messages.extend(drain(&mut decoder, piece).unwrap());
+            }
+            messages.retain(|message| match message {
+                Owned::Ping(payload) => payload != b"between",
+                _ => true,
+            });
+            let expected: Vec<Owned> = sent.into_iter().map(|(message, _)| message).collect();
+            prop_assert_eq!(messages, expected);
+            prop_assert!(is_idle(&decoder));
+        }
+
+        #[test]
+        fn no_bytes_panic_and_none_allocate_much_more_than_arrived(
+            wire in hostile(),
+            cuts in vec(any::<Index>(), 0..12),
+            limit in prop_oneof![Just(0), Just(100), Just(100_000), Just(usize::MAX)],
+        ) {
+            let mut decoder = Decoder::new(limit);
+            let mut scratch = Vec::new();
+            let mut arrived = 0;
+            for mut piece in pieces(&wire, &cuts) {
+                arrived += piece.len();
+                // An error does not end the test: even a decoder used on must not panic.
+                while let Ok(Some(_)) = decoder.decode(&mut piece, &mut scratch) {}
+                let most = (2 * arrived).max(LEAST_CAPACITY);
+                prop_assert!(decoder.half.capacity() <= most);
+                prop_assert!(scratch.capacity() <= most);
+            }
+        }
+
+        #[test]
+        fn cuts_do_not_change_what_hostile_bytes_decode_to(
+            wire in hostile(),
+            cuts in vec(any::<Index>(), 0..12),
+        ) {
+            let run = |pieces: Vec<&[u8]>| {
+                let (mut decoder, mut scratch) = (Decoder::new(300), Vec::new());
+                let mut found: Vec<Result<Owned, DecodeError>> = Vec::new();
+                for mut piece in pieces {
+                    loop {
+                        match decoder.decode(&mut piece, &mut scratch) {
+                            Ok(Some(message)) => found.push(Ok(message.into())),
+                            Ok(None) => break,
+                            Err(error) => {
+                                found.push(Err(error));
+                                return found;
+                            }
+                        }
+                    }
+                }
+                found
+            };
+            prop_assert_eq!(run(pieces(&wire, &cuts)), run(vec![&wire]));
+        }
+    }
+}
