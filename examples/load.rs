@@ -1,7 +1,7 @@
 //! The server that load generators talk to.
 //!
 //! `echo` args are emitted back, `ack` args are acknowledged, `bcast` args go to everyone, `join` a
-//! room, `rcast` a room and an argument goes to that room. `PORT`, `WORKERS`, `PING_INTERVAL_MS`,
+//! room, `rcast` a room and args go to that room. `PORT`, `WORKERS`, `PING_INTERVAL_MS`,
 //! `PING_TIMEOUT_MS` and `MAX_PAYLOAD` come from the environment.
 //!
 //! ```sh
@@ -15,9 +15,8 @@ use std::env;
 use std::str::FromStr;
 use std::time::Duration;
 
-use actix_socketio::{Args, Data, EmitError, Event, RoomError, Socket, SocketIo};
+use actix_socketio::{Args, Data, EmitError, Event, HandlerError, RoomError, Socket, SocketIo};
 use actix_web::{App, HttpServer};
-use serde_json::Value;
 
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
@@ -58,8 +57,9 @@ async fn join(socket: Socket, Data(room): Data<String>) -> Result<(), RoomError>
     socket.join(room).await
 }
 
-async fn rcast(socket: Socket, Data((room, data)): Data<(String, Value)>) -> Result<(), EmitError> {
-    socket.everyone().to(room).emit("rcast", data).await
+async fn rcast(socket: Socket, event: Event) -> Result<(), HandlerError> {
+    let (room, args) = event.args().split_first::<String>()?;
+    Ok(socket.everyone().to(room).emit("rcast", args).await?)
 }
 
 fn setting<T: FromStr>(name: &str, default: T) -> T {

@@ -1,0 +1,44 @@
+//! A load generator for Socket.IO servers.
+//!
+//! One thread, one epoll, WebSocket framed by hand: it has to be so much cheaper than the server it
+//! drives that the server is the one to run out of CPU. In: a server's address and a workload. Out:
+//! one line of JSON on stdout. It knows the protocol only as far as the workloads need it, and it
+//! must not know which server it drives.
+//!
+//! The exit code is 0 only if the load ran, saw no error, and (but for `idle`) counted something.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use crate::args::Args;
+
+mod args;
+mod client;
+mod clock;
+mod frame;
+mod histogram;
+mod load;
+mod report;
+mod run;
+mod scan;
+mod server;
+mod traffic;
+
+type Failure = Box<dyn Error>;
+
+fn main() -> ExitCode {
+    match Args::from_env().and_then(|args| run::run(&args)) {
+        Ok(report) => {
+            println!("{}", report.json());
+            if report.is_sound() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+        Err(failure) => {
+            eprintln!("load: {failure}");
+            ExitCode::from(2)
+        }
+    }
+}

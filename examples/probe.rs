@@ -1,0 +1,96 @@
+//! What the tests with real clients ask of a server beyond the other examples.
+//!
+//! `call` makes the server call its client, `kick` disconnects, `boom` panics, `binary` answers with
+//! bytes; `/guarded` wants a token. `PORT` comes from the environment.
+//!
+//! ```sh
+//! PORT=3000 cargo run --example probe
+//! ```
+//! ```js
+//! const socket = io("http://localhost:3000/guarded", { auth: { token: "secret", name: "Ada" } });
+//! socket.emit("whoami", console.log);
+//! ```
+
+use std::collections::BTreeMap;
+use std::env;
+use std::time::Duration;
+
+use actix_socketio::{Auth, Bytes, CallError, ConnectError, Event, HandlerError, Socket, SocketIo};
+use actix_web::{App, HttpServer};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+#[derive(Deserialize)]
+struct Login {
+    token: Option<String>,
+    name: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Binary {
+    data: Bytes,
+}
+
+#[actix_web::main]
+async fn main() -> std::io::Result<()> {
+    env_logger::init();
+    let io = SocketIo::builder().start()?;
+    io.of("/")
+        .on("call", call)
+        .on("kick", |socket: Socket| async move { socket.disconnect() })
+        .on("boom", boom)
+        .on("binary", || async {
+            let data = Bytes::from_static(&[1, 2, 3]);
+            Binary { data }
+        });
+    io.of("/guarded")
+        .on_connect(guard)
+        .on("whoami", |Auth(login): Auth<Login>| async { login.name });
+    let mounted = io.clone();
+    let server = HttpServer::new(move || App::new().configure(mounted.routes()));
+    let port = env::var("PORT").ok().and_then(|port| port.parse().ok());
+    io.tune(server)
+        .bind(("127.0.0.1", port.unwrap_or(3000)))?
+        .run()
+        .await
+}
+
+/// What the client may answer: JSON, or bytes somewhere in it. Bytes come last, since they are read
+/// from texts too.
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+enum Anything {
+    Json(Value),
+    List(Vec<Anything>),
+    Map(BTreeMap<String, Anything>),
+    Binary(Bytes),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    Answer(Anything),
+    Error(String),
+}
+
+async fn call(socket: Socket, event: Event) -> Result<Outcome, HandlerError> {
+    let (name, args) = event.args().split_first::<String>()?;
+    let limit = Duration::from_secs(2);
+    Ok(match socket.call(&name, args, limit).await {
+        Ok(answer) => Outcome::Answer(answer),
+        Err(CallError::Timeout) => Outcome::Error("timeout".to_owned()),
+        Err(CallError::Disconnected) => Outcome::Error("disconnected".to_owned()),
+        Err(error) => Outcome::Error(error.to_string()),
+    })
+}
+
+async fn boom() {
+    panic!("boom");
+}
+
+async fn guard(Auth(login): Auth<Login>) -> Result<(), ConnectError> {
+    if login.token.as_deref() == Some("secret") {
+        return Ok(());
+    }
+    Err(ConnectError::new("not authorized").with_data(json!({ "code": 401 })))
+}

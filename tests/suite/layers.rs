@@ -1,0 +1,173 @@
+//! The layer rule of ARCHITECTURE.md, as a test.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A module of the crate, then the modules it may import besides itself.
+const LAYERS: &str = "
+    server     transport actor handler socket link message error config id reason
+    transport  actor link websocket engineio config id reason
+    actor      handler socket link message error engineio socketio websocket config id reason
+    handler    socket link message error socketio reason
+    socket     link message error socketio id reason
+    link       engineio websocket config id reason
+    message    error socketio id
+    error      socketio
+    engineio
+    socketio
+    websocket
+    config
+    id
+    reason
+";
+
+/// A crate (or family of crates), then the only modules that may name it.
+const KEPT_TO: &str = "
+    actix_web  server transport
+    actix_web_actors  transport
+    actix_http  server
+    actix_files  transport
+    actix_cors  transport
+    actix      server transport actor handler socket link message
+    tokio      server transport actor handler socket
+    futures    server transport actor handler socket
+    socket2    transport
+    parking_lot  actor handler socket link
+    log        server transport actor handler socket link
+";
+
+/// Modules that own no clock: they are told the time.
+const TIMELESS: &[&str] = &[
+    "websocket",
+    "engineio",
+    "socketio",
+    "config",
+    "id",
+    "reason",
+];
+
+/// Lines that a file of `src` may have before its unit tests.
+const MAX_LINES: usize = 500;
+
+#[test]
+fn every_module_has_a_row() {
+    for entry in fs::read_dir(src()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let listed = rows(LAYERS).any(|(module, _)| module == name);
+        assert!(listed || name == "lib", "{name} has no row in LAYERS");
+    }
+}
+
+#[test]
+fn every_module_imports_only_what_its_row_allows() {
+    let mut broken = Vec::new();
+    for (module, allowed) in rows(LAYERS) {
+        for file in files_of(module) {
+            for (index, line) in code_lines(&file).iter().enumerate() {
+                let faults = faults(module, &allowed, line);
+                let place = format!("{}:{}", file.display(), index + 1);
+                broken.extend(
+                    faults
+                        .iter()
+                        .map(|fault| format!("{place}: {module} {fault}")),
+                );
+            }
+        }
+    }
+    assert!(
+        broken.is_empty(),
+        "layer rule broken:\n{}",
+        broken.join("\n")
+    );
+}
+
+#[test]
+fn no_file_outgrows_its_idea() {
+    for (module, _) in rows(LAYERS) {
+        for file in files_of(module) {
+            let lines = code_lines(&file).len();
+            assert!(lines <= MAX_LINES, "{} has {lines} lines", file.display());
+        }
+    }
+}
+
+/// What one line of `module` does that its row forbids.
+fn faults(module: &str, allowed: &[&str], line: &str) -> Vec<String> {
+    let mut faults = Vec::new();
+    for used in names_after(line, "crate::") {
+        if used.is_empty() {
+            faults.push("groups crate imports; write one `use crate::module::` each".to_owned());
+        } else if used != module && !allowed.contains(&used.as_str()) {
+            faults.push(format!("imports {used}"));
+        }
+    }
+    if line.contains("super::super") {
+        faults.push("climbs out of its module".to_owned());
+    }
+    for (family, keepers) in rows(KEPT_TO) {
+        if !keepers.contains(&module) && words(line).any(|word| is_of(word, family)) {
+            faults.push(format!("names {family}"));
+        }
+    }
+    if TIMELESS.contains(&module) && line.contains("::now(") {
+        faults.push("reads a clock".to_owned());
+    }
+    faults
+}
+
+fn rows(table: &'static str) -> impl Iterator<Item = (&'static str, Vec<&'static str>)> {
+    table.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        Some((words.next()?, words.collect()))
+    })
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn files_of(module: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open = vec![src().join(module), src().join(format!("{module}.rs"))];
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            let entries = fs::read_dir(path).unwrap();
+            open.extend(entries.map(|entry| entry.unwrap().path()));
+        } else if path.is_file() {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The lines of a file up to its unit tests, without their comments.
+fn code_lines(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap();
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let bare = |line: &str| line.split("//").next().unwrap_or_default().to_owned();
+    code.lines().map(bare).collect()
+}
+
+/// The name that follows each `prefix` in `line`; empty where a group follows.
+fn names_after(line: &str, prefix: &str) -> Vec<String> {
+    let is_name = |c: &char| c.is_alphanumeric() || *c == '_';
+    line.match_indices(prefix)
+        .map(|(at, _)| {
+            line[at + prefix.len()..]
+                .chars()
+                .take_while(is_name)
+                .collect()
+        })
+        .collect()
+}
+
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|c: char| !c.is_alphanumeric() && c != '_')
+}
+
+/// Whether `word` is the crate `family` or one of its kin, as `tokio_util` is of `tokio`.
+fn is_of(word: &str, family: &str) -> bool {
+    let rest = word.strip_prefix(family);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+}
