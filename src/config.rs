@@ -97,13 +97,16 @@ pub enum Overflow {
     /// The client is disconnected with [`DisconnectReason::OutboxFull`](crate::DisconnectReason).
     #[default]
     Disconnect,
-    /// The packet that no longer fits is dropped, and the client stays.
+    /// The packet that no longer fits is dropped, be it an event or an acknowledgement, and the
+    /// client stays.
     Drop,
 }
 
 /// Which pages of other origins a browser lets talk to the server.
 ///
-/// Without it no CORS header is sent and browsers keep to pages of the server's own origin.
+/// Without it no CORS header is sent, and browsers keep pages of other origins from polling. No
+/// browser applies any of this to a WebSocket, which a page of any origin may open: who a client is
+/// has to be shown by its CONNECT payload ([`Auth`](crate::Auth)), not by a cookie.
 ///
 /// # Examples
 ///

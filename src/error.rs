@@ -112,7 +112,7 @@ impl Serialize for CallError {
     }
 }
 
-/// Why a room was not joined or left.
+/// Why a room was not joined, left or found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RoomError {

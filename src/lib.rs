@@ -1,4 +1,77 @@
-//! A Socket.IO server for [Actix](https://actix.rs).
+//! A Socket.IO server for [Actix](https://actix.rs): handlers are plain async functions, and
+//! sessions, rooms, namespaces and the server itself are supervised actors.
+//!
+//! It is mounted in any actix-web App and speaks the current protocol, Socket.IO 5 over
+//! Engine.IO 4, by HTTP long-polling and WebSocket. Clients are `socket.io-client` from version 3
+//! on, python-socketio from version 5 on, and whatever else speaks it.
+//!
+//! ```no_run
+//! use actix_socketio::{Auth, ConnectError, Data, EmitError, Socket, SocketIo};
+//! use actix_web::{App, HttpServer};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Login {
+//!     token: Option<String>,
+//! }
+//!
+//! async fn enter(socket: Socket, Auth(login): Auth<Login>) -> Result<(), ConnectError> {
+//!     if login.token.as_deref() != Some("secret") {
+//!         return Err("not authorized".into());
+//!     }
+//!     socket.join("lobby").await.map_err(|error| error.to_string())?;
+//!     Ok(())
+//! }
+//!
+//! async fn message(socket: Socket, Data(text): Data<String>) -> Result<(), EmitError> {
+//!     socket.to("lobby").emit("message", text).await
+//! }
+//!
+//! #[actix_web::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let io = SocketIo::builder().start()?;
+//!     io.of("/")
+//!         .on_connect(enter)
+//!         .on("message", message)
+//!         // What a handler returns is the acknowledgement.
+//!         .on("add", |Data((a, b)): Data<(i64, i64)>| async move { a + b });
+//!
+//!     let mounted = io.clone();
+//!     let server = HttpServer::new(move || App::new().configure(mounted.routes()));
+//!     io.tune(server).bind(("127.0.0.1", 3000))?.run().await
+//! }
+//! ```
+//!
+//! # What there is, in the order of use
+//!
+//! * **Start and mount**: [`SocketIo`] and its [`Builder`]; the options [`Cors`], [`Overflow`],
+//!   [`Transport`]; [`StartError`].
+//! * **Register handlers**: [`Namespace::on`], [`on_connect`](Namespace::on_connect),
+//!   [`on_disconnect`](Namespace::on_disconnect), [`forward`](Namespace::forward). A [`Handler`]
+//!   takes the extractors [`Socket`], [`Data`], [`Auth`], [`State`], [`Event`], [`Ack`] and
+//!   [`DisconnectReason`]; a program writes others with [`Extract`], for what a handler is called
+//!   for: [`Incoming`], [`Connecting`] or [`Leaving`], all of them a [`CallContext`].
+//! * **Answer**: by the return value, which may be an `Err`, as of [`HandlerError`]; a connect
+//!   handler's is a [`ConnectOutcome`] and refuses with [`ConnectError`]. A failed extraction is a
+//!   [`Rejection`].
+//! * **Send**: [`Socket::emit`], [`Socket::call`], and a [`Broadcast`] by [`Socket::to`],
+//!   [`Namespace::to`] or [`SocketIo::to`]. [`Args`] pass an event on as it came, [`Bytes`] travel
+//!   as binary. [`EmitError`], [`CallError`], [`RoomError`] and [`ArgsError`] say what went wrong.
+//! * **From actors**: [`Emit`], [`Call`] and [`Disconnect`] to the [`Server`]; [`Emit`] and
+//!   [`ListMembers`] to a [`Room`]; a [`SocketId`] names a socket ([`InvalidSocketId`]).
+//! * **Be told**: [`SocketIo::supervise`] sends a [`Crashed`] with its [`CrashPlace`] for each
+//!   panic; [`CloseReason`] says why a session ended.
+//! * **Without Socket.IO on top**: [`EngineIo`], [`EngineIoBuilder`], [`EngineSession`],
+//!   [`EngineMessage`].
+//!
+//! # Order
+//!
+//! * Handlers of one socket start in the order in which its events came.
+//! * What one task emits to a socket arrives in the order of its emits, broadcasts included; the
+//!   CONNECT packet goes first.
+//! * When [`Socket::join`] returns, the next emit to the room reaches the socket.
+//!
+//! The exact promises, with their limits and defaults, are in the repository's `docs/semantics.md`;
+//! how it is built is in its `ARCHITECTURE.md`.
 
 #![warn(
     clippy::unwrap_used,

@@ -47,10 +47,12 @@ impl Emit {
         }
     }
 
-    /// Names the namespace; `/` without it. A room ignores it: it has its own.
+    /// Names the namespace; `/` without it. A slash in front may be left out. A room ignores it: it
+    /// has its own.
     #[must_use]
-    pub fn of(mut self, namespace: impl Into<String>) -> Self {
-        self.namespace = namespace.into();
+    pub fn of(mut self, namespace: impl AsRef<str>) -> Self {
+        let name = namespace.as_ref().trim_start_matches('/');
+        self.namespace = format!("/{name}");
         self
     }
 

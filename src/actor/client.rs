@@ -24,7 +24,8 @@ pub(crate) struct Client {
     link: Arc<Link>,
     registry: Arc<Registry>,
     slots: Vec<Slot>,
-    /// Namespaces that the program made the client leave: what it sent before it knew is dropped.
+    /// Namespaces that the program refused to the client, or made it leave: what it sent before it
+    /// knew is dropped.
     left: Vec<Arc<NamespaceCore>>,
     assembler: Assembler,
     limits: Limits,
@@ -85,17 +86,24 @@ impl Client {
         let Some(at) = self.position(namespace) else {
             return self.stray(namespace);
         };
+        let slot = &mut self.slots[at];
+        // It may have been let in since the last nudge: what waits has come before.
+        slot.dispatch_waiting(&self.limits);
         if matches!(packet.body, Body::Disconnect) {
             self.leave(at, DisconnectReason::ClientNamespaceDisconnect);
             return Ok(());
         }
-        let slot = &mut self.slots[at];
         match slot.socket.core().phase() {
-            Phase::Connected => slot.dispatch(packet.body, &attachments),
-            Phase::Connecting | Phase::Accepted => slot.waiting.push_back(Waiting {
-                text: text.to_owned(),
-                attachments,
-            }),
+            Phase::Connected if slot.waiting.is_empty() => {
+                slot.dispatch(packet.body, &attachments);
+            }
+            // Let in between the two looks: the nudge that follows finds them all.
+            Phase::Connected | Phase::Connecting | Phase::Accepted => {
+                slot.waiting.push_back(Waiting {
+                    text: text.to_owned(),
+                    attachments,
+                });
+            }
             // Ended by the program; the nudge that tells of it is on its way.
             Phase::Ended | Phase::Abandoned => {}
         }
@@ -201,10 +209,8 @@ impl Protocol for Client {
                     at += 1;
                 }
                 Phase::Connecting | Phase::Accepted => at += 1,
-                phase @ (Phase::Ended | Phase::Abandoned) => {
-                    if phase == Phase::Ended
-                        && self.left.len() < self.link.config.namespaces_per_session
-                    {
+                Phase::Ended | Phase::Abandoned => {
+                    if self.left.len() < self.link.config.namespaces_per_session {
                         self.left.push(Arc::clone(&slot.namespace));
                     }
                     self.leave(at, DisconnectReason::ServerNamespaceDisconnect);
@@ -278,9 +284,12 @@ impl Slot {
         }
     }
 
-    /// Dispatches what came while the socket was not open yet.
+    /// Dispatches what came while the socket was not open yet, once it is.
     fn dispatch_waiting(&mut self, limits: &Limits) {
-        for waiting in std::mem::take(&mut self.waiting) {
+        // Looked at each time: the handler of one may make the socket leave.
+        while self.socket.core().phase() == Phase::Connected
+            && let Some(waiting) = self.waiting.pop_front()
+        {
             // It was decoded when it came, so it decodes again.
             if let Ok(packet) = Packet::decode(&waiting.text, limits) {
                 self.dispatch(packet.body, &waiting.attachments);

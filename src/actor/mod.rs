@@ -6,6 +6,8 @@
 
 mod client;
 mod engine;
+#[cfg(test)]
+mod fixture;
 mod namespace;
 mod raw;
 mod registry;

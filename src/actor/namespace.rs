@@ -177,3 +177,89 @@ impl fmt::Debug for Namespace {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actor::fixture::{Boom, Crashes, Fixture, Member, explodes};
+    use crate::message::{Emit, ListMembers};
+    use crate::socket::Audience;
+
+    explodes!(Namespace);
+
+    async fn is_told(crashes: &mut Crashes, panic: &str) {
+        let crashed = crashes.next().await;
+        assert_eq!(crashed.place, CrashPlace::Namespace);
+        assert_eq!(crashed.namespace.as_deref(), Some("/chat"));
+        assert_eq!(crashed.panic, panic);
+    }
+
+    async fn hears_a_broadcast(namespace: &NamespaceCore, member: &Member) {
+        let packet = crate::socket::event("/chat", None, "after", &1).unwrap();
+        let rooms = Some(vec!["hall".to_owned()]);
+        let audience = Audience {
+            rooms,
+            ..Audience::default()
+        };
+        namespace.membership.broadcast(&audience, &packet);
+        assert_eq!(member.read().await, r#"42/chat,["after",1]"#);
+    }
+
+    #[actix_rt::test]
+    async fn a_namespace_that_panics_keeps_its_members_and_its_rooms() {
+        let mut fixture = Fixture::new();
+        let namespace = fixture.registry.open("/chat");
+        let member = Member::enter(&namespace).await;
+        member.join("hall").await;
+        let actor = namespace.actor().unwrap();
+        let room = actor.send(FindRoom("hall".into())).await.unwrap().unwrap();
+        actor.do_send(Boom("fire"));
+        is_told(&mut fixture.crashes, "fire").await;
+        assert_eq!(namespace.membership.count(), 1);
+        hears_a_broadcast(&namespace, &member).await;
+        let same = actor.send(FindRoom("hall".into())).await.unwrap().unwrap();
+        assert!(same == room, "the room's actor is still the same");
+        let late = Member::enter(&namespace).await;
+        late.join("hall").await;
+        let both = room.send(ListMembers).await.unwrap();
+        assert_eq!(both, [member.core.id, late.core.id]);
+    }
+
+    #[actix_rt::test]
+    async fn who_asks_while_a_namespace_panics_is_served_after_it() {
+        let mut fixture = Fixture::new();
+        let namespace = fixture.registry.open("/chat");
+        let member = Member::enter(&namespace).await;
+        namespace.actor().unwrap().do_send(Boom("fire"));
+        member.join("hall").await;
+        is_told(&mut fixture.crashes, "fire").await;
+        hears_a_broadcast(&namespace, &member).await;
+    }
+
+    #[actix_rt::test]
+    async fn a_namespace_that_panics_too_often_is_replaced_with_members_and_rooms() {
+        let mut fixture = Fixture::new();
+        let server = crate::actor::Server::start(&fixture.registry);
+        let namespace = fixture.registry.open("/chat");
+        let member = Member::enter(&namespace).await;
+        member.join("hall").await;
+        let first = namespace.actor().unwrap();
+        for _ in 0..=Intensity::LASTING.restarts {
+            first.do_send(Boom("again"));
+            is_told(&mut fixture.crashes, "again").await;
+        }
+        // Behind the message that makes the server replace it.
+        server
+            .send(Emit::event("unheard", ()).of("/nobody"))
+            .await
+            .unwrap()
+            .unwrap();
+        let second = namespace.actor().unwrap();
+        assert!(!first.connected() && second.connected());
+        let room = second.send(FindRoom("hall".into())).await.unwrap().unwrap();
+        assert_eq!(room.send(ListMembers).await.unwrap(), [member.core.id]);
+        hears_a_broadcast(&namespace, &member).await;
+        member.leave("hall").await;
+        Member::enter(&namespace).await;
+    }
+}

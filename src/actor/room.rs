@@ -96,3 +96,87 @@ impl fmt::Debug for Room {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix::MailboxError;
+
+    use super::*;
+    use crate::actor::fixture::{Boom, Crashes, Fixture, Member, explodes};
+    use crate::actor::namespace::FindRoom;
+    use crate::actor::registry::NamespaceCore;
+    use crate::message::CrashPlace;
+
+    explodes!(Room);
+
+    async fn find(namespace: &NamespaceCore, room: &str) -> Addr<Room> {
+        let actor = namespace.actor().unwrap();
+        actor.send(FindRoom(room.into())).await.unwrap().unwrap()
+    }
+
+    async fn is_told(crashes: &mut Crashes, panic: &str) {
+        let crashed = crashes.next().await;
+        assert_eq!(crashed.place, CrashPlace::Room("hall".into()));
+        assert_eq!(crashed.namespace.as_deref(), Some("/chat"));
+        assert_eq!(crashed.socket, None);
+        assert_eq!(crashed.panic, panic);
+    }
+
+    #[actix_rt::test]
+    async fn a_room_that_panics_keeps_its_members_and_its_address() {
+        let mut fixture = Fixture::new();
+        let namespace = fixture.registry.open("/chat");
+        let member = Member::enter(&namespace).await;
+        member.join("hall").await;
+        let room = find(&namespace, "hall").await;
+        assert_eq!(room.send(Boom("fire")).await, Err(MailboxError::Closed));
+        is_told(&mut fixture.crashes, "fire").await;
+        assert_eq!(room.send(ListMembers).await.unwrap(), [member.core.id]);
+        room.send(Emit::event("after", 1)).await.unwrap().unwrap();
+        assert_eq!(member.read().await, r#"42/chat,["after",1]"#);
+    }
+
+    #[actix_rt::test]
+    async fn a_room_that_panics_too_often_is_replaced_with_its_members() {
+        let mut fixture = Fixture::new();
+        let namespace = fixture.registry.open("/chat");
+        let member = Member::enter(&namespace).await;
+        member.join("hall").await;
+        let room = find(&namespace, "hall").await;
+        for _ in 0..=Intensity::LASTING.restarts {
+            room.do_send(Boom("again"));
+            is_told(&mut fixture.crashes, "again").await;
+        }
+        assert_eq!(room.send(ListMembers).await, Err(MailboxError::Closed));
+        let replacement = find(&namespace, "hall").await;
+        assert_eq!(
+            replacement.send(ListMembers).await.unwrap(),
+            [member.core.id]
+        );
+        replacement
+            .send(Emit::event("after", 1))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(member.read().await, r#"42/chat,["after",1]"#);
+    }
+
+    #[actix_rt::test]
+    async fn a_room_ends_with_its_last_member_also_after_a_panic() {
+        let mut fixture = Fixture::new();
+        let namespace = fixture.registry.open("/chat");
+        let (first, last) = (
+            Member::enter(&namespace).await,
+            Member::enter(&namespace).await,
+        );
+        first.join("hall").await;
+        last.join("hall").await;
+        let room = find(&namespace, "hall").await;
+        room.do_send(Boom("fire"));
+        is_told(&mut fixture.crashes, "fire").await;
+        first.leave("hall").await;
+        assert_eq!(room.send(ListMembers).await.unwrap(), [last.core.id]);
+        last.leave("hall").await;
+        assert_eq!(room.send(ListMembers).await, Err(MailboxError::Closed));
+    }
+}

@@ -121,3 +121,49 @@ impl fmt::Debug for Server {
         f.debug_struct("Server").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix::MailboxError;
+
+    use super::*;
+    use crate::actor::fixture::{Boom, Crashes, Fixture, Member, explodes};
+
+    explodes!(Server);
+
+    async fn is_told(crashes: &mut Crashes, panic: &str) {
+        let crashed = crashes.next().await;
+        assert_eq!(crashed.place, CrashPlace::Server);
+        assert_eq!((crashed.namespace, crashed.socket), (None, None));
+        assert_eq!(crashed.panic, panic);
+    }
+
+    #[actix_rt::test]
+    async fn a_server_that_panics_goes_on_under_its_address() {
+        let mut fixture = Fixture::new();
+        let server = Server::start(&fixture.registry);
+        let member = Member::enter(&fixture.registry.open("/chat")).await;
+        assert_eq!(server.send(Boom("fire")).await, Err(MailboxError::Closed));
+        is_told(&mut fixture.crashes, "fire").await;
+        let emit = Emit::event("after", 1).of("/chat");
+        server.send(emit).await.unwrap().unwrap();
+        assert_eq!(member.read().await, r#"42/chat,["after",1]"#);
+        assert!(server.send(Disconnect(member.core.id)).await.unwrap());
+    }
+
+    #[actix_rt::test]
+    async fn a_server_that_panics_too_often_is_replaced() {
+        let mut fixture = Fixture::new();
+        let server = Server::start(&fixture.registry);
+        let member = Member::enter(&fixture.registry.open("/chat")).await;
+        for _ in 0..=Intensity::LASTING.restarts {
+            server.do_send(Boom("again"));
+            is_told(&mut fixture.crashes, "again").await;
+        }
+        let replacement = fixture.registry.server().unwrap();
+        assert!(!server.connected() && replacement.connected());
+        let emit = Emit::event("after", 1).of("/chat");
+        replacement.send(emit).await.unwrap().unwrap();
+        assert_eq!(member.read().await, r#"42/chat,["after",1]"#);
+    }
+}

@@ -183,3 +183,196 @@ impl Falls {
 /// The capacity of mailboxes: none, since it would bound nothing (`do_send` ignores it) and could
 /// make `send` wait without a waker.
 const MAILBOX: usize = 0;
+
+#[cfg(test)]
+mod tests {
+    use actix::{Handler, MailboxError};
+    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+    use super::*;
+    use crate::actor::fixture::Boom;
+
+    /// Adds up; tells when it has been started and when it has stopped.
+    struct Sum {
+        total: u32,
+        life: UnboundedSender<&'static str>,
+    }
+
+    impl Actor for Sum {
+        type Context = Context<Self>;
+
+        fn started(&mut self, _: &mut Self::Context) {
+            self.life.send("started").unwrap();
+        }
+
+        fn stopped(&mut self, _: &mut Self::Context) {
+            self.life.send("stopped").unwrap();
+        }
+    }
+
+    impl Supervised for Sum {
+        fn restarting(&mut self, _: &mut Self::Context) {
+            self.life.send("restarting").unwrap();
+        }
+    }
+
+    #[derive(actix::Message)]
+    #[rtype(result = "u32")]
+    struct Add(u32);
+
+    impl Handler<Add> for Sum {
+        type Result = u32;
+
+        fn handle(&mut self, Add(number): Add, _: &mut Self::Context) -> u32 {
+            self.total += number;
+            self.total
+        }
+    }
+
+    impl Handler<Boom> for Sum {
+        type Result = ();
+
+        fn handle(&mut self, Boom(text): Boom, _: &mut Self::Context) {
+            panic!("{text}");
+        }
+    }
+
+    /// Panics in a future of its own instead of in a handler.
+    #[derive(actix::Message)]
+    #[rtype(result = "()")]
+    struct BoomLater;
+
+    impl Handler<BoomLater> for Sum {
+        type Result = ();
+
+        fn handle(&mut self, _: BoomLater, ctx: &mut Self::Context) {
+            let later = actix::fut::wrap_future(async { panic!("later") });
+            actix::AsyncContext::spawn(ctx, later);
+        }
+    }
+
+    struct Started {
+        sum: Addr<Sum>,
+        life: UnboundedReceiver<&'static str>,
+        falls: UnboundedReceiver<Fall>,
+    }
+
+    fn start(intensity: Intensity) -> Started {
+        let (life_sender, life) = unbounded_channel();
+        let (fall_sender, falls) = unbounded_channel();
+        let sum = start_here(
+            intensity,
+            move |fall| fall_sender.send(fall).unwrap(),
+            Sum {
+                total: 0,
+                life: life_sender,
+            },
+        );
+        Started { sum, life, falls }
+    }
+
+    fn fall(panic: &str, given_up: bool) -> Option<Fall> {
+        let panic = panic.to_owned();
+        Some(Fall { panic, given_up })
+    }
+
+    #[actix_rt::test]
+    async fn a_restarted_actor_keeps_its_state_and_its_address() {
+        let mut started = start(Intensity::LASTING);
+        assert_eq!(started.sum.send(Add(1)).await, Ok(1));
+        assert_eq!(
+            started.sum.send(Boom("once")).await,
+            Err(MailboxError::Closed)
+        );
+        assert_eq!(started.sum.send(Add(2)).await, Ok(3));
+        assert_eq!(started.falls.recv().await, fall("once", false));
+        for expected in ["started", "restarting", "started"] {
+            assert_eq!(started.life.recv().await, Some(expected));
+        }
+    }
+
+    #[actix_rt::test]
+    async fn messages_behind_the_one_that_panicked_are_handled() {
+        let started = start(Intensity::LASTING);
+        // All four lie in the mailbox before the actor is polled.
+        let first = started.sum.send(Add(1));
+        let boom = started.sum.send(Boom("in between"));
+        let second = started.sum.send(Add(2));
+        let third = started.sum.send(Add(3));
+        assert_eq!(first.await, Ok(1));
+        assert_eq!(boom.await, Err(MailboxError::Closed));
+        assert_eq!(second.await, Ok(3));
+        assert_eq!(third.await, Ok(6));
+    }
+
+    #[actix_rt::test]
+    async fn a_panic_in_a_future_of_the_actor_restarts_it_too() {
+        let mut started = start(Intensity::LASTING);
+        started.sum.send(BoomLater).await.unwrap();
+        assert_eq!(started.falls.recv().await, fall("later", false));
+        assert_eq!(started.sum.send(Add(1)).await, Ok(1));
+    }
+
+    #[actix_rt::test]
+    async fn an_actor_that_panics_too_often_is_given_up_and_its_parent_told() {
+        let mut started = start(Intensity::LASTING);
+        for _ in 0..Intensity::LASTING.restarts {
+            let _ = started.sum.send(Boom("again")).await;
+            assert_eq!(started.falls.recv().await, fall("again", false));
+            assert_eq!(started.sum.send(Add(0)).await, Ok(0));
+        }
+        let _ = started.sum.send(Boom("again")).await;
+        assert_eq!(started.falls.recv().await, fall("again", true));
+        assert_eq!(started.sum.send(Add(0)).await, Err(MailboxError::Closed));
+        assert!(!started.sum.connected());
+    }
+
+    #[actix_rt::test]
+    async fn an_actor_that_is_never_restarted_ends_orderly() {
+        let mut started = start(Intensity::NEVER);
+        let _ = started.sum.send(Boom("once")).await;
+        assert_eq!(started.falls.recv().await, fall("once", true));
+        for expected in ["started", "stopped"] {
+            assert_eq!(started.life.recv().await, Some(expected));
+        }
+        // It was dropped with its sender, and did not stop twice.
+        assert_eq!(started.life.recv().await, None);
+    }
+
+    #[actix_rt::test]
+    async fn an_actor_on_another_arbiter_is_watched_there() {
+        let arbiter = Arbiter::new();
+        let (fall_sender, mut falls) = unbounded_channel();
+        let (life, _kept) = unbounded_channel();
+        let fallen = move |fall| fall_sender.send(fall).unwrap();
+        let sum = start_on(&arbiter.handle(), Intensity::LASTING, fallen, move |_| {
+            Sum { total: 0, life }
+        });
+        assert_eq!(sum.send(Boom("there")).await, Err(MailboxError::Closed));
+        assert_eq!(falls.recv().await, fall("there", false));
+        assert_eq!(sum.send(Add(1)).await, Ok(1));
+        arbiter.stop();
+    }
+
+    #[test]
+    fn a_program_without_actix_gets_an_arbiter_too() {
+        let arbiter = lasting_arbiter().unwrap();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        assert!(arbiter.spawn_fn(move || sender.send(()).unwrap()));
+        receiver.recv().unwrap();
+    }
+
+    #[test]
+    fn only_the_panics_within_the_window_count() {
+        let mut falls = Falls::new(Intensity {
+            restarts: 2,
+            within: Duration::from_secs(10),
+        });
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let table = [(0, false), (5, false), (10, false), (14, true), (24, false)];
+        for (seconds, too_many) in table {
+            assert_eq!(falls.too_many(after(seconds)), too_many, "at {seconds}");
+        }
+    }
+}

@@ -4,9 +4,10 @@
 //! that fails is a [`Rejection`], and the handler does not run.
 
 use std::any::type_name;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -65,16 +66,36 @@ pub struct Incoming<'a> {
     pub(crate) attachments: &'a [Bytes],
     /// The acknowledgement's id, until someone takes it.
     pub(crate) ack: Cell<Option<u64>>,
+    /// Where an [`Ack`] was extracted: whether the handler has got it.
+    pub(crate) lent: OnceCell<Arc<AtomicBool>>,
     pub(crate) environment: &'a Arc<Environment>,
 }
 
 impl Incoming<'_> {
     /// Takes the right to answer.
     pub(crate) fn take_reply(&self) -> Reply {
+        self.reply(self.ack.take())
+    }
+
+    /// Gives an [`Ack`] that was extracted the right to answer: the handler is called with it.
+    pub(crate) fn hand_over(&self) {
+        if let Some(handed) = self.lent.get() {
+            handed.store(true, Ordering::Relaxed);
+            self.ack.take();
+        }
+    }
+
+    /// Lends the right to answer to an [`Ack`]; a second one gets none.
+    fn lend(&self) -> Ack {
+        let id = self.ack.get().filter(|_| self.lent.get().is_none());
+        Ack::lent(self.reply(id), self.lent.get_or_init(Arc::default))
+    }
+
+    fn reply(&self, id: Option<u64>) -> Reply {
         Reply {
             socket: self.socket.clone(),
             event: Arc::clone(self.event),
-            id: self.ack.take(),
+            id,
             environment: Arc::clone(self.environment),
         }
     }
@@ -156,6 +177,22 @@ impl<T: DeserializeOwned> Extract<Incoming<'_>> for Data<T> {
 }
 
 /// The payload of the CONNECT packet, the client's `auth` option. Without one it reads as `{}`.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Auth, ConnectError};
+///
+/// // io("/", { auth: { token: "secret" } })
+/// #[derive(serde::Deserialize)]
+/// struct Login { token: Option<String> }
+/// async fn enter(Auth(login): Auth<Login>) -> Result<(), ConnectError> {
+///     match login.token.as_deref() {
+///         Some("secret") => Ok(()),
+///         _ => Err(ConnectError::new("not authorized")),
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Auth<T>(pub T);
 
@@ -169,6 +206,23 @@ impl<C: CallContext, T: DeserializeOwned> Extract<C> for Auth<T> {
 }
 
 /// A value that was given to [`Builder::state`](crate::Builder::state), shared by all handlers.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use actix_socketio::{SocketIo, State};
+///
+/// #[derive(Default)]
+/// struct Visits(AtomicU64);
+///
+/// async fn count(visits: State<Visits>) -> u64 {
+///     visits.0.fetch_add(1, Ordering::Relaxed) + 1
+/// }
+///
+/// let builder = SocketIo::builder().state(Visits::default());
+/// ```
 #[derive(Debug)]
 pub struct State<T>(Arc<T>);
 
@@ -197,6 +251,17 @@ impl<C: CallContext, T: Send + Sync + 'static> Extract<C> for State<T> {
 ///
 /// As an extractor it lets a handler look at everything; as a message it is what
 /// [`Namespace::forward`](crate::Namespace::forward) sends to an actor, with the right to answer.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{EmitError, Event, Socket};
+///
+/// // Passes an event on to a room as it came, attachments and all.
+/// async fn relay(socket: Socket, event: Event) -> Result<(), EmitError> {
+///     socket.to("lobby").emit(event.name(), event.args()).await
+/// }
+/// ```
 #[derive(Debug, actix::Message)]
 #[rtype(result = "()")]
 pub struct Event {
@@ -265,7 +330,7 @@ impl Extract<Incoming<'_>> for Event {
 
 impl Extract<Incoming<'_>> for Ack {
     fn extract(incoming: &Incoming<'_>) -> Result<Self, Rejection> {
-        Ok(Self::new(incoming.take_reply()))
+        Ok(incoming.lend())
     }
 }
 

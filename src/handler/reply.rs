@@ -4,12 +4,15 @@
 //! `{"error": …}` where the handler returned `Err`, was given arguments that don't fit, panicked, or
 //! let its [`Ack`] go unused.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
 use crate::error::Rejection;
 use crate::handler::environment::Environment;
+use crate::handler::place::panic_text;
 use crate::link::Outgoing;
 use crate::message::{CrashPlace, Crashed};
 use crate::socket::{self, Answer, Socket};
@@ -39,16 +42,20 @@ impl Reply {
             return;
         }
         // Without an id the value is still written: only so it is known whether it is an `Err`.
-        match socket::ack(self.socket.namespace(), self.id.unwrap_or_default(), value) {
-            Ok(Answer::Value(packet)) => self.deliver(&packet),
-            Ok(Answer::Error(json)) => {
+        let id = self.id.unwrap_or_default();
+        let write = || socket::ack(self.socket.namespace(), id, value);
+        // A `Serialize` is code of the program.
+        match catch_unwind(AssertUnwindSafe(write)) {
+            Ok(Ok(Answer::Value(packet))) => self.deliver(&packet),
+            Ok(Ok(Answer::Error(json))) => {
                 log::warn!("{}: handler failed: {json}", self.label());
                 self.send_error(&json);
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 log::error!("{}: answer cannot be sent: {error}", self.label());
                 self.send_error_text("the answer cannot be sent");
             }
+            Err(panic) => self.panicked(panic_text(panic.as_ref())),
         }
     }
 
@@ -121,11 +128,30 @@ pub(crate) fn report(environment: &Environment, socket: &Socket, event: &str, pa
 #[derive(Debug)]
 pub struct Ack {
     reply: Option<Reply>,
+    /// Set when the handler gets it. Before, it answers nothing when it is dropped: another
+    /// extractor has failed, and the client is told of that instead.
+    handed: Option<Arc<AtomicBool>>,
 }
 
 impl Ack {
     pub(crate) fn new(reply: Reply) -> Self {
-        Self { reply: Some(reply) }
+        Self {
+            reply: Some(reply),
+            handed: None,
+        }
+    }
+
+    /// Makes one that counts from the moment when `handed` is set.
+    pub(crate) fn lent(reply: Reply, handed: &Arc<AtomicBool>) -> Self {
+        Self {
+            reply: Some(reply),
+            handed: Some(Arc::clone(handed)),
+        }
+    }
+
+    fn is_handed(&self) -> bool {
+        let handed = self.handed.as_ref();
+        handed.is_none_or(|handed| handed.load(Ordering::Relaxed))
     }
 
     /// Tells whether the client asked for an acknowledgement.
@@ -147,6 +173,7 @@ impl Drop for Ack {
     fn drop(&mut self) {
         if let Some(reply) = self.reply.take()
             && reply.id.is_some()
+            && self.is_handed()
         {
             reply.reject(&Rejection::Other("the handler gave no answer".to_owned()));
         }

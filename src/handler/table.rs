@@ -3,7 +3,7 @@
 //! The table is shared by all sockets of the namespace and replaced as a whole when a handler is
 //! added, so that a session reads its own view of it without a lock.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -51,6 +51,7 @@ impl Table {
             Arc::new(move |incoming| match A::extract(incoming) {
                 Err(rejection) => incoming.take_reply().reject(&rejection),
                 Ok(args) => {
+                    incoming.hand_over();
                     let reply = incoming.take_reply();
                     let link = &incoming.socket.core().link;
                     place::run(
@@ -110,12 +111,16 @@ impl Table {
                 }
             };
             let (socket, environment) = (connecting.socket.clone(), connecting.environment.clone());
-            let finish = move |ended: Result<H::Output, String>| match ended {
-                Ok(outcome) => admission(outcome.outcome()),
-                Err(panic) => {
+            let finish = move |ended: Result<H::Output, String>| {
+                // Making a `ConnectError` of an error may run code of the program too.
+                let decided = ended.and_then(|outcome| {
+                    catch_unwind(AssertUnwindSafe(|| outcome.outcome()))
+                        .map_err(|panic| place::panic_text(panic.as_ref()))
+                });
+                admission(decided.unwrap_or_else(|panic| {
                     report(&environment, &socket, "connect", panic);
-                    admission(Err(INTERNAL.into()));
-                }
+                    Err(INTERNAL.into())
+                }));
             };
             let link = &connecting.socket.core().link;
             place::run(|| handler.call(args), finish, || InFlight::enter(link));
@@ -217,6 +222,7 @@ impl<'a> Received<'a> {
             args: self.args,
             attachments: self.attachments,
             ack: Cell::new(self.id),
+            lent: OnceCell::new(),
             environment: self.environment,
         }
     }

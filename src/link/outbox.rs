@@ -80,13 +80,23 @@ impl Outbox {
 
     /// Adds a packet: its frame and the frames that must follow it without any between.
     pub(crate) fn push(&self, frame: &Frame, attached: &[Frame]) -> Result<(), PushError> {
+        self.push_up_to(self.limit, frame, attached)
+    }
+
+    /// Adds a ping, past the limit: one is outstanding at a time, and a client that is slow now would
+    /// else be taken for dead later.
+    pub(crate) fn push_ping(&self, ping: &Frame) -> Result<(), PushError> {
+        self.push_up_to(usize::MAX, ping, &[])
+    }
+
+    fn push_up_to(&self, limit: usize, frame: &Frame, attached: &[Frame]) -> Result<(), PushError> {
         let bytes = frame.len() + attached.iter().map(Frame::len).sum::<usize>();
         let waker = {
             let mut inner = self.inner.lock();
             if inner.closed {
                 return Err(PushError::Closed);
             }
-            if inner.bytes + bytes > self.limit {
+            if inner.bytes + bytes > limit {
                 return Err(PushError::Full);
             }
             let was_empty = inner.queue.is_empty();
@@ -241,7 +251,7 @@ pub(crate) struct PendingPoll {
 }
 
 impl PendingPoll {
-    /// Takes all that is queued as the body of one answer; `None` says that the session is over, or
+    /// Takes what is queued, up to [`POLL_PACKETS`], as the body of one answer; `None` says that the session is over, or
     /// that a WebSocket has it.
     pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
         let mut inner = self.outbox.inner.lock();
@@ -260,7 +270,10 @@ impl PendingPoll {
         if inner.queue.is_empty() {
             body.extend_from_slice(engineio::NOOP.as_bytes());
         }
-        while let Some(frame) = inner.queue.front() {
+        for _ in 0..POLL_PACKETS {
+            let Some(frame) = inner.queue.front() else {
+                break;
+            };
             if !body.is_empty() {
                 body.push(engineio::SEPARATOR);
             }
@@ -284,6 +297,9 @@ impl Drop for PendingPoll {
 
 /// Bytes that are joined into one chunk; the HTTP layer writes about as much at once.
 const CHUNK: usize = 32 * 1024;
+
+/// Packets in the answer to one poll: the official Python client drops a session that sends more.
+const POLL_PACKETS: usize = 16;
 
 /// Frames whose room an empty queue keeps.
 const KEPT_FRAMES: usize = 64;
@@ -359,6 +375,19 @@ mod tests {
         assert!(outbox.begin_poll().is_ok());
         outbox.attach_websocket();
         assert_eq!(outbox.begin_poll().unwrap_err(), PollRefused::Upgraded);
+    }
+
+    #[test]
+    fn a_poll_takes_sixteen_packets_and_the_next_one_the_rest() {
+        let outbox = outbox(1000);
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..17 {
+            outbox.push(&Frame::packet("2"), &[]).unwrap();
+        }
+        let mut poll = outbox.begin_poll().unwrap();
+        let full = ["2"; 16].join("\u{1e}");
+        assert_eq!(body(&mut poll, &mut cx), Poll::Ready(Some(full)));
+        assert_eq!(body(&mut poll, &mut cx), Poll::Ready(Some("2".into())));
     }
 
     #[test]

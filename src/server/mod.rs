@@ -111,7 +111,32 @@ impl SocketIo {
     }
 
     /// Tells an actor of every panic from now on, be it of a handler, a session, a room, a namespace
-    /// or the server.
+    /// or the server. Several actors may ask.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix::{Actor, Addr, Context, Handler};
+    /// use actix_socketio::{Crashed, SocketIo};
+    ///
+    /// struct Watch;
+    ///
+    /// impl Actor for Watch {
+    ///     type Context = Context<Self>;
+    /// }
+    ///
+    /// impl Handler<Crashed> for Watch {
+    ///     type Result = ();
+    ///
+    ///     fn handle(&mut self, crashed: Crashed, _: &mut Self::Context) {
+    ///         println!("{crashed}");
+    ///     }
+    /// }
+    ///
+    /// fn watch(io: &SocketIo, watch: Addr<Watch>) {
+    ///     io.supervise(watch.recipient());
+    /// }
+    /// ```
     pub fn supervise(&self, supervisor: Recipient<Crashed>) {
         self.registry.environment.supervise(supervisor);
     }
@@ -122,10 +147,32 @@ impl SocketIo {
         self.engine.count()
     }
 
-    /// Closes the server for good: new clients are answered with 503, those who are there get what was
-    /// sent to them before and are disconnected with
-    /// [`CloseReason::ServerShuttingDown`](crate::CloseReason), within `limit`. Returns whether all
-    /// had gone by then.
+    /// Closes the server for good: new clients are answered with 503, those who are there are
+    /// disconnected with [`CloseReason::ServerShuttingDown`](crate::CloseReason), behind what was
+    /// sent to them before. Returns whether all had gone within `limit`.
+    ///
+    /// A polling client has gone when it has fetched its last packets. A WebSocket's has gone when
+    /// it was told; what lies in its outbox is written while the `HttpServer` runs on.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// use actix_web::{App, HttpServer};
+    ///
+    /// # async fn run(io: actix_socketio::SocketIo) -> std::io::Result<()> {
+    /// let routes = io.clone();
+    /// let server = HttpServer::new(move || App::new().configure(routes.routes()));
+    /// // Without its own handling of signals, which would end it at once.
+    /// let server = io.tune(server).disable_signals().bind(("127.0.0.1", 3000))?.run();
+    /// let handle = server.handle();
+    /// actix_web::rt::spawn(server);
+    /// actix_web::rt::signal::ctrl_c().await?;
+    /// io.close(Duration::from_secs(5)).await;
+    /// handle.stop(true).await;
+    /// # Ok(()) }
+    /// ```
     pub async fn close(&self, limit: Duration) -> bool {
         self.engine.close(limit).await
     }
@@ -138,10 +185,15 @@ impl SocketIo {
 
     /// Sets an `HttpServer` up for long-lived connections.
     ///
-    /// Small packets leave at once (`TCP_NODELAY`), a poll that the client gives up is noticed at once,
-    /// and a connection whose client has stopped reading is dropped by the kernel after the ping
-    /// interval and the ping timeout (on Linux). Without it, the first costs up to 40 ms for a
-    /// packet, the second is found by the next ping, and the third keeps its connection's memory.
+    /// Small packets leave at once (`TCP_NODELAY`); a poll that the client gives up is noticed at once;
+    /// a connection whose client has stopped reading is dropped by the kernel after the ping interval
+    /// and the ping timeout (on Linux); and a WebSocket's connection ends with its close frame. Without
+    /// it, a packet may be 40 ms late, the poll is found by the next ping, the connection keeps its
+    /// memory, and a client that closes waits for a second.
+    ///
+    /// It uses the server's `on_connect`, and sets `client_disconnect_timeout` to a millisecond: that
+    /// one may be set again afterwards. The kernel's deadline is for plain TCP: where actix-web
+    /// does the TLS by itself, none is set.
     pub fn tune<F, I, S, B>(&self, server: HttpServer<F, I, S, B>) -> HttpServer<F, I, S, B>
     where
         F: Fn() -> I + Send + Clone + 'static,
@@ -208,5 +260,8 @@ where
     server
         .tcp_nodelay(true)
         .h1_allow_half_closed(false)
+        // Not a short time: actix-http reads a clock that is up to 500 ms late, and a deadline that
+        // has passed when it is set never fires. The connection would stay for good.
+        .client_disconnect_timeout(Duration::ZERO)
         .on_connect(accepted)
 }

@@ -32,7 +32,24 @@ impl Namespace {
     /// Handlers of one socket start in the order in which its events came. Arguments are extractors:
     /// [`Socket`], [`Data<T>`](crate::Data), [`Auth<T>`](crate::Auth), [`Event`],
     /// [`Ack`](crate::Ack), [`State<T>`](crate::State). A second handler for the same event takes the
-    /// place of the first. Handlers may be added while clients are connected.
+    /// place of the first. Handlers may be added while clients are connected. An event without a
+    /// handler is acknowledged with an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{Data, EmitError, Namespace, Socket};
+    ///
+    /// async fn message(socket: Socket, Data(text): Data<String>) -> Result<(), EmitError> {
+    ///     socket.to("lobby").emit("message", text).await
+    /// }
+    ///
+    /// fn register(namespace: &Namespace) {
+    ///     namespace
+    ///         .on("message", message)
+    ///         .on("add", |Data((a, b)): Data<(i64, i64)>| async move { a + b });
+    /// }
+    /// ```
     pub fn on<H, A>(&self, event: &str, handler: H) -> &Self
     where
         H: Handler<A>,
@@ -47,7 +64,31 @@ impl Namespace {
     ///
     /// The client gets its CONNECT packet when the handler has let it in; what is emitted to it before
     /// follows that packet, and events that it sends before wait. Arguments are extractors: [`Socket`],
-    /// [`Auth<T>`](crate::Auth), [`State<T>`](crate::State).
+    /// [`Auth<T>`](crate::Auth), [`State<T>`](crate::State). Arguments that do not fit refuse the
+    /// client too, and so does a panic. Without a connect handler everybody is let in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{Auth, ConnectError, Namespace, Socket};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Login {
+    ///     token: String,
+    /// }
+    ///
+    /// async fn enter(socket: Socket, Auth(login): Auth<Login>) -> Result<(), ConnectError> {
+    ///     if login.token != "secret" {
+    ///         return Err("not authorized".into());
+    ///     }
+    ///     socket.join("lobby").await.map_err(|error| error.to_string())?;
+    ///     Ok(())
+    /// }
+    ///
+    /// fn register(namespace: &Namespace) {
+    ///     namespace.on_connect(enter);
+    /// }
+    /// ```
     pub fn on_connect<H, A>(&self, handler: H) -> &Self
     where
         H: Handler<A>,
@@ -61,6 +102,25 @@ impl Namespace {
     /// Calls `handler` when a client that was let in has left. Arguments are extractors: [`Socket`],
     /// [`DisconnectReason`](crate::DisconnectReason), [`Auth<T>`](crate::Auth),
     /// [`State<T>`](crate::State).
+    ///
+    /// Nothing can be sent to the socket any more. It leaves its rooms by itself;
+    /// [`Socket::rooms`] still names them until the handler first waits for something.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{DisconnectReason, Namespace, Socket};
+    ///
+    /// async fn left(socket: Socket, reason: DisconnectReason) {
+    ///     for room in socket.rooms() {
+    ///         println!("{} left {room}: {reason}", socket.id());
+    ///     }
+    /// }
+    ///
+    /// fn register(namespace: &Namespace) {
+    ///     namespace.on_disconnect(left);
+    /// }
+    /// ```
     pub fn on_disconnect<H, A>(&self, handler: H) -> &Self
     where
         H: Handler<A>,
@@ -72,9 +132,37 @@ impl Namespace {
 
     /// Makes an actor the handler of an event: it gets each as an [`Event`], with the right to answer.
     ///
-    /// Events that the actor has not handled yet count as handlers in flight, so that a client cannot
-    /// fill its mailbox without limit. Where the actor has ended, the client gets
-    /// `{"error": …}`.
+    /// Events that the actor has not handled yet count as handlers in flight, for up to the
+    /// server's `ack_timeout`, so that a client cannot fill its mailbox without limit. Where the
+    /// actor has ended, or drops the event without an answer, the client gets `{"error": …}`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix::{Actor, Addr, Context, Handler};
+    /// use actix_socketio::{Event, Namespace};
+    ///
+    /// struct Counter(u64);
+    ///
+    /// impl Actor for Counter {
+    ///     type Context = Context<Self>;
+    /// }
+    ///
+    /// impl Handler<Event> for Counter {
+    ///     type Result = ();
+    ///
+    ///     fn handle(&mut self, mut event: Event, _: &mut Self::Context) {
+    ///         self.0 += 1;
+    ///         if let Some(ack) = event.take_ack() {
+    ///             ack.send(self.0);
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// fn register(namespace: &Namespace, counter: Addr<Counter>) {
+    ///     namespace.forward("count", counter.recipient());
+    /// }
+    /// ```
     pub fn forward(&self, event: &str, actor: Recipient<Event>) -> &Self {
         self.core.table.change(|table| table.forward(event, actor));
         self
@@ -127,7 +215,8 @@ impl Namespace {
     /// Returns the address of a room's actor, which takes [`Emit`](crate::Emit) and
     /// [`ListMembers`](crate::ListMembers).
     ///
-    /// A room starts with the first join and ends with the last leave; its address is good for as long.
+    /// A room starts with the first join and ends with the last leave. Its address is good for as
+    /// long, also across a restart; a room that has panicked too often gets another one.
     ///
     /// # Errors
     ///

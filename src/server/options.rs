@@ -3,7 +3,8 @@
 /// Writes the setters of a builder that has a `config` of type `Config`.
 macro_rules! engine_options {
     () => {
-        /// Sets where the server is mounted; a slash at either end may be left out.
+        /// Sets where the server is mounted: `/socket.io/` by default, `/engine.io/` for a raw
+        /// server. A slash at either end may be left out. Everything below it is the server's.
         pub fn path(mut self, path: &str) -> Self {
             let path = path.trim_matches('/');
             self.config.path = if path.is_empty() {
@@ -41,7 +42,8 @@ macro_rules! engine_options {
             self
         }
 
-        /// Sets how many bytes may wait for a client that reads slowly; 1 MiB by default.
+        /// Sets how many bytes may wait for a client that reads slowly; 1 MiB by default. A packet
+        /// that is larger than that can never be sent.
         pub fn outbox_limit(mut self, bytes: usize) -> Self {
             self.config.outbox_limit = bytes;
             self
@@ -54,7 +56,9 @@ macro_rules! engine_options {
         }
 
         /// Sets how many handlers of one client may wait for something at the same time; 128 by
-        /// default. At the limit nothing more is read from the client until one of them ends.
+        /// default. At the limit nothing more is read from the client until one of them ends, no
+        /// pongs and no acknowledgements either: handlers that all wait for their own client's
+        /// answer wait until their calls time out.
         pub fn handlers_in_flight(mut self, handlers: usize) -> Self {
             self.config.handlers_in_flight = handlers;
             self
@@ -72,7 +76,7 @@ macro_rules! engine_options {
             self
         }
 
-        /// Lets pages of other origins in; none by default.
+        /// Lets pages of other origins talk to the server; [`Cors`] says what that does not cover.
         pub fn cors(mut self, cors: Cors) -> Self {
             self.config.cors = Some(cors);
             self

@@ -93,6 +93,19 @@ impl Core {
         }
     }
 
+    /// Tells whether the client has its CONNECT packet, and has not left since.
+    pub(crate) fn is_connected(&self) -> bool {
+        match self.phase() {
+            Phase::Connected => true,
+            Phase::Accepted => {
+                // It may be on its way out, under the lock: whoever has seen it finds the socket open.
+                let _held = self.held.lock();
+                self.phase() == Phase::Connected
+            }
+            Phase::Connecting | Phase::Ended | Phase::Abandoned => false,
+        }
+    }
+
     /// Notes that the program has let the client in; the reason where it has left meanwhile.
     pub(crate) fn accept(&self) -> Result<(), DisconnectReason> {
         let held = self.held.lock();
@@ -124,31 +137,13 @@ impl Core {
     /// Ends the socket: nothing can be sent any more, and pending calls fail. `false` where it had
     /// ended before.
     pub(crate) fn end(&self, reason: DisconnectReason) -> bool {
-        let mut held = self.held.lock();
-        if held.reason.is_some() {
-            return false;
-        }
-        let accepted = self.phase() != Phase::Connecting;
-        self.enter(if accepted {
-            Phase::Ended
-        } else {
-            Phase::Abandoned
-        });
-        *held = Held {
-            reason: Some(reason),
-            ..Held::default()
-        };
-        drop(held);
-        self.calls.lock().clear();
-        true
+        self.end_saying(reason, |_| None)
     }
 
     /// Refuses the client, unless it has left already; the session notices by a nudge.
     pub(crate) fn refuse(&self, error: &ConnectError) {
-        if self.end(DisconnectReason::ServerNamespaceDisconnect) {
-            let packet = encode::connect_error(self.membership.name(), error);
-            // Where the packet cannot be sent the session is ending by itself.
-            let _ = self.link.send(&packet);
+        let refusal = |_| Some(encode::connect_error(self.membership.name(), error));
+        if self.end_saying(DisconnectReason::ServerNamespaceDisconnect, refusal) {
             self.link.nudge();
         }
     }
@@ -158,14 +153,18 @@ impl Core {
         self.held.lock().reason
     }
 
-    /// Says DISCONNECT to the client and ends the socket; the session notices by a nudge.
+    /// Ends the socket and says so to the client: by DISCONNECT, or by CONNECT_ERROR where it is still
+    /// waiting to be let in. The session notices by a nudge.
     pub(crate) fn disconnect(&self) {
-        if self.phase() == Phase::Connected {
-            let packet = encode::disconnect(self.membership.name());
-            // Where the packet cannot be sent the session is ending by itself.
-            let _ = self.link.send(&packet);
-        }
-        if self.end(DisconnectReason::ServerNamespaceDisconnect) {
+        let namespace = self.membership.name();
+        let goodbye = |phase| {
+            Some(if phase == Phase::Connected {
+                encode::disconnect(namespace)
+            } else {
+                encode::connect_error(namespace, &DISCONNECTED.into())
+            })
+        };
+        if self.end_saying(DisconnectReason::ServerNamespaceDisconnect, goodbye) {
             self.link.nudge();
         }
     }
@@ -209,6 +208,35 @@ impl Core {
         self.calls.lock().remove(&id);
     }
 
+    /// Ends the socket with the packet that `last` makes for the phase it was in. The packet leaves
+    /// under the lock, so that it precedes whatever a next socket of the same client gets.
+    fn end_saying(
+        &self,
+        reason: DisconnectReason,
+        last: impl FnOnce(Phase) -> Option<Outgoing>,
+    ) -> bool {
+        let mut held = self.held.lock();
+        if held.reason.is_some() {
+            return false;
+        }
+        let phase = self.phase();
+        if let Some(packet) = last(phase) {
+            // Where the packet cannot be sent the session is ending by itself.
+            let _ = self.link.send(&packet);
+        }
+        self.enter(match phase {
+            Phase::Connecting => Phase::Abandoned,
+            _ => Phase::Ended,
+        });
+        *held = Held {
+            reason: Some(reason),
+            ..Held::default()
+        };
+        drop(held);
+        self.calls.lock().clear();
+        true
+    }
+
     fn send(&self, packet: &Outgoing) -> Result<(), EmitError> {
         self.link.send(packet).map_err(|error| match error {
             PushError::Full => EmitError::OutboxFull,
@@ -241,3 +269,6 @@ impl Core {
 }
 
 static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
+
+/// What a client is told that is made to leave before it was let in.
+const DISCONNECTED: &str = "disconnected by the server";

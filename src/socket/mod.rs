@@ -30,6 +30,19 @@ pub(crate) use membership::{Audience, Membership, Move, Moved, SharedMembers, St
 ///
 /// Handlers get it as an argument; it can be cloned, kept and sent to any thread. When the client has
 /// gone, what it is asked to do fails with an error that says so.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Data, HandlerError, Socket};
+///
+/// async fn join(socket: Socket, Data(room): Data<String>) -> Result<(), HandlerError> {
+///     socket.join(&room).await?;
+///     socket.emit("welcome", &room).await?;
+///     socket.to(&room).emit("joined", socket.id()).await?;
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone)]
 pub struct Socket {
     core: Arc<Core>,
@@ -59,7 +72,7 @@ impl Socket {
     /// Tells whether the client is connected to this namespace.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.core.phase() == Phase::Connected
+        self.core.is_connected()
     }
 
     /// Sends an event to this client. A tuple is sent as that many arguments, `()` as none, anything
@@ -70,7 +83,7 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// Every variant of [`EmitError`]; nothing was sent then.
+    /// Every variant of [`EmitError`] but `TooManyCalls`; nothing was sent then.
     ///
     /// # Examples
     ///
@@ -132,7 +145,7 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// Every variant of [`RoomError`].
+    /// [`RoomError::Disconnected`] and [`RoomError::Unavailable`].
     pub async fn join(&self, room: impl AsRef<str>) -> Result<(), RoomError> {
         self.step(Step::Join(room.as_ref().into())).await
     }
@@ -141,7 +154,7 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// Every variant of [`RoomError`].
+    /// [`RoomError::Unavailable`].
     pub async fn leave(&self, room: impl AsRef<str>) -> Result<(), RoomError> {
         self.step(Step::Leave(room.as_ref().into())).await
     }

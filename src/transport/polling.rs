@@ -4,10 +4,12 @@
 //! session's outbox by itself; a POST's body is handed to the session's actor, whole.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
+use futures_core::Stream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -60,17 +62,12 @@ pub(crate) async fn post(
         return Err(Refusal::Violation);
     }
     let unfinished = CloseOnDrop::new(link);
-    let limit = link.config.max_payload;
-    let body = match payload.to_bytes_limited(limit).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) => return Err(Refusal::Violation),
-        Err(_) => {
-            unfinished.finished();
-            return Err(Refusal::TooLarge);
-        }
-    };
-    unfinished.finished();
-    let Ok(body) = String::from_utf8(body.into()) else {
+    let body = read(payload, link.config.max_payload).await;
+    if body != Err(Refusal::Violation) {
+        unfinished.finished();
+    }
+    let body = body?;
+    let Ok(body) = String::from_utf8(body) else {
         link.close(CloseReason::ParseError);
         return Err(Refusal::Violation);
     };
@@ -91,6 +88,26 @@ pub(crate) async fn post(
             Err(Refusal::Violation)
         }
     }
+}
+
+/// Reads a body of up to `limit` bytes. Of a larger one as much again is read and dropped, so that a
+/// client that is still sending gets to see the answer; it is kept nowhere.
+async fn read(mut payload: web::Payload, limit: usize) -> Result<Vec<u8>, Refusal> {
+    let mut body = Vec::new();
+    let mut length = 0_usize;
+    while let Some(chunk) = poll_fn(|cx| Pin::new(&mut payload).poll_next(cx)).await {
+        let chunk = chunk.map_err(|_| Refusal::Violation)?;
+        length = length.saturating_add(chunk.len());
+        if length <= limit {
+            body.extend_from_slice(&chunk);
+        } else if length > limit.saturating_mul(2) {
+            break;
+        }
+    }
+    if length > limit {
+        return Err(Refusal::TooLarge);
+    }
+    Ok(body)
 }
 
 /// Engine.IO v4 sends binary as base64; a binary body is of the third revision.

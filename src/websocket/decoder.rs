@@ -412,11 +412,22 @@ mod tests {
             .collect()
     }
 
+    fn next(
+        decoder: &mut Decoder,
+        input: &mut &[u8],
+        scratch: &mut Vec<u8>,
+    ) -> Result<Option<Owned>, DecodeError> {
+        let Some(kind) = decoder.decode(input, scratch)? else {
+            return Ok(None);
+        };
+        Ok(Some(kind.message(scratch)?.into()))
+    }
+
     fn drain(decoder: &mut Decoder, mut input: &[u8]) -> Result<Vec<Owned>, DecodeError> {
         let mut scratch = Vec::new();
         let mut messages = Vec::new();
-        while let Some(message) = decoder.decode(&mut input, &mut scratch)? {
-            messages.push(message.into());
+        while let Some(message) = next(decoder, &mut input, &mut scratch)? {
+            messages.push(message);
         }
         assert!(input.is_empty());
         Ok(messages)
@@ -484,13 +495,13 @@ mod tests {
         let (mut input, mut scratch) = (&wire[..], Vec::new());
         let mut decoder = Decoder::new(LIMIT);
         assert_eq!(
-            decoder.decode(&mut input, &mut scratch),
-            Ok(Some(Message::Text("one")))
+            next(&mut decoder, &mut input, &mut scratch),
+            Ok(Some(text("one")))
         );
         assert_eq!(input.len(), wire.len() / 2);
         assert_eq!(
-            decoder.decode(&mut input, &mut scratch),
-            Ok(Some(Message::Text("two")))
+            next(&mut decoder, &mut input, &mut scratch),
+            Ok(Some(text("two")))
         );
         assert_eq!(decoder.decode(&mut input, &mut scratch), Ok(None));
         assert!(scratch.is_empty());
@@ -702,8 +713,8 @@ mod tests {
         let mut decoder = Decoder::new(LIMIT);
         for length in [0, 1, 63, 64, 65, LIMIT] {
             let wire = masked(0x82, MASK, &vec![7; length]);
-            let found = decoder.decode(&mut &wire[..], &mut scratch);
-            assert_eq!(found, Ok(Some(Message::Binary(&mut vec![7; length]))));
+            let found = next(&mut decoder, &mut &wire[..], &mut scratch);
+            assert_eq!(found, Ok(Some(Owned::Binary(vec![7; length]))));
             assert_eq!((scratch.as_ptr(), scratch.capacity()), (room, LIMIT));
             assert!(is_idle(&decoder));
         }
@@ -881,8 +892,8 @@ mod tests {
                 let mut found: Vec<Result<Owned, DecodeError>> = Vec::new();
                 for mut piece in pieces {
                     loop {
-                        match decoder.decode(&mut piece, &mut scratch) {
-                            Ok(Some(message)) => found.push(Ok(message.into())),
+                        match next(&mut decoder, &mut piece, &mut scratch) {
+                            Ok(Some(message)) => found.push(Ok(message)),
                             Ok(None) => break,
                             Err(error) => {
                                 found.push(Err(error));

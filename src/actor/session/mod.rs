@@ -305,3 +305,158 @@ impl fmt::Debug for Session {
 
 /// How long an actor that a session has left forwards what was sent to it before.
 const FORWARDING: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use actix::MailboxError;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+    use crate::actor::client::Client;
+    use crate::actor::engine::Handle;
+    use crate::actor::fixture::{Boom, Fixture, explodes, read, within};
+    use crate::actor::registry::Registry;
+    use crate::config::Config;
+    use crate::id::Id;
+    use crate::message::CrashPlace;
+    use crate::reason::DisconnectReason;
+    use crate::socket::Socket;
+
+    explodes!(Session);
+
+    fn engine(registry: &Arc<Registry>) -> Arc<Engine> {
+        let (accepting, reporting) = (Arc::clone(registry), Arc::clone(registry));
+        Engine::new(
+            Arc::new(Config::new("/")),
+            Box::new(move |link, now| Box::new(Client::new(&accepting, link, now))),
+            move |fall| reporting.report(CrashPlace::Session, None, fall.panic),
+        )
+    }
+
+    /// Opens a session on polling and joins the namespace `/`.
+    async fn connect(engine: &Arc<Engine>) -> Handle {
+        let open = engine.open_polling();
+        let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
+        let handle = engine.find(Id::parse(open["sid"].as_str().unwrap()).unwrap());
+        let handle = handle.unwrap();
+        post(&handle, "40").await;
+        let connected = read(&handle.link.outbox).await.unwrap();
+        assert!(connected.starts_with(r#"40{"sid":""#), "{connected}");
+        handle
+    }
+
+    async fn post(handle: &Handle, body: &str) {
+        let (done, taken) = oneshot::channel();
+        let body = body.to_owned();
+        handle.session.do_send(Deliver { body, done });
+        within(taken).await.unwrap();
+    }
+
+    #[actix_rt::test]
+    async fn a_session_that_panics_costs_its_own_client_only() {
+        let mut fixture = Fixture::new();
+        let namespace = fixture.registry.open("/");
+        let (left, mut leavers) = unbounded_channel();
+        namespace.table.change(|table| {
+            table.on_disconnect(move |socket: Socket, reason: DisconnectReason| {
+                left.send((socket.id(), reason)).unwrap();
+                std::future::ready(())
+            });
+        });
+        let engine = engine(&fixture.registry);
+        let falls = connect(&engine).await;
+        let falling = namespace.membership.all()[0].id;
+        let stays = connect(&engine).await;
+
+        let waiting = tokio::spawn({
+            let outbox = Arc::clone(&falls.link.outbox);
+            async move { read(&outbox).await }
+        });
+        let boom = falls.session.send(Boom("fire")).await;
+        assert_eq!(boom, Err(MailboxError::Closed));
+
+        // Its client's poll gets the close.
+        assert_eq!(waiting.await.unwrap().as_deref(), Some("1"));
+        let crashed = fixture.crashes.next().await;
+        assert_eq!(crashed.place, CrashPlace::Session);
+        assert_eq!(crashed.panic, "fire");
+        let reason = DisconnectReason::Session(CloseReason::Crashed);
+        assert_eq!(within(leavers.recv()).await, Some((falling, reason)));
+        assert_eq!(reason.as_str(), "session crashed");
+        assert!(engine.find(falls.link.id).is_none());
+        assert_eq!(engine.count(), 1);
+
+        post(&stays, r#"420["unheard"]"#).await;
+        let answer = read(&stays.link.outbox).await.unwrap();
+        assert!(answer.starts_with("430["), "{answer}");
+        assert_eq!(namespace.membership.count(), 1);
+    }
+
+    #[actix_rt::test]
+    async fn a_call_to_a_session_that_panics_fails_at_once() {
+        let fixture = Fixture::new();
+        let namespace = fixture.registry.open("/");
+        let engine = engine(&fixture.registry);
+        let handle = connect(&engine).await;
+        let socket = Socket::new(Arc::clone(&namespace.membership.all()[0]));
+        let call = socket.emit_with_ack::<()>("ask", ());
+        handle.session.do_send(Boom("fire"));
+        let error = within(call).await.unwrap_err();
+        assert!(
+            matches!(error, crate::error::CallError::Disconnected),
+            "{error}"
+        );
+    }
+
+    #[actix_rt::test]
+    async fn a_session_that_panics_once_more_in_its_end_is_still_forgotten() {
+        struct Bad;
+
+        impl Protocol for Bad {
+            fn text(&mut self, _: &str) -> Result<(), CloseReason> {
+                panic!("on text");
+            }
+
+            fn binary(&mut self, _: Bytes) -> Result<(), CloseReason> {
+                Ok(())
+            }
+
+            fn nudged(&mut self) -> Result<(), CloseReason> {
+                Ok(())
+            }
+
+            fn has_room(&self) -> bool {
+                true
+            }
+
+            fn deadline(&self) -> Option<Instant> {
+                None
+            }
+
+            fn lapsed(&mut self) -> Result<(), CloseReason> {
+                Ok(())
+            }
+
+            fn closed(&mut self, _: CloseReason) {
+                panic!("on close");
+            }
+        }
+
+        let (told, mut falls) = unbounded_channel();
+        let engine = Engine::new(
+            Arc::new(Config::new("/")),
+            Box::new(|_, _| Box::new(Bad)),
+            move |fall| told.send(fall.panic).unwrap(),
+        );
+        let open: serde_json::Value = serde_json::from_str(&engine.open_polling()[1..]).unwrap();
+        let handle = engine.find(Id::parse(open["sid"].as_str().unwrap()).unwrap());
+        let handle = handle.unwrap();
+        let (done, taken) = oneshot::channel();
+        let body = "4text".to_owned();
+        handle.session.do_send(Deliver { body, done });
+        assert!(within(taken).await.is_err());
+        assert_eq!(falls.recv().await.as_deref(), Some("on text"));
+        assert_eq!(read(&handle.link.outbox).await.as_deref(), Some("1"));
+        assert_eq!(engine.count(), 0);
+    }
+}

@@ -71,7 +71,11 @@ impl State {
                 Ok(())
             }
             Ok(Message::Pong) => Ok(()),
-            Ok(Message::Close(_)) | Err(Lost::Closed) => Err(CloseReason::TransportClose),
+            // RFC 6455, 5.5.1: the close is answered with its own code.
+            Ok(Message::Close(code)) => {
+                return self.close_with(CloseReason::TransportClose, code);
+            }
+            Err(Lost::Closed) => Err(CloseReason::TransportClose),
             Err(Lost::Broken) => Err(CloseReason::TransportError),
             Err(Lost::Refused(error)) => {
                 log::debug!("session {}: {error}", self.link.id);
@@ -105,6 +109,10 @@ impl State {
                 }
                 Err(reason) => self.close(reason),
             }
+        }
+        if self.leaving.is_some_and(|until| until > Instant::now()) {
+            // The poll that the session waits for tells the client, and may come after this answer.
+            return post.finish();
         }
         // Dropped with the session: so the client hears that something was wrong only when the
         // session cannot be found any more.
@@ -177,9 +185,9 @@ impl State {
     }
 
     fn send_ping(&mut self) {
-        let ping = Frame::packet(engineio::PING).into();
-        // Where the outbox is full or closed the session is ending.
-        let _ = self.link.send(&ping);
+        let ping = Frame::packet(engineio::PING);
+        // Where the outbox is closed the session is ending.
+        let _ = self.link.outbox.push_ping(&ping);
         self.ping = self.link.outbox.pushed();
     }
 

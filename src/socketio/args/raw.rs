@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::socketio::args::{
     ArgsError,
     de::from_args,
-    elements::{Elements, is_blank},
+    elements::{Elements, is_blank, split_first},
     placeholder::{MARK, NUM},
     ser::push_args,
 };
@@ -103,6 +103,29 @@ impl Args {
     /// an attachment that does not exist.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
         from_args(&self.json, &self.attachments)
+    }
+
+    /// Reads the first argument, and keeps the others as they came.
+    ///
+    /// # Errors
+    ///
+    /// Returns an [`ArgsError`] if there is no argument, or it is not what `T` asks for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::Args;
+    ///
+    /// let args = Args::from_value(&("lobby", 7, true))?;
+    /// let (room, rest) = args.split_first::<String>()?;
+    /// assert_eq!((room.as_str(), rest.as_json()), ("lobby", "7,true"));
+    /// # Ok::<(), actix_socketio::ArgsError>(())
+    /// ```
+    pub fn split_first<T: DeserializeOwned>(&self) -> Result<(T, Self), ArgsError> {
+        let first = self.read()?;
+        let (_, rest) = split_first(&self.json);
+        let rest = rest.unwrap_or_default().to_owned();
+        Ok((first, Self::new(rest, self.attachments.clone())))
     }
 
     /// Makes the arguments that `value` is sent as.

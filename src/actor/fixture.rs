@@ -1,0 +1,131 @@
+//! What the tests of several actors start from: sockets without a transport, and a message that
+//! makes an actor panic.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Arbiter, Context, Handler, Message};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::timeout;
+
+use crate::actor::registry::{NamespaceCore, Registry};
+use crate::config::Config;
+use crate::handler::Environment;
+use crate::link::{Link, Outbox};
+use crate::message::Crashed;
+use crate::socket::{Core, Move, Moved, Step};
+
+/// Makes the actor panic with this text.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Boom(pub(crate) &'static str);
+
+macro_rules! explodes {
+    ($actor:ty) => {
+        impl actix::Handler<$crate::actor::fixture::Boom> for $actor {
+            type Result = ();
+
+            fn handle(&mut self, boom: $crate::actor::fixture::Boom, _: &mut Self::Context) {
+                panic!("{}", boom.0);
+            }
+        }
+    };
+}
+
+pub(crate) use explodes;
+
+/// A server without transports, and what it reports.
+pub(crate) struct Fixture {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) crashes: Crashes,
+}
+
+impl Fixture {
+    /// Starts the registry on this thread's arbiter.
+    pub(crate) fn new() -> Self {
+        let environment = Environment::default();
+        let (reporter, crashes) = unbounded_channel();
+        environment.supervise(Reporter(reporter).start().recipient());
+        Self {
+            registry: Registry::new(environment, Arbiter::current()),
+            crashes: Crashes(crashes),
+        }
+    }
+}
+
+/// What the program was told.
+pub(crate) struct Crashes(UnboundedReceiver<Crashed>);
+
+impl Crashes {
+    pub(crate) async fn next(&mut self) -> Crashed {
+        within(self.0.recv()).await.unwrap()
+    }
+}
+
+struct Reporter(UnboundedSender<Crashed>);
+
+impl Actor for Reporter {
+    type Context = Context<Self>;
+}
+
+impl Handler<Crashed> for Reporter {
+    type Result = ();
+
+    fn handle(&mut self, crashed: Crashed, _: &mut Self::Context) {
+        self.0.send(crashed).unwrap();
+    }
+}
+
+/// A socket that is connected; its CONNECT packet has been read.
+pub(crate) struct Member {
+    pub(crate) core: Arc<Core>,
+}
+
+impl Member {
+    pub(crate) async fn enter(namespace: &NamespaceCore) -> Self {
+        let link = Link::new(&Arc::new(Config::new("/")));
+        let core = Arc::new(Core::new(&namespace.membership, &link, None));
+        core.accept().unwrap();
+        let member = Self { core };
+        assert_eq!(member.step(Step::Enter).await, Moved::Done);
+        let sid = member.core.id;
+        let connect = member.read().await;
+        assert!(
+            connect.ends_with(&format!(r#"{{"sid":"{sid}"}}"#)),
+            "{connect}"
+        );
+        member
+    }
+
+    pub(crate) async fn join(&self, room: &str) {
+        assert_eq!(self.step(Step::Join(room.into())).await, Moved::Done);
+    }
+
+    pub(crate) async fn leave(&self, room: &str) {
+        assert_eq!(self.step(Step::Leave(room.into())).await, Moved::Done);
+    }
+
+    /// Takes what lies in the outbox, as a poll does.
+    pub(crate) async fn read(&self) -> String {
+        read(&self.core.link.outbox).await.unwrap()
+    }
+
+    async fn step(&self, step: Step) -> Moved {
+        let socket = Arc::clone(&self.core);
+        let writer = self.core.membership.writer().unwrap();
+        within(writer.send(Move { socket, step })).await.unwrap()
+    }
+}
+
+/// Takes what lies in an outbox, or waits for it; `None` where the session is over.
+pub(crate) async fn read(outbox: &Arc<Outbox>) -> Option<String> {
+    let mut poll = outbox.begin_poll().unwrap();
+    let body = within(poll_fn(|cx| poll.poll_body(cx))).await;
+    body.map(|body| String::from_utf8(body).unwrap())
+}
+
+/// Waits, but not for good.
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
+    timeout(Duration::from_secs(10), future).await.unwrap()
+}

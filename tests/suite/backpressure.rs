@@ -1,0 +1,364 @@
+//! Design, Promises, Backpressure: whoever reads or is served slowly is bounded, and slows no other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_socketio::{
+    Bytes, Data, DisconnectReason, EmitError, Event, Overflow, Socket, SocketIo,
+};
+use tokio::sync::Semaphore;
+
+use crate::support::socketio::{BOTH, Client, Via, start};
+use crate::support::{Connection, Heard, Server, channel};
+
+/// Starts a server with such outboxes, and tells why clients have left.
+fn bounded(limit: usize, overflow: Overflow) -> (Server<SocketIo>, Heard<&'static str>) {
+    let server = Server::socketio(
+        move |io| io.outbox_limit(limit).overflow(overflow),
+        |_| (),
+    );
+    let (left, leavers) = channel();
+    server
+        .io
+        .of("/")
+        .on_disconnect(move |reason: DisconnectReason| {
+            let _ = left.send(reason.as_str());
+            async {}
+        });
+    (server, leavers)
+}
+
+/// Connects a client that is not polling now, so that nothing drains its outbox.
+async fn enter(server: &Server<SocketIo>) -> (Client, Socket) {
+    let mut client = Client::open(server, Via::Polling).await;
+    let id = client.connect("/").await;
+    let socket = server.io.of("/").socket(id.parse().unwrap()).unwrap();
+    (client, socket)
+}
+
+/// An event that takes exactly this many bytes of an outbox, the frame's header of four included.
+fn event_of(bytes: usize) -> (String, String) {
+    let data = "x".repeat(bytes - 4 - r#"42["e",""]"#.len());
+    let packet = format!(r#"42["e","{data}"]"#);
+    assert_eq!(packet.len() + 4, bytes);
+    (data, packet)
+}
+
+/// `outbox_limit`: the last byte that fits, and the first that does not.
+#[tokio::test]
+async fn an_outbox_holds_as_many_bytes_as_its_limit() {
+    for overflow in [Overflow::Disconnect, Overflow::Drop] {
+        let (server, mut leavers) = bounded(400, overflow);
+        let (data, packet) = event_of(200);
+        let (mut client, socket) = enter(&server).await;
+        socket.emit("e", &data).await.unwrap();
+        socket.emit("e", &data).await.unwrap();
+        client.expect(&packet).await;
+        client.expect(&packet).await;
+        client.expect_nothing_more("/").await;
+
+        let (longer, _) = event_of(201);
+        socket.emit("e", &data).await.unwrap();
+        let error = socket.emit("e", &longer).await.unwrap_err();
+        assert!(matches!(error, EmitError::OutboxFull), "{error}");
+        assert_eq!(error.to_string(), "the client's outbox is full");
+        match overflow {
+            Overflow::Drop => {
+                client.expect(&packet).await;
+                client.expect_nothing_more("/").await;
+                assert_eq!(leavers.so_far(), [] as [&str; 0]);
+            }
+            _ => {
+                assert_eq!(leavers.next().await, "outbox full");
+                client.expect_close().await;
+            }
+        }
+    }
+}
+
+/// A packet and its attachments count together, and are taken together or not at all.
+#[tokio::test]
+async fn a_packet_whose_attachments_do_not_fit_is_dropped_whole() {
+    let (server, _leavers) = bounded(1000, Overflow::Drop);
+    let (mut client, socket) = enter(&server).await;
+    let fits = Bytes::from(vec![1; 300]);
+    socket.emit("bin", (&fits, &fits)).await.unwrap();
+    let error = socket.emit("bin", (&fits, &fits)).await.unwrap_err();
+    assert!(matches!(error, EmitError::OutboxFull), "{error}");
+    socket.emit("text", ()).await.unwrap();
+    let head = r#"452-["bin",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
+    client.expect_binary(head, &[&fits, &fits]).await;
+    client.expect(r#"42["text"]"#).await;
+    client.expect_nothing_more("/").await;
+}
+
+/// `Overflow::Disconnect`: also where the client has stopped reading its WebSocket.
+#[tokio::test]
+async fn a_websocket_that_is_not_read_is_disconnected() {
+    let (server, mut leavers) = bounded(100_000, Overflow::Disconnect);
+    let connection = Connection::open_narrow(server.address).await;
+    let mut client = Client::open_on(connection, &server).await;
+    let id = client.connect("/").await;
+    let socket = server.io.of("/").socket(id.parse().unwrap()).unwrap();
+    let data = "x".repeat(50_000);
+    // The kernel's buffers take a few megabytes first.
+    let error = loop {
+        if let Err(error) = socket.emit("flood", &data).await {
+            break error;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(matches!(error, EmitError::OutboxFull), "{error}");
+    assert_eq!(leavers.next().await, "outbox full");
+    let error = socket.emit("flood", ()).await.unwrap_err();
+    assert!(matches!(error, EmitError::Disconnected), "{error}");
+}
+
+/// `Overflow::Drop`: a client that reads again gets what comes then.
+#[tokio::test]
+async fn a_client_whose_packets_were_dropped_goes_on() {
+    let (server, mut leavers) = bounded(400, Overflow::Drop);
+    server.io.of("/").on("echo", |event: Event| async move { event.args().clone() });
+    let (mut client, socket) = enter(&server).await;
+    let (data, packet) = event_of(200);
+    let mut sent = 0;
+    for _ in 0..10 {
+        sent += usize::from(socket.emit("e", &data).await.is_ok());
+        server.io.emit("e", &data).await.unwrap();
+    }
+    assert_eq!(sent, 1);
+    client.expect(&packet).await;
+    client.expect(&packet).await;
+    client.send(r#"421["echo",1]"#).await;
+    client.expect("431[1]").await;
+    socket.emit("e", &data).await.unwrap();
+    client.expect(&packet).await;
+    assert_eq!(leavers.so_far(), [] as [&str; 0]);
+}
+
+/// `Overflow::Drop` keeps the client: a full outbox does not keep the ping from it either.
+#[tokio::test]
+async fn a_full_outbox_does_not_hold_up_the_ping() {
+    let build = |io: actix_socketio::Builder| {
+        io.outbox_limit(400)
+            .overflow(Overflow::Drop)
+            .ping_interval(Duration::from_millis(200))
+            .ping_timeout(Duration::from_secs(20))
+    };
+    let server = Server::socketio(build, |_| ());
+    let (mut client, socket) = enter(&server).await;
+    let (data, packet) = event_of(200);
+    socket.emit("e", &data).await.unwrap();
+    socket.emit("e", &data).await.unwrap();
+    let mut witness = Client::connected(&server, Via::WebSocket).await;
+    // The witness is pinged later than the client, whose outbox is full.
+    witness.expect("2").await;
+    client.expect(&packet).await;
+    client.expect(&packet).await;
+    client.expect("2").await;
+}
+
+/// What a connect handler emits is bounded like an outbox.
+#[tokio::test]
+async fn what_waits_for_the_connect_packet_is_bounded_too() {
+    let (server, _leavers) = bounded(400, Overflow::Drop);
+    let (emitted, mut emits) = channel();
+    server.io.of("/early").on_connect(move |socket: Socket| {
+        let emitted = emitted.clone();
+        async move {
+            let (data, _) = event_of(200);
+            for _ in 0..3 {
+                let _ = emitted.send(socket.emit("e", &data).await.is_ok());
+            }
+        }
+    });
+    let mut client = Client::open(&server, Via::WebSocket).await;
+    client.send("40/early,").await;
+    for fits in [true, false, false] {
+        assert_eq!(emits.next().await, fits);
+    }
+    client.expect_connect("/early").await;
+}
+
+/// Design, Promises: a slow client does not slow the others of its room.
+#[tokio::test]
+async fn a_slow_client_does_not_slow_the_others() {
+    let (server, mut leavers) = bounded(200_000, Overflow::Disconnect);
+    let connection = Connection::open_narrow(server.address).await;
+    let mut slow = Client::open_on(connection, &server).await;
+    slow.connect("/").await;
+    let (mut stalled, _) = enter(&server).await;
+    let mut fast = [
+        Client::connected(&server, Via::WebSocket).await,
+        Client::connected(&server, Via::Polling).await,
+    ];
+    let data = "x".repeat(20_000);
+    let mut sent = 0;
+    let mut gone = 0;
+    while gone < 2 {
+        server.io.emit("n", (sent, &data)).await.unwrap();
+        for client in &mut fast {
+            client.expect(&format!(r#"42["n",{sent},"{data}"]"#)).await;
+        }
+        sent += 1;
+        let left = leavers.so_far();
+        assert!(left.iter().all(|reason| *reason == "outbox full"), "{left:?}");
+        gone += left.len();
+    }
+    stalled.expect_close().await;
+    for client in &mut fast {
+        client.expect_nothing_more("/").await;
+    }
+}
+
+/// A server whose handlers of `n` say that they have begun, and end one by one.
+struct Workshop {
+    server: Server<SocketIo>,
+    begins: Heard<u32>,
+    /// Each permit lets one handler end.
+    ends: Arc<Semaphore>,
+}
+
+fn workshop(limit: usize) -> Workshop {
+    let server = Server::socketio(move |io| io.handlers_in_flight(limit), |_| ());
+    let (begun, begins) = channel();
+    let ends = Arc::new(Semaphore::new(0));
+    let permits = Arc::clone(&ends);
+    server
+        .io
+        .of("/")
+        .on("n", move |Data(n): Data<u32>| {
+            let _ = begun.send(n);
+            let permits = Arc::clone(&permits);
+            async move {
+                permits.acquire().await.unwrap().forget();
+                n
+            }
+        })
+        .on("quick", || async { "quick" });
+    Workshop {
+        server,
+        begins,
+        ends,
+    }
+}
+
+/// `handlers_in_flight`: as many wait as the limit says, the next event is not started before one
+/// of them ends, and nothing is lost.
+#[tokio::test]
+async fn one_event_more_than_the_limit_waits_for_a_handler_to_end() {
+    for via in BOTH {
+        let Workshop {
+            server,
+            mut begins,
+            ends,
+        } = workshop(2);
+        let mut client = Client::connected(&server, via).await;
+        let mut other = Client::connected(&server, via).await;
+        let events: Vec<String> = (0..20).map(|n| format!(r#"42{n}["n",{n}]"#)).collect();
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        client.send_all(&events).await;
+        assert_eq!(begins.next().await, 0);
+        assert_eq!(begins.next().await, 1);
+        // Others are served meanwhile, so there was time to start a third.
+        other.send(r#"421["quick"]"#).await;
+        other.expect(r#"431["quick"]"#).await;
+        other.expect_nothing_more("/").await;
+        assert_eq!(begins.so_far(), [] as [u32; 0]);
+        for n in 0..18 {
+            ends.add_permits(1);
+            assert_eq!(begins.next().await, n + 2);
+            client.expect(&format!("43{n}[{n}]")).await;
+            assert_eq!(begins.so_far(), [] as [u32; 0]);
+        }
+        ends.add_permits(2);
+        let mut last = [client.text().await, client.text().await];
+        last.sort();
+        assert_eq!(last, ["4318[18]", "4319[19]"]);
+        client.expect_nothing_more("/").await;
+    }
+}
+
+/// `handlers_in_flight`: below the limit nothing waits.
+#[tokio::test]
+async fn events_below_the_limit_are_served_beside_those_that_wait() {
+    let Workshop {
+        server,
+        mut begins,
+        ends,
+    } = workshop(3);
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        client
+            .send_all(&[r#"421["n",1]"#, r#"422["n",2]"#, r#"423["quick"]"#])
+            .await;
+        client.expect(r#"433["quick"]"#).await;
+        client.expect_nothing_more("/").await;
+        assert_eq!([begins.next().await, begins.next().await], [1, 2]);
+        ends.add_permits(2);
+        let mut last = [client.text().await, client.text().await];
+        last.sort();
+        assert_eq!(last, ["431[1]", "432[2]"]);
+    }
+}
+
+/// Handlers in flight are counted over all namespaces of a client, and a connect handler is one.
+#[tokio::test]
+async fn a_connect_handler_counts_as_in_flight() {
+    let server = Server::socketio(|io| io.handlers_in_flight(1), |_| ());
+    let (begun, mut begins) = channel();
+    let ends = Arc::new(Semaphore::new(0));
+    let permits = Arc::clone(&ends);
+    server.io.of("/slow").on_connect(move || {
+        let _ = begun.send(());
+        let permits = Arc::clone(&permits);
+        async move { permits.acquire().await.unwrap().forget() }
+    });
+    let mut client = Client::open(&server, Via::WebSocket).await;
+    client.send_all(&["40/slow,", "40"]).await;
+    begins.next().await;
+    let mut other = Client::connected(&server, Via::WebSocket).await;
+    other.expect_nothing_more("/").await;
+    assert_eq!(server.io.of("/").count(), 1, "the other one alone");
+    ends.add_permits(1);
+    let mut connects = [client.text().await, client.text().await];
+    connects.sort();
+    assert!(connects[0].starts_with("40/slow,{"), "{connects:?}");
+    assert!(connects[1].starts_with(r#"40{"#), "{connects:?}");
+}
+
+/// A client that waits for room is not silent: its handlers end, and it is still there.
+#[tokio::test]
+async fn a_client_at_the_limit_gets_what_is_sent_to_it() {
+    for via in BOTH {
+        let Workshop {
+            server,
+            mut begins,
+            ends,
+        } = workshop(1);
+        let mut client = Client::connected(&server, via).await;
+        client.send_all(&[r#"421["n",1]"#, r#"422["n",2]"#]).await;
+        assert_eq!(begins.next().await, 1);
+        server.io.emit("news", 1).await.unwrap();
+        client.expect(r#"42["news",1]"#).await;
+        ends.add_permits(2);
+        client.expect("431[1]").await;
+        client.expect("432[2]").await;
+    }
+}
+
+/// The default limits let a burst of ordinary events through without a wait.
+#[tokio::test]
+async fn a_burst_of_quick_events_is_served_in_order() {
+    let server = start();
+    server.io.of("/").on("n", |Data(n): Data<u32>| async move { n });
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        let events: Vec<String> = (0..1000).map(|n| format!(r#"42{n}["n",{n}]"#)).collect();
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        client.send_all(&events).await;
+        for n in 0..1000 {
+            client.expect(&format!("43{n}[{n}]")).await;
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! Engine.IO v4, Handshake: how a session begins, and what is refused.
+
+use std::time::Duration;
+
+use actix_socketio::Transport;
+
+use crate::support::{Open, Polling, Request, Response, Server, Site, WebSocket, echo};
+
+/// Engine.IO v4, Handshake: the OPEN packet's JSON.
+#[tokio::test]
+async fn open_packet_has_five_keys_in_order() {
+    let server = Server::engineio(|builder| builder);
+    let response = get(&server, "EIO=4&transport=polling").await;
+    let sid = Open::read(response.text()).sid;
+    response.expect(200, &open_packet(&sid, r#"["websocket"]"#));
+
+    let mut socket = WebSocket::connect(&server, "EIO=4&transport=websocket", &[])
+        .await
+        .unwrap();
+    let open = socket.recv_text().await;
+    assert_eq!(open, open_packet(&Open::read(&open).sid, "[]"));
+}
+
+/// Engine.IO v4, Handshake: the numbers are those that the client is to keep to.
+#[tokio::test]
+async fn open_packet_tells_the_configured_numbers() {
+    let server = Server::engineio(|builder| {
+        builder
+            .ping_interval(Duration::from_millis(1500))
+            .ping_timeout(Duration::from_secs(7))
+            .max_payload(1234)
+    });
+    let response = get(&server, "EIO=4&transport=polling").await;
+    let numbers = r#""pingInterval":1500,"pingTimeout":7000,"maxPayload":1234}"#;
+    assert!(response.text().ends_with(numbers), "{}", response.text());
+}
+
+/// reference/socketio.md, 2.1: 20 characters of base64url.
+#[tokio::test]
+async fn sids_are_twenty_characters_and_differ() {
+    let server = Server::engineio(|builder| builder);
+    let first = Polling::open(&server).await.open.sid;
+    let second = Polling::open(&server).await.open.sid;
+    assert_ne!(first, second);
+    for sid in [first, second] {
+        assert_eq!(sid.len(), 20);
+        let is_base64url = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        assert!(sid.bytes().all(is_base64url), "{sid}");
+    }
+}
+
+/// Engine.IO v4, Handshake, `upgrades`: a WebSocket is offered only where one may be opened.
+#[tokio::test]
+async fn upgrades_are_offered_only_where_they_are_allowed() {
+    let forbidden = Server::engineio(|builder| builder.allow_upgrades(false));
+    let polling_only = Server::engineio(|builder| builder.transports([Transport::Polling]));
+    for server in [forbidden, polling_only] {
+        assert!(Polling::open(&server).await.open.upgrades.is_empty());
+    }
+}
+
+/// reference/socketio.md, 2.2: headers of the OPEN packet's answer.
+#[tokio::test]
+async fn open_packet_comes_as_text_that_nobody_caches() {
+    let server = Server::engineio(|builder| builder);
+    let response = get(&server, "EIO=4&transport=polling").await;
+    let length = response.body.len().to_string();
+    for (name, value) in [
+        ("content-type", "text/plain; charset=UTF-8"),
+        ("cache-control", "no-store"),
+        ("content-length", &length),
+    ] {
+        assert_eq!(response.header(name), Some(value), "{name}");
+    }
+}
+
+/// RFC 6455, 4.2.2: the key's answer, for the key of its example.
+#[tokio::test]
+async fn websocket_handshake_is_answered_with_its_accept_key() {
+    let server = Server::engineio(|builder| builder);
+    let query = "EIO=4&transport=websocket";
+    let socket = WebSocket::connect(&server, query, &[]).await.unwrap();
+    let accept = socket.handshake.header("sec-websocket-accept");
+    assert_eq!(accept, Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="));
+}
+
+/// RFC 6455, 4.2.1: what is no opening handshake is refused before anything is upgraded.
+#[tokio::test]
+async fn request_that_is_no_websocket_handshake_is_a_bad_request() {
+    let server = Server::engineio(|builder| builder);
+    let target = server.target("EIO=4&transport=websocket");
+    let plain = Request::get(server.address, &target);
+    let keyless = plain
+        .clone()
+        .header("connection", "Upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13");
+    let strange = plain
+        .clone()
+        .header("connection", "Upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
+        .header("sec-websocket-version", "14");
+    for request in [plain, keyless, strange] {
+        request.send().await.expect_error(3, "Bad request");
+    }
+    assert_eq!(server.io.clients_count(), 0);
+}
+
+/// Engine.IO v4, Handshake, `transport`: mandatory, and one that is known. Code 0.
+#[tokio::test]
+async fn unknown_or_missing_transport_is_code_0() {
+    let server = Server::engineio(|builder| builder);
+    for query in [
+        "EIO=4",
+        "EIO=4&transport=",
+        "EIO=4&transport=abc",
+        "EIO=4&transport=Polling",
+        "EIO=4&transport=webtransport",
+        "transport=constructor",
+    ] {
+        for response in either_way(&server, query).await {
+            response.expect_error(0, "Transport unknown");
+        }
+    }
+}
+
+/// reference/socketio.md, 1.2, `transports`: one that is switched off is as unknown as any other.
+#[tokio::test]
+async fn transport_that_is_switched_off_is_code_0() {
+    let only_polling = Server::engineio(|builder| builder.transports([Transport::Polling]));
+    let refused = WebSocket::connect(&only_polling, "EIO=4&transport=websocket", &[]).await;
+    refused.unwrap_err().expect_error(0, "Transport unknown");
+    Polling::open(&only_polling).await;
+
+    let only_websocket = Server::engineio(|builder| builder.transports([Transport::WebSocket]));
+    let refused = get(&only_websocket, "EIO=4&transport=polling").await;
+    refused.expect_error(0, "Transport unknown");
+    WebSocket::open(&only_websocket).await;
+}
+
+/// Engine.IO v4, Handshake, `EIO`: mandatory, and `4`. Code 5; on a WebSocket it is a plain answer,
+/// before the upgrade.
+#[tokio::test]
+async fn missing_or_other_revision_is_code_5() {
+    let server = Server::engineio(|builder| builder);
+    for revision in ["", "EIO=&", "EIO=3&", "EIO=5&", "EIO=04&", "EIO=abc&"] {
+        let query = format!("{revision}transport=polling");
+        let response = get(&server, &query).await;
+        response.expect_error(5, "Unsupported protocol version");
+
+        let query = format!("{revision}transport=websocket");
+        let refused = WebSocket::connect(&server, &query, &[]).await.unwrap_err();
+        refused.expect_error(5, "Unsupported protocol version");
+    }
+}
+
+/// reference/socketio.md, section 0: another revision than the session's is code 3, and costs the
+/// session nothing.
+#[tokio::test]
+async fn other_revision_within_a_session_is_code_3() {
+    let server = Server::engineio(echo);
+    let session = Polling::open(&server).await;
+    for revision in ["", "EIO=3&", "EIO=5&"] {
+        let query = format!("{revision}transport=polling&sid={}", session.sid());
+        get(&server, &query).await.expect_error(3, "Bad request");
+        let query = format!("{revision}transport=websocket&sid={}", session.sid());
+        let refused = WebSocket::connect(&server, &query, &[]).await.unwrap_err();
+        refused.expect_error(3, "Bad request");
+    }
+    session.post(&["4still here"]).await;
+    session.expect(&["4still here"]).await;
+}
+
+/// Engine.IO v4, Handshake, `sid`: what the server did not give out is code 1.
+#[tokio::test]
+async fn unknown_sid_is_code_1() {
+    let server = Server::engineio(|builder| builder);
+    for sid in [
+        "",
+        "unknown",
+        "AAAAAAAAAAAAAAAAAAA",
+        "AAAAAAAAAAAAAAAAAAAA",
+        "AAAAAAAAAAAAAAAAAAAAA",
+        "AAAAAAAAAAAAAAAAAA/+",
+        "AAAAAAAAAAAAAAAAAA%00A",
+        "%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9%C3%A9",
+    ] {
+        let query = format!("EIO=4&transport=polling&sid={sid}");
+        let unknown = "Session ID unknown";
+        get(&server, &query).await.expect_error(1, unknown);
+        let post = Request::post(server.address, &server.target(&query), "4a");
+        post.send().await.expect_error(1, unknown);
+        let query = format!("EIO=4&transport=websocket&sid={sid}");
+        let refused = WebSocket::connect(&server, &query, &[]).await.unwrap_err();
+        refused.expect_error(1, unknown);
+    }
+}
+
+/// reference/socketio.md, 2.1: a sid has 20 characters; one less, one more is another sid.
+#[tokio::test]
+async fn sid_with_a_character_less_or_more_is_unknown() {
+    let server = Server::engineio(|builder| builder);
+    let session = Polling::open(&server).await;
+    let sid = session.sid();
+    for other in [sid[..19].to_owned(), format!("{sid}A")] {
+        let query = format!("EIO=4&transport=polling&sid={other}");
+        let response = get(&server, &query).await;
+        response.expect_error(1, "Session ID unknown");
+    }
+}
+
+/// Engine.IO v4, Handshake: a GET opens a session, nothing else does. Code 2.
+#[tokio::test]
+async fn handshake_by_another_method_is_code_2() {
+    let server = Server::engineio(|builder| builder);
+    let target = server.target("EIO=4&transport=polling");
+    for method in ["POST", "PUT", "DELETE", "PATCH"] {
+        let request = Request::new(method, server.address, &target).body("");
+        let response = request.send().await;
+        response.expect_error(2, "Bad handshake method");
+    }
+    assert_eq!(server.io.clients_count(), 0);
+}
+
+/// reference/socketio.md, 2.2: without CORS a preflight is a handshake by a wrong method.
+#[tokio::test]
+async fn preflight_without_cors_is_code_2() {
+    let server = Server::engineio(|builder| builder);
+    let target = server.target("EIO=4&transport=polling");
+    let response = Request::new("OPTIONS", server.address, &target)
+        .header("origin", "https://app.example")
+        .header("access-control-request-method", "GET")
+        .send()
+        .await;
+    response.expect_error(2, "Bad handshake method");
+    assert_eq!(response.header("access-control-allow-origin"), None);
+}
+
+/// A session takes GET and POST; other methods are refused and cost it nothing.
+#[tokio::test]
+async fn other_method_within_a_session_is_refused() {
+    let server = Server::engineio(echo);
+    let session = Polling::open(&server).await;
+    for method in ["PUT", "DELETE", "OPTIONS"] {
+        let response = session.request(method).body("").send().await;
+        response.expect_error(2, "Bad handshake method");
+    }
+    session.post(&["4still here"]).await;
+    session.expect(&["4still here"]).await;
+}
+
+/// reference/socketio.md, 2.2: `transport` and what the request is must agree. Code 3.
+#[tokio::test]
+async fn transport_that_is_not_the_requests_own_is_code_3() {
+    let server = Server::engineio(|builder| builder);
+    let session = Polling::open(&server).await;
+    let query = format!("EIO=4&transport=websocket&sid={}", session.sid());
+    get(&server, &query).await.expect_error(3, "Bad request");
+
+    let query = "EIO=4&transport=polling";
+    let refused = WebSocket::connect(&server, query, &[]).await.unwrap_err();
+    refused.expect_error(3, "Bad request");
+}
+
+/// A query with anything else in it, as clients' cache busters are, is a handshake all the same.
+#[tokio::test]
+async fn other_parameters_are_passed_over() {
+    let server = Server::engineio(|builder| builder);
+    for query in [
+        "EIO=4&transport=polling&t=abc123",
+        "token=a%20b&EIO=4&flag&transport=polling",
+        "&&EIO=4&transport=polling&x=1&x=2",
+    ] {
+        assert_eq!(get(&server, query).await.status, 200, "{query}");
+    }
+}
+
+/// reference/socketio.md, 1.2, `path`: a prefix of what is asked for, with its slash.
+#[tokio::test]
+async fn whatever_is_below_the_path_belongs_to_the_server() {
+    let server = Server::socketio(|builder| builder, |_| {});
+    for (path, status) in [
+        ("/socket.io/", 200),
+        ("/socket.io/foo", 200),
+        ("/socket.io/foo/bar/", 200),
+        ("/socket.io", 404),
+        ("/socket.iofoo/", 404),
+        ("/engine.io/", 404),
+        ("/", 404),
+    ] {
+        let target = format!("{path}?EIO=4&transport=polling");
+        let response = Request::get(server.address, &target).send().await;
+        assert_eq!(response.status, status, "{path}");
+    }
+}
+
+/// reference/socketio.md, 1.2, `path`: slashes at its ends may be there or not.
+#[tokio::test]
+async fn path_is_where_the_builder_says() {
+    for path in ["/live/chat/", "live/chat", "/live/chat"] {
+        let server = Server::engineio(move |builder| builder.path(path));
+        for (path, status) in [
+            ("/live/chat/", 200),
+            ("/live/chat", 404),
+            ("/engine.io/", 404),
+        ] {
+            let target = format!("{path}?EIO=4&transport=polling");
+            let response = Request::get(server.address, &target).send().await;
+            assert_eq!(response.status, status, "{path}");
+        }
+    }
+}
+
+/// A GET of this query, as a client on HTTP sends it.
+async fn get(site: &Site, query: &str) -> Response {
+    Request::get(site.address, &site.target(query)).send().await
+}
+
+/// The answers to this query as an HTTP request and as a WebSocket's handshake, which is refused.
+async fn either_way(site: &Site, query: &str) -> [Response; 2] {
+    let refused = WebSocket::connect(site, query, &[]).await.unwrap_err();
+    [get(site, query).await, refused]
+}
+
+fn open_packet(sid: &str, upgrades: &str) -> String {
+    format!(
+        r#"0{{"sid":"{sid}","upgrades":{upgrades},"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}}"#
+    )
+}

@@ -1,0 +1,497 @@
+//! Engine.IO v4, Upgrade: a WebSocket takes a polling session over, or fails and leaves it alone.
+
+use std::time::Duration;
+
+use actix_socketio::{
+    CloseReason, EngineIo, EngineIoBuilder, EngineMessage, EngineSession, Transport,
+};
+
+use crate::support::{
+    Connection, Frame, Heard, Polling, Received, Request, Server, WebSocket, channel, echo, opcode,
+    packets,
+};
+
+/// Engine.IO v4, Upgrade: `2probe` is answered with `3probe`, the waiting poll with a noop, and after
+/// `5` the session is the WebSocket's, both ways.
+#[tokio::test]
+async fn websocket_takes_the_session_over() {
+    let server = Server::engineio(echo);
+    let session = Polling::open(&server).await;
+    let poll = session.waiting_poll().await;
+    let mut socket = WebSocket::beside(&server, session.sid()).await;
+    socket.send_text("2probe").await;
+    socket.expect_text("3probe").await;
+    assert_eq!(packets(&poll.response().await), ["6"]);
+    socket.send_text("5").await;
+    socket.send_text("4hello").await;
+    socket.expect_text("4hello").await;
+    socket.send_binary(&[1, 2, 3]).await;
+    socket.expect_binary(&[1, 2, 3]).await;
+    assert_eq!(server.io.clients_count(), 1);
+}
+
+/// Engine.IO v4, Upgrade: nothing but the probe is answered before it.
+#[tokio::test]
+async fn websocket_beside_a_session_gets_no_open_packet() {
+    let server = Server::engineio(echo);
+    let session = Polling::open(&server).await;
+    let mut socket = WebSocket::beside(&server, session.sid()).await;
+    socket.send_ping("early").await;
+    assert_eq!(socket.recv().await, Received::Pong(b"early".to_vec()));
+    socket.send_text("2probe").await;
+    socket.expect_text("3probe").await;
+    socket.send_ping("late").await;
+    assert_eq!(socket.recv().await, Received::Pong(b"late".to_vec()));
+}
+
+/// reference/socketio.md, 2.2: a client that polls once more while it probes gets a noop once more.
+#[tokio::test]
+async fn every_poll_is_released_while_the_websocket_probes() {
+    let server = Server::engineio(echo);
+    let session = Polling::open(&server).await;
+    let mut socket = probing(&server, &session).await;
+    for _ in 0..3 {
+        session.expect(&["6"]).await;
+    }
+    socket.send_text("5").await;
+    socket.send_text("4hello").await;
+    socket.expect_text("4hello").await;
+}
+
+/// Engine.IO v4, Upgrade: until it is complete the session is polling's, both ways.
+#[tokio::test]
+async fn polling_goes_on_while_the_websocket_probes() {
+    let server = Server::engineio(echo);
+    let session = Polling::open(&server).await;
+    let mut socket = probing(&server, &session).await;
+    session.post(&["4by polling"]).await;
+    session.expect(&["4by polling"]).await;
+    socket.send_text("5").await;
+    socket.send_text("4by websocket").await;
+    socket.expect_text("4by websocket").await;
+}
+
+/// Engine.IO v4, Upgrade: what nobody has polled goes to the WebSocket, text and binary.
+#[tokio::test]
+async fn packets_that_wait_go_to_the_websocket() {
+    let server = Server::engineio(echo);
+    let session = Polling::open(&server).await;
+    session.post(&["4one", "bAQID", "4two"]).await;
+    let mut socket = probing(&server, &session).await;
+    socket.send_text("5").await;
+    socket.expect_text("4one").await;
+    socket.expect_binary(&[1, 2, 3]).await;
+    socket.expect_text("4two").await;
+}
+
+/// design.md, section 3: an upgrade changes who drains the outbox, and loses nothing. On one worker.
+#[tokio::test]
+async fn messages_arrive_once_and_in_order_through_an_upgrade_on_one_worker() {
+    messages_arrive_once_and_in_order(1).await;
+}
+
+/// The same on four, where the session moves to another worker most of the time.
+#[tokio::test]
+async fn messages_arrive_once_and_in_order_through_an_upgrade_on_four_workers() {
+    messages_arrive_once_and_in_order(4).await;
+}
+
+/// Engine.IO v4, Upgrade: a POST that was under way when the WebSocket took over is taken.
+#[tokio::test]
+async fn post_that_began_before_the_upgrade_is_taken() {
+    let server = Server::engineio(echo);
+    let session = Polling::open(&server).await;
+    let post = session.request("POST").header("content-length", "9");
+    let mut post = post.start_heard().await;
+    post.write(b"4on").await;
+    let mut socket = upgraded(&server, &session).await;
+    post.write(b"4its w").await;
+    post.response().await.expect(200, "ok");
+    socket.expect_text("4on4its w").await;
+}
+
+/// Engine.IO v4, Upgrade: a probe that is none costs its WebSocket, and nothing else.
+#[tokio::test]
+async fn wrong_first_packet_closes_the_websocket_alone() {
+    for frame in [
+        Frame::new(opcode::TEXT, "2"),
+        Frame::new(opcode::TEXT, "2probe "),
+        Frame::new(opcode::TEXT, "3probe"),
+        Frame::new(opcode::TEXT, "4hello"),
+        Frame::new(opcode::TEXT, "5"),
+        Frame::new(opcode::TEXT, ""),
+        Frame::new(opcode::BINARY, "2probe"),
+        Frame::new(opcode::CLOSE, ""),
+        Frame::new(opcode::TEXT, "2probe").unmasked(),
+    ] {
+        let (server, mut closed) = recording(|builder| builder);
+        let session = Polling::open(&server).await;
+        let mut socket = WebSocket::beside(&server, session.sid()).await;
+        socket.send(frame).await;
+        socket.expect_closed(None).await;
+        goes_on(&server, &session).await;
+        assert_eq!(closed.so_far(), []);
+    }
+}
+
+/// Engine.IO v4, Upgrade: so does anything but `5` after the probe.
+#[tokio::test]
+async fn wrong_packet_after_the_probe_closes_the_websocket_alone() {
+    for frame in [
+        Frame::new(opcode::TEXT, "2probe"),
+        Frame::new(opcode::TEXT, "3"),
+        Frame::new(opcode::TEXT, "4hello"),
+        Frame::new(opcode::TEXT, "5x"),
+        Frame::new(opcode::BINARY, "5"),
+        Frame::new(opcode::CLOSE, 1000_u16.to_be_bytes()),
+    ] {
+        let (server, mut closed) = recording(|builder| builder);
+        let session = Polling::open(&server).await;
+        let mut socket = probing(&server, &session).await;
+        socket.send(frame).await;
+        socket.expect_closed(None).await;
+        goes_on(&server, &session).await;
+        assert_eq!(closed.so_far(), []);
+    }
+}
+
+/// The same where the WebSocket is lost without a word.
+#[tokio::test]
+async fn websocket_lost_while_probing_leaves_polling_alone() {
+    let (server, mut closed) = recording(|builder| builder);
+    let session = Polling::open(&server).await;
+    drop(WebSocket::beside(&server, session.sid()).await);
+    drop(probing(&server, &session).await);
+    session.post(&["4still polling"]).await;
+    poll_through(&session, "4still polling").await;
+    assert_eq!(closed.so_far(), []);
+}
+
+/// reference/socketio.md, 1.2, `upgradeTimeout`: a WebSocket that never probes is closed.
+#[tokio::test]
+async fn websocket_that_never_probes_is_closed() {
+    let server = Server::engineio(|builder| echo(builder).upgrade_timeout(SHORT));
+    let session = Polling::open(&server).await;
+    let mut socket = WebSocket::beside(&server, session.sid()).await;
+    socket.expect_closed(None).await;
+    goes_on_once(&server, &session).await;
+}
+
+/// reference/socketio.md, 1.2, `upgradeTimeout`: so is one that never asks for the session.
+#[tokio::test]
+async fn websocket_that_never_upgrades_is_closed() {
+    let server = Server::engineio(|builder| echo(builder).upgrade_timeout(SHORT));
+    let session = Polling::open(&server).await;
+    let mut socket = probing(&server, &session).await;
+    socket.expect_closed(None).await;
+    goes_on_once(&server, &session).await;
+}
+
+/// reference/socketio.md, 2.2: one WebSocket at a time: the second is closed, the first goes on.
+#[tokio::test]
+async fn second_websocket_while_the_first_probes_is_closed() {
+    let server = Server::engineio(echo);
+    let session = Polling::open(&server).await;
+    let mut first = probing(&server, &session).await;
+    let mut second = WebSocket::beside(&server, session.sid()).await;
+    second.send_text("2probe").await;
+    second.expect_closed(None).await;
+    first.send_text("5").await;
+    first.send_text("4hello").await;
+    first.expect_text("4hello").await;
+}
+
+/// The same after the upgrade, and for a session that was a WebSocket's from the start.
+#[tokio::test]
+async fn second_websocket_of_a_session_is_closed() {
+    let server = Server::engineio(echo);
+    let session = Polling::open(&server).await;
+    let mut first = upgraded(&server, &session).await;
+    let mut second = WebSocket::beside(&server, session.sid()).await;
+    second.expect_closed(None).await;
+    first.send_text("4hello").await;
+    first.expect_text("4hello").await;
+
+    let query = "EIO=4&transport=websocket";
+    let mut first = WebSocket::connect(&server, query, &[]).await.unwrap();
+    let open = crate::support::Open::read(&first.recv_text().await);
+    let mut second = WebSocket::beside(&server, &open.sid).await;
+    second.expect_closed(None).await;
+    first.send_text("4hello").await;
+    first.expect_text("4hello").await;
+}
+
+/// Engine.IO v4, Upgrade: after it, requests with the session's id are bad ones, and cost it nothing.
+#[tokio::test]
+async fn polling_after_the_upgrade_is_code_3() {
+    let server = Server::engineio(echo);
+    let session = Polling::open(&server).await;
+    let mut socket = upgraded(&server, &session).await;
+    let poll = session.start_poll().await.response().await;
+    poll.expect_error(3, "Bad request");
+    session.post_body("4a").await.expect_error(3, "Bad request");
+    socket.send_text("4hello").await;
+    socket.expect_text("4hello").await;
+}
+
+/// The same for a session that was a WebSocket's from the start.
+#[tokio::test]
+async fn polling_for_a_websockets_session_is_code_3() {
+    let server = Server::engineio(echo);
+    let query = "EIO=4&transport=websocket";
+    let mut socket = WebSocket::connect(&server, query, &[]).await.unwrap();
+    let open = crate::support::Open::read(&socket.recv_text().await);
+    let target = server.target(&format!("EIO=4&transport=polling&sid={}", open.sid));
+    let poll = Request::get(server.address, &target).send().await;
+    poll.expect_error(3, "Bad request");
+    let post = Request::post(server.address, &target, "4a").send().await;
+    post.expect_error(3, "Bad request");
+    socket.send_text("4hello").await;
+    socket.expect_text("4hello").await;
+}
+
+/// reference/socketio.md, 1.2, `allowUpgrades`: where it is off a WebSocket with a sid is refused.
+#[tokio::test]
+async fn upgrade_that_is_not_allowed_is_code_3() {
+    let server = Server::engineio(|builder| echo(builder).allow_upgrades(false));
+    let session = Polling::open(&server).await;
+    let query = format!("EIO=4&transport=websocket&sid={}", session.sid());
+    let refused = WebSocket::connect(&server, &query, &[]).await;
+    refused.unwrap_err().expect_error(3, "Bad request");
+    WebSocket::open(&server).await;
+    session.post(&["4still polling"]).await;
+    session.expect(&["4still polling"]).await;
+}
+
+/// reference/socketio.md, 1.2, `transports`: so it is where WebSocket is off, as an unknown one.
+#[tokio::test]
+async fn upgrade_to_a_transport_that_is_off_is_code_0() {
+    let server = Server::engineio(|builder| builder.transports([Transport::Polling]));
+    let session = Polling::open(&server).await;
+    let query = format!("EIO=4&transport=websocket&sid={}", session.sid());
+    let refused = WebSocket::connect(&server, &query, &[]).await;
+    refused.unwrap_err().expect_error(0, "Transport unknown");
+}
+
+/// Engine.IO v4, Heartbeat: a ping that was asked by polling may be answered by WebSocket, and the
+/// heartbeat goes on there.
+#[tokio::test]
+async fn ping_by_polling_is_answered_by_websocket() {
+    let (server, mut closed) = recording(|builder| builder.ping_interval(SHORT));
+    let session = Polling::open(&server).await;
+    session.expect(&["2"]).await;
+    let mut socket = upgraded(&server, &session).await;
+    for _ in 0..3 {
+        socket.send_text("3").await;
+        socket.expect_text("2").await;
+    }
+    assert_eq!(closed.so_far(), []);
+}
+
+/// reference/socketio.md, 2.2: a ping that waits for its pong keeps its deadline through the upgrade,
+/// so that a client which never answers is found.
+#[tokio::test]
+async fn ping_by_polling_that_is_never_answered_closes_the_websocket() {
+    let (server, mut closed) = recording(|builder| {
+        // Long enough for the upgrade, which has to be over before.
+        let timeout = Duration::from_millis(1000);
+        builder.ping_interval(SHORT).ping_timeout(timeout)
+    });
+    let session = Polling::open(&server).await;
+    session.expect(&["2"]).await;
+    let mut socket = upgraded(&server, &session).await;
+    socket.expect_closed(None).await;
+    assert_eq!(closed.next().await, CloseReason::PingTimeout);
+}
+
+/// Engine.IO v4, Heartbeat: a ping that nobody has polled goes to the WebSocket.
+#[tokio::test]
+async fn ping_that_nobody_polled_comes_by_websocket() {
+    let (server, mut closed) = recording(|builder| builder.ping_interval(SHORT));
+    let session = Polling::open(&server).await;
+    let mut socket = upgraded(&server, &session).await;
+    for _ in 0..3 {
+        socket.expect_text("2").await;
+        socket.send_text("3").await;
+    }
+    assert_eq!(closed.so_far(), []);
+}
+
+/// The session that has moved ends with its WebSocket, once.
+#[tokio::test]
+async fn upgraded_session_ends_with_its_websocket() {
+    let (server, mut closed) = recording(|builder| builder);
+    let session = Polling::open(&server).await;
+    let mut socket = upgraded(&server, &session).await;
+    socket.send_close(Some(1000)).await;
+    socket.expect_closed(Some(1000)).await;
+    assert_eq!(closed.next().await, CloseReason::TransportClose);
+    assert_eq!(closed.so_far(), []);
+    session.expect_gone().await;
+}
+
+/// A program closes a session that has moved as any other.
+#[tokio::test]
+async fn upgraded_session_is_closed_by_the_program() {
+    let (server, mut closed) = recording(|builder| {
+        builder.on_message(|session: EngineSession, _| async move { session.close() })
+    });
+    let session = Polling::open(&server).await;
+    let mut socket = upgraded(&server, &session).await;
+    socket.send_text("4close").await;
+    socket.expect_closed(None).await;
+    assert_eq!(closed.next().await, CloseReason::ForcedServerClose);
+}
+
+/// A session that ends while a WebSocket probes takes the WebSocket with it.
+#[tokio::test]
+async fn session_that_ends_while_probing_cannot_be_upgraded() {
+    let (server, mut closed) = recording(|builder| builder);
+    let session = Polling::open(&server).await;
+    let mut socket = probing(&server, &session).await;
+    session.post(&["1"]).await;
+    assert_eq!(closed.next().await, CloseReason::TransportClose);
+    socket.send_text("5").await;
+    socket.expect_closed(None).await;
+    session.expect_gone().await;
+}
+
+/// Opens a WebSocket that has probed.
+async fn probing(server: &Server<EngineIo>, session: &Polling) -> WebSocket {
+    let mut socket = WebSocket::beside(server, session.sid()).await;
+    socket.send_text("2probe").await;
+    socket.expect_text("3probe").await;
+    socket
+}
+
+/// Opens a WebSocket that has the session, and knows it.
+async fn upgraded(server: &Server<EngineIo>, session: &Polling) -> WebSocket {
+    let mut socket = probing(server, session).await;
+    socket.send_text("5").await;
+    // A pong says that the session reads this WebSocket: the frame is behind the `5`.
+    socket.send_ping("upgraded").await;
+    loop {
+        match socket.recv().await {
+            Received::Pong(payload) => assert_eq!(payload, b"upgraded"),
+            other => panic!("{other:?} where a pong was due"),
+        }
+        return socket;
+    }
+}
+
+/// Expects polling to go on, and a next upgrade to succeed.
+async fn goes_on(server: &Server<EngineIo>, session: &Polling) {
+    goes_on_once(server, session).await;
+    let mut socket = upgraded(server, session).await;
+    socket.send_text("4hello").await;
+    socket.expect_text("4hello").await;
+}
+
+/// Expects polling to go on, with at most a noop that the failed upgrade has left.
+async fn goes_on_once(_: &Server<EngineIo>, session: &Polling) {
+    session.post(&["4still polling"]).await;
+    poll_through(session, "4still polling").await;
+}
+
+/// Polls until this packet comes, past noops of an upgrade.
+async fn poll_through(session: &Polling, packet: &str) {
+    loop {
+        let packets = session.poll().await;
+        if packets != ["6"] {
+            assert_eq!(packets, [packet]);
+            return;
+        }
+    }
+}
+
+/// A server that sends every message back and tells why sessions ended.
+fn recording(
+    build: impl FnOnce(EngineIoBuilder) -> EngineIoBuilder + Send + 'static,
+) -> (Server<EngineIo>, Heard<CloseReason>) {
+    let (told, heard) = channel();
+    let server = Server::engineio(move |builder| {
+        build(echo(builder)).on_close(move |_, reason| {
+            told.send(reason).unwrap();
+            async {}
+        })
+    });
+    (server, heard)
+}
+
+/// Upgrades a session to which the server sends numbers all the time, as the official client does it:
+/// polls until the probe has succeeded, lets the last poll end, then asks for the session.
+async fn messages_arrive_once_and_in_order(workers: usize) {
+    let server = Server::engineio_on(workers, count_until_told);
+    for _ in 0..workers {
+        let session = Polling::open(&server).await;
+        session.post(&["4start"]).await;
+        let mut received = session.poll().await;
+        let mut socket = WebSocket::beside(&server, session.sid()).await;
+        socket.send_text("2probe").await;
+        {
+            let answer = socket.expect_text("3probe");
+            tokio::pin!(answer);
+            loop {
+                let poll = session.poll();
+                tokio::pin!(poll);
+                let done = tokio::select! {
+                    () = &mut answer => true,
+                    packets = &mut poll => {
+                        received.extend(packets);
+                        continue;
+                    }
+                };
+                if done {
+                    received.extend(poll.await);
+                    break;
+                }
+            }
+        }
+        socket.send_text("5").await;
+        for _ in 0..MESSAGES {
+            received.push(socket.recv_text().await);
+        }
+        socket.send_text("4stop").await;
+        while received.last().is_none_or(|last| last != "4end") {
+            received.push(socket.recv_text().await);
+        }
+        received.retain(|packet| packet != "6");
+        received.pop();
+        let expected: Vec<_> = (0..received.len()).map(|n| format!("4{n}")).collect();
+        assert_eq!(received, expected);
+        assert!(received.len() > MESSAGES);
+    }
+}
+
+/// Sends numbers from `start` on, and `end` after `stop`.
+fn count_until_told(builder: EngineIoBuilder) -> EngineIoBuilder {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let stopped = Arc::new(AtomicBool::new(false));
+    builder.on_message(move |session: EngineSession, message: EngineMessage| {
+        let stopped = Arc::clone(&stopped);
+        async move {
+            let send = |text: String| session.send(&EngineMessage::Text(text)).unwrap();
+            let is_start = message == EngineMessage::Text("start".to_owned());
+            stopped.store(!is_start, Ordering::SeqCst);
+            if !is_start {
+                return;
+            }
+            // The traffic's pace: nobody waits for it.
+            let mut pace = tokio::time::interval(Duration::from_micros(200));
+            for number in 0.. {
+                if stopped.load(Ordering::SeqCst) {
+                    return send("end".to_owned());
+                }
+                send(number.to_string());
+                pace.tick().await;
+            }
+        }
+    })
+}
+
+const SHORT: Duration = Duration::from_millis(100);
+
+/// Messages that come by WebSocket before the traffic is told to stop.
+const MESSAGES: usize = 100;

@@ -1,0 +1,19 @@
+//! The promises of the server, kept by clients over real sockets.
+//!
+//! A file is a chapter of a specification, a test is one of its rules. `support` starts servers on
+//! ports of their own and speaks to them in bytes; nothing is mocked, and every wait has an end.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed where it stands"
+)]
+
+mod support;
+
+mod cors;
+mod engineio_handshake;
+mod engineio_heartbeat;
+mod engineio_polling;
+mod engineio_upgrade;
+mod engineio_websocket;
+mod layers;

@@ -1,0 +1,152 @@
+//! A server in a thread of its own, on a free port.
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use actix_socketio::{Builder, EngineIo, EngineIoBuilder, EngineMessage, EngineSession, SocketIo};
+use actix_web::dev::ServerHandle;
+use actix_web::rt::System;
+use actix_web::{App, HttpServer};
+
+use super::PATIENCE;
+
+/// A running server, which stops when it is dropped; nobody waits for it.
+///
+/// It has an actix system of its own, so that tests run beside each other on whatever runtime they
+/// like. Where clients connect to it says its [`Site`], to which it dereferences.
+#[derive(Debug)]
+pub(crate) struct Server<I> {
+    /// What the server was built around: a [`SocketIo`] or an [`EngineIo`].
+    pub(crate) io: I,
+    site: Site,
+    handle: ServerHandle,
+}
+
+/// Where clients find a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Site {
+    pub(crate) address: SocketAddr,
+    /// Begins and ends with a slash.
+    pub(crate) path: &'static str,
+}
+
+impl Site {
+    /// Returns the request target with this query.
+    pub(crate) fn target(&self, query: &str) -> String {
+        format!("{}?{query}", self.path)
+    }
+}
+
+impl Server<SocketIo> {
+    /// Starts a Socket.IO server at `/socket.io/`, on two workers, so that the requests of a client
+    /// land on either. `build` sets its options, `handlers` registers its handlers.
+    pub(crate) fn socketio(
+        build: impl FnOnce(Builder) -> Builder + Send + 'static,
+        handlers: impl FnOnce(&SocketIo) + Send + 'static,
+    ) -> Self {
+        Self::socketio_on(2, build, handlers)
+    }
+
+    /// The same on this many workers.
+    pub(crate) fn socketio_on(
+        workers: usize,
+        build: impl FnOnce(Builder) -> Builder + Send + 'static,
+        handlers: impl FnOnce(&SocketIo) + Send + 'static,
+    ) -> Self {
+        Self::launch("/socket.io/", move || {
+            let io = build(SocketIo::builder()).start()?;
+            handlers(&io);
+            let mounted = io.clone();
+            let server = HttpServer::new(move || App::new().configure(mounted.routes()));
+            let server = io.tune(server).workers(workers).disable_signals();
+            let server = server.worker_max_blocking_threads(1);
+            let server = server.bind(("127.0.0.1", 0))?;
+            let address = server.addrs()[0];
+            Ok((io, address, server.run()))
+        })
+    }
+}
+
+impl Server<EngineIo> {
+    /// Starts a raw Engine.IO server at `/engine.io/`, on two workers. `build` sets its options and
+    /// its handlers.
+    pub(crate) fn engineio(
+        build: impl FnOnce(EngineIoBuilder) -> EngineIoBuilder + Send + 'static,
+    ) -> Self {
+        Self::engineio_on(2, build)
+    }
+
+    /// The same on this many workers.
+    pub(crate) fn engineio_on(
+        workers: usize,
+        build: impl FnOnce(EngineIoBuilder) -> EngineIoBuilder + Send + 'static,
+    ) -> Self {
+        Self::launch("/engine.io/", move || {
+            let io = build(EngineIo::builder()).start();
+            let mounted = io.clone();
+            let server = HttpServer::new(move || App::new().configure(mounted.routes()))
+                // What `SocketIo::tune` sets.
+                .tcp_nodelay(true)
+                .h1_allow_half_closed(false)
+                .client_disconnect_timeout(Duration::ZERO)
+                .workers(workers)
+                .disable_signals()
+                .worker_max_blocking_threads(1)
+                .bind(("127.0.0.1", 0))?;
+            let address = server.addrs()[0];
+            Ok((io, address, server.run()))
+        })
+    }
+}
+
+/// Lets a raw server send every message back.
+pub(crate) fn echo(builder: EngineIoBuilder) -> EngineIoBuilder {
+    builder.on_message(
+        |session: EngineSession, message: EngineMessage| async move {
+            session.send(&message).unwrap();
+        },
+    )
+}
+
+impl<I: Send + 'static> Server<I> {
+    fn launch(
+        path: &'static str,
+        start: impl FnOnce() -> io::Result<(I, SocketAddr, actix_web::dev::Server)> + Send + 'static,
+    ) -> Self {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        thread::spawn(move || {
+            System::new().block_on(async move {
+                let (io, address, running) = start().unwrap();
+                sender.send((io, address, running.handle())).unwrap();
+                running.await.unwrap();
+            });
+        });
+        let (io, address, handle) = receiver
+            .recv_timeout(PATIENCE)
+            .expect("a server that starts");
+        Self {
+            io,
+            site: Site { address, path },
+            handle,
+        }
+    }
+}
+
+impl<I> Deref for Server<I> {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.site
+    }
+}
+
+impl<I> Drop for Server<I> {
+    fn drop(&mut self) {
+        // The command is on its way once this returns; the future only waits for its end.
+        drop(self.handle.stop(false));
+    }
+}
