@@ -98,7 +98,8 @@ pub enum Overflow {
     #[default]
     Disconnect,
     /// The packet that no longer fits is dropped, be it an event or an acknowledgement, and the
-    /// client stays.
+    /// client stays. Where not even a CONNECT, its refusal or a DISCONNECT fits, the client is
+    /// disconnected all the same: it would not know where it stands.
     Drop,
 }
 

@@ -1,4 +1,4 @@
-//! The ids of sessions and sockets: twenty characters of base64url, from fifteen random bytes.
+//! The ids of sessions and sockets: twenty characters of base64url, with 118 random bits.
 //!
 //! Their length is part of the protocol's family: load balancers and other servers of a cluster
 //! recognise an id by it. A session's id is a secret between client and server, a socket's is public.
@@ -23,7 +23,8 @@ impl Id {
     pub(crate) fn random() -> Self {
         let random = uuid::Uuid::new_v4().into_bytes();
         let mut bytes = [0; 15];
-        // The seventh byte of a version 4 UUID holds its version; the others are random.
+        // The seventh byte of a version 4 UUID holds its version; of the others all but two bits are
+        // random.
         bytes[..6].copy_from_slice(&random[..6]);
         bytes[6..].copy_from_slice(&random[7..]);
         let mut text = [b'A'; Self::LENGTH];

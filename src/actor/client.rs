@@ -39,12 +39,19 @@ struct Slot {
     namespace: Arc<NamespaceCore>,
     table: TableView,
     waiting: VecDeque<Waiting>,
+    waiting_bytes: usize,
 }
 
 /// A packet that came before its socket was open.
 struct Waiting {
     text: String,
     attachments: Vec<Bytes>,
+}
+
+impl Waiting {
+    fn bytes(&self) -> usize {
+        self.text.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
+    }
 }
 
 impl Client {
@@ -99,10 +106,7 @@ impl Client {
             }
             // Let in between the two looks: the nudge that follows finds them all.
             Phase::Connected | Phase::Connecting | Phase::Accepted => {
-                slot.waiting.push_back(Waiting {
-                    text: text.to_owned(),
-                    attachments,
-                });
+                slot.wait(text, attachments);
             }
             // Ended by the program; the nudge that tells of it is on its way.
             Phase::Ended | Phase::Abandoned => {}
@@ -141,6 +145,7 @@ impl Client {
             table: namespace.table.view(),
             namespace,
             waiting: VecDeque::new(),
+            waiting_bytes: 0,
         };
         slot.admit();
         self.slots.push(slot);
@@ -160,8 +165,7 @@ impl Client {
     }
 
     fn refuse(&self, name: &str, error: &ConnectError) {
-        // Where the outbox is full the session is ending.
-        let _ = self.link.send(&connect_error(name, error));
+        self.link.send_vital(&connect_error(name, error));
     }
 
     fn refused(&self, error: &DecodeError) -> CloseReason {
@@ -222,7 +226,9 @@ impl Protocol for Client {
 
     fn has_room(&self) -> bool {
         let limit = self.link.config.handlers_in_flight;
-        self.slots.iter().all(|slot| slot.waiting.len() < limit)
+        let few = self.slots.iter().all(|slot| slot.waiting.len() < limit);
+        let bytes = self.slots.iter().map(|slot| slot.waiting_bytes);
+        few && bytes.sum::<usize>() <= self.link.config.max_payload
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -284,12 +290,23 @@ impl Slot {
         }
     }
 
+    /// Keeps a packet until the socket is open.
+    fn wait(&mut self, text: &str, attachments: Vec<Bytes>) {
+        let waiting = Waiting {
+            text: text.to_owned(),
+            attachments,
+        };
+        self.waiting_bytes += waiting.bytes();
+        self.waiting.push_back(waiting);
+    }
+
     /// Dispatches what came while the socket was not open yet, once it is.
     fn dispatch_waiting(&mut self, limits: &Limits) {
         // Looked at each time: the handler of one may make the socket leave.
         while self.socket.core().phase() == Phase::Connected
             && let Some(waiting) = self.waiting.pop_front()
         {
+            self.waiting_bytes -= waiting.bytes();
             // It was decoded when it came, so it decodes again.
             if let Ok(packet) = Packet::decode(&waiting.text, limits) {
                 self.dispatch(packet.body, &waiting.attachments);

@@ -147,7 +147,12 @@ impl Engine {
             session,
             transport,
         };
-        self.sessions.write().insert(handle.link.id, handle);
+        let link = Arc::clone(&handle.link);
+        self.sessions.write().insert(link.id, handle);
+        if self.is_closing() {
+            // It came in while the others were told.
+            link.close(CloseReason::ServerShuttingDown);
+        }
     }
 
     fn open_packet(&self, link: &Link, transport: Transport) -> String {

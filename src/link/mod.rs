@@ -28,9 +28,16 @@ pub(crate) struct Link {
     pub(crate) config: Arc<Config>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) in_flight: InFlight,
-    session: Mutex<Option<Recipient<Control>>>,
+    holder: Mutex<Holder>,
     closing: AtomicBool,
     posting: AtomicBool,
+}
+
+/// The actor that holds the session, and what was asked while there was none.
+#[derive(Debug, Default)]
+struct Holder {
+    session: Option<Recipient<Control>>,
+    unheard: Option<Control>,
 }
 
 /// What anybody may ask of a session.
@@ -39,6 +46,8 @@ pub(crate) struct Link {
 pub(crate) enum Control {
     /// End, for this reason.
     Close(CloseReason),
+    /// The transport has gone; whatever was still to be sent is lost, or has been sent.
+    Gone,
     /// Look again: a socket of yours was accepted, refused or disconnected.
     Nudge,
 }
@@ -50,7 +59,7 @@ impl Link {
             config: Arc::clone(config),
             outbox: Arc::new(Outbox::new(config.outbox_limit)),
             in_flight: InFlight::new(config.handlers_in_flight),
-            session: Mutex::new(None),
+            holder: Mutex::default(),
             closing: AtomicBool::new(false),
             posting: AtomicBool::new(false),
         })
@@ -58,21 +67,40 @@ impl Link {
 
     /// Names the actor that holds the session now.
     pub(crate) fn held_by(&self, session: Recipient<Control>) {
-        *self.session.lock() = Some(session);
+        let mut holder = self.holder.lock();
+        if let Some(control) = holder.unheard.take() {
+            session.do_send(control);
+        }
+        holder.session = Some(session);
     }
 
     /// Lets go of the actor; what is asked from now on is asked of nobody.
     pub(crate) fn release(&self) {
-        *self.session.lock() = None;
+        self.holder.lock().session = None;
     }
 
     /// Queues a packet; where the outbox is full, the server's policy says what becomes of the client.
     pub(crate) fn send(&self, packet: &Outgoing) -> Result<(), PushError> {
         let pushed = self.outbox.push(&packet.frame, &packet.attached);
-        if pushed == Err(PushError::Full) && self.config.overflow == Overflow::Disconnect {
-            self.close(CloseReason::OutboxFull);
+        if pushed == Err(PushError::Full) {
+            self.overflowed();
         }
         pushed
+    }
+
+    /// Queues a packet that says where the client stands. Where it does not fit the session ends,
+    /// whatever the policy: a client that takes a socket for something else than it is is of no use.
+    pub(crate) fn send_vital(&self, packet: &Outgoing) {
+        if self.outbox.push(&packet.frame, &packet.attached) == Err(PushError::Full) {
+            self.close(CloseReason::OutboxFull);
+        }
+    }
+
+    /// A packet did not fit: where the policy says so the client is disconnected.
+    pub(crate) fn overflowed(&self) {
+        if self.config.overflow == Overflow::Disconnect {
+            self.close(CloseReason::OutboxFull);
+        }
     }
 
     /// Engine.IO v4, HTTP long-polling: one POST at a time. `None` while there is another.
@@ -92,9 +120,19 @@ impl Link {
         self.ask(Control::Nudge);
     }
 
+    /// The transport has gone.
+    pub(crate) fn gone(&self) {
+        self.ask(Control::Gone);
+    }
+
     fn ask(&self, control: Control) {
-        if let Some(session) = &*self.session.lock() {
-            session.do_send(control);
+        let mut holder = self.holder.lock();
+        match &holder.session {
+            // A life-cycle message, whose number the session's life bounds.
+            Some(session) => session.do_send(control),
+            // A nudge is worth nothing to a session that has not begun.
+            None if control == Control::Nudge => {}
+            None => holder.unheard = Some(control),
         }
     }
 }

@@ -151,8 +151,8 @@ impl SocketIo {
     /// disconnected with [`CloseReason::ServerShuttingDown`](crate::CloseReason), behind what was
     /// sent to them before. Returns whether all had gone within `limit`.
     ///
-    /// A polling client has gone when it has fetched its last packets. A WebSocket's has gone when
-    /// it was told; what lies in its outbox is written while the `HttpServer` runs on.
+    /// A client has gone when its transport has taken the last packets: its WebSocket has written
+    /// them, or a poll has fetched them.
     ///
     /// # Examples
     ///

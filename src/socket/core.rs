@@ -125,9 +125,9 @@ impl Core {
             return false;
         }
         let connect = encode::connect(self.membership.name(), self.id.as_str());
-        // A full or closed outbox ends the session, which ends this socket; nothing is left to do here.
-        let _ = self.link.send(&connect);
+        self.link.send_vital(&connect);
         for packet in std::mem::take(&mut held.packets) {
+            // A full or closed outbox ends the session, which ends this socket.
             let _ = self.link.send(&packet);
         }
         self.enter(Phase::Connected);
@@ -221,8 +221,7 @@ impl Core {
         }
         let phase = self.phase();
         if let Some(packet) = last(phase) {
-            // Where the packet cannot be sent the session is ending by itself.
-            let _ = self.link.send(&packet);
+            self.link.send_vital(&packet);
         }
         self.enter(match phase {
             Phase::Connecting => Phase::Abandoned,
@@ -254,6 +253,7 @@ impl Core {
             Phase::Ended | Phase::Abandoned => Err(EmitError::Disconnected),
             Phase::Connecting | Phase::Accepted => {
                 if held.bytes + packet.len() > self.link.config.outbox_limit {
+                    self.link.overflowed();
                     return Err(EmitError::OutboxFull);
                 }
                 held.bytes += packet.len();

@@ -187,32 +187,30 @@ impl Membership {
         };
         let once = rooms.len() > 1;
         for room in rooms {
-            match self.room(room) {
-                Some(members) => deliver(&members.read(), &mut skipped, packet, once),
-                None => self.deliver_to_id(room, &mut skipped, packet),
+            if let Some(socket) = self.virtual_room(room) {
+                if skipped.insert(socket.key) {
+                    // One client that has gone or reads too slowly is not the sender's error.
+                    let _ = socket.deliver(packet);
+                }
+            } else if let Some(members) = self.room(room) {
+                deliver(&members.read(), &mut skipped, packet, once);
             }
         }
     }
 
-    /// The room that is named by a socket's id is that socket and needs no members.
-    fn deliver_to_id(&self, room: &str, skipped: &mut HashSet<u64>, packet: &Outgoing) {
-        let socket = room.parse().ok().and_then(|id| self.socket(id));
-        if let Some(socket) = socket.filter(|socket| skipped.insert(socket.key)) {
-            // One client that has gone or reads too slowly is not the sender's error.
-            let _ = socket.deliver(packet);
-        }
+    /// The room that is named by a socket's id is that socket alone. It is looked for before all
+    /// others: nobody gets another's events by joining a room of that name.
+    fn virtual_room(&self, room: &str) -> Option<Arc<Core>> {
+        room.parse().ok().and_then(|id| self.socket(id))
     }
 
     fn keys_of(&self, rooms: &[String]) -> HashSet<u64> {
         let mut keys = HashSet::new();
         for room in rooms {
-            match self.room(room) {
-                Some(members) => keys.extend(members.read().keys()),
-                None => keys.extend(
-                    room.parse()
-                        .ok()
-                        .and_then(|id| self.inner.read().keys.get(&id).copied()),
-                ),
+            if let Some(socket) = self.virtual_room(room) {
+                keys.insert(socket.key);
+            } else if let Some(members) = self.room(room) {
+                keys.extend(members.read().keys());
             }
         }
         keys

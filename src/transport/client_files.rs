@@ -28,8 +28,15 @@ pub(crate) fn find(
         match NamedFile::open(&path) {
             Ok(file) => {
                 let mut response = file.into_response(&request);
+                let succeeded = response.status().is_success();
+                let headers = response.headers_mut();
                 let fresh = HeaderValue::from_static("public, max-age=0");
-                response.headers_mut().insert(header::CACHE_CONTROL, fresh);
+                headers.insert(header::CACHE_CONTROL, fresh);
+                if succeeded {
+                    // With its charset: a page of another one would read the script as its own.
+                    let kind = if name.ends_with(".map") { MAP } else { SCRIPT };
+                    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+                }
                 response
             }
             Err(error) => {
@@ -39,6 +46,9 @@ pub(crate) fn find(
         }
     })
 }
+
+const SCRIPT: &str = "application/javascript; charset=utf-8";
+const MAP: &str = "application/json; charset=utf-8";
 
 const FILES: [&str; 8] = [
     "socket.io.js",

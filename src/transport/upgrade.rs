@@ -20,7 +20,6 @@ use crate::actor::{Engine, HandOver, Handle, Inbound, Probe, ProbeFailed, Sessio
 use crate::config::Transport;
 use crate::engineio;
 use crate::link::{Frame, Link, Outbox};
-use crate::reason::CloseReason;
 use crate::transport::refusal::Refusal;
 use crate::transport::websocket::{FrameBody, FrameReader, handshake};
 use crate::websocket::Message;
@@ -204,7 +203,7 @@ impl Drop for ProbeBody {
     /// A WebSocket that goes between its upgrade and its first byte takes the session with it.
     fn drop(&mut self) {
         if self.taken_over.is_none() && self.lane.succeeded.load(Ordering::Acquire) {
-            self.link.close(CloseReason::TransportClose);
+            self.link.gone();
         }
     }
 }

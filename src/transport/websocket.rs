@@ -17,7 +17,6 @@ use futures_core::Stream;
 
 use crate::actor::{Engine, Inbound, Lost};
 use crate::link::Link;
-use crate::reason::CloseReason;
 use crate::transport::refusal::Refusal;
 use crate::websocket::{Decoder, Message};
 
@@ -71,7 +70,7 @@ impl MessageBody for FrameBody {
 impl Drop for FrameBody {
     /// The connection has gone, or has said all there was to say.
     fn drop(&mut self) {
-        self.link.close(CloseReason::TransportClose);
+        self.link.gone();
     }
 }
 

@@ -3,20 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_socketio::{
-    Bytes, Data, DisconnectReason, EmitError, Event, Overflow, Socket, SocketIo,
-};
+use actix::{Actor, Context, Handler, ResponseFuture};
+use actix_socketio::{Bytes, Data, DisconnectReason, EmitError, Event, Overflow, Socket, SocketIo};
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::support::socketio::{BOTH, Client, Via, start};
 use crate::support::{Connection, Heard, Server, channel};
 
 /// Starts a server with such outboxes, and tells why clients have left.
 fn bounded(limit: usize, overflow: Overflow) -> (Server<SocketIo>, Heard<&'static str>) {
-    let server = Server::socketio(
-        move |io| io.outbox_limit(limit).overflow(overflow),
-        |_| (),
-    );
+    let server = Server::socketio(move |io| io.outbox_limit(limit).overflow(overflow), |_| ());
     let (left, leavers) = channel();
     server
         .io
@@ -118,7 +115,10 @@ async fn a_websocket_that_is_not_read_is_disconnected() {
 #[tokio::test]
 async fn a_client_whose_packets_were_dropped_goes_on() {
     let (server, mut leavers) = bounded(400, Overflow::Drop);
-    server.io.of("/").on("echo", |event: Event| async move { event.args().clone() });
+    server
+        .io
+        .of("/")
+        .on("echo", |event: Event| async move { event.args().clone() });
     let (mut client, socket) = enter(&server).await;
     let (data, packet) = event_of(200);
     let mut sent = 0;
@@ -158,26 +158,72 @@ async fn a_full_outbox_does_not_hold_up_the_ping() {
     client.expect("2").await;
 }
 
-/// What a connect handler emits is bounded like an outbox.
+/// `Overflow::Drop`: what says where a client stands is never dropped; where it does not fit, the
+/// client goes.
+#[tokio::test]
+async fn a_client_that_cannot_be_told_where_it_stands_is_disconnected() {
+    let (server, mut leavers) = bounded(400, Overflow::Drop);
+    server.io.of("/chat");
+    for way in ["CONNECT", "CONNECT_ERROR", "DISCONNECT"] {
+        let (mut client, socket) = enter(&server).await;
+        let (data, _) = event_of(398);
+        socket.emit("e", &data).await.unwrap();
+        let reason = match way {
+            "CONNECT" => {
+                client.send("40/chat,").await;
+                "outbox full"
+            }
+            "CONNECT_ERROR" => {
+                client.send("40/nowhere,").await;
+                "outbox full"
+            }
+            _ => {
+                socket.disconnect();
+                "server namespace disconnect"
+            }
+        };
+        assert_eq!(leavers.next().await, reason, "{way}");
+        client.expect_close().await;
+    }
+}
+
+/// What waits for the CONNECT packet is bounded like an outbox, and the policy is the same.
 #[tokio::test]
 async fn what_waits_for_the_connect_packet_is_bounded_too() {
-    let (server, _leavers) = bounded(400, Overflow::Drop);
-    let (emitted, mut emits) = channel();
-    server.io.of("/early").on_connect(move |socket: Socket| {
-        let emitted = emitted.clone();
-        async move {
-            let (data, _) = event_of(200);
-            for _ in 0..3 {
-                let _ = emitted.send(socket.emit("e", &data).await.is_ok());
+    for overflow in [Overflow::Disconnect, Overflow::Drop] {
+        let (server, mut leavers) = bounded(400, overflow);
+        let (emitted, mut emits) = channel();
+        let goes_on = Arc::new(Semaphore::new(0));
+        let gate = Arc::clone(&goes_on);
+        server.io.of("/early").on_connect(move |socket: Socket| {
+            let (emitted, gate) = (emitted.clone(), Arc::clone(&gate));
+            async move {
+                let (data, _) = event_of(200);
+                for _ in 0..3 {
+                    let _ = emitted.send(socket.emit("e", &data).await.is_ok());
+                }
+                gate.acquire().await.unwrap().forget();
+            }
+        });
+        let mut client = Client::open(&server, Via::WebSocket).await;
+        client.connect("/").await;
+        client.send("40/early,").await;
+        // The name of the namespace takes its room too.
+        for fits in [true, false, false] {
+            assert_eq!(emits.next().await, fits);
+        }
+        match overflow {
+            Overflow::Drop => {
+                goes_on.add_permits(1);
+                client.expect_connect("/early").await;
+                assert_eq!(leavers.so_far(), [] as [&str; 0]);
+            }
+            _ => {
+                client.expect_close().await;
+                assert_eq!(leavers.next().await, "outbox full");
             }
         }
-    });
-    let mut client = Client::open(&server, Via::WebSocket).await;
-    client.send("40/early,").await;
-    for fits in [true, false, false] {
-        assert_eq!(emits.next().await, fits);
     }
-    client.expect_connect("/early").await;
 }
 
 /// Design, Promises: a slow client does not slow the others of its room.
@@ -202,7 +248,10 @@ async fn a_slow_client_does_not_slow_the_others() {
         }
         sent += 1;
         let left = leavers.so_far();
-        assert!(left.iter().all(|reason| *reason == "outbox full"), "{left:?}");
+        assert!(
+            left.iter().all(|reason| *reason == "outbox full"),
+            "{left:?}"
+        );
         gone += left.len();
     }
     stalled.expect_close().await;
@@ -347,11 +396,64 @@ async fn a_client_at_the_limit_gets_what_is_sent_to_it() {
     }
 }
 
+/// An actor that takes its time over each event.
+struct Slow {
+    begun: UnboundedSender<String>,
+    ends: Arc<Semaphore>,
+}
+
+impl Actor for Slow {
+    type Context = Context<Self>;
+}
+
+impl Handler<Event> for Slow {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, event: Event, _: &mut Self::Context) -> Self::Result {
+        let _ = self.begun.send(event.args().as_json().to_owned());
+        let ends = Arc::clone(&self.ends);
+        Box::pin(async move { ends.acquire().await.unwrap().forget() })
+    }
+}
+
+/// `Namespace::forward`: events that the actor has not handled yet are in flight.
+#[tokio::test]
+async fn a_busy_actor_holds_up_its_clients_as_handlers_do() {
+    let (begun, mut begins) = channel();
+    let ends = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&ends);
+    // The server's own thread has the actix system that the actor lives in.
+    let server = Server::socketio(
+        |io| io.handlers_in_flight(1),
+        move |io| {
+            let slow = Slow { begun, ends: gate }.start();
+            io.of("/").forward("n", slow.recipient());
+        },
+    );
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        client
+            .send_all(&[r#"42["n",1]"#, r#"42["n",2]"#, r#"42["n",3]"#])
+            .await;
+        let mut other = Client::connected(&server, via).await;
+        for n in ["1", "2", "3"] {
+            assert_eq!(begins.next().await, n);
+            other.expect_nothing_more("/").await;
+            assert_eq!(begins.so_far(), [""; 0]);
+            ends.add_permits(1);
+        }
+        client.expect_nothing_more("/").await;
+    }
+}
+
 /// The default limits let a burst of ordinary events through without a wait.
 #[tokio::test]
 async fn a_burst_of_quick_events_is_served_in_order() {
     let server = start();
-    server.io.of("/").on("n", |Data(n): Data<u32>| async move { n });
+    server
+        .io
+        .of("/")
+        .on("n", |Data(n): Data<u32>| async move { n });
     for via in BOTH {
         let mut client = Client::connected(&server, via).await;
         let events: Vec<String> = (0..1000).map(|n| format!(r#"42{n}["n",{n}]"#)).collect();

@@ -53,7 +53,9 @@ async fn a_call_ends_with_its_value() {
         let (mut client, socket) = enter(&server, via, "/").await;
         let call = ask::<Answer>(&socket, LONG);
         let id = asked(&mut client).await;
-        client.send(&format!(r#"43{id}[{{"age":36}},"more"]"#)).await;
+        client
+            .send(&format!(r#"43{id}[{{"age":36}},"more"]"#))
+            .await;
         assert_eq!(end(call).await.unwrap(), Answer { age: 36 });
 
         let call = ask::<(u8, Option<u8>)>(&socket, LONG);
@@ -114,8 +116,14 @@ async fn an_answer_of_another_type_is_an_error_that_says_so() {
     for via in BOTH {
         let (mut client, socket) = enter(&server, via, "/").await;
         for (answer, text) in [
-            (r#"["x"]"#, "the acknowledgement cannot be read: argument 1 cannot be read: "),
-            ("[]", "the acknowledgement cannot be read: argument 1 is missing"),
+            (
+                r#"["x"]"#,
+                "the acknowledgement cannot be read: argument 1 cannot be read: ",
+            ),
+            (
+                "[]",
+                "the acknowledgement cannot be read: argument 1 is missing",
+            ),
         ] {
             let call = ask::<u8>(&socket, LONG);
             let id = asked(&mut client).await;
@@ -246,9 +254,15 @@ async fn a_call_that_cannot_be_sent_fails_and_waits_for_nothing() {
     let server = Server::socketio(|io| io.pending_calls(1), |_| ());
     let (mut client, socket) = enter(&server, Via::WebSocket, "/").await;
     let reserved = socket.call::<()>("disconnect", (), LONG).await.unwrap_err();
-    assert_eq!(reserved.to_string(), r#"event name "disconnect" is reserved"#);
+    assert_eq!(
+        reserved.to_string(),
+        r#"event name "disconnect" is reserved"#
+    );
     let unwritable = std::collections::BTreeMap::from([((1, 2), 3)]);
-    let unwritten = socket.call::<()>("ask", unwritable, LONG).await.unwrap_err();
+    let unwritten = socket
+        .call::<()>("ask", unwritable, LONG)
+        .await
+        .unwrap_err();
     assert!(
         matches!(unwritten, CallError::Emit(EmitError::Encode(_))),
         "{unwritten}"

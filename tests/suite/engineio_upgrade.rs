@@ -1,5 +1,7 @@
 //! Engine.IO v4, Upgrade: a WebSocket takes a polling session over, or fails and leaves it alone.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_socketio::{
@@ -7,8 +9,8 @@ use actix_socketio::{
 };
 
 use crate::support::{
-    Connection, Frame, Heard, Polling, Received, Request, Server, WebSocket, channel, echo, opcode,
-    packets,
+    Frame, Heard, Open, Polling, Received, Request, Server, WebSocket, channel, echo, opcode,
+    packets, recording,
 };
 
 /// Engine.IO v4, Upgrade: `2probe` is answered with `3probe`, the waiting poll with a noop, and after
@@ -129,8 +131,8 @@ async fn wrong_first_packet_closes_the_websocket_alone() {
         let mut socket = WebSocket::beside(&server, session.sid()).await;
         socket.send(frame).await;
         socket.expect_closed(None).await;
-        goes_on(&server, &session).await;
         assert_eq!(closed.so_far(), []);
+        goes_on(&server, &session).await;
     }
 }
 
@@ -150,8 +152,8 @@ async fn wrong_packet_after_the_probe_closes_the_websocket_alone() {
         let mut socket = probing(&server, &session).await;
         socket.send(frame).await;
         socket.expect_closed(None).await;
-        goes_on(&server, &session).await;
         assert_eq!(closed.so_far(), []);
+        goes_on(&server, &session).await;
     }
 }
 
@@ -163,7 +165,7 @@ async fn websocket_lost_while_probing_leaves_polling_alone() {
     drop(WebSocket::beside(&server, session.sid()).await);
     drop(probing(&server, &session).await);
     session.post(&["4still polling"]).await;
-    poll_through(&session, "4still polling").await;
+    session.expect(&["4still polling"]).await;
     assert_eq!(closed.so_far(), []);
 }
 
@@ -174,7 +176,7 @@ async fn websocket_that_never_probes_is_closed() {
     let session = Polling::open(&server).await;
     let mut socket = WebSocket::beside(&server, session.sid()).await;
     socket.expect_closed(None).await;
-    goes_on_once(&server, &session).await;
+    goes_on(&server, &session).await;
 }
 
 /// reference/socketio.md, 1.2, `upgradeTimeout`: so is one that never asks for the session.
@@ -184,7 +186,7 @@ async fn websocket_that_never_upgrades_is_closed() {
     let session = Polling::open(&server).await;
     let mut socket = probing(&server, &session).await;
     socket.expect_closed(None).await;
-    goes_on_once(&server, &session).await;
+    goes_on(&server, &session).await;
 }
 
 /// reference/socketio.md, 2.2: one WebSocket at a time: the second is closed, the first goes on.
@@ -214,7 +216,7 @@ async fn second_websocket_of_a_session_is_closed() {
 
     let query = "EIO=4&transport=websocket";
     let mut first = WebSocket::connect(&server, query, &[]).await.unwrap();
-    let open = crate::support::Open::read(&first.recv_text().await);
+    let open = Open::read(&first.recv_text().await);
     let mut second = WebSocket::beside(&server, &open.sid).await;
     second.expect_closed(None).await;
     first.send_text("4hello").await;
@@ -240,7 +242,7 @@ async fn polling_for_a_websockets_session_is_code_3() {
     let server = Server::engineio(echo);
     let query = "EIO=4&transport=websocket";
     let mut socket = WebSocket::connect(&server, query, &[]).await.unwrap();
-    let open = crate::support::Open::read(&socket.recv_text().await);
+    let open = Open::read(&socket.recv_text().await);
     let target = server.target(&format!("EIO=4&transport=polling&sid={}", open.sid));
     let poll = Request::get(server.address, &target).send().await;
     poll.expect_error(3, "Bad request");
@@ -294,7 +296,7 @@ async fn ping_by_polling_is_answered_by_websocket() {
 async fn ping_by_polling_that_is_never_answered_closes_the_websocket() {
     let (server, mut closed) = recording(|builder| {
         // Long enough for the upgrade, which has to be over before.
-        let timeout = Duration::from_millis(1000);
+        let timeout = Duration::from_millis(1500);
         builder.ping_interval(SHORT).ping_timeout(timeout)
     });
     let session = Polling::open(&server).await;
@@ -309,7 +311,8 @@ async fn ping_by_polling_that_is_never_answered_closes_the_websocket() {
 async fn ping_that_nobody_polled_comes_by_websocket() {
     let (server, mut closed) = recording(|builder| builder.ping_interval(SHORT));
     let session = Polling::open(&server).await;
-    let mut socket = upgraded(&server, &session).await;
+    let mut socket = probing(&server, &session).await;
+    socket.send_text("5").await;
     for _ in 0..3 {
         socket.expect_text("2").await;
         socket.send_text("3").await;
@@ -368,85 +371,44 @@ async fn probing(server: &Server<EngineIo>, session: &Polling) -> WebSocket {
 async fn upgraded(server: &Server<EngineIo>, session: &Polling) -> WebSocket {
     let mut socket = probing(server, session).await;
     socket.send_text("5").await;
-    // A pong says that the session reads this WebSocket: the frame is behind the `5`.
+    // A pong says that the session reads this WebSocket: the ping comes behind the `5`.
     socket.send_ping("upgraded").await;
-    loop {
-        match socket.recv().await {
-            Received::Pong(payload) => assert_eq!(payload, b"upgraded"),
-            other => panic!("{other:?} where a pong was due"),
-        }
-        return socket;
-    }
+    assert_eq!(socket.recv().await, Received::Pong(b"upgraded".to_vec()));
+    socket
 }
 
-/// Expects polling to go on, and a next upgrade to succeed.
+/// Expects polling to go on after an upgrade that has failed, and the next upgrade to succeed.
 async fn goes_on(server: &Server<EngineIo>, session: &Polling) {
-    goes_on_once(server, session).await;
-    let mut socket = upgraded(server, session).await;
+    session.post(&["4still polling"]).await;
+    session.expect(&["4still polling"]).await;
+    let mut socket = probing(server, session).await;
+    socket.send_text("5").await;
     socket.send_text("4hello").await;
     socket.expect_text("4hello").await;
 }
 
-/// Expects polling to go on, with at most a noop that the failed upgrade has left.
-async fn goes_on_once(_: &Server<EngineIo>, session: &Polling) {
-    session.post(&["4still polling"]).await;
-    poll_through(session, "4still polling").await;
-}
-
-/// Polls until this packet comes, past noops of an upgrade.
-async fn poll_through(session: &Polling, packet: &str) {
-    loop {
-        let packets = session.poll().await;
-        if packets != ["6"] {
-            assert_eq!(packets, [packet]);
-            return;
-        }
-    }
-}
-
-/// A server that sends every message back and tells why sessions ended.
-fn recording(
-    build: impl FnOnce(EngineIoBuilder) -> EngineIoBuilder + Send + 'static,
-) -> (Server<EngineIo>, Heard<CloseReason>) {
-    let (told, heard) = channel();
-    let server = Server::engineio(move |builder| {
-        build(echo(builder)).on_close(move |_, reason| {
-            told.send(reason).unwrap();
-            async {}
-        })
-    });
-    (server, heard)
-}
-
-/// Upgrades a session to which the server sends numbers all the time, as the official client does it:
+/// Upgrades sessions to which the server sends numbers all the time, as the official client does it:
 /// polls until the probe has succeeded, lets the last poll end, then asks for the session.
 async fn messages_arrive_once_and_in_order(workers: usize) {
     let server = Server::engineio_on(workers, count_until_told);
     for _ in 0..workers {
         let session = Polling::open(&server).await;
         session.post(&["4start"]).await;
-        let mut received = session.poll().await;
         let mut socket = WebSocket::beside(&server, session.sid()).await;
         socket.send_text("2probe").await;
-        {
-            let answer = socket.expect_text("3probe");
-            tokio::pin!(answer);
-            loop {
-                let poll = session.poll();
-                tokio::pin!(poll);
-                let done = tokio::select! {
-                    () = &mut answer => true,
-                    packets = &mut poll => {
-                        received.extend(packets);
-                        continue;
-                    }
-                };
-                if done {
-                    received.extend(poll.await);
-                    break;
-                }
+        let probed = AtomicBool::new(false);
+        let polls = async {
+            let mut received = session.poll().await;
+            while !probed.load(Ordering::Relaxed) {
+                received.extend(session.poll().await);
             }
-        }
+            received
+        };
+        let probe = async {
+            socket.expect_text("3probe").await;
+            probed.store(true, Ordering::Relaxed);
+        };
+        let (mut received, ()) = tokio::join!(polls, probe);
         socket.send_text("5").await;
         for _ in 0..MESSAGES {
             received.push(socket.recv_text().await);
@@ -455,33 +417,29 @@ async fn messages_arrive_once_and_in_order(workers: usize) {
         while received.last().is_none_or(|last| last != "4end") {
             received.push(socket.recv_text().await);
         }
-        received.retain(|packet| packet != "6");
         received.pop();
+        received.retain(|packet| packet != "6");
         let expected: Vec<_> = (0..received.len()).map(|n| format!("4{n}")).collect();
         assert_eq!(received, expected);
-        assert!(received.len() > MESSAGES);
     }
 }
 
 /// Sends numbers from `start` on, and `end` after `stop`.
 fn count_until_told(builder: EngineIoBuilder) -> EngineIoBuilder {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
     let stopped = Arc::new(AtomicBool::new(false));
     builder.on_message(move |session: EngineSession, message: EngineMessage| {
         let stopped = Arc::clone(&stopped);
         async move {
             let send = |text: String| session.send(&EngineMessage::Text(text)).unwrap();
             let is_start = message == EngineMessage::Text("start".to_owned());
-            stopped.store(!is_start, Ordering::SeqCst);
+            stopped.store(!is_start, Ordering::Relaxed);
             if !is_start {
                 return;
             }
             // The traffic's pace: nobody waits for it.
             let mut pace = tokio::time::interval(Duration::from_micros(200));
             for number in 0.. {
-                if stopped.load(Ordering::SeqCst) {
+                if stopped.load(Ordering::Relaxed) {
                     return send("end".to_owned());
                 }
                 send(number.to_string());

@@ -2,7 +2,7 @@
 
 use actix_socketio::{CloseReason, EngineIo, EngineIoBuilder, EngineMessage, EngineSession};
 
-use crate::support::{Frame, Heard, Received, Server, WebSocket, channel, echo, opcode};
+use crate::support::{Frame, Heard, Received, Server, WebSocket, channel, echo, opcode, recording};
 
 /// Engine.IO v4, Packet encoding, WebSocket: a text frame is a packet.
 #[tokio::test]
@@ -371,20 +371,6 @@ async fn closes_with(code: Option<u16>, frames: &[Frame], reason: CloseReason) {
     assert_eq!(socket.expect_close().await, code, "{frames:?}");
     socket.expect_end().await;
     assert_eq!(closed.next().await, reason, "{frames:?}");
-}
-
-/// A server that sends every message back and tells why sessions ended.
-fn recording(
-    build: impl FnOnce(EngineIoBuilder) -> EngineIoBuilder + Send + 'static,
-) -> (Server<EngineIo>, Heard<CloseReason>) {
-    let (told, heard) = channel();
-    let server = Server::engineio(move |builder| {
-        build(echo(builder)).on_close(move |_, reason| {
-            told.send(reason).unwrap();
-            async {}
-        })
-    });
-    (server, heard)
 }
 
 const MAX_PAYLOAD: usize = 1000;

@@ -140,7 +140,8 @@ async fn a_panic_costs_its_own_call_only() {
             assert_eq!(crashed.namespace.as_deref(), Some("/chat"));
             assert_eq!(crashed.socket.unwrap().as_str(), id);
             assert_eq!(crashed.panic, text);
-            let line = format!("handler of {event:?} panicked in namespace /chat for socket {id}: {text}");
+            let line =
+                format!("handler of {event:?} panicked in namespace /chat for socket {id}: {text}");
             assert_eq!(crashed.to_string(), line);
             // Without an acknowledgement nobody is answered, and still somebody is told.
             client.send(&format!(r#"42/chat,["{event}"]"#)).await;
@@ -318,7 +319,9 @@ async fn an_actor_that_has_gone_leaves_no_client_in_silence() {
     client.expect(&format!("431{error}")).await;
     for via in BOTH {
         let mut client = Client::connected(&server, via).await;
-        client.send_all(&[r#"422["ask","x"]"#, r#"42["ask","x"]"#]).await;
+        client
+            .send_all(&[r#"422["ask","x"]"#, r#"42["ask","x"]"#])
+            .await;
         client.expect(&format!("432{error}")).await;
         client.expect_nothing_more("/").await;
     }

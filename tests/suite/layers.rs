@@ -166,8 +166,12 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
     line.split(|c: char| !c.is_alphanumeric() && c != '_')
 }
 
-/// Whether `word` is the crate `family` or one of its kin, as `tokio_util` is of `tokio`.
+/// Whether `word` is the crate `family` or one of its kin, as `tokio_util` is of `tokio`. This crate
+/// is nobody's kin.
 fn is_of(word: &str, family: &str) -> bool {
+    if word == "actix_socketio" {
+        return false;
+    }
     let rest = word.strip_prefix(family);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
 }

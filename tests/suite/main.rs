@@ -10,10 +10,20 @@
 
 mod support;
 
+mod backpressure;
+mod calls;
+mod client_files;
 mod cors;
+mod disconnect;
 mod engineio_handshake;
 mod engineio_heartbeat;
 mod engineio_polling;
 mod engineio_upgrade;
 mod engineio_websocket;
+mod failure;
 mod layers;
+mod rooms;
+mod socketio_binary;
+mod socketio_connect;
+mod socketio_events;
+mod socketio_malformed;

@@ -79,7 +79,9 @@ async fn a_join_is_seen_by_the_next_emit() {
         for round in 0..20 {
             let mut client = Client::connected(&server, via).await;
             client.send(&format!(r#"421["join","hall {round}"]"#)).await;
-            client.expect(&format!(r#"42["joined","hall {round}"]"#)).await;
+            client
+                .expect(&format!(r#"42["joined","hall {round}"]"#))
+                .await;
             client.expect("431[]").await;
         }
     }
@@ -99,7 +101,12 @@ async fn the_sender_is_left_out_unless_it_says_everyone() {
         socket.except("attic").emit("except", 1).await.unwrap();
         socket.everyone().emit("everyone", 1).await.unwrap();
         socket.everyone().to("hall").emit("hall", 1).await.unwrap();
-        socket.everyone().except("hall").emit("others", 1).await.unwrap();
+        socket
+            .everyone()
+            .except("hall")
+            .emit("others", 1)
+            .await
+            .unwrap();
         for packet in [r#"42["everyone",1]"#, r#"42["hall",1]"#] {
             ann.expect(packet).await;
         }
@@ -154,8 +161,16 @@ async fn a_sockets_id_is_a_room_of_its_own() {
     let io = &server.io;
     io.to(ann.socket.id()).emit("to", 1).await.unwrap();
     io.except(ann.socket.id()).emit("except", 2).await.unwrap();
-    bob.socket.to(ann.socket.id()).emit("from bob", 3).await.unwrap();
-    bob.socket.to(bob.socket.id()).emit("to myself", 4).await.unwrap();
+    bob.socket
+        .to(ann.socket.id())
+        .emit("from bob", 3)
+        .await
+        .unwrap();
+    bob.socket
+        .to(bob.socket.id())
+        .emit("to myself", 4)
+        .await
+        .unwrap();
     let hall = io.to("hall").except(bob.socket.id());
     hall.emit("hall", 5).await.unwrap();
     ann.expect(r#"42["to",1]"#).await;
@@ -271,11 +286,25 @@ async fn the_servers_address_is_good_on_any_thread() {
         runtime.enable_all().build().unwrap().block_on(async {
             let emit = |emit| address.send(emit);
             emit(Emit::event("all", ())).await.unwrap().unwrap();
-            emit(Emit::event("hall", 1).to("hall").except(ann_id)).await.unwrap().unwrap();
-            emit(Emit::event("chat", 2).of("/chat")).await.unwrap().unwrap();
-            emit(Emit::event("chat", 3).of("chat").to(&chat)).await.unwrap().unwrap();
-            emit(Emit::event("nobody", 4).of("/nowhere")).await.unwrap().unwrap();
-            let call = Call::to(ann_id).event("ask", "age").timeout(Duration::from_secs(5));
+            emit(Emit::event("hall", 1).to("hall").except(ann_id))
+                .await
+                .unwrap()
+                .unwrap();
+            emit(Emit::event("chat", 2).of("/chat"))
+                .await
+                .unwrap()
+                .unwrap();
+            emit(Emit::event("chat", 3).of("chat").to(&chat))
+                .await
+                .unwrap()
+                .unwrap();
+            emit(Emit::event("nobody", 4).of("/nowhere"))
+                .await
+                .unwrap()
+                .unwrap();
+            let call = Call::to(ann_id)
+                .event("ask", "age")
+                .timeout(Duration::from_secs(5));
             let answer = address.send(call).await.unwrap().unwrap();
             assert_eq!(answer.read::<(u8, String)>().unwrap(), (36, "Ada".into()));
             assert!(address.send(Disconnect(bob_id)).await.unwrap());
@@ -289,8 +318,12 @@ async fn the_servers_address_is_good_on_any_thread() {
     ann.expect(r#"42/chat,["chat",2]"#).await;
     ann.expect(r#"42/chat,["chat",3]"#).await;
     let ask = ann.client.text().await;
-    let id = ask.strip_prefix("42").and_then(|ask| ask.strip_suffix(r#"["ask","age"]"#));
-    ann.client.send(&format!(r#"43{}[36,"Ada"]"#, id.unwrap())).await;
+    let id = ask
+        .strip_prefix("42")
+        .and_then(|ask| ask.strip_suffix(r#"["ask","age"]"#));
+    ann.client
+        .send(&format!(r#"43{}[36,"Ada"]"#, id.unwrap()))
+        .await;
     bob.expect(r#"42["all"]"#).await;
     bob.expect(r#"42["hall",1]"#).await;
     bob.expect("41").await;
@@ -338,7 +371,9 @@ async fn the_servers_address_is_good_in_an_actor() {
         })
     });
     let ask = ann.client.text().await;
-    let ack = ask.strip_prefix("42").and_then(|ask| ask.strip_suffix(r#"["ask"]"#));
+    let ack = ask
+        .strip_prefix("42")
+        .and_then(|ask| ask.strip_suffix(r#"["ask"]"#));
     ann.client.send(&format!("43{}[3]", ack.unwrap())).await;
     ann.expect(r#"42["goals",3]"#).await;
     assert_eq!(asking.join().unwrap(), 3);
@@ -409,9 +444,9 @@ async fn a_room_spans_all_workers() {
     let room = server.io.of("/").room("hall").await.unwrap();
     let all: Vec<&Socket> = peers.iter().map(|peer| &peer.socket).collect();
     assert_eq!(members(&room).await, ids(&all));
-    for n in 0..10 {
-        let sender = peers[n].socket.clone();
-        sender.everyone().to("hall").emit("n", n).await.unwrap();
+    for (n, sender) in peers.iter().take(10).enumerate() {
+        let hall = sender.socket.everyone().to("hall");
+        hall.emit("n", n).await.unwrap();
     }
     for peer in &mut peers {
         for n in 0..10 {

@@ -34,7 +34,10 @@ async fn bytes_in_nested_structs_travel_both_ways() {
         r#"{"data":{"_placeholder":true,"num":1},"more":{"num":2,"_placeholder":true}}]},"#,
         r#"{"_placeholder":true,"num":3}]"#
     );
-    let back = sent.replace(r#""num":2,"_placeholder":true"#, r#""_placeholder":true,"num":2"#);
+    let back = sent.replace(
+        r#""num":2,"_placeholder":true"#,
+        r#""_placeholder":true,"num":2"#,
+    );
     let attachments: [&[u8]; 4] = [&[1, 2, 3], &[4; 70_000], &[5], &[]];
     for via in BOTH {
         let mut client = Client::open(&server, via).await;
@@ -121,7 +124,8 @@ async fn attachments_that_are_passed_on_stay_as_they_came() {
         .on("echo", |socket: Socket, event: Event| async move {
             socket.emit("echo", event.args()).await
         });
-    let packet = r#"452-["echo",{"a":{"_placeholder":true,"num":1}},{"_placeholder":true,"num":0}]"#;
+    let packet =
+        r#"452-["echo",{"a":{"_placeholder":true,"num":1}},{"_placeholder":true,"num":0}]"#;
     for via in BOTH {
         let mut client = Client::connected(&server, via).await;
         client.send_binary(packet, &[b"zero", b"one"]).await;
@@ -217,10 +221,7 @@ async fn binary_out_of_the_blue_closes_the_session() {
         client.expect_close().await;
         let mut one_more = Client::connected(&server, via).await;
         one_more
-            .send_binary(
-                r#"451-["a",{"_placeholder":true,"num":0}]"#,
-                &[&[1], &[2]],
-            )
+            .send_binary(r#"451-["a",{"_placeholder":true,"num":0}]"#, &[&[1], &[2]])
             .await;
         one_more.expect_close().await;
     }
@@ -253,10 +254,7 @@ async fn a_binary_event_for_a_namespace_never_joined_closes_the_session() {
     for via in BOTH {
         let mut client = Client::connected(&server, via).await;
         client
-            .send_binary(
-                r#"451-/chat,["a",{"_placeholder":true,"num":0}]"#,
-                &[&[1]],
-            )
+            .send_binary(r#"451-/chat,["a",{"_placeholder":true,"num":0}]"#, &[&[1]])
             .await;
         client.expect_close().await;
     }
@@ -382,6 +380,9 @@ async fn bytes_are_base64_on_polling_and_raw_on_a_websocket() {
         .await
         .unwrap();
     client
-        .expect_binary(r#"451-["bin",{"_placeholder":true,"num":0}]"#, &[&[1, 2, 3]])
+        .expect_binary(
+            r#"451-["bin",{"_placeholder":true,"num":0}]"#,
+            &[&[1, 2, 3]],
+        )
         .await;
 }

@@ -52,7 +52,10 @@ async fn the_auth_payload_reaches_the_connect_handler() {
             socket.emit("auth", auth).await.map_err(|e| e.to_string())
         });
     let table = [
-        (r#"40/chat,{"token":"é\n"}"#, r#"42/chat,["auth",{"token":"é\n"}]"#),
+        (
+            r#"40/chat,{"token":"é\n"}"#,
+            r#"42/chat,["auth",{"token":"é\n"}]"#,
+        ),
         ("40/chat,{}", r#"42/chat,["auth",{}]"#),
         ("40/chat,", r#"42/chat,["auth",{}]"#),
     ];
@@ -159,7 +162,7 @@ async fn an_auth_payload_of_another_type_refuses() {
     let server = start();
     let io = &server.io;
     io.of("/")
-        .on_connect(|Auth(login): Auth<Login>| async move { drop(login.token) });
+        .on_connect(|Auth(login): Auth<Login>| async move { assert!(login.token > 0) });
     for via in BOTH {
         for (connect, cause) in [
             ("40", "missing field `token`"),
@@ -169,7 +172,10 @@ async fn an_auth_payload_of_another_type_refuses() {
             let error = client.connect_with("/", &connect[2..]).await.unwrap_err();
             let error: Value = serde_json::from_str(&error).unwrap();
             let message = error["message"].as_str().unwrap();
-            assert!(message.starts_with("auth payload does not fit: "), "{message}");
+            assert!(
+                message.starts_with("auth payload does not fit: "),
+                "{message}"
+            );
             assert!(message.contains(cause), "{message}");
         }
     }
@@ -301,7 +307,10 @@ async fn events_wait_for_an_async_connect_handler_and_keep_their_order() {
         burst.extend(events_sent.iter().map(String::as_str));
         client.send_all(&burst).await;
         asks.next().await;
-        assert!(events.so_far().is_empty(), "an event overtook the connect handler");
+        assert!(
+            events.so_far().is_empty(),
+            "an event overtook the connect handler"
+        );
         gate.notify_one();
         client.expect_connect("/").await;
         for n in 0..300 {
@@ -479,7 +488,9 @@ async fn the_connect_packet_goes_first_in_a_storm_of_broadcasts() {
     let storm = {
         let (io, stop) = (io.clone(), stop.clone());
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .build()
+                .unwrap();
             runtime.block_on(async {
                 while !stop.is_open() {
                     io.to("hall").emit("all", ()).await.unwrap();
@@ -531,7 +542,10 @@ async fn a_client_gone_during_its_connect_handler_is_said_goodbye_to_iff_it_was_
         client.close().await;
         goings.next().await;
         assert!(!socket.is_connected());
-        assert!(leavers.so_far().is_empty(), "the program has not decided yet");
+        assert!(
+            leavers.so_far().is_empty(),
+            "the program has not decided yet"
+        );
         answer.send(outcome).unwrap();
         if outcome.is_ok() {
             let left = leavers.next().await;
@@ -588,7 +602,8 @@ async fn a_refused_namespace_does_not_count() {
 async fn a_socket_disconnected_by_its_connect_handler_is_refused() {
     let server = start();
     let io = &server.io;
-    io.of("/").on_connect(|socket: Socket| async move { socket.disconnect() });
+    io.of("/")
+        .on_connect(|socket: Socket| async move { socket.disconnect() });
     io.of("/late").on_connect(|socket: Socket| async move {
         tokio::task::yield_now().await;
         socket.disconnect();

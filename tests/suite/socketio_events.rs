@@ -40,7 +40,10 @@ async fn data_takes_one_argument_or_the_members_of_a_tuple() {
                 .on("one", |Data(text): Data<String>| async move { text })
                 .on("struct", |Data(point): Data<Point>| async move { point })
                 .on("array", |Data(list): Data<Vec<u8>>| async move { list })
-                .on("two", |Data((a, b)): Data<(String, u8)>| async move { (b, a) })
+                .on(
+                    "two",
+                    |Data((a, b)): Data<(String, u8)>| async move { (b, a) },
+                )
                 .on("none", |Data(()): Data<()>| async { "nothing" });
         },
         &[
@@ -113,8 +116,12 @@ async fn a_rejection_says_the_same_before_and_behind_an_ack() {
     expect_answers(
         |namespace| {
             namespace
-                .on("behind", |Data(n): Data<u8>, ack: Ack| async move { ack.send(n) })
-                .on("before", |ack: Ack, Data(n): Data<u8>| async move { ack.send(n) });
+                .on("behind", |Data(n): Data<u8>, ack: Ack| async move {
+                    ack.send(n);
+                })
+                .on("before", |ack: Ack, Data(n): Data<u8>| async move {
+                    ack.send(n);
+                });
         },
         &[
             (r#"421["behind"]"#, &format!("431{error}")),
@@ -182,7 +189,10 @@ async fn a_number_is_an_event_name() {
         |namespace| {
             namespace.on("7", |event: Event| async move { event.name().to_owned() });
         },
-        &[(r#"421[7,"x"]"#, r#"431["7"]"#), (r#"422["7"]"#, r#"432["7"]"#)],
+        &[
+            (r#"421[7,"x"]"#, r#"431["7"]"#),
+            (r#"422["7"]"#, r#"432["7"]"#),
+        ],
     )
     .await;
 }
@@ -195,7 +205,9 @@ async fn an_unknown_event_is_answered_with_an_error() {
     for via in BOTH {
         let mut client = Client::connected(&server, via).await;
         client.connect("/chat").await;
-        client.send_all(&[r#"42["no\"pe",1]"#, r#"421["no\"pe",1]"#]).await;
+        client
+            .send_all(&[r#"42["no\"pe",1]"#, r#"421["no\"pe",1]"#])
+            .await;
         client
             .expect(r#"431[{"error":"no handler for event \"no\\\"pe\""}]"#)
             .await;
@@ -341,7 +353,9 @@ async fn an_ack_may_be_sent_after_its_handler_has_ended() {
         client.expect(r#"43/chat,2["now"]"#).await;
         let ack = kept.next().await;
         assert!(ack.is_wanted());
-        std::thread::spawn(move || ack.send((1, "b"))).join().unwrap();
+        std::thread::spawn(move || ack.send((1, "b")))
+            .join()
+            .unwrap();
         client.expect(r#"43/chat,1[1,"b"]"#).await;
         client.send(r#"42/chat,3["later"]"#).await;
         kept.next().await.send(Err::<(), _>("no"));
@@ -373,7 +387,10 @@ async fn the_least_and_the_greatest_id_are_acknowledged() {
         },
         &[
             (r#"420["a"]"#, "430[1]"),
-            (r#"4218446744073709551615["a"]"#, "4318446744073709551615[1]"),
+            (
+                r#"4218446744073709551615["a"]"#,
+                "4318446744073709551615[1]",
+            ),
         ],
     )
     .await;
@@ -434,11 +451,15 @@ async fn a_state_is_shared_by_all_handlers() {
         .io
         .of("/")
         .on_connect(|socket: Socket, number: State<u32>| async move {
-            socket.emit("state", *number).await.map_err(|e| e.to_string())
+            socket
+                .emit("state", *number)
+                .await
+                .map_err(|e| e.to_string())
         })
-        .on("state", |number: State<u32>, text: State<String>| async move {
-            (*number, text.to_string())
-        })
+        .on(
+            "state",
+            |number: State<u32>, text: State<String>| async move { (*number, text.to_string()) },
+        )
         .on_disconnect(move |number: State<u32>, _: DisconnectReason| {
             let _ = left.send(*number);
             async {}
@@ -463,7 +484,9 @@ async fn a_missing_state_teaches() {
     for via in BOTH {
         let mut client = Client::connected(&server, via).await;
         client.send(r#"421["state"]"#).await;
-        client.expect(&format!(r#"431[{{"error":"{refusal}"}}]"#)).await;
+        client
+            .expect(&format!(r#"431[{{"error":"{refusal}"}}]"#))
+            .await;
         let error = client.connect_with("/strict", "").await.unwrap_err();
         assert_eq!(error, format!(r#"{{"message":"{refusal}"}}"#));
     }

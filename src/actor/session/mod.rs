@@ -191,6 +191,7 @@ impl Handler<Control> for Session {
         let Some(state) = &mut self.state else { return };
         match control {
             Control::Close(reason) => state.close(reason),
+            Control::Gone => state.transport_gone(),
             Control::Nudge => {
                 let outcome = state.protocol.nudged();
                 self.settle(outcome);

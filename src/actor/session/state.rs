@@ -147,6 +147,12 @@ impl State {
         }
     }
 
+    /// The transport can send nothing any more; a session that was waiting for it ends at once.
+    pub(crate) fn transport_gone(&mut self) {
+        self.close(CloseReason::TransportClose);
+        self.leaving = Some(Instant::now());
+    }
+
     pub(crate) fn close(&mut self, reason: CloseReason) {
         self.close_with(reason, None);
     }
@@ -168,8 +174,8 @@ impl State {
             | CloseReason::ForcedServerClose
             | CloseReason::ServerShuttingDown => {
                 self.link.outbox.close(last);
-                // A client that is not polling at this moment comes back for the last packets.
-                Some(if polling { now + LAST_POLL } else { now })
+                // Until the WebSocket has sent the last packets, or the client's next poll has.
+                Some(now + LAST_PACKETS)
             }
             CloseReason::TransportClose
             | CloseReason::TransportError
@@ -237,5 +243,5 @@ impl Post {
     }
 }
 
-/// How long the last packets of a closed session wait for a poll.
-const LAST_POLL: Duration = Duration::from_secs(30);
+/// How long the last packets of a closed session wait for its client to take them.
+const LAST_PACKETS: Duration = Duration::from_secs(30);

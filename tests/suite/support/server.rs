@@ -7,12 +7,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use actix_socketio::{Builder, EngineIo, EngineIoBuilder, EngineMessage, EngineSession, SocketIo};
+use actix_socketio::{
+    Builder, CloseReason, EngineIo, EngineIoBuilder, EngineMessage, EngineSession, SocketIo,
+};
 use actix_web::dev::ServerHandle;
 use actix_web::rt::System;
 use actix_web::{App, HttpServer};
 
-use super::PATIENCE;
+use super::{Heard, PATIENCE, channel};
 
 /// A running server, which stops when it is dropped; nobody waits for it.
 ///
@@ -110,6 +112,21 @@ pub(crate) fn echo(builder: EngineIoBuilder) -> EngineIoBuilder {
             session.send(&message).unwrap();
         },
     )
+}
+
+/// Starts a raw server that sends every message back, and tells why its sessions ended.
+pub(crate) fn recording(
+    build: impl FnOnce(EngineIoBuilder) -> EngineIoBuilder + Send + 'static,
+) -> (Server<EngineIo>, Heard<CloseReason>) {
+    let (told, heard) = channel();
+    let server = Server::engineio(move |builder| {
+        build(echo(builder)).on_close(move |_, reason| {
+            // The test may have seen enough.
+            let _ = told.send(reason);
+            async {}
+        })
+    });
+    (server, heard)
 }
 
 impl<I: Send + 'static> Server<I> {

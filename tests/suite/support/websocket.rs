@@ -1,6 +1,9 @@
 //! A WebSocket client in frames, which may also be such as no client should send.
 
-use std::{io, str};
+use std::io;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::{Connection, Open, Request, Response, Site};
 
@@ -165,6 +168,13 @@ impl WebSocket {
     pub(crate) async fn expect_closed(&mut self, code: Option<u16>) {
         assert_eq!(self.expect_close().await, code);
         self.expect_end().await;
+    }
+
+    /// Expects nothing to come for this long.
+    pub(crate) async fn expect_silence(&mut self, duration: Duration) {
+        if let Ok(received) = timeout(duration, self.recv()).await {
+            panic!("{received:?} where nothing was due");
+        }
     }
 
     /// Gives the connection back, for what is no WebSocket any more.
