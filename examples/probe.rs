@@ -61,8 +61,8 @@ async fn main() -> std::io::Result<()> {
 #[serde(untagged)]
 enum Anything {
     Json(Value),
-    List(Vec<Anything>),
-    Map(BTreeMap<String, Anything>),
+    List(Vec<Self>),
+    Map(BTreeMap<String, Self>),
     Binary(Bytes),
 }
 

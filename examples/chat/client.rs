@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 /// Returns the folder with the client's files; `None` where there is no npm, and the page takes the
 /// client from the public CDN instead.
-pub fn folder() -> Option<PathBuf> {
+pub(crate) fn folder() -> Option<PathBuf> {
     let home = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/socket.io-client");
     let files = home.join("node_modules/socket.io-client/dist");
     if files.join("socket.io.min.js").exists() {

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use serde::Serialize;
 
 /// Shared by all handlers.
-pub struct Rooms(Mutex<Inner>);
+pub(crate) struct Rooms(Mutex<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -29,7 +29,7 @@ struct Room {
 }
 
 #[derive(Clone, Serialize)]
-pub struct Message {
+pub(crate) struct Message {
     id: u64,
     nick: String,
     text: String,
@@ -39,7 +39,7 @@ pub struct Message {
 
 /// The answer to `join`.
 #[derive(Serialize)]
-pub struct Joined {
+pub(crate) struct Joined {
     room: String,
     members: Vec<String>,
     history: Vec<Message>,
@@ -47,7 +47,7 @@ pub struct Joined {
 
 /// A line of the list of rooms.
 #[derive(Serialize)]
-pub struct Line {
+pub(crate) struct Line {
     name: String,
     members: usize,
 }
@@ -61,7 +61,7 @@ impl Default for Rooms {
 }
 
 impl Rooms {
-    pub fn enter(&self, id: SocketId, nick: &str) -> Result<(), ConnectError> {
+    pub(crate) fn enter(&self, id: SocketId, nick: &str) -> Result<(), ConnectError> {
         if !(1..=MAX_NICK).contains(&nick.chars().count()) {
             return Err("nickname must be 1 to 24 characters".into());
         }
@@ -74,21 +74,21 @@ impl Rooms {
         Ok(())
     }
 
-    pub fn exit(&self, id: SocketId) -> Option<String> {
+    pub(crate) fn exit(&self, id: SocketId) -> Option<String> {
         let person = self.0.lock().people.remove(&id);
         person.map(|person| person.nick)
     }
 
-    pub fn nick(&self, id: SocketId) -> Option<String> {
+    pub(crate) fn nick(&self, id: SocketId) -> Option<String> {
         let inner = self.0.lock();
         inner.people.get(&id).map(|person| person.nick.clone())
     }
 
-    pub fn room_of(&self, id: SocketId) -> Option<String> {
+    pub(crate) fn room_of(&self, id: SocketId) -> Option<String> {
         self.0.lock().people.get(&id)?.room.clone()
     }
 
-    pub fn list(&self) -> Vec<Line> {
+    pub(crate) fn list(&self) -> Vec<Line> {
         let inner = self.0.lock();
         let line = |(name, room): (&String, &Room)| Line {
             name: name.clone(),
@@ -98,7 +98,11 @@ impl Rooms {
     }
 
     /// Moves the socket to a room; returns what it finds there, and the room that it has left.
-    pub fn join(&self, id: SocketId, name: &str) -> Result<(Joined, Option<String>), HandlerError> {
+    pub(crate) fn join(
+        &self,
+        id: SocketId,
+        name: &str,
+    ) -> Result<(Joined, Option<String>), HandlerError> {
         if !(1..=MAX_ROOM).contains(&name.chars().count()) {
             return Err(HandlerError::new("a room's name has 1 to 32 characters"));
         }
@@ -122,11 +126,15 @@ impl Rooms {
         Ok((joined, before.filter(|before| before != name)))
     }
 
-    pub fn leave(&self, id: SocketId) -> Option<String> {
+    pub(crate) fn leave(&self, id: SocketId) -> Option<String> {
         self.0.lock().leave(id)
     }
 
-    pub fn say(&self, id: SocketId, text: String) -> Result<(String, Message), HandlerError> {
+    pub(crate) fn say(
+        &self,
+        id: SocketId,
+        text: String,
+    ) -> Result<(String, Message), HandlerError> {
         if !(1..=MAX_TEXT).contains(&text.chars().count()) {
             return Err(HandlerError::new("a message has 1 to 2000 characters"));
         }

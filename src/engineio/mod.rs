@@ -15,7 +15,7 @@ mod payload;
 
 pub(crate) use self::open::Open;
 pub(crate) use self::packet::Packet;
-pub(crate) use self::payload::{SEPARATOR, packets, push_binary};
+pub(crate) use self::payload::{SEPARATOR, push_binary, split_packet};
 
 /// Why a packet's text was refused. The reference closes the session with "parse error" for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +65,6 @@ impl Error for DecodeError {
 pub(crate) const CLOSE: &str = "1";
 /// The heartbeat's question. Engine.IO v4, Heartbeat: the server sends the ping.
 pub(crate) const PING: &str = "2";
-/// The heartbeat's answer.
-pub(crate) const PONG: &str = "3";
 /// The first byte of a MESSAGE packet's text; the message follows.
 pub(crate) const MESSAGE: u8 = b'4';
 /// The client's last word of an upgrade.

@@ -102,7 +102,7 @@ mod tests {
         let table = [
             (engineio::CLOSE, Packet::Close),
             (engineio::PING, Packet::Ping("")),
-            (engineio::PONG, Packet::Pong("")),
+            ("3", Packet::Pong("")),
             (engineio::UPGRADE, Packet::Upgrade),
             (engineio::NOOP, Packet::Noop),
             (engineio::PROBE, Packet::Ping("probe")),

@@ -188,7 +188,7 @@ mod tests {
         let frame = Frame::binary(&[1, 2, 3]);
         assert_eq!(&frame.websocket()[..], [0x82, 3, 1, 2, 3]);
         assert_eq!(polling(&frame), "bAQID");
-        assert_eq!(polling(&frame.clone()), "bAQID");
+        assert_eq!(polling(&frame), "bAQID");
     }
 
     #[test]

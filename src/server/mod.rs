@@ -191,9 +191,9 @@ impl SocketIo {
     /// it, a packet may be 40 ms late, the poll is found by the next ping, the connection keeps its
     /// memory, and a client that closes waits for a second.
     ///
-    /// It uses the server's `on_connect`, and sets `client_disconnect_timeout` to a millisecond: that
-    /// one may be set again afterwards. The kernel's deadline is for plain TCP: where actix-web
-    /// does the TLS by itself, none is set.
+    /// It uses the server's `on_connect`, and switches `client_disconnect_timeout` off: that one may be
+    /// set again afterwards, to a second or more. The kernel's deadline is for plain TCP: where
+    /// actix-web does the TLS by itself, none is set.
     pub fn tune<F, I, S, B>(&self, server: HttpServer<F, I, S, B>) -> HttpServer<F, I, S, B>
     where
         F: Fn() -> I + Send + Clone + 'static,

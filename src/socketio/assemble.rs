@@ -25,11 +25,6 @@ pub(crate) struct Assembler {
 }
 
 impl Assembler {
-    /// Makes an assembler that waits for nothing.
-    pub(crate) fn new() -> Self {
-        Self::default()
-    }
-
     /// Tells whether attachments are still to come. A text message is an error until they have:
     /// [`DecodeError::TextAmongAttachments`].
     pub(crate) fn is_waiting(&self) -> bool {
@@ -105,7 +100,7 @@ mod tests {
 
     #[test]
     fn the_packet_comes_with_its_last_attachment() {
-        let mut assembler = Assembler::new();
+        let mut assembler = Assembler::default();
         assembler.begin("52-[\"a\"]", 2);
         assert!(assembler.is_waiting());
         assert_eq!(assembler.add(Bytes::from_static(b"1")), Ok(None));
@@ -122,7 +117,7 @@ mod tests {
 
     #[test]
     fn an_attachment_out_of_the_blue_is_refused() {
-        let mut assembler = Assembler::new();
+        let mut assembler = Assembler::default();
         let refused = Err(DecodeError::UnexpectedAttachment);
         assert_eq!(assembler.add(Bytes::new()), refused);
         assembler.begin("51-[\"a\"]", 1);
@@ -132,14 +127,14 @@ mod tests {
 
     #[test]
     fn nothing_is_waited_for_when_nothing_is_announced() {
-        let mut assembler = Assembler::new();
+        let mut assembler = Assembler::default();
         assembler.begin("2[\"a\"]", 0);
         assert!(!assembler.is_waiting());
     }
 
     #[test]
     fn a_huge_announcement_reserves_nothing() {
-        let mut assembler = Assembler::new();
+        let mut assembler = Assembler::default();
         assembler.begin("5…", usize::MAX);
         assert_eq!(assembler.add(Bytes::new()), Ok(None));
     }

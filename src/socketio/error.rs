@@ -53,11 +53,6 @@ pub(crate) enum DecodeError {
         /// Where in the packet's text it goes wrong, in bytes.
         offset: usize,
     },
-    /// An escape for half of a character, which no Rust string can hold.
-    LoneSurrogate {
-        /// Where in the packet's text the escape stands, in bytes.
-        offset: usize,
-    },
     /// A payload with more open brackets than the limit.
     TooDeep {
         /// How many may be open at once.
@@ -110,7 +105,6 @@ impl fmt::Display for DecodeError {
             }
             Self::EventNameReserved(name) => write!(f, "event name {name} is reserved"),
             Self::InvalidJson { offset } => write!(f, "invalid JSON at offset {offset}"),
-            Self::LoneSurrogate { offset } => write!(f, "lone surrogate at offset {offset}"),
             Self::TooDeep { limit } => write!(f, "payload nested deeper than {limit}"),
             Self::PlaceholderWithoutNum => f.write_str("placeholder without a num"),
             Self::PlaceholderOutOfRange { num, attachments } => {

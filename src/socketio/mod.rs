@@ -18,11 +18,9 @@ mod placeholder_check;
 
 pub use self::args::{Args, ArgsError};
 pub(crate) use self::args::{Outcome, from_args, push_args};
-pub(crate) use self::assemble::{Assembled, Assembler};
+pub(crate) use self::assemble::Assembler;
 pub(crate) use self::encode::{
     push_ack_head, push_connect, push_connect_error, push_disconnect, push_event_head,
-    push_json_str,
 };
-pub(crate) use self::error::{DecodeError, Excerpt};
-pub(crate) use self::json::elements;
+pub(crate) use self::error::DecodeError;
 pub(crate) use self::packet::{Body, Limits, Packet, is_reserved};

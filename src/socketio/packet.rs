@@ -1,7 +1,7 @@
 //! A Socket.IO packet from a client, and how large it may be.
 //!
 //! The types only: [`decode`](super::decode) makes them from text. What is borrowed is the text of
-//! the Engine.IO message, or of the [`Assembled`](super::Assembled) packet.
+//! the Engine.IO message, or of the [`Assembler`](super::Assembler)'s packet.
 
 use std::borrow::Cow;
 

@@ -229,11 +229,8 @@ impl Post {
     }
 
     fn next_packet(&mut self) -> Option<&str> {
-        let rest = self.body.get(self.at..)?;
-        let packet = rest
-            .split_once(engineio::SEPARATOR as char)
-            .map_or(rest, |(packet, _)| packet);
-        self.at += packet.len() + 1;
+        let (packet, rest) = engineio::split_packet(self.body.get(self.at..)?);
+        self.at = rest.map_or(usize::MAX, |rest| self.body.len() - rest.len());
         Some(packet)
     }
 
