@@ -208,6 +208,18 @@ impl From<String> for ConnectError {
     }
 }
 
+impl From<EmitError> for ConnectError {
+    fn from(error: EmitError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl From<RoomError> for ConnectError {
+    fn from(error: RoomError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
 /// The error of a handler that uses `?`: made from any [`std::error::Error`].
 ///
 /// What the client gets, where it asked for an acknowledgement, is `{"error": "…"}` with the error's

@@ -42,6 +42,7 @@ pub(crate) fn begin(
         handle: handle.clone(),
         lane: Arc::clone(&lane),
         frames: Box::new(FrameReader::new(payload, engine.config.max_payload)),
+        agreed: false,
     };
     actix_rt::spawn(candidate.run());
     Ok(response.body(ProbeBody {
@@ -57,46 +58,37 @@ struct Candidate {
     handle: Handle,
     lane: Arc<Lane>,
     frames: Box<dyn Inbound>,
-}
-
-/// Why a candidate did not make it; it is closed, and that is all.
-enum Failed {
-    /// Before the session knew of it.
-    Unheard,
-    /// After the session had agreed to wait for it.
-    Probing,
+    /// The session waits for this candidate.
+    agreed: bool,
 }
 
 impl Candidate {
     async fn run(mut self) {
         let limit = self.engine.config.upgrade_timeout;
-        let outcome = timeout(limit, self.probe()).await;
-        let lane = Arc::clone(&self.lane);
-        match outcome {
-            Ok(Ok(())) => return self.hand_over().await,
-            Ok(Err(Failed::Unheard)) => {}
-            // Engine.IO v4, Upgrade: the session goes on with polling. A life-cycle message.
-            Ok(Err(Failed::Probing)) | Err(_) => self.handle.session.do_send(ProbeFailed),
+        if timeout(limit, self.probe()).await == Ok(true) {
+            return self.hand_over().await;
         }
-        lane.fail();
+        if self.agreed {
+            // Engine.IO v4, Upgrade: the session goes on with polling. A life-cycle message.
+            self.handle.session.do_send(ProbeFailed);
+        }
+        self.lane.fail();
     }
 
-    /// Engine.IO v4, Upgrade: `2probe` is answered with `3probe`, and `5` asks for the session.
-    async fn probe(&mut self) -> Result<(), Failed> {
+    /// Engine.IO v4, Upgrade: `2probe` is answered with `3probe`, and `5` asks for the session. Tells
+    /// whether it came to that.
+    async fn probe(&mut self) -> bool {
         if !self.next_is(engineio::PROBE).await {
-            return Err(Failed::Unheard);
+            return false;
         }
         // `send` by an address of this candidate's own: the mailbox is not full for it, and the
         // whole probe has a deadline.
-        match self.handle.session.send(Probe).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return Err(Failed::Unheard),
+        self.agreed = matches!(self.handle.session.send(Probe).await, Ok(Ok(())));
+        if !self.agreed {
+            return false;
         }
         self.lane.send(&Frame::packet(engineio::PROBE_ANSWER));
-        if !self.next_is(engineio::UPGRADE).await {
-            return Err(Failed::Probing);
-        }
-        Ok(())
+        self.next_is(engineio::UPGRADE).await
     }
 
     /// Lets the session move to an actor beside this WebSocket.

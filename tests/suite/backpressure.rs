@@ -142,7 +142,7 @@ async fn a_full_outbox_does_not_hold_up_the_ping() {
     let build = |io: actix_socketio::Builder| {
         io.outbox_limit(400)
             .overflow(Overflow::Drop)
-            .ping_interval(Duration::from_millis(200))
+            .ping_interval(Duration::from_secs(1))
             .ping_timeout(Duration::from_secs(20))
     };
     let server = Server::socketio(build, |_| ());

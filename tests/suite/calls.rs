@@ -73,7 +73,7 @@ async fn a_call_ends_with_its_value() {
 /// `emit_with_ack` waits as long as the server's `ack_timeout`.
 #[tokio::test]
 async fn emit_with_ack_ends_with_its_value_or_the_servers_timeout() {
-    let server = Server::socketio(|io| io.ack_timeout(Duration::from_millis(300)), |_| ());
+    let server = Server::socketio(|io| io.ack_timeout(Duration::from_secs(1)), |_| ());
     for via in BOTH {
         let (mut client, socket) = enter(&server, via, "/").await;
         let ask = || {

@@ -216,9 +216,9 @@ async fn transport_close() {
 /// Engine.IO v4, Heartbeat: a client that answers no ping.
 #[tokio::test]
 async fn ping_timeout() {
-    let short = Duration::from_millis(100);
+    let (interval, timeout) = (Duration::from_millis(800), Duration::from_millis(100));
     let server = Server::socketio(
-        move |io| io.ping_interval(short).ping_timeout(short),
+        move |io| io.ping_interval(interval).ping_timeout(timeout),
         |_| (),
     );
     let mut leavers = watch(&server.io);

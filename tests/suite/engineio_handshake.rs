@@ -324,7 +324,6 @@ async fn either_way(site: &Site, query: &str) -> [Response; 2] {
 }
 
 fn open_packet(sid: &str, upgrades: &str) -> String {
-    format!(
-        r#"0{{"sid":"{sid}","upgrades":{upgrades},"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}}"#
-    )
+    let numbers = r#""pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000"#;
+    format!(r#"0{{"sid":"{sid}","upgrades":{upgrades},{numbers}}}"#)
 }

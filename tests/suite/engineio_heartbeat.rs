@@ -3,15 +3,14 @@
 use std::time::{Duration, Instant};
 
 use actix_socketio::{
-    Builder, Bytes, CloseReason, DisconnectReason, EngineIo, EngineIoBuilder, Overflow, Socket,
-    SocketIo,
+    Builder, Bytes, CloseReason, DisconnectReason, EngineIoBuilder, Overflow, Socket, SocketIo,
 };
 use tokio::task::yield_now;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::support::{
-    Connection, Frame, Heard, Polling, Server, WebSocket, channel, echo, opcode, packets,
-    recording, within,
+    Connection, Frame, Heard, Polling, Server, WebSocket, channel, opcode, packets, recording,
+    within,
 };
 
 /// Engine.IO v4, Heartbeat: the server sends the ping, an interval after the handshake.
@@ -29,7 +28,8 @@ async fn ping_comes_after_the_interval() {
     assert!(opened.elapsed() >= INTERVAL);
 }
 
-/// Engine.IO v4, Heartbeat: a client that answers lives on, and is pinged an interval after its pong.
+/// Engine.IO v4, Heartbeat: a client that answers lives on, and is pinged an interval after its
+/// pong.
 #[tokio::test]
 async fn pong_keeps_a_websocket_alive() {
     let (server, mut closed) = recording(patient);
@@ -96,8 +96,8 @@ async fn missing_poll_closes_the_session() {
     session.expect_gone().await;
 }
 
-/// reference/socketio.md, section 0: a packet other than the pong gives a client one more timeout, and
-/// however many follow, no further one.
+/// reference/socketio.md, section 0: a packet other than the pong gives a client one more timeout,
+/// and however many follow, no further one.
 #[tokio::test]
 async fn other_packets_extend_the_timeout_once() {
     let (server, mut closed) = recording(|builder| {
@@ -169,21 +169,14 @@ async fn pong_without_a_poll_does_not_keep_the_session() {
 /// reference/socketio.md, 1.4: the socket's `disconnect` handler hears why.
 #[tokio::test]
 async fn disconnect_handler_hears_of_the_timeout() {
-    let (server, mut left) = flooding(|builder| {
-        builder
-            .ping_interval(INTERVAL)
-            .ping_timeout(Duration::from_millis(200))
-    });
+    let (server, mut left) = flooding(silent_socket);
     let mut socket = WebSocket::open(&server).await;
     socket.send_text("40").await;
-    assert!(socket.recv_text().await.starts_with("40{"));
     assert_eq!(left.next().await, "ping timeout");
-    socket.expect_text("2").await;
-    socket.expect_closed(None).await;
 }
 
-/// design.md, section 4, Silence and Backpressure: a client that reads nothing, but still sends pongs,
-/// is cut off once its outbox is full, and its connection does not stay behind.
+/// design.md, section 4, Silence and Backpressure: a client that reads nothing, but still sends
+/// pongs, is cut off once its outbox is full, and its connection does not stay behind.
 #[tokio::test]
 async fn client_that_has_stopped_reading_is_cut_off_when_its_outbox_is_full() {
     let (server, mut left) = flooding(|builder| silent_socket(builder).outbox_limit(1 << 20));
@@ -192,7 +185,8 @@ async fn client_that_has_stopped_reading_is_cut_off_when_its_outbox_is_full() {
     assert_eq!(server.io.clients_count(), 0);
 }
 
-/// The same where the outbox never fills: none of its pings is drained, so none of its pongs counts.
+/// The same where the outbox never fills: none of its pings is drained, so none of its pongs
+/// counts.
 #[tokio::test]
 async fn client_that_has_stopped_reading_is_cut_off_when_its_pings_are_not_drained() {
     let (server, mut left) = flooding(|builder| silent_socket(builder).outbox_limit(256 << 20));
@@ -219,7 +213,8 @@ async fn poll_that_nobody_reads_is_cut_off() {
     let (server, mut left) = flooding(|builder| silent_socket(builder).outbox_limit(256 << 20));
     let session = Polling::open(&server).await;
     session.post(&["40"]).await;
-    assert!(session.poll().await[0].starts_with("40{"));
+    session.poll().await;
+    // The first of the flood lies in the outbox when this is answered.
     session.post(&["42[\"flood\"]"]).await;
     let mut connection = Connection::open_narrow(server.address).await;
     connection.write(&session.request("GET").bytes()).await;
@@ -234,7 +229,6 @@ async fn stops_reading(server: &Server<SocketIo>) {
     let connection = Connection::open_narrow(server.address).await;
     let mut socket = WebSocket::open_on(connection, server).await;
     socket.send_text("40").await;
-    assert!(socket.recv_text().await.starts_with("40{"));
     socket.send_text("42[\"flood\"]").await;
     let pong = Frame::new(opcode::TEXT, "3").bytes();
     is_cut_off(&mut socket.into_connection(), &pong).await;
@@ -254,7 +248,8 @@ async fn is_cut_off(connection: &mut Connection, bytes: &[u8]) {
     within("the server to cut the connection", sends).await;
 }
 
-/// A Socket.IO server that sends more than any kernel buffers on `flood`, and tells why sockets left.
+/// A Socket.IO server that sends more than any kernel buffers on `flood`, and tells why sockets
+/// left.
 fn flooding(
     build: impl FnOnce(Builder) -> Builder + Send + 'static,
 ) -> (Server<SocketIo>, Heard<&'static str>) {
@@ -288,8 +283,9 @@ fn silent(builder: EngineIoBuilder) -> EngineIoBuilder {
     builder.ping_interval(INTERVAL).ping_timeout(TIMEOUT)
 }
 
+/// The same for a server on which a socket has to connect before.
 fn silent_socket(builder: Builder) -> Builder {
-    builder.ping_interval(INTERVAL).ping_timeout(TIMEOUT)
+    builder.ping_interval(LONG / 4).ping_timeout(LONG / 4)
 }
 
 /// Asserts that a silent client was found neither early nor, for a busy machine, late.
@@ -301,12 +297,43 @@ fn was_found_in_time(opened: Instant) {
 }
 
 const INTERVAL: Duration = Duration::from_millis(80);
-const TIMEOUT: Duration = Duration::from_millis(150);
+const TIMEOUT: Duration = Duration::from_millis(400);
 /// For clients that answer: they do so in time on a busy machine too.
 const LONG: Duration = Duration::from_millis(800);
 /// Pings within which a client that did not answer would be found.
 const ROUNDS: usize = 12;
-const EXTENDED: Duration = Duration::from_millis(400);
+const EXTENDED: Duration = Duration::from_millis(800);
 const SLACK: Duration = Duration::from_secs(2);
 /// Pieces of 64 KiB: 16 MiB in all.
 const FLOOD: usize = 256;
+
+#[tokio::test]
+async fn temporary_blocked_worker() {
+    let (server, mut closed) = recording(|builder| {
+        builder
+            .ping_interval(Duration::from_millis(100))
+            .ping_timeout(Duration::from_millis(200))
+            .on_message(|_, _| async move {
+                let until = Instant::now() + Duration::from_millis(600);
+                while Instant::now() < until {}
+            })
+    });
+    let mut socket = WebSocket::open(&server).await;
+    socket.send_text("4block").await;
+    socket.expect_text("2").await;
+    socket.send_text("3").await;
+    println!("{:?} {:?}", socket.recv().await, closed.so_far());
+    panic!();
+}
+
+#[tokio::test]
+async fn temporary_half_post() {
+    let (server, mut closed) = recording(silent);
+    let session = Polling::open(&server).await;
+    let post = session.request("POST").header("content-length", "10");
+    let mut post = post.start_heard().await;
+    post.write(b"4").await;
+    println!("{:?}", closed.next().await);
+    println!("{:?}", post.response().await);
+    panic!();
+}

@@ -1,12 +1,9 @@
 //! Engine.IO v4, HTTP long-polling: payloads, and one request of each kind at a time.
 
-use actix_socketio::{
-    CloseReason, EngineIo, EngineIoBuilder, EngineMessage, EngineSession, SocketIo,
-};
-use tokio::sync::mpsc::UnboundedSender;
+use actix_socketio::{CloseReason, EngineIoBuilder, EngineMessage, EngineSession, SocketIo};
 
 use crate::support::{
-    Connection, Heard, Open, Polling, Request, Server, channel, echo, packets, recording,
+    Connection, Open, Polling, Request, Server, channel, echo, packets, recording,
 };
 
 /// Engine.IO v4, Packet encoding, HTTP long-polling: packets are taken, and sent, in order.
@@ -110,8 +107,8 @@ async fn connection_serves_one_request_after_another() {
     }
 }
 
-/// Engine.IO v4, HTTP long-polling: one GET at a time. The second is refused, the first is told that
-/// the session is closed.
+/// Engine.IO v4, HTTP long-polling: one GET at a time. The second is refused, the first is told
+/// that the session is closed.
 #[tokio::test]
 async fn second_poll_closes_the_session() {
     let (server, mut closed) = recording(|builder| builder);
@@ -411,7 +408,8 @@ async fn close_of_the_server_waits_for_the_next_poll() {
     session.expect_gone().await;
 }
 
-/// reference/socketio.md, 2.2: until then its POSTs are answered, and what they carry is passed over.
+/// reference/socketio.md, 2.2: until then its POSTs are answered, and what they carry is passed
+/// over.
 #[tokio::test]
 async fn post_to_a_session_that_waits_for_its_last_poll_is_answered_at_once() {
     let (server, mut closed) = recording(close_when_told);

@@ -9,12 +9,11 @@ use actix_socketio::{
 };
 
 use crate::support::{
-    Frame, Heard, Open, Polling, Received, Request, Server, WebSocket, channel, echo, opcode,
-    packets, recording,
+    Frame, Open, Polling, Received, Request, Server, WebSocket, echo, opcode, packets, recording,
 };
 
-/// Engine.IO v4, Upgrade: `2probe` is answered with `3probe`, the waiting poll with a noop, and after
-/// `5` the session is the WebSocket's, both ways.
+/// Engine.IO v4, Upgrade: `2probe` is answered with `3probe`, the waiting poll with a noop, and
+/// after `5` the session is the WebSocket's, both ways.
 #[tokio::test]
 async fn websocket_takes_the_session_over() {
     let server = Server::engineio(echo);
@@ -86,7 +85,8 @@ async fn packets_that_wait_go_to_the_websocket() {
     socket.expect_text("4two").await;
 }
 
-/// design.md, section 3: an upgrade changes who drains the outbox, and loses nothing. On one worker.
+/// design.md, section 3: an upgrade changes who drains the outbox, and loses nothing. On one
+/// worker.
 #[tokio::test]
 async fn messages_arrive_once_and_in_order_through_an_upgrade_on_one_worker() {
     messages_arrive_once_and_in_order(1).await;
@@ -172,7 +172,7 @@ async fn websocket_lost_while_probing_leaves_polling_alone() {
 /// reference/socketio.md, 1.2, `upgradeTimeout`: a WebSocket that never probes is closed.
 #[tokio::test]
 async fn websocket_that_never_probes_is_closed() {
-    let server = Server::engineio(|builder| echo(builder).upgrade_timeout(SHORT));
+    let server = Server::engineio(|builder| echo(builder).upgrade_timeout(UPGRADE));
     let session = Polling::open(&server).await;
     let mut socket = WebSocket::beside(&server, session.sid()).await;
     socket.expect_closed(None).await;
@@ -182,7 +182,7 @@ async fn websocket_that_never_probes_is_closed() {
 /// reference/socketio.md, 1.2, `upgradeTimeout`: so is one that never asks for the session.
 #[tokio::test]
 async fn websocket_that_never_upgrades_is_closed() {
-    let server = Server::engineio(|builder| echo(builder).upgrade_timeout(SHORT));
+    let server = Server::engineio(|builder| echo(builder).upgrade_timeout(UPGRADE));
     let session = Polling::open(&server).await;
     let mut socket = probing(&server, &session).await;
     socket.expect_closed(None).await;
@@ -223,7 +223,8 @@ async fn second_websocket_of_a_session_is_closed() {
     first.expect_text("4hello").await;
 }
 
-/// Engine.IO v4, Upgrade: after it, requests with the session's id are bad ones, and cost it nothing.
+/// Engine.IO v4, Upgrade: after it, requests with the session's id are bad ones, and cost it
+/// nothing.
 #[tokio::test]
 async fn polling_after_the_upgrade_is_code_3() {
     let server = Server::engineio(echo);
@@ -290,8 +291,8 @@ async fn ping_by_polling_is_answered_by_websocket() {
     assert_eq!(closed.so_far(), []);
 }
 
-/// reference/socketio.md, 2.2: a ping that waits for its pong keeps its deadline through the upgrade,
-/// so that a client which never answers is found.
+/// reference/socketio.md, 2.2: a ping that waits for its pong keeps its deadline through the
+/// upgrade, so that a client which never answers is found.
 #[tokio::test]
 async fn ping_by_polling_that_is_never_answered_closes_the_websocket() {
     let (server, mut closed) = recording(|builder| {
@@ -387,8 +388,8 @@ async fn goes_on(server: &Server<EngineIo>, session: &Polling) {
     socket.expect_text("4hello").await;
 }
 
-/// Upgrades sessions to which the server sends numbers all the time, as the official client does it:
-/// polls until the probe has succeeded, lets the last poll end, then asks for the session.
+/// Upgrades sessions to which the server sends numbers all the time, as the official client does
+/// it: polls until the probe has succeeded, lets the last poll end, then asks for the session.
 async fn messages_arrive_once_and_in_order(workers: usize) {
     let server = Server::engineio_on(workers, count_until_told);
     for _ in 0..workers {
@@ -449,6 +450,8 @@ fn count_until_told(builder: EngineIoBuilder) -> EngineIoBuilder {
     })
 }
 
+/// Long enough for an upgrade that goes on, on a busy machine.
+const UPGRADE: Duration = Duration::from_millis(600);
 const SHORT: Duration = Duration::from_millis(100);
 
 /// Messages that come by WebSocket before the traffic is told to stop.

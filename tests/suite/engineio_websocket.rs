@@ -1,8 +1,8 @@
 //! Engine.IO v4, WebSocket, and RFC 6455 below it: messages, frames and how they may be broken.
 
-use actix_socketio::{CloseReason, EngineIo, EngineIoBuilder, EngineMessage, EngineSession};
+use actix_socketio::{CloseReason, EngineMessage, EngineSession};
 
-use crate::support::{Frame, Heard, Received, Server, WebSocket, channel, echo, opcode, recording};
+use crate::support::{Frame, Received, Server, WebSocket, echo, opcode, recording};
 
 /// Engine.IO v4, Packet encoding, WebSocket: a text frame is a packet.
 #[tokio::test]
@@ -198,8 +198,8 @@ async fn close_frame_is_answered_and_ends_the_session() {
     }
 }
 
-/// RFC 6455, 7.1.1: the server ends the connection first, at once, and whoever asked for the close. The
-/// server is one that `SocketIo::tune` has set up.
+/// RFC 6455, 7.1.1: the server ends the connection first, at once, and whoever asked for the close.
+/// The server is one that `SocketIo::tune` has set up.
 #[tokio::test]
 async fn connection_ends_with_the_close_frame() {
     let server = Server::socketio(|builder| builder, |_| {});
@@ -325,7 +325,8 @@ async fn connection_that_ends_within_a_frame_ends_the_session() {
     assert_eq!(closed.next().await, CloseReason::TransportClose);
 }
 
-/// reference/socketio.md, 2.2: the server closes with an empty close frame, behind what it has sent.
+/// reference/socketio.md, 2.2: the server closes with an empty close frame, behind what it has
+/// sent.
 #[tokio::test]
 async fn close_of_the_server_comes_behind_what_was_sent() {
     let (server, mut closed) = recording(|builder| {

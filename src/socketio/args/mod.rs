@@ -20,6 +20,8 @@ mod ser;
 
 use std::{error::Error, fmt};
 
+use serde::{Serialize, Serializer};
+
 pub use crate::socketio::args::raw::Args;
 pub(crate) use crate::socketio::args::{de::from_args, ser::push_args};
 
@@ -117,6 +119,13 @@ impl fmt::Display for ArgsError {
 }
 
 impl Error for ArgsError {}
+
+/// As its text, so that a handler may return it.
+impl Serialize for ArgsError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
 
 /// What [`push_args`] was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 
-use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -64,9 +63,9 @@ impl Request {
         Pending { connection }
     }
 
-    /// The same, and returns only when the server has begun to handle it, so that what the test does
-    /// next comes second. The body is not sent before that either; it may be sent in pieces, by
-    /// [`Pending::write`].
+    /// The same, and returns only when the server has begun to handle it, so that what the test
+    /// does next comes second. The body is not sent before that either; it may be sent in pieces,
+    /// by [`Pending::write`].
     pub(crate) async fn start_heard(self) -> Pending {
         // The server says `100 Continue` and calls the handler in one go.
         let expecting = self.header("expect", "100-continue");
@@ -135,10 +134,6 @@ impl Response {
 
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// Asserts the status and the body's text.

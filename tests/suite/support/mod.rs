@@ -1,8 +1,8 @@
 //! Servers and clients for the tests: real sockets, raw bytes, and an end to every wait.
 //!
 //! [`Server`] runs the crate's routes on a port of its own. [`Request`], [`Polling`] and
-//! [`WebSocket`] talk to it, each wait of theirs bounded by [`PATIENCE`]. [`channel`] carries what a
-//! handler saw back to its test. Nothing here knows what Socket.IO is.
+//! [`WebSocket`] talk to it, each wait of theirs bounded by [`PATIENCE`]. [`channel`] carries what
+//! a handler saw back to its test. Nothing here knows what Socket.IO is.
 
 mod http;
 mod polling;

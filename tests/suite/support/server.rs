@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix_socketio::{
     Builder, CloseReason, EngineIo, EngineIoBuilder, EngineMessage, EngineSession, SocketIo,
 };
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{self, ServerHandle};
 use actix_web::rt::System;
 use actix_web::{App, HttpServer};
 
@@ -132,7 +132,7 @@ pub(crate) fn recording(
 impl<I: Send + 'static> Server<I> {
     fn launch(
         path: &'static str,
-        start: impl FnOnce() -> io::Result<(I, SocketAddr, actix_web::dev::Server)> + Send + 'static,
+        start: impl FnOnce() -> io::Result<Started<I>> + Send + 'static,
     ) -> Self {
         let (sender, receiver) = mpsc::sync_channel(1);
         thread::spawn(move || {
@@ -152,6 +152,9 @@ impl<I: Send + 'static> Server<I> {
         }
     }
 }
+
+/// What a server's thread has made.
+type Started<I> = (I, SocketAddr, dev::Server);
 
 impl<I> Deref for Server<I> {
     type Target = Site;
