@@ -10,10 +10,15 @@ use std::net::Ipv4Addr;
 
 use axum::Router;
 use axum::serve::ListenerExt;
+use mimalloc::MiMalloc;
 use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, Data, SocketRef};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
+
+/// The allocator of the server that it is compared with.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
