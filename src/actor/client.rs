@@ -59,7 +59,8 @@ impl Client {
         Self {
             link: Arc::clone(link),
             registry: Arc::clone(registry),
-            slots: Vec::new(),
+            // Most clients enter one namespace.
+            slots: Vec::with_capacity(1),
             left: Vec::new(),
             assembler: Assembler::default(),
             limits: Limits {

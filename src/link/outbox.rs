@@ -74,7 +74,11 @@ impl Outbox {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
-            inner: Mutex::default(),
+            // Most frames are taken before the next one comes.
+            inner: Mutex::new(Inner {
+                queue: VecDeque::with_capacity(1),
+                ..Inner::default()
+            }),
         }
     }
 

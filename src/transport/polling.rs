@@ -62,7 +62,10 @@ pub(crate) async fn post(
         return Err(Refusal::Violation);
     }
     let unfinished = CloseOnDrop::new(link);
-    let body = read(payload, link.config.max_payload).await;
+    let reading = read(payload, link.config.max_payload);
+    // A body that stops half-way must not outlive its session.
+    let body = timeout(link.config.silence_limit(), reading).await;
+    let body = body.unwrap_or(Err(Refusal::Violation));
     if body != Err(Refusal::Violation) {
         unfinished.finished();
     }

@@ -306,34 +306,3 @@ const EXTENDED: Duration = Duration::from_millis(800);
 const SLACK: Duration = Duration::from_secs(2);
 /// Pieces of 64 KiB: 16 MiB in all.
 const FLOOD: usize = 256;
-
-#[tokio::test]
-async fn temporary_blocked_worker() {
-    let (server, mut closed) = recording(|builder| {
-        builder
-            .ping_interval(Duration::from_millis(100))
-            .ping_timeout(Duration::from_millis(200))
-            .on_message(|_, _| async move {
-                let until = Instant::now() + Duration::from_millis(600);
-                while Instant::now() < until {}
-            })
-    });
-    let mut socket = WebSocket::open(&server).await;
-    socket.send_text("4block").await;
-    socket.expect_text("2").await;
-    socket.send_text("3").await;
-    println!("{:?} {:?}", socket.recv().await, closed.so_far());
-    panic!();
-}
-
-#[tokio::test]
-async fn temporary_half_post() {
-    let (server, mut closed) = recording(silent);
-    let session = Polling::open(&server).await;
-    let post = session.request("POST").header("content-length", "10");
-    let mut post = post.start_heard().await;
-    post.write(b"4").await;
-    println!("{:?}", closed.next().await);
-    println!("{:?}", post.response().await);
-    panic!();
-}

@@ -149,9 +149,12 @@ impl Machine {
     pub(crate) fn tick(&mut self, now: Instant) -> Option<Action> {
         match self.heartbeat {
             Heartbeat::Resting { ping_at } if ping_at <= now => {
-                // Counted from when the ping was due, so that a late timer delays no deadline.
+                // Counted from when the ping was due, so that timers do not add up their delays; but
+                // where the worker was held up for longer, the client gets its whole time.
+                let held_up = now - ping_at > TIMER_DELAY;
+                let asked_at = if held_up { now } else { ping_at };
                 self.heartbeat = Heartbeat::Asking {
-                    until: ping_at + self.ping_timeout,
+                    until: asked_at + self.ping_timeout,
                     extended: false,
                 };
                 return Some(Action::SendPing);
@@ -180,6 +183,9 @@ impl Machine {
 /// How often a poll is sent home while a WebSocket is being probed.
 const NOOP_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How late a timer is on a worker that nobody holds up.
+const TIMER_DELAY: Duration = Duration::from_millis(20);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +208,19 @@ mod tests {
             machine.tick(start + 45 * SECOND),
             Some(Action::Close(CloseReason::PingTimeout))
         );
+    }
+
+    #[test]
+    fn a_client_has_its_whole_time_after_the_worker_was_held_up() {
+        let (mut machine, start) = machine(Transport::WebSocket);
+        let due = start + 25 * SECOND;
+        assert_eq!(machine.tick(due + TIMER_DELAY), Some(Action::SendPing));
+        assert_eq!(machine.deadline(), due + 20 * SECOND);
+        machine.pong(due);
+        let late = due + 25 * SECOND + 60 * SECOND;
+        assert_eq!(machine.tick(late), Some(Action::SendPing));
+        assert_eq!(machine.tick(late), None);
+        assert_eq!(machine.deadline(), late + 20 * SECOND);
     }
 
     #[test]
