@@ -5,17 +5,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::Request;
-use actix_service::{IntoServiceFactory, ServiceFactory};
-use actix_web::body::MessageBody;
-use actix_web::dev::{AppConfig, Response, Service};
-use actix_web::{Error, HttpServer, web};
+use actix_web::web;
 
 use crate::actor::{Callbacks, Engine, EngineMessage, EngineSession, Fall, Protocol, Raw, Running};
 use crate::config::{Config, Cors, Overflow, Transport};
 use crate::reason::CloseReason;
 use crate::server::options::engine_options;
-use crate::server::tune;
+use crate::server::tuning::tune;
 use crate::transport;
 
 /// A raw Engine.IO server: messages come and go over polling or WebSocket, with heartbeat and upgrade,
@@ -60,21 +56,7 @@ impl EngineIo {
         move |app: &mut web::ServiceConfig| transport::mount(&engine, app)
     }
 
-    /// Sets an `HttpServer` up for long-lived connections; see [`SocketIo::tune`](crate::SocketIo::tune).
-    pub fn tune<F, I, S, B>(&self, server: HttpServer<F, I, S, B>) -> HttpServer<F, I, S, B>
-    where
-        F: Fn() -> I + Send + Clone + 'static,
-        I: IntoServiceFactory<S, Request>,
-        S: ServiceFactory<Request, Config = AppConfig> + 'static,
-        S::Error: Into<Error> + 'static,
-        S::InitError: fmt::Debug,
-        S::Response: Into<Response<B>> + 'static,
-        <S::Service as Service<Request>>::Future: 'static,
-        S::Service: 'static,
-        B: MessageBody + 'static,
-    {
-        tune(&self.engine.config, server)
-    }
+    tune!();
 
     /// Returns how many clients are connected.
     #[must_use]

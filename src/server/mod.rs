@@ -7,25 +7,21 @@ mod builder;
 mod engine_io;
 mod namespace;
 mod options;
+mod tuning;
 
-use std::any::Any;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Addr, Recipient};
-use actix_http::Request;
-use actix_service::{IntoServiceFactory, ServiceFactory};
-use actix_web::body::MessageBody;
-use actix_web::dev::{AppConfig, Extensions, Response, Service};
-use actix_web::{Error, HttpServer, web};
+use actix_web::web;
 use serde::Serialize;
 
 use crate::actor::{Engine, Registry, Server};
-use crate::config::Config;
 use crate::error::EmitError;
 use crate::message::Crashed;
+use crate::server::tuning::tune;
 use crate::socket::Broadcast;
 use crate::transport;
 
@@ -183,31 +179,7 @@ impl SocketIo {
         move |app: &mut web::ServiceConfig| transport::mount(&engine, app)
     }
 
-    /// Sets an `HttpServer` up for long-lived connections.
-    ///
-    /// Small packets leave at once (`TCP_NODELAY`); a poll that the client gives up is noticed at once;
-    /// a connection whose client has stopped reading is dropped by the kernel after the ping interval
-    /// and the ping timeout (on Linux); and a WebSocket's connection ends with its close frame. Without
-    /// it, a packet may be 40 ms late, the poll is found by the next ping, the connection keeps its
-    /// memory, and a client that closes waits for a second.
-    ///
-    /// It uses the server's `on_connect`, and switches `client_disconnect_timeout` off: that one may be
-    /// set again afterwards, to a second or more. The kernel's deadline is for plain TCP: where
-    /// actix-web does the TLS by itself, none is set.
-    pub fn tune<F, I, S, B>(&self, server: HttpServer<F, I, S, B>) -> HttpServer<F, I, S, B>
-    where
-        F: Fn() -> I + Send + Clone + 'static,
-        I: IntoServiceFactory<S, Request>,
-        S: ServiceFactory<Request, Config = AppConfig> + 'static,
-        S::Error: Into<Error> + 'static,
-        S::InitError: fmt::Debug,
-        S::Response: Into<Response<B>> + 'static,
-        <S::Service as Service<Request>>::Future: 'static,
-        S::Service: 'static,
-        B: MessageBody + 'static,
-    {
-        tune(&self.engine.config, server)
-    }
+    tune!();
 }
 
 impl fmt::Debug for SocketIo {
@@ -239,29 +211,4 @@ impl From<StartError> for io::Error {
     fn from(error: StartError) -> Self {
         error.0
     }
-}
-
-fn tune<F, I, S, B>(config: &Config, server: HttpServer<F, I, S, B>) -> HttpServer<F, I, S, B>
-where
-    F: Fn() -> I + Send + Clone + 'static,
-    I: IntoServiceFactory<S, Request>,
-    S: ServiceFactory<Request, Config = AppConfig> + 'static,
-    S::Error: Into<Error> + 'static,
-    S::InitError: fmt::Debug,
-    S::Response: Into<Response<B>> + 'static,
-    <S::Service as Service<Request>>::Future: 'static,
-    S::Service: 'static,
-    B: MessageBody + 'static,
-{
-    let limit = config.silence_limit();
-    let accepted = move |connection: &dyn Any, _: &mut Extensions| {
-        transport::set_user_timeout(connection, limit);
-    };
-    server
-        .tcp_nodelay(true)
-        .h1_allow_half_closed(false)
-        // Not a short time: actix-http reads a clock that is up to 500 ms late, and a deadline that
-        // has passed when it is set never fires. The connection would stay for good.
-        .client_disconnect_timeout(Duration::ZERO)
-        .on_connect(accepted)
 }

@@ -86,7 +86,7 @@ impl Machine {
         }
         self.carrier = Carrier::Upgrading {
             until: now + self.upgrade_timeout,
-            noop_at: now,
+            noop_at: now + FIRST_NOOP,
         };
         Ok(())
     }
@@ -180,6 +180,10 @@ impl Machine {
     }
 }
 
+/// How long a poll waits for a client that asks for its session right behind its probe, and means to
+/// poll no more.
+const FIRST_NOOP: Duration = Duration::from_millis(10);
+
 /// How often a poll is sent home while a WebSocket is being probed.
 const NOOP_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -249,7 +253,7 @@ mod tests {
         let (mut machine, start) = machine(Transport::Polling);
         machine.begin_upgrade(start).unwrap();
         for n in 0..3 {
-            let now = start + n * NOOP_INTERVAL;
+            let now = start + FIRST_NOOP + n * NOOP_INTERVAL;
             assert_eq!(machine.tick(now), Some(Action::ReleasePoll));
             assert_eq!(machine.tick(now), None);
         }
