@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use actix_cors::Cors as CorsLayer;
-use actix_web::http::Method;
 use actix_web::middleware::Condition;
 use actix_web::{HttpRequest, web};
 
@@ -34,7 +33,8 @@ fn layer(config: &Config) -> CorsLayer {
         return CorsLayer::default();
     };
     let mut layer = CorsLayer::default()
-        .allowed_methods([Method::GET, Method::POST])
+        // A method that the protocol does not know gets the protocol's own error.
+        .allow_any_method()
         .allow_any_header();
     layer = match &cors.origins {
         None if cors.credentials => layer.allow_any_origin(),

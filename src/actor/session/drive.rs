@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::task::{self, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix::fut::ActorFuture;
 use actix::{ActorContext, Context};
@@ -48,7 +48,7 @@ impl ActorFuture<Session> for Drive {
                 return Poll::Ready(());
             }
             ready!(self.as_mut().poll_deadline(state.deadline(), task));
-            state.tick(Instant::now() + TICK);
+            state.tick(Instant::now());
         }
     }
 }
@@ -63,7 +63,7 @@ impl Drive {
     ) -> Poll<()> {
         let mut this = self.project();
         if this.armed.is_none_or(|armed| deadline < armed) {
-            this.timer.set(Some(sleep_until((deadline - TICK).into())));
+            this.timer.set(Some(sleep_until(deadline.into())));
             *this.armed = Some(deadline);
         }
         if let Some(timer) = this.timer.as_mut().as_pin_mut() {
@@ -122,9 +122,6 @@ thread_local! {
     /// Where the payload of a message lies while it is read; one for all sessions of a worker.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
-
-/// What the runtime's timers are late by; taken off, so that a silent client is found in time.
-const TICK: Duration = Duration::from_millis(1);
 
 /// Bytes of scratch that a worker keeps between two reads.
 const SCRATCH_KEPT: usize = 64 * 1024;

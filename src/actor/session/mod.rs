@@ -237,6 +237,9 @@ impl Handler<Probe> for Session {
 
     fn handle(&mut self, _: Probe, _: &mut Self::Context) -> Self::Result {
         let state = self.state.as_mut().ok_or(UpgradeRefused)?;
+        if state.leaving.is_some() {
+            return Err(UpgradeRefused);
+        }
         state.machine.begin_upgrade(Instant::now())
     }
 }
@@ -268,9 +271,9 @@ impl Handler<HandOver> for Session {
 
     fn handle(&mut self, HandOver { heir }: HandOver, ctx: &mut Self::Context) -> Self::Result {
         let mut state = self.state.take().ok_or(UpgradeRefused)?;
-        if let Err(refused) = state.machine.complete_upgrade() {
+        if state.leaving.is_some() || state.machine.complete_upgrade().is_err() {
             self.state = Some(state);
-            return Err(refused);
+            return Err(UpgradeRefused);
         }
         let link = Arc::clone(&state.link);
         link.outbox.attach_websocket();

@@ -177,6 +177,11 @@ impl State {
                 // Until the WebSocket has sent the last packets, or the client's next poll has.
                 Some(now + LAST_PACKETS)
             }
+            CloseReason::TransportClose if polling => {
+                self.link.outbox.discard(last);
+                // The poll that the client sent before may come behind, by another worker.
+                Some(now + LATE_POLL)
+            }
             CloseReason::TransportClose
             | CloseReason::TransportError
             | CloseReason::ParseError
@@ -239,6 +244,9 @@ impl Post {
         let _ = self.done.send(());
     }
 }
+
+/// How long a poll may be overtaken by the POST that says goodbye.
+const LATE_POLL: Duration = Duration::from_millis(500);
 
 /// How long the last packets of a closed session wait for its client to take them.
 const LAST_PACKETS: Duration = Duration::from_secs(30);
