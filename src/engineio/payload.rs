@@ -1,8 +1,9 @@
 //! Payloads: several packets in one HTTP body.
 //!
-//! Enters: a POST's body, whose packets are split off one by one; or binary data, which is appended to a
-//! GET's body as base64. Joining text packets needs no code here: the transport puts a [`SEPARATOR`]
-//! between them. How large a body may be is decided before it is read, by the transport.
+//! Enters: a POST's body, whose packets are split off one by one; or binary data, which is appended
+//! to a GET's body as base64. Joining text packets needs no code here: the outbox puts a
+//! [`SEPARATOR`] between them. How large a body may be is decided before it is read, by the
+//! transport.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -75,9 +76,11 @@ mod tests {
         }
 
         #[test]
-        fn joined_packets_are_split_again(packets_sent in prop::collection::vec("[^\u{1e}]{0,20}", 1..5)) {
-            let body = packets_sent.join("\u{1e}");
-            prop_assert_eq!(packets(&body), packets_sent);
+        fn joined_packets_are_split_again(
+            joined in prop::collection::vec("[^\u{1e}]{0,20}", 1..5),
+        ) {
+            let body = joined.join("\u{1e}");
+            prop_assert_eq!(packets(&body), joined);
         }
     }
 }

@@ -679,6 +679,7 @@ mod tests {
             Err(DecodeError::EventNameInvalid(Excerpt::of(r#""a\ud800""#)))
         );
         assert!(decode(r#"2["a","\ud800"]"#).is_ok());
+        assert!(decode(r#"0{"a":"\ud800"}"#).is_ok());
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(crate) enum DecodeError {
     PayloadNotAnArray(Excerpt),
     /// An EVENT whose array is empty.
     EventNameMissing,
-    /// An EVENT whose name is neither a string nor a number.
+    /// An EVENT whose name is neither a number nor a string, or has half of a surrogate pair.
     EventNameInvalid(Excerpt),
     /// An EVENT with a name that is not the client's to send.
     EventNameReserved(Excerpt),
@@ -100,9 +100,7 @@ impl fmt::Display for DecodeError {
             Self::PayloadMissing => f.write_str("binary packet without a payload"),
             Self::PayloadNotAnArray(found) => write!(f, "payload {found} is not an array"),
             Self::EventNameMissing => f.write_str("event without a name"),
-            Self::EventNameInvalid(found) => {
-                write!(f, "event name {found} is neither a string nor a number")
-            }
+            Self::EventNameInvalid(found) => write!(f, "invalid event name {found}"),
             Self::EventNameReserved(name) => write!(f, "event name {name} is reserved"),
             Self::InvalidJson { offset } => write!(f, "invalid JSON at offset {offset}"),
             Self::TooDeep { limit } => write!(f, "payload nested deeper than {limit}"),

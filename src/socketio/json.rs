@@ -5,7 +5,8 @@
 //! bracket, so that what a client nests costs neither stack nor, below 65 levels, memory.
 //!
 //! It knows JSON (RFC 8259) and nothing of packets. What passes can be deserialised by `serde_json`
-//! later, except that numbers may be too large for their type.
+//! later, except that numbers may be too large for their type, and that a string with half of a
+//! surrogate pair is no `String`.
 
 use std::ops::Range;
 
@@ -222,8 +223,8 @@ impl<'a, O: Observer<'a>> Scanner<'a, O> {
                 self.at += 2;
                 Ok(())
             }
-            // RFC 8259, 8.2: half of a surrogate pair is grammatical, and browsers send it. No `String`
-            // can hold it, so the one event that is read as such is rejected later.
+            // RFC 8259, 8.2: half of a surrogate pair is grammatical, and browsers send it. No
+            // `String` can hold it, so the one event that is read as such is rejected later.
             Some(b'u') => self.code_unit(),
             _ => {
                 self.at += 1;
