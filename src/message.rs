@@ -51,8 +51,7 @@ impl Emit {
     /// has its own.
     #[must_use]
     pub fn of(mut self, namespace: impl AsRef<str>) -> Self {
-        let name = namespace.as_ref().trim_start_matches('/');
-        self.namespace = format!("/{name}");
+        self.namespace = namespace_name(namespace.as_ref());
         self
     }
 
@@ -189,4 +188,9 @@ impl fmt::Display for Crashed {
         }
         write!(f, ": {}", self.panic)
     }
+}
+
+/// Returns the name that a program means: the slash in front may be left out.
+pub(crate) fn namespace_name(name: &str) -> String {
+    format!("/{}", name.trim_start_matches('/'))
 }

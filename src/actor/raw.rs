@@ -6,7 +6,6 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -125,22 +124,6 @@ impl Protocol for Raw {
     fn binary(&mut self, data: Bytes) -> Result<(), CloseReason> {
         let message = EngineMessage::Binary(data);
         self.call(self.callbacks.message.as_ref(), message);
-        Ok(())
-    }
-
-    fn nudged(&mut self) -> Result<(), CloseReason> {
-        Ok(())
-    }
-
-    fn has_room(&self) -> bool {
-        true
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        None
-    }
-
-    fn lapsed(&mut self) -> Result<(), CloseReason> {
         Ok(())
     }
 

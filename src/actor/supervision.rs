@@ -8,7 +8,6 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -16,7 +15,7 @@ use std::time::{Duration, Instant};
 use actix::dev::{AsyncContextParts, ContextFut, channel};
 use actix::{Actor, ActorContext, Addr, Arbiter, ArbiterHandle, Context, Supervised};
 
-use crate::handler::panic_text;
+use crate::handler::caught;
 
 /// What the parent hears of a child's panic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,10 +137,9 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<()> {
         loop {
             let this = &mut *self;
-            let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut this.actor).poll(cx)));
-            let panic = match polled {
+            let panic = match caught(|| Pin::new(&mut this.actor).poll(cx)) {
                 Ok(polled) => return polled,
-                Err(panic) => panic_text(panic.as_ref()),
+                Err(panic) => panic,
             };
             let given_up = this.falls.too_many(Instant::now());
             if given_up {

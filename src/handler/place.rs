@@ -25,12 +25,11 @@ pub(crate) fn run<F, G>(
     G: 'static,
 {
     let mut place = Place::<F>::take();
-    // Unwind safety: after a panic the future is dropped and never looked at again.
-    let polled = catch_unwind(AssertUnwindSafe(|| {
+    let polled = caught(|| {
         place.0.set(Some(start()));
         // Nobody needs to be woken yet: a pending future is polled again by its own task.
         place.poll(&mut Context::from_waker(Waker::noop()))
-    }));
+    });
     match polled {
         Ok(Poll::Ready(value)) => {
             place.put_back();
@@ -47,13 +46,20 @@ pub(crate) fn run<F, G>(
         }
         Err(panic) => {
             place.discard();
-            finish(Err(panic_text(panic.as_ref())));
+            finish(Err(panic));
         }
     }
 }
 
-/// Returns what a panic says.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+/// Runs code that may panic; returns its value, or the text of its panic.
+///
+/// Unwind safety is the caller's: what the code was changing must not be looked at after a panic, or
+/// bear it.
+pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| panic_text(panic.as_ref()))
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("a panic without a text")
@@ -99,8 +105,8 @@ impl<F: Future + 'static> Place<F> {
         let _ = self.clear();
     }
 
-    fn clear(&mut self) -> std::thread::Result<()> {
-        catch_unwind(AssertUnwindSafe(|| self.0.set(None)))
+    fn clear(&mut self) -> Result<(), String> {
+        caught(|| self.0.set(None))
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -112,17 +118,13 @@ impl<F: Future + 'static> Place<F> {
     }
 
     fn poll_caught(&mut self, cx: &mut Context<'_>) -> Poll<Result<F::Output, String>> {
-        match catch_unwind(AssertUnwindSafe(|| self.poll(cx))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(value)) => {
-                let _ = self.clear();
-                Poll::Ready(Ok(value))
-            }
-            Err(panic) => {
-                let _ = self.clear();
-                Poll::Ready(Err(panic_text(panic.as_ref())))
-            }
-        }
+        let ended = match caught(|| self.poll(cx)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(value)) => Ok(value),
+            Err(panic) => Err(panic),
+        };
+        let _ = self.clear();
+        Poll::Ready(ended)
     }
 }
 

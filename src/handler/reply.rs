@@ -4,7 +4,6 @@
 //! `{"error": …}` where the handler returned `Err`, was given arguments that don't fit, panicked, or
 //! let its [`Ack`] go unused.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,7 +11,7 @@ use serde::Serialize;
 
 use crate::error::Rejection;
 use crate::handler::environment::Environment;
-use crate::handler::place::panic_text;
+use crate::handler::place::caught;
 use crate::link::Outgoing;
 use crate::message::{CrashPlace, Crashed};
 use crate::socket::{self, Answer, Socket};
@@ -45,7 +44,7 @@ impl Reply {
         let id = self.id.unwrap_or_default();
         let write = || socket::ack(self.socket.namespace(), id, value);
         // A `Serialize` is code of the program.
-        match catch_unwind(AssertUnwindSafe(write)) {
+        match caught(write) {
             Ok(Ok(Answer::Value(packet))) => self.deliver(&packet),
             Ok(Ok(Answer::Error(json))) => {
                 log::warn!("{}: handler failed: {json}", self.label());
@@ -55,7 +54,7 @@ impl Reply {
                 log::error!("{}: answer cannot be sent: {error}", self.label());
                 self.send_error_text("the answer cannot be sent");
             }
-            Err(panic) => self.panicked(panic_text(panic.as_ref())),
+            Err(panic) => self.panicked(panic),
         }
     }
 

@@ -5,7 +5,6 @@
 
 use std::cell::{Cell, OnceCell};
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -113,10 +112,7 @@ impl Table {
             let (socket, environment) = (connecting.socket.clone(), connecting.environment.clone());
             let finish = move |ended: Result<H::Output, String>| {
                 // Making a `ConnectError` of an error may run code of the program too.
-                let decided = ended.and_then(|outcome| {
-                    catch_unwind(AssertUnwindSafe(|| outcome.outcome()))
-                        .map_err(|panic| place::panic_text(panic.as_ref()))
-                });
+                let decided = ended.and_then(|outcome| place::caught(|| outcome.outcome()));
                 admission(decided.unwrap_or_else(|panic| {
                     report(&environment, &socket, "connect", panic);
                     Err(INTERNAL.into())
@@ -155,10 +151,8 @@ impl Table {
         let (event, handler) = &self.events[at];
         let incoming = received.incoming(event);
         // An extractor may run code of the program, as a `Deserialize`.
-        let caught = catch_unwind(AssertUnwindSafe(|| handler(&incoming)));
-        if let Err(panic) = caught {
-            let reply = incoming.take_reply();
-            reply.panicked(place::panic_text(panic.as_ref()));
+        if let Err(panic) = place::caught(|| handler(&incoming)) {
+            incoming.take_reply().panicked(panic);
         }
     }
 
@@ -167,9 +161,7 @@ impl Table {
         let Some(handler) = &self.connect else {
             return admission(Ok(()));
         };
-        let caught = catch_unwind(AssertUnwindSafe(|| handler(connecting, admission)));
-        if let Err(panic) = caught {
-            let panic = place::panic_text(panic.as_ref());
+        if let Err(panic) = place::caught(|| handler(connecting, admission)) {
             report(connecting.environment, connecting.socket, "connect", panic);
             connecting.socket.core().refuse(&INTERNAL.into());
         }
@@ -180,9 +172,7 @@ impl Table {
         let Some(handler) = &self.disconnect else {
             return;
         };
-        let caught = catch_unwind(AssertUnwindSafe(|| handler(leaving)));
-        if let Err(panic) = caught {
-            let panic = place::panic_text(panic.as_ref());
+        if let Err(panic) = place::caught(|| handler(leaving)) {
             report(leaving.environment, leaving.socket, "disconnect", panic);
         }
     }

@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::actor::{Engine, Registry, Server};
 use crate::error::EmitError;
-use crate::message::Crashed;
+use crate::message::{Crashed, namespace_name};
 use crate::server::tuning::tune;
 use crate::socket::Broadcast;
 use crate::transport;
@@ -72,8 +72,7 @@ impl SocketIo {
     /// Returns the namespace of this name; it is made where there was none. A slash in front may be
     /// left out.
     pub fn of(&self, namespace: &str) -> Namespace {
-        let name = namespace.trim_start_matches('/');
-        Namespace::new(self.registry.open(&format!("/{name}")))
+        Namespace::new(self.registry.open(&namespace_name(namespace)))
     }
 
     /// Sends an event to everyone in the namespace `/`. A tuple is sent as that many arguments, `()`

@@ -4,24 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler, ResponseFuture};
-use actix_socketio::{Bytes, Data, DisconnectReason, EmitError, Event, Overflow, Socket, SocketIo};
+use actix_socketio::{Bytes, Data, EmitError, Event, Overflow, Socket, SocketIo};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::support::socketio::{BOTH, Client, Via, start};
+use crate::support::socketio::{BOTH, Client, Via, leavers, start};
 use crate::support::{Connection, Heard, Server, channel};
 
 /// Starts a server with such outboxes, and tells why clients have left.
 fn bounded(limit: usize, overflow: Overflow) -> (Server<SocketIo>, Heard<&'static str>) {
     let server = Server::socketio(move |io| io.outbox_limit(limit).overflow(overflow), |_| ());
-    let (left, leavers) = channel();
-    server
-        .io
-        .of("/")
-        .on_disconnect(move |reason: DisconnectReason| {
-            let _ = left.send(reason.as_str());
-            async {}
-        });
+    let leavers = leavers(&server.io.of("/"));
     (server, leavers)
 }
 

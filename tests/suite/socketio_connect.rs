@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::support::socketio::{BOTH, Client, Gate, Via, start};
+use crate::support::socketio::{BOTH, Client, Gate, Via, leavers, start};
 use crate::support::{Server, channel};
 
 /// Socket.IO v5, Connection to a namespace: `40` is answered with the socket's id.
@@ -239,11 +239,7 @@ async fn a_panic_in_a_refusal_refuses() {
 async fn a_second_connect_closes_the_session() {
     let server = start();
     let io = &server.io;
-    let (left, mut leavers) = channel();
-    io.of("/").on_disconnect(move |reason: DisconnectReason| {
-        let _ = left.send(reason.as_str());
-        async {}
-    });
+    let mut leavers = leavers(&io.of("/"));
     for via in BOTH {
         let mut client = Client::open(&server, via).await;
         client.connect("/").await;

@@ -2,22 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-use actix_socketio::{Data, DisconnectReason, Event, SocketIo};
+use actix_socketio::{Data, Event, SocketIo};
 
-use crate::support::socketio::{BOTH, Came, Client, Via, start};
+use crate::support::socketio::{BOTH, Came, Client, Via, leavers, start};
 use crate::support::{Heard, Server, channel};
 
 /// Starts a server that tells why clients of `/` have left.
 fn watched() -> (Server<SocketIo>, Heard<&'static str>) {
     let server = start();
-    let (left, leavers) = channel();
+    let leavers = leavers(&server.io.of("/"));
     server
         .io
         .of("/")
-        .on_disconnect(move |reason: DisconnectReason| {
-            let _ = left.send(reason.as_str());
-            async {}
-        })
         .on("args", |event: Event| async move { event.args().clone() });
     (server, leavers)
 }

@@ -15,7 +15,6 @@ mod machine;
 mod state;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task;
 use std::time::{Duration, Instant};
@@ -27,6 +26,7 @@ use tokio::sync::oneshot;
 use crate::actor::engine::Engine;
 use crate::actor::supervision::{self, Intensity};
 use crate::config::Transport;
+use crate::handler::caught;
 use crate::link::{Control, Link};
 use crate::reason::CloseReason;
 use crate::websocket;
@@ -47,16 +47,24 @@ pub(crate) trait Protocol: Send {
     fn binary(&mut self, data: Bytes) -> Result<(), CloseReason>;
 
     /// Somebody says that there is news.
-    fn nudged(&mut self) -> Result<(), CloseReason>;
+    fn nudged(&mut self) -> Result<(), CloseReason> {
+        Ok(())
+    }
 
     /// Tells whether another message may come now; where not, a nudge will follow.
-    fn has_room(&self) -> bool;
+    fn has_room(&self) -> bool {
+        true
+    }
 
     /// Returns when [`lapsed`](Self::lapsed) is to be called.
-    fn deadline(&self) -> Option<Instant>;
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
 
     /// The deadline is over.
-    fn lapsed(&mut self) -> Result<(), CloseReason>;
+    fn lapsed(&mut self) -> Result<(), CloseReason> {
+        Ok(())
+    }
 
     /// The session is over; nothing will come any more.
     fn closed(&mut self, reason: CloseReason);
@@ -165,15 +173,14 @@ impl Actor for Session {
 
     /// Runs after a panic too, so that the client, its sockets and everyone else are told.
     fn stopped(&mut self, _: &mut Self::Context) {
-        if let Some(state) = &mut self.state {
-            let close = AssertUnwindSafe(|| state.close(CloseReason::Crashed));
-            if catch_unwind(close).is_err() {
-                log::error!(
-                    "session {}: panicked once more while it closed",
-                    state.link.id
-                );
-                state.link.outbox.discard(None);
-            }
+        if let Some(state) = &mut self.state
+            && caught(|| state.close(CloseReason::Crashed)).is_err()
+        {
+            log::error!(
+                "session {}: panicked once more while it closed",
+                state.link.id
+            );
+            state.link.outbox.discard(None);
         }
         self.finish();
     }
@@ -422,22 +429,6 @@ mod tests {
             }
 
             fn binary(&mut self, _: Bytes) -> Result<(), CloseReason> {
-                Ok(())
-            }
-
-            fn nudged(&mut self) -> Result<(), CloseReason> {
-                Ok(())
-            }
-
-            fn has_room(&self) -> bool {
-                true
-            }
-
-            fn deadline(&self) -> Option<Instant> {
-                None
-            }
-
-            fn lapsed(&mut self) -> Result<(), CloseReason> {
                 Ok(())
             }
 

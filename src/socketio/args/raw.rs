@@ -25,8 +25,9 @@ use crate::socketio::args::{
 /// byte. Serialized in any other place, inside another value or with a serializer of another
 /// format, it is an array of the arguments: the values are the same and each placeholder is the
 /// binary it stands for, but white space goes, the keys of objects may change their order, and a
-/// number with more digits than an `f64` or a 64-bit integer holds loses some. Attachments are
-/// copied on the way.
+/// number with more digits than an `f64` or a 64-bit integer holds loses some. Half of a surrogate
+/// pair, which JavaScript may send in a string, is an error there, since no Rust string holds it.
+/// Attachments are copied on the way.
 ///
 /// # Examples
 ///

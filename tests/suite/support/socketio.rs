@@ -5,14 +5,14 @@
 
 use std::collections::VecDeque;
 
-use actix_socketio::{Namespace, RoomError, SocketIo};
+use actix_socketio::{DisconnectReason, Namespace, RoomError, SocketIo};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::watch;
 
 use super::{
-    Connection, Frame, Open, Pending, Polling, Received, Server, Site, WebSocket, opcode, packets,
-    within,
+    Connection, Frame, Heard, Open, Pending, Polling, Received, Server, Site, WebSocket, channel,
+    opcode, packets, within,
 };
 /// How a client's packets travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,16 @@ pub(crate) const BOTH: [Via; 2] = [Via::Polling, Via::WebSocket];
 /// Starts a server with the default options; handlers may be added at any time.
 pub(crate) fn start() -> Server<SocketIo> {
     Server::socketio(|io| io, |_| ())
+}
+
+/// Hears why clients leave a namespace, by the reason's text.
+pub(crate) fn leavers(namespace: &Namespace) -> Heard<&'static str> {
+    let (left, leavers) = channel();
+    namespace.on_disconnect(move |reason: DisconnectReason| {
+        let _ = left.send(reason.as_str());
+        async {}
+    });
+    leavers
 }
 
 /// What may come from the server.
