@@ -1,7 +1,7 @@
 //! The server that load generators talk to.
 //!
 //! `echo` args are emitted back, `ack` args are acknowledged, `bcast` args go to everyone, `join` a
-//! room, `rcast` a room and args go to that room. `PORT`, `WORKERS`, `PING_INTERVAL_MS`,
+//! or `leave` a room, `rcast` a room and args go to that room. `SERVER` (`http` or `direct`), `PORT`, `WORKERS`, `PING_INTERVAL_MS`,
 //! `PING_TIMEOUT_MS` and `MAX_PAYLOAD` come from the environment.
 //!
 //! ```sh
@@ -37,14 +37,17 @@ async fn main() -> std::io::Result<()> {
         .on("ack", ack)
         .on("bcast", bcast)
         .on("join", join)
+        .on("leave", leave)
         .on("rcast", rcast);
+    let address = ("127.0.0.1", setting("PORT", 3000));
+    let workers = setting("WORKERS", 1);
+    if setting("SERVER", "http".to_owned()) == "direct" {
+        let server = io.serve(App::new).workers(workers).bind(address)?;
+        return server.run().await;
+    }
     let mounted = io.clone();
     let server = HttpServer::new(move || App::new().configure(mounted.routes()));
-    io.tune(server)
-        .workers(setting("WORKERS", 1))
-        .bind(("127.0.0.1", setting("PORT", 3000)))?
-        .run()
-        .await
+    io.tune(server).workers(workers).bind(address)?.run().await
 }
 
 async fn echo(socket: Socket, event: Event) -> Result<(), EmitError> {
@@ -61,6 +64,10 @@ async fn bcast(socket: Socket, event: Event) -> Result<(), EmitError> {
 
 async fn join(socket: Socket, Data(room): Data<String>) -> Result<(), RoomError> {
     socket.join(room).await
+}
+
+async fn leave(socket: Socket, Data(room): Data<String>) -> Result<(), RoomError> {
+    socket.leave(room).await
 }
 
 async fn rcast(socket: Socket, event: Event) -> Result<(), HandlerError> {

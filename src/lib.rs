@@ -120,6 +120,9 @@ pub use handler::{
 pub use id::{InvalidSocketId, SocketId};
 pub use message::{Call, CrashPlace, Crashed, Disconnect, Emit, ListMembers};
 pub use reason::{CloseReason, DisconnectReason};
-pub use server::{Builder, EngineIo, EngineIoBuilder, Namespace, SocketIo, StartError};
+pub use server::{
+    Builder, EngineIo, EngineIoBuilder, Namespace, Serve, ServeHandle, Serving, SocketIo,
+    StartError,
+};
 pub use socket::{Broadcast, Socket};
 pub use socketio::{Args, ArgsError};

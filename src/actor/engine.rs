@@ -68,15 +68,20 @@ impl Engine {
         open
     }
 
-    /// Opens a session on a WebSocket; the OPEN packet is the first in its outbox.
-    pub(crate) fn open_websocket(self: &Arc<Self>, inbound: Box<dyn Inbound>) -> Arc<Link> {
+    /// Makes the link of a session on a WebSocket; the OPEN packet is the first in its outbox.
+    pub(crate) fn welcome(&self) -> Arc<Link> {
         let link = Link::new(&self.config);
         let open = Frame::packet(&self.open_packet(&link, Transport::WebSocket));
         link.outbox.attach_websocket();
         // The first frame of an empty outbox; a limit that it exceeds would end every session.
         let _ = link.outbox.push(&open, &[]);
-        self.open(Arc::clone(&link), Transport::WebSocket, Some(inbound));
         link
+    }
+
+    /// Opens the session of a [`welcome`](Self::welcome)d client, on the worker that holds its
+    /// WebSocket.
+    pub(crate) fn open_websocket(self: &Arc<Self>, link: Arc<Link>, inbound: Box<dyn Inbound>) {
+        self.open(link, Transport::WebSocket, Some(inbound));
     }
 
     pub(crate) fn find(&self, id: Id) -> Option<Handle> {

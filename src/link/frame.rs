@@ -70,6 +70,14 @@ impl Frame {
         }
     }
 
+    /// Returns bytes that go before all frames of a WebSocket, and mean nothing to a poll.
+    pub(crate) fn raw(bytes: Bytes) -> Self {
+        Self {
+            websocket: bytes,
+            polling: Polling::Text(engineio::NOOP),
+        }
+    }
+
     /// Returns the packet that ends a session: a close frame, or `1` in a poll.
     pub(crate) fn close(code: Option<u16>) -> Self {
         Self {

@@ -19,7 +19,7 @@ use crate::id::Id;
 use crate::reason::CloseReason;
 
 pub(crate) use frame::Frame;
-pub(crate) use outbox::{Outbox, PollRefused, PushError};
+pub(crate) use outbox::{Outbox, PollRefused, PushError, WriteFrames};
 
 /// The shared face of a session.
 #[derive(Debug)]

@@ -6,8 +6,9 @@
 //! nothing. The outbox knows nothing of sessions, rooms or HTTP.
 
 use std::collections::VecDeque;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
@@ -33,6 +34,8 @@ pub(crate) struct Outbox {
 #[derive(Debug, Default)]
 struct Inner {
     queue: VecDeque<Frame>,
+    /// Bytes of the first frame that have been written already.
+    begun: usize,
     bytes: usize,
     reader: Reader,
     waker: Option<Waker>,
@@ -51,6 +54,10 @@ enum Reader {
     Poll,
     WebSocket,
 }
+
+/// Writes some of these bytes to a client, and tells how many.
+pub(crate) type WriteFrames<'w> =
+    dyn FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>> + 'w;
 
 /// Why a packet did not get into an outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,8 +151,7 @@ impl Outbox {
             }
             inner.closed = true;
             if discard {
-                inner.queue = VecDeque::new();
-                inner.bytes = 0;
+                inner.discard();
             }
             inner.queue.extend(last);
             inner.waker.take()
@@ -227,9 +233,98 @@ impl Outbox {
         }
         Poll::Ready(Some(chunk.freeze()))
     }
+
+    /// Writes what is queued for a WebSocket, as many frames at once as `write` takes; a frame
+    /// leaves the queue when its last byte has been written. `Ok` is the end.
+    ///
+    /// # Errors
+    ///
+    /// What `write` fails with, and `WriteZero` where it takes nothing.
+    pub(crate) fn poll_write(
+        &self,
+        cx: &mut Context<'_>,
+        write: &mut WriteFrames<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut inner = self.inner.lock();
+        while !inner.queue.is_empty() {
+            // Under the lock, so that what the client has not taken counts as waiting for it.
+            match ready!(inner.slices(|slices| write(cx, slices)))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => inner.written(written),
+            }
+        }
+        if inner.closed {
+            return Poll::Ready(Ok(()));
+        }
+        inner.wait(cx);
+        Poll::Pending
+    }
+
+    /// Puts bytes in front of all frames: what a WebSocket's connection says before its first frame.
+    pub(crate) fn preface(&self, bytes: Bytes) {
+        let mut inner = self.inner.lock();
+        let preface = Frame::raw(bytes);
+        inner.bytes += preface.len();
+        inner.pushed += 1;
+        inner.queue.push_front(preface);
+    }
 }
 
 impl Inner {
+    /// Shows the front of the queue as it is to be written: small frames joined, since each further
+    /// slice costs the kernel more than the copy, and others as they are.
+    fn slices<T>(&self, show: impl FnOnce(&[IoSlice<'_>]) -> T) -> T {
+        if self.queue.len() == 1
+            && let Some(frame) = self.queue.front()
+        {
+            return show(&[IoSlice::new(&frame.websocket()[self.begun..])]);
+        }
+        let mut begun = self.begun;
+        let front = self.queue.iter().take(WRITE_FRAMES).map(|frame| {
+            let rest = &frame.websocket()[begun..];
+            begun = 0;
+            rest
+        });
+        if self.bytes <= JOINED {
+            let mut joined = [0; JOINED];
+            let mut length = 0;
+            for frame in front {
+                joined[length..length + frame.len()].copy_from_slice(frame);
+                length += frame.len();
+            }
+            return show(&[IoSlice::new(&joined[..length])]);
+        }
+        let mut slices = [IoSlice::new(&[]); WRITE_FRAMES];
+        let mut count = 0;
+        for (slice, frame) in slices.iter_mut().zip(front) {
+            *slice = IoSlice::new(frame);
+            count += 1;
+        }
+        show(&slices[..count])
+    }
+
+    fn written(&mut self, mut bytes: usize) {
+        while let Some(frame) = self.queue.front() {
+            let missing = frame.len() - self.begun;
+            if bytes < missing {
+                self.begun += bytes;
+                return;
+            }
+            bytes -= missing;
+            self.begun = 0;
+            self.pop();
+        }
+    }
+
+    /// Drops what is queued, but a frame that the client has a part of: without its end, the bytes
+    /// behind it would be taken for it.
+    fn discard(&mut self) {
+        let kept = usize::from(self.begun > 0);
+        self.queue.truncate(kept);
+        self.queue.shrink_to_fit();
+        self.bytes = self.queue.front().map_or(0, Frame::len);
+    }
+
     fn wait(&mut self, cx: &Context<'_>) {
         match &self.waker {
             Some(waker) if waker.will_wake(cx.waker()) => {}
@@ -301,6 +396,12 @@ impl Drop for PendingPoll {
 
 /// Bytes that are joined into one chunk; the HTTP layer writes about as much at once.
 const CHUNK: usize = 32 * 1024;
+
+/// Bytes of several frames that are copied to be written as one.
+const JOINED: usize = 4 * 1024;
+
+/// Frames that are written at once.
+const WRITE_FRAMES: usize = 64;
 
 /// Packets in the answer to one poll: the official Python client drops a session that sends more.
 const POLL_PACKETS: usize = 16;

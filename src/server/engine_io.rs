@@ -11,6 +11,7 @@ use crate::actor::{Callbacks, Engine, EngineMessage, EngineSession, Fall, Protoc
 use crate::config::{Config, Cors, Overflow, Transport};
 use crate::reason::CloseReason;
 use crate::server::options::engine_options;
+use crate::server::serve::serve;
 use crate::server::tuning::tune;
 use crate::transport;
 
@@ -55,6 +56,8 @@ impl EngineIo {
         let engine = Arc::clone(&self.engine);
         move |app: &mut web::ServiceConfig| transport::mount(&engine, app)
     }
+
+    serve!();
 
     tune!();
 

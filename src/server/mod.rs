@@ -7,6 +7,8 @@ mod builder;
 mod engine_io;
 mod namespace;
 mod options;
+mod serve;
+mod serving;
 mod tuning;
 
 use std::fmt;
@@ -21,6 +23,7 @@ use serde::Serialize;
 use crate::actor::{Engine, Registry, Server};
 use crate::error::EmitError;
 use crate::message::{Crashed, namespace_name};
+use crate::server::serve::serve;
 use crate::server::tuning::tune;
 use crate::socket::Broadcast;
 use crate::transport;
@@ -28,6 +31,8 @@ use crate::transport;
 pub use builder::Builder;
 pub use engine_io::{EngineIo, EngineIoBuilder};
 pub use namespace::Namespace;
+pub use serve::Serve;
+pub use serving::{ServeHandle, Serving};
 
 /// A Socket.IO server: a cheap handle that any thread may use.
 ///
@@ -177,6 +182,8 @@ impl SocketIo {
         let engine = Arc::clone(&self.engine);
         move |app: &mut web::ServiceConfig| transport::mount(&engine, app)
     }
+
+    serve!();
 
     tune!();
 }

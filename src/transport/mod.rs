@@ -4,7 +4,11 @@
 //! WebSocket, or back with an error that the client understands. Nothing here knows what a packet
 //! means.
 
+mod bodies;
 mod client_files;
+mod direct;
+mod feed;
+mod frames;
 mod polling;
 mod refusal;
 mod request;
@@ -24,7 +28,8 @@ use crate::config::Transport;
 use refusal::Refusal;
 use request::Query;
 
-pub(crate) use routes::mount;
+pub(crate) use direct::{AppService, Io, SharedApp, Upgrades};
+pub(crate) use routes::{mount, mount_once};
 pub(crate) use tuning::set_user_timeout;
 
 /// Answers one request.

@@ -1,10 +1,13 @@
 //! Where the server is mounted in the program's App.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use actix_cors::Cors as CorsLayer;
+use actix_service::ServiceFactory;
+use actix_web::dev::ServiceRequest;
 use actix_web::middleware::Condition;
-use actix_web::{HttpRequest, web};
+use actix_web::{App, Error, HttpRequest, web};
 
 use crate::actor::Engine;
 use crate::config::Config;
@@ -12,6 +15,7 @@ use crate::transport::{client_files, handle};
 
 /// Registers the server's path. As on the Node.js server everything below it belongs to the server.
 pub(crate) fn mount(engine: &Arc<Engine>, app: &mut web::ServiceConfig) {
+    MOUNTED.set(Some(Arc::as_ptr(engine)));
     let config = &engine.config;
     let resource = web::resource(format!("{}{{file:.*}}", config.path));
     let engine = Arc::clone(engine);
@@ -26,6 +30,19 @@ pub(crate) fn mount(engine: &Arc<Engine>, app: &mut web::ServiceConfig) {
         }
     };
     app.service(resource.route(web::route().to(answer)).wrap(cors));
+}
+
+/// Makes an App that has the server's path, whether or not it has mounted it by itself.
+pub(crate) fn mount_once<T>(engine: &Arc<Engine>, make: impl FnOnce() -> App<T>) -> App<T>
+where
+    T: ServiceFactory<ServiceRequest, Config = (), Error = Error, InitError = ()>,
+{
+    MOUNTED.set(None);
+    let app = make();
+    if MOUNTED.take() == Some(Arc::as_ptr(engine)) {
+        return app;
+    }
+    app.configure(|app| mount(engine, app))
 }
 
 fn layer(config: &Config) -> CorsLayer {
@@ -47,4 +64,9 @@ fn layer(config: &Config) -> CorsLayer {
         layer = layer.supports_credentials();
     }
     layer
+}
+
+thread_local! {
+    /// The server that was mounted last on this thread.
+    static MOUNTED: Cell<Option<*const Engine>> = const { Cell::new(None) };
 }

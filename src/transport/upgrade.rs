@@ -4,24 +4,21 @@
 //! answered; the session's actor agrees twice, and moves here at the end. Whatever goes wrong ends
 //! the WebSocket alone: the session goes on polling.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::Poll;
 
-use actix_web::body::{BodySize, MessageBody};
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::Bytes;
 use tokio::time::timeout;
 
 use crate::actor::{Engine, HandOver, Handle, Inbound, Probe, ProbeFailed, Session};
 use crate::config::Transport;
 use crate::engineio;
-use crate::link::{Frame, Link, Outbox};
+use crate::link::Frame;
+use crate::transport::feed::{Feed, Lane};
 use crate::transport::refusal::Refusal;
-use crate::transport::websocket::{FrameBody, FrameReader, handshake};
+use crate::transport::websocket::{handshake, hold};
 use crate::websocket::Message;
 
 /// Answers the handshake of a WebSocket that wants to take a session over.
@@ -31,25 +28,26 @@ pub(crate) fn begin(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
-    let mut response = handshake(request)?;
+    let response = handshake(request)?;
     let lane = Arc::new(Lane::new());
     if handle.transport == Transport::WebSocket {
         // Clients expect a WebSocket that closes rather than a refused handshake.
         lane.fail();
     }
-    let candidate = Candidate {
-        engine: Arc::clone(engine),
-        handle: handle.clone(),
-        lane: Arc::clone(&lane),
-        frames: Box::new(FrameReader::new(payload, engine.config.max_payload)),
-        agreed: false,
+    let feed = Feed::behind(&lane, &handle.link);
+    let max_message = engine.config.max_payload;
+    let (engine, handle) = (Arc::clone(engine), handle.clone());
+    let start = move |frames| {
+        let candidate = Candidate {
+            engine,
+            handle,
+            lane,
+            frames,
+            agreed: false,
+        };
+        actix_rt::spawn(candidate.run());
     };
-    actix_rt::spawn(candidate.run());
-    Ok(response.body(ProbeBody {
-        lane,
-        link: Arc::clone(&handle.link),
-        taken_over: None,
-    }))
+    Ok(hold(request, payload, response, feed, max_message, start))
 }
 
 /// A WebSocket that is not the session's transport yet.
@@ -104,101 +102,26 @@ impl Candidate {
 
     /// Tells whether the next text is this one; control frames are answered meanwhile.
     async fn next_is(&mut self, expected: &str) -> bool {
-        let mut scratch = Vec::new();
-        loop {
-            let next = poll_fn(|cx| {
-                let polled = self.frames.poll_message(cx, &mut scratch);
-                polled.map(|message| match message {
+        let Self { frames, lane, .. } = self;
+        poll_fn(|cx| {
+            let mut answer = None;
+            frames.read(cx, &mut |message| {
+                answer = match message {
                     Ok(Message::Text(text)) => Some(text == expected),
                     Ok(Message::Ping(payload)) => {
-                        self.lane.send(&Frame::pong(payload));
+                        lane.send(&Frame::pong(payload));
                         None
                     }
                     Ok(Message::Pong) => None,
                     Ok(Message::Binary(_) | Message::Close(_)) | Err(_) => Some(false),
-                })
-            });
-            if let Some(answer) = next.await {
-                return answer;
-            }
-        }
-    }
-}
-
-/// What a candidate sends before it has the session's outbox.
-struct Lane {
-    outbox: Outbox,
-    succeeded: AtomicBool,
-}
-
-impl Lane {
-    fn new() -> Self {
-        let outbox = Outbox::new(LANE_LIMIT);
-        outbox.attach_websocket();
-        Self {
-            outbox,
-            succeeded: AtomicBool::new(false),
-        }
-    }
-
-    fn send(&self, frame: &Frame) {
-        if self.outbox.push(frame, &[]).is_err() {
-            // It pings without reading.
-            self.fail();
-        }
-    }
-
-    fn succeed(&self) {
-        self.succeeded.store(true, Ordering::Release);
-        self.outbox.close(None);
-    }
-
-    fn fail(&self) {
-        self.outbox.close(Some(Frame::close(None)));
-    }
-}
-
-/// The response's body: the lane, and after it the session's outbox.
-struct ProbeBody {
-    lane: Arc<Lane>,
-    link: Arc<Link>,
-    taken_over: Option<FrameBody>,
-}
-
-impl MessageBody for ProbeBody {
-    type Error = Infallible;
-
-    fn size(&self) -> BodySize {
-        BodySize::Stream
-    }
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Infallible>>> {
-        if self.taken_over.is_none() {
-            match self.lane.outbox.poll_chunk(cx) {
-                Poll::Ready(None) if self.lane.succeeded.load(Ordering::Acquire) => {
-                    self.taken_over = Some(FrameBody::new(&self.link));
+                };
+                match answer {
+                    Some(_) => ControlFlow::Break(()),
+                    None => ControlFlow::Continue(()),
                 }
-                lane => return lane.map(|chunk| chunk.map(Ok)),
-            }
-        }
-        match &mut self.taken_over {
-            Some(body) => Pin::new(body).poll_next(cx),
-            None => Poll::Ready(None),
-        }
+            });
+            answer.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
     }
 }
-
-impl Drop for ProbeBody {
-    /// A WebSocket that goes between its upgrade and its first byte takes the session with it.
-    fn drop(&mut self) {
-        if self.taken_over.is_none() && self.lane.succeeded.load(Ordering::Acquire) {
-            self.link.gone();
-        }
-    }
-}
-
-/// Bytes that a candidate may have waiting: answers to a few pings.
-const LANE_LIMIT: usize = 1024;

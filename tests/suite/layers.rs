@@ -25,14 +25,17 @@ const LAYERS: &str = "
 const KEPT_TO: &str = "
     actix_web  server transport
     actix_web_actors  transport
-    actix_http  server
+    actix_http  server transport
+    actix_server  server
+    actix_tls  server
+    actix_codec  transport
     actix_files  transport
     actix_cors  transport
     actix      server transport actor handler socket link message
     tokio      server transport actor handler socket
     futures    server transport actor handler socket
-    socket2    transport
-    parking_lot  actor handler socket link
+    socket2    server transport
+    parking_lot  transport actor handler socket link
     log        server transport actor handler socket link
 ";
 

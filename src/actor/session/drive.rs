@@ -3,7 +3,7 @@
 //! It is polled by the actor's own task, so that packets are taken in place and frames never travel
 //! through the mailbox. One timer serves all deadlines of the session.
 
-use std::cell::RefCell;
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{self, Poll, ready};
 use std::time::Instant;
@@ -77,54 +77,40 @@ impl Drive {
 impl Session {
     /// Takes what has come, as long as there is room for what it starts.
     fn read(&mut self, task: &mut task::Context<'_>) {
-        let mut scratch = SCRATCH.with(RefCell::take);
+        let Some(state) = &mut self.state else {
+            return;
+        };
+        if state.post.is_some() {
+            state.take_post(|state| has_room(state, task));
+        }
+        let Some(inbound) = &mut self.inbound else {
+            return;
+        };
+        if state.leaving.is_some() || state.post.is_some() || !has_room(state, task) {
+            return;
+        }
+        let waker = task.waker();
         let mut taken = 0;
-        while self.read_one(task, &mut scratch) {
+        inbound.read(task, &mut |message| {
+            state.message(message);
             taken += 1;
             if taken == BUDGET {
                 // Others on this worker want to be served too.
-                task.waker().wake_by_ref();
-                break;
+                waker.wake_by_ref();
+                return ControlFlow::Break(());
             }
-        }
-        if scratch.capacity() <= SCRATCH_KEPT {
-            SCRATCH.with(|kept| kept.replace(scratch));
-        }
-    }
-
-    /// Takes one message, or one POST; tells whether to go on.
-    fn read_one(&mut self, task: &mut task::Context<'_>, scratch: &mut Vec<u8>) -> bool {
-        let Some(state) = &mut self.state else {
-            return false;
-        };
-        let has_room =
-            |state: &State| state.link.in_flight.poll_room(task) && state.protocol.has_room();
-        if state.post.is_some() {
-            state.take_post(has_room);
-        }
-        let Some(inbound) = &mut self.inbound else {
-            return false;
-        };
-        if state.leaving.is_some() || state.post.is_some() || !has_room(state) {
-            return false;
-        }
-        match inbound.poll_message(task, scratch) {
-            Poll::Ready(message) => {
-                state.message(message);
-                true
+            if state.leaving.is_some() || !has_room(state, &task::Context::from_waker(waker)) {
+                return ControlFlow::Break(());
             }
-            Poll::Pending => false,
-        }
+            ControlFlow::Continue(())
+        });
     }
 }
 
-thread_local! {
-    /// Where the payload of a message lies while it is read; one for all sessions of a worker.
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+/// Tells whether another packet may be taken; where not, the task is woken when it may.
+fn has_room(state: &State, task: &task::Context<'_>) -> bool {
+    state.link.in_flight.poll_room(task) && state.protocol.has_room()
 }
-
-/// Bytes of scratch that a worker keeps between two reads.
-const SCRATCH_KEPT: usize = 64 * 1024;
 
 /// Messages that one session may take before others have their turn.
 const BUDGET: usize = 64;

@@ -15,6 +15,7 @@ mod machine;
 mod state;
 
 use std::fmt;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::task;
 use std::time::{Duration, Instant};
@@ -72,12 +73,13 @@ pub(crate) trait Protocol: Send {
 
 /// Where a WebSocket's messages come from, however it is held.
 pub(crate) trait Inbound {
-    /// Takes the next message; its payload lies in `scratch`.
-    fn poll_message<'s>(
+    /// Hands on what has come, one message after another, until `take` breaks off or there is no
+    /// more; then `cx` is woken by the next. After a [`Lost`] there is nothing to come.
+    fn read(
         &mut self,
         cx: &mut task::Context<'_>,
-        scratch: &'s mut Vec<u8>,
-    ) -> task::Poll<Result<websocket::Message<'s>, Lost>>;
+        take: &mut dyn FnMut(Result<websocket::Message<'_>, Lost>) -> ControlFlow<()>,
+    );
 }
 
 /// Why no message comes any more.

@@ -1,16 +1,20 @@
 //! A server in a thread of its own, on a free port.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::pin::{Pin, pin};
 use std::sync::mpsc;
+use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
 use actix_socketio::{
-    Builder, CloseReason, EngineIo, EngineIoBuilder, EngineMessage, EngineSession, SocketIo,
+    Builder, CloseReason, EngineIo, EngineIoBuilder, EngineMessage, EngineSession, Serving,
+    SocketIo,
 };
-use actix_web::dev::{self, ServerHandle};
+use actix_web::dev;
 use actix_web::rt::System;
 use actix_web::{App, HttpServer};
 
@@ -20,12 +24,11 @@ use super::{Heard, PATIENCE, channel};
 ///
 /// It has an actix system of its own, so that tests run beside each other on whatever runtime they
 /// like. Where clients connect to it says its [`Site`], to which it dereferences.
-#[derive(Debug)]
 pub(crate) struct Server<I> {
     /// What the server was built around: a [`SocketIo`] or an [`EngineIo`].
     pub(crate) io: I,
     site: Site,
-    handle: ServerHandle,
+    stop: Stop,
 }
 
 /// Where clients find a server.
@@ -62,13 +65,20 @@ impl Server<SocketIo> {
         Self::launch("/socket.io/", move || {
             let io = build(SocketIo::builder()).start()?;
             handlers(&io);
+            if is_direct() {
+                let serve = io.serve(App::new).workers(workers).disable_signals();
+                let serve = serve.worker_max_blocking_threads(1);
+                let serve = serve.bind(("127.0.0.1", 0))?;
+                let address = serve.addrs()[0];
+                return Ok((io, address, Running::direct(serve.run())));
+            }
             let mounted = io.clone();
             let server = HttpServer::new(move || App::new().configure(mounted.routes()));
             let server = io.tune(server).workers(workers).disable_signals();
             let server = server.worker_max_blocking_threads(1);
             let server = server.bind(("127.0.0.1", 0))?;
             let address = server.addrs()[0];
-            Ok((io, address, server.run()))
+            Ok((io, address, Running::http(server.run())))
         })
     }
 }
@@ -89,6 +99,13 @@ impl Server<EngineIo> {
     ) -> Self {
         Self::launch("/engine.io/", move || {
             let io = build(EngineIo::builder()).start();
+            if is_direct() {
+                let serve = io.serve(App::new).workers(workers).disable_signals();
+                let serve = serve.worker_max_blocking_threads(1);
+                let serve = serve.bind(("127.0.0.1", 0))?;
+                let address = serve.addrs()[0];
+                return Ok((io, address, Running::direct(serve.run())));
+            }
             let mounted = io.clone();
             let server = HttpServer::new(move || App::new().configure(mounted.routes()))
                 // What `SocketIo::tune` sets.
@@ -100,7 +117,7 @@ impl Server<EngineIo> {
                 .worker_max_blocking_threads(1)
                 .bind(("127.0.0.1", 0))?;
             let address = server.addrs()[0];
-            Ok((io, address, server.run()))
+            Ok((io, address, Running::http(server.run())))
         })
     }
 }
@@ -138,23 +155,66 @@ impl<I: Send + 'static> Server<I> {
         thread::spawn(move || {
             System::new().block_on(async move {
                 let (io, address, running) = start().unwrap();
-                sender.send((io, address, running.handle())).unwrap();
-                running.await.unwrap();
+                sender.send((io, address, running.stop)).unwrap();
+                running.server.await.unwrap();
             });
         });
-        let (io, address, handle) = receiver
+        let (io, address, stop) = receiver
             .recv_timeout(PATIENCE)
             .expect("a server that starts");
         Self {
             io,
             site: Site { address, path },
-            handle,
+            stop,
         }
     }
 }
 
 /// What a server's thread has made.
-type Started<I> = (I, SocketAddr, dev::Server);
+type Started<I> = (I, SocketAddr, Running);
+
+/// A server on either path.
+struct Running {
+    server: Pin<Box<dyn Future<Output = io::Result<()>>>>,
+    stop: Stop,
+}
+
+/// Stops a server at once; nobody waits for it.
+type Stop = Box<dyn Fn() + Send + Sync>;
+
+impl Running {
+    fn http(server: dev::Server) -> Self {
+        let handle = server.handle();
+        Self {
+            server: Box::pin(server),
+            // The command is on its way once this returns; the future only waits for its end.
+            stop: Box::new(move || drop(handle.stop(false))),
+        }
+    }
+
+    fn direct(server: Serving) -> Self {
+        let handle = server.handle();
+        Self {
+            server: Box::pin(server),
+            stop: Box::new(move || {
+                let mut stopping = pin!(handle.stop(false));
+                // The first poll sends the command.
+                let _ = stopping
+                    .as_mut()
+                    .poll(&mut Context::from_waker(Waker::noop()));
+            }),
+        }
+    }
+}
+
+/// Tells whether the suite runs against the direct path: each test is run on both.
+pub(crate) fn is_direct() -> bool {
+    match std::env::var("SERVER").as_deref() {
+        Ok("direct") => true,
+        Ok("http") | Err(_) => false,
+        Ok(other) => panic!("SERVER is http or direct, not {other:?}"),
+    }
+}
 
 impl<I> Deref for Server<I> {
     type Target = Site;
@@ -166,7 +226,6 @@ impl<I> Deref for Server<I> {
 
 impl<I> Drop for Server<I> {
     fn drop(&mut self) {
-        // The command is on its way once this returns; the future only waits for its end.
-        drop(self.handle.stop(false));
+        (self.stop)();
     }
 }

@@ -1,0 +1,135 @@
+//! A server that runs, and what stops it: a handle, or a signal to the process.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_rt::signal;
+use actix_server::{Server, ServerHandle};
+use futures_core::future::LocalBoxFuture;
+
+use crate::actor::Engine;
+
+/// A running server; it has to be awaited or spawned.
+///
+/// # Errors
+///
+/// That a worker could not be started.
+#[must_use = "a server runs only while it is polled"]
+pub struct Serving {
+    server: Server,
+    handle: ServeHandle,
+    /// Waits for a signal, and then for the end.
+    stopping: Option<LocalBoxFuture<'static, ()>>,
+}
+
+impl Serving {
+    /// Runs `server`, which `handle` makes a handle of.
+    pub(crate) fn new(
+        server: Server,
+        handle: impl FnOnce(ServerHandle) -> ServeHandle,
+        handles_signals: bool,
+    ) -> Self {
+        let handle = handle(server.handle());
+        Self {
+            stopping: handles_signals.then(|| handle.clone().on_signal()),
+            server,
+            handle,
+        }
+    }
+
+    /// Returns a handle that stops the server.
+    #[must_use]
+    pub fn handle(&self) -> ServeHandle {
+        self.handle.clone()
+    }
+}
+
+impl Future for Serving {
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(stopping) = &mut self.stopping
+            && stopping.as_mut().poll(cx).is_ready()
+        {
+            self.stopping = None;
+        }
+        Pin::new(&mut self.server).poll(cx)
+    }
+}
+
+impl fmt::Debug for Serving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serving").finish_non_exhaustive()
+    }
+}
+
+/// Stops a server, from any thread.
+#[derive(Clone)]
+pub struct ServeHandle {
+    server: ServerHandle,
+    engine: Arc<Engine>,
+    drain: Duration,
+}
+
+impl ServeHandle {
+    pub(crate) fn new(server: ServerHandle, engine: Arc<Engine>, drain: Duration) -> Self {
+        Self {
+            server,
+            engine,
+            drain,
+        }
+    }
+
+    /// Stops the server, and returns when it has stopped.
+    ///
+    /// A graceful stop closes the Socket.IO server first, as [`SocketIo::close`](crate::SocketIo::close)
+    /// does: new clients are refused, those who are there get what was sent to them and are
+    /// disconnected; then it waits for the HTTP requests that are being answered.
+    /// [`Serve::shutdown_timeout`](crate::Serve::shutdown_timeout) bounds both. Any other stop ends all connections at once.
+    pub async fn stop(&self, graceful: bool) {
+        if graceful {
+            self.engine.close(self.drain).await;
+        }
+        self.server.stop(graceful).await;
+    }
+
+    /// Waits for a signal and stops gracefully; a second signal stops at once.
+    fn on_signal(self) -> LocalBoxFuture<'static, ()> {
+        Box::pin(async move {
+            if let Err(error) = signalled().await {
+                log::error!("signals cannot be heard, the server will not stop by one: {error}");
+                return;
+            }
+            log::info!("stopping by a signal");
+            tokio::select! {
+                () = self.stop(true) => {}
+                _ = signalled() => self.stop(false).await,
+            }
+        })
+    }
+}
+
+impl fmt::Debug for ServeHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServeHandle").finish_non_exhaustive()
+    }
+}
+
+/// Waits until the process is asked to end.
+async fn signalled() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut terminated = signal::unix::signal(signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            interrupted = signal::ctrl_c() => interrupted,
+            _ = terminated.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    signal::ctrl_c().await
+}

@@ -1,0 +1,98 @@
+//! A WebSocket on actix-web's `HttpServer`: the request's body is read, the response's body written.
+//!
+//! Frames leave as the outbox has them. The session's actor reads; the HTTP connection writes: it
+//! asks the response's body for more whenever the socket takes it.
+
+use std::convert::Infallible;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use actix_web::body::{BodySize, MessageBody};
+use actix_web::error::PayloadError;
+use actix_web::web;
+use bytes::{Buf, Bytes};
+use futures_core::Stream;
+
+use crate::actor::{Inbound, Lost};
+use crate::transport::feed::Feed;
+use crate::transport::frames::Frames;
+use crate::websocket::Message;
+
+/// The response's body: what the WebSocket sends.
+pub(crate) struct FrameBody {
+    feed: Feed,
+}
+
+impl FrameBody {
+    pub(crate) fn new(feed: Feed) -> Self {
+        Self { feed }
+    }
+}
+
+impl MessageBody for FrameBody {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Infallible>>> {
+        self.feed.poll_chunk(cx).map(|chunk| chunk.map(Ok))
+    }
+}
+
+/// The request's body: what the client sends.
+pub(crate) struct FrameReader {
+    payload: web::Payload,
+    chunk: Bytes,
+    frames: Frames,
+}
+
+impl FrameReader {
+    pub(crate) fn new(payload: web::Payload, max_message: usize) -> Self {
+        Self {
+            payload,
+            chunk: Bytes::new(),
+            frames: Frames::new(max_message),
+        }
+    }
+}
+
+impl Inbound for FrameReader {
+    fn read(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: &mut dyn FnMut(Result<Message<'_>, Lost>) -> ControlFlow<()>,
+    ) {
+        loop {
+            let mut input = &self.chunk[..];
+            let before = input.len();
+            let flow = self.frames.decode(&mut input, take);
+            let taken = before - input.len();
+            self.chunk.advance(taken);
+            if self.chunk.is_empty() {
+                // Gives the HTTP connection's buffer back.
+                self.chunk = Bytes::new();
+            }
+            if flow.is_break() {
+                return;
+            }
+            self.chunk = match Pin::new(&mut self.payload).poll_next(cx) {
+                Poll::Pending => return,
+                Poll::Ready(Some(Ok(chunk))) => chunk,
+                Poll::Ready(None | Some(Err(PayloadError::Incomplete(_)))) => {
+                    let _ = take(Err(Lost::Closed));
+                    return;
+                }
+                Poll::Ready(Some(Err(_))) => {
+                    let _ = take(Err(Lost::Broken));
+                    return;
+                }
+            };
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! A connection that is ours: its session reads it, its worker's flusher writes it.
+//!
+//! ```text
+//!            the feed has ended       written, FIN sent         the client's end, or LINGER
+//!   Sending ────────────────────▶ Ending ──────────────▶ Ended ──────────────────────────▶ gone
+//!      └──────────────── a write fails ────────────────────┘
+//! ```
+//! It is gone only once its session has let go of it. What the client still sends by then is read and
+//! dropped, since closing over unread bytes would take the last packets from it.
+
+use std::cell::{Cell, RefCell};
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::ReadBuf;
+
+use crate::actor::{Inbound, Lost};
+use crate::transport::direct::flusher::{Berth, Flusher};
+use crate::transport::direct::takeover::{Io, Wire};
+use crate::transport::feed::Feed;
+use crate::transport::frames::Frames;
+use crate::websocket::Message;
+
+/// Holds a WebSocket by its connection: `feed` is written from now on, by this worker's flusher.
+pub(crate) fn hold(wire: Wire, feed: Feed, max_message: usize) -> Box<dyn Inbound> {
+    feed.preface(wire.answer);
+    let connection = Rc::new(Connection {
+        io: RefCell::new(wire.io),
+        writing: RefCell::new(Writing::Sending(feed)),
+        is_released: Cell::new(false),
+        has_ended: Cell::new(false),
+    });
+    Box::new(Reader {
+        berth: Flusher::here().admit(&connection),
+        connection,
+        frames: Frames::new(max_message),
+        kept: wire.read,
+    })
+}
+
+/// What reading and writing share.
+pub(crate) struct Connection {
+    io: RefCell<Box<dyn Io>>,
+    writing: RefCell<Writing>,
+    /// The session reads no more.
+    is_released: Cell<bool>,
+    /// The client will send no more.
+    has_ended: Cell<bool>,
+}
+
+enum Writing {
+    Sending(Feed),
+    Ending,
+    Ended,
+}
+
+impl Connection {
+    /// Writes what there is to write. Ready is the end of the connection.
+    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.poll_send(cx));
+        if !self.is_released.get() {
+            // Its session is told by the feed's end, and lets go of it.
+            return Poll::Pending;
+        }
+        self.poll_drain(cx)
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut writing = self.writing.borrow_mut();
+        let io = &mut **self.io.borrow_mut();
+        loop {
+            let step = match &mut *writing {
+                Writing::Sending(feed) => {
+                    let sent = feed.poll_write(cx, &mut |cx, frames| {
+                        // The kernel takes a single slice by a shorter way.
+                        match frames {
+                            [frame] => Pin::new(&mut *io).poll_write(cx, frame),
+                            frames => Pin::new(&mut *io).poll_write_vectored(cx, frames),
+                        }
+                    });
+                    if sent.is_pending() {
+                        // What TLS has encrypted may still wait in its own buffer.
+                        match Pin::new(&mut *io).poll_flush(cx) {
+                            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+                        }
+                    } else {
+                        sent
+                    }
+                }
+                Writing::Ending => Pin::new(&mut *io).poll_shutdown(cx),
+                Writing::Ended => return Poll::Ready(()),
+            };
+            *writing = match (ready!(step), &*writing) {
+                (Ok(()), Writing::Sending(_)) => Writing::Ending,
+                (Ok(()), _) => Writing::Ended,
+                (Err(error), _) => {
+                    log::debug!("a WebSocket broke: {error}");
+                    self.has_ended.set(true);
+                    Writing::Ended
+                }
+            };
+        }
+    }
+
+    /// Reads and drops until the client ends the connection too.
+    fn poll_drain(&self, cx: &mut Context<'_>) -> Poll<()> {
+        while !self.has_ended.get() {
+            let read = ready!(self.poll_read(cx, |_| ()));
+            if read.is_err() {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Reads once, into the buffer of the worker.
+    fn poll_read<R>(
+        &self,
+        cx: &mut Context<'_>,
+        look: impl FnOnce(&[u8]) -> R,
+    ) -> Poll<Result<R, Lost>> {
+        // Taken out while it is used: handlers of the program run within `look`.
+        let mut space = READ.with(RefCell::take);
+        space.resize(READ_SIZE, 0);
+        let mut buffer = ReadBuf::new(&mut space);
+        let polled = Pin::new(&mut **self.io.borrow_mut()).poll_read(cx, &mut buffer);
+        let read = match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
+                self.has_ended.set(true);
+                Poll::Ready(Err(Lost::Closed))
+            }
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(look(buffer.filled()))),
+            Poll::Ready(Err(error)) => {
+                log::debug!("a WebSocket broke: {error}");
+                self.has_ended.set(true);
+                Poll::Ready(Err(Lost::Broken))
+            }
+        };
+        READ.with(|kept| kept.replace(space));
+        read
+    }
+}
+
+/// What a session reads.
+struct Reader {
+    connection: Rc<Connection>,
+    berth: Berth,
+    frames: Frames,
+    /// What was read and not taken yet.
+    kept: BytesMut,
+}
+
+impl Inbound for Reader {
+    fn read(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: &mut dyn FnMut(Result<Message<'_>, Lost>) -> ControlFlow<()>,
+    ) {
+        if !self.kept.is_empty() {
+            let mut input = &self.kept[..];
+            let flow = self.frames.decode(&mut input, take);
+            let taken = self.kept.len() - input.len();
+            self.kept.advance(taken);
+            if self.kept.is_empty() {
+                self.kept = BytesMut::new();
+            }
+            if flow.is_break() {
+                return;
+            }
+        }
+        let Self {
+            connection,
+            frames,
+            kept,
+            ..
+        } = self;
+        loop {
+            let read = connection.poll_read(cx, |mut input| {
+                let flow = frames.decode(&mut input, take);
+                kept.extend_from_slice(input);
+                flow
+            });
+            match read {
+                Poll::Ready(Ok(ControlFlow::Continue(()))) => {}
+                Poll::Ready(Ok(ControlFlow::Break(()))) | Poll::Pending => return,
+                Poll::Ready(Err(lost)) => {
+                    let _ = take(Err(lost));
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.connection.is_released.set(true);
+        self.berth.leave(&self.connection);
+    }
+}
+
+thread_local! {
+    static READ: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Bytes that are read at once.
+const READ_SIZE: usize = 64 * 1024;

@@ -1,0 +1,132 @@
+//! One worker's HTTP service: the program's App, for requests that ask for an upgrade too.
+//!
+//! actix-http hands such a request over together with its connection. It goes through the App as any
+//! other does, with an offer to take the connection over; the App's answer decides.
+
+use std::convert::Infallible;
+use std::io;
+use std::rc::Rc;
+
+use actix_codec::Framed;
+use actix_http::body::{BodySize, BoxBody};
+use actix_http::h1::{Codec, Message};
+use actix_http::{HttpMessage, Payload, Request, Response, StatusCode};
+use actix_service::boxed::{BoxService, BoxServiceFactory};
+use actix_service::{Service, ServiceFactory, always_ready};
+use bytes::BytesMut;
+use futures_core::future::LocalBoxFuture;
+use tokio::sync::OnceCell;
+use tokio_util::codec::Encoder;
+
+use crate::transport::direct::relay::{SharedIo, relay};
+use crate::transport::direct::takeover::{Io, Takeover, Wire};
+
+/// The program's App: any request, its answer, and errors that are answers too.
+pub(crate) type AppService = BoxServiceFactory<(), Request, Answer, Answer, ()>;
+
+type Answer = Response<BoxBody>;
+type Made = BoxService<Request, Answer, Answer>;
+
+/// Makes the App's service once, for plain requests and upgrades.
+#[derive(Clone)]
+pub(crate) struct SharedApp {
+    factory: Rc<AppService>,
+    made: Rc<OnceCell<Rc<Made>>>,
+}
+
+impl SharedApp {
+    pub(crate) fn new(factory: AppService) -> Self {
+        Self {
+            factory: Rc::new(factory),
+            made: Rc::default(),
+        }
+    }
+
+    fn make(&self) -> LocalBoxFuture<'static, Result<Rc<Made>, ()>> {
+        let Self { factory, made } = self.clone();
+        Box::pin(async move {
+            let make = || async { factory.new_service(()).await.map(Rc::new) };
+            made.get_or_try_init(make).await.cloned()
+        })
+    }
+}
+
+impl ServiceFactory<Request> for SharedApp {
+    type Response = Answer;
+    type Error = Answer;
+    type Config = ();
+    type Service = Rc<Made>;
+    type InitError = ();
+    type Future = LocalBoxFuture<'static, Result<Self::Service, ()>>;
+
+    fn new_service(&self, (): ()) -> Self::Future {
+        self.make()
+    }
+}
+
+/// Makes the service for upgrades.
+pub(crate) struct Upgrades(pub(crate) SharedApp);
+
+impl<T: Io + 'static> ServiceFactory<(Request, Framed<T, Codec>)> for Upgrades {
+    type Response = ();
+    type Error = Infallible;
+    type Config = ();
+    type Service = Upgrade;
+    type InitError = ();
+    type Future = LocalBoxFuture<'static, Result<Self::Service, ()>>;
+
+    fn new_service(&self, (): ()) -> Self::Future {
+        let app = self.0.make();
+        Box::pin(async move { app.await.map(Upgrade) })
+    }
+}
+
+/// Answers requests that ask for an upgrade.
+pub(crate) struct Upgrade(Rc<Made>);
+
+impl<T: Io + 'static> Service<(Request, Framed<T, Codec>)> for Upgrade {
+    type Response = ();
+    type Error = Infallible;
+    type Future = LocalBoxFuture<'static, Result<(), Infallible>>;
+
+    // The dispatcher of plain requests has asked the App already.
+    always_ready!();
+
+    fn call(&self, (mut request, framed): (Request, Framed<T, Codec>)) -> Self::Future {
+        let parts = framed.into_parts();
+        let io = SharedIo::new(parts.io, parts.read_buf);
+        let offer = Takeover::default();
+        request.extensions_mut().insert(offer.clone());
+        *request.payload() = Payload::Stream {
+            payload: Box::pin(io.clone()),
+        };
+        let answering = self.0.call(request);
+        let (mut codec, mut unsent) = (parts.codec, parts.write_buf);
+        Box::pin(async move {
+            let (Ok(response) | Err(response)) = answering.await;
+            let agreed = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            match offer.accepted() {
+                Some(taker) if agreed => {
+                    if let Some((io, read)) = io.take()
+                        && encode(&mut codec, response, &mut unsent).is_ok()
+                    {
+                        let (io, answer) = (Box::new(io), unsent.freeze());
+                        taker(Wire { io, read, answer });
+                    }
+                }
+                _ => {
+                    if let Err(error) = relay(io, codec, unsent, response).await {
+                        log::debug!("an answer to an upgrade was not sent whole: {error}");
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Writes the head of an answer; what comes behind it is not HTTP any more.
+fn encode(codec: &mut Codec, response: Answer, out: &mut BytesMut) -> io::Result<()> {
+    let head = (response.drop_body(), BodySize::None);
+    codec.encode(Message::Item(head), out)
+}

@@ -1,0 +1,125 @@
+//! What a WebSocket sends: what it says by itself first, then what its session's outbox has.
+//!
+//! A WebSocket that takes a session over begins with a lane of its own, for the answers to its probe;
+//! the session's outbox follows when the session has agreed. How the bytes get to the client is the
+//! business of whoever holds the WebSocket.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+
+use crate::link::{Frame, Link, Outbox, WriteFrames};
+
+/// The frames of one WebSocket. Dropped when the WebSocket has gone, or has said all there was to
+/// say; its session is told.
+pub(crate) struct Feed {
+    lane: Option<Arc<Lane>>,
+    link: Arc<Link>,
+}
+
+impl Feed {
+    /// Sends what the session sends.
+    pub(crate) fn of(link: &Arc<Link>) -> Self {
+        let link = Arc::clone(link);
+        Self { lane: None, link }
+    }
+
+    /// Sends what the lane has, and then, if the lane succeeds, what the session sends.
+    pub(crate) fn behind(lane: &Arc<Lane>, link: &Arc<Link>) -> Self {
+        Self {
+            lane: Some(Arc::clone(lane)),
+            link: Arc::clone(link),
+        }
+    }
+
+    /// Puts bytes in front of everything.
+    pub(crate) fn preface(&self, bytes: Bytes) {
+        let outbox = match &self.lane {
+            Some(lane) => &lane.outbox,
+            None => &self.link.outbox,
+        };
+        outbox.preface(bytes);
+    }
+
+    /// Takes the next chunk; `None` is the end.
+    pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(lane) = &self.lane {
+            match ready!(lane.outbox.poll_chunk(cx)) {
+                None if lane.has_succeeded() => self.lane = None,
+                chunk => return Poll::Ready(chunk),
+            }
+        }
+        self.link.outbox.poll_chunk(cx)
+    }
+
+    /// Writes what there is by `write`; `Ok` is the end.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: &mut WriteFrames<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(lane) = &self.lane {
+            ready!(lane.outbox.poll_write(cx, write))?;
+            if !lane.has_succeeded() {
+                return Poll::Ready(Ok(()));
+            }
+            self.lane = None;
+        }
+        self.link.outbox.poll_write(cx, write)
+    }
+}
+
+impl Drop for Feed {
+    /// A WebSocket that goes between its upgrade and its first byte takes the session with it; one
+    /// that goes before leaves it alone.
+    fn drop(&mut self) {
+        if self.lane.as_ref().is_none_or(|lane| lane.has_succeeded()) {
+            self.link.gone();
+        }
+    }
+}
+
+/// What a WebSocket sends before it has a session's outbox.
+pub(crate) struct Lane {
+    outbox: Outbox,
+    succeeded: AtomicBool,
+}
+
+impl Lane {
+    pub(crate) fn new() -> Self {
+        let outbox = Outbox::new(LANE_LIMIT);
+        outbox.attach_websocket();
+        Self {
+            outbox,
+            succeeded: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn send(&self, frame: &Frame) {
+        if self.outbox.push(frame, &[]).is_err() {
+            // It pings without reading.
+            self.fail();
+        }
+    }
+
+    /// Lets the session's outbox follow.
+    pub(crate) fn succeed(&self) {
+        self.succeeded.store(true, Ordering::Release);
+        self.outbox.close(None);
+    }
+
+    /// Ends the WebSocket.
+    pub(crate) fn fail(&self) {
+        self.outbox.close(Some(Frame::close(None)));
+    }
+
+    fn has_succeeded(&self) -> bool {
+        self.succeeded.load(Ordering::Acquire)
+    }
+}
+
+/// Bytes that a lane may have waiting: the handshake's answer, and answers to a few pings.
+const LANE_LIMIT: usize = 1024;
