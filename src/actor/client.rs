@@ -16,7 +16,7 @@ use crate::error::ConnectError;
 use crate::handler::{Connecting, Leaving, Received, TableView};
 use crate::link::Link;
 use crate::reason::{CloseReason, DisconnectReason};
-use crate::socket::{Core, Phase, Socket, Step, connect_error};
+use crate::socket::{Core, Phase, Socket, connect_error};
 use crate::socketio::{Args, Assembler, Body, DecodeError, Limits, Packet};
 
 /// What a client has in its session.
@@ -256,7 +256,12 @@ impl Slot {
         let admission = Box::new(move |outcome| match outcome {
             Err(error) => core.refuse(&error),
             Ok(()) => match core.accept() {
-                Ok(()) => core.membership.tell(&core, Step::Enter),
+                Ok(()) => {
+                    // Where it is too late the session knows.
+                    if core.membership.enter(&core).is_ok() {
+                        core.link.nudge();
+                    }
+                }
                 // It has left while the program was deciding; the program let it in all the same.
                 Err(reason) => farewell(&Socket::new(core), &namespace, reason),
             },
@@ -321,7 +326,7 @@ impl Slot {
         core.end(reason);
         let reason = core.end_reason().unwrap_or(reason);
         match core.phase() {
-            Phase::Abandoned => core.membership.tell(core, Step::Exit),
+            Phase::Abandoned => core.membership.exit(core),
             _ => farewell(&self.socket, &self.namespace, reason),
         }
     }
@@ -335,5 +340,5 @@ fn farewell(socket: &Socket, namespace: &NamespaceCore, reason: DisconnectReason
         environment: &namespace.environment,
     };
     namespace.table.read().farewell(&leaving);
-    socket.core().membership.tell(socket.core(), Step::Exit);
+    socket.core().membership.exit(socket.core());
 }

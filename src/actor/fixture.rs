@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::handler::Environment;
 use crate::link::{Link, Outbox};
 use crate::message::Crashed;
-use crate::socket::{Core, Move, Moved, Step};
+use crate::socket::Core;
 
 /// Makes the actor panic with this text.
 #[derive(Debug, Message)]
@@ -88,7 +88,7 @@ impl Member {
         let core = Arc::new(Core::new(&namespace.membership, &link, None));
         core.accept().unwrap();
         let member = Self { core };
-        assert_eq!(member.step(Step::Enter).await, Moved::Done);
+        member.core.membership.enter(&member.core).unwrap();
         let sid = member.core.id;
         let connect = member.read().await;
         assert!(
@@ -98,23 +98,17 @@ impl Member {
         member
     }
 
-    pub(crate) async fn join(&self, room: &str) {
-        assert_eq!(self.step(Step::Join(room.into())).await, Moved::Done);
+    pub(crate) fn join(&self, room: &str) {
+        self.core.membership.join(&self.core, room).unwrap();
     }
 
-    pub(crate) async fn leave(&self, room: &str) {
-        assert_eq!(self.step(Step::Leave(room.into())).await, Moved::Done);
+    pub(crate) fn leave(&self, room: &str) {
+        self.core.membership.leave(&self.core, room);
     }
 
     /// Takes what lies in the outbox, as a poll does.
     pub(crate) async fn read(&self) -> String {
         read(&self.core.link.outbox).await.unwrap()
-    }
-
-    async fn step(&self, step: Step) -> Moved {
-        let socket = Arc::clone(&self.core);
-        let writer = self.core.membership.writer().unwrap();
-        within(writer.send(Move { socket, step })).await.unwrap()
     }
 }
 

@@ -1,13 +1,14 @@
-//! The namespace actor: who enters, who leaves, and which rooms there are.
+//! The namespace actor: it supervises the rooms.
 //!
-//! * receives: [`Move`] from sockets and sessions, [`FindRoom`] from the program, [`RoomGivenUp`]
+//! * receives: [`RoomChange`] from the membership, [`FindRoom`] from the program, [`RoomGivenUp`]
 //!   from its rooms' supervision;
-//! * sends: a nudge to the session of a socket that has entered; starts and stops rooms;
+//! * sends: nothing; starts and stops rooms;
 //! * parent: the server, which starts it with the namespace and replaces it when it is given up;
 //! * ends: with the server.
 //!
-//! It is the only writer of the namespace's [`Membership`](crate::socket::Membership), which outlives
-//! it: restarted, it goes on with the same members and the same rooms.
+//! Who is in the namespace, and in which room, lies in its
+//! [`Membership`](crate::socket::Membership), which outlives it: restarted, it goes on with the same
+//! rooms, and nobody who enters or joins meanwhile waits for it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,7 +22,7 @@ use crate::actor::registry::NamespaceCore;
 use crate::actor::room::{Room, Stop};
 use crate::actor::supervision::{self, Fall, Intensity};
 use crate::message::{CrashPlace, Crashed};
-use crate::socket::{Core, Move, Moved, Phase, SharedMembers, Step};
+use crate::socket::{RoomChange, SharedMembers};
 
 /// The actor.
 pub(crate) struct Namespace {
@@ -43,44 +44,6 @@ impl Namespace {
             arbiter: rooms_arbiter,
             rooms: HashMap::new(),
         })
-    }
-
-    fn enter(&mut self, socket: &Arc<Core>) -> Moved {
-        // In the membership first: whoever sees the CONNECT packet is reached by the next broadcast.
-        self.core.membership.insert(socket);
-        if !socket.open() {
-            return self.too_late(socket);
-        }
-        socket.link.nudge();
-        Moved::Done
-    }
-
-    fn join(&mut self, socket: &Arc<Core>, room: &Arc<str>, ctx: &Context<Self>) -> Moved {
-        if let Some(members) = self.core.membership.join(socket, room) {
-            self.start_room(room, members, ctx);
-        }
-        // Looked at after the change: a socket that ends later sends its own exit.
-        match socket.phase() {
-            Phase::Ended | Phase::Abandoned => self.too_late(socket),
-            Phase::Connecting | Phase::Accepted | Phase::Connected => Moved::Done,
-        }
-    }
-
-    fn too_late(&mut self, socket: &Core) -> Moved {
-        self.exit(socket);
-        Moved::TooLate
-    }
-
-    fn leave(&mut self, socket: &Core, room: &str) {
-        if self.core.membership.leave(socket, room) {
-            self.stop_room(room);
-        }
-    }
-
-    fn exit(&mut self, socket: &Core) {
-        for room in self.core.membership.remove(socket) {
-            self.stop_room(&room);
-        }
     }
 
     fn start_room(&mut self, name: &Arc<str>, members: SharedMembers, ctx: &Context<Self>) {
@@ -127,17 +90,16 @@ impl Actor for Namespace {
 
 impl Supervised for Namespace {}
 
-impl Handler<Move> for Namespace {
-    type Result = Moved;
+impl Handler<RoomChange> for Namespace {
+    type Result = ();
 
-    fn handle(&mut self, Move { socket, step }: Move, ctx: &mut Self::Context) -> Moved {
-        match step {
-            Step::Enter => return self.enter(&socket),
-            Step::Join(room) => return self.join(&socket, &room, ctx),
-            Step::Leave(room) => self.leave(&socket, &room),
-            Step::Exit => self.exit(&socket),
+    fn handle(&mut self, change: RoomChange, ctx: &mut Self::Context) {
+        match change {
+            // Found already by an actor that has just taken another's place.
+            RoomChange::Began(name, _) if self.rooms.contains_key(&name) => {}
+            RoomChange::Began(name, members) => self.start_room(&name, members, ctx),
+            RoomChange::Ended(name) => self.stop_room(&name),
         }
-        Moved::Done
     }
 }
 
@@ -210,7 +172,7 @@ mod tests {
         let mut fixture = Fixture::new();
         let namespace = fixture.registry.open("/chat");
         let member = Member::enter(&namespace).await;
-        member.join("hall").await;
+        member.join("hall");
         let actor = namespace.actor().unwrap();
         let room = actor.send(FindRoom("hall".into())).await.unwrap().unwrap();
         actor.do_send(Boom("fire"));
@@ -220,7 +182,7 @@ mod tests {
         let same = actor.send(FindRoom("hall".into())).await.unwrap().unwrap();
         assert!(same == room, "the room's actor is still the same");
         let late = Member::enter(&namespace).await;
-        late.join("hall").await;
+        late.join("hall");
         let both = room.send(ListMembers).await.unwrap();
         assert_eq!(both, [member.core.id, late.core.id]);
     }
@@ -231,7 +193,7 @@ mod tests {
         let namespace = fixture.registry.open("/chat");
         let member = Member::enter(&namespace).await;
         namespace.actor().unwrap().do_send(Boom("fire"));
-        member.join("hall").await;
+        member.join("hall");
         is_told(&mut fixture.crashes, "fire").await;
         hears_a_broadcast(&namespace, &member).await;
     }
@@ -242,7 +204,7 @@ mod tests {
         let server = crate::actor::Server::start(&fixture.registry);
         let namespace = fixture.registry.open("/chat");
         let member = Member::enter(&namespace).await;
-        member.join("hall").await;
+        member.join("hall");
         let first = namespace.actor().unwrap();
         for _ in 0..=Intensity::LASTING.restarts {
             first.do_send(Boom("again"));
@@ -259,7 +221,7 @@ mod tests {
         let room = second.send(FindRoom("hall".into())).await.unwrap().unwrap();
         assert_eq!(room.send(ListMembers).await.unwrap(), [member.core.id]);
         hears_a_broadcast(&namespace, &member).await;
-        member.leave("hall").await;
+        member.leave("hall");
         Member::enter(&namespace).await;
     }
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use crate::actor::session::Protocol;
 use crate::error::EmitError;
-use crate::handler::run;
+use crate::handler::Places;
 use crate::id::Id;
 use crate::link::{Frame, InFlight, Link, Outgoing, PushError};
 use crate::reason::CloseReason;
@@ -70,11 +70,22 @@ impl EngineSession {
 }
 
 /// What a raw server does with its sessions.
-#[derive(Default)]
 pub(crate) struct Callbacks {
+    places: Places,
     pub(crate) open: Option<Callback<()>>,
     pub(crate) message: Option<Callback<EngineMessage>>,
     pub(crate) close: Option<Callback<CloseReason>>,
+}
+
+impl Default for Callbacks {
+    fn default() -> Self {
+        Self {
+            places: Places::new(),
+            open: None,
+            message: None,
+            close: None,
+        }
+    }
 }
 
 /// A program's function, and its future.
@@ -102,7 +113,7 @@ impl Raw {
     fn call<T: 'static>(&self, callback: Option<&Callback<T>>, value: T) {
         let Some(callback) = callback else { return };
         let session = self.session.clone();
-        run(
+        self.callbacks.places.run(
             || callback(session, value),
             |ended| {
                 if let Err(panic) = ended {

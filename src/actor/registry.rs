@@ -106,7 +106,7 @@ impl Registry {
             }
         };
         let actor = Namespace::start(&self.arbiter, core, fallen);
-        core.membership.written_by(actor.clone().recipient());
+        core.membership.supervised_by(actor.clone().recipient());
         *core.actor.lock() = Some(actor);
     }
 

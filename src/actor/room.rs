@@ -127,7 +127,7 @@ mod tests {
         let mut fixture = Fixture::new();
         let namespace = fixture.registry.open("/chat");
         let member = Member::enter(&namespace).await;
-        member.join("hall").await;
+        member.join("hall");
         let room = find(&namespace, "hall").await;
         assert_eq!(room.send(Boom("fire")).await, Err(MailboxError::Closed));
         is_told(&mut fixture.crashes, "fire").await;
@@ -141,7 +141,7 @@ mod tests {
         let mut fixture = Fixture::new();
         let namespace = fixture.registry.open("/chat");
         let member = Member::enter(&namespace).await;
-        member.join("hall").await;
+        member.join("hall");
         let room = find(&namespace, "hall").await;
         for _ in 0..=Intensity::LASTING.restarts {
             room.do_send(Boom("again"));
@@ -169,14 +169,17 @@ mod tests {
             Member::enter(&namespace).await,
             Member::enter(&namespace).await,
         );
-        first.join("hall").await;
-        last.join("hall").await;
+        first.join("hall");
+        last.join("hall");
         let room = find(&namespace, "hall").await;
         room.do_send(Boom("fire"));
         is_told(&mut fixture.crashes, "fire").await;
-        first.leave("hall").await;
+        first.leave("hall");
         assert_eq!(room.send(ListMembers).await.unwrap(), [last.core.id]);
-        last.leave("hall").await;
+        last.leave("hall");
+        // Answered behind the room's end, which the namespace is told of.
+        let actor = namespace.actor().unwrap();
+        assert_eq!(actor.send(FindRoom("hall".into())).await, Ok(None));
         assert_eq!(room.send(ListMembers).await, Err(MailboxError::Closed));
     }
 }

@@ -16,7 +16,7 @@ use crate::error::{ConnectError, HandlerError};
 
 pub(crate) use environment::Environment;
 pub use extract::{Auth, CallContext, Connecting, Data, Event, Extract, Incoming, Leaving, State};
-pub(crate) use place::{caught, run};
+pub(crate) use place::{Places, caught};
 pub use reply::Ack;
 pub(crate) use table::{Received, SharedTable, TableView};
 

@@ -1,55 +1,111 @@
 //! Where the futures of handlers run.
 //!
 //! A future is polled once in place, under `catch_unwind`; most are done then and have cost no
-//! allocation, since the place where they lay is used again by the next one of their type. A future
-//! that is still pending is spawned on this worker, each poll of it under `catch_unwind` too. Nothing
+//! allocation, since the place where they lay is used again by the handler's next one. A future that
+//! is still pending is spawned on this worker, each poll of it under `catch_unwind` too. Nothing
 //! here knows what the futures are for.
 
-use std::any::{Any, TypeId};
+use std::any::Any;
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-/// Runs `start`'s future and gives `finish` its value, or the text of its panic.
-///
-/// `start` is run at once. `while_pending` makes what is held for as long as the future is spawned.
-pub(crate) fn run<F, G>(
-    start: impl FnOnce() -> F,
-    finish: impl FnOnce(Result<F::Output, String>) + 'static,
-    while_pending: impl FnOnce() -> G,
-) where
-    F: Future + 'static,
-    G: 'static,
-{
-    let mut place = Place::<F>::take();
-    let polled = caught(|| {
-        place.0.set(Some(start()));
-        // Nobody needs to be woken yet: a pending future is polled again by its own task.
-        place.poll(&mut Context::from_waker(Waker::noop()))
-    });
-    match polled {
-        Ok(Poll::Ready(value)) => {
-            place.put_back();
-            finish(Ok(value));
-        }
-        Ok(Poll::Pending) => {
-            let guard = while_pending();
-            actix_rt::spawn(async move {
-                let ended = std::future::poll_fn(|cx| place.poll_caught(cx)).await;
-                drop(place);
-                finish(ended);
-                drop(guard);
-            });
-        }
-        Err(panic) => {
-            place.discard();
-            finish(Err(panic));
+use parking_lot::Mutex;
+
+/// One handler's places: one on each thread that calls it.
+#[derive(Debug)]
+pub(crate) struct Places(usize);
+
+impl Places {
+    pub(crate) fn new() -> Self {
+        let mut free = FREE.lock();
+        Self(free.numbers.pop().unwrap_or_else(|| {
+            free.next += 1;
+            free.next - 1
+        }))
+    }
+
+    /// Runs `start`'s future and gives `finish` its value, or the text of its panic.
+    ///
+    /// `start` is run at once. `while_pending` makes what is held for as long as the future is
+    /// spawned.
+    pub(crate) fn run<F, G>(
+        &self,
+        start: impl FnOnce() -> F,
+        finish: impl FnOnce(Result<F::Output, String>) + 'static,
+        while_pending: impl FnOnce() -> G,
+    ) where
+        F: Future + 'static,
+        G: 'static,
+    {
+        let mut place = self.take::<F>();
+        let polled = caught(|| {
+            place.0.set(Some(start()));
+            // Nobody needs to be woken yet: a pending future is polled again by its own task.
+            place.poll(&mut Context::from_waker(Waker::noop()))
+        });
+        match polled {
+            Ok(Poll::Ready(value)) => {
+                self.put_back(place);
+                finish(Ok(value));
+            }
+            Ok(Poll::Pending) => {
+                let guard = while_pending();
+                actix_rt::spawn(async move {
+                    let ended = std::future::poll_fn(|cx| place.poll_caught(cx)).await;
+                    drop(place);
+                    finish(ended);
+                    drop(guard);
+                });
+            }
+            Err(panic) => {
+                place.discard();
+                finish(Err(panic));
+            }
         }
     }
+
+    /// Takes this thread's place; a new one where it is in use or there is none.
+    fn take<F: Future + 'static>(&self) -> Place<F> {
+        let kept = PLACES.with_borrow_mut(|places| {
+            let place = places.get_mut(self.0)?.as_mut()?;
+            place.downcast_mut::<Kept<F>>()?.take()
+        });
+        Place(kept.unwrap_or_else(|| Box::pin(None)))
+    }
+
+    /// Drops the place's future and keeps its room.
+    fn put_back<F: Future + 'static>(&self, mut place: Place<F>) {
+        if place.clear().is_err() {
+            return;
+        }
+        PLACES.with_borrow_mut(|places| {
+            if places.len() <= self.0 {
+                places.resize_with(self.0 + 1, || None);
+            }
+            let kept = &mut places[self.0];
+            match kept
+                .as_mut()
+                .and_then(|kept| kept.downcast_mut::<Kept<F>>())
+            {
+                Some(kept) => *kept = Some(place.0),
+                // The first, or the first after a handler that had this number before.
+                None => *kept = Some(Box::new(Some(place.0) as Kept<F>)),
+            }
+        });
+    }
 }
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        FREE.lock().numbers.push(self.0);
+    }
+}
+
+/// A place that is not in use, or was taken.
+type Kept<F> = Option<Pin<Box<Option<F>>>>;
 
 /// Runs code that may panic; returns its value, or the text of its panic.
 ///
@@ -70,36 +126,6 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 struct Place<F>(Pin<Box<Option<F>>>);
 
 impl<F: Future + 'static> Place<F> {
-    /// Takes the thread's place for this type; a new one where it is in use or there is none.
-    fn take() -> Self {
-        let kept = PLACES.with(|places| {
-            let mut places = places.borrow_mut();
-            let place = places.get_mut(&TypeId::of::<F>())?;
-            place.downcast_mut::<Option<Pin<Box<Option<F>>>>>()?.take()
-        });
-        Self(kept.unwrap_or_else(|| Box::pin(None)))
-    }
-
-    /// Drops the future and keeps its room.
-    fn put_back(mut self) {
-        if self.clear().is_err() {
-            return;
-        }
-        PLACES.with(|places| {
-            let mut places = places.borrow_mut();
-            match places.get_mut(&TypeId::of::<F>()) {
-                Some(place) => {
-                    if let Some(place) = place.downcast_mut() {
-                        *place = Some(self.0);
-                    }
-                }
-                None => {
-                    places.insert(TypeId::of::<F>(), Box::new(Some(self.0)));
-                }
-            }
-        });
-    }
-
     /// Drops a future that has panicked; a second panic, in its destructor, is swallowed.
     fn discard(mut self) {
         let _ = self.clear();
@@ -129,7 +155,18 @@ impl<F: Future + 'static> Place<F> {
 }
 
 thread_local! {
-    static PLACES: RefCell<HashMap<TypeId, Box<dyn Any>>> = RefCell::default();
+    static PLACES: RefCell<Vec<Option<Box<dyn Any>>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The numbers of places that no handler has.
+static FREE: Mutex<Numbers> = Mutex::new(Numbers {
+    numbers: Vec::new(),
+    next: 0,
+});
+
+struct Numbers {
+    numbers: Vec<usize>,
+    next: usize,
 }
 
 #[cfg(test)]
@@ -142,7 +179,7 @@ mod tests {
     fn ended<F: Future + 'static>(start: impl FnOnce() -> F) -> Option<Result<F::Output, String>> {
         let ended = Rc::new(Cell::new(None));
         let slot = Rc::clone(&ended);
-        run(start, move |value| slot.set(Some(value)), || ());
+        Places::new().run(start, move |value| slot.set(Some(value)), || ());
         ended.take()
     }
 
@@ -151,6 +188,32 @@ mod tests {
         for n in 0..3 {
             assert_eq!(ended(|| async move { n + 1 }), Some(Ok(n + 1)));
         }
+    }
+
+    #[test]
+    fn a_number_that_is_free_again_serves_futures_of_another_type() {
+        let first = Places::new();
+        first.run(
+            || async { "text" },
+            |value| assert_eq!(value, Ok("text")),
+            || (),
+        );
+        let number = first.0;
+        drop(first);
+        let heard = Rc::new(Cell::new(0));
+        // Other tests may take the number first.
+        let next = std::iter::repeat_with(Places::new)
+            .take(8)
+            .collect::<Vec<_>>();
+        for places in next.iter().filter(|places| places.0 == number) {
+            assert!(places.take::<std::future::Ready<u8>>().0.is_none());
+        }
+        for places in &next {
+            let slot = Rc::clone(&heard);
+            let finish = move |value: Result<u8, String>| slot.set(slot.get() + value.unwrap());
+            places.run(|| std::future::ready(7), finish, || ());
+        }
+        assert_eq!(heard.get(), 56);
     }
 
     #[test]
@@ -165,7 +228,7 @@ mod tests {
     async fn a_panic_after_a_wait_is_an_error_too() {
         let (sender, ended) = tokio::sync::oneshot::channel();
         let finish = move |value: Result<(), String>| sender.send(value).unwrap();
-        run(
+        Places::new().run(
             || async {
                 tokio::task::yield_now().await;
                 panic!("later")
@@ -182,7 +245,7 @@ mod tests {
         let held = Rc::clone(&guard);
         let (sender, ended) = tokio::sync::oneshot::channel();
         let count = Rc::clone(&guard);
-        run(
+        Places::new().run(
             tokio::task::yield_now,
             move |_| sender.send(Rc::strong_count(&count)).unwrap(),
             move || held,

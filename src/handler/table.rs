@@ -16,13 +16,13 @@ use serde::Serialize;
 use crate::error::ConnectError;
 use crate::handler::environment::Environment;
 use crate::handler::extract::{Connecting, Event, Extract, Incoming, Leaving};
-use crate::handler::place;
+use crate::handler::place::{Places, caught};
 use crate::handler::reply::report;
 use crate::handler::{ConnectOutcome, Handler};
 use crate::link::InFlight;
 use crate::socket::Socket;
 
-/// Handlers by event, sorted by name.
+/// Handlers by event, sorted by the length of the name and then by the name.
 #[derive(Clone, Default)]
 pub(crate) struct Table {
     connect: Option<ConnectHandler>,
@@ -45,6 +45,7 @@ impl Table {
         H::Output: Serialize,
         A: for<'a> Extract<Incoming<'a>> + 'static,
     {
+        let places = Places::new();
         self.insert(
             event,
             Arc::new(move |incoming| match A::extract(incoming) {
@@ -53,7 +54,7 @@ impl Table {
                     incoming.hand_over();
                     let reply = incoming.take_reply();
                     let link = &incoming.socket.core().link;
-                    place::run(
+                    places.run(
                         || handler.call(args),
                         move |ended| reply.finish(ended),
                         || InFlight::enter(link),
@@ -65,6 +66,7 @@ impl Table {
 
     /// Makes an actor the handler of this event.
     pub(crate) fn forward(&mut self, event: &str, actor: Recipient<Event>) {
+        let places = Places::new();
         self.insert(
             event,
             Arc::new(move |incoming| {
@@ -80,7 +82,7 @@ impl Table {
                     }
                 };
                 let link = &incoming.socket.core().link;
-                place::run(sent, |_| (), || InFlight::enter(link));
+                places.run(sent, |_| (), || InFlight::enter(link));
             }),
         );
     }
@@ -101,6 +103,7 @@ impl Table {
         H::Output: ConnectOutcome,
         A: for<'a> Extract<Connecting<'a>> + 'static,
     {
+        let places = Places::new();
         self.connect = Some(Arc::new(move |connecting, admission| {
             let args = match A::extract(connecting) {
                 Ok(args) => args,
@@ -112,14 +115,14 @@ impl Table {
             let (socket, environment) = (connecting.socket.clone(), connecting.environment.clone());
             let finish = move |ended: Result<H::Output, String>| {
                 // Making a `ConnectError` of an error may run code of the program too.
-                let decided = ended.and_then(|outcome| place::caught(|| outcome.outcome()));
+                let decided = ended.and_then(|outcome| caught(|| outcome.outcome()));
                 admission(decided.unwrap_or_else(|panic| {
                     report(&environment, &socket, "connect", panic);
                     Err(INTERNAL.into())
                 }));
             };
             let link = &connecting.socket.core().link;
-            place::run(|| handler.call(args), finish, || InFlight::enter(link));
+            places.run(|| handler.call(args), finish, || InFlight::enter(link));
         }));
     }
 
@@ -128,6 +131,7 @@ impl Table {
         H: Handler<A>,
         A: for<'a> Extract<Leaving<'a>> + 'static,
     {
+        let places = Places::new();
         self.disconnect = Some(Arc::new(move |leaving| match A::extract(leaving) {
             Ok(args) => {
                 let (socket, environment) = (leaving.socket.clone(), leaving.environment.clone());
@@ -136,7 +140,7 @@ impl Table {
                         report(&environment, &socket, "disconnect", panic);
                     }
                 };
-                place::run(|| handler.call(args), finish, || ());
+                places.run(|| handler.call(args), finish, || ());
             }
             Err(rejection) => log::warn!("disconnect handler not run: {rejection}"),
         }));
@@ -151,7 +155,7 @@ impl Table {
         let (event, handler) = &self.events[at];
         let incoming = received.incoming(event);
         // An extractor may run code of the program, as a `Deserialize`.
-        if let Err(panic) = place::caught(|| handler(&incoming)) {
+        if let Err(panic) = caught(|| handler(&incoming)) {
             incoming.take_reply().panicked(panic);
         }
     }
@@ -161,7 +165,7 @@ impl Table {
         let Some(handler) = &self.connect else {
             return admission(Ok(()));
         };
-        if let Err(panic) = place::caught(|| handler(connecting, admission)) {
+        if let Err(panic) = caught(|| handler(connecting, admission)) {
             report(connecting.environment, connecting.socket, "connect", panic);
             connecting.socket.core().refuse(&INTERNAL.into());
         }
@@ -172,14 +176,17 @@ impl Table {
         let Some(handler) = &self.disconnect else {
             return;
         };
-        if let Err(panic) = place::caught(|| handler(leaving)) {
+        if let Err(panic) = caught(|| handler(leaving)) {
             report(leaving.environment, leaving.socket, "disconnect", panic);
         }
     }
 
     fn position(&self, event: &str) -> Result<usize, usize> {
-        self.events
-            .binary_search_by(|(name, _)| name.as_ref().cmp(event))
+        // By length first: names are compared byte by byte where their lengths agree, seldom twice.
+        self.events.binary_search_by(|(name, _)| {
+            let by_length = name.len().cmp(&event.len());
+            by_length.then_with(|| name.as_ref().cmp(event))
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 //! the queue goes from empty to filled and at no other time. An upgrade changes who drains and loses
 //! nothing. The outbox knows nothing of sessions, rooms or HTTP.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -286,13 +287,11 @@ impl Inner {
             rest
         });
         if self.bytes <= JOINED {
-            let mut joined = [0; JOINED];
-            let mut length = 0;
-            for frame in front {
-                joined[length..length + frame.len()].copy_from_slice(frame);
-                length += frame.len();
-            }
-            return show(&[IoSlice::new(&joined[..length])]);
+            return SCRATCH.with_borrow_mut(|joined| {
+                joined.clear();
+                front.for_each(|frame| joined.extend_from_slice(frame));
+                show(&[IoSlice::new(joined)])
+            });
         }
         let mut slices = [IoSlice::new(&[]); WRITE_FRAMES];
         let mut count = 0;
@@ -408,6 +407,11 @@ const POLL_PACKETS: usize = 16;
 
 /// Frames whose room an empty queue keeps.
 const KEPT_FRAMES: usize = 64;
+
+thread_local! {
+    /// Where small frames are joined.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,9 @@
 //! Who is in a namespace, and in which rooms.
 //!
-//! The namespace's actor is the only writer; everybody reads, so that a broadcast goes from any
-//! thread straight into the outboxes. A room's members are shared with the room's actor, which
-//! finds them again when it is restarted. Joining, leaving and counting take constant time.
+//! Every change is made under one lock, on the thread where it comes about, and takes constant time;
+//! a broadcast goes from any thread straight into the outboxes. The namespace's actor hears which
+//! rooms began and ended, in that order. A room's members are shared with the room's actor, which
+//! finds them again when it is restarted.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use parking_lot::RwLock;
 
 use crate::id::SocketId;
 use crate::link::Outgoing;
-use crate::socket::core::Core;
+use crate::socket::core::{Core, Phase};
 
 /// The sockets of a room, in dense slots.
 pub(crate) type Members = IndexMap<u64, Arc<Core>>;
@@ -28,7 +29,8 @@ pub(crate) struct Membership {
     name: Arc<str>,
     inner: RwLock<Inner>,
     next_ack: AtomicU64,
-    namespace: RwLock<Option<Recipient<Move>>>,
+    /// The actor that supervises the rooms.
+    supervisor: RwLock<Option<Recipient<RoomChange>>>,
 }
 
 #[derive(Debug, Default)]
@@ -38,32 +40,17 @@ struct Inner {
     rooms: HashMap<Arc<str>, SharedMembers>,
 }
 
-/// A change of membership, asked of the namespace's actor.
+/// A room has got its first member, or lost its last.
 #[derive(Debug, Message)]
-#[rtype(result = "Moved")]
-pub(crate) struct Move {
-    pub(crate) socket: Arc<Core>,
-    pub(crate) step: Step,
+#[rtype(result = "()")]
+pub(crate) enum RoomChange {
+    Began(Arc<str>, SharedMembers),
+    Ended(Arc<str>),
 }
 
-/// What a socket does in its namespace.
-#[derive(Debug)]
-pub(crate) enum Step {
-    /// It was let in: it gets its CONNECT packet.
-    Enter,
-    Join(Arc<str>),
-    Leave(Arc<str>),
-    /// It is gone, from all its rooms too.
-    Exit,
-}
-
-/// Whether a change took place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, actix::MessageResponse)]
-pub(crate) enum Moved {
-    Done,
-    /// The socket had ended already.
-    TooLate,
-}
+/// The socket had ended already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooLate;
 
 /// Who gets a broadcast.
 #[derive(Clone, Debug, Default)]
@@ -81,7 +68,7 @@ impl Membership {
             name: name.into(),
             inner: RwLock::default(),
             next_ack: AtomicU64::new(0),
-            namespace: RwLock::new(None),
+            supervisor: RwLock::new(None),
         })
     }
 
@@ -95,22 +82,9 @@ impl Membership {
         self.next_ack.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Names the actor that writes.
-    pub(crate) fn written_by(&self, namespace: Recipient<Move>) {
-        *self.namespace.write() = Some(namespace);
-    }
-
-    pub(crate) fn writer(&self) -> Option<Recipient<Move>> {
-        self.namespace.read().clone()
-    }
-
-    /// Sends a change whose outcome nobody waits for.
-    pub(crate) fn tell(&self, socket: &Arc<Core>, step: Step) {
-        if let Some(namespace) = &*self.namespace.read() {
-            let socket = Arc::clone(socket);
-            // Life-cycle messages, one or two for each socket.
-            namespace.do_send(Move { socket, step });
-        }
+    /// Names the actor that supervises the rooms from now on.
+    pub(crate) fn supervised_by(&self, namespace: Recipient<RoomChange>) {
+        *self.supervisor.write() = Some(namespace);
     }
 
     pub(crate) fn socket(&self, id: SocketId) -> Option<Arc<Core>> {
@@ -139,42 +113,63 @@ impl Membership {
         rooms.iter().map(shared).collect()
     }
 
-    pub(crate) fn insert(&self, socket: &Arc<Core>) {
-        let mut inner = self.inner.write();
-        inner.keys.insert(socket.id, socket.key);
-        inner.sockets.insert(socket.key, Arc::clone(socket));
+    /// Lets a socket in that the program has accepted, and sends its CONNECT packet.
+    pub(crate) fn enter(&self, socket: &Arc<Core>) -> Result<(), TooLate> {
+        {
+            let mut inner = self.inner.write();
+            inner.keys.insert(socket.id, socket.key);
+            inner.sockets.insert(socket.key, Arc::clone(socket));
+        }
+        // In the membership first: whoever sees the CONNECT packet is reached by the next broadcast.
+        if socket.open() {
+            return Ok(());
+        }
+        self.exit(socket);
+        Err(TooLate)
     }
 
-    /// Adds a socket to a room; the room's members where the room is new.
-    pub(crate) fn join(&self, socket: &Arc<Core>, room: &Arc<str>) -> Option<SharedMembers> {
-        let mut inner = self.inner.write();
-        let mut created = None;
-        let members = inner.rooms.entry(Arc::clone(room)).or_insert_with(|| {
-            let members = SharedMembers::default();
-            created = Some(Arc::clone(&members));
-            members
-        });
-        members.write().insert(socket.key, Arc::clone(socket));
-        socket.rooms.lock().insert(Arc::clone(room));
-        created
+    /// Adds a socket to a room.
+    pub(crate) fn join(&self, socket: &Arc<Core>, room: &str) -> Result<(), TooLate> {
+        {
+            let mut inner = self.inner.write();
+            let (name, members) = inner.room(room, |began| self.tell(began));
+            members.write().insert(socket.key, Arc::clone(socket));
+            socket.rooms.lock().insert(name);
+        }
+        // Looked at after the change: a socket that ends later leaves by itself.
+        match socket.phase() {
+            Phase::Ended | Phase::Abandoned => {
+                self.exit(socket);
+                Err(TooLate)
+            }
+            Phase::Connecting | Phase::Accepted | Phase::Connected => Ok(()),
+        }
     }
 
-    /// Takes a socket out of a room; tells whether the room is empty and gone.
-    pub(crate) fn leave(&self, socket: &Core, room: &str) -> bool {
+    /// Takes a socket out of a room.
+    pub(crate) fn leave(&self, socket: &Core, room: &str) {
         socket.rooms.lock().swap_remove(room);
-        self.inner.write().leave(socket.key, room)
+        let mut inner = self.inner.write();
+        inner.leave(socket.key, room, |ended| self.tell(ended));
     }
 
-    /// Takes a socket out of everything; returns the rooms that are gone with it.
-    pub(crate) fn remove(&self, socket: &Core) -> Vec<Arc<str>> {
+    /// Takes a socket out of everything.
+    pub(crate) fn exit(&self, socket: &Core) {
         let rooms = std::mem::take(&mut *socket.rooms.lock());
         let mut inner = self.inner.write();
         inner.sockets.swap_remove(&socket.key);
         inner.keys.remove(&socket.id);
-        rooms
-            .into_iter()
-            .filter(|room| inner.leave(socket.key, room))
-            .collect()
+        for room in rooms {
+            inner.leave(socket.key, &room, |ended| self.tell(ended));
+        }
+    }
+
+    /// Under the lock of the change, so that the supervisor hears of changes in their order.
+    fn tell(&self, change: RoomChange) {
+        if let Some(supervisor) = &*self.supervisor.read() {
+            // Life-cycle messages, two for each room.
+            supervisor.do_send(change);
+        }
     }
 
     /// Hands a packet to everyone in the audience, each once.
@@ -218,19 +213,33 @@ impl Membership {
 }
 
 impl Inner {
-    fn leave(&mut self, key: u64, room: &str) -> bool {
-        let Some(members) = self.rooms.get(room) else {
-            return false;
+    /// Returns a room, which begins where there was none.
+    fn room(&mut self, room: &str, tell: impl FnOnce(RoomChange)) -> (Arc<str>, &SharedMembers) {
+        // Most joins are of rooms that there are: only a new one costs its name.
+        let name = match self.rooms.get_key_value(room) {
+            Some((name, _)) => Arc::clone(name),
+            None => Arc::from(room),
         };
-        let empty = {
+        let members = self.rooms.entry(Arc::clone(&name)).or_insert_with(|| {
+            let members = SharedMembers::default();
+            tell(RoomChange::Began(Arc::clone(&name), Arc::clone(&members)));
+            members
+        });
+        (name, members)
+    }
+
+    fn leave(&mut self, key: u64, room: &str, tell: impl FnOnce(RoomChange)) {
+        let Some(members) = self.rooms.get(room) else {
+            return;
+        };
+        let is_empty = {
             let mut members = members.write();
             members.swap_remove(&key);
             members.is_empty()
         };
-        if empty {
-            self.rooms.remove(room);
+        if is_empty && let Some((name, _)) = self.rooms.remove_entry(room) {
+            tell(RoomChange::Ended(name));
         }
-        empty
     }
 }
 

@@ -1,8 +1,8 @@
 //! Sockets: what a handler holds of its client, and how replies leave.
 //!
 //! A [`Socket`] is a cheap handle that any thread may use. What it emits goes straight into the
-//! session's outbox; a change of rooms is asked of the namespace's actor. It knows no handler, no
-//! session and no transport.
+//! session's outbox; a change of rooms is made at once. It knows no handler, no session and no
+//! transport.
 
 mod broadcast;
 mod core;
@@ -24,7 +24,7 @@ use crate::socketio::Args;
 pub use broadcast::Broadcast;
 pub(crate) use core::{Core, Phase};
 pub(crate) use encode::{Answer, ack, ack_error, connect_error, event};
-pub(crate) use membership::{Audience, Membership, Move, Moved, SharedMembers, Step};
+pub(crate) use membership::{Audience, Membership, RoomChange, SharedMembers};
 
 /// One client in one namespace.
 ///
@@ -145,18 +145,20 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// [`RoomError::Disconnected`] and [`RoomError::Unavailable`].
+    /// [`RoomError::Disconnected`].
     pub async fn join(&self, room: impl AsRef<str>) -> Result<(), RoomError> {
-        self.step(Step::Join(room.as_ref().into())).await
+        let joined = self.core.membership.join(&self.core, room.as_ref());
+        joined.map_err(|_| RoomError::Disconnected)
     }
 
     /// Leaves a room. Leaving one that it isn't in is no error.
     ///
     /// # Errors
     ///
-    /// [`RoomError::Unavailable`].
+    /// None on one machine.
     pub async fn leave(&self, room: impl AsRef<str>) -> Result<(), RoomError> {
-        self.step(Step::Leave(room.as_ref().into())).await
+        self.core.membership.leave(&self.core, room.as_ref());
+        Ok(())
     }
 
     /// Returns the names of the rooms that this socket is in; the room of its own id is not listed.
@@ -190,19 +192,6 @@ impl Socket {
     /// Addresses everybody in the namespace, this socket too.
     pub fn everyone(&self) -> Broadcast {
         Broadcast::new(&self.core.membership, None)
-    }
-
-    async fn step(&self, step: Step) -> Result<(), RoomError> {
-        let writer = self.core.membership.writer();
-        let writer = writer.ok_or(RoomError::Unavailable)?;
-        let socket = Arc::clone(&self.core);
-        // `send`, since the caller's next emit must see the change. The clone of the recipient is
-        // fresh, so its mailbox cannot be full for it; the deadline covers a namespace that hangs.
-        match timeout(MOVE_DEADLINE, writer.send(Move { socket, step })).await {
-            Ok(Ok(Moved::Done)) => Ok(()),
-            Ok(Ok(Moved::TooLate)) => Err(RoomError::Disconnected),
-            Ok(Err(_)) | Err(_) => Err(RoomError::Unavailable),
-        }
     }
 }
 
@@ -257,6 +246,3 @@ impl Drop for PendingCall<'_> {
         self.core.forget_call(self.id);
     }
 }
-
-/// How long a namespace may take to change a room.
-const MOVE_DEADLINE: Duration = Duration::from_secs(5);

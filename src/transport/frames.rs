@@ -4,18 +4,26 @@ use std::cell::RefCell;
 use std::ops::ControlFlow;
 
 use crate::actor::Lost;
-use crate::websocket::{Decoder, Message};
+use crate::websocket::{Decoder, Kind, Message};
 
 /// The decoder of one client, over a buffer that all clients of a worker share.
 pub(crate) struct Frames {
     decoder: Decoder,
+    /// The client has said that it closes: nothing of meaning follows.
+    has_closed: bool,
 }
 
 impl Frames {
     pub(crate) fn new(max_message: usize) -> Self {
         Self {
             decoder: Decoder::new(max_message),
+            has_closed: false,
         }
+    }
+
+    /// Tells whether the client's close frame has been handed on.
+    pub(crate) fn has_closed(&self) -> bool {
+        self.has_closed
     }
 
     /// Takes bytes off the front of `input` and hands the messages in them on, until `take` breaks
@@ -33,7 +41,10 @@ impl Frames {
         let flow = loop {
             let message = match self.decoder.decode(input, &mut scratch) {
                 Ok(None) => break ControlFlow::Continue(()),
-                Ok(Some(kind)) => kind.message(&mut scratch),
+                Ok(Some(kind)) => {
+                    self.has_closed |= kind == Kind::Close;
+                    kind.message(&mut scratch)
+                }
                 Err(error) => Err(error),
             };
             let is_lost = message.is_err();

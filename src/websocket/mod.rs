@@ -16,7 +16,7 @@ mod mask;
 
 use std::fmt;
 
-pub(crate) use decoder::Decoder;
+pub(crate) use decoder::{Decoder, Kind};
 pub(crate) use encode::{MAX_HEADER, close_frame, frame, write_header};
 pub(crate) use error::DecodeError;
 

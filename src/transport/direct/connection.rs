@@ -27,6 +27,11 @@ use crate::websocket::Message;
 /// Holds a WebSocket by its connection: `feed` is written from now on, by this worker's flusher.
 pub(crate) fn hold(wire: Wire, feed: Feed, max_message: usize) -> Box<dyn Inbound> {
     feed.preface(wire.answer);
+    let mut kept = wire.read;
+    if kept.is_empty() {
+        // Gives the HTTP connection's buffer back.
+        kept = BytesMut::new();
+    }
     let connection = Rc::new(Connection {
         io: RefCell::new(wire.io),
         writing: RefCell::new(Writing::Sending(feed)),
@@ -37,7 +42,7 @@ pub(crate) fn hold(wire: Wire, feed: Feed, max_message: usize) -> Box<dyn Inboun
         berth: Flusher::here().admit(&connection),
         connection,
         frames: Frames::new(max_message),
-        kept: wire.read,
+        kept,
     })
 }
 
@@ -199,6 +204,10 @@ impl Inbound for Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
+        if self.frames.has_closed() {
+            // RFC 6455, 7.1.1: after both close frames it is the server that ends the connection.
+            self.connection.has_ended.set(true);
+        }
         self.connection.is_released.set(true);
         self.berth.leave(&self.connection);
     }
