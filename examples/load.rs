@@ -55,7 +55,7 @@ async fn echo(socket: Socket, event: Event) -> Result<(), EmitError> {
 }
 
 async fn ack(event: Event) -> Args {
-    event.args().clone()
+    event.into_args()
 }
 
 async fn bcast(socket: Socket, event: Event) -> Result<(), EmitError> {

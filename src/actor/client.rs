@@ -166,7 +166,7 @@ impl Client {
     }
 
     fn refuse(&self, name: &str, error: &ConnectError) {
-        self.link.send_vital(&connect_error(name, error));
+        self.link.send_vital(connect_error(name, error));
     }
 
     fn refused(&self, error: &DecodeError) -> CloseReason {

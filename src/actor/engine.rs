@@ -74,7 +74,7 @@ impl Engine {
         let open = Frame::packet(&self.open_packet(&link, Transport::WebSocket));
         link.outbox.attach_websocket();
         // The first frame of an empty outbox; a limit that it exceeds would end every session.
-        let _ = link.outbox.push(&open, &[]);
+        let _ = link.outbox.push(open, Vec::new());
         link
     }
 

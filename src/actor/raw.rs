@@ -49,7 +49,7 @@ impl EngineSession {
             }
         };
         self.link
-            .send(&Outgoing::from(frame))
+            .send(Outgoing::from(frame))
             .map_err(|error| match error {
                 PushError::Full => EmitError::OutboxFull,
                 PushError::Closed => EmitError::Disconnected,

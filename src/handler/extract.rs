@@ -307,6 +307,12 @@ impl Event {
         &self.args
     }
 
+    /// Returns the arguments as they came, for keeps.
+    #[must_use]
+    pub fn into_args(self) -> Args {
+        self.args
+    }
+
     /// Reads the arguments, as [`Data`] does.
     ///
     /// # Errors

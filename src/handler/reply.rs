@@ -45,7 +45,7 @@ impl Reply {
         let write = || socket::ack(self.socket.namespace(), id, value);
         // A `Serialize` is code of the program.
         match caught(write) {
-            Ok(Ok(Answer::Value(packet))) => self.deliver(&packet),
+            Ok(Ok(Answer::Value(packet))) => self.deliver(packet),
             Ok(Ok(Answer::Error(json))) => {
                 log::warn!("{}: handler failed: {json}", self.label());
                 self.send_error(&json);
@@ -82,11 +82,11 @@ impl Reply {
 
     fn send_error(&self, json: &str) {
         if let Some(id) = self.id {
-            self.deliver(&socket::ack_error(self.socket.namespace(), id, json));
+            self.deliver(socket::ack_error(self.socket.namespace(), id, json));
         }
     }
 
-    fn deliver(&self, packet: &Outgoing) {
+    fn deliver(&self, packet: Outgoing) {
         if self.id.is_some() {
             // A client that has gone, or is being sent away for reading too slowly, gets no answer.
             let _ = self.socket.core().deliver(packet);

@@ -80,8 +80,8 @@ impl Link {
     }
 
     /// Queues a packet; where the outbox is full, the server's policy says what becomes of the client.
-    pub(crate) fn send(&self, packet: &Outgoing) -> Result<(), PushError> {
-        let pushed = self.outbox.push(&packet.frame, &packet.attached);
+    pub(crate) fn send(&self, packet: Outgoing) -> Result<(), PushError> {
+        let pushed = self.outbox.push(packet.frame, packet.attached);
         if pushed == Err(PushError::Full) {
             self.overflowed();
         }
@@ -90,8 +90,8 @@ impl Link {
 
     /// Queues a packet that says where the client stands. Where it does not fit the session ends,
     /// whatever the policy: a client that takes a socket for something else than it is is of no use.
-    pub(crate) fn send_vital(&self, packet: &Outgoing) {
-        if self.outbox.push(&packet.frame, &packet.attached) == Err(PushError::Full) {
+    pub(crate) fn send_vital(&self, packet: Outgoing) {
+        if self.outbox.push(packet.frame, packet.attached) == Err(PushError::Full) {
             self.close(CloseReason::OutboxFull);
         }
     }

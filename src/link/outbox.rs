@@ -91,17 +91,23 @@ impl Outbox {
     }
 
     /// Adds a packet: its frame and the frames that must follow it without any between.
-    pub(crate) fn push(&self, frame: &Frame, attached: &[Frame]) -> Result<(), PushError> {
+    pub(crate) fn push(&self, frame: Frame, attached: Vec<Frame>) -> Result<(), PushError> {
         self.push_up_to(self.limit, frame, attached)
     }
 
     /// Adds a ping, past the limit: one is outstanding at a time, and a client that is slow now would
     /// else be taken for dead later.
-    pub(crate) fn push_ping(&self, ping: &Frame) -> Result<(), PushError> {
-        self.push_up_to(usize::MAX, ping, &[])
+    pub(crate) fn push_ping(&self, ping: Frame) -> Result<(), PushError> {
+        self.push_up_to(usize::MAX, ping, Vec::new())
     }
 
-    fn push_up_to(&self, limit: usize, frame: &Frame, attached: &[Frame]) -> Result<(), PushError> {
+    // By value: the bytes of a frame that has one receiver are never counted.
+    fn push_up_to(
+        &self,
+        limit: usize,
+        frame: Frame,
+        attached: Vec<Frame>,
+    ) -> Result<(), PushError> {
         let bytes = frame.len() + attached.iter().map(Frame::len).sum::<usize>();
         let waker = {
             let mut inner = self.inner.lock();
@@ -114,8 +120,8 @@ impl Outbox {
             let was_empty = inner.queue.is_empty();
             inner.bytes += bytes;
             inner.pushed += 1 + attached.len() as u64;
-            inner.queue.push_back(frame.clone());
-            inner.queue.extend(attached.iter().cloned());
+            inner.queue.push_back(frame);
+            inner.queue.extend(attached);
             if was_empty { inner.waker.take() } else { None }
         };
         if let Some(waker) = waker {
@@ -448,13 +454,13 @@ mod tests {
         let outbox = outbox(6);
         let ping = Frame::packet("2");
         assert_eq!(ping.len(), 3);
-        assert_eq!(outbox.push(&ping, &[]), Ok(()));
+        assert_eq!(outbox.push(ping.clone(), vec![]), Ok(()));
         assert_eq!(
-            outbox.push(&ping, std::slice::from_ref(&ping)),
+            outbox.push(ping.clone(), vec![ping.clone()]),
             Err(PushError::Full)
         );
-        assert_eq!(outbox.push(&ping, &[]), Ok(()));
-        assert_eq!(outbox.push(&ping, &[]), Err(PushError::Full));
+        assert_eq!(outbox.push(ping.clone(), vec![]), Ok(()));
+        assert_eq!(outbox.push(ping.clone(), vec![]), Err(PushError::Full));
     }
 
     #[test]
@@ -465,7 +471,7 @@ mod tests {
         outbox.attach_websocket();
         assert!(outbox.poll_chunk(&mut cx).is_pending());
         for _ in 0..3 {
-            outbox.push(&Frame::packet("2"), &[]).unwrap();
+            outbox.push(Frame::packet("2"), vec![]).unwrap();
         }
         assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
         let Poll::Ready(Some(chunk)) = outbox.poll_chunk(&mut cx) else {
@@ -491,7 +497,7 @@ mod tests {
         let outbox = outbox(1000);
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..17 {
-            outbox.push(&Frame::packet("2"), &[]).unwrap();
+            outbox.push(Frame::packet("2"), vec![]).unwrap();
         }
         let mut poll = outbox.begin_poll().unwrap();
         let full = ["2"; 16].join("\u{1e}");
@@ -506,7 +512,7 @@ mod tests {
         let mut poll = outbox.begin_poll().unwrap();
         assert!(poll.poll_body(&mut cx).is_pending());
         outbox
-            .push(&Frame::packet("4a"), &[Frame::binary(&[1])])
+            .push(Frame::packet("4a"), vec![Frame::binary(&[1])])
             .unwrap();
         assert_eq!(
             body(&mut poll, &mut cx),
@@ -522,7 +528,7 @@ mod tests {
         outbox.release_poll();
         assert_eq!(body(&mut poll, &mut cx), Poll::Ready(Some("6".into())));
         drop(poll);
-        outbox.push(&Frame::packet("4a"), &[]).unwrap();
+        outbox.push(Frame::packet("4a"), vec![]).unwrap();
         outbox.attach_websocket();
         assert_eq!(
             outbox.poll_chunk(&mut cx),
@@ -536,7 +542,7 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         let mut poll = outbox.begin_poll().unwrap();
         outbox.attach_websocket();
-        outbox.push(&Frame::packet("4a"), &[]).unwrap();
+        outbox.push(Frame::packet("4a"), vec![]).unwrap();
         assert_eq!(body(&mut poll, &mut cx), Poll::Ready(None));
         drop(poll);
         assert!(matches!(outbox.poll_chunk(&mut cx), Poll::Ready(Some(chunk)) if chunk.len() == 4));
@@ -548,10 +554,10 @@ mod tests {
         for (discard, expected) in [(false, 5), (true, 2)] {
             let outbox = outbox(1000);
             outbox.attach_websocket();
-            outbox.push(&Frame::packet("2"), &[]).unwrap();
+            outbox.push(Frame::packet("2"), vec![]).unwrap();
             outbox.end(Some(Frame::close(None)), discard);
             assert_eq!(
-                outbox.push(&Frame::packet("2"), &[]),
+                outbox.push(Frame::packet("2"), vec![]),
                 Err(PushError::Closed)
             );
             let Poll::Ready(Some(chunk)) = outbox.poll_chunk(&mut cx) else {
@@ -565,7 +571,7 @@ mod tests {
     #[test]
     fn it_knows_which_frames_the_transport_has_taken() {
         let outbox = outbox(1000);
-        outbox.push(&Frame::packet("2"), &[]).unwrap();
+        outbox.push(Frame::packet("2"), vec![]).unwrap();
         let number = outbox.pushed();
         assert!(!outbox.has_drained(number));
         let mut cx = Context::from_waker(Waker::noop());

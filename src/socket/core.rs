@@ -125,10 +125,10 @@ impl Core {
             return false;
         }
         let connect = encode::connect(self.membership.name(), self.id.as_str());
-        self.link.send_vital(&connect);
+        self.link.send_vital(connect);
         for packet in std::mem::take(&mut held.packets) {
             // A full or closed outbox ends the session, which ends this socket.
-            let _ = self.link.send(&packet);
+            let _ = self.link.send(packet);
         }
         self.enter(Phase::Connected);
         true
@@ -170,7 +170,7 @@ impl Core {
     }
 
     /// Queues a packet for the client.
-    pub(crate) fn deliver(&self, packet: &Outgoing) -> Result<(), EmitError> {
+    pub(crate) fn deliver(&self, packet: Outgoing) -> Result<(), EmitError> {
         match self.phase() {
             Phase::Connected => self.send(packet),
             Phase::Connecting | Phase::Accepted => self.hold(packet),
@@ -221,7 +221,7 @@ impl Core {
         }
         let phase = self.phase();
         if let Some(packet) = last(phase) {
-            self.link.send_vital(&packet);
+            self.link.send_vital(packet);
         }
         self.enter(match phase {
             Phase::Connecting => Phase::Abandoned,
@@ -236,14 +236,14 @@ impl Core {
         true
     }
 
-    fn send(&self, packet: &Outgoing) -> Result<(), EmitError> {
+    fn send(&self, packet: Outgoing) -> Result<(), EmitError> {
         self.link.send(packet).map_err(|error| match error {
             PushError::Full => EmitError::OutboxFull,
             PushError::Closed => EmitError::Disconnected,
         })
     }
 
-    fn hold(&self, packet: &Outgoing) -> Result<(), EmitError> {
+    fn hold(&self, packet: Outgoing) -> Result<(), EmitError> {
         let mut held = self.held.lock();
         match self.phase() {
             Phase::Connected => {
@@ -257,7 +257,7 @@ impl Core {
                     return Err(EmitError::OutboxFull);
                 }
                 held.bytes += packet.len();
-                held.packets.push(packet.clone());
+                held.packets.push(packet);
                 Ok(())
             }
         }

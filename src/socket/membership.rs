@@ -185,7 +185,7 @@ impl Membership {
             if let Some(socket) = self.virtual_room(room) {
                 if skipped.insert(socket.key) {
                     // One client that has gone or reads too slowly is not the sender's error.
-                    let _ = socket.deliver(packet);
+                    let _ = socket.deliver(packet.clone());
                 }
             } else if let Some(members) = self.room(room) {
                 deliver(&members.read(), &mut skipped, packet, once);
@@ -252,7 +252,7 @@ fn deliver(members: &Members, skipped: &mut HashSet<u64>, packet: &Outgoing, onc
         };
         if !skip {
             // One client that has gone or reads too slowly is not the sender's error.
-            let _ = socket.deliver(packet);
+            let _ = socket.deliver(packet.clone());
         }
     }
 }

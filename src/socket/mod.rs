@@ -97,7 +97,7 @@ impl Socket {
         T: Serialize,
     {
         let packet = encode::event(self.namespace(), None, event, &data)?;
-        self.core.deliver(&packet)
+        self.core.deliver(packet)
     }
 
     /// Sends an event and waits for the client's acknowledgement, up to the server's `ack_timeout`
@@ -225,7 +225,7 @@ where
     let (id, answer) = core.expect_ack()?;
     let call = PendingCall { core, id };
     let packet = encode::event(core.membership.name(), Some(id), event, data)?;
-    core.deliver(&packet)?;
+    core.deliver(packet)?;
     let answered = timeout(limit, answer).await;
     drop(call);
     match answered {

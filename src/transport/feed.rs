@@ -98,8 +98,8 @@ impl Lane {
         }
     }
 
-    pub(crate) fn send(&self, frame: &Frame) {
-        if self.outbox.push(frame, &[]).is_err() {
+    pub(crate) fn send(&self, frame: Frame) {
+        if self.outbox.push(frame, Vec::new()).is_err() {
             // It pings without reading.
             self.fail();
         }

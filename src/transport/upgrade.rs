@@ -85,7 +85,7 @@ impl Candidate {
         if !self.agreed {
             return false;
         }
-        self.lane.send(&Frame::packet(engineio::PROBE_ANSWER));
+        self.lane.send(Frame::packet(engineio::PROBE_ANSWER));
         self.next_is(engineio::UPGRADE).await
     }
 
@@ -109,7 +109,7 @@ impl Candidate {
                 answer = match message {
                     Ok(Message::Text(text)) => Some(text == expected),
                     Ok(Message::Ping(payload)) => {
-                        lane.send(&Frame::pong(payload));
+                        lane.send(Frame::pong(payload));
                         None
                     }
                     Ok(Message::Pong) => None,

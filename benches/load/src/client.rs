@@ -1,98 +1,42 @@
-//! One simulated client: a TCP stream, how far it has come, and what it has in flight. It moves bytes
-//! and knows no workload.
+//! One simulated client on WebSocket: its stream, how far it has come, and what it has in flight. It
+//! moves bytes and knows no workload.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr};
-use std::time::Duration;
+use std::io;
+use std::net::SocketAddr;
 
-use mio::net::TcpStream;
-use mio::{Interest, Registry, Token};
-use rustix::net::sockopt::set_socket_linger;
+use mio::{Registry, Token};
 
+use crate::acks::Acks;
 use crate::scan::Scanner;
+use crate::wire::Wire;
 
 pub(crate) struct Client {
-    stream: TcpStream,
+    pub(crate) wire: Wire,
     pub(crate) scanner: Scanner,
     pub(crate) progress: Progress,
-    /// Bytes the kernel has not taken yet.
-    outbox: Vec<u8>,
     /// The response to the upgrade request, as far as it has come.
     response: Vec<u8>,
-    pub(crate) opened_at: u64,
-    /// Tells this client from an earlier one at the same index.
-    pub(crate) serial: u64,
+    pub(crate) birth: Birth,
 }
 
 impl Client {
+    /// Connects, for a new session or for one that was opened on polling.
     pub(crate) fn connect(
         addr: SocketAddr,
         registry: &Registry,
         index: usize,
-        opened_at: u64,
-        serial: u64,
+        sid: Option<&str>,
+        birth: Birth,
     ) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(addr)?;
-        registry.register(
-            &mut stream,
-            Token(index),
-            Interest::READABLE | Interest::WRITABLE,
-        )?;
+        let request = upgrade_request(addr, sid).into_bytes();
         Ok(Self {
-            stream,
+            wire: Wire::connect(addr, registry, Token(index), request)?,
             scanner: Scanner::new(),
-            progress: Progress {
-                stage: Stage::Connecting,
-                sent: VecDeque::new(),
-                received: 0,
-            },
-            outbox: Vec::new(),
+            progress: Progress::new(),
             response: Vec::new(),
-            opened_at,
-            serial,
+            birth,
         })
-    }
-
-    /// Takes an established stream on to the upgrade request; otherwise sends what is left over.
-    pub(crate) fn on_writable(&mut self, addr: SocketAddr) -> io::Result<()> {
-        if self.progress.stage != Stage::Connecting {
-            return self.flush();
-        }
-        if let Some(error) = self.stream.take_error()? {
-            return Err(error);
-        }
-        match self.stream.peer_addr() {
-            Ok(_) => {}
-            // Woken for an earlier stream of the same token.
-            Err(error) if error.kind() == ErrorKind::NotConnected => return Ok(()),
-            Err(error) => return Err(error),
-        }
-        self.stream.set_nodelay(true)?;
-        self.progress.stage = Stage::Upgrading;
-        self.send(upgrade_request(addr).as_bytes())
-    }
-
-    /// Reads once. `Ok(None)` means there is nothing more for now.
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        loop {
-            match self.stream.read(buffer) {
-                Ok(length) => return Ok(Some(length)),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if !self.outbox.is_empty() {
-            self.outbox.extend_from_slice(bytes);
-            return Ok(());
-        }
-        let written = write(&mut self.stream, bytes)?;
-        self.outbox.extend_from_slice(&bytes[written..]);
-        Ok(())
     }
 
     /// Takes the response to the upgrade request off the front of a chunk.
@@ -105,7 +49,10 @@ impl Client {
             .response
             .windows(4)
             .position(|window| window == b"\r\n\r\n");
-        if !self.response.starts_with(b"HTTP/1.1 101 ") && end.is_some() {
+        let Some(end) = end else {
+            return Ok(None);
+        };
+        if !self.response.starts_with(b"HTTP/1.1 101 ") {
             let line = self
                 .response
                 .split(|byte| *byte == b'\r')
@@ -116,30 +63,17 @@ impl Client {
                 String::from_utf8_lossy(line)
             ));
         }
-        let Some(end) = end else {
-            return Ok(None);
-        };
         self.response = Vec::new();
         self.progress.stage = Stage::Opening;
         Ok(Some(end + 4 - before))
     }
+}
 
-    /// Ends the stream at once and leaves no TIME_WAIT behind, which would use up the ports.
-    pub(crate) fn abandon(mut self, registry: &Registry) {
-        // Whatever fails here, dropping the stream closes it.
-        let _ = registry.deregister(&mut self.stream);
-        if set_socket_linger(&self.stream, Some(Duration::ZERO)).is_err() {
-            let _ = self.stream.shutdown(Shutdown::Both);
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if !self.outbox.is_empty() {
-            let written = write(&mut self.stream, &self.outbox)?;
-            self.outbox.drain(..written);
-        }
-        Ok(())
-    }
+/// When a client was opened, and what tells it from an earlier one at the same index.
+#[derive(Clone, Copy)]
+pub(crate) struct Birth {
+    pub(crate) opened_at: u64,
+    pub(crate) serial: u64,
 }
 
 /// How far a client has come, and what a workload keeps of it.
@@ -147,19 +81,43 @@ pub(crate) struct Progress {
     pub(crate) stage: Stage,
     /// When each message in flight was sent.
     pub(crate) sent: VecDeque<u64>,
+    /// The same where ids are never used twice.
+    pub(crate) acks: Acks,
     /// How many broadcasts have come in.
     pub(crate) received: u64,
+    /// Whether the next binary frame completes an event.
+    pub(crate) attachment_due: bool,
 }
 
-/// Connecting → Upgrading → Opening → (Joining →) Ready → Closing
+impl Progress {
+    pub(crate) fn new() -> Self {
+        Self {
+            stage: Stage::Upgrading,
+            sent: VecDeque::new(),
+            acks: Acks::default(),
+            received: 0,
+            attachment_due: false,
+        }
+    }
+
+    /// Returns how many messages are not answered.
+    pub(crate) fn pending(&self) -> usize {
+        self.sent.len() + self.acks.pending()
+    }
+}
+
+/// Upgrading → Opening → (Joining →) Ready → Closing, or, if the session began on polling,
+/// Upgrading → Probing → Probed → (Joining →) Ready → Closing
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// The TCP handshake is under way.
-    Connecting,
-    /// The upgrade request is sent.
+    /// The upgrade request is sent, or waits for the TCP handshake.
     Upgrading,
     /// WebSocket is up; Engine.IO's handshake or the namespace's CONNECT is missing.
     Opening,
+    /// WebSocket is up beside polling, and the probe is sent.
+    Probing,
+    /// The probe is answered; the open poll is not.
+    Probed,
     /// Asked for its room, and for an echo that shows the server has seen that.
     Joining,
     Ready,
@@ -167,23 +125,13 @@ pub(crate) enum Stage {
     Closing,
 }
 
-fn write(stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
-    let mut written = 0;
-    while written < bytes.len() {
-        match stream.write(&bytes[written..]) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(length) => written += length,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(written)
-}
-
-fn upgrade_request(addr: SocketAddr) -> String {
+fn upgrade_request(addr: SocketAddr, sid: Option<&str>) -> String {
+    let (parameter, sid) = match sid {
+        Some(sid) => ("&sid=", sid),
+        None => ("", ""),
+    };
     format!(
-        "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n\
+        "GET /socket.io/?EIO=4&transport=websocket{parameter}{sid} HTTP/1.1\r\n\
          Host: {addr}\r\n\
          Connection: Upgrade\r\n\
          Upgrade: websocket\r\n\

@@ -7,6 +7,10 @@ pub(crate) fn text(payload: &str) -> Vec<u8> {
     frame(TEXT, payload.as_bytes())
 }
 
+pub(crate) fn binary(payload: &[u8]) -> Vec<u8> {
+    frame(BINARY, payload)
+}
+
 pub(crate) fn close() -> Vec<u8> {
     // RFC 6455, 7.4.1: 1000 is a normal closure.
     frame(CLOSE, &1000_u16.to_be_bytes())
@@ -16,8 +20,8 @@ pub(crate) fn pong(payload: &[u8]) -> Vec<u8> {
     frame(PONG, payload)
 }
 
-fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
-    let mut frame = Vec::with_capacity(payload.len() + 14);
+/// Appends a frame to others.
+pub(crate) fn append(frame: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     frame.push(FIN | opcode);
     let length = payload.len();
     match (u8::try_from(length), u16::try_from(length)) {
@@ -33,11 +37,17 @@ fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     }
     frame.extend_from_slice(&ZERO_KEY);
     frame.extend_from_slice(payload);
+}
+
+fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(payload.len() + 14);
+    append(&mut frame, opcode, payload);
     frame
 }
 
 pub(crate) const CONTINUATION: u8 = 0x0;
 pub(crate) const TEXT: u8 = 0x1;
+pub(crate) const BINARY: u8 = 0x2;
 pub(crate) const CLOSE: u8 = 0x8;
 pub(crate) const PING: u8 = 0x9;
 pub(crate) const PONG: u8 = 0xA;

@@ -1,21 +1,26 @@
-//! All clients on one epoll. In: readiness. Out: the tally. It drives clients through the protocol
-//! and hands what ready ones receive to the traffic.
+//! All clients on one epoll, but for those that stay on polling. In: readiness. Out: the tally. It
+//! drives clients through the protocol, and sends what the traffic has for them to say.
 
-use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::mem;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mio::{Events, Poll};
+use mio::event::Event;
+use mio::{Events, Poll, Token};
 
 use crate::Failure;
-use crate::args::{Args, Workload};
-use crate::client::{Client, Progress, Stage};
+use crate::args::{Args, Transport, Workload};
+use crate::client::{Birth, Client, Stage};
 use crate::clock::{Clock, nanos};
+use crate::closing::{Closing, Closings, Late};
+use crate::crowd::{Crowd, OPEN_MAX, OPENING_MAX};
+use crate::door::{Door, Step};
 use crate::frame;
-use crate::histogram::Histogram;
-use crate::scan::Frame;
+use crate::link::Link;
+use crate::pace::{Pace, SENT_AT_ONCE_MAX};
+use crate::rooms::{Course, Verb};
+use crate::tally::Tally;
 use crate::traffic::{Traffic, Turn};
 
 pub(crate) struct Load {
@@ -25,7 +30,10 @@ pub(crate) struct Load {
     poll: Poll,
     events: Events,
     clients: Vec<Option<Client>>,
+    /// How those begin whose sessions begin on polling, under the clients' indices.
+    doors: Vec<Option<Door>>,
     traffic: Traffic,
+    pace: Option<Pace>,
     turn: Turn,
     buffer: Box<[u8]>,
     scratch: Vec<u8>,
@@ -35,24 +43,24 @@ pub(crate) struct Load {
     /// Whether a client closes as soon as it is ready, and another one takes its place.
     cycling: bool,
     running: bool,
-    /// Close frames sent and not answered yet, oldest first.
-    closing: VecDeque<Closing>,
+    closings: Closings,
 }
 
 impl Load {
     pub(crate) fn new(args: &Args) -> Result<Self, Failure> {
         Ok(Self {
             clock: Clock::start(),
-            tally: Tally {
-                latencies: Histogram::new(),
-                errors: 0,
-                first_error: None,
-            },
+            tally: Tally::new(),
             addr: args.addr,
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS_MAX),
             clients: (0..args.connections).map(|_| None).collect(),
+            doors: match args.transport {
+                Transport::Upgrade => (0..args.connections).map(|_| None).collect(),
+                Transport::WebSocket | Transport::Polling => Vec::new(),
+            },
             traffic: Traffic::new(args),
+            pace: args.rate.map(Pace::new),
             turn: Turn::default(),
             buffer: vec![0; READ_MAX].into_boxed_slice(),
             scratch: Vec::new(),
@@ -61,50 +69,8 @@ impl Load {
             serial: 0,
             cycling: args.workload == Workload::Connect,
             running: false,
-            closing: VecDeque::new(),
+            closings: Closings::default(),
         })
-    }
-
-    /// Opens all clients and waits until each is ready.
-    ///
-    /// # Errors
-    ///
-    /// One was lost, or they are not all ready in time.
-    pub(crate) fn open_all(&mut self) -> Result<(), Failure> {
-        let deadline = self.clock.now() + nanos(OPEN_MAX);
-        let mut next = 0;
-        while self.ready < self.clients.len() {
-            // No more at once than any server's backlog takes.
-            while next < self.clients.len() && self.open - self.ready < OPENING_MAX {
-                self.open(next)?;
-                next += 1;
-            }
-            self.poll_once(deadline)?;
-            if let Some(error) = &self.tally.first_error {
-                return Err(format!("while opening {next} clients: {error}").into());
-            }
-            if self.clock.now() >= deadline {
-                return Err(format!("{} clients are ready after {OPEN_MAX:?}", self.ready).into());
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends the first messages, or opens the clients of a workload that consists of that.
-    pub(crate) fn start(&mut self) -> Result<(), Failure> {
-        self.running = true;
-        for index in 0..self.clients.len() {
-            if self.cycling {
-                self.open(index)?;
-                continue;
-            }
-            self.turn.begin(self.clock.now());
-            if let Some(client) = &mut self.clients[index] {
-                self.traffic.prime(&mut client.progress, &mut self.turn);
-            }
-            self.send_next(index);
-        }
-        Ok(())
     }
 
     /// Runs until the time is up or `done` holds, and returns whether it did.
@@ -118,9 +84,24 @@ impl Load {
             if self.clock.now() >= deadline {
                 return Ok(false);
             }
-            self.poll_once(deadline)?;
+            self.step(deadline)?;
         }
         Ok(true)
+    }
+
+    /// Turns the clients to joining or leaving, for [`Crowd::start`].
+    pub(crate) fn begin_rooms(&mut self, verb: Verb) {
+        if let Traffic::Rooms(rooms) = &mut self.traffic {
+            rooms.begin(verb, self.clock.now());
+        }
+    }
+
+    /// Returns how far joining or leaving has come, if that is the workload.
+    pub(crate) fn course(&self) -> Option<&Course> {
+        match &self.traffic {
+            Traffic::Rooms(rooms) => Some(&rooms.course),
+            _ => None,
+        }
     }
 
     /// Asks the server to close every client.
@@ -133,27 +114,79 @@ impl Load {
 
     fn open(&mut self, index: usize) -> Result<(), Failure> {
         self.serial += 1;
-        let now = self.clock.now();
-        let client = Client::connect(self.addr, self.poll.registry(), index, now, self.serial)?;
-        self.clients[index] = Some(client);
+        let birth = Birth {
+            opened_at: self.clock.now(),
+            serial: self.serial,
+        };
+        let registry = self.poll.registry();
+        if let Some(door) = self.doors.get_mut(index) {
+            // Behind the clients' own tokens.
+            let token = Token(self.clients.len() + index);
+            *door = Some(Door::open(self.addr, registry, token, birth)?);
+        } else {
+            let client = Client::connect(self.addr, registry, index, None, birth)?;
+            self.clients[index] = Some(client);
+        }
         self.open += 1;
         Ok(())
     }
 
-    fn poll_once(&mut self, deadline: u64) -> Result<(), Failure> {
+    /// Does what there is to do, and waits for it unless a message will soon be due.
+    fn step(&mut self, deadline: u64) -> Result<(), Failure> {
+        if !self.pace.as_ref().is_some_and(Pace::is_running) {
+            self.poll_once(deadline)?;
+            return Ok(());
+        }
+        self.send_due();
+        let events = self.poll_once(0)?;
+        if events == 0
+            && let Some(pace) = &self.pace
+        {
+            pace.spin(self.clock);
+        }
+        Ok(())
+    }
+
+    fn send_due(&mut self) {
+        for _ in 0..SENT_AT_ONCE_MAX {
+            let now = self.clock.now();
+            let Some(due) = self.pace.as_mut().and_then(|pace| pace.take(now)) else {
+                return;
+            };
+            let index = due.index(self.clients.len());
+            // The error that has lost a client is counted already.
+            if let Some(client) = &mut self.clients[index] {
+                let frames = self
+                    .traffic
+                    .due(due, &mut client.progress, &mut self.scratch);
+                if let Err(error) = client.wire.send(frames) {
+                    self.lose(index, &error.to_string());
+                }
+            }
+        }
+    }
+
+    /// Serves the streams that are ready, and returns how many there were.
+    fn poll_once(&mut self, deadline: u64) -> Result<usize, Failure> {
         let now = self.clock.now();
         let until = self
-            .closing
-            .front()
-            .map_or(deadline, |first| deadline.min(first.deadline));
+            .closings
+            .deadline()
+            .map_or(deadline, |late| late.min(deadline));
         let timeout = Duration::from_nanos(until.saturating_sub(now));
         let mut events = mem::replace(&mut self.events, Events::with_capacity(0));
         match self.poll.poll(&mut events, Some(timeout)) {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error.into()),
             _ => {}
         }
+        let mut count = 0;
         for event in &events {
+            count += 1;
             let index = event.token().0;
+            if let Some(index) = index.checked_sub(self.clients.len()) {
+                self.on_door_event(index, event);
+                continue;
+            }
             if event.is_writable() {
                 self.on_writable(index);
             }
@@ -163,12 +196,56 @@ impl Load {
         }
         self.events = events;
         self.abandon_late();
-        Ok(())
+        Ok(count)
+    }
+
+    fn on_door_event(&mut self, index: usize, event: &Event) {
+        let Some(door) = &mut self.doors[index] else {
+            return;
+        };
+        let client = self.clients[index].as_ref();
+        let probed = client.is_some_and(|client| client.progress.stage == Stage::Probed);
+        let registry = self.poll.registry();
+        match door.on_event(event, registry, &mut self.buffer, probed) {
+            Ok(Step::Wait) => {}
+            Ok(Step::OpenWebSocket) => {
+                let sid = Some(door.sid());
+                match Client::connect(self.addr, registry, index, sid, door.birth) {
+                    Ok(client) => self.clients[index] = Some(client),
+                    Err(error) => self.lose(index, &error.to_string()),
+                }
+            }
+            Ok(Step::TakeOver) => self.take_over(index),
+            Err(error) => self.lose(index, &error),
+        }
+    }
+
+    /// Ends polling, and goes on as a client does that has been on WebSocket from the start.
+    fn take_over(&mut self, index: usize) {
+        let (Some(mut door), Some(client)) = (self.doors[index].take(), &mut self.clients[index])
+        else {
+            return;
+        };
+        door.hang_up(self.poll.registry());
+        self.turn.begin(self.clock.now());
+        self.turn.replies.extend(frame::text("5"));
+        if door.pong_due {
+            self.turn.replies.extend(frame::text("3"));
+        }
+        let mut link = Link {
+            index,
+            progress: &mut client.progress,
+            traffic: &mut self.traffic,
+            turn: &mut self.turn,
+            tally: &mut self.tally,
+        };
+        link.on_connected();
+        self.after_chunk(index);
     }
 
     fn on_writable(&mut self, index: usize) {
         if let Some(client) = &mut self.clients[index]
-            && let Err(error) = client.on_writable(self.addr)
+            && let Err(error) = client.wire.on_writable()
         {
             self.lose(index, &error.to_string());
         }
@@ -176,7 +253,7 @@ impl Load {
 
     fn on_readable(&mut self, index: usize, end_seen: bool) {
         while let Some(client) = &mut self.clients[index] {
-            match client.read(&mut self.buffer) {
+            match client.wire.read(&mut self.buffer) {
                 Ok(None) => return,
                 Ok(Some(0)) => return self.lose(index, "the server ended the stream"),
                 Ok(Some(length)) => {
@@ -197,7 +274,8 @@ impl Load {
             return;
         };
         let mut chunk = &self.buffer[..length];
-        if client.progress.stage == Stage::Upgrading {
+        let upgrading = client.progress.stage == Stage::Upgrading;
+        if upgrading {
             match client.upgrade(chunk) {
                 Ok(Some(response)) => chunk = &chunk[response..],
                 Ok(None) => return,
@@ -205,6 +283,10 @@ impl Load {
             }
         }
         self.turn.begin(self.clock.now());
+        if upgrading && !self.doors.is_empty() {
+            client.progress.stage = Stage::Probing;
+            self.turn.replies.extend(frame::text("2probe"));
+        }
         let mut link = Link {
             index,
             progress: &mut client.progress,
@@ -226,11 +308,7 @@ impl Load {
             self.turn.replies = replies;
         }
         if self.turn.closed {
-            // Whoever has asked for it waits for the end of the stream.
-            if !self.is_closing(index) {
-                self.lose(index, "the server closed the session");
-            }
-            return;
+            return self.on_close_frame(index);
         }
         if self.turn.ready {
             self.ready += 1;
@@ -239,7 +317,7 @@ impl Load {
             {
                 self.tally
                     .latencies
-                    .record(self.turn.now.saturating_sub(client.opened_at));
+                    .record(self.turn.now.saturating_sub(client.birth.opened_at));
                 self.close(index);
                 return;
             }
@@ -263,7 +341,7 @@ impl Load {
             return;
         };
         if let Some(client) = &mut self.clients[sender]
-            && let Err(error) = client.send(frames)
+            && let Err(error) = client.wire.send(frames)
         {
             self.lose(sender, &error.to_string());
         }
@@ -271,7 +349,7 @@ impl Load {
 
     fn send(&mut self, index: usize, bytes: &[u8]) {
         if let Some(client) = &mut self.clients[index]
-            && let Err(error) = client.send(bytes)
+            && let Err(error) = client.wire.send(bytes)
         {
             self.lose(index, &error.to_string());
         }
@@ -282,40 +360,53 @@ impl Load {
             return;
         };
         client.progress.stage = Stage::Closing;
-        let deadline = self.clock.now() + nanos(CLOSE_MAX);
-        self.closing.push_back(Closing {
-            deadline,
-            index,
-            serial: client.serial,
-        });
+        let serial = client.birth.serial;
+        self.closings.add(self.clock.now(), index, serial);
         self.send(index, &frame::close());
     }
 
-    fn is_closing(&self, index: usize) -> bool {
-        let stage = self.clients[index]
-            .as_ref()
-            .map(|client| client.progress.stage);
-        stage == Some(Stage::Closing)
+    /// Returns how many messages are not answered.
+    fn pending(&self) -> usize {
+        let clients = self.clients.iter().flatten();
+        clients.map(|client| client.progress.pending()).sum()
+    }
+
+    fn on_close_frame(&mut self, index: usize) {
+        match &self.clients[index] {
+            // Whoever has asked for it waits for the end of the stream.
+            Some(client) if client.progress.stage == Stage::Closing => {
+                let serial = client.birth.serial;
+                self.closings.answer(self.clock.now(), index, serial);
+            }
+            _ => self.lose(index, "the server closed the session"),
+        }
     }
 
     /// Takes a client out, in error unless it was closing.
     fn lose(&mut self, index: usize, error: &str) {
-        let Some(client) = self.clients[index].take() else {
+        let door = self.doors.get_mut(index).and_then(Option::take);
+        let client = self.clients[index].take();
+        if door.is_none() && client.is_none() {
             return;
-        };
+        }
         self.open -= 1;
-        let stage = client.progress.stage;
-        if matches!(stage, Stage::Ready | Stage::Closing) {
+        let stage = client.as_ref().map(|client| client.progress.stage);
+        if matches!(stage, Some(Stage::Ready | Stage::Closing)) {
             self.ready -= 1;
         }
-        if stage != Stage::Closing {
+        if stage != Some(Stage::Closing) {
             self.tally.error(error);
         }
-        client.abandon(self.poll.registry());
+        if let Some(mut door) = door {
+            door.hang_up(self.poll.registry());
+        }
+        if let Some(client) = client {
+            client.wire.abandon(self.poll.registry());
+        }
         // One that failed is not replaced: a server that is down would be hammered.
         if self.cycling
             && self.running
-            && stage == Stage::Closing
+            && stage == Some(Stage::Closing)
             && let Err(error) = self.open(index)
         {
             self.tally.error(&error.to_string());
@@ -325,130 +416,85 @@ impl Load {
     /// Gives up on the clients the server has not closed in time.
     fn abandon_late(&mut self) {
         let now = self.clock.now();
-        while let Some(first) = self.closing.front() {
-            let serial = self.clients[first.index]
-                .as_ref()
-                .map(|client| client.serial);
-            let late = serial == Some(first.serial);
-            if late && now < first.deadline {
-                return;
+        let is_open = |clients: &[Option<Client>], closing: Closing| {
+            let client = clients[closing.index].as_ref();
+            client.is_some_and(|client| client.birth.serial == closing.serial)
+        };
+        while let Some(late) = self
+            .closings
+            .late(now, |closing| is_open(&self.clients, closing))
+        {
+            let (Late::Unanswered(index) | Late::Lingering(index)) = late;
+            if late == Late::Unanswered(index) {
+                self.tally.error("the server left a close frame unanswered");
             }
-            let index = first.index;
-            self.closing.pop_front();
-            if late {
-                self.tally.error("the server left a closed stream open");
-                self.lose(index, "");
-            }
+            self.lose(index, "");
         }
     }
 }
 
-/// What is counted.
-pub(crate) struct Tally {
-    pub(crate) latencies: Histogram,
-    pub(crate) errors: u64,
-    pub(crate) first_error: Option<String>,
-}
-
-impl Tally {
-    fn error(&mut self, error: &str) {
-        self.errors += 1;
-        self.first_error.get_or_insert_with(|| error.to_owned());
-    }
-}
-
-/// One client's frames on their way to whom they concern.
-struct Link<'a> {
-    index: usize,
-    progress: &'a mut Progress,
-    traffic: &'a mut Traffic,
-    turn: &'a mut Turn,
-    tally: &'a mut Tally,
-}
-
-impl Link<'_> {
-    fn on_frame(&mut self, frame: &Frame<'_>) {
-        match frame.opcode {
-            frame::TEXT => {
-                if let Err(error) = self.on_packet(frame.start) {
-                    let packet = String::from_utf8_lossy(frame.start);
-                    self.tally.error(&format!("{error}: {packet}"));
-                }
+impl Crowd for Load {
+    fn open_all(&mut self) -> Result<(), Failure> {
+        let deadline = self.clock.now() + nanos(OPEN_MAX);
+        let mut next = 0;
+        while self.ready < self.clients.len() {
+            while next < self.clients.len() && self.open - self.ready < OPENING_MAX {
+                self.open(next)?;
+                next += 1;
             }
-            // A message counts when its first frame is complete.
-            frame::CONTINUATION | frame::PONG => {}
-            frame::PING => self.turn.replies.extend(frame::pong(frame.start)),
-            frame::CLOSE => self.turn.closed = true,
-            opcode => self.tally.error(&format!("unexpected opcode {opcode}")),
-        }
-    }
-
-    fn on_packet(&mut self, packet: &[u8]) -> Result<(), &'static str> {
-        match (self.progress.stage, packet) {
-            (Stage::Ready, [b'4', b'2' | b'3', ..]) => {
-                let Self {
-                    index,
-                    progress,
-                    traffic,
-                    turn,
-                    tally,
-                } = self;
-                return traffic.receive(packet, *index, progress, turn, &mut tally.latencies);
+            self.step(deadline)?;
+            if let Some(error) = &self.tally.first_error {
+                return Err(format!("while opening {next} clients: {error}").into());
             }
-            // Engine.IO v4, Heartbeat: the server pings, the client answers.
-            (_, b"2") => self.turn.replies.extend(frame::text("3")),
-            (Stage::Opening, [b'0', ..]) => self.turn.replies.extend(frame::text("40")),
-            (Stage::Opening, [b'4', b'0', ..]) => match self.traffic.join(self.index) {
-                Some(frames) => {
-                    self.turn.replies.extend(frames);
-                    self.progress.stage = Stage::Joining;
-                }
-                None => self.become_ready(),
-            },
-            (Stage::Joining, [b'4', b'2', ..]) => self.become_ready(),
-            (_, b"6") | (Stage::Closing, _) => {}
-            _ => return Err("unexpected packet"),
+            if self.clock.now() >= deadline {
+                return Err(format!("{} clients are ready after {OPEN_MAX:?}", self.ready).into());
+            }
         }
         Ok(())
     }
 
-    fn become_ready(&mut self) {
-        self.progress.stage = Stage::Ready;
-        self.turn.ready = true;
+    fn start(&mut self) -> Result<(), Failure> {
+        if let Some(pace) = &mut self.pace {
+            pace.start(self.clock.now());
+            return Ok(());
+        }
+        self.running = true;
+        for index in 0..self.clients.len() {
+            if self.cycling {
+                self.open(index)?;
+                continue;
+            }
+            self.turn.begin(self.clock.now());
+            if let Some(client) = &mut self.clients[index] {
+                self.traffic.prime(&mut client.progress, &mut self.turn);
+            }
+            self.send_next(index);
+        }
+        Ok(())
     }
-}
 
-struct Closing {
-    deadline: u64,
-    index: usize,
-    serial: u64,
-}
-
-/// Raises the limit of open files as far as the clients need it.
-///
-/// # Errors
-///
-/// The hard limit is lower.
-pub(crate) fn raise_open_files(clients: usize) -> io::Result<()> {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-    let wanted = clients as u64 + SPARE_FILES;
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_some_and(|current| current < wanted) {
-        setrlimit(
-            Resource::Nofile,
-            Rlimit {
-                current: Some(wanted),
-                maximum: limit.maximum,
-            },
-        )?;
+    fn run_for(&mut self, span: Duration) -> Result<(), Failure> {
+        self.drive(span, |_| false)?;
+        Ok(())
     }
-    Ok(())
+
+    fn settle(&mut self, span: Duration) -> Result<usize, Failure> {
+        self.drive(span, |load| load.pending() == 0)?;
+        Ok(self.pending())
+    }
+
+    fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    fn pace(&mut self) -> Option<&mut Pace> {
+        self.pace.as_mut()
+    }
 }
 
 const EVENTS_MAX: usize = 1024;
 const READ_MAX: usize = 256 * 1024;
-const OPENING_MAX: usize = 64;
-const SPARE_FILES: u64 = 64;
-const OPEN_MAX: Duration = Duration::from_secs(60);
-const CLOSE_MAX: Duration = Duration::from_secs(2);

@@ -1,6 +1,6 @@
 //! A load generator for Socket.IO servers.
 //!
-//! One thread, one epoll, WebSocket framed by hand: it has to be so much cheaper than the server it
+//! One thread, one epoll, WebSocket and HTTP by hand: it has to be so much cheaper than the server it
 //! drives that the server is the one to run out of CPU. In: a server's address and a workload. Out:
 //! one line of JSON on stdout. It knows the protocol only as far as the workloads need it, and it
 //! must not know which server it drives.
@@ -12,17 +12,32 @@ use std::process::ExitCode;
 
 use crate::args::Args;
 
+mod acks;
 mod args;
+mod cast;
 mod client;
 mod clock;
+mod closing;
+mod crowd;
+mod door;
+mod exchange;
 mod frame;
 mod histogram;
+mod http;
+mod link;
 mod load;
+mod pace;
+mod payload;
+mod poller;
+mod polling;
 mod report;
+mod rooms;
 mod run;
 mod scan;
 mod server;
+mod tally;
 mod traffic;
+mod wire;
 
 type Failure = Box<dyn Error>;
 

@@ -1,64 +1,109 @@
 //! The course of a run: open, warm up, measure. In: the command line. Out: the report.
 
+use std::io;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::Failure;
-use crate::args::{Args, Workload};
-use crate::clock::cpu_seconds;
-use crate::load::{Load, raise_open_files};
+use crate::args::{Args, Transport, Workload};
+use crate::clock::{Clock, cpu_seconds};
+use crate::crowd::Crowd;
+use crate::load::Load;
+use crate::pace::Pace;
+use crate::polling::Polling;
 use crate::report::Report;
+use crate::rooms::Verb;
 use crate::server::Server;
+use crate::tally::Tally;
 
 pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
-    raise_open_files(args.connections)
-        .map_err(|error| format!("{} open files: {error}", args.connections))?;
-    let mut load = Load::new(args)?;
+    raise_open_files(args)
+        .map_err(|error| format!("open files for {} clients: {error}", args.connections))?;
     let mut report = Report::new(args);
     let server = args.pid.map(Server::new);
-    if args.workload == Workload::Idle {
-        idle(args, &mut load, server, &mut report)?;
-    } else {
-        traffic(args, &mut load, server, &mut report)?;
+    if args.transport == Transport::Polling {
+        let mut polling = Polling::new(args)?;
+        traffic(args, &mut polling, server, &mut report)?;
+        put_errors(polling.tally(), &mut report);
+        return Ok(report);
     }
-    report.put_errors(load.tally.errors);
-    if let Some(error) = &load.tally.first_error {
-        eprintln!("load: first of {} errors: {error}", load.tally.errors);
+    let mut load = Load::new(args)?;
+    match args.workload {
+        Workload::Idle => idle(args, &mut load, server, &mut report)?,
+        Workload::Rooms => rooms(&mut load, server, &mut report)?,
+        _ => traffic(args, &mut load, server, &mut report)?,
     }
+    put_errors(&load.tally, &mut report);
     Ok(report)
 }
 
 fn traffic(
     args: &Args,
-    load: &mut Load,
+    crowd: &mut impl Crowd,
     server: Option<Server>,
     report: &mut Report,
 ) -> Result<(), Failure> {
     if args.workload != Workload::Connect {
-        load.open_all()?;
+        crowd.open_all()?;
         // Time for joins that a server has answered before they took effect.
-        load.drive(PAUSE, |_| false)?;
+        crowd.run_for(PAUSE)?;
     }
-    load.start()?;
-    load.drive(args.warmup, |_| false)?;
-    load.tally.latencies.clear();
-    let before = Usage::now(load, server)?;
-    load.drive(args.seconds, |_| false)?;
-    let after = Usage::now(load, server)?;
+    crowd.start()?;
+    crowd.run_for(args.warmup)?;
+    crowd.tally().latencies.clear();
+    if let Some(pace) = crowd.pace() {
+        pace.lateness.clear();
+    }
+    let before = Usage::now(crowd.clock(), server)?;
+    crowd.run_for(args.seconds)?;
+    let after = Usage::now(crowd.clock(), server)?;
 
+    let messages = crowd.tally().latencies.total();
+    let mut unanswered = 0;
+    if let Some(pace) = crowd.pace() {
+        pace.stop();
+        // The messages that would be left out otherwise are the slowest.
+        unanswered = crowd.settle(SETTLE_MAX)?;
+    }
     let seconds = after.seconds - before.seconds;
-    report.put_messages(&load.tally.latencies, seconds);
-    report.put(
-        "load_cpu",
-        format_args!("{:.2}", (after.own - before.own) / seconds),
-    );
-    let spent = after
-        .server
-        .zip(before.server)
-        .map(|(after, before)| after - before);
-    report.put_or_null(
-        "server_cpu",
-        spent.map(|spent| format!("{:.2}", spent / seconds)),
-    );
+    report.put_messages(messages, &crowd.tally().latencies, seconds);
+    if let Some(Pace { lateness, .. }) = crowd.pace() {
+        report.put_pace(lateness, unanswered, seconds);
+    }
+    put_cpu(&before, &after, report);
+    Ok(())
+}
+
+/// Lets everybody join all their rooms, and leave them again.
+fn rooms(load: &mut Load, server: Option<Server>, report: &mut Report) -> Result<(), Failure> {
+    load.open_all()?;
+    load.run_for(PAUSE)?;
+    let before = Usage::now(load.clock, server)?;
+    for verb in [Verb::Join, Verb::Leave] {
+        load.tally.latencies.clear();
+        load.begin_rooms(verb);
+        load.start()?;
+        let spent = Usage::now(load.clock, None)?.seconds - before.seconds;
+        let left = ROOMS_MAX.saturating_sub(Duration::from_secs_f64(spent));
+        load.drive(left, |load| {
+            load.tally.errors > 0 || load.course().is_none_or(|course| course.is_over())
+        })?;
+        let Some(course) = load.course() else {
+            return Ok(());
+        };
+        if !course.is_over() {
+            let (verb, done) = (verb.plural(), course.done());
+            let cause = load.tally.first_error.as_deref();
+            let cause = cause.unwrap_or("the time is up");
+            return Err(format!("ended behind {done} {verb}: {cause}").into());
+        }
+        report.put_course(verb, course, &load.tally.latencies);
+    }
+    let after = Usage::now(load.clock, server)?;
+    let seconds = after.seconds - before.seconds;
+    report.put("seconds", format_args!("{seconds:.3}"));
+    put_cpu(&before, &after, report);
     Ok(())
 }
 
@@ -74,7 +119,9 @@ fn idle(
     report.put_or_null("rss_start_kib", start);
     for wave in 1..=2 {
         load.open_all()?;
-        load.drive(args.seconds, |_| false)?;
+        let before = Usage::now(load.clock, server)?;
+        load.run_for(args.seconds)?;
+        let cpu = before.server_cores(&Usage::now(load.clock, server)?);
         let open = rss(server)?;
         load.close_all();
         load.drive(CLOSE_ALL_MAX, |load| load.open == 0)?;
@@ -87,6 +134,10 @@ fn idle(
         report.put_or_null(&format!("rss_closed_{wave}_kib"), closed);
         report.put_or_null(&format!("bytes_per_connection_open_{wave}"), each(open));
         report.put_or_null(&format!("bytes_per_connection_closed_{wave}"), each(closed));
+        if let Some(cpu) = cpu {
+            // Four digits, as the kernel counts in hundredths of a second, over many seconds.
+            report.put(&format!("idle_cpu_wave_{wave}"), format_args!("{cpu:.4}"));
+        }
     }
     Ok(())
 }
@@ -96,7 +147,7 @@ fn settled_rss(load: &mut Load, server: Option<Server>) -> Result<Option<u64>, F
     let mut last = rss(server)?;
     let mut steady = 0;
     for _ in 0..SAMPLES_MAX {
-        load.drive(PAUSE, |_| false)?;
+        load.run_for(PAUSE)?;
         let next = rss(server)?;
         steady = if next == last { steady + 1 } else { 0 };
         last = next;
@@ -111,6 +162,20 @@ fn rss(server: Option<Server>) -> Result<Option<u64>, Failure> {
     server.map(Server::rss_kib).transpose()
 }
 
+fn put_cpu(before: &Usage, after: &Usage, report: &mut Report) {
+    let own = (after.own - before.own) / (after.seconds - before.seconds);
+    report.put("load_cpu", format_args!("{own:.2}"));
+    let cores = before.server_cores(after);
+    report.put_or_null("server_cpu", cores.map(|cores| format!("{cores:.2}")));
+}
+
+fn put_errors(tally: &Tally, report: &mut Report) {
+    report.put_errors(tally.errors);
+    if let Some(error) = &tally.first_error {
+        eprintln!("load: first of {} errors: {error}", tally.errors);
+    }
+}
+
 /// What has been used up so far.
 struct Usage {
     seconds: f64,
@@ -119,16 +184,48 @@ struct Usage {
 }
 
 impl Usage {
-    fn now(load: &Load, server: Option<Server>) -> Result<Self, Failure> {
+    fn now(clock: Clock, server: Option<Server>) -> Result<Self, Failure> {
         Ok(Self {
-            seconds: load.clock.now() as f64 / 1e9,
+            seconds: clock.now() as f64 / 1e9,
             own: cpu_seconds(),
             server: server.map(Server::cpu_seconds).transpose()?,
         })
     }
+
+    /// Returns how many cores the server has kept busy from here to there.
+    fn server_cores(&self, later: &Self) -> Option<f64> {
+        Some((later.server? - self.server?) / (later.seconds - self.seconds))
+    }
+}
+
+/// Raises the limit of open files as far as the clients need it.
+///
+/// # Errors
+///
+/// The hard limit is lower.
+fn raise_open_files(args: &Args) -> io::Result<()> {
+    let streams = match args.transport {
+        Transport::WebSocket => args.connections,
+        Transport::Polling | Transport::Upgrade => 2 * args.connections,
+    };
+    let wanted = streams as u64 + SPARE_FILES;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current < wanted) {
+        setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: Some(wanted),
+                maximum: limit.maximum,
+            },
+        )?;
+    }
+    Ok(())
 }
 
 const PAUSE: Duration = Duration::from_millis(250);
+const SETTLE_MAX: Duration = Duration::from_secs(2);
+const ROOMS_MAX: Duration = Duration::from_secs(120);
 const STEADY_SAMPLES: u32 = 6;
 const SAMPLES_MAX: u32 = 80;
 const CLOSE_ALL_MAX: Duration = Duration::from_secs(30);
+const SPARE_FILES: u64 = 64;

@@ -1,20 +1,31 @@
 //! What the clients say once they are ready, and what counts as an answer. In: packets of ready
 //! clients. Out: latencies, and what to send next. It touches no stream.
 
-use std::collections::VecDeque;
-
 use crate::args::{Args, Workload};
+use crate::cast::Group;
 use crate::client::Progress;
 use crate::frame;
 use crate::histogram::Histogram;
+use crate::pace::Due;
+use crate::rooms::{Rooms, ack};
 
 pub(crate) enum Traffic {
     Echo {
         burst: Burst,
         in_flight: usize,
     },
+    /// The same with an attachment, of which `start` must come back.
+    BinaryEcho {
+        burst: Burst,
+        in_flight: usize,
+        start: Vec<u8>,
+    },
     Ack {
         frames: Vec<Vec<u8>>,
+    },
+    /// Messages whose number in flight has no limit, so that each needs an id of its own.
+    PacedAck {
+        tail: String,
     },
     Cast {
         event: &'static [u8],
@@ -23,6 +34,7 @@ pub(crate) enum Traffic {
         groups: Vec<Group>,
         in_flight: usize,
     },
+    Rooms(Rooms),
     Silent,
 }
 
@@ -31,10 +43,14 @@ impl Traffic {
         let payload = "x".repeat(args.payload);
         let in_flight = args.in_flight;
         match args.workload {
+            Workload::Echo if args.binary => Self::binary_echo(args),
             Workload::Echo => {
                 let burst = Burst::new([format!(r#"42["echo","{payload}"]"#)], in_flight);
                 Self::Echo { burst, in_flight }
             }
+            Workload::Ack if args.rate.is_some() => Self::PacedAck {
+                tail: format!(r#"["ack","{payload}"]"#),
+            },
             Workload::Ack => {
                 let packet = |id| frame::text(&format!(r#"42{id}["ack","{payload}"]"#));
                 Self::Ack {
@@ -68,7 +84,24 @@ impl Traffic {
                     in_flight,
                 }
             }
+            Workload::Rooms => Self::Rooms(Rooms::new(
+                args.rooms,
+                args.shared,
+                args.connections,
+                in_flight,
+            )),
             Workload::Idle | Workload::Connect => Self::Silent,
+        }
+    }
+
+    fn binary_echo(args: &Args) -> Self {
+        let attachment = noise(args.payload);
+        let mut frames = frame::text(r#"451-["echo",{"_placeholder":true,"num":0}]"#);
+        frames.extend(frame::binary(&attachment));
+        Self::BinaryEcho {
+            burst: Burst::of([frames], args.in_flight),
+            in_flight: args.in_flight,
+            start: attachment[..args.payload.min(COMPARED_MAX)].to_vec(),
         }
     }
 
@@ -107,12 +140,21 @@ impl Traffic {
                 progress.sent.pop_front()
             }
             Self::Ack { .. } => {
-                let id = ack_id(packet).ok_or("no ack where one was due")?;
+                let (id, _) = ack(packet).ok_or("no ack where one was due")?;
+                let id = usize::try_from(id).map_err(|_| "answer to nothing")?;
                 turn.answers.push(id);
                 progress
                     .sent
                     .get_mut(id)
                     .and_then(|sent| (*sent != VACANT).then(|| std::mem::replace(sent, VACANT)))
+            }
+            Self::PacedAck { .. } => {
+                let (id, _) = ack(packet).ok_or("no ack where one was due")?;
+                progress.acks.settle(id)
+            }
+            Self::Rooms(rooms) => {
+                turn.answers.push(0);
+                rooms.receive(packet, progress, turn.now)?
             }
             Self::Cast { event, groups, .. } if packet.starts_with(event) => {
                 let group = index % groups.len();
@@ -126,6 +168,71 @@ impl Traffic {
         Ok(())
     }
 
+    /// Takes in the packet of a BINARY_EVENT, whose attachment is the next binary frame.
+    ///
+    /// # Errors
+    ///
+    /// It is not the answer to anything.
+    pub(crate) fn receive_binary(
+        &self,
+        packet: &[u8],
+        progress: &mut Progress,
+    ) -> Result<(), &'static str> {
+        match self {
+            Self::BinaryEcho { .. } if packet.starts_with(br#"451-["echo""#) => {
+                progress.attachment_due = true;
+                Ok(())
+            }
+            _ => Err("unknown event"),
+        }
+    }
+
+    /// Takes in an attachment, which makes an answer whole.
+    ///
+    /// # Errors
+    ///
+    /// None was due, or it is not the one that was sent.
+    pub(crate) fn receive_attachment(
+        &self,
+        attachment: &[u8],
+        progress: &mut Progress,
+        turn: &mut Turn,
+        latencies: &mut Histogram,
+    ) -> Result<(), &'static str> {
+        let due = std::mem::take(&mut progress.attachment_due);
+        match self {
+            Self::BinaryEcho { start, .. } if due && attachment.starts_with(start) => {
+                turn.answers.push(0);
+                let sent_at = progress.sent.pop_front().ok_or("answer to nothing")?;
+                latencies.record(turn.now.saturating_sub(sent_at));
+                Ok(())
+            }
+            _ => Err("unknown attachment"),
+        }
+    }
+
+    /// Returns the frames of a message that is due, which need not be the only one in flight.
+    pub(crate) fn due<'a>(
+        &'a self,
+        due: Due,
+        progress: &mut Progress,
+        scratch: &'a mut Vec<u8>,
+    ) -> &'a [u8] {
+        match self {
+            Self::Echo { burst, .. } | Self::BinaryEcho { burst, .. } => {
+                progress.sent.push_back(due.at);
+                burst.frames(0, 1)
+            }
+            Self::PacedAck { tail } => {
+                let id = progress.acks.issue(due.at);
+                scratch.clear();
+                frame::append(scratch, frame::TEXT, format!("42{id}{tail}").as_bytes());
+                scratch
+            }
+            _ => &[],
+        }
+    }
+
     /// Returns the frames that start a client, or those that replace what was answered.
     ///
     /// The client they are for comes with them: in a group it is always the group's sender.
@@ -137,7 +244,7 @@ impl Traffic {
         scratch: &'a mut Vec<u8>,
     ) -> Option<(usize, &'a [u8])> {
         let frames = match self {
-            Self::Echo { burst, .. } => {
+            Self::Echo { burst, .. } | Self::BinaryEcho { burst, .. } => {
                 let count = turn.answers.len();
                 progress.sent.extend(std::iter::repeat_n(turn.now, count));
                 turn.answers.clear();
@@ -162,7 +269,13 @@ impl Traffic {
                 let count = group.refill(*in_flight, turn.now);
                 return (count > 0).then(|| (group.sender, burst.frames(number, count)));
             }
-            Self::Silent => return None,
+            Self::Rooms(rooms) => {
+                scratch.clear();
+                rooms.next(index, progress, turn.answers.len(), turn.now, scratch);
+                turn.answers.clear();
+                scratch.as_slice()
+            }
+            Self::PacedAck { .. } | Self::Silent => return None,
         };
         (!frames.is_empty()).then_some((index, frames))
     }
@@ -171,12 +284,15 @@ impl Traffic {
     pub(crate) fn prime(&self, progress: &mut Progress, turn: &mut Turn) {
         turn.answers.clear();
         match self {
-            Self::Echo { in_flight, .. } => turn.answers.resize(*in_flight, 0),
+            Self::Echo { in_flight, .. } | Self::BinaryEcho { in_flight, .. } => {
+                turn.answers.resize(*in_flight, 0);
+            }
             Self::Ack { frames } => {
                 progress.sent.resize(frames.len(), VACANT);
                 turn.answers.extend(0..frames.len());
             }
-            Self::Cast { .. } | Self::Silent => {}
+            Self::Rooms(rooms) => turn.answers.resize(rooms.in_flight(), 0),
+            Self::Cast { .. } | Self::PacedAck { .. } | Self::Silent => {}
         }
     }
 }
@@ -210,12 +326,16 @@ pub(crate) struct Burst {
 
 impl Burst {
     fn new(packets: impl IntoIterator<Item = String>, times: usize) -> Self {
-        let burst = |packet: String| {
-            let frame = frame::text(&packet);
-            (frame.repeat(times), frame.len())
-        };
+        Self::of(
+            packets.into_iter().map(|packet| frame::text(&packet)),
+            times,
+        )
+    }
+
+    fn of(messages: impl IntoIterator<Item = Vec<u8>>, times: usize) -> Self {
+        let burst = |frames: Vec<u8>| (frames.repeat(times), frames.len());
         Self {
-            bursts: packets.into_iter().map(burst).collect(),
+            bursts: messages.into_iter().map(burst).collect(),
         }
     }
 
@@ -225,102 +345,63 @@ impl Burst {
     }
 }
 
-/// Clients that get the same broadcasts, one of whom sends them.
-///
-/// A server keeps the order of what it sends to a socket, so a client's n-th delivery is the group's
-/// n-th broadcast, and no payload has to be read.
-pub(crate) struct Group {
-    sender: usize,
-    members: usize,
-    /// The number of the oldest broadcast in flight.
-    oldest: u64,
-    pending: VecDeque<Pending>,
-}
-
-impl Group {
-    fn new(sender: usize, members: usize) -> Self {
-        Self {
-            sender,
-            members,
-            oldest: 0,
-            pending: VecDeque::new(),
-        }
-    }
-
-    /// Counts one delivery, and returns when its broadcast was sent.
-    fn deliver(&mut self, number: u64) -> Option<u64> {
-        let place = usize::try_from(number.checked_sub(self.oldest)?).ok()?;
-        let pending = self.pending.get_mut(place)?;
-        pending.missing = pending.missing.checked_sub(1)?;
-        Some(pending.sent_at)
-    }
-
-    /// Drops the broadcasts that have reached everybody, and returns how many may be sent now.
-    fn refill(&mut self, in_flight: usize, now: u64) -> usize {
-        while self
-            .pending
-            .front()
-            .is_some_and(|pending| pending.missing == 0)
-        {
-            self.pending.pop_front();
-            self.oldest += 1;
-        }
-        let count = in_flight - self.pending.len();
-        let fresh = Pending {
-            sent_at: now,
-            missing: self.members,
-        };
-        self.pending.extend(std::iter::repeat_n(fresh, count));
-        count
-    }
-}
-
-#[derive(Clone, Copy)]
-struct Pending {
-    sent_at: u64,
-    /// How many members have not got it yet.
-    missing: usize,
-}
-
-fn ack_id(packet: &[u8]) -> Option<usize> {
-    let digits = packet.strip_prefix(b"43")?;
-    let end = digits.iter().position(|byte| *byte == b'[')?;
-    std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
+/// Returns bytes that do not compress and are no text, the same in every run (xorshift64).
+fn noise(length: usize) -> Vec<u8> {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut byte = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    (0..length).map(|_| byte()).collect()
 }
 
 const ROOMS_MAX: usize = 100;
+/// Well below what the scanner keeps of a frame.
+const COMPARED_MAX: usize = 16;
 const VACANT: u64 = u64::MAX;
 
 #[cfg(test)]
 mod tests {
-    use super::{Group, ack_id};
+    use super::{Traffic, Turn, noise};
+    use crate::args::Args;
+    use crate::client::Progress;
+    use crate::histogram::Histogram;
 
     #[test]
-    fn a_broadcast_is_over_when_all_have_it() {
-        let mut group = Group::new(0, 2);
-        assert_eq!(group.refill(2, 10), 2);
-        assert_eq!(group.deliver(0), Some(10));
-        assert_eq!(group.deliver(1), Some(10));
-        assert_eq!(group.refill(2, 20), 0);
-        assert_eq!(group.deliver(0), Some(10));
-        assert_eq!(group.refill(2, 30), 1);
-        assert_eq!(group.deliver(2), Some(30));
+    fn noise_is_no_text() {
+        assert!(noise(0).is_empty());
+        assert!(std::str::from_utf8(&noise(32)).is_err());
     }
 
     #[test]
-    fn deliveries_beyond_those_sent_are_refused() {
-        let mut group = Group::new(0, 1);
-        assert_eq!(group.deliver(0), None);
-        group.refill(1, 0);
-        assert_eq!(group.deliver(1), None);
-        assert_eq!(group.deliver(0), Some(0));
-        assert_eq!(group.deliver(0), None);
-    }
-
-    #[test]
-    fn only_an_ack_has_an_id() {
-        assert_eq!(ack_id(b"4312[\"x\"]"), Some(12));
-        assert_eq!(ack_id(b"43[\"x\"]"), None);
-        assert_eq!(ack_id(b"42[\"x\"]"), None);
+    fn a_binary_echo_counts_with_its_attachment() {
+        let args = Args::example("--workload echo --binary yes --payload 40");
+        let traffic = Traffic::new(&args);
+        let (mut progress, mut turn) = (Progress::new(), Turn::default());
+        let mut latencies = Histogram::new();
+        progress.sent.extend([5, 6]);
+        let packet = br#"451-["echo", {"_placeholder": true, "num": 0}]"#;
+        let attachment = noise(40);
+        for (announced, bytes, sound) in [
+            (false, &attachment[..], false),
+            (true, &attachment[..], true),
+            (true, b"something else", false),
+            (false, &attachment[..], false),
+        ] {
+            if announced {
+                assert!(traffic.receive_binary(packet, &mut progress).is_ok());
+            }
+            let answer =
+                traffic.receive_attachment(bytes, &mut progress, &mut turn, &mut latencies);
+            assert_eq!(answer.is_ok(), sound);
+        }
+        assert_eq!((latencies.total(), progress.sent.len()), (1, 1));
+        assert!(
+            traffic
+                .receive_binary(b"451-[\"other\"]", &mut progress)
+                .is_err()
+        );
     }
 }

@@ -67,7 +67,7 @@ impl State {
                 self.heard();
                 // RFC 6455, 5.5.2: a ping is answered. Where there is no room the client is ending.
                 let pong = Frame::pong(payload).into();
-                let _ = self.link.send(&pong);
+                let _ = self.link.send(pong);
                 Ok(())
             }
             Ok(Message::Pong) => Ok(()),
@@ -198,7 +198,7 @@ impl State {
     fn send_ping(&mut self) {
         let ping = Frame::packet(engineio::PING);
         // Where the outbox is closed the session is ending.
-        let _ = self.link.outbox.push_ping(&ping);
+        let _ = self.link.outbox.push_ping(ping);
         self.ping = self.link.outbox.pushed();
     }
 
