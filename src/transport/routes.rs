@@ -16,20 +16,26 @@ use crate::transport::{client_files, handle};
 /// Registers the server's path. As on the Node.js server everything below it belongs to the server.
 pub(crate) fn mount(engine: &Arc<Engine>, app: &mut web::ServiceConfig) {
     MOUNTED.set(Some(Arc::as_ptr(engine)));
-    let config = &engine.config;
-    let resource = web::resource(format!("{}{{file:.*}}", config.path));
-    let engine = Arc::clone(engine);
-    let cors = Condition::new(config.cors.is_some(), layer(config));
-    let answer = move |request: HttpRequest, payload: web::Payload| {
-        let engine = Arc::clone(&engine);
-        async move {
-            match client_files::find(&engine.config, &request) {
-                Some(file) => file.await,
-                None => handle(engine, request, payload).await,
+    let path = &engine.config.path;
+    // The path itself first: unlike what is below it, it is found without a regular expression.
+    for pattern in [path.clone(), format!("{path}{{file:.*}}")] {
+        let engine = Arc::clone(engine);
+        let cors = Condition::new(engine.config.cors.is_some(), layer(&engine.config));
+        let answer = move |request: HttpRequest, payload: web::Payload| {
+            let engine = Arc::clone(&engine);
+            async move {
+                match client_files::find(&engine.config, &request) {
+                    Some(file) => file.await,
+                    None => handle(engine, request, payload).await,
+                }
             }
-        }
-    };
-    app.service(resource.route(web::route().to(answer)).wrap(cors));
+        };
+        app.service(
+            web::resource(pattern)
+                .route(web::route().to(answer))
+                .wrap(cors),
+        );
+    }
 }
 
 /// Makes an App that has the server's path, whether or not it has mounted it by itself.

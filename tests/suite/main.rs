@@ -14,6 +14,13 @@ mod backpressure;
 mod calls;
 mod client_files;
 mod cors;
+mod direct;
+mod direct_routes;
+mod direct_stop;
+#[cfg(feature = "rustls-0_23")]
+mod direct_tls;
+mod direct_wire;
+mod direct_workers;
 mod disconnect;
 mod engineio_handshake;
 mod engineio_heartbeat;

@@ -113,13 +113,14 @@ impl Connection {
 
     /// Reads and drops until the client ends the connection too.
     fn poll_drain(&self, cx: &mut Context<'_>) -> Poll<()> {
-        while !self.has_ended.get() {
-            let read = ready!(self.poll_read(cx, |_| ()));
-            if read.is_err() {
-                break;
+        for _ in 0..DRAINED {
+            if self.has_ended.get() || ready!(self.poll_read(cx, |_| ())).is_err() {
+                return Poll::Ready(());
             }
         }
-        Poll::Ready(())
+        // It keeps sending; others have their turn.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Reads once, into the buffer of the worker.
@@ -219,3 +220,6 @@ thread_local! {
 
 /// Bytes that are read at once.
 const READ_SIZE: usize = 64 * 1024;
+
+/// Reads of one turn from a client whose session is over.
+const DRAINED: usize = 8;

@@ -16,6 +16,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use tokio::task::unconstrained;
 use tokio::time::{Sleep, sleep_until};
 
 use crate::transport::direct::connection::Connection;
@@ -30,7 +31,7 @@ pub(crate) struct Flusher {
 struct Inner {
     places: Vec<Option<Place>>,
     free: Vec<u32>,
-    due: Vec<u32>,
+    due: VecDeque<u32>,
     /// The flusher's task, while it sleeps.
     asleep: Option<Waker>,
     /// Connections that their sessions have left, oldest first.
@@ -74,10 +75,12 @@ impl Flusher {
             inner: RefCell::default(),
         });
         HERE.set(Some(Rc::clone(&flusher)));
-        actix_rt::spawn(Task {
+        // It has a budget of its own: that of the runtime would be used up by the first connections,
+        // and each of the others be asked in vain.
+        actix_rt::spawn(unconstrained(Task {
             flusher: Rc::clone(&flusher),
             patience: None,
-        });
+        }));
         flusher
     }
 
@@ -110,7 +113,7 @@ impl Flusher {
     fn ring(&self, place: u32) {
         let asleep = {
             let mut inner = self.inner.borrow_mut();
-            inner.due.push(place);
+            inner.due.push_back(place);
             inner.asleep.take()
         };
         if let Some(task) = asleep {
@@ -161,9 +164,14 @@ impl Flusher {
         }
     }
 
-    fn take_due(&self, due: &mut Vec<u32>) {
-        std::mem::swap(due, &mut self.inner.borrow_mut().due);
-        due.append(&mut self.abroad.due.lock());
+    fn next_due(&self) -> Option<u32> {
+        self.inner.borrow_mut().due.pop_front()
+    }
+
+    /// Takes over what other threads found due.
+    fn take_abroad(&self) {
+        let mut abroad = self.abroad.due.lock();
+        self.inner.borrow_mut().due.extend(abroad.drain(..));
     }
 }
 
@@ -212,6 +220,14 @@ impl Wake for Bell {
 }
 
 impl Abroad {
+    /// Notes whom other threads are to wake.
+    fn called_by(&self, task: &Waker) {
+        let mut known = self.task.lock();
+        if !known.as_ref().is_some_and(|known| known.will_wake(task)) {
+            *known = Some(task.clone());
+        }
+    }
+
     fn ring(&self, place: u32) {
         let is_first = {
             let mut due = self.due.lock();
@@ -238,31 +254,41 @@ impl Future for Task {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let flusher = Rc::clone(&self.flusher);
-        *flusher.abroad.task.lock() = Some(cx.waker().clone());
-        let mut due = Vec::new();
-        flusher.take_due(&mut due);
-        for place in due.drain(..) {
+        flusher.abroad.called_by(cx.waker());
+        flusher.take_abroad();
+        for _ in 0..BUDGET {
+            let Some(place) = flusher.next_due() else {
+                break;
+            };
             flusher.serve(place);
         }
-        if let Some(until) = flusher.expire(Instant::now()) {
-            let patience = self
-                .patience
-                .get_or_insert_with(|| Box::pin(sleep_until(until.into())));
-            patience.as_mut().reset(until.into());
-            if patience.as_mut().poll(cx).is_ready() {
-                cx.waker().wake_by_ref();
-            }
-        } else {
-            self.patience = None;
-        }
+        self.poll_patience(flusher.expire(Instant::now()), cx);
         let mut inner = flusher.inner.borrow_mut();
         if inner.due.is_empty() {
-            inner.due = due;
             inner.asleep = Some(cx.waker().clone());
         } else {
+            // Others on this worker want to be served too.
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+}
+
+impl Task {
+    /// Wakes the task when the next connection has lingered long enough.
+    fn poll_patience(&mut self, until: Option<Instant>, cx: &mut Context<'_>) {
+        let Some(until) = until else {
+            self.patience = None;
+            return;
+        };
+        let fresh = || Box::pin(sleep_until(until.into()));
+        let patience = self.patience.get_or_insert_with(fresh);
+        if patience.deadline() != until.into() {
+            patience.as_mut().reset(until.into());
+        }
+        if patience.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
     }
 }
 
@@ -282,3 +308,6 @@ thread_local! {
 
 /// How long a connection waits for its client to end it too.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// Connections that are written to before others on the worker have their turn.
+const BUDGET: usize = 256;

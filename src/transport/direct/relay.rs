@@ -26,10 +26,11 @@ pub(crate) async fn relay<T: Io>(
     mut response: Response<BoxBody>,
 ) -> io::Result<()> {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let head = response.head_mut();
         // The connection has left the hands that would read the next request.
-        response
-            .head_mut()
-            .set_connection_type(ConnectionType::Close);
+        head.set_connection_type(ConnectionType::Close);
+        // Behind an upgrade request actix-http writes bodies as they are, whatever the head says.
+        head.no_chunking(true);
     }
     let (head, body) = response.into_parts();
     let mut body = pin!(body);

@@ -1,10 +1,10 @@
 //! HTTP/1.1 as bytes: one connection for each request, unless the test keeps it.
 
-use std::fmt::Write as _;
+use std::fmt::{Debug, Write as _};
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::within;
@@ -151,12 +151,17 @@ impl Response {
     }
 }
 
-/// A TCP connection and what it has received but nobody has taken.
+/// A connection and what it has received but nobody has taken.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     received: Vec<u8>,
 }
+
+/// What a connection's bytes go over: TCP, encrypted or not.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Debug {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + Debug> Stream for S {}
 
 impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> Self {
@@ -171,11 +176,25 @@ impl Connection {
         Self::new(within("a connection", socket.connect(address)).await)
     }
 
+    /// Opens a connection twice, for a client that sends by one while it reads from the other.
+    pub(crate) async fn open_twice(address: SocketAddr) -> (Self, Self) {
+        let stream = within("a connection", TcpStream::connect(address)).await;
+        let stream = stream.unwrap().into_std().unwrap();
+        let again = stream.try_clone();
+        let twin = |stream| Self::new(TcpStream::from_std(stream));
+        (twin(stream), twin(again.unwrap()))
+    }
+
     fn new(stream: io::Result<TcpStream>) -> Self {
         let stream = stream.unwrap();
         stream.set_nodelay(true).unwrap();
+        Self::over(stream)
+    }
+
+    /// Wraps a stream that is open already.
+    pub(crate) fn over(stream: impl Stream + 'static) -> Self {
         Self {
-            stream,
+            stream: Box::new(stream),
             received: Vec::new(),
         }
     }
@@ -187,7 +206,11 @@ impl Connection {
 
     /// The same, where the server may have gone.
     pub(crate) async fn try_write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        within("the server to read", self.stream.write_all(bytes)).await
+        let written = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        within("the server to read", written).await
     }
 
     /// Tells the server that nothing more will be sent, and goes on reading.
@@ -203,6 +226,16 @@ impl Connection {
             }
         }
         Some(self.received.drain(..count).collect())
+    }
+
+    /// Expects the server to end the connection in order, without another byte: not by a reset, and
+    /// over TLS not without a word.
+    pub(crate) async fn expect_orderly_end(&mut self) {
+        let read = self.stream.read_buf(&mut self.received);
+        let read = within("the server to end the connection", read).await;
+        let left = String::from_utf8_lossy(&self.received);
+        assert!(matches!(read, Ok(0)), "{read:?} with {left:?}");
+        assert_eq!(left, "");
     }
 
     /// Reads the answer to the next request.
@@ -225,10 +258,14 @@ impl Connection {
             Vec::new()
         } else if response.header("transfer-encoding") == Some("chunked") {
             self.chunks().await
-        } else {
-            let length = response.header("content-length");
-            let length = length.expect("a content-length").parse().unwrap();
+        } else if let Some(length) = response.header("content-length") {
+            let length = length.parse().unwrap();
             self.take(length).await.expect("a whole body")
+        } else {
+            // RFC 9112, 6.3: it is as long as the connection lasts.
+            assert_eq!(response.header("connection"), Some("close"));
+            while self.read_more().await {}
+            std::mem::take(&mut self.received)
         };
         response
     }

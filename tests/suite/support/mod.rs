@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 pub(crate) use http::{Connection, Pending, Request, Response};
 pub(crate) use polling::{Polling, packets};
-pub(crate) use server::{Server, Site, echo, recording};
+pub(crate) use server::{Served, Server, Site, echo, recording, serve};
 pub(crate) use websocket::{Frame, Received, WebSocket, opcode};
 
 /// How long a test waits for anything.

@@ -11,12 +11,13 @@ use std::thread;
 use std::time::Duration;
 
 use actix_socketio::{
-    Builder, CloseReason, EngineIo, EngineIoBuilder, EngineMessage, EngineSession, Serving,
+    Builder, CloseReason, EngineIo, EngineIoBuilder, EngineMessage, EngineSession, Serve, Serving,
     SocketIo,
 };
-use actix_web::dev;
+use actix_web::body::MessageBody;
+use actix_web::dev::{self, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::rt::System;
-use actix_web::{App, HttpServer};
+use actix_web::{App, Error, HttpServer};
 
 use super::{Heard, PATIENCE, channel};
 
@@ -40,6 +41,12 @@ pub(crate) struct Site {
 }
 
 impl Site {
+    /// Returns another place on the same server.
+    pub(crate) fn at(&self, path: &'static str) -> Self {
+        let address = self.address;
+        Self { address, path }
+    }
+
     /// Returns the request target with this query.
     pub(crate) fn target(&self, query: &str) -> String {
         format!("{}?{query}", self.path)
@@ -147,6 +154,19 @@ pub(crate) fn recording(
 }
 
 impl<I: Send + 'static> Server<I> {
+    /// Starts a server on the direct path, whatever path the suite runs against. `start` returns a
+    /// handle, and what is to be served.
+    pub(crate) fn serving<S: Served>(
+        path: &'static str,
+        start: impl FnOnce() -> io::Result<(I, S)> + Send + 'static,
+    ) -> Self {
+        Self::launch(path, move || {
+            let (io, served) = start()?;
+            let (address, serving) = served.run_here()?;
+            Ok((io, address, Running::direct(serving)))
+        })
+    }
+
     fn launch(
         path: &'static str,
         start: impl FnOnce() -> io::Result<Started<I>> + Send + 'static,
@@ -167,6 +187,45 @@ impl<I: Send + 'static> Server<I> {
             site: Site { address, path },
             stop,
         }
+    }
+}
+
+/// Starts a Socket.IO server on the direct path, with the default options; `set_up` returns what is to
+/// be served.
+pub(crate) fn serve<S: Served>(
+    set_up: impl FnOnce(&SocketIo) -> S + Send + 'static,
+) -> Server<SocketIo> {
+    Server::serving("/socket.io/", move || {
+        let io = SocketIo::builder().start()?;
+        let served = set_up(&io);
+        Ok((io, served))
+    })
+}
+
+/// A [`Serve`] of whatever App.
+pub(crate) trait Served {
+    /// Runs it as a test does, on a port of its own unless it is bound.
+    fn run_here(self) -> io::Result<(SocketAddr, Serving)>;
+}
+
+impl<F, T, B> Served for Serve<F>
+where
+    F: Fn() -> App<T> + Send + Clone + 'static,
+    T: ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<B>,
+            Error = Error,
+            InitError = (),
+        > + 'static,
+    B: MessageBody + 'static,
+{
+    fn run_here(self) -> io::Result<(SocketAddr, Serving)> {
+        let mut serve = self.disable_signals().worker_max_blocking_threads(1);
+        if serve.addrs().is_empty() {
+            serve = serve.bind(("127.0.0.1", 0))?;
+        }
+        Ok((serve.addrs()[0], serve.run()))
     }
 }
 

@@ -42,20 +42,36 @@ impl WebSocket {
 
     /// The same over a connection of the test's.
     pub(crate) async fn handshake(
-        mut connection: Connection,
+        connection: Connection,
         site: &Site,
         query: &str,
         headers: &[(&str, &str)],
     ) -> Result<Self, Response> {
+        let request = Self::request(site, query, headers);
+        Self::begin(connection, &request.bytes()).await
+    }
+
+    /// The same, and does not wait for the answer: `behind` is sent by the same write.
+    pub(crate) async fn hurried(site: &Site, query: &str, behind: &[u8]) -> Result<Self, Response> {
+        let connection = Connection::open(site.address).await;
+        let request = Self::request(site, query, &[]).bytes();
+        Self::begin(connection, &[&request, behind].concat()).await
+    }
+
+    /// Returns the request that opens a WebSocket.
+    pub(crate) fn request(site: &Site, query: &str, headers: &[(&str, &str)]) -> Request {
         let request = Request::get(site.address, &site.target(query))
             .header("connection", "Upgrade")
             .header("upgrade", "websocket")
             .header("sec-websocket-version", "13")
             .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
-        let request = headers.iter().fold(request, |request, (name, value)| {
+        headers.iter().fold(request, |request, (name, value)| {
             request.header(name, value)
-        });
-        connection.write(&request.bytes()).await;
+        })
+    }
+
+    async fn begin(mut connection: Connection, request: &[u8]) -> Result<Self, Response> {
+        connection.write(request).await;
         let handshake = connection.response().await;
         if handshake.status != 101 {
             return Err(handshake);
