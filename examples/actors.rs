@@ -12,7 +12,6 @@
 
 use actix::{Actor, Addr, Context, Handler};
 use actix_socketio::{Crashed, Emit, Event, Namespace, Server, Socket, SocketIo};
-use actix_web::{App, HttpServer};
 
 /// An actor of the program: it knows the highest bid.
 struct Auctioneer {
@@ -76,7 +75,5 @@ async fn main() -> std::io::Result<()> {
     let auctioneer = Auctioneer { server, price: 40 }.start();
     open(&io.of("/"), &auctioneer);
     io.supervise(auctioneer.recipient());
-    let mounted = io.clone();
-    let server = HttpServer::new(move || App::new().configure(mounted.routes()));
-    io.tune(server).bind(("127.0.0.1", 3000))?.run().await
+    io.run(("127.0.0.1", 3000)).await
 }

@@ -1,8 +1,8 @@
 //! The server that the official protocol test suites of Engine.IO and Socket.IO expect.
 //!
 //! `/engine.io/` echoes every message; `/socket.io/` has the namespaces `/` and `/custom`, which send
-//! the auth payload back on connect, and the events that the suites use. `PORT` comes from the
-//! environment.
+//! the auth payload back on connect, and the events that the suites use. `PORT` and `SERVER`
+//! (`http` or `direct`) come from the environment.
 //!
 //! ```sh
 //! PORT=3000 cargo run --release --example conformance
@@ -50,15 +50,16 @@ async fn main() -> std::io::Result<()> {
         .on("message-with-ack", message_with_ack);
     io.of("/custom").on_connect(send_auth);
     let mounted = io.clone();
-    let server = HttpServer::new(move || {
+    let app = move || {
         let app = App::new().configure(mounted.routes());
         app.configure(engine.routes())
-    });
+    };
     let port = env::var("PORT").ok().and_then(|port| port.parse().ok());
-    io.tune(server)
-        .bind(("127.0.0.1", port.unwrap_or(3000)))?
-        .run()
-        .await
+    let address = ("127.0.0.1", port.unwrap_or(3000));
+    if env::var("SERVER").is_ok_and(|server| server == "direct") {
+        return io.serve(app).bind(address)?.run().await;
+    }
+    io.tune(HttpServer::new(app)).bind(address)?.run().await
 }
 
 async fn send_auth(socket: Socket, Auth(auth): Auth<Value>) {

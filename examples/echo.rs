@@ -11,7 +11,6 @@
 //! ```
 
 use actix_socketio::{Data, Event, Socket, SocketIo};
-use actix_web::{App, HttpServer};
 
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
@@ -21,8 +20,5 @@ async fn main() -> std::io::Result<()> {
             socket.emit("echo", event.args()).await
         })
         .on("add", |Data((a, b)): Data<(i64, i64)>| async move { a + b });
-
-    let mounted = io.clone();
-    let server = HttpServer::new(move || App::new().configure(mounted.routes()));
-    io.tune(server).bind(("127.0.0.1", 3000))?.run().await
+    io.run(("127.0.0.1", 3000)).await
 }

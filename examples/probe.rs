@@ -1,7 +1,7 @@
 //! What the tests with real clients ask of a server beyond the other examples.
 //!
 //! `call` makes the server call its client, `kick` disconnects, `boom` panics, `binary` answers with
-//! bytes; `/guarded` wants a token. `PORT` comes from the environment.
+//! bytes; `/guarded` wants a token. `PORT` and `SERVER` (`http` or `direct`) come from the environment.
 //!
 //! ```sh
 //! PORT=3000 cargo run --example probe
@@ -46,13 +46,14 @@ async fn main() -> std::io::Result<()> {
     io.of("/guarded")
         .on_connect(guard)
         .on("whoami", |Auth(login): Auth<Login>| async { login.name });
+    let port = env::var("PORT").ok().and_then(|port| port.parse().ok());
+    let address = ("127.0.0.1", port.unwrap_or(3000));
+    if env::var("SERVER").is_ok_and(|server| server == "direct") {
+        return io.serve(App::new).bind(address)?.run().await;
+    }
     let mounted = io.clone();
     let server = HttpServer::new(move || App::new().configure(mounted.routes()));
-    let port = env::var("PORT").ok().and_then(|port| port.parse().ok());
-    io.tune(server)
-        .bind(("127.0.0.1", port.unwrap_or(3000)))?
-        .run()
-        .await
+    io.tune(server).bind(address)?.run().await
 }
 
 /// What the client may answer: JSON, or bytes somewhere in it. Bytes come last, since they are read

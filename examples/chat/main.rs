@@ -13,8 +13,8 @@ use std::env;
 use actix_socketio::{
     Auth, ConnectError, Data, DisconnectReason, EmitError, HandlerError, Socket, SocketIo, State,
 };
+use actix_web::App;
 use actix_web::web::{self, Html};
-use actix_web::{App, HttpServer};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -39,16 +39,12 @@ async fn main() -> std::io::Result<()> {
         .on("message", message)
         .on("typing", typing)
         .on_disconnect(left);
-    let mounted = io.clone();
     let page = || async { Html::new(include_str!("index.html")) };
-    let server = HttpServer::new(move || {
-        let app = App::new().configure(mounted.routes());
-        app.route("/", web::get().to(page))
-    });
+    let app = move || App::new().route("/", web::get().to(page));
     let port = env::var("PORT").ok().and_then(|port| port.parse().ok());
     let address = ("127.0.0.1", port.unwrap_or(3000));
     println!("chat at http://localhost:{}", address.1);
-    io.tune(server).bind(address)?.run().await
+    io.serve(app).bind(address)?.run().await
 }
 
 async fn enter(

@@ -460,7 +460,7 @@ mod tests {
             Err(PushError::Full)
         );
         assert_eq!(outbox.push(ping.clone(), vec![]), Ok(()));
-        assert_eq!(outbox.push(ping.clone(), vec![]), Err(PushError::Full));
+        assert_eq!(outbox.push(ping, vec![]), Err(PushError::Full));
     }
 
     #[test]
