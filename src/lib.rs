@@ -1,13 +1,14 @@
 //! A Socket.IO server for [Actix](https://actix.rs): handlers are plain async functions, and
 //! sessions, rooms, namespaces and the server itself are supervised actors.
 //!
-//! It is mounted in any actix-web App and speaks the current protocol, Socket.IO 5 over
+//! It is mounted in any actix-web App, on a server of its own that holds the WebSockets itself or on
+//! any `HttpServer`, and speaks the current protocol, Socket.IO 5 over
 //! Engine.IO 4, by HTTP long-polling and WebSocket. Clients are `socket.io-client` from version 3
 //! on, python-socketio from version 5 on, and whatever else speaks it.
 //!
 //! ```no_run
 //! use actix_socketio::{Auth, ConnectError, Data, EmitError, Socket, SocketIo};
-//! use actix_web::{App, HttpServer};
+//! use actix_web::{App, web};
 //!
 //! #[derive(serde::Deserialize)]
 //! struct Login {
@@ -35,16 +36,17 @@
 //!         // What a handler returns is the acknowledgement.
 //!         .on("add", |Data((a, b)): Data<(i64, i64)>| async move { a + b });
 //!
-//!     let mounted = io.clone();
-//!     let server = HttpServer::new(move || App::new().configure(mounted.routes()));
-//!     io.tune(server).bind(("127.0.0.1", 3000))?.run().await
+//!     let app = || App::new().route("/", web::get().to(|| async { "the program's own page" }));
+//!     io.serve(app).bind(("127.0.0.1", 3000))?.run().await
 //! }
 //! ```
 //!
 //! # What there is, in the order of use
 //!
 //! * **Start and mount**: [`SocketIo`] and its [`Builder`]; the options [`Cors`], [`Overflow`],
-//!   [`Transport`]; [`StartError`].
+//!   [`Transport`]; [`StartError`]. [`SocketIo::serve`] makes a [`Serve`], which runs as a
+//!   [`Serving`] with its [`ServeHandle`]; [`SocketIo::routes`] and [`SocketIo::tune`] are for an
+//!   `HttpServer`.
 //! * **Register handlers**: [`Namespace::on`], [`on_connect`](Namespace::on_connect),
 //!   [`on_disconnect`](Namespace::on_disconnect), [`forward`](Namespace::forward). A [`Handler`]
 //!   takes the extractors [`Socket`], [`Data`], [`Auth`], [`State`], [`Event`], [`Ack`] and

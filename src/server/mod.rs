@@ -40,7 +40,6 @@ pub use serving::{ServeHandle, Serving};
 ///
 /// ```no_run
 /// use actix_socketio::{Data, Socket, SocketIo};
-/// use actix_web::{App, HttpServer};
 ///
 /// #[actix_web::main]
 /// async fn main() -> std::io::Result<()> {
@@ -48,9 +47,7 @@ pub use serving::{ServeHandle, Serving};
 ///     io.of("/").on("message", |socket: Socket, Data(text): Data<String>| async move {
 ///         socket.broadcast().emit("message", text).await
 ///     });
-///     let routes = io.clone();
-///     let server = HttpServer::new(move || App::new().configure(routes.routes()));
-///     io.tune(server).bind(("127.0.0.1", 3000))?.run().await
+///     io.run(("127.0.0.1", 3000)).await
 /// }
 /// ```
 #[derive(Clone)]
@@ -177,7 +174,8 @@ impl SocketIo {
         self.engine.close(limit).await
     }
 
-    /// Returns what mounts the server in an App: `App::new().configure(io.routes())`.
+    /// Returns what mounts the server in an App: `App::new().configure(io.routes())`. The App of an
+    /// `HttpServer` needs it; [`serve`](Self::serve) does it by itself.
     pub fn routes(&self) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<> {
         let engine = Arc::clone(&self.engine);
         move |app: &mut web::ServiceConfig| transport::mount(&engine, app)
