@@ -578,4 +578,91 @@ mod tests {
         assert!(outbox.poll_chunk(&mut cx).is_ready());
         assert!(outbox.has_drained(number));
     }
+
+    /// Takes `room` bytes of what is to be written, and says in how many slices it came.
+    fn write(outbox: &Outbox, mut room: usize) -> (Poll<bool>, Vec<u8>, Vec<usize>) {
+        let (mut taken, mut slices) = (Vec::new(), Vec::new());
+        let mut cx = Context::from_waker(Waker::noop());
+        let polled = outbox.poll_write(&mut cx, &mut |_, frames| {
+            slices.push(frames.len());
+            let all = frames.iter().flat_map(|frame| frame.iter().copied());
+            let before = taken.len();
+            taken.extend(all.take(room));
+            room -= taken.len() - before;
+            match taken.len() - before {
+                0 => Poll::Pending,
+                written => Poll::Ready(Ok(written)),
+            }
+        });
+        (polled.map(|ended| ended.is_ok()), taken, slices)
+    }
+
+    #[test]
+    fn small_frames_are_written_as_one_and_large_ones_as_they_are() {
+        let outbox = outbox(100_000);
+        outbox.push(Frame::packet("4a"), vec![]).unwrap();
+        outbox.push(Frame::packet("4b"), vec![]).unwrap();
+        let (polled, taken, slices) = write(&outbox, 1000);
+        assert!(polled.is_pending());
+        assert_eq!(taken, b"\x81\x024a\x81\x024b");
+        assert_eq!(slices, [1]);
+        let large = [Frame::binary(&[7; JOINED]), Frame::packet("4c")];
+        for frame in &large {
+            outbox.push(frame.clone(), vec![]).unwrap();
+        }
+        let (_, taken, slices) = write(&outbox, 10_000);
+        assert_eq!(taken.len(), large[0].len() + large[1].len());
+        assert_eq!(slices, [2]);
+    }
+
+    #[test]
+    fn a_frame_cut_by_a_full_socket_is_written_on_where_it_was_cut() {
+        let whole = b"\x81\x024a\x81\x024b".to_vec();
+        for cut in 1..whole.len() {
+            let outbox = outbox(1000);
+            outbox.push(Frame::packet("4a"), vec![]).unwrap();
+            outbox.push(Frame::packet("4b"), vec![]).unwrap();
+            let (polled, mut taken, _) = write(&outbox, cut);
+            assert!(polled.is_pending());
+            assert_eq!(outbox.has_drained(1), cut >= 4, "{cut}");
+            assert!(!outbox.has_drained(2));
+            taken.extend(write(&outbox, 1000).1);
+            assert_eq!(taken, whole, "{cut}");
+        }
+    }
+
+    #[test]
+    fn discarding_spares_the_rest_of_a_frame_that_was_begun() {
+        for (begun, rest) in [(0, &b"\x88\x00"[..]), (3, b"a\x88\x00")] {
+            let outbox = outbox(1000);
+            outbox.push(Frame::packet("4a"), vec![]).unwrap();
+            outbox.push(Frame::packet("4b"), vec![]).unwrap();
+            if begun > 0 {
+                assert_eq!(write(&outbox, begun).1.len(), begun);
+            }
+            outbox.discard(Some(Frame::close(None)));
+            let (polled, taken, _) = write(&outbox, 1000);
+            assert_eq!((polled, taken.as_slice()), (Poll::Ready(true), rest));
+        }
+    }
+
+    #[test]
+    fn a_preface_goes_before_what_was_queued() {
+        let outbox = outbox(1000);
+        outbox.push(Frame::packet("4a"), vec![]).unwrap();
+        outbox.preface(Bytes::from_static(b"HTTP"));
+        assert_eq!(write(&outbox, 1000).1, b"HTTP\x81\x024a");
+    }
+
+    #[test]
+    fn a_write_of_nothing_is_an_error() {
+        let outbox = outbox(1000);
+        outbox.push(Frame::packet("4a"), vec![]).unwrap();
+        let mut cx = Context::from_waker(Waker::noop());
+        let polled = outbox.poll_write(&mut cx, &mut |_, _| Poll::Ready(Ok(0)));
+        let Poll::Ready(Err(error)) = polled else {
+            panic!("it would be tried for ever")
+        };
+        assert_eq!(error.kind(), io::ErrorKind::WriteZero);
+    }
 }

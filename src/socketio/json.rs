@@ -315,6 +315,8 @@ pub(super) enum First {
 
 /// Returns where the first quote, backslash or control character from `at` on is, or the end.
 fn plain_end(text: &[u8], mut at: usize) -> usize {
+    at = skip_plain::<64>(text, at);
+    at = skip_plain::<16>(text, at);
     // Eight bytes at a time: in `word ^ 0x22…` a zero byte is a quote, and subtracting one from
     // each byte borrows from its high bit where it was zero. What a borrow spoils is above the
     // first hit, so counting zeros from below finds the right one.
@@ -339,6 +341,24 @@ fn plain_end(text: &[u8], mut at: usize) -> usize {
         && byte != b'\\'
     {
         at += 1;
+    }
+    at
+}
+
+/// Goes over whole blocks of plain bytes.
+#[inline(always)]
+fn skip_plain<const BLOCK: usize>(text: &[u8], mut at: usize) -> usize {
+    while let Some(block) = text.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
+        // Without a way out of the loop over one block, the compiler makes a few vector instructions
+        // of it.
+        let is_special = |byte: &u8| (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\');
+        if block
+            .iter()
+            .fold(false, |found, byte| found | is_special(byte))
+        {
+            break;
+        }
+        at += BLOCK;
     }
     at
 }
