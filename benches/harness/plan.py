@@ -58,7 +58,8 @@ SERVERS = {
         _peer("node", without=_ONE_THREAD),
         _peer("python-socketio", without=_ONE_THREAD | {"many"}),
         _peer("flask-socketio", without=_ONE_THREAD | {"many"}),
-        _peer("actix-echo", without=_YARDSTICK | {"broadcast", "workers", "many"}),
+        # Its connections wait for a second before they end, so it has no rate of them.
+        _peer("actix-echo", without=_YARDSTICK | {"broadcast", "connect", "many"}),
         _peer("limit", without=_YARDSTICK),
     ]
 }
@@ -89,7 +90,12 @@ WORKLOADS = {
             "echo of 4 kB, 100 clients, 4 in flight",
             _flags("echo", 100, 4, "--payload", "4000"),
         ),
-        Workload("connect", "connect, join and close, 32 at a time", _flags("connect", 32)),
+        Workload(
+            "connect",
+            "connect, join and close, 32 at a time",
+            _flags("connect", 32),
+            frozenset({"connect"}),
+        ),
         Workload(
             "echo-1k",
             "echo of 1 kB, 1,000 clients, 1 in flight",

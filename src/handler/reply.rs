@@ -15,6 +15,7 @@ use crate::handler::place::caught;
 use crate::link::Outgoing;
 use crate::message::{CrashPlace, Crashed};
 use crate::socket::{self, Answer, Socket};
+use crate::socketio::is_failure;
 
 /// Where the answer to one event goes.
 #[derive(Clone, Debug)]
@@ -37,10 +38,10 @@ impl Reply {
 
     /// Sends the value as the acknowledgement; an `Err` as the error.
     pub(crate) fn answer<T: Serialize>(&self, value: &T) {
-        if self.id.is_none() && size_of::<T>() == 0 {
+        // Without an id the value is not written, unless it is an `Err`, for the log.
+        if self.id.is_none() && (size_of::<T>() == 0 || caught(|| is_failure(value)) == Ok(false)) {
             return;
         }
-        // Without an id the value is still written: only so it is known whether it is an `Err`.
         let id = self.id.unwrap_or_default();
         let write = || socket::ack(self.socket.namespace(), id, value);
         // A `Serialize` is code of the program.

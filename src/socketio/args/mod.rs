@@ -14,6 +14,7 @@ mod binary;
 mod buffered;
 mod de;
 mod elements;
+mod failed;
 mod placeholder;
 mod raw;
 mod ser;
@@ -23,7 +24,7 @@ use std::{error::Error, fmt};
 use serde::{Serialize, Serializer};
 
 pub use crate::socketio::args::raw::Args;
-pub(crate) use crate::socketio::args::{de::from_args, ser::push_args};
+pub(crate) use crate::socketio::args::{de::from_args, failed::is_failure, ser::push_args};
 
 /// Tells why arguments could not be read or written.
 ///

@@ -1,0 +1,170 @@
+//! Whether a value is a failure, found out without writing it.
+//!
+//! A value enters; whether it serializes as the `Err` of a `Result` leaves. Nothing inside it is
+//! looked at.
+
+use std::fmt;
+
+use serde::ser::{Error, Impossible};
+use serde::{Serialize, Serializer};
+
+/// Tells whether [`push_args`](super::push_args) would call the value
+/// [`Outcome::Failed`](super::Outcome::Failed).
+pub(crate) fn is_failure<T: Serialize + ?Sized>(value: &T) -> bool {
+    matches!(value.serialize(Outermost), Ok(Verdict::Failure))
+}
+
+/// What the outermost type is.
+enum Verdict {
+    Failure,
+    Anything,
+}
+
+/// Looks at the outermost type only.
+struct Outermost;
+
+/// Ends the serialization of a value that has parts.
+#[derive(Debug)]
+struct HasParts;
+
+type Never = Impossible<Verdict, HasParts>;
+
+macro_rules! anything {
+    ($($method:ident($($argument:ty),*);)*) => {
+        $(fn $method(self, $(_: $argument),*) -> Result<Verdict, HasParts> {
+            Ok(Verdict::Anything)
+        })*
+    };
+}
+
+macro_rules! has_parts {
+    ($($method:ident($($argument:ty),*);)*) => {
+        $(fn $method(self, $(_: $argument),*) -> Result<Never, HasParts> {
+            Err(HasParts)
+        })*
+    };
+}
+
+impl Serializer for Outermost {
+    type Ok = Verdict;
+    type Error = HasParts;
+    type SerializeSeq = Never;
+    type SerializeTuple = Never;
+    type SerializeTupleStruct = Never;
+    type SerializeTupleVariant = Never;
+    type SerializeMap = Never;
+    type SerializeStruct = Never;
+    type SerializeStructVariant = Never;
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        _: u32,
+        variant: &'static str,
+        _: &T,
+    ) -> Result<Verdict, HasParts> {
+        Ok(match (name, variant) {
+            ("Result", "Err") => Verdict::Failure,
+            _ => Verdict::Anything,
+        })
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: &T,
+    ) -> Result<Verdict, HasParts> {
+        Ok(Verdict::Anything)
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<Verdict, HasParts> {
+        Ok(Verdict::Anything)
+    }
+
+    fn collect_str<T: fmt::Display + ?Sized>(self, _: &T) -> Result<Verdict, HasParts> {
+        Ok(Verdict::Anything)
+    }
+
+    anything! {
+        serialize_bool(bool);
+        serialize_i8(i8);
+        serialize_i16(i16);
+        serialize_i32(i32);
+        serialize_i64(i64);
+        serialize_i128(i128);
+        serialize_u8(u8);
+        serialize_u16(u16);
+        serialize_u32(u32);
+        serialize_u64(u64);
+        serialize_u128(u128);
+        serialize_f32(f32);
+        serialize_f64(f64);
+        serialize_char(char);
+        serialize_str(&str);
+        serialize_bytes(&[u8]);
+        serialize_none();
+        serialize_unit();
+        serialize_unit_struct(&'static str);
+        serialize_unit_variant(&'static str, u32, &'static str);
+    }
+
+    has_parts! {
+        serialize_seq(Option<usize>);
+        serialize_tuple(usize);
+        serialize_tuple_struct(&'static str, usize);
+        serialize_tuple_variant(&'static str, u32, &'static str, usize);
+        serialize_map(Option<usize>);
+        serialize_struct(&'static str, usize);
+        serialize_struct_variant(&'static str, u32, &'static str, usize);
+    }
+}
+
+impl fmt::Display for HasParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value that has parts")
+    }
+}
+
+impl std::error::Error for HasParts {}
+
+impl Error for HasParts {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::socketio::{Outcome, push_args};
+
+    #[test]
+    fn only_the_outermost_err_is_a_failure() {
+        assert!(is_failure(&Err::<(), _>("no")));
+        assert!(is_failure(&Err::<u8, _>((1, 2))));
+        assert!(is_failure(&&Err::<u8, _>(())));
+        assert!(!is_failure(&Ok::<_, ()>(7)));
+        assert!(!is_failure(&Some(Err::<(), _>("no"))));
+        assert!(!is_failure(&(1, Err::<(), _>("no"))));
+        assert!(!is_failure(&vec![Err::<(), _>("no")]));
+        assert!(!is_failure(&BTreeMap::from([("Err", 1)])));
+        assert!(!is_failure("Err"));
+        assert!(!is_failure(&7_i128));
+        assert!(!is_failure(&()));
+    }
+
+    #[test]
+    fn it_agrees_with_what_is_written() {
+        fn agrees<T: Serialize>(value: &T) {
+            let written = push_args(&mut Vec::new(), false, value, &mut Vec::new());
+            assert_eq!(is_failure(value), written.unwrap() == Outcome::Failed);
+        }
+        agrees(&Err::<(), _>("no"));
+        agrees(&Ok::<_, ()>("yes"));
+        agrees(&Ok::<_, ()>(Err::<(), _>("inner")));
+        agrees(&Some(Err::<(), _>("no")));
+        agrees(&(Err::<(), _>("no"),));
+    }
+}
