@@ -29,9 +29,9 @@ use crate::transport::{AppService, Io, SharedApp, Upgrades, mount_once, set_user
 ///
 /// A request that asks for a WebSocket goes through the App like any other, with its middleware and
 /// guards. Where the App lets it through, the connection leaves actix-http and belongs to the session:
-/// it takes about a quarter of the memory that it takes in an `HttpServer`, and mostly less time. Everything
-/// else is as in an `HttpServer`, WebSockets of other routes too; but an answer that refuses an
-/// upgrade closes its connection, and WebSockets do not count for
+/// it takes about a quarter of the memory that it takes in an `HttpServer`, and mostly less time.
+/// Everything else is as in an `HttpServer`, WebSockets of other routes too; but an answer that refuses
+/// an upgrade closes its connection, and WebSockets do not count for
 /// [`max_connections`](Self::max_connections).
 ///
 /// # Examples

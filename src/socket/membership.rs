@@ -148,15 +148,16 @@ impl Membership {
 
     /// Takes a socket out of a room.
     pub(crate) fn leave(&self, socket: &Core, room: &str) {
-        socket.rooms.lock().swap_remove(room);
         let mut inner = self.inner.write();
+        socket.rooms.lock().swap_remove(room);
         inner.leave(socket.key, room, |ended| self.tell(ended));
     }
 
-    /// Takes a socket out of everything.
+    /// Takes a socket out of everything; it is in no room any more when this returns, also where
+    /// another thread was about to do the same.
     pub(crate) fn exit(&self, socket: &Core) {
-        let rooms = std::mem::take(&mut *socket.rooms.lock());
         let mut inner = self.inner.write();
+        let rooms = std::mem::take(&mut *socket.rooms.lock());
         inner.sockets.swap_remove(&socket.key);
         inner.keys.remove(&socket.id);
         for room in rooms {
@@ -253,6 +254,39 @@ fn deliver(members: &Members, skipped: &mut HashSet<u64>, packet: &Outgoing, onc
         if !skip {
             // One client that has gone or reads too slowly is not the sender's error.
             let _ = socket.deliver(packet.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::link::Link;
+
+    #[test]
+    fn who_has_exited_is_in_no_room_whoever_else_was_at_it() {
+        let membership = Membership::new("/");
+        let config = Arc::new(Config::new("/"));
+        for _ in 0..500 {
+            let link = Link::new(&config);
+            let socket = Arc::new(Core::new(&membership, &link, None));
+            for room in ["hall", "attic"] {
+                membership.join(&socket, room).unwrap();
+            }
+            let start = Barrier::new(2);
+            let exit = || {
+                start.wait();
+                membership.exit(&socket);
+                assert!(membership.rooms().is_empty());
+            };
+            thread::scope(|scope| {
+                scope.spawn(exit);
+                exit();
+            });
         }
     }
 }
