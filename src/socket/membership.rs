@@ -271,7 +271,7 @@ mod tests {
     fn who_has_exited_is_in_no_room_whoever_else_was_at_it() {
         let membership = Membership::new("/");
         let config = Arc::new(Config::new("/"));
-        for _ in 0..500 {
+        for _ in 0..5000 {
             let link = Link::new(&config);
             let socket = Arc::new(Core::new(&membership, &link, None));
             for room in ["hall", "attic"] {
