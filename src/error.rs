@@ -266,10 +266,12 @@ impl Serialize for HandlerError {
     }
 }
 
-/// An argument of a handler that could not be made from what came in.
+/// Why a handler was not called: an argument of it could not be made from what came in, or the
+/// program's middleware refused the event.
 ///
-/// The handler does not run; where the client asked for an acknowledgement it gets
-/// `{"error": "…"}` with this text, and the log has a line.
+/// Where the client asked for an acknowledgement it gets `{"error": "…"}` with this text, unless
+/// [`on_error`](crate::Namespace::on_error) answers for it; the log has a line where there is no such
+/// hook.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Rejection {
@@ -279,7 +281,10 @@ pub enum Rejection {
     Auth(String),
     /// No [`State`](crate::State) of this type was given to the builder.
     State(&'static str),
-    /// What an extractor of the program's own says.
+    /// The parameters of the namespace's name are not of the type that
+    /// [`Params`](crate::Params) asks for.
+    Params(String),
+    /// What the program says: an extractor of its own, or its middleware.
     Other(String),
 }
 
@@ -292,9 +297,28 @@ impl fmt::Display for Rejection {
                 f,
                 "no state of type {name}: give one to SocketIo::builder().state(..)"
             ),
+            Self::Params(error) => write!(f, "the namespace's parameters do not fit: {error}"),
             Self::Other(text) => f.write_str(text),
         }
     }
 }
 
 impl std::error::Error for Rejection {}
+
+impl From<&str> for Rejection {
+    fn from(text: &str) -> Self {
+        Self::Other(text.to_owned())
+    }
+}
+
+impl From<String> for Rejection {
+    fn from(text: String) -> Self {
+        Self::Other(text)
+    }
+}
+
+impl From<ArgsError> for Rejection {
+    fn from(error: ArgsError) -> Self {
+        Self::Data(error)
+    }
+}

@@ -108,6 +108,7 @@ mod websocket;
 mod config;
 mod error;
 mod id;
+mod pattern;
 mod reason;
 
 pub use bytes::Bytes;
@@ -116,15 +117,16 @@ pub use actor::{EngineMessage, EngineSession, Room, Server};
 pub use config::{Cors, Overflow, Transport};
 pub use error::{CallError, ConnectError, EmitError, HandlerError, Rejection, RoomError};
 pub use handler::{
-    Ack, Auth, CallContext, ConnectOutcome, Connecting, Data, Event, Extract, Handler, Incoming,
-    Leaving, State,
+    Ack, Auth, CallContext, ConnectOutcome, Connecting, Data, Event, EventInTransit, Extract,
+    Failure, FailureCause, Handler, Incoming, Leaving, Method, Params, State,
 };
 pub use id::{InvalidSocketId, SocketId};
 pub use message::{Call, CrashPlace, Crashed, Disconnect, Emit, ListMembers};
+pub use pattern::PatternError;
 pub use reason::{CloseReason, DisconnectReason};
 pub use server::{
-    Builder, EngineIo, EngineIoBuilder, Namespace, Serve, ServeHandle, Serving, SocketIo,
-    StartError,
+    Builder, EngineIo, EngineIoBuilder, Methods, Namespace, NamespaceObject, NamespacePattern,
+    Serve, ServeHandle, Serving, SocketIo, StartError,
 };
 pub use socket::{Broadcast, Socket};
 pub use socketio::{Args, ArgsError};

@@ -4,21 +4,34 @@
 //! User code runs here and nowhere else, and never outside of `catch_unwind`. Nothing here knows how
 //! a packet came or which actor holds the socket.
 
+mod call;
 mod environment;
 mod extract;
+mod failure;
+mod method;
 mod place;
 mod reply;
+mod shared;
 mod table;
+mod transit;
 
 use std::future::Future;
 
 use crate::error::{ConnectError, HandlerError};
 
-pub(crate) use environment::Environment;
-pub use extract::{Auth, CallContext, Connecting, Data, Event, Extract, Incoming, Leaving, State};
+pub(crate) use call::{forward, on_connect, on_event, on_leave};
+pub(crate) use environment::{Environment, Surroundings};
+pub use extract::{
+    Auth, CallContext, Connecting, Data, Event, Extract, Incoming, Leaving, Params, State,
+};
+pub use failure::{Failure, FailureCause};
+pub(crate) use method::Bound;
+pub use method::Method;
 pub(crate) use place::{Places, caught};
 pub use reply::Ack;
-pub(crate) use table::{Received, SharedTable, TableView};
+pub(crate) use shared::{SharedTable, TableView};
+pub(crate) use table::Received;
+pub use transit::EventInTransit;
 
 /// An async function whose arguments are extractors, up to eight of them.
 ///

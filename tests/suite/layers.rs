@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 /// A module of the crate, then the modules it may import besides itself.
 const LAYERS: &str = "
-    server     transport actor handler socket link message error config id reason
+    server     transport actor handler socket link message error config id pattern reason
     transport  actor link websocket engineio config id reason
-    actor      handler socket link message error engineio socketio websocket config id reason
+    actor      handler socket link message error engineio socketio websocket config id pattern reason
     handler    socket link message error socketio reason
-    socket     link message error socketio id reason
+    socket     link message error socketio id pattern reason
     link       engineio websocket config id reason
     message    error socketio id
     error      socketio
@@ -18,6 +18,7 @@ const LAYERS: &str = "
     websocket
     config
     id
+    pattern
     reason
 ";
 
@@ -46,6 +47,7 @@ const TIMELESS: &[&str] = &[
     "socketio",
     "config",
     "id",
+    "pattern",
     "reason",
 ];
 

@@ -13,6 +13,8 @@ mod id;
 mod link;
 #[path = "../../../src/message.rs"]
 mod message;
+#[path = "../../../src/pattern.rs"]
+mod pattern;
 #[path = "../../../src/reason.rs"]
 mod reason;
 #[path = "../../../src/socket/mod.rs"]
