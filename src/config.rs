@@ -32,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) namespaces_per_session: usize,
     pub(crate) transports: Vec<Transport>,
     pub(crate) allow_upgrades: bool,
+    pub(crate) session_scope: SessionScope,
     pub(crate) cors: Option<Cors>,
     pub(crate) client_files: Option<PathBuf>,
 }
@@ -54,6 +55,7 @@ impl Config {
             namespaces_per_session: 32,
             transports: vec![Transport::Polling, Transport::WebSocket],
             allow_upgrades: true,
+            session_scope: SessionScope::Client,
             cors: None,
             client_files: None,
         }
@@ -101,6 +103,17 @@ pub enum Overflow {
     /// client stays. Where not even a CONNECT, its refusal or a DISCONNECT fits, the client is
     /// disconnected all the same: it would not know where it stands.
     Drop,
+}
+
+/// Who shares a [`Session`](crate::Session).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionScope {
+    /// A client has one session in all its namespaces.
+    #[default]
+    Client,
+    /// A client has a session of its own in each of its namespaces, from one CONNECT to the next.
+    Namespace,
 }
 
 /// Which pages of other origins a browser lets talk to the server.

@@ -8,6 +8,7 @@ mod environment;
 mod extract;
 mod place;
 mod reply;
+mod socket_data;
 mod table;
 
 use std::future::Future;
@@ -18,6 +19,7 @@ pub(crate) use environment::Environment;
 pub use extract::{Auth, CallContext, Connecting, Data, Event, Extract, Incoming, Leaving, State};
 pub(crate) use place::{Places, caught};
 pub use reply::Ack;
+pub use socket_data::SocketData;
 pub(crate) use table::{Received, SharedTable, TableView};
 
 /// An async function whose arguments are extractors, up to eight of them.

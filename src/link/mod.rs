@@ -6,9 +6,10 @@
 
 mod frame;
 mod outbox;
+mod session;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Waker};
 
 use actix::{Message, Recipient};
@@ -20,6 +21,7 @@ use crate::reason::CloseReason;
 
 pub(crate) use frame::Frame;
 pub(crate) use outbox::{Outbox, PollRefused, PushError, WriteFrames};
+pub use session::Session;
 
 /// The shared face of a session.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(crate) struct Link {
     pub(crate) config: Arc<Config>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) in_flight: InFlight,
+    /// What the program keeps for the client, made when it is first asked for.
+    session: OnceLock<Session>,
     holder: Mutex<Holder>,
     closing: AtomicBool,
     posting: AtomicBool,
@@ -59,10 +63,16 @@ impl Link {
             config: Arc::clone(config),
             outbox: Arc::new(Outbox::new(config.outbox_limit)),
             in_flight: InFlight::new(config.handlers_in_flight),
+            session: OnceLock::new(),
             holder: Mutex::default(),
             closing: AtomicBool::new(false),
             posting: AtomicBool::new(false),
         })
+    }
+
+    /// Returns what the program keeps for the client.
+    pub(crate) fn session(&self) -> &Session {
+        self.session.get_or_init(Session::default)
     }
 
     /// Names the actor that holds the session now.

@@ -9,8 +9,8 @@ const LAYERS: &str = "
     transport  actor link websocket engineio config id reason
     actor      handler socket link message error engineio socketio websocket config id reason
     handler    socket link message error socketio reason
-    socket     link message error socketio id reason
-    link       engineio websocket config id reason
+    socket     link message error socketio config id reason
+    link       error engineio websocket config id reason
     message    error socketio id
     error      socketio
     engineio

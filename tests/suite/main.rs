@@ -30,6 +30,7 @@ mod engineio_websocket;
 mod failure;
 mod layers;
 mod rooms;
+mod sessions;
 mod socketio_binary;
 mod socketio_connect;
 mod socketio_events;
