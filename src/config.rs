@@ -6,6 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::handshake::TrustedProxies;
+
 /// What a server was built with.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -33,6 +35,7 @@ pub(crate) struct Config {
     pub(crate) transports: Vec<Transport>,
     pub(crate) allow_upgrades: bool,
     pub(crate) cors: Option<Cors>,
+    pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) client_files: Option<PathBuf>,
 }
 
@@ -55,6 +58,7 @@ impl Config {
             transports: vec![Transport::Polling, Transport::WebSocket],
             allow_upgrades: true,
             cors: None,
+            trusted_proxies: TrustedProxies::default(),
             client_files: None,
         }
     }

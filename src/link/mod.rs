@@ -15,6 +15,7 @@ use actix::{Message, Recipient};
 use parking_lot::Mutex;
 
 use crate::config::{Config, Overflow};
+use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::reason::CloseReason;
 
@@ -26,6 +27,7 @@ pub(crate) use outbox::{Outbox, PollRefused, PushError, WriteFrames};
 pub(crate) struct Link {
     pub(crate) id: Id,
     pub(crate) config: Arc<Config>,
+    pub(crate) handshake: Handshake,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) in_flight: InFlight,
     holder: Mutex<Holder>,
@@ -53,10 +55,11 @@ pub(crate) enum Control {
 }
 
 impl Link {
-    pub(crate) fn new(config: &Arc<Config>) -> Arc<Self> {
+    pub(crate) fn new(config: &Arc<Config>, handshake: Handshake) -> Arc<Self> {
         Arc::new(Self {
             id: Id::random(),
             config: Arc::clone(config),
+            handshake,
             outbox: Arc::new(Outbox::new(config.outbox_limit)),
             in_flight: InFlight::new(config.handlers_in_flight),
             holder: Mutex::default(),
@@ -226,7 +229,7 @@ mod tests {
     fn link(handlers: usize) -> Arc<Link> {
         let mut config = Config::new("/");
         config.handlers_in_flight = handlers;
-        Link::new(&Arc::new(config))
+        Link::new(&Arc::new(config), Handshake::empty())
     }
 
     #[test]
