@@ -6,6 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::handshake::TrustedProxies;
+
 /// What a server was built with.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -34,6 +36,7 @@ pub(crate) struct Config {
     pub(crate) allow_upgrades: bool,
     pub(crate) session_scope: SessionScope,
     pub(crate) cors: Option<Cors>,
+    pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) client_files: Option<PathBuf>,
 }
 
@@ -57,6 +60,7 @@ impl Config {
             allow_upgrades: true,
             session_scope: SessionScope::Client,
             cors: None,
+            trusted_proxies: TrustedProxies::default(),
             client_files: None,
         }
     }

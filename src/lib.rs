@@ -53,6 +53,8 @@
 //!   [`Event`], [`Ack`] and [`DisconnectReason`]; a program writes others with [`Extract`], for what
 //!   a handler is called for: [`Incoming`], [`Connecting`] or [`Leaving`], all of them a
 //!   [`CallContext`].
+//! * **Know the client**: its [`Handshake`] has the headers, the query ([`QueryError`]), the cookies
+//!   and the address, behind trusted proxies ([`IpNet`]) too, and what was [`Carried`] along.
 //! * **Answer**: by the return value, which may be an `Err`, as of [`HandlerError`]; a connect
 //!   handler's is a [`ConnectOutcome`] and refuses with [`ConnectError`]. A failed extraction is a
 //!   [`Rejection`].
@@ -108,10 +110,12 @@ mod websocket;
 // Plain data for all.
 mod config;
 mod error;
+mod handshake;
 mod id;
 mod reason;
 
 pub use bytes::Bytes;
+pub use ipnet::IpNet;
 
 pub use actor::{EngineMessage, EngineSession, Room, Server};
 pub use config::{Cors, Overflow, SessionScope, Transport};
@@ -122,6 +126,7 @@ pub use handler::{
     Ack, Auth, CallContext, ConnectOutcome, Connecting, Data, Event, Extract, Handler, Incoming,
     Leaving, SocketData, State,
 };
+pub use handshake::{Carried, Handshake, QueryError};
 pub use id::{InvalidSocketId, SocketId};
 pub use link::Session;
 pub use message::{Call, CrashPlace, Crashed, Disconnect, Emit, ListMembers};

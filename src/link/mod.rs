@@ -16,6 +16,7 @@ use actix::{Message, Recipient};
 use parking_lot::Mutex;
 
 use crate::config::{Config, Overflow};
+use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::reason::CloseReason;
 
@@ -28,6 +29,7 @@ pub use session::Session;
 pub(crate) struct Link {
     pub(crate) id: Id,
     pub(crate) config: Arc<Config>,
+    pub(crate) handshake: Handshake,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) in_flight: InFlight,
     /// What the program keeps for the client, made when it is first asked for.
@@ -57,10 +59,11 @@ pub(crate) enum Control {
 }
 
 impl Link {
-    pub(crate) fn new(config: &Arc<Config>) -> Arc<Self> {
+    pub(crate) fn new(config: &Arc<Config>, handshake: Handshake) -> Arc<Self> {
         Arc::new(Self {
             id: Id::random(),
             config: Arc::clone(config),
+            handshake,
             outbox: Arc::new(Outbox::new(config.outbox_limit)),
             in_flight: InFlight::new(config.handlers_in_flight),
             session: OnceLock::new(),
@@ -236,7 +239,7 @@ mod tests {
     fn link(handlers: usize) -> Arc<Link> {
         let mut config = Config::new("/");
         config.handlers_in_flight = handlers;
-        Link::new(&Arc::new(config))
+        Link::new(&Arc::new(config), Handshake::empty())
     }
 
     #[test]

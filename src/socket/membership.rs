@@ -265,6 +265,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::handshake::Handshake;
     use crate::link::Link;
 
     #[test]
@@ -272,7 +273,7 @@ mod tests {
         let membership = Membership::new("/");
         let config = Arc::new(Config::new("/"));
         for _ in 0..5000 {
-            let link = Link::new(&config);
+            let link = Link::new(&config, Handshake::empty());
             let socket = Arc::new(Core::new(&membership, &link, None));
             for room in ["hall", "attic"] {
                 membership.join(&socket, room).unwrap();

@@ -18,7 +18,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use crate::error::{CallError, EmitError, RoomError};
+use crate::error::{CallError, EmitError, Rejection, RoomError};
+use crate::handshake::Handshake;
 use crate::id::SocketId;
 use crate::link::Session;
 use crate::socketio::Args;
@@ -75,6 +76,47 @@ impl Socket {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.core.is_connected()
+    }
+
+    /// Returns what the client's first HTTP request said: headers, query, cookies, address.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_socketio::Socket;
+    /// fn language(socket: &Socket) -> String {
+    ///     let handshake = socket.handshake();
+    ///     let asked = handshake.query_value("lang").map(|lang| lang.into_owned());
+    ///     asked.unwrap_or_else(|| "en".to_owned())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn handshake(&self) -> &Handshake {
+        &self.core.link.handshake
+    }
+
+    /// Reads the payload of the CONNECT packet, the client's `auth` option; without one it reads as
+    /// `{}`. As an argument of a handler it is [`Auth`](crate::Auth).
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::Auth`], which says what does not fit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_socketio::{Rejection, Socket};
+    /// #[derive(serde::Deserialize)]
+    /// struct Login { token: Option<String> }
+    ///
+    /// fn token(socket: &Socket) -> Result<Option<String>, Rejection> {
+    ///     let login: Login = socket.auth()?;
+    ///     Ok(login.token)
+    /// }
+    /// ```
+    pub fn auth<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
+        let text = self.core.auth.as_deref().unwrap_or("{}");
+        serde_json::from_str(text).map_err(|error| Rejection::Auth(error.to_string()))
     }
 
     /// Sends an event to this client. A tuple is sent as that many arguments, `()` as none, anything

@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 
 /// A module of the crate, then the modules it may import besides itself.
 const LAYERS: &str = "
-    server     transport actor handler socket link message error config id reason
-    transport  actor link websocket engineio config id reason
-    actor      handler socket link message error engineio socketio websocket config id reason
-    handler    socket link message error socketio reason
-    socket     link message error socketio config id reason
-    link       error engineio websocket config id reason
+    server     transport actor handler socket link message error config handshake id reason
+    transport  actor link websocket engineio config handshake id reason
+    actor      handler socket link message error engineio socketio websocket config handshake id reason
+    handler    socket link message error socketio handshake reason
+    socket     link message error socketio config handshake id reason
+    link       error engineio websocket config handshake id reason
     message    error socketio id
     error      socketio
     engineio
     socketio
     websocket
-    config
+    config     handshake
+    handshake
     id
     reason
 ";
@@ -45,6 +46,7 @@ const TIMELESS: &[&str] = &[
     "engineio",
     "socketio",
     "config",
+    "handshake",
     "id",
     "reason",
 ];

@@ -28,6 +28,7 @@ mod engineio_polling;
 mod engineio_upgrade;
 mod engineio_websocket;
 mod failure;
+mod handshake;
 mod layers;
 mod rooms;
 mod sessions;
