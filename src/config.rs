@@ -6,6 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::handshake::TrustedProxies;
+
 /// What a server was built with.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -32,7 +34,9 @@ pub(crate) struct Config {
     pub(crate) namespaces_per_session: usize,
     pub(crate) transports: Vec<Transport>,
     pub(crate) allow_upgrades: bool,
+    pub(crate) session_scope: SessionScope,
     pub(crate) cors: Option<Cors>,
+    pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) client_files: Option<PathBuf>,
 }
 
@@ -54,7 +58,9 @@ impl Config {
             namespaces_per_session: 32,
             transports: vec![Transport::Polling, Transport::WebSocket],
             allow_upgrades: true,
+            session_scope: SessionScope::Client,
             cors: None,
+            trusted_proxies: TrustedProxies::default(),
             client_files: None,
         }
     }
@@ -101,6 +107,17 @@ pub enum Overflow {
     /// client stays. Where not even a CONNECT, its refusal or a DISCONNECT fits, the client is
     /// disconnected all the same: it would not know where it stands.
     Drop,
+}
+
+/// Who shares a [`Session`](crate::Session).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionScope {
+    /// A client has one session in all its namespaces.
+    #[default]
+    Client,
+    /// A client has a session of its own in each of its namespaces, from one CONNECT to the next.
+    Namespace,
 }
 
 /// Which pages of other origins a browser lets talk to the server.

@@ -142,6 +142,56 @@ impl Serialize for RoomError {
     }
 }
 
+/// Why a value was not read from a [`Session`](crate::Session), or not kept in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The value under this key is not of the type that was asked for; the text says why.
+    Read {
+        /// The key that was asked for.
+        key: String,
+        /// What does not fit.
+        message: String,
+    },
+    /// The value for this key cannot be written as JSON; the text says why.
+    Write {
+        /// The key that it was for.
+        key: String,
+        /// What cannot be written.
+        message: String,
+    },
+    /// The store of the HTTP session failed; the text is its own.
+    Store(String),
+}
+
+impl fmt::Display for SessionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read { key, message } => {
+                write!(f, "session value {key:?} does not fit: {message}")
+            }
+            Self::Write { key, message } => {
+                write!(f, "session value {key:?} cannot be kept: {message}")
+            }
+            Self::Store(message) => write!(f, "session store failed: {message}"),
+        }
+    }
+}
+
+impl std::error::Error for SessionError {}
+
+impl Serialize for SessionError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl From<SessionError> for ConnectError {
+    fn from(error: SessionError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
 /// Refuses a client: what its `connect_error` event gets.
 ///
 /// # Examples
@@ -281,6 +331,8 @@ pub enum Rejection {
     Auth(String),
     /// No [`State`](crate::State) of this type was given to the builder.
     State(&'static str),
+    /// No [`SocketData`](crate::SocketData) of this type was attached to the socket.
+    SocketData(&'static str),
     /// The parameters of the namespace's name are not of the type that
     /// [`Params`](crate::Params) asks for.
     Params(String),
@@ -298,6 +350,11 @@ impl fmt::Display for Rejection {
                 "no state of type {name}: give one to SocketIo::builder().state(..)"
             ),
             Self::Params(error) => write!(f, "the namespace's parameters do not fit: {error}"),
+            Self::SocketData(name) => write!(
+                f,
+                "the socket has no data of type {name}: attach it by socket.insert_data(..), \
+                 as in the connect handler"
+            ),
             Self::Other(text) => f.write_str(text),
         }
     }

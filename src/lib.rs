@@ -49,9 +49,12 @@
 //!   `HttpServer`.
 //! * **Register handlers**: [`Namespace::on`], [`on_connect`](Namespace::on_connect),
 //!   [`on_disconnect`](Namespace::on_disconnect), [`forward`](Namespace::forward). A [`Handler`]
-//!   takes the extractors [`Socket`], [`Data`], [`Auth`], [`State`], [`Event`], [`Ack`] and
-//!   [`DisconnectReason`]; a program writes others with [`Extract`], for what a handler is called
-//!   for: [`Incoming`], [`Connecting`] or [`Leaving`], all of them a [`CallContext`].
+//!   takes the extractors [`Socket`], [`Data`], [`Auth`], [`State`], [`SocketData`], [`Session`],
+//!   [`Event`], [`Ack`] and [`DisconnectReason`]; a program writes others with [`Extract`], for what
+//!   a handler is called for: [`Incoming`], [`Connecting`] or [`Leaving`], all of them a
+//!   [`CallContext`].
+//! * **Know the client**: its [`Handshake`] has the headers, the query ([`QueryError`]), the cookies
+//!   and the address, behind trusted proxies ([`IpNet`]) too, and what was [`Carried`] along.
 //! * **Answer**: by the return value, which may be an `Err`, as of [`HandlerError`]; a connect
 //!   handler's is a [`ConnectOutcome`] and refuses with [`ConnectError`]. A failed extraction is a
 //!   [`Rejection`].
@@ -107,20 +110,26 @@ mod websocket;
 // Plain data for all.
 mod config;
 mod error;
+mod handshake;
 mod id;
 mod pattern;
 mod reason;
 
 pub use bytes::Bytes;
+pub use ipnet::IpNet;
 
 pub use actor::{EngineMessage, EngineSession, Room, Server};
-pub use config::{Cors, Overflow, Transport};
-pub use error::{CallError, ConnectError, EmitError, HandlerError, Rejection, RoomError};
+pub use config::{Cors, Overflow, SessionScope, Transport};
+pub use error::{
+    CallError, ConnectError, EmitError, HandlerError, Rejection, RoomError, SessionError,
+};
 pub use handler::{
     Ack, Auth, CallContext, ConnectOutcome, Connecting, Data, Event, EventInTransit, Extract,
-    Failure, FailureCause, Handler, Incoming, Leaving, Method, Params, State,
+    Failure, FailureCause, Handler, Incoming, Leaving, Method, Params, SocketData, State,
 };
+pub use handshake::{Carried, Handshake, QueryError};
 pub use id::{InvalidSocketId, SocketId};
+pub use link::Session;
 pub use message::{Call, CrashPlace, Crashed, Disconnect, Emit, ListMembers};
 pub use pattern::PatternError;
 pub use reason::{CloseReason, DisconnectReason};

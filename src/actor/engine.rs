@@ -18,6 +18,7 @@ use crate::actor::session::{Inbound, Protocol, Session};
 use crate::actor::supervision::Fall;
 use crate::config::{Config, Transport};
 use crate::engineio;
+use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::link::{Frame, Link};
 use crate::reason::CloseReason;
@@ -61,16 +62,16 @@ impl Engine {
     }
 
     /// Opens a session on polling; returns the OPEN packet, the answer to its handshake.
-    pub(crate) fn open_polling(self: &Arc<Self>) -> String {
-        let link = Link::new(&self.config);
+    pub(crate) fn open_polling(self: &Arc<Self>, handshake: Handshake) -> String {
+        let link = Link::new(&self.config, handshake);
         let open = self.open_packet(&link, Transport::Polling);
         self.open(link, Transport::Polling, None);
         open
     }
 
     /// Makes the link of a session on a WebSocket; the OPEN packet is the first in its outbox.
-    pub(crate) fn welcome(&self) -> Arc<Link> {
-        let link = Link::new(&self.config);
+    pub(crate) fn welcome(&self, handshake: Handshake) -> Arc<Link> {
+        let link = Link::new(&self.config, handshake);
         let open = Frame::packet(&self.open_packet(&link, Transport::WebSocket));
         link.outbox.attach_websocket();
         // The first frame of an empty outbox; a limit that it exceeds would end every session.

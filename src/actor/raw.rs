@@ -12,6 +12,7 @@ use bytes::Bytes;
 use crate::actor::session::Protocol;
 use crate::error::EmitError;
 use crate::handler::Places;
+use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::link::{Frame, InFlight, Link, Outgoing, PushError};
 use crate::reason::CloseReason;
@@ -66,6 +67,12 @@ impl EngineSession {
     pub fn sid(&self) -> &str {
         let id: &Id = &self.link.id;
         id.as_str()
+    }
+
+    /// Returns what the client's first HTTP request said.
+    #[must_use]
+    pub fn handshake(&self) -> &Handshake {
+        &self.link.handshake
     }
 }
 

@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::error::Rejection;
 use crate::handler::environment::Environment;
 use crate::handler::reply::{Ack, Reply};
+use crate::handshake::Handshake;
 use crate::reason::DisconnectReason;
 use crate::socket::Socket;
 use crate::socketio::{self, Args, ArgsError};
@@ -153,6 +154,13 @@ impl<C: CallContext> Extract<C> for Socket {
     }
 }
 
+/// What the client's first HTTP request said.
+impl<C: CallContext> Extract<C> for Handshake {
+    fn extract(context: &C) -> Result<Self, Rejection> {
+        Ok(context.socket().handshake().clone())
+    }
+}
+
 /// The event's arguments: a tuple takes as many as it has members, any other type takes the first.
 /// Further arguments are ignored, as in JavaScript; a missing one is `None` for an `Option` and an
 /// error for anything else. [`Bytes`](crate::Bytes) anywhere in the type take attachments.
@@ -198,10 +206,7 @@ pub struct Auth<T>(pub T);
 
 impl<C: CallContext, T: DeserializeOwned> Extract<C> for Auth<T> {
     fn extract(context: &C) -> Result<Self, Rejection> {
-        let text = context.socket().core().auth.as_deref().unwrap_or("{}");
-        serde_json::from_str(text)
-            .map(Self)
-            .map_err(|error| Rejection::Auth(error.to_string()))
+        context.socket().auth().map(Self)
     }
 }
 

@@ -12,6 +12,7 @@ mod method;
 mod place;
 mod reply;
 mod shared;
+mod socket_data;
 mod table;
 mod transit;
 
@@ -30,6 +31,7 @@ pub use method::Method;
 pub(crate) use place::{Places, caught};
 pub use reply::Ack;
 pub(crate) use shared::{SharedTable, TableView};
+pub use socket_data::SocketData;
 pub(crate) use table::Received;
 pub use transit::EventInTransit;
 

@@ -6,28 +6,34 @@
 
 mod frame;
 mod outbox;
+mod session;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Waker};
 
 use actix::{Message, Recipient};
 use parking_lot::Mutex;
 
 use crate::config::{Config, Overflow};
+use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::reason::CloseReason;
 
 pub(crate) use frame::Frame;
 pub(crate) use outbox::{Outbox, PollRefused, PushError, WriteFrames};
+pub use session::Session;
 
 /// The shared face of a session.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) id: Id,
     pub(crate) config: Arc<Config>,
+    pub(crate) handshake: Handshake,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) in_flight: InFlight,
+    /// What the program keeps for the client, made when it is first asked for.
+    session: OnceLock<Session>,
     holder: Mutex<Holder>,
     closing: AtomicBool,
     posting: AtomicBool,
@@ -53,16 +59,23 @@ pub(crate) enum Control {
 }
 
 impl Link {
-    pub(crate) fn new(config: &Arc<Config>) -> Arc<Self> {
+    pub(crate) fn new(config: &Arc<Config>, handshake: Handshake) -> Arc<Self> {
         Arc::new(Self {
             id: Id::random(),
             config: Arc::clone(config),
+            handshake,
             outbox: Arc::new(Outbox::new(config.outbox_limit)),
             in_flight: InFlight::new(config.handlers_in_flight),
+            session: OnceLock::new(),
             holder: Mutex::default(),
             closing: AtomicBool::new(false),
             posting: AtomicBool::new(false),
         })
+    }
+
+    /// Returns what the program keeps for the client.
+    pub(crate) fn session(&self) -> &Session {
+        self.session.get_or_init(Session::default)
     }
 
     /// Names the actor that holds the session now.
@@ -226,7 +239,7 @@ mod tests {
     fn link(handlers: usize) -> Arc<Link> {
         let mut config = Config::new("/");
         config.handlers_in_flight = handlers;
-        Link::new(&Arc::new(config))
+        Link::new(&Arc::new(config), Handshake::empty())
     }
 
     #[test]

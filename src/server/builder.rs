@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::actor::{Client, Engine, Fall, Protocol, Registry, Server, lasting_arbiter};
-use crate::config::{Config, Cors, Overflow, Transport};
+use crate::config::{Config, Cors, Overflow, SessionScope, Transport};
 use crate::handler::Surroundings;
 use crate::link::Link;
 use crate::message::CrashPlace;
@@ -89,6 +89,13 @@ impl Builder {
     /// Sets how many namespaces one client may join; 32 by default. A further one is refused.
     pub fn namespaces_per_session(mut self, namespaces: usize) -> Self {
         self.config.namespaces_per_session = namespaces;
+        self
+    }
+
+    /// Sets whether a client has one [`Session`](crate::Session) in all its namespaces, which is the
+    /// default, or one in each.
+    pub fn session_scope(mut self, scope: SessionScope) -> Self {
+        self.config.session_scope = scope;
         self
     }
 

@@ -81,6 +81,35 @@ macro_rules! engine_options {
             self.config.cors = Some(cors);
             self
         }
+
+        /// Believes these proxies, addresses or nets, who a client is; nobody by default.
+        ///
+        /// Where one of them opens a connection, [`Handshake::address`](crate::Handshake::address)
+        /// is the last address of `X-Forwarded-For` that is none of theirs, and
+        /// [`is_secure`](crate::Handshake::is_secure) is what `X-Forwarded-Proto` says of that hop.
+        /// Where neither was sent, the standard `Forwarded` is read. Such a proxy has to write or
+        /// remove these headers: those that it passes on untouched are the client's own words.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use std::net::Ipv4Addr;
+        ///
+        /// use actix_socketio::{IpNet, SocketIo};
+        ///
+        /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// let cluster: IpNet = "10.0.0.0/8".parse()?;
+        /// let nearby = IpNet::from(std::net::IpAddr::from(Ipv4Addr::LOCALHOST));
+        /// let builder = SocketIo::builder().trusted_proxies([cluster, nearby]);
+        /// # Ok(()) }
+        /// ```
+        pub fn trusted_proxies<N>(mut self, proxies: impl IntoIterator<Item = N>) -> Self
+        where
+            N: Into<ipnet::IpNet>,
+        {
+            self.config.trusted_proxies = crate::handshake::TrustedProxies::new(proxies);
+            self
+        }
     };
 }
 

@@ -11,11 +11,13 @@ use indexmap::IndexSet;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::config::SessionScope;
 use crate::error::{ConnectError, EmitError};
 use crate::id::SocketId;
-use crate::link::{Link, Outgoing, PushError};
+use crate::link::{Link, Outgoing, PushError, Session};
 use crate::reason::DisconnectReason;
 use crate::socket::encode;
+use crate::socket::locals::Locals;
 use crate::socket::membership::Membership;
 use crate::socketio::Args;
 
@@ -40,6 +42,7 @@ pub(crate) struct Core {
     /// The JSON text of the CONNECT payload.
     pub(crate) auth: Option<Box<str>>,
     pub(crate) rooms: Mutex<IndexSet<Arc<str>>>,
+    pub(crate) locals: Locals,
     phase: AtomicU8,
     held: Mutex<Held>,
     calls: Mutex<HashMap<u64, oneshot::Sender<Args>>>,
@@ -77,9 +80,19 @@ impl Core {
             link: Arc::clone(link),
             auth: auth.map(Into::into),
             rooms: Mutex::default(),
+            locals: Locals::default(),
             phase: AtomicU8::new(Phase::Connecting as u8),
             held: Mutex::default(),
             calls: Mutex::default(),
+        }
+    }
+
+    /// Returns the session that the socket has by itself or shares with its client's other sockets.
+    pub(crate) fn session(&self) -> &Session {
+        let shared = self.link.session();
+        match self.link.config.session_scope {
+            SessionScope::Client => shared,
+            SessionScope::Namespace => self.locals.session(|| shared.fork()),
         }
     }
 

@@ -277,6 +277,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::handshake::Handshake;
     use crate::link::Link;
 
     #[test]
@@ -284,7 +285,7 @@ mod tests {
         let membership = Membership::new("/", Vec::new());
         let config = Arc::new(Config::new("/"));
         for _ in 0..5000 {
-            let link = Link::new(&config);
+            let link = Link::new(&config, Handshake::empty());
             let socket = Arc::new(Core::new(&membership, &link, None));
             for room in ["hall", "attic"] {
                 membership.join(&socket, room).unwrap();

@@ -7,6 +7,7 @@
 mod broadcast;
 mod core;
 mod encode;
+mod locals;
 mod membership;
 
 use std::fmt;
@@ -17,8 +18,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use crate::error::{CallError, EmitError, RoomError};
+use crate::error::{CallError, EmitError, Rejection, RoomError};
+use crate::handshake::Handshake;
 use crate::id::SocketId;
+use crate::link::Session;
 use crate::socketio::Args;
 
 pub use broadcast::Broadcast;
@@ -73,6 +76,47 @@ impl Socket {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.core.is_connected()
+    }
+
+    /// Returns what the client's first HTTP request said: headers, query, cookies, address.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_socketio::Socket;
+    /// fn language(socket: &Socket) -> String {
+    ///     let handshake = socket.handshake();
+    ///     let asked = handshake.query_value("lang").map(|lang| lang.into_owned());
+    ///     asked.unwrap_or_else(|| "en".to_owned())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn handshake(&self) -> &Handshake {
+        &self.core.link.handshake
+    }
+
+    /// Reads the payload of the CONNECT packet, the client's `auth` option; without one it reads as
+    /// `{}`. As an argument of a handler it is [`Auth`](crate::Auth).
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::Auth`], which says what does not fit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_socketio::{Rejection, Socket};
+    /// #[derive(serde::Deserialize)]
+    /// struct Login { token: Option<String> }
+    ///
+    /// fn token(socket: &Socket) -> Result<Option<String>, Rejection> {
+    ///     let login: Login = socket.auth()?;
+    ///     Ok(login.token)
+    /// }
+    /// ```
+    pub fn auth<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
+        let text = self.core.auth.as_deref().unwrap_or("{}");
+        serde_json::from_str(text).map_err(|error| Rejection::Auth(error.to_string()))
     }
 
     /// Sends an event to this client. A tuple is sent as that many arguments, `()` as none, anything
@@ -166,6 +210,58 @@ impl Socket {
     pub fn rooms(&self) -> Vec<String> {
         let rooms = self.core.rooms.lock();
         rooms.iter().map(|room| room.as_ref().to_owned()).collect()
+    }
+
+    /// Attaches a value to this socket, and returns the value of its type that was there before. One
+    /// value for each type; it goes with the last handle on the socket, so it must not hold one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{Auth, Socket, SocketData};
+    ///
+    /// struct Nick(String);
+    ///
+    /// async fn enter(socket: Socket, Auth(nick): Auth<String>) {
+    ///     socket.insert_data(Nick(nick));
+    /// }
+    ///
+    /// async fn whoami(nick: SocketData<Nick>) -> String {
+    ///     nick.0.clone()
+    /// }
+    /// ```
+    pub fn insert_data<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
+        self.core.locals.insert(value)
+    }
+
+    /// Returns the value of this type that was attached to the socket.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::atomic::{AtomicU32, Ordering};
+    /// # fn run(socket: &actix_socketio::Socket) {
+    /// socket.insert_data(AtomicU32::new(0));
+    /// if let Some(count) = socket.data::<AtomicU32>() {
+    ///     count.fetch_add(1, Ordering::Relaxed);
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn data<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.core.locals.find()
+    }
+
+    /// Takes the value of this type off the socket, and returns it.
+    pub fn remove_data<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.core.locals.remove()
+    }
+
+    /// Returns what the program keeps for this client by key, shared with the client's other sockets
+    /// or not as [`Builder::session_scope`](crate::Builder::session_scope) says.
+    #[must_use]
+    pub fn session(&self) -> Session {
+        self.core.session().clone()
     }
 
     /// Makes this socket leave its namespace: the client gets a DISCONNECT packet, and

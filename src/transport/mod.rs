@@ -9,6 +9,7 @@ mod client_files;
 mod direct;
 mod feed;
 mod frames;
+mod handshake;
 mod polling;
 mod refusal;
 mod request;
@@ -58,7 +59,7 @@ async fn route(
         }
         return match query.transport {
             Transport::Polling if asks_upgrade => Err(Refusal::BadRequest),
-            Transport::Polling => Ok(polling::handshake(engine)),
+            Transport::Polling => Ok(polling::handshake(engine, request)),
             Transport::WebSocket => websocket::open(engine, request, payload),
         };
     };

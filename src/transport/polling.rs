@@ -16,11 +16,13 @@ use tokio::time::timeout;
 use crate::actor::{Deliver, Engine, Handle};
 use crate::link::{Link, PollRefused};
 use crate::reason::CloseReason;
+use crate::transport::handshake;
 use crate::transport::refusal::Refusal;
 
 /// Engine.IO v4, Handshake: the answer is the OPEN packet.
-pub(crate) fn handshake(engine: &Arc<Engine>) -> HttpResponse {
-    packets(engine.open_polling().into_bytes())
+pub(crate) fn handshake(engine: &Arc<Engine>, request: &HttpRequest) -> HttpResponse {
+    let handshake = handshake::of(request, &engine.config);
+    packets(engine.open_polling(handshake).into_bytes())
 }
 
 /// Engine.IO v4, HTTP long-polling: waits until there is something to send, and sends all of it.

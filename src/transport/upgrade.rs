@@ -18,7 +18,7 @@ use crate::engineio;
 use crate::link::Frame;
 use crate::transport::feed::{Feed, Lane};
 use crate::transport::refusal::Refusal;
-use crate::transport::websocket::{handshake, hold};
+use crate::transport::websocket::{answer, hold};
 use crate::websocket::Message;
 
 /// Answers the handshake of a WebSocket that wants to take a session over.
@@ -28,7 +28,7 @@ pub(crate) fn begin(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
-    let response = handshake(request)?;
+    let response = answer(request)?;
     let lane = Arc::new(Lane::new());
     if handle.transport == Transport::WebSocket {
         // Clients expect a WebSocket that closes rather than a refused handshake.

@@ -12,6 +12,7 @@ use crate::actor::{Engine, Inbound};
 use crate::transport::bodies::{FrameBody, FrameReader};
 use crate::transport::direct::{self, Takeover};
 use crate::transport::feed::Feed;
+use crate::transport::handshake;
 use crate::transport::refusal::Refusal;
 
 /// Opens a session whose first transport is a WebSocket.
@@ -20,8 +21,8 @@ pub(crate) fn open(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
-    let response = handshake(request)?;
-    let link = engine.welcome();
+    let response = answer(request)?;
+    let link = engine.welcome(handshake::of(request, &engine.config));
     let feed = Feed::of(&link);
     let max_message = engine.config.max_payload;
     let engine = Arc::clone(engine);
@@ -30,7 +31,7 @@ pub(crate) fn open(
 }
 
 /// RFC 6455, 4.2: answers the opening handshake, before anything is upgraded.
-pub(crate) fn handshake(request: &HttpRequest) -> Result<HttpResponseBuilder, Refusal> {
+pub(crate) fn answer(request: &HttpRequest) -> Result<HttpResponseBuilder, Refusal> {
     ws::handshake(request).map_err(|error| {
         log::debug!("no WebSocket handshake: {error}");
         Refusal::BadRequest

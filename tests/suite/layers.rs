@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 
 /// A module of the crate, then the modules it may import besides itself.
 const LAYERS: &str = "
-    server     transport actor handler socket link message error config id pattern reason
-    transport  actor link websocket engineio config id reason
-    actor      handler socket link message error engineio socketio websocket config id pattern reason
-    handler    socket link message error socketio reason
-    socket     link message error socketio id pattern reason
-    link       engineio websocket config id reason
+    server     transport actor handler socket link message error config handshake id pattern reason
+    transport  actor link websocket engineio config handshake id reason
+    actor      handler socket link message error engineio socketio websocket config handshake id pattern reason
+    handler    socket link message error socketio handshake reason
+    socket     link message error socketio config handshake id pattern reason
+    link       error engineio websocket config handshake id reason
     message    error socketio id
     error      socketio
     engineio
     socketio
     websocket
-    config
+    config     handshake
+    handshake
     id
     pattern
     reason
@@ -46,6 +47,7 @@ const TIMELESS: &[&str] = &[
     "engineio",
     "socketio",
     "config",
+    "handshake",
     "id",
     "pattern",
     "reason",

@@ -331,6 +331,7 @@ mod tests {
     use crate::actor::registry::Registry;
     use crate::config::Config;
     use crate::handler::on_leave;
+    use crate::handshake::Handshake;
     use crate::id::Id;
     use crate::message::CrashPlace;
     use crate::reason::DisconnectReason;
@@ -349,7 +350,7 @@ mod tests {
 
     /// Opens a session on polling and joins the namespace `/`.
     async fn connect(engine: &Arc<Engine>) -> Handle {
-        let open = engine.open_polling();
+        let open = engine.open_polling(Handshake::empty());
         let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
         let handle = engine.find(Id::parse(open["sid"].as_str().unwrap()).unwrap());
         let handle = handle.unwrap();
@@ -447,7 +448,8 @@ mod tests {
             Box::new(|_, _| Box::new(Bad)),
             move |fall| told.send(fall.panic).unwrap(),
         );
-        let open: serde_json::Value = serde_json::from_str(&engine.open_polling()[1..]).unwrap();
+        let open = engine.open_polling(Handshake::empty());
+        let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
         let handle = engine.find(Id::parse(open["sid"].as_str().unwrap()).unwrap());
         let handle = handle.unwrap();
         let (done, taken) = oneshot::channel();

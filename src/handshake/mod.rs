@@ -1,0 +1,355 @@
+//! The handshake: what the first HTTP request of a client said, for as long as its session lives.
+//!
+//! Text and bytes of the request come in once; questions are answered by looking them through
+//! again. There are many idle clients and few questions, so nothing is parsed ahead: a handshake is
+//! the raw text in one piece and a few words beside it. Nothing here knows HTTP's machinery.
+
+mod carried;
+mod proxies;
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::fmt;
+use std::net::IpAddr;
+use std::str;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::de::DeserializeOwned;
+
+pub use carried::Carried;
+pub(crate) use proxies::{Peer, TrustedProxies};
+
+/// What the first HTTP request of a client said. It stays the same for as long as the client is
+/// connected, also when it goes over from polling to a WebSocket.
+///
+/// A cheap handle that any thread may use: [`Socket::handshake`](crate::Socket::handshake) and
+/// [`EngineSession::handshake`](crate::EngineSession::handshake) lend it, and as an argument a
+/// handler gets it for keeps.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{ConnectError, Handshake};
+///
+/// // io("https://chat.example/?lang=en")
+/// async fn enter(handshake: Handshake) -> Result<(), ConnectError> {
+///     let language = handshake.query_value("lang").unwrap_or("en".into());
+///     let known = handshake.cookie("session").is_some();
+///     println!("from {:?}, in {language}, with a cookie: {known}", handshake.address());
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Handshake(Arc<Said>);
+
+/// What a handshake is made of, besides its text.
+pub(crate) struct Facts {
+    /// Who the client is, whatever stands between.
+    pub(crate) peer: Peer,
+    pub(crate) time: SystemTime,
+    pub(crate) carried: Carried,
+}
+
+struct Said {
+    /// The URL, then each header as `name:value`, in lines: no part of them may have a line's end.
+    text: Box<[u8]>,
+    facts: Facts,
+}
+
+impl Handshake {
+    /// Keeps what a request says. A header that no HTTP request can have is left out.
+    pub(crate) fn new<'a>(
+        url: &str,
+        headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+        facts: Facts,
+    ) -> Self {
+        let url = url.split(['\n', '\r']).next().unwrap_or_default();
+        let mut text = url.as_bytes().to_vec();
+        for (name, value) in headers {
+            if name.contains([':', '\n']) || value.contains(&b'\n') {
+                continue;
+            }
+            text.push(b'\n');
+            text.extend_from_slice(name.as_bytes());
+            text.push(b':');
+            text.extend_from_slice(value);
+        }
+        let text = text.into_boxed_slice();
+        Self(Arc::new(Said { text, facts }))
+    }
+
+    /// Returns the value of a header, its first line; the case of the name does not matter. `None`
+    /// where it was not sent, or is no UTF-8.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.lines_of(name);
+        lines.next().and_then(|value| str::from_utf8(value).ok())
+    }
+
+    /// Returns all header lines as they came, names in lower case, values as bytes.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let lines = self.0.text.split(|byte| *byte == b'\n').skip(1);
+        lines.filter_map(|line| {
+            let end = line.iter().position(|byte| *byte == b':')?;
+            let (name, value) = line.split_at_checked(end)?;
+            Some((str::from_utf8(name).ok()?, value.get(1..)?))
+        })
+    }
+
+    /// Returns the path and the query, as they were sent.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        let url = self.0.text.split(|byte| *byte == b'\n').next();
+        url.and_then(|url| str::from_utf8(url).ok())
+            .unwrap_or_default()
+    }
+
+    /// Returns the query as it was sent, without its question mark; empty where there is none.
+    #[must_use]
+    pub fn query(&self) -> &str {
+        self.url().split_once('?').map_or("", |(_, query)| query)
+    }
+
+    /// Returns the first value of this name in the query, percent-decoded.
+    ///
+    /// The protocol's own `EIO` and `transport` are among them, and whatever else the client's
+    /// `query` option has.
+    #[must_use]
+    pub fn query_value(&self, name: &str) -> Option<Cow<'_, str>> {
+        let mut pairs = form_urlencoded::parse(self.query().as_bytes());
+        pairs.find_map(|(key, value)| (key == name).then_some(value))
+    }
+
+    /// Reads the query into a value with a field for each name that matters.
+    ///
+    /// # Errors
+    ///
+    /// Says what does not fit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{ConnectError, Handshake};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Page {
+    ///     lang: Option<String>,
+    ///     page: u32,
+    /// }
+    ///
+    /// async fn enter(handshake: Handshake) -> Result<(), ConnectError> {
+    ///     let page: Page = handshake.read_query().map_err(|error| error.to_string())?;
+    ///     println!("page {} in {:?}", page.page, page.lang);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn read_query<T: DeserializeOwned>(&self) -> Result<T, QueryError> {
+        serde_urlencoded::from_str(self.query()).map_err(|error| QueryError(error.to_string()))
+    }
+
+    /// Returns the value of a cookie, percent-decoded.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<String> {
+        let mut cookies = self.cookies();
+        cookies.find_map(|(cookie, value)| (cookie == name).then_some(value))
+    }
+
+    /// Returns the cookies, names and values percent-decoded. What is no cookie is left out.
+    pub fn cookies(&self) -> impl Iterator<Item = (String, String)> {
+        self.lines_of("cookie")
+            .filter_map(|line| str::from_utf8(line).ok())
+            .flat_map(|line| line.split(';'))
+            .filter_map(|text| cookie::Cookie::parse_encoded(text.trim()).ok())
+            .map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned()))
+    }
+
+    /// Returns the client's address: of whoever opened the connection, or, where that is one of the
+    /// [`trusted_proxies`](crate::Builder::trusted_proxies), of whom it names. An IPv4 address is
+    /// one also where it came by IPv6.
+    ///
+    /// `None` where the connection has none, as that of a Unix socket.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        self.0.facts.peer.address
+    }
+
+    /// Tells whether the client came by TLS: to this server, or to a trusted proxy in front of it.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.0.facts.peer.is_secure
+    }
+
+    /// Tells whether a browser says for a page of which origin it asks: the request has an `Origin`.
+    /// Browsers leave it out where a page polls its own server.
+    #[must_use]
+    pub fn is_cross_origin(&self) -> bool {
+        self.lines_of("origin").next().is_some()
+    }
+
+    /// Returns when the handshake came.
+    #[must_use]
+    pub fn time(&self) -> SystemTime {
+        self.0.facts.time
+    }
+
+    /// Returns the value of type `T` that [`Builder::carry`](crate::Builder::carry) took from the
+    /// request.
+    #[must_use]
+    pub fn get<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.0.facts.carried.get()
+    }
+
+    fn lines_of<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
+        let named = self.headers();
+        named.filter_map(move |(header, value)| header.eq_ignore_ascii_case(name).then_some(value))
+    }
+}
+
+impl fmt::Debug for Handshake {
+    /// Without the query, the cookies and the other headers: they may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handshake")
+            .field("path", &self.url().split('?').next().unwrap_or_default())
+            .field("address", &self.address())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a query was not read: it does not fit the type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryError(String);
+
+impl fmt::Display for QueryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "query does not fit: {}", self.0)
+    }
+}
+
+impl std::error::Error for QueryError {}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    impl Handshake {
+        /// A handshake that says nothing.
+        pub(crate) fn empty() -> Self {
+            handshake("/", &[])
+        }
+    }
+
+    fn handshake(url: &str, headers: &[(&str, &[u8])]) -> Handshake {
+        let facts = Facts {
+            peer: Peer {
+                address: None,
+                is_secure: false,
+            },
+            time: SystemTime::UNIX_EPOCH + Duration::from_secs(1),
+            carried: Carried::default(),
+        };
+        Handshake::new(url, headers.iter().copied(), facts)
+    }
+
+    #[test]
+    fn headers_are_found_whatever_the_case_of_their_name() {
+        let handshake = handshake(
+            "/",
+            &[("x-token", b"a:b"), ("x-token", b"c"), ("empty", b"")],
+        );
+        assert_eq!(handshake.header("X-Token"), Some("a:b"));
+        assert_eq!(handshake.header("x-token"), Some("a:b"));
+        assert_eq!(handshake.header("empty"), Some(""));
+        assert_eq!(handshake.header("token"), None);
+        let all: Vec<_> = handshake.headers().collect();
+        let expected: [(&str, &[u8]); 3] = [("x-token", b"a:b"), ("x-token", b"c"), ("empty", b"")];
+        assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_kept_as_bytes() {
+        let handshake = handshake("/", &[("x-bad", b"\xff\xfe"), ("cookie", b"\xff=1")]);
+        assert_eq!(handshake.header("x-bad"), None);
+        assert_eq!(
+            handshake.headers().next(),
+            Some(("x-bad", &b"\xff\xfe"[..]))
+        );
+        assert_eq!(handshake.cookies().count(), 0);
+    }
+
+    #[test]
+    fn a_line_that_no_request_has_adds_no_header() {
+        let handshake = handshake("/a\nx:1", &[("x-evil", b"1\nx-root:1"), ("a:b", b"1")]);
+        assert_eq!(handshake.headers().count(), 0);
+        assert_eq!(handshake.url(), "/a");
+    }
+
+    #[test]
+    fn the_query_is_decoded_when_it_is_asked_for() {
+        let handshake = handshake("/chat/?a=1%202&b=x+y&c&a=3&d=%ff&n=7", &[]);
+        assert_eq!(handshake.url(), "/chat/?a=1%202&b=x+y&c&a=3&d=%ff&n=7");
+        assert_eq!(handshake.query(), "a=1%202&b=x+y&c&a=3&d=%ff&n=7");
+        for (name, value) in [
+            ("a", Some("1 2")),
+            ("b", Some("x y")),
+            ("c", Some("")),
+            ("d", Some("\u{fffd}")),
+            ("e", None),
+        ] {
+            assert_eq!(handshake.query_value(name).as_deref(), value, "{name}");
+        }
+        #[derive(serde::Deserialize)]
+        struct Numbers {
+            n: u8,
+        }
+        assert_eq!(handshake.read_query::<Numbers>().unwrap().n, 7);
+    }
+
+    #[test]
+    fn a_query_that_does_not_fit_is_an_error_that_says_so() {
+        #[derive(Debug, serde::Deserialize)]
+        struct Numbers {
+            #[allow(dead_code, reason = "only the reading of it matters")]
+            n: u8,
+        }
+        for (url, text) in [
+            ("/?n=x", "query does not fit: invalid digit found in string"),
+            ("/", "query does not fit: missing field `n`"),
+        ] {
+            let error = handshake(url, &[]).read_query::<Numbers>().unwrap_err();
+            assert_eq!(error.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn cookies_of_all_lines_are_decoded() {
+        let handshake = handshake(
+            "/",
+            &[
+                ("cookie", b"a=1; b=x%20y;; nonsense"),
+                ("cookie", b"c=\"3\""),
+            ],
+        );
+        assert_eq!(handshake.cookie("a").as_deref(), Some("1"));
+        assert_eq!(handshake.cookie("b").as_deref(), Some("x y"));
+        assert_eq!(handshake.cookie("A"), None);
+        assert_eq!(handshake.cookies().count(), 3);
+    }
+
+    #[test]
+    fn a_handshake_takes_little_beside_its_text() {
+        assert!(size_of::<Said>() <= 96, "{}", size_of::<Said>());
+    }
+
+    #[test]
+    fn debugging_shows_no_secrets() {
+        let handshake = handshake("/chat/?token=secret", &[("cookie", b"id=secret")]);
+        let shown = format!("{handshake:?}");
+        assert!(
+            shown.contains("/chat/") && !shown.contains("secret"),
+            "{shown}"
+        );
+    }
+}

@@ -1,0 +1,233 @@
+//! Proxies in front of the server: who the client is where one of them opened the connection.
+//!
+//! A proxy writes down who came to it, behind what the client itself may have written there. So the
+//! list is read from its end, and only as far as those reach who are trusted.
+
+use std::net::{IpAddr, SocketAddr};
+use std::str;
+
+use ipnet::IpNet;
+
+/// Who came, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Peer {
+    pub(crate) address: Option<IpAddr>,
+    /// By TLS.
+    pub(crate) is_secure: bool,
+}
+
+/// The nets whose word about others is believed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    pub(crate) fn new<N: Into<IpNet>>(nets: impl IntoIterator<Item = N>) -> Self {
+        Self(nets.into_iter().map(Into::into).collect())
+    }
+
+    /// Returns who the client is, where `peer` opened the connection and sent these headers.
+    ///
+    /// `X-Forwarded-For` and `X-Forwarded-Proto` are read where either was sent, and else the
+    /// `Forwarded` of RFC 7239: a proxy that knows the former passes on the latter as the client
+    /// wrote it.
+    pub(crate) fn see_through<'a>(
+        &self,
+        peer: Peer,
+        headers: impl Iterator<Item = (&'a str, &'a [u8])>,
+    ) -> Peer {
+        let address = peer.address.map(|address| address.to_canonical());
+        let peer = Peer { address, ..peer };
+        // The usual case: nobody is trusted, nothing is looked at.
+        if self.0.is_empty() || !self.trusts(address) {
+            return peer;
+        }
+        let (mut addresses, mut protocols, mut forwarded) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, value) in headers {
+            let list = match name {
+                _ if name.eq_ignore_ascii_case("x-forwarded-for") => &mut addresses,
+                _ if name.eq_ignore_ascii_case("x-forwarded-proto") => &mut protocols,
+                _ if name.eq_ignore_ascii_case("forwarded") => &mut forwarded,
+                _ => continue,
+            };
+            // What is no text stands for somebody unknown.
+            let value = str::from_utf8(value).unwrap_or_default();
+            list.extend(value.split(',').map(str::trim));
+        }
+        if addresses.is_empty() && protocols.is_empty() {
+            let parameter = |name| forwarded.iter().map(move |hop| parameter(hop, name));
+            addresses = parameter("for").collect();
+            protocols = parameter("proto").collect();
+        }
+        self.walk(peer, &addresses, &protocols)
+    }
+
+    /// Goes from hop to hop, beginning with the nearest, for as long as they are trusted.
+    fn walk(&self, mut peer: Peer, addresses: &[&str], protocols: &[&str]) -> Peer {
+        let mut hops = 0;
+        for hop in addresses.iter().rev() {
+            if !self.trusts(peer.address) {
+                break;
+            }
+            // A proxy that does not tell who came to it is as near as one gets.
+            let Some(address) = address(hop) else { break };
+            peer.address = Some(address);
+            hops += 1;
+        }
+        // As far into the list of protocols, which may be shorter where not every proxy adds to it.
+        let protocol = protocols.iter().rev().take(hops.max(1)).next_back();
+        peer.is_secure = match protocol
+            .map(|protocol| protocol.to_ascii_lowercase())
+            .as_deref()
+        {
+            Some("https" | "wss") => true,
+            Some("http" | "ws") => false,
+            _ => peer.is_secure,
+        };
+        peer
+    }
+
+    fn trusts(&self, address: Option<IpAddr>) -> bool {
+        address.is_some_and(|address| self.0.iter().any(|net| net.contains(&address)))
+    }
+}
+
+/// Reads an address, with or without a port: `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`,
+/// `[2001:db8::1]`, `[2001:db8::1]:80`.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    let address = bare.unwrap_or(text).parse::<IpAddr>();
+    let address = address.or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
+    address.ok().map(|address| address.to_canonical())
+}
+
+/// RFC 7239, 4: returns a parameter of one element, without its quotes; empty where it has none.
+fn parameter<'a>(element: &'a str, name: &str) -> &'a str {
+    let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
+    let found = pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case(name));
+    found.map_or("", |(_, value)| value.trim().trim_matches('"'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn see(peer: &str, headers: &[(&str, &str)]) -> (String, bool) {
+        let nets = ["10.0.0.0/8", "192.0.2.7/32", "fd00::/8"].map(|net| net.parse::<IpNet>());
+        let proxies = TrustedProxies::new(nets.map(Result::unwrap));
+        let peer = Peer {
+            address: Some(peer.parse().unwrap()),
+            is_secure: false,
+        };
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_bytes()));
+        let seen = proxies.see_through(peer, headers);
+        (seen.address.unwrap().to_string(), seen.is_secure)
+    }
+
+    #[test]
+    fn the_first_who_is_not_trusted_is_the_client() {
+        for (peer, forwarded, client) in [
+            ("203.0.113.9", "198.51.100.1", "203.0.113.9"),
+            ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
+            ("10.0.0.1", "1.1.1.1, 198.51.100.1", "198.51.100.1"),
+            (
+                "10.0.0.1",
+                "1.1.1.1,198.51.100.1 ,10.9.9.9, 192.0.2.7",
+                "198.51.100.1",
+            ),
+            ("10.0.0.1", "10.0.0.2, 10.0.0.3", "10.0.0.2"),
+            ("10.0.0.1", "198.51.100.1:4711", "198.51.100.1"),
+            ("10.0.0.1", "2001:db8::1", "2001:db8::1"),
+            ("fd00::1", "[2001:db8::1]", "2001:db8::1"),
+            ("fd00::1", "[2001:db8::1]:80", "2001:db8::1"),
+            ("::ffff:10.0.0.1", "::ffff:198.51.100.1", "198.51.100.1"),
+            ("10.0.0.1", "198.51.100.1, unknown", "10.0.0.1"),
+            ("10.0.0.1", "198.51.100.1, unknown, 10.0.0.2", "10.0.0.2"),
+            ("10.0.0.1", "", "10.0.0.1"),
+            ("10.0.0.1", "198.51.100.1,", "10.0.0.1"),
+            ("10.0.0.1", "[2001:db8::1", "10.0.0.1"),
+            ("10.0.0.1", "198.51.100.999", "10.0.0.1"),
+        ] {
+            let (seen, _) = see(peer, &[("x-forwarded-for", forwarded)]);
+            assert_eq!(seen, client, "{peer} with {forwarded}");
+        }
+    }
+
+    #[test]
+    fn several_lines_are_one_list() {
+        let lines = [
+            ("X-Forwarded-For", "198.51.100.1"),
+            ("x-other", "1"),
+            ("x-forwarded-for", "198.51.100.2, 10.0.0.2"),
+        ];
+        assert_eq!(see("10.0.0.1", &lines).0, "198.51.100.2");
+    }
+
+    #[test]
+    fn the_protocol_is_that_of_the_same_hop() {
+        let chain = "198.51.100.1, 10.0.0.2";
+        for (protocols, is_secure) in [
+            ("https", true),
+            ("HTTPS", true),
+            ("wss", true),
+            ("http", false),
+            ("https, http", true),
+            // The first was written by the client.
+            ("https, http, http", false),
+            ("gopher", false),
+            ("", false),
+        ] {
+            let headers = [("x-forwarded-for", chain), ("x-forwarded-proto", protocols)];
+            assert_eq!(see("10.0.0.1", &headers).1, is_secure, "{protocols}");
+            assert!(!see("203.0.113.9", &headers).1, "{protocols}");
+        }
+        assert!(see("10.0.0.1", &[("x-forwarded-proto", "https")]).1);
+        assert!(!see("10.0.0.1", &[("x-forwarded-proto", "https, http")]).1);
+    }
+
+    #[test]
+    fn the_standard_header_is_read_where_the_usual_ones_are_not_sent() {
+        for (forwarded, client, is_secure) in [
+            ("for=198.51.100.1;proto=https", "198.51.100.1", true),
+            (
+                "For=\"[2001:db8::1]:4711\"; Proto=http",
+                "2001:db8::1",
+                false,
+            ),
+            (
+                "for=1.1.1.1, for=198.51.100.1;proto=https, for=10.0.0.2",
+                "198.51.100.1",
+                true,
+            ),
+            ("for=198.51.100.1, for=_hidden", "10.0.0.1", false),
+            ("proto=https", "10.0.0.1", true),
+            ("for=\", for=198.51.100.1", "198.51.100.1", false),
+            ("nonsense", "10.0.0.1", false),
+        ] {
+            let (seen, secure) = see("10.0.0.1", &[("forwarded", forwarded)]);
+            assert_eq!((seen.as_str(), secure), (client, is_secure), "{forwarded}");
+        }
+        let both = [
+            ("forwarded", "for=1.1.1.1;proto=https"),
+            ("x-forwarded-for", "198.51.100.1"),
+        ];
+        assert_eq!(see("10.0.0.1", &both), ("198.51.100.1".to_owned(), false));
+    }
+
+    #[test]
+    fn nobody_is_trusted_unless_named() {
+        let peer = Peer {
+            address: "127.0.0.1".parse().ok(),
+            is_secure: true,
+        };
+        let headers = [
+            ("x-forwarded-for", &b"198.51.100.1"[..]),
+            ("x-forwarded-proto", b"http"),
+        ];
+        let seen = TrustedProxies::default().see_through(peer, headers.into_iter());
+        assert_eq!(seen, peer);
+    }
+}

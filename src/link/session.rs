@@ -1,0 +1,216 @@
+//! The program's session of a client: values by key, which its handlers share.
+//!
+//! Any thread may read and write it; values are JSON. It is called a session because programs know
+//! it as one, and has nothing to do with the Engine.IO session but that both end together.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::SessionError;
+
+/// What the program keeps for one client, by key: an extractor for every handler, and
+/// [`Socket::session`](crate::Socket::session).
+///
+/// It is a cheap handle that any thread may use, also when the client has gone. All namespaces of
+/// the client share it, unless [`Builder::session_scope`](crate::Builder::session_scope) says
+/// otherwise. It begins empty, and ends with the client.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Data, Session, SessionError};
+///
+/// async fn log_in(session: Session, Data(name): Data<String>) -> Result<(), SessionError> {
+///     session.insert("name", name)
+/// }
+///
+/// async fn whoami(session: Session) -> Result<Option<String>, SessionError> {
+///     session.get("name")
+/// }
+/// ```
+#[derive(Clone, Default)]
+pub struct Session {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    entries: Mutex<Entries>,
+}
+
+/// The values of a session, by key.
+pub(crate) type Entries = BTreeMap<String, Value>;
+
+impl Session {
+    /// Begins with these values.
+    pub(crate) fn of(entries: Entries) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                entries: Mutex::new(entries),
+            }),
+        }
+    }
+
+    /// Begins another one with the values that this one has now.
+    pub(crate) fn fork(&self) -> Self {
+        Self::of(self.entries())
+    }
+
+    /// Returns the value under this key; `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Read`], where it is not a `T`.
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, SessionError> {
+        let Some(value) = self.shared.entries.lock().get(key).cloned() else {
+            return Ok(None);
+        };
+        // Not under the lock: a `Deserialize` is code of the program.
+        let read = serde_json::from_value(value);
+        read.map(Some).map_err(|error| SessionError::Read {
+            key: key.to_owned(),
+            message: error.to_string(),
+        })
+    }
+
+    /// Keeps a value under this key, in the place of the one that was there.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Write`], where it cannot be written as JSON; the session is as before then.
+    pub fn insert<T: Serialize>(
+        &self,
+        key: impl Into<String>,
+        value: T,
+    ) -> Result<(), SessionError> {
+        let key = key.into();
+        match serde_json::to_value(value) {
+            Ok(value) => {
+                self.shared.entries.lock().insert(key, value);
+                Ok(())
+            }
+            Err(error) => Err(SessionError::Write {
+                key,
+                message: error.to_string(),
+            }),
+        }
+    }
+
+    /// Takes the value under this key out, and returns it as JSON.
+    pub fn remove(&self, key: &str) -> Option<Value> {
+        self.shared.entries.lock().remove(key)
+    }
+
+    /// Tells whether there is a value under this key.
+    #[must_use]
+    pub fn contains(&self, key: &str) -> bool {
+        self.shared.entries.lock().contains_key(key)
+    }
+
+    /// Returns the keys, in alphabetical order.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        self.shared.entries.lock().keys().cloned().collect()
+    }
+
+    /// Returns a copy of all keys with their values.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run(session: &actix_socketio::Session) {
+    /// for (key, value) in session.entries() {
+    ///     println!("{key} is {value}");
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn entries(&self) -> BTreeMap<String, Value> {
+        self.shared.entries.lock().clone()
+    }
+
+    /// Takes all values out.
+    pub fn clear(&self) {
+        self.shared.entries.lock().clear();
+    }
+}
+
+/// Names the keys only: values may be secrets.
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("keys", &self.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_value_is_read_as_it_was_written() {
+        let session = Session::default();
+        assert_eq!(session.get::<u8>("n"), Ok(None));
+        session.insert("n", 3).unwrap();
+        session.insert("names", ["Ada", "Grace"]).unwrap();
+        assert_eq!(session.get("n"), Ok(Some(3)));
+        assert_eq!(
+            session.get("names"),
+            Ok(Some(vec!["Ada".to_owned(), "Grace".to_owned()]))
+        );
+        assert_eq!(session.keys(), ["n", "names"]);
+        assert!(session.contains("n") && !session.contains("m"));
+        assert_eq!(session.remove("n"), Some(json!(3)));
+        assert_eq!(session.remove("n"), None);
+        session.clear();
+        assert!(session.entries().is_empty());
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_an_error_that_names_its_key() {
+        let session = Session::default();
+        session.insert("n", "three").unwrap();
+        let error = session.get::<u8>("n").unwrap_err().to_string();
+        assert!(
+            error.starts_with(r#"session value "n" does not fit: invalid type"#),
+            "{error}"
+        );
+        let keys = BTreeMap::from([((1, 2), 3)]);
+        let error = session.insert("n", keys).unwrap_err().to_string();
+        assert!(
+            error.starts_with(r#"session value "n" cannot be kept: "#),
+            "{error}"
+        );
+        assert_eq!(session.get("n"), Ok(Some("three".to_owned())));
+    }
+
+    #[test]
+    fn a_fork_goes_its_own_way() {
+        let session = Session::default();
+        session.insert("n", 1).unwrap();
+        let fork = session.fork();
+        fork.insert("n", 2).unwrap();
+        session.insert("m", 1).unwrap();
+        assert_eq!(
+            (session.get("n"), fork.get("n")),
+            (Ok(Some(1)), Ok(Some(2)))
+        );
+        assert!(!fork.contains("m"));
+    }
+
+    #[test]
+    fn its_debug_text_has_no_values() {
+        let session = Session::default();
+        session.insert("token", "secret").unwrap();
+        assert_eq!(format!("{session:?}"), r#"Session { keys: ["token"], .. }"#);
+    }
+}

@@ -1,0 +1,99 @@
+//! What a program attaches to a socket: one value of each type, and a session of its own where each
+//! namespace has one.
+//!
+//! Most sockets have neither, so all of it lies in a box that the first use makes. It goes with the
+//! last handle on the socket.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use crate::link::Session;
+
+/// The attachments of one socket.
+#[derive(Default)]
+pub(crate) struct Locals(OnceLock<Box<Attached>>);
+
+#[derive(Default)]
+struct Attached {
+    data: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    session: OnceLock<Session>,
+}
+
+impl Locals {
+    /// Keeps a value, and returns the one of its type that it replaces.
+    pub(crate) fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
+        let value: Arc<dyn Any + Send + Sync> = Arc::new(value);
+        let mut data = self.attached().data.lock();
+        let before = data.insert(TypeId::of::<T>(), value);
+        // What goes may run code of the program, as a `Drop`, but never under the lock.
+        drop(data);
+        before?.downcast().ok()
+    }
+
+    pub(crate) fn find<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let found = self.0.get()?.data.lock().get(&TypeId::of::<T>()).cloned();
+        found?.downcast().ok()
+    }
+
+    pub(crate) fn remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        let removed = self.0.get()?.data.lock().remove(&TypeId::of::<T>());
+        removed?.downcast().ok()
+    }
+
+    /// Returns the socket's own session; `begin` makes it where there is none yet.
+    pub(crate) fn session(&self, begin: impl FnOnce() -> Session) -> &Session {
+        self.attached().session.get_or_init(begin)
+    }
+
+    fn attached(&self) -> &Attached {
+        self.0.get_or_init(Box::default)
+    }
+}
+
+impl fmt::Debug for Locals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let values = self
+            .0
+            .get()
+            .map_or(0, |attached| attached.data.lock().len());
+        f.debug_struct("Locals").field("values", &values).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_without_attachments_pays_two_words() {
+        assert_eq!(size_of::<Locals>(), 2 * size_of::<usize>());
+    }
+
+    #[test]
+    fn there_is_one_value_for_each_type() {
+        let locals = Locals::default();
+        assert!(locals.find::<u8>().is_none() && locals.remove::<u8>().is_none());
+        assert!(locals.insert(1_u8).is_none());
+        assert!(locals.insert("text".to_owned()).is_none());
+        assert_eq!(locals.insert(2_u8).as_deref(), Some(&1));
+        assert_eq!(locals.find::<u8>().as_deref(), Some(&2));
+        assert_eq!(locals.find::<String>().as_deref().unwrap(), "text");
+        assert!(locals.find::<u16>().is_none());
+        assert_eq!(locals.remove::<u8>().as_deref(), Some(&2));
+        assert!(locals.find::<u8>().is_none());
+    }
+
+    #[test]
+    fn values_go_with_their_socket() {
+        let value = Arc::new(());
+        let locals = Locals::default();
+        locals.insert(Arc::clone(&value));
+        assert_eq!(Arc::strong_count(&value), 2);
+        drop(locals);
+        assert_eq!(Arc::strong_count(&value), 1);
+    }
+}
