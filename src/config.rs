@@ -36,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) allow_upgrades: bool,
     pub(crate) cors: Option<Cors>,
     pub(crate) trusted_proxies: TrustedProxies,
+    /// Bytes from which on what a poll brings is compressed.
+    pub(crate) http_compression: Option<usize>,
     pub(crate) client_files: Option<PathBuf>,
 }
 
@@ -59,6 +61,7 @@ impl Config {
             allow_upgrades: true,
             cors: None,
             trusted_proxies: TrustedProxies::default(),
+            http_compression: Some(1024),
             client_files: None,
         }
     }
