@@ -1,5 +1,6 @@
 //! Hooks on HTTP: who may come, what is kept of a request, and what the answers' heads have.
 
+use std::fmt;
 use std::future::ready;
 
 use actix_socketio::{Cors, EngineIo, EngineIoBuilder, Handshake, SocketIo};
@@ -10,7 +11,7 @@ use actix_web::error::{ErrorForbidden, ErrorUnauthorized, InternalError};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::rt::task::yield_now;
-use actix_web::{App, Error, HttpMessage, HttpRequest, HttpResponse};
+use actix_web::{App, Error, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use tokio::sync::oneshot;
 
 use crate::support::socketio::{BOTH, Via};
@@ -121,7 +122,8 @@ async fn first_who_refuses_is_the_last_who_is_asked() {
     }
 }
 
-/// A panic in `allow_request` costs its own request, before its first wait or behind it.
+/// A panic in `allow_request` costs its own request: before its first wait, behind it, or where its
+/// error is made an answer.
 #[tokio::test]
 async fn panic_is_answered_with_500_and_disturbs_nobody() {
     let server = Server::engineio(|builder| {
@@ -131,14 +133,17 @@ async fn panic_is_answered_with_500_and_disturbs_nobody() {
                 async move {
                     yield_now().await;
                     assert_ne!(key(&request).as_deref(), Some("later"));
-                    Ok::<(), Error>(())
+                    match key(&request).as_deref() {
+                        Some("in the error") => Err(Bad),
+                        _ => Ok(()),
+                    }
                 }
             })
             .carry(|request, _| assert_ne!(key(request).as_deref(), Some("carry")))
     });
     let session = Polling::open(&server).await;
     for via in BOTH {
-        for when in ["at once", "later", "carry"] {
+        for when in ["at once", "later", "in the error", "carry"] {
             let refused = handshake(&server, via, &[(KEY, when)]).await.unwrap_err();
             refused.expect(500, "");
             assert_eq!(server.io.clients_count(), 1, "{when}");
@@ -349,6 +354,22 @@ async fn log_in<B: MessageBody>(
 
 #[derive(Clone)]
 struct User(String);
+
+/// An error that has no answer.
+#[derive(Debug)]
+struct Bad;
+
+impl fmt::Display for Bad {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bad")
+    }
+}
+
+impl ResponseError for Bad {
+    fn error_response(&self) -> HttpResponse {
+        panic!("no answer")
+    }
+}
 
 /// Lets those in who have the key.
 fn guarded(builder: EngineIoBuilder) -> EngineIoBuilder {
