@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::ready;
 
-use actix_socketio::{Cors, EngineIo, EngineIoBuilder, Handshake, SocketIo};
+use actix_socketio::{Cors, EngineIo, EngineIoBuilder, EngineSession, Handshake, SocketIo};
 use actix_web::body::MessageBody;
 use actix_web::cookie::Cookie;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -218,6 +218,33 @@ async fn carried_values_come_out_of_the_handshake() {
             assert_eq!(length.as_deref(), Some(&"/socket.io/".len()));
             assert_eq!(other, None);
         }
+    }
+}
+
+/// `carry` comes behind `allow_request`: nothing is taken of a client that may not come.
+#[tokio::test]
+async fn nothing_is_carried_for_a_client_that_is_refused() {
+    let (told, mut heard) = channel();
+    let server = Server::engineio(move |builder| {
+        let (carrying, opening) = (told.clone(), told);
+        guarded(builder)
+            .carry(move |request, carried| {
+                let _ = carrying.send("carried".to_owned());
+                carried.insert(key(request));
+            })
+            .on_open(move |session: EngineSession| {
+                let carried = session.handshake().get::<Option<String>>();
+                let _ = opening.send(format!("{carried:?}"));
+                async {}
+            })
+    });
+    for via in BOTH {
+        let refused = handshake(&server, via, &[(KEY, "wrong")]).await;
+        assert_eq!(refused.unwrap_err().status, 403);
+        assert_eq!(heard.so_far(), [""; 0]);
+        let _held = handshake(&server, via, &[(KEY, "right")]).await.unwrap();
+        assert_eq!(heard.next().await, "carried");
+        assert_eq!(heard.next().await, r#"Some(Some("right"))"#);
     }
 }
 
