@@ -15,6 +15,8 @@ mod config;
 mod engineio;
 #[path = "../../../src/error.rs"]
 mod error;
+#[path = "../../../src/handshake/mod.rs"]
+mod handshake;
 #[path = "../../../src/id.rs"]
 mod id;
 #[path = "../../../src/link/mod.rs"]

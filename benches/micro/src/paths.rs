@@ -4,9 +4,11 @@ use std::hint::black_box;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::SystemTime;
 
 use crate::config::Config;
 use crate::engineio;
+use crate::handshake::{Carried, Facts, Handshake, Peer};
 use crate::link::{Link, Outbox};
 use crate::socket::{Answer, Audience, Core, Membership, ack, event};
 use crate::socketio::{Args, Body, Limits, Packet};
@@ -35,7 +37,7 @@ fn event_in(times: u64) {
 
 /// From what a handler returned to the bytes that are written.
 fn ack_out(times: u64) {
-    let link = Link::new(&Arc::new(Config::new("/")));
+    let link = Link::new(&Arc::new(Config::new("/")), handshake());
     link.outbox.attach_websocket();
     let value = "x".repeat(32);
     for number in 0..times {
@@ -55,6 +57,19 @@ fn broadcast(times: u64) {
     }
 }
 
+/// Returns what a client says that says nothing.
+pub(crate) fn handshake() -> Handshake {
+    let facts = Facts {
+        peer: Peer {
+            address: None,
+            is_secure: false,
+        },
+        time: SystemTime::UNIX_EPOCH,
+        carried: Carried::default(),
+    };
+    Handshake::new("/", [], facts)
+}
+
 /// A namespace full of sockets.
 pub(crate) struct Hall {
     pub(crate) membership: Arc<Membership>,
@@ -66,7 +81,7 @@ impl Hall {
         let membership = Membership::new("/");
         let config = Arc::new(Config::new("/"));
         let enter = |_| {
-            let link = Link::new(&config);
+            let link = Link::new(&config, handshake());
             link.outbox.attach_websocket();
             let core = Arc::new(Core::new(&membership, &link, None));
             let entered = core.accept().is_ok() && membership.enter(&core).is_ok();

@@ -6,7 +6,7 @@ use divan::Bencher;
 
 use crate::config::Config;
 use crate::link::{Frame, Link};
-use crate::paths::{Hall, drain};
+use crate::paths::{Hall, drain, handshake};
 use crate::socket::Audience;
 
 #[divan::bench(args = [1, 16])]
@@ -20,7 +20,7 @@ fn push_and_write_frames_of_4_kb(bencher: Bencher<'_, '_>, frames: usize) {
 }
 
 fn push_and_write(bencher: Bencher<'_, '_>, frame: &Frame, frames: usize) {
-    let link = Link::new(&Arc::new(Config::new("/")));
+    let link = Link::new(&Arc::new(Config::new("/")), handshake());
     link.outbox.attach_websocket();
     bencher.bench(|| {
         for _ in 0..frames {
