@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) session_scope: SessionScope,
     pub(crate) cors: Option<Cors>,
     pub(crate) trusted_proxies: TrustedProxies,
+    /// Bytes from which on what a poll brings is compressed.
+    pub(crate) http_compression: Option<usize>,
     pub(crate) client_files: Option<PathBuf>,
 }
 
@@ -61,6 +63,7 @@ impl Config {
             session_scope: SessionScope::Client,
             cors: None,
             trusted_proxies: TrustedProxies::default(),
+            http_compression: Some(1024),
             client_files: None,
         }
     }

@@ -32,7 +32,7 @@ use crate::server::operator::operator;
 use crate::server::serve::serve;
 use crate::server::tuning::tune;
 use crate::socket::Broadcast;
-use crate::transport;
+use crate::transport::{self, Hooks};
 
 pub use builder::Builder;
 pub use engine_io::{EngineIo, EngineIoBuilder};
@@ -62,14 +62,21 @@ pub use serving::{ServeHandle, Serving};
 #[derive(Clone)]
 pub struct SocketIo {
     engine: Arc<Engine>,
+    hooks: Arc<Hooks>,
     registry: Arc<Registry>,
     server: Addr<Server>,
 }
 
 impl SocketIo {
-    pub(crate) fn new(engine: Arc<Engine>, registry: Arc<Registry>, server: Addr<Server>) -> Self {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        hooks: Hooks,
+        registry: Arc<Registry>,
+        server: Addr<Server>,
+    ) -> Self {
         Self {
             engine,
+            hooks: Arc::new(hooks),
             registry,
             server,
         }
@@ -245,8 +252,8 @@ impl SocketIo {
     /// Returns what mounts the server in an App: `App::new().configure(io.routes())`. The App of an
     /// `HttpServer` needs it; [`serve`](Self::serve) does it by itself.
     pub fn routes(&self) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<> {
-        let engine = Arc::clone(&self.engine);
-        move |app: &mut web::ServiceConfig| transport::mount(&engine, app)
+        let (engine, hooks) = (Arc::clone(&self.engine), Arc::clone(&self.hooks));
+        move |app: &mut web::ServiceConfig| transport::mount(&engine, &hooks, app)
     }
 
     /// Everyone in the namespace `/`, which the methods of the server speak of.

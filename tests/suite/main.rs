@@ -32,6 +32,8 @@ mod errors;
 mod failure;
 mod handlers;
 mod handshake;
+mod http_compression;
+mod http_hooks;
 mod layers;
 mod middleware;
 mod namespaces;
