@@ -139,8 +139,8 @@ pub use message::{
 pub use pattern::PatternError;
 pub use reason::{CloseReason, DisconnectReason};
 pub use server::{
-    Builder, EngineIo, EngineIoBuilder, Methods, Namespace, NamespaceObject, NamespacePattern,
-    Serve, ServeHandle, Serving, SocketIo, StartError,
+    BackgroundTask, Builder, EngineIo, EngineIoBuilder, Methods, Namespace, NamespaceObject,
+    NamespacePattern, Serve, ServeHandle, Serving, SocketIo, StartError,
 };
-pub use socket::{Answers, Broadcast, Socket};
+pub use socket::{Answers, Broadcast, OutgoingEvent, Socket};
 pub use socketio::{Args, ArgsError};

@@ -13,6 +13,7 @@ use actix::Addr;
 use parking_lot::RwLock;
 use tokio::sync::Notify;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::actor::session::{Inbound, Protocol, Session};
 use crate::actor::supervision::Fall;
@@ -32,6 +33,8 @@ pub(crate) struct Engine {
     closing: AtomicBool,
     /// Told when the last session has gone.
     emptied: Notify,
+    /// Cancelled when the server has been closed.
+    pub(crate) ended: CancellationToken,
 }
 
 /// Makes what speaks through a new session.
@@ -65,6 +68,7 @@ impl Engine {
             fallen: Box::new(fallen),
             closing: AtomicBool::new(false),
             emptied: Notify::new(),
+            ended: CancellationToken::new(),
         })
     }
 
@@ -126,7 +130,7 @@ impl Engine {
     }
 
     /// Opens no more sessions, closes those that there are, and waits up to `limit` until each has
-    /// sent its last packets; tells whether all have.
+    /// sent its last packets; tells whether all have. The program's background tasks end then.
     pub(crate) async fn close(&self, limit: Duration) -> bool {
         self.closing.store(true, Ordering::Release);
         for handle in self.sessions.read().values() {
@@ -141,7 +145,9 @@ impl Engine {
                 notified.await;
             }
         };
-        timeout(limit, emptied).await.is_ok()
+        let are_gone = timeout(limit, emptied).await.is_ok();
+        self.ended.cancel();
+        are_gone
     }
 
     /// Tells of a session's panic.

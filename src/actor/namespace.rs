@@ -167,7 +167,7 @@ mod tests {
     }
 
     async fn hears_a_broadcast(namespace: &NamespaceCore, member: &Member) {
-        let packet = crate::socket::event("/chat", None, "after", &1).unwrap();
+        let packet = namespace.membership.event(None, "after", &1, None).unwrap();
         let rooms = Some(vec!["hall".to_owned()]);
         let audience = Audience {
             rooms,

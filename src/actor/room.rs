@@ -18,7 +18,7 @@ use actix::{
 use crate::actor::supervision::{self, Fall, Intensity};
 use crate::error::EmitError;
 use crate::message::{Emit, ListMembers};
-use crate::socket::{Audience, Membership, SharedMembers, event};
+use crate::socket::{Audience, Membership, SharedMembers};
 
 /// The actor of a room; [`Namespace::room`](crate::Namespace::room) gives its address.
 ///
@@ -55,7 +55,9 @@ impl Handler<Emit> for Room {
     type Result = Result<(), EmitError>;
 
     fn handle(&mut self, emit: Emit, _: &mut Self::Context) -> Self::Result {
-        let packet = event(self.membership.name(), None, &emit.event, &emit.data?)?;
+        let packet = self
+            .membership
+            .event(None, &emit.event, &emit.data?, None)?;
         let audience = Audience {
             rooms: Some(vec![self.name.as_ref().to_owned()]),
             except: emit.address.except,

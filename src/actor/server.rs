@@ -22,8 +22,8 @@ use crate::message::{
     Address, Call, CallMany, CloseRoom, CrashPlace, Disconnect, DisconnectSockets, Emit,
     FetchSockets, Gathered, JoinRooms, LeaveRooms,
 };
-use crate::socket::{Broadcast, Membership, Socket, call, event};
-use crate::socketio::Args;
+use crate::socket::{Broadcast, Membership, Socket, call};
+use crate::socketio::{Args, is_reserved};
 
 /// The actor that routes messages to clients; [`SocketIo::server`](crate::SocketIo::server) gives its
 /// address.
@@ -78,10 +78,13 @@ impl Handler<Emit> for Server {
     fn handle(&mut self, emit: Emit, _: &mut Self::Context) -> Self::Result {
         let data = emit.data?;
         let name = emit.address.namespace.clone();
-        let packet = event(&name, None, &emit.event, &data)?;
+        if is_reserved(&emit.event) {
+            return Err(EmitError::ReservedEvent(emit.event));
+        }
         // A namespace that does not exist has nobody in it.
         if let Some(namespace) = self.registry.namespace(&name) {
             let membership = &namespace.membership;
+            let packet = membership.event(None, &emit.event, &data, None)?;
             let audience = emit.address.into();
             if emit.volatile {
                 membership.broadcast_volatile(&audience, &packet);

@@ -40,6 +40,8 @@ pub enum CrashPlace {
     Namespace,
     /// The server's actor.
     Server,
+    /// A task that [`SocketIo::spawn`](crate::SocketIo::spawn) has started.
+    BackgroundTask,
 }
 
 impl fmt::Display for CrashPlace {
@@ -50,6 +52,7 @@ impl fmt::Display for CrashPlace {
             Self::Room(name) => write!(f, "room {name:?}"),
             Self::Namespace => f.write_str("namespace"),
             Self::Server => f.write_str("server"),
+            Self::BackgroundTask => f.write_str("background task"),
         }
     }
 }

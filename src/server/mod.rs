@@ -3,6 +3,7 @@
 //! [`SocketIo`] puts the layers together and is the program's handle on them; [`EngineIo`] does the
 //! same for Engine.IO alone. No protocol and no routing is decided here.
 
+mod background;
 mod builder;
 mod engine_io;
 mod namespace;
@@ -34,6 +35,7 @@ use crate::server::tuning::tune;
 use crate::socket::Broadcast;
 use crate::transport::{self, Hooks};
 
+pub use background::BackgroundTask;
 pub use builder::Builder;
 pub use engine_io::{EngineIo, EngineIoBuilder};
 pub use namespace::Namespace;
@@ -247,6 +249,36 @@ impl SocketIo {
     /// ```
     pub async fn close(&self, limit: Duration) -> bool {
         self.engine.close(limit).await
+    }
+
+    /// Runs a task of the program's beside the server's actors, until it ends or [`close`](Self::close)
+    /// has closed the server; [`Serve::run`] closes it at its end. A panic of the task goes to the log and
+    /// to whoever [`supervise`](Self::supervise)s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use actix_web::rt::time::interval;
+    ///
+    /// # fn run(io: actix_socketio::SocketIo) {
+    /// let clock = io.clone();
+    /// io.spawn(async move {
+    ///     let mut every_second = interval(Duration::from_secs(1));
+    ///     for seconds in 0_u64.. {
+    ///         every_second.tick().await;
+    ///         let _ = clock.emit("seconds", seconds).await;
+    ///     }
+    /// });
+    /// # }
+    /// ```
+    pub fn spawn<F>(&self, task: F) -> BackgroundTask<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        background::spawn(&self.registry, &self.engine.ended, task)
     }
 
     /// Returns what mounts the server in an App: `App::new().configure(io.routes())`. The App of an

@@ -14,7 +14,7 @@ use crate::id::SocketId;
 use crate::message::RoomEvent;
 use crate::server::operator::operator;
 use crate::server::registration::registration;
-use crate::socket::{Broadcast, Socket};
+use crate::socket::{Broadcast, OutgoingEvent, Socket};
 
 /// A namespace: its handlers, its rooms, and everyone in it.
 #[derive(Clone)]
@@ -33,6 +33,28 @@ impl Namespace {
     #[must_use]
     pub fn name(&self) -> &str {
         self.core.membership.name()
+    }
+
+    /// Shows `observer` every event that is sent here, before it is sent: once for each emit, be it to
+    /// one socket or to many. Acknowledgements are not shown. Several may look.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{Namespace, OutgoingEvent};
+    ///
+    /// fn register(namespace: &Namespace) {
+    ///     namespace.on_any_outgoing(|event: &OutgoingEvent<'_>| {
+    ///         log::debug!("{} {}", event.name(), event.args().as_json());
+    ///     });
+    /// }
+    /// ```
+    pub fn on_any_outgoing<F>(&self, observer: F) -> &Self
+    where
+        F: Fn(&OutgoingEvent<'_>) + Send + Sync + 'static,
+    {
+        self.core.membership.observers.add(Arc::new(observer));
+        self
     }
 
     operator!();

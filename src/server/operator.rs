@@ -30,6 +30,12 @@ macro_rules! operator {
             self.everyone().volatile()
         }
 
+        /// Addresses everyone, by events that are compressed or not; see
+        /// [`Broadcast::compress`](crate::Broadcast::compress).
+        pub fn compress(&self, compressed: bool) -> crate::socket::Broadcast {
+            self.everyone().compress(compressed)
+        }
+
         /// Addresses everyone, with a limit for their acknowledgements.
         pub fn timeout(&self, limit: std::time::Duration) -> crate::socket::Broadcast {
             self.everyone().timeout(limit)

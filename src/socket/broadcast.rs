@@ -7,11 +7,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{CallError, EmitError};
+use crate::link::Outgoing;
 use crate::message::RoomNames;
 use crate::socket::answers::{Answers, ask};
 use crate::socket::core::Core;
 use crate::socket::membership::{Audience, Membership};
-use crate::socket::{Socket, call, encode};
+use crate::socket::{Socket, call};
 use crate::socketio::Args;
 
 /// Sends events to sockets of a namespace, and asks things of them.
@@ -34,6 +35,7 @@ pub struct Broadcast {
     membership: Arc<Membership>,
     audience: Audience,
     volatile: bool,
+    compressed: bool,
     timeout: Option<Duration>,
 }
 
@@ -64,6 +66,7 @@ impl Broadcast {
             membership: Arc::clone(membership),
             audience,
             volatile: false,
+            compressed: true,
             timeout: None,
         }
     }
@@ -96,6 +99,14 @@ impl Broadcast {
     /// place among the other events.
     pub fn volatile(mut self) -> Self {
         self.volatile = true;
+        self
+    }
+
+    /// Sets whether the event is worth compressing; true by default. The answer to a poll is compressed
+    /// where it is as long as [`Builder::http_compression`](crate::Builder::http_compression) says and
+    /// at least one event in it is worth it. A WebSocket's frames never are.
+    pub fn compress(mut self, compressed: bool) -> Self {
+        self.compressed = compressed;
         self
     }
 
@@ -139,7 +150,7 @@ impl Broadcast {
     where
         T: Serialize,
     {
-        let packet = encode::event(self.membership.name(), None, event, &data)?;
+        let packet = self.packet(None, event, &data)?;
         if self.volatile {
             self.membership.broadcast_volatile(&self.audience, &packet);
         } else {
@@ -198,7 +209,7 @@ impl Broadcast {
         data: impl Serialize,
     ) -> Result<Answers<R>, EmitError> {
         let id = self.membership.next_ack();
-        let packet = encode::event(self.membership.name(), Some(id), event, &data)?;
+        let packet = self.packet(Some(id), event, &data)?;
         let asked = self.membership.select(&self.audience);
         // With nobody to wait for any limit will do.
         let limit = asked
@@ -270,6 +281,21 @@ impl Broadcast {
             socket.disconnect(close);
         }
         selected.len()
+    }
+
+    fn packet<T: Serialize>(
+        &self,
+        id: Option<u64>,
+        event: &str,
+        data: &T,
+    ) -> Result<Outgoing, EmitError> {
+        let recipient = self.audience.alone.as_ref().map(|socket| socket.id);
+        let packet = self.membership.event(id, event, data, recipient)?;
+        Ok(if self.compressed {
+            packet
+        } else {
+            packet.without_compression()
+        })
     }
 
     fn limit(&self, socket: &Core) -> Duration {

@@ -12,12 +12,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use actix::{Message, Recipient};
 use indexmap::IndexMap;
 use parking_lot::RwLock;
+use serde::Serialize;
 
+use crate::error::EmitError;
 use crate::id::SocketId;
 use crate::link::Outgoing;
 use crate::message::{Address, RoomEvent, RoomEventKind};
 use crate::pattern::Parameters;
 use crate::socket::core::{Core, Phase};
+use crate::socket::encode;
+use crate::socket::observe::Observers;
 
 /// The sockets of a room, in dense slots.
 pub(crate) type Members = IndexMap<u64, Arc<Core>>;
@@ -33,6 +37,7 @@ pub(crate) struct Membership {
     parameters: Parameters,
     inner: RwLock<Inner>,
     next_ack: AtomicU64,
+    pub(crate) observers: Observers,
     /// The actor that supervises the rooms.
     supervisor: RwLock<Option<Recipient<RoomChange>>>,
 }
@@ -87,6 +92,7 @@ impl Membership {
             parameters,
             inner: RwLock::default(),
             next_ack: AtomicU64::new(0),
+            observers: Observers::default(),
             supervisor: RwLock::new(None),
         })
     }
@@ -107,6 +113,22 @@ impl Membership {
     /// share one.
     pub(crate) fn next_ack(&self) -> u64 {
         self.next_ack.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Encodes an event for one socket or for many, and shows it to who wants to see it.
+    pub(crate) fn event<T>(
+        &self,
+        id: Option<u64>,
+        name: &str,
+        data: &T,
+        recipient: Option<SocketId>,
+    ) -> Result<Outgoing, EmitError>
+    where
+        T: Serialize + ?Sized,
+    {
+        let packet = encode::event(&self.name, id, name, data)?;
+        self.observers.show(&self.name, name, data, recipient);
+        Ok(packet)
     }
 
     /// Names the actor that supervises the rooms from now on.

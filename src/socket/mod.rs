@@ -10,6 +10,7 @@ mod core;
 mod encode;
 mod locals;
 mod membership;
+mod observe;
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,8 +30,9 @@ use crate::socketio::Args;
 pub use answers::Answers;
 pub use broadcast::Broadcast;
 pub(crate) use core::{Core, Phase};
-pub(crate) use encode::{Answer, ack, ack_error, connect_error, event};
+pub(crate) use encode::{Answer, ack, ack_error, connect_error};
 pub(crate) use membership::{Audience, Membership, RoomChange, SharedMembers};
+pub use observe::OutgoingEvent;
 
 /// One client in one namespace.
 ///
@@ -153,7 +155,8 @@ impl Socket {
     ///
     /// As of [`emit`](Self::emit).
     pub fn blocking_emit<T: Serialize>(&self, event: &str, data: T) -> Result<(), EmitError> {
-        let packet = encode::event(self.namespace(), None, event, &data)?;
+        let membership = &self.core.membership;
+        let packet = membership.event(None, event, &data, Some(self.core.id))?;
         self.core.deliver(packet)
     }
 
@@ -335,6 +338,12 @@ impl Socket {
         Broadcast::alone(&self.core).volatile()
     }
 
+    /// Addresses this socket alone; `false` keeps what is sent from being compressed, see
+    /// [`Broadcast::compress`].
+    pub fn compress(&self, compressed: bool) -> Broadcast {
+        Broadcast::alone(&self.core).compress(compressed)
+    }
+
     /// Addresses this socket alone, with a limit for its acknowledgements.
     ///
     /// # Examples
@@ -379,7 +388,9 @@ where
 {
     let (id, answer) = core.expect_ack()?;
     let call = PendingCall { core, id };
-    let packet = encode::event(core.membership.name(), Some(id), event, data)?;
+    let packet = core
+        .membership
+        .event(Some(id), event, data, Some(core.id))?;
     core.deliver(packet)?;
     let answered = timeout(limit, answer).await;
     drop(call);

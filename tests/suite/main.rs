@@ -10,6 +10,7 @@
 
 mod support;
 
+mod background;
 mod backpressure;
 mod calls;
 mod client_files;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engineio;
 use crate::link::Frame;
-use crate::socket::{ack, event};
+use crate::socket::{Membership, ack};
 use crate::socketio::{Args, Limits, Packet};
 use crate::websocket::Decoder;
 use crate::wire::{masked_binary, masked_text, read_event};
@@ -69,19 +69,22 @@ fn read_event_from_bytes_to_argument(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn encode_event_of_32_bytes(bencher: Bencher<'_, '_>) {
     let text = "x".repeat(32);
-    bencher.bench(|| event("/", None, "echo", black_box(&text)));
+    let membership = Membership::new("/", Vec::new());
+    bencher.bench(|| membership.event(None, "echo", black_box(&text), None));
 }
 
 #[divan::bench]
 fn encode_event_of_a_kilobyte(bencher: Bencher<'_, '_>) {
     let order = order();
-    bencher.bench(|| event("/", None, "order", black_box(&order)));
+    let membership = Membership::new("/", Vec::new());
+    bencher.bench(|| membership.event(None, "order", black_box(&order), None));
 }
 
 #[divan::bench]
 fn encode_event_with_an_attachment_of_4_kb(bencher: Bencher<'_, '_>) {
     let data = Bytes::from(vec![7; 4000]);
-    bencher.bench(|| event("/", None, "file", black_box(&data)));
+    let membership = Membership::new("/", Vec::new());
+    bencher.bench(|| membership.event(None, "file", black_box(&data), None));
 }
 
 #[divan::bench]

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use crate::config::Config;
 use crate::handshake::{Carried, Facts, Handshake, Peer};
 use crate::link::{Link, Outbox};
-use crate::socket::{Audience, Core, Membership, event};
+use crate::socket::{Audience, Core, Membership};
 
 pub(crate) struct Hall {
     pub(crate) membership: Arc<Membership>,
@@ -52,7 +52,10 @@ impl Hall {
 
     /// Sends an event to some; what of it lies in their outboxes stays there.
     pub(crate) fn send(&self, audience: &Audience) {
-        let Ok(packet) = event("/", None, "news", black_box("hello")) else {
+        let Ok(packet) = self
+            .membership
+            .event(None, "news", black_box("hello"), None)
+        else {
             panic!("a text that can be sent")
         };
         self.membership.broadcast(audience, &packet);

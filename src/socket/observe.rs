@@ -1,0 +1,112 @@
+//! What a program sees of the events that it sends.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::RwLock;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::id::SocketId;
+use crate::socketio::{Args, ArgsError};
+
+/// An event that is about to be sent; [`Namespace::on_any_outgoing`](crate::Namespace::on_any_outgoing)
+/// shows it.
+#[derive(Debug)]
+pub struct OutgoingEvent<'a> {
+    namespace: &'a str,
+    name: &'a str,
+    args: Args,
+    recipient: Option<SocketId>,
+}
+
+impl OutgoingEvent<'_> {
+    /// Returns the namespace's name.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.namespace
+    }
+
+    /// Returns the event's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
+    /// Returns the arguments, as they are sent.
+    #[must_use]
+    pub fn args(&self) -> &Args {
+        &self.args
+    }
+
+    /// Reads the arguments, as [`Data`](crate::Data) does.
+    ///
+    /// # Errors
+    ///
+    /// Says which argument does not fit, and why.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
+        self.args.read()
+    }
+
+    /// Returns the socket that it is sent to; `None` where it goes to many.
+    #[must_use]
+    pub fn recipient(&self) -> Option<SocketId> {
+        self.recipient
+    }
+}
+
+/// Who sees a namespace's outgoing events.
+#[derive(Default)]
+pub(crate) struct Observers {
+    all: RwLock<Vec<Observer>>,
+    /// There are some: looked at before every event.
+    any: AtomicBool,
+}
+
+pub(crate) type Observer = Arc<dyn Fn(&OutgoingEvent<'_>) + Send + Sync>;
+
+impl Observers {
+    pub(crate) fn add(&self, observer: Observer) {
+        self.all.write().push(observer);
+        self.any.store(true, Ordering::Release);
+    }
+
+    /// Shows an event that can be sent to whoever wants to see it.
+    pub(crate) fn show<T>(&self, namespace: &str, name: &str, data: &T, recipient: Option<SocketId>)
+    where
+        T: Serialize + ?Sized,
+    {
+        if !self.any.load(Ordering::Acquire) {
+            return;
+        }
+        let observers = self.all.read().clone();
+        // Code of the program, which must not keep the event from being sent.
+        let shown = catch_unwind(AssertUnwindSafe(|| {
+            let Ok(args) = Args::from_value(data) else {
+                return;
+            };
+            let event = OutgoingEvent {
+                namespace,
+                name,
+                args,
+                recipient,
+            };
+            for observer in &observers {
+                observer(&event);
+            }
+        }));
+        if shown.is_err() {
+            log::error!("who watches outgoing events panicked over {name:?} in {namespace}");
+        }
+    }
+}
+
+impl fmt::Debug for Observers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observers")
+            .field("any", &self.any)
+            .finish_non_exhaustive()
+    }
+}
