@@ -45,6 +45,13 @@ pub(crate) struct Handle {
     pub(crate) transport: Transport,
 }
 
+/// A session that was opened on polling.
+pub(crate) struct Opened {
+    pub(crate) sid: Id,
+    /// The OPEN packet, the answer to the handshake.
+    pub(crate) packet: String,
+}
+
 impl Engine {
     pub(crate) fn new(
         config: Arc<Config>,
@@ -61,12 +68,15 @@ impl Engine {
         })
     }
 
-    /// Opens a session on polling; returns the OPEN packet, the answer to its handshake.
-    pub(crate) fn open_polling(self: &Arc<Self>, handshake: Handshake) -> String {
+    /// Opens a session on polling.
+    pub(crate) fn open_polling(self: &Arc<Self>, handshake: Handshake) -> Opened {
         let link = Link::new(&self.config, handshake);
-        let open = self.open_packet(&link, Transport::Polling);
+        let opened = Opened {
+            sid: link.id,
+            packet: self.open_packet(&link, Transport::Polling),
+        };
         self.open(link, Transport::Polling, None);
-        open
+        opened
     }
 
     /// Makes the link of a session on a WebSocket; the OPEN packet is the first in its outbox.

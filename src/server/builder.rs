@@ -11,6 +11,7 @@ use crate::link::Link;
 use crate::message::CrashPlace;
 use crate::server::options::engine_options;
 use crate::server::{SocketIo, StartError};
+use crate::transport::Hooks;
 
 /// Sets up a [`SocketIo`] server.
 ///
@@ -32,6 +33,7 @@ use crate::server::{SocketIo, StartError};
 pub struct Builder {
     config: Config,
     environment: Environment,
+    hooks: Hooks,
 }
 
 impl Builder {
@@ -39,6 +41,7 @@ impl Builder {
         Self {
             config: Config::new("/socket.io/"),
             environment: Environment::default(),
+            hooks: Hooks::default(),
         }
     }
 
@@ -118,6 +121,6 @@ impl Builder {
             reporting.report(CrashPlace::Session, None, fall.panic);
         };
         let engine = Engine::new(Arc::new(self.config), Box::new(accept), fallen);
-        Ok(SocketIo::new(engine, registry, server))
+        Ok(SocketIo::new(engine, self.hooks, registry, server))
     }
 }

@@ -13,7 +13,7 @@ use crate::reason::CloseReason;
 use crate::server::options::engine_options;
 use crate::server::serve::serve;
 use crate::server::tuning::tune;
-use crate::transport;
+use crate::transport::{self, Hooks};
 
 /// A raw Engine.IO server: messages come and go over polling or WebSocket, with heartbeat and upgrade,
 /// and mean what the program says.
@@ -40,6 +40,7 @@ use crate::transport;
 #[derive(Clone, Debug)]
 pub struct EngineIo {
     engine: Arc<Engine>,
+    hooks: Arc<Hooks>,
 }
 
 impl EngineIo {
@@ -48,13 +49,14 @@ impl EngineIo {
         EngineIoBuilder {
             config: Config::new("/engine.io/"),
             callbacks: Callbacks::default(),
+            hooks: Hooks::default(),
         }
     }
 
     /// Returns what mounts the server in an App: `App::new().configure(engine.routes())`.
     pub fn routes(&self) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<> {
-        let engine = Arc::clone(&self.engine);
-        move |app: &mut web::ServiceConfig| transport::mount(&engine, app)
+        let (engine, hooks) = (Arc::clone(&self.engine), Arc::clone(&self.hooks));
+        move |app: &mut web::ServiceConfig| transport::mount(&engine, &hooks, app)
     }
 
     serve!();
@@ -73,6 +75,7 @@ impl EngineIo {
 pub struct EngineIoBuilder {
     config: Config,
     callbacks: Callbacks,
+    hooks: Hooks,
 }
 
 impl EngineIoBuilder {
@@ -121,6 +124,7 @@ impl EngineIoBuilder {
         let fallen = |fall: Fall| log::error!("session panicked: {}", fall.panic);
         EngineIo {
             engine: Engine::new(Arc::new(self.config), accept, fallen),
+            hooks: Arc::new(self.hooks),
         }
     }
 }

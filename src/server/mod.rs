@@ -26,7 +26,7 @@ use crate::message::{Crashed, namespace_name};
 use crate::server::serve::serve;
 use crate::server::tuning::tune;
 use crate::socket::Broadcast;
-use crate::transport;
+use crate::transport::{self, Hooks};
 
 pub use builder::Builder;
 pub use engine_io::{EngineIo, EngineIoBuilder};
@@ -53,14 +53,21 @@ pub use serving::{ServeHandle, Serving};
 #[derive(Clone)]
 pub struct SocketIo {
     engine: Arc<Engine>,
+    hooks: Arc<Hooks>,
     registry: Arc<Registry>,
     server: Addr<Server>,
 }
 
 impl SocketIo {
-    pub(crate) fn new(engine: Arc<Engine>, registry: Arc<Registry>, server: Addr<Server>) -> Self {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        hooks: Hooks,
+        registry: Arc<Registry>,
+        server: Addr<Server>,
+    ) -> Self {
         Self {
             engine,
+            hooks: Arc::new(hooks),
             registry,
             server,
         }
@@ -177,8 +184,8 @@ impl SocketIo {
     /// Returns what mounts the server in an App: `App::new().configure(io.routes())`. The App of an
     /// `HttpServer` needs it; [`serve`](Self::serve) does it by itself.
     pub fn routes(&self) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<> {
-        let engine = Arc::clone(&self.engine);
-        move |app: &mut web::ServiceConfig| transport::mount(&engine, app)
+        let (engine, hooks) = (Arc::clone(&self.engine), Arc::clone(&self.hooks));
+        move |app: &mut web::ServiceConfig| transport::mount(&engine, &hooks, app)
     }
 
     serve!();

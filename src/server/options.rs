@@ -1,6 +1,6 @@
 //! The options that every server has, whatever its protocol.
 
-/// Writes the setters of a builder that has a `config` of type `Config`.
+/// Writes the setters of a builder that has a `config` of type `Config` and `hooks` of type `Hooks`.
 macro_rules! engine_options {
     () => {
         /// Sets where the server is mounted: `/socket.io/` by default, `/engine.io/` for a raw
@@ -108,6 +108,149 @@ macro_rules! engine_options {
             N: Into<ipnet::IpNet>,
         {
             self.config.trusted_proxies = crate::handshake::TrustedProxies::new(proxies);
+            self
+        }
+
+        /// Asks `handler` about the first HTTP request of each client, before there is anything of
+        /// the client: an `Err` is the answer, with the error's own status and body.
+        ///
+        /// Further requests of a session are not asked about, its upgrade neither. A panic is
+        /// answered with 500. Several handlers are asked in order, until one refuses; a handler that
+        /// never ends keeps its client waiting. One that has nothing to wait for returns
+        /// [`std::future::ready`].
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use actix_socketio::SocketIo;
+        /// use actix_web::HttpRequest;
+        /// use actix_web::error::ErrorUnauthorized;
+        ///
+        /// async fn allow(request: HttpRequest) -> Result<(), actix_web::Error> {
+        ///     match request.headers().get("x-api-key") {
+        ///         Some(key) if key == "secret" => Ok(()),
+        ///         _ => Err(ErrorUnauthorized("no valid key")),
+        ///     }
+        /// }
+        ///
+        /// let builder = SocketIo::builder().allow_request(allow);
+        /// ```
+        pub fn allow_request<F, R, E>(mut self, handler: F) -> Self
+        where
+            F: Fn(actix_web::HttpRequest) -> R + Send + Sync + 'static,
+            R: Future<Output = Result<(), E>> + 'static,
+            E: Into<actix_web::Error> + 'static,
+        {
+            self.hooks.add_allow(handler);
+            self
+        }
+
+        /// Takes values along from the first HTTP request of each client, such as what a middleware
+        /// has put into its extensions: [`Handshake::get`](crate::Handshake::get) returns them.
+        ///
+        /// `hook` runs behind [`allow_request`](Self::allow_request). A panic in it is answered with
+        /// 500.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use actix_socketio::{Handshake, SocketIo};
+        /// use actix_web::HttpMessage;
+        ///
+        /// #[derive(Clone)]
+        /// struct User(String);
+        ///
+        /// let builder = SocketIo::builder().carry(|request, carried| {
+        ///     if let Some(user) = request.extensions().get::<User>() {
+        ///         carried.insert(user.clone());
+        ///     }
+        /// });
+        ///
+        /// async fn who(handshake: Handshake) -> Option<String> {
+        ///     handshake.get::<User>().map(|user| user.0.clone())
+        /// }
+        /// ```
+        pub fn carry<F>(mut self, hook: F) -> Self
+        where
+            F: Fn(&actix_web::HttpRequest, &mut crate::handshake::Carried) + Send + Sync + 'static,
+        {
+            self.hooks.add_carry(hook);
+            self
+        }
+
+        /// Gives clients the id of their session as a cookie, for load balancers that tell clients
+        /// apart by one. The answer to a polling handshake sets it; a WebSocket's does not, since it
+        /// is the client's only connection.
+        ///
+        /// `cookie` is a template, whose value does not matter. What it leaves open is as on the
+        /// Node.js server: the name `io` for an empty one, `Path=/`, `HttpOnly`, `SameSite=Lax`.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use actix_socketio::SocketIo;
+        /// use actix_web::cookie::Cookie;
+        ///
+        /// // Set-Cookie: io=<the session's id>; HttpOnly; SameSite=Lax; Secure; Path=/
+        /// let cookie = Cookie::build("io", "").secure(true).finish();
+        /// let builder = SocketIo::builder().cookie(cookie);
+        /// ```
+        pub fn cookie(mut self, cookie: actix_web::cookie::Cookie<'static>) -> Self {
+            self.hooks.set_cookie(cookie);
+            self
+        }
+
+        /// Lets `hook` change the headers of the answer that opens a session.
+        ///
+        /// Several hooks run in order, before those of [`response_headers`](Self::response_headers).
+        /// A panic in one is written to the log, and the answer goes out all the same.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use actix_socketio::SocketIo;
+        /// use actix_web::http::header::{HeaderName, HeaderValue};
+        ///
+        /// let builder = SocketIo::builder().initial_headers(|_, headers| {
+        ///     headers.insert(HeaderName::from_static("x-node"), HeaderValue::from_static("a"));
+        /// });
+        /// ```
+        pub fn initial_headers<F>(mut self, hook: F) -> Self
+        where
+            F: Fn(&actix_web::HttpRequest, &mut actix_web::http::header::HeaderMap)
+                + Send
+                + Sync
+                + 'static,
+        {
+            self.hooks.add_initial_headers(hook);
+            self
+        }
+
+        /// Lets `hook` change the headers of every answer of this server: handshakes, polls, posts,
+        /// upgrades, errors, and the client's files. Answers to the preflights of [`cors`](Self::cors)
+        /// are not among them, and the headers of `cors` are added afterwards.
+        ///
+        /// Several hooks run in order. A panic in one is written to the log, and the answer goes out
+        /// all the same.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use actix_socketio::SocketIo;
+        /// use actix_web::http::header::{self, HeaderValue};
+        ///
+        /// let builder = SocketIo::builder().response_headers(|_, headers| {
+        ///     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        /// });
+        /// ```
+        pub fn response_headers<F>(mut self, hook: F) -> Self
+        where
+            F: Fn(&actix_web::HttpRequest, &mut actix_web::http::header::HeaderMap)
+                + Send
+                + Sync
+                + 'static,
+        {
+            self.hooks.add_response_headers(hook);
             self
         }
     };

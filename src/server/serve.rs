@@ -21,7 +21,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::actor::Engine;
 use crate::server::serving::{ServeHandle, Serving};
-use crate::transport::{AppService, Io, SharedApp, Upgrades, mount_once, set_user_timeout};
+use crate::transport::{AppService, Hooks, Io, SharedApp, Upgrades, mount_once, set_user_timeout};
 
 /// An HTTP server of the program's own [`App`], in which the WebSockets of Socket.IO are taken over
 /// from HTTP: [`SocketIo::serve`](crate::SocketIo::serve) and
@@ -50,6 +50,7 @@ use crate::transport::{AppService, Io, SharedApp, Upgrades, mount_once, set_user
 #[must_use = "nothing is served before `run`"]
 pub struct Serve<F> {
     engine: Arc<Engine>,
+    hooks: Arc<Hooks>,
     app: F,
     builder: ServerBuilder,
     settings: Settings,
@@ -79,9 +80,10 @@ where
         > + 'static,
     B: MessageBody + 'static,
 {
-    pub(crate) fn new(engine: &Arc<Engine>, app: F) -> Self {
+    pub(crate) fn new(engine: &Arc<Engine>, hooks: &Arc<Hooks>, app: F) -> Self {
         Self {
             engine: Arc::clone(engine),
+            hooks: Arc::clone(hooks),
             app,
             builder: ServerBuilder::new()
                 .disable_signals()
@@ -264,6 +266,7 @@ where
     fn site(&self, address: SocketAddr, is_secure: bool) -> Site<F> {
         Site {
             engine: Arc::clone(&self.engine),
+            hooks: Arc::clone(&self.hooks),
             app: self.app.clone(),
             settings: self.settings.clone(),
             draining: self.builder.graceful_shutdown_signal(),
@@ -285,6 +288,7 @@ impl<F> fmt::Debug for Serve<F> {
 #[derive(Clone)]
 struct Site<F> {
     engine: Arc<Engine>,
+    hooks: Arc<Hooks>,
     app: F,
     settings: Settings,
     draining: GracefulShutdownSignal,
@@ -328,7 +332,7 @@ where
 
     /// The program's App, with the server's routes in it.
     fn app(&self) -> AppService {
-        let app = mount_once(&self.engine, &self.app);
+        let app = mount_once(&self.engine, &self.hooks, &self.app);
         let hostname = self.settings.hostname.clone();
         let hostname = hostname.unwrap_or_else(|| self.address.to_string());
         // actix-web has no other constructor that takes what its own server gives an App; the crates
@@ -342,7 +346,7 @@ where
     }
 }
 
-/// Writes the methods `serve` and `run` of a handle that has an `engine`.
+/// Writes the methods `serve` and `run` of a handle that has an `engine` and its `hooks`.
 macro_rules! serve {
     () => {
         /// Serves an App on a server of this crate's, which holds the WebSockets by itself: in less
@@ -362,7 +366,7 @@ macro_rules! serve {
                 > + 'static,
             B: actix_web::body::MessageBody + 'static,
         {
-            crate::server::Serve::new(&self.engine, app)
+            crate::server::Serve::new(&self.engine, &self.hooks, app)
         }
 
         /// Serves nothing but this server, at these addresses, until the process is asked to end.

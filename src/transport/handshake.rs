@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::handshake::{Carried, Facts, Handshake, Peer};
 
 /// Keeps what a request says.
-pub(crate) fn of(request: &HttpRequest, config: &Config) -> Handshake {
+pub(crate) fn handshake(request: &HttpRequest, config: &Config, carried: Carried) -> Handshake {
     let url = request.uri().path_and_query();
     let headers = || {
         let all = request.headers().iter();
@@ -21,7 +21,7 @@ pub(crate) fn of(request: &HttpRequest, config: &Config) -> Handshake {
     let facts = Facts {
         peer: config.trusted_proxies.see_through(peer, headers()),
         time: SystemTime::now(),
-        carried: Carried::default(),
+        carried,
     };
     Handshake::new(url.map_or("/", |url| url.as_str()), headers(), facts)
 }

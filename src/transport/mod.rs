@@ -10,6 +10,7 @@ mod direct;
 mod feed;
 mod frames;
 mod handshake;
+mod hooks;
 mod polling;
 mod refusal;
 mod request;
@@ -26,16 +27,23 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use crate::actor::Engine;
 use crate::config::Transport;
 
+use handshake::handshake;
 use refusal::Refusal;
 use request::Query;
 
 pub(crate) use direct::{AppService, Io, SharedApp, Upgrades};
+pub(crate) use hooks::Hooks;
 pub(crate) use routes::{mount, mount_once};
 pub(crate) use tuning::set_user_timeout;
 
 /// Answers one request.
-async fn handle(engine: Arc<Engine>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    match route(&engine, &request, payload).await {
+async fn handle(
+    engine: &Arc<Engine>,
+    hooks: &Hooks,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    match route(engine, hooks, request, payload).await {
         Ok(response) => response,
         Err(refusal) => refusal.response(),
     }
@@ -44,6 +52,7 @@ async fn handle(engine: Arc<Engine>, request: HttpRequest, payload: web::Payload
 /// Engine.IO v4, Transports: which transport and which session a request is for.
 async fn route(
     engine: &Arc<Engine>,
+    hooks: &Hooks,
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
@@ -57,11 +66,21 @@ async fn route(
         if engine.is_closing() {
             return Err(Refusal::ShuttingDown);
         }
-        return match query.transport {
-            Transport::Polling if asks_upgrade => Err(Refusal::BadRequest),
-            Transport::Polling => Ok(polling::handshake(engine, request)),
-            Transport::WebSocket => websocket::open(engine, request, payload),
+        if query.transport == Transport::Polling && asks_upgrade {
+            return Err(Refusal::BadRequest);
+        }
+        // Before anything is made for the client.
+        let carried = match hooks.admit(request).await {
+            Ok(carried) => carried,
+            Err(response) => return Ok(response),
         };
+        let handshake = handshake(request, &engine.config, carried);
+        let mut response = match query.transport {
+            Transport::Polling => polling::handshake(engine, hooks, handshake),
+            Transport::WebSocket => websocket::open(engine, request, payload, handshake)?,
+        };
+        hooks.on_initial_headers(request, response.headers_mut());
+        return Ok(response);
     };
     let handle = engine.find(sid).ok_or(Refusal::UnknownSession)?;
     query.check_protocol(Refusal::BadRequest)?;

@@ -14,15 +14,18 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::actor::{Deliver, Engine, Handle};
+use crate::handshake::Handshake;
 use crate::link::{Link, PollRefused};
 use crate::reason::CloseReason;
-use crate::transport::handshake;
+use crate::transport::hooks::Hooks;
 use crate::transport::refusal::Refusal;
 
 /// Engine.IO v4, Handshake: the answer is the OPEN packet.
-pub(crate) fn handshake(engine: &Arc<Engine>, request: &HttpRequest) -> HttpResponse {
-    let handshake = handshake::of(request, &engine.config);
-    packets(engine.open_polling(handshake).into_bytes())
+pub(crate) fn handshake(engine: &Arc<Engine>, hooks: &Hooks, handshake: Handshake) -> HttpResponse {
+    let opened = engine.open_polling(handshake);
+    let mut response = packets(opened.packet.into_bytes());
+    hooks.add_cookie(opened.sid, response.headers_mut());
+    response
 }
 
 /// Engine.IO v4, HTTP long-polling: waits until there is something to send, and sends all of it.

@@ -11,23 +11,26 @@ use actix_web::{App, Error, HttpRequest, web};
 
 use crate::actor::Engine;
 use crate::config::Config;
+use crate::transport::hooks::Hooks;
 use crate::transport::{client_files, handle};
 
 /// Registers the server's path. As on the Node.js server everything below it belongs to the server.
-pub(crate) fn mount(engine: &Arc<Engine>, app: &mut web::ServiceConfig) {
+pub(crate) fn mount(engine: &Arc<Engine>, hooks: &Arc<Hooks>, app: &mut web::ServiceConfig) {
     MOUNTED.set(Some(Arc::as_ptr(engine)));
     let path = &engine.config.path;
     // The path itself first: unlike what is below it, it is found without a regular expression.
     for pattern in [path.clone(), format!("{path}{{file:.*}}")] {
-        let engine = Arc::clone(engine);
+        let (engine, hooks) = (Arc::clone(engine), Arc::clone(hooks));
         let cors = Condition::new(engine.config.cors.is_some(), layer(&engine.config));
         let answer = move |request: HttpRequest, payload: web::Payload| {
-            let engine = Arc::clone(&engine);
+            let (engine, hooks) = (Arc::clone(&engine), Arc::clone(&hooks));
             async move {
-                match client_files::find(&engine.config, &request) {
+                let mut response = match client_files::find(&engine.config, &request) {
                     Some(file) => file.await,
-                    None => handle(engine, request, payload).await,
-                }
+                    None => handle(&engine, &hooks, &request, payload).await,
+                };
+                hooks.on_response_headers(&request, response.headers_mut());
+                response
             }
         };
         app.service(
@@ -39,7 +42,11 @@ pub(crate) fn mount(engine: &Arc<Engine>, app: &mut web::ServiceConfig) {
 }
 
 /// Makes an App that has the server's path, whether or not it has mounted it by itself.
-pub(crate) fn mount_once<T>(engine: &Arc<Engine>, make: impl FnOnce() -> App<T>) -> App<T>
+pub(crate) fn mount_once<T>(
+    engine: &Arc<Engine>,
+    hooks: &Arc<Hooks>,
+    make: impl FnOnce() -> App<T>,
+) -> App<T>
 where
     T: ServiceFactory<ServiceRequest, Config = (), Error = Error, InitError = ()>,
 {
@@ -48,7 +55,7 @@ where
     if MOUNTED.take() == Some(Arc::as_ptr(engine)) {
         return app;
     }
-    app.configure(|app| mount(engine, app))
+    app.configure(|app| mount(engine, hooks, app))
 }
 
 fn layer(config: &Config) -> CorsLayer {

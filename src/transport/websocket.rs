@@ -9,10 +9,10 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use actix_web_actors::ws;
 
 use crate::actor::{Engine, Inbound};
+use crate::handshake::Handshake;
 use crate::transport::bodies::{FrameBody, FrameReader};
 use crate::transport::direct::{self, Takeover};
 use crate::transport::feed::Feed;
-use crate::transport::handshake;
 use crate::transport::refusal::Refusal;
 
 /// Opens a session whose first transport is a WebSocket.
@@ -20,9 +20,10 @@ pub(crate) fn open(
     engine: &Arc<Engine>,
     request: &HttpRequest,
     payload: web::Payload,
+    handshake: Handshake,
 ) -> Result<HttpResponse, Refusal> {
     let response = answer(request)?;
-    let link = engine.welcome(handshake::of(request, &engine.config));
+    let link = engine.welcome(handshake);
     let feed = Feed::of(&link);
     let max_message = engine.config.max_payload;
     let engine = Arc::clone(engine);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A module of the crate, then the modules it may import besides itself.
 const LAYERS: &str = "
     server     transport actor handler socket link message error config handshake id reason
-    transport  actor link websocket engineio config handshake id reason
+    transport  actor handler link websocket engineio config handshake id reason
     actor      handler socket link message error engineio socketio websocket config handshake id reason
     handler    socket link message error socketio handshake reason
     socket     link message error socketio config handshake id reason

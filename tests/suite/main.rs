@@ -29,6 +29,7 @@ mod engineio_upgrade;
 mod engineio_websocket;
 mod failure;
 mod handshake;
+mod http_hooks;
 mod layers;
 mod rooms;
 mod sessions;

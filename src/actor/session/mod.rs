@@ -349,7 +349,7 @@ mod tests {
 
     /// Opens a session on polling and joins the namespace `/`.
     async fn connect(engine: &Arc<Engine>) -> Handle {
-        let open = engine.open_polling(Handshake::empty());
+        let open = engine.open_polling(Handshake::empty()).packet;
         let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
         let handle = engine.find(Id::parse(open["sid"].as_str().unwrap()).unwrap());
         let handle = handle.unwrap();
@@ -446,7 +446,7 @@ mod tests {
             Box::new(|_, _| Box::new(Bad)),
             move |fall| told.send(fall.panic).unwrap(),
         );
-        let open = engine.open_polling(Handshake::empty());
+        let open = engine.open_polling(Handshake::empty()).packet;
         let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
         let handle = engine.find(Id::parse(open["sid"].as_str().unwrap()).unwrap());
         let handle = handle.unwrap();

@@ -1,0 +1,167 @@
+//! Where a program has its say about HTTP: who may come, what is kept of a request, and what the
+//! answers' heads have.
+//!
+//! Everything here is the program's code, so it runs under `catch_unwind`: a panic costs its own
+//! request. What the answers mean to a session is not known here.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::task::Poll;
+
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::{Error, HttpRequest, HttpResponse};
+use futures_core::future::LocalBoxFuture;
+
+use crate::handler::caught;
+use crate::handshake::Carried;
+use crate::id::Id;
+
+/// What a program has to say.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    allow: Vec<Box<AllowHook>>,
+    carry: Vec<Box<CarryHook>>,
+    cookie: Option<Cookie<'static>>,
+    initial_headers: Vec<Box<HeaderHook>>,
+    response_headers: Vec<Box<HeaderHook>>,
+}
+
+type AllowHook = dyn Fn(HttpRequest) -> Asked + Send + Sync;
+type CarryHook = dyn Fn(&HttpRequest, &mut Carried) + Send + Sync;
+type Asked = LocalBoxFuture<'static, Result<(), Error>>;
+type HeaderHook = dyn Fn(&HttpRequest, &mut HeaderMap) + Send + Sync;
+
+impl Hooks {
+    pub(crate) fn add_allow<F, R, E>(&mut self, handler: F)
+    where
+        F: Fn(HttpRequest) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), E>> + 'static,
+        E: Into<Error> + 'static,
+    {
+        self.allow.push(Box::new(move |request| {
+            let asked = handler(request);
+            Box::pin(async move { asked.await.map_err(Into::into) })
+        }));
+    }
+
+    pub(crate) fn add_carry(
+        &mut self,
+        hook: impl Fn(&HttpRequest, &mut Carried) + Send + Sync + 'static,
+    ) {
+        self.carry.push(Box::new(hook));
+    }
+
+    pub(crate) fn add_initial_headers(
+        &mut self,
+        hook: impl Fn(&HttpRequest, &mut HeaderMap) + Send + Sync + 'static,
+    ) {
+        self.initial_headers.push(Box::new(hook));
+    }
+
+    pub(crate) fn add_response_headers(
+        &mut self,
+        hook: impl Fn(&HttpRequest, &mut HeaderMap) + Send + Sync + 'static,
+    ) {
+        self.response_headers.push(Box::new(hook));
+    }
+
+    /// Sets the cookie of the session's id; what the template leaves open is as on Node.js.
+    pub(crate) fn set_cookie(&mut self, mut template: Cookie<'static>) {
+        if template.name().is_empty() {
+            template.set_name("io");
+        }
+        if template.path().is_none() {
+            template.set_path("/");
+        }
+        if template.http_only().is_none() {
+            template.set_http_only(true);
+        }
+        if template.same_site().is_none() {
+            template.set_same_site(SameSite::Lax);
+        }
+        self.cookie = Some(template);
+    }
+
+    /// Asks whether the client of a first request may come, and takes along what is to be kept.
+    ///
+    /// # Errors
+    ///
+    /// The answer of whoever refuses.
+    pub(crate) async fn admit(&self, request: &HttpRequest) -> Result<Carried, HttpResponse> {
+        for allow in &self.allow {
+            match finished(|| allow(request.clone())).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    log::debug!("a handshake was refused: {error}");
+                    return Err(HttpResponse::from_error(error));
+                }
+                Err(panic) => {
+                    log::error!("allow_request panicked: {panic}");
+                    return Err(HttpResponse::InternalServerError().finish());
+                }
+            }
+        }
+        let mut carried = Carried::default();
+        for carry in &self.carry {
+            if let Err(panic) = caught(|| carry(request, &mut carried)) {
+                log::error!("carry panicked: {panic}");
+                return Err(HttpResponse::InternalServerError().finish());
+            }
+        }
+        Ok(carried)
+    }
+
+    /// Adds the cookie of a session's id to the answer of a polling handshake.
+    pub(crate) fn add_cookie(&self, sid: Id, headers: &mut HeaderMap) {
+        let Some(template) = &self.cookie else { return };
+        let mut cookie = template.clone();
+        cookie.set_value(sid.as_str().to_owned());
+        match HeaderValue::try_from(cookie.to_string()) {
+            Ok(value) => headers.append(header::SET_COOKIE, value),
+            Err(_) => log::error!("cookie {:?} is no header", template.name()),
+        }
+    }
+
+    /// Lets the program change the head of the answer to a handshake.
+    pub(crate) fn on_initial_headers(&self, request: &HttpRequest, headers: &mut HeaderMap) {
+        change("initial_headers", &self.initial_headers, request, headers);
+    }
+
+    /// Lets the program change the head of any answer.
+    pub(crate) fn on_response_headers(&self, request: &HttpRequest, headers: &mut HeaderMap) {
+        change("response_headers", &self.response_headers, request, headers);
+    }
+}
+
+impl fmt::Debug for Hooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hooks")
+            .field("allow", &self.allow.len())
+            .field("carry", &self.carry.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Runs header hooks one after the other; one that panics leaves the head as it got to.
+fn change(name: &str, hooks: &[Box<HeaderHook>], request: &HttpRequest, headers: &mut HeaderMap) {
+    for hook in hooks {
+        if let Err(panic) = caught(|| hook(request, headers)) {
+            log::error!("{name} panicked: {panic}");
+        }
+    }
+}
+
+/// Runs a future of the program's to its end; an error is the text of its panic.
+async fn finished<T>(start: impl FnOnce() -> LocalBoxFuture<'static, T>) -> Result<T, String> {
+    let mut future = caught(start)?;
+    let ended = poll_fn(|cx| match caught(|| future.as_mut().poll(cx)) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await;
+    // Its destructors are the program's code too.
+    caught(|| drop(future))?;
+    ended
+}
