@@ -131,6 +131,8 @@ pub use id::{InvalidSocketId, SocketId};
 pub use link::Session;
 pub use message::{Call, CrashPlace, Crashed, Disconnect, Emit, ListMembers};
 pub use reason::{CloseReason, DisconnectReason};
+#[cfg(feature = "session")]
+pub use server::HttpSession;
 pub use server::{
     Builder, EngineIo, EngineIoBuilder, Namespace, Serve, ServeHandle, Serving, SocketIo,
     StartError,

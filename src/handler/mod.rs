@@ -10,6 +10,7 @@ mod place;
 mod reply;
 mod socket_data;
 mod table;
+mod turn;
 
 use std::future::Future;
 
@@ -20,7 +21,7 @@ pub use extract::{Auth, CallContext, Connecting, Data, Event, Extract, Incoming,
 pub(crate) use place::{Places, caught};
 pub use reply::Ack;
 pub use socket_data::SocketData;
-pub(crate) use table::{Received, SharedTable, TableView};
+pub(crate) use table::{Received, SharedTable, Table, TableView};
 
 /// An async function whose arguments are extractors, up to eight of them.
 ///

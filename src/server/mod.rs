@@ -5,6 +5,8 @@
 
 mod builder;
 mod engine_io;
+#[cfg(feature = "session")]
+mod http_session;
 mod namespace;
 mod options;
 mod serve;
@@ -30,6 +32,8 @@ use crate::transport::{self, Hooks};
 
 pub use builder::Builder;
 pub use engine_io::{EngineIo, EngineIoBuilder};
+#[cfg(feature = "session")]
+pub use http_session::HttpSession;
 pub use namespace::Namespace;
 pub use serve::Serve;
 pub use serving::{ServeHandle, Serving};

@@ -30,6 +30,8 @@ mod engineio_websocket;
 mod failure;
 mod handshake;
 mod http_hooks;
+#[cfg(feature = "session")]
+mod http_sessions;
 mod layers;
 mod rooms;
 mod sessions;
