@@ -18,6 +18,7 @@ use crate::handler::environment::Environment;
 use crate::handler::extract::{Connecting, Event, Extract, Incoming, Leaving};
 use crate::handler::place::{Places, caught};
 use crate::handler::reply::report;
+use crate::handler::turn::save;
 use crate::handler::{ConnectOutcome, Handler};
 use crate::link::InFlight;
 use crate::socket::Socket;
@@ -139,6 +140,7 @@ impl Table {
                     if let Err(panic) = ended {
                         report(&environment, &socket, "disconnect", panic);
                     }
+                    save(&socket);
                 };
                 places.run(|| handler.call(args), finish, || ());
             }
