@@ -28,6 +28,11 @@ use crate::link::{self, Changes, Done, Entries, Session};
 ///
 /// Either way the App is wrapped in the `SessionMiddleware` of `actix-session`.
 ///
+/// A page of any origin may open a WebSocket, and the browser sends the cookie along where its
+/// `SameSite` lets it: `Lax`, the middleware's default, and `Strict` keep it from pages of other
+/// sites. Where other pages of the same site are not to be trusted, or the cookie has
+/// `SameSite=None`, look at the `Origin` in [`allow_request`](crate::Builder::allow_request).
+///
 /// # Examples
 ///
 /// ```
