@@ -99,8 +99,9 @@ impl Builder {
     /// or be that session: [`HttpSession`](crate::HttpSession) says how. Without it the two know
     /// nothing of each other.
     #[cfg(feature = "session")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "session")))]
     pub fn http_session(mut self, http_session: HttpSession) -> Self {
-        self.config.stored_sessions |= http_session.is_shared();
+        self.config.stored_sessions = http_session.is_shared();
         self.carry(move |request, carried| carried.insert(http_session.begin(request)))
     }
 

@@ -53,6 +53,7 @@ use crate::link::{self, Changes, Done, Entries, Session};
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
+#[cfg_attr(docsrs, doc(cfg(feature = "session")))]
 pub struct HttpSession(Kind);
 
 #[derive(Clone)]

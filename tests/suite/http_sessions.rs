@@ -11,7 +11,7 @@ use actix_session::storage::{
 };
 use actix_session::{Session as HttpState, SessionMiddleware};
 use actix_socketio::{
-    Ack, Data, DisconnectReason, HttpSession, Session, SessionError, SessionScope, SocketIo,
+    Ack, Data, DisconnectReason, HttpSession, Session, SessionError, SessionScope, Socket, SocketIo,
 };
 use actix_web::cookie::{Key, time};
 use actix_web::{App, HttpResponse, web};
@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::support::socketio::{BOTH, Client, Gate, Via};
-use crate::support::{Heard, Request, Server, Site, channel, within};
+use crate::support::{Heard, Polling, Request, Server, Site, WebSocket, channel, within};
 
 /// Flask-SocketIO, `manage_session=True`: the session begins with the HTTP session, and from then on
 /// neither side sees the other.
@@ -181,6 +181,62 @@ async fn handlers_start_in_the_order_of_arrival_behind_their_loads() {
             assert_eq!(left.next().await, note);
         }
         assert_eq!(store.loads() - loads, 21);
+    }
+}
+
+/// Events that wait for their session while it moves to a WebSocket keep their places, and those
+/// behind them theirs.
+#[tokio::test]
+async fn the_order_of_arrival_survives_an_upgrade() {
+    let (server, store) = shared();
+    let mut noted = leaving(&server.io);
+    let mut browser = Browser::of(&server);
+    for _ in 0..8 {
+        browser.get("/set?user=Ada").await;
+        let polling = Polling::open_with(&server, browser.cookie().as_slice()).await;
+        polling.post(&["40"]).await;
+        assert!(polling.poll().await[0].starts_with("40"));
+        let gate = store.hold();
+        let notes: Vec<_> = (0..9).map(|n| format!(r#"42["note",{n}]"#)).collect();
+        let notes: Vec<_> = notes.iter().map(String::as_str).collect();
+        polling.post(&notes[..3]).await;
+        let mut socket = WebSocket::beside(&server, polling.sid()).await;
+        socket.send_text("2probe").await;
+        socket.expect_text("3probe").await;
+        socket.send_text("5").await;
+        for note in &notes[3..6] {
+            socket.send_text(note).await;
+        }
+        gate.open();
+        for note in &notes[6..] {
+            socket.send_text(note).await;
+        }
+        for n in 0..9 {
+            assert_eq!(noted.next().await, n.to_string());
+        }
+        socket.send_close(None).await;
+        assert_eq!(noted.next().await, "transport close, Ada");
+    }
+}
+
+/// What waits for its load is not handled once the program has made the client leave.
+#[tokio::test]
+async fn what_waits_behind_a_disconnect_by_the_server_is_dropped() {
+    let (server, _) = shared();
+    let mut noted = leaving(&server.io);
+    server
+        .io
+        .of("/")
+        .on("kick", |socket: Socket| async move { socket.disconnect() });
+    for via in BOTH {
+        let mut browser = Browser::of(&server);
+        browser.get("/set?user=Ada").await;
+        let mut client = browser.connect(via).await.0;
+        let burst = [r#"42["note",1]"#, r#"42["kick"]"#, r#"42["note",2]"#];
+        client.send_all(&burst).await;
+        client.expect("41").await;
+        assert_eq!(noted.next().await, "1");
+        assert_eq!(noted.next().await, "server namespace disconnect, Ada");
     }
 }
 
@@ -364,9 +420,13 @@ impl Browser {
         serde_json::from_slice(&response.body).unwrap()
     }
 
+    /// Returns the header that it sends, if any.
+    fn cookie(&self) -> Option<(&str, &str)> {
+        self.cookie.as_deref().map(|cookie| ("cookie", cookie))
+    }
+
     async fn connect(&self, via: Via) -> Asking {
-        let cookie = self.cookie.as_deref().map(|cookie| ("cookie", cookie));
-        let mut client = Client::open_with(&self.site, via, cookie.as_slice()).await;
+        let mut client = Client::open_with(&self.site, via, self.cookie().as_slice()).await;
         client.connect("/").await;
         Asking(client)
     }
@@ -508,6 +568,8 @@ struct Kept {
     states: HashMap<String, HashMap<String, String>>,
     load: Option<Trouble>,
     update: Option<Trouble>,
+    /// What loads wait for.
+    gate: Option<Gate>,
     /// Calls of the handler of `set`.
     ran: usize,
 }
@@ -541,6 +603,13 @@ impl Memory {
         self.0.lock().ran
     }
 
+    /// Lets loads wait from now on until the gate is opened.
+    fn hold(&self) -> Gate {
+        let gate = Gate::default();
+        self.0.lock().gate = Some(gate.clone());
+        gate
+    }
+
     fn next_load(&self, trouble: Trouble) {
         self.0.lock().load = Some(trouble);
     }
@@ -556,6 +625,10 @@ impl SessionStore for Memory {
         // Some loads take longer than those behind them would.
         for _ in 0..(loads * 7) % 5 {
             tokio::task::yield_now().await;
+        }
+        let gate = self.0.lock().gate.clone();
+        if let Some(gate) = gate {
+            gate.pass().await;
         }
         let trouble = self.0.lock().load.take();
         Trouble::happen(trouble).map_err(LoadError::Other)?;
