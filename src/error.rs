@@ -320,10 +320,12 @@ impl Serialize for HandlerError {
     }
 }
 
-/// An argument of a handler that could not be made from what came in.
+/// Why a handler was not called: an argument of it could not be made from what came in, or the
+/// program's middleware refused the event.
 ///
-/// The handler does not run; where the client asked for an acknowledgement it gets
-/// `{"error": "…"}` with this text, and the log has a line.
+/// Where the client asked for an acknowledgement it gets `{"error": "…"}` with this text, unless
+/// [`on_error`](crate::Namespace::on_error) answers for it; the log has a line where there is no such
+/// hook.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Rejection {
@@ -337,7 +339,10 @@ pub enum Rejection {
     SocketData(&'static str),
     /// The client's session could not be loaded before the handler, or not be saved after it.
     Session(SessionError),
-    /// What an extractor of the program's own says.
+    /// The parameters of the namespace's name are not of the type that
+    /// [`Params`](crate::Params) asks for.
+    Params(String),
+    /// What the program says: an extractor of its own, or its middleware.
     Other(String),
 }
 
@@ -351,6 +356,7 @@ impl fmt::Display for Rejection {
                 "no state of type {name}: give one to SocketIo::builder().state(..)"
             ),
             Self::Session(error) => error.fmt(f),
+            Self::Params(error) => write!(f, "the namespace's parameters do not fit: {error}"),
             Self::SocketData(name) => write!(
                 f,
                 "the socket has no data of type {name}: attach it by socket.insert_data(..), \
@@ -362,3 +368,21 @@ impl fmt::Display for Rejection {
 }
 
 impl std::error::Error for Rejection {}
+
+impl From<&str> for Rejection {
+    fn from(text: &str) -> Self {
+        Self::Other(text.to_owned())
+    }
+}
+
+impl From<String> for Rejection {
+    fn from(text: String) -> Self {
+        Self::Other(text)
+    }
+}
+
+impl From<ArgsError> for Rejection {
+    fn from(error: ArgsError) -> Self {
+        Self::Data(error)
+    }
+}

@@ -112,6 +112,7 @@ mod config;
 mod error;
 mod handshake;
 mod id;
+mod pattern;
 mod reason;
 
 pub use bytes::Bytes;
@@ -123,19 +124,20 @@ pub use error::{
     CallError, ConnectError, EmitError, HandlerError, Rejection, RoomError, SessionError,
 };
 pub use handler::{
-    Ack, Auth, CallContext, ConnectOutcome, Connecting, Data, Event, Extract, Handler, Incoming,
-    Leaving, SocketData, State,
+    Ack, Auth, CallContext, ConnectOutcome, Connecting, Data, Event, EventInTransit, Extract,
+    Failure, FailureCause, Handler, Incoming, Leaving, Method, Params, SocketData, State,
 };
 pub use handshake::{Carried, Handshake, QueryError};
 pub use id::{InvalidSocketId, SocketId};
 pub use link::Session;
 pub use message::{Call, CrashPlace, Crashed, Disconnect, Emit, ListMembers};
+pub use pattern::PatternError;
 pub use reason::{CloseReason, DisconnectReason};
 #[cfg(feature = "session")]
 pub use server::HttpSession;
 pub use server::{
-    Builder, EngineIo, EngineIoBuilder, Namespace, Serve, ServeHandle, Serving, SocketIo,
-    StartError,
+    Builder, EngineIo, EngineIoBuilder, Methods, Namespace, NamespaceObject, NamespacePattern,
+    Serve, ServeHandle, Serving, SocketIo, StartError,
 };
 pub use socket::{Broadcast, Socket};
 pub use socketio::{Args, ArgsError};

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::actor::registry::{NamespaceCore, Registry};
+use crate::actor::registry::{NamespaceCore, Registry, Seat};
 use crate::actor::session::Protocol;
 use crate::error::ConnectError;
 use crate::handler::{Connecting, Leaving, Received, Table, TableView};
@@ -24,9 +24,9 @@ pub(crate) struct Client {
     link: Arc<Link>,
     registry: Arc<Registry>,
     slots: Vec<Slot>,
-    /// Namespaces that the program refused to the client, or made it leave: what it sent before it
-    /// knew is dropped.
-    left: Vec<Arc<NamespaceCore>>,
+    /// Names of namespaces that the program refused to the client, or made it leave: what it sent
+    /// before it knew is dropped.
+    left: Vec<Arc<str>>,
     assembler: Assembler,
     limits: Limits,
     /// Until when a namespace must have been joined.
@@ -36,7 +36,7 @@ pub(crate) struct Client {
 /// One socket, and the packets that wait for it.
 struct Slot {
     socket: Socket,
-    namespace: Arc<NamespaceCore>,
+    namespace: Seat,
     table: TableView,
     waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
@@ -129,17 +129,17 @@ impl Client {
             }
             self.leave(at, DisconnectReason::ServerNamespaceDisconnect);
         }
-        self.left.retain(|left| left.membership.name() != name);
-        let Some(namespace) = self.registry.namespace(name) else {
-            self.refuse(name, &"Invalid namespace".into());
-            return Ok(());
-        };
+        self.left.retain(|left| left.as_ref() != name);
         let limit = self.link.config.namespaces_per_session;
         if self.slots.len() >= limit {
             let message = format!("more than {limit} namespaces");
             self.refuse(name, &message.into());
             return Ok(());
         }
+        let Some(namespace) = self.registry.seat(name, auth) else {
+            self.refuse(name, &"Invalid namespace".into());
+            return Ok(());
+        };
         let core = Arc::new(Core::new(&namespace.membership, &self.link, auth));
         let mut slot = Slot {
             socket: Socket::new(core),
@@ -155,7 +155,7 @@ impl Client {
 
     /// A packet for a namespace that the client is not in: an error, unless it cannot know that yet.
     fn stray(&self, name: &str) -> Result<(), CloseReason> {
-        if self.left.iter().any(|left| left.membership.name() == name) {
+        if self.left.iter().any(|left| left.as_ref() == name) {
             return Ok(());
         }
         log::debug!(
@@ -216,7 +216,8 @@ impl Protocol for Client {
                 Phase::Connecting | Phase::Accepted => at += 1,
                 Phase::Ended | Phase::Abandoned => {
                     if self.left.len() < self.link.config.namespaces_per_session {
-                        self.left.push(Arc::clone(&slot.namespace));
+                        self.left
+                            .push(Arc::clone(slot.namespace.membership.shared_name()));
                     }
                     self.leave(at, DisconnectReason::ServerNamespaceDisconnect);
                 }
@@ -388,6 +389,8 @@ fn leave(socket: &Socket, namespace: &NamespaceCore, reason: DisconnectReason) {
         reason,
         environment: &namespace.environment,
     };
-    namespace.table.read().farewell(&leaving);
+    let table = namespace.table.read();
+    table.warn(&leaving);
     socket.core().membership.exit(socket.core());
+    table.farewell(&leaving);
 }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::actor::registry::{NamespaceCore, Registry};
 use crate::config::Config;
-use crate::handler::Environment;
+use crate::handler::Surroundings;
 use crate::handshake::Handshake;
 use crate::link::{Link, Outbox};
 use crate::message::Crashed;
@@ -45,11 +45,11 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// Starts the registry on this thread's arbiter.
     pub(crate) fn new() -> Self {
-        let environment = Environment::default();
+        let surroundings = Surroundings::default();
         let (reporter, crashes) = unbounded_channel();
-        environment.supervise(Reporter(reporter).start().recipient());
+        surroundings.supervise(Reporter(reporter).start().recipient());
         Self {
-            registry: Registry::new(environment, Arbiter::current()),
+            registry: Registry::new(surroundings, Arbiter::current()),
             crashes: Crashes(crashes),
         }
     }

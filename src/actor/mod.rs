@@ -21,7 +21,7 @@ pub(crate) use engine::{Engine, Handle};
 pub(crate) use namespace::FindRoom;
 pub(crate) use raw::{Callbacks, Raw, Running};
 pub use raw::{EngineMessage, EngineSession};
-pub(crate) use registry::{NamespaceCore, Registry};
+pub(crate) use registry::{Choice, NamespaceCore, PatternCore, Registry};
 pub use room::Room;
 pub use server::Server;
 pub(crate) use session::{Deliver, HandOver, Inbound, Lost, Probe, ProbeFailed, Protocol, Session};

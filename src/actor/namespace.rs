@@ -4,7 +4,7 @@
 //!   from its rooms' supervision;
 //! * sends: nothing; starts and stops rooms;
 //! * parent: the server, which starts it with the namespace and replaces it when it is given up;
-//! * ends: with the server.
+//! * ends: with the server, or with its last client where it was made by a pattern that says so.
 //!
 //! Who is in the namespace, and in which room, lies in its
 //! [`Membership`](crate::socket::Membership), which outlives it: restarted, it goes on with the same
@@ -15,7 +15,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use actix::{
-    Actor, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message, MessageResult, Supervised,
+    Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message,
+    MessageResult, Supervised,
 };
 
 use crate::actor::registry::NamespaceCore;
@@ -113,6 +114,15 @@ impl Handler<FindRoom> for Namespace {
 
     fn handle(&mut self, FindRoom(name): FindRoom, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.rooms.get(name.as_str()).cloned())
+    }
+}
+
+/// The last client has left a namespace that goes with it.
+impl Handler<Stop> for Namespace {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
     }
 }
 

@@ -3,27 +3,35 @@
 //! Everybody reads; the server's actor and the builder's side write. It holds no logic of its own.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use actix::{Addr, ArbiterHandle};
 use parking_lot::{Mutex, RwLock};
+use serde_json::{Value, json};
 
 use crate::actor::namespace::Namespace;
+use crate::actor::room::Stop;
 use crate::actor::server::{GivenUp, Server};
 use crate::actor::supervision::Fall;
-use crate::handler::{Environment, SharedTable};
+use crate::handler::{Environment, SharedTable, Surroundings, caught};
 use crate::id::SocketId;
 use crate::message::{CrashPlace, Crashed};
+use crate::pattern::{Parameters, Pattern};
 use crate::socket::{Core, Membership};
 
 /// What a namespace is made of, apart from its actor.
 #[derive(Debug)]
 pub(crate) struct NamespaceCore {
     pub(crate) membership: Arc<Membership>,
-    pub(crate) table: SharedTable,
+    pub(crate) table: Arc<SharedTable>,
     pub(crate) environment: Arc<Environment>,
     /// The actor; another one after the first was given up.
     actor: Mutex<Option<Addr<Namespace>>>,
+    /// How many clients are in it or on their way, where it goes with the last of them.
+    seats: Option<AtomicUsize>,
 }
 
 impl NamespaceCore {
@@ -32,22 +40,99 @@ impl NamespaceCore {
     }
 }
 
-/// All namespaces.
+/// Many namespaces of one kind: which names it takes, and what they share.
 #[derive(Debug)]
-pub(crate) struct Registry {
+pub(crate) struct PatternCore {
+    pub(crate) choice: Choice,
+    pub(crate) table: Arc<SharedTable>,
     pub(crate) environment: Arc<Environment>,
+    /// Its namespaces go with their last client.
+    pub(crate) frees: AtomicBool,
+}
+
+/// Which names a pattern takes.
+pub(crate) enum Choice {
+    Pattern(Pattern),
+    Predicate(Box<Predicate>),
+}
+
+/// Looks at a namespace's name and at the client's CONNECT payload.
+pub(crate) type Predicate = dyn Fn(&str, &Value) -> bool + Send + Sync;
+
+impl Choice {
+    /// Returns the parameters of a name that it takes.
+    fn takes(&self, name: &str, auth: Option<&str>) -> Option<Parameters> {
+        match self {
+            Self::Pattern(pattern) => pattern.fit(name),
+            Self::Predicate(predicate) => {
+                let auth = auth.and_then(|auth| serde_json::from_str(auth).ok());
+                let auth = auth.unwrap_or_else(|| json!({}));
+                // Code of the program: where it panics, the name is nobody's.
+                let taken = caught(|| predicate(name, &auth)).unwrap_or_else(|panic| {
+                    log::error!("the predicate of a namespace panicked over {name:?}: {panic}");
+                    false
+                });
+                taken.then(Vec::new)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pattern(pattern) => pattern.fmt(f),
+            Self::Predicate(_) => f.write_str("Predicate"),
+        }
+    }
+}
+
+/// A client's hold on a namespace, from its CONNECT to its end.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    namespace: Arc<NamespaceCore>,
+    /// Who frees the namespace when nobody is left.
+    freed_by: Option<Arc<Registry>>,
+}
+
+impl Deref for Seat {
+    type Target = Arc<NamespaceCore>;
+
+    fn deref(&self) -> &Arc<NamespaceCore> {
+        &self.namespace
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if let Some(registry) = &self.freed_by {
+            registry.vacate(&self.namespace);
+        }
+    }
+}
+
+/// All namespaces.
+pub(crate) struct Registry {
+    pub(crate) surroundings: Arc<Surroundings>,
     /// Where namespaces and rooms live.
     arbiter: ArbiterHandle,
     namespaces: RwLock<HashMap<Arc<str>, Arc<NamespaceCore>>>,
+    patterns: RwLock<Vec<Arc<PatternCore>>>,
+    watchers: RwLock<Vec<Watcher>>,
     server: Mutex<Option<Addr<Server>>>,
 }
 
+/// Is told of each new namespace.
+pub(crate) type Watcher = Arc<dyn Fn(&Arc<NamespaceCore>) + Send + Sync>;
+
 impl Registry {
-    pub(crate) fn new(environment: Environment, arbiter: ArbiterHandle) -> Arc<Self> {
+    pub(crate) fn new(surroundings: Surroundings, arbiter: ArbiterHandle) -> Arc<Self> {
         Arc::new(Self {
-            environment: Arc::new(environment),
+            surroundings: Arc::new(surroundings),
             arbiter,
             namespaces: RwLock::default(),
+            patterns: RwLock::default(),
+            watchers: RwLock::default(),
             server: Mutex::new(None),
         })
     }
@@ -68,21 +153,153 @@ impl Registry {
         self.namespaces.read().get(name).cloned()
     }
 
-    /// Returns the namespace of this name; it is started where there was none.
+    /// Returns the namespaces that this pattern has made.
+    pub(crate) fn made_by(&self, pattern: &PatternCore) -> Vec<Arc<NamespaceCore>> {
+        let namespaces = self.namespaces.read();
+        let made = namespaces.values();
+        let made = made.filter(|core| Arc::ptr_eq(&core.table, &pattern.table));
+        made.cloned().collect()
+    }
+
+    /// Takes a pattern in, behind those that there are.
+    pub(crate) fn add_pattern(&self, choice: Choice) -> Arc<PatternCore> {
+        let pattern = Arc::new(PatternCore {
+            choice,
+            table: Arc::default(),
+            environment: Environment::within(&self.surroundings),
+            frees: AtomicBool::new(false),
+        });
+        self.patterns.write().push(Arc::clone(&pattern));
+        pattern
+    }
+
+    /// Tells `watcher` of each namespace that is made from now on.
+    pub(crate) fn watch(&self, watcher: Watcher) {
+        self.watchers.write().push(watcher);
+    }
+
+    /// Returns the namespace of this name, which the program names: it is started where there was
+    /// none, with the handlers of the first pattern that takes it, and stays.
     pub(crate) fn open(self: &Arc<Self>, name: &str) -> Arc<NamespaceCore> {
-        let mut namespaces = self.namespaces.write();
-        if let Some(core) = namespaces.get(name) {
-            return Arc::clone(core);
+        if let Some(core) = self.namespace(name) {
+            return core;
         }
+        let found = self.pattern_of(name, None);
+        let (core, is_new) = {
+            let mut namespaces = self.namespaces.write();
+            self.found(&mut namespaces, name, found.as_ref(), false)
+        };
+        self.tell_watchers(&core, is_new);
+        core
+    }
+
+    /// Gives a client a seat in the namespace of this name, which a pattern may make for it.
+    pub(crate) fn seat(self: &Arc<Self>, name: &str, auth: Option<&str>) -> Option<Seat> {
+        {
+            let namespaces = self.namespaces.read();
+            if let Some(core) = namespaces.get(name) {
+                return Some(self.seat_in(core));
+            }
+        }
+        // Asked outside of the lock: a predicate is code of the program.
+        let found = self.pattern_of(name, auth)?;
+        let frees = found.0.frees.load(Ordering::Relaxed);
+        let (seat, is_new) = {
+            let mut namespaces = self.namespaces.write();
+            let (core, is_new) = self.found(&mut namespaces, name, Some(&found), frees);
+            (self.seat_in(&core), is_new)
+        };
+        self.tell_watchers(&seat, is_new);
+        Some(seat)
+    }
+
+    /// Under the lock of the namespaces, at least for reading: nobody is about to free this one.
+    fn seat_in(self: &Arc<Self>, core: &Arc<NamespaceCore>) -> Seat {
+        let freed_by = core.seats.as_ref().map(|seats| {
+            seats.fetch_add(1, Ordering::Relaxed);
+            Arc::clone(self)
+        });
+        Seat {
+            namespace: Arc::clone(core),
+            freed_by,
+        }
+    }
+
+    /// Gives a seat up, and frees the namespace with the last.
+    fn vacate(&self, core: &Arc<NamespaceCore>) {
+        let mut namespaces = self.namespaces.write();
+        let Some(seats) = &core.seats else { return };
+        if seats.fetch_sub(1, Ordering::Relaxed) > 1 {
+            return;
+        }
+        let name = core.membership.name();
+        if namespaces
+            .get(name)
+            .is_some_and(|found| Arc::ptr_eq(found, core))
+        {
+            namespaces.remove(name);
+        }
+        drop(namespaces);
+        if let Some(actor) = core.actor.lock().take() {
+            // A life-cycle message, the actor's last.
+            actor.do_send(Stop);
+        }
+    }
+
+    fn pattern_of(&self, name: &str, auth: Option<&str>) -> Option<(Arc<PatternCore>, Parameters)> {
+        let patterns = self.patterns.read().clone();
+        patterns.into_iter().find_map(|pattern| {
+            let parameters = pattern.choice.takes(name, auth)?;
+            Some((pattern, parameters))
+        })
+    }
+
+    /// Finds the namespace, or makes it; tells whether it is new.
+    fn found(
+        self: &Arc<Self>,
+        namespaces: &mut HashMap<Arc<str>, Arc<NamespaceCore>>,
+        name: &str,
+        pattern: Option<&(Arc<PatternCore>, Parameters)>,
+        frees: bool,
+    ) -> (Arc<NamespaceCore>, bool) {
+        if let Some(core) = namespaces.get(name) {
+            return (Arc::clone(core), false);
+        }
+        let (table, environment, parameters) = match pattern {
+            Some((pattern, parameters)) => (
+                Arc::clone(&pattern.table),
+                Arc::clone(&pattern.environment),
+                parameters.clone(),
+            ),
+            None => (
+                Arc::default(),
+                Environment::within(&self.surroundings),
+                Parameters::new(),
+            ),
+        };
         let core = Arc::new(NamespaceCore {
-            membership: Membership::new(name),
-            table: SharedTable::default(),
-            environment: Arc::clone(&self.environment),
+            membership: Membership::new(name, parameters),
+            table,
+            environment,
             actor: Mutex::new(None),
+            seats: frees.then(AtomicUsize::default),
         });
         self.start(&core);
         namespaces.insert(name.into(), Arc::clone(&core));
-        core
+        (core, true)
+    }
+
+    fn tell_watchers(&self, core: &Arc<NamespaceCore>, is_new: bool) {
+        if !is_new {
+            return;
+        }
+        let watchers = self.watchers.read().clone();
+        for watcher in watchers {
+            if let Err(panic) = caught(|| watcher(core)) {
+                let name = core.membership.name();
+                log::error!("who was told of namespace {name} panicked: {panic}");
+            }
+        }
     }
 
     /// Starts the namespace's actor, also in the place of one that was given up.
@@ -119,11 +336,19 @@ impl Registry {
     }
 
     pub(crate) fn report(&self, place: CrashPlace, namespace: Option<&str>, panic: String) {
-        self.environment.report(&Crashed {
+        self.surroundings.report(&Crashed {
             place,
             namespace: namespace.map(str::to_owned),
             socket: None,
             panic,
         });
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("namespaces", &self.namespaces.read().len())
+            .finish_non_exhaustive()
     }
 }

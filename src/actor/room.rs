@@ -75,7 +75,7 @@ impl Handler<ListMembers> for Room {
     }
 }
 
-/// The last member has left.
+/// The last member has left, or the last client.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Stop;

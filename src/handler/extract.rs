@@ -210,6 +210,40 @@ impl<C: CallContext, T: DeserializeOwned> Extract<C> for Auth<T> {
     }
 }
 
+/// The parameters of the namespace's name, where it was made by
+/// [`SocketIo::of_pattern`](crate::SocketIo::of_pattern): `T` is a struct with a field for each, or a
+/// map. In any other namespace there are none.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Data, NamespacePattern, Params, PatternError, SocketIo};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Shop { id: u32 }
+///
+/// fn register(io: &SocketIo) -> Result<(), PatternError> {
+///     io.of_pattern("/shop-{id}")?
+///         .on("price", |Params(shop): Params<Shop>, Data(item): Data<String>| async move {
+///             format!("{item} in shop {}", shop.id)
+///         });
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Params<T>(pub T);
+
+impl<C: CallContext, T: DeserializeOwned> Extract<C> for Params<T> {
+    fn extract(context: &C) -> Result<Self, Rejection> {
+        let parameters = context.socket().core().membership.parameters();
+        let refused = |error: &dyn std::fmt::Display| Rejection::Params(error.to_string());
+        // A form's text is what serde reads numbers from where only texts are at hand.
+        let text = serde_urlencoded::to_string(parameters).map_err(|error| refused(&error))?;
+        let read = serde_urlencoded::from_str(&text).map_err(|error| refused(&error))?;
+        Ok(Self(read))
+    }
+}
+
 /// A value that was given to [`Builder::state`](crate::Builder::state), shared by all handlers.
 ///
 /// # Examples

@@ -4,24 +4,37 @@
 //! User code runs here and nowhere else, and never outside of `catch_unwind`. Nothing here knows how
 //! a packet came or which actor holds the socket.
 
+mod call;
 mod environment;
 mod extract;
+mod failure;
+mod method;
 mod place;
 mod reply;
+mod shared;
 mod socket_data;
 mod table;
+mod transit;
 mod turn;
 
 use std::future::Future;
 
 use crate::error::{ConnectError, HandlerError};
 
-pub(crate) use environment::Environment;
-pub use extract::{Auth, CallContext, Connecting, Data, Event, Extract, Incoming, Leaving, State};
+pub(crate) use call::{forward, on_connect, on_event, on_leave};
+pub(crate) use environment::{Environment, Surroundings};
+pub use extract::{
+    Auth, CallContext, Connecting, Data, Event, Extract, Incoming, Leaving, Params, State,
+};
+pub use failure::{Failure, FailureCause};
+pub(crate) use method::Bound;
+pub use method::Method;
 pub(crate) use place::{Places, caught};
 pub use reply::Ack;
+pub(crate) use shared::{SharedTable, TableView};
 pub use socket_data::SocketData;
-pub(crate) use table::{Received, SharedTable, Table, TableView};
+pub(crate) use table::{Received, Table};
+pub use transit::EventInTransit;
 
 /// An async function whose arguments are extractors, up to eight of them.
 ///

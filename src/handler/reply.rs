@@ -1,8 +1,8 @@
 //! How a handler's call ends: the acknowledgement, or the error that stands for it.
 //!
-//! A client that asked for an acknowledgement always gets one: the returned value, or
-//! `{"error": …}` where the handler returned `Err`, was given arguments that don't fit, panicked, or
-//! let its [`Ack`] go unused.
+//! A client that asked for an acknowledgement always gets one: the returned value, or what the
+//! program's error hook answers, or `{"error": …}`, where the handler returned `Err`, was given
+//! arguments that don't fit, panicked, or let its [`Ack`] go unused.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +11,9 @@ use serde::Serialize;
 
 use crate::error::Rejection;
 use crate::handler::environment::Environment;
+use crate::handler::failure::{Failure, FailureCause, report};
 use crate::handler::place::caught;
 use crate::link::Outgoing;
-use crate::message::{CrashPlace, Crashed};
 use crate::socket::{self, Answer, Socket};
 use crate::socketio::is_failure;
 
@@ -45,7 +45,7 @@ impl Reply {
         }
     }
 
-    /// Sends the value as the acknowledgement; an `Err` as the error.
+    /// Sends the value as the acknowledgement; an `Err` is a failure.
     pub(crate) fn answer<T: Serialize>(&self, value: &T) {
         // Without an id the value is not written, unless it is an `Err`, for the log.
         if self.id.is_none() && (size_of::<T>() == 0 || caught(|| is_failure(value)) == Ok(false)) {
@@ -56,38 +56,51 @@ impl Reply {
         // A `Serialize` is code of the program.
         match caught(write) {
             Ok(Ok(Answer::Value(packet))) => self.deliver(packet),
-            Ok(Ok(Answer::Error(json))) => {
-                log::warn!("{}: handler failed: {json}", self.label());
-                self.send_error(&json);
-            }
-            Ok(Err(error)) => {
-                log::error!("{}: answer cannot be sent: {error}", self.label());
-                self.send_error_text("the answer cannot be sent");
-            }
+            Ok(Ok(Answer::Error(json))) => self.fail(FailureCause::Returned(json)),
+            Ok(Err(error)) => self.fail(FailureCause::Unsendable(error)),
             Err(panic) => self.panicked(panic),
         }
     }
 
     /// Ends a call that was never made: its arguments do not fit.
-    pub(crate) fn reject(&self, rejection: &Rejection) {
-        log::warn!("{}: {rejection}", self.label());
-        self.send_error_text(&rejection.to_string());
+    pub(crate) fn reject(&self, rejection: Rejection) {
+        self.fail(FailureCause::Rejected(rejection));
     }
 
     /// Ends a call that nobody handles.
     pub(crate) fn unhandled(&self) {
-        log::debug!("{}: no handler", self.label());
-        self.send_error_text(&format!("no handler for event {:?}", self.event));
+        let namespace = self.socket.namespace();
+        log::debug!(
+            "event {:?} in namespace {namespace}: no handler",
+            self.event
+        );
+        let text = format!("no handler for event {:?}", self.event);
+        self.send_error(&serde_json::Value::from(text).to_string());
     }
 
     /// Ends a call whose handler panicked; the client learns no more than that.
     pub(crate) fn panicked(&self, panic: String) {
-        report(&self.environment, &self.socket, &self.event, panic);
-        self.send_error_text("internal server error");
+        report(&self.environment, &self.socket, &self.event, &panic);
+        self.fail(FailureCause::Panicked(panic));
     }
 
-    fn send_error_text(&self, text: &str) {
-        self.send_error(&serde_json::Value::from(text).to_string());
+    /// Ends a call that failed: the program's hook may answer, and a rule does where it doesn't.
+    fn fail(&self, cause: FailureCause) {
+        let failure = Failure {
+            socket: &self.socket,
+            event: &self.event,
+            wants_ack: self.id.is_some(),
+            cause,
+        };
+        let answer = failure.shown_to_hook(&self.environment);
+        let Some(id) = self.id else { return };
+        // A `Value` always has a text: its keys are strings.
+        if let Some(value) = answer
+            && let Ok(Answer::Value(packet)) = socket::ack(self.socket.namespace(), id, &value)
+        {
+            return self.deliver(packet);
+        }
+        self.send_error(&failure.told(&self.environment));
     }
 
     fn send_error(&self, json: &str) {
@@ -102,21 +115,6 @@ impl Reply {
             let _ = self.socket.core().deliver(packet);
         }
     }
-
-    fn label(&self) -> String {
-        let namespace = self.socket.namespace();
-        format!("event {:?} in namespace {namespace}", self.event)
-    }
-}
-
-/// Tells the log and the program's supervisors of a handler's panic.
-pub(crate) fn report(environment: &Environment, socket: &Socket, event: &str, panic: String) {
-    environment.report(&Crashed {
-        place: CrashPlace::Handler(event.to_owned()),
-        namespace: Some(socket.namespace().to_owned()),
-        socket: Some(socket.id()),
-        panic,
-    });
 }
 
 /// The acknowledgement of an event, to be sent by hand.
@@ -184,7 +182,7 @@ impl Drop for Ack {
             && reply.id.is_some()
             && self.is_handed()
         {
-            reply.reject(&Rejection::Other("the handler gave no answer".to_owned()));
+            reply.fail(FailureCause::Unanswered);
         }
     }
 }

@@ -1,185 +1,138 @@
 //! The handlers of one namespace, found by the event's name.
 //!
-//! The table is shared by all sockets of the namespace and replaced as a whole when a handler is
-//! added, so that a session reads its own view of it without a lock.
+//! The table is replaced as a whole when a handler is added; see [`SharedTable`](super::SharedTable).
+//! What the program has registered comes in, and a packet's event; the calls leave, each caught.
 
 use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use actix::Recipient;
 use bytes::Bytes;
-use parking_lot::RwLock;
-use serde::Serialize;
 
 use crate::error::ConnectError;
+use crate::handler::call::{Admission, ConnectHandler, EventHandler, LeaveHandler};
 use crate::handler::environment::Environment;
-use crate::handler::extract::{Connecting, Event, Extract, Incoming, Leaving};
-use crate::handler::place::{Places, caught};
-use crate::handler::reply::report;
-use crate::handler::turn::save;
-use crate::handler::{ConnectOutcome, Handler};
-use crate::link::InFlight;
+use crate::handler::extract::{Connecting, Incoming, Leaving};
+use crate::handler::failure::{INTERNAL, panicked};
+use crate::handler::place::caught;
+use crate::handler::transit::{EventCheck, EventInTransit};
 use crate::socket::Socket;
 
-/// Handlers by event, sorted by the length of the name and then by the name.
+/// Everything that is called for one namespace.
 #[derive(Clone, Default)]
 pub(crate) struct Table {
-    connect: Option<ConnectHandler>,
-    disconnect: Option<DisconnectHandler>,
-    events: Vec<(Arc<str>, EventHandler)>,
+    /// Who is asked whether a client may enter: middleware first, then connect handlers.
+    admission: Arc<Vec<ConnectHandler>>,
+    /// How many of them are middleware.
+    middleware: usize,
+    checks: Vec<EventCheck>,
+    any: Vec<EventHandler>,
+    /// Handlers by event, sorted by the length of the name and then by the name.
+    events: Vec<(Arc<str>, Vec<EventHandler>)>,
+    fallback: Option<EventHandler>,
+    disconnecting: Vec<LeaveHandler>,
+    disconnect: Vec<LeaveHandler>,
 }
 
-/// Tells what became of a client that asked to be let in.
-pub(crate) type Admission = Box<dyn FnOnce(Result<(), ConnectError>)>;
-
-type EventHandler = Arc<dyn Fn(&Incoming<'_>) + Send + Sync>;
-type ConnectHandler = Arc<dyn Fn(&Connecting<'_>, Admission) + Send + Sync>;
-type DisconnectHandler = Arc<dyn Fn(&Leaving<'_>) + Send + Sync>;
-
 impl Table {
-    /// Makes `handler` the one of this event.
-    pub(crate) fn on<H, A>(&mut self, event: &str, handler: H)
-    where
-        H: Handler<A>,
-        H::Output: Serialize,
-        A: for<'a> Extract<Incoming<'a>> + 'static,
-    {
-        let places = Places::new();
-        self.insert(
-            event,
-            Arc::new(move |incoming| match A::extract(incoming) {
-                Err(rejection) => incoming.take_reply().reject(&rejection),
-                Ok(args) => {
-                    incoming.hand_over();
-                    let reply = incoming.take_reply();
-                    let link = &incoming.socket.core().link;
-                    places.run(
-                        || handler.call(args),
-                        move |ended| reply.finish(ended),
-                        || InFlight::enter(link),
-                    );
-                }
-            }),
-        );
-    }
-
-    /// Makes an actor the handler of this event.
-    pub(crate) fn forward(&mut self, event: &str, actor: Recipient<Event>) {
-        let places = Places::new();
-        self.insert(
-            event,
-            Arc::new(move |incoming| {
-                let limit = incoming.socket.core().link.config.ack_timeout;
-                let event = Event::forwarded(incoming);
-                let actor = actor.clone();
-                // `send` by a fresh recipient, so that the event counts as in flight until the actor
-                // has taken it. An event that is not taken answers by itself, when it is dropped.
-                let sent = move || async move {
-                    let sent = tokio::time::timeout(limit, actor.send(event)).await;
-                    if !matches!(sent, Ok(Ok(()))) {
-                        log::warn!("an event was forwarded to an actor that does not take it");
-                    }
-                };
-                let link = &incoming.socket.core().link;
-                places.run(sent, |_| (), || InFlight::enter(link));
-            }),
-        );
-    }
-
-    fn insert(&mut self, event: &str, handler: EventHandler) {
+    /// Adds a handler behind those that the event has.
+    pub(crate) fn on(&mut self, event: &str, handler: EventHandler) {
         match self.position(event) {
-            Ok(at) => {
-                log::warn!("a second handler for event {event:?} replaces the first");
-                self.events[at].1 = handler;
-            }
-            Err(at) => self.events.insert(at, (event.into(), handler)),
+            Ok(at) => self.events[at].1.push(handler),
+            Err(at) => self.events.insert(at, (event.into(), vec![handler])),
         }
     }
 
-    pub(crate) fn on_connect<H, A>(&mut self, handler: H)
-    where
-        H: Handler<A>,
-        H::Output: ConnectOutcome,
-        A: for<'a> Extract<Connecting<'a>> + 'static,
-    {
-        let places = Places::new();
-        self.connect = Some(Arc::new(move |connecting, admission| {
-            let args = match A::extract(connecting) {
-                Ok(args) => args,
-                Err(rejection) => {
-                    log::warn!("client refused: {rejection}");
-                    return admission(Err(ConnectError::new(rejection.to_string())));
-                }
-            };
-            let (socket, environment) = (connecting.socket.clone(), connecting.environment.clone());
-            let finish = move |ended: Result<H::Output, String>| {
-                // Making a `ConnectError` of an error may run code of the program too.
-                let decided = ended.and_then(|outcome| caught(|| outcome.outcome()));
-                admission(decided.unwrap_or_else(|panic| {
-                    report(&environment, &socket, "connect", panic);
-                    Err(INTERNAL.into())
-                }));
-            };
-            let link = &connecting.socket.core().link;
-            places.run(|| handler.call(args), finish, || InFlight::enter(link));
-        }));
+    /// Takes the handlers of an event away; tells whether there were any.
+    pub(crate) fn off(&mut self, event: &str) -> bool {
+        let found = self.position(event);
+        if let Ok(at) = found {
+            self.events.remove(at);
+        }
+        found.is_ok()
     }
 
-    pub(crate) fn on_disconnect<H, A>(&mut self, handler: H)
-    where
-        H: Handler<A>,
-        A: for<'a> Extract<Leaving<'a>> + 'static,
-    {
-        let places = Places::new();
-        self.disconnect = Some(Arc::new(move |leaving| match A::extract(leaving) {
-            Ok(args) => {
-                let (socket, environment) = (leaving.socket.clone(), leaving.environment.clone());
-                let finish = move |ended: Result<H::Output, String>| {
-                    if let Err(panic) = ended {
-                        report(&environment, &socket, "disconnect", panic);
-                    }
-                    save(&socket);
-                };
-                places.run(|| handler.call(args), finish, || ());
-            }
-            Err(rejection) => log::warn!("disconnect handler not run: {rejection}"),
-        }));
+    pub(crate) fn on_any(&mut self, handler: EventHandler) {
+        self.any.push(handler);
     }
 
-    /// Calls the event's handler; one that nobody handles is answered with an error.
+    pub(crate) fn fallback(&mut self, handler: EventHandler) {
+        self.fallback = Some(handler);
+    }
+
+    pub(crate) fn check(&mut self, check: EventCheck) {
+        self.checks.push(check);
+    }
+
+    pub(crate) fn middleware(&mut self, handler: ConnectHandler) {
+        Arc::make_mut(&mut self.admission).insert(self.middleware, handler);
+        self.middleware += 1;
+    }
+
+    pub(crate) fn on_connect(&mut self, handler: ConnectHandler) {
+        Arc::make_mut(&mut self.admission).push(handler);
+    }
+
+    pub(crate) fn on_disconnecting(&mut self, handler: LeaveHandler) {
+        self.disconnecting.push(handler);
+    }
+
+    pub(crate) fn on_disconnect(&mut self, handler: LeaveHandler) {
+        self.disconnect.push(handler);
+    }
+
+    /// Calls the event's handlers in their order; one that nobody handles is answered with an error.
     pub(crate) fn dispatch(&self, received: &Received<'_>) {
-        let Ok(at) = self.position(received.name) else {
-            let name = received.name.into();
-            return received.incoming(&name).take_reply().unhandled();
-        };
-        let (event, handler) = &self.events[at];
-        let incoming = received.incoming(event);
-        // An extractor may run code of the program, as a `Deserialize`.
-        if let Err(panic) = caught(|| handler(&incoming)) {
-            incoming.take_reply().panicked(panic);
+        if self.checks.is_empty() {
+            return self.deliver(received);
         }
+        let mut event = EventInTransit::new(received);
+        for check in &self.checks {
+            let reply = || received.incoming(&received.name.into()).take_reply();
+            match caught(|| check(&mut event)) {
+                Ok(Ok(())) => {}
+                Ok(Err(rejection)) => return reply().reject(rejection),
+                Err(panic) => return reply().panicked(panic),
+            }
+        }
+        self.deliver(&event.outcome(received));
     }
 
     /// Asks the program whether the client may enter; everybody may where it has no opinion.
     pub(crate) fn admit(&self, connecting: &Connecting<'_>, admission: Admission) {
-        let Some(handler) = &self.connect else {
-            return admission(Ok(()));
-        };
-        if let Err(panic) = caught(|| handler(connecting, admission)) {
-            report(connecting.environment, connecting.socket, "connect", panic);
-            connecting.socket.core().refuse(&INTERNAL.into());
-        }
+        admit_from(&self.admission, 0, connecting, admission);
+    }
+
+    /// Tells the program that a socket is leaving, while it is still in its rooms.
+    pub(crate) fn warn(&self, leaving: &Leaving<'_>) {
+        tell(&self.disconnecting, "disconnecting", leaving);
     }
 
     /// Tells the program that a socket has left.
     pub(crate) fn farewell(&self, leaving: &Leaving<'_>) {
-        let Some(handler) = &self.disconnect else {
-            return;
-        };
-        if let Err(panic) = caught(|| handler(leaving)) {
-            report(leaving.environment, leaving.socket, "disconnect", panic);
+        tell(&self.disconnect, "disconnect", leaving);
+    }
+
+    fn deliver(&self, received: &Received<'_>) {
+        if !self.any.is_empty() {
+            let unanswered = Received {
+                id: None,
+                ..*received
+            };
+            call_all(&self.any, &unanswered.incoming(&received.name.into()));
+        }
+        match (self.position(received.name), &self.fallback) {
+            (Ok(at), _) => {
+                let (event, handlers) = &self.events[at];
+                call_all(handlers, &received.incoming(event));
+            }
+            (Err(_), Some(fallback)) => {
+                call(fallback, &received.incoming(&received.name.into()));
+            }
+            (Err(_), None) => {
+                let name = received.name.into();
+                received.incoming(&name).take_reply().unhandled();
+            }
         }
     }
 
@@ -200,7 +153,7 @@ impl fmt::Debug for Table {
 }
 
 /// An event as the session has decoded it.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Received<'a> {
     pub(crate) socket: &'a Socket,
     pub(crate) name: &'a str,
@@ -227,50 +180,56 @@ impl<'a> Received<'a> {
     }
 }
 
-/// The table that a namespace's sockets look at.
-#[derive(Debug, Default)]
-pub(crate) struct SharedTable {
-    current: RwLock<Arc<Table>>,
-    version: AtomicU64,
+/// Calls one handler after another. The first answers: it takes the right to.
+fn call_all(handlers: &[EventHandler], incoming: &Incoming<'_>) {
+    for handler in handlers {
+        call(handler, incoming);
+    }
 }
 
-impl SharedTable {
-    /// Replaces the table with a changed one.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Table)) {
-        let mut current = self.current.write();
-        change(Arc::make_mut(&mut current));
-        self.version.fetch_add(1, Ordering::Release);
+fn call(handler: &EventHandler, incoming: &Incoming<'_>) {
+    // An extractor may run code of the program, as a `Deserialize`.
+    if let Err(panic) = caught(|| handler(incoming)) {
+        incoming.take_reply().panicked(panic);
     }
+}
 
-    pub(crate) fn read(&self) -> Arc<Table> {
-        Arc::clone(&self.current.read())
+/// Asks the handlers from `at` on, each when the one before has agreed.
+fn admit_from(
+    handlers: &Arc<Vec<ConnectHandler>>,
+    at: usize,
+    connecting: &Connecting<'_>,
+    admission: Admission,
+) {
+    let Some(handler) = handlers.get(at) else {
+        return admission(Ok(()));
+    };
+    let next = if at + 1 == handlers.len() {
+        admission
+    } else {
+        let (socket, environment) = (connecting.socket.clone(), connecting.environment.clone());
+        let handlers = Arc::clone(handlers);
+        Box::new(move |outcome: Result<(), ConnectError>| match outcome {
+            Ok(()) => {
+                let connecting = Connecting {
+                    socket: &socket,
+                    environment: &environment,
+                };
+                admit_from(&handlers, at + 1, &connecting, admission);
+            }
+            Err(error) => admission(Err(error)),
+        })
+    };
+    if let Err(panic) = caught(|| handler(connecting, next)) {
+        panicked(connecting.environment, connecting.socket, "connect", panic);
+        connecting.socket.core().refuse(&INTERNAL.into());
     }
+}
 
-    pub(crate) fn view(&self) -> TableView {
-        let current = self.current.read();
-        TableView {
-            version: self.version.load(Ordering::Acquire),
-            table: Arc::clone(&current),
+fn tell(handlers: &[LeaveHandler], event: &str, leaving: &Leaving<'_>) {
+    for handler in handlers {
+        if let Err(panic) = caught(|| handler(leaving)) {
+            panicked(leaving.environment, leaving.socket, event, panic);
         }
     }
 }
-
-/// One socket's copy of the table's address.
-#[derive(Clone, Debug)]
-pub(crate) struct TableView {
-    table: Arc<Table>,
-    version: u64,
-}
-
-impl TableView {
-    /// Returns the table as it is now.
-    pub(crate) fn current(&mut self, shared: &SharedTable) -> &Arc<Table> {
-        if shared.version.load(Ordering::Acquire) != self.version {
-            *self = shared.view();
-        }
-        &self.table
-    }
-}
-
-/// What a client learns of a panic.
-const INTERNAL: &str = "internal server error";

@@ -46,7 +46,7 @@ impl Reply {
         let guard = InFlight::enter(&self.socket.core().link);
         actix_rt::spawn(async move {
             match (ended, saved.await) {
-                (Ok(_), Ok(Err(error))) => self.reject(&Rejection::Session(error)),
+                (Ok(_), Ok(Err(error))) => self.reject(Rejection::Session(error)),
                 (ended, _) => self.end(ended),
             }
             drop(guard);
@@ -103,7 +103,7 @@ impl Waiting {
                 id: self.id,
                 environment: &self.environment,
             }),
-            Err(error) => self.reply().reject(&Rejection::Session(error)),
+            Err(error) => self.reply().reject(Rejection::Session(error)),
         }
     }
 

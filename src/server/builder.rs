@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::actor::{Client, Engine, Fall, Protocol, Registry, Server, lasting_arbiter};
 use crate::config::{Config, Cors, Overflow, SessionScope, Transport};
-use crate::handler::Environment;
+use crate::handler::Surroundings;
 use crate::link::Link;
 use crate::message::CrashPlace;
 #[cfg(feature = "session")]
@@ -34,7 +34,7 @@ use crate::transport::Hooks;
 #[must_use = "nothing runs before `start`"]
 pub struct Builder {
     config: Config,
-    environment: Environment,
+    surroundings: Surroundings,
     hooks: Hooks,
 }
 
@@ -42,7 +42,7 @@ impl Builder {
     pub(crate) fn new() -> Self {
         Self {
             config: Config::new("/socket.io/"),
-            environment: Environment::default(),
+            surroundings: Surroundings::default(),
             hooks: Hooks::default(),
         }
     }
@@ -51,7 +51,16 @@ impl Builder {
 
     /// Gives handlers a value: they get it as [`State<T>`](crate::State). One value for each type.
     pub fn state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
-        self.environment.insert(state);
+        self.surroundings.insert(state);
+        self
+    }
+
+    /// Sets whether a client that asked for an acknowledgement is told why the call failed; true by
+    /// default. It gets `{"error": …}` in any case, unless [`Namespace::on_error`](crate::Namespace::on_error)
+    /// answers: with the error that the handler returned, or the rejection's text; of a panic, and of
+    /// everything where this is false, it learns no more than `internal server error`.
+    pub fn error_details(mut self, told: bool) -> Self {
+        self.surroundings.tells_errors = told;
         self
     }
 
@@ -121,7 +130,7 @@ impl Builder {
     /// [`StartError`], where the thread cannot be started.
     pub fn start(self) -> Result<SocketIo, StartError> {
         let arbiter = lasting_arbiter().map_err(StartError)?;
-        let registry = Registry::new(self.environment, arbiter);
+        let registry = Registry::new(self.surroundings, arbiter);
         let server = Server::start(&registry);
         registry.open("/");
         let accepting = Arc::clone(&registry);

@@ -8,7 +8,10 @@ mod engine_io;
 #[cfg(feature = "session")]
 mod http_session;
 mod namespace;
+mod object;
 mod options;
+mod pattern;
+mod registration;
 mod serve;
 mod serving;
 mod tuning;
@@ -21,10 +24,13 @@ use std::time::Duration;
 use actix::{Addr, Recipient};
 use actix_web::web;
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::actor::{Engine, Registry, Server};
+use crate::actor::{Choice, Engine, NamespaceCore, Registry, Server};
 use crate::error::EmitError;
+use crate::handler::Failure;
 use crate::message::{Crashed, namespace_name};
+use crate::pattern::{Pattern, PatternError};
 use crate::server::serve::serve;
 use crate::server::tuning::tune;
 use crate::socket::Broadcast;
@@ -35,6 +41,8 @@ pub use engine_io::{EngineIo, EngineIoBuilder};
 #[cfg(feature = "session")]
 pub use http_session::HttpSession;
 pub use namespace::Namespace;
+pub use object::{Methods, NamespaceObject};
+pub use pattern::NamespacePattern;
 pub use serve::Serve;
 pub use serving::{ServeHandle, Serving};
 
@@ -86,6 +94,73 @@ impl SocketIo {
     /// left out.
     pub fn of(&self, namespace: &str) -> Namespace {
         Namespace::new(self.registry.open(&namespace_name(namespace)))
+    }
+
+    /// Makes namespaces when the first client asks for one whose name fits the pattern. `{name}`
+    /// stands for one or more characters but `/`, and as few as will do; the last takes all that is
+    /// left. Handlers get what it stands for by [`Params`](crate::Params). Patterns are tried in the order
+    /// in which they were added, after the names that there are.
+    ///
+    /// # Errors
+    ///
+    /// [`PatternError`], where the text is no pattern.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{Params, PatternError, SocketIo};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Shop { id: u32 }
+    ///
+    /// fn register(io: &SocketIo) -> Result<(), PatternError> {
+    ///     io.of_pattern("/shop-{id}")?
+    ///         .free_when_empty()
+    ///         .on("which", |Params(shop): Params<Shop>| async move { shop.id });
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn of_pattern(&self, pattern: &str) -> Result<NamespacePattern, PatternError> {
+        let choice = Choice::Pattern(Pattern::parse(pattern)?);
+        Ok(self.add_pattern(choice))
+    }
+
+    /// Makes namespaces when the first client asks for one that `predicate` takes: it looks at the name
+    /// and at the CONNECT payload, the client's `auth` option, `{}` without one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn register(io: &actix_socketio::SocketIo) {
+    /// io.of_predicate(|name, auth| name.starts_with("/game/") && auth["token"] == "secret")
+    ///     .free_when_empty()
+    ///     .on("move", |actix_socketio::Data(to): actix_socketio::Data<String>| async move { to });
+    /// # }
+    /// ```
+    pub fn of_predicate<F>(&self, predicate: F) -> NamespacePattern
+    where
+        F: Fn(&str, &Value) -> bool + Send + Sync + 'static,
+    {
+        self.add_pattern(Choice::Predicate(Box::new(predicate)))
+    }
+
+    /// Tells `watcher` of each namespace that is made from now on, by [`of`](Self::of) or by the first
+    /// client of a pattern, before that client is let in.
+    pub fn on_new_namespace<F>(&self, watcher: F)
+    where
+        F: Fn(&Namespace) + Send + Sync + 'static,
+    {
+        let watcher = move |core: &Arc<NamespaceCore>| watcher(&Namespace::new(Arc::clone(core)));
+        self.registry.watch(Arc::new(watcher));
+    }
+
+    /// Shows `hook` the failures of handlers in all namespaces that have no
+    /// [`on_error`](Namespace::on_error) of their own.
+    pub fn on_error_default<F>(&self, hook: F)
+    where
+        F: Fn(&Failure<'_>) -> Option<Value> + Send + Sync + 'static,
+    {
+        self.registry.surroundings.on_error(Arc::new(hook));
     }
 
     /// Sends an event to everyone in the namespace `/`. A tuple is sent as that many arguments, `()`
@@ -146,7 +221,7 @@ impl SocketIo {
     /// }
     /// ```
     pub fn supervise(&self, supervisor: Recipient<Crashed>) {
-        self.registry.environment.supervise(supervisor);
+        self.registry.surroundings.supervise(supervisor);
     }
 
     /// Returns how many clients are connected.
@@ -190,6 +265,15 @@ impl SocketIo {
     pub fn routes(&self) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<> {
         let (engine, hooks) = (Arc::clone(&self.engine), Arc::clone(&self.hooks));
         move |app: &mut web::ServiceConfig| transport::mount(&engine, &hooks, app)
+    }
+
+    fn add_pattern(&self, choice: Choice) -> NamespacePattern {
+        NamespacePattern::new(self.registry.add_pattern(choice), &self.registry)
+    }
+
+    /// Returns what was registered in vain.
+    fn fault(&self) -> Option<String> {
+        self.registry.surroundings.fault()
     }
 
     serve!();

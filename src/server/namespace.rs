@@ -4,14 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Addr, Recipient};
+use actix::Addr;
 use serde::Serialize;
 use tokio::time::timeout;
 
 use crate::actor::{FindRoom, NamespaceCore, Room};
 use crate::error::{EmitError, RoomError};
-use crate::handler::{ConnectOutcome, Connecting, Event, Extract, Handler, Incoming, Leaving};
+use crate::handler::{Environment, SharedTable};
 use crate::id::SocketId;
+use crate::server::registration::registration;
 use crate::socket::{Broadcast, Socket};
 
 /// A namespace: its handlers, its rooms, and everyone in it.
@@ -25,148 +26,7 @@ impl Namespace {
         Self { core }
     }
 
-    /// Calls `handler` for an event. What it returns is the acknowledgement, where the client asked
-    /// for one: a tuple is sent as that many arguments, anything else as one. An `Err` is sent as
-    /// `{"error": …}`, and so is a panic, which costs nothing but this call.
-    ///
-    /// Handlers of one socket start in the order in which its events came. Arguments are extractors:
-    /// [`Socket`], [`Data<T>`](crate::Data), [`Auth<T>`](crate::Auth), [`Event`],
-    /// [`Ack`](crate::Ack), [`State<T>`](crate::State). A second handler for the same event takes the
-    /// place of the first. Handlers may be added while clients are connected. An event without a
-    /// handler is acknowledged with an error.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use actix_socketio::{Data, EmitError, Namespace, Socket};
-    ///
-    /// async fn message(socket: Socket, Data(text): Data<String>) -> Result<(), EmitError> {
-    ///     socket.to("lobby").emit("message", text).await
-    /// }
-    ///
-    /// fn register(namespace: &Namespace) {
-    ///     namespace
-    ///         .on("message", message)
-    ///         .on("add", |Data((a, b)): Data<(i64, i64)>| async move { a + b });
-    /// }
-    /// ```
-    pub fn on<H, A>(&self, event: &str, handler: H) -> &Self
-    where
-        H: Handler<A>,
-        H::Output: Serialize,
-        A: for<'a> Extract<Incoming<'a>> + 'static,
-    {
-        self.core.table.change(|table| table.on(event, handler));
-        self
-    }
-
-    /// Calls `handler` when a client connects; `Err` refuses it, with the error's message and data.
-    ///
-    /// The client gets its CONNECT packet when the handler has let it in; what is emitted to it before
-    /// follows that packet, and events that it sends before wait. Arguments are extractors: [`Socket`],
-    /// [`Auth<T>`](crate::Auth), [`State<T>`](crate::State). Arguments that do not fit refuse the
-    /// client too, and so does a panic. Without a connect handler everybody is let in.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use actix_socketio::{Auth, ConnectError, Namespace, Socket};
-    ///
-    /// #[derive(serde::Deserialize)]
-    /// struct Login {
-    ///     token: String,
-    /// }
-    ///
-    /// async fn enter(socket: Socket, Auth(login): Auth<Login>) -> Result<(), ConnectError> {
-    ///     if login.token != "secret" {
-    ///         return Err("not authorized".into());
-    ///     }
-    ///     socket.join("lobby").await.map_err(|error| error.to_string())?;
-    ///     Ok(())
-    /// }
-    ///
-    /// fn register(namespace: &Namespace) {
-    ///     namespace.on_connect(enter);
-    /// }
-    /// ```
-    pub fn on_connect<H, A>(&self, handler: H) -> &Self
-    where
-        H: Handler<A>,
-        H::Output: ConnectOutcome,
-        A: for<'a> Extract<Connecting<'a>> + 'static,
-    {
-        self.core.table.change(|table| table.on_connect(handler));
-        self
-    }
-
-    /// Calls `handler` when a client that was let in has left. Arguments are extractors: [`Socket`],
-    /// [`DisconnectReason`](crate::DisconnectReason), [`Auth<T>`](crate::Auth),
-    /// [`State<T>`](crate::State).
-    ///
-    /// Nothing can be sent to the socket any more. It leaves its rooms by itself;
-    /// [`Socket::rooms`] still names them until the handler first waits for something.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use actix_socketio::{DisconnectReason, Namespace, Socket};
-    ///
-    /// async fn left(socket: Socket, reason: DisconnectReason) {
-    ///     for room in socket.rooms() {
-    ///         println!("{} left {room}: {reason}", socket.id());
-    ///     }
-    /// }
-    ///
-    /// fn register(namespace: &Namespace) {
-    ///     namespace.on_disconnect(left);
-    /// }
-    /// ```
-    pub fn on_disconnect<H, A>(&self, handler: H) -> &Self
-    where
-        H: Handler<A>,
-        A: for<'a> Extract<Leaving<'a>> + 'static,
-    {
-        self.core.table.change(|table| table.on_disconnect(handler));
-        self
-    }
-
-    /// Makes an actor the handler of an event: it gets each as an [`Event`], with the right to answer.
-    ///
-    /// Events that the actor has not handled yet count as handlers in flight, for up to the
-    /// server's `ack_timeout`, so that a client cannot fill its mailbox without limit. Where the
-    /// actor has ended, or drops the event without an answer, the client gets `{"error": …}`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use actix::{Actor, Addr, Context, Handler};
-    /// use actix_socketio::{Event, Namespace};
-    ///
-    /// struct Counter(u64);
-    ///
-    /// impl Actor for Counter {
-    ///     type Context = Context<Self>;
-    /// }
-    ///
-    /// impl Handler<Event> for Counter {
-    ///     type Result = ();
-    ///
-    ///     fn handle(&mut self, mut event: Event, _: &mut Self::Context) {
-    ///         self.0 += 1;
-    ///         if let Some(ack) = event.take_ack() {
-    ///             ack.send(self.0);
-    ///         }
-    ///     }
-    /// }
-    ///
-    /// fn register(namespace: &Namespace, counter: Addr<Counter>) {
-    ///     namespace.forward("count", counter.recipient());
-    /// }
-    /// ```
-    pub fn forward(&self, event: &str, actor: Recipient<Event>) -> &Self {
-        self.core.table.change(|table| table.forward(event, actor));
-        self
-    }
+    registration!();
 
     /// Returns the namespace's name, as `/` or `/chat`.
     #[must_use]
@@ -228,6 +88,11 @@ impl Namespace {
             Ok(Ok(room)) => room.ok_or(RoomError::NoSuchRoom),
             Ok(Err(_)) | Err(_) => Err(RoomError::Unavailable),
         }
+    }
+
+    /// Where handlers are registered.
+    fn handlers(&self) -> (&SharedTable, &Environment) {
+        (&self.core.table, &self.core.environment)
     }
 
     fn everyone(&self) -> Broadcast {

@@ -58,6 +58,8 @@ pub struct Serve<F> {
     addresses: Vec<SocketAddr>,
     handles_signals: bool,
     drain: Duration,
+    /// What the program registered in vain.
+    fault: Option<String>,
 }
 
 /// What each listener's services are made with.
@@ -80,7 +82,12 @@ where
         > + 'static,
     B: MessageBody + 'static,
 {
-    pub(crate) fn new(engine: &Arc<Engine>, hooks: &Arc<Hooks>, app: F) -> Self {
+    pub(crate) fn new(
+        engine: &Arc<Engine>,
+        hooks: &Arc<Hooks>,
+        app: F,
+        fault: Option<String>,
+    ) -> Self {
         Self {
             engine: Arc::clone(engine),
             hooks: Arc::clone(hooks),
@@ -97,6 +104,7 @@ where
             addresses: Vec::new(),
             handles_signals: true,
             drain: SHUTDOWN,
+            fault,
         }
     }
 
@@ -173,7 +181,8 @@ where
     ///
     /// # Errors
     ///
-    /// The last one's error, where none can be listened on; or that a name cannot be resolved.
+    /// The last one's error, where none can be listened on; or that a name cannot be resolved; or
+    /// that an event with a reserved name was given a handler before `serve`.
     pub fn bind(mut self, addresses: impl ToSocketAddrs) -> io::Result<Self> {
         for listener in listeners(addresses, self.backlog)? {
             self = self.listen(listener)?;
@@ -185,8 +194,10 @@ where
     ///
     /// # Errors
     ///
-    /// The system's, where it cannot be used.
+    /// The system's, where it cannot be used; or that an event with a reserved name was given a
+    /// handler.
     pub fn listen(mut self, listener: TcpListener) -> io::Result<Self> {
+        self.has_no_fault()?;
         let address = listener.local_addr()?;
         let site = self.site(address, false);
         let limit = self.engine.config.silence_limit();
@@ -235,6 +246,7 @@ where
         listener: TcpListener,
         config: ServerConfig,
     ) -> io::Result<Self> {
+        self.has_no_fault()?;
         let address = listener.local_addr()?;
         let site = self.site(address, true);
         let limit = self.engine.config.silence_limit();
@@ -261,6 +273,14 @@ where
     pub fn run(self) -> Serving {
         let handle = |server| ServeHandle::new(server, self.engine, self.drain);
         Serving::new(self.builder.run(), handle, self.handles_signals)
+    }
+
+    /// A program whose handlers are not what it takes them for does not start.
+    fn has_no_fault(&self) -> io::Result<()> {
+        match &self.fault {
+            Some(fault) => Err(io::Error::new(io::ErrorKind::InvalidInput, fault.as_str())),
+            None => Ok(()),
+        }
     }
 
     fn site(&self, address: SocketAddr, is_secure: bool) -> Site<F> {
@@ -366,7 +386,7 @@ macro_rules! serve {
                 > + 'static,
             B: actix_web::body::MessageBody + 'static,
         {
-            crate::server::Serve::new(&self.engine, &self.hooks, app)
+            crate::server::Serve::new(&self.engine, &self.hooks, app, self.fault())
         }
 
         /// Serves nothing but this server, at these addresses, until the process is asked to end.

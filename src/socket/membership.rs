@@ -15,6 +15,7 @@ use parking_lot::RwLock;
 
 use crate::id::SocketId;
 use crate::link::Outgoing;
+use crate::pattern::Parameters;
 use crate::socket::core::{Core, Phase};
 
 /// The sockets of a room, in dense slots.
@@ -27,6 +28,8 @@ pub(crate) type SharedMembers = Arc<RwLock<Members>>;
 #[derive(Debug)]
 pub(crate) struct Membership {
     name: Arc<str>,
+    /// What its name says, where it was made by a pattern.
+    parameters: Parameters,
     inner: RwLock<Inner>,
     next_ack: AtomicU64,
     /// The actor that supervises the rooms.
@@ -63,9 +66,10 @@ pub(crate) struct Audience {
 }
 
 impl Membership {
-    pub(crate) fn new(name: &str) -> Arc<Self> {
+    pub(crate) fn new(name: &str, parameters: Parameters) -> Arc<Self> {
         Arc::new(Self {
             name: name.into(),
+            parameters,
             inner: RwLock::default(),
             next_ack: AtomicU64::new(0),
             supervisor: RwLock::new(None),
@@ -74,6 +78,14 @@ impl Membership {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn shared_name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(crate) fn parameters(&self) -> &Parameters {
+        &self.parameters
     }
 
     /// Returns an acknowledgement id; they are unique in the namespace, so that a call to many can
@@ -270,7 +282,7 @@ mod tests {
 
     #[test]
     fn who_has_exited_is_in_no_room_whoever_else_was_at_it() {
-        let membership = Membership::new("/");
+        let membership = Membership::new("/", Vec::new());
         let config = Arc::new(Config::new("/"));
         for _ in 0..5000 {
             let link = Link::new(&config, Handshake::empty());

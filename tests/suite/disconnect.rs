@@ -336,12 +336,22 @@ async fn who_was_refused_does_not_leave() {
     assert_eq!(leavers.so_far(), []);
 }
 
-/// In `on_disconnect` the socket still has its rooms, and can be spoken of to others.
+/// In `on_disconnecting` the socket still has its rooms, in `on_disconnect` no more; of both it can be
+/// spoken to others.
 #[tokio::test]
-async fn a_leaving_socket_still_has_its_rooms() {
+async fn a_leaving_socket_still_has_its_rooms_and_one_that_has_left_has_none() {
     let server = start();
     let (left, mut leavers) = channel();
-    server.io.of("/").on_disconnect(move |socket: Socket| {
+    let io = server.io.of("/");
+    let leaving = left.clone();
+    io.on_disconnecting(move |socket: Socket, reason: DisconnectReason| {
+        let left = leaving.clone();
+        async move {
+            let told = socket.to("hall").emit("leaving", reason).await.is_ok();
+            let _ = left.send((socket.rooms(), socket.is_connected(), told));
+        }
+    });
+    io.on_disconnect(move |socket: Socket| {
         let left = left.clone();
         async move {
             let told = socket.to("hall").emit("left", socket.id()).await.is_ok();
@@ -361,8 +371,11 @@ async fn a_leaving_socket_still_has_its_rooms() {
         leaves.close().await;
         let told = leavers.next().await;
         assert_eq!(told, (vec!["hall".to_owned()], false, true));
+        assert_eq!(leavers.next().await, (Vec::new(), false, true));
+        stays.expect(r#"42["leaving","transport close"]"#).await;
         stays.expect(&format!(r#"42["left","{}"]"#, ids[1])).await;
         stays.close().await;
+        leavers.next().await;
         leavers.next().await;
     }
 }

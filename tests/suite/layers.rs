@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 /// A module of the crate, then the modules it may import besides itself.
 const LAYERS: &str = "
-    server     transport actor handler socket link message error config handshake id reason
+    server     transport actor handler socket link message error config handshake id pattern reason
     transport  actor handler link websocket engineio config handshake id reason
-    actor      handler socket link message error engineio socketio websocket config handshake id reason
+    actor      handler socket link message error engineio socketio websocket config handshake id pattern reason
     handler    socket link message error socketio handshake reason
-    socket     link message error socketio config handshake id reason
+    socket     link message error socketio config handshake id pattern reason
     link       error engineio websocket config handshake id reason
     message    error socketio id
     error      socketio
@@ -19,6 +19,7 @@ const LAYERS: &str = "
     config     handshake
     handshake
     id
+    pattern
     reason
 ";
 
@@ -49,6 +50,7 @@ const TIMELESS: &[&str] = &[
     "config",
     "handshake",
     "id",
+    "pattern",
     "reason",
 ];
 

@@ -27,12 +27,16 @@ mod engineio_heartbeat;
 mod engineio_polling;
 mod engineio_upgrade;
 mod engineio_websocket;
+mod errors;
 mod failure;
+mod handlers;
 mod handshake;
 mod http_hooks;
 #[cfg(feature = "session")]
 mod http_sessions;
 mod layers;
+mod middleware;
+mod namespaces;
 mod rooms;
 mod sessions;
 mod socketio_binary;

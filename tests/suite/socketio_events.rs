@@ -501,6 +501,8 @@ async fn a_handler_added_later_serves_who_is_connected() {
     io.on("a", || async { 1 });
     client.send(r#"421["a"]"#).await;
     client.expect("431[1]").await;
+    assert!(io.off("a"));
+    assert!(!io.off("a"));
     io.on("a", || async { 2 });
     client.send(r#"422["a"]"#).await;
     client.expect("432[2]").await;

@@ -1,35 +1,60 @@
-//! The three hot paths whose instructions are counted.
+//! The three hot paths whose instructions `benches/instructions` counts.
+//!
+//! `paths PATH TIMES` goes along one so many times and prints nothing. It is a program of its own:
+//! a benchmark more in the same one would change what the compiler inlines here.
 
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "the library's modules stand here whole, and only their hot paths are used"
+)]
+
+include!("library.rs");
+
+mod hall;
+mod wire;
+
+use std::env;
 use std::hint::black_box;
-use std::io::IoSlice;
+use std::process::ExitCode;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use crate::config::Config;
-use crate::engineio;
-use crate::link::{Link, Outbox};
-use crate::socket::{Answer, Audience, Core, Membership, ack, event};
-use crate::socketio::{Args, Body, Limits, Packet};
-use crate::websocket::{Decoder, Message};
+use crate::hall::{Hall, drain};
+use crate::link::Link;
+use crate::socket::{Answer, ack};
+use crate::websocket::Decoder;
+use crate::wire::{masked_text, read_event};
 
-/// Goes along a path so many times; `false` where there is no such path.
-pub(crate) fn walk(path: &str, times: u64) -> bool {
-    match path {
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let [path, times] = words.as_slice() else {
+        return usage();
+    };
+    let Ok(times) = times.parse() else {
+        return usage();
+    };
+    match path.as_str() {
         "event" => event_in(times),
         "ack" => ack_out(times),
         "broadcast" => broadcast(times),
-        _ => return false,
+        _ => return usage(),
     }
-    true
+    ExitCode::SUCCESS
 }
 
 /// From a client's bytes to a handler's argument.
 fn event_in(times: u64) {
-    let bytes = masked(&format!(r#"42["echo","{}"]"#, "x".repeat(32)));
+    let text = "x".repeat(32);
+    let bytes = masked_text(&format!(r#"42["echo","{text}"]"#));
     let mut decoder = Decoder::new(1_000_000);
     let mut scratch = Vec::new();
     for _ in 0..times {
-        black_box(read_event(&mut decoder, &mut scratch, black_box(&bytes)));
+        let read = read_event(&mut decoder, &mut scratch, black_box(&bytes));
+        assert!(
+            read.is_some_and(|read| read.len() == text.len()),
+            "a sound event"
+        );
     }
 }
 
@@ -38,11 +63,12 @@ fn ack_out(times: u64) {
     let link = Link::new(&Arc::new(Config::new("/")));
     link.outbox.attach_websocket();
     let value = "x".repeat(32);
-    for number in 0..times {
-        let Ok(Answer::Value(packet)) = ack("/", number, black_box(&value)) else {
-            return;
+    for _ in 0..times {
+        // One id for all: a longer one takes more instructions.
+        let Ok(Answer::Value(packet)) = ack("/", black_box(12), black_box(&value)) else {
+            panic!("a text that can be sent")
         };
-        let _ = link.send(packet);
+        assert!(link.send(packet).is_ok(), "an outbox with room");
         drain(&link.outbox);
     }
 }
@@ -55,90 +81,7 @@ fn broadcast(times: u64) {
     }
 }
 
-/// A namespace full of sockets.
-pub(crate) struct Hall {
-    pub(crate) membership: Arc<Membership>,
-    pub(crate) sockets: Vec<Arc<Core>>,
-}
-
-impl Hall {
-    pub(crate) fn new(sockets: usize) -> Self {
-        let membership = Membership::new("/");
-        let config = Arc::new(Config::new("/"));
-        let enter = |_| {
-            let link = Link::new(&config);
-            link.outbox.attach_websocket();
-            let core = Arc::new(Core::new(&membership, &link, None));
-            let entered = core.accept().is_ok() && membership.enter(&core).is_ok();
-            assert!(entered, "a socket that nobody has ended");
-            drain(&link.outbox);
-            core
-        };
-        let sockets = (0..sockets).map(enter).collect();
-        Self {
-            membership,
-            sockets,
-        }
-    }
-
-    pub(crate) fn broadcast(&self) {
-        self.send(&Audience::default());
-        for socket in &self.sockets {
-            drain(&socket.link.outbox);
-        }
-    }
-
-    pub(crate) fn send(&self, audience: &Audience) {
-        let Ok(packet) = event("/", None, "news", black_box("hello")) else {
-            return;
-        };
-        self.membership.broadcast(audience, &packet);
-    }
-}
-
-/// Takes what is queued, as a socket does that takes everything.
-pub(crate) fn drain(outbox: &Outbox) {
-    let mut cx = Context::from_waker(Waker::noop());
-    let polled = outbox.poll_write(&mut cx, &mut |_, frames: &[IoSlice<'_>]| {
-        let bytes = frames.iter().map(|frame| black_box(&frame[..]).len()).sum();
-        Poll::Ready(Ok(bytes))
-    });
-    assert!(polled.is_pending(), "an outbox that is open");
-}
-
-/// Reads the event in a client's bytes, and its one argument.
-pub(crate) fn read_event(
-    decoder: &mut Decoder,
-    scratch: &mut Vec<u8>,
-    mut bytes: &[u8],
-) -> Option<String> {
-    let kind = decoder.decode(&mut bytes, scratch).ok()??;
-    let Ok(Message::Text(text)) = kind.message(scratch) else {
-        return None;
-    };
-    let Ok(engineio::Packet::Message(text)) = engineio::Packet::decode(text) else {
-        return None;
-    };
-    let packet = Packet::decode(text, &Limits::default()).ok()?;
-    let Body::Event { args, .. } = packet.body else {
-        return None;
-    };
-    Args::new(args.to_owned(), Vec::new()).read().ok()
-}
-
-/// Frames a text as a client does.
-pub(crate) fn masked(text: &str) -> Vec<u8> {
-    const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
-    let mut frame = vec![0x81];
-    match u8::try_from(text.len()) {
-        Ok(length @ ..126) => frame.push(0x80 | length),
-        _ => {
-            frame.push(0x80 | 126);
-            frame.extend((text.len() as u16).to_be_bytes());
-        }
-    }
-    frame.extend(MASK);
-    let plain = text.bytes().zip(MASK.iter().cycle());
-    frame.extend(plain.map(|(byte, key)| byte ^ key));
-    frame
+fn usage() -> ExitCode {
+    eprintln!("usage: paths event|ack|broadcast TIMES");
+    ExitCode::from(2)
 }

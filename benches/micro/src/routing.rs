@@ -1,12 +1,13 @@
 //! The outbox, rooms and broadcasts.
 
 use std::sync::Arc;
+use std::task::{Context, Waker};
 
-use divan::Bencher;
+use divan::{Bencher, black_box};
 
 use crate::config::Config;
+use crate::hall::{Hall, drain};
 use crate::link::{Frame, Link};
-use crate::paths::{Hall, drain};
 use crate::socket::Audience;
 
 #[divan::bench(args = [1, 16])]
@@ -19,68 +20,96 @@ fn push_and_write_frames_of_4_kb(bencher: Bencher<'_, '_>, frames: usize) {
     push_and_write(bencher, &Frame::binary(&[7; 4000]), frames);
 }
 
-fn push_and_write(bencher: Bencher<'_, '_>, frame: &Frame, frames: usize) {
-    let link = Link::new(&Arc::new(Config::new("/")));
-    link.outbox.attach_websocket();
+/// As `HttpServer` takes them.
+#[divan::bench(args = [1, 16])]
+fn push_and_take_small_frames_as_a_chunk(bencher: Bencher<'_, '_>, frames: usize) {
+    let (link, frame) = (websocket(), Frame::binary(&[7; 40]));
     bencher.bench(|| {
-        for _ in 0..frames {
-            let _ = link.outbox.push(frame.clone(), Vec::new());
-        }
-        drain(&link.outbox);
+        push(&link, &frame, frames);
+        let mut cx = Context::from_waker(Waker::noop());
+        let chunk = link.outbox.poll_chunk(&mut cx);
+        assert!(link.outbox.poll_chunk(&mut cx).is_pending());
+        chunk
     });
 }
 
-/// Must not grow with the number of rooms.
+/// A room of 1,000: must not grow with the number of the namespace's other rooms.
 #[divan::bench(args = [100, 10_000, 100_000])]
 fn join_and_leave_among_rooms(bencher: Bencher<'_, '_>, rooms: usize) {
-    let hall = Hall::new(1);
-    let socket = &hall.sockets[0];
-    for room in 0..rooms {
-        let _ = hall.membership.join(socket, &format!("room {room}"));
+    let hall = Hall::new(MEMBERS);
+    for member in 1..MEMBERS {
+        hall.join(member, "room");
     }
-    bencher.bench(|| {
-        let joined = hall.membership.join(socket, "another");
-        hall.membership.leave(socket, "another");
-        joined
-    });
+    for room in 0..rooms {
+        hall.join(1 + room % (MEMBERS - 1), &format!("room {room}"));
+    }
+    join_and_leave(bencher, &hall);
 }
 
 /// Must not grow with the number of members.
 #[divan::bench(args = [10, 1000, 10_000])]
 fn join_and_leave_among_members(bencher: Bencher<'_, '_>, members: usize) {
     let hall = Hall::new(members + 1);
-    for socket in &hall.sockets[1..] {
-        let _ = hall.membership.join(socket, "room");
+    for member in 1..=members {
+        hall.join(member, "room");
     }
-    bencher.bench(|| {
-        let joined = hall.membership.join(&hall.sockets[0], "room");
-        hall.membership.leave(&hall.sockets[0], "room");
-        joined
-    });
+    join_and_leave(bencher, &hall);
 }
 
+/// Encoding and all writes are part of it.
 #[divan::bench]
 fn broadcast_to_a_thousand(bencher: Bencher<'_, '_>) {
-    let hall = Hall::new(1000);
+    let hall = Hall::new(MEMBERS);
     bencher.bench(|| hall.broadcast());
 }
 
+/// Among 1,000 rooms of ten; encoding and all writes are part of it.
 #[divan::bench]
-fn broadcast_to_ten_among_a_thousand_rooms(bencher: Bencher<'_, '_>) {
-    let hall = Hall::new(10);
-    for socket in &hall.sockets {
-        for room in 0..1000 {
-            let _ = hall.membership.join(socket, &format!("room {room}"));
-        }
+fn broadcast_to_a_room_of_ten(bencher: Bencher<'_, '_>) {
+    let hall = Hall::new(10 * MEMBERS);
+    for member in 0..hall.sockets.len() {
+        hall.join(member, &format!("room {}", member / 10));
     }
     let audience = Audience {
         rooms: Some(vec!["room 500".to_owned()]),
         ..Audience::default()
     };
     bencher.bench(|| {
-        hall.send(&audience);
-        for socket in &hall.sockets {
+        hall.send(black_box(&audience));
+        for socket in &hall.sockets[5000..5010] {
             drain(&socket.link.outbox);
         }
     });
 }
+
+fn push_and_write(bencher: Bencher<'_, '_>, frame: &Frame, frames: usize) {
+    let link = websocket();
+    bencher.bench(|| {
+        push(&link, frame, frames);
+        drain(&link.outbox);
+    });
+}
+
+fn push(link: &Link, frame: &Frame, frames: usize) {
+    for _ in 0..frames {
+        let pushed = link.outbox.push(frame.clone(), Vec::new());
+        assert!(pushed.is_ok(), "an outbox with room");
+    }
+}
+
+fn websocket() -> Arc<Link> {
+    let link = Link::new(&Arc::new(Config::new("/")));
+    link.outbox.attach_websocket();
+    link
+}
+
+fn join_and_leave(bencher: Bencher<'_, '_>, hall: &Hall) {
+    let socket = &hall.sockets[0];
+    bencher.bench(|| {
+        let joined = hall.membership.join(socket, black_box("room"));
+        hall.membership.leave(socket, black_box("room"));
+        joined
+    });
+}
+
+const MEMBERS: usize = 1000;

@@ -330,6 +330,7 @@ mod tests {
     use crate::actor::fixture::{Boom, Fixture, explodes, read, within};
     use crate::actor::registry::Registry;
     use crate::config::Config;
+    use crate::handler::on_leave;
     use crate::handshake::Handshake;
     use crate::id::Id;
     use crate::message::CrashPlace;
@@ -372,10 +373,11 @@ mod tests {
         let namespace = fixture.registry.open("/");
         let (left, mut leavers) = unbounded_channel();
         namespace.table.change(|table| {
-            table.on_disconnect(move |socket: Socket, reason: DisconnectReason| {
+            let told = move |socket: Socket, reason: DisconnectReason| {
                 left.send((socket.id(), reason)).unwrap();
                 std::future::ready(())
-            });
+            };
+            table.on_disconnect(on_leave("disconnect", told));
         });
         let engine = engine(&fixture.registry);
         let falls = connect(&engine).await;

@@ -56,6 +56,10 @@ impl Args {
         Self { json, attachments }
     }
 
+    pub(crate) fn into_parts(self) -> (String, Vec<Bytes>) {
+        (self.json, self.attachments)
+    }
+
     /// Returns the arguments as JSON, with commas between them and no brackets around them.
     ///
     /// # Examples

@@ -1,0 +1,68 @@
+//! A namespace full of sockets, whose transports take everything at once.
+
+use std::hint::black_box;
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use crate::config::Config;
+use crate::link::{Link, Outbox};
+use crate::socket::{Audience, Core, Membership, event};
+
+pub(crate) struct Hall {
+    pub(crate) membership: Arc<Membership>,
+    pub(crate) sockets: Vec<Arc<Core>>,
+}
+
+impl Hall {
+    pub(crate) fn new(sockets: usize) -> Self {
+        let membership = Membership::new("/");
+        let config = Arc::new(Config::new("/"));
+        let enter = |_| {
+            let link = Link::new(&config);
+            link.outbox.attach_websocket();
+            let core = Arc::new(Core::new(&membership, &link, None));
+            let entered = core.accept().is_ok() && membership.enter(&core).is_ok();
+            assert!(entered, "a socket that nobody has ended");
+            drain(&link.outbox);
+            core
+        };
+        let sockets = (0..sockets).map(enter).collect();
+        Self {
+            membership,
+            sockets,
+        }
+    }
+
+    /// Lets a socket into a room.
+    pub(crate) fn join(&self, socket: usize, room: &str) {
+        let joined = self.membership.join(&self.sockets[socket], room);
+        assert!(joined.is_ok(), "a socket that nobody has ended");
+    }
+
+    /// Sends an event to everybody, and lets each transport take it.
+    pub(crate) fn broadcast(&self) {
+        self.send(&Audience::default());
+        for socket in &self.sockets {
+            drain(&socket.link.outbox);
+        }
+    }
+
+    /// Sends an event to some; what of it lies in their outboxes stays there.
+    pub(crate) fn send(&self, audience: &Audience) {
+        let Ok(packet) = event("/", None, "news", black_box("hello")) else {
+            panic!("a text that can be sent")
+        };
+        self.membership.broadcast(audience, &packet);
+    }
+}
+
+/// Takes what is queued, as a socket does that takes everything.
+pub(crate) fn drain(outbox: &Outbox) {
+    let mut cx = Context::from_waker(Waker::noop());
+    let polled = outbox.poll_write(&mut cx, &mut |_, frames: &[IoSlice<'_>]| {
+        let bytes = frames.iter().map(|frame| black_box(&frame[..]).len()).sum();
+        Poll::Ready(Ok(bytes))
+    });
+    assert!(polled.is_pending(), "an outbox that is open");
+}

@@ -1,0 +1,25 @@
+// The library's modules, at the paths at which they look for each other. They are private there and
+// stay so; each of the two programs here compiles them in as its own.
+
+#[path = "../../../src/config.rs"]
+mod config;
+#[path = "../../../src/engineio/mod.rs"]
+mod engineio;
+#[path = "../../../src/error.rs"]
+mod error;
+#[path = "../../../src/id.rs"]
+mod id;
+#[path = "../../../src/link/mod.rs"]
+mod link;
+#[path = "../../../src/message.rs"]
+mod message;
+#[path = "../../../src/pattern.rs"]
+mod pattern;
+#[path = "../../../src/reason.rs"]
+mod reason;
+#[path = "../../../src/socket/mod.rs"]
+mod socket;
+#[path = "../../../src/socketio/mod.rs"]
+mod socketio;
+#[path = "../../../src/websocket/mod.rs"]
+mod websocket;

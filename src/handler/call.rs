@@ -1,0 +1,119 @@
+//! From an async function with extractors to something that a table can call.
+//!
+//! The arguments are extracted at once, from the packet's own bytes; the future runs in the
+//! handler's place. What comes of it goes to the reply, the admission or the log.
+
+use std::sync::Arc;
+
+use actix::Recipient;
+use serde::Serialize;
+
+use crate::error::ConnectError;
+use crate::handler::extract::{Connecting, Event, Extract, Incoming, Leaving};
+use crate::handler::failure::{INTERNAL, panicked};
+use crate::handler::place::{Places, caught};
+use crate::handler::turn::save;
+use crate::handler::{ConnectOutcome, Handler};
+use crate::link::InFlight;
+
+/// Tells what became of a client that asked to be let in.
+pub(crate) type Admission = Box<dyn FnOnce(Result<(), ConnectError>)>;
+
+pub(crate) type EventHandler = Arc<dyn Fn(&Incoming<'_>) + Send + Sync>;
+pub(crate) type ConnectHandler = Arc<dyn Fn(&Connecting<'_>, Admission) + Send + Sync>;
+pub(crate) type LeaveHandler = Arc<dyn Fn(&Leaving<'_>) + Send + Sync>;
+
+/// Makes the handler of an event.
+pub(crate) fn on_event<H, A>(handler: H) -> EventHandler
+where
+    H: Handler<A>,
+    H::Output: Serialize,
+    A: for<'a> Extract<Incoming<'a>> + 'static,
+{
+    let places = Places::new();
+    Arc::new(move |incoming| match A::extract(incoming) {
+        Err(rejection) => incoming.take_reply().reject(rejection),
+        Ok(args) => {
+            incoming.hand_over();
+            let reply = incoming.take_reply();
+            let link = &incoming.socket.core().link;
+            places.run(
+                || handler.call(args),
+                move |ended| reply.finish(ended),
+                || InFlight::enter(link),
+            );
+        }
+    })
+}
+
+/// Makes an actor the handler of an event.
+pub(crate) fn forward(actor: Recipient<Event>) -> EventHandler {
+    let places = Places::new();
+    Arc::new(move |incoming| {
+        let limit = incoming.socket.core().link.config.ack_timeout;
+        let event = Event::forwarded(incoming);
+        let actor = actor.clone();
+        // `send` by a fresh recipient, so that the event counts as in flight until the actor has
+        // taken it. An event that is not taken answers by itself, when it is dropped.
+        let sent = move || async move {
+            let sent = tokio::time::timeout(limit, actor.send(event)).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                log::warn!("an event was forwarded to an actor that does not take it");
+            }
+        };
+        let link = &incoming.socket.core().link;
+        places.run(sent, |_| (), || InFlight::enter(link));
+    })
+}
+
+/// Makes what decides on a client that wants to enter.
+pub(crate) fn on_connect<H, A>(handler: H) -> ConnectHandler
+where
+    H: Handler<A>,
+    H::Output: ConnectOutcome,
+    A: for<'a> Extract<Connecting<'a>> + 'static,
+{
+    let places = Places::new();
+    Arc::new(move |connecting, admission| {
+        let args = match A::extract(connecting) {
+            Ok(args) => args,
+            Err(rejection) => {
+                log::warn!("client refused: {rejection}");
+                return admission(Err(ConnectError::new(rejection.to_string())));
+            }
+        };
+        let (socket, environment) = (connecting.socket.clone(), connecting.environment.clone());
+        let finish = move |ended: Result<H::Output, String>| {
+            // Making a `ConnectError` of an error may run code of the program too.
+            let decided = ended.and_then(|outcome| caught(|| outcome.outcome()));
+            admission(decided.unwrap_or_else(|panic| {
+                panicked(&environment, &socket, "connect", panic);
+                Err(INTERNAL.into())
+            }));
+        };
+        let link = &connecting.socket.core().link;
+        places.run(|| handler.call(args), finish, || InFlight::enter(link));
+    })
+}
+
+/// Makes what is told that a client is leaving, or has left.
+pub(crate) fn on_leave<H, A>(event: &'static str, handler: H) -> LeaveHandler
+where
+    H: Handler<A>,
+    A: for<'a> Extract<Leaving<'a>> + 'static,
+{
+    let places = Places::new();
+    Arc::new(move |leaving| match A::extract(leaving) {
+        Ok(args) => {
+            let (socket, environment) = (leaving.socket.clone(), leaving.environment.clone());
+            let finish = move |ended: Result<H::Output, String>| {
+                if let Err(panic) = ended {
+                    panicked(&environment, &socket, event, panic);
+                }
+                save(&socket);
+            };
+            places.run(|| handler.call(args), finish, || ());
+        }
+        Err(rejection) => log::warn!("{event} handler not run: {rejection}"),
+    })
+}

@@ -1,0 +1,179 @@
+//! Failures: what the program's error hook gets to see, and what the client is told without one.
+//!
+//! A handler that returned an error, panicked, or was never called comes in; what is to be sent as
+//! the acknowledgement leaves. It knows no packet.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::error::Rejection;
+use crate::handler::environment::Environment;
+use crate::handler::place::caught;
+use crate::message::{CrashPlace, Crashed};
+use crate::socket::Socket;
+use crate::socketio::ArgsError;
+
+/// A handler's call that failed, as an error hook sees it.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Failure, FailureCause, Namespace};
+/// use serde_json::{Value, json};
+///
+/// /// Answers every failure with a number that stands in the log.
+/// fn numbered(failure: &Failure<'_>) -> Option<Value> {
+///     let number = 4711;
+///     log::warn!("{number}: {failure}");
+///     match failure.cause() {
+///         FailureCause::Panicked(_) => Some(json!({ "error": "broken", "number": number })),
+///         // The default rule: `{"error": …}` with the error's text.
+///         _ => None,
+///     }
+/// }
+///
+/// fn register(namespace: &Namespace) {
+///     namespace.on_error(numbered);
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Failure<'a> {
+    pub(crate) socket: &'a Socket,
+    pub(crate) event: &'a str,
+    pub(crate) wants_ack: bool,
+    pub(crate) cause: FailureCause,
+}
+
+impl Failure<'_> {
+    /// Returns the socket that the handler was called for.
+    #[must_use]
+    pub fn socket(&self) -> &Socket {
+        self.socket
+    }
+
+    /// Returns the event's name; `connect`, `disconnecting` and `disconnect` are those of the
+    /// handlers for these.
+    #[must_use]
+    pub fn event(&self) -> &str {
+        self.event
+    }
+
+    /// Tells whether the client waits for an acknowledgement.
+    #[must_use]
+    pub fn wants_ack(&self) -> bool {
+        self.wants_ack
+    }
+
+    /// Returns what went wrong.
+    #[must_use]
+    pub fn cause(&self) -> &FailureCause {
+        &self.cause
+    }
+
+    /// Returns what the hook answers; `None` where there is no hook, or it leaves the answer to the
+    /// default rule.
+    pub(crate) fn shown_to_hook(&self, environment: &Environment) -> Option<Value> {
+        let Some(hook) = environment.error_hook() else {
+            self.log();
+            return None;
+        };
+        caught(|| hook(self)).unwrap_or_else(|panic| {
+            log::error!("{self}; the error hook panicked over it: {panic}");
+            None
+        })
+    }
+
+    /// Returns the JSON text of what the client is told without a hook.
+    pub(crate) fn told(&self, environment: &Environment) -> String {
+        let text = match &self.cause {
+            _ if !environment.surroundings.tells_errors => INTERNAL,
+            FailureCause::Returned(json) => return json.clone(),
+            FailureCause::Panicked(_) => INTERNAL,
+            FailureCause::Unsendable(_) => "the answer cannot be sent",
+            cause @ (FailureCause::Rejected(_) | FailureCause::Unanswered) => {
+                return Value::from(cause.to_string()).to_string();
+            }
+        };
+        Value::from(text).to_string()
+    }
+
+    fn log(&self) {
+        match &self.cause {
+            // It stands in the log already.
+            FailureCause::Panicked(_) => {}
+            FailureCause::Unsendable(_) => log::error!("{self}"),
+            _ => log::warn!("{self}"),
+        }
+    }
+}
+
+impl fmt::Display for Failure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let namespace = self.socket.namespace();
+        write!(
+            f,
+            "event {:?} in namespace {namespace}: {}",
+            self.event, self.cause
+        )
+    }
+}
+
+/// Why a handler's call failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum FailureCause {
+    /// The handler returned an `Err`; this is its JSON text.
+    Returned(String),
+    /// The handler was not called: an argument of it could not be made, or
+    /// [`event_middleware`](crate::Namespace::event_middleware) refused the event.
+    Rejected(Rejection),
+    /// The handler panicked with this text.
+    Panicked(String),
+    /// What the handler returned cannot be written as JSON.
+    Unsendable(ArgsError),
+    /// The handler dropped its [`Ack`](crate::Ack) without an answer.
+    Unanswered,
+}
+
+impl fmt::Display for FailureCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Returned(json) => write!(f, "handler failed: {json}"),
+            Self::Rejected(rejection) => rejection.fmt(f),
+            Self::Panicked(panic) => write!(f, "handler panicked: {panic}"),
+            Self::Unsendable(error) => write!(f, "answer cannot be sent: {error}"),
+            Self::Unanswered => f.write_str("the handler gave no answer"),
+        }
+    }
+}
+
+/// Sees a failure, and may answer for it.
+pub(crate) type ErrorHook = Arc<dyn Fn(&Failure<'_>) -> Option<Value> + Send + Sync>;
+
+/// Tells the log, the program's supervisors and its error hook of a panic where nobody waits for an
+/// answer.
+pub(crate) fn panicked(environment: &Environment, socket: &Socket, event: &str, panic: String) {
+    report(environment, socket, event, &panic);
+    let failure = Failure {
+        socket,
+        event,
+        wants_ack: false,
+        cause: FailureCause::Panicked(panic),
+    };
+    let _ = failure.shown_to_hook(environment);
+}
+
+/// Tells the log and the program's supervisors of a handler's panic.
+pub(crate) fn report(environment: &Environment, socket: &Socket, event: &str, panic: &str) {
+    environment.report(&Crashed {
+        place: CrashPlace::Handler(event.to_owned()),
+        namespace: Some(socket.namespace().to_owned()),
+        socket: Some(socket.id()),
+        panic: panic.to_owned(),
+    });
+}
+
+/// What a client learns of a panic.
+pub(crate) const INTERNAL: &str = "internal server error";

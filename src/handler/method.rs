@@ -1,0 +1,70 @@
+//! Methods of an object as handlers: the object is their first argument, extractors follow.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::handler::Handler;
+
+/// An async method whose arguments, behind the object itself, are extractors, up to eight of them.
+///
+/// It is implemented for functions that take an `Arc<Object>` first, as methods with
+/// `self: Arc<Self>` do; there is no need to implement it otherwise. See
+/// [`NamespaceObject`](crate::NamespaceObject).
+pub trait Method<Object, Args>: Send + Sync + 'static {
+    /// What the method returns.
+    type Output: 'static;
+    /// Its future.
+    type Future: Future<Output = Self::Output> + 'static;
+
+    /// Calls the method.
+    fn call(&self, object: Arc<Object>, args: Args) -> Self::Future;
+}
+
+macro_rules! method {
+    ($($arg:ident)*) => {
+        impl<Function, Object, Returned, $($arg),*> Method<Object, ($($arg,)*)> for Function
+        where
+            Function: Fn(Arc<Object>, $($arg),*) -> Returned + Send + Sync + 'static,
+            Returned: Future + 'static,
+            Returned::Output: 'static,
+        {
+            type Output = Returned::Output;
+            type Future = Returned;
+
+            #[allow(non_snake_case, reason = "the type parameters name the arguments too")]
+            fn call(&self, object: Arc<Object>, ($($arg,)*): ($($arg,)*)) -> Returned {
+                self(object, $($arg),*)
+            }
+        }
+    };
+}
+
+method!();
+method!(A);
+method!(A B);
+method!(A B C);
+method!(A B C D);
+method!(A B C D E);
+method!(A B C D E F);
+method!(A B C D E F G);
+method!(A B C D E F G H);
+
+/// A method together with the object that it is called on.
+#[derive(Debug)]
+pub(crate) struct Bound<Object, M> {
+    pub(crate) object: Arc<Object>,
+    pub(crate) method: M,
+}
+
+impl<Object, M, Args> Handler<Args> for Bound<Object, M>
+where
+    Object: Send + Sync + 'static,
+    M: Method<Object, Args>,
+{
+    type Output = M::Output;
+    type Future = M::Future;
+
+    fn call(&self, args: Args) -> M::Future {
+        self.method.call(Arc::clone(&self.object), args)
+    }
+}

@@ -1,0 +1,116 @@
+//! An event on its way to its handlers, where the program may look at it, change it or refuse it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::Rejection;
+use crate::handler::table::Received;
+use crate::socket::Socket;
+use crate::socketio::{self, Args, ArgsError};
+
+/// An event that has come in and has no handler yet:
+/// [`Namespace::event_middleware`](crate::Namespace::event_middleware) sees it.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{EventInTransit, Namespace, Rejection};
+///
+/// fn polite(event: &mut EventInTransit<'_>) -> Result<(), Rejection> {
+///     if event.name() == "shout" {
+///         let text: String = event.read().map_err(Rejection::Data)?;
+///         event.rename("message");
+///         event.set_data(text.to_lowercase()).map_err(Rejection::Data)?;
+///     }
+///     match event.name() {
+///         "admin" => Err(Rejection::Other("not for you".into())),
+///         _ => Ok(()),
+///     }
+/// }
+///
+/// fn register(namespace: &Namespace) {
+///     namespace.event_middleware(polite);
+/// }
+/// ```
+#[derive(Debug)]
+pub struct EventInTransit<'a> {
+    socket: &'a Socket,
+    name: Cow<'a, str>,
+    args: Cow<'a, str>,
+    attachments: Cow<'a, [Bytes]>,
+    wants_ack: bool,
+}
+
+impl<'a> EventInTransit<'a> {
+    pub(crate) fn new(received: &Received<'a>) -> Self {
+        Self {
+            socket: received.socket,
+            name: Cow::Borrowed(received.name),
+            args: Cow::Borrowed(received.args),
+            attachments: Cow::Borrowed(received.attachments),
+            wants_ack: received.id.is_some(),
+        }
+    }
+
+    /// Returns the socket that sent the event.
+    #[must_use]
+    pub fn socket(&self) -> &Socket {
+        self.socket
+    }
+
+    /// Returns the event's name, as it stands now.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Tells whether the client waits for an acknowledgement.
+    #[must_use]
+    pub fn wants_ack(&self) -> bool {
+        self.wants_ack
+    }
+
+    /// Reads the arguments as they stand now, as [`Data`](crate::Data) does.
+    ///
+    /// # Errors
+    ///
+    /// Says which argument does not fit, and why.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
+        socketio::from_args(&self.args, &self.attachments)
+    }
+
+    /// Makes it an event of another name, for the handlers of that name.
+    pub fn rename(&mut self, name: impl Into<String>) {
+        self.name = Cow::Owned(name.into());
+    }
+
+    /// Gives it other arguments: a tuple becomes that many, `()` none, anything else one.
+    ///
+    /// # Errors
+    ///
+    /// Where the data cannot be written as JSON; the arguments stay as they were.
+    pub fn set_data(&mut self, data: impl Serialize) -> Result<(), ArgsError> {
+        let (text, attachments) = Args::from_value(&data)?.into_parts();
+        self.args = Cow::Owned(text);
+        self.attachments = Cow::Owned(attachments);
+        Ok(())
+    }
+
+    /// Returns what the handlers get to see.
+    pub(crate) fn outcome<'b>(&'b self, received: &Received<'b>) -> Received<'b> {
+        Received {
+            name: &self.name,
+            args: &self.args,
+            attachments: &self.attachments,
+            ..*received
+        }
+    }
+}
+
+/// Looks at an event before its handlers.
+pub(crate) type EventCheck =
+    Arc<dyn Fn(&mut EventInTransit<'_>) -> Result<(), Rejection> + Send + Sync>;

@@ -1,0 +1,174 @@
+//! Patterns of namespace names: `/shop-{id}` fits `/shop-7`, and says that `id` is `7`.
+//!
+//! A text is parsed once, when the program registers it; names that clients ask for are fitted to it.
+//! It is plain data and knows no namespace.
+
+use std::fmt;
+
+/// Literal text and parameters, in turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pattern {
+    /// The text before the first parameter.
+    head: String,
+    /// Each parameter's name, and the text behind it.
+    parameters: Vec<(String, String)>,
+}
+
+/// The names of parameters and what they stand for, in their order.
+pub(crate) type Parameters = Vec<(String, String)>;
+
+impl Pattern {
+    pub(crate) fn parse(text: &str) -> Result<Self, PatternError> {
+        let refused = |fault| PatternError {
+            pattern: text.to_owned(),
+            fault,
+        };
+        let mut parts = text.split('{');
+        let head = parts.next().unwrap_or_default();
+        let mut parameters: Vec<(String, String)> = Vec::new();
+        for part in parts {
+            let (name, behind) = part.split_once('}').ok_or_else(|| refused(Fault::Open))?;
+            if name.is_empty() {
+                return Err(refused(Fault::Nameless));
+            }
+            if parameters.iter().any(|(known, _)| known == name) {
+                return Err(refused(Fault::Twice(name.to_owned())));
+            }
+            if parameters
+                .last()
+                .is_some_and(|(_, behind)| behind.is_empty())
+            {
+                return Err(refused(Fault::Adjacent(name.to_owned())));
+            }
+            parameters.push((name.to_owned(), behind.to_owned()));
+        }
+        let literals = parameters.iter().map(|(_, behind)| behind.as_str());
+        if literals.chain([head]).any(|literal| literal.contains('}')) {
+            return Err(refused(Fault::Unopened));
+        }
+        Ok(Self {
+            head: format!("/{}", head.trim_start_matches('/')),
+            parameters,
+        })
+    }
+
+    /// Returns the parameters of a name that fits. A parameter takes at least one character, never a
+    /// slash, and no more than it has to; the last takes all that is left.
+    pub(crate) fn fit(&self, name: &str) -> Option<Parameters> {
+        let mut rest = name.strip_prefix(self.head.as_str())?;
+        let mut found = Parameters::with_capacity(self.parameters.len());
+        let last = self.parameters.len().checked_sub(1);
+        for (at, (parameter, behind)) in self.parameters.iter().enumerate() {
+            let value = if Some(at) == last {
+                rest.strip_suffix(behind.as_str())?
+            } else {
+                // Looked for behind the first character, which is the parameter's in any case.
+                let first = rest.chars().next()?.len_utf8();
+                let end = first + rest.get(first..)?.find(behind.as_str())?;
+                rest.get(..end)?
+            };
+            if value.is_empty() || value.contains('/') {
+                return None;
+            }
+            rest = rest.get(value.len() + behind.len()..)?;
+            found.push((parameter.clone(), value.to_owned()));
+        }
+        rest.is_empty().then_some(found)
+    }
+}
+
+/// Why a text is no pattern of namespaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatternError {
+    pattern: String,
+    fault: Fault,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fault {
+    Open,
+    Unopened,
+    Nameless,
+    Twice(String),
+    Adjacent(String),
+}
+
+impl fmt::Display for PatternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "namespace pattern {:?}: ", self.pattern)?;
+        match &self.fault {
+            Fault::Open => f.write_str("a brace is not closed"),
+            Fault::Unopened => f.write_str("a closing brace has no opening one"),
+            Fault::Nameless => f.write_str("a parameter has no name"),
+            Fault::Twice(name) => write!(f, "parameter {name:?} stands there twice"),
+            Fault::Adjacent(name) => {
+                write!(
+                    f,
+                    "nothing stands between parameter {name:?} and the one before"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for PatternError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fit_or_do_not() {
+        type Found<'a> = Option<&'a [(&'a str, &'a str)]>;
+        let cases: &[(&str, &str, Found<'_>)] = &[
+            ("/chat", "/chat", Some(&[])),
+            ("chat", "/chat", Some(&[])),
+            ("/chat", "/chats", None),
+            ("/shop-{id}", "/shop-7", Some(&[("id", "7")])),
+            ("/shop-{id}", "/shop-", None),
+            ("/shop-{id}", "/shop-7/x", None),
+            ("/{a}/{b}", "/x/y", Some(&[("a", "x"), ("b", "y")])),
+            ("/{a}/{b}", "//y", None),
+            (
+                "/{a}-{b}.eu",
+                "/x-y-z.eu",
+                Some(&[("a", "x"), ("b", "y-z")]),
+            ),
+            ("/{a}-{b}", "/--x", Some(&[("a", "-"), ("b", "x")])),
+            ("/{a}ö{b}", "/ööö", Some(&[("a", "ö"), ("b", "ö")])),
+            ("/{a}.eu", "/x.eu.eu", Some(&[("a", "x.eu")])),
+        ];
+        for (pattern, name, expected) in cases {
+            let found = Pattern::parse(pattern).unwrap().fit(name);
+            let found = found.as_ref().map(|found| {
+                let pairs = found
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str()));
+                pairs.collect::<Vec<_>>()
+            });
+            assert_eq!(found.as_deref(), *expected, "{name} by {pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_told() {
+        for (text, told) in [
+            ("/{a", r#"namespace pattern "/{a": a brace is not closed"#),
+            (
+                "/a}",
+                r#"namespace pattern "/a}": a closing brace has no opening one"#,
+            ),
+            ("/{}", r#"namespace pattern "/{}": a parameter has no name"#),
+            (
+                "/{a}-{a}",
+                r#"namespace pattern "/{a}-{a}": parameter "a" stands there twice"#,
+            ),
+            (
+                "/{a}{b}",
+                r#"namespace pattern "/{a}{b}": nothing stands between parameter "b" and the one before"#,
+            ),
+        ] {
+            assert_eq!(Pattern::parse(text).unwrap_err().to_string(), told);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Objects whose methods are a namespace's handlers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::handler::{
+    self, Bound, ConnectOutcome, Connecting, Environment, Extract, Incoming, Leaving, Method,
+    SharedTable,
+};
+
+/// An object whose methods are the handlers of a namespace, with what they share as its fields.
+///
+/// [`Namespace::object`](crate::Namespace::object) registers it. A method takes the object first, as
+/// `self: Arc<Self>`, and extractors behind it.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use actix_socketio::{Data, Methods, NamespaceObject, Socket, SocketIo};
+///
+/// #[derive(Default)]
+/// struct Counter { total: AtomicU64 }
+///
+/// impl Counter {
+///     async fn enter(self: Arc<Self>, socket: Socket) {
+///         log::info!("{} sees {}", socket.id(), self.total.load(Ordering::Relaxed));
+///     }
+///
+///     async fn add(self: Arc<Self>, Data(n): Data<u64>) -> u64 {
+///         self.total.fetch_add(n, Ordering::Relaxed) + n
+///     }
+/// }
+///
+/// impl NamespaceObject for Counter {
+///     fn register(methods: &Methods<'_, Self>) {
+///         methods.on_connect(Self::enter).on("add", Self::add);
+///     }
+/// }
+///
+/// fn register(io: &SocketIo) {
+///     io.of("/counter").object(Counter::default());
+/// }
+/// ```
+pub trait NamespaceObject: Send + Sync + Sized + 'static {
+    /// Names the methods, and the events that they handle.
+    fn register(methods: &Methods<'_, Self>);
+}
+
+/// Registers an object's methods; the rules are those of [`Namespace`](crate::Namespace)'s methods of
+/// the same names.
+pub struct Methods<'a, T> {
+    table: &'a SharedTable,
+    environment: &'a Environment,
+    object: &'a Arc<T>,
+}
+
+impl<'a, T: Send + Sync + 'static> Methods<'a, T> {
+    pub(crate) fn new(
+        table: &'a SharedTable,
+        environment: &'a Environment,
+        object: &'a Arc<T>,
+    ) -> Self {
+        Self {
+            table,
+            environment,
+            object,
+        }
+    }
+
+    /// Calls the method for an event.
+    pub fn on<M, A>(&self, event: &str, method: M) -> &Self
+    where
+        M: Method<T, A>,
+        M::Output: Serialize,
+        A: for<'c> Extract<Incoming<'c>> + 'static,
+    {
+        if self.environment.surroundings.admits(event) {
+            let handler = handler::on_event(self.bound(method));
+            self.table.change(|table| table.on(event, handler));
+        }
+        self
+    }
+
+    /// Calls the method for every event, before its own handlers.
+    pub fn on_any<M, A>(&self, method: M) -> &Self
+    where
+        M: Method<T, A>,
+        M::Output: Serialize,
+        A: for<'c> Extract<Incoming<'c>> + 'static,
+    {
+        let handler = handler::on_event(self.bound(method));
+        self.table.change(|table| table.on_any(handler));
+        self
+    }
+
+    /// Calls the method for every event that has no handler of its own.
+    pub fn fallback<M, A>(&self, method: M) -> &Self
+    where
+        M: Method<T, A>,
+        M::Output: Serialize,
+        A: for<'c> Extract<Incoming<'c>> + 'static,
+    {
+        let handler = handler::on_event(self.bound(method));
+        self.table.change(|table| table.fallback(handler));
+        self
+    }
+
+    /// Asks the method whether a client may enter.
+    pub fn on_connect<M, A>(&self, method: M) -> &Self
+    where
+        M: Method<T, A>,
+        M::Output: ConnectOutcome,
+        A: for<'c> Extract<Connecting<'c>> + 'static,
+    {
+        let handler = handler::on_connect(self.bound(method));
+        self.table.change(|table| table.on_connect(handler));
+        self
+    }
+
+    /// Calls the method when a client is leaving, while it still is in its rooms.
+    pub fn on_disconnecting<M, A>(&self, method: M) -> &Self
+    where
+        M: Method<T, A>,
+        A: for<'c> Extract<Leaving<'c>> + 'static,
+    {
+        let handler = handler::on_leave("disconnecting", self.bound(method));
+        self.table.change(|table| table.on_disconnecting(handler));
+        self
+    }
+
+    /// Calls the method when a client has left.
+    pub fn on_disconnect<M, A>(&self, method: M) -> &Self
+    where
+        M: Method<T, A>,
+        A: for<'c> Extract<Leaving<'c>> + 'static,
+    {
+        let handler = handler::on_leave("disconnect", self.bound(method));
+        self.table.change(|table| table.on_disconnect(handler));
+        self
+    }
+
+    fn bound<M>(&self, method: M) -> Bound<T, M> {
+        Bound {
+            object: Arc::clone(self.object),
+            method,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Methods<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Methods").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,77 @@
+//! A program's handle on many namespaces of one kind.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
+
+use crate::actor::{PatternCore, Registry};
+use crate::error::EmitError;
+use crate::handler::{Environment, SharedTable};
+use crate::server::Namespace;
+use crate::server::registration::registration;
+
+/// Namespaces that are made when the first client asks for them:
+/// [`SocketIo::of_pattern`](crate::SocketIo::of_pattern) and
+/// [`SocketIo::of_predicate`](crate::SocketIo::of_predicate) make it.
+///
+/// All of them have the handlers that are registered here, those too that are added later. Each has
+/// rooms, sockets and an actor of its own.
+#[derive(Clone)]
+pub struct NamespacePattern {
+    core: Arc<PatternCore>,
+    registry: Arc<Registry>,
+}
+
+impl NamespacePattern {
+    pub(crate) fn new(core: Arc<PatternCore>, registry: &Arc<Registry>) -> Self {
+        Self {
+            core,
+            registry: Arc::clone(registry),
+        }
+    }
+
+    registration!();
+
+    /// Frees each namespace when its last client has left: its actor ends, and the next client that
+    /// asks for it gets a new one. Without it they stay, and a client may make as many as it finds
+    /// names for. It counts for namespaces that are made from now on, and never for those that
+    /// [`SocketIo::of`](crate::SocketIo::of) has made.
+    pub fn free_when_empty(&self) -> &Self {
+        self.core.frees.store(true, Ordering::Relaxed);
+        self
+    }
+
+    /// Returns the namespaces that there are, in no order.
+    #[must_use]
+    pub fn namespaces(&self) -> Vec<Namespace> {
+        let made = self.registry.made_by(&self.core);
+        made.into_iter().map(Namespace::new).collect()
+    }
+
+    /// Sends an event to everyone in every namespace of this kind.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`]; nothing was sent to anybody then.
+    pub async fn emit<T: Serialize>(&self, event: &str, data: T) -> Result<(), EmitError> {
+        for namespace in self.namespaces() {
+            namespace.emit(event, &data).await?;
+        }
+        Ok(())
+    }
+
+    /// Where handlers are registered.
+    fn handlers(&self) -> (&SharedTable, &Environment) {
+        (&self.core.table, &self.core.environment)
+    }
+}
+
+impl fmt::Debug for NamespacePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NamespacePattern")
+            .field("choice", &self.core.choice)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,374 @@
+//! What a program registers, in a namespace and in a pattern of namespaces alike.
+
+/// Adds the methods by which handlers are registered, to a type with a method `handlers`.
+macro_rules! registration {
+    () => {
+        /// Calls `handler` for an event. What it returns is the acknowledgement, where the client asked
+        /// for one: a tuple is sent as that many arguments, anything else as one. An `Err` and a panic
+        /// go to [`on_error`](Self::on_error); without it they are sent as `{"error": …}`.
+        ///
+        /// Handlers of one socket start in the order in which its events came. Arguments are
+        /// extractors: [`Socket`](crate::Socket), [`Data<T>`](crate::Data), [`Auth<T>`](crate::Auth),
+        /// [`Event`](crate::Event), [`Ack`](crate::Ack), [`State<T>`](crate::State),
+        /// [`Params<T>`](crate::Params). An event may have several handlers: they start in the order in
+        /// which they were registered, and the first is the one that answers. Handlers may be added
+        /// while clients are connected. An event without a handler is acknowledged with an error.
+        ///
+        /// A name that Socket.IO keeps for itself, as `connect`, is refused: an error in the log says
+        /// what to use instead, and [`Serve::bind`](crate::Serve::bind) fails with it.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use actix_socketio::{Data, EmitError, Namespace, Socket};
+        ///
+        /// async fn message(socket: Socket, Data(text): Data<String>) -> Result<(), EmitError> {
+        ///     socket.to("lobby").emit("message", text).await
+        /// }
+        ///
+        /// fn register(namespace: &Namespace) {
+        ///     namespace
+        ///         .on("message", message)
+        ///         .on("add", |Data((a, b)): Data<(i64, i64)>| async move { a + b });
+        /// }
+        /// ```
+        pub fn on<H, A>(&self, event: &str, handler: H) -> &Self
+        where
+            H: crate::handler::Handler<A>,
+            H::Output: serde::Serialize,
+            A: for<'a> crate::handler::Extract<crate::handler::Incoming<'a>> + 'static,
+        {
+            let (table, environment) = self.handlers();
+            if environment.surroundings.admits(event) {
+                let handler = crate::handler::on_event(handler);
+                table.change(|table| table.on(event, handler));
+            }
+            self
+        }
+
+        /// Takes all handlers of an event away; tells whether there were any. Calls that are on their
+        /// way are finished.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # #[actix_web::main] async fn main() -> Result<(), actix_socketio::StartError> {
+        /// let io = actix_socketio::SocketIo::builder().start()?;
+        /// io.of("/").on("now", || async { "late" });
+        /// assert!(io.of("/").off("now"));
+        /// assert!(!io.of("/").off("now"));
+        /// # Ok(()) }
+        /// ```
+        pub fn off(&self, event: &str) -> bool {
+            self.handlers().0.change(|table| table.off(event))
+        }
+
+        /// Calls `handler` for every event, before its own handlers. What it returns is not sent; an
+        /// `Err` goes to [`on_error`](Self::on_error). Several are called in the order in which they were
+        /// registered.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use actix_socketio::{Event, Namespace};
+        ///
+        /// fn register(namespace: &Namespace) {
+        ///     namespace.on_any(|event: Event| async move { log::debug!("{}", event.name()) });
+        /// }
+        /// ```
+        pub fn on_any<H, A>(&self, handler: H) -> &Self
+        where
+            H: crate::handler::Handler<A>,
+            H::Output: serde::Serialize,
+            A: for<'a> crate::handler::Extract<crate::handler::Incoming<'a>> + 'static,
+        {
+            let handler = crate::handler::on_event(handler);
+            self.handlers().0.change(|table| table.on_any(handler));
+            self
+        }
+
+        /// Calls `handler` for every event that has no handler of its own; what it returns is the
+        /// acknowledgement. A second one takes the place of the first.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use actix_socketio::{Event, Namespace};
+        ///
+        /// fn register(namespace: &Namespace) {
+        ///     namespace.fallback(|event: Event| async move { format!("what is {}?", event.name()) });
+        /// }
+        /// ```
+        pub fn fallback<H, A>(&self, handler: H) -> &Self
+        where
+            H: crate::handler::Handler<A>,
+            H::Output: serde::Serialize,
+            A: for<'a> crate::handler::Extract<crate::handler::Incoming<'a>> + 'static,
+        {
+            let handler = crate::handler::on_event(handler);
+            self.handlers().0.change(|table| table.fallback(handler));
+            self
+        }
+
+        /// Makes an actor a handler of an event: it gets each as an [`Event`](crate::Event), with the
+        /// right to answer where it is the event's first handler.
+        ///
+        /// Events that the actor has not handled yet count as handlers in flight, for up to the
+        /// server's `ack_timeout`, so that a client cannot fill its mailbox without limit. Where the
+        /// actor has ended, or drops the event without an answer, the client gets `{"error": …}`.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use actix::{Actor, Addr, Context, Handler};
+        /// use actix_socketio::{Event, Namespace};
+        ///
+        /// struct Counter(u64);
+        ///
+        /// impl Actor for Counter {
+        ///     type Context = Context<Self>;
+        /// }
+        ///
+        /// impl Handler<Event> for Counter {
+        ///     type Result = ();
+        ///
+        ///     fn handle(&mut self, mut event: Event, _: &mut Self::Context) {
+        ///         self.0 += 1;
+        ///         if let Some(ack) = event.take_ack() {
+        ///             ack.send(self.0);
+        ///         }
+        ///     }
+        /// }
+        ///
+        /// fn register(namespace: &Namespace, counter: Addr<Counter>) {
+        ///     namespace.forward("count", counter.recipient());
+        /// }
+        /// ```
+        pub fn forward(
+            &self,
+            event: &str,
+            actor: actix::Recipient<crate::handler::Event>,
+        ) -> &Self {
+            let (table, environment) = self.handlers();
+            if environment.surroundings.admits(event) {
+                let handler = crate::handler::forward(actor);
+                table.change(|table| table.on(event, handler));
+            }
+            self
+        }
+
+        /// Asks `handler` whether a client may enter, before the connect handlers; `Err` refuses it, with
+        /// the error's message and data. Several are asked in the order in which they were registered,
+        /// each when the one before has agreed. Arguments are those of [`on_connect`](Self::on_connect).
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use actix_socketio::{Auth, ConnectError, Namespace};
+        /// use serde_json::json;
+        ///
+        /// #[derive(serde::Deserialize)]
+        /// struct Login { token: Option<String> }
+        ///
+        /// async fn known(Auth(login): Auth<Login>) -> Result<(), ConnectError> {
+        ///     match login.token {
+        ///         Some(_) => Ok(()),
+        ///         None => Err(ConnectError::new("log in first").with_data(json!({ "code": 401 }))),
+        ///     }
+        /// }
+        ///
+        /// fn register(namespace: &Namespace) {
+        ///     namespace.middleware(known);
+        /// }
+        /// ```
+        #[doc(alias = "use")]
+        pub fn middleware<H, A>(&self, handler: H) -> &Self
+        where
+            H: crate::handler::Handler<A>,
+            H::Output: crate::handler::ConnectOutcome,
+            A: for<'a> crate::handler::Extract<crate::handler::Connecting<'a>> + 'static,
+        {
+            let handler = crate::handler::on_connect(handler);
+            self.handlers().0.change(|table| table.middleware(handler));
+            self
+        }
+
+        /// Shows `check` every event before its handlers: it may look, change or refuse. Several are
+        /// called in the order in which they were registered, each on what the one before has left.
+        ///
+        /// What is refused has no handler called, and goes to [`on_error`](Self::on_error); without it a
+        /// client that asked for an acknowledgement gets `{"error": …}` with the rejection's text. A
+        /// check does not wait, since events are handled in the order in which they came.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use actix_socketio::{EventInTransit, Namespace, Rejection};
+        ///
+        /// fn register(namespace: &Namespace) {
+        ///     namespace.event_middleware(|event: &mut EventInTransit<'_>| match event.name() {
+        ///         "admin" if !event.socket().rooms().contains(&"admins".to_owned()) => {
+        ///             Err(Rejection::from("not for you"))
+        ///         }
+        ///         _ => Ok(()),
+        ///     });
+        /// }
+        /// ```
+        #[doc(alias = "use")]
+        pub fn event_middleware<F>(&self, check: F) -> &Self
+        where
+            F: Fn(&mut crate::handler::EventInTransit<'_>) -> Result<(), crate::error::Rejection>
+                + Send
+                + Sync
+                + 'static,
+        {
+            let check = std::sync::Arc::new(check);
+            self.handlers().0.change(|table| table.check(check));
+            self
+        }
+
+        /// Calls `handler` when a client connects; `Err` refuses it, with the error's message and data.
+        ///
+        /// The client gets its CONNECT packet when the handler has let it in; what is emitted to it
+        /// before follows that packet, and events that it sends before wait. Arguments are extractors:
+        /// [`Socket`](crate::Socket), [`Auth<T>`](crate::Auth), [`State<T>`](crate::State),
+        /// [`Params<T>`](crate::Params). Arguments that do not fit refuse the client too, and so does a
+        /// panic. Several handlers are asked one after another. Without one everybody is let in.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use actix_socketio::{Auth, ConnectError, Namespace, Socket};
+        ///
+        /// #[derive(serde::Deserialize)]
+        /// struct Login {
+        ///     token: String,
+        /// }
+        ///
+        /// async fn enter(socket: Socket, Auth(login): Auth<Login>) -> Result<(), ConnectError> {
+        ///     if login.token != "secret" {
+        ///         return Err("not authorized".into());
+        ///     }
+        ///     socket.join("lobby").await.map_err(|error| error.to_string())?;
+        ///     Ok(())
+        /// }
+        ///
+        /// fn register(namespace: &Namespace) {
+        ///     namespace.on_connect(enter);
+        /// }
+        /// ```
+        pub fn on_connect<H, A>(&self, handler: H) -> &Self
+        where
+            H: crate::handler::Handler<A>,
+            H::Output: crate::handler::ConnectOutcome,
+            A: for<'a> crate::handler::Extract<crate::handler::Connecting<'a>> + 'static,
+        {
+            let handler = crate::handler::on_connect(handler);
+            self.handlers().0.change(|table| table.on_connect(handler));
+            self
+        }
+
+        /// Calls `handler` when a client that was let in is leaving, while it still is in its rooms: it
+        /// leaves them when the handler first waits for something, or has ended. Arguments are those of
+        /// [`on_disconnect`](Self::on_disconnect).
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use actix_socketio::{EmitError, Namespace, Socket};
+        ///
+        /// async fn leaving(socket: Socket) -> Result<(), EmitError> {
+        ///     for room in socket.rooms() {
+        ///         socket.to(room).emit("left", socket.id()).await?;
+        ///     }
+        ///     Ok(())
+        /// }
+        ///
+        /// fn register(namespace: &Namespace) {
+        ///     namespace.on_disconnecting(leaving);
+        /// }
+        /// ```
+        pub fn on_disconnecting<H, A>(&self, handler: H) -> &Self
+        where
+            H: crate::handler::Handler<A>,
+            A: for<'a> crate::handler::Extract<crate::handler::Leaving<'a>> + 'static,
+        {
+            let handler = crate::handler::on_leave("disconnecting", handler);
+            self.handlers()
+                .0
+                .change(|table| table.on_disconnecting(handler));
+            self
+        }
+
+        /// Calls `handler` when a client that was let in has left, and is in no room any more. Arguments
+        /// are extractors: [`Socket`](crate::Socket), [`DisconnectReason`](crate::DisconnectReason),
+        /// [`Auth<T>`](crate::Auth), [`State<T>`](crate::State), [`Params<T>`](crate::Params). Nothing can
+        /// be sent to the socket any more. Several are called in the order in which they were registered.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use actix_socketio::{DisconnectReason, Namespace, Socket};
+        ///
+        /// async fn left(socket: Socket, reason: DisconnectReason) {
+        ///     log::info!("{} left: {reason}", socket.id());
+        /// }
+        ///
+        /// fn register(namespace: &Namespace) {
+        ///     namespace.on_disconnect(left);
+        /// }
+        /// ```
+        pub fn on_disconnect<H, A>(&self, handler: H) -> &Self
+        where
+            H: crate::handler::Handler<A>,
+            A: for<'a> crate::handler::Extract<crate::handler::Leaving<'a>> + 'static,
+        {
+            let handler = crate::handler::on_leave("disconnect", handler);
+            self.handlers()
+                .0
+                .change(|table| table.on_disconnect(handler));
+            self
+        }
+
+        /// Shows `hook` every failure of a handler here: an `Err` that it returned, a panic, arguments that
+        /// did not fit, an event that was refused. What the hook returns is the acknowledgement; with
+        /// `None` the client gets `{"error": …}`, by the rule of
+        /// [`Builder::error_details`](crate::Builder::error_details). A second hook takes the place of the
+        /// first. A client that was not let in stays out, whatever the hook says.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use actix_socketio::{Failure, Namespace};
+        /// use serde_json::json;
+        ///
+        /// fn register(namespace: &Namespace) {
+        ///     namespace.on_error(|failure: &Failure<'_>| {
+        ///         log::warn!("{failure}");
+        ///         Some(json!({ "ok": false }))
+        ///     });
+        /// }
+        /// ```
+        pub fn on_error<F>(&self, hook: F) -> &Self
+        where
+            F: Fn(&crate::handler::Failure<'_>) -> Option<serde_json::Value>
+                + Send
+                + Sync
+                + 'static,
+        {
+            self.handlers().1.on_error(std::sync::Arc::new(hook));
+            self
+        }
+
+        /// Registers the methods of an object as handlers, and returns the object; see
+        /// [`NamespaceObject`](crate::NamespaceObject).
+        pub fn object<T: crate::server::NamespaceObject>(&self, object: T) -> std::sync::Arc<T> {
+            let object = std::sync::Arc::new(object);
+            let (table, environment) = self.handlers();
+            T::register(&crate::server::Methods::new(table, environment, &object));
+            object
+        }
+    };
+}
+
+pub(crate) use registration;

@@ -1,0 +1,232 @@
+//! Failures of handlers: who sees them, and what the client is told.
+
+use actix_socketio::{Ack, Auth, ConnectError, Data, Failure, FailureCause, SocketIo};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Value, json};
+
+use crate::support::socketio::{BOTH, Client, Via, start};
+use crate::support::{Heard, Server, channel};
+
+/// What cannot be written as JSON.
+struct Unwritable;
+
+impl Serialize for Unwritable {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("no words for it"))
+    }
+}
+
+/// Registers a handler for each way to fail.
+fn fail_in_every_way(io: &SocketIo, namespace: &str) {
+    io.of(namespace)
+        .on("returned", || async { Err::<(), _>(json!({ "code": 7 })) })
+        .on("text", || async { Err::<(), _>("no") })
+        .on("panicked", || -> std::future::Ready<()> {
+            panic!("secret")
+        })
+        .on("rejected", |Data(_): Data<u8>| async {})
+        .on("unsendable", || async { Unwritable })
+        .on("unanswered", |_: Ack| async {});
+}
+
+/// The events of [`fail_in_every_way`], and what the client is told of each.
+const TOLD: [(&str, &str); 6] = [
+    ("returned", r#"{"code":7}"#),
+    ("text", r#""no""#),
+    ("panicked", r#""internal server error""#),
+    (
+        "rejected",
+        r#""event data does not fit: argument 1 is missing""#,
+    ),
+    ("unsendable", r#""the answer cannot be sent""#),
+    ("unanswered", r#""the handler gave no answer""#),
+];
+
+/// Without a hook the client that asked is told `{"error": …}`, with the error's own text.
+#[tokio::test]
+async fn without_a_hook_the_client_is_told_the_error() {
+    let server = start();
+    fail_in_every_way(&server.io, "/");
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        for (event, told) in TOLD {
+            client.send(&format!(r#"421["{event}"]"#)).await;
+            client.expect(&format!(r#"431[{{"error":{told}}}]"#)).await;
+            // Who did not ask is told nothing.
+            client.send(&format!(r#"42["{event}"]"#)).await;
+        }
+        client.expect_nothing_more("/").await;
+    }
+}
+
+/// `error_details(false)`: the client learns that the call failed, and no more.
+#[tokio::test]
+async fn without_details_every_failure_reads_the_same() {
+    let server = Server::socketio(
+        |builder| builder.error_details(false),
+        |io| fail_in_every_way(io, "/"),
+    );
+    let mut client = Client::connected(&server, Via::WebSocket).await;
+    for (event, _) in TOLD {
+        client.send(&format!(r#"421["{event}"]"#)).await;
+        client
+            .expect(r#"431[{"error":"internal server error"}]"#)
+            .await;
+    }
+}
+
+/// Makes a hook that tells what it saw and answers nothing but what returned.
+fn hook(
+    name: &'static str,
+) -> (
+    impl Fn(&Failure<'_>) -> Option<Value> + Send + Sync + 'static,
+    Heard<String>,
+) {
+    let (seen, sights) = channel();
+    let hook = move |failure: &Failure<'_>| {
+        let wants = if failure.wants_ack() { "?" } else { "" };
+        let _ = seen.send(format!(
+            "{name}: {}{wants}: {}",
+            failure.event(),
+            failure.cause()
+        ));
+        match failure.cause() {
+            FailureCause::Returned(_) => Some(json!([name, failure.socket().namespace()])),
+            _ => None,
+        }
+    };
+    (hook, sights)
+}
+
+/// `on_error` sees every failure, with event and socket, and may answer for it.
+#[tokio::test]
+async fn the_hook_sees_every_failure_and_may_answer() {
+    let server = start();
+    fail_in_every_way(&server.io, "/");
+    let (hook, mut sights) = hook("own");
+    server.io.of("/").on_error(hook);
+    let mut client = Client::connected(&server, Via::WebSocket).await;
+    for (event, told) in TOLD {
+        client.send(&format!(r#"421["{event}"]"#)).await;
+        if matches!(event, "returned" | "text") {
+            client.expect(r#"431[["own","/"]]"#).await;
+        } else {
+            client.expect(&format!(r#"431[{{"error":{told}}}]"#)).await;
+        }
+    }
+    client.send(r#"42["text"]"#).await;
+    client.expect_nothing_more("/").await;
+    assert_eq!(
+        sights.so_far(),
+        [
+            r#"own: returned?: handler failed: {"code":7}"#,
+            r#"own: text?: handler failed: "no""#,
+            "own: panicked?: handler panicked: secret",
+            "own: rejected?: event data does not fit: argument 1 is missing",
+            "own: unsendable?: answer cannot be sent: the arguments cannot be written: no words for it",
+            "own: unanswered?: the handler gave no answer",
+            r#"own: text: handler failed: "no""#,
+        ]
+    );
+}
+
+/// The default hook serves the namespaces that have none of their own.
+#[tokio::test]
+async fn the_default_hook_serves_namespaces_without_their_own() {
+    let server = start();
+    let (default, mut by_default) = hook("default");
+    server.io.on_error_default(default);
+    let (own, mut by_own) = hook("own");
+    server.io.of("/own").on_error(own);
+    for namespace in ["/own", "/other"] {
+        fail_in_every_way(&server.io, namespace);
+    }
+    let mut client = Client::open(&server, Via::Polling).await;
+    for (namespace, name) in [("/own", "own"), ("/other", "default")] {
+        client.connect(namespace).await;
+        client.send(&format!(r#"42{namespace},1["text"]"#)).await;
+        let answer = format!(r#"43{namespace},1[["{name}","{namespace}"]]"#);
+        client.expect(&answer).await;
+    }
+    assert_eq!(by_own.so_far().len(), 1);
+    assert_eq!(by_default.so_far().len(), 1);
+}
+
+/// A hook that panics leaves the answer to the rule, and the session goes on.
+#[tokio::test]
+async fn a_hook_that_panics_leaves_the_rule() {
+    let server = start();
+    fail_in_every_way(&server.io, "/");
+    server
+        .io
+        .of("/")
+        .on_error(|_: &Failure<'_>| panic!("the hook too"));
+    let mut client = Client::connected(&server, Via::WebSocket).await;
+    for (event, told) in TOLD {
+        client.send(&format!(r#"421["{event}"]"#)).await;
+        client.expect(&format!(r#"431[{{"error":{told}}}]"#)).await;
+    }
+}
+
+/// Connect errors fail closed: whatever the hook says, who was not let in stays out. An `Err` there is
+/// a refusal and no failure.
+#[tokio::test]
+async fn the_hook_sees_panics_of_connect_handlers_and_cannot_let_in() {
+    #[derive(Deserialize)]
+    struct Panics {
+        panics: bool,
+    }
+
+    let server = start();
+    let (seen, mut sights) = channel();
+    server
+        .io
+        .of("/")
+        .on_error(move |failure: &Failure<'_>| {
+            let _ = seen.send(failure.to_string());
+            Some(json!("come in"))
+        })
+        .on_connect(|Auth(Panics { panics }): Auth<Panics>| async move {
+            assert!(!panics, "at the door");
+            Err::<(), _>(ConnectError::new("no"))
+        })
+        .on_disconnect(|| async { panic!("never called") });
+    for via in BOTH {
+        let mut client = Client::open(&server, via).await;
+        let refused = client.connect_with("/", r#"{"panics":false}"#).await;
+        assert_eq!(refused.unwrap_err(), r#"{"message":"no"}"#);
+        assert_eq!(sights.so_far(), [""; 0]);
+        let refused = client.connect_with("/", r#"{"panics":true}"#).await;
+        assert_eq!(
+            refused.unwrap_err(),
+            r#"{"message":"internal server error"}"#
+        );
+        let seen = r#"event "connect" in namespace /: handler panicked: at the door"#;
+        assert_eq!(sights.so_far(), [seen]);
+        assert_eq!(server.io.of("/").count(), 0);
+    }
+}
+
+/// The hook sees panics of `on_disconnect` too.
+#[tokio::test]
+async fn the_hook_sees_panics_of_disconnect_handlers() {
+    let server = start();
+    let (seen, mut sights) = channel();
+    server
+        .io
+        .of("/")
+        .on_error(move |failure: &Failure<'_>| {
+            let _ = seen.send(failure.to_string());
+            None
+        })
+        .on_disconnecting(|| async { panic!("going") })
+        .on_disconnect(|| async { panic!("gone") });
+    Client::connected(&server, Via::WebSocket)
+        .await
+        .close()
+        .await;
+    for (event, text) in [("disconnecting", "going"), ("disconnect", "gone")] {
+        let expected = format!(r#"event "{event}" in namespace /: handler panicked: {text}"#);
+        assert_eq!(sights.next().await, expected);
+    }
+}
