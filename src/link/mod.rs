@@ -23,11 +23,15 @@ use crate::reason::CloseReason;
 
 pub(crate) use frame::Frame;
 pub(crate) use outbox::{Outbox, PollRefused, PushError, WriteFrames};
-#[cfg(feature = "session")]
-pub(crate) use session::Entries;
 pub use session::Session;
-#[cfg(feature = "session")]
-pub(crate) use stored::{Changes, Done, SessionStore};
+#[allow(
+    unused_imports,
+    reason = "stores are made by the crate's feature `session`"
+)]
+pub(crate) use {
+    session::Entries,
+    stored::{Changes, Done, SessionStore},
+};
 
 /// The shared face of a session.
 #[derive(Debug)]

@@ -72,10 +72,7 @@ impl Session {
     }
 
     /// Begins with nothing, until it has been loaded from its store.
-    #[cfg_attr(
-        not(feature = "session"),
-        allow(dead_code, reason = "the one kind of store is that of the feature")
-    )]
+    #[allow(dead_code, reason = "stores are made by the crate's feature `session`")]
     pub(crate) fn lying_in(store: Box<dyn SessionStore>) -> Self {
         Self {
             shared: Arc::new(Shared {

@@ -122,7 +122,7 @@ impl Session {
         queue(&mut turns, turn);
         if !std::mem::replace(&mut turns.are_taken, true) {
             drop(turns);
-            actix_rt::spawn(take_turns(self.clone()));
+            actix::spawn(take_turns(self.clone()));
         }
     }
 }
