@@ -37,7 +37,10 @@ async fn main() -> std::io::Result<()> {
     let io = SocketIo::builder().start()?;
     io.of("/")
         .on("call", call)
-        .on("kick", |socket: Socket| async move { socket.disconnect() })
+        .on(
+            "kick",
+            |socket: Socket| async move { socket.disconnect(false) },
+        )
         .on("boom", boom)
         .on("binary", || async {
             let data = Bytes::from_static(&[1, 2, 3]);

@@ -74,6 +74,8 @@ pub enum CallError {
     Disconnected,
     /// The client's answer is not of the type that was asked for.
     Answer(ArgsError),
+    /// A call goes to exactly one socket; this many were addressed.
+    NotOneRecipient(usize),
 }
 
 impl fmt::Display for CallError {
@@ -83,6 +85,9 @@ impl fmt::Display for CallError {
             Self::Timeout => f.write_str("the client did not acknowledge in time"),
             Self::Disconnected => f.write_str("the client disconnected before it acknowledged"),
             Self::Answer(error) => write!(f, "the acknowledgement cannot be read: {error}"),
+            Self::NotOneRecipient(sockets) => {
+                write!(f, "a call goes to one socket, and {sockets} are addressed")
+            }
         }
     }
 }
@@ -92,7 +97,7 @@ impl std::error::Error for CallError {
         match self {
             Self::Emit(error) => Some(error),
             Self::Answer(error) => Some(error),
-            Self::Timeout | Self::Disconnected => None,
+            Self::Timeout | Self::Disconnected | Self::NotOneRecipient(_) => None,
         }
     }
 }

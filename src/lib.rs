@@ -130,7 +130,11 @@ pub use handler::{
 pub use handshake::{Carried, Handshake, QueryError};
 pub use id::{InvalidSocketId, SocketId};
 pub use link::Session;
-pub use message::{Call, CrashPlace, Crashed, Disconnect, Emit, ListMembers};
+pub use message::{
+    Call, CallMany, CloseRoom, CrashPlace, Crashed, Disconnect, DisconnectSockets, Emit,
+    FetchSockets, Gathered, JoinRooms, LeaveRooms, ListMembers, RoomEvent, RoomEventKind,
+    RoomNames,
+};
 pub use pattern::PatternError;
 pub use reason::{CloseReason, DisconnectReason};
 #[cfg(feature = "session")]
@@ -139,5 +143,5 @@ pub use server::{
     Builder, EngineIo, EngineIoBuilder, Methods, Namespace, NamespaceObject, NamespacePattern,
     Serve, ServeHandle, Serving, SocketIo, StartError,
 };
-pub use socket::{Broadcast, Socket};
+pub use socket::{Answers, Broadcast, Socket};
 pub use socketio::{Args, ArgsError};

@@ -242,6 +242,12 @@ impl Protocol for Client {
         Err(CloseReason::ForcedClose)
     }
 
+    fn closing(&mut self) {
+        for slot in &self.slots {
+            slot.socket.core().disconnect(false);
+        }
+    }
+
     fn closed(&mut self, reason: CloseReason) {
         for slot in std::mem::take(&mut self.slots) {
             slot.end(DisconnectReason::Session(reason));

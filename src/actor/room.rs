@@ -58,10 +58,14 @@ impl Handler<Emit> for Room {
         let packet = event(self.membership.name(), None, &emit.event, &emit.data?)?;
         let audience = Audience {
             rooms: Some(vec![self.name.as_ref().to_owned()]),
-            except: emit.except,
-            sender: None,
+            except: emit.address.except,
+            ..Audience::default()
         };
-        self.membership.broadcast(&audience, &packet);
+        if emit.volatile {
+            self.membership.broadcast_volatile(&audience, &packet);
+        } else {
+            self.membership.broadcast(&audience, &packet);
+        }
         Ok(())
     }
 }

@@ -1,7 +1,8 @@
 //! The server actor, the registry: it starts first and stops last.
 //!
-//! * receives: [`Emit`], [`Call`] and [`Disconnect`] from the program's actors, [`GivenUp`] from the
-//!   supervision of namespaces;
+//! * receives: [`Emit`], [`Call`], [`CallMany`], [`FetchSockets`], [`JoinRooms`], [`LeaveRooms`],
+//!   [`CloseRoom`], [`Disconnect`] and [`DisconnectSockets`] from the program's actors, [`GivenUp`] from
+//!   the supervision of namespaces;
 //! * sends: frames, into the outboxes of those who are meant; starts namespaces again;
 //! * parent: none; the program holds its address;
 //! * ends: with the system that it runs in.
@@ -16,14 +17,19 @@ use actix::{Actor, Addr, Context, Handler, Message, ResponseFuture, Supervised};
 use crate::actor::registry::Registry;
 use crate::actor::supervision::{self, Intensity};
 use crate::error::{CallError, EmitError};
-use crate::message::{Call, CrashPlace, Disconnect, Emit};
-use crate::socket::{Audience, call, event};
+use crate::id::SocketId;
+use crate::message::{
+    Address, Call, CallMany, CloseRoom, CrashPlace, Disconnect, DisconnectSockets, Emit,
+    FetchSockets, Gathered, JoinRooms, LeaveRooms,
+};
+use crate::socket::{Broadcast, Membership, Socket, call, event};
 use crate::socketio::Args;
 
 /// The actor that routes messages to clients; [`SocketIo::server`](crate::SocketIo::server) gives its
 /// address.
 ///
-/// It understands [`Emit`], [`Call`] and [`Disconnect`], from any actor and any thread.
+/// It understands [`Emit`], [`Call`], [`CallMany`], [`FetchSockets`], [`JoinRooms`], [`LeaveRooms`],
+/// [`CloseRoom`], [`Disconnect`] and [`DisconnectSockets`], from any actor and any thread.
 pub struct Server {
     registry: Arc<Registry>,
 }
@@ -48,6 +54,18 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Addresses those whom a message is about; nobody, where there is no such namespace.
+    fn operator(&self, address: Address) -> Broadcast {
+        let namespace = self.registry.namespace(&address.namespace);
+        let membership = match namespace {
+            Some(namespace) => Arc::clone(&namespace.membership),
+            None => Membership::new(&address.namespace, Vec::new()),
+        };
+        Broadcast::of(&membership, address.into())
+    }
+}
+
 impl Actor for Server {
     type Context = Context<Self>;
 }
@@ -59,17 +77,81 @@ impl Handler<Emit> for Server {
 
     fn handle(&mut self, emit: Emit, _: &mut Self::Context) -> Self::Result {
         let data = emit.data?;
+        let name = emit.address.namespace.clone();
+        let packet = event(&name, None, &emit.event, &data)?;
         // A namespace that does not exist has nobody in it.
-        if let Some(namespace) = self.registry.namespace(&emit.namespace) {
-            let packet = event(&emit.namespace, None, &emit.event, &data)?;
-            let audience = Audience {
-                rooms: emit.rooms,
-                except: emit.except,
-                sender: None,
-            };
-            namespace.membership.broadcast(&audience, &packet);
+        if let Some(namespace) = self.registry.namespace(&name) {
+            let membership = &namespace.membership;
+            let audience = emit.address.into();
+            if emit.volatile {
+                membership.broadcast_volatile(&audience, &packet);
+            } else {
+                membership.broadcast(&audience, &packet);
+            }
         }
         Ok(())
+    }
+}
+
+impl Handler<CallMany> for Server {
+    type Result = ResponseFuture<Result<Gathered<Args>, EmitError>>;
+
+    fn handle(&mut self, call: CallMany, _: &mut Self::Context) -> Self::Result {
+        let operator = self.operator(call.address);
+        Box::pin(async move {
+            let data = call.data?;
+            let operator = match call.timeout {
+                Some(limit) => operator.timeout(limit),
+                None => operator,
+            };
+            operator.gather(&call.event, &data).await
+        })
+    }
+}
+
+impl Handler<FetchSockets> for Server {
+    type Result = ResponseFuture<Vec<SocketId>>;
+
+    fn handle(&mut self, fetch: FetchSockets, _: &mut Self::Context) -> Self::Result {
+        let operator = self.operator(fetch.address);
+        Box::pin(async move {
+            let sockets = operator.fetch_sockets().await;
+            sockets.iter().map(Socket::id).collect()
+        })
+    }
+}
+
+impl Handler<JoinRooms> for Server {
+    type Result = ResponseFuture<usize>;
+
+    fn handle(&mut self, join: JoinRooms, _: &mut Self::Context) -> Self::Result {
+        Box::pin(self.operator(join.address).sockets_join(join.rooms))
+    }
+}
+
+impl Handler<LeaveRooms> for Server {
+    type Result = ResponseFuture<usize>;
+
+    fn handle(&mut self, leave: LeaveRooms, _: &mut Self::Context) -> Self::Result {
+        Box::pin(self.operator(leave.address).sockets_leave(leave.rooms))
+    }
+}
+
+impl Handler<DisconnectSockets> for Server {
+    type Result = ResponseFuture<usize>;
+
+    fn handle(&mut self, message: DisconnectSockets, _: &mut Self::Context) -> Self::Result {
+        let operator = self.operator(message.address);
+        Box::pin(operator.disconnect_sockets(message.close))
+    }
+}
+
+impl Handler<CloseRoom> for Server {
+    type Result = usize;
+
+    fn handle(&mut self, close: CloseRoom, _: &mut Self::Context) -> usize {
+        let namespace = self.registry.namespace(&close.namespace);
+        namespace.map_or(0, |namespace| namespace.membership.close_room(&close.room))
     }
 }
 
@@ -93,7 +175,7 @@ impl Handler<Disconnect> for Server {
     fn handle(&mut self, Disconnect(id): Disconnect, _: &mut Self::Context) -> bool {
         let socket = self.registry.socket(id);
         if let Some(socket) = &socket {
-            socket.disconnect();
+            socket.disconnect(false);
         }
         socket.is_some()
     }

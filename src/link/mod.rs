@@ -123,6 +123,11 @@ impl Link {
         pushed
     }
 
+    /// Queues a packet where nothing else is queued and it fits, and drops it otherwise; tells which.
+    pub(crate) fn send_volatile(&self, packet: Outgoing) -> bool {
+        self.outbox.push_if_empty(packet.frame, packet.attached)
+    }
+
     /// Queues a packet that says where the client stands. Where it does not fit the session ends,
     /// whatever the policy: a client that takes a socket for something else than it is is of no use.
     pub(crate) fn send_vital(&self, packet: Outgoing) {

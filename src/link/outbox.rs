@@ -95,6 +95,12 @@ impl Outbox {
         self.push_up_to(self.limit, frame, attached)
     }
 
+    /// Adds a packet where there is none, and drops it otherwise; tells whether it was added.
+    pub(crate) fn push_if_empty(&self, frame: Frame, attached: Vec<Frame>) -> bool {
+        // What another thread pushes between the two can only come before it.
+        self.inner.lock().queue.is_empty() && self.push(frame, attached).is_ok()
+    }
+
     /// Adds a ping, past the limit: one is outstanding at a time, and a client that is slow now would
     /// else be taken for dead later.
     pub(crate) fn push_ping(&self, ping: Frame) -> Result<(), PushError> {

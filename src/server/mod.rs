@@ -9,6 +9,7 @@ mod engine_io;
 mod http_session;
 mod namespace;
 mod object;
+mod operator;
 mod options;
 mod pattern;
 mod registration;
@@ -23,14 +24,13 @@ use std::time::Duration;
 
 use actix::{Addr, Recipient};
 use actix_web::web;
-use serde::Serialize;
 use serde_json::Value;
 
 use crate::actor::{Choice, Engine, NamespaceCore, Registry, Server};
-use crate::error::EmitError;
 use crate::handler::Failure;
 use crate::message::{Crashed, namespace_name};
 use crate::pattern::{Pattern, PatternError};
+use crate::server::operator::operator;
 use crate::server::serve::serve;
 use crate::server::tuning::tune;
 use crate::socket::Broadcast;
@@ -46,7 +46,8 @@ pub use pattern::NamespacePattern;
 pub use serve::Serve;
 pub use serving::{ServeHandle, Serving};
 
-/// A Socket.IO server: a cheap handle that any thread may use.
+/// A Socket.IO server: a cheap handle that any thread may use. What is said of rooms and of everyone
+/// here is said of the namespace `/`; [`of`](Self::of) names others.
 ///
 /// # Examples
 ///
@@ -163,28 +164,20 @@ impl SocketIo {
         self.registry.surroundings.on_error(Arc::new(hook));
     }
 
-    /// Sends an event to everyone in the namespace `/`. A tuple is sent as that many arguments, `()`
-    /// as none, anything else as one.
-    ///
-    /// # Errors
-    ///
-    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`]; nothing was sent to anybody then.
-    pub async fn emit<T: Serialize>(&self, event: &str, data: T) -> Result<(), EmitError> {
-        self.of("/").emit(event, data).await
+    operator!();
+
+    /// Returns the names of the rooms of the namespace `/`; see [`Namespace::rooms`].
+    #[must_use]
+    pub fn rooms(&self) -> Vec<String> {
+        self.of("/").rooms()
     }
 
-    /// Addresses a room of the namespace `/`, or the socket with this id.
-    pub fn to(&self, room: impl AsRef<str>) -> Broadcast {
-        self.of("/").to(room)
+    /// Makes everyone leave a room of the namespace `/`. Returns how many were in it.
+    pub async fn close_room(&self, room: impl AsRef<str>) -> usize {
+        self.of("/").close_room(room).await
     }
 
-    /// Addresses everyone in the namespace `/` but the sockets of a room, or the socket with this id.
-    pub fn except(&self, room: impl AsRef<str>) -> Broadcast {
-        self.of("/").except(room)
-    }
-
-    /// Returns the address of the server's actor, which takes [`Emit`](crate::Emit),
-    /// [`Call`](crate::Call) and [`Disconnect`](crate::Disconnect).
+    /// Returns the address of the server's actor; [`Server`] lists the messages that it takes.
     #[must_use]
     pub fn server(&self) -> Addr<Server> {
         // Another one than at the start where that one panicked too often.
@@ -265,6 +258,11 @@ impl SocketIo {
     pub fn routes(&self) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<> {
         let (engine, hooks) = (Arc::clone(&self.engine), Arc::clone(&self.hooks));
         move |app: &mut web::ServiceConfig| transport::mount(&engine, &hooks, app)
+    }
+
+    /// Everyone in the namespace `/`, which the methods of the server speak of.
+    fn everyone(&self) -> Broadcast {
+        self.of("/").everyone()
     }
 
     fn add_pattern(&self, choice: Choice) -> NamespacePattern {

@@ -4,14 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::Addr;
-use serde::Serialize;
+use actix::{Addr, Recipient};
 use tokio::time::timeout;
 
 use crate::actor::{FindRoom, NamespaceCore, Room};
-use crate::error::{EmitError, RoomError};
+use crate::error::RoomError;
 use crate::handler::{Environment, SharedTable};
 use crate::id::SocketId;
+use crate::message::RoomEvent;
+use crate::server::operator::operator;
 use crate::server::registration::registration;
 use crate::socket::{Broadcast, Socket};
 
@@ -34,24 +35,7 @@ impl Namespace {
         self.core.membership.name()
     }
 
-    /// Sends an event to everyone in the namespace; see [`Broadcast::emit`].
-    ///
-    /// # Errors
-    ///
-    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`]; nothing was sent to anybody then.
-    pub async fn emit<T: Serialize>(&self, event: &str, data: T) -> Result<(), EmitError> {
-        self.everyone().emit(event, data).await
-    }
-
-    /// Addresses a room, or the socket with this id.
-    pub fn to(&self, room: impl AsRef<str>) -> Broadcast {
-        self.everyone().to(room)
-    }
-
-    /// Addresses everyone but the sockets of a room, or the socket with this id.
-    pub fn except(&self, room: impl AsRef<str>) -> Broadcast {
-        self.everyone().except(room)
-    }
+    operator!();
 
     /// Returns the socket with this id.
     #[must_use]
@@ -70,6 +54,61 @@ impl Namespace {
     #[must_use]
     pub fn count(&self) -> usize {
         self.core.membership.count()
+    }
+
+    /// Returns the names of the rooms that somebody is in, in no order. The rooms of sockets' own ids are
+    /// not listed.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<String> {
+        let rooms = self.core.membership.rooms();
+        rooms
+            .iter()
+            .map(|(name, _)| name.as_ref().to_owned())
+            .collect()
+    }
+
+    /// Returns how many sockets are in a room, without counting them.
+    #[must_use]
+    pub fn room_count(&self, room: &str) -> usize {
+        self.to(room).count()
+    }
+
+    /// Makes everyone leave a room. Returns how many were in it.
+    pub async fn close_room(&self, room: impl AsRef<str>) -> usize {
+        self.core.membership.close_room(room.as_ref())
+    }
+
+    /// Tells an actor what happens in rooms from now on: which are created and deleted, who joins and
+    /// who leaves, in the order of the changes. Several actors may ask.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix::{Actor, Addr, Context, Handler};
+    /// use actix_socketio::{Namespace, RoomEvent, RoomEventKind};
+    ///
+    /// struct Doorkeeper;
+    ///
+    /// impl Actor for Doorkeeper {
+    ///     type Context = Context<Self>;
+    /// }
+    ///
+    /// impl Handler<RoomEvent> for Doorkeeper {
+    ///     type Result = ();
+    ///
+    ///     fn handle(&mut self, event: RoomEvent, _: &mut Self::Context) {
+    ///         if let RoomEventKind::Joined(socket) = event.change {
+    ///             log::info!("{socket} is in {}", event.room);
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// fn watch(namespace: &Namespace, doorkeeper: Addr<Doorkeeper>) {
+    ///     namespace.watch_rooms(doorkeeper.recipient());
+    /// }
+    /// ```
+    pub fn watch_rooms(&self, watcher: Recipient<RoomEvent>) {
+        self.core.membership.watch(watcher);
     }
 
     /// Returns the address of a room's actor, which takes [`Emit`](crate::Emit) and
@@ -95,7 +134,7 @@ impl Namespace {
         (&self.core.table, &self.core.environment)
     }
 
-    fn everyone(&self) -> Broadcast {
+    pub(crate) fn everyone(&self) -> Broadcast {
         Broadcast::new(&self.core.membership, None)
     }
 }

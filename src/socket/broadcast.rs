@@ -1,24 +1,31 @@
 //! The operator that says who gets an event before saying which.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use crate::error::EmitError;
-use crate::socket::encode;
+use crate::error::{CallError, EmitError};
+use crate::message::RoomNames;
+use crate::socket::answers::{Answers, ask};
+use crate::socket::core::Core;
 use crate::socket::membership::{Audience, Membership};
+use crate::socket::{Socket, call, encode};
+use crate::socketio::Args;
 
-/// Sends one event to many sockets of a namespace.
+/// Sends events to sockets of a namespace, and asks things of them.
 ///
 /// Made by [`Socket::to`](crate::Socket::to), [`SocketIo::to`](crate::SocketIo::to) and their kin; each
-/// step gives a new operator. Several rooms are a union: a socket in two of them gets the event once.
-/// A socket's id is the name of a room that holds this socket alone.
+/// step gives a new operator, which may be cloned and kept. Several rooms are a union: a socket in two
+/// of them gets the event once. An empty list of rooms is nobody. A socket's id is the name of a room
+/// that holds this socket alone.
 ///
 /// # Examples
 ///
 /// ```
 /// # async fn run(socket: actix_socketio::Socket) -> Result<(), actix_socketio::EmitError> {
-/// socket.to("lobby").to("hall").except("muted").emit("news", "hello").await
+/// socket.to(["lobby", "hall"]).except("muted").emit("news", "hello").await
 /// # }
 /// ```
 #[derive(Clone, Debug)]
@@ -26,29 +33,76 @@ use crate::socket::membership::{Audience, Membership};
 pub struct Broadcast {
     membership: Arc<Membership>,
     audience: Audience,
+    volatile: bool,
+    timeout: Option<Duration>,
 }
 
 impl Broadcast {
     pub(crate) fn new(membership: &Arc<Membership>, sender: Option<u64>) -> Self {
-        Self {
-            membership: Arc::clone(membership),
-            audience: Audience {
+        Self::of(
+            membership,
+            Audience {
                 sender,
                 ..Audience::default()
             },
+        )
+    }
+
+    /// Addresses one socket alone.
+    pub(crate) fn alone(socket: &Arc<Core>) -> Self {
+        Self::of(
+            &socket.membership,
+            Audience {
+                alone: Some(Arc::clone(socket)),
+                ..Audience::default()
+            },
+        )
+    }
+
+    pub(crate) fn of(membership: &Arc<Membership>, audience: Audience) -> Self {
+        Self {
+            membership: Arc::clone(membership),
+            audience,
+            volatile: false,
+            timeout: None,
         }
     }
 
-    /// Adds a room to those who get the event.
-    pub fn to(mut self, room: impl AsRef<str>) -> Self {
-        let rooms = self.audience.rooms.get_or_insert_default();
-        rooms.push(room.as_ref().to_owned());
+    /// Adds rooms to those who get the event.
+    #[doc(alias = "in")]
+    pub fn to(mut self, rooms: impl RoomNames) -> Self {
+        rooms.add_to(self.audience.rooms.get_or_insert_default());
         self
     }
 
-    /// Leaves out the sockets of a room, or the socket with this id.
-    pub fn except(mut self, room: impl AsRef<str>) -> Self {
-        self.audience.except.push(room.as_ref().to_owned());
+    /// The same as [`to`](Self::to).
+    pub fn in_room(self, rooms: impl RoomNames) -> Self {
+        self.to(rooms)
+    }
+
+    /// Leaves out the sockets of these rooms, or those with these ids.
+    pub fn except(mut self, rooms: impl RoomNames) -> Self {
+        rooms.add_to(&mut self.audience.except);
+        self
+    }
+
+    /// Keeps to the sockets of this process. Without an adapter to other nodes these are all there are.
+    pub fn local(self) -> Self {
+        self
+    }
+
+    /// Drops the event for clients that have something waiting to be sent to them already, or are
+    /// not connected yet: for what is of no use later, as a position. What is not dropped keeps its
+    /// place among the other events.
+    pub fn volatile(mut self) -> Self {
+        self.volatile = true;
+        self
+    }
+
+    /// Sets how long acknowledgements may take; the server's `ack_timeout` (60 seconds by default)
+    /// without it.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
         self
     }
 
@@ -64,8 +118,170 @@ impl Broadcast {
     where
         T: Serialize,
     {
+        self.blocking_emit(event, data)
+    }
+
+    /// Does what [`emit`](Self::emit) does, for code that is not async. It never waits, so it may be
+    /// called anywhere.
+    ///
+    /// # Errors
+    ///
+    /// As of [`emit`](Self::emit).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run(io: actix_socketio::SocketIo) {
+    /// std::thread::spawn(move || io.to("lobby").blocking_emit("progress", 100));
+    /// # }
+    /// ```
+    pub fn blocking_emit<T>(&self, event: &str, data: T) -> Result<(), EmitError>
+    where
+        T: Serialize,
+    {
         let packet = encode::event(self.membership.name(), None, event, &data)?;
-        self.membership.broadcast(&self.audience, &packet);
+        if self.volatile {
+            self.membership.broadcast_volatile(&self.audience, &packet);
+        } else {
+            self.membership.broadcast(&self.audience, &packet);
+        }
         Ok(())
     }
+
+    /// Sends the event `message`.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::Encode`]; nothing was sent to anybody then.
+    pub async fn send<T: Serialize>(self, data: T) -> Result<(), EmitError> {
+        self.blocking_emit(MESSAGE, data)
+    }
+
+    /// Sends an event to the one socket that is addressed, and waits for its acknowledgement. The
+    /// answer is read as [`Data`](crate::Data) reads an event's arguments.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`CallError`]; [`CallError::NotOneRecipient`] where nobody or several are
+    /// addressed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(io: actix_socketio::SocketIo, id: actix_socketio::SocketId) -> Result<(), actix_socketio::CallError> {
+    /// let age: u32 = io.to(id).call("ask", "age").await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn call<R>(self, event: &str, data: impl Serialize) -> Result<R, CallError>
+    where
+        R: DeserializeOwned,
+    {
+        let selected = self.membership.select(&self.audience);
+        let [socket] = selected.as_slice() else {
+            return Err(CallError::NotOneRecipient(selected.len()));
+        };
+        let limit = self.limit(socket);
+        let args = call(socket, event, &data, limit).await?;
+        args.read().map_err(CallError::Answer)
+    }
+
+    /// Sends an event to everyone addressed, and returns their acknowledgements as they come. The
+    /// event is encoded once; who does not get it, since too many calls wait for it already or the event
+    /// is volatile, counts as silent and is not waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`]; nothing was sent to anybody then.
+    pub async fn emit_with_ack<R>(
+        self,
+        event: &str,
+        data: impl Serialize,
+    ) -> Result<Answers<R>, EmitError> {
+        let id = self.membership.next_ack();
+        let packet = encode::event(self.membership.name(), Some(id), event, &data)?;
+        let asked = self.membership.select(&self.audience);
+        // With nobody to wait for any limit will do.
+        let limit = asked
+            .first()
+            .map_or(Duration::ZERO, |socket| self.limit(socket));
+        Ok(ask(asked, id, &packet, self.volatile, limit))
+    }
+
+    /// Asks everyone addressed, and returns what came, unread.
+    pub(crate) async fn gather(
+        self,
+        event: &str,
+        data: &Args,
+    ) -> Result<crate::message::Gathered<Args>, EmitError> {
+        let answers: Answers<()> = self.emit_with_ack(event, data).await?;
+        Ok(answers.gather().await)
+    }
+
+    /// Returns the sockets addressed, each once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(io: actix_socketio::SocketIo) {
+    /// for socket in io.in_room("lobby").fetch_sockets().await {
+    ///     println!("{} is in {:?}", socket.id(), socket.rooms());
+    /// }
+    /// # }
+    /// ```
+    pub async fn fetch_sockets(self) -> Vec<Socket> {
+        let selected = self.membership.select(&self.audience);
+        selected.into_iter().map(Socket::new).collect()
+    }
+
+    /// Returns how many sockets are addressed: at once for everybody and for one room, by counting
+    /// for anything else.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.membership.size(&self.audience)
+    }
+
+    /// Makes the sockets addressed join rooms. Returns how many did; one that was just leaving does not.
+    pub async fn sockets_join(self, rooms: impl RoomNames) -> usize {
+        let names = names(rooms);
+        let selected = self.membership.select(&self.audience);
+        let joins = |socket: &&Arc<Core>| {
+            let mut joined = names.iter().map(|room| self.membership.join(socket, room));
+            joined.all(|joined| joined.is_ok())
+        };
+        selected.iter().filter(joins).count()
+    }
+
+    /// Makes the sockets addressed leave rooms. Returns how many sockets were addressed.
+    pub async fn sockets_leave(self, rooms: impl RoomNames) -> usize {
+        let names = names(rooms);
+        let selected = self.membership.select(&self.audience);
+        for socket in &selected {
+            for room in &names {
+                self.membership.leave(socket, room);
+            }
+        }
+        selected.len()
+    }
+
+    /// Disconnects the sockets addressed, as [`Socket::disconnect`] does. Returns how many there were.
+    pub async fn disconnect_sockets(self, close: bool) -> usize {
+        let selected = self.membership.select(&self.audience);
+        for socket in &selected {
+            socket.disconnect(close);
+        }
+        selected.len()
+    }
+
+    fn limit(&self, socket: &Core) -> Duration {
+        self.timeout.unwrap_or(socket.link.config.ack_timeout)
+    }
 }
+
+pub(crate) fn names(rooms: impl RoomNames) -> Vec<String> {
+    let mut names = Vec::new();
+    rooms.add_to(&mut names);
+    names
+}
+
+/// The event that has no name in the program.
+pub(crate) const MESSAGE: &str = "message";

@@ -9,13 +9,14 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use indexmap::IndexSet;
 use parking_lot::Mutex;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
 use crate::config::SessionScope;
 use crate::error::{ConnectError, EmitError};
 use crate::id::SocketId;
 use crate::link::{Link, Outgoing, PushError, Session};
-use crate::reason::DisconnectReason;
+use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::encode;
 use crate::socket::locals::Locals;
 use crate::socket::membership::Membership;
@@ -45,7 +46,16 @@ pub(crate) struct Core {
     pub(crate) locals: Locals,
     phase: AtomicU8,
     held: Mutex<Held>,
-    calls: Mutex<HashMap<u64, oneshot::Sender<Args>>>,
+    calls: Mutex<HashMap<u64, Caller>>,
+}
+
+/// Who waits for an acknowledgement.
+#[derive(Debug)]
+enum Caller {
+    /// A call to this socket.
+    One(oneshot::Sender<Args>),
+    /// A call to many, which this socket is one of. Dropped unanswered, it waits for one less.
+    Many(UnboundedSender<(SocketId, Args)>),
 }
 
 /// What changes together with the phase, under one lock.
@@ -169,8 +179,9 @@ impl Core {
     }
 
     /// Ends the socket and says so to the client: by DISCONNECT, or by CONNECT_ERROR where it is still
-    /// waiting to be let in. The session notices by a nudge.
-    pub(crate) fn disconnect(&self) {
+    /// waiting to be let in. The session notices by a nudge, or is closed and ends the client's other
+    /// sockets too.
+    pub(crate) fn disconnect(&self, close: bool) {
         let namespace = self.membership.name();
         let goodbye = |phase| {
             Some(if phase == Phase::Connected {
@@ -181,6 +192,9 @@ impl Core {
         };
         if self.end_saying(DisconnectReason::ServerNamespaceDisconnect, goodbye) {
             self.link.nudge();
+        }
+        if close {
+            self.link.close(CloseReason::ForcedServerClose);
         }
     }
 
@@ -193,10 +207,31 @@ impl Core {
         }
     }
 
+    /// Queues a packet that is worth nothing later: it is dropped where others wait to be sent. Tells
+    /// whether it was queued.
+    pub(crate) fn deliver_volatile(&self, packet: Outgoing) -> bool {
+        self.phase() == Phase::Connected && self.link.send_volatile(packet)
+    }
+
     /// Registers a call and returns its id and its answer.
     pub(crate) fn expect_ack(&self) -> Result<(u64, oneshot::Receiver<Args>), EmitError> {
-        let limit = self.link.config.pending_calls;
         let (answer, receiver) = oneshot::channel();
+        let id = self.membership.next_ack();
+        self.expect(id, Caller::One(answer))?;
+        Ok((id, receiver))
+    }
+
+    /// Registers a call to many, of this id.
+    pub(crate) fn expect_shared_ack(
+        &self,
+        id: u64,
+        answers: &UnboundedSender<(SocketId, Args)>,
+    ) -> Result<(), EmitError> {
+        self.expect(id, Caller::Many(answers.clone()))
+    }
+
+    fn expect(&self, id: u64, caller: Caller) -> Result<(), EmitError> {
+        let limit = self.link.config.pending_calls;
         let mut calls = self.calls.lock();
         if calls.len() >= limit {
             return Err(EmitError::TooManyCalls(limit));
@@ -205,17 +240,18 @@ impl Core {
         if matches!(self.phase(), Phase::Ended | Phase::Abandoned) {
             return Err(EmitError::Disconnected);
         }
-        let id = self.membership.next_ack();
-        calls.insert(id, answer);
-        Ok((id, receiver))
+        calls.insert(id, caller);
+        Ok(())
     }
 
     /// Gives a call its answer; an id that nobody waits for means nothing.
     pub(crate) fn acknowledge(&self, id: u64, args: Args) {
         let waiting = self.calls.lock().remove(&id);
-        if let Some(answer) = waiting {
-            // The caller may have given up.
-            let _ = answer.send(args);
+        // The caller may have given up.
+        match waiting {
+            Some(Caller::One(answer)) => drop(answer.send(args)),
+            Some(Caller::Many(answers)) => drop(answers.send((self.id, args))),
+            None => {}
         }
     }
 

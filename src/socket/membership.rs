@@ -15,6 +15,7 @@ use parking_lot::RwLock;
 
 use crate::id::SocketId;
 use crate::link::Outgoing;
+use crate::message::{Address, RoomEvent, RoomEventKind};
 use crate::pattern::Parameters;
 use crate::socket::core::{Core, Phase};
 
@@ -41,6 +42,8 @@ struct Inner {
     sockets: Members,
     keys: HashMap<SocketId, u64>,
     rooms: HashMap<Arc<str>, SharedMembers>,
+    /// Who is told what happens in rooms.
+    watchers: Vec<Recipient<RoomEvent>>,
 }
 
 /// A room has got its first member, or lost its last.
@@ -58,11 +61,23 @@ pub(crate) struct TooLate;
 /// Who gets a broadcast.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Audience {
+    /// This socket alone, whether the namespace knows it already or not.
+    pub(crate) alone: Option<Arc<Core>>,
     /// The union of these rooms; everybody where there is none.
     pub(crate) rooms: Option<Vec<String>>,
     pub(crate) except: Vec<String>,
     /// The socket that speaks.
     pub(crate) sender: Option<u64>,
+}
+
+impl From<Address> for Audience {
+    fn from(address: Address) -> Self {
+        Self {
+            rooms: address.rooms,
+            except: address.except,
+            ..Self::default()
+        }
+    }
 }
 
 impl Membership {
@@ -144,9 +159,19 @@ impl Membership {
     pub(crate) fn join(&self, socket: &Arc<Core>, room: &str) -> Result<(), TooLate> {
         {
             let mut inner = self.inner.write();
-            let (name, members) = inner.room(room, |began| self.tell(began));
-            members.write().insert(socket.key, Arc::clone(socket));
-            socket.rooms.lock().insert(name);
+            let (name, members, began) = inner.room(room);
+            if began {
+                self.tell(RoomChange::Began(Arc::clone(&name), Arc::clone(&members)));
+                self.tell_watchers(&inner, &name, RoomEventKind::Created);
+            }
+            let is_new = members
+                .write()
+                .insert(socket.key, Arc::clone(socket))
+                .is_none();
+            socket.rooms.lock().insert(Arc::clone(&name));
+            if is_new {
+                self.tell_watchers(&inner, &name, RoomEventKind::Joined(socket.id));
+            }
         }
         // Looked at after the change: a socket that ends later leaves by itself.
         match socket.phase() {
@@ -162,7 +187,7 @@ impl Membership {
     pub(crate) fn leave(&self, socket: &Core, room: &str) {
         let mut inner = self.inner.write();
         socket.rooms.lock().swap_remove(room);
-        inner.leave(socket.key, room, |ended| self.tell(ended));
+        self.leave_room(&mut inner, socket, room);
     }
 
     /// Takes a socket out of everything; it is in no room any more when this returns, also where
@@ -173,7 +198,48 @@ impl Membership {
         inner.sockets.swap_remove(&socket.key);
         inner.keys.remove(&socket.id);
         for room in rooms {
-            inner.leave(socket.key, &room, |ended| self.tell(ended));
+            self.leave_room(&mut inner, socket, &room);
+        }
+    }
+
+    /// Takes everyone out of a room; returns how many were in it.
+    pub(crate) fn close_room(&self, room: &str) -> usize {
+        let members = self.room(room);
+        let members = members.map(|members| members.read().values().cloned().collect());
+        let members: Vec<Arc<Core>> = members.unwrap_or_default();
+        for socket in &members {
+            self.leave(socket, room);
+        }
+        members.len()
+    }
+
+    /// Tells an actor what happens in rooms from now on.
+    pub(crate) fn watch(&self, watcher: Recipient<RoomEvent>) {
+        let watchers = &mut self.inner.write().watchers;
+        watchers.retain(Recipient::connected);
+        watchers.push(watcher);
+    }
+
+    fn leave_room(&self, inner: &mut Inner, socket: &Core, room: &str) {
+        let Some(left) = inner.leave(socket.key, room) else {
+            return;
+        };
+        self.tell_watchers(inner, &left.room, RoomEventKind::Left(socket.id));
+        if left.was_last {
+            self.tell_watchers(inner, &left.room, RoomEventKind::Deleted);
+            self.tell(RoomChange::Ended(left.room));
+        }
+    }
+
+    /// Under the lock of the change too.
+    fn tell_watchers(&self, inner: &Inner, room: &Arc<str>, change: RoomEventKind) {
+        for watcher in &inner.watchers {
+            // Life-cycle messages; one that has ended is told in vain, until `watch` is called again.
+            watcher.do_send(RoomEvent {
+                namespace: Arc::clone(&self.name),
+                room: Arc::clone(room),
+                change,
+            });
         }
     }
 
@@ -187,21 +253,74 @@ impl Membership {
 
     /// Hands a packet to everyone in the audience, each once.
     pub(crate) fn broadcast(&self, audience: &Audience, packet: &Outgoing) {
+        self.each(audience, |socket| {
+            // One client that has gone or reads too slowly is not the sender's error.
+            let _ = socket.deliver(packet.clone());
+        });
+    }
+
+    /// Hands a packet to those in the audience for whom nothing else waits.
+    pub(crate) fn broadcast_volatile(&self, audience: &Audience, packet: &Outgoing) {
+        self.each(audience, |socket| {
+            socket.deliver_volatile(packet.clone());
+        });
+    }
+
+    /// Returns everyone in the audience, each once.
+    pub(crate) fn select(&self, audience: &Audience) -> Vec<Arc<Core>> {
+        let mut selected = Vec::new();
+        self.each(audience, |socket| selected.push(Arc::clone(socket)));
+        selected
+    }
+
+    /// Returns how many are in the audience; of everybody, and of one room, without counting.
+    pub(crate) fn size(&self, audience: &Audience) -> usize {
+        let Audience {
+            alone: None,
+            rooms,
+            except,
+            sender: None,
+        } = audience
+        else {
+            return self.counted(audience);
+        };
+        match rooms.as_deref() {
+            _ if !except.is_empty() => self.counted(audience),
+            None => self.count(),
+            Some([room]) if self.virtual_room(room).is_none() => {
+                self.room(room).map_or(0, |members| members.read().len())
+            }
+            Some(_) => self.counted(audience),
+        }
+    }
+
+    fn counted(&self, audience: &Audience) -> usize {
+        let mut count = 0;
+        self.each(audience, |_| count += 1);
+        count
+    }
+
+    /// Shows everyone in the audience to `reach`, each once, under the lock of the members.
+    fn each(&self, audience: &Audience, mut reach: impl FnMut(&Arc<Core>)) {
         let mut skipped = self.keys_of(&audience.except);
         skipped.extend(audience.sender);
-        let Some(rooms) = &audience.rooms else {
-            deliver(&self.inner.read().sockets, &mut skipped, packet, false);
+        if let Some(socket) = &audience.alone {
+            if !skipped.contains(&socket.key) {
+                reach(socket);
+            }
             return;
+        }
+        let Some(rooms) = &audience.rooms else {
+            return show(&self.inner.read().sockets, &mut skipped, false, reach);
         };
         let once = rooms.len() > 1;
         for room in rooms {
             if let Some(socket) = self.virtual_room(room) {
                 if skipped.insert(socket.key) {
-                    // One client that has gone or reads too slowly is not the sender's error.
-                    let _ = socket.deliver(packet.clone());
+                    reach(&socket);
                 }
             } else if let Some(members) = self.room(room) {
-                deliver(&members.read(), &mut skipped, packet, once);
+                show(&members.read(), &mut skipped, once, &mut reach);
             }
         }
     }
@@ -226,37 +345,47 @@ impl Membership {
 }
 
 impl Inner {
-    /// Returns a room, which begins where there was none.
-    fn room(&mut self, room: &str, tell: impl FnOnce(RoomChange)) -> (Arc<str>, &SharedMembers) {
+    /// Returns a room, and whether it begins with this.
+    fn room(&mut self, room: &str) -> (Arc<str>, SharedMembers, bool) {
         // Most joins are of rooms that there are: only a new one costs its name.
-        let name = match self.rooms.get_key_value(room) {
-            Some((name, _)) => Arc::clone(name),
-            None => Arc::from(room),
-        };
-        let members = self.rooms.entry(Arc::clone(&name)).or_insert_with(|| {
-            let members = SharedMembers::default();
-            tell(RoomChange::Began(Arc::clone(&name), Arc::clone(&members)));
-            members
-        });
-        (name, members)
+        if let Some((name, members)) = self.rooms.get_key_value(room) {
+            return (Arc::clone(name), Arc::clone(members), false);
+        }
+        let name: Arc<str> = Arc::from(room);
+        let members = SharedMembers::default();
+        self.rooms.insert(Arc::clone(&name), Arc::clone(&members));
+        (name, members, true)
     }
 
-    fn leave(&mut self, key: u64, room: &str, tell: impl FnOnce(RoomChange)) {
-        let Some(members) = self.rooms.get(room) else {
-            return;
+    /// Takes a socket out of a room that it is in.
+    fn leave(&mut self, key: u64, room: &str) -> Option<Left> {
+        let (name, members) = self.rooms.get_key_value(room)?;
+        let mut members = members.write();
+        members.swap_remove(&key)?;
+        let left = Left {
+            room: Arc::clone(name),
+            was_last: members.is_empty(),
         };
-        let is_empty = {
-            let mut members = members.write();
-            members.swap_remove(&key);
-            members.is_empty()
-        };
-        if is_empty && let Some((name, _)) = self.rooms.remove_entry(room) {
-            tell(RoomChange::Ended(name));
+        drop(members);
+        if left.was_last {
+            self.rooms.remove(room);
         }
+        Some(left)
     }
 }
 
-fn deliver(members: &Members, skipped: &mut HashSet<u64>, packet: &Outgoing, once: bool) {
+/// A socket has left a room.
+struct Left {
+    room: Arc<str>,
+    was_last: bool,
+}
+
+fn show(
+    members: &Members,
+    skipped: &mut HashSet<u64>,
+    once: bool,
+    mut reach: impl FnMut(&Arc<Core>),
+) {
     for (key, socket) in members {
         let skip = if once {
             !skipped.insert(*key)
@@ -264,8 +393,7 @@ fn deliver(members: &Members, skipped: &mut HashSet<u64>, packet: &Outgoing, onc
             !skipped.is_empty() && skipped.contains(key)
         };
         if !skip {
-            // One client that has gone or reads too slowly is not the sender's error.
-            let _ = socket.deliver(packet.clone());
+            reach(socket);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! session's outbox; a change of rooms is made at once. It knows no handler, no session and no
 //! transport.
 
+mod answers;
 mod broadcast;
 mod core;
 mod encode;
@@ -22,8 +23,10 @@ use crate::error::{CallError, EmitError, Rejection, RoomError};
 use crate::handshake::Handshake;
 use crate::id::SocketId;
 use crate::link::Session;
+use crate::message::RoomNames;
 use crate::socketio::Args;
 
+pub use answers::Answers;
 pub use broadcast::Broadcast;
 pub(crate) use core::{Core, Phase};
 pub(crate) use encode::{Answer, ack, ack_error, connect_error, event};
@@ -140,8 +143,27 @@ impl Socket {
     where
         T: Serialize,
     {
+        self.blocking_emit(event, data)
+    }
+
+    /// Does what [`emit`](Self::emit) does, for code that is not async. It never waits, so it may be
+    /// called anywhere.
+    ///
+    /// # Errors
+    ///
+    /// As of [`emit`](Self::emit).
+    pub fn blocking_emit<T: Serialize>(&self, event: &str, data: T) -> Result<(), EmitError> {
         let packet = encode::event(self.namespace(), None, event, &data)?;
         self.core.deliver(packet)
+    }
+
+    /// Sends the event `message` to this client.
+    ///
+    /// # Errors
+    ///
+    /// As of [`emit`](Self::emit).
+    pub async fn send<T: Serialize>(&self, data: T) -> Result<(), EmitError> {
+        self.blocking_emit(broadcast::MESSAGE, data)
     }
 
     /// Sends an event and waits for the client's acknowledgement, up to the server's `ack_timeout`
@@ -185,23 +207,29 @@ impl Socket {
         args.read().map_err(CallError::Answer)
     }
 
-    /// Joins a room; done when this returns, so the next emit to the room reaches this socket.
+    /// Joins a room, or several; done when this returns, so the next emit to the room reaches this
+    /// socket.
     ///
     /// # Errors
     ///
     /// [`RoomError::Disconnected`].
-    pub async fn join(&self, room: impl AsRef<str>) -> Result<(), RoomError> {
-        let joined = self.core.membership.join(&self.core, room.as_ref());
-        joined.map_err(|_| RoomError::Disconnected)
+    pub async fn join(&self, rooms: impl RoomNames) -> Result<(), RoomError> {
+        for room in broadcast::names(rooms) {
+            let joined = self.core.membership.join(&self.core, &room);
+            joined.map_err(|_| RoomError::Disconnected)?;
+        }
+        Ok(())
     }
 
-    /// Leaves a room. Leaving one that it isn't in is no error.
+    /// Leaves a room, or several. Leaving one that it isn't in is no error.
     ///
     /// # Errors
     ///
     /// None on one machine.
-    pub async fn leave(&self, room: impl AsRef<str>) -> Result<(), RoomError> {
-        self.core.membership.leave(&self.core, room.as_ref());
+    pub async fn leave(&self, rooms: impl RoomNames) -> Result<(), RoomError> {
+        for room in broadcast::names(rooms) {
+            self.core.membership.leave(&self.core, &room);
+        }
         Ok(())
     }
 
@@ -266,18 +294,24 @@ impl Socket {
 
     /// Makes this socket leave its namespace: the client gets a DISCONNECT packet, and
     /// `on_disconnect` runs with [`DisconnectReason::ServerNamespaceDisconnect`](crate::DisconnectReason).
-    pub fn disconnect(&self) {
-        self.core.disconnect();
+    /// With `close` the client leaves all its namespaces so, and its session is closed.
+    pub fn disconnect(&self, close: bool) {
+        self.core.disconnect(close);
     }
 
-    /// Addresses a room, without this socket itself.
-    pub fn to(&self, room: impl AsRef<str>) -> Broadcast {
-        self.broadcast().to(room)
+    /// Addresses rooms, without this socket itself.
+    pub fn to(&self, rooms: impl RoomNames) -> Broadcast {
+        self.broadcast().to(rooms)
     }
 
-    /// Addresses everybody in the namespace but this socket and the sockets of a room.
-    pub fn except(&self, room: impl AsRef<str>) -> Broadcast {
-        self.broadcast().except(room)
+    /// The same as [`to`](Self::to).
+    pub fn in_room(&self, rooms: impl RoomNames) -> Broadcast {
+        self.to(rooms)
+    }
+
+    /// Addresses everybody in the namespace but this socket and the sockets of these rooms.
+    pub fn except(&self, rooms: impl RoomNames) -> Broadcast {
+        self.broadcast().except(rooms)
     }
 
     /// Addresses everybody in the namespace but this socket.
@@ -288,6 +322,31 @@ impl Socket {
     /// Addresses everybody in the namespace, this socket too.
     pub fn everyone(&self) -> Broadcast {
         Broadcast::new(&self.core.membership, None)
+    }
+
+    /// Addresses everybody of this process in the namespace but this socket.
+    pub fn local(&self) -> Broadcast {
+        self.broadcast().local()
+    }
+
+    /// Addresses this socket alone, by events that are dropped where others wait to be sent to it; see
+    /// [`Broadcast::volatile`].
+    pub fn volatile(&self) -> Broadcast {
+        Broadcast::alone(&self.core).volatile()
+    }
+
+    /// Addresses this socket alone, with a limit for its acknowledgements.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # async fn run(socket: actix_socketio::Socket) -> Result<(), actix_socketio::CallError> {
+    /// let age: u32 = socket.timeout(Duration::from_secs(5)).call("ask", "age").await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn timeout(&self, limit: Duration) -> Broadcast {
+        Broadcast::alone(&self.core).timeout(limit)
     }
 }
 

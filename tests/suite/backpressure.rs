@@ -171,7 +171,7 @@ async fn a_client_that_cannot_be_told_where_it_stands_is_disconnected() {
                 "outbox full"
             }
             _ => {
-                socket.disconnect();
+                socket.disconnect(false);
                 "server namespace disconnect"
             }
         };

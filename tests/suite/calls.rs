@@ -191,7 +191,7 @@ async fn a_call_ends_at_once_when_the_client_goes() {
             let call = ask::<u8>(&socket, LONG);
             asked(&mut client).await;
             match way {
-                "the server's doing" => socket.disconnect(),
+                "the server's doing" => socket.disconnect(false),
                 "abort" if via == Via::WebSocket => drop(client),
                 "abort" => client.abort_poll().await,
                 packet => client.send(packet).await,
@@ -207,7 +207,7 @@ async fn a_call_ends_at_once_when_the_client_goes() {
 async fn a_call_to_who_has_gone_fails_at_once() {
     let server = start();
     let (_client, socket) = enter(&server, Via::WebSocket, "/").await;
-    socket.disconnect();
+    socket.disconnect(false);
     let error = end(ask::<u8>(&socket, LONG)).await.unwrap_err();
     assert!(matches!(error, CallError::Disconnected), "{error}");
 }

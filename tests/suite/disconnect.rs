@@ -72,8 +72,8 @@ async fn server_namespace_disconnect() {
         let chat = client.connect("/chat").await;
         let socket = server.io.of("/chat").socket(chat.parse().unwrap()).unwrap();
         socket.emit("before", ()).await.unwrap();
-        socket.disconnect();
-        socket.disconnect();
+        socket.disconnect(false);
+        socket.disconnect(false);
         assert!(socket.emit("after", ()).await.is_err());
         client.expect(r#"42/chat,["before"]"#).await;
         client.expect("41/chat,").await;
@@ -95,10 +95,10 @@ async fn server_namespace_disconnect() {
 async fn a_handler_may_disconnect_its_socket() {
     let server = start();
     let mut leavers = watch(&server.io);
-    server
-        .io
-        .of("/")
-        .on("bye", |socket: Socket| async move { socket.disconnect() });
+    server.io.of("/").on(
+        "bye",
+        |socket: Socket| async move { socket.disconnect(false) },
+    );
     for via in BOTH {
         let mut client = Client::open(&server, via).await;
         let id = client.connect("/").await;
@@ -125,7 +125,7 @@ async fn events_after_the_servers_disconnect_are_dropped_without_closing() {
         client.connect("/").await;
         let chat = client.connect("/chat").await;
         let socket = server.io.of("/chat").socket(chat.parse().unwrap()).unwrap();
-        socket.disconnect();
+        socket.disconnect(false);
         leavers.next().await;
         client
             .send_all(&[

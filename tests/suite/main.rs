@@ -22,6 +22,7 @@ mod direct_tls;
 mod direct_wire;
 mod direct_workers;
 mod disconnect;
+mod emitting;
 mod engineio_handshake;
 mod engineio_heartbeat;
 mod engineio_polling;

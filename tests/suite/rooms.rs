@@ -4,43 +4,13 @@ use std::time::Duration;
 
 use actix::{Actor, Addr, Context, Handler, ResponseFuture};
 use actix_socketio::{
-    Args, Call, CallError, Data, Disconnect, DisconnectReason, Emit, EmitError, ListMembers,
-    Namespace, Room, RoomError, Socket, SocketId, SocketIo,
+    Args, Call, CallError, Data, Disconnect, DisconnectReason, Emit, EmitError, ListMembers, Room,
+    RoomError, Socket, SocketId,
 };
 use actix_web::rt::System;
 
-use crate::support::socketio::{BOTH, Client, Via, start, until, until_ended};
+use crate::support::socketio::{BOTH, Client, Peer, Via, find, start, until, until_ended};
 use crate::support::{Server, channel};
-
-/// A client in `/`, and its socket on the server.
-struct Peer {
-    client: Client,
-    socket: Socket,
-}
-
-impl Peer {
-    async fn enter(server: &Server<SocketIo>, via: Via, rooms: &[&str]) -> Self {
-        let mut client = Client::open(server, via).await;
-        let id = client.connect("/").await;
-        let socket = find(&server.io.of("/"), &id);
-        for room in rooms {
-            socket.join(room).await.unwrap();
-        }
-        Self { client, socket }
-    }
-
-    async fn expect(&mut self, packet: &str) {
-        self.client.expect(packet).await;
-    }
-
-    async fn expect_nothing_more(&mut self) {
-        self.client.expect_nothing_more("/").await;
-    }
-}
-
-fn find(namespace: &Namespace, id: &str) -> Socket {
-    namespace.socket(id.parse().unwrap()).unwrap()
-}
 
 fn ids(sockets: &[&Socket]) -> Vec<SocketId> {
     let mut ids: Vec<_> = sockets.iter().map(|socket| socket.id()).collect();
@@ -233,7 +203,7 @@ async fn a_room_ends_with_its_last_member() {
 async fn a_socket_that_has_gone_joins_nothing() {
     let server = start();
     let ann = Peer::enter(&server, Via::WebSocket, &["hall"]).await;
-    ann.socket.disconnect();
+    ann.socket.disconnect(false);
     let joined = ann.socket.join("attic").await;
     assert_eq!(joined, Err(RoomError::Disconnected));
     assert_eq!(ann.socket.rooms(), [""; 0]);

@@ -599,10 +599,10 @@ async fn a_socket_disconnected_by_its_connect_handler_is_refused() {
     let server = start();
     let io = &server.io;
     io.of("/")
-        .on_connect(|socket: Socket| async move { socket.disconnect() });
+        .on_connect(|socket: Socket| async move { socket.disconnect(false) });
     io.of("/late").on_connect(|socket: Socket| async move {
         tokio::task::yield_now().await;
-        socket.disconnect();
+        socket.disconnect(false);
     });
     for via in BOTH {
         let mut client = Client::open(&server, via).await;

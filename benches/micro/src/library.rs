@@ -7,11 +7,13 @@ mod config;
 mod engineio;
 #[path = "../../../src/error.rs"]
 mod error;
+#[path = "../../../src/handshake/mod.rs"]
+mod handshake;
 #[path = "../../../src/id.rs"]
 mod id;
 #[path = "../../../src/link/mod.rs"]
 mod link;
-#[path = "../../../src/message.rs"]
+#[path = "../../../src/message/mod.rs"]
 mod message;
 #[path = "../../../src/pattern.rs"]
 mod pattern;

@@ -67,6 +67,9 @@ pub(crate) trait Protocol: Send {
         Ok(())
     }
 
+    /// The program closes the session: what is sent now still reaches the client.
+    fn closing(&mut self) {}
+
     /// The session is over; nothing will come any more.
     fn closed(&mut self, reason: CloseReason);
 }

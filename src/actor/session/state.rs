@@ -162,6 +162,9 @@ impl State {
             return;
         }
         log::debug!("session {} closed: {reason}", self.link.id);
+        if reason == CloseReason::ForcedServerClose {
+            self.protocol.closing();
+        }
         let now = Instant::now();
         let polling = self.machine.transport() == Transport::Polling;
         let last = Some(match reason {

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use actix_socketio::{DisconnectReason, Namespace, RoomError, SocketIo};
+use actix_socketio::{DisconnectReason, Namespace, RoomError, Socket, SocketIo};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tokio::sync::watch;
@@ -311,6 +311,37 @@ impl Client {
             posting.response().await.expect(200, "ok");
         }
     }
+}
+
+/// A client in `/`, and its socket on the server.
+pub(crate) struct Peer {
+    pub(crate) client: Client,
+    pub(crate) socket: Socket,
+}
+
+impl Peer {
+    pub(crate) async fn enter(server: &Server<SocketIo>, via: Via, rooms: &[&str]) -> Self {
+        let mut client = Client::open(server, via).await;
+        let id = client.connect("/").await;
+        let socket = find(&server.io.of("/"), &id);
+        for room in rooms {
+            socket.join(room).await.unwrap();
+        }
+        Self { client, socket }
+    }
+
+    pub(crate) async fn expect(&mut self, packet: &str) {
+        self.client.expect(packet).await;
+    }
+
+    pub(crate) async fn expect_nothing_more(&mut self) {
+        self.client.expect_nothing_more("/").await;
+    }
+}
+
+/// Returns the socket of this id.
+pub(crate) fn find(namespace: &Namespace, id: &str) -> Socket {
+    namespace.socket(id.parse().unwrap()).unwrap()
 }
 
 /// Returns what stands in front of a payload: nothing for `/`.

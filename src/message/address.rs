@@ -1,0 +1,122 @@
+//! Whom a message is about: a namespace, rooms in it, and who is left out.
+
+use crate::id::SocketId;
+
+/// Sockets of one namespace, by the names of rooms.
+#[derive(Clone, Debug)]
+pub(crate) struct Address {
+    pub(crate) namespace: String,
+    /// The union of these rooms; everybody where there is none.
+    pub(crate) rooms: Option<Vec<String>>,
+    pub(crate) except: Vec<String>,
+}
+
+impl Default for Address {
+    fn default() -> Self {
+        Self {
+            namespace: "/".to_owned(),
+            rooms: None,
+            except: Vec::new(),
+        }
+    }
+}
+
+/// Adds the methods that say whom a message is about, to a type with a field `address`.
+macro_rules! addressed {
+    () => {
+        /// Names the namespace; `/` without it. A slash in front may be left out.
+        #[must_use]
+        pub fn of(mut self, namespace: impl AsRef<str>) -> Self {
+            self.address.namespace = $crate::message::namespace_name(namespace.as_ref());
+            self
+        }
+
+        /// Adds rooms, or sockets by their ids, to those whom it is about; everyone in the namespace
+        /// without it. An empty list is nobody.
+        #[must_use]
+        pub fn to(mut self, rooms: impl $crate::message::RoomNames) -> Self {
+            rooms.add_to(self.address.rooms.get_or_insert_default());
+            self
+        }
+
+        /// The same as [`to`](Self::to).
+        #[must_use]
+        pub fn in_room(self, rooms: impl $crate::message::RoomNames) -> Self {
+            self.to(rooms)
+        }
+
+        /// Leaves out the sockets of these rooms, or those with these ids.
+        #[must_use]
+        pub fn except(mut self, rooms: impl $crate::message::RoomNames) -> Self {
+            rooms.add_to(&mut self.address.except);
+            self
+        }
+    };
+}
+
+pub(crate) use addressed;
+
+/// One room or many: a name, a [`SocketId`], or a list of them.
+///
+/// # Examples
+///
+/// ```
+/// # fn run(socket: actix_socketio::Socket, ids: Vec<actix_socketio::SocketId>) {
+/// let one = socket.to("lobby");
+/// let two = socket.to(["lobby", "hall"]);
+/// let many = socket.to(&ids);
+/// # }
+/// ```
+pub trait RoomNames {
+    /// Adds the names to a list.
+    fn add_to(self, names: &mut Vec<String>);
+}
+
+macro_rules! one_room {
+    ($($name:ty)*) => {$(
+        impl RoomNames for $name {
+            fn add_to(self, names: &mut Vec<String>) {
+                let name: &str = AsRef::<str>::as_ref(&self);
+                names.push(name.to_owned());
+            }
+        }
+    )*};
+}
+
+one_room!(&str &&str &String SocketId &SocketId);
+
+impl RoomNames for String {
+    fn add_to(self, names: &mut Vec<String>) {
+        names.push(self);
+    }
+}
+
+impl<T: AsRef<str>> RoomNames for &[T] {
+    fn add_to(self, names: &mut Vec<String>) {
+        names.extend(self.iter().map(|name| name.as_ref().to_owned()));
+    }
+}
+
+impl<T: AsRef<str>> RoomNames for Vec<T> {
+    fn add_to(self, names: &mut Vec<String>) {
+        self.as_slice().add_to(names);
+    }
+}
+
+impl<T: AsRef<str>> RoomNames for &Vec<T> {
+    fn add_to(self, names: &mut Vec<String>) {
+        self.as_slice().add_to(names);
+    }
+}
+
+impl<T: AsRef<str>, const N: usize> RoomNames for [T; N] {
+    fn add_to(self, names: &mut Vec<String>) {
+        self.as_slice().add_to(names);
+    }
+}
+
+impl<T: AsRef<str>, const N: usize> RoomNames for &[T; N] {
+    fn add_to(self, names: &mut Vec<String>) {
+        self.as_slice().add_to(names);
+    }
+}

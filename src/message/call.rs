@@ -1,0 +1,117 @@
+//! Events with an acknowledgement: to one socket, and to many.
+
+use std::time::Duration;
+
+use actix::Message;
+use serde::Serialize;
+
+use crate::error::{CallError, EmitError};
+use crate::id::SocketId;
+use crate::message::address::{Address, addressed};
+use crate::socketio::{Args, ArgsError};
+
+/// Sends an event to one socket and answers with its acknowledgement, whatever namespace it is in.
+///
+/// # Examples
+///
+/// ```
+/// # use actix_socketio::{Call, Server, SocketId};
+/// # async fn run(server: actix::Addr<Server>, id: SocketId) -> Result<(), Box<dyn std::error::Error>> {
+/// let answer = server.send(Call::to(id).event("ask", 1)).await??;
+/// let number: i64 = answer.read()?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Args, CallError>")]
+pub struct Call {
+    pub(crate) socket: SocketId,
+    pub(crate) event: String,
+    pub(crate) data: Result<Args, ArgsError>,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl Call {
+    /// Names the socket.
+    #[must_use]
+    pub fn to(socket: SocketId) -> Self {
+        Self {
+            socket,
+            event: "message".to_owned(),
+            data: Ok(Args::default()),
+            timeout: None,
+        }
+    }
+
+    /// Names the event and its data; without it the event is `message` and has no data.
+    #[must_use]
+    pub fn event(mut self, name: impl Into<String>, data: impl Serialize) -> Self {
+        self.event = name.into();
+        self.data = Args::from_value(&data);
+        self
+    }
+
+    /// Sets how long the answer may take; the server's `ack_timeout` without it.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+}
+
+/// Sends an event to many sockets and answers with what each of them acknowledged.
+///
+/// # Examples
+///
+/// ```
+/// # use actix_socketio::{CallMany, Server};
+/// # async fn run(server: actix::Addr<Server>) -> Result<(), Box<dyn std::error::Error>> {
+/// let votes = server.send(CallMany::event("vote", "lunch").to("lobby")).await??;
+/// for (socket, vote) in &votes.answers {
+///     println!("{socket} votes for {}", vote.read::<String>()?);
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Message)]
+#[rtype(result = "Result<Gathered<Args>, EmitError>")]
+pub struct CallMany {
+    pub(crate) event: String,
+    pub(crate) data: Result<Args, ArgsError>,
+    pub(crate) address: Address,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl CallMany {
+    /// Names the event and its data: a tuple is sent as that many arguments, `()` as none, anything
+    /// else as one.
+    pub fn event(name: impl Into<String>, data: impl Serialize) -> Self {
+        Self {
+            event: name.into(),
+            data: Args::from_value(&data),
+            address: Address::default(),
+            timeout: None,
+        }
+    }
+
+    /// Sets how long the answers may take; the server's `ack_timeout` without it.
+    #[must_use]
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    addressed!();
+}
+
+/// The answers of many, when all have answered or gone, or time was up.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Gathered<R> {
+    /// Who answered what, in the order in which the answers came.
+    pub answers: Vec<(SocketId, R)>,
+    /// Whose answer is not what was asked for, and why.
+    pub unreadable: Vec<(SocketId, ArgsError)>,
+    /// Who did not answer: because it left, or had no room for the event, or time was up.
+    pub missing: Vec<SocketId>,
+    /// Time was up before everyone had answered or left.
+    pub timed_out: bool,
+}

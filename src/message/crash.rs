@@ -1,0 +1,68 @@
+//! What a supervisor of the program's is told.
+
+use std::fmt;
+
+use actix::Message;
+
+use crate::id::SocketId;
+
+/// Tells whoever asked by [`SocketIo::supervise`](crate::SocketIo::supervise) that something panicked.
+///
+/// What panicked has been contained when this arrives: a handler's panic cost that call, a session's
+/// closed its transport, a room, a namespace or the server was restarted with its members.
+#[derive(Clone, Debug, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+#[non_exhaustive]
+pub struct Crashed {
+    /// What panicked.
+    pub place: CrashPlace,
+    /// The namespace, where it was in one.
+    pub namespace: Option<String>,
+    /// The socket that the handler ran for.
+    pub socket: Option<SocketId>,
+    /// The panic's text.
+    pub panic: String,
+}
+
+/// What panicked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CrashPlace {
+    /// The handler of this event; `connect` and `disconnect` are those of
+    /// [`Namespace::on_connect`](crate::Namespace::on_connect) and
+    /// [`Namespace::on_disconnect`](crate::Namespace::on_disconnect).
+    Handler(String),
+    /// A session's actor.
+    Session,
+    /// The actor of this room.
+    Room(String),
+    /// A namespace's actor.
+    Namespace,
+    /// The server's actor.
+    Server,
+}
+
+impl fmt::Display for CrashPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handler(event) => write!(f, "handler of {event:?}"),
+            Self::Session => f.write_str("session"),
+            Self::Room(name) => write!(f, "room {name:?}"),
+            Self::Namespace => f.write_str("namespace"),
+            Self::Server => f.write_str("server"),
+        }
+    }
+}
+
+impl fmt::Display for Crashed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} panicked", self.place)?;
+        if let Some(namespace) = &self.namespace {
+            write!(f, " in namespace {namespace}")?;
+        }
+        if let Some(socket) = &self.socket {
+            write!(f, " for socket {socket}")?;
+        }
+        write!(f, ": {}", self.panic)
+    }
+}

@@ -1,0 +1,38 @@
+//! The words that programs and actors exchange.
+//!
+//! Verbs that [`Server`](crate::Server) and [`Room`](crate::Room) understand, and what the program's
+//! own actors are told. They hold plain values and may be sent from any thread.
+
+mod address;
+mod call;
+mod crash;
+mod emit;
+mod sockets;
+
+use actix::Message;
+
+use crate::id::SocketId;
+
+pub(crate) use address::Address;
+pub use address::RoomNames;
+pub use call::{Call, CallMany, Gathered};
+pub use crash::{CrashPlace, Crashed};
+pub use emit::Emit;
+pub use sockets::{
+    CloseRoom, DisconnectSockets, FetchSockets, JoinRooms, LeaveRooms, RoomEvent, RoomEventKind,
+};
+
+/// Makes a socket leave its namespace; answers whether there was such a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
+#[rtype(result = "bool")]
+pub struct Disconnect(pub SocketId);
+
+/// Asks a [`Room`](crate::Room) for the ids of the sockets in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Message)]
+#[rtype(result = "Vec<SocketId>")]
+pub struct ListMembers;
+
+/// Returns the name that a program means: the slash in front may be left out.
+pub(crate) fn namespace_name(name: &str) -> String {
+    format!("/{}", name.trim_start_matches('/'))
+}

@@ -1,0 +1,151 @@
+//! Sockets from outside: who they are, which rooms they are in, and that they leave.
+
+use std::sync::Arc;
+
+use actix::Message;
+
+use crate::id::SocketId;
+use crate::message::address::{Address, RoomNames, addressed};
+
+/// Asks the [`Server`](crate::Server) for the ids of sockets: of everyone in a namespace, or in some of
+/// its rooms.
+///
+/// # Examples
+///
+/// ```
+/// # use actix_socketio::{FetchSockets, Server};
+/// # async fn run(server: actix::Addr<Server>) -> Result<(), actix::MailboxError> {
+/// let in_the_lobby = server.send(FetchSockets::default().of("/chat").to("lobby")).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, Default, Message)]
+#[rtype(result = "Vec<SocketId>")]
+pub struct FetchSockets {
+    pub(crate) address: Address,
+}
+
+impl FetchSockets {
+    addressed!();
+}
+
+/// Makes sockets join rooms; answers how many did.
+///
+/// # Examples
+///
+/// ```
+/// # use actix_socketio::{JoinRooms, LeaveRooms, Server};
+/// # async fn run(server: actix::Addr<Server>) -> Result<(), actix::MailboxError> {
+/// server.send(JoinRooms::named(["hall", "attic"]).to("lobby")).await?;
+/// server.send(LeaveRooms::named("lobby").to("hall")).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "usize")]
+pub struct JoinRooms {
+    pub(crate) rooms: Vec<String>,
+    pub(crate) address: Address,
+}
+
+/// Makes sockets leave rooms; answers how many were asked to.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "usize")]
+pub struct LeaveRooms {
+    pub(crate) rooms: Vec<String>,
+    pub(crate) address: Address,
+}
+
+macro_rules! named {
+    ($($message:ident)*) => {$(
+        impl $message {
+            /// Names the rooms.
+            #[must_use]
+            pub fn named(rooms: impl RoomNames) -> Self {
+                let mut names = Vec::new();
+                rooms.add_to(&mut names);
+                Self {
+                    rooms: names,
+                    address: Address::default(),
+                }
+            }
+
+            addressed!();
+        }
+    )*};
+}
+
+named!(JoinRooms LeaveRooms);
+
+/// Makes sockets leave their namespace; answers how many were asked to.
+#[derive(Clone, Debug, Default, Message)]
+#[rtype(result = "usize")]
+pub struct DisconnectSockets {
+    pub(crate) address: Address,
+    pub(crate) close: bool,
+}
+
+impl DisconnectSockets {
+    /// Closes the clients' whole sessions too, with their sockets in other namespaces.
+    #[must_use]
+    pub fn close(mut self) -> Self {
+        self.close = true;
+        self
+    }
+
+    addressed!();
+}
+
+/// Makes everyone leave a room of the namespace; answers how many were in it.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "usize")]
+pub struct CloseRoom {
+    pub(crate) room: String,
+    pub(crate) namespace: String,
+}
+
+impl CloseRoom {
+    /// Names the room, in the namespace `/`.
+    #[must_use]
+    pub fn named(room: impl Into<String>) -> Self {
+        Self {
+            room: room.into(),
+            namespace: "/".to_owned(),
+        }
+    }
+
+    /// Names the namespace. A slash in front may be left out.
+    #[must_use]
+    pub fn of(mut self, namespace: impl AsRef<str>) -> Self {
+        self.namespace = crate::message::namespace_name(namespace.as_ref());
+        self
+    }
+}
+
+/// Tells whoever asked by [`Namespace::watch_rooms`](crate::Namespace::watch_rooms) that something
+/// changed in a room.
+///
+/// The room of a socket's own id begins and ends with the socket, and nobody is told.
+#[derive(Clone, Debug, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+#[non_exhaustive]
+pub struct RoomEvent {
+    /// The namespace's name.
+    pub namespace: Arc<str>,
+    /// The room's name.
+    pub room: Arc<str>,
+    /// What happened.
+    pub change: RoomEventKind,
+}
+
+/// What happened in a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RoomEventKind {
+    /// It is there: the first socket is about to join.
+    Created,
+    /// It is gone: the last socket has left.
+    Deleted,
+    /// This socket joined.
+    Joined(SocketId),
+    /// This socket left.
+    Left(SocketId),
+}
