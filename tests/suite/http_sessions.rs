@@ -227,7 +227,7 @@ async fn what_waits_behind_a_disconnect_by_the_server_is_dropped() {
     server
         .io
         .of("/")
-        .on("kick", |socket: Socket| async move { socket.disconnect() });
+        .on("kick", |socket: Socket| async move { socket.disconnect(false) });
     for via in BOTH {
         let mut browser = Browser::of(&server);
         browser.get("/set?user=Ada").await;
