@@ -39,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) stored_sessions: bool,
     pub(crate) cors: Option<Cors>,
     pub(crate) trusted_proxies: TrustedProxies,
+    /// Bytes from which on what a poll brings is compressed.
+    pub(crate) http_compression: Option<usize>,
     pub(crate) client_files: Option<PathBuf>,
 }
 
@@ -64,6 +66,7 @@ impl Config {
             stored_sessions: false,
             cors: None,
             trusted_proxies: TrustedProxies::default(),
+            http_compression: Some(1024),
             client_files: None,
         }
     }

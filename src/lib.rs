@@ -53,8 +53,9 @@
 //!   [`Event`], [`Ack`] and [`DisconnectReason`]; a program writes others with [`Extract`], for what
 //!   a handler is called for: [`Incoming`], [`Connecting`] or [`Leaving`], all of them a
 //!   [`CallContext`].
-//! * **Know the client**: its [`Handshake`] has the headers, the query ([`QueryError`]), the cookies
-//!   and the address, behind trusted proxies ([`IpNet`]) too, and what was [`Carried`] along.
+//! * **Know the client**: [`Builder::allow_request`] says who may come. A client's [`Handshake`] has
+//!   the headers, the query ([`QueryError`]), the cookies and the address, behind trusted proxies
+//!   ([`IpNet`]) too, and what was [`Carried`] along.
 //! * **Answer**: by the return value, which may be an `Err`, as of [`HandlerError`]; a connect
 //!   handler's is a [`ConnectOutcome`] and refuses with [`ConnectError`]. A failed extraction is a
 //!   [`Rejection`].

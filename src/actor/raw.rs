@@ -39,7 +39,31 @@ impl EngineSession {
     ///
     /// [`EmitError::Disconnected`] and [`EmitError::OutboxFull`].
     pub fn send(&self, message: &EngineMessage) -> Result<(), EmitError> {
-        let frame = match message {
+        self.queue(Outgoing::from(Self::frame(message)?))
+    }
+
+    /// Sends a message that is not worth compressing, such as an image: a poll that brings nothing
+    /// else is not compressed.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{Bytes, EmitError, EngineMessage, EngineSession};
+    ///
+    /// fn show(session: &EngineSession, image: Bytes) -> Result<(), EmitError> {
+    ///     session.send_uncompressed(&EngineMessage::Binary(image))
+    /// }
+    /// ```
+    pub fn send_uncompressed(&self, message: &EngineMessage) -> Result<(), EmitError> {
+        self.queue(Outgoing::from(Self::frame(message)?).without_compression())
+    }
+
+    fn frame(message: &EngineMessage) -> Result<Frame, EmitError> {
+        Ok(match message {
             EngineMessage::Binary(data) => Frame::binary(data),
             EngineMessage::Text(text) => {
                 let write = |out: &mut Vec<u8>| {
@@ -48,13 +72,14 @@ impl EngineSession {
                 };
                 Frame::message(write)?.0
             }
-        };
-        self.link
-            .send(Outgoing::from(frame))
-            .map_err(|error| match error {
-                PushError::Full => EmitError::OutboxFull,
-                PushError::Closed => EmitError::Disconnected,
-            })
+        })
+    }
+
+    fn queue(&self, packet: Outgoing) -> Result<(), EmitError> {
+        self.link.send(packet).map_err(|error| match error {
+            PushError::Full => EmitError::OutboxFull,
+            PushError::Closed => EmitError::Disconnected,
+        })
     }
 
     /// Closes the session, behind what was sent before.

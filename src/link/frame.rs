@@ -23,11 +23,15 @@ pub(crate) struct Frame {
 #[derive(Clone, Debug)]
 enum Polling {
     /// The frame's bytes from here on.
-    Tail(u8),
+    Tail { start: u8, compress: bool },
     /// Another text.
     Text(&'static str),
     /// `b` and the base64 of the frame's bytes from here on.
-    Base64(u8, Arc<OnceLock<Bytes>>),
+    Base64 {
+        start: u8,
+        compress: bool,
+        made: Arc<OnceLock<Bytes>>,
+    },
 }
 
 impl Frame {
@@ -66,7 +70,11 @@ impl Frame {
         framed.extend_from_slice(data);
         Self {
             websocket: framed.into(),
-            polling: Polling::Base64(header as u8, Arc::default()),
+            polling: Polling::Base64 {
+                start: header as u8,
+                compress: true,
+                made: Arc::default(),
+            },
         }
     }
 
@@ -94,6 +102,23 @@ impl Frame {
         }
     }
 
+    /// Asks that nothing be compressed for this packet's sake.
+    pub(crate) fn without_compression(mut self) -> Self {
+        match &mut self.polling {
+            Polling::Tail { compress, .. } | Polling::Base64 { compress, .. } => *compress = false,
+            Polling::Text(_) => {}
+        }
+        self
+    }
+
+    /// Tells whether the body of a poll is worth compressing for this packet's sake.
+    pub(crate) fn wants_compression(&self) -> bool {
+        match self.polling {
+            Polling::Tail { compress, .. } | Polling::Base64 { compress, .. } => compress,
+            Polling::Text(_) => false,
+        }
+    }
+
     /// Returns the bytes that the frame takes on a WebSocket.
     pub(crate) fn websocket(&self) -> &Bytes {
         &self.websocket
@@ -107,11 +132,11 @@ impl Frame {
     /// Appends the packet as it stands in the body of a poll.
     pub(crate) fn push_polling(&self, body: &mut Vec<u8>) {
         match &self.polling {
-            Polling::Tail(start) => {
+            Polling::Tail { start, .. } => {
                 body.extend_from_slice(&self.websocket[usize::from(*start)..]);
             }
             Polling::Text(text) => body.extend_from_slice(text.as_bytes()),
-            Polling::Base64(start, made) => {
+            Polling::Base64 { start, made, .. } => {
                 let text = made.get_or_init(|| {
                     let data = &self.websocket[usize::from(*start)..];
                     let mut text = Vec::with_capacity(1 + data.len().div_ceil(3) * 4);
@@ -146,7 +171,10 @@ impl Frame {
         Self {
             // The exact size in one allocation, which its first receiver owns without a count.
             websocket: Bytes::copy_from_slice(&scratch[start..]),
-            polling: Polling::Tail(header as u8),
+            polling: Polling::Tail {
+                start: header as u8,
+                compress: true,
+            },
         }
     }
 }
@@ -207,6 +235,11 @@ mod tests {
             [0x88, 2, 3, 0xf1]
         );
         assert_eq!(polling(&Frame::close(None)), "1");
+    }
+
+    #[test]
+    fn a_frame_is_small() {
+        assert!(size_of::<Frame>() <= 56, "{}", size_of::<Frame>());
     }
 
     #[test]

@@ -198,6 +198,15 @@ impl Outgoing {
     pub(crate) fn len(&self) -> usize {
         self.frame.len() + self.attached.iter().map(Frame::len).sum::<usize>()
     }
+
+    /// Asks that nothing be compressed for this packet's sake.
+    pub(crate) fn without_compression(self) -> Self {
+        let attached = self.attached.into_iter();
+        Self {
+            frame: self.frame.without_compression(),
+            attached: attached.map(Frame::without_compression).collect(),
+        }
+    }
 }
 
 impl From<Frame> for Outgoing {

@@ -190,6 +190,7 @@ impl Outbox {
         }
         Ok(PendingPoll {
             outbox: Arc::clone(self),
+            wants_compression: false,
         })
     }
 
@@ -358,6 +359,7 @@ impl Inner {
 #[derive(Debug)]
 pub(crate) struct PendingPoll {
     outbox: Arc<Outbox>,
+    wants_compression: bool,
 }
 
 impl PendingPoll {
@@ -388,9 +390,15 @@ impl PendingPoll {
                 body.push(engineio::SEPARATOR);
             }
             frame.push_polling(&mut body);
+            self.wants_compression |= frame.wants_compression();
             inner.pop();
         }
         Poll::Ready(Some(body))
+    }
+
+    /// Tells whether any packet of the body is worth compressing.
+    pub(crate) fn wants_compression(&self) -> bool {
+        self.wants_compression
     }
 }
 

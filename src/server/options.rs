@@ -82,6 +82,23 @@ macro_rules! engine_options {
             self
         }
 
+        /// Sets from how many bytes on what a poll brings is compressed, by gzip or deflate where the
+        /// client accepts it; 1024 by default. `None` switches it off. What a WebSocket brings is
+        /// never compressed.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use actix_socketio::SocketIo;
+        ///
+        /// // A proxy in front of the server compresses already.
+        /// let builder = SocketIo::builder().http_compression(None);
+        /// ```
+        pub fn http_compression(mut self, threshold: Option<usize>) -> Self {
+            self.config.http_compression = threshold;
+            self
+        }
+
         /// Believes these proxies, addresses or nets, who a client is; nobody by default.
         ///
         /// Where one of them opens a connection, [`Handshake::address`](crate::Handshake::address)

@@ -29,7 +29,8 @@ pub(crate) struct Hooks {
 
 type AllowHook = dyn Fn(HttpRequest) -> Asked + Send + Sync;
 type CarryHook = dyn Fn(&HttpRequest, &mut Carried) + Send + Sync;
-type Asked = LocalBoxFuture<'static, Result<(), Error>>;
+/// An error is the answer to the client.
+type Asked = LocalBoxFuture<'static, Result<(), HttpResponse>>;
 type HeaderHook = dyn Fn(&HttpRequest, &mut HeaderMap) + Send + Sync;
 
 impl Hooks {
@@ -41,7 +42,12 @@ impl Hooks {
     {
         self.allow.push(Box::new(move |request| {
             let asked = handler(request);
-            Box::pin(async move { asked.await.map_err(Into::into) })
+            Box::pin(async move {
+                // Here, since the error's answer is made by the program too.
+                asked
+                    .await
+                    .map_err(|error| HttpResponse::from_error(error.into()))
+            })
         }));
     }
 
@@ -92,10 +98,7 @@ impl Hooks {
         for allow in &self.allow {
             match finished(|| allow(request.clone())).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    log::debug!("a handshake was refused: {error}");
-                    return Err(HttpResponse::from_error(error));
-                }
+                Ok(Err(refusal)) => return Err(refusal),
                 Err(panic) => {
                     log::error!("allow_request panicked: {panic}");
                     return Err(HttpResponse::InternalServerError().finish());

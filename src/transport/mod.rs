@@ -6,6 +6,7 @@
 
 mod bodies;
 mod client_files;
+mod compression;
 mod direct;
 mod feed;
 mod frames;
@@ -94,7 +95,7 @@ async fn route(
         return Err(Refusal::BadRequest);
     }
     match *request.method() {
-        Method::GET => polling::get(&handle).await,
+        Method::GET => polling::get(&handle, request).await,
         Method::POST => polling::post(&handle, request, payload).await,
         _ => Err(Refusal::BadMethod),
     }

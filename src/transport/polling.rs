@@ -17,6 +17,7 @@ use crate::actor::{Deliver, Engine, Handle};
 use crate::handshake::Handshake;
 use crate::link::{Link, PollRefused};
 use crate::reason::CloseReason;
+use crate::transport::compression::Coding;
 use crate::transport::hooks::Hooks;
 use crate::transport::refusal::Refusal;
 
@@ -29,7 +30,7 @@ pub(crate) fn handshake(engine: &Arc<Engine>, hooks: &Hooks, handshake: Handshak
 }
 
 /// Engine.IO v4, HTTP long-polling: waits until there is something to send, and sends all of it.
-pub(crate) async fn get(handle: &Handle) -> Result<HttpResponse, Refusal> {
+pub(crate) async fn get(handle: &Handle, request: &HttpRequest) -> Result<HttpResponse, Refusal> {
     let link = &handle.link;
     let mut poll = match link.outbox.begin_poll() {
         Ok(poll) => poll,
@@ -43,12 +44,18 @@ pub(crate) async fn get(handle: &Handle) -> Result<HttpResponse, Refusal> {
     let unfinished = CloseOnDrop::new(link);
     let body = poll_fn(|cx| poll.poll_body(cx)).await;
     unfinished.finished();
+    let is_worth_it = poll.wants_compression();
     drop(poll);
     if link.outbox.is_spent() {
         // The session has waited for this poll to take its last packets.
         link.nudge();
     }
-    body.map(packets).ok_or(Refusal::UnknownSession)
+    let body = body.ok_or(Refusal::UnknownSession)?;
+    let threshold = link.config.http_compression.filter(|_| is_worth_it);
+    Ok(match threshold {
+        Some(threshold) if body.len() >= threshold => compressed(request, body),
+        _ => packets(body),
+    })
 }
 
 /// Engine.IO v4, HTTP long-polling: takes the packets of one body.
@@ -122,6 +129,22 @@ async fn read(mut payload: web::Payload, limit: usize) -> Result<Vec<u8>, Refusa
 fn has_binary_body(request: &HttpRequest) -> bool {
     let kind = request.headers().get(header::CONTENT_TYPE);
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/octet-stream"))
+}
+
+/// Answers with packets in a coding that the client accepts, or as they are.
+fn compressed(request: &HttpRequest, body: Vec<u8>) -> HttpResponse {
+    let coding = Coding::accepted(request.headers());
+    let Some((coding, encoded)) = coding.and_then(|coding| Some((coding, coding.encode(&body)?)))
+    else {
+        return packets(body);
+    };
+    let mut response = packets(encoded);
+    let headers = response.headers_mut();
+    let name = HeaderValue::from_static(coding.as_str());
+    headers.insert(header::CONTENT_ENCODING, name);
+    let varies = HeaderValue::from_static("Accept-Encoding");
+    headers.insert(header::VARY, varies);
+    response
 }
 
 fn packets(body: Vec<u8>) -> HttpResponse {

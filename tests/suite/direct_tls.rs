@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actix_socketio::{Bytes, Data, Socket, SocketIo};
+use actix_socketio::{Bytes, Data, Handshake, Socket, SocketIo};
 use actix_web::{App, HttpRequest, web};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::net::TcpStream;
@@ -46,6 +46,20 @@ async fn websocket_works_over_tls() {
         .await;
     let back = r#"451-["binary",{"_placeholder":true,"num":0}]"#;
     client.expect_binary(back, &[&[1, 2]]).await;
+}
+
+/// `Handshake::is_secure`: whoever came by TLS is known to have.
+#[tokio::test]
+async fn handshake_knows_of_tls() {
+    let tls = Tls::start();
+    let secure = |handshake: Handshake| async move { handshake.is_secure() };
+    tls.server.io.of("/").on("secure", secure);
+    let session = tls.poll_session().await;
+    tls.post(&session, r#"420["secure"]"#).await;
+    assert_eq!(tls.poll(&session).await, ["430[true]"]);
+    let mut client = tls.client().await;
+    client.send(r#"420["secure"]"#).await;
+    client.expect("430[true]").await;
 }
 
 /// A message of many TLS records, both ways, and what comes behind it.

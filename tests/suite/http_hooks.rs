@@ -1,8 +1,9 @@
 //! Hooks on HTTP: who may come, what is kept of a request, and what the answers' heads have.
 
+use std::fmt;
 use std::future::ready;
 
-use actix_socketio::{Cors, EngineIo, EngineIoBuilder, Handshake, SocketIo};
+use actix_socketio::{Cors, EngineIo, EngineIoBuilder, EngineSession, Handshake, SocketIo};
 use actix_web::body::MessageBody;
 use actix_web::cookie::Cookie;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -10,7 +11,7 @@ use actix_web::error::{ErrorForbidden, ErrorUnauthorized, InternalError};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::rt::task::yield_now;
-use actix_web::{App, Error, HttpMessage, HttpRequest, HttpResponse};
+use actix_web::{App, Error, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use tokio::sync::oneshot;
 
 use crate::support::socketio::{BOTH, Via};
@@ -121,7 +122,8 @@ async fn first_who_refuses_is_the_last_who_is_asked() {
     }
 }
 
-/// A panic in `allow_request` costs its own request, before its first wait or behind it.
+/// A panic in `allow_request` costs its own request: before its first wait, behind it, or where its
+/// error is made an answer.
 #[tokio::test]
 async fn panic_is_answered_with_500_and_disturbs_nobody() {
     let server = Server::engineio(|builder| {
@@ -131,14 +133,17 @@ async fn panic_is_answered_with_500_and_disturbs_nobody() {
                 async move {
                     yield_now().await;
                     assert_ne!(key(&request).as_deref(), Some("later"));
-                    Ok::<(), Error>(())
+                    match key(&request).as_deref() {
+                        Some("in the error") => Err(Bad),
+                        _ => Ok(()),
+                    }
                 }
             })
             .carry(|request, _| assert_ne!(key(request).as_deref(), Some("carry")))
     });
     let session = Polling::open(&server).await;
     for via in BOTH {
-        for when in ["at once", "later", "carry"] {
+        for when in ["at once", "later", "in the error", "carry"] {
             let refused = handshake(&server, via, &[(KEY, when)]).await.unwrap_err();
             refused.expect(500, "");
             assert_eq!(server.io.clients_count(), 1, "{when}");
@@ -213,6 +218,33 @@ async fn carried_values_come_out_of_the_handshake() {
             assert_eq!(length.as_deref(), Some(&"/socket.io/".len()));
             assert_eq!(other, None);
         }
+    }
+}
+
+/// `carry` comes behind `allow_request`: nothing is taken of a client that may not come.
+#[tokio::test]
+async fn nothing_is_carried_for_a_client_that_is_refused() {
+    let (told, mut heard) = channel();
+    let server = Server::engineio(move |builder| {
+        let (carrying, opening) = (told.clone(), told);
+        guarded(builder)
+            .carry(move |request, carried| {
+                let _ = carrying.send("carried".to_owned());
+                carried.insert(key(request));
+            })
+            .on_open(move |session: EngineSession| {
+                let carried = session.handshake().get::<Option<String>>();
+                let _ = opening.send(format!("{carried:?}"));
+                async {}
+            })
+    });
+    for via in BOTH {
+        let refused = handshake(&server, via, &[(KEY, "wrong")]).await;
+        assert_eq!(refused.unwrap_err().status, 403);
+        assert_eq!(heard.so_far(), [""; 0]);
+        let _held = handshake(&server, via, &[(KEY, "right")]).await.unwrap();
+        assert_eq!(heard.next().await, "carried");
+        assert_eq!(heard.next().await, r#"Some(Some("right"))"#);
     }
 }
 
@@ -349,6 +381,22 @@ async fn log_in<B: MessageBody>(
 
 #[derive(Clone)]
 struct User(String);
+
+/// An error that has no answer.
+#[derive(Debug)]
+struct Bad;
+
+impl fmt::Display for Bad {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bad")
+    }
+}
+
+impl ResponseError for Bad {
+    fn error_response(&self) -> HttpResponse {
+        panic!("no answer")
+    }
+}
 
 /// Lets those in who have the key.
 fn guarded(builder: EngineIoBuilder) -> EngineIoBuilder {

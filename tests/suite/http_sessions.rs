@@ -224,10 +224,10 @@ async fn the_order_of_arrival_survives_an_upgrade() {
 async fn what_waits_behind_a_disconnect_by_the_server_is_dropped() {
     let (server, _) = shared();
     let mut noted = leaving(&server.io);
-    server
-        .io
-        .of("/")
-        .on("kick", |socket: Socket| async move { socket.disconnect(false) });
+    server.io.of("/").on(
+        "kick",
+        |socket: Socket| async move { socket.disconnect(false) },
+    );
     for via in BOTH {
         let mut browser = Browser::of(&server);
         browser.get("/set?user=Ada").await;

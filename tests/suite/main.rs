@@ -32,6 +32,7 @@ mod errors;
 mod failure;
 mod handlers;
 mod handshake;
+mod http_compression;
 mod http_hooks;
 #[cfg(feature = "session")]
 mod http_sessions;

@@ -4,8 +4,10 @@ use std::hint::black_box;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::SystemTime;
 
 use crate::config::Config;
+use crate::handshake::{Carried, Facts, Handshake, Peer};
 use crate::link::{Link, Outbox};
 use crate::socket::{Audience, Core, Membership, event};
 
@@ -16,10 +18,10 @@ pub(crate) struct Hall {
 
 impl Hall {
     pub(crate) fn new(sockets: usize) -> Self {
-        let membership = Membership::new("/");
+        let membership = Membership::new("/", Vec::new());
         let config = Arc::new(Config::new("/"));
         let enter = |_| {
-            let link = Link::new(&config);
+            let link = Link::new(&config, handshake());
             link.outbox.attach_websocket();
             let core = Arc::new(Core::new(&membership, &link, None));
             let entered = core.accept().is_ok() && membership.enter(&core).is_ok();
@@ -65,4 +67,17 @@ pub(crate) fn drain(outbox: &Outbox) {
         Poll::Ready(Ok(bytes))
     });
     assert!(polled.is_pending(), "an outbox that is open");
+}
+
+/// Returns what a client says that says nothing.
+pub(crate) fn handshake() -> Handshake {
+    let facts = Facts {
+        peer: Peer {
+            address: None,
+            is_secure: false,
+        },
+        time: SystemTime::UNIX_EPOCH,
+        carried: Carried::default(),
+    };
+    Handshake::new("/", [], facts)
 }

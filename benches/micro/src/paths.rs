@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::hall::{Hall, drain};
+use crate::hall::{Hall, drain, handshake};
 use crate::link::Link;
 use crate::socket::{Answer, ack};
 use crate::websocket::Decoder;
@@ -60,7 +60,7 @@ fn event_in(times: u64) {
 
 /// From what a handler returned to the bytes that are written.
 fn ack_out(times: u64) {
-    let link = Link::new(&Arc::new(Config::new("/")));
+    let link = Link::new(&Arc::new(Config::new("/")), handshake());
     link.outbox.attach_websocket();
     let value = "x".repeat(32);
     for _ in 0..times {

@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 use divan::{Bencher, black_box};
 
 use crate::config::Config;
-use crate::hall::{Hall, drain};
+use crate::hall::{Hall, drain, handshake};
 use crate::link::{Frame, Link};
 use crate::socket::Audience;
 
@@ -98,7 +98,7 @@ fn push(link: &Link, frame: &Frame, frames: usize) {
 }
 
 fn websocket() -> Arc<Link> {
-    let link = Link::new(&Arc::new(Config::new("/")));
+    let link = Link::new(&Arc::new(Config::new("/")), handshake());
     link.outbox.attach_websocket();
     link
 }
