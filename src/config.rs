@@ -35,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) transports: Vec<Transport>,
     pub(crate) allow_upgrades: bool,
     pub(crate) session_scope: SessionScope,
+    /// Clients may have sessions that lie in a store.
+    pub(crate) stored_sessions: bool,
     pub(crate) cors: Option<Cors>,
     pub(crate) trusted_proxies: TrustedProxies,
     /// Bytes from which on what a poll brings is compressed.
@@ -61,6 +63,7 @@ impl Config {
             transports: vec![Transport::Polling, Transport::WebSocket],
             allow_upgrades: true,
             session_scope: SessionScope::Client,
+            stored_sessions: false,
             cors: None,
             trusted_proxies: TrustedProxies::default(),
             http_compression: Some(1024),

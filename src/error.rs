@@ -165,8 +165,11 @@ pub enum SessionError {
         /// What cannot be written.
         message: String,
     },
-    /// The store of the HTTP session failed; the text is its own.
-    Store(String),
+    /// The store of the HTTP session failed, or took too long, when the session was loaded for an
+    /// event; the log says why.
+    NotLoaded,
+    /// The same when it was saved behind an event.
+    NotSaved,
 }
 
 impl fmt::Display for SessionError {
@@ -178,7 +181,8 @@ impl fmt::Display for SessionError {
             Self::Write { key, message } => {
                 write!(f, "session value {key:?} cannot be kept: {message}")
             }
-            Self::Store(message) => write!(f, "session store failed: {message}"),
+            Self::NotLoaded => f.write_str("the session cannot be loaded"),
+            Self::NotSaved => f.write_str("the session cannot be saved"),
         }
     }
 }
@@ -338,6 +342,8 @@ pub enum Rejection {
     State(&'static str),
     /// No [`SocketData`](crate::SocketData) of this type was attached to the socket.
     SocketData(&'static str),
+    /// The client's session could not be loaded before the handler, or not be saved after it.
+    Session(SessionError),
     /// The parameters of the namespace's name are not of the type that
     /// [`Params`](crate::Params) asks for.
     Params(String),
@@ -354,6 +360,7 @@ impl fmt::Display for Rejection {
                 f,
                 "no state of type {name}: give one to SocketIo::builder().state(..)"
             ),
+            Self::Session(error) => error.fmt(f),
             Self::Params(error) => write!(f, "the namespace's parameters do not fit: {error}"),
             Self::SocketData(name) => write!(
                 f,

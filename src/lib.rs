@@ -138,6 +138,8 @@ pub use message::{
 };
 pub use pattern::PatternError;
 pub use reason::{CloseReason, DisconnectReason};
+#[cfg(feature = "session")]
+pub use server::HttpSession;
 pub use server::{
     BackgroundTask, Builder, EngineIo, EngineIoBuilder, Methods, Namespace, NamespaceObject,
     NamespacePattern, Serve, ServeHandle, Serving, SocketIo, StartError,

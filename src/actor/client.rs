@@ -13,7 +13,7 @@ use bytes::Bytes;
 use crate::actor::registry::{NamespaceCore, Registry, Seat};
 use crate::actor::session::Protocol;
 use crate::error::ConnectError;
-use crate::handler::{Connecting, Leaving, Received, TableView};
+use crate::handler::{Connecting, Leaving, Received, Table, TableView};
 use crate::link::Link;
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::{Core, Phase, Socket, connect_error};
@@ -258,42 +258,37 @@ impl Protocol for Client {
 impl Slot {
     /// Asks the program, and then the namespace, to let the client in.
     fn admit(&mut self) {
-        let core = Arc::clone(self.socket.core());
-        let namespace = Arc::clone(&self.namespace);
-        let admission = Box::new(move |outcome| match outcome {
-            Err(error) => core.refuse(&error),
-            Ok(()) => match core.accept() {
-                Ok(()) => {
-                    // Where it is too late the session knows.
-                    if core.membership.enter(&core).is_ok() {
-                        core.link.nudge();
-                    }
+        let table = Arc::clone(self.table.current(&self.namespace.table));
+        let (socket, namespace) = (self.socket.clone(), Arc::clone(&self.namespace));
+        match self.socket.core().link.stored_session() {
+            None => admit(&table, &socket, namespace),
+            Some(session) => session.after_load(Box::new(move |loaded| {
+                match (socket.core().phase(), loaded) {
+                    (Phase::Connecting, Ok(())) => admit(&table, &socket, namespace),
+                    (_, Err(error)) => socket.core().refuse(&error.into()),
+                    // It has left meanwhile, and nobody has heard of it.
+                    _ => {}
                 }
-                // It has left while the program was deciding; the program let it in all the same.
-                Err(reason) => farewell(&Socket::new(core), &namespace, reason),
-            },
-        });
-        let connecting = Connecting {
-            socket: &self.socket,
-            environment: &self.namespace.environment,
-        };
-        self.table
-            .current(&self.namespace.table)
-            .admit(&connecting, admission);
+            })),
+        }
     }
 
     fn dispatch(&mut self, body: Body<'_>, attachments: &[Bytes]) {
         match body {
             Body::Event { id, name, args, .. } => {
                 let table = self.table.current(&self.namespace.table);
-                table.dispatch(&Received {
+                let received = Received {
                     socket: &self.socket,
                     name: &name,
                     args,
                     attachments,
                     id,
                     environment: &self.namespace.environment,
-                });
+                };
+                match self.socket.core().link.stored_session() {
+                    None => table.dispatch(&received),
+                    Some(session) => received.dispatch_loaded(table, session),
+                }
             }
             Body::Ack { id, args, .. } => {
                 let args = Args::new(args.to_owned(), attachments.to_vec());
@@ -339,8 +334,62 @@ impl Slot {
     }
 }
 
-/// Tells the program, then the namespace, that a socket has left.
-fn farewell(socket: &Socket, namespace: &NamespaceCore, reason: DisconnectReason) {
+/// Asks the program to let a socket in, and says so to the namespace when what it has changed of a
+/// stored session is saved.
+fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceCore>) {
+    let core = Arc::clone(socket.core());
+    let environment = Arc::clone(&namespace.environment);
+    let admission = Box::new(move |outcome: Result<(), ConnectError>| {
+        let link = Arc::clone(&core.link);
+        let decide = move |outcome: Result<(), ConnectError>| match outcome {
+            Err(error) => core.refuse(&error),
+            Ok(()) => enter(core, &namespace),
+        };
+        match link.stored_session() {
+            Some(session) if session.is_changed() => session.after_save(Box::new(move |saved| {
+                decide(outcome.and(saved.map_err(Into::into)));
+            })),
+            _ => decide(outcome),
+        }
+    });
+    let connecting = Connecting {
+        socket,
+        environment: &environment,
+    };
+    table.admit(&connecting, admission);
+}
+
+/// Lets a socket in that the program has accepted, unless it has left while the program was deciding.
+fn enter(core: Arc<Core>, namespace: &Arc<NamespaceCore>) {
+    match core.accept() {
+        Ok(()) => {
+            // Where it is too late the session knows.
+            if core.membership.enter(&core).is_ok() {
+                core.link.nudge();
+            }
+        }
+        // The program let it in all the same.
+        Err(reason) => farewell(&Socket::new(core), namespace, reason),
+    }
+}
+
+/// Tells the program, then the namespace, that a socket has left: where its session lies in a store,
+/// behind the events that wait for that.
+fn farewell(socket: &Socket, namespace: &Arc<NamespaceCore>, reason: DisconnectReason) {
+    let Some(session) = socket.core().link.stored_session() else {
+        return leave(socket, namespace, reason);
+    };
+    let (socket, namespace) = (socket.clone(), Arc::clone(namespace));
+    session.after_load(Box::new(move |loaded| {
+        if let Err(error) = loaded {
+            // The program has to know all the same.
+            log::warn!("disconnect handlers see the session as it was: {error}");
+        }
+        leave(&socket, &namespace, reason);
+    }));
+}
+
+fn leave(socket: &Socket, namespace: &NamespaceCore, reason: DisconnectReason) {
     let leaving = Leaving {
         socket,
         reason,

@@ -12,6 +12,7 @@ use crate::error::ConnectError;
 use crate::handler::extract::{Connecting, Event, Extract, Incoming, Leaving};
 use crate::handler::failure::{INTERNAL, panicked};
 use crate::handler::place::{Places, caught};
+use crate::handler::turn::save;
 use crate::handler::{ConnectOutcome, Handler};
 use crate::link::InFlight;
 
@@ -109,6 +110,7 @@ where
                 if let Err(panic) = ended {
                     panicked(&environment, &socket, event, panic);
                 }
+                save(&socket);
             };
             places.run(|| handler.call(args), finish, || ());
         }

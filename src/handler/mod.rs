@@ -15,6 +15,7 @@ mod shared;
 mod socket_data;
 mod table;
 mod transit;
+mod turn;
 
 use std::future::Future;
 
@@ -32,7 +33,7 @@ pub(crate) use place::{Places, caught};
 pub use reply::Ack;
 pub(crate) use shared::{SharedTable, TableView};
 pub use socket_data::SocketData;
-pub(crate) use table::Received;
+pub(crate) use table::{Received, Table};
 pub use transit::EventInTransit;
 
 /// An async function whose arguments are extractors, up to eight of them.

@@ -28,8 +28,17 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// Ends the call with what the handler returned, or with its panic.
-    pub(crate) fn finish<T: Serialize>(self, ended: Result<T, String>) {
+    /// Ends the call with what the handler returned, or with its panic; where the handler has changed
+    /// a session that lies in a store, that is saved first.
+    pub(crate) fn finish<T: Serialize + 'static>(self, ended: Result<T, String>) {
+        match self.socket.core().link.stored_session() {
+            Some(session) if session.is_changed() => self.clone().end_saved(session, ended),
+            _ => self.end(ended),
+        }
+    }
+
+    /// Ends the call at once.
+    pub(crate) fn end<T: Serialize>(self, ended: Result<T, String>) {
         match ended {
             Ok(value) => self.answer(&value),
             Err(panic) => self.panicked(panic),

@@ -7,6 +7,7 @@
 mod frame;
 mod outbox;
 mod session;
+mod stored;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -23,6 +24,14 @@ use crate::reason::CloseReason;
 pub(crate) use frame::Frame;
 pub(crate) use outbox::{Outbox, PollRefused, PushError, WriteFrames};
 pub use session::Session;
+#[allow(
+    unused_imports,
+    reason = "stores are made by the crate's feature `session`"
+)]
+pub(crate) use {
+    session::Entries,
+    stored::{Changes, Done, SessionStore},
+};
 
 /// The shared face of a session.
 #[derive(Debug)]
@@ -75,7 +84,20 @@ impl Link {
 
     /// Returns what the program keeps for the client.
     pub(crate) fn session(&self) -> &Session {
-        self.session.get_or_init(Session::default)
+        self.session.get_or_init(|| {
+            let begun = self.handshake.get::<Session>();
+            begun
+                .map(|session| Session::clone(&session))
+                .unwrap_or_default()
+        })
+    }
+
+    /// Returns the session where it lies in a store: it is to be loaded before a handler is called,
+    /// and saved after it.
+    pub(crate) fn stored_session(&self) -> Option<&Session> {
+        // One look at a switch for all who have no such sessions.
+        let session = self.config.stored_sessions.then(|| self.session())?;
+        session.stored().map(|_| session)
     }
 
     /// Names the actor that holds the session now.

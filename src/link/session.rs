@@ -13,13 +13,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::error::SessionError;
+use crate::link::stored::{Changes, SessionStore, Stored};
 
 /// What the program keeps for one client, by key: an extractor for every handler, and
 /// [`Socket::session`](crate::Socket::session).
 ///
 /// It is a cheap handle that any thread may use, also when the client has gone. All namespaces of
 /// the client share it, unless [`Builder::session_scope`](crate::Builder::session_scope) says
-/// otherwise. It begins empty, and ends with the client.
+/// otherwise. It ends with the client, and begins empty, unless the crate's feature `session` makes it
+/// begin with the client's HTTP session, or be that session (`Builder::http_session`).
 ///
 /// # Examples
 ///
@@ -41,7 +43,15 @@ pub struct Session {
 
 #[derive(Default)]
 struct Shared {
-    entries: Mutex<Entries>,
+    state: Mutex<State>,
+    stored: Option<Stored>,
+}
+
+#[derive(Default)]
+struct State {
+    entries: Entries,
+    /// What is to be saved; of a session that lies in no store nothing is.
+    changes: Option<Changes>,
 }
 
 /// The values of a session, by key.
@@ -52,9 +62,59 @@ impl Session {
     pub(crate) fn of(entries: Entries) -> Self {
         Self {
             shared: Arc::new(Shared {
-                entries: Mutex::new(entries),
+                state: Mutex::new(State {
+                    entries,
+                    changes: None,
+                }),
+                stored: None,
             }),
         }
+    }
+
+    /// Begins with nothing, until it has been loaded from its store.
+    #[allow(dead_code, reason = "stores are made by the crate's feature `session`")]
+    pub(crate) fn lying_in(store: Box<dyn SessionStore>) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                state: Mutex::new(State {
+                    entries: Entries::new(),
+                    changes: Some(Changes::default()),
+                }),
+                stored: Some(Stored::new(store)),
+            }),
+        }
+    }
+
+    pub(crate) fn stored(&self) -> Option<&Stored> {
+        self.shared.stored.as_ref()
+    }
+
+    /// Tells whether something is to be saved.
+    pub(crate) fn is_changed(&self) -> bool {
+        let state = self.shared.state.lock();
+        state
+            .changes
+            .as_ref()
+            .is_some_and(|changes| !changes.is_empty())
+    }
+
+    /// Takes what is to be saved.
+    pub(crate) fn take_changes(&self) -> Changes {
+        let mut state = self.shared.state.lock();
+        state
+            .changes
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
+    /// Replaces the values with what the store has, but for what has not been saved yet.
+    pub(crate) fn refresh(&self, mut entries: Entries) {
+        let mut state = self.shared.state.lock();
+        if let Some(changes) = &state.changes {
+            changes.apply(&mut entries);
+        }
+        state.entries = entries;
     }
 
     /// Begins another one with the values that this one has now.
@@ -68,7 +128,7 @@ impl Session {
     ///
     /// [`SessionError::Read`], where it is not a `T`.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, SessionError> {
-        let Some(value) = self.shared.entries.lock().get(key).cloned() else {
+        let Some(value) = self.shared.state.lock().entries.get(key).cloned() else {
             return Ok(None);
         };
         // Not under the lock: a `Deserialize` is code of the program.
@@ -92,7 +152,7 @@ impl Session {
         let key = key.into();
         match serde_json::to_value(value) {
             Ok(value) => {
-                self.shared.entries.lock().insert(key, value);
+                self.shared.state.lock().insert(key, value);
                 Ok(())
             }
             Err(error) => Err(SessionError::Write {
@@ -104,19 +164,19 @@ impl Session {
 
     /// Takes the value under this key out, and returns it as JSON.
     pub fn remove(&self, key: &str) -> Option<Value> {
-        self.shared.entries.lock().remove(key)
+        self.shared.state.lock().remove(key)
     }
 
     /// Tells whether there is a value under this key.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
-        self.shared.entries.lock().contains_key(key)
+        self.shared.state.lock().entries.contains_key(key)
     }
 
     /// Returns the keys, in alphabetical order.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
-        self.shared.entries.lock().keys().cloned().collect()
+        self.shared.state.lock().entries.keys().cloned().collect()
     }
 
     /// Returns a copy of all keys with their values.
@@ -132,12 +192,39 @@ impl Session {
     /// ```
     #[must_use]
     pub fn entries(&self) -> BTreeMap<String, Value> {
-        self.shared.entries.lock().clone()
+        self.shared.state.lock().entries.clone()
     }
 
     /// Takes all values out.
     pub fn clear(&self) {
-        self.shared.entries.lock().clear();
+        self.shared.state.lock().clear();
+    }
+}
+
+impl State {
+    fn insert(&mut self, key: String, value: Value) {
+        if let Some(changes) = &mut self.changes {
+            changes.values.insert(key.clone(), Some(value.clone()));
+        }
+        self.entries.insert(key, value);
+    }
+
+    fn remove(&mut self, key: &str) -> Option<Value> {
+        let removed = self.entries.remove(key)?;
+        if let Some(changes) = &mut self.changes {
+            changes.values.insert(key.to_owned(), None);
+        }
+        Some(removed)
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        if let Some(changes) = &mut self.changes {
+            *changes = Changes {
+                cleared: true,
+                ..Changes::default()
+            };
+        }
     }
 }
 

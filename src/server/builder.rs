@@ -9,6 +9,8 @@ use crate::config::{Config, Cors, Overflow, SessionScope, Transport};
 use crate::handler::Surroundings;
 use crate::link::Link;
 use crate::message::CrashPlace;
+#[cfg(feature = "session")]
+use crate::server::HttpSession;
 use crate::server::options::engine_options;
 use crate::server::{SocketIo, StartError};
 use crate::transport::Hooks;
@@ -100,6 +102,16 @@ impl Builder {
     pub fn session_scope(mut self, scope: SessionScope) -> Self {
         self.config.session_scope = scope;
         self
+    }
+
+    /// Lets the client's [`Session`](crate::Session) begin with its HTTP session of `actix-session`,
+    /// or be that session: [`HttpSession`](crate::HttpSession) says how. Without it the two know
+    /// nothing of each other.
+    #[cfg(feature = "session")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "session")))]
+    pub fn http_session(mut self, http_session: HttpSession) -> Self {
+        self.config.stored_sessions = http_session.is_shared();
+        self.carry(move |request, carried| carried.insert(http_session.begin(request)))
     }
 
     /// Serves the official client's files from this folder, below the server's path:

@@ -6,6 +6,8 @@
 mod background;
 mod builder;
 mod engine_io;
+#[cfg(feature = "session")]
+mod http_session;
 mod namespace;
 mod object;
 mod operator;
@@ -38,6 +40,8 @@ use crate::transport::{self, Hooks};
 pub use background::BackgroundTask;
 pub use builder::Builder;
 pub use engine_io::{EngineIo, EngineIoBuilder};
+#[cfg(feature = "session")]
+pub use http_session::HttpSession;
 pub use namespace::Namespace;
 pub use object::{Methods, NamespaceObject};
 pub use pattern::NamespacePattern;

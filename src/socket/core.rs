@@ -102,6 +102,8 @@ impl Core {
         let shared = self.link.session();
         match self.link.config.session_scope {
             SessionScope::Client => shared,
+            // What lies in a store is one for all.
+            SessionScope::Namespace if shared.stored().is_some() => shared,
             SessionScope::Namespace => self.locals.session(|| shared.fork()),
         }
     }

@@ -102,7 +102,7 @@ export function within(promise, what, ms = 5_000) {
   return Promise.race([promise, lapsed]).finally(() => clearTimeout(timer));
 }
 
-async function freePort() {
+export async function freePort() {
   const listener = createServer().listen(0, "127.0.0.1");
   await once(listener, "listening");
   const { port } = listener.address();
@@ -111,7 +111,7 @@ async function freePort() {
   return port;
 }
 
-function accepts(port) {
+export function accepts(port) {
   return new Promise((resolve) => {
     const probe = connect(port, "127.0.0.1");
     const answer = (accepted) => {

@@ -29,6 +29,7 @@ const KEPT_TO: &str = "
     actix_web_actors  transport
     actix_http  server transport
     actix_server  server
+    actix_session  server
     actix_tls  server
     actix_codec  transport
     actix_files  transport

@@ -35,6 +35,8 @@ mod handlers;
 mod handshake;
 mod http_compression;
 mod http_hooks;
+#[cfg(feature = "session")]
+mod http_sessions;
 mod layers;
 mod middleware;
 mod namespaces;

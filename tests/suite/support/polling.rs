@@ -12,8 +12,17 @@ pub(crate) struct Polling {
 impl Polling {
     /// Opens a session.
     pub(crate) async fn open(site: &Site) -> Self {
+        Self::open_with(site, &[]).await
+    }
+
+    /// Opens a session by a handshake that has these headers too.
+    pub(crate) async fn open_with(site: &Site, headers: &[(&str, &str)]) -> Self {
         let target = site.target("EIO=4&transport=polling");
-        let response = Request::get(site.address, &target).send().await;
+        let request = headers.iter().fold(
+            Request::get(site.address, &target),
+            |request, (name, value)| request.header(name, value),
+        );
+        let response = request.send().await;
         assert_eq!(response.status, 200, "{response:?}");
         Self {
             site: *site,

@@ -69,18 +69,39 @@ impl Server<SocketIo> {
         build: impl FnOnce(Builder) -> Builder + Send + 'static,
         handlers: impl FnOnce(&SocketIo) + Send + 'static,
     ) -> Self {
+        Self::socketio_in(App::new, workers, build, handlers)
+    }
+
+    /// The same in an App of the test's, which the server is mounted in.
+    pub(crate) fn socketio_in<F, T, B>(
+        app: F,
+        workers: usize,
+        build: impl FnOnce(Builder) -> Builder + Send + 'static,
+        handlers: impl FnOnce(&SocketIo) + Send + 'static,
+    ) -> Self
+    where
+        F: Fn() -> App<T> + Send + Clone + 'static,
+        T: ServiceFactory<
+                ServiceRequest,
+                Config = (),
+                Response = ServiceResponse<B>,
+                Error = Error,
+                InitError = (),
+            > + 'static,
+        B: MessageBody + 'static,
+    {
         Self::launch("/socket.io/", move || {
             let io = build(SocketIo::builder()).start()?;
             handlers(&io);
             if is_direct() {
-                let serve = io.serve(App::new).workers(workers).disable_signals();
+                let serve = io.serve(app).workers(workers).disable_signals();
                 let serve = serve.worker_max_blocking_threads(1);
                 let serve = serve.bind(("127.0.0.1", 0))?;
                 let address = serve.addrs()[0];
                 return Ok((io, address, Running::direct(serve.run())));
             }
             let mounted = io.clone();
-            let server = HttpServer::new(move || App::new().configure(mounted.routes()));
+            let server = HttpServer::new(move || app().configure(mounted.routes()));
             let server = io.tune(server).workers(workers).disable_signals();
             let server = server.worker_max_blocking_threads(1);
             let server = server.bind(("127.0.0.1", 0))?;

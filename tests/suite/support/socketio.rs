@@ -70,9 +70,14 @@ enum Wire {
 impl Client {
     /// Opens a session; no namespace is joined yet.
     pub(crate) async fn open(site: &Site, via: Via) -> Self {
+        Self::open_with(site, via, &[]).await
+    }
+
+    /// Opens a session by a handshake that has these headers too.
+    pub(crate) async fn open_with(site: &Site, via: Via, headers: &[(&str, &str)]) -> Self {
         match via {
             Via::Polling => {
-                let session = Polling::open(site).await;
+                let session = Polling::open_with(site, headers).await;
                 Self {
                     sid: session.sid().to_owned(),
                     wire: Wire::Polling {
@@ -82,14 +87,21 @@ impl Client {
                     },
                 }
             }
-            Via::WebSocket => Self::open_on(Connection::open(site.address).await, site).await,
+            Via::WebSocket => {
+                let connection = Connection::open(site.address).await;
+                Self::open_on_with(connection, site, headers).await
+            }
         }
     }
 
     /// Opens a session on a WebSocket over a connection of the test's.
     pub(crate) async fn open_on(connection: Connection, site: &Site) -> Self {
+        Self::open_on_with(connection, site, &[]).await
+    }
+
+    async fn open_on_with(connection: Connection, site: &Site, headers: &[(&str, &str)]) -> Self {
         let query = "EIO=4&transport=websocket";
-        let mut socket = WebSocket::handshake(connection, site, query, &[])
+        let mut socket = WebSocket::handshake(connection, site, query, headers)
             .await
             .unwrap();
         Self {

@@ -1,0 +1,118 @@
+//! Handlers of clients whose session lies in a store: called when it has been loaded, done when it
+//! has been saved.
+//!
+//! Only they come this way. An event waits here with all that belongs to it, in the session's line
+//! of turns, and is then dispatched as any other.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use crate::error::{Rejection, SessionError};
+use crate::handler::environment::Environment;
+use crate::handler::reply::Reply;
+use crate::handler::table::{Received, Table};
+use crate::link::{InFlight, Session};
+use crate::reason::DisconnectReason;
+use crate::socket::Socket;
+
+impl Received<'_> {
+    /// Dispatches the event when the session has been loaded, behind those that came before it.
+    pub(crate) fn dispatch_loaded(&self, table: &Arc<Table>, session: &Session) {
+        let table = Arc::clone(table);
+        let event = Waiting::of(self);
+        // It counts as a handler in flight, so that the line has an end.
+        let guard = InFlight::enter(&self.socket.core().link);
+        session.after_load(Box::new(move |loaded| {
+            event.dispatch(&table, loaded);
+            drop(guard);
+        }));
+    }
+}
+
+impl Reply {
+    /// Ends the call when the session has been saved; with an error where it has not.
+    pub(crate) fn end_saved<T>(self, session: &Session, ended: Result<T, String>)
+    where
+        T: Serialize + 'static,
+    {
+        let (told, saved) = oneshot::channel();
+        session.after_save(Box::new(move |outcome| {
+            // The worker may have ended.
+            let _ = told.send(outcome);
+        }));
+        let guard = InFlight::enter(&self.socket.core().link);
+        actix_rt::spawn(async move {
+            match (ended, saved.await) {
+                (Ok(_), Ok(Err(error))) => self.reject(Rejection::Session(error)),
+                (ended, _) => self.end(ended),
+            }
+            drop(guard);
+        });
+    }
+}
+
+/// Saves what a handler has changed that nobody waits for.
+pub(crate) fn save(socket: &Socket) {
+    if let Some(session) = socket.core().link.stored_session()
+        && session.is_changed()
+    {
+        session.after_save(Box::new(|saved| {
+            if let Err(error) = saved {
+                log::warn!("what a disconnect handler has changed is lost: {error}");
+            }
+        }));
+    }
+}
+
+/// An event that waits for the session.
+struct Waiting {
+    socket: Socket,
+    name: String,
+    args: String,
+    attachments: Vec<Bytes>,
+    id: Option<u64>,
+    environment: Arc<Environment>,
+}
+
+impl Waiting {
+    fn of(received: &Received<'_>) -> Self {
+        Self {
+            socket: received.socket.clone(),
+            name: received.name.to_owned(),
+            args: received.args.to_owned(),
+            attachments: received.attachments.to_vec(),
+            id: received.id,
+            environment: Arc::clone(received.environment),
+        }
+    }
+
+    fn dispatch(&self, table: &Table, loaded: Result<(), SessionError>) {
+        // What a client sends before it knows that the program made it leave is dropped, here too.
+        if self.socket.core().end_reason() == Some(DisconnectReason::ServerNamespaceDisconnect) {
+            return;
+        }
+        match loaded {
+            Ok(()) => table.dispatch(&Received {
+                socket: &self.socket,
+                name: &self.name,
+                args: &self.args,
+                attachments: &self.attachments,
+                id: self.id,
+                environment: &self.environment,
+            }),
+            Err(error) => self.reply().reject(Rejection::Session(error)),
+        }
+    }
+
+    fn reply(&self) -> Reply {
+        Reply {
+            socket: self.socket.clone(),
+            event: self.name.as_str().into(),
+            id: self.id,
+            environment: Arc::clone(&self.environment),
+        }
+    }
+}

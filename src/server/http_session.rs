@@ -1,0 +1,418 @@
+//! HTTP sessions of `actix-session` on the socket: forked at the handshake, or shared by a store.
+//!
+//! A handshake's request comes in, the client's [`Session`] goes out. It is the program's
+//! `SessionMiddleware` that writes cookies; here they are only read.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use actix_session::SessionExt;
+use actix_session::config::CookieContentSecurity;
+use actix_session::storage::{LoadError, SessionKey, SessionStore};
+use actix_web::HttpRequest;
+use actix_web::cookie::{CookieJar, Key, time};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::error::SessionError;
+use crate::handler::caught;
+use crate::link::{self, Changes, Done, Entries, Session};
+
+/// What becomes of a client's HTTP session on its sockets:
+/// [`Builder::http_session`](crate::Builder::http_session) takes it. Needs the feature `session`.
+///
+/// Either way the App is wrapped in the `SessionMiddleware` of `actix-session`.
+///
+/// A page of any origin may open a WebSocket, and the browser sends the cookie along where its
+/// `SameSite` lets it: `Lax`, the middleware's default, and `Strict` keep it from pages of other
+/// sites. Where other pages of the same site are not to be trusted, or the cookie has
+/// `SameSite=None`, look at the `Origin` in [`allow_request`](crate::Builder::allow_request).
+///
+/// # Examples
+///
+/// ```
+/// use actix_session::SessionMiddleware;
+/// use actix_session::storage::CookieSessionStore;
+/// use actix_socketio::{HttpSession, Session, SessionError, SocketIo};
+/// use actix_web::App;
+/// use actix_web::cookie::Key;
+///
+/// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let io = SocketIo::builder().http_session(HttpSession::fork()).start()?;
+/// io.of("/").on("whoami", |session: Session| async move {
+///     session.get::<String>("user")
+/// });
+/// let key = Key::generate();
+/// let app = move || App::new().wrap(SessionMiddleware::new(CookieSessionStore::default(), key.clone()));
+/// let serve = io.serve(app);
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+#[cfg_attr(docsrs, doc(cfg(feature = "session")))]
+pub struct HttpSession(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Fork,
+    Shared(Arc<Shared>),
+}
+
+impl HttpSession {
+    /// Lets the client's [`Session`] begin with what its HTTP session is at the handshake. After it
+    /// they go their own ways: a change on either side is not seen on the other, and a client that
+    /// logs out by HTTP has to be disconnected, or to connect anew.
+    #[must_use]
+    pub fn fork() -> Self {
+        Self(Kind::Fork)
+    }
+
+    /// Makes the client's [`Session`] the HTTP session itself: before each handler it is loaded from
+    /// the store, and after it what has been changed is saved, key by key. So HTTP and socket
+    /// handlers see what the others do, and who logs out by HTTP is unknown to the next event.
+    ///
+    /// `store` and `key` are those of the program's `SessionMiddleware`; the key of the session is
+    /// read from the cookie of the handshake. Where the middleware was built with other options than
+    /// its default ones, they are to be set here too: [`cookie_name`](Self::cookie_name),
+    /// [`cookie_content_security`](Self::cookie_content_security), [`state_ttl`](Self::state_ttl).
+    ///
+    /// * Handlers of a client start in the order in which its events came, each behind its load.
+    ///   They see the same session: one that waits sees what a later one has loaded or changed.
+    /// * An acknowledgement is sent when the changes have been saved. One that a handler sends by
+    ///   [`Ack`](crate::Ack) does not wait, nor does an actor to which an event is forwarded: its
+    ///   changes are saved behind the next handler.
+    /// * Where the store fails, panics or takes longer than 5 s the handler is not called, and a
+    ///   connecting client is refused; a disconnect handler is called all the same.
+    /// * A client that had no session at the handshake, or whose session was purged or renewed since,
+    ///   begins each event with an empty one, and what it inserts there is dropped: only a response
+    ///   can set the cookie that it would need. It has to connect anew.
+    /// * With `CookieSessionStore` the values lie in the cookie itself: each event sees those of the
+    ///   handshake, and changes are dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use actix_session::SessionMiddleware;
+    /// use actix_session::storage::RedisSessionStore;
+    /// use actix_socketio::{HttpSession, SocketIo};
+    /// use actix_web::App;
+    /// use actix_web::cookie::Key;
+    ///
+    /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let store = RedisSessionStore::new("redis://127.0.0.1:6379").await?;
+    /// let key = Key::generate();
+    /// let io = SocketIo::builder()
+    ///     .http_session(HttpSession::shared(store.clone(), key.clone()))
+    ///     .start()?;
+    /// let app = move || App::new().wrap(SessionMiddleware::new(store.clone(), key.clone()));
+    /// io.serve(app).bind(("127.0.0.1", 3000))?.run().await?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn shared<S>(store: S, key: Key) -> Self
+    where
+        S: SessionStore + Send + Sync + 'static,
+    {
+        Self(Kind::Shared(Arc::new(Shared {
+            store: Arc::new(store),
+            cookie: Cookie {
+                name: "id".to_owned(),
+                security: CookieContentSecurity::Private,
+                key,
+            },
+            state_ttl: time::Duration::days(1),
+        })))
+    }
+
+    /// Sets the name of the cookie; `id` by default, as the middleware's. A fork needs none.
+    #[must_use]
+    pub fn cookie_name(self, name: impl Into<String>) -> Self {
+        self.with(|shared| shared.cookie.name = name.into())
+    }
+
+    /// Sets whether the cookie is encrypted, which is the default, or signed. A fork needs none.
+    #[must_use]
+    pub fn cookie_content_security(self, security: CookieContentSecurity) -> Self {
+        self.with(|shared| shared.cookie.security = security)
+    }
+
+    /// Sets for how long the store keeps a session that was changed on a socket; a day by default.
+    /// Events that change nothing do not prolong it. A fork needs none.
+    #[must_use]
+    pub fn state_ttl(self, ttl: Duration) -> Self {
+        let ttl = time::Duration::try_from(ttl).unwrap_or(time::Duration::MAX);
+        self.with(|shared| shared.state_ttl = ttl)
+    }
+
+    /// Tells whether sessions lie in a store.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self.0, Kind::Shared(_))
+    }
+
+    /// Begins the session of a client that sent this handshake.
+    pub(crate) fn begin(&self, request: &HttpRequest) -> Session {
+        match &self.0 {
+            Kind::Fork => Session::of(values(&request.get_session().entries())),
+            Kind::Shared(shared) => Session::lying_in(Box::new(Place {
+                key: shared.cookie.session_key(request),
+                shared: Arc::clone(shared),
+            })),
+        }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
+        if let Kind::Shared(shared) = &mut self.0 {
+            change(Arc::make_mut(shared));
+        }
+        self
+    }
+}
+
+impl fmt::Debug for HttpSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Fork => f.write_str("Fork"),
+            Kind::Shared(shared) => f
+                .debug_struct("Shared")
+                .field("cookie_name", &shared.cookie.name)
+                .finish_non_exhaustive(),
+        }
+    }
+}
+
+/// The store, and how its sessions are named by cookies.
+#[derive(Clone)]
+struct Shared {
+    store: Arc<dyn AnyStore>,
+    cookie: Cookie,
+    state_ttl: time::Duration,
+}
+
+#[derive(Clone)]
+struct Cookie {
+    name: String,
+    security: CookieContentSecurity,
+    key: Key,
+}
+
+impl Cookie {
+    /// Reads the session's key from a request, as the middleware does.
+    fn session_key(&self, request: &HttpRequest) -> Option<String> {
+        let mut jar = CookieJar::new();
+        jar.add_original(request.cookie(&self.name)?);
+        let cookie = match self.security {
+            CookieContentSecurity::Signed => jar.signed(&self.key).get(&self.name),
+            CookieContentSecurity::Private => jar.private(&self.key).get(&self.name),
+        };
+        if cookie.is_none() {
+            log::debug!("a cookie {:?} that this server has not made", self.name);
+        }
+        cookie.map(|cookie| cookie.value().to_owned())
+    }
+}
+
+/// One client's session in the store.
+struct Place {
+    shared: Arc<Shared>,
+    key: Option<String>,
+}
+
+impl link::SessionStore for Place {
+    fn load(&self) -> Done<Entries> {
+        let Some(key) = self.key.clone() else {
+            return Box::pin(async { Ok(Entries::new()) });
+        };
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let loading = async { shared.store.load(session_key(key)?).await };
+            let loaded = guarded("load", STORE_PATIENCE, loading).await;
+            let state = loaded.ok_or(SessionError::NotLoaded)?;
+            Ok(state.as_ref().map(values).unwrap_or_default())
+        })
+    }
+
+    fn save(&self, changes: Changes) -> Done<()> {
+        let Some(key) = self.key.clone() else {
+            log::debug!("a client without an HTTP session: what it has inserted is dropped");
+            return Box::pin(async { Ok(()) });
+        };
+        let shared = Arc::clone(&self.shared);
+        Box::pin(async move {
+            let saving = shared.save(key, changes);
+            let saved = guarded("save", STORE_PATIENCE, saving).await;
+            saved.ok_or(SessionError::NotSaved)
+        })
+    }
+}
+
+impl Shared {
+    async fn save(&self, key: String, changes: Changes) -> Result<(), String> {
+        // Afresh: what was loaded before the handler may be outdated, and who has logged out since
+        // must not be logged in again.
+        let Some(mut state) = self.store.load(session_key(key.clone())?).await? else {
+            log::debug!("an HTTP session that is no more: what was inserted is dropped");
+            return Ok(());
+        };
+        apply(&changes, &mut state);
+        let named = session_key(key.clone())?;
+        let kept_as = self.store.update(named, state, self.state_ttl).await?;
+        if kept_as.as_ref() != key {
+            // Under a key that the client will never know: the session has ended meanwhile, or lies in
+            // the cookie.
+            log::debug!("the store keeps this HTTP session by its cookie: changes are dropped");
+            self.store.delete(kept_as).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A store's state: JSON texts by key.
+type State = HashMap<String, String>;
+
+/// Any [`SessionStore`], whatever its futures are; errors are texts for the log.
+trait AnyStore: Send + Sync {
+    fn load(&self, key: SessionKey) -> Answer<'_, Option<State>>;
+    fn update(&self, key: SessionKey, state: State, ttl: time::Duration) -> Answer<'_, SessionKey>;
+    fn delete(&self, key: SessionKey) -> Answer<'_, ()>;
+}
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, String>> + 'a>>;
+
+impl<S: SessionStore + Send + Sync> AnyStore for S {
+    fn load(&self, key: SessionKey) -> Answer<'_, Option<State>> {
+        Box::pin(async move {
+            match SessionStore::load(self, &key).await {
+                Ok(state) => Ok(state),
+                // As the middleware does: what cannot be read is worth nothing.
+                Err(LoadError::Deserialization(error)) => {
+                    log::warn!("an HTTP session that cannot be read: {error:#}");
+                    Ok(Some(State::new()))
+                }
+                Err(LoadError::Other(error)) => Err(format!("{error:#}")),
+            }
+        })
+    }
+
+    fn update(&self, key: SessionKey, state: State, ttl: time::Duration) -> Answer<'_, SessionKey> {
+        Box::pin(async move {
+            let updated = SessionStore::update(self, key, state, &ttl).await;
+            updated.map_err(|error| format!("{error}: {:?}", std::error::Error::source(&error)))
+        })
+    }
+
+    fn delete(&self, key: SessionKey) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let deleted = SessionStore::delete(self, &key).await;
+            deleted.map_err(|error| format!("{error:#}"))
+        })
+    }
+}
+
+/// Waits for a store, but neither for long nor through its panics; the log has what went wrong.
+async fn guarded<T>(
+    what: &str,
+    patience: Duration,
+    work: impl Future<Output = Result<T, String>>,
+) -> Option<T> {
+    let mut work = pin!(work);
+    let caught = poll_fn(|cx| match caught(|| work.as_mut().poll(cx)) {
+        Ok(polled) => polled,
+        Err(panic) => Poll::Ready(Err(format!("panicked: {panic}"))),
+    });
+    match timeout(patience, caught).await {
+        Ok(Ok(value)) => return Some(value),
+        Ok(Err(error)) => log::error!("session store, {what}: {error}"),
+        Err(_) => log::error!("session store, {what}: no answer within {patience:?}"),
+    }
+    None
+}
+
+fn session_key(text: String) -> Result<SessionKey, String> {
+    SessionKey::try_from(text).map_err(|error| error.to_string())
+}
+
+/// Reads a store's state.
+fn values(state: &State) -> Entries {
+    let value = |(key, text): (&String, &String)| match serde_json::from_str::<Value>(text) {
+        Ok(value) => Some((key.clone(), value)),
+        Err(error) => {
+            log::warn!("HTTP session value {key:?} is no JSON: {error}");
+            None
+        }
+    };
+    state.iter().filter_map(value).collect()
+}
+
+/// Makes the changes, and leaves every other text as it is.
+fn apply(changes: &Changes, state: &mut State) {
+    if changes.cleared {
+        state.clear();
+    }
+    for (key, value) in &changes.values {
+        match value {
+            Some(value) => state.insert(key.clone(), value.to_string()),
+            None => state.remove(key),
+        };
+    }
+}
+
+/// How long a store may take.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[actix_rt::test]
+    async fn a_store_costs_no_more_than_its_answer() {
+        let short = Duration::from_millis(1);
+        assert_eq!(guarded("load", STORE_PATIENCE, ready(Ok(1))).await, Some(1));
+        let failed: Result<(), String> = Err("out of order".into());
+        assert_eq!(guarded("load", STORE_PATIENCE, ready(failed)).await, None);
+        let panicking = async { panic!("out of order") };
+        assert_eq!(guarded::<()>("load", STORE_PATIENCE, panicking).await, None);
+        assert_eq!(guarded::<()>("load", short, pending()).await, None);
+    }
+
+    #[test]
+    fn what_was_not_changed_is_left_as_it_was_written() {
+        let entry = |key: &str, text: &str| (key.to_owned(), text.to_owned());
+        // Numbers that do not survive being read, and a text that is no JSON.
+        let untouched = [entry("big", "123456789012345678901"), entry("odd", "{")];
+        let mut state: State = untouched.iter().cloned().collect();
+        state.extend([entry("n", "1"), entry("gone", "1")]);
+        let mut changes = Changes::default();
+        changes
+            .values
+            .insert("n".into(), Some(json!({ "a": [1, "x"] })));
+        changes.values.insert("gone".into(), None);
+        apply(&changes, &mut state);
+        let mut expected: State = untouched.into_iter().collect();
+        expected.extend([entry("n", r#"{"a":[1,"x"]}"#)]);
+        assert_eq!(state, expected);
+        assert!(!values(&state).contains_key("odd"));
+        changes.cleared = true;
+        apply(&changes, &mut state);
+        assert_eq!(state, State::from([entry("n", r#"{"a":[1,"x"]}"#)]));
+    }
+
+    #[test]
+    fn options_are_for_shared_sessions() {
+        let fork = HttpSession::fork().cookie_name("who");
+        assert!(!fork.is_shared());
+        assert_eq!(format!("{fork:?}"), "Fork");
+        let store = actix_session::storage::CookieSessionStore::default();
+        let shared = HttpSession::shared(store, Key::generate());
+        let shared = shared.cookie_name("who").state_ttl(Duration::MAX);
+        assert!(shared.is_shared());
+        assert!(format!("{shared:?}").starts_with(r#"Shared { cookie_name: "who""#));
+    }
+}

@@ -1,0 +1,44 @@
+// Starts a Redis server for a test and ends it, and it alone.
+//
+// Leaves: its URL, on a free loopback port; nothing is written to disk.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { freePort, accepts } from "./server.mjs";
+
+const START_MS = 10_000;
+const STOP_MS = 5_000;
+const POLL_MS = 20;
+const running = new Set();
+
+/** Starts `redis-server`, or what `REDIS_SERVER` names, and waits until it accepts. */
+export async function startRedis() {
+  const port = await freePort();
+  const binary = process.env.REDIS_SERVER ?? "redis-server";
+  const options = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
+  const child = spawn(binary, options.map(String), { stdio: ["ignore", "ignore", "inherit"] });
+  let ended = "";
+  running.add(child);
+  child.once("error", (error) => { ended = error.message; });
+  child.once("exit", (code, signal) => {
+    running.delete(child);
+    ended = `it exited with ${signal ?? code}`;
+  });
+  const deadline = Date.now() + START_MS;
+  while (!(await accepts(port))) {
+    if (ended) throw new Error(`${binary} did not start: ${ended}`);
+    if (Date.now() > deadline) throw new Error(`${binary} did not accept in ${START_MS} ms`);
+    await new Promise((resolve) => { setTimeout(resolve, POLL_MS); });
+  }
+  const kill = async () => {
+    if (!running.has(child)) return;
+    const exit = once(child, "exit", { signal: AbortSignal.timeout(STOP_MS) });
+    child.kill("SIGKILL");
+    await exit;
+  };
+  return { kill, url: `redis://127.0.0.1:${port}` };
+}
+
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});

@@ -1,0 +1,670 @@
+//! HTTP sessions of `actix-session` on the socket: forked at the handshake, or shared by a store.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use actix_session::config::CookieContentSecurity;
+use actix_session::storage::{
+    CookieSessionStore, LoadError, SaveError, SessionKey, SessionStore, UpdateError,
+    generate_session_key,
+};
+use actix_session::{Session as HttpState, SessionMiddleware};
+use actix_socketio::{
+    Ack, Data, DisconnectReason, HttpSession, Session, SessionError, SessionScope, Socket, SocketIo,
+};
+use actix_web::cookie::{Key, time};
+use actix_web::{App, HttpResponse, web};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use crate::support::socketio::{BOTH, Client, Gate, Via};
+use crate::support::{Heard, Polling, Request, Server, Site, WebSocket, channel, within};
+
+/// Flask-SocketIO, `manage_session=True`: the session begins with the HTTP session, and from then on
+/// neither side sees the other.
+#[tokio::test]
+async fn a_fork_begins_with_the_http_session_and_goes_its_own_way() {
+    for scope in [SessionScope::Client, SessionScope::Namespace] {
+        let server = serve(CookieSessionStore::default, move |builder| {
+            let builder = builder.session_scope(scope);
+            builder.http_session(HttpSession::fork())
+        });
+        for via in BOTH {
+            let mut browser = Browser::of(&server);
+            let mut anonymous = browser.connect(via).await;
+            anonymous.asks("all", "{}").await;
+            browser.get("/set?user=Ada").await;
+            anonymous.asks("all", "{}").await;
+
+            let mut client = browser.connect(via).await;
+            client.asks("all", r#"{"user":"Ada"}"#).await;
+            client.asks(r#"set","count",1"#, "null").await;
+            assert_eq!(browser.get("/all").await, json!({ "user": "Ada" }));
+            browser.get("/purge").await;
+            client.asks("all", r#"{"count":1,"user":"Ada"}"#).await;
+            client.0.connect("/chat").await;
+            client.0.send(r#"42/chat,7["all"]"#).await;
+            client
+                .0
+                .expect(match scope {
+                    SessionScope::Client => r#"43/chat,7[{"count":1,"user":"Ada"}]"#,
+                    _ => r#"43/chat,7[{"user":"Ada"}]"#,
+                })
+                .await;
+
+            browser.connect(via).await.asks("all", "{}").await;
+        }
+    }
+}
+
+/// Flask-SocketIO, `manage_session=False`: what either side has saved the other side sees.
+#[tokio::test]
+async fn a_shared_session_is_seen_by_http_and_socket_handlers_alike() {
+    let (server, _) = shared();
+    for via in BOTH {
+        let mut browser = Browser::of(&server);
+        browser.get("/set?user=Ada").await;
+        let mut client = browser.connect(via).await;
+        client.asks("all", r#"{"connects":1,"user":"Ada"}"#).await;
+        client.asks(r#"set","count",1"#, "null").await;
+        let expected = json!({ "user": "Ada", "connects": 1, "count": 1 });
+        assert_eq!(browser.get("/all").await, expected);
+        browser.get("/set?count=2").await;
+        client.asks(r#"set","count",3"#, r#""2""#).await;
+        client.asks(r#"drop","user""#, r#""Ada""#).await;
+        assert_eq!(
+            browser.get("/all").await,
+            json!({ "connects": 1, "count": 3 })
+        );
+        client.asks("clear", "").await;
+        assert_eq!(browser.get("/all").await, json!({}));
+    }
+}
+
+/// A log out by HTTP is seen by the next event of the same socket, and no later change undoes it.
+#[tokio::test]
+async fn a_purged_session_is_gone_with_the_next_event_and_stays_gone() {
+    let (server, store) = shared();
+    for via in BOTH {
+        let mut browser = Browser::of(&server);
+        browser.get("/set?user=Ada").await;
+        let mut client = browser.connect(via).await;
+        client.asks("all", r#"{"connects":1,"user":"Ada"}"#).await;
+        browser.get("/purge").await;
+        client.asks("all", "{}").await;
+        client.asks(r#"set","user","Eve""#, "null").await;
+        client.asks("all", "{}").await;
+        assert!(store.is_empty());
+        assert_eq!(browser.get("/all").await, json!({}));
+    }
+}
+
+/// A handler that was called before the log out saves its change afterwards: nobody is logged in by
+/// that.
+#[tokio::test]
+async fn a_handler_that_ends_behind_a_log_out_brings_nothing_back() {
+    let (server, store) = shared();
+    let gate = Gate::default();
+    let (told, mut heard) = channel();
+    let held = gate.clone();
+    server.io.of("/").on("slow", move |session: Session| {
+        let (held, told) = (held.clone(), told.clone());
+        async move {
+            session.insert("count", 1)?;
+            told.send("begun").unwrap();
+            held.pass().await;
+            session.get::<String>("user")
+        }
+    });
+    let mut browser = Browser::of(&server);
+    browser.get("/set?user=Ada").await;
+    let mut client = browser.connect(Via::WebSocket).await;
+    client.0.send(r#"421["slow"]"#).await;
+    assert_eq!(heard.next().await, "begun");
+    browser.get("/purge").await;
+    gate.open();
+    client.0.expect(r#"431["Ada"]"#).await;
+    assert!(store.is_empty());
+    client.asks("all", "{}").await;
+}
+
+/// What an HTTP handler has done to one key stays when a socket's handler saves another.
+#[tokio::test]
+async fn changes_of_both_sides_are_kept_key_by_key() {
+    let (server, _) = shared();
+    let gate = Gate::default();
+    let (told, mut heard) = channel();
+    let held = gate.clone();
+    server.io.of("/").on("slow", move |session: Session| {
+        let (held, told) = (held.clone(), told.clone());
+        async move {
+            session.insert("socket", true)?;
+            told.send("begun").unwrap();
+            held.pass().await;
+            Ok::<_, SessionError>(())
+        }
+    });
+    let mut browser = Browser::of(&server);
+    browser.get("/set?user=Ada").await;
+    let mut client = browser.connect(Via::WebSocket).await;
+    client.0.send(r#"421["slow"]"#).await;
+    assert_eq!(heard.next().await, "begun");
+    browser.get("/set?http=true").await;
+    // Sees both, although the first handler has not saved yet.
+    let both = r#"{"connects":1,"http":"true","socket":true,"user":"Ada"}"#;
+    client.asks("all", both).await;
+    gate.open();
+    client.0.expect("431[]").await;
+    let both = json!({ "user": "Ada", "connects": 1, "http": "true", "socket": true });
+    assert_eq!(browser.get("/all").await, both);
+}
+
+/// docs/semantics.md, order: handlers start in the order of arrival, though each is behind a load,
+/// and what came before the client left is handled before its disconnect.
+#[tokio::test]
+async fn handlers_start_in_the_order_of_arrival_behind_their_loads() {
+    let (server, store) = shared();
+    let mut left = leaving(&server.io);
+    for via in BOTH {
+        let mut browser = Browser::of(&server);
+        browser.get("/set?user=Ada").await;
+        let mut client = browser.connect(via).await;
+        let loads = store.loads();
+        let burst: Vec<_> = (0..20).map(|n| format!(r#"42["note",{n}]"#)).collect();
+        let mut burst: Vec<_> = burst.iter().map(String::as_str).collect();
+        burst.push("41");
+        client.0.send_all(&burst).await;
+        let mut expected: Vec<_> = (0..20).map(|n| n.to_string()).collect();
+        expected.push("client namespace disconnect, Ada".to_owned());
+        for note in expected {
+            assert_eq!(left.next().await, note);
+        }
+        assert_eq!(store.loads() - loads, 21);
+    }
+}
+
+/// Events that wait for their session while it moves to a WebSocket keep their places, and those
+/// behind them theirs.
+#[tokio::test]
+async fn the_order_of_arrival_survives_an_upgrade() {
+    let (server, store) = shared();
+    let mut noted = leaving(&server.io);
+    let mut browser = Browser::of(&server);
+    for _ in 0..8 {
+        browser.get("/set?user=Ada").await;
+        let polling = Polling::open_with(&server, browser.cookie().as_slice()).await;
+        polling.post(&["40"]).await;
+        assert!(polling.poll().await[0].starts_with("40"));
+        let gate = store.hold();
+        let notes: Vec<_> = (0..9).map(|n| format!(r#"42["note",{n}]"#)).collect();
+        let notes: Vec<_> = notes.iter().map(String::as_str).collect();
+        polling.post(&notes[..3]).await;
+        let mut socket = WebSocket::beside(&server, polling.sid()).await;
+        socket.send_text("2probe").await;
+        socket.expect_text("3probe").await;
+        socket.send_text("5").await;
+        for note in &notes[3..6] {
+            socket.send_text(note).await;
+        }
+        gate.open();
+        for note in &notes[6..] {
+            socket.send_text(note).await;
+        }
+        for n in 0..9 {
+            assert_eq!(noted.next().await, n.to_string());
+        }
+        socket.send_close(None).await;
+        assert_eq!(noted.next().await, "transport close, Ada");
+    }
+}
+
+/// What waits for its load is not handled once the program has made the client leave.
+#[tokio::test]
+async fn what_waits_behind_a_disconnect_by_the_server_is_dropped() {
+    let (server, _) = shared();
+    let mut noted = leaving(&server.io);
+    server.io.of("/").on(
+        "kick",
+        |socket: Socket| async move { socket.disconnect(false) },
+    );
+    for via in BOTH {
+        let mut browser = Browser::of(&server);
+        browser.get("/set?user=Ada").await;
+        let mut client = browser.connect(via).await.0;
+        let burst = [r#"42["note",1]"#, r#"42["kick"]"#, r#"42["note",2]"#];
+        client.send_all(&burst).await;
+        client.expect("41").await;
+        assert_eq!(noted.next().await, "1");
+        assert_eq!(noted.next().await, "server namespace disconnect, Ada");
+    }
+}
+
+/// A store that fails or panics takes that event alone, whose handler is not called.
+#[tokio::test]
+async fn a_store_that_fails_costs_the_event_that_needs_it() {
+    let (server, store) = shared();
+    for via in BOTH {
+        for trouble in [Trouble::Error, Trouble::Panic] {
+            let mut browser = Browser::of(&server);
+            browser.get("/set?user=Ada").await;
+            let mut client = browser.connect(via).await;
+            let ran = store.ran();
+            store.next_load(trouble);
+            let error = r#"{"error":"the session cannot be loaded"}"#;
+            client.asks(r#"set","count",1"#, error).await;
+            assert_eq!(store.ran(), ran);
+            client.asks(r#"set","count",2"#, "null").await;
+
+            store.next_update(trouble);
+            let error = r#"{"error":"the session cannot be saved"}"#;
+            client.asks(r#"set","count",3"#, error).await;
+            client.asks(r#"set","count",4"#, "2").await;
+
+            store.next_load(trouble);
+            let refused = client.0.connect_with("/chat", "").await;
+            let message = r#"{"message":"the session cannot be loaded"}"#;
+            assert_eq!(refused, Err(message.to_owned()));
+            client.0.connect("/chat").await;
+        }
+    }
+}
+
+/// A disconnect handler is called though the store fails: the program has to know.
+#[tokio::test]
+async fn a_disconnect_handler_is_called_whatever_the_store_does() {
+    let (server, store) = shared();
+    let mut left = leaving(&server.io);
+    let mut browser = Browser::of(&server);
+    browser.get("/set?user=Ada").await;
+    let mut client = browser.connect(Via::WebSocket).await;
+    for trouble in [Trouble::Error, Trouble::Panic] {
+        client.asks("all", r#"{"connects":1,"user":"Ada"}"#).await;
+        store.next_load(trouble);
+        client.0.send("41").await;
+        assert_eq!(left.next().await, "client namespace disconnect, Ada");
+        client.0.connect("/").await;
+    }
+}
+
+/// What a disconnect handler changes is saved too, behind it.
+#[tokio::test]
+async fn a_change_of_a_disconnect_handler_is_saved() {
+    let (server, _) = shared();
+    server
+        .io
+        .of("/")
+        .on_disconnect(|session: Session| async move { session.remove("connects") });
+    for via in BOTH {
+        let mut browser = Browser::of(&server);
+        browser.get("/set?user=Ada").await;
+        let client = browser.connect(via).await;
+        let before = json!({ "user": "Ada", "connects": 1 });
+        assert_eq!(browser.get("/all").await, before);
+        client.0.close().await;
+        let saved = async { while browser.get("/all").await == before {} };
+        within("the change to be saved", saved).await;
+        assert_eq!(browser.get("/all").await, json!({ "user": "Ada" }));
+    }
+}
+
+/// An acknowledgement that a handler sends by itself does not wait; the change is saved all the same.
+#[tokio::test]
+async fn a_change_behind_an_acknowledgement_by_hand_is_saved() {
+    let (server, _) = shared();
+    server
+        .io
+        .of("/")
+        .on("by hand", |session: Session, ack: Ack| async move {
+            ack.send("early");
+            session.insert("late", true)
+        });
+    let mut browser = Browser::of(&server);
+    browser.get("/set?user=Ada").await;
+    let mut client = browser.connect(Via::WebSocket).await;
+    client.asks("by hand", r#""early""#).await;
+    // Its turn is behind that of the save.
+    client
+        .asks("all", r#"{"connects":1,"late":true,"user":"Ada"}"#)
+        .await;
+    let expected = json!({ "user": "Ada", "connects": 1, "late": true });
+    assert_eq!(browser.get("/all").await, expected);
+}
+
+/// Flask-SocketIO, sessions in cookies: each event sees those of the handshake, changes are dropped.
+#[tokio::test]
+async fn a_session_that_lies_in_the_cookie_is_that_of_the_handshake() {
+    let key = Key::generate();
+    let session = HttpSession::shared(CookieSessionStore::default(), key.clone());
+    let server = serve_with(
+        move || SessionMiddleware::new(CookieSessionStore::default(), key.clone()),
+        move |builder| builder.http_session(session),
+    );
+    for via in BOTH {
+        let mut browser = Browser::of(&server);
+        browser.get("/set?user=Ada").await;
+        let mut client = browser.connect(via).await;
+        client.asks(r#"set","count",1"#, "null").await;
+        client.asks("all", r#"{"user":"Ada"}"#).await;
+        browser.get("/purge").await;
+        client.asks("all", r#"{"user":"Ada"}"#).await;
+    }
+}
+
+/// The cookie is read as the middleware writes it, whatever its name and its protection.
+#[tokio::test]
+async fn a_signed_cookie_of_another_name_is_understood() {
+    let (store, key) = (Memory::default(), Key::generate());
+    let session = HttpSession::shared(store.clone(), key.clone())
+        .cookie_name("who")
+        .cookie_content_security(CookieContentSecurity::Signed);
+    let server = serve_with(
+        move || {
+            SessionMiddleware::builder(store.clone(), key.clone())
+                .cookie_name("who".to_owned())
+                .cookie_content_security(CookieContentSecurity::Signed)
+                .build()
+        },
+        move |builder| builder.http_session(session),
+    );
+    let mut browser = Browser::of(&server);
+    browser.get("/set?user=Ada").await;
+    let mut client = browser.connect(Via::WebSocket).await;
+    client.asks("all", r#"{"user":"Ada"}"#).await;
+}
+
+/// A cookie that this server has not made is nobody's session.
+#[tokio::test]
+async fn a_forged_cookie_is_nobodys_session() {
+    let (server, store) = shared();
+    let mut browser = Browser::of(&server);
+    browser.get("/set?user=Ada").await;
+    let known = store.0.lock().states.keys().next().cloned().unwrap();
+    for forged in [known, "nonsense".to_owned(), "%00".to_owned()] {
+        let browser = Browser {
+            site: *server,
+            cookie: Some(format!("id={forged}")),
+        };
+        let mut client = browser.connect(Via::WebSocket).await;
+        client.asks("all", "{}").await;
+    }
+}
+
+/// Someone who uses the server by HTTP and by sockets, and keeps the cookie.
+struct Browser {
+    site: Site,
+    cookie: Option<String>,
+}
+
+impl Browser {
+    fn of(server: &Server<SocketIo>) -> Self {
+        Self {
+            site: **server,
+            cookie: None,
+        }
+    }
+
+    /// Asks for a page, and returns its JSON.
+    async fn get(&mut self, target: &str) -> Value {
+        let request = Request::get(self.site.address, target);
+        let request = match &self.cookie {
+            Some(cookie) => request.header("cookie", cookie),
+            None => request,
+        };
+        let response = request.send().await;
+        assert_eq!(response.status, 200, "{response:?}");
+        if let Some(set) = response.header("set-cookie") {
+            let (pair, attributes) = set.split_once(';').unwrap();
+            self.cookie = (!attributes.contains("Max-Age=0")).then(|| pair.to_owned());
+        }
+        serde_json::from_slice(&response.body).unwrap()
+    }
+
+    /// Returns the header that it sends, if any.
+    fn cookie(&self) -> Option<(&str, &str)> {
+        self.cookie.as_deref().map(|cookie| ("cookie", cookie))
+    }
+
+    async fn connect(&self, via: Via) -> Asking {
+        let mut client = Client::open_with(&self.site, via, self.cookie().as_slice()).await;
+        client.connect("/").await;
+        Asking(client)
+    }
+}
+
+/// A client that asks for acknowledgements.
+struct Asking(Client);
+
+impl Asking {
+    /// Sends an event, as `name` or `name",1`, and expects this answer.
+    async fn asks(&mut self, event: &str, answer: &str) {
+        let quote = if event.contains(',') { "" } else { "\"" };
+        let event = format!(r#"420["{event}{quote}]"#);
+        self.0.send(&event).await;
+        self.0.expect(&format!("430[{answer}]")).await;
+    }
+}
+
+/// Starts a server whose sessions lie in a store in memory.
+fn shared() -> (Server<SocketIo>, Memory) {
+    let (store, key) = (Memory::default(), Key::generate());
+    let session = HttpSession::shared(store.clone(), key.clone());
+    let kept = store.clone();
+    let server = serve_with(
+        move || SessionMiddleware::new(kept.clone(), key.clone()),
+        move |builder| builder.http_session(session),
+    );
+    let ran = store.clone();
+    let root = server.io.of("/");
+    // Known by now, or by the next event.
+    root.on_connect(|session: Session| async move {
+        if session.contains("user") {
+            session.insert("connects", 1)?;
+        }
+        Ok::<_, SessionError>(())
+    });
+    root.on(
+        "set",
+        move |session: Session, Data(pair): Data<(String, Value)>| {
+            ran.0.lock().ran += 1;
+            async move { set(&session, pair) }
+        },
+    );
+    (server, store)
+}
+
+fn serve<S: SessionStore + 'static>(
+    store: impl Fn() -> S + Send + Clone + 'static,
+    build: impl FnOnce(actix_socketio::Builder) -> actix_socketio::Builder + Send + 'static,
+) -> Server<SocketIo> {
+    let key = Key::generate();
+    serve_with(move || SessionMiddleware::new(store(), key.clone()), build)
+}
+
+fn serve_with<S: SessionStore + 'static>(
+    middleware: impl Fn() -> SessionMiddleware<S> + Send + Clone + 'static,
+    build: impl FnOnce(actix_socketio::Builder) -> actix_socketio::Builder + Send + 'static,
+) -> Server<SocketIo> {
+    let app = move || {
+        App::new()
+            .wrap(middleware())
+            .route("/all", web::get().to(all))
+            .route("/set", web::get().to(set_by_http))
+            .route("/purge", web::get().to(purge))
+    };
+    Server::socketio_in(app, 2, build, |io| {
+        for name in ["/", "/chat"] {
+            io.of(name)
+                .on("all", |session: Session| async move { session.entries() })
+                .on("clear", |session: Session| async move { session.clear() })
+                .on(
+                    "drop",
+                    |session: Session, Data(key): Data<String>| async move { session.remove(&key) },
+                )
+                .on(
+                    "set",
+                    |session: Session, Data(pair): Data<(String, Value)>| async move {
+                        set(&session, pair)
+                    },
+                );
+        }
+    })
+}
+
+/// Tells of each `note` and of each client that leaves, with the user it was.
+fn leaving(io: &SocketIo) -> Heard<String> {
+    let (told, heard) = channel();
+    let notes = told.clone();
+    io.of("/")
+        .on("note", move |Data(n): Data<u32>| {
+            notes.send(n.to_string()).unwrap();
+            async {}
+        })
+        .on_disconnect(move |session: Session, reason: DisconnectReason| {
+            let user = session.get::<String>("user").unwrap().unwrap_or_default();
+            // The test may have seen enough.
+            let _ = told.send(format!("{}, {user}", reason.as_str()));
+            async {}
+        });
+    heard
+}
+
+/// Keeps a value, and returns the one before.
+fn set(session: &Session, (key, value): (String, Value)) -> Result<Option<Value>, SessionError> {
+    let before = session.get(&key)?;
+    session.insert(key, value)?;
+    Ok(before)
+}
+
+async fn all(session: HttpState) -> HttpResponse {
+    let entries = session.entries().clone();
+    let value =
+        |(key, text): (String, String)| (key, serde_json::from_str::<Value>(&text).unwrap());
+    let entries: HashMap<_, _> = entries.into_iter().map(value).collect();
+    HttpResponse::Ok().json(entries)
+}
+
+async fn set_by_http(
+    session: HttpState,
+    web::Query(pairs): web::Query<HashMap<String, String>>,
+) -> HttpResponse {
+    for (key, value) in pairs {
+        session.insert(key, value).unwrap();
+    }
+    HttpResponse::Ok().json(())
+}
+
+async fn purge(session: HttpState) -> HttpResponse {
+    session.purge();
+    HttpResponse::Ok().json(())
+}
+
+/// A store in memory, which can be told to fail.
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<Kept>>, Arc<AtomicUsize>);
+
+#[derive(Default)]
+struct Kept {
+    states: HashMap<String, HashMap<String, String>>,
+    load: Option<Trouble>,
+    update: Option<Trouble>,
+    /// What loads wait for.
+    gate: Option<Gate>,
+    /// Calls of the handler of `set`.
+    ran: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    Error,
+    Panic,
+}
+
+impl Trouble {
+    fn happen(trouble: Option<Self>) -> anyhow::Result<()> {
+        match trouble {
+            None => Ok(()),
+            Some(Self::Error) => Err(anyhow::anyhow!("out of order")),
+            Some(Self::Panic) => panic!("out of order"),
+        }
+    }
+}
+
+impl Memory {
+    fn is_empty(&self) -> bool {
+        self.0.lock().states.is_empty()
+    }
+
+    fn loads(&self) -> usize {
+        self.1.load(Ordering::SeqCst)
+    }
+
+    fn ran(&self) -> usize {
+        self.0.lock().ran
+    }
+
+    /// Lets loads wait from now on until the gate is opened.
+    fn hold(&self) -> Gate {
+        let gate = Gate::default();
+        self.0.lock().gate = Some(gate.clone());
+        gate
+    }
+
+    fn next_load(&self, trouble: Trouble) {
+        self.0.lock().load = Some(trouble);
+    }
+
+    fn next_update(&self, trouble: Trouble) {
+        self.0.lock().update = Some(trouble);
+    }
+}
+
+impl SessionStore for Memory {
+    async fn load(&self, key: &SessionKey) -> Result<Option<HashMap<String, String>>, LoadError> {
+        let loads = self.1.fetch_add(1, Ordering::SeqCst);
+        // Some loads take longer than those behind them would.
+        for _ in 0..(loads * 7) % 5 {
+            tokio::task::yield_now().await;
+        }
+        let gate = self.0.lock().gate.clone();
+        if let Some(gate) = gate {
+            gate.pass().await;
+        }
+        let trouble = self.0.lock().load.take();
+        Trouble::happen(trouble).map_err(LoadError::Other)?;
+        Ok(self.0.lock().states.get(key.as_ref()).cloned())
+    }
+
+    async fn save(
+        &self,
+        state: HashMap<String, String>,
+        _: &time::Duration,
+    ) -> Result<SessionKey, SaveError> {
+        let key = generate_session_key();
+        let mut kept = self.0.lock();
+        kept.states.insert(key.as_ref().to_owned(), state);
+        Ok(key)
+    }
+
+    async fn update(
+        &self,
+        key: SessionKey,
+        state: HashMap<String, String>,
+        _: &time::Duration,
+    ) -> Result<SessionKey, UpdateError> {
+        let trouble = self.0.lock().update.take();
+        Trouble::happen(trouble).map_err(UpdateError::Other)?;
+        let mut kept = self.0.lock();
+        kept.states.insert(key.as_ref().to_owned(), state);
+        Ok(key)
+    }
+
+    async fn update_ttl(&self, _: &SessionKey, _: &time::Duration) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    async fn delete(&self, key: &SessionKey) -> anyhow::Result<()> {
+        self.0.lock().states.remove(key.as_ref());
+        Ok(())
+    }
+}
