@@ -88,6 +88,11 @@
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// A client for the tests of programs.
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub mod testing;
+
 // Wiring, and the HTTP edge where bytes come in.
 mod server;
 mod transport;

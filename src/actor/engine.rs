@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use crate::actor::clock::now;
 use crate::actor::session::{Inbound, Protocol, Session};
 use crate::actor::supervision::Fall;
 use crate::config::{Config, Transport};
@@ -161,7 +162,7 @@ impl Engine {
         transport: Transport,
         inbound: Option<Box<dyn Inbound>>,
     ) {
-        let now = Instant::now();
+        let now = now();
         let protocol = (self.accept)(&link, now);
         let session = Session::open(self, &link, protocol, transport, inbound, now);
         let handle = Handle {

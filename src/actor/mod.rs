@@ -5,6 +5,7 @@
 //! knows HTTP.
 
 mod client;
+mod clock;
 mod engine;
 #[cfg(test)]
 mod fixture;

@@ -88,6 +88,11 @@ impl SocketIo {
         }
     }
 
+    #[cfg(feature = "testing")]
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
     /// Starts with the default options; see [`Builder`] for them.
     pub fn builder() -> Builder {
         Builder::new()

@@ -30,6 +30,8 @@ use crate::socketio::Args;
 pub use answers::Answers;
 pub use broadcast::Broadcast;
 pub(crate) use core::{Core, Phase};
+#[cfg(feature = "testing")]
+pub(crate) use encode::event;
 pub(crate) use encode::{Answer, ack, ack_error, connect_error};
 pub(crate) use membership::{Audience, Membership, RoomChange, SharedMembers};
 pub use observe::OutgoingEvent;

@@ -597,6 +597,7 @@ async fn messages_to_the_server_ask_many_and_send_them_away() {
     let disconnect = DisconnectSockets::default().to("b");
     assert_eq!(actor.send(disconnect).await.unwrap(), 1);
     bob.expect("41").await;
+    crate::support::socketio::until("bob to have left", || server.io.of("/").count() == 1).await;
     assert_eq!(
         actor
             .send(DisconnectSockets::default().close())

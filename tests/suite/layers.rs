@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// A module of the crate, then the modules it may import besides itself.
 const LAYERS: &str = "
+    testing    server actor socket link message error socketio id
     server     transport actor handler socket link message error config handshake id pattern reason
     transport  actor handler link websocket engineio config handshake id reason
     actor      handler socket link message error engineio socketio websocket config handshake id pattern reason
@@ -25,18 +26,18 @@ const LAYERS: &str = "
 
 /// A crate (or family of crates), then the only modules that may name it.
 const KEPT_TO: &str = "
-    actix_web  server transport
+    actix_web  testing server transport
     actix_web_actors  transport
-    actix_http  server transport
+    actix_http  testing server transport
     actix_server  server
     actix_session  server
     actix_tls  server
     actix_codec  transport
     actix_files  transport
     actix_cors  transport
-    actix      server transport actor handler socket link message
-    tokio      server transport actor handler socket
-    futures    server transport actor handler socket
+    actix      testing server transport actor handler socket link message
+    tokio      testing server transport actor handler socket
+    futures    testing server transport actor handler socket
     socket2    server transport
     parking_lot  transport actor handler socket link
     log        server transport actor handler socket link

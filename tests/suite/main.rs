@@ -46,3 +46,5 @@ mod socketio_binary;
 mod socketio_connect;
 mod socketio_events;
 mod socketio_malformed;
+#[cfg(feature = "testing")]
+mod testing;

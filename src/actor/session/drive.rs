@@ -13,6 +13,7 @@ use actix::{ActorContext, Context};
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep_until};
 
+use crate::actor::clock::now;
 use crate::actor::session::{Session, State};
 
 pin_project! {
@@ -41,14 +42,14 @@ impl ActorFuture<Session> for Drive {
                 return Poll::Ready(());
             };
             if let Some(until) = state.leaving
-                && (state.link.outbox.is_spent() || until <= Instant::now())
+                && (state.link.outbox.is_spent() || until <= now())
             {
                 session.finish();
                 ctx.stop();
                 return Poll::Ready(());
             }
             ready!(self.as_mut().poll_deadline(state.deadline(), task));
-            state.tick(Instant::now());
+            state.tick(now());
         }
     }
 }

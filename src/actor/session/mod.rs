@@ -24,6 +24,7 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use crate::actor::clock::now;
 use crate::actor::engine::Engine;
 use crate::actor::supervision::{self, Intensity};
 use crate::config::Transport;
@@ -252,7 +253,7 @@ impl Handler<Probe> for Session {
         if state.leaving.is_some() {
             return Err(UpgradeRefused);
         }
-        state.machine.begin_upgrade(Instant::now())
+        state.machine.begin_upgrade(now())
     }
 }
 

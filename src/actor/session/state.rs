@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use crate::actor::clock::now;
 use crate::actor::session::machine::{Action, Machine};
 use crate::actor::session::{Deliver, Lost, Protocol};
 use crate::config::Transport;
@@ -110,7 +111,7 @@ impl State {
                 Err(reason) => self.close(reason),
             }
         }
-        if self.leaving.is_some_and(|until| until > Instant::now()) {
+        if self.leaving.is_some_and(|until| until > now()) {
             // The poll that the session waits for tells the client, and may come after this answer.
             return post.finish();
         }
@@ -150,7 +151,7 @@ impl State {
     /// The transport can send nothing any more; a session that was waiting for it ends at once.
     pub(crate) fn transport_gone(&mut self) {
         self.close(CloseReason::TransportClose);
-        self.leaving = Some(Instant::now());
+        self.leaving = Some(now());
     }
 
     pub(crate) fn close(&mut self, reason: CloseReason) {
@@ -165,7 +166,7 @@ impl State {
         if reason == CloseReason::ForcedServerClose {
             self.protocol.closing();
         }
-        let now = Instant::now();
+        let now = now();
         let polling = self.machine.transport() == Transport::Polling;
         let last = Some(match reason {
             // A client that says goodbye in a POST is let out of its poll with a noop.
@@ -208,13 +209,13 @@ impl State {
     /// A pong for a ping that still lies in the outbox is a guess: its sender does not read.
     fn pong(&mut self) {
         if self.machine.is_asking() && self.link.outbox.has_drained(self.ping) {
-            self.machine.pong(Instant::now());
+            self.machine.pong(now());
         }
     }
 
     fn heard(&mut self) {
         if self.machine.is_asking() {
-            self.machine.heard(Instant::now());
+            self.machine.heard(now());
         }
     }
 }

@@ -13,11 +13,11 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::task::unconstrained;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::transport::direct::connection::Connection;
 
@@ -281,10 +281,10 @@ impl Task {
             self.patience = None;
             return;
         };
-        let fresh = || Box::pin(sleep_until(until.into()));
+        let fresh = || Box::pin(sleep_until(until));
         let patience = self.patience.get_or_insert_with(fresh);
-        if patience.deadline() != until.into() {
-            patience.as_mut().reset(until.into());
+        if patience.deadline() != until {
+            patience.as_mut().reset(until);
         }
         if patience.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();

@@ -1,0 +1,330 @@
+//! The client itself: one namespace of one session.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::id::SocketId;
+use crate::message::namespace_name;
+use crate::server::SocketIo;
+use crate::socket::event;
+use crate::testing::builder::TestClientBuilder;
+use crate::testing::error::{ConnectFailed, TestError};
+use crate::testing::event::ReceivedEvent;
+use crate::testing::inbox::{Event, State};
+use crate::testing::session::{Session, packet};
+
+/// A client for tests, connected to one namespace; [`join`](Self::join) gives another one of the same
+/// session.
+///
+/// Dropped with all of its session it goes, as a client does that is closed.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_socketio::testing::TestClient;
+/// use actix_socketio::{Data, Socket, SocketIo};
+///
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let io = SocketIo::builder().start()?;
+/// io.of("/")
+///     .on("add", |Data((a, b)): Data<(i64, i64)>| async move { a + b })
+///     .on("say", |socket: Socket, Data(text): Data<String>| async move {
+///         socket.broadcast().emit("said", text).await
+///     });
+///
+/// let (ann, bob) = (TestClient::connect(&io).await?, TestClient::connect(&io).await?);
+/// assert_eq!(ann.call::<i64>("add", (1, 2)).await?, 3);
+/// ann.emit("say", "hello").await?;
+/// let said: String = bob.expect("said", Duration::from_secs(1)).await?;
+/// assert_eq!(said, "hello");
+/// assert!(ann.received().await.is_empty());
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct TestClient {
+    session: Rc<Session>,
+    namespace: String,
+}
+
+impl TestClient {
+    /// Connects to the namespace `/`.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`ConnectFailed`].
+    pub async fn connect(io: &SocketIo) -> Result<Self, ConnectFailed> {
+        Self::builder(io).connect().await
+    }
+
+    /// Sets a client up that says more of itself.
+    pub fn builder(io: &SocketIo) -> TestClientBuilder {
+        TestClientBuilder::new(io)
+    }
+
+    /// Joins another namespace by the same session.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectFailed::Refused`] and [`ConnectFailed::NoAnswer`].
+    pub async fn join(&self, namespace: &str) -> Result<Self, ConnectFailed> {
+        Self::enter(Rc::clone(&self.session), namespace, None).await
+    }
+
+    /// Joins another namespace by the same session, with a payload: an object.
+    ///
+    /// # Errors
+    ///
+    /// As of [`join`](Self::join).
+    pub async fn join_with(&self, namespace: &str, auth: &Value) -> Result<Self, ConnectFailed> {
+        Self::enter(Rc::clone(&self.session), namespace, Some(auth)).await
+    }
+
+    pub(crate) async fn enter(
+        session: Rc<Session>,
+        namespace: &str,
+        auth: Option<&Value>,
+    ) -> Result<Self, ConnectFailed> {
+        let namespace = namespace_name(namespace);
+        session.inbox(|inbox| inbox.sockets.remove(&namespace));
+        let head = match namespace.as_str() {
+            "/" => String::new(),
+            name => format!("{name},"),
+        };
+        let auth = auth.map(Value::to_string).unwrap_or_default();
+        let sent = session.post(&packet(&format!("40{head}{auth}"))).await;
+        sent.map_err(|_| ConnectFailed::NoAnswer)?;
+        let answered = session.wait(PATIENCE, |inbox| {
+            let socket = inbox.sockets.get(&namespace)?;
+            Some(socket.state.clone()).filter(|state| *state != State::Connecting)
+        });
+        match answered.await {
+            Some(State::Connected { .. }) => Ok(Self { session, namespace }),
+            Some(State::Refused { message, data }) => Err(ConnectFailed::Refused { message, data }),
+            _ => Err(ConnectFailed::NoAnswer),
+        }
+    }
+
+    /// Returns the name of the client's namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Returns the socket's id; `None` where the client is not connected any more.
+    #[must_use]
+    pub fn id(&self) -> Option<SocketId> {
+        match self.state() {
+            State::Connected { id } => id.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// Tells whether the client is connected to its namespace, as far as it has heard.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        matches!(self.state(), State::Connected { .. })
+    }
+
+    /// Sends an event. A tuple is sent as that many arguments, `()` as none, anything else as one;
+    /// [`Bytes`](crate::Bytes) anywhere in it travel as binary.
+    ///
+    /// When this returns, the event's handlers have run until they first wait for something.
+    ///
+    /// # Errors
+    ///
+    /// [`TestError::NotConnected`] and [`TestError::Emit`].
+    pub async fn emit(&self, name: &str, data: impl Serialize) -> Result<(), TestError> {
+        self.check()?;
+        let packet = event(&self.namespace, None, name, &data)?;
+        self.session.post(&packet).await
+    }
+
+    /// Sends the event `message`.
+    ///
+    /// # Errors
+    ///
+    /// As of [`emit`](Self::emit).
+    pub async fn send(&self, data: impl Serialize) -> Result<(), TestError> {
+        self.emit("message", data).await
+    }
+
+    /// Sends an event, and returns the server's acknowledgement, read as [`Data`](crate::Data) reads an
+    /// event's arguments. It waits for five seconds.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`TestError`]. A handler that failed answers `{"error": …}`, which is a value
+    /// like any other: read it as a `serde_json::Value`.
+    pub async fn call<R: DeserializeOwned>(
+        &self,
+        name: &str,
+        data: impl Serialize,
+    ) -> Result<R, TestError> {
+        self.check()?;
+        let (answer, answered) = oneshot::channel();
+        let id = self.session.inbox(|inbox| {
+            inbox.next_call += 1;
+            let id = inbox.next_call;
+            inbox.calls.insert((self.namespace.clone(), id), answer);
+            id
+        });
+        let packet = event(&self.namespace, Some(id), name, &data)?;
+        self.session.post(&packet).await?;
+        match timeout(PATIENCE, answered).await {
+            Ok(Ok(args)) => Ok(args.read()?),
+            Ok(Err(_)) => Err(TestError::NotConnected),
+            Err(_) => Err(self.missing(format!("acknowledgement of {name:?}"), PATIENCE)),
+        }
+    }
+
+    /// Waits until everything has come that the server has for this client now: what it was sent by
+    /// handlers that have run, and by the test itself.
+    pub async fn settle(&self) {
+        self.session.settle(PATIENCE).await;
+    }
+
+    /// Takes all events that have come, in their order, when the server has nothing more to say; see
+    /// [`settle`](Self::settle).
+    pub async fn received(&self) -> Vec<ReceivedEvent> {
+        self.settle().await;
+        let events: Vec<Event> = self.session.inbox(|inbox| {
+            let socket = inbox.sockets.get_mut(&self.namespace);
+            socket
+                .map(|socket| socket.events.drain(..).collect())
+                .unwrap_or_default()
+        });
+        events.into_iter().map(|event| self.shown(event)).collect()
+    }
+
+    /// Waits for the next event of this name, and reads its data. Other events stay where they are.
+    ///
+    /// # Errors
+    ///
+    /// [`TestError::Missing`], which names what came instead, and [`TestError::Data`].
+    pub async fn expect<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        limit: Duration,
+    ) -> Result<T, TestError> {
+        Ok(self.expect_event(name, limit).await?.read()?)
+    }
+
+    /// Waits for the next event of this name. Other events stay where they are.
+    ///
+    /// # Errors
+    ///
+    /// [`TestError::Missing`], which names what came instead.
+    pub async fn expect_event(
+        &self,
+        name: &str,
+        limit: Duration,
+    ) -> Result<ReceivedEvent, TestError> {
+        let found = self.session.wait(limit, |inbox| {
+            let events = &mut inbox.sockets.get_mut(&self.namespace)?.events;
+            let at = events.iter().position(|event| event.name == name)?;
+            events.remove(at)
+        });
+        match found.await {
+            Some(event) => Ok(self.shown(event)),
+            None => Err(self.missing(format!("event {name:?}"), limit)),
+        }
+    }
+
+    /// Waits until the server has disconnected the client, or its session has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`TestError::Missing`], where it is connected still.
+    pub async fn disconnected(&self, limit: Duration) -> Result<(), TestError> {
+        let left = self.session.wait(limit, |inbox| {
+            let socket = inbox.sockets.get(&self.namespace);
+            let is_connected =
+                socket.is_some_and(|socket| matches!(socket.state, State::Connected { .. }));
+            (!is_connected).then_some(())
+        });
+        let missing = || self.missing("end of the connection".to_owned(), limit);
+        left.await.ok_or_else(missing)
+    }
+
+    /// Leaves the namespace; the session goes on.
+    ///
+    /// # Errors
+    ///
+    /// [`TestError::NotConnected`].
+    pub async fn disconnect(&self) -> Result<(), TestError> {
+        self.check()?;
+        let head = match self.namespace.as_str() {
+            "/" => "",
+            name => name,
+        };
+        let comma = if head.is_empty() { "" } else { "," };
+        self.session
+            .post(&packet(&format!("41{head}{comma}")))
+            .await?;
+        self.session.inbox(|inbox| {
+            if let Some(socket) = inbox.sockets.get_mut(&self.namespace) {
+                socket.state = State::Left;
+            }
+        });
+        Ok(())
+    }
+
+    /// Ends the whole session, as a client does that is closed.
+    pub async fn close(self) {
+        self.session.close().await;
+    }
+
+    fn state(&self) -> State {
+        self.session.inbox(|inbox| {
+            let socket = inbox.sockets.get(&self.namespace);
+            socket.map_or(State::Left, |socket| socket.state.clone())
+        })
+    }
+
+    fn check(&self) -> Result<(), TestError> {
+        if self.is_connected() {
+            Ok(())
+        } else {
+            Err(TestError::NotConnected)
+        }
+    }
+
+    fn shown(&self, event: Event) -> ReceivedEvent {
+        ReceivedEvent {
+            session: Rc::clone(&self.session),
+            namespace: self.namespace.clone(),
+            name: event.name,
+            args: event.args,
+            id: event.id,
+        }
+    }
+
+    fn missing(&self, expected: String, limit: Duration) -> TestError {
+        let came = self.session.inbox(|inbox| {
+            let socket = inbox.sockets.get(&self.namespace);
+            let events = socket.map(|socket| &socket.events);
+            let names = events
+                .into_iter()
+                .flatten()
+                .map(|event| format!("{:?}", event.name));
+            names.collect()
+        });
+        TestError::Missing {
+            expected,
+            limit,
+            came,
+        }
+    }
+}
+
+/// How long a client waits for what the server has to answer.
+const PATIENCE: Duration = Duration::from_secs(5);

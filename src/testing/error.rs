@@ -1,0 +1,109 @@
+//! What a test is told when something else came than it asked for.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::error::EmitError;
+use crate::socketio::ArgsError;
+
+/// Why a client is not connected.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ConnectFailed {
+    /// The handshake's request was answered with another status than 200.
+    Http {
+        /// The status, as 401.
+        status: u16,
+        /// The answer's body.
+        body: String,
+    },
+    /// The namespace refused: what the `connect_error` event of a client gets.
+    Refused {
+        /// The error's message.
+        message: String,
+        /// The error's data.
+        data: Option<Value>,
+    },
+    /// What was to be sent along cannot be written as JSON.
+    Encode(ArgsError),
+    /// The session ended, or nothing came within five seconds.
+    NoAnswer,
+}
+
+impl fmt::Display for ConnectFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http { status, body } => write!(f, "the handshake got {status}: {body}"),
+            Self::Refused {
+                message,
+                data: None,
+            } => write!(f, "refused: {message}"),
+            Self::Refused {
+                message,
+                data: Some(data),
+            } => write!(f, "refused: {message}, with {data}"),
+            Self::Encode(error) => write!(f, "the auth payload cannot be sent: {error}"),
+            Self::NoAnswer => f.write_str("the server did not answer the connect"),
+        }
+    }
+}
+
+impl std::error::Error for ConnectFailed {}
+
+/// Why a step of a test did not go as it should.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum TestError {
+    /// The client is not connected to its namespace any more.
+    NotConnected,
+    /// What the test waited for did not come in time; other events that came are named.
+    Missing {
+        /// What should have come.
+        expected: String,
+        /// How long was waited.
+        limit: Duration,
+        /// The names of the events that came instead, and are still to be taken.
+        came: Vec<String>,
+    },
+    /// What came is not of the type that was asked for.
+    Data(ArgsError),
+    /// What was to be sent cannot be.
+    Emit(EmitError),
+}
+
+impl fmt::Display for TestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotConnected => f.write_str("the client is not connected"),
+            Self::Missing {
+                expected,
+                limit,
+                came,
+            } => {
+                write!(f, "no {expected} within {limit:?}; ")?;
+                match came.as_slice() {
+                    [] => f.write_str("nothing came"),
+                    came => write!(f, "what came is {}", came.join(", ")),
+                }
+            }
+            Self::Data(error) => write!(f, "what came does not fit: {error}"),
+            Self::Emit(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for TestError {}
+
+impl From<ArgsError> for TestError {
+    fn from(error: ArgsError) -> Self {
+        Self::Data(error)
+    }
+}
+
+impl From<EmitError> for TestError {
+    fn from(error: EmitError) -> Self {
+        Self::Emit(error)
+    }
+}

@@ -1,0 +1,99 @@
+//! An event that the server has sent to a test client.
+
+use std::rc::Rc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::socket::{Answer, ack};
+use crate::socketio::{Args, ArgsError};
+use crate::testing::error::TestError;
+use crate::testing::session::Session;
+
+/// An event as it came, to be read and, where the server waits for it, acknowledged.
+#[derive(Debug)]
+pub struct ReceivedEvent {
+    pub(crate) session: Rc<Session>,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) args: Args,
+    /// The acknowledgement's id, where the server wants one.
+    pub(crate) id: Option<u64>,
+}
+
+impl ReceivedEvent {
+    /// Returns the event's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the namespace that it came in.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Returns the arguments as they came.
+    #[must_use]
+    pub fn args(&self) -> &Args {
+        &self.args
+    }
+
+    /// Reads the arguments, as [`Data`](crate::Data) does.
+    ///
+    /// # Errors
+    ///
+    /// Says which argument does not fit, and why.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
+        self.args.read()
+    }
+
+    /// Tells whether the server waits for an acknowledgement.
+    #[must_use]
+    pub fn wants_ack(&self) -> bool {
+        self.id.is_some()
+    }
+
+    /// Acknowledges the event; does nothing where the server does not wait for it.
+    ///
+    /// # Errors
+    ///
+    /// [`TestError::NotConnected`], and [`TestError::Data`] where the answer cannot be written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use actix_socketio::testing::TestClient;
+    /// use actix_socketio::{CallError, Socket, SocketIo};
+    ///
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let io = SocketIo::builder().start()?;
+    /// io.of("/").on("older", |socket: Socket| async move {
+    ///     let age: u32 = socket.emit_with_ack("age", ()).await?;
+    ///     socket.emit("age in a year", age + 1).await?;
+    ///     Ok::<_, CallError>(())
+    /// });
+    /// let client = TestClient::connect(&io).await?;
+    /// client.emit("older", ()).await?;
+    /// let asked = client.expect_event("age", Duration::from_secs(1)).await?;
+    /// asked.answer(36).await?;
+    /// let age: u32 = client.expect("age in a year", Duration::from_secs(1)).await?;
+    /// assert_eq!(age, 37);
+    /// # Ok(()) }
+    /// ```
+    pub async fn answer(self, data: impl Serialize) -> Result<(), TestError> {
+        let Some(id) = self.id else { return Ok(()) };
+        match ack(&self.namespace, id, &data)? {
+            Answer::Value(packet) => self.session.post(&packet).await,
+            // As JavaScript has no `Err`, it is a value like any other.
+            Answer::Error(json) => {
+                let packet = crate::socket::ack_error(&self.namespace, id, &json);
+                self.session.post(&packet).await
+            }
+        }
+    }
+}

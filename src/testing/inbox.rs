@@ -1,0 +1,191 @@
+//! What has come from the server, sorted by namespace.
+
+use std::collections::{HashMap, VecDeque};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use crate::socketio::{Args, Body, Limits, Packet};
+
+/// A client's side of a session.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    pub(crate) sockets: HashMap<String, Socket>,
+    /// Whoever waits for acknowledgements of the server's.
+    pub(crate) calls: HashMap<(String, u64), oneshot::Sender<Args>>,
+    pub(crate) next_call: u64,
+    /// A packet that waits for attachments.
+    assembling: Option<Assembling>,
+    /// Pings that are to be answered.
+    pub(crate) pings: usize,
+    /// The session has ended.
+    pub(crate) ended: bool,
+}
+
+/// One namespace, from the client's side.
+#[derive(Debug, Default)]
+pub(crate) struct Socket {
+    pub(crate) state: State,
+    pub(crate) events: VecDeque<Event>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum State {
+    #[default]
+    Connecting,
+    Connected {
+        id: String,
+    },
+    Refused {
+        message: String,
+        data: Option<Value>,
+    },
+    Left,
+}
+
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) name: String,
+    pub(crate) args: Args,
+    pub(crate) id: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Assembling {
+    text: String,
+    attachments: Vec<Bytes>,
+    expected: usize,
+}
+
+impl Inbox {
+    /// Takes the body of a poll.
+    pub(crate) fn take(&mut self, body: &str) {
+        for packet in body.split('\u{1e}') {
+            match packet.split_at_checked(1) {
+                Some(("4", text)) => self.text(text),
+                Some(("b", data)) => self.binary(STANDARD.decode(data).unwrap_or_default().into()),
+                Some(("2", _)) => self.pings += 1,
+                Some(("1", _)) => self.end(),
+                // A noop, and nothing else that the server sends over polling.
+                Some(_) | None => {}
+            }
+        }
+    }
+
+    /// Nothing will come any more.
+    pub(crate) fn end(&mut self) {
+        self.ended = true;
+        self.calls.clear();
+        for socket in self.sockets.values_mut() {
+            socket.leave();
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        let attachments = match text.as_bytes().first() {
+            // The server's own types, which the codec takes from no client.
+            Some(b'4') => return self.refused(text.get(1..).unwrap_or_default()),
+            Some(b'5' | b'6') => attachments(text),
+            _ => 0,
+        };
+        if attachments > 0 {
+            self.assembling = Some(Assembling {
+                text: text.to_owned(),
+                attachments: Vec::new(),
+                expected: attachments,
+            });
+        } else {
+            self.packet(text, Vec::new());
+        }
+    }
+
+    fn binary(&mut self, data: Bytes) {
+        let Some(mut assembling) = self.assembling.take() else {
+            return;
+        };
+        assembling.attachments.push(data);
+        if assembling.attachments.len() == assembling.expected {
+            self.packet(&assembling.text, assembling.attachments);
+        } else {
+            self.assembling = Some(assembling);
+        }
+    }
+
+    fn packet(&mut self, text: &str, attachments: Vec<Bytes>) {
+        let limits = Limits {
+            attachments: usize::MAX,
+            ..Limits::default()
+        };
+        let Ok(packet) = Packet::decode(text, &limits) else {
+            return;
+        };
+        let namespace = packet.namespace.to_owned();
+        match packet.body {
+            Body::Connect { auth } => {
+                let data: Value = auth
+                    .and_then(|auth| serde_json::from_str(auth).ok())
+                    .unwrap_or_default();
+                let id = data["sid"].as_str().unwrap_or_default().to_owned();
+                self.sockets.entry(namespace).or_default().state = State::Connected { id };
+            }
+            Body::Disconnect => {
+                self.sockets.entry(namespace.clone()).or_default().leave();
+                self.calls.retain(|(called, _), _| *called != namespace);
+            }
+            Body::Event { id, name, args, .. } => {
+                let event = Event {
+                    name: name.into_owned(),
+                    args: Args::new(args.to_owned(), attachments),
+                    id,
+                };
+                self.sockets
+                    .entry(namespace)
+                    .or_default()
+                    .events
+                    .push_back(event);
+            }
+            Body::Ack { id, args, .. } => {
+                if let Some(call) = self.calls.remove(&(namespace, id)) {
+                    // Who called may have given up.
+                    let _ = call.send(Args::new(args.to_owned(), attachments));
+                }
+            }
+            Body::Empty => {}
+        }
+    }
+
+    /// Socket.IO v5, CONNECT_ERROR: the namespace, then an object.
+    fn refused(&mut self, text: &str) {
+        let (namespace, json) = match text.find('{') {
+            Some(at) => text.split_at(at),
+            None => (text, "{}"),
+        };
+        let namespace = match namespace.trim_end_matches(',') {
+            "" => "/",
+            name => name,
+        };
+        let error: Value = serde_json::from_str(json).unwrap_or_default();
+        let message = error["message"].as_str().unwrap_or_default().to_owned();
+        let data = error.get("data").cloned();
+        let socket = self.sockets.entry(namespace.to_owned()).or_default();
+        socket.state = State::Refused { message, data };
+    }
+}
+
+impl Socket {
+    fn leave(&mut self) {
+        if !matches!(self.state, State::Refused { .. }) {
+            self.state = State::Left;
+        }
+    }
+}
+
+/// Returns how many attachments a binary packet announces: `51-…`.
+fn attachments(text: &str) -> usize {
+    let digits = text.get(1..).unwrap_or_default();
+    let digits = digits.split('-').next().unwrap_or_default();
+    digits.parse().unwrap_or_default()
+}

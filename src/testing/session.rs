@@ -1,0 +1,211 @@
+//! A session from the client's side: one poll that waits, and one POST at a time.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::{Mutex, Notify};
+use tokio::time::timeout;
+
+use crate::actor::Engine;
+use crate::id::Id;
+use crate::link::{Frame, Outgoing};
+use crate::testing::error::{ConnectFailed, TestError};
+use crate::testing::inbox::Inbox;
+use crate::testing::service::{AnyService, Requests};
+
+/// What all handles on one session share.
+pub(crate) struct Session {
+    service: AnyService,
+    requests: Requests,
+    sid: String,
+    engine: Arc<Engine>,
+    answers_pings: bool,
+    inbox: RefCell<Inbox>,
+    /// How many of the server's frames have come.
+    received: RefCell<u64>,
+    changed: Notify,
+    /// Engine.IO v4, HTTP long-polling: one POST at a time.
+    posting: Mutex<()>,
+}
+
+impl Session {
+    /// Opens a session: handshakes, and polls from then on.
+    pub(crate) async fn open(
+        engine: &Arc<Engine>,
+        service: AnyService,
+        requests: Requests,
+        answers_pings: bool,
+    ) -> Result<Rc<Self>, ConnectFailed> {
+        let response = service(requests.get(None)).await;
+        let open = response.body.strip_prefix('0');
+        let open: Option<Value> = open.and_then(|json| serde_json::from_str(json).ok());
+        let sid = open.as_ref().and_then(|open| open["sid"].as_str());
+        let (Some(sid), 200) = (sid, response.status) else {
+            return Err(ConnectFailed::Http {
+                status: response.status,
+                body: response.body,
+            });
+        };
+        let session = Rc::new(Self {
+            sid: sid.to_owned(),
+            service,
+            requests,
+            engine: Arc::clone(engine),
+            answers_pings,
+            inbox: RefCell::default(),
+            received: RefCell::default(),
+            changed: Notify::new(),
+            posting: Mutex::new(()),
+        });
+        actix_rt::spawn(poll(Rc::downgrade(&session)));
+        Ok(session)
+    }
+
+    /// Looks at what has come, and changes it.
+    pub(crate) fn inbox<T>(&self, look: impl FnOnce(&mut Inbox) -> T) -> T {
+        look(&mut self.inbox.borrow_mut())
+    }
+
+    /// Waits until `look` finds something in what has come; `None` where it doesn't in time.
+    pub(crate) async fn wait<T>(
+        &self,
+        limit: Duration,
+        mut look: impl FnMut(&mut Inbox) -> Option<T>,
+    ) -> Option<T> {
+        let waiting = async {
+            loop {
+                let changed = self.changed.notified();
+                if let Some(found) = self.inbox(&mut look) {
+                    return found;
+                }
+                changed.await;
+            }
+        };
+        timeout(limit, waiting).await.ok()
+    }
+
+    /// Sends a packet. When this returns the server has taken it: its handler has run until it first
+    /// waited for something.
+    pub(crate) async fn post(&self, packet: &Outgoing) -> Result<(), TestError> {
+        let mut body = Vec::new();
+        let frames = std::iter::once(&packet.frame).chain(&packet.attached);
+        for frame in frames {
+            if !body.is_empty() {
+                body.push(0x1E);
+            }
+            frame.push_polling(&mut body);
+        }
+        self.post_body(body).await
+    }
+
+    async fn post_body(&self, body: Vec<u8>) -> Result<(), TestError> {
+        let _turn = self.posting.lock().await;
+        if self.inbox(|inbox| inbox.ended) {
+            return Err(TestError::NotConnected);
+        }
+        match (self.service)(self.requests.post(&self.sid, body))
+            .await
+            .status
+        {
+            200 => Ok(()),
+            _ => Err(TestError::NotConnected),
+        }
+    }
+
+    /// Ends the session, as a client does that goes.
+    pub(crate) async fn close(&self) {
+        // Where it has ended already that is as well.
+        let _ = self.post_body(b"1".to_vec()).await;
+    }
+
+    /// Waits until everything has come that the server has for this client now.
+    pub(crate) async fn settle(&self, limit: Duration) {
+        let handle = Id::parse(&self.sid).and_then(|id| self.engine.find(id));
+        // A session that has ended has nothing more to say.
+        let Some(handle) = handle else { return };
+        let due = handle.link.outbox.pushed();
+        self.wait(limit, |inbox| {
+            (inbox.ended || *self.received.borrow() >= due).then_some(())
+        })
+        .await;
+    }
+
+    /// Takes the answer to a poll; tells whether to poll on.
+    async fn take(&self, status: u16, body: &str) -> bool {
+        if status == 200 {
+            self.inbox(|inbox| inbox.take(body));
+        } else {
+            self.inbox(Inbox::end);
+        }
+        self.count_received();
+        let pings = self.inbox(|inbox| std::mem::take(&mut inbox.pings));
+        self.changed.notify_waiters();
+        if self.answers_pings {
+            for _ in 0..pings {
+                // Where it fails the next poll says why.
+                let _ = self.post_body(b"3".to_vec()).await;
+            }
+        }
+        !self.inbox(|inbox| inbox.ended)
+    }
+
+    fn count_received(&self) {
+        let Some(handle) = Id::parse(&self.sid).and_then(|id| self.engine.find(id)) else {
+            return;
+        };
+        let mut received = self.received.borrow_mut();
+        while handle.link.outbox.has_drained(*received + 1) {
+            *received += 1;
+        }
+    }
+}
+
+impl Drop for Session {
+    /// The last handle is gone: so is the client.
+    fn drop(&mut self) {
+        let ended = self.inbox.borrow().ended;
+        if !ended && actix_rt::System::try_current().is_some() {
+            let request = self.requests.post(&self.sid, b"1".to_vec());
+            let posted = (self.service)(request);
+            actix_rt::spawn(async move {
+                posted.await;
+            });
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("inbox", &self.inbox)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Keeps one poll waiting for as long as somebody holds the session.
+async fn poll(session: Weak<Session>) {
+    loop {
+        let Some(request) = session
+            .upgrade()
+            .map(|session| (session.service)(session.requests.get(Some(&session.sid))))
+        else {
+            return;
+        };
+        let response = request.await;
+        let Some(session) = session.upgrade() else {
+            return;
+        };
+        if !session.take(response.status, &response.body).await {
+            return;
+        }
+    }
+}
+
+/// Encodes a packet that is written by hand.
+pub(crate) fn packet(text: &str) -> Outgoing {
+    Frame::packet(text).into()
+}
