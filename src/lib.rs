@@ -62,6 +62,9 @@
 //!   [`ListMembers`] to a [`Room`]; a [`SocketId`] names a socket ([`InvalidSocketId`]).
 //! * **Be told**: [`SocketIo::supervise`] sends a [`Crashed`] with its [`CrashPlace`] for each
 //!   panic; [`CloseReason`] says why a session ended.
+//! * **Check by types**: [`event!`] makes an [`EventContract`]; [`Namespace::on_event`] takes handlers
+//!   of [`Typed`] data, and [`Socket::emit_event`] and [`Socket::call_event`] send. [`Binary`] are
+//!   bytes with a schema, and `Contracts` (feature `contracts`) writes TypeScript and AsyncAPI.
 //! * **Without Socket.IO on top**: [`EngineIo`], [`EngineIoBuilder`], [`EngineSession`],
 //!   [`EngineMessage`].
 //!
@@ -83,6 +86,9 @@
     clippy::print_stderr
 )]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+// Typed events, checked against their contracts by the compiler.
+mod contract;
 
 // Wiring, and the HTTP edge where bytes come in.
 mod server;
@@ -115,6 +121,9 @@ pub use bytes::Bytes;
 
 pub use actor::{EngineMessage, EngineSession, Room, Server};
 pub use config::{Cors, Overflow, Transport};
+#[cfg(feature = "contracts")]
+pub use contract::Contracts;
+pub use contract::{Answers, Binary, EventContract, Typed, TypedArguments, is_event_name};
 pub use error::{CallError, ConnectError, EmitError, HandlerError, Rejection, RoomError};
 pub use handler::{
     Ack, Auth, CallContext, ConnectOutcome, Connecting, Data, Event, EventInTransit, Extract,

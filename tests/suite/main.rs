@@ -13,6 +13,7 @@ mod support;
 mod backpressure;
 mod calls;
 mod client_files;
+mod contracts;
 mod cors;
 mod direct;
 mod direct_routes;
