@@ -66,6 +66,9 @@
 //!   [`ListMembers`] to a [`Room`]; a [`SocketId`] names a socket ([`InvalidSocketId`]).
 //! * **Be told**: [`SocketIo::supervise`] sends a [`Crashed`] with its [`CrashPlace`] for each
 //!   panic; [`CloseReason`] says why a session ended.
+//! * **Check by types**: [`event!`] makes an [`EventContract`]; [`Namespace::on_event`] takes handlers
+//!   of [`Typed`] data, and [`Socket::emit_event`] and [`Socket::call_event`] send. [`Binary`] are
+//!   bytes with a schema, and `Contracts` (feature `contracts`) writes TypeScript and AsyncAPI.
 //! * **Without Socket.IO on top**: [`EngineIo`], [`EngineIoBuilder`], [`EngineSession`],
 //!   [`EngineMessage`].
 //!
@@ -92,6 +95,9 @@
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+
+// Typed events, checked against their contracts by the compiler.
+mod contract;
 
 // Wiring, and the HTTP edge where bytes come in.
 mod server;
@@ -126,6 +132,9 @@ pub use ipnet::IpNet;
 
 pub use actor::{EngineMessage, EngineSession, Room, Server};
 pub use config::{Cors, Overflow, SessionScope, Transport};
+#[cfg(feature = "contracts")]
+pub use contract::Contracts;
+pub use contract::{Binary, ContractAnswer, EventContract, Typed, TypedArguments, is_event_name};
 pub use error::{
     CallError, ConnectError, EmitError, HandlerError, Rejection, RoomError, SessionError,
 };

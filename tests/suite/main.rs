@@ -14,6 +14,7 @@ mod background;
 mod backpressure;
 mod calls;
 mod client_files;
+mod contracts;
 mod cors;
 mod direct;
 mod direct_routes;

@@ -1,0 +1,170 @@
+//! The contracts of a whole server, to be written down for those who talk to it.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::Value;
+
+use crate::contract::{EventContract, asyncapi, typescript};
+
+/// The contracts of a server: which side sends which event, in which namespace. Feature `contracts`.
+///
+/// Events belong to the namespace that was named last, `/` before any. Their types must have a
+/// schema, by `#[derive(schemars::JsonSchema)]` with the crate `schemars` 1; it reads serde's
+/// attributes. A type has one definition whichever way it travels: as it is read.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Contracts, event};
+///
+/// event! {
+///     /// Says something to the room.
+///     pub Say("say", String => u64);
+///     pub News("news", (String, u64));
+/// }
+///
+/// let contracts = Contracts::new("Chat", "1.0.0").client_emits(Say).server_emits(News);
+///
+/// let definitions = contracts.typescript();
+/// assert!(definitions.contains("say: (data: string, callback: (answer: number) => void) => void;"));
+/// assert!(definitions.contains("news: (data1: string, data2: number) => void;"));
+/// assert_eq!(contracts.asyncapi()["asyncapi"], "3.0.0");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is written before `typescript` or `asyncapi`"]
+pub struct Contracts {
+    pub(crate) title: String,
+    pub(crate) version: String,
+    pub(crate) namespaces: Vec<NamespaceContracts>,
+}
+
+impl Contracts {
+    /// Makes an empty collection; `title` and `version` are those of the program's interface.
+    pub fn new(title: impl Into<String>, version: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            version: version.into(),
+            namespaces: Vec::new(),
+        }
+    }
+
+    /// Names the namespace of the events that follow. A slash in front may be left out.
+    pub fn namespace(mut self, name: &str) -> Self {
+        let name = format!("/{}", name.trim_start_matches('/'));
+        // The last one is the one in use.
+        let known = self.namespaces.iter().position(|known| known.name == name);
+        let namespace = known.map(|at| self.namespaces.remove(at));
+        let events = namespace.map_or_else(Vec::new, |namespace| namespace.events);
+        self.namespaces.push(NamespaceContracts { name, events });
+        self
+    }
+
+    /// Adds an event that clients send.
+    pub fn client_emits<E>(self, event: E) -> Self
+    where
+        E: EventContract,
+        E::Data: JsonSchema,
+        E::Answer: JsonSchema,
+    {
+        self.emits(event, Side::Client)
+    }
+
+    /// Adds an event that the server sends.
+    pub fn server_emits<E>(self, event: E) -> Self
+    where
+        E: EventContract,
+        E::Data: JsonSchema,
+        E::Answer: JsonSchema,
+    {
+        self.emits(event, Side::Server)
+    }
+
+    /// Returns definitions for `socket.io-client` and TypeScript: `ServerToClientEvents` and
+    /// `ClientToServerEvents`, for its `Socket<ServerToClientEvents, ClientToServerEvents>`, and the
+    /// types that they use.
+    ///
+    /// An event with an answer takes a callback as its last argument. Where there are several
+    /// namespaces, the interfaces of `/chat` are `ChatServerToClientEvents` and its twin; those of `/`
+    /// have no prefix. What has no type in TypeScript is `unknown`; [`Binary`](crate::Binary) is
+    /// `ArrayBuffer | Uint8Array`. That a failed handler answers `{"error": …}` is not said there.
+    #[must_use]
+    pub fn typescript(&self) -> String {
+        typescript::write(self)
+    }
+
+    /// Returns an AsyncAPI 3.0.0 document, from the server's point of view: it receives what clients
+    /// send. A namespace is a channel, an event a message and an operation, its answer the reply.
+    ///
+    /// A message's payload is what the event carries: an array for a tuple, which is several
+    /// arguments, and `null` where there are none.
+    #[must_use]
+    pub fn asyncapi(&self) -> Value {
+        asyncapi::write(self)
+    }
+
+    fn emits<E>(mut self, _: E, sender: Side) -> Self
+    where
+        E: EventContract,
+        E::Data: JsonSchema,
+        E::Answer: JsonSchema,
+    {
+        if self.namespaces.is_empty() {
+            self = self.namespace("/");
+        }
+        if let Some(namespace) = self.namespaces.last_mut() {
+            namespace.events.push(EventSchemas {
+                name: E::NAME,
+                docs: E::DOCS,
+                sender,
+                data: SchemaGenerator::subschema_for::<E::Data>,
+                answer: SchemaGenerator::subschema_for::<E::Answer>,
+            });
+        }
+        self
+    }
+}
+
+/// The events of one namespace.
+#[derive(Clone, Debug)]
+pub(crate) struct NamespaceContracts {
+    pub(crate) name: String,
+    pub(crate) events: Vec<EventSchemas>,
+}
+
+/// One event, and how its schemas are made.
+#[derive(Clone, Debug)]
+pub(crate) struct EventSchemas {
+    pub(crate) name: &'static str,
+    pub(crate) docs: &'static str,
+    pub(crate) sender: Side,
+    data: fn(&mut SchemaGenerator) -> Schema,
+    answer: fn(&mut SchemaGenerator) -> Schema,
+}
+
+impl EventSchemas {
+    /// Returns the schema of what the event carries.
+    pub(crate) fn data(&self, generator: &mut SchemaGenerator) -> Value {
+        finished(generator, self.data)
+    }
+
+    /// Returns the schema of the answer; `None` where there is none.
+    pub(crate) fn answer(&self, generator: &mut SchemaGenerator) -> Option<Value> {
+        let schema = finished(generator, self.answer);
+        (schema.get("type").and_then(Value::as_str) != Some("null")).then_some(schema)
+    }
+}
+
+/// Who sends an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Client,
+    Server,
+}
+
+/// Makes a schema and brings it into the generator's draft, which it does for whole documents only.
+fn finished(generator: &mut SchemaGenerator, make: fn(&mut SchemaGenerator) -> Schema) -> Value {
+    let mut schema = make(generator);
+    for transform in generator.transforms_mut() {
+        transform.transform(&mut schema);
+    }
+    schema.to_value()
+}

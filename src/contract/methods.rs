@@ -1,0 +1,236 @@
+//! The typed twins of the methods that take an event's name: each asks the compiler and calls them.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::contract::{ContractAnswer, EventContract, TypedArguments};
+use crate::error::{CallError, EmitError};
+use crate::handler::{Extract, Handler, Incoming};
+use crate::server::{Namespace, NamespacePattern, SocketIo};
+use crate::socket::{Broadcast, Socket};
+
+/// Adds `on_event` to a type with a method `on`.
+macro_rules! on_event {
+    ($($handle:ident)*) => {$(
+        impl $handle {
+            /// Calls `handler` for the event of a contract, as [`on`](Self::on) does for a name.
+            ///
+            /// Among the handler's arguments is exactly one [`Typed`](crate::Typed) of the contract,
+            /// and it returns the contract's answer, or a `Result` of it. Anything else does not
+            /// compile.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("use actix_socketio::{", stringify!($handle), ", Socket, Typed, event};")]
+            ///
+            /// event! { pub Say("say", String => usize); }
+            ///
+            #[doc = concat!("fn register(namespace: &", stringify!($handle), ") {")]
+            ///     namespace.on_event(Say, |_: Socket, Typed(text): Typed<Say>| async move {
+            ///         text.len()
+            ///     });
+            /// }
+            /// ```
+            ///
+            /// An answer of another type does not compile:
+            ///
+            /// ```compile_fail,E0277
+            #[doc = concat!("use actix_socketio::{", stringify!($handle), ", Socket, Typed, event};")]
+            ///
+            /// event! { pub Say("say", String => usize); }
+            ///
+            #[doc = concat!("fn register(namespace: &", stringify!($handle), ") {")]
+            ///     namespace.on_event(Say, |_: Socket, Typed(text): Typed<Say>| async move {
+            ///         text
+            ///     });
+            /// }
+            /// ```
+            ///
+            /// Nor does a handler of plain data, though it has the type:
+            ///
+            /// ```compile_fail,E0277
+            #[doc = concat!("use actix_socketio::{", stringify!($handle), ", Data, Socket, event};")]
+            ///
+            /// event! { pub Say("say", String => usize); }
+            ///
+            #[doc = concat!("fn register(namespace: &", stringify!($handle), ") {")]
+            ///     namespace.on_event(Say, |_: Socket, Data(text): Data<String>| async move {
+            ///         text.len()
+            ///     });
+            /// }
+            /// ```
+            pub fn on_event<E, H, A, const AT: usize>(&self, event: E, handler: H) -> &Self
+            where
+                E: EventContract,
+                H: Handler<A>,
+                H::Output: ContractAnswer<E::Answer> + Serialize,
+                A: TypedArguments<E, AT> + for<'a> Extract<Incoming<'a>> + 'static,
+            {
+                let _ = event;
+                self.on(E::NAME, handler)
+            }
+        }
+    )*};
+}
+
+on_event!(Namespace NamespacePattern);
+
+impl Socket {
+    /// Sends the event of a contract to this client, as [`emit`](Self::emit) does.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`EmitError`] but `TooManyCalls`; nothing was sent then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{EmitError, Socket, event};
+    ///
+    /// event! { pub Welcome("welcome", (String, u32)); }
+    ///
+    /// async fn greet(socket: Socket) -> Result<(), EmitError> {
+    ///     socket.emit_event(Welcome, ("Ada".to_owned(), 1815)).await
+    /// }
+    /// ```
+    ///
+    /// Other data does not compile:
+    ///
+    /// ```compile_fail,E0308
+    /// use actix_socketio::{EmitError, Socket, event};
+    ///
+    /// event! { pub Welcome("welcome", (String, u32)); }
+    ///
+    /// async fn greet(socket: Socket) -> Result<(), EmitError> {
+    ///     socket.emit_event(Welcome, ("Ada".to_owned(), "1815")).await
+    /// }
+    /// ```
+    pub async fn emit_event<E>(&self, event: E, data: E::Data) -> Result<(), EmitError>
+    where
+        E: EventContract,
+        E::Data: Serialize,
+    {
+        let _ = event;
+        self.emit(E::NAME, data).await
+    }
+
+    /// Sends the event of a contract and waits for the client's answer, up to `limit`, as
+    /// [`call`](Self::call) does.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`CallError`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use actix_socketio::{CallError, Socket, event};
+    ///
+    /// event! { pub Ask("ask", String => u32); }
+    ///
+    /// async fn age(socket: Socket) -> Result<u32, CallError> {
+    ///     socket.call_event(Ask, "age".to_owned(), Duration::from_secs(5)).await
+    /// }
+    /// ```
+    ///
+    /// To take the answer for something else does not compile:
+    ///
+    /// ```compile_fail,E0308
+    /// use std::time::Duration;
+    ///
+    /// use actix_socketio::{CallError, Socket, event};
+    ///
+    /// event! { pub Ask("ask", String => u32); }
+    ///
+    /// async fn age(socket: Socket) -> Result<String, CallError> {
+    ///     socket.call_event(Ask, "age".to_owned(), Duration::from_secs(5)).await
+    /// }
+    /// ```
+    pub async fn call_event<E>(
+        &self,
+        event: E,
+        data: E::Data,
+        limit: Duration,
+    ) -> Result<E::Answer, CallError>
+    where
+        E: EventContract,
+        E::Data: Serialize,
+        E::Answer: DeserializeOwned,
+    {
+        let _ = event;
+        self.call(E::NAME, data, limit).await
+    }
+}
+
+impl Broadcast {
+    /// Sends the event of a contract, as [`emit`](Self::emit) does.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::Encode`]; nothing was sent to anybody then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{EmitError, Socket, event};
+    ///
+    /// event! { pub News("news", String); }
+    ///
+    /// async fn tell(socket: Socket) -> Result<(), EmitError> {
+    ///     socket.to("lobby").emit_event(News, "hello".to_owned()).await
+    /// }
+    /// ```
+    pub async fn emit_event<E>(self, event: E, data: E::Data) -> Result<(), EmitError>
+    where
+        E: EventContract,
+        E::Data: Serialize,
+    {
+        let _ = event;
+        self.emit(E::NAME, data).await
+    }
+}
+
+/// Adds `emit_event` to a type with a method `emit` of its own.
+macro_rules! emit_event {
+    ($($handle:ident, $to:literal;)*) => {$(
+        impl $handle {
+            #[doc = concat!("Sends the event of a contract to everyone in ", $to, ", as")]
+            /// [`emit`](Self::emit) does.
+            ///
+            /// # Errors
+            ///
+            /// [`EmitError::Encode`]; nothing was sent to anybody then.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = concat!("use actix_socketio::{EmitError, ", stringify!($handle), ", event};")]
+            ///
+            /// event! { pub News("news", String); }
+            ///
+            #[doc = concat!("async fn tell(all: ", stringify!($handle), ") -> Result<(), EmitError> {")]
+            ///     all.emit_event(News, "hello".to_owned()).await
+            /// }
+            /// ```
+            pub async fn emit_event<E>(&self, event: E, data: E::Data) -> Result<(), EmitError>
+            where
+                E: EventContract,
+                E::Data: Serialize,
+            {
+                let _ = event;
+                self.emit(E::NAME, data).await
+            }
+        }
+    )*};
+}
+
+emit_event! {
+    SocketIo, "the namespace `/`";
+    Namespace, "the namespace";
+    NamespacePattern, "every namespace of this kind";
+}

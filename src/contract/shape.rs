@@ -1,0 +1,486 @@
+//! From JSON schema to the types of TypeScript.
+//!
+//! A schema of draft 2020-12 enters, as schemars writes it, and the text of a type leaves. What has
+//! no type there becomes `unknown`. It is pure, and total: any JSON has an answer.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+/// Writes types, with the names that definitions have been given.
+#[derive(Debug)]
+pub(crate) struct Shapes {
+    /// By the key of a definition: the name of its type.
+    pub(crate) names: BTreeMap<String, String>,
+}
+
+impl Shapes {
+    /// Returns the type of a schema; `depth` is how far its lines are indented.
+    pub(crate) fn of(&self, schema: &Value, depth: usize) -> String {
+        let schema = match schema {
+            Value::Object(schema) => schema,
+            Value::Bool(false) => return "never".to_owned(),
+            _ => return UNKNOWN.to_owned(),
+        };
+        if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
+            return self.reference(reference);
+        }
+        if let Some(value) = schema.get("const") {
+            return literal(value);
+        }
+        if let Some(values) = list(schema, "enum") {
+            return union(values.iter().map(literal).collect());
+        }
+        let mut parts = Vec::new();
+        for key in ["oneOf", "anyOf"] {
+            if let Some(options) = list(schema, key) {
+                parts.push(union(self.all(options, depth)));
+            }
+        }
+        if let Some(all) = list(schema, "allOf") {
+            parts.extend(self.all(all, depth));
+        }
+        // A bare `object` beside others says nothing that they do not say.
+        if parts.is_empty() || MEMBERS.iter().any(|key| schema.contains_key(*key)) {
+            parts.push(self.plain(schema, depth));
+        }
+        parts.retain(|part| part != UNKNOWN);
+        match parts.as_slice() {
+            [] => UNKNOWN.to_owned(),
+            [only] => only.clone(),
+            _ => {
+                let parts: Vec<String> = parts.iter().map(|part| grouped(part)).collect();
+                parts.join(" & ")
+            }
+        }
+    }
+
+    /// Returns the arguments that a value of this schema is sent as: a tuple is several, `null` is
+    /// none, anything else is one.
+    pub(crate) fn arguments(&self, schema: &Value, depth: usize) -> Vec<String> {
+        if let Some(members) = tuple(schema) {
+            return self.all(members, depth);
+        }
+        match schema.get("type").and_then(Value::as_str) {
+            Some("null") => Vec::new(),
+            Some("array") if fixed_length(schema).is_some() => {
+                let item = schema.get("items").unwrap_or(&Value::Null);
+                let length = fixed_length(schema).unwrap_or_default();
+                vec![self.of(item, depth); length]
+            }
+            _ => vec![self.of(schema, depth)],
+        }
+    }
+
+    fn all(&self, schemas: &[Value], depth: usize) -> Vec<String> {
+        let types = schemas.iter().map(|schema| self.of(schema, depth));
+        types.collect()
+    }
+
+    fn reference(&self, reference: &str) -> String {
+        let key = reference.strip_prefix("#/$defs/").map(decoded);
+        let name = key.and_then(|key| self.names.get(&key));
+        name.map_or_else(|| UNKNOWN.to_owned(), Clone::clone)
+    }
+
+    /// A schema that says by its `type` what it is.
+    fn plain(&self, schema: &Map<String, Value>, depth: usize) -> String {
+        match schema.get("type") {
+            Some(Value::String(name)) => self.named(name, schema, depth),
+            Some(Value::Array(names)) => {
+                let names = names.iter().filter_map(Value::as_str);
+                union(names.map(|name| self.named(name, schema, depth)).collect())
+            }
+            _ if MEMBERS.iter().any(|key| schema.contains_key(*key)) => self.object(schema, depth),
+            _ => UNKNOWN.to_owned(),
+        }
+    }
+
+    fn named(&self, name: &str, schema: &Map<String, Value>, depth: usize) -> String {
+        let binary = schema.get("format").and_then(Value::as_str) == Some("binary");
+        match name {
+            "string" if binary => BINARY.to_owned(),
+            "string" | "boolean" | "null" | "number" => name.to_owned(),
+            "integer" => "number".to_owned(),
+            "array" => self.array(schema, depth),
+            "object" => self.object(schema, depth),
+            _ => UNKNOWN.to_owned(),
+        }
+    }
+
+    fn array(&self, schema: &Map<String, Value>, depth: usize) -> String {
+        if let Some(members) = list(schema, "prefixItems") {
+            return format!("[{}]", self.all(members, depth).join(", "));
+        }
+        let item = schema.get("items").unwrap_or(&Value::Null);
+        format!("{}[]", grouped(&self.of(item, depth)))
+    }
+
+    fn object(&self, schema: &Map<String, Value>, depth: usize) -> String {
+        let none = Map::new();
+        let members = schema.get("properties").and_then(Value::as_object);
+        let members = members.unwrap_or(&none);
+        let required = list(schema, "required").unwrap_or_default();
+        let mut lines = Vec::new();
+        for (name, member) in members {
+            let mark = if required.iter().any(|required| required == name) {
+                ""
+            } else {
+                "?"
+            };
+            let note = comment(description(member), depth + 1);
+            let shape = self.of(member, depth + 1);
+            lines.push(format!(
+                "{note}{}{}{mark}: {shape};",
+                indent(depth + 1),
+                key(name)
+            ));
+        }
+        if let Some(values) = self.values(schema, depth) {
+            // An index covers the named members too, whatever their types.
+            let values = if members.is_empty() {
+                values
+            } else {
+                UNKNOWN.to_owned()
+            };
+            lines.push(format!("{}[key: string]: {values};", indent(depth + 1)));
+        }
+        if lines.is_empty() {
+            let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
+            let values = if closed { "never" } else { UNKNOWN };
+            return format!("{{ [key: string]: {values} }}");
+        }
+        format!("{{\n{}\n{}}}", lines.join("\n"), indent(depth))
+    }
+
+    /// Returns the type of those members of a map that have no name of their own.
+    fn values(&self, schema: &Map<String, Value>, depth: usize) -> Option<String> {
+        let patterns = schema.get("patternProperties").and_then(Value::as_object);
+        let mut kinds: Vec<&Value> = patterns.into_iter().flat_map(Map::values).collect();
+        let others = schema.get("additionalProperties");
+        kinds.extend(others.filter(|others| **others != Value::Bool(false)));
+        let kinds: Vec<String> = kinds.iter().map(|kind| self.of(kind, depth + 1)).collect();
+        (!kinds.is_empty()).then(|| union(kinds))
+    }
+}
+
+/// Returns a description as a comment above what is `depth` deep; nothing where there is none.
+pub(crate) fn comment(text: &str, depth: usize) -> String {
+    let text = text.trim().replace("*/", "*\\/");
+    if text.is_empty() {
+        return String::new();
+    }
+    let indent = indent(depth);
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    if let [line] = lines.as_slice() {
+        return format!("{indent}/** {line} */\n");
+    }
+    let lines = lines
+        .iter()
+        .map(|line| format!("{indent} * {line}").trim_end().to_owned());
+    let lines: Vec<String> = lines.collect();
+    format!("{indent}/**\n{}\n{indent} */\n", lines.join("\n"))
+}
+
+/// Returns what a schema says of itself.
+pub(crate) fn description(schema: &Value) -> &str {
+    let text = schema.get("description").and_then(Value::as_str);
+    text.unwrap_or_default()
+}
+
+/// Returns a name as the key of an object's type: in quotes where it is no identifier.
+pub(crate) fn key(name: &str) -> String {
+    if is_identifier(name) {
+        name.to_owned()
+    } else {
+        Value::from(name).to_string()
+    }
+}
+
+fn is_identifier(name: &str) -> bool {
+    let starts =
+        name.starts_with(|first: char| first.is_ascii_alphabetic() || "_$".contains(first));
+    starts
+        && name
+            .chars()
+            .all(|next| next.is_ascii_alphanumeric() || "_$".contains(next))
+}
+
+pub(crate) fn indent(depth: usize) -> String {
+    "  ".repeat(depth)
+}
+
+/// Returns the members of a tuple's schema.
+fn tuple(schema: &Value) -> Option<&[Value]> {
+    list(schema.as_object()?, "prefixItems")
+}
+
+/// Returns the length of an array that has just one.
+fn fixed_length(schema: &Value) -> Option<usize> {
+    let length = schema.get("minItems")?.as_u64()?;
+    let fixed = schema.get("maxItems")?.as_u64()? == length;
+    usize::try_from(length)
+        .ok()
+        .filter(|length| fixed && *length <= MAX_ARGUMENTS)
+}
+
+fn list<'a>(schema: &'a Map<String, Value>, key: &str) -> Option<&'a [Value]> {
+    schema.get(key)?.as_array().map(Vec::as_slice)
+}
+
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Array(_) | Value::Object(_) => UNKNOWN.to_owned(),
+        plain => plain.to_string(),
+    }
+}
+
+/// Joins types, each of them once.
+fn union(types: Vec<String>) -> String {
+    let mut distinct: Vec<String> = Vec::new();
+    for one in types {
+        if !distinct.contains(&one) {
+            distinct.push(one);
+        }
+    }
+    match distinct.as_slice() {
+        [] => "never".to_owned(),
+        types if types.iter().any(|one| one == UNKNOWN) => UNKNOWN.to_owned(),
+        types => types.join(" | "),
+    }
+}
+
+/// Puts brackets around a type that is made of several.
+fn grouped(shape: &str) -> String {
+    if shape.contains(" | ") || shape.contains(" & ") {
+        format!("({shape})")
+    } else {
+        shape.to_owned()
+    }
+}
+
+/// Undoes what a JSON pointer in a URI does to a key.
+pub(crate) fn decoded(key: &str) -> String {
+    let mut bytes = Vec::with_capacity(key.len());
+    let mut rest = key.as_bytes();
+    while let Some((first, behind)) = rest.split_first() {
+        let hex = behind
+            .get(..2)
+            .and_then(|hex| std::str::from_utf8(hex).ok());
+        let code = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match code.filter(|_| *first == b'%') {
+            Some(code) => {
+                bytes.push(code);
+                rest = behind.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    text.replace("~1", "/").replace("~0", "~")
+}
+
+/// What makes an object more than just any.
+const MEMBERS: &[&str] = &["properties", "additionalProperties", "patternProperties"];
+
+const UNKNOWN: &str = "unknown";
+const BINARY: &str = "ArrayBuffer | Uint8Array";
+
+/// How long an array may be that is as many arguments: as long as serde reads one.
+const MAX_ARGUMENTS: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn shapes() -> Shapes {
+        let names = [("Chat", "Chat"), ("a/b ~c", "a_b_c")];
+        let names = names.map(|(key, name)| (key.to_owned(), name.to_owned()));
+        Shapes {
+            names: names.into(),
+        }
+    }
+
+    #[test]
+    fn plain_schemas_become_types() {
+        check(&[
+            (json!(true), "unknown"),
+            (json!({}), "unknown"),
+            (json!(false), "never"),
+            (json!({"type": "string"}), "string"),
+            (json!({"type": "string", "format": "date-time"}), "string"),
+            (
+                json!({"type": "string", "format": "binary"}),
+                "ArrayBuffer | Uint8Array",
+            ),
+            (
+                json!({"type": "integer", "format": "uint32", "minimum": 0}),
+                "number",
+            ),
+            (json!({"type": "number"}), "number"),
+            (json!({"type": "boolean"}), "boolean"),
+            (json!({"type": "null"}), "null"),
+            (json!({"type": "odd"}), "unknown"),
+            (json!({"type": ["string", "null"]}), "string | null"),
+            (json!({"type": ["integer", "number"]}), "number"),
+            (json!({"const": "a\"b"}), r#""a\"b""#),
+            (json!({"const": [1]}), "unknown"),
+            (
+                json!({"type": "string", "enum": ["a", "b"]}),
+                r#""a" | "b""#,
+            ),
+            (json!({"enum": [1, null, true]}), "1 | null | true"),
+            (json!({"enum": []}), "never"),
+        ]);
+    }
+
+    #[test]
+    fn arrays_and_tuples_become_types() {
+        check(&[
+            (json!({"type": "array"}), "unknown[]"),
+            (
+                json!({"type": "array", "items": {"type": "string"}}),
+                "string[]",
+            ),
+            (
+                json!({"type": "array", "items": {"type": ["string", "null"]}}),
+                "(string | null)[]",
+            ),
+            (
+                json!({"type": "array", "prefixItems": [{"type": "string"}, {"type": "null"}]}),
+                "[string, null]",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn references_and_choices_become_types() {
+        check(&[
+            (json!({"$ref": "#/$defs/Chat"}), "Chat"),
+            (json!({"$ref": "#/$defs/a~1b%20~0c"}), "a_b_c"),
+            (json!({"$ref": "#/$defs/Nobody"}), "unknown"),
+            (json!({"$ref": "https://example.com/"}), "unknown"),
+            (
+                json!({"anyOf": [{"$ref": "#/$defs/Chat"}, {"type": "null"}]}),
+                "Chat | null",
+            ),
+            (json!({"anyOf": [{"type": "string"}, {}]}), "unknown"),
+            (
+                json!({"oneOf": [{"const": "a"}, {"type": "integer"}]}),
+                r#""a" | number"#,
+            ),
+            (
+                json!({"allOf": [{"$ref": "#/$defs/Chat"}, {"oneOf": [{"const": 1}, {"const": 2}]}]}),
+                "Chat & (1 | 2)",
+            ),
+            (json!({"type": "object", "oneOf": [{"const": 1}]}), "1"),
+        ]);
+    }
+
+    #[test]
+    fn maps_become_types() {
+        check(&[
+            (json!({"type": "object"}), "{ [key: string]: unknown }"),
+            (
+                json!({"type": "object", "additionalProperties": false}),
+                "{ [key: string]: never }",
+            ),
+            (
+                json!({"type": "object", "additionalProperties": {"type": "integer"}}),
+                "{\n  [key: string]: number;\n}",
+            ),
+            (
+                json!({
+                    "type": "object",
+                    "patternProperties": {"^\\d+$": {"type": "boolean"}},
+                    "additionalProperties": false,
+                }),
+                "{\n  [key: string]: boolean;\n}",
+            ),
+        ]);
+    }
+
+    #[track_caller]
+    fn check(cases: &[(Value, &str)]) {
+        for (schema, expected) in cases {
+            assert_eq!(shapes().of(schema, 0), *expected, "{schema}");
+        }
+    }
+
+    #[test]
+    fn members_are_optional_where_they_are_not_required() {
+        let schema = json!({
+            "type": "object",
+            "properties": {
+                "a": {"type": "string", "description": "Ends */ here."},
+                "b-c": {"type": "object", "properties": {"\"": {"type": "null"}}},
+            },
+            "required": ["a"],
+            "additionalProperties": {"type": "integer"},
+        });
+        let expected = r#"{
+  /** Ends *\/ here. */
+  a: string;
+  "b-c"?: {
+    "\""?: null;
+  };
+  [key: string]: unknown;
+}"#;
+        assert_eq!(shapes().of(&schema, 0), expected);
+    }
+
+    #[test]
+    fn an_object_beside_its_variants_is_both() {
+        let schema = json!({
+            "type": "object",
+            "properties": {"id": {"type": "integer"}},
+            "required": ["id"],
+            "oneOf": [{"$ref": "#/$defs/Chat"}, {"type": "null"}],
+        });
+        assert_eq!(
+            shapes().of(&schema, 0),
+            "(Chat | null) & {\n  id: number;\n}"
+        );
+    }
+
+    #[test]
+    fn tuples_are_several_arguments() {
+        let pair = json!([{"type": "string"}, {"type": "integer"}]);
+        let cases: [(Value, &[&str]); 5] = [
+            (json!({"type": "null"}), &[]),
+            (json!({"type": "string"}), &["string"]),
+            (
+                json!({"type": "array", "prefixItems": pair}),
+                &["string", "number"],
+            ),
+            (
+                json!({"type": "array", "items": {"type": "string"}}),
+                &["string[]"],
+            ),
+            (
+                json!({"type": "array", "items": {"type": "null"}, "minItems": 2, "maxItems": 2}),
+                &["null", "null"],
+            ),
+        ];
+        for (schema, expected) in cases {
+            assert_eq!(shapes().arguments(&schema, 0), expected, "{schema}");
+        }
+    }
+
+    #[test]
+    fn descriptions_become_comments() {
+        for (text, depth, expected) in [
+            ("", 0, ""),
+            (" \n", 1, ""),
+            (" One line.\n", 1, "  /** One line. */\n"),
+            ("One.\n\n Two.", 0, "/**\n * One.\n *\n * Two.\n */\n"),
+        ] {
+            assert_eq!(comment(text, depth), expected);
+        }
+    }
+}
