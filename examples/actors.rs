@@ -77,3 +77,36 @@ async fn main() -> std::io::Result<()> {
     io.supervise(auctioneer.recipient());
     io.run(("127.0.0.1", 3000)).await
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::error::Error;
+    use std::time::Duration;
+
+    use actix_socketio::testing::TestClient;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_higher_bid_is_told_to_the_room() -> Result<(), Box<dyn Error>> {
+        let io = SocketIo::builder().start()?;
+        let server = io.server();
+        let auctioneer = Auctioneer { server, price: 40 }.start();
+        open(&io.of("/"), &auctioneer);
+        let (ann, bob) = (
+            TestClient::connect(&io).await?,
+            TestClient::connect(&io).await?,
+        );
+        assert_eq!(ann.call::<u64>("bid", 41).await?, 41);
+        assert_eq!(
+            bob.expect::<u64>("price", Duration::from_secs(1)).await?,
+            41
+        );
+        let low: Value = bob.call("bid", 41).await?;
+        assert_eq!(low, json!({ "error": "the price is 41 already" }));
+        let panic: Value = bob.call("boom", ()).await?;
+        assert_eq!(panic, json!({ "error": "internal server error" }));
+        Ok(())
+    }
+}

@@ -15,7 +15,7 @@ use std::env;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use actix_socketio::{Binary, Contracts, HandlerError, Socket, SocketIo, State, Typed, event};
+use actix_socketio::{Binary, Contracts, HandlerError, Socket, SocketIo, Typed, event};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 struct Chat {
     text: String,
-    /// A picture to go with it.
     picture: Option<Binary>,
 }
 
@@ -43,26 +42,23 @@ event! {
 }
 
 /// How much was said.
-#[derive(Default)]
-struct Count(AtomicU32);
+static COUNT: AtomicU32 = AtomicU32::new(0);
 
-async fn say(
-    socket: Socket,
-    count: State<Count>,
-    Typed(chat): Typed<Say>,
-) -> Result<Receipt, HandlerError> {
+async fn say(socket: Socket, Typed(chat): Typed<Say>) -> Result<Receipt, HandlerError> {
     let limit = Duration::from_secs(10);
     if !socket.call_event(Confirm, chat.text.clone(), limit).await? {
         return Err(HandlerError::new("not confirmed"));
     }
-    let number = count.0.fetch_add(1, Ordering::Relaxed) + 1;
+    let number = COUNT.fetch_add(1, Ordering::Relaxed) + 1;
     socket.everyone().emit_event(Said, (chat, number)).await?;
     Ok(Receipt { number })
 }
 
 fn contracts() -> Contracts {
-    let contracts = Contracts::new("Typed chat", "1.0.0").client_emits(Say);
-    contracts.server_emits(Said).server_emits(Confirm)
+    Contracts::new("Typed chat", "1.0.0")
+        .client_emits(Say)
+        .server_emits(Said)
+        .server_emits(Confirm)
 }
 
 #[actix_web::main]
@@ -71,7 +67,7 @@ async fn main() -> std::io::Result<()> {
         Some("--typescript") => println!("{}", contracts().typescript()),
         Some("--asyncapi") => println!("{:#}", contracts().asyncapi()),
         _ => {
-            let io = SocketIo::builder().state(Count::default()).start()?;
+            let io = SocketIo::builder().start()?;
             io.of("/").on_event(Say, say);
             let port = env::var("PORT").ok().and_then(|port| port.parse().ok());
             io.run(("127.0.0.1", port.unwrap_or(3000))).await?;

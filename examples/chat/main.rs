@@ -33,18 +33,22 @@ async fn main() -> std::io::Result<()> {
         builder = builder.client_files(folder);
     }
     let io = builder.start()?;
-    io.of("/")
-        .on_connect(enter)
-        .on("join", join)
-        .on("message", message)
-        .on("typing", typing)
-        .on_disconnect(left);
+    register(&io);
     let page = || async { Html::new(include_str!("index.html")) };
     let app = move || App::new().route("/", web::get().to(page));
     let port = env::var("PORT").ok().and_then(|port| port.parse().ok());
     let address = ("127.0.0.1", port.unwrap_or(3000));
     println!("chat at http://localhost:{}", address.1);
     io.serve(app).bind(address)?.run().await
+}
+
+fn register(io: &SocketIo) {
+    io.of("/")
+        .on_connect(enter)
+        .on("join", join)
+        .on("message", message)
+        .on("typing", typing)
+        .on_disconnect(left);
 }
 
 async fn enter(
@@ -121,4 +125,38 @@ async fn say_left(socket: &Socket, room: &str, rooms: &Rooms) -> Result<(), Emit
         .emit("left", json!({ "nick": nick }))
         .await?;
     socket.broadcast().emit("rooms", rooms.list()).await
+}
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use std::error::Error;
+    use std::time::Duration;
+
+    use actix_socketio::testing::TestClient;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn two_people_talk_in_a_room() -> Result<(), Box<dyn Error>> {
+        let io = SocketIo::builder().state(Rooms::default()).start()?;
+        register(&io);
+        let mut people = Vec::new();
+        for nick in ["Ann", "Bob"] {
+            let login = TestClient::builder(&io).auth(json!({ "nick": nick }));
+            let person = login.connect().await?;
+            person.call::<Value>("join", "lobby").await?;
+            people.push(person);
+        }
+        let same = TestClient::builder(&io)
+            .auth(json!({ "nick": "Ann" }))
+            .connect()
+            .await;
+        assert!(same.is_err(), "a name that is taken");
+        let said: Value = people[0].call("message", "hello").await?;
+        assert_eq!(said["text"], "hello");
+        let heard: Value = people[1].expect("message", Duration::from_secs(1)).await?;
+        assert_eq!(heard, said);
+        Ok(())
+    }
 }
