@@ -221,6 +221,11 @@ impl Outbox {
         }
     }
 
+    /// Tells whether a WebSocket is the reader.
+    pub(crate) fn has_websocket(&self) -> bool {
+        self.inner.lock().reader == Reader::WebSocket
+    }
+
     /// Takes the next chunk for a WebSocket: one frame as it is, or small ones joined.
     /// `None` is the end.
     pub(crate) fn poll_chunk(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {

@@ -20,6 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
+use crate::config::Transport;
 use crate::error::{CallError, EmitError, Rejection, RoomError};
 use crate::handshake::Handshake;
 use crate::id::SocketId;
@@ -30,8 +31,6 @@ use crate::socketio::Args;
 pub use answers::Answers;
 pub use broadcast::Broadcast;
 pub(crate) use core::{Core, Phase};
-#[cfg(feature = "testing")]
-pub(crate) use encode::event;
 pub(crate) use encode::{Answer, ack, ack_error, connect_error};
 pub(crate) use membership::{Audience, Membership, RoomChange, SharedMembers};
 pub use observe::OutgoingEvent;
@@ -83,6 +82,17 @@ impl Socket {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.core.is_connected()
+    }
+
+    /// Returns what carries the client's packets at the moment: polling becomes a WebSocket by the
+    /// upgrade.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        if self.core.link.outbox.has_websocket() {
+            Transport::WebSocket
+        } else {
+            Transport::Polling
+        }
     }
 
     /// Returns what the client's first HTTP request said: headers, query, cookies, address.

@@ -10,9 +10,10 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::id::SocketId;
+use crate::link::Outgoing;
 use crate::message::namespace_name;
 use crate::server::SocketIo;
-use crate::socket::event;
+use crate::socket::Membership;
 use crate::testing::builder::TestClientBuilder;
 use crate::testing::error::{ConnectFailed, TestError};
 use crate::testing::event::ReceivedEvent;
@@ -144,7 +145,7 @@ impl TestClient {
     /// [`TestError::NotConnected`] and [`TestError::Emit`].
     pub async fn emit(&self, name: &str, data: impl Serialize) -> Result<(), TestError> {
         self.check()?;
-        let packet = event(&self.namespace, None, name, &data)?;
+        let packet = self.event(None, name, &data)?;
         self.session.post(&packet).await
     }
 
@@ -177,7 +178,7 @@ impl TestClient {
             inbox.calls.insert((self.namespace.clone(), id), answer);
             id
         });
-        let packet = event(&self.namespace, Some(id), name, &data)?;
+        let packet = self.event(Some(id), name, &data)?;
         self.session.post(&packet).await?;
         match timeout(PATIENCE, answered).await {
             Ok(Ok(args)) => Ok(args.read()?),
@@ -281,6 +282,17 @@ impl TestClient {
     /// Ends the whole session, as a client does that is closed.
     pub async fn close(self) {
         self.session.close().await;
+    }
+
+    /// Encodes an event as the server does: the packets are the same both ways.
+    fn event(
+        &self,
+        id: Option<u64>,
+        name: &str,
+        data: &impl Serialize,
+    ) -> Result<Outgoing, TestError> {
+        let membership = Membership::new(&self.namespace, Vec::new());
+        Ok(membership.event(id, name, data, None)?)
     }
 
     fn state(&self) -> State {

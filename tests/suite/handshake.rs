@@ -7,9 +7,9 @@ use actix_socketio::{
     EngineIo, EngineIoBuilder, EngineSession, Handshake, IpNet, Rejection, Socket, SocketIo,
 };
 
-use crate::support::socketio::{BOTH, Client, Via};
+use crate::support::socketio::{BOTH, Client, Via, start};
 use crate::support::{
-    Connection, Heard, Open, Polling, Request, Response, Server, Site, WebSocket, channel,
+    Connection, Heard, Open, Polling, Request, Response, Server, Site, WebSocket, channel, packets,
 };
 
 /// reference/socketio.md, 1.4: headers, url, query, cookies, address, secure, xdomain, time.
@@ -333,3 +333,24 @@ fn name(via: Via) -> &'static str {
 }
 
 const LOCALHOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+/// Engine.IO v4, Upgrade: the transport is polling before, and a WebSocket after.
+#[tokio::test]
+async fn transport_is_that_of_the_moment() {
+    let server = start();
+    let transport = |socket: Socket| async move { socket.transport().as_str() };
+    server.io.of("/").on("transport", transport);
+    let session = Polling::open(&server).await;
+    session.post(&["40", r#"421["transport"]"#]).await;
+    let packets = packets(&session.start_poll().await.response().await);
+    assert_eq!(packets[1], r#"431["polling"]"#);
+    let query = format!("EIO=4&transport=websocket&sid={}", session.sid());
+    let mut socket = WebSocket::connect(&server, &query, &[]).await.unwrap();
+    let poll = session.start_poll().await;
+    socket.send_text("2probe").await;
+    socket.expect_text("3probe").await;
+    assert_eq!(poll.response().await.text(), "6");
+    socket.send_text("5").await;
+    socket.send_text(r#"422["transport"]"#).await;
+    socket.expect_text(r#"432["websocket"]"#).await;
+}

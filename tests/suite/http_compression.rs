@@ -6,6 +6,7 @@ use std::io::Read;
 use actix_socketio::{Cors, EngineIo, EngineIoBuilder, EngineMessage, EngineSession};
 use flate2::read::{GzDecoder, ZlibDecoder};
 
+use crate::support::socketio::start;
 use crate::support::{Polling, Response, Server, WebSocket, echo};
 
 /// `httpCompression`: gzip and deflate, as the client asks, and caches are told that it matters.
@@ -155,6 +156,25 @@ async fn compressed_answer_varies_by_origin_too() {
         varies.contains("origin") && varies.contains("accept-encoding"),
         "{varies}"
     );
+}
+
+/// `compress(false)`: an event by itself is not compressed, and beside another it does no harm.
+#[tokio::test]
+async fn an_event_may_be_kept_from_being_compressed() {
+    let server = start();
+    let io = &server.io;
+    let session = Polling::open(&server).await;
+    session.post(&["40"]).await;
+    session.start_poll().await.response().await;
+    let text = "x".repeat(2000);
+    io.compress(false).emit("e", &text).await.unwrap();
+    let response = poll(&session, "gzip").await;
+    assert_eq!(response.header("content-encoding"), None);
+    let socket = io.fetch_sockets().await.remove(0);
+    socket.compress(false).emit("e", &text).await.unwrap();
+    io.to(socket.id()).emit("e", &text).await.unwrap();
+    let response = poll(&session, "gzip").await;
+    assert_eq!(response.header("content-encoding"), Some("gzip"));
 }
 
 /// Sends messages back, and says that long and binary ones are not worth compressing.

@@ -40,6 +40,7 @@ mod http_hooks;
 mod http_sessions;
 mod layers;
 mod middleware;
+mod migrating;
 mod namespaces;
 mod rooms;
 mod sessions;
