@@ -1,10 +1,10 @@
 //! A Socket.IO server for [Actix](https://actix.rs): handlers are plain async functions, and
 //! sessions, rooms, namespaces and the server itself are supervised actors.
 //!
-//! It is mounted in any actix-web App, on a server of its own that holds the WebSockets itself or on
-//! any `HttpServer`, and speaks the current protocol, Socket.IO 5 over
-//! Engine.IO 4, by HTTP long-polling and WebSocket. Clients are `socket.io-client` from version 3
-//! on, python-socketio from version 5 on, and whatever else speaks it.
+//! It is mounted in any actix-web App, on a server of its own that holds the WebSockets itself or
+//! on any `HttpServer`, and speaks the current protocol, Socket.IO 5 over Engine.IO 4, by HTTP
+//! long-polling and WebSocket. Clients are `socket.io-client` from version 3 on, python-socketio
+//! from version 5 on, and whatever else speaks it.
 //!
 //! ```no_run
 //! use actix_socketio::{Auth, ConnectError, Data, EmitError, Socket, SocketIo};
@@ -44,25 +44,26 @@
 //! # What there is, in the order of use
 //!
 //! * **Start and mount**: [`SocketIo`] and its [`Builder`]; the options [`Cors`], [`Overflow`],
-//!   [`SessionScope`], [`Transport`]; [`StartError`]. [`SocketIo::serve`] makes a [`Serve`], which runs
-//!   as a [`Serving`] with its [`ServeHandle`]; [`SocketIo::routes`] and [`SocketIo::tune`] are for an
-//!   `HttpServer`.
+//!   [`SessionScope`], [`Transport`]; [`StartError`]. [`SocketIo::serve`] makes a [`Serve`], which
+//!   runs as a [`Serving`] with its [`ServeHandle`]; [`SocketIo::routes`] and [`SocketIo::tune`]
+//!   are for an `HttpServer`.
 //! * **Name namespaces**: [`SocketIo::of`] gives a [`Namespace`], [`SocketIo::of_pattern`] and
 //!   [`SocketIo::of_predicate`] a [`NamespacePattern`] ([`PatternError`]) of those that clients ask
 //!   for; [`SocketIo::on_new_namespace`] tells of each.
 //! * **Register handlers**: [`Namespace::on`], [`on_any`](Namespace::on_any),
 //!   [`fallback`](Namespace::fallback), [`on_connect`](Namespace::on_connect),
-//!   [`on_disconnecting`](Namespace::on_disconnecting), [`on_disconnect`](Namespace::on_disconnect),
-//!   [`forward`](Namespace::forward); [`off`](Namespace::off) takes them away. A [`Handler`] takes the
-//!   extractors [`Socket`], [`Data`], [`Auth`], [`State`], [`Params`], [`Handshake`], [`SocketData`],
-//!   [`Session`], [`Event`], [`Ack`] and [`DisconnectReason`]; a program writes others with
-//!   [`Extract`], for what a handler is called for: [`Incoming`], [`Connecting`] or [`Leaving`], all of
-//!   them a [`CallContext`]. A [`NamespaceObject`] registers its [`Methods`], each a [`Method`].
+//!   [`on_disconnecting`](Namespace::on_disconnecting),
+//!   [`on_disconnect`](Namespace::on_disconnect), [`forward`](Namespace::forward);
+//!   [`off`](Namespace::off) takes them away. A [`Handler`] takes the extractors [`Socket`],
+//!   [`Data`], [`Auth`], [`State`], [`Params`], [`Handshake`], [`SocketData`], [`Session`],
+//!   [`Event`], [`Ack`] and [`DisconnectReason`]; a program writes others with [`Extract`], for
+//!   what a handler is called for: [`Incoming`], [`Connecting`] or [`Leaving`], all of them a
+//!   [`CallContext`]. A [`NamespaceObject`] registers its [`Methods`], each a [`Method`].
 //! * **Look at events and clients first**: [`Namespace::middleware`] for clients,
 //!   [`Namespace::event_middleware`] for each [`EventInTransit`].
-//! * **Know the client**: [`Builder::allow_request`] says who may come. A client's [`Handshake`] has
-//!   the headers, the query ([`QueryError`]), the cookies and the address, behind trusted proxies
-//!   ([`IpNet`]) too, and what was [`Carried`] along. A [`Session`] keeps values for it
+//! * **Know the client**: [`Builder::allow_request`] says who may come. A client's [`Handshake`]
+//!   has the headers, the query ([`QueryError`]), the cookies and the address, behind trusted
+//!   proxies ([`IpNet`]) too, and what was [`Carried`] along. A [`Session`] keeps values for it
 //!   ([`SessionError`]), with the feature `session` those of actix-session (`HttpSession`).
 //! * **Answer**: by the return value, which may be an `Err`, as of [`HandlerError`]; a connect
 //!   handler's is a [`ConnectOutcome`] and refuses with [`ConnectError`]. A failed extraction is a
@@ -78,10 +79,11 @@
 //!   [`SocketIo::spawn`] runs a [`BackgroundTask`].
 //! * **From actors**: [`Emit`], [`Call`], [`CallMany`], [`FetchSockets`], [`JoinRooms`],
 //!   [`LeaveRooms`], [`CloseRoom`], [`Disconnect`] and [`DisconnectSockets`] to the [`Server`];
-//!   [`Emit`] and [`ListMembers`] to a [`Room`]; a [`SocketId`] names a socket ([`InvalidSocketId`]).
+//!   [`Emit`] and [`ListMembers`] to a [`Room`]; a [`SocketId`] names a socket
+//!   ([`InvalidSocketId`]).
 //! * **Be told**: [`SocketIo::supervise`] sends a [`Crashed`] with its [`CrashPlace`] for each
-//!   panic, [`Namespace::watch_rooms`] a [`RoomEvent`] with its [`RoomEventKind`] for each change of a
-//!   room; [`CloseReason`] says why a session ended.
+//!   panic, [`Namespace::watch_rooms`] a [`RoomEvent`] with its [`RoomEventKind`] for each change
+//!   of a room; [`CloseReason`] says why a session ended.
 //! * **Without Socket.IO on top**: [`EngineIo`], [`EngineIoBuilder`], [`EngineSession`],
 //!   [`EngineMessage`].
 //!
