@@ -1,10 +1,10 @@
 //! A Socket.IO server for [Actix](https://actix.rs): handlers are plain async functions, and
 //! sessions, rooms, namespaces and the server itself are supervised actors.
 //!
-//! It is mounted in any actix-web App, on a server of its own that holds the WebSockets itself or on
-//! any `HttpServer`, and speaks the current protocol, Socket.IO 5 over
-//! Engine.IO 4, by HTTP long-polling and WebSocket. Clients are `socket.io-client` from version 3
-//! on, python-socketio from version 5 on, and whatever else speaks it.
+//! It is mounted in any actix-web App, on a server of its own that holds the WebSockets itself or
+//! on any `HttpServer`, and speaks the current protocol, Socket.IO 5 over Engine.IO 4, by HTTP
+//! long-polling and WebSocket. Clients are `socket.io-client` from version 3 on, python-socketio
+//! from version 5 on, and whatever else speaks it.
 //!
 //! ```no_run
 //! use actix_socketio::{Auth, ConnectError, Data, EmitError, Socket, SocketIo};
@@ -44,31 +44,51 @@
 //! # What there is, in the order of use
 //!
 //! * **Start and mount**: [`SocketIo`] and its [`Builder`]; the options [`Cors`], [`Overflow`],
-//!   [`Transport`]; [`StartError`]. [`SocketIo::serve`] makes a [`Serve`], which runs as a
-//!   [`Serving`] with its [`ServeHandle`]; [`SocketIo::routes`] and [`SocketIo::tune`] are for an
-//!   `HttpServer`.
-//! * **Register handlers**: [`Namespace::on`], [`on_connect`](Namespace::on_connect),
-//!   [`on_disconnect`](Namespace::on_disconnect), [`forward`](Namespace::forward). A [`Handler`]
-//!   takes the extractors [`Socket`], [`Data`], [`Auth`], [`State`], [`SocketData`], [`Session`],
-//!   [`Event`], [`Ack`] and [`DisconnectReason`]; a program writes others with [`Extract`], for what
-//!   a handler is called for: [`Incoming`], [`Connecting`] or [`Leaving`], all of them a
-//!   [`CallContext`].
-//! * **Know the client**: [`Builder::allow_request`] says who may come. A client's [`Handshake`] has
-//!   the headers, the query ([`QueryError`]), the cookies and the address, behind trusted proxies
-//!   ([`IpNet`]) too, and what was [`Carried`] along.
+//!   [`SessionScope`], [`Transport`]; [`StartError`]. [`SocketIo::serve`] makes a [`Serve`], which
+//!   runs as a [`Serving`] with its [`ServeHandle`]; [`SocketIo::routes`] and [`SocketIo::tune`]
+//!   are for an `HttpServer`.
+//! * **Name namespaces**: [`SocketIo::of`] gives a [`Namespace`], [`SocketIo::of_pattern`] and
+//!   [`SocketIo::of_predicate`] a [`NamespacePattern`] ([`PatternError`]) of those that clients ask
+//!   for; [`SocketIo::on_new_namespace`] tells of each.
+//! * **Register handlers**: [`Namespace::on`], [`on_any`](Namespace::on_any),
+//!   [`fallback`](Namespace::fallback), [`on_connect`](Namespace::on_connect),
+//!   [`on_disconnecting`](Namespace::on_disconnecting),
+//!   [`on_disconnect`](Namespace::on_disconnect), [`forward`](Namespace::forward);
+//!   [`off`](Namespace::off) takes them away. A [`Handler`] takes the extractors [`Socket`],
+//!   [`Data`], [`Auth`], [`State`], [`Params`], [`Handshake`], [`SocketData`], [`Session`],
+//!   [`Event`], [`Ack`] and [`DisconnectReason`]; a program writes others with [`Extract`], for
+//!   what a handler is called for: [`Incoming`], [`Connecting`] or [`Leaving`], all of them a
+//!   [`CallContext`]. A [`NamespaceObject`] registers its [`Methods`], each a [`Method`].
+//! * **Look at events and clients first**: [`Namespace::middleware`] for clients,
+//!   [`Namespace::event_middleware`] for each [`EventInTransit`].
+//! * **Know the client**: [`Builder::allow_request`] says who may come. A client's [`Handshake`]
+//!   has the headers, the query ([`QueryError`]), the cookies and the address, behind trusted
+//!   proxies ([`IpNet`]) too, and what was [`Carried`] along. A [`Session`] keeps values for it
+//!   ([`SessionError`]), with the feature `session` those of actix-session (`HttpSession`).
 //! * **Answer**: by the return value, which may be an `Err`, as of [`HandlerError`]; a connect
 //!   handler's is a [`ConnectOutcome`] and refuses with [`ConnectError`]. A failed extraction is a
-//!   [`Rejection`].
+//!   [`Rejection`]. [`Namespace::on_error`] sees each [`Failure`] with its [`FailureCause`].
 //! * **Send**: [`Socket::emit`], [`Socket::call`], and a [`Broadcast`] by [`Socket::to`],
-//!   [`Namespace::to`] or [`SocketIo::to`]. [`Args`] pass an event on as it came, [`Bytes`] travel
-//!   as binary. [`EmitError`], [`CallError`], [`RoomError`] and [`ArgsError`] say what went wrong.
-//! * **From actors**: [`Emit`], [`Call`] and [`Disconnect`] to the [`Server`]; [`Emit`] and
-//!   [`ListMembers`] to a [`Room`]; a [`SocketId`] names a socket ([`InvalidSocketId`]).
+//!   [`Namespace::to`] or [`SocketIo::to`], to [`RoomNames`]. Many answer by [`Answers`], which are
+//!   [`Gathered`]. [`Args`] pass an event on as it came, [`Bytes`] travel as binary. [`EmitError`],
+//!   [`CallError`], [`RoomError`] and [`ArgsError`] say what went wrong.
+//!   [`Namespace::on_any_outgoing`] sees each [`OutgoingEvent`].
+//! * **From outside**: [`Broadcast::fetch_sockets`], [`sockets_join`](Broadcast::sockets_join),
+//!   [`sockets_leave`](Broadcast::sockets_leave) and
+//!   [`disconnect_sockets`](Broadcast::disconnect_sockets); [`Namespace::close_room`];
+//!   [`SocketIo::spawn`] runs a [`BackgroundTask`].
+//! * **From actors**: [`Emit`], [`Call`], [`CallMany`], [`FetchSockets`], [`JoinRooms`],
+//!   [`LeaveRooms`], [`CloseRoom`], [`Disconnect`] and [`DisconnectSockets`] to the [`Server`];
+//!   [`Emit`] and [`ListMembers`] to a [`Room`]; a [`SocketId`] names a socket
+//!   ([`InvalidSocketId`]).
 //! * **Be told**: [`SocketIo::supervise`] sends a [`Crashed`] with its [`CrashPlace`] for each
-//!   panic; [`CloseReason`] says why a session ended.
+//!   panic, [`Namespace::watch_rooms`] a [`RoomEvent`] with its [`RoomEventKind`] for each change
+//!   of a room; [`CloseReason`] says why a session ended.
 //! * **Check by types**: [`event!`] makes an [`EventContract`]; [`Namespace::on_event`] takes handlers
 //!   of [`Typed`] data, and [`Socket::emit_event`] and [`Socket::call_event`] send. [`Binary`] are
 //!   bytes with a schema, and `Contracts` (feature `contracts`) writes TypeScript and AsyncAPI.
+//! * **Test a program**: `testing::TestClient` (feature `testing`) is a client in memory, whose time may
+//!   be paused.
 //! * **Without Socket.IO on top**: [`EngineIo`], [`EngineIoBuilder`], [`EngineSession`],
 //!   [`EngineMessage`].
 //!
