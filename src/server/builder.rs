@@ -58,7 +58,8 @@ impl Builder {
     /// Sets whether a client that asked for an acknowledgement is told why the call failed; true by
     /// default. It gets `{"error": …}` in any case, unless [`Namespace::on_error`](crate::Namespace::on_error)
     /// answers: with the error that the handler returned, or the rejection's text; of a panic, and of
-    /// everything where this is false, it learns no more than `internal server error`.
+    /// everything where this is false, it learns no more than `internal server error`. That nobody handles
+    /// an event it is told in any case.
     pub fn error_details(mut self, told: bool) -> Self {
         self.surroundings.tells_errors = told;
         self
