@@ -2,11 +2,10 @@
 // they see when the server goes away and comes back.
 
 import assert from "node:assert/strict";
-import { mkdir, readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { dirname, join as joinPath } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { join as joinPath } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
-import { chromium } from "playwright-core";
+import { launchBrowser, officialClient } from "./browser.mjs";
 import { startServer } from "./server.mjs";
 
 const WAIT_MS = 15_000;
@@ -23,21 +22,8 @@ const contexts = [];
 const faults = [];
 
 before(async () => {
-  const require = createRequire(import.meta.url);
-  const folder = dirname(require.resolve("socket.io-client/package.json"));
-  client = await readFile(joinPath(folder, "dist/socket.io.min.js"), "utf8");
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
+  client = await officialClient();
+  browser = await launchBrowser();
 });
 
 after(() => browser?.close());

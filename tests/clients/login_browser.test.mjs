@@ -2,11 +2,8 @@
 // out is known no more. With sessions in cookies, and in a real Redis.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { dirname, join as joinPath } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
-import { chromium } from "playwright-core";
+import { launchBrowser, officialClient } from "./browser.mjs";
 import { startRedis } from "./redis.mjs";
 import { startServer } from "./server.mjs";
 
@@ -21,21 +18,8 @@ const contexts = [];
 const faults = [];
 
 before(async () => {
-  const require = createRequire(import.meta.url);
-  const folder = dirname(require.resolve("socket.io-client/package.json"));
-  client = await readFile(joinPath(folder, "dist/socket.io.min.js"), "utf8");
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
+  client = await officialClient();
+  browser = await launchBrowser();
 });
 
 after(() => browser?.close());
