@@ -82,6 +82,15 @@ impl Config {
 }
 
 /// How the bytes of a session travel.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{SocketIo, Transport};
+///
+/// let builder = SocketIo::builder().transports([Transport::WebSocket]);
+/// assert_eq!(Transport::WebSocket.as_str(), "websocket");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Transport {
@@ -103,6 +112,14 @@ impl Transport {
 }
 
 /// What happens to a client that reads more slowly than the server sends, once its outbox is full.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Overflow, SocketIo};
+///
+/// let builder = SocketIo::builder().outbox_limit(64 * 1024).overflow(Overflow::Drop);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
@@ -116,6 +133,14 @@ pub enum Overflow {
 }
 
 /// Who shares a [`Session`](crate::Session).
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{SessionScope, SocketIo};
+///
+/// let builder = SocketIo::builder().session_scope(SessionScope::Namespace);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionScope {

@@ -12,6 +12,20 @@ use serde_json::Value;
 use crate::socketio::ArgsError;
 
 /// Why an event was not sent.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{EmitError, Socket};
+///
+/// async fn tell(socket: &Socket) {
+///     match socket.emit("news", "hello").await {
+///         Ok(()) => {}
+///         Err(EmitError::Disconnected | EmitError::OutboxFull) => log::info!("it has gone, or is slow"),
+///         Err(error) => log::error!("{error}"),
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EmitError {
@@ -63,6 +77,25 @@ impl Serialize for EmitError {
 }
 
 /// Why a call has no answer.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_socketio::{CallError, Socket};
+///
+/// async fn age(socket: &Socket) -> Option<u32> {
+///     match socket.call("ask", "age", Duration::from_secs(5)).await {
+///         Ok(age) => Some(age),
+///         Err(CallError::Timeout | CallError::Disconnected) => None,
+///         Err(error) => {
+///             log::error!("{error}");
+///             None
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CallError {
@@ -118,6 +151,16 @@ impl Serialize for CallError {
 }
 
 /// Why a room was not joined, left or found.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Namespace, RoomError};
+///
+/// async fn is_empty(namespace: &Namespace, room: &str) -> bool {
+///     namespace.room(room).await.err() == Some(RoomError::NoSuchRoom)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RoomError {
@@ -148,6 +191,20 @@ impl Serialize for RoomError {
 }
 
 /// Why a value was not read from a [`Session`](crate::Session), or not kept in it.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Session, SessionError};
+///
+/// fn name(session: &Session) -> String {
+///     match session.get("name") {
+///         Ok(name) => name.unwrap_or_else(|| "nobody".to_owned()),
+///         Err(SessionError::Read { key, .. }) => format!("{key} is no text"),
+///         Err(error) => error.to_string(),
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionError {
@@ -331,6 +388,15 @@ impl Serialize for HandlerError {
 /// Where the client asked for an acknowledgement it gets `{"error": "…"}` with this text, unless
 /// [`on_error`](crate::Namespace::on_error) answers for it; the log has a line where there is no such
 /// hook.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::Rejection;
+///
+/// let rejection = Rejection::from("join a room first");
+/// assert_eq!(rejection.to_string(), "join a room first");
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Rejection {

@@ -119,6 +119,15 @@ impl Serialize for SocketId {
 }
 
 /// A text that is no socket id: those have exactly twenty characters of base64url.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::SocketId;
+///
+/// let error = "lobby".parse::<SocketId>().unwrap_err();
+/// println!("{error}");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidSocketId;
 

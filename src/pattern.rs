@@ -78,6 +78,16 @@ impl Pattern {
 }
 
 /// Why a text is no pattern of namespaces.
+///
+/// # Examples
+///
+/// ```
+/// # #[actix_web::main] async fn main() -> Result<(), actix_socketio::StartError> {
+/// let io = actix_socketio::SocketIo::builder().start()?;
+/// let error = io.of_pattern("/shop-{id").unwrap_err();
+/// assert_eq!(error.to_string(), r#"namespace pattern "/shop-{id": a brace is not closed"#);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatternError {
     pattern: String,

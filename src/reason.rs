@@ -8,6 +8,14 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 /// Why a session ended: the Engine.IO side of a client, with all its sockets.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::CloseReason;
+///
+/// assert_eq!(CloseReason::ServerShuttingDown.as_str(), "server shutting down");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseReason {
@@ -56,6 +64,18 @@ impl fmt::Display for CloseReason {
 }
 
 /// Why a socket left its namespace; the extractor of an `on_disconnect` handler.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{CloseReason, DisconnectReason, Socket};
+///
+/// async fn left(socket: Socket, reason: DisconnectReason) {
+///     if reason == DisconnectReason::Session(CloseReason::PingTimeout) {
+///         log::info!("{} was silent for too long", socket.id());
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DisconnectReason {

@@ -18,6 +18,20 @@ use crate::link::{Frame, InFlight, Link, Outgoing, PushError};
 use crate::reason::CloseReason;
 
 /// A message of a raw Engine.IO session.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::EngineMessage;
+///
+/// fn length(message: &EngineMessage) -> usize {
+///     match message {
+///         EngineMessage::Text(text) => text.len(),
+///         EngineMessage::Binary(data) => data.len(),
+///     }
+/// }
+/// assert_eq!(length(&EngineMessage::Text("four".into())), 4);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EngineMessage {
     /// A text message.

@@ -23,6 +23,18 @@ use crate::socket::{Audience, Membership, SharedMembers};
 /// The actor of a room; [`Namespace::room`](crate::Namespace::room) gives its address.
 ///
 /// It understands [`Emit`] and [`ListMembers`], from any actor and any thread.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Emit, ListMembers, SocketIo};
+///
+/// # async fn run(io: SocketIo) -> Result<(), Box<dyn std::error::Error>> {
+/// let room = io.of("/chat").room("lobby").await?;
+/// room.send(Emit::event("news", "hello")).await??;
+/// let members = room.send(ListMembers).await?;
+/// # Ok(()) }
+/// ```
 pub struct Room {
     name: Arc<str>,
     membership: Arc<Membership>,

@@ -30,6 +30,18 @@ use crate::socketio::{Args, is_reserved};
 ///
 /// It understands [`Emit`], [`Call`], [`CallMany`], [`FetchSockets`], [`JoinRooms`], [`LeaveRooms`],
 /// [`CloseRoom`], [`Disconnect`] and [`DisconnectSockets`], from any actor and any thread.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Call, Emit, SocketId, SocketIo};
+///
+/// # async fn run(io: SocketIo, id: SocketId) -> Result<(), Box<dyn std::error::Error>> {
+/// let server = io.server();
+/// server.do_send(Emit::event("news", "hello").of("/chat").to("lobby"));
+/// let age: u32 = server.send(Call::to(id).event("ask", "age")).await??.read()?;
+/// # Ok(()) }
+/// ```
 pub struct Server {
     registry: Arc<Registry>,
 }

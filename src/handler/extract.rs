@@ -50,6 +50,16 @@ pub trait Extract<C>: Sized {
 }
 
 /// What every handler's call has.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{CallContext, SocketId};
+///
+/// fn who<C: CallContext>(context: &C) -> SocketId {
+///     context.socket().id()
+/// }
+/// ```
 pub trait CallContext {
     /// Returns the socket that the handler is called for.
     fn socket(&self) -> &Socket;
@@ -59,6 +69,21 @@ pub trait CallContext {
 }
 
 /// An event that came in.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Extract, Incoming, Rejection};
+///
+/// /// The event's name, for a handler that has several.
+/// struct Name(String);
+///
+/// impl Extract<Incoming<'_>> for Name {
+///     fn extract(incoming: &Incoming<'_>) -> Result<Self, Rejection> {
+///         Ok(Self(incoming.event().to_owned()))
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Incoming<'a> {
     pub(crate) socket: &'a Socket,
@@ -118,6 +143,24 @@ impl Incoming<'_> {
 }
 
 /// A client that asks to be let in.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{CallContext, Connecting, Extract, Rejection};
+///
+/// /// A client that comes over TLS.
+/// struct Secure;
+///
+/// impl Extract<Connecting<'_>> for Secure {
+///     fn extract(connecting: &Connecting<'_>) -> Result<Self, Rejection> {
+///         match connecting.socket().handshake().is_secure() {
+///             true => Ok(Self),
+///             false => Err(Rejection::from("come by https")),
+///         }
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Connecting<'a> {
     pub(crate) socket: &'a Socket,
@@ -125,6 +168,21 @@ pub struct Connecting<'a> {
 }
 
 /// A client that has left.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{CallContext, Extract, Leaving, Rejection};
+///
+/// /// How many rooms the socket is in.
+/// struct Rooms(usize);
+///
+/// impl Extract<Leaving<'_>> for Rooms {
+///     fn extract(leaving: &Leaving<'_>) -> Result<Self, Rejection> {
+///         Ok(Self(leaving.socket().rooms().len()))
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Leaving<'a> {
     pub(crate) socket: &'a Socket,

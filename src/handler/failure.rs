@@ -121,6 +121,17 @@ impl fmt::Display for Failure<'_> {
 }
 
 /// Why a handler's call failed.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::FailureCause;
+///
+/// fn is_ours(cause: &FailureCause) -> bool {
+///     matches!(cause, FailureCause::Panicked(_) | FailureCause::Unsendable(_))
+/// }
+/// assert!(is_ours(&FailureCause::Panicked("oh".into())));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FailureCause {

@@ -10,6 +10,28 @@ use crate::handler::Handler;
 /// It is implemented for functions that take an `Arc<Object>` first, as methods with
 /// `self: Arc<Self>` do; there is no need to implement it otherwise. See
 /// [`NamespaceObject`](crate::NamespaceObject).
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use actix_socketio::{Data, Methods, NamespaceObject};
+///
+/// struct Scale(f64);
+///
+/// impl Scale {
+///     async fn scale(self: Arc<Self>, Data(n): Data<f64>) -> f64 {
+///         n * self.0
+///     }
+/// }
+///
+/// impl NamespaceObject for Scale {
+///     fn register(methods: &Methods<'_, Self>) {
+///         methods.on("scale", Self::scale);
+///     }
+/// }
+/// ```
 pub trait Method<Object, Args>: Send + Sync + 'static {
     /// What the method returns.
     type Output: 'static;

@@ -42,6 +42,20 @@ pub use transit::EventInTransit;
 /// What it is called for decides which extractors fit: see [`Namespace::on`](crate::Namespace::on),
 /// [`Namespace::on_connect`](crate::Namespace::on_connect) and
 /// [`Namespace::on_disconnect`](crate::Namespace::on_disconnect). The future need not be `Send`.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Data, Namespace, Socket};
+///
+/// async fn join(socket: Socket, Data(room): Data<String>) -> bool {
+///     socket.join(room).await.is_ok()
+/// }
+///
+/// fn register(namespace: &Namespace) {
+///     namespace.on("join", join).on("now", || async { "now" });
+/// }
+/// ```
 pub trait Handler<Args>: Send + Sync + 'static {
     /// What the function returns.
     type Output: 'static;
@@ -82,6 +96,20 @@ handler!(A B C D E F G);
 handler!(A B C D E F G H);
 
 /// What a connect handler returns: `()` lets the client in, an `Err` refuses it.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{ConnectError, Namespace};
+///
+/// async fn closed() -> Result<(), ConnectError> {
+///     Err("closed today".into())
+/// }
+///
+/// fn register(namespace: &Namespace) {
+///     namespace.on_connect(closed);
+/// }
+/// ```
 pub trait ConnectOutcome: 'static {
     /// Tells whether the client is let in.
     ///

@@ -103,6 +103,19 @@ impl CallMany {
 }
 
 /// The answers of many, when all have answered or gone, or time was up.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// # async fn run(io: actix_socketio::SocketIo) -> Result<(), actix_socketio::EmitError> {
+/// let vote = io.timeout(Duration::from_secs(5)).emit_with_ack::<bool>("vote", "lunch").await?;
+/// let votes = vote.collect().await;
+/// let ayes = votes.answers.iter().filter(|(_, aye)| *aye).count();
+/// println!("{ayes} for it, {} silent", votes.missing.len());
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Gathered<R> {

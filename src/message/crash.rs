@@ -10,6 +10,29 @@ use crate::id::SocketId;
 ///
 /// What panicked has been contained when this arrives: a handler's panic cost that call, a session's
 /// closed its transport, a room, a namespace or the server was restarted with its members.
+///
+/// # Examples
+///
+/// ```
+/// use actix::{Actor, Context, Handler};
+/// use actix_socketio::{CrashPlace, Crashed};
+///
+/// struct Watch;
+///
+/// impl Actor for Watch {
+///     type Context = Context<Self>;
+/// }
+///
+/// impl Handler<Crashed> for Watch {
+///     type Result = ();
+///
+///     fn handle(&mut self, crashed: Crashed, _: &mut Self::Context) {
+///         if let CrashPlace::Handler(event) = &crashed.place {
+///             println!("the handler of {event} panicked: {}", crashed.panic);
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
 #[non_exhaustive]

@@ -23,11 +23,29 @@ pub use sockets::{
 };
 
 /// Makes a socket leave its namespace; answers whether there was such a socket.
+///
+/// # Examples
+///
+/// ```
+/// # use actix_socketio::{Disconnect, Server, SocketId};
+/// # async fn run(server: actix::Addr<Server>, id: SocketId) -> Result<(), actix::MailboxError> {
+/// let was_there = server.send(Disconnect(id)).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
 #[rtype(result = "bool")]
 pub struct Disconnect(pub SocketId);
 
 /// Asks a [`Room`](crate::Room) for the ids of the sockets in it.
+///
+/// # Examples
+///
+/// ```
+/// # use actix_socketio::{ListMembers, Room};
+/// # async fn run(room: actix::Addr<Room>) -> Result<(), actix::MailboxError> {
+/// let members = room.send(ListMembers).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Message)]
 #[rtype(result = "Vec<SocketId>")]
 pub struct ListMembers;

@@ -47,6 +47,15 @@ pub struct JoinRooms {
 }
 
 /// Makes sockets leave rooms; answers how many were asked to.
+///
+/// # Examples
+///
+/// ```
+/// # use actix_socketio::{LeaveRooms, Server};
+/// # async fn run(server: actix::Addr<Server>) -> Result<(), actix::MailboxError> {
+/// let sockets = server.send(LeaveRooms::named("lobby").to("banned")).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "usize")]
 pub struct LeaveRooms {
@@ -76,6 +85,15 @@ macro_rules! named {
 named!(JoinRooms LeaveRooms);
 
 /// Makes sockets leave their namespace; answers how many were asked to.
+///
+/// # Examples
+///
+/// ```
+/// # use actix_socketio::{DisconnectSockets, Server};
+/// # async fn run(server: actix::Addr<Server>) -> Result<(), actix::MailboxError> {
+/// let sockets = server.send(DisconnectSockets::default().to("banned").close()).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default, Message)]
 #[rtype(result = "usize")]
 pub struct DisconnectSockets {
@@ -95,6 +113,15 @@ impl DisconnectSockets {
 }
 
 /// Makes everyone leave a room of the namespace; answers how many were in it.
+///
+/// # Examples
+///
+/// ```
+/// # use actix_socketio::{CloseRoom, Server};
+/// # async fn run(server: actix::Addr<Server>) -> Result<(), actix::MailboxError> {
+/// let members = server.send(CloseRoom::named("lobby").of("/chat")).await?;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "usize")]
 pub struct CloseRoom {
@@ -124,6 +151,20 @@ impl CloseRoom {
 /// changed in a room.
 ///
 /// The room of a socket's own id begins and ends with the socket, and nobody is told.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{RoomEvent, RoomEventKind};
+///
+/// fn line(event: &RoomEvent) -> String {
+///     match event.change {
+///         RoomEventKind::Joined(socket) => format!("{socket} is in {}", event.room),
+///         RoomEventKind::Left(socket) => format!("{socket} has left {}", event.room),
+///         change => format!("{}: {change:?}", event.room),
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
 #[non_exhaustive]

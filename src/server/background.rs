@@ -16,6 +16,15 @@ use crate::message::CrashPlace;
 /// A task that [`SocketIo::spawn`](crate::SocketIo::spawn) has started. Awaited, it gives the task's
 /// value, or `None` where it was stopped, panicked, or ended with the server. Dropped, it lets the task
 /// run on.
+///
+/// # Examples
+///
+/// ```
+/// # async fn run(io: actix_socketio::SocketIo) {
+/// let task = io.spawn(async { 6 * 7 });
+/// assert_eq!(task.await, Some(42));
+/// # }
+/// ```
 pub struct BackgroundTask<T> {
     value: oneshot::Receiver<T>,
     stop: CancellationToken,

@@ -60,6 +60,15 @@ impl Builder {
     /// answers: with the error that the handler returned, or the rejection's text; of a panic, and of
     /// everything where this is false, it learns no more than `internal server error`. That nobody handles
     /// an event it is told in any case.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::SocketIo;
+    ///
+    /// // Clients learn that a call failed, and no more.
+    /// let builder = SocketIo::builder().error_details(false);
+    /// ```
     pub fn error_details(mut self, told: bool) -> Self {
         self.surroundings.tells_errors = told;
         self

@@ -77,6 +77,20 @@ impl EngineIo {
 }
 
 /// Sets up an [`EngineIo`] server.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{EngineIo, EngineMessage, EngineSession};
+///
+/// let builder = EngineIo::builder()
+///     .path("/engine.io/")
+///     .on_message(|session: EngineSession, message: EngineMessage| async move {
+///         if let Err(error) = session.send(&message) {
+///             log::info!("{error}");
+///         }
+///     });
+/// ```
 #[must_use = "nothing runs before `start`"]
 pub struct EngineIoBuilder {
     config: Config,

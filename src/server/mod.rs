@@ -154,6 +154,14 @@ impl SocketIo {
 
     /// Tells `watcher` of each namespace that is made from now on, by [`of`](Self::of) or by the first
     /// client of a pattern, before that client is let in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run(io: actix_socketio::SocketIo) {
+    /// io.on_new_namespace(|namespace| log::info!("{} begins", namespace.name()));
+    /// # }
+    /// ```
     pub fn on_new_namespace<F>(&self, watcher: F)
     where
         F: Fn(&Namespace) + Send + Sync + 'static,
@@ -164,6 +172,17 @@ impl SocketIo {
 
     /// Shows `hook` the failures of handlers in all namespaces that have no
     /// [`on_error`](Namespace::on_error) of their own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run(io: actix_socketio::SocketIo) {
+    /// io.on_error_default(|failure| {
+    ///     log::warn!("{failure}");
+    ///     Some(serde_json::json!({ "error": "try again later" }))
+    /// });
+    /// # }
+    /// ```
     pub fn on_error_default<F>(&self, hook: F)
     where
         F: Fn(&Failure<'_>) -> Option<Value> + Send + Sync + 'static,
@@ -326,6 +345,16 @@ impl fmt::Debug for SocketIo {
 }
 
 /// Why a server did not start: the system refused it a thread.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{SocketIo, StartError};
+///
+/// fn start() -> Result<SocketIo, StartError> {
+///     SocketIo::builder().start()
+/// }
+/// ```
 #[derive(Debug)]
 pub struct StartError(pub(crate) io::Error);
 

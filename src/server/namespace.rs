@@ -17,6 +17,17 @@ use crate::server::registration::registration;
 use crate::socket::{Broadcast, OutgoingEvent, Socket};
 
 /// A namespace: its handlers, its rooms, and everyone in it.
+///
+/// # Examples
+///
+/// ```
+/// # async fn run(io: actix_socketio::SocketIo) -> Result<(), actix_socketio::EmitError> {
+/// let chat = io.of("/chat");
+/// chat.on("add", |actix_socketio::Data((a, b)): actix_socketio::Data<(i64, i64)>| async move { a + b });
+/// chat.to("lobby").emit("news", "hello").await?;
+/// println!("{} sockets, {} of them in the lobby", chat.count(), chat.room_count("lobby"));
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Namespace {
     core: Arc<NamespaceCore>,
@@ -96,6 +107,14 @@ impl Namespace {
     }
 
     /// Makes everyone leave a room. Returns how many were in it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(io: actix_socketio::SocketIo) {
+    /// let members = io.of("/chat").close_room("lobby").await;
+    /// # }
+    /// ```
     pub async fn close_room(&self, room: impl AsRef<str>) -> usize {
         self.core.membership.close_room(room.as_ref())
     }

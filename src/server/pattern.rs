@@ -18,6 +18,19 @@ use crate::server::registration::registration;
 ///
 /// All of them have the handlers that are registered here, those too that are added later. Each has
 /// rooms, sockets and an actor of its own.
+///
+/// # Examples
+///
+/// ```
+/// # async fn run(io: actix_socketio::SocketIo) -> Result<(), Box<dyn std::error::Error>> {
+/// let games = io.of_pattern("/game/{id}")?;
+/// games.free_when_empty().on("now", || async { "now" });
+/// games.emit("news", "a game has ended").await?;
+/// for game in games.namespaces() {
+///     println!("{} has {} players", game.name(), game.count());
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct NamespacePattern {
     core: Arc<PatternCore>,

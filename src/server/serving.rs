@@ -19,6 +19,17 @@ use crate::actor::Engine;
 /// # Errors
 ///
 /// That a worker could not be started.
+///
+/// # Examples
+///
+/// ```
+/// # async fn run(io: actix_socketio::SocketIo) -> std::io::Result<()> {
+/// let serving = io.serve(actix_web::App::new).bind(("127.0.0.1", 0))?.run();
+/// let handle = serving.handle();
+/// actix_web::rt::spawn(serving);
+/// handle.stop(true).await;
+/// # Ok(()) }
+/// ```
 #[must_use = "a server runs only while it is polled"]
 pub struct Serving {
     server: Server,
@@ -69,6 +80,15 @@ impl fmt::Debug for Serving {
 }
 
 /// Stops a server, from any thread.
+///
+/// # Examples
+///
+/// ```
+/// # async fn run(handle: actix_socketio::ServeHandle) {
+/// // Clients get their last packets first.
+/// handle.stop(true).await;
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct ServeHandle {
     server: ServerHandle,

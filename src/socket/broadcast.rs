@@ -97,6 +97,14 @@ impl Broadcast {
     /// Drops the event for clients that have something waiting to be sent to them already, or are
     /// not connected yet: for what is of no use later, as a position. What is not dropped keeps its
     /// place among the other events.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(socket: actix_socketio::Socket) -> Result<(), actix_socketio::EmitError> {
+    /// socket.to("players").volatile().emit("position", (3, 4)).await
+    /// # }
+    /// ```
     pub fn volatile(mut self) -> Self {
         self.volatile = true;
         self
@@ -105,6 +113,15 @@ impl Broadcast {
     /// Sets whether the event is worth compressing; true by default. The answer to a poll is compressed
     /// where it is as long as [`Builder::http_compression`](crate::Builder::http_compression) says and
     /// at least one event in it is worth it. A WebSocket's frames never are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(socket: actix_socketio::Socket, picture: actix_socketio::Bytes) -> Result<(), actix_socketio::EmitError> {
+    /// // A picture is compressed already.
+    /// socket.to("lobby").compress(false).emit("picture", picture).await
+    /// # }
+    /// ```
     pub fn compress(mut self, compressed: bool) -> Self {
         self.compressed = compressed;
         self
@@ -246,12 +263,28 @@ impl Broadcast {
 
     /// Returns how many sockets are addressed: at once for everybody and for one room, by counting
     /// for anything else.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run(io: actix_socketio::SocketIo) {
+    /// println!("{} in the lobby", io.to("lobby").count());
+    /// # }
+    /// ```
     #[must_use]
     pub fn count(&self) -> usize {
         self.membership.size(&self.audience)
     }
 
     /// Makes the sockets addressed join rooms. Returns how many did; one that was just leaving does not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(io: actix_socketio::SocketIo) {
+    /// let moved = io.to("lobby").sockets_join(["hall", "attic"]).await;
+    /// # }
+    /// ```
     pub async fn sockets_join(self, rooms: impl RoomNames) -> usize {
         let names = names(rooms);
         let selected = self.membership.select(&self.audience);
@@ -263,6 +296,14 @@ impl Broadcast {
     }
 
     /// Makes the sockets addressed leave rooms. Returns how many sockets were addressed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(io: actix_socketio::SocketIo) {
+    /// let moved = io.to("hall").sockets_leave("lobby").await;
+    /// # }
+    /// ```
     pub async fn sockets_leave(self, rooms: impl RoomNames) -> usize {
         let names = names(rooms);
         let selected = self.membership.select(&self.audience);
@@ -275,6 +316,14 @@ impl Broadcast {
     }
 
     /// Disconnects the sockets addressed, as [`Socket::disconnect`] does. Returns how many there were.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(io: actix_socketio::SocketIo) {
+    /// let gone = io.to("banned").disconnect_sockets(true).await;
+    /// # }
+    /// ```
     pub async fn disconnect_sockets(self, close: bool) -> usize {
         let selected = self.membership.select(&self.audience);
         for socket in &selected {

@@ -228,6 +228,15 @@ impl Socket {
     /// # Errors
     ///
     /// [`RoomError::Disconnected`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(socket: actix_socketio::Socket) -> Result<(), actix_socketio::RoomError> {
+    /// socket.join("lobby").await?;
+    /// socket.join(["hall", "attic"]).await
+    /// # }
+    /// ```
     pub async fn join(&self, rooms: impl RoomNames) -> Result<(), RoomError> {
         for room in broadcast::names(rooms) {
             let joined = self.core.membership.join(&self.core, &room);
@@ -310,6 +319,14 @@ impl Socket {
     /// Makes this socket leave its namespace: the client gets a DISCONNECT packet, and
     /// `on_disconnect` runs with [`DisconnectReason::ServerNamespaceDisconnect`](crate::DisconnectReason).
     /// With `close` the client leaves all its namespaces so, and its session is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run(socket: actix_socketio::Socket) {
+    /// socket.disconnect(true);
+    /// # }
+    /// ```
     pub fn disconnect(&self, close: bool) {
         self.core.disconnect(close);
     }

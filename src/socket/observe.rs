@@ -14,6 +14,19 @@ use crate::socketio::{Args, ArgsError};
 
 /// An event that is about to be sent; [`Namespace::on_any_outgoing`](crate::Namespace::on_any_outgoing)
 /// shows it.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Namespace, OutgoingEvent};
+///
+/// fn watch(namespace: &Namespace) {
+///     namespace.on_any_outgoing(|event: &OutgoingEvent<'_>| match event.recipient() {
+///         Some(socket) => log::debug!("{} to {socket}", event.name()),
+///         None => log::debug!("{} to many", event.name()),
+///     });
+/// }
+/// ```
 #[derive(Debug)]
 pub struct OutgoingEvent<'a> {
     namespace: &'a str,

@@ -9,6 +9,23 @@ use crate::error::EmitError;
 use crate::socketio::ArgsError;
 
 /// Why a client is not connected.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::testing::{ConnectFailed, TestClient};
+/// use actix_socketio::{ConnectError, SocketIo};
+///
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let io = SocketIo::builder().start()?;
+/// io.of("/").on_connect(|| async { Err::<(), _>(ConnectError::new("closed today")) });
+/// match TestClient::connect(&io).await {
+///     Err(ConnectFailed::Refused { message, .. }) => assert_eq!(message, "closed today"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectFailed {
@@ -53,6 +70,23 @@ impl fmt::Display for ConnectFailed {
 impl std::error::Error for ConnectFailed {}
 
 /// Why a step of a test did not go as it should.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use actix_socketio::SocketIo;
+/// use actix_socketio::testing::TestClient;
+///
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let io = SocketIo::builder().start()?;
+/// let client = TestClient::connect(&io).await?;
+/// let error = client.expect::<u8>("news", Duration::from_millis(1)).await.unwrap_err();
+/// assert_eq!(error.to_string(), r#"no event "news" within 1ms; nothing came"#);
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TestError {

@@ -11,6 +11,22 @@ use crate::testing::error::TestError;
 use crate::testing::session::Session;
 
 /// An event as it came, to be read and, where the server waits for it, acknowledged.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::SocketIo;
+/// use actix_socketio::testing::TestClient;
+///
+/// # #[actix_web::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let io = SocketIo::builder().start()?;
+/// let client = TestClient::connect(&io).await?;
+/// io.emit("news", ("hello", 7)).await?;
+/// let news = client.received().await.remove(0);
+/// assert_eq!((news.name(), news.args().as_json()), ("news", r#""hello",7"#));
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 pub struct ReceivedEvent {
     pub(crate) session: Rc<Session>,
