@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::cluster::ClusterError;
 use crate::socketio::ArgsError;
 
 /// Why an event was not sent.
@@ -39,6 +40,8 @@ pub enum EmitError {
     Encode(ArgsError),
     /// As many calls as the server allows wait for an acknowledgement of this socket already.
     TooManyCalls(usize),
+    /// The sockets of this node have it, those of other nodes will not get it.
+    Cluster(ClusterError),
 }
 
 impl fmt::Display for EmitError {
@@ -51,6 +54,7 @@ impl fmt::Display for EmitError {
             Self::TooManyCalls(limit) => {
                 write!(f, "{limit} calls wait for this socket already")
             }
+            Self::Cluster(error) => error.fmt(f),
         }
     }
 }
@@ -59,8 +63,15 @@ impl std::error::Error for EmitError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Encode(error) => Some(error),
+            Self::Cluster(error) => Some(error),
             _ => None,
         }
+    }
+}
+
+impl From<ClusterError> for EmitError {
+    fn from(error: ClusterError) -> Self {
+        Self::Cluster(error)
     }
 }
 

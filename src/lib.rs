@@ -126,8 +126,16 @@ mod transport;
 // The actors: session, namespace, room, server.
 mod actor;
 
+// The other nodes of a cluster.
+#[cfg(feature = "redis")]
+mod adapter;
+
 // What user code plugs in, and what it holds.
 mod handler;
+#[cfg_attr(
+    not(feature = "redis"),
+    allow(dead_code, unused_imports, reason = "an adapter uses the rest")
+)]
 mod socket;
 
 // The way out: a session's outbox, and the words the actors speak.
@@ -136,10 +144,19 @@ mod message;
 
 // The wire: values only, no I/O, no clock.
 mod engineio;
+#[cfg_attr(
+    not(feature = "redis"),
+    allow(dead_code, unused_imports, reason = "an adapter uses the rest")
+)]
 mod socketio;
 mod websocket;
 
 // Plain data for all.
+#[cfg_attr(
+    not(feature = "redis"),
+    allow(dead_code, reason = "an adapter uses the rest")
+)]
+mod cluster;
 mod config;
 mod error;
 mod handshake;
@@ -151,6 +168,9 @@ pub use bytes::Bytes;
 pub use ipnet::IpNet;
 
 pub use actor::{EngineMessage, EngineSession, Room, Server};
+#[cfg(feature = "redis")]
+pub use adapter::{Emitter, EmitterBroadcast, RedisAdapter};
+pub use cluster::{AdapterError, AdapterHealth, ClusterError, NodeId, Reach};
 pub use config::{Cors, Overflow, SessionScope, Transport};
 #[cfg(feature = "contracts")]
 pub use contract::Contracts;
@@ -178,5 +198,7 @@ pub use server::{
     BackgroundTask, Builder, EngineIo, EngineIoBuilder, Methods, Namespace, NamespaceObject,
     NamespacePattern, Serve, ServeHandle, Serving, SocketIo, StartError,
 };
-pub use socket::{Answers, Broadcast, OutgoingEvent, Socket};
+pub use socket::{
+    Answers, Broadcast, Everywhere, OutgoingEvent, RemoteSocket, ServerSideEvent, Socket,
+};
 pub use socketio::{Args, ArgsError};

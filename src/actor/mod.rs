@@ -26,4 +26,8 @@ pub(crate) use registry::{Choice, NamespaceCore, PatternCore, Registry};
 pub use room::Room;
 pub use server::Server;
 pub(crate) use session::{Deliver, HandOver, Inbound, Lost, Probe, ProbeFailed, Protocol, Session};
-pub(crate) use supervision::{Fall, lasting_arbiter};
+#[allow(
+    unused_imports,
+    reason = "the adapter's actor uses them, by the crate's feature `redis`"
+)]
+pub(crate) use supervision::{Fall, Intensity, lasting_arbiter, start_on};

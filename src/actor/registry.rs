@@ -20,7 +20,7 @@ use crate::handler::{Environment, SharedTable, Surroundings, caught};
 use crate::id::SocketId;
 use crate::message::{CrashPlace, Crashed};
 use crate::pattern::{Parameters, Pattern};
-use crate::socket::{Core, Membership};
+use crate::socket::{Adapter, Core, Membership};
 
 /// What a namespace is made of, apart from its actor.
 #[derive(Debug)]
@@ -114,6 +114,8 @@ impl Drop for Seat {
 /// All namespaces.
 pub(crate) struct Registry {
     pub(crate) surroundings: Arc<Surroundings>,
+    /// The way to the other nodes of a cluster.
+    pub(crate) adapter: Option<Arc<dyn Adapter>>,
     /// Where namespaces and rooms live.
     arbiter: ArbiterHandle,
     namespaces: RwLock<HashMap<Arc<str>, Arc<NamespaceCore>>>,
@@ -126,9 +128,14 @@ pub(crate) struct Registry {
 pub(crate) type Watcher = Arc<dyn Fn(&Arc<NamespaceCore>) + Send + Sync>;
 
 impl Registry {
-    pub(crate) fn new(surroundings: Surroundings, arbiter: ArbiterHandle) -> Arc<Self> {
+    pub(crate) fn new(
+        surroundings: Arc<Surroundings>,
+        arbiter: ArbiterHandle,
+        adapter: Option<Arc<dyn Adapter>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            surroundings: Arc::new(surroundings),
+            surroundings,
+            adapter,
             arbiter,
             namespaces: RwLock::default(),
             patterns: RwLock::default(),
@@ -238,6 +245,9 @@ impl Registry {
             .is_some_and(|found| Arc::ptr_eq(found, core))
         {
             namespaces.remove(name);
+            if let Some(adapter) = &self.adapter {
+                adapter.leave(core.membership.shared_name());
+            }
         }
         drop(namespaces);
         if let Some(actor) = core.actor.lock().take() {
@@ -278,13 +288,16 @@ impl Registry {
             ),
         };
         let core = Arc::new(NamespaceCore {
-            membership: Membership::new(name, parameters),
+            membership: Membership::in_cluster(name, parameters, self.adapter.clone()),
             table,
             environment,
             actor: Mutex::new(None),
             seats: frees.then(AtomicUsize::default),
         });
         self.start(&core);
+        if let Some(adapter) = &self.adapter {
+            adapter.enter(&core.membership);
+        }
         namespaces.insert(name.into(), Arc::clone(&core));
         (core, true)
     }

@@ -18,7 +18,7 @@ use actix::{
 use crate::actor::supervision::{self, Fall, Intensity};
 use crate::error::EmitError;
 use crate::message::{Emit, ListMembers};
-use crate::socket::{Audience, Membership, SharedMembers};
+use crate::socket::{Audience, Broadcast, Membership, SharedMembers};
 
 /// The actor of a room; [`Namespace::room`](crate::Namespace::room) gives its address.
 ///
@@ -67,20 +67,13 @@ impl Handler<Emit> for Room {
     type Result = Result<(), EmitError>;
 
     fn handle(&mut self, emit: Emit, _: &mut Self::Context) -> Self::Result {
-        let packet = self
-            .membership
-            .event(None, &emit.event, &emit.data?, None)?;
         let audience = Audience {
             rooms: Some(vec![self.name.as_ref().to_owned()]),
             except: emit.address.except,
             ..Audience::default()
         };
-        if emit.volatile {
-            self.membership.broadcast_volatile(&audience, &packet);
-        } else {
-            self.membership.broadcast(&audience, &packet);
-        }
-        Ok(())
+        let operator = Broadcast::of(&self.membership, audience);
+        operator.emit_message(&emit.event, emit.data, emit.volatile)
     }
 }
 

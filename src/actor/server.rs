@@ -16,14 +16,15 @@ use actix::{Actor, Addr, Context, Handler, Message, ResponseFuture, Supervised};
 
 use crate::actor::registry::Registry;
 use crate::actor::supervision::{self, Intensity};
+use crate::cluster::ClusterError;
 use crate::error::{CallError, EmitError};
 use crate::id::SocketId;
 use crate::message::{
     Address, Call, CallMany, CloseRoom, CrashPlace, Disconnect, DisconnectSockets, Emit,
     FetchSockets, Gathered, JoinRooms, LeaveRooms,
 };
-use crate::socket::{Broadcast, Membership, Socket, call};
-use crate::socketio::{Args, is_reserved};
+use crate::socket::{Broadcast, Membership, RemoteSocket, call};
+use crate::socketio::Args;
 
 /// The actor that routes messages to clients; [`SocketIo::server`](crate::SocketIo::server) gives its
 /// address.
@@ -72,7 +73,11 @@ impl Server {
         let namespace = self.registry.namespace(&address.namespace);
         let membership = match namespace {
             Some(namespace) => Arc::clone(&namespace.membership),
-            None => Membership::new(&address.namespace, Vec::new()),
+            // Nobody is in it here; on other nodes somebody may be.
+            None => {
+                let adapter = self.registry.adapter.clone();
+                Membership::in_cluster(&address.namespace, Vec::new(), adapter)
+            }
         };
         Broadcast::of(&membership, address.into())
     }
@@ -88,23 +93,8 @@ impl Handler<Emit> for Server {
     type Result = Result<(), EmitError>;
 
     fn handle(&mut self, emit: Emit, _: &mut Self::Context) -> Self::Result {
-        let data = emit.data?;
-        let name = emit.address.namespace.clone();
-        if is_reserved(&emit.event) {
-            return Err(EmitError::ReservedEvent(emit.event));
-        }
-        // A namespace that does not exist has nobody in it.
-        if let Some(namespace) = self.registry.namespace(&name) {
-            let membership = &namespace.membership;
-            let packet = membership.event(None, &emit.event, &data, None)?;
-            let audience = emit.address.into();
-            if emit.volatile {
-                membership.broadcast_volatile(&audience, &packet);
-            } else {
-                membership.broadcast(&audience, &packet);
-            }
-        }
-        Ok(())
+        let operator = self.operator(emit.address);
+        operator.emit_message(&emit.event, emit.data, emit.volatile)
     }
 }
 
@@ -131,13 +121,13 @@ impl Handler<FetchSockets> for Server {
         let operator = self.operator(fetch.address);
         Box::pin(async move {
             let sockets = operator.fetch_sockets().await;
-            sockets.iter().map(Socket::id).collect()
+            sockets.iter().map(RemoteSocket::id).collect()
         })
     }
 }
 
 impl Handler<JoinRooms> for Server {
-    type Result = ResponseFuture<usize>;
+    type Result = ResponseFuture<Result<usize, ClusterError>>;
 
     fn handle(&mut self, join: JoinRooms, _: &mut Self::Context) -> Self::Result {
         Box::pin(self.operator(join.address).sockets_join(join.rooms))
@@ -145,7 +135,7 @@ impl Handler<JoinRooms> for Server {
 }
 
 impl Handler<LeaveRooms> for Server {
-    type Result = ResponseFuture<usize>;
+    type Result = ResponseFuture<Result<usize, ClusterError>>;
 
     fn handle(&mut self, leave: LeaveRooms, _: &mut Self::Context) -> Self::Result {
         Box::pin(self.operator(leave.address).sockets_leave(leave.rooms))
@@ -153,7 +143,7 @@ impl Handler<LeaveRooms> for Server {
 }
 
 impl Handler<DisconnectSockets> for Server {
-    type Result = ResponseFuture<usize>;
+    type Result = ResponseFuture<Result<usize, ClusterError>>;
 
     fn handle(&mut self, message: DisconnectSockets, _: &mut Self::Context) -> Self::Result {
         let operator = self.operator(message.address);
@@ -162,11 +152,14 @@ impl Handler<DisconnectSockets> for Server {
 }
 
 impl Handler<CloseRoom> for Server {
-    type Result = usize;
+    type Result = Result<usize, ClusterError>;
 
-    fn handle(&mut self, close: CloseRoom, _: &mut Self::Context) -> usize {
-        let namespace = self.registry.namespace(&close.namespace);
-        namespace.map_or(0, |namespace| namespace.membership.close_room(&close.room))
+    fn handle(&mut self, close: CloseRoom, _: &mut Self::Context) -> Self::Result {
+        let address = Address {
+            namespace: close.namespace,
+            ..Address::default()
+        };
+        self.operator(address).close_room(&close.room)
     }
 }
 

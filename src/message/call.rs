@@ -5,6 +5,7 @@ use std::time::Duration;
 use actix::Message;
 use serde::Serialize;
 
+use crate::cluster::Reach;
 use crate::error::{CallError, EmitError};
 use crate::id::SocketId;
 use crate::message::address::{Address, addressed};
@@ -67,7 +68,7 @@ impl Call {
 /// # async fn run(server: actix::Addr<Server>) -> Result<(), Box<dyn std::error::Error>> {
 /// let votes = server.send(CallMany::event("vote", "lunch").to("lobby")).await??;
 /// for (socket, vote) in &votes.answers {
-///     println!("{socket} votes for {}", vote.read::<String>()?);
+///     println!("{socket:?} votes for {}", vote.read::<String>()?);
 /// }
 /// # Ok(()) }
 /// ```
@@ -119,12 +120,17 @@ impl CallMany {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Gathered<R> {
-    /// Who answered what, in the order in which the answers came.
-    pub answers: Vec<(SocketId, R)>,
+    /// Who answered what, in the order in which the answers came; `None` for a socket of another kind
+    /// of node, which does not say.
+    pub answers: Vec<(Option<SocketId>, R)>,
     /// Whose answer is not what was asked for, and why.
-    pub unreadable: Vec<(SocketId, ArgsError)>,
-    /// Who did not answer: because it left, or had no room for the event, or time was up.
+    pub unreadable: Vec<(Option<SocketId>, ArgsError)>,
+    /// Who of this node did not answer: because it left, or had no room for the event, or time was up.
     pub missing: Vec<SocketId>,
+    /// How many sockets of other nodes did not answer.
+    pub missing_elsewhere: usize,
+    /// Which nodes did not say how many of their sockets were asked.
+    pub reach: Reach,
     /// Time was up before everyone had answered or left.
     pub timed_out: bool,
 }

@@ -65,6 +65,8 @@ pub enum CrashPlace {
     Server,
     /// A task that [`SocketIo::spawn`](crate::SocketIo::spawn) has started.
     BackgroundTask,
+    /// The adapter's actor, which keeps the way to the other nodes of a cluster.
+    Adapter,
 }
 
 impl fmt::Display for CrashPlace {
@@ -76,6 +78,7 @@ impl fmt::Display for CrashPlace {
             Self::Namespace => f.write_str("namespace"),
             Self::Server => f.write_str("server"),
             Self::BackgroundTask => f.write_str("background task"),
+            Self::Adapter => f.write_str("adapter"),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix::Message;
 
+use crate::cluster::ClusterError;
 use crate::id::SocketId;
 use crate::message::address::{Address, RoomNames, addressed};
 
@@ -28,36 +29,36 @@ impl FetchSockets {
     addressed!();
 }
 
-/// Makes sockets join rooms; answers how many did.
+/// Makes sockets join rooms, on every node; answers how many of this node did.
 ///
 /// # Examples
 ///
 /// ```
 /// # use actix_socketio::{JoinRooms, LeaveRooms, Server};
-/// # async fn run(server: actix::Addr<Server>) -> Result<(), actix::MailboxError> {
-/// server.send(JoinRooms::named(["hall", "attic"]).to("lobby")).await?;
-/// server.send(LeaveRooms::named("lobby").to("hall")).await?;
+/// # async fn run(server: actix::Addr<Server>) -> Result<(), Box<dyn std::error::Error>> {
+/// server.send(JoinRooms::named(["hall", "attic"]).to("lobby")).await??;
+/// server.send(LeaveRooms::named("lobby").to("hall")).await??;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "usize")]
+#[rtype(result = "Result<usize, ClusterError>")]
 pub struct JoinRooms {
     pub(crate) rooms: Vec<String>,
     pub(crate) address: Address,
 }
 
-/// Makes sockets leave rooms; answers how many were asked to.
+/// Makes sockets leave rooms, on every node; answers how many of this node were asked to.
 ///
 /// # Examples
 ///
 /// ```
 /// # use actix_socketio::{LeaveRooms, Server};
-/// # async fn run(server: actix::Addr<Server>) -> Result<(), actix::MailboxError> {
-/// let sockets = server.send(LeaveRooms::named("lobby").to("banned")).await?;
+/// # async fn run(server: actix::Addr<Server>) -> Result<(), Box<dyn std::error::Error>> {
+/// let sockets = server.send(LeaveRooms::named("lobby").to("banned")).await??;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "usize")]
+#[rtype(result = "Result<usize, ClusterError>")]
 pub struct LeaveRooms {
     pub(crate) rooms: Vec<String>,
     pub(crate) address: Address,
@@ -84,18 +85,18 @@ macro_rules! named {
 
 named!(JoinRooms LeaveRooms);
 
-/// Makes sockets leave their namespace; answers how many were asked to.
+/// Makes sockets leave their namespace, on every node; answers how many of this node were asked to.
 ///
 /// # Examples
 ///
 /// ```
 /// # use actix_socketio::{DisconnectSockets, Server};
-/// # async fn run(server: actix::Addr<Server>) -> Result<(), actix::MailboxError> {
-/// let sockets = server.send(DisconnectSockets::default().to("banned").close()).await?;
+/// # async fn run(server: actix::Addr<Server>) -> Result<(), Box<dyn std::error::Error>> {
+/// let sockets = server.send(DisconnectSockets::default().to("banned").close()).await??;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, Default, Message)]
-#[rtype(result = "usize")]
+#[rtype(result = "Result<usize, ClusterError>")]
 pub struct DisconnectSockets {
     pub(crate) address: Address,
     pub(crate) close: bool,
@@ -112,18 +113,19 @@ impl DisconnectSockets {
     addressed!();
 }
 
-/// Makes everyone leave a room of the namespace; answers how many were in it.
+/// Makes everyone leave a room of the namespace, on every node; answers how many of this node were in
+/// it.
 ///
 /// # Examples
 ///
 /// ```
 /// # use actix_socketio::{CloseRoom, Server};
-/// # async fn run(server: actix::Addr<Server>) -> Result<(), actix::MailboxError> {
-/// let members = server.send(CloseRoom::named("lobby").of("/chat")).await?;
+/// # async fn run(server: actix::Addr<Server>) -> Result<(), Box<dyn std::error::Error>> {
+/// let members = server.send(CloseRoom::named("lobby").of("/chat")).await??;
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, Message)]
-#[rtype(result = "usize")]
+#[rtype(result = "Result<usize, ClusterError>")]
 pub struct CloseRoom {
     pub(crate) room: String,
     pub(crate) namespace: String,

@@ -5,14 +5,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::actor::{Client, Engine, Fall, Protocol, Registry, Server, lasting_arbiter};
+#[cfg(feature = "redis")]
+use crate::adapter::{RedisAdapter, start as start_adapter};
 use crate::config::{Config, Cors, Overflow, SessionScope, Transport};
 use crate::handler::Surroundings;
 use crate::link::Link;
 use crate::message::CrashPlace;
+#[cfg(feature = "redis")]
+use crate::message::Crashed;
 #[cfg(feature = "session")]
 use crate::server::HttpSession;
 use crate::server::options::engine_options;
 use crate::server::{SocketIo, StartError};
+use crate::socket::Adapter;
 use crate::transport::Hooks;
 
 /// Sets up a [`SocketIo`] server.
@@ -36,6 +41,8 @@ pub struct Builder {
     config: Config,
     surroundings: Surroundings,
     hooks: Hooks,
+    #[cfg(feature = "redis")]
+    adapter: Option<RedisAdapter>,
 }
 
 impl Builder {
@@ -44,6 +51,8 @@ impl Builder {
             config: Config::new("/socket.io/"),
             surroundings: Surroundings::default(),
             hooks: Hooks::default(),
+            #[cfg(feature = "redis")]
+            adapter: None,
         }
     }
 
@@ -124,6 +133,26 @@ impl Builder {
         self.carry(move |request, carried| carried.insert(http_session.begin(request)))
     }
 
+    /// Makes the server a node of a cluster: what is sent to many reaches the clients of all nodes.
+    /// Without an adapter a server is alone.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use actix_socketio::{RedisAdapter, SocketIo};
+    ///
+    /// # fn start() -> std::io::Result<()> {
+    /// let adapter = RedisAdapter::streams("redis://127.0.0.1:6379")?;
+    /// let io = SocketIo::builder().adapter(adapter).start()?;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "redis")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+    pub fn adapter(mut self, adapter: RedisAdapter) -> Self {
+        self.adapter = Some(adapter);
+        self
+    }
+
     /// Serves the official client's files from this folder, below the server's path:
     /// `socket.io.js`, `socket.io.min.js`, `socket.io.esm.min.js`, `socket.io.msgpack.min.js` and
     /// their maps. They lie in `dist` of the npm package `socket.io-client`.
@@ -140,7 +169,24 @@ impl Builder {
     /// [`StartError`], where the thread cannot be started.
     pub fn start(self) -> Result<SocketIo, StartError> {
         let arbiter = lasting_arbiter().map_err(StartError)?;
-        let registry = Registry::new(self.surroundings, arbiter);
+        let surroundings = Arc::new(self.surroundings);
+        #[cfg(feature = "redis")]
+        let adapter = self.adapter.map(|adapter| {
+            let told = Arc::clone(&surroundings);
+            let fallen = move |fall: Fall| {
+                told.report(&Crashed {
+                    place: CrashPlace::Adapter,
+                    namespace: None,
+                    socket: None,
+                    panic: fall.panic,
+                });
+            };
+            let ack_timeout = self.config.ack_timeout;
+            start_adapter(adapter, &arbiter, ack_timeout, fallen) as Arc<dyn Adapter>
+        });
+        #[cfg(not(feature = "redis"))]
+        let adapter: Option<Arc<dyn Adapter>> = None;
+        let registry = Registry::new(surroundings, arbiter, adapter);
         let server = Server::start(&registry);
         registry.open("/");
         let accepting = Arc::clone(&registry);

@@ -28,6 +28,7 @@ use actix_web::web;
 use serde_json::Value;
 
 use crate::actor::{Choice, Engine, NamespaceCore, Registry, Server};
+use crate::cluster::{AdapterHealth, ClusterError, NodeId};
 use crate::handler::Failure;
 use crate::message::{Crashed, namespace_name};
 use crate::pattern::{Pattern, PatternError};
@@ -198,8 +199,12 @@ impl SocketIo {
         self.of("/").rooms()
     }
 
-    /// Makes everyone leave a room of the namespace `/`. Returns how many were in it.
-    pub async fn close_room(&self, room: impl AsRef<str>) -> usize {
+    /// Makes everyone leave a room of the namespace `/`; see [`Namespace::close_room`].
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError`], where other nodes will not hear of it.
+    pub async fn close_room(&self, room: impl AsRef<str>) -> Result<usize, ClusterError> {
         self.of("/").close_room(room).await
     }
 
@@ -243,6 +248,38 @@ impl SocketIo {
         self.registry.surroundings.supervise(supervisor);
     }
 
+    /// Returns which nodes there are in the cluster, this one included.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError::Unavailable`], and [`ClusterError::Unsupported`] in a format whose nodes do not
+    /// make themselves known.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(io: actix_socketio::SocketIo) -> Result<(), actix_socketio::ClusterError> {
+    /// println!("{} nodes", io.nodes().await?.len());
+    /// # Ok(()) }
+    /// ```
+    pub async fn nodes(&self) -> Result<Vec<NodeId>, ClusterError> {
+        match &self.registry.adapter {
+            Some(adapter) => Arc::clone(adapter).nodes(&Arc::from("/")).await,
+            None => Ok(vec![NodeId::new("alone")]),
+        }
+    }
+
+    /// Returns how the way to the other nodes is.
+    #[must_use]
+    pub fn adapter_health(&self) -> AdapterHealth {
+        let alone = || AdapterHealth {
+            connected: true,
+            ..AdapterHealth::default()
+        };
+        let adapter = self.registry.adapter.as_ref();
+        adapter.map_or_else(alone, |adapter| adapter.health())
+    }
+
     /// Returns how many clients are connected.
     #[must_use]
     pub fn clients_count(&self) -> usize {
@@ -276,7 +313,15 @@ impl SocketIo {
     /// # Ok(()) }
     /// ```
     pub async fn close(&self, limit: Duration) -> bool {
-        self.engine.close(limit).await
+        let begun = tokio::time::Instant::now();
+        let gone = self.engine.close(limit).await;
+        match &self.registry.adapter {
+            Some(adapter) => {
+                let rest = limit.saturating_sub(begun.elapsed());
+                Arc::clone(adapter).close(rest).await && gone
+            }
+            None => gone,
+        }
     }
 
     /// Runs a task of the program's beside the server's actors, until it ends or [`close`](Self::close)

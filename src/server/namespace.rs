@@ -1,20 +1,24 @@
 //! A program's handle on a namespace.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Addr, Recipient};
+use serde::Serialize;
 use tokio::time::timeout;
 
 use crate::actor::{FindRoom, NamespaceCore, Room};
-use crate::error::RoomError;
+use crate::cluster::{ClusterError, Content, Message, Question, Reply};
+use crate::error::{EmitError, RoomError};
 use crate::handler::{Environment, SharedTable};
 use crate::id::SocketId;
 use crate::message::RoomEvent;
 use crate::server::operator::operator;
 use crate::server::registration::registration;
-use crate::socket::{Broadcast, OutgoingEvent, Socket};
+use crate::socket::{Broadcast, Everywhere, OutgoingEvent, ServerSideEvent, Socket};
+use crate::socketio::Args;
 
 /// A namespace: its handlers, its rooms, and everyone in it.
 ///
@@ -70,6 +74,104 @@ impl Namespace {
 
     operator!();
 
+    /// Registers who answers an event that another server's program sends to all servers by
+    /// [`server_side_emit`](Self::server_side_emit); one for each event. What it returns is the answer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{Namespace, ServerSideEvent};
+    ///
+    /// fn listen(namespace: &Namespace) {
+    ///     namespace.on_server_side("reload", |event: ServerSideEvent| async move {
+    ///         log::info!("told to reload {}", event.args().as_json());
+    ///     });
+    /// }
+    /// ```
+    pub fn on_server_side<F, O>(&self, event: &str, listener: F) -> &Self
+    where
+        F: Fn(ServerSideEvent) -> O + Send + Sync + 'static,
+        O: Future<Output: Serialize> + Send + 'static,
+    {
+        self.core.membership.server_side.add(event, listener);
+        self
+    }
+
+    /// Sends an event to the programs of all other servers; no client gets it, nor does this server.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::Encode`], and [`EmitError::Cluster`] where nobody will hear it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(io: actix_socketio::SocketIo) -> Result<(), actix_socketio::EmitError> {
+    /// io.of("/").server_side_emit("reload", "prices").await
+    /// # }
+    /// ```
+    pub async fn server_side_emit(
+        &self,
+        event: &str,
+        data: impl Serialize,
+    ) -> Result<(), EmitError> {
+        let args = Args::from_value(&data)?;
+        let message = Message::ServerSide(Content::new(event, &args));
+        if let Some(adapter) = &self.core.membership.adapter {
+            adapter.tell(self.core.membership.shared_name(), &message)?;
+        }
+        Ok(())
+    }
+
+    /// Sends an event to the programs of all other servers, and returns what they answer within `limit`.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::Encode`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # async fn run(io: actix_socketio::SocketIo) -> Result<(), Box<dyn std::error::Error>> {
+    /// let loads = io.of("/").server_side_emit_with_ack("load", (), Duration::from_secs(1)).await?;
+    /// for load in &*loads {
+    ///     println!("{}", load.read::<f64>()?);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub async fn server_side_emit_with_ack(
+        &self,
+        event: &str,
+        data: impl Serialize,
+        limit: Duration,
+    ) -> Result<Everywhere<Vec<Args>>, EmitError> {
+        let args = Args::from_value(&data)?;
+        let question = Question::ServerSide(Content::new(event, &args));
+        let (replies, reach) = self.everyone().ask_nodes(question, limit).await;
+        let answer = |reply| match reply {
+            Reply::ServerSide(args) => Some(args),
+            _ => None,
+        };
+        let answers = replies.into_iter().filter_map(answer).collect();
+        Ok(Everywhere::new(answers, reach))
+    }
+
+    /// Returns the names of the rooms that somebody is in on any node, in no order; see
+    /// [`rooms`](Self::rooms) for those of this node.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(io: actix_socketio::SocketIo) {
+    /// println!("{:?}", *io.of("/chat").rooms_everywhere().await);
+    /// # }
+    /// ```
+    pub async fn rooms_everywhere(&self) -> Everywhere<Vec<String>> {
+        let (rooms, reach) = self.everyone().all_rooms().await;
+        Everywhere::new(rooms, reach)
+    }
+
     /// Returns the socket with this id.
     #[must_use]
     pub fn socket(&self, id: SocketId) -> Option<Socket> {
@@ -106,17 +208,21 @@ impl Namespace {
         self.to(room).count()
     }
 
-    /// Makes everyone leave a room. Returns how many were in it.
+    /// Makes everyone leave a room, on every node. Returns how many of this node were in it.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError`], where other nodes will not hear of it.
     ///
     /// # Examples
     ///
     /// ```
-    /// # async fn run(io: actix_socketio::SocketIo) {
-    /// let members = io.of("/chat").close_room("lobby").await;
-    /// # }
+    /// # async fn run(io: actix_socketio::SocketIo) -> Result<(), actix_socketio::ClusterError> {
+    /// let members = io.of("/chat").close_room("lobby").await?;
+    /// # Ok(()) }
     /// ```
-    pub async fn close_room(&self, room: impl AsRef<str>) -> usize {
-        self.core.membership.close_room(room.as_ref())
+    pub async fn close_room(&self, room: impl AsRef<str>) -> Result<usize, ClusterError> {
+        self.everyone().close_room(room.as_ref())
     }
 
     /// Tells an actor what happens in rooms from now on: which are created and deleted, who joins and

@@ -94,24 +94,48 @@ macro_rules! operator {
             self.everyone().emit_with_ack(event, data).await
         }
 
-        /// Returns the sockets that are connected.
-        pub async fn fetch_sockets(&self) -> Vec<crate::socket::Socket> {
+        /// Returns the sockets that are connected, on all nodes; see
+        /// [`Broadcast::fetch_sockets`](crate::Broadcast::fetch_sockets).
+        pub async fn fetch_sockets(
+            &self,
+        ) -> crate::socket::Everywhere<Vec<crate::socket::RemoteSocket>> {
             self.everyone().fetch_sockets().await
         }
 
         /// Makes everyone join rooms; see [`Broadcast::sockets_join`](crate::Broadcast::sockets_join).
-        pub async fn sockets_join(&self, rooms: impl crate::message::RoomNames) -> usize {
+        ///
+        /// # Errors
+        ///
+        /// [`ClusterError`](crate::ClusterError), where other nodes will not hear of it.
+        pub async fn sockets_join(
+            &self,
+            rooms: impl crate::message::RoomNames,
+        ) -> Result<usize, crate::cluster::ClusterError> {
             self.everyone().sockets_join(rooms).await
         }
 
         /// Makes everyone leave rooms; see [`Broadcast::sockets_leave`](crate::Broadcast::sockets_leave).
-        pub async fn sockets_leave(&self, rooms: impl crate::message::RoomNames) -> usize {
+        ///
+        /// # Errors
+        ///
+        /// [`ClusterError`](crate::ClusterError), where other nodes will not hear of it.
+        pub async fn sockets_leave(
+            &self,
+            rooms: impl crate::message::RoomNames,
+        ) -> Result<usize, crate::cluster::ClusterError> {
             self.everyone().sockets_leave(rooms).await
         }
 
         /// Disconnects everyone; see
         /// [`Broadcast::disconnect_sockets`](crate::Broadcast::disconnect_sockets).
-        pub async fn disconnect_sockets(&self, close: bool) -> usize {
+        ///
+        /// # Errors
+        ///
+        /// [`ClusterError`](crate::ClusterError), where other nodes will not hear of it.
+        pub async fn disconnect_sockets(
+            &self,
+            close: bool,
+        ) -> Result<usize, crate::cluster::ClusterError> {
             self.everyone().disconnect_sockets(close).await
         }
     };

@@ -14,13 +14,15 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Sleep, sleep};
 
+use crate::cluster::{Answer, NodeId, Reach, Reply};
 use crate::id::SocketId;
 use crate::link::Outgoing;
 use crate::message::Gathered;
 use crate::socket::core::Core;
 use crate::socketio::{Args, ArgsError};
 
-/// The answers of many sockets to one event, as they come: a stream of who answered, and what.
+/// The answers of many sockets to one event, as they come: a stream of who answered, and what. Of a
+/// socket on another kind of node, as a Node.js server, it is not known who.
 ///
 /// Made by [`Broadcast::emit_with_ack`](crate::Broadcast::emit_with_ack). It ends when everyone has
 /// answered or left, or when time is up. Dropped before, it waits for nobody any more.
@@ -37,8 +39,8 @@ use crate::socketio::{Args, ArgsError};
 ///     .await?;
 /// while let Some((voter, vote)) = votes.next().await {
 ///     match vote {
-///         Ok(vote) => log::info!("{voter} says {vote}"),
-///         Err(error) => log::warn!("{voter} says something else: {error}"),
+///         Ok(vote) => log::info!("{voter:?} says {vote}"),
+///         Err(error) => log::warn!("{voter:?} says something else: {error}"),
 ///     }
 /// }
 /// log::info!("{} of {} were silent", votes.missing().len(), votes.expected());
@@ -52,7 +54,19 @@ pub struct Answers<R> {
     asked: Vec<Arc<Core>>,
     answered: HashSet<SocketId>,
     timed_out: bool,
+    here_ended: bool,
+    elsewhere: Elsewhere,
     read: PhantomData<fn() -> R>,
+}
+
+/// What other nodes have answered so far.
+#[derive(Debug, Default)]
+struct Elsewhere {
+    /// `None` where no other node is asked, or all is said.
+    answers: Option<UnboundedReceiver<Answer>>,
+    asked: usize,
+    answered: usize,
+    reach: Reach,
 }
 
 /// Sends a packet with this id to each of them. Who does not get it is not waited for.
@@ -84,22 +98,43 @@ pub(crate) fn ask<R>(
         asked,
         answered: HashSet::new(),
         timed_out: false,
+        here_ended: false,
+        elsewhere: Elsewhere::default(),
         read: PhantomData,
     }
 }
 
 impl<R> Answers<R> {
-    /// Returns how many sockets were asked.
-    #[must_use]
-    pub fn expected(&self) -> usize {
-        self.asked.len()
+    /// Adds what other nodes answer.
+    pub(crate) fn and_elsewhere(mut self, answers: UnboundedReceiver<Answer>) -> Self {
+        self.elsewhere.answers = Some(answers);
+        self
     }
 
-    /// Returns who has not answered so far.
+    /// Returns how many sockets were asked; in a cluster, as far as nodes have said so yet.
+    #[must_use]
+    pub fn expected(&self) -> usize {
+        self.asked.len() + self.elsewhere.asked
+    }
+
+    /// Returns who of this node has not answered so far.
     #[must_use]
     pub fn missing(&self) -> Vec<SocketId> {
         let ids = self.asked.iter().map(|socket| socket.id);
         ids.filter(|id| !self.answered.contains(id)).collect()
+    }
+
+    /// Returns how many sockets of other nodes have not answered so far.
+    #[must_use]
+    pub fn missing_elsewhere(&self) -> usize {
+        self.elsewhere.asked.saturating_sub(self.elsewhere.answered)
+    }
+
+    /// Returns the nodes that did not say how many of their sockets were asked; known when the answers
+    /// have ended.
+    #[must_use]
+    pub fn silent_nodes(&self) -> &[NodeId] {
+        self.elsewhere.reach.silent()
     }
 
     /// Tells whether time was up before everyone had answered or left.
@@ -108,22 +143,60 @@ impl<R> Answers<R> {
         self.timed_out
     }
 
-    fn poll_args(&mut self, cx: &mut Context<'_>) -> Poll<Option<(SocketId, Args)>> {
-        if self.timed_out {
+    fn poll_args(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Option<SocketId>, Args)>> {
+        let here = self.poll_here(cx);
+        if let Poll::Ready(Some((id, args))) = here {
+            return Poll::Ready(Some((Some(id), args)));
+        }
+        match self.poll_elsewhere(cx) {
+            Poll::Ready(None) => here.map(|_| None),
+            other => other,
+        }
+    }
+
+    fn poll_here(&mut self, cx: &mut Context<'_>) -> Poll<Option<(SocketId, Args)>> {
+        if self.here_ended {
             return Poll::Ready(None);
         }
         // Answers that are there are taken, whatever the time.
         match self.receiver.poll_recv(cx) {
             Poll::Ready(Some((id, args))) => {
                 self.answered.insert(id);
-                Poll::Ready(Some((id, args)))
+                return Poll::Ready(Some((id, args)));
             }
-            Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => self.lapse.as_mut().poll(cx).map(|()| {
+            Poll::Ready(None) => {}
+            Poll::Pending => {
+                std::task::ready!(self.lapse.as_mut().poll(cx));
                 self.timed_out = true;
-                None
-            }),
+            }
         }
+        self.here_ended = true;
+        Poll::Ready(None)
+    }
+
+    fn poll_elsewhere(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Option<SocketId>, Args)>> {
+        let elsewhere = &mut self.elsewhere;
+        while let Some(answers) = &mut elsewhere.answers {
+            match std::task::ready!(answers.poll_recv(cx)) {
+                Some(Answer::Reply(Reply::Asked(count))) => elsewhere.asked += count,
+                Some(Answer::Reply(Reply::Acknowledged(socket, args))) => {
+                    elsewhere.answered += 1;
+                    return Poll::Ready(Some((socket, args)));
+                }
+                Some(Answer::Reach(reach)) => {
+                    self.timed_out |= reach.timed_out;
+                    elsewhere.reach = reach;
+                }
+                Some(Answer::Reply(_)) => {}
+                None => elsewhere.answers = None,
+            }
+        }
+        Poll::Ready(None)
+    }
+
+    /// Waits for the next answer, unread.
+    pub(crate) async fn next_args(&mut self) -> Option<(Option<SocketId>, Args)> {
+        poll_fn(|cx| self.poll_args(cx)).await
     }
 
     /// Waits for the answers and returns them as they came, unread.
@@ -136,6 +209,8 @@ impl<R> Answers<R> {
             answers,
             unreadable: Vec::new(),
             missing: self.missing(),
+            missing_elsewhere: self.missing_elsewhere(),
+            reach: self.elsewhere.reach.clone(),
             timed_out: self.timed_out,
         }
     }
@@ -143,7 +218,7 @@ impl<R> Answers<R> {
 
 impl<R: DeserializeOwned> Answers<R> {
     /// Waits for the next answer; `None` is the end.
-    pub async fn next(&mut self) -> Option<(SocketId, Result<R, ArgsError>)> {
+    pub async fn next(&mut self) -> Option<(Option<SocketId>, Result<R, ArgsError>)> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
@@ -160,13 +235,15 @@ impl<R: DeserializeOwned> Answers<R> {
             answers,
             unreadable,
             missing: self.missing(),
+            missing_elsewhere: self.missing_elsewhere(),
+            reach: self.elsewhere.reach.clone(),
             timed_out: self.timed_out,
         }
     }
 }
 
 impl<R: DeserializeOwned> Stream for Answers<R> {
-    type Item = (SocketId, Result<R, ArgsError>);
+    type Item = (Option<SocketId>, Result<R, ArgsError>);
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = self.get_mut().poll_args(cx);

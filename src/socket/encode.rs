@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::error::{ConnectError, EmitError};
 use crate::link::{Frame, Outgoing};
-use crate::socketio::{self, ArgsError, Outcome};
+use crate::socketio::{self, Args, ArgsError, Outcome};
 
 /// Encodes EVENT, or BINARY_EVENT where `data` holds bytes.
 pub(crate) fn event<T>(
@@ -28,6 +28,20 @@ where
     };
     let (packet, _) = packet(head, true, data)?;
     Ok(packet)
+}
+
+/// Encodes an event whose list of name and arguments is written already.
+pub(crate) fn relayed(namespace: &str, id: Option<u64>, list: &Args) -> Outgoing {
+    let text = infallible(|out| {
+        socketio::push_event_start(out, namespace, id, list.attachments().len());
+        out.extend_from_slice(list.as_json().as_bytes());
+        out.push(b']');
+    });
+    let attached = list.attachments().iter();
+    Outgoing {
+        frame: text.frame,
+        attached: attached.map(|data| Frame::binary(data)).collect(),
+    }
 }
 
 /// What a handler returned, encoded.

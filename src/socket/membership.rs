@@ -14,14 +14,18 @@ use indexmap::IndexMap;
 use parking_lot::RwLock;
 use serde::Serialize;
 
+use crate::cluster::Scope;
 use crate::error::EmitError;
 use crate::id::SocketId;
 use crate::link::Outgoing;
 use crate::message::{Address, RoomEvent, RoomEventKind};
 use crate::pattern::Parameters;
+use crate::socket::adapter::Adapter;
 use crate::socket::core::{Core, Phase};
 use crate::socket::encode;
 use crate::socket::observe::Observers;
+use crate::socket::server_side::ServerSide;
+use crate::socketio::Args;
 
 /// The sockets of a room, in dense slots.
 pub(crate) type Members = IndexMap<u64, Arc<Core>>;
@@ -38,6 +42,9 @@ pub(crate) struct Membership {
     inner: RwLock<Inner>,
     next_ack: AtomicU64,
     pub(crate) observers: Observers,
+    pub(crate) server_side: ServerSide,
+    /// The way to the other nodes; a server without one is alone.
+    pub(crate) adapter: Option<Arc<dyn Adapter>>,
     /// The actor that supervises the rooms.
     supervisor: RwLock<Option<Recipient<RoomChange>>>,
 }
@@ -72,7 +79,39 @@ pub(crate) struct Audience {
     pub(crate) rooms: Option<Vec<String>>,
     pub(crate) except: Vec<String>,
     /// The socket that speaks.
-    pub(crate) sender: Option<u64>,
+    pub(crate) sender: Option<Speaker>,
+}
+
+/// A socket that is left out of its own broadcast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Speaker {
+    pub(crate) key: u64,
+    pub(crate) id: SocketId,
+}
+
+impl Audience {
+    /// Returns whom the other nodes are to reach; `None` where nobody on them is meant.
+    pub(crate) fn elsewhere(&self) -> Option<Scope> {
+        if self.alone.is_some() || self.rooms.as_ref().is_some_and(Vec::is_empty) {
+            return None;
+        }
+        let mut except = self.except.clone();
+        except.extend(self.sender.map(|speaker| speaker.id.as_str().to_owned()));
+        Some(Scope {
+            rooms: self.rooms.clone().unwrap_or_default(),
+            except,
+        })
+    }
+}
+
+impl From<Scope> for Audience {
+    fn from(scope: Scope) -> Self {
+        Self {
+            rooms: (!scope.rooms.is_empty()).then_some(scope.rooms),
+            except: scope.except,
+            ..Self::default()
+        }
+    }
 }
 
 impl From<Address> for Audience {
@@ -86,13 +125,25 @@ impl From<Address> for Audience {
 }
 
 impl Membership {
+    /// Makes a namespace of a server that is alone.
+    #[allow(dead_code, reason = "tests and the feature `testing` make such")]
     pub(crate) fn new(name: &str, parameters: Parameters) -> Arc<Self> {
+        Self::in_cluster(name, parameters, None)
+    }
+
+    pub(crate) fn in_cluster(
+        name: &str,
+        parameters: Parameters,
+        adapter: Option<Arc<dyn Adapter>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             name: name.into(),
             parameters,
             inner: RwLock::default(),
             next_ack: AtomicU64::new(0),
             observers: Observers::default(),
+            server_side: ServerSide::default(),
+            adapter,
             supervisor: RwLock::new(None),
         })
     }
@@ -129,6 +180,11 @@ impl Membership {
         let packet = encode::event(&self.name, id, name, data)?;
         self.observers.show(&self.name, name, data, recipient);
         Ok(packet)
+    }
+
+    /// Encodes an event that came from another node, where it has been shown.
+    pub(crate) fn relayed(&self, id: Option<u64>, list: &Args) -> Outgoing {
+        encode::relayed(&self.name, id, list)
     }
 
     /// Names the actor that supervises the rooms from now on.
@@ -218,7 +274,10 @@ impl Membership {
         let mut inner = self.inner.write();
         let rooms = std::mem::take(&mut *socket.rooms.lock());
         inner.sockets.swap_remove(&socket.key);
-        inner.keys.remove(&socket.id);
+        // A socket that was recovered has the id of the one before it.
+        if inner.keys.get(&socket.id) == Some(&socket.key) {
+            inner.keys.remove(&socket.id);
+        }
         for room in rooms {
             self.leave_room(&mut inner, socket, &room);
         }
@@ -267,6 +326,11 @@ impl Membership {
 
     /// Under the lock of the change, so that the supervisor hears of changes in their order.
     fn tell(&self, change: RoomChange) {
+        if let Some(adapter) = &self.adapter {
+            let (RoomChange::Began(room, _) | RoomChange::Ended(room)) = &change;
+            let began = matches!(change, RoomChange::Began(..));
+            adapter.room_changed(&self.name, room, began);
+        }
         if let Some(supervisor) = &*self.supervisor.read() {
             // Life-cycle messages, two for each room.
             supervisor.do_send(change);
@@ -325,7 +389,7 @@ impl Membership {
     /// Shows everyone in the audience to `reach`, each once, under the lock of the members.
     fn each(&self, audience: &Audience, mut reach: impl FnMut(&Arc<Core>)) {
         let mut skipped = self.keys_of(&audience.except);
-        skipped.extend(audience.sender);
+        skipped.extend(audience.sender.map(|speaker| speaker.key));
         if let Some(socket) = &audience.alone {
             if !skipped.contains(&socket.key) {
                 reach(socket);
@@ -349,7 +413,7 @@ impl Membership {
 
     /// The room that is named by a socket's id is that socket alone. It is looked for before all
     /// others: nobody gets another's events by joining a room of that name.
-    fn virtual_room(&self, room: &str) -> Option<Arc<Core>> {
+    pub(crate) fn virtual_room(&self, room: &str) -> Option<Arc<Core>> {
         room.parse().ok().and_then(|id| self.socket(id))
     }
 

@@ -4,13 +4,17 @@
 //! session's outbox; a change of rooms is made at once. It knows no handler, no session and no
 //! transport.
 
+mod adapter;
 mod answers;
 mod broadcast;
 mod core;
+mod details;
 mod encode;
+mod everywhere;
 mod locals;
 mod membership;
 mod observe;
+mod server_side;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,12 +32,17 @@ use crate::link::Session;
 use crate::message::RoomNames;
 use crate::socketio::Args;
 
+pub(crate) use adapter::{Adapter, ClosedFuture, NodesFuture};
 pub use answers::Answers;
+pub(crate) use answers::ask;
 pub use broadcast::Broadcast;
 pub(crate) use core::{Core, Phase};
+pub(crate) use details::describe;
 pub(crate) use encode::{Answer, ack, ack_error, connect_error};
+pub use everywhere::{Everywhere, RemoteSocket};
 pub(crate) use membership::{Audience, Membership, RoomChange, SharedMembers};
 pub use observe::OutgoingEvent;
+pub use server_side::ServerSideEvent;
 
 /// One client in one namespace.
 ///
@@ -348,7 +357,7 @@ impl Socket {
 
     /// Addresses everybody in the namespace but this socket.
     pub fn broadcast(&self) -> Broadcast {
-        Broadcast::new(&self.core.membership, Some(self.core.key))
+        Broadcast::new(&self.core.membership, Some(&self.core))
     }
 
     /// Addresses everybody in the namespace, this socket too.

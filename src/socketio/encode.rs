@@ -54,13 +54,24 @@ pub(crate) fn push_event_head(
     name: &str,
     attachments: usize,
 ) {
+    push_event_start(out, namespace, id, attachments);
+    push_json_str(out, name);
+}
+
+/// Appends what stands before an event's name: `2/nsp,12[`. The caller appends the name in JSON, `,arg`
+/// for each argument, then `]`.
+pub(crate) fn push_event_start(
+    out: &mut Vec<u8>,
+    namespace: &str,
+    id: Option<u64>,
+    attachments: usize,
+) {
     push_kind(out, b'2', b'5', attachments);
     push_namespace(out, namespace);
     if let Some(id) = id {
         push_decimal(out, id);
     }
     out.push(b'[');
-    push_json_str(out, name);
 }
 
 /// Appends the head of an ACK, or of a BINARY_ACK if there are attachments: `3/nsp,12[`. The caller

@@ -21,6 +21,7 @@ pub(crate) use self::args::{Outcome, from_args, is_failure, push_args};
 pub(crate) use self::assemble::Assembler;
 pub(crate) use self::encode::{
     push_ack_head, push_connect, push_connect_error, push_disconnect, push_event_head,
+    push_event_start,
 };
 pub(crate) use self::error::DecodeError;
 pub(crate) use self::packet::{Body, Limits, Packet, is_reserved};

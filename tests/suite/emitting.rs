@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use actix::{Actor, Context, Handler, System};
 use actix_socketio::{
-    CallError, CallMany, CloseRoom, DisconnectSockets, Emit, EmitError, FetchSockets, JoinRooms,
-    LeaveRooms, RoomEvent, RoomEventKind, Socket, SocketId, SocketIo,
+    CallError, CallMany, CloseRoom, DisconnectSockets, Emit, EmitError, Everywhere, FetchSockets,
+    JoinRooms, LeaveRooms, RemoteSocket, RoomEvent, RoomEventKind, Socket, SocketId, SocketIo,
 };
 use serde::{Serialize, Serializer};
 use tokio::sync::mpsc::UnboundedSender;
@@ -89,10 +89,10 @@ async fn rooms_are_a_union_and_an_empty_list_is_nobody() {
             peer.expect_nothing_more().await;
         }
         let none: [&str; 0] = [];
-        assert_eq!(io.to(none).fetch_sockets().await, []);
-        assert_eq!(io.to(none).sockets_join("a").await, 0);
-        assert_eq!(io.to(none).sockets_leave("a").await, 0);
-        assert_eq!(io.to(none).disconnect_sockets(true).await, 0);
+        assert!(io.to(none).fetch_sockets().await.is_empty());
+        assert_eq!(io.to(none).sockets_join("a").await.unwrap(), 0);
+        assert_eq!(io.to(none).sockets_leave("a").await.unwrap(), 0);
+        assert_eq!(io.to(none).disconnect_sockets(true).await.unwrap(), 0);
         assert_eq!(io.to(none).count(), 0);
         for peer in [ann, bob, cid] {
             peer.client.close().await;
@@ -255,7 +255,7 @@ async fn many_answer_one_event_as_a_stream() {
         for (n, value) in [(2, "2"), (0, r#""no number""#), (1, "1")] {
             ids.push(answer(&mut peers[n].client, value).await);
             let (socket, value) = within("an answer", answers.next()).await.unwrap();
-            assert_eq!(socket, peers[n].socket.id());
+            assert_eq!(socket, Some(peers[n].socket.id()));
             match n {
                 0 => assert!(value.is_err()),
                 n => assert_eq!(value.unwrap(), n as u32),
@@ -285,7 +285,7 @@ async fn who_leaves_is_not_waited_for() {
     asked(&mut bob.client).await;
     bob.client.close().await;
     let gathered = within("the end", gathering).await.unwrap();
-    assert_eq!(gathered.answers, [(ann.socket.id(), 1)]);
+    assert_eq!(gathered.answers, [(Some(ann.socket.id()), 1)]);
     assert_eq!(gathered.missing, [bob.socket.id()]);
     assert!(!gathered.timed_out && gathered.unreadable.is_empty());
 }
@@ -304,7 +304,10 @@ async fn at_the_timeout_the_answers_are_partial() {
     assert!(gathered.timed_out);
     // It may have been too slow itself.
     if !gathered.answers.is_empty() {
-        assert_eq!(gathered.answers, [(ann.socket.id(), "soon".to_owned())]);
+        assert_eq!(
+            gathered.answers,
+            [(Some(ann.socket.id()), "soon".to_owned())]
+        );
     }
     assert!(gathered.missing.contains(&bob.socket.id()));
     bob.client.send(&format!("43{id}[1]")).await;
@@ -337,7 +340,7 @@ async fn nobody_answers_at_once_and_dropped_calls_are_off_the_books() {
     let third = server.io.emit_with_ack::<u8>("ask", ()).await.unwrap();
     answer(&mut ann.client, "3").await;
     let third = within("the end", third.collect()).await;
-    assert_eq!(third.answers, [(ann.socket.id(), 3)]);
+    assert_eq!(third.answers, [(Some(ann.socket.id()), 3)]);
 }
 
 /// What cannot be written is an error at the call, and nothing is sent; so is a reserved name.
@@ -386,8 +389,9 @@ async fn sockets_are_moved_from_outside() {
     let io = server.io.clone();
     let ann = Peer::enter(&server, Via::WebSocket, &["a"]).await;
     let mut bob = Peer::enter(&server, Via::WebSocket, &["b"]).await;
-    let sorted = |sockets: Vec<Socket>| {
-        let mut ids: Vec<_> = sockets.iter().map(Socket::id).collect();
+    let sorted = |sockets: Everywhere<Vec<RemoteSocket>>| {
+        assert!(sockets.reach().is_complete());
+        let mut ids: Vec<_> = sockets.iter().map(RemoteSocket::id).collect();
         ids.sort();
         ids
     };
@@ -402,8 +406,8 @@ async fn sockets_are_moved_from_outside() {
     let others = ann.socket.broadcast().fetch_sockets().await;
     assert_eq!(sorted(others), [bob.socket.id()]);
 
-    assert_eq!(io.sockets_join(["x", "y"]).await, 2);
-    assert_eq!(io.to("a").sockets_join("only").await, 1);
+    assert_eq!(io.sockets_join(["x", "y"]).await.unwrap(), 2);
+    assert_eq!(io.to("a").sockets_join("only").await.unwrap(), 1);
     assert_eq!(sorted(io.to("x").fetch_sockets().await), both);
     assert_eq!(ann.socket.rooms(), ["a", "x", "y", "only"]);
     assert_eq!((io.of("/").room_count("x"), io.to("only").count()), (2, 1));
@@ -412,7 +416,7 @@ async fn sockets_are_moved_from_outside() {
     rooms.sort();
     assert_eq!(rooms, ["a", "b", "only", "x", "y"]);
 
-    assert_eq!(io.to("only").sockets_leave(["x", "only"]).await, 1);
+    assert_eq!(io.to("only").sockets_leave(["x", "only"]).await.unwrap(), 1);
     assert_eq!(
         (io.of("/").room_count("x"), io.of("/").room_count("only")),
         (1, 0)
@@ -421,9 +425,12 @@ async fn sockets_are_moved_from_outside() {
     ann.socket.leave(["a", "y", "p"]).await.unwrap();
     assert_eq!(ann.socket.rooms(), ["q"]);
 
-    assert_eq!(io.close_room("y").await, 1);
+    assert_eq!(io.close_room("y").await.unwrap(), 1);
     assert_eq!(
-        (io.close_room("y").await, io.of("/").room_count("y")),
+        (
+            io.close_room("y").await.unwrap(),
+            io.of("/").room_count("y")
+        ),
         (0, 0)
     );
     assert_eq!(bob.socket.rooms(), ["b", "x"]);
@@ -432,7 +439,7 @@ async fn sockets_are_moved_from_outside() {
     bob.expect(r#"42["still"]"#).await;
 
     let mut left = leavers(&io.of("/"));
-    assert_eq!(io.to("x").disconnect_sockets(false).await, 1);
+    assert_eq!(io.to("x").disconnect_sockets(false).await.unwrap(), 1);
     bob.expect("41").await;
     assert_eq!(left.next().await, "server namespace disconnect");
     assert_eq!(io.clients_count(), 2);
@@ -451,7 +458,7 @@ async fn a_disconnect_that_closes_ends_the_whole_session() {
             let id = client.connect("/").await;
             client.connect("/chat").await;
             if from_outside {
-                assert_eq!(main.disconnect_sockets(true).await, 1);
+                assert_eq!(main.disconnect_sockets(true).await.unwrap(), 1);
             } else {
                 find(&main, &id).disconnect(true);
             }
@@ -515,7 +522,7 @@ async fn room_events_come_in_the_order_of_the_changes() {
     ] {
         assert_eq!(events.next().await, (room.to_owned(), change));
     }
-    server.io.close_room("a").await;
+    server.io.close_room("a").await.unwrap();
     assert_eq!(
         events.next().await,
         ("a".to_owned(), RoomEventKind::Left(bob))
@@ -554,17 +561,18 @@ async fn messages_to_the_server_do_what_the_operator_does() {
             .send(JoinRooms::named(["x", "y"]).except("b"))
             .await
             .unwrap(),
-        1
+        Ok(1)
     );
     assert_eq!(ann.socket.rooms(), ["a", "x", "y"]);
-    assert_eq!(actor.send(LeaveRooms::named("x").to("y")).await.unwrap(), 1);
-    assert_eq!(actor.send(CloseRoom::named("y")).await.unwrap(), 1);
+    let leave = LeaveRooms::named("x").to("y");
+    assert_eq!(actor.send(leave).await.unwrap(), Ok(1));
+    assert_eq!(actor.send(CloseRoom::named("y")).await.unwrap(), Ok(1));
     assert_eq!(
         actor
             .send(CloseRoom::named("y").of("nowhere"))
             .await
             .unwrap(),
-        0
+        Ok(0)
     );
     assert_eq!(ann.socket.rooms(), ["a"]);
 }
@@ -592,10 +600,13 @@ async fn messages_to_the_server_ask_many_and_send_them_away() {
         .collect();
     answers.sort_by_key(|(_, json)| json.clone());
     let expected = [(bob.socket.id(), r#""two",2"#), (ann.socket.id(), "1")];
-    assert_eq!(answers, expected.map(|(id, json)| (id, json.to_owned())));
+    assert_eq!(
+        answers,
+        expected.map(|(id, json)| (Some(id), json.to_owned()))
+    );
 
     let disconnect = DisconnectSockets::default().to("b");
-    assert_eq!(actor.send(disconnect).await.unwrap(), 1);
+    assert_eq!(actor.send(disconnect).await.unwrap(), Ok(1));
     bob.expect("41").await;
     crate::support::socketio::until("bob to have left", || server.io.of("/").count() == 1).await;
     assert_eq!(
@@ -603,7 +614,7 @@ async fn messages_to_the_server_ask_many_and_send_them_away() {
             .send(DisconnectSockets::default().close())
             .await
             .unwrap(),
-        1
+        Ok(1)
     );
     ann.expect("41").await;
     ann.client.expect_close().await;

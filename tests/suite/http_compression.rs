@@ -170,7 +170,7 @@ async fn an_event_may_be_kept_from_being_compressed() {
     io.compress(false).emit("e", &text).await.unwrap();
     let response = poll(&session, "gzip").await;
     assert_eq!(response.header("content-encoding"), None);
-    let socket = io.fetch_sockets().await.remove(0);
+    let socket = io.of("/").sockets().remove(0);
     socket.compress(false).emit("e", &text).await.unwrap();
     io.to(socket.id()).emit("e", &text).await.unwrap();
     let response = poll(&session, "gzip").await;

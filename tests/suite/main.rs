@@ -14,6 +14,8 @@ mod background;
 mod backpressure;
 mod calls;
 mod client_files;
+#[cfg(feature = "redis")]
+mod cluster;
 mod contracts;
 mod cors;
 mod direct;

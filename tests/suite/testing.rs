@@ -315,10 +315,10 @@ async fn the_server_disconnects() {
         still.to_string(),
         "no end of the connection within 5ms; nothing came"
     );
-    io.of("/").disconnect_sockets(false).await;
+    io.of("/").disconnect_sockets(false).await.unwrap();
     client.disconnected(SOON).await.unwrap();
     assert!(!client.is_connected() && chat.is_connected());
-    io.of("/chat").disconnect_sockets(true).await;
+    io.of("/chat").disconnect_sockets(true).await.unwrap();
     chat.disconnected(SOON).await.unwrap();
     assert!(chat.emit("e", ()).await.is_err());
 }

@@ -56,6 +56,11 @@ impl Args {
         Self { json, attachments }
     }
 
+    /// Returns the text of the first argument, and of those behind it if there are any.
+    pub(crate) fn split_text(&self) -> (&str, Option<&str>) {
+        split_first(&self.json)
+    }
+
     pub(crate) fn into_parts(self) -> (String, Vec<Bytes>) {
         (self.json, self.attachments)
     }

@@ -6,6 +6,8 @@
 
 mod http;
 mod polling;
+#[cfg(feature = "redis")]
+pub(crate) mod redis;
 mod server;
 pub(crate) mod socketio;
 mod websocket;

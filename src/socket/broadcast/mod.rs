@@ -1,19 +1,24 @@
 //! The operator that says who gets an event before saying which.
 
+mod sockets;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
+use crate::cluster::{Answer, Content, Manner, Message, Question, Scope};
 use crate::error::{CallError, EmitError};
 use crate::link::Outgoing;
 use crate::message::RoomNames;
+use crate::socket::adapter::Adapter;
 use crate::socket::answers::{Answers, ask};
+use crate::socket::call;
 use crate::socket::core::Core;
-use crate::socket::membership::{Audience, Membership};
-use crate::socket::{Socket, call};
-use crate::socketio::Args;
+use crate::socket::membership::{Audience, Membership, Speaker};
+use crate::socketio::{Args, ArgsError};
 
 /// Sends events to sockets of a namespace, and asks things of them.
 ///
@@ -34,13 +39,18 @@ use crate::socketio::Args;
 pub struct Broadcast {
     membership: Arc<Membership>,
     audience: Audience,
+    local: bool,
     volatile: bool,
     compressed: bool,
     timeout: Option<Duration>,
 }
 
 impl Broadcast {
-    pub(crate) fn new(membership: &Arc<Membership>, sender: Option<u64>) -> Self {
+    pub(crate) fn new(membership: &Arc<Membership>, sender: Option<&Core>) -> Self {
+        let sender = sender.map(|core| Speaker {
+            key: core.key,
+            id: core.id,
+        });
         Self::of(
             membership,
             Audience {
@@ -65,6 +75,7 @@ impl Broadcast {
         Self {
             membership: Arc::clone(membership),
             audience,
+            local: false,
             volatile: false,
             compressed: true,
             timeout: None,
@@ -90,7 +101,8 @@ impl Broadcast {
     }
 
     /// Keeps to the sockets of this process. Without an adapter to other nodes these are all there are.
-    pub fn local(self) -> Self {
+    pub fn local(mut self) -> Self {
+        self.local = true;
         self
     }
 
@@ -136,12 +148,14 @@ impl Broadcast {
 
     /// Sends an event. A tuple is sent as that many arguments, `()` as none, anything else as one.
     ///
-    /// It is encoded once and lies in every outbox when this returns. A receiver that has gone or
-    /// reads too slowly is no error of the sender's.
+    /// It is encoded once and lies in the outbox of everyone of this node when this returns; in a
+    /// cluster it is queued for the other nodes then. A receiver that has gone or reads too slowly is
+    /// no error of the sender's.
     ///
     /// # Errors
     ///
     /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`]; nothing was sent to anybody then.
+    /// [`EmitError::Cluster`] where this node's sockets have it and the other nodes will not get it.
     pub async fn emit<T>(self, event: &str, data: T) -> Result<(), EmitError>
     where
         T: Serialize,
@@ -167,13 +181,38 @@ impl Broadcast {
     where
         T: Serialize,
     {
-        let packet = self.packet(None, event, &data)?;
-        if self.volatile {
-            self.membership.broadcast_volatile(&self.audience, &packet);
-        } else {
-            self.membership.broadcast(&self.audience, &packet);
-        }
+        let Some((adapter, message)) = self.elsewhere() else {
+            let packet = self.packet(None, event, &data)?;
+            self.deliver(&packet);
+            return Ok(());
+        };
+        let args = Args::from_value(&data)?;
+        let packet = self.packet(None, event, &args)?;
+        self.deliver(&packet);
+        adapter.tell(
+            self.membership.shared_name(),
+            &message(Content::new(event, &args)),
+        )?;
         Ok(())
+    }
+
+    /// Does what an actor's message says.
+    pub(crate) fn emit_message(
+        self,
+        event: &str,
+        data: Result<Args, ArgsError>,
+        volatile: bool,
+    ) -> Result<(), EmitError> {
+        let operator = if volatile { self.volatile() } else { self };
+        operator.blocking_emit(event, data?)
+    }
+
+    fn deliver(&self, packet: &Outgoing) {
+        if self.volatile {
+            self.membership.broadcast_volatile(&self.audience, packet);
+        } else {
+            self.membership.broadcast(&self.audience, packet);
+        }
     }
 
     /// Sends the event `message`.
@@ -205,12 +244,25 @@ impl Broadcast {
         R: DeserializeOwned,
     {
         let selected = self.membership.select(&self.audience);
-        let [socket] = selected.as_slice() else {
-            return Err(CallError::NotOneRecipient(selected.len()));
-        };
-        let limit = self.limit(socket);
-        let args = call(socket, event, &data, limit).await?;
-        args.read().map_err(CallError::Answer)
+        match (selected.as_slice(), self.elsewhere()) {
+            ([socket], _) => {
+                let limit = self.limit(&selected);
+                let args = call(socket, event, &data, limit).await?;
+                args.read().map_err(CallError::Answer)
+            }
+            // A socket of another node: there is one, or none.
+            ([], Some(_)) => {
+                let answers: Answers<()> = self.emit_with_ack(event, data).await?;
+                let gathered = answers.gather().await;
+                match gathered.answers.as_slice() {
+                    [(_, args)] => args.read().map_err(CallError::Answer),
+                    [] if gathered.timed_out => Err(CallError::Timeout),
+                    [] if gathered.missing_elsewhere > 0 => Err(CallError::Disconnected),
+                    answers => Err(CallError::NotOneRecipient(answers.len())),
+                }
+            }
+            (selected, _) => Err(CallError::NotOneRecipient(selected.len())),
+        }
     }
 
     /// Sends an event to everyone addressed, and returns their acknowledgements as they come. The
@@ -226,13 +278,20 @@ impl Broadcast {
         data: impl Serialize,
     ) -> Result<Answers<R>, EmitError> {
         let id = self.membership.next_ack();
-        let packet = self.packet(Some(id), event, &data)?;
+        let args = Args::from_value(&data)?;
+        let packet = self.packet(Some(id), event, &args)?;
         let asked = self.membership.select(&self.audience);
-        // With nobody to wait for any limit will do.
-        let limit = asked
-            .first()
-            .map_or(Duration::ZERO, |socket| self.limit(socket));
-        Ok(ask(asked, id, &packet, self.volatile, limit))
+        let limit = self.limit(&asked);
+        let here = ask(asked, id, &packet, self.volatile, limit);
+        let Some(scope) = self.scope_elsewhere() else {
+            return Ok(here);
+        };
+        let question = Question::Emit {
+            content: Content::new(event, &args),
+            scope,
+            limit,
+        };
+        Ok(here.and_elsewhere(self.question(question, limit)))
     }
 
     /// Asks everyone addressed, and returns what came, unread.
@@ -245,91 +304,44 @@ impl Broadcast {
         Ok(answers.gather().await)
     }
 
-    /// Returns the sockets addressed, each once.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # async fn run(io: actix_socketio::SocketIo) {
-    /// for socket in io.in_room("lobby").fetch_sockets().await {
-    ///     println!("{} is in {:?}", socket.id(), socket.rooms());
-    /// }
-    /// # }
-    /// ```
-    pub async fn fetch_sockets(self) -> Vec<Socket> {
-        let selected = self.membership.select(&self.audience);
-        selected.into_iter().map(Socket::new).collect()
-    }
-
-    /// Returns how many sockets are addressed: at once for everybody and for one room, by counting
-    /// for anything else.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn run(io: actix_socketio::SocketIo) {
-    /// println!("{} in the lobby", io.to("lobby").count());
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn count(&self) -> usize {
-        self.membership.size(&self.audience)
-    }
-
-    /// Makes the sockets addressed join rooms. Returns how many did; one that was just leaving does not.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # async fn run(io: actix_socketio::SocketIo) {
-    /// let moved = io.to("lobby").sockets_join(["hall", "attic"]).await;
-    /// # }
-    /// ```
-    pub async fn sockets_join(self, rooms: impl RoomNames) -> usize {
-        let names = names(rooms);
-        let selected = self.membership.select(&self.audience);
-        let joins = |socket: &&Arc<Core>| {
-            let mut joined = names.iter().map(|room| self.membership.join(socket, room));
-            joined.all(|joined| joined.is_ok())
+    /// Returns the adapter and what makes the message for it, where other nodes are meant.
+    fn elsewhere(&self) -> Option<(&Arc<dyn Adapter>, impl FnOnce(Content) -> Message + use<>)> {
+        let adapter = self.membership.adapter.as_ref()?;
+        let scope = self.scope_elsewhere()?;
+        let manner = Manner {
+            volatile: self.volatile,
+            uncompressed: !self.compressed,
         };
-        selected.iter().filter(joins).count()
+        let message = move |content| Message::Emit {
+            content,
+            scope,
+            manner,
+        };
+        Some((adapter, message))
     }
 
-    /// Makes the sockets addressed leave rooms. Returns how many sockets were addressed.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # async fn run(io: actix_socketio::SocketIo) {
-    /// let moved = io.to("hall").sockets_leave("lobby").await;
-    /// # }
-    /// ```
-    pub async fn sockets_leave(self, rooms: impl RoomNames) -> usize {
-        let names = names(rooms);
-        let selected = self.membership.select(&self.audience);
-        for socket in &selected {
-            for room in &names {
-                self.membership.leave(socket, room);
+    /// Returns whom the other nodes are to reach, if there are any.
+    fn scope_elsewhere(&self) -> Option<Scope> {
+        if self.local || self.membership.adapter.is_none() {
+            return None;
+        }
+        // A socket is on one node: of one that is here, the others know nothing.
+        if let Some([room]) = self.audience.rooms.as_deref()
+            && self.membership.virtual_room(room).is_some()
+        {
+            return None;
+        }
+        self.audience.elsewhere()
+    }
+
+    /// Asks the other nodes; of a server that is alone nothing comes.
+    fn question(&self, question: Question, limit: Duration) -> UnboundedReceiver<Answer> {
+        match &self.membership.adapter {
+            Some(adapter) => {
+                Arc::clone(adapter).ask(self.membership.shared_name(), question, limit)
             }
+            None => unbounded_channel().1,
         }
-        selected.len()
-    }
-
-    /// Disconnects the sockets addressed, as [`Socket::disconnect`] does. Returns how many there were.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # async fn run(io: actix_socketio::SocketIo) {
-    /// let gone = io.to("banned").disconnect_sockets(true).await;
-    /// # }
-    /// ```
-    pub async fn disconnect_sockets(self, close: bool) -> usize {
-        let selected = self.membership.select(&self.audience);
-        for socket in &selected {
-            socket.disconnect(close);
-        }
-        selected.len()
     }
 
     fn packet<T: Serialize>(
@@ -347,8 +359,11 @@ impl Broadcast {
         })
     }
 
-    fn limit(&self, socket: &Core) -> Duration {
-        self.timeout.unwrap_or(socket.link.config.ack_timeout)
+    fn limit(&self, asked: &[Arc<Core>]) -> Duration {
+        let here = asked.first().map(|socket| socket.link.config.ack_timeout);
+        let elsewhere = || self.membership.adapter.as_ref().map(|it| it.ack_timeout());
+        // With nobody to wait for any limit will do.
+        self.timeout.or(here).or_else(elsewhere).unwrap_or_default()
     }
 }
 

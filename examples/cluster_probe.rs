@@ -1,0 +1,322 @@
+//! A node of a cluster that does what a test asks of it, by `POST /control`.
+//!
+//! `PORT`, `REDIS_URL`, `MODE` (`classic`, `sharded`, `streams`, `bus`) and `SERVER` (`http` or `direct`)
+//! come from the environment. Clients join the rooms of their query's `rooms`, and more by `join`,
+//! `leave` and `set`; `cast` sends its arguments to everyone on all nodes.
+//!
+//! ```sh
+//! PORT=3000 REDIS_URL=redis://127.0.0.1:6379 MODE=classic cargo run --features redis --example cluster_probe
+//! ```
+
+use std::env;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use actix_socketio::{
+    Broadcast, ClusterError, Data, EmitError, Event, Namespace, RedisAdapter, ServerSideEvent,
+    Socket, SocketIo,
+};
+use actix_web::{App, HttpServer, web};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Value, json};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What a test asks.
+#[derive(Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Order {
+    op: String,
+    nsp: String,
+    rooms: Vec<String>,
+    except: Vec<String>,
+    volatile: bool,
+    local: bool,
+    event: String,
+    args: Vec<Value>,
+    count: u32,
+    timeout: u64,
+    targets: Vec<String>,
+    close: bool,
+}
+
+impl Default for Order {
+    fn default() -> Self {
+        let nsp = "/".to_owned();
+        let (op, event) = (String::new(), String::new());
+        let (rooms, except, targets) = (Vec::new(), Vec::new(), Vec::new());
+        Self {
+            op,
+            nsp,
+            rooms,
+            except,
+            volatile: false,
+            local: false,
+            event,
+            args: Vec::new(),
+            count: 0,
+            timeout: 5000,
+            targets,
+            close: false,
+        }
+    }
+}
+
+/// JSON in which `{"$binary": base64}` stands for bytes.
+struct Marked<'a>(&'a Value);
+
+impl Serialize for Marked<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Array(list) => serializer.collect_seq(list.iter().map(Marked)),
+            Value::Object(map) => match map.get("$binary").and_then(Value::as_str) {
+                Some(text) => {
+                    let bytes = STANDARD.decode(text).map_err(serde::ser::Error::custom)?;
+                    serializer.serialize_bytes(&bytes)
+                }
+                None => serializer.collect_map(map.iter().map(|(key, value)| (key, Marked(value)))),
+            },
+            other => other.serialize(serializer),
+        }
+    }
+}
+
+/// Several values as an event's arguments.
+struct Arguments<'a>(&'a [Value]);
+
+impl Serialize for Arguments<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeTuple as _;
+        let mut tuple = serializer.serialize_tuple(self.0.len())?;
+        for value in self.0 {
+            tuple.serialize_element(&Marked(value))?;
+        }
+        tuple.end()
+    }
+}
+
+type Heard = Arc<Mutex<Vec<Value>>>;
+
+#[actix_web::main]
+async fn main() -> io::Result<()> {
+    env_logger::init();
+    let url = env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".to_owned());
+    let adapter = match env::var("MODE").as_deref() {
+        Ok("sharded") => RedisAdapter::sharded(&url),
+        Ok("streams") => RedisAdapter::streams(&url),
+        Ok("bus") => RedisAdapter::flask_socketio(&url),
+        _ => RedisAdapter::classic(&url),
+    }?;
+    let io = SocketIo::builder().adapter(adapter).start()?;
+    let heard = Heard::default();
+    for name in ["/", "/chat"] {
+        register(&io.of(name), &heard);
+    }
+    let port = env::var("PORT").ok().and_then(|port| port.parse().ok());
+    let address = ("127.0.0.1", port.unwrap_or(3000));
+    let control = {
+        let (io, heard) = (web::Data::new(io.clone()), web::Data::new(heard));
+        move |app: &mut web::ServiceConfig| {
+            app.app_data(io.clone())
+                .app_data(heard.clone())
+                .route("/control", web::post().to(control));
+        }
+    };
+    if env::var("SERVER").is_ok_and(|server| server == "http") {
+        let mounted = io.clone();
+        let app = move || {
+            App::new()
+                .configure(mounted.routes())
+                .configure(control.clone())
+        };
+        return io
+            .tune(HttpServer::new(app))
+            .workers(1)
+            .bind(address)?
+            .run()
+            .await;
+    }
+    let app = move || App::new().configure(control.clone());
+    io.serve(app).workers(1).bind(address)?.run().await
+}
+
+fn register(namespace: &Namespace, heard: &Heard) {
+    namespace
+        .on_connect(|socket: Socket| async move {
+            let rooms = socket.handshake().query_value("rooms").unwrap_or_default();
+            let rooms = rooms.split(',').filter(|room| !room.is_empty());
+            let rooms: Vec<_> = rooms.map(str::to_owned).collect();
+            let joined = socket.join(rooms).await;
+            joined.map_err(|error| error.to_string())?;
+            let ready = socket.emit("ready", socket.id()).await;
+            ready.map_err(|error| error.to_string())
+        })
+        .on(
+            "join",
+            |socket: Socket, Data(room): Data<String>| async move { socket.join(room).await },
+        )
+        .on(
+            "leave",
+            |socket: Socket, Data(room): Data<String>| async move { socket.leave(room).await },
+        )
+        .on(
+            "set",
+            |socket: Socket, Data((key, value)): Data<(String, Value)>| async move {
+                socket.session().insert(key, value)
+            },
+        )
+        .on("cast", |event: Event| async move {
+            event.socket().everyone().emit("cast", event.args()).await
+        });
+    let (name, heard) = (namespace.name().to_owned(), Arc::clone(heard));
+    let note = move |event: &ServerSideEvent| {
+        let args: Vec<Value> =
+            serde_json::from_str(&format!("[{}]", event.args().as_json())).unwrap_or_default();
+        let note = json!({ "nsp": name, "event": event.name(), "args": args });
+        if let Ok(mut heard) = heard.lock() {
+            heard.push(note);
+        }
+        args
+    };
+    for event in ["sum", "ping", "note"] {
+        let note = note.clone();
+        namespace.on_server_side(event, move |event: ServerSideEvent| {
+            let args = note(&event);
+            let sum: f64 = args.iter().filter_map(Value::as_f64).sum();
+            async move { json!({ "node": "rust", "sum": sum }) }
+        });
+    }
+}
+
+async fn control(
+    io: web::Data<SocketIo>,
+    heard: web::Data<Heard>,
+    order: web::Json<Order>,
+) -> web::Json<Value> {
+    let answer = match obey(&io, &heard, order.into_inner()).await {
+        Ok(value) => json!({ "ok": value }),
+        Err(error) => json!({ "error": error }),
+    };
+    web::Json(answer)
+}
+
+async fn obey(io: &SocketIo, heard: &Heard, order: Order) -> Result<Value, String> {
+    let namespace = io.of(&order.nsp);
+    let limit = Duration::from_millis(order.timeout);
+    let audience = audience(&namespace, &order);
+    let cluster = |result: Result<usize, ClusterError>| match result {
+        Ok(_) => Ok(Value::Null),
+        Err(error) => Err(error.to_string()),
+    };
+    let emitted = |result: Result<(), EmitError>| result.map_err(|error| error.to_string());
+    match order.op.as_str() {
+        "emit" => {
+            let args = Arguments(&order.args);
+            emitted(audience.emit(&order.event, args).await)?;
+            Ok(Value::Null)
+        }
+        "emitMany" => {
+            for number in 0..order.count {
+                emitted(audience.clone().emit(&order.event, number).await)?;
+            }
+            Ok(Value::Null)
+        }
+        "ask" => {
+            let args = Arguments(&order.args);
+            let asked = audience
+                .timeout(limit)
+                .emit_with_ack::<Value>(&order.event, args);
+            let gathered = asked
+                .await
+                .map_err(|error| error.to_string())?
+                .collect()
+                .await;
+            let answers: Vec<_> = gathered
+                .answers
+                .into_iter()
+                .map(|(_, answer)| answer)
+                .collect();
+            let missing = gathered.missing.len() + gathered.missing_elsewhere;
+            Ok(json!({ "answers": answers, "timedOut": gathered.timed_out, "missing": missing }))
+        }
+        "fetch" => {
+            let found = audience.timeout(limit).fetch_sockets().await;
+            let complete = found.reach().is_complete();
+            let describe = |socket: &actix_socketio::RemoteSocket| {
+                let mut rooms = socket.rooms();
+                rooms.sort();
+                json!({ "id": socket.id(), "rooms": rooms, "data": socket.all_data() })
+            };
+            let sockets: Vec<_> = found.iter().map(describe).collect();
+            if !complete {
+                return Err(format!("{} sockets, {:?}", sockets.len(), found.reach()));
+            }
+            Ok(sockets.into())
+        }
+        "join" => cluster(audience.sockets_join(order.targets).await),
+        "leave" => cluster(audience.sockets_leave(order.targets).await),
+        "disconnect" => cluster(audience.disconnect_sockets(order.close).await),
+        "closeRoom" => {
+            for room in &order.rooms {
+                cluster(namespace.close_room(room).await)?;
+            }
+            Ok(Value::Null)
+        }
+        "serverSideEmit" => {
+            emitted(
+                namespace
+                    .server_side_emit(&order.event, Arguments(&order.args))
+                    .await,
+            )?;
+            Ok(Value::Null)
+        }
+        "serverSideAsk" => {
+            let args = Arguments(&order.args);
+            let asked = namespace.server_side_emit_with_ack(&order.event, args, limit);
+            let found = asked.await.map_err(|error| error.to_string())?;
+            let answers: Vec<Value> = found.iter().filter_map(|args| args.read().ok()).collect();
+            Ok(json!({ "answers": answers, "timedOut": !found.reach().is_complete() }))
+        }
+        "heard" => Ok(heard
+            .lock()
+            .map(|heard| heard.clone())
+            .unwrap_or_default()
+            .into()),
+        "nodes" => {
+            let nodes = io.nodes().await.map_err(|error| error.to_string())?;
+            Ok(nodes.len().into())
+        }
+        "rooms" => {
+            let mut rooms = namespace.rooms_everywhere().await.into_inner();
+            rooms.sort();
+            Ok(rooms.into())
+        }
+        "count" => Ok((*audience.count_everywhere().await).into()),
+        "health" => {
+            let health = io.adapter_health();
+            Ok(json!({
+                "connected": health.is_connected(), "queuedBytes": health.queued_bytes(),
+                "lost": health.lost(), "refused": health.refused(),
+            }))
+        }
+        _ => Err("unsupported".to_owned()),
+    }
+}
+
+fn audience(namespace: &Namespace, order: &Order) -> Broadcast {
+    let mut audience = namespace.except(&order.except);
+    if !order.rooms.is_empty() {
+        audience = audience.to(&order.rooms);
+    }
+    if order.volatile {
+        audience = audience.volatile();
+    }
+    if order.local {
+        audience = audience.local();
+    }
+    audience
+}

@@ -1,0 +1,222 @@
+//! What a program says of its cluster.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::ArbiterHandle;
+use uuid::Uuid;
+
+use crate::adapter::actor;
+use crate::adapter::format::{Bus, Classic, Format, Sharded, Streams};
+use crate::adapter::node::Node;
+use crate::cluster::AdapterError;
+
+/// The way to the other nodes of a cluster: which Redis, and in which format.
+///
+/// All nodes of a cluster speak the same format, under the same names. Each is that of an existing kind
+/// of server, so that nodes of this crate may stand beside them.
+///
+/// # Examples
+///
+/// ```no_run
+/// use actix_socketio::{RedisAdapter, SocketIo};
+///
+/// # fn start() -> std::io::Result<()> {
+/// let adapter = RedisAdapter::classic("redis://127.0.0.1:6379")?;
+/// let io = SocketIo::builder().adapter(adapter).start()?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct RedisAdapter {
+    pub(crate) client: redis::Client,
+    kind: Kind,
+    pub(crate) queue_limit: usize,
+    pub(crate) max_length: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Classic {
+        key: String,
+    },
+    Sharded {
+        prefix: String,
+    },
+    Streams {
+        stream: String,
+        prefix: String,
+        count: u32,
+    },
+    FlaskSocketIo {
+        channel: String,
+    },
+}
+
+impl RedisAdapter {
+    /// Speaks the format of `@socket.io/redis-adapter`, by publish and subscribe. What is sent while a
+    /// node is cut off from Redis does not reach it.
+    ///
+    /// # Errors
+    ///
+    /// [`AdapterError`], where `url` is none of a Redis server. That it can be reached is not looked at
+    /// here.
+    pub fn classic(url: &str) -> Result<Self, AdapterError> {
+        let key = "socket.io".to_owned();
+        Self::new(url, Kind::Classic { key })
+    }
+
+    /// Speaks the format of `createShardedAdapter` of `@socket.io/redis-adapter`, by sharded publish and
+    /// subscribe, in its dynamic mode: a node hears only of rooms in which it has somebody. It needs
+    /// Redis 7.
+    ///
+    /// # Errors
+    ///
+    /// As of [`classic`](Self::classic).
+    pub fn sharded(url: &str) -> Result<Self, AdapterError> {
+        let prefix = "socket.io".to_owned();
+        Self::new(url, Kind::Sharded { prefix })
+    }
+
+    /// Speaks the format of `@socket.io/redis-streams-adapter`: a node that was cut off reads on where
+    /// it was, and misses nothing that is still in the stream. It needs Redis 6.2.
+    ///
+    /// # Errors
+    ///
+    /// As of [`classic`](Self::classic).
+    pub fn streams(url: &str) -> Result<Self, AdapterError> {
+        let (stream, prefix) = ("socket.io".to_owned(), "socket.io".to_owned());
+        let kind = Kind::Streams {
+            stream,
+            prefix,
+            count: 1,
+        };
+        Self::new(url, kind)
+    }
+
+    /// Speaks the format of Flask-SocketIO's `message_queue`, python-socketio's `RedisManager`, on the
+    /// channel `flask-socketio`. Beside Flask-SocketIO servers it is the only one.
+    ///
+    /// # Errors
+    ///
+    /// As of [`classic`](Self::classic).
+    pub fn flask_socketio(url: &str) -> Result<Self, AdapterError> {
+        let channel = "flask-socketio".to_owned();
+        Self::new(url, Kind::FlaskSocketIo { channel })
+    }
+
+    fn new(url: &str, kind: Kind) -> Result<Self, AdapterError> {
+        let info = redis::IntoConnectionInfo::into_connection_info(url)
+            .map_err(|error| AdapterError::new(&error))?;
+        let settings = info
+            .redis_settings()
+            .clone()
+            .set_protocol(redis::ProtocolVersion::RESP3);
+        let client = redis::Client::open(info.set_redis_settings(settings));
+        Ok(Self {
+            client: client.map_err(|error| AdapterError::new(&error))?,
+            kind,
+            queue_limit: 16 << 20,
+            max_length: 10_000,
+        })
+    }
+
+    /// Sets the name that all channels and streams of the cluster begin with; `socket.io` by default,
+    /// and for Flask-SocketIO the channel itself. It is the option `key`, `channelPrefix`, `streamName`
+    /// or `channel` of the other servers.
+    #[must_use]
+    pub fn key(mut self, name: &str) -> Self {
+        match &mut self.kind {
+            Kind::Classic { key } => *key = name.to_owned(),
+            Kind::Sharded { prefix } => *prefix = name.to_owned(),
+            Kind::Streams { stream, .. } => *stream = name.to_owned(),
+            Kind::FlaskSocketIo { channel } => *channel = name.to_owned(),
+        }
+        self
+    }
+
+    /// Sets what the channels begin with that stand beside the streams; `socket.io` by default, the
+    /// option `channelPrefix` of the Node.js server. It matters to [`streams`](Self::streams) only.
+    #[must_use]
+    pub fn channel_prefix(mut self, name: &str) -> Self {
+        if let Kind::Streams { prefix, .. } = &mut self.kind {
+            *prefix = name.to_owned();
+        }
+        self
+    }
+
+    /// Sets among how many streams namespaces are shared out; one by default. All nodes need the same
+    /// number.
+    #[must_use]
+    pub fn stream_count(mut self, streams: u32) -> Self {
+        if let Kind::Streams { count, .. } = &mut self.kind {
+            *count = streams.clamp(1, 1024);
+        }
+        self
+    }
+
+    /// Sets how many entries a stream keeps, about; 10,000 by default. A node that is cut off for longer
+    /// misses what has gone.
+    #[must_use]
+    pub fn stream_length(mut self, entries: usize) -> Self {
+        self.max_length = entries.max(1);
+        self
+    }
+
+    /// Sets how many bytes may wait to be published while Redis is away or slow; 16 MiB by default. What
+    /// comes then is refused with [`ClusterError::QueueFull`](crate::ClusterError).
+    #[must_use]
+    pub fn queue_limit(mut self, bytes: usize) -> Self {
+        self.queue_limit = bytes;
+        self
+    }
+
+    /// Returns the format, for a node that signs with `uid`; for a new node without.
+    pub(crate) fn format(&self, uid: Option<&str>) -> Written {
+        let random = Uuid::new_v4().simple().to_string();
+        let own = |length: usize| uid.map_or_else(|| random[..length].to_owned(), str::to_owned);
+        match &self.kind {
+            Kind::Classic { key } => Written::plain(Classic::new(&own(6), key)),
+            Kind::Sharded { prefix } => Written::plain(Sharded::new(&own(16), prefix)),
+            Kind::FlaskSocketIo { channel } => Written::plain(Bus::new(&own(32), channel)),
+            Kind::Streams {
+                stream,
+                prefix,
+                count,
+            } => {
+                let streams = Streams::new(&own(16), stream, prefix, *count);
+                Written {
+                    read: streams.streams(),
+                    format: Box::new(streams),
+                }
+            }
+        }
+    }
+}
+
+/// A format, and the streams that are to be read.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) format: Box<dyn Format>,
+    pub(crate) read: Vec<String>,
+}
+
+impl Written {
+    fn plain(format: impl Format + 'static) -> Self {
+        Self {
+            format: Box::new(format),
+            read: Vec::new(),
+        }
+    }
+}
+
+/// Starts the adapter's actor.
+pub(crate) fn start(
+    config: RedisAdapter,
+    arbiter: &ArbiterHandle,
+    ack_timeout: Duration,
+    fallen: impl Fn(crate::actor::Fall) + Send + Sync + 'static,
+) -> Arc<Node> {
+    let node = Node::new(config, arbiter.clone(), ack_timeout);
+    actor::start(&node, arbiter, Arc::new(fallen));
+    node
+}

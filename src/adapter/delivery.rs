@@ -1,0 +1,194 @@
+//! What other nodes say, done to the sockets of this one.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::adapter::format::{Asker, Heard, Word};
+use crate::adapter::node::Node;
+use crate::cluster::{Content, Message, Question, Reply, Scope};
+use crate::handler::caught;
+use crate::socket::{Answers, Audience, Membership, ServerSideEvent, ask, describe};
+
+/// Does what was said. It never waits: what takes time is done in a task of its own.
+pub(crate) fn receive(node: &Arc<Node>, heard: Heard) {
+    let membership = || node.membership(&heard.namespace);
+    match heard.word {
+        Word::Answered { request, reply } => node.answered(heard.from, &request, reply),
+        Word::Told(message) => {
+            if let Some(membership) = membership() {
+                told(node, &membership, message);
+            }
+        }
+        Word::Asked(asker, question) => {
+            if let Some(membership) = membership() {
+                asked(node, &membership, asker, question);
+            }
+        }
+    }
+}
+
+fn told(node: &Arc<Node>, membership: &Arc<Membership>, message: Message) {
+    match message {
+        Message::Emit {
+            content,
+            scope,
+            manner,
+        } => {
+            let packet = membership.relayed(None, &content.0);
+            let packet = if manner.uncompressed {
+                packet.without_compression()
+            } else {
+                packet
+            };
+            let audience = scope.into();
+            if manner.volatile {
+                membership.broadcast_volatile(&audience, &packet);
+            } else {
+                membership.broadcast(&audience, &packet);
+            }
+        }
+        Message::Join { scope, rooms } => {
+            for socket in membership.select(&scope.into()) {
+                for room in &rooms {
+                    // One that is just leaving joins nothing.
+                    let _ = membership.join(&socket, room);
+                }
+            }
+        }
+        Message::Leave { scope, rooms } => {
+            for socket in membership.select(&scope.into()) {
+                for room in &rooms {
+                    membership.leave(&socket, room);
+                }
+            }
+        }
+        Message::Disconnect { scope, close } => {
+            for socket in membership.select(&scope.into()) {
+                socket.disconnect(close);
+            }
+        }
+        Message::CloseRoom { room } => {
+            membership.close_room(&room);
+        }
+        Message::ServerSide(content) => {
+            server_side(node, membership, &content, None);
+        }
+    }
+}
+
+fn asked(node: &Arc<Node>, membership: &Arc<Membership>, asker: Asker, question: Question) {
+    let namespace = membership.name();
+    match question {
+        Question::Emit {
+            content,
+            scope,
+            limit,
+        } => ask_clients(node, membership, asker, &content, scope, limit),
+        Question::Sockets(scope) => {
+            let sockets = membership.select(&scope.into());
+            let sockets = sockets.iter().map(|socket| describe(socket)).collect();
+            node.answer(namespace, &asker, &Reply::Sockets(sockets));
+        }
+        Question::Ids(rooms) => {
+            let scope = Scope {
+                rooms,
+                except: Vec::new(),
+            };
+            let sockets = membership.select(&scope.into());
+            let ids = sockets.iter().map(|socket| socket.id.as_str().to_owned());
+            node.answer(namespace, &asker, &Reply::Ids(ids.collect()));
+        }
+        Question::Rooms => {
+            let rooms = membership.rooms().into_iter();
+            let rooms = rooms.map(|(name, _)| name.as_ref().to_owned()).collect();
+            node.answer(namespace, &asker, &Reply::Rooms(rooms));
+        }
+        Question::ServerSide(content) => {
+            server_side(node, membership, &content, Some(asker));
+        }
+    }
+}
+
+/// Asks the clients of this node, and passes on what each answers.
+fn ask_clients(
+    node: &Arc<Node>,
+    membership: &Arc<Membership>,
+    asker: Asker,
+    content: &Content,
+    scope: Scope,
+    limit: Duration,
+) {
+    let audience: Audience = scope.into();
+    let sockets = membership.select(&audience);
+    let count = sockets.len();
+    node.answer(membership.name(), &asker, &Reply::Asked(count));
+    if count == 0 {
+        return;
+    }
+    let id = membership.next_ack();
+    let packet = membership.relayed(Some(id), &content.0);
+    let mut answers: Answers<()> = ask(sockets, id, &packet, false, limit);
+    let (node, membership) = (Arc::clone(node), Arc::clone(membership));
+    let arbiter = node.arbiter.clone();
+    arbiter.spawn(async move {
+        while let Some((socket, args)) = answers.next_args().await {
+            node.answer(
+                membership.name(),
+                &asker,
+                &Reply::Acknowledged(socket, args),
+            );
+        }
+        let missing = answers.missing().len();
+        if missing > 0 {
+            node.answer(membership.name(), &asker, &Reply::Gone(missing));
+        }
+    });
+}
+
+/// Calls the program, and passes its answer on to who wants one.
+fn server_side(
+    node: &Arc<Node>,
+    membership: &Arc<Membership>,
+    content: &Content,
+    asker: Option<Asker>,
+) {
+    let Some(event) = ServerSideEvent::of(&content.0) else {
+        return;
+    };
+    let name = event.name().to_owned();
+    // Nobody answers for a program that does not listen, as on the Node.js server.
+    let Some(listener) = membership.server_side.listener(&name) else {
+        return;
+    };
+    let (node, membership) = (Arc::clone(node), Arc::clone(membership));
+    let arbiter = node.arbiter.clone();
+    arbiter.spawn(async move {
+        let called = match caught(|| listener(event)) {
+            Err(panic) => Err(panic),
+            Ok(answering) => {
+                let mut answering = pin!(answering);
+                poll_fn(|cx| match caught(|| answering.as_mut().poll(cx)) {
+                    Ok(Poll::Pending) => Poll::Pending,
+                    Ok(Poll::Ready(answer)) => Poll::Ready(Ok(answer)),
+                    Err(panic) => Poll::Ready(Err(panic)),
+                })
+                .await
+            }
+        };
+        match (called, asker) {
+            (Ok(Ok(args)), Some(asker)) => {
+                node.answer(membership.name(), &asker, &Reply::ServerSide(args));
+            }
+            (Ok(Ok(_)), None) => {}
+            (Ok(Err(error)), _) => {
+                log::error!("what server-side event {name:?} is answered cannot be sent: {error}");
+            }
+            (Err(panic), _) => {
+                log::error!("who listens to server-side event {name:?} panicked: {panic}");
+            }
+        }
+    });
+}

@@ -1,0 +1,270 @@
+//! Sending to the clients of a cluster from a process that is no node of it.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::sync::Mutex;
+
+use crate::adapter::RedisAdapter;
+use crate::adapter::connection::{Connection, RESPONSE_LIMIT, connect, pipeline};
+use crate::adapter::format::Format;
+use crate::cluster::{ClusterError, Content, Manner, Message, Scope};
+use crate::error::EmitError;
+use crate::message::{RoomNames, namespace_name};
+use crate::socketio::{Args, is_reserved};
+
+/// Sends events to the clients of a cluster from anywhere: a job, a command line, another service. It
+/// has no clients and answers nothing.
+///
+/// It is a cheap handle. It connects when it first sends, and again when Redis was away; what it is
+/// asked to do meanwhile fails, so that the job knows.
+///
+/// # Examples
+///
+/// ```no_run
+/// use actix_socketio::{EmitError, Emitter, RedisAdapter};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let emitter = Emitter::new(RedisAdapter::classic("redis://127.0.0.1:6379")?);
+/// emitter.to("job-7").emit("progress", 50).await?;
+/// emitter.of("/admin").emit("done", "job-7").await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Emitter {
+    shared: Arc<Shared>,
+    namespace: String,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: RedisAdapter,
+    format: Box<dyn Format>,
+    connection: Mutex<Option<Connection>>,
+}
+
+impl Emitter {
+    /// Speaks to the cluster whose nodes have this adapter.
+    #[must_use]
+    pub fn new(adapter: RedisAdapter) -> Self {
+        let written = adapter.format(Some(EMITTER));
+        Self {
+            shared: Arc::new(Shared {
+                format: written.format,
+                config: adapter,
+                connection: Mutex::new(None),
+            }),
+            namespace: "/".to_owned(),
+        }
+    }
+
+    /// Speaks of another namespace; without it of `/`. A slash in front may be left out.
+    #[must_use]
+    pub fn of(&self, namespace: &str) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            namespace: namespace_name(namespace),
+        }
+    }
+
+    /// Addresses rooms, or sockets by their ids.
+    pub fn to(&self, rooms: impl RoomNames) -> EmitterBroadcast {
+        self.everyone().to(rooms)
+    }
+
+    /// The same as [`to`](Self::to).
+    pub fn in_room(&self, rooms: impl RoomNames) -> EmitterBroadcast {
+        self.to(rooms)
+    }
+
+    /// Addresses everyone in the namespace but the sockets of these rooms, or with these ids.
+    pub fn except(&self, rooms: impl RoomNames) -> EmitterBroadcast {
+        self.everyone().except(rooms)
+    }
+
+    /// Addresses everyone in the namespace.
+    pub fn everyone(&self) -> EmitterBroadcast {
+        EmitterBroadcast {
+            emitter: self.clone(),
+            scope: Scope::default(),
+            is_nobody: false,
+            manner: Manner::default(),
+        }
+    }
+
+    /// Sends an event to everyone in the namespace.
+    ///
+    /// # Errors
+    ///
+    /// As of [`EmitterBroadcast::emit`].
+    pub async fn emit<T: Serialize>(&self, event: &str, data: T) -> Result<(), EmitError> {
+        self.everyone().emit(event, data).await
+    }
+
+    /// Sends an event to the servers' programs, which hear it by
+    /// [`Namespace::on_server_side`](crate::Namespace::on_server_side).
+    ///
+    /// # Errors
+    ///
+    /// As of [`EmitterBroadcast::emit`].
+    pub async fn server_side_emit<T: Serialize>(
+        &self,
+        event: &str,
+        data: T,
+    ) -> Result<(), EmitError> {
+        let args = Args::from_value(&data)?;
+        let message = Message::ServerSide(Content::new(event, &args));
+        Ok(self.tell(&message).await?)
+    }
+
+    /// Makes everyone leave a room of the namespace.
+    ///
+    /// # Errors
+    ///
+    /// As of [`EmitterBroadcast::sockets_join`].
+    pub async fn close_room(&self, room: impl Into<String>) -> Result<(), ClusterError> {
+        self.tell(&Message::CloseRoom { room: room.into() }).await
+    }
+
+    /// Waits until Redis has what it is told.
+    async fn tell(&self, message: &Message) -> Result<(), ClusterError> {
+        let shared = &self.shared;
+        let parcels = shared.format.tell(&self.namespace, message)?;
+        let commands = pipeline(&mut parcels.iter(), shared.config.max_length);
+        let unavailable = |error: redis::RedisError| ClusterError::Unavailable(error.to_string());
+        // One at a time: what one task sends arrives in that order.
+        let mut held = shared.connection.lock().await;
+        let mut connection = match held.take() {
+            Some(connection) => connection,
+            None => {
+                let limit = Some(RESPONSE_LIMIT);
+                let made = connect(&shared.config.client, limit, |_| {}).await;
+                made.map_err(unavailable)?
+            }
+        };
+        let sent = commands.query_async::<()>(&mut connection.commands).await;
+        match sent {
+            Ok(()) => {
+                *held = Some(connection);
+                Ok(())
+            }
+            // The next call connects anew.
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+}
+
+/// Says who gets an event of an [`Emitter`] before saying which.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn run(emitter: actix_socketio::Emitter) -> Result<(), actix_socketio::EmitError> {
+/// emitter.to(["lobby", "hall"]).except("muted").emit("news", "hello").await
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is sent before `emit`"]
+pub struct EmitterBroadcast {
+    emitter: Emitter,
+    scope: Scope,
+    /// An empty list of rooms was named.
+    is_nobody: bool,
+    manner: Manner,
+}
+
+impl EmitterBroadcast {
+    /// Adds rooms to those who get the event.
+    pub fn to(mut self, rooms: impl RoomNames) -> Self {
+        rooms.add_to(&mut self.scope.rooms);
+        self.is_nobody = self.scope.rooms.is_empty();
+        self
+    }
+
+    /// Leaves out the sockets of these rooms, or those with these ids.
+    pub fn except(mut self, rooms: impl RoomNames) -> Self {
+        rooms.add_to(&mut self.scope.except);
+        self
+    }
+
+    /// Drops the event for clients that have something waiting to be sent to them already.
+    pub fn volatile(mut self) -> Self {
+        self.manner.volatile = true;
+        self
+    }
+
+    /// Sets whether the event is worth compressing; true by default.
+    pub fn compress(mut self, compressed: bool) -> Self {
+        self.manner.uncompressed = !compressed;
+        self
+    }
+
+    /// Sends an event; returns when Redis has it. A tuple is sent as that many arguments, `()` as none,
+    /// anything else as one.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`], and [`EmitError::Cluster`] where Redis
+    /// cannot be reached or the format has no word for it.
+    pub async fn emit<T: Serialize>(self, event: &str, data: T) -> Result<(), EmitError> {
+        if is_reserved(event) {
+            return Err(EmitError::ReservedEvent(event.to_owned()));
+        }
+        let args = Args::from_value(&data)?;
+        let (content, manner) = (Content::new(event, &args), self.manner);
+        self.tell(|scope| Message::Emit {
+            content,
+            scope,
+            manner,
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Makes the sockets addressed join rooms.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError`], where Redis cannot be reached or the format has no word for it: that of
+    /// Flask-SocketIO has one for single sockets only.
+    pub async fn sockets_join(self, rooms: impl RoomNames) -> Result<(), ClusterError> {
+        let rooms = names(rooms);
+        self.tell(|scope| Message::Join { scope, rooms }).await
+    }
+
+    /// Makes the sockets addressed leave rooms.
+    ///
+    /// # Errors
+    ///
+    /// As of [`sockets_join`](Self::sockets_join).
+    pub async fn sockets_leave(self, rooms: impl RoomNames) -> Result<(), ClusterError> {
+        let rooms = names(rooms);
+        self.tell(|scope| Message::Leave { scope, rooms }).await
+    }
+
+    /// Disconnects the sockets addressed, with `close` their clients' whole sessions.
+    ///
+    /// # Errors
+    ///
+    /// As of [`sockets_join`](Self::sockets_join).
+    pub async fn disconnect_sockets(self, close: bool) -> Result<(), ClusterError> {
+        self.tell(|scope| Message::Disconnect { scope, close })
+            .await
+    }
+
+    async fn tell(self, message: impl FnOnce(Scope) -> Message) -> Result<(), ClusterError> {
+        if self.is_nobody {
+            return Ok(());
+        }
+        self.emitter.tell(&message(self.scope)).await
+    }
+}
+
+fn names(rooms: impl RoomNames) -> Vec<String> {
+    let mut names = Vec::new();
+    rooms.add_to(&mut names);
+    names
+}
+
+/// What the emitters of all kinds sign with: no node has this name.
+const EMITTER: &str = "emitter";

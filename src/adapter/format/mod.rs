@@ -1,0 +1,234 @@
+//! How the nodes' messages look on Redis, in the formats that existing servers speak.
+//!
+//! Messages of [`crate::cluster`] become [`Parcel`]s, and what came on a channel or a stream becomes
+//! something [`Heard`]. Each format says which channels a node listens to. Nothing here does I/O, keeps
+//! time or knows a socket.
+
+mod body;
+mod bus;
+mod classic;
+mod family;
+mod msgpack;
+mod sharded;
+mod streams;
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::cluster::{ClusterError, Message, Question, Reply};
+use crate::socketio::Args;
+
+pub(crate) use bus::Bus;
+pub(crate) use classic::Classic;
+pub(crate) use family::from_fields;
+pub(crate) use sharded::Sharded;
+pub(crate) use streams::Streams;
+
+/// A way to write and read what nodes say.
+pub(crate) trait Format: fmt::Debug + Send + Sync {
+    /// Returns the name that this node signs with.
+    fn uid(&self) -> &str;
+
+    /// Writes what every other node is told.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError::Encode`] and [`ClusterError::Unsupported`].
+    fn tell(&self, namespace: &str, message: &Message) -> Result<Vec<Parcel>, ClusterError>;
+
+    /// Writes what every other node is asked, under a request's id.
+    ///
+    /// # Errors
+    ///
+    /// As of [`tell`](Self::tell).
+    fn ask(
+        &self,
+        namespace: &str,
+        question: &Question,
+        request: &str,
+    ) -> Result<Vec<Parcel>, ClusterError>;
+
+    /// Writes an answer; `None` where the format, or the asker, has no word for it.
+    ///
+    /// # Errors
+    ///
+    /// As of [`tell`](Self::tell).
+    fn answer(
+        &self,
+        namespace: &str,
+        asker: &Asker,
+        reply: &Reply,
+    ) -> Result<Option<Parcel>, ClusterError>;
+
+    /// Reads what came on a channel; `None` where it is nothing for this node.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with it.
+    fn hear(&self, channel: &str, payload: &Bytes) -> Result<Option<Heard>, String>;
+
+    /// Tells whether there is a question for a node's rooms.
+    fn asks_for_rooms(&self) -> bool {
+        false
+    }
+
+    /// Returns where a node listens for one namespace.
+    fn channels(&self, namespace: &str) -> Vec<Channel>;
+
+    /// Returns where a node listens that has somebody in this room.
+    fn room_channel(&self, namespace: &str, room: &str) -> Option<Channel>;
+
+    /// Returns how to find out which nodes there are; `None` where the format has no way.
+    fn roll(&self, namespace: &str) -> Option<Roll>;
+}
+
+/// Something to be handed to Redis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Parcel {
+    Publish {
+        channel: String,
+        payload: Bytes,
+    },
+    ShardPublish {
+        channel: String,
+        payload: Bytes,
+    },
+    /// An entry of a stream.
+    Append {
+        stream: String,
+        fields: Vec<(&'static str, Bytes)>,
+    },
+}
+
+impl Parcel {
+    /// Returns about how many bytes it takes.
+    pub(crate) fn len(&self) -> usize {
+        let content = match self {
+            Self::Publish { channel, payload } | Self::ShardPublish { channel, payload } => {
+                channel.len() + payload.len()
+            }
+            Self::Append { stream, fields } => {
+                let fields = fields.iter().map(|(name, value)| name.len() + value.len());
+                stream.len() + fields.sum::<usize>()
+            }
+        };
+        content + OVERHEAD
+    }
+}
+
+/// Bytes that a parcel takes beside its content.
+const OVERHEAD: usize = 64;
+
+/// Where a node listens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Channel {
+    Plain(String),
+    /// All channels of this glob pattern.
+    Pattern(String),
+    Shard(String),
+}
+
+/// How the nodes of a namespace are found: each listens on a channel that has its name in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Roll {
+    pub(crate) sharded: bool,
+    pub(crate) prefix: String,
+    /// Characters of a node's name.
+    pub(crate) length: usize,
+}
+
+impl Roll {
+    /// Returns the pattern of those channels.
+    pub(crate) fn pattern(&self) -> String {
+        format!("{}{}#", glob(&self.prefix), "?".repeat(self.length))
+    }
+
+    /// Returns the name in a channel's.
+    pub(crate) fn name<'c>(&self, channel: &'c str) -> Option<&'c str> {
+        let name = channel.strip_prefix(&self.prefix)?.strip_suffix('#')?;
+        let plain = name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        (name.len() == self.length && plain).then_some(name)
+    }
+}
+
+/// What came from another node.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Heard {
+    pub(crate) namespace: String,
+    /// Who said it; empty where it doesn't say.
+    pub(crate) from: String,
+    pub(crate) word: Word,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Word {
+    Told(Message),
+    Asked(Asker, Question),
+    Answered { request: String, reply: Reply },
+}
+
+/// Who asks, and under which id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Asker {
+    pub(crate) uid: String,
+    pub(crate) request: String,
+    /// It is a node of this crate, and takes words that only those say.
+    pub(crate) kin: bool,
+    /// What goes back with each answer, in the format of Flask-SocketIO.
+    pub(crate) callback: Option<Callback>,
+}
+
+/// The callback of an emit in the format of Flask-SocketIO, in JSON: a room, a namespace, a number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Callback {
+    pub(crate) room: String,
+    pub(crate) namespace: String,
+    pub(crate) id: String,
+}
+
+/// Escapes what a glob pattern gives a meaning.
+pub(crate) fn glob(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '*' | '?' | '[' | ']' | '\\' | '^') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern
+}
+
+/// How long an event that clients acknowledge may take, where it doesn't say.
+const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
+
+/// Returns arguments without the first, if there are more.
+fn rest_of(args: &Args) -> (&str, Option<&str>) {
+    args.split_text()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_roll_finds_the_names_of_nodes_and_no_rooms() {
+        let roll = Roll {
+            sharded: false,
+            prefix: "socket.io#/a*#".to_owned(),
+            length: 6,
+        };
+        assert_eq!(roll.pattern(), r"socket.io#/a\*#??????#");
+        assert_eq!(roll.name("socket.io#/a*#abc-_9#"), Some("abc-_9"));
+        for other in [
+            "socket.io#/a*#abc#",
+            "socket.io#/a*#ab#def#",
+            "socket.io#/b#abcdef#",
+        ] {
+            assert_eq!(roll.name(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,523 @@
+//! Between JSON with attachments and MessagePack, where binary stands in its place.
+//!
+//! JSON text with placeholders and the attachments that they count enter, and MessagePack leaves, as
+//! `notepack.io` writes it; or the other way. Neither makes a tree of values: order and number of keys
+//! are kept. What MessagePack has and JSON has not, becomes what `JSON.stringify` makes of it.
+
+use std::fmt;
+
+use bytes::Bytes;
+use rmp::Marker;
+use rmp::encode::{write_array_len, write_f64, write_map_len, write_sint, write_uint};
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+
+/// Writes JSON as MessagePack, with each attachment where its placeholder stands.
+///
+/// # Errors
+///
+/// Says what is no JSON, or has no form in MessagePack: half of a surrogate pair.
+pub(crate) fn from_json(json: &str, attachments: &[Bytes]) -> Result<Vec<u8>, String> {
+    let mut out = Vec::with_capacity(json.len());
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let writer = Writer {
+        out: &mut out,
+        attachments,
+    };
+    let written = writer
+        .deserialize(&mut deserializer)
+        .and_then(|_| deserializer.end());
+    written.map_err(|error| error.to_string())?;
+    Ok(out)
+}
+
+/// Reads MessagePack as JSON; the binary in it becomes attachments.
+///
+/// # Errors
+///
+/// Says why these bytes are no whole value of MessagePack.
+pub(crate) fn to_json(packed: &Bytes) -> Result<(String, Vec<Bytes>), &'static str> {
+    let mut reader = Reader {
+        packed,
+        at: 0,
+        out: Vec::with_capacity(packed.len() * 2),
+        attachments: Vec::new(),
+    };
+    reader.value(0)?;
+    if reader.at != packed.len() {
+        return Err("bytes behind the value");
+    }
+    let json = String::from_utf8(reader.out).map_err(|_| "a string that is no UTF-8")?;
+    Ok((json, reader.attachments))
+}
+
+/// Writes what a deserializer shows it.
+struct Writer<'a> {
+    out: &'a mut Vec<u8>,
+    attachments: &'a [Bytes],
+}
+
+/// What a value means when it stands in a placeholder.
+enum Seen {
+    Mark,
+    Number(u64),
+    Other,
+}
+
+impl Writer<'_> {
+    fn again(&mut self) -> Writer<'_> {
+        Writer {
+            out: self.out,
+            attachments: self.attachments,
+        }
+    }
+
+    /// Replaces everything from `start` on by an attachment.
+    fn attachment(&mut self, start: usize, data: &Bytes) {
+        self.out.truncate(start);
+        // A vector takes whatever it is given.
+        let _ = rmp::encode::write_bin_len(self.out, data.len() as u32);
+        self.out.extend_from_slice(data);
+    }
+
+    /// Puts the length that is known only now before what has been written since `start`.
+    fn head(&mut self, start: usize, count: usize, map: bool) {
+        let mut head = Vec::with_capacity(5);
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let _ = if map {
+            write_map_len(&mut head, count)
+        } else {
+            write_array_len(&mut head, count)
+        };
+        self.out.splice(start..=start, head);
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Writer<'_> {
+    type Value = Seen;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Seen, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Writer<'_> {
+    type Value = Seen;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Seen, E> {
+        self.out.push(Marker::Null.to_u8());
+        Ok(Seen::Other)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Seen, E> {
+        let marker = if value { Marker::True } else { Marker::False };
+        self.out.push(marker.to_u8());
+        Ok(if value { Seen::Mark } else { Seen::Other })
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Seen, E> {
+        let _ = write_uint(self.out, value);
+        Ok(Seen::Number(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Seen, E> {
+        let _ = write_sint(self.out, value);
+        Ok(Seen::Other)
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Seen, E> {
+        let _ = write_f64(self.out, value);
+        Ok(Seen::Other)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Seen, E> {
+        rmp::encode::write_str(self.out, value).map_err(|_| E::custom("a string is too long"))?;
+        Ok(Seen::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Seen, A::Error> {
+        let start = self.out.len();
+        self.out.push(0);
+        let mut count = 0;
+        while seq.next_element_seed(self.again())?.is_some() {
+            count += 1;
+        }
+        self.head(start, count, false);
+        Ok(Seen::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Seen, A::Error> {
+        let start = self.out.len();
+        self.out.push(0);
+        let (mut count, mut marked, mut number) = (0, false, None);
+        loop {
+            let at = self.out.len();
+            if map.next_key_seed(self.again())?.is_none() {
+                break;
+            }
+            let is = |out: &Vec<u8>, name: &str| {
+                out.get(at + 1..)
+                    .is_some_and(|key| key == name.as_bytes() && out[at] & 0xe0 == 0xa0)
+            };
+            let (marks, numbers) = (is(self.out, "_placeholder"), is(self.out, "num"));
+            match map.next_value_seed(self.again())? {
+                Seen::Mark if marks => marked = true,
+                Seen::Number(value) if numbers => number = Some(value),
+                _ => {}
+            }
+            count += 1;
+        }
+        let number = number.and_then(|number| usize::try_from(number).ok());
+        if marked
+            && count == 2
+            && let Some(data) = number.and_then(|number| self.attachments.get(number))
+        {
+            if u32::try_from(data.len()).is_err() {
+                return Err(A::Error::custom("an attachment is too long"));
+            }
+            let data = data.clone();
+            self.attachment(start, &data);
+        } else {
+            self.head(start, count, true);
+        }
+        Ok(Seen::Other)
+    }
+}
+
+/// Reads MessagePack and writes JSON.
+struct Reader<'a> {
+    packed: &'a Bytes,
+    at: usize,
+    out: Vec<u8>,
+    attachments: Vec<Bytes>,
+}
+
+type Read<T> = Result<T, &'static str>;
+
+impl Reader<'_> {
+    fn value(&mut self, depth: usize) -> Read<()> {
+        if depth > MAX_DEPTH {
+            return Err("values nested too deeply");
+        }
+        match Marker::from_u8(self.byte()?) {
+            Marker::Null | Marker::Reserved => self.text("null"),
+            Marker::True => self.text("true"),
+            Marker::False => self.text("false"),
+            Marker::FixPos(value) => self.number(value),
+            Marker::FixNeg(value) => self.number(value),
+            Marker::U8 => self
+                .big::<1>()
+                .map(u8::from_be_bytes)
+                .map(|n| self.number(n))?,
+            Marker::U16 => self.big().map(u16::from_be_bytes).map(|n| self.number(n))?,
+            Marker::U32 => self.big().map(u32::from_be_bytes).map(|n| self.number(n))?,
+            Marker::U64 => self.big().map(u64::from_be_bytes).map(|n| self.number(n))?,
+            Marker::I8 => self
+                .big::<1>()
+                .map(i8::from_be_bytes)
+                .map(|n| self.number(n))?,
+            Marker::I16 => self.big().map(i16::from_be_bytes).map(|n| self.number(n))?,
+            Marker::I32 => self.big().map(i32::from_be_bytes).map(|n| self.number(n))?,
+            Marker::I64 => self.big().map(i64::from_be_bytes).map(|n| self.number(n))?,
+            Marker::F32 => self
+                .big()
+                .map(f32::from_be_bytes)
+                .map(|n| self.float(n.into()))?,
+            Marker::F64 => self.big().map(f64::from_be_bytes).map(|n| self.float(n))?,
+            Marker::FixStr(length) => self.string(length.into()),
+            Marker::Str8 => self.length::<1>().and_then(|n| self.string(n)),
+            Marker::Str16 => self.length::<2>().and_then(|n| self.string(n)),
+            Marker::Str32 => self.length::<4>().and_then(|n| self.string(n)),
+            Marker::Bin8 => self.length::<1>().and_then(|n| self.binary(n)),
+            Marker::Bin16 => self.length::<2>().and_then(|n| self.binary(n)),
+            Marker::Bin32 => self.length::<4>().and_then(|n| self.binary(n)),
+            Marker::FixArray(count) => self.array(count.into(), depth),
+            Marker::Array16 => self.length::<2>().and_then(|n| self.array(n, depth)),
+            Marker::Array32 => self.length::<4>().and_then(|n| self.array(n, depth)),
+            Marker::FixMap(count) => self.map(count.into(), depth),
+            Marker::Map16 => self.length::<2>().and_then(|n| self.map(n, depth)),
+            Marker::Map32 => self.length::<4>().and_then(|n| self.map(n, depth)),
+            Marker::FixExt1 => self.extension(1),
+            Marker::FixExt2 => self.extension(2),
+            Marker::FixExt4 => self.extension(4),
+            Marker::FixExt8 => self.extension(8),
+            Marker::FixExt16 => self.extension(16),
+            Marker::Ext8 => self.length::<1>().and_then(|n| self.extension(n)),
+            Marker::Ext16 => self.length::<2>().and_then(|n| self.extension(n)),
+            Marker::Ext32 => self.length::<4>().and_then(|n| self.extension(n)),
+        }
+    }
+
+    fn byte(&mut self) -> Read<u8> {
+        self.big::<1>().map(|[byte]| byte)
+    }
+
+    /// Reads the bytes of a number, which are in the order of the network.
+    fn big<const N: usize>(&mut self) -> Read<[u8; N]> {
+        let bytes = self.take(N)?;
+        bytes.try_into().map_err(|_| TRUNCATED)
+    }
+
+    fn length<const N: usize>(&mut self) -> Read<usize> {
+        let bytes: [u8; N] = self.big()?;
+        Ok(bytes
+            .iter()
+            .fold(0, |sum, byte| sum << 8 | usize::from(*byte)))
+    }
+
+    fn take(&mut self, length: usize) -> Read<&[u8]> {
+        let end = self.at.checked_add(length).ok_or(TRUNCATED)?;
+        let bytes = self.packed.get(self.at..end).ok_or(TRUNCATED)?;
+        self.at = end;
+        Ok(bytes)
+    }
+
+    fn text(&mut self, text: &str) -> Read<()> {
+        self.out.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+
+    fn number(&mut self, number: impl fmt::Display) -> Read<()> {
+        self.text(&number.to_string())
+    }
+
+    /// JSON has no number that is none, and JavaScript has no fraction of nothing.
+    fn float(&mut self, number: f64) -> Read<()> {
+        if !number.is_finite() {
+            return self.text("null");
+        }
+        if number.fract() == 0.0 && number.abs() < WHOLE {
+            return self.number(number as i64);
+        }
+        let text = serde_json::to_string(&number).map_err(|_| "a number")?;
+        self.text(&text)
+    }
+
+    fn string(&mut self, length: usize) -> Read<()> {
+        let bytes = self.take(length)?;
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        serde_json::to_writer(&mut self.out, &text).map_err(|_| "a string")
+    }
+
+    fn binary(&mut self, length: usize) -> Read<()> {
+        let start = self.at;
+        self.take(length)?;
+        self.attachments.push(self.packed.slice(start..self.at));
+        let number = self.attachments.len() - 1;
+        self.text(&format!(r#"{{"_placeholder":true,"num":{number}}}"#))
+    }
+
+    fn array(&mut self, count: usize, depth: usize) -> Read<()> {
+        self.out.push(b'[');
+        for index in 0..count {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.value(depth + 1)?;
+        }
+        self.out.push(b']');
+        Ok(())
+    }
+
+    fn map(&mut self, count: usize, depth: usize) -> Read<()> {
+        self.out.push(b'{');
+        for index in 0..count {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.key(depth)?;
+            self.out.push(b':');
+            self.value(depth + 1)?;
+        }
+        self.out.push(b'}');
+        Ok(())
+    }
+
+    /// A key of JSON is a string; what else MessagePack allows is written as one.
+    fn key(&mut self, depth: usize) -> Read<()> {
+        let start = self.out.len();
+        self.value(depth + 1)?;
+        if self.out.get(start) != Some(&b'"') {
+            let key = self.out.split_off(start);
+            let key = String::from_utf8_lossy(&key).into_owned();
+            serde_json::to_writer(&mut self.out, &key).map_err(|_| "a key")?;
+        }
+        Ok(())
+    }
+
+    /// Times, of the two kinds that `notepack.io` has written, and `undefined`.
+    fn extension(&mut self, length: usize) -> Read<()> {
+        let kind = self.byte()? as i8;
+        let data = self.take(length)?;
+        let milliseconds = match (kind, data) {
+            (-1, &[a, b, c, d]) => Some(i64::from(u32::from_be_bytes([a, b, c, d])) * 1000),
+            (-1, data) if data.len() == 8 => {
+                let value = data
+                    .iter()
+                    .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
+                let (nanoseconds, seconds) = (value >> 34, value & ((1 << 34) - 1));
+                Some(seconds as i64 * 1000 + (nanoseconds / 1_000_000) as i64)
+            }
+            (-1, &[a, b, c, d, ref seconds @ ..]) if seconds.len() == 8 => {
+                let nanoseconds = i64::from(u32::from_be_bytes([a, b, c, d]));
+                let seconds = seconds
+                    .iter()
+                    .fold(0_i64, |sum, byte| sum << 8 | i64::from(*byte));
+                seconds
+                    .checked_mul(1000)
+                    .map(|ms| ms + nanoseconds / 1_000_000)
+            }
+            (0, data) if data.len() == 8 => Some(
+                data.iter()
+                    .fold(0_i64, |sum, byte| sum << 8 | i64::from(*byte)),
+            ),
+            _ => None,
+        };
+        let text = milliseconds.and_then(iso_time);
+        self.text(&text.unwrap_or_else(|| "null".to_owned()))
+    }
+}
+
+/// Returns a time, in milliseconds since 1970, as `JSON.stringify` writes a `Date`.
+fn iso_time(milliseconds: i64) -> Option<String> {
+    let (days, rest) = (milliseconds.div_euclid(DAY), milliseconds.rem_euclid(DAY));
+    // Days are counted from the first of March of the year 0, in eras of 400 years.
+    let days = days + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + era * 400 + i64::from(month <= 2);
+    let (hour, minute) = (rest / 3_600_000, rest / 60_000 % 60);
+    let (second, millisecond) = (rest / 1000 % 60, rest % 1000);
+    (0..=9999).contains(&year).then(|| {
+        format!(
+            "\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z\""
+        )
+    })
+}
+
+const TRUNCATED: &str = "the value is cut off";
+
+/// How deeply values may lie in one another: as deep as JSON may.
+const MAX_DEPTH: usize = 127;
+
+/// Up to here every whole number of an `f64` is one of an `i64` too.
+const WHOLE: f64 = 9_007_199_254_740_992.0;
+
+/// Milliseconds of a day.
+const DAY: i64 = 86_400_000;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    fn there_and_back(json: &str, attachments: &[Bytes]) -> (String, Vec<Bytes>) {
+        to_json(&from_json(json, attachments).unwrap().into()).unwrap()
+    }
+
+    #[test]
+    fn values_are_written_as_notepack_writes_them() {
+        for (json, packed) in [
+            (r#"["hello",1,{"a":"é"}]"#, "93a568656c6c6f0181a161a2c3a9"),
+            ("[null,true,false]", "93c0c3c2"),
+            (
+                "[127,128,256,65536,4294967296]",
+                "957fcc80cd0100ce00010000cf0000000100000000",
+            ),
+            ("[-1,-32,-33,-129,-32769]", "95ffe0d0dfd1ff7fd2ffff7fff"),
+            ("[1.5]", "91cb3ff8000000000000"),
+        ] {
+            let out = from_json(json, &[]).unwrap();
+            let hex: String = out.iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(hex, packed, "{json}");
+            assert_eq!(to_json(&out.into()).unwrap().0, json);
+        }
+    }
+
+    #[test]
+    fn binary_stands_where_its_placeholder_stood() {
+        let json = r#"["r",{"b":{"_placeholder":true,"num":1}},{"num":0,"_placeholder":true}]"#;
+        let attachments = [Bytes::from_static(&[1, 2]), Bytes::from_static(&[3])];
+        let packed = from_json(json, &attachments).unwrap();
+        assert_eq!(packed, b"\x93\xa1r\x81\xa1b\xc4\x01\x03\xc4\x02\x01\x02");
+        let (json, found) = to_json(&packed.into()).unwrap();
+        let expected = r#"["r",{"b":{"_placeholder":true,"num":0}},{"_placeholder":true,"num":1}]"#;
+        assert_eq!(json, expected);
+        assert_eq!(found, [attachments[1].clone(), attachments[0].clone()]);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_placeholder_stays() {
+        for json in [
+            r#"{"_placeholder":true,"num":7}"#,
+            r#"{"_placeholder":true,"num":0,"more":1}"#,
+            r#"{"_placeholder":false,"num":0}"#,
+        ] {
+            let attachment = [Bytes::from_static(b"x")];
+            assert_eq!(there_and_back(json, &attachment).0, json);
+        }
+    }
+
+    #[test]
+    fn long_lists_texts_and_binaries_have_long_heads() {
+        for count in [15, 16, 65_535, 65_536] {
+            let json = format!("[{}]", vec!["1"; count].join(","));
+            assert_eq!(there_and_back(&json, &[]).0, json);
+            let json = serde_json::to_string(&"x".repeat(count)).unwrap();
+            assert_eq!(there_and_back(&json, &[]).0, json);
+            let data = Bytes::from(vec![7; count]);
+            let json = r#"[{"_placeholder":true,"num":0}]"#;
+            assert_eq!(there_and_back(json, std::slice::from_ref(&data)).1, [data]);
+        }
+    }
+
+    #[test]
+    fn what_json_lacks_becomes_what_stringify_makes_of_it() {
+        for (packed, json) in [
+            (&b"\xd4\x00\x00"[..], "null"),
+            (
+                b"\xd7\x00\x00\x00\x01\x8c\xc2\x51\xf4\x00",
+                r#""2024-01-01T00:00:00.000Z""#,
+            ),
+            (b"\xd6\xff\x65\x92\x00\x80", r#""2024-01-01T00:00:00.000Z""#),
+            (b"\xcb\x7f\xf8\0\0\0\0\0\0", "null"),
+            (b"\xcb\x3f\xf0\0\0\0\0\0\0", "1"),
+            (b"\x81\x01\xa1x", r#"{"1":"x"}"#),
+            (b"\xa1\xff", "\"\u{fffd}\""),
+        ] {
+            let packed = Bytes::copy_from_slice(packed);
+            assert_eq!(to_json(&packed).unwrap().0, json);
+        }
+    }
+
+    #[test]
+    fn half_of_a_surrogate_pair_is_refused() {
+        assert!(from_json(r#"["\ud800"]"#, &[]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(packed in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok((json, _)) = to_json(&packed.into()) {
+                let read: Result<Value, _> = serde_json::from_str(&json);
+                prop_assert!(read.is_ok(), "{}", json);
+            }
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error() {
+        let packed = Bytes::from(vec![0x91; 100_000]);
+        assert_eq!(to_json(&packed), Err("values nested too deeply"));
+    }
+}

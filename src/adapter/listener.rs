@@ -1,0 +1,106 @@
+//! What other nodes say by publish and subscribe.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, Pipeline, PushInfo, PushKind, Value};
+
+use crate::adapter::channels::Change;
+use crate::adapter::connection::{Backoff, RESPONSE_LIMIT, connect};
+use crate::adapter::delivery;
+use crate::adapter::format::Channel;
+use crate::adapter::node::{Node, Part};
+use crate::handler::caught;
+
+/// Listens for as long as it is polled.
+pub(crate) async fn run(node: Arc<Node>) {
+    let mut backoff = Backoff::new();
+    loop {
+        let hearing = Arc::clone(&node);
+        let pushed = move |info: PushInfo| hear(&hearing, info);
+        match connect(&node.config.client, Some(RESPONSE_LIMIT), pushed).await {
+            Ok(mut connection) => {
+                let error = tokio::select! {
+                    error = listen(&node, &mut connection.commands, &mut backoff) => error,
+                    () = connection.broken.notified() => "the connection was closed".to_owned(),
+                };
+                node.broken(Part::Listener, &error);
+            }
+            Err(error) => node.broken(Part::Listener, &error.to_string()),
+        }
+        tokio::time::sleep(backoff.next()).await;
+    }
+}
+
+/// Subscribes by one connection to what is wanted, until it fails, and says why it did.
+async fn listen(
+    node: &Node,
+    connection: &mut MultiplexedConnection,
+    backoff: &mut Backoff,
+) -> String {
+    let mut changes = node.channels.all();
+    let mut is_new = true;
+    loop {
+        for some in changes.chunks(CHANGES) {
+            let mut pipeline = Pipeline::new();
+            for change in some {
+                pipeline.add_command(command(change)).ignore();
+            }
+            if let Err(error) = pipeline.query_async::<()>(connection).await {
+                return error.to_string();
+            }
+        }
+        if std::mem::take(&mut is_new) {
+            backoff.reset();
+            node.connected(Part::Listener);
+        }
+        changes = node.channels.changes().await;
+    }
+}
+
+/// One channel for each command: then each has one answer.
+fn command(change: &Change) -> Cmd {
+    let (name, channel) = match change {
+        Change::Listen(Channel::Plain(name)) => ("SUBSCRIBE", name),
+        Change::Listen(Channel::Pattern(name)) => ("PSUBSCRIBE", name),
+        Change::Listen(Channel::Shard(name)) => ("SSUBSCRIBE", name),
+        Change::Leave(Channel::Plain(name)) => ("UNSUBSCRIBE", name),
+        Change::Leave(Channel::Pattern(name)) => ("PUNSUBSCRIBE", name),
+        Change::Leave(Channel::Shard(name)) => ("SUNSUBSCRIBE", name),
+    };
+    let mut command = redis::cmd(name);
+    command.arg(channel);
+    command
+}
+
+/// Takes what Redis has pushed: a channel's name and a payload, with a pattern before them or not.
+fn hear(node: &Arc<Node>, info: PushInfo) {
+    let skipped = match info.kind {
+        PushKind::Message | PushKind::SMessage => 0,
+        PushKind::PMessage => 1,
+        _ => return,
+    };
+    let mut data = info.data.into_iter().skip(skipped);
+    let (Some(Value::BulkString(channel)), Some(Value::BulkString(payload))) =
+        (data.next(), data.next())
+    else {
+        return;
+    };
+    let Ok(channel) = String::from_utf8(channel) else {
+        return;
+    };
+    let payload = Bytes::from(payload);
+    // A panic must not cost the connection.
+    let heard = caught(|| match node.format.hear(&channel, &payload) {
+        Ok(Some(heard)) => delivery::receive(node, heard),
+        Ok(None) => {}
+        Err(error) => log::warn!("what came on channel {channel:?} is skipped: {error}"),
+    });
+    if let Err(panic) = heard {
+        log::error!("what came on channel {channel:?} made a panic: {panic}");
+    }
+}
+
+/// Changes that are sent at once.
+const CHANGES: usize = 512;

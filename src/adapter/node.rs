@@ -1,0 +1,305 @@
+//! This node: what its threads, its connections and its actor share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use actix::{Addr, ArbiterHandle};
+use parking_lot::{Mutex, RwLock};
+use redis::aio::MultiplexedConnection;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::adapter::actor::Connections;
+use crate::adapter::channels::Channels;
+use crate::adapter::config::{RedisAdapter, Written};
+use crate::adapter::format::{Asker, Format, Parcel, Roll};
+use crate::adapter::queue::Queue;
+use crate::adapter::request;
+use crate::cluster::{AdapterHealth, Answer, ClusterError, Message, NodeId, Question, Reply};
+use crate::socket::{Adapter, Membership, NodesFuture};
+
+/// A node of a cluster.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) config: RedisAdapter,
+    pub(crate) format: Box<dyn Format>,
+    /// The streams that are read, and how far each has been.
+    pub(crate) streams: Vec<String>,
+    pub(crate) positions: Mutex<HashMap<String, String>>,
+    pub(crate) queue: Queue,
+    pub(crate) channels: Channels,
+    pub(crate) arbiter: ArbiterHandle,
+    /// Where questions to Redis itself go; `None` while it is away.
+    pub(crate) commands: RwLock<Option<MultiplexedConnection>>,
+    pub(crate) closed: Notify,
+    /// The address that keeps the actor running.
+    pub(crate) actor: Mutex<Option<Addr<Connections>>>,
+    /// Who waits for which request's answers.
+    pending: Mutex<HashMap<String, UnboundedSender<(String, Reply)>>>,
+    namespaces: RwLock<HashMap<Arc<str>, Arc<Membership>>>,
+    /// What this node appends to streams is numbered, so that nobody takes it twice.
+    sequence: AtomicU64,
+    /// The last number of each other node.
+    seen: Mutex<HashMap<String, u64>>,
+    health: Mutex<Health>,
+    ack_timeout: Duration,
+}
+
+/// How the connections are.
+#[derive(Debug, Default)]
+struct Health {
+    parts: HashMap<Part, bool>,
+    lost: u64,
+    reconnects: u64,
+    error: Option<String>,
+}
+
+/// A connection, by what it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Part {
+    Publisher,
+    Listener,
+    Reader,
+}
+
+impl Node {
+    pub(crate) fn new(
+        config: RedisAdapter,
+        arbiter: ArbiterHandle,
+        ack_timeout: Duration,
+    ) -> Arc<Self> {
+        let Written { format, read } = config.format(None);
+        Arc::new(Self {
+            queue: Queue::new(config.queue_limit),
+            format,
+            streams: read,
+            positions: Mutex::default(),
+            channels: Channels::default(),
+            arbiter,
+            commands: RwLock::new(None),
+            closed: Notify::new(),
+            actor: Mutex::new(None),
+            pending: Mutex::default(),
+            namespaces: RwLock::default(),
+            sequence: AtomicU64::new(1),
+            seen: Mutex::default(),
+            health: Mutex::default(),
+            ack_timeout,
+            config,
+        })
+    }
+
+    pub(crate) fn membership(&self, namespace: &str) -> Option<Arc<Membership>> {
+        self.namespaces.read().get(namespace).cloned()
+    }
+
+    /// Queues an answer; one that cannot be queued is lost, and its asker waits in vain.
+    pub(crate) fn answer(&self, namespace: &str, asker: &Asker, reply: &Reply) {
+        let written = self.format.answer(namespace, asker, reply);
+        let queued = written.and_then(|parcel| match parcel {
+            Some(parcel) => self.queue.push(vec![parcel]),
+            None => Ok(()),
+        });
+        if let Err(error) = queued {
+            log::warn!("node {} is not answered: {error}", asker.uid);
+        }
+    }
+
+    /// Queues parcels; entries of streams are numbered.
+    pub(crate) fn push(&self, mut parcels: Vec<Parcel>) -> Result<(), ClusterError> {
+        for parcel in &mut parcels {
+            if let Parcel::Append { fields, .. } = parcel {
+                let number = self.sequence.fetch_add(1, Ordering::Relaxed);
+                fields.push((SEQUENCE, number.to_string().into()));
+            }
+        }
+        self.queue.push(parcels)
+    }
+
+    /// Tells whether an entry with this number of that node is new.
+    pub(crate) fn is_new(&self, from: &str, number: u64) -> bool {
+        let mut seen = self.seen.lock();
+        if seen.len() >= NODES_REMEMBERED && !seen.contains_key(from) {
+            seen.clear();
+        }
+        let last = seen.entry(from.to_owned()).or_default();
+        let is_new = number > *last;
+        *last = number.max(*last);
+        is_new
+    }
+
+    /// Registers a request, whose answers come by the channel.
+    pub(crate) fn expect(&self, request: &str) -> UnboundedReceiver<(String, Reply)> {
+        let (sender, receiver) = unbounded_channel();
+        self.pending.lock().insert(request.to_owned(), sender);
+        receiver
+    }
+
+    pub(crate) fn forget(&self, request: &str) {
+        self.pending.lock().remove(request);
+    }
+
+    pub(crate) fn answered(&self, from: String, request: &str, reply: Reply) {
+        if let Some(waiting) = self.pending.lock().get(request) {
+            // Whoever asked may have gone.
+            let _ = waiting.send((from, reply));
+        }
+    }
+
+    /// Asks Redis which other nodes listen for a namespace; `None` where the format has no way to know.
+    pub(crate) async fn roll(&self, namespace: &str) -> Result<Option<Vec<String>>, ClusterError> {
+        let Some(roll) = self.format.roll(namespace) else {
+            return Ok(None);
+        };
+        let Roll { sharded, .. } = roll;
+        let connection = self.commands.read().clone();
+        let Some(mut connection) = connection else {
+            let cause = self.health.lock().error.clone();
+            let cause = cause.unwrap_or_else(|| "not connected yet".to_owned());
+            return Err(ClusterError::Unavailable(cause));
+        };
+        let mut command = redis::cmd("PUBSUB");
+        command.arg(if sharded { "SHARDCHANNELS" } else { "CHANNELS" });
+        command.arg(roll.pattern());
+        let channels: Vec<String> = command
+            .query_async(&mut connection)
+            .await
+            .map_err(|error| ClusterError::Unavailable(error.to_string()))?;
+        let names = channels.iter().filter_map(|channel| roll.name(channel));
+        let others = names.filter(|name| *name != self.format.uid());
+        Ok(Some(others.map(str::to_owned).collect()))
+    }
+
+    /// Notes that a connection is there.
+    pub(crate) fn connected(&self, part: Part) {
+        let mut health = self.health.lock();
+        let again = health.parts.insert(part, true).is_some();
+        if health.is_whole() {
+            health.error = None;
+        }
+        if again {
+            health.reconnects += 1;
+            log::info!("the cluster's {part:?} is connected to Redis again");
+        } else {
+            log::debug!("the cluster's {part:?} is connected to Redis");
+        }
+    }
+
+    /// Notes that a connection has broken, or was not made.
+    pub(crate) fn broken(&self, part: Part, error: &str) {
+        let mut health = self.health.lock();
+        let was = health.parts.get(&part).copied();
+        if was == Some(true) {
+            health.parts.insert(part, false);
+        }
+        // Once for each time that it goes away, not for each try.
+        if was == Some(true) || health.error.is_none() {
+            log::warn!("the cluster's {part:?} has no connection to Redis: {error}");
+        }
+        health.error = Some(error.to_owned());
+    }
+
+    /// Counts messages that may not have arrived.
+    pub(crate) fn lost(&self, count: usize, where_to: &str) {
+        if count > 0 {
+            log::warn!("{count} messages {where_to} may have been lost");
+            self.health.lock().lost += count as u64;
+        }
+    }
+}
+
+impl Health {
+    fn is_whole(&self) -> bool {
+        let there = |part| self.parts.get(&part) == Some(&true);
+        let reads = self.parts.get(&Part::Reader).is_none_or(|there| *there);
+        there(Part::Publisher) && there(Part::Listener) && reads
+    }
+}
+
+impl Adapter for Node {
+    fn tell(&self, namespace: &Arc<str>, message: &Message) -> Result<(), ClusterError> {
+        self.push(self.format.tell(namespace, message)?)
+    }
+
+    fn ask(
+        self: Arc<Self>,
+        namespace: &Arc<str>,
+        question: Question,
+        limit: Duration,
+    ) -> UnboundedReceiver<Answer> {
+        request::start(&self, namespace, &question, limit)
+    }
+
+    fn nodes(self: Arc<Self>, namespace: &Arc<str>) -> NodesFuture {
+        let namespace = Arc::clone(namespace);
+        Box::pin(async move {
+            let others = self.roll(&namespace).await?;
+            let others = others.ok_or(ClusterError::Unsupported("which nodes there are"))?;
+            let own = std::iter::once(self.format.uid());
+            let all = own.chain(others.iter().map(String::as_str));
+            Ok(all.map(NodeId::new).collect())
+        })
+    }
+
+    fn enter(&self, membership: &Arc<Membership>) {
+        let name = membership.shared_name();
+        self.namespaces
+            .write()
+            .insert(Arc::clone(name), Arc::clone(membership));
+        for channel in self.format.channels(name) {
+            self.channels.listen(channel);
+        }
+    }
+
+    fn leave(&self, namespace: &Arc<str>) {
+        self.namespaces.write().remove(namespace);
+        for channel in self.format.channels(namespace) {
+            self.channels.leave(&channel);
+        }
+    }
+
+    fn room_changed(&self, namespace: &Arc<str>, room: &Arc<str>, began: bool) {
+        match self.format.room_channel(namespace, room) {
+            Some(channel) if began => self.channels.listen(channel),
+            Some(channel) => self.channels.leave(&channel),
+            None => {}
+        }
+    }
+
+    fn asks_for_rooms(&self) -> bool {
+        self.format.asks_for_rooms()
+    }
+
+    fn ack_timeout(&self) -> Duration {
+        self.ack_timeout
+    }
+
+    fn health(&self) -> AdapterHealth {
+        let (queued_bytes, refused) = self.queue.state();
+        let health = self.health.lock();
+        AdapterHealth {
+            connected: health.is_whole(),
+            queued_bytes,
+            refused,
+            lost: health.lost,
+            reconnects: health.reconnects,
+            error: health.error.clone(),
+        }
+    }
+
+    fn close(self: Arc<Self>, limit: Duration) -> crate::socket::ClosedFuture {
+        Box::pin(async move {
+            let drained = tokio::time::timeout(limit, self.queue.drained()).await;
+            self.closed.notify_waiters();
+            drained.is_ok()
+        })
+    }
+}
+
+/// The field of a stream's entry that numbers it; readers of other kinds skip it.
+pub(crate) const SEQUENCE: &str = "seq";
+
+/// Nodes whose last number is remembered; each start of a node is another.
+const NODES_REMEMBERED: usize = 10_000;

@@ -1,0 +1,58 @@
+//! How far a question got.
+
+use crate::cluster::NodeId;
+
+/// How far a question to the whole cluster got: which nodes did not answer it.
+///
+/// # Examples
+///
+/// ```
+/// # async fn run(io: actix_socketio::SocketIo) {
+/// let sockets = io.fetch_sockets().await;
+/// if !sockets.reach().is_complete() {
+///     log::warn!("{} sockets, without those of {:?}", sockets.len(), sockets.reach().silent());
+/// }
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    pub(crate) nodes: usize,
+    pub(crate) silent: Vec<NodeId>,
+    pub(crate) unnamed: usize,
+    pub(crate) cut_off: bool,
+    pub(crate) timed_out: bool,
+}
+
+impl Reach {
+    /// Tells whether every node has answered.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.silent.is_empty() && self.unnamed == 0 && !self.cut_off
+    }
+
+    /// Returns how many other nodes were asked.
+    #[must_use]
+    pub fn nodes(&self) -> usize {
+        self.nodes
+    }
+
+    /// Returns the nodes that did not answer: they ended while they were asked, or time was up.
+    #[must_use]
+    pub fn silent(&self) -> &[NodeId] {
+        &self.silent
+    }
+
+    /// Returns how many further nodes did not answer that cannot be named: the answers of Node.js
+    /// servers in the classic format do not say whose they are.
+    #[must_use]
+    pub fn unnamed(&self) -> usize {
+        self.unnamed
+    }
+
+    /// Tells whether the other nodes could not be asked at all: the way to them is broken, or the
+    /// cluster's format has no word for the question.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.cut_off
+    }
+}

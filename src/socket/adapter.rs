@@ -1,0 +1,65 @@
+//! The way from a namespace to the other nodes of its cluster.
+//!
+//! A server without one is alone, and pays for it with one look at an empty place. What is sent goes to
+//! this node's sockets first and then to the adapter, which never makes the sender wait. What comes from
+//! other nodes is done to the [`Membership`] by the adapter itself.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::cluster::{AdapterHealth, Answer, ClusterError, Message, NodeId, Question};
+use crate::socket::membership::Membership;
+
+/// What carries messages between nodes.
+pub(crate) trait Adapter: fmt::Debug + Send + Sync {
+    /// Queues a message for every other node. What one thread tells is heard in that order.
+    ///
+    /// # Errors
+    ///
+    /// Says why nobody will hear it.
+    fn tell(&self, namespace: &Arc<str>, message: &Message) -> Result<(), ClusterError>;
+
+    /// Asks every other node. The channel brings what each answers and ends when all have, or time is
+    /// up; then it says how far the question got.
+    fn ask(
+        self: Arc<Self>,
+        namespace: &Arc<str>,
+        question: Question,
+        limit: Duration,
+    ) -> UnboundedReceiver<Answer>;
+
+    /// Finds out which nodes there are, this one included.
+    fn nodes(self: Arc<Self>, namespace: &Arc<str>) -> NodesFuture;
+
+    /// Starts to listen for a namespace.
+    fn enter(&self, namespace: &Arc<Membership>);
+
+    /// Stops listening for a namespace.
+    fn leave(&self, namespace: &Arc<str>);
+
+    /// A room has got its first member here, or lost its last. Called under the namespace's lock.
+    fn room_changed(&self, namespace: &Arc<str>, room: &Arc<str>, began: bool);
+
+    /// Returns how long clients of other nodes may take to acknowledge, unless it is said.
+    fn ack_timeout(&self) -> Duration;
+
+    /// Tells whether nodes may be asked for their rooms.
+    fn asks_for_rooms(&self) -> bool;
+
+    fn health(&self) -> AdapterHealth;
+
+    /// Sends what is queued, for up to `limit`, and ends; tells whether all was sent.
+    fn close(self: Arc<Self>, limit: Duration) -> ClosedFuture;
+}
+
+/// The nodes of a cluster, to be waited for.
+pub(crate) type NodesFuture =
+    Pin<Box<dyn Future<Output = Result<Vec<NodeId>, ClusterError>> + Send>>;
+
+/// Whether an adapter has sent everything, to be waited for.
+pub(crate) type ClosedFuture = Pin<Box<dyn Future<Output = bool> + Send>>;

@@ -1,0 +1,256 @@
+//! What the whole cluster answered, and who is in it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::cluster::{ClusterError, Details, Reach};
+use crate::error::{CallError, EmitError};
+use crate::id::SocketId;
+use crate::message::RoomNames;
+use crate::socket::core::Core;
+use crate::socket::details::describe;
+use crate::socket::membership::{Audience, Membership};
+use crate::socket::{Broadcast, Socket};
+
+/// What was found in the whole cluster, and which nodes did not say: as a rule none.
+///
+/// # Examples
+///
+/// ```
+/// # async fn run(io: actix_socketio::SocketIo) {
+/// let sockets = io.in_room("lobby").fetch_sockets().await;
+/// println!("{} sockets, on {} other nodes and here", sockets.len(), sockets.reach().nodes());
+/// # }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Everywhere<T> {
+    found: T,
+    reach: Reach,
+}
+
+impl<T> Everywhere<T> {
+    pub(crate) fn new(found: T, reach: Reach) -> Self {
+        Self { found, reach }
+    }
+
+    /// Returns how far the question got.
+    pub fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    /// Returns what was found alone.
+    pub fn into_inner(self) -> T {
+        self.found
+    }
+}
+
+impl<T> Deref for Everywhere<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.found
+    }
+}
+
+impl<T> DerefMut for Everywhere<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.found
+    }
+}
+
+impl<T: IntoIterator> IntoIterator for Everywhere<T> {
+    type Item = T::Item;
+    type IntoIter = T::IntoIter;
+
+    fn into_iter(self) -> T::IntoIter {
+        self.found.into_iter()
+    }
+}
+
+/// A socket of any node of the cluster, as [`Broadcast::fetch_sockets`](crate::Broadcast::fetch_sockets)
+/// finds it: what was known of it then, and what may be done to it. A socket of this node is a
+/// [`Socket`] too.
+///
+/// # Examples
+///
+/// ```
+/// # async fn run(io: actix_socketio::SocketIo) -> Result<(), actix_socketio::EmitError> {
+/// for socket in io.in_room("lobby").fetch_sockets().await {
+///     socket.emit("you are", socket.id()).await?;
+/// }
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct RemoteSocket {
+    membership: Arc<Membership>,
+    id: SocketId,
+    place: Place,
+}
+
+#[derive(Clone)]
+enum Place {
+    Here(Arc<Core>),
+    There(Arc<Details>),
+}
+
+impl RemoteSocket {
+    pub(crate) fn here(core: Arc<Core>) -> Self {
+        Self {
+            membership: Arc::clone(&core.membership),
+            id: core.id,
+            place: Place::Here(core),
+        }
+    }
+
+    /// `None` where another kind of node has ids of another form.
+    pub(crate) fn there(membership: &Arc<Membership>, details: Details) -> Option<Self> {
+        Some(Self {
+            membership: Arc::clone(membership),
+            id: details.id.parse().ok()?,
+            place: Place::There(Arc::new(details)),
+        })
+    }
+
+    /// Returns the socket's public id.
+    #[must_use]
+    pub fn id(&self) -> SocketId {
+        self.id
+    }
+
+    /// Returns the socket itself, where it is one of this node.
+    #[must_use]
+    pub fn socket(&self) -> Option<Socket> {
+        match &self.place {
+            Place::Here(core) => Some(Socket::new(Arc::clone(core))),
+            Place::There(_) => None,
+        }
+    }
+
+    /// Returns the names of the rooms that it is in, or was when it was asked; the room of its own id
+    /// is not listed.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<String> {
+        match &self.place {
+            Place::Here(core) => Socket::new(Arc::clone(core)).rooms(),
+            Place::There(details) => {
+                let rooms = details.rooms.iter();
+                rooms.filter(|room| **room != details.id).cloned().collect()
+            }
+        }
+    }
+
+    /// Returns the value under this key of what its program keeps for it: of its
+    /// [`Session`](crate::Session), and on a Node.js server of its `socket.data`. `None` where there is
+    /// none, or it is no `T`.
+    #[must_use]
+    pub fn data<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        let value = match &self.place {
+            Place::Here(core) => core.session().entries().remove(key),
+            Place::There(details) => details.data.get(key).cloned(),
+        };
+        value.and_then(|value| serde_json::from_value(value).ok())
+    }
+
+    /// Returns all that its program keeps for it, by key.
+    #[must_use]
+    pub fn all_data(&self) -> BTreeMap<String, Value> {
+        match &self.place {
+            Place::Here(core) => core.session().entries(),
+            Place::There(details) => details.data.clone(),
+        }
+    }
+
+    /// Returns its handshake as the Node.js server writes it: an object with `headers`, `query`,
+    /// `address`, `issued` (milliseconds since 1970), `url`, `auth`, `secure` and `xdomain`.
+    #[must_use]
+    pub fn handshake(&self) -> Value {
+        match &self.place {
+            Place::Here(core) => describe(core).handshake,
+            Place::There(details) => details.handshake.clone(),
+        }
+    }
+
+    /// Sends an event to this client.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Broadcast::emit`](crate::Broadcast::emit).
+    pub async fn emit<T: Serialize>(&self, event: &str, data: T) -> Result<(), EmitError> {
+        self.alone().emit(event, data).await
+    }
+
+    /// Sends an event and waits for the client's acknowledgement, up to `limit`.
+    ///
+    /// # Errors
+    ///
+    /// Every variant of [`CallError`].
+    pub async fn call<R: DeserializeOwned>(
+        &self,
+        event: &str,
+        data: impl Serialize,
+        limit: Duration,
+    ) -> Result<R, CallError> {
+        self.alone().timeout(limit).call(event, data).await
+    }
+
+    /// Makes it join rooms.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError`], where its node cannot be told.
+    pub async fn join(&self, rooms: impl RoomNames) -> Result<(), ClusterError> {
+        self.alone().sockets_join(rooms).await.map(|_| ())
+    }
+
+    /// Makes it leave rooms.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError`], where its node cannot be told.
+    pub async fn leave(&self, rooms: impl RoomNames) -> Result<(), ClusterError> {
+        self.alone().sockets_leave(rooms).await.map(|_| ())
+    }
+
+    /// Makes it leave its namespace, as [`Socket::disconnect`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError`], where its node cannot be told.
+    pub async fn disconnect(&self, close: bool) -> Result<(), ClusterError> {
+        self.alone().disconnect_sockets(close).await.map(|_| ())
+    }
+
+    fn alone(&self) -> Broadcast {
+        Broadcast::of(
+            &self.membership,
+            Audience {
+                rooms: Some(vec![self.id.as_str().to_owned()]),
+                ..Audience::default()
+            },
+        )
+    }
+}
+
+impl PartialEq for RemoteSocket {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for RemoteSocket {}
+
+impl fmt::Debug for RemoteSocket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteSocket")
+            .field("id", &self.id)
+            .field("is_here", &matches!(self.place, Place::Here(_)))
+            .finish_non_exhaustive()
+    }
+}

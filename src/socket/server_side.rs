@@ -1,0 +1,101 @@
+//! Events from one server's program to the others', which no client sees.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::socketio::{Args, ArgsError};
+
+/// An event that another server's program has sent;
+/// [`Namespace::on_server_side`](crate::Namespace::on_server_side) hears it.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Namespace, ServerSideEvent};
+///
+/// fn listen(namespace: &Namespace) {
+///     namespace.on_server_side("load", |event: ServerSideEvent| async move {
+///         let scale = event.read::<f64>().unwrap_or(1.0);
+///         scale * 0.5
+///     });
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ServerSideEvent {
+    name: String,
+    args: Args,
+}
+
+impl ServerSideEvent {
+    /// Reads the list of a name and arguments; `None` where it begins with no name.
+    pub(crate) fn of(content: &Args) -> Option<Self> {
+        let (name, args) = content.split_first().ok()?;
+        Some(Self { name, args })
+    }
+
+    /// Returns the event's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the arguments, as they came.
+    #[must_use]
+    pub fn args(&self) -> &Args {
+        &self.args
+    }
+
+    /// Reads the arguments, as [`Data`](crate::Data) does.
+    ///
+    /// # Errors
+    ///
+    /// Says which argument does not fit, and why.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
+        self.args.read()
+    }
+}
+
+/// Who listens to which event.
+#[derive(Default)]
+pub(crate) struct ServerSide {
+    listeners: RwLock<HashMap<String, Listener>>,
+}
+
+type Listener = Arc<dyn Fn(ServerSideEvent) -> Answering + Send + Sync>;
+
+/// What a listener returns, as the arguments of an acknowledgement.
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Args, ArgsError>> + Send>>;
+
+impl ServerSide {
+    pub(crate) fn add<F, O>(&self, name: &str, listener: F)
+    where
+        F: Fn(ServerSideEvent) -> O + Send + Sync + 'static,
+        O: Future<Output: Serialize> + Send + 'static,
+    {
+        let listener: Listener = Arc::new(move |event| {
+            let answer = listener(event);
+            Box::pin(async move { Args::from_value(&answer.await) })
+        });
+        self.listeners.write().insert(name.to_owned(), listener);
+    }
+
+    /// Returns who listens to an event.
+    pub(crate) fn listener(&self, name: &str) -> Option<Listener> {
+        self.listeners.read().get(name).cloned()
+    }
+}
+
+impl fmt::Debug for ServerSide {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerSide")
+            .field("listeners", &self.listeners.read().len())
+            .finish()
+    }
+}

@@ -1,0 +1,145 @@
+//! A Redis server of the test's own, and clusters on it.
+
+use std::env;
+use std::io::{self, BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use actix_socketio::{Builder, RedisAdapter, SocketIo};
+
+use super::{Server, within};
+
+/// A running Redis, which ends with the test; nothing is written to disk.
+#[derive(Debug)]
+pub(crate) struct Redis {
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Redis {
+    pub(crate) fn start() -> Self {
+        // Somebody may take the port between the two: then another.
+        for _ in 0..10 {
+            let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            drop(listener);
+            let mut redis = Self { port, child: None };
+            if redis.run() {
+                return redis;
+            }
+        }
+        panic!("no port for Redis");
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Starts it again on its port, empty.
+    pub(crate) fn start_again(&mut self) {
+        assert!(self.run(), "the port of Redis is taken");
+    }
+
+    fn run(&mut self) -> bool {
+        let binary = env::var("REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
+        let port = self.port.to_string();
+        let options = [
+            "--port",
+            &port,
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ];
+        let child = Command::new(&binary)
+            .args(options)
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut child = child.unwrap_or_else(|error| panic!("{binary} is needed: {error}"));
+        let mut log = BufReader::new(child.stdout.take().unwrap()).lines();
+        let ready = |line: io::Result<String>| {
+            line.is_ok_and(|line| line.contains("Ready to accept connections"))
+        };
+        if !log.by_ref().any(ready) {
+            let _ = child.wait();
+            return false;
+        }
+        // What it has to say later must not fill the pipe.
+        thread::spawn(move || log.count());
+        self.child = Some(child);
+        true
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A format of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Classic,
+    Sharded,
+    Streams,
+    Flask,
+}
+
+impl Format {
+    /// Those of the Node.js adapters, which have words for everything.
+    pub(crate) const NODE: [Self; 3] = [Self::Classic, Self::Sharded, Self::Streams];
+    pub(crate) const ALL: [Self; 4] = [Self::Classic, Self::Sharded, Self::Streams, Self::Flask];
+
+    pub(crate) fn adapter(self, redis: &Redis) -> RedisAdapter {
+        let url = redis.url();
+        let adapter = match self {
+            Self::Classic => RedisAdapter::classic(&url),
+            Self::Sharded => RedisAdapter::sharded(&url),
+            Self::Streams => RedisAdapter::streams(&url),
+            Self::Flask => RedisAdapter::flask_socketio(&url),
+        };
+        adapter.unwrap()
+    }
+
+    /// Starts a node and waits until it is connected.
+    pub(crate) async fn node(
+        self,
+        redis: &Redis,
+        build: impl FnOnce(Builder) -> Builder + Send + 'static,
+    ) -> Server<SocketIo> {
+        let adapter = self.adapter(redis);
+        let server = Server::socketio(move |io| build(io.adapter(adapter)), |_| ());
+        connected(&server.io).await;
+        server
+    }
+}
+
+/// Starts two nodes that know each other.
+pub(crate) async fn cluster(redis: &Redis, format: Format) -> [Server<SocketIo>; 2] {
+    [
+        format.node(redis, |io| io).await,
+        format.node(redis, |io| io).await,
+    ]
+}
+
+/// Waits until messages go both ways.
+pub(crate) async fn connected(io: &SocketIo) {
+    let looking = async {
+        while !io.adapter_health().is_connected() {
+            tokio::task::yield_now().await;
+        }
+    };
+    within("the adapter to be connected", looking).await;
+}
