@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_socketio::{
-    Broadcast, ClusterError, Data, EmitError, Event, Namespace, RedisAdapter, ServerSideEvent,
-    Socket, SocketIo,
+    Args, Broadcast, Bytes, CallMany, ClusterError, Data, EmitError, Event, Namespace,
+    RedisAdapter, RemoteSocket, ServerSideEvent, Socket, SocketIo,
 };
 use actix_web::{App, HttpServer, web};
 use base64::Engine as _;
@@ -204,6 +204,10 @@ async fn control(
     web::Json(answer)
 }
 
+#[allow(
+    clippy::too_many_lines,
+    reason = "a list of orders, each a line or two"
+)]
 async fn obey(io: &SocketIo, heard: &Heard, order: Order) -> Result<Value, String> {
     let namespace = io.of(&order.nsp);
     let limit = Duration::from_millis(order.timeout);
@@ -225,38 +229,8 @@ async fn obey(io: &SocketIo, heard: &Heard, order: Order) -> Result<Value, Strin
             }
             Ok(Value::Null)
         }
-        "ask" => {
-            let args = Arguments(&order.args);
-            let asked = audience
-                .timeout(limit)
-                .emit_with_ack::<Value>(&order.event, args);
-            let gathered = asked
-                .await
-                .map_err(|error| error.to_string())?
-                .collect()
-                .await;
-            let answers: Vec<_> = gathered
-                .answers
-                .into_iter()
-                .map(|(_, answer)| answer)
-                .collect();
-            let missing = gathered.missing.len() + gathered.missing_elsewhere;
-            Ok(json!({ "answers": answers, "timedOut": gathered.timed_out, "missing": missing }))
-        }
-        "fetch" => {
-            let found = audience.timeout(limit).fetch_sockets().await;
-            let complete = found.reach().is_complete();
-            let describe = |socket: &actix_socketio::RemoteSocket| {
-                let mut rooms = socket.rooms();
-                rooms.sort();
-                json!({ "id": socket.id(), "rooms": rooms, "data": socket.all_data() })
-            };
-            let sockets: Vec<_> = found.iter().map(describe).collect();
-            if !complete {
-                return Err(format!("{} sockets, {:?}", sockets.len(), found.reach()));
-            }
-            Ok(sockets.into())
-        }
+        "ask" => ask(io, &order, limit).await,
+        "fetch" => fetch(audience.timeout(limit)).await,
         "join" => cluster(audience.sockets_join(order.targets).await),
         "leave" => cluster(audience.sockets_leave(order.targets).await),
         "disconnect" => cluster(audience.disconnect_sockets(order.close).await),
@@ -274,13 +248,7 @@ async fn obey(io: &SocketIo, heard: &Heard, order: Order) -> Result<Value, Strin
             )?;
             Ok(Value::Null)
         }
-        "serverSideAsk" => {
-            let args = Arguments(&order.args);
-            let asked = namespace.server_side_emit_with_ack(&order.event, args, limit);
-            let found = asked.await.map_err(|error| error.to_string())?;
-            let answers: Vec<Value> = found.iter().filter_map(|args| args.read().ok()).collect();
-            Ok(json!({ "answers": answers, "timedOut": !found.reach().is_complete() }))
-        }
+        "serverSideAsk" => ask_servers(&namespace, &order, limit).await,
         "heard" => Ok(heard
             .lock()
             .map(|heard| heard.clone())
@@ -305,6 +273,77 @@ async fn obey(io: &SocketIo, heard: &Heard, order: Order) -> Result<Value, Strin
         }
         _ => Err("unsupported".to_owned()),
     }
+}
+
+async fn ask(io: &SocketIo, order: &Order, limit: Duration) -> Result<Value, String> {
+    let mut call = CallMany::event(&order.event, Arguments(&order.args))
+        .of(&order.nsp)
+        .except(&order.except)
+        .timeout(limit);
+    if !order.rooms.is_empty() {
+        call = call.to(&order.rooms);
+    }
+    let asked = io.server().send(call).await;
+    let gathered = asked.map_err(|error| error.to_string())?;
+    let gathered = gathered.map_err(|error| error.to_string())?;
+    let answers: Vec<_> = gathered
+        .answers
+        .iter()
+        .map(|(_, args)| first(args))
+        .collect();
+    let missing = gathered.missing.len() + gathered.missing_elsewhere;
+    Ok(json!({ "answers": answers, "timedOut": gathered.timed_out, "missing": missing }))
+}
+
+/// Returns the first argument, with its binary marked.
+fn first(args: &Args) -> Value {
+    fn mark(value: &mut Value, attachments: &[Bytes]) {
+        match value {
+            Value::Array(list) => list.iter_mut().for_each(|value| mark(value, attachments)),
+            Value::Object(map) if map.contains_key("_placeholder") => {
+                let number = map.get("num").and_then(Value::as_u64).unwrap_or_default();
+                let data = attachments
+                    .get(number as usize)
+                    .cloned()
+                    .unwrap_or_default();
+                *value = json!({ "$binary": STANDARD.encode(data) });
+            }
+            Value::Object(map) => map.values_mut().for_each(|value| mark(value, attachments)),
+            _ => {}
+        }
+    }
+    let list: Vec<Value> =
+        serde_json::from_str(&format!("[{}]", args.as_json())).unwrap_or_default();
+    let mut value = list.into_iter().next().unwrap_or_default();
+    mark(&mut value, args.attachments());
+    value
+}
+
+async fn fetch(audience: Broadcast) -> Result<Value, String> {
+    let found = audience.fetch_sockets().await;
+    let describe = |socket: &RemoteSocket| {
+        let mut rooms = socket.rooms();
+        rooms.sort();
+        json!({ "id": socket.id(), "rooms": rooms, "data": socket.all_data() })
+    };
+    let sockets: Vec<_> = found.iter().map(describe).collect();
+    if found.reach().is_complete() {
+        Ok(sockets.into())
+    } else {
+        Err(format!("{} sockets, {:?}", sockets.len(), found.reach()))
+    }
+}
+
+async fn ask_servers(
+    namespace: &Namespace,
+    order: &Order,
+    limit: Duration,
+) -> Result<Value, String> {
+    let args = Arguments(&order.args);
+    let asked = namespace.server_side_emit_with_ack(&order.event, args, limit);
+    let found = asked.await.map_err(|error| error.to_string())?;
+    let answers: Vec<_> = found.iter().map(first).collect();
+    Ok(json!({ "answers": answers, "timedOut": !found.reach().is_complete() }))
 }
 
 fn audience(namespace: &Namespace, order: &Order) -> Broadcast {

@@ -13,30 +13,48 @@ const running = new Set();
 
 /** Starts `redis-server`, or what `REDIS_SERVER` names, and waits until it accepts. */
 export async function startRedis() {
-  const port = await freePort();
-  const binary = process.env.REDIS_SERVER ?? "redis-server";
-  const options = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
-  const child = spawn(binary, options.map(String), { stdio: ["ignore", "ignore", "inherit"] });
-  let ended = "";
-  running.add(child);
-  child.once("error", (error) => { ended = error.message; });
-  child.once("exit", (code, signal) => {
-    running.delete(child);
-    ended = `it exited with ${signal ?? code}`;
-  });
-  const deadline = Date.now() + START_MS;
-  while (!(await accepts(port))) {
-    if (ended) throw new Error(`${binary} did not start: ${ended}`);
-    if (Date.now() > deadline) throw new Error(`${binary} did not accept in ${START_MS} ms`);
-    await new Promise((resolve) => { setTimeout(resolve, POLL_MS); });
+  const redis = new Redis(await freePort());
+  await redis.start();
+  return redis;
+}
+
+class Redis {
+  #child;
+
+  constructor(port) {
+    this.port = port;
+    this.url = `redis://127.0.0.1:${port}`;
   }
-  const kill = async () => {
+
+  /** Starts it, after `kill` again on the same port, empty. */
+  async start() {
+    const binary = process.env.REDIS_SERVER ?? "redis-server";
+    const options = ["--port", this.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
+    const child = spawn(binary, options.map(String), { stdio: ["ignore", "ignore", "inherit"] });
+    this.#child = child;
+    let ended = "";
+    running.add(child);
+    child.once("error", (error) => { ended = error.message; });
+    child.once("exit", (code, signal) => {
+      running.delete(child);
+      ended = `it exited with ${signal ?? code}`;
+    });
+    const deadline = Date.now() + START_MS;
+    while (!(await accepts(this.port))) {
+      if (ended) throw new Error(`${binary} did not start: ${ended}`);
+      if (Date.now() > deadline) throw new Error(`${binary} did not accept in ${START_MS} ms`);
+      await new Promise((resolve) => { setTimeout(resolve, POLL_MS); });
+    }
+  }
+
+  /** Ends it as a crash would. */
+  async kill() {
+    const child = this.#child;
     if (!running.has(child)) return;
     const exit = once(child, "exit", { signal: AbortSignal.timeout(STOP_MS) });
     child.kill("SIGKILL");
     await exit;
-  };
-  return { kill, url: `redis://127.0.0.1:${port}` };
+  }
 }
 
 process.once("exit", () => {

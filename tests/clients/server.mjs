@@ -21,9 +21,14 @@ const running = new Set();
 export async function startServer(variable, { port, env = {} } = {}) {
   const binary = process.env[variable];
   if (!binary) throw new Error(`${variable} must hold the path of the server to test`);
+  return startProgram(variable, [binary], { port, env });
+}
+
+/** Starts a command as a server, in the same way. */
+export async function startProgram(name, command, { port, env = {} } = {}) {
   let failure;
   for (let attempt = 0; attempt < (port ? 1 : START_TRIES); attempt += 1) {
-    const server = new Server(variable, binary, port ?? (await freePort()), env);
+    const server = new Server(name, command, port ?? (await freePort()), env);
     try {
       await server.start();
       return server;
@@ -35,15 +40,15 @@ export async function startServer(variable, { port, env = {} } = {}) {
 }
 
 class Server {
-  #binary;
   #child;
+  #command;
   #env;
   #name;
   #output = "";
 
-  constructor(name, binary, port, env) {
+  constructor(name, command, port, env) {
     this.#name = name;
-    this.#binary = binary;
+    this.#command = command;
     this.#env = env;
     this.port = port;
     this.url = `http://127.0.0.1:${port}`;
@@ -51,7 +56,8 @@ class Server {
 
   /** Starts the process and waits until it accepts. After `kill`: again, on the same port. */
   async start() {
-    const child = spawn(this.#binary, [], {
+    const [program, ...args] = this.#command;
+    const child = spawn(program, args, {
       env: { ...process.env, ...this.#env, PORT: String(this.port) },
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -85,6 +91,15 @@ class Server {
     const exit = once(child, "exit", { signal: AbortSignal.timeout(STOP_MS) });
     child.kill("SIGKILL");
     await exit.catch(() => { throw new Error(`${this.#name} (pid ${child.pid}) outlived its SIGKILL`); });
+  }
+
+  /** Stops the process where it is, until `resume`: it holds its connections and answers nothing. */
+  pause() {
+    this.#child.kill("SIGSTOP");
+  }
+
+  resume() {
+    this.#child.kill("SIGCONT");
   }
 
   /** What the server printed last, for messages of failed tests. */

@@ -260,9 +260,8 @@ impl Said<'_> {
             "callback" => {
                 let id = self.id.ok_or("a callback without its number")?;
                 let socket = self.sid.and_then(|sid| sid.parse().ok());
-                let args = self.args.map(RawValue::get).unwrap_or("[]");
-                let args = args.trim().trim_start_matches('[').to_owned();
-                let args = args.strip_suffix(']').unwrap_or_default().trim().to_owned();
+                let args = self.args.map_or("[]", RawValue::get);
+                let args = inner(args).ok_or("a callback whose args are no list")?;
                 Word::Answered {
                     request: format!("{id:012x}"),
                     reply: Reply::Acknowledged(socket, Args::new(args, Vec::new())),
@@ -312,13 +311,6 @@ impl Said<'_> {
 /// argument.
 fn arguments(data: &str, binary: bool) -> Result<Args, String> {
     let error = |error: serde_json::Error| error.to_string();
-    let inner = |list: &str| {
-        let list = list.trim();
-        let inner = list
-            .strip_prefix('[')
-            .and_then(|list| list.strip_suffix(']'));
-        inner.map(|inner| inner.trim().to_owned())
-    };
     if !binary {
         let args = inner(data).unwrap_or_else(|| data.to_owned());
         // No data and `None` are the same to python-socketio.
@@ -335,6 +327,12 @@ fn arguments(data: &str, binary: bool) -> Result<Args, String> {
         attachments.push(Bytes::from(data));
     }
     Ok(Args::new(args, attachments))
+}
+
+/// Returns what stands between a list's brackets.
+fn inner(list: &str) -> Option<String> {
+    let list = list.trim().strip_prefix('[')?.strip_suffix(']')?;
+    Some(list.trim().to_owned())
 }
 
 fn names(value: &Value) -> Vec<String> {

@@ -1,0 +1,148 @@
+// Clusters of several kinds of nodes for the tests, and clients of them.
+//
+// A node is a server process that obeys orders (`control`); a `Member` is an official client of one,
+// which keeps what came until the test asks for it. Every wait has an end.
+
+import { fileURLToPath } from "node:url";
+import { io } from "socket.io-client";
+import { startProgram, within } from "../server.mjs";
+
+const here = (name) => fileURLToPath(new URL(name, import.meta.url));
+
+const COMMANDS = {
+  rust: () => [needed("CLUSTER_BIN")],
+  node: () => [process.execPath, here("node_server.mjs")],
+  python: () => [process.env.PYTHON ?? "python3", here("flask_server.py")],
+};
+
+function needed(variable) {
+  const value = process.env[variable];
+  if (!value) throw new Error(`${variable} must hold the path of the node to test`);
+  return value;
+}
+
+/** Starts one node. */
+export async function startNode(kind, mode, redis, env = {}) {
+  const settings = { REDIS_URL: redis.url, MODE: mode, ...env };
+  const node = await startProgram(kind, COMMANDS[kind](), { env: settings });
+  node.kind = kind;
+  return node;
+}
+
+/** Starts nodes and waits until each hears the events of each. */
+export async function startCluster(kinds, mode, redis, env = {}) {
+  const nodes = await Promise.all(kinds.map((kind) => startNode(kind, mode, redis, env)));
+  await settled(nodes);
+  return nodes;
+}
+
+/** Waits until what one node emits arrives at clients of every node. */
+export async function settled(nodes) {
+  for (const nsp of ["/", "/chat"]) {
+    const members = await Promise.all(nodes.map((node) => Member.enter(node, { nsp, rooms: ["settle"] })));
+    for (const from of nodes) {
+      for (const rooms of [[], ["settle"]]) {
+        await Promise.all(members.map((member) => member.reached(from, rooms)));
+      }
+    }
+    for (const member of members) member.leave();
+  }
+}
+
+/** Makes a node do something, and returns what it answers; fails where it could not. */
+export async function control(node, order) {
+  const response = await fetch(`${node.url}/control`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ nsp: "/", ...order }),
+    signal: AbortSignal.timeout(20_000),
+  });
+  const { ok, error } = await response.json();
+  if (error) throw new Error(`${node.kind}: ${order.op}: ${error}`);
+  return ok;
+}
+
+let fences = 0;
+
+/** A client of a node. */
+export class Member {
+  #events = [];
+  #waiting = [];
+
+  constructor(node, socket) {
+    this.node = node;
+    this.socket = socket;
+    socket.onAny((...event) => {
+      if (typeof event.at(-1) === "function") this.ack = event.pop();
+      this.#events.push(event);
+      for (const wake of this.#waiting.splice(0)) wake();
+    });
+  }
+
+  get id() {
+    return this.socket.id;
+  }
+
+  static async enter(node, { nsp = "/", rooms = [], transports = ["websocket"], ...options } = {}) {
+    const socket = io(`${node.url}${nsp}`, {
+      forceNew: true,
+      query: { rooms: rooms.join(",") },
+      reconnection: false,
+      transports,
+      ...options,
+    });
+    const member = new Member(node, socket);
+    await member.expect("ready", socket.id);
+    return member;
+  }
+
+  /** Returns the next event. */
+  async next(what = "an event", ms = 5_000) {
+    while (this.#events.length === 0) {
+      await within(new Promise((wake) => { this.#waiting.push(wake); }), `${what} at a client of ${this.node.kind}`, ms);
+    }
+    return this.#events.shift();
+  }
+
+  /** Waits for an event of this name; fails where another comes first. */
+  async expect(name, ...args) {
+    const event = await this.next(name);
+    const same = event[0] === name && (name === "ready" || JSON.stringify(event.slice(1)) === JSON.stringify(args));
+    if (!same) throw new Error(`client of ${this.node.kind}: ${JSON.stringify(event)} where ${JSON.stringify([name, ...args])} was due`);
+    return event;
+  }
+
+  /** Returns everything that comes before a fence that `from` sends now, to this client alone. */
+  async until(from) {
+    const fence = `fence ${(fences += 1)}`;
+    await control(from, { op: "emit", nsp: this.nsp, rooms: [this.id], event: fence, args: [] });
+    const before = [];
+    for (;;) {
+      const event = await this.next(fence);
+      if (event[0] === fence) return before;
+      before.push(event);
+    }
+  }
+
+  get nsp() {
+    return this.socket.nsp;
+  }
+
+  /** Waits until events of a node arrive here: it listens in the background when it has just begun. */
+  async reached(from, rooms) {
+    const mark = `reached ${(fences += 1)}`;
+    const deadline = Date.now() + 10_000;
+    for (;;) {
+      await control(from, { op: "emit", nsp: this.nsp, rooms, event: mark, args: [] });
+      const event = await this.next(mark, 500).catch(() => undefined);
+      if (event?.[0] === mark) break;
+      if (Date.now() > deadline) throw new Error(`nothing of ${from.kind} arrives at a client of ${this.node.kind}`);
+    }
+    // The marks of the tries before, and of others, are still on their way.
+    await this.until(from).catch(() => {});
+  }
+
+  leave() {
+    this.socket.disconnect();
+  }
+}

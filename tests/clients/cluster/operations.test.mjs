@@ -1,0 +1,188 @@
+// Clusters of Rust and Node.js nodes: every operation, from every node to the clients of every other.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { startRedis } from "../redis.mjs";
+import { Member, control, startCluster } from "./nodes.mjs";
+
+const KINDS = (process.env.CLUSTER_KINDS ?? "rust,node,rust").split(",");
+const SHAPES = [
+  [], [1], ["two", 2, null], [true, false], [-1, 1.5, 4294967296, -0.25], ["é\u{1f600}\n\"q\""],
+  ["", [], {}], [{ z: { a: [1, { b: null }] }, y: "s" }],
+  [{ $binary: "AAEC/w==" }], ["mixed", { deep: [{ $binary: "AQ==" }, 2, { $binary: "" }] }],
+];
+const marked = (value) => {
+  if (Buffer.isBuffer(value)) return { $binary: value.toString("base64") };
+  if (Array.isArray(value)) return value.map(marked);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, marked(inner)]));
+};
+
+for (const mode of ["classic", "sharded", "streams"]) {
+  describe(`${mode}: ${KINDS.join(", ")}`, () => {
+    let redis;
+    let nodes;
+    let members;
+
+    before(async () => {
+      redis = await startRedis();
+      nodes = await startCluster(KINDS, mode, redis);
+    });
+    after(async () => {
+      await Promise.all((nodes ?? []).map((node) => node.kill()));
+      await redis?.kill();
+    });
+
+    // In each node two clients: one in the rooms a and own, the other in b.
+    async function enter(nsp = "/") {
+      members = await Promise.all(nodes.flatMap((node, at) => [
+        Member.enter(node, { nsp, rooms: ["a", `own${at}`] }),
+        Member.enter(node, { nsp, rooms: ["b"] }),
+      ]));
+      for (const from of nodes) {
+        for (const member of members.filter((_, at) => at % 2 === 0)) await member.reached(from, ["a"]);
+        for (const member of members.filter((_, at) => at % 2 === 1)) await member.reached(from, ["b"]);
+        for (const [at] of nodes.entries()) await members[2 * at].reached(from, [`own${at}`]);
+      }
+      // What the others' marks have left behind.
+      for (const from of nodes) for (const member of members) await member.until(from);
+    }
+    const leave = () => { for (const member of members) member.leave(); };
+
+    async function got(from, order) {
+      await control(from, { op: "emit", event: "e", args: [], ...order });
+      const came = [];
+      for (const member of members) came.push((await member.until(from)).map((event) => event[0]));
+      return came.map((events) => events.length);
+    }
+
+    for (const nsp of ["/", "/chat"]) {
+      test(`${nsp}: rooms, exceptions and ids mean the same on every node`, async () => {
+        await enter(nsp);
+        for (const from of nodes) {
+          const own = nodes.indexOf(from);
+          const all = nodes.map(() => [1, 1]).flat();
+          assert.deepEqual(await got(from, { nsp }), all, `all, from ${from.kind}`);
+          assert.deepEqual(await got(from, { nsp, rooms: ["a"] }), all.map((_, at) => (at % 2 ? 0 : 1)));
+          assert.deepEqual(await got(from, { nsp, rooms: ["a", "b", "own1"] }), all);
+          assert.deepEqual(await got(from, { nsp, except: ["b"] }), all.map((_, at) => (at % 2 ? 0 : 1)));
+          assert.deepEqual(await got(from, { nsp, rooms: [members[3].id] }), all.map((_, at) => (at === 3 ? 1 : 0)));
+          assert.deepEqual(await got(from, { nsp, except: [members[2].id] }), all.map((_, at) => (at === 2 ? 0 : 1)));
+          assert.deepEqual(await got(from, { nsp, volatile: true, rooms: ["own2"] }), all.map((_, at) => (at === 4 ? 1 : 0)));
+          assert.deepEqual(await got(from, { nsp, local: true }), all.map((_, at) => (at >> 1 === own ? 1 : 0)));
+        }
+        leave();
+      });
+    }
+
+    test("events of every shape arrive as they were sent", async () => {
+      await enter();
+      for (const from of nodes) {
+        for (const args of SHAPES) {
+          await control(from, { op: "emit", event: "shape", args });
+          for (const member of members) {
+            const event = await member.next("shape");
+            assert.deepEqual(marked(event), ["shape", ...args], `${from.kind} to ${member.node.kind}`);
+          }
+        }
+      }
+      leave();
+    });
+
+    test("the order of a sender holds on every node", async () => {
+      await enter();
+      for (const from of nodes) {
+        await control(from, { op: "emitMany", event: "n", count: 500 });
+        await control(from, { op: "emitMany", event: "n", count: 500, rooms: ["a"] });
+        for (const member of members) {
+          const events = await member.until(from);
+          const expected = Array.from({ length: member === members[1] || members.indexOf(member) % 2 ? 500 : 1000 }, (_, n) => n % 500);
+          assert.deepEqual(events.map((event) => event[1]), expected, `${from.kind} to ${member.node.kind}`);
+        }
+      }
+      leave();
+    });
+
+    test("acknowledgements come from the clients of every node", async () => {
+      await enter();
+      for (const member of members) {
+        member.socket.on("ask", (question, ack) => ack({ question, id: member.id }));
+      }
+      for (const from of nodes) {
+        const { answers, timedOut } = await control(from, { op: "ask", event: "ask", args: ["?"], timeout: 5000 });
+        assert.equal(timedOut, false);
+        const ids = answers.map((answer) => answer.id).sort();
+        assert.deepEqual(ids, members.map((member) => member.id).sort(), from.kind);
+        for (const member of members) await member.expect("ask", "?");
+        const room = await control(from, { op: "ask", rooms: ["own0", "own2"], event: "ask", args: [{ $binary: "AQ==" }], timeout: 5000 });
+        assert.equal(room.answers.length, 2);
+        assert.deepEqual(room.answers[0].question, { $binary: "AQ==" }, "bytes come back as bytes");
+        for (const at of [0, 4]) await members[at].next("ask");
+      }
+      const [silent] = members;
+      silent.socket.off("ask");
+      for (const from of nodes) {
+        const { answers, timedOut } = await control(from, { op: "ask", event: "ask", args: [1], timeout: 700 });
+        assert.deepEqual([answers.length, timedOut], [members.length - 1, true], from.kind);
+        for (const member of members) await member.next("ask");
+      }
+      leave();
+    });
+
+    test("sockets are found and moved on every node", async () => {
+      await enter();
+      for (const member of members) {
+        await member.socket.emitWithAck("set", "name", member.id.toLowerCase());
+      }
+      for (const from of nodes) {
+        const sockets = await control(from, { op: "fetch" });
+        const found = Object.fromEntries(sockets.map((socket) => [socket.id, socket]));
+        assert.equal(sockets.length, members.length);
+        for (const [at, member] of members.entries()) {
+          const rooms = at % 2 ? ["b"] : ["a", `own${at / 2}`];
+          assert.deepEqual(found[member.id], { id: member.id, rooms, data: { name: member.id.toLowerCase() } });
+        }
+        assert.equal((await control(from, { op: "fetch", rooms: ["a"], except: ["own1"] })).length, 2);
+        assert.equal(await control(from, { op: "count", rooms: ["b"] }), 3);
+        assert.equal(await control(from, { op: "nodes" }), nodes.length);
+        const rooms = await control(from, { op: "rooms" });
+        assert.deepEqual(rooms, ["a", "b", "own0", "own1", "own2"]);
+
+        await control(from, { op: "join", rooms: ["a"], targets: ["x", "y"] });
+        for (const member of members) await member.until(from);
+        for (const at of [0, 2, 4]) await members[at].reached(from, ["x"]);
+        await control(from, { op: "leave", rooms: ["x"], except: ["own0"], targets: ["y"] });
+        for (const member of members) await member.until(from);
+        const left = await control(from, { op: "fetch", rooms: ["y"] });
+        assert.deepEqual(left.map((socket) => socket.id), [members[0].id], from.kind);
+        await control(from, { op: "leave", targets: ["x", "y"] });
+        for (const member of members) await member.until(from);
+      }
+      for (const from of nodes) {
+        const leaving = await Promise.all(nodes.map((node) => Member.enter(node, { rooms: ["out"] })));
+        const gone = leaving.map((member) => new Promise((resolve) => { member.socket.once("disconnect", resolve); }));
+        await control(from, { op: "disconnect", rooms: ["out"], close: from.kind === "rust" });
+        for (const reason of await Promise.all(gone)) assert.equal(reason, "io server disconnect");
+      }
+      leave();
+    });
+
+    test("events between servers reach every other, and each answers", async () => {
+      for (const from of nodes) {
+        const told = async () => Promise.all(nodes.map((node) => control(node, { op: "heard" })));
+        const before = await told();
+        await control(from, { op: "serverSideEmit", event: "note", args: ["x", { y: [1] }] });
+        const { answers, timedOut } = await control(from, { op: "serverSideAsk", event: "sum", args: [1, 2, 3], timeout: 5000 });
+        assert.equal(timedOut, false);
+        const others = nodes.filter((node) => node !== from).map((node) => ({ node: node.kind, sum: 6 }));
+        const byKind = (one, two) => one.node.localeCompare(two.node);
+        assert.deepEqual(answers.sort(byKind), others.sort(byKind), from.kind);
+        const now = await told();
+        for (const [at, node] of nodes.entries()) {
+          const fresh = now[at].slice(before[at].length).map((heard) => heard.event);
+          assert.deepEqual(fresh, node === from ? [] : ["note", "sum"]);
+        }
+      }
+    });
+  });
+}
