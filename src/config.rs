@@ -37,6 +37,11 @@ pub(crate) struct Config {
     pub(crate) session_scope: SessionScope,
     /// Clients may have sessions that lie in a store.
     pub(crate) stored_sessions: bool,
+    /// How long a client may be away that comes back.
+    pub(crate) recovery: Option<Duration>,
+    pub(crate) recovery_skips_middleware: bool,
+    /// Bytes of events that a namespace keeps for them.
+    pub(crate) recovery_limit: usize,
     pub(crate) cors: Option<Cors>,
     pub(crate) trusted_proxies: TrustedProxies,
     /// Bytes from which on what a poll brings is compressed.
@@ -64,6 +69,9 @@ impl Config {
             allow_upgrades: true,
             session_scope: SessionScope::Client,
             stored_sessions: false,
+            recovery: None,
+            recovery_skips_middleware: true,
+            recovery_limit: 16 << 20,
             cors: None,
             trusted_proxies: TrustedProxies::default(),
             http_compression: Some(1024),

@@ -141,6 +141,7 @@ impl Client {
             return Ok(());
         };
         let core = Arc::new(Core::new(&namespace.membership, &self.link, auth));
+        core.take_data_back();
         let mut slot = Slot {
             socket: Socket::new(core),
             table: namespace.table.view(),
@@ -397,6 +398,6 @@ fn leave(socket: &Socket, namespace: &NamespaceCore, reason: DisconnectReason) {
     };
     let table = namespace.table.read();
     table.warn(&leaving);
-    socket.core().membership.exit(socket.core());
+    socket.core().membership.part(socket.core(), reason);
     table.farewell(&leaving);
 }

@@ -49,7 +49,7 @@ impl Fixture {
         let (reporter, crashes) = unbounded_channel();
         surroundings.supervise(Reporter(reporter).start().recipient());
         Self {
-            registry: Registry::new(surroundings.into(), Arbiter::current(), None),
+            registry: Registry::new(surroundings.into(), Arbiter::current(), None, None),
             crashes: Crashes(crashes),
         }
     }

@@ -20,7 +20,7 @@ use crate::handler::{Environment, SharedTable, Surroundings, caught};
 use crate::id::SocketId;
 use crate::message::{CrashPlace, Crashed};
 use crate::pattern::{Parameters, Pattern};
-use crate::socket::{Adapter, Core, Membership};
+use crate::socket::{Adapter, Core, Membership, RecoveryOptions};
 
 /// What a namespace is made of, apart from its actor.
 #[derive(Debug)]
@@ -116,6 +116,8 @@ pub(crate) struct Registry {
     pub(crate) surroundings: Arc<Surroundings>,
     /// The way to the other nodes of a cluster.
     pub(crate) adapter: Option<Arc<dyn Adapter>>,
+    /// How clients come back, if they may.
+    recovery: Option<RecoveryOptions>,
     /// Where namespaces and rooms live.
     arbiter: ArbiterHandle,
     namespaces: RwLock<HashMap<Arc<str>, Arc<NamespaceCore>>>,
@@ -132,10 +134,12 @@ impl Registry {
         surroundings: Arc<Surroundings>,
         arbiter: ArbiterHandle,
         adapter: Option<Arc<dyn Adapter>>,
+        recovery: Option<RecoveryOptions>,
     ) -> Arc<Self> {
         Arc::new(Self {
             surroundings,
             adapter,
+            recovery,
             arbiter,
             namespaces: RwLock::default(),
             patterns: RwLock::default(),
@@ -288,7 +292,7 @@ impl Registry {
             ),
         };
         let core = Arc::new(NamespaceCore {
-            membership: Membership::in_cluster(name, parameters, self.adapter.clone()),
+            membership: Membership::with(name, parameters, self.adapter.clone(), self.recovery),
             table,
             environment,
             actor: Mutex::new(None),

@@ -76,7 +76,7 @@ impl Server {
             // Nobody is in it here; on other nodes somebody may be.
             None => {
                 let adapter = self.registry.adapter.clone();
-                Membership::in_cluster(&address.namespace, Vec::new(), adapter)
+                Membership::with(&address.namespace, Vec::new(), adapter, None)
             }
         };
         Broadcast::of(&membership, address.into())

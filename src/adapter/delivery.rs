@@ -37,18 +37,7 @@ fn told(node: &Arc<Node>, membership: &Arc<Membership>, message: Message) {
             scope,
             manner,
         } => {
-            let packet = membership.relayed(None, &content.0);
-            let packet = if manner.uncompressed {
-                packet.without_compression()
-            } else {
-                packet
-            };
-            let audience = scope.into();
-            if manner.volatile {
-                membership.broadcast_volatile(&audience, &packet);
-            } else {
-                membership.broadcast(&audience, &packet);
-            }
+            membership.relay(&scope.into(), manner, &content.0);
         }
         Message::Join { scope, rooms } => {
             for socket in membership.select(&scope.into()) {

@@ -100,7 +100,10 @@ impl Table {
 
     /// Asks the program whether the client may enter; everybody may where it has no opinion.
     pub(crate) fn admit(&self, connecting: &Connecting<'_>, admission: Admission) {
-        admit_from(&self.admission, 0, connecting, admission);
+        let back = connecting.socket.core().back();
+        let skips = back.is_some_and(|back| back.skips_middleware);
+        let first = if skips { self.middleware } else { 0 };
+        admit_from(&self.admission, first, connecting, admission);
     }
 
     /// Tells the program that a socket is leaving, while it is still in its rooms.

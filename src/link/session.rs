@@ -117,6 +117,20 @@ impl Session {
         state.entries = entries;
     }
 
+    /// Adds the values that another one has, but for those of keys that it has itself.
+    pub(crate) fn adopt(&self, other: &Self) {
+        if Arc::ptr_eq(&self.shared, &other.shared) {
+            return;
+        }
+        let entries = other.entries();
+        let mut state = self.shared.state.lock();
+        for (key, value) in entries {
+            if !state.entries.contains_key(&key) {
+                state.insert(key, value);
+            }
+        }
+    }
+
     /// Begins another one with the values that this one has now.
     pub(crate) fn fork(&self) -> Self {
         Self::of(self.entries())

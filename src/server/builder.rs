@@ -17,7 +17,7 @@ use crate::message::Crashed;
 use crate::server::HttpSession;
 use crate::server::options::engine_options;
 use crate::server::{SocketIo, StartError};
-use crate::socket::Adapter;
+use crate::socket::{Adapter, RecoveryOptions};
 use crate::transport::Hooks;
 
 /// Sets up a [`SocketIo`] server.
@@ -153,6 +153,52 @@ impl Builder {
         self
     }
 
+    /// Lets a client come back whose connection broke: within `window` it gets its id, its rooms, its data
+    /// and every event that it missed, in order and once, and then the CONNECT packet. Off by default.
+    ///
+    /// Its connect handlers run again, where [`Socket::recovered`](crate::Socket::recovered) is true;
+    /// middleware does not, unless [`recovery_skips_middleware`](Self::recovery_skips_middleware) says so. Data
+    /// are the values of [`Socket::insert_data`](crate::Socket::insert_data) and those of its
+    /// [`Session`](crate::Session). Events that wait for an acknowledgement and volatile ones are not kept.
+    /// Every other event carries its number as one more argument, from which the official client takes the
+    /// offset that it comes back with.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use actix_socketio::{Socket, SocketIo};
+    ///
+    /// # fn start() -> Result<(), actix_socketio::StartError> {
+    /// let io = SocketIo::builder()
+    ///     .connection_state_recovery(Duration::from_secs(120))
+    ///     .start()?;
+    /// io.of("/").on_connect(|socket: Socket| async move {
+    ///     if !socket.recovered() {
+    ///         let _ = socket.join("lobby").await;
+    ///     }
+    /// });
+    /// # Ok(()) }
+    /// ```
+    pub fn connection_state_recovery(mut self, window: Duration) -> Self {
+        self.config.recovery = Some(window);
+        self
+    }
+
+    /// Sets whether a client that comes back is let in without being looked at by middleware; true by
+    /// default.
+    pub fn recovery_skips_middleware(mut self, skips: bool) -> Self {
+        self.config.recovery_skips_middleware = skips;
+        self
+    }
+
+    /// Sets how many bytes of events each namespace keeps for clients that come back; 16 MiB by default.
+    /// One that has missed more begins anew.
+    pub fn recovery_limit(mut self, bytes: usize) -> Self {
+        self.config.recovery_limit = bytes;
+        self
+    }
+
     /// Serves the official client's files from this folder, below the server's path:
     /// `socket.io.js`, `socket.io.min.js`, `socket.io.esm.min.js`, `socket.io.msgpack.min.js` and
     /// their maps. They lie in `dist` of the npm package `socket.io-client`.
@@ -170,6 +216,7 @@ impl Builder {
     pub fn start(self) -> Result<SocketIo, StartError> {
         let arbiter = lasting_arbiter().map_err(StartError)?;
         let surroundings = Arc::new(self.surroundings);
+        let recovery = recovery(&self.config);
         #[cfg(feature = "redis")]
         let adapter = self.adapter.map(|adapter| {
             let told = Arc::clone(&surroundings);
@@ -186,7 +233,7 @@ impl Builder {
         });
         #[cfg(not(feature = "redis"))]
         let adapter: Option<Arc<dyn Adapter>> = None;
-        let registry = Registry::new(surroundings, arbiter, adapter);
+        let registry = Registry::new(surroundings, arbiter, adapter, recovery);
         let server = Server::start(&registry);
         registry.open("/");
         let accepting = Arc::clone(&registry);
@@ -200,4 +247,13 @@ impl Builder {
         let engine = Engine::new(Arc::new(self.config), Box::new(accept), fallen);
         Ok(SocketIo::new(engine, self.hooks, registry, server))
     }
+}
+
+fn recovery(config: &Config) -> Option<RecoveryOptions> {
+    config.recovery.map(|window| RecoveryOptions {
+        window,
+        silence: config.silence_limit(),
+        limit: config.recovery_limit,
+        skips_middleware: config.recovery_skips_middleware,
+    })
 }

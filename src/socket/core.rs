@@ -14,12 +14,13 @@ use tokio::sync::oneshot;
 
 use crate::config::SessionScope;
 use crate::error::{ConnectError, EmitError};
-use crate::id::SocketId;
+use crate::id::{Id, SocketId};
 use crate::link::{Link, Outgoing, PushError, Session};
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::encode;
 use crate::socket::locals::Locals;
 use crate::socket::membership::Membership;
+use crate::socket::recovery::{Back, Resume};
 use crate::socketio::Args;
 
 /// What all handles of one socket share.
@@ -44,6 +45,8 @@ pub(crate) struct Core {
     pub(crate) auth: Option<Box<str>>,
     pub(crate) rooms: Mutex<IndexSet<Arc<str>>>,
     pub(crate) locals: Locals,
+    /// What it needs to come back, where its namespace lets it.
+    pub(crate) resume: Option<Box<Resume>>,
     phase: AtomicU8,
     held: Mutex<Held>,
     calls: Mutex<HashMap<u64, Caller>>,
@@ -83,14 +86,20 @@ pub(crate) enum Phase {
 
 impl Core {
     pub(crate) fn new(membership: &Arc<Membership>, link: &Arc<Link>, auth: Option<&str>) -> Self {
+        let resume = membership.recovery.as_ref();
+        let mut resume = resume.map(|recovery| Box::new(recovery.begin(auth)));
+        let back = resume.as_mut().and_then(|resume| resume.back.as_mut());
+        let id = back.as_ref().map(|back| back.state.id);
+        let locals = back.map(|back| std::mem::take(&mut back.state.locals));
         Self {
             key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
-            id: SocketId::random(),
+            id: id.unwrap_or_else(SocketId::random),
             membership: Arc::clone(membership),
             link: Arc::clone(link),
             auth: auth.map(Into::into),
             rooms: Mutex::default(),
-            locals: Locals::default(),
+            locals: locals.unwrap_or_default(),
+            resume,
             phase: AtomicU8::new(Phase::Connecting as u8),
             held: Mutex::default(),
             calls: Mutex::default(),
@@ -143,13 +152,21 @@ impl Core {
         }
     }
 
-    /// Sends the CONNECT packet and what was held back; `false` where the client has left meanwhile.
-    pub(crate) fn open(&self) -> bool {
+    /// Sends what the client missed, the CONNECT packet and what was held back; `false` where the client
+    /// has left meanwhile.
+    pub(crate) fn open(&self, missed: Vec<Outgoing>) -> bool {
         let mut held = self.held.lock();
         if self.phase() != Phase::Accepted {
             return false;
         }
-        let connect = encode::connect(self.membership.name(), self.id.as_str());
+        // The official client takes it as recovered when the CONNECT packet comes, and keeps until then
+        // what comes before it.
+        for packet in missed {
+            self.link.send_vital(packet);
+        }
+        let pid = self.resume.as_ref().map(|resume| resume.pid);
+        let pid = pid.as_ref().map(Id::as_str);
+        let connect = encode::connect(self.membership.name(), self.id.as_str(), pid);
         self.link.send_vital(connect);
         for packet in std::mem::take(&mut held.packets) {
             // A full or closed outbox ends the session, which ends this socket.
@@ -205,6 +222,36 @@ impl Core {
             Phase::Connecting | Phase::Accepted => self.hold(packet),
             Phase::Ended | Phase::Abandoned => Err(EmitError::Disconnected),
         }
+    }
+
+    /// Queues a packet that its namespace has kept: for a socket that is on its way back it will be among
+    /// what it missed.
+    pub(crate) fn deliver_kept(&self, packet: Outgoing) {
+        if self.back().is_none() || self.phase() == Phase::Connected {
+            // One client that has gone or reads too slowly is not the sender's error.
+            let _ = self.deliver(packet);
+        }
+    }
+
+    /// Returns what it came back with.
+    pub(crate) fn back(&self) -> Option<&Back> {
+        self.resume.as_ref()?.back.as_ref()
+    }
+
+    /// Takes what was kept for the client when it was here before.
+    pub(crate) fn take_data_back(&self) {
+        if let Some(back) = self.back()
+            && self.link.stored_session().is_none()
+        {
+            self.session().adopt(&back.state.session);
+        }
+    }
+
+    /// Ends it because its client is here again, by another connection.
+    pub(crate) fn supersede(&self) {
+        self.membership.exit(self);
+        self.end(DisconnectReason::Session(CloseReason::TransportClose));
+        self.link.close(CloseReason::TransportClose);
     }
 
     /// Queues a packet that is worth nothing later: it is dropped where others wait to be sent. Tells

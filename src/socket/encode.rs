@@ -76,8 +76,8 @@ pub(crate) fn ack_error(namespace: &str, id: u64, json: &str) -> Outgoing {
 }
 
 /// Encodes CONNECT.
-pub(crate) fn connect(namespace: &str, sid: &str) -> Outgoing {
-    infallible(|out| socketio::push_connect(out, namespace, sid))
+pub(crate) fn connect(namespace: &str, sid: &str, pid: Option<&str>) -> Outgoing {
+    infallible(|out| socketio::push_connect(out, namespace, sid, pid))
 }
 
 /// Encodes CONNECT_ERROR.
@@ -166,7 +166,7 @@ mod tests {
         };
         assert_eq!(text(&ack), r#"433["ok"]"#);
         assert_eq!(text(&ack_error("/", 3, "1")), r#"433[{"error":1}]"#);
-        assert_eq!(text(&connect("/", "abc")), r#"40{"sid":"abc"}"#);
+        assert_eq!(text(&connect("/", "abc", None)), r#"40{"sid":"abc"}"#);
         assert_eq!(text(&disconnect("/x")), "41/x,");
         let refused = ConnectError::new("no").with_data(serde_json::json!({ "a": 1 }));
         assert_eq!(

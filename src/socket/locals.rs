@@ -24,6 +24,15 @@ struct Attached {
 }
 
 impl Locals {
+    /// Returns attachments that hold the same values.
+    pub(crate) fn share(&self) -> Self {
+        let shared = Self::default();
+        if let Some(attached) = self.0.get() {
+            *shared.attached().data.lock() = attached.data.lock().clone();
+        }
+        shared
+    }
+
     /// Keeps a value, and returns the one of its type that it replaces.
     pub(crate) fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
         let value: Arc<dyn Any + Send + Sync> = Arc::new(value);

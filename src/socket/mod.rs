@@ -14,6 +14,7 @@ mod everywhere;
 mod locals;
 mod membership;
 mod observe;
+mod recovery;
 mod server_side;
 
 use std::fmt;
@@ -30,6 +31,7 @@ use crate::handshake::Handshake;
 use crate::id::SocketId;
 use crate::link::Session;
 use crate::message::RoomNames;
+use crate::reason::DisconnectReason;
 use crate::socketio::Args;
 
 pub(crate) use adapter::{Adapter, ClosedFuture, NodesFuture};
@@ -42,6 +44,7 @@ pub(crate) use encode::{Answer, ack, ack_error, connect_error};
 pub use everywhere::{Everywhere, RemoteSocket};
 pub(crate) use membership::{Audience, Membership, RoomChange, SharedMembers};
 pub use observe::OutgoingEvent;
+pub(crate) use recovery::RecoveryOptions;
 pub use server_side::ServerSideEvent;
 
 /// One client in one namespace.
@@ -91,6 +94,13 @@ impl Socket {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.core.is_connected()
+    }
+
+    /// Tells whether the client has come back: it has its id, its rooms, its data and what it missed, as
+    /// [`Builder::connection_state_recovery`](crate::Builder::connection_state_recovery) says.
+    #[must_use]
+    pub fn recovered(&self) -> bool {
+        self.core.back().is_some()
     }
 
     /// Returns what carries the client's packets at the moment: polling becomes a WebSocket by the
@@ -177,8 +187,20 @@ impl Socket {
     /// As of [`emit`](Self::emit).
     pub fn blocking_emit<T: Serialize>(&self, event: &str, data: T) -> Result<(), EmitError> {
         let membership = &self.core.membership;
+        if membership.recovery.is_some() {
+            return self.emit_kept(event, &data);
+        }
         let packet = membership.event(None, event, &data, Some(self.core.id))?;
         self.core.deliver(packet)
+    }
+
+    /// Sends an event that is kept for as long as the client may come back, also when it has gone.
+    fn emit_kept<T: Serialize>(&self, event: &str, data: &T) -> Result<(), EmitError> {
+        let wants_to_go = |reason| !matches!(reason, DisconnectReason::Session(_));
+        if self.core.end_reason().is_some_and(wants_to_go) {
+            return Err(EmitError::Disconnected);
+        }
+        Broadcast::alone(&self.core).blocking_emit(event, data)
     }
 
     /// Sends the event `message` to this client.

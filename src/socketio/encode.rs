@@ -11,12 +11,17 @@ use serde_json::value::RawValue;
 use super::packet::MAIN_NAMESPACE;
 
 /// Appends a CONNECT: `0{"sid":"…"}`, `0/nsp,{"sid":"…"}`.
-// Socket.IO v5, Connection to a namespace: the answer carries the socket's id.
-pub(crate) fn push_connect(out: &mut Vec<u8>, namespace: &str, sid: &str) {
+// Socket.IO v5, Connection to a namespace: the answer carries the socket's id, and with connection state
+// recovery a secret to come back with.
+pub(crate) fn push_connect(out: &mut Vec<u8>, namespace: &str, sid: &str, pid: Option<&str>) {
     out.push(b'0');
     push_namespace(out, namespace);
     out.extend_from_slice(b"{\"sid\":");
     push_json_str(out, sid);
+    if let Some(pid) = pid {
+        out.extend_from_slice(b",\"pid\":");
+        push_json_str(out, pid);
+    }
     out.push(b'}');
 }
 
@@ -181,11 +186,11 @@ mod tests {
     #[test]
     fn a_connect_carries_the_sid() {
         assert_eq!(
-            written(|out| push_connect(out, "/", "VE3UGFSuTZ3W9EcRAAAA")),
+            written(|out| push_connect(out, "/", "VE3UGFSuTZ3W9EcRAAAA", None)),
             r#"40{"sid":"VE3UGFSuTZ3W9EcRAAAA"}"#
         );
         assert_eq!(
-            written(|out| push_connect(out, "/nsp", "x")),
+            written(|out| push_connect(out, "/nsp", "x", None)),
             r#"40/nsp,{"sid":"x"}"#
         );
     }
@@ -336,7 +341,7 @@ mod tests {
             sid in any::<String>(),
         ) {
             let mut out = Vec::new();
-            push_connect(&mut out, &namespace, &sid);
+            push_connect(&mut out, &namespace, &sid, None);
             let text = String::from_utf8(out).unwrap();
             let packet = Packet::decode(&text, &Limits::default()).unwrap();
             prop_assert_eq!(packet.namespace, &namespace);

@@ -44,6 +44,7 @@ mod layers;
 mod middleware;
 mod migrating;
 mod namespaces;
+mod recovery;
 mod rooms;
 mod sessions;
 mod socketio_binary;

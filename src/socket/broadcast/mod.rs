@@ -18,7 +18,7 @@ use crate::socket::answers::{Answers, ask};
 use crate::socket::call;
 use crate::socket::core::Core;
 use crate::socket::membership::{Audience, Membership, Speaker};
-use crate::socketio::{Args, ArgsError};
+use crate::socketio::{Args, ArgsError, is_reserved};
 
 /// Sends events to sockets of a namespace, and asks things of them.
 ///
@@ -181,6 +181,9 @@ impl Broadcast {
     where
         T: Serialize,
     {
+        if self.membership.recovery.is_some() {
+            return self.emit_kept(event, &data);
+        }
         let Some((adapter, message)) = self.elsewhere() else {
             let packet = self.packet(None, event, &data)?;
             self.deliver(&packet);
@@ -194,6 +197,30 @@ impl Broadcast {
             &message(Content::new(event, &args)),
         )?;
         Ok(())
+    }
+
+    /// Sends an event in a namespace that keeps what clients may have missed.
+    fn emit_kept<T: Serialize>(&self, event: &str, data: &T) -> Result<(), EmitError> {
+        if is_reserved(event) {
+            return Err(EmitError::ReservedEvent(event.to_owned()));
+        }
+        let args = Args::from_value(data)?;
+        let recipient = self.audience.alone.as_ref().map(|socket| socket.id);
+        self.membership.shown(event, &args, recipient);
+        let content = Content::new(event, &args);
+        self.membership
+            .relay(&self.audience, self.manner(), &content.0);
+        if let Some((adapter, message)) = self.elsewhere() {
+            adapter.tell(self.membership.shared_name(), &message(content))?;
+        }
+        Ok(())
+    }
+
+    fn manner(&self) -> Manner {
+        Manner {
+            volatile: self.volatile,
+            uncompressed: !self.compressed,
+        }
     }
 
     /// Does what an actor's message says.
@@ -308,10 +335,7 @@ impl Broadcast {
     fn elsewhere(&self) -> Option<(&Arc<dyn Adapter>, impl FnOnce(Content) -> Message + use<>)> {
         let adapter = self.membership.adapter.as_ref()?;
         let scope = self.scope_elsewhere()?;
-        let manner = Manner {
-            volatile: self.volatile,
-            uncompressed: !self.compressed,
-        };
+        let manner = self.manner();
         let message = move |content| Message::Emit {
             content,
             scope,

@@ -61,6 +61,18 @@ impl Args {
         split_first(&self.json)
     }
 
+    /// Returns the same with a string behind them, which needs no escapes.
+    pub(crate) fn followed_by(&self, plain: &str) -> Self {
+        let mut json = self.json.clone();
+        if !self.is_empty() {
+            json.push(',');
+        }
+        json.push('"');
+        json.push_str(plain);
+        json.push('"');
+        Self::new(json, self.attachments.clone())
+    }
+
     pub(crate) fn into_parts(self) -> (String, Vec<Bytes>) {
         (self.json, self.attachments)
     }

@@ -5,7 +5,9 @@
 //! rooms began and ended, in that order. A room's members are shared with the room's actor, which
 //! finds them again when it is restarted.
 
-use std::collections::{HashMap, HashSet};
+mod audience;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,18 +16,21 @@ use indexmap::IndexMap;
 use parking_lot::RwLock;
 use serde::Serialize;
 
-use crate::cluster::Scope;
 use crate::error::EmitError;
 use crate::id::SocketId;
 use crate::link::Outgoing;
-use crate::message::{Address, RoomEvent, RoomEventKind};
+use crate::message::{RoomEvent, RoomEventKind};
 use crate::pattern::Parameters;
+use crate::reason::DisconnectReason;
 use crate::socket::adapter::Adapter;
 use crate::socket::core::{Core, Phase};
 use crate::socket::encode;
 use crate::socket::observe::Observers;
+use crate::socket::recovery::{Recovery, RecoveryOptions};
 use crate::socket::server_side::ServerSide;
 use crate::socketio::Args;
+
+pub(crate) use audience::{Audience, Speaker};
 
 /// The sockets of a room, in dense slots.
 pub(crate) type Members = IndexMap<u64, Arc<Core>>;
@@ -45,6 +50,8 @@ pub(crate) struct Membership {
     pub(crate) server_side: ServerSide,
     /// The way to the other nodes; a server without one is alone.
     pub(crate) adapter: Option<Arc<dyn Adapter>>,
+    /// What clients that come back get; where it is `None` they begin anew.
+    pub(crate) recovery: Option<Recovery>,
     /// The actor that supervises the rooms.
     supervisor: RwLock<Option<Recipient<RoomChange>>>,
 }
@@ -70,71 +77,18 @@ pub(crate) enum RoomChange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooLate;
 
-/// Who gets a broadcast.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Audience {
-    /// This socket alone, whether the namespace knows it already or not.
-    pub(crate) alone: Option<Arc<Core>>,
-    /// The union of these rooms; everybody where there is none.
-    pub(crate) rooms: Option<Vec<String>>,
-    pub(crate) except: Vec<String>,
-    /// The socket that speaks.
-    pub(crate) sender: Option<Speaker>,
-}
-
-/// A socket that is left out of its own broadcast.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Speaker {
-    pub(crate) key: u64,
-    pub(crate) id: SocketId,
-}
-
-impl Audience {
-    /// Returns whom the other nodes are to reach; `None` where nobody on them is meant.
-    pub(crate) fn elsewhere(&self) -> Option<Scope> {
-        if self.alone.is_some() || self.rooms.as_ref().is_some_and(Vec::is_empty) {
-            return None;
-        }
-        let mut except = self.except.clone();
-        except.extend(self.sender.map(|speaker| speaker.id.as_str().to_owned()));
-        Some(Scope {
-            rooms: self.rooms.clone().unwrap_or_default(),
-            except,
-        })
-    }
-}
-
-impl From<Scope> for Audience {
-    fn from(scope: Scope) -> Self {
-        Self {
-            rooms: (!scope.rooms.is_empty()).then_some(scope.rooms),
-            except: scope.except,
-            ..Self::default()
-        }
-    }
-}
-
-impl From<Address> for Audience {
-    fn from(address: Address) -> Self {
-        Self {
-            rooms: address.rooms,
-            except: address.except,
-            ..Self::default()
-        }
-    }
-}
-
 impl Membership {
     /// Makes a namespace of a server that is alone.
     #[allow(dead_code, reason = "tests and the feature `testing` make such")]
     pub(crate) fn new(name: &str, parameters: Parameters) -> Arc<Self> {
-        Self::in_cluster(name, parameters, None)
+        Self::with(name, parameters, None, None)
     }
 
-    pub(crate) fn in_cluster(
+    pub(crate) fn with(
         name: &str,
         parameters: Parameters,
         adapter: Option<Arc<dyn Adapter>>,
+        recovery: Option<RecoveryOptions>,
     ) -> Arc<Self> {
         Arc::new(Self {
             name: name.into(),
@@ -144,6 +98,7 @@ impl Membership {
             observers: Observers::default(),
             server_side: ServerSide::default(),
             adapter,
+            recovery: recovery.map(Recovery::new),
             supervisor: RwLock::new(None),
         })
     }
@@ -180,6 +135,11 @@ impl Membership {
         let packet = encode::event(&self.name, id, name, data)?;
         self.observers.show(&self.name, name, data, recipient);
         Ok(packet)
+    }
+
+    /// Shows an event to who wants to see it.
+    pub(crate) fn shown(&self, name: &str, args: &Args, recipient: Option<SocketId>) {
+        self.observers.show(&self.name, name, args, recipient);
     }
 
     /// Encodes an event that came from another node, where it has been shown.
@@ -220,36 +180,40 @@ impl Membership {
 
     /// Lets a socket in that the program has accepted, and sends its CONNECT packet.
     pub(crate) fn enter(&self, socket: &Arc<Core>) -> Result<(), TooLate> {
+        // What is sent from now on reaches it live, and what was sent before is among what it missed.
+        let mut log = self.recovery.as_ref().map(Recovery::lock);
         {
             let mut inner = self.inner.write();
             inner.keys.insert(socket.id, socket.key);
             inner.sockets.insert(socket.key, Arc::clone(socket));
         }
+        let missed = match (&mut log, &socket.resume) {
+            (Some(log), Some(resume)) => {
+                log.entered(socket, resume);
+                resume.back.as_ref().map(|back| log.missed(back))
+            }
+            _ => None,
+        };
         // In the membership first: whoever sees the CONNECT packet is reached by the next broadcast.
-        if socket.open() {
-            return Ok(());
+        if !socket.open(missed.unwrap_or_default()) {
+            if let (Some(log), Some(resume)) = (&mut log, &socket.resume) {
+                log.forget_socket(resume);
+            }
+            self.exit(socket);
+            return Err(TooLate);
         }
-        self.exit(socket);
-        Err(TooLate)
+        for (room, since) in socket.back().iter().flat_map(|back| &back.state.rooms) {
+            self.join_since(socket, room, Some(*since));
+        }
+        Ok(())
     }
 
     /// Adds a socket to a room.
     pub(crate) fn join(&self, socket: &Arc<Core>, room: &str) -> Result<(), TooLate> {
         {
-            let mut inner = self.inner.write();
-            let (name, members, began) = inner.room(room);
-            if began {
-                self.tell(RoomChange::Began(Arc::clone(&name), Arc::clone(&members)));
-                self.tell_watchers(&inner, &name, RoomEventKind::Created);
-            }
-            let is_new = members
-                .write()
-                .insert(socket.key, Arc::clone(socket))
-                .is_none();
-            socket.rooms.lock().insert(Arc::clone(&name));
-            if is_new {
-                self.tell_watchers(&inner, &name, RoomEventKind::Joined(socket.id));
-            }
+            let log = self.recovery.as_ref().map(Recovery::lock);
+            let since = log.as_ref().map(|log| log.position());
+            self.join_since(socket, room, since);
         }
         // Looked at after the change: a socket that ends later leaves by itself.
         match socket.phase() {
@@ -261,10 +225,37 @@ impl Membership {
         }
     }
 
+    fn join_since(&self, socket: &Arc<Core>, room: &str, since: Option<u64>) {
+        let mut inner = self.inner.write();
+        let (name, members, began) = inner.room(room);
+        if began {
+            self.tell(RoomChange::Began(Arc::clone(&name), Arc::clone(&members)));
+            self.tell_watchers(&inner, &name, RoomEventKind::Created);
+        }
+        let is_new = members
+            .write()
+            .insert(socket.key, Arc::clone(socket))
+            .is_none();
+        socket.rooms.lock().insert(Arc::clone(&name));
+        if let (Some(resume), Some(since)) = (&socket.resume, since) {
+            resume
+                .joined
+                .lock()
+                .entry(Arc::clone(&name))
+                .or_insert(since);
+        }
+        if is_new {
+            self.tell_watchers(&inner, &name, RoomEventKind::Joined(socket.id));
+        }
+    }
+
     /// Takes a socket out of a room.
     pub(crate) fn leave(&self, socket: &Core, room: &str) {
         let mut inner = self.inner.write();
         socket.rooms.lock().swap_remove(room);
+        if let Some(resume) = &socket.resume {
+            resume.joined.lock().swap_remove(room);
+        }
         self.leave_room(&mut inner, socket, room);
     }
 
@@ -280,6 +271,20 @@ impl Membership {
         }
         for room in rooms {
             self.leave_room(&mut inner, socket, &room);
+        }
+    }
+
+    /// Takes a socket out that has ended for this reason; one that did not want to may come back.
+    pub(crate) fn part(&self, socket: &Core, reason: DisconnectReason) {
+        let (Some(recovery), Some(resume)) = (&self.recovery, &socket.resume) else {
+            return self.exit(socket);
+        };
+        let mut log = recovery.lock();
+        self.exit(socket);
+        if matches!(reason, DisconnectReason::Session(_)) && socket.phase() == Phase::Ended {
+            recovery.keep(&mut log, socket, resume);
+        } else {
+            log.forget_socket(resume);
         }
     }
 
@@ -336,98 +341,6 @@ impl Membership {
             supervisor.do_send(change);
         }
     }
-
-    /// Hands a packet to everyone in the audience, each once.
-    pub(crate) fn broadcast(&self, audience: &Audience, packet: &Outgoing) {
-        self.each(audience, |socket| {
-            // One client that has gone or reads too slowly is not the sender's error.
-            let _ = socket.deliver(packet.clone());
-        });
-    }
-
-    /// Hands a packet to those in the audience for whom nothing else waits.
-    pub(crate) fn broadcast_volatile(&self, audience: &Audience, packet: &Outgoing) {
-        self.each(audience, |socket| {
-            socket.deliver_volatile(packet.clone());
-        });
-    }
-
-    /// Returns everyone in the audience, each once.
-    pub(crate) fn select(&self, audience: &Audience) -> Vec<Arc<Core>> {
-        let mut selected = Vec::new();
-        self.each(audience, |socket| selected.push(Arc::clone(socket)));
-        selected
-    }
-
-    /// Returns how many are in the audience; of everybody, and of one room, without counting.
-    pub(crate) fn size(&self, audience: &Audience) -> usize {
-        let Audience {
-            alone: None,
-            rooms,
-            except,
-            sender: None,
-        } = audience
-        else {
-            return self.counted(audience);
-        };
-        match rooms.as_deref() {
-            _ if !except.is_empty() => self.counted(audience),
-            None => self.count(),
-            Some([room]) if self.virtual_room(room).is_none() => {
-                self.room(room).map_or(0, |members| members.read().len())
-            }
-            Some(_) => self.counted(audience),
-        }
-    }
-
-    fn counted(&self, audience: &Audience) -> usize {
-        let mut count = 0;
-        self.each(audience, |_| count += 1);
-        count
-    }
-
-    /// Shows everyone in the audience to `reach`, each once, under the lock of the members.
-    fn each(&self, audience: &Audience, mut reach: impl FnMut(&Arc<Core>)) {
-        let mut skipped = self.keys_of(&audience.except);
-        skipped.extend(audience.sender.map(|speaker| speaker.key));
-        if let Some(socket) = &audience.alone {
-            if !skipped.contains(&socket.key) {
-                reach(socket);
-            }
-            return;
-        }
-        let Some(rooms) = &audience.rooms else {
-            return show(&self.inner.read().sockets, &mut skipped, false, reach);
-        };
-        let once = rooms.len() > 1;
-        for room in rooms {
-            if let Some(socket) = self.virtual_room(room) {
-                if skipped.insert(socket.key) {
-                    reach(&socket);
-                }
-            } else if let Some(members) = self.room(room) {
-                show(&members.read(), &mut skipped, once, &mut reach);
-            }
-        }
-    }
-
-    /// The room that is named by a socket's id is that socket alone. It is looked for before all
-    /// others: nobody gets another's events by joining a room of that name.
-    pub(crate) fn virtual_room(&self, room: &str) -> Option<Arc<Core>> {
-        room.parse().ok().and_then(|id| self.socket(id))
-    }
-
-    fn keys_of(&self, rooms: &[String]) -> HashSet<u64> {
-        let mut keys = HashSet::new();
-        for room in rooms {
-            if let Some(socket) = self.virtual_room(room) {
-                keys.insert(socket.key);
-            } else if let Some(members) = self.room(room) {
-                keys.extend(members.read().keys());
-            }
-        }
-        keys
-    }
 }
 
 impl Inner {
@@ -464,24 +377,6 @@ impl Inner {
 struct Left {
     room: Arc<str>,
     was_last: bool,
-}
-
-fn show(
-    members: &Members,
-    skipped: &mut HashSet<u64>,
-    once: bool,
-    mut reach: impl FnMut(&Arc<Core>),
-) {
-    for (key, socket) in members {
-        let skip = if once {
-            !skipped.insert(*key)
-        } else {
-            !skipped.is_empty() && skipped.contains(key)
-        };
-        if !skip {
-            reach(socket);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,207 @@
+//! Whom an event is for, and that each of them gets it once.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::cluster::{Manner, Scope};
+use crate::id::SocketId;
+use crate::link::Outgoing;
+use crate::message::Address;
+use crate::socket::core::Core;
+use crate::socket::encode;
+use crate::socket::membership::{Members, Membership};
+use crate::socketio::Args;
+
+/// Who gets a broadcast.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Audience {
+    /// This socket alone, whether the namespace knows it already or not.
+    pub(crate) alone: Option<Arc<Core>>,
+    /// The union of these rooms; everybody where there is none.
+    pub(crate) rooms: Option<Vec<String>>,
+    pub(crate) except: Vec<String>,
+    /// The socket that speaks.
+    pub(crate) sender: Option<Speaker>,
+}
+
+/// A socket that is left out of its own broadcast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Speaker {
+    pub(crate) key: u64,
+    pub(crate) id: SocketId,
+}
+
+impl Audience {
+    /// Returns whom the other nodes are to reach; `None` where nobody on them is meant.
+    pub(crate) fn elsewhere(&self) -> Option<Scope> {
+        if self.alone.is_some() || self.rooms.as_ref().is_some_and(Vec::is_empty) {
+            return None;
+        }
+        let mut except = self.except.clone();
+        except.extend(self.sender.map(|speaker| speaker.id.as_str().to_owned()));
+        Some(Scope {
+            rooms: self.rooms.clone().unwrap_or_default(),
+            except,
+        })
+    }
+}
+
+impl From<Scope> for Audience {
+    fn from(scope: Scope) -> Self {
+        Self {
+            rooms: (!scope.rooms.is_empty()).then_some(scope.rooms),
+            except: scope.except,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<Address> for Audience {
+    fn from(address: Address) -> Self {
+        Self {
+            rooms: address.rooms,
+            except: address.except,
+            ..Self::default()
+        }
+    }
+}
+
+impl Membership {
+    /// Sends an event whose list of name and arguments is written already, to everyone in the audience.
+    pub(crate) fn relay(&self, audience: &Audience, manner: Manner, list: &Args) {
+        let encoded = |list: &Args| {
+            let packet = encode::relayed(&self.name, None, list);
+            if manner.uncompressed {
+                packet.without_compression()
+            } else {
+                packet
+            }
+        };
+        let Some(recovery) = &self.recovery else {
+            let packet = encoded(list);
+            return if manner.volatile {
+                self.broadcast_volatile(audience, &packet);
+            } else {
+                self.broadcast(audience, &packet);
+            };
+        };
+        let mut log = recovery.lock();
+        if manner.volatile {
+            let packet = encoded(&list.followed_by(&log.position().to_string()));
+            return self.broadcast_volatile(audience, &packet);
+        }
+        let packet = encoded(&list.followed_by(&log.advance().to_string()));
+        recovery.record(&mut log, audience, &packet);
+        self.each(audience, |socket| socket.deliver_kept(packet.clone()));
+    }
+
+    /// Hands a packet to everyone in the audience, each once.
+    pub(crate) fn broadcast(&self, audience: &Audience, packet: &Outgoing) {
+        self.each(audience, |socket| {
+            // One client that has gone or reads too slowly is not the sender's error.
+            let _ = socket.deliver(packet.clone());
+        });
+    }
+
+    /// Hands a packet to those in the audience for whom nothing else waits.
+    pub(crate) fn broadcast_volatile(&self, audience: &Audience, packet: &Outgoing) {
+        self.each(audience, |socket| {
+            socket.deliver_volatile(packet.clone());
+        });
+    }
+
+    /// Returns everyone in the audience, each once.
+    pub(crate) fn select(&self, audience: &Audience) -> Vec<Arc<Core>> {
+        let mut selected = Vec::new();
+        self.each(audience, |socket| selected.push(Arc::clone(socket)));
+        selected
+    }
+
+    /// Returns how many are in the audience; of everybody, and of one room, without counting.
+    pub(crate) fn size(&self, audience: &Audience) -> usize {
+        let Audience {
+            alone: None,
+            rooms,
+            except,
+            sender: None,
+        } = audience
+        else {
+            return self.counted(audience);
+        };
+        match rooms.as_deref() {
+            _ if !except.is_empty() => self.counted(audience),
+            None => self.count(),
+            Some([room]) if self.virtual_room(room).is_none() => {
+                self.room(room).map_or(0, |members| members.read().len())
+            }
+            Some(_) => self.counted(audience),
+        }
+    }
+
+    fn counted(&self, audience: &Audience) -> usize {
+        let mut count = 0;
+        self.each(audience, |_| count += 1);
+        count
+    }
+
+    /// Shows everyone in the audience to `reach`, each once, under the lock of the members.
+    fn each(&self, audience: &Audience, mut reach: impl FnMut(&Arc<Core>)) {
+        let mut skipped = self.keys_of(&audience.except);
+        skipped.extend(audience.sender.map(|speaker| speaker.key));
+        if let Some(socket) = &audience.alone {
+            if !skipped.contains(&socket.key) {
+                reach(socket);
+            }
+            return;
+        }
+        let Some(rooms) = &audience.rooms else {
+            return show(&self.inner.read().sockets, &mut skipped, false, reach);
+        };
+        let once = rooms.len() > 1;
+        for room in rooms {
+            if let Some(socket) = self.virtual_room(room) {
+                if skipped.insert(socket.key) {
+                    reach(&socket);
+                }
+            } else if let Some(members) = self.room(room) {
+                show(&members.read(), &mut skipped, once, &mut reach);
+            }
+        }
+    }
+
+    /// The room that is named by a socket's id is that socket alone. It is looked for before all
+    /// others: nobody gets another's events by joining a room of that name.
+    pub(crate) fn virtual_room(&self, room: &str) -> Option<Arc<Core>> {
+        room.parse().ok().and_then(|id| self.socket(id))
+    }
+
+    fn keys_of(&self, rooms: &[String]) -> HashSet<u64> {
+        let mut keys = HashSet::new();
+        for room in rooms {
+            if let Some(socket) = self.virtual_room(room) {
+                keys.insert(socket.key);
+            } else if let Some(members) = self.room(room) {
+                keys.extend(members.read().keys());
+            }
+        }
+        keys
+    }
+}
+
+fn show(
+    members: &Members,
+    skipped: &mut HashSet<u64>,
+    once: bool,
+    mut reach: impl FnMut(&Arc<Core>),
+) {
+    for (key, socket) in members {
+        let skip = if once {
+            !skipped.insert(*key)
+        } else {
+            !skipped.is_empty() && skipped.contains(key)
+        };
+        if !skip {
+            reach(socket);
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! What a client missed while it was away, and what it had before.
+//!
+//! A namespace that can give a client its state back numbers its events, keeps the latest, and keeps
+//! the sockets that have ended without wanting to. Everything that has a number is sent under one lock,
+//! so that all clients get it in the order of the numbers. An event carries its number as its last
+//! argument, from which the official client takes the offset that it comes back with; a volatile event
+//! is not kept and carries the number of the one before it, so that what it ends with is never taken
+//! for an offset. Nothing here sends.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use parking_lot::{Mutex, MutexGuard};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use crate::id::{Id, SocketId};
+use crate::link::{Outgoing, Session};
+use crate::socket::core::Core;
+use crate::socket::locals::Locals;
+use crate::socket::membership::Audience;
+
+/// How long and how much is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecoveryOptions {
+    /// How long a client may be away.
+    pub(crate) window: Duration,
+    /// How long before that its connection may have been dead already, unnoticed.
+    pub(crate) silence: Duration,
+    /// Bytes of events that a namespace keeps.
+    pub(crate) limit: usize,
+    pub(crate) skips_middleware: bool,
+}
+
+/// The memory of a namespace.
+#[derive(Debug)]
+pub(crate) struct Recovery {
+    options: RecoveryOptions,
+    log: Mutex<Log>,
+}
+
+/// What was sent, and who has gone.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    /// The number of the latest event.
+    position: u64,
+    /// The latest ones, without gaps.
+    events: VecDeque<Logged>,
+    bytes: usize,
+    /// The latest that was let go before its time, for its bytes: its number, and when it was sent.
+    early: Option<(u64, Instant)>,
+    /// Sockets that have ended and may come back, by their secret.
+    gone: HashMap<Id, Gone>,
+    /// When they may not any more, in that order.
+    leaving: VecDeque<(Instant, Id)>,
+    /// Sockets that are here, and may come back before anybody has noticed that they went.
+    here: HashMap<Id, Weak<Core>>,
+}
+
+#[derive(Debug)]
+struct Logged {
+    at: Instant,
+    rooms: Option<Vec<String>>,
+    except: Vec<String>,
+    packet: Outgoing,
+}
+
+#[derive(Debug)]
+struct Gone {
+    until: Instant,
+    state: State,
+}
+
+/// What a socket has that comes back.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) id: SocketId,
+    pub(crate) pid: Id,
+    /// The rooms, and the number of the event after which each was joined.
+    pub(crate) rooms: Vec<(Arc<str>, u64)>,
+    pub(crate) locals: Locals,
+    pub(crate) session: Session,
+    /// The number of the event after which it entered.
+    begun: u64,
+}
+
+/// What a socket needs to come back one day; and what it came back with.
+#[derive(Debug)]
+pub(crate) struct Resume {
+    pub(crate) pid: Id,
+    begun: Mutex<u64>,
+    pub(crate) joined: Mutex<IndexMap<Arc<str>, u64>>,
+    pub(crate) back: Option<Back>,
+    /// It has come back as another.
+    superseded: Mutex<bool>,
+}
+
+/// A socket that has come back: from which number on it missed events, and where it was.
+#[derive(Debug)]
+pub(crate) struct Back {
+    pub(crate) offset: u64,
+    pub(crate) state: State,
+    pub(crate) skips_middleware: bool,
+}
+
+impl Resume {
+    fn new(pid: Id, begun: u64, back: Option<Back>) -> Self {
+        Self {
+            pid,
+            begun: Mutex::new(begun),
+            joined: Mutex::default(),
+            back,
+            superseded: Mutex::new(false),
+        }
+    }
+}
+
+/// What a client says in its CONNECT that wants its state back.
+#[derive(Deserialize)]
+struct Claim {
+    pid: String,
+    offset: Option<String>,
+}
+
+impl Recovery {
+    pub(crate) fn new(options: RecoveryOptions) -> Self {
+        Self {
+            options,
+            log: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Log> {
+        self.log.lock()
+    }
+
+    /// Returns what a socket begins with whose client sends this payload: a state of its own, or the
+    /// one that it had.
+    pub(crate) fn begin(&self, auth: Option<&str>) -> Resume {
+        let claim: Option<Claim> = auth.and_then(|auth| serde_json::from_str(auth).ok());
+        let back = claim.and_then(|claim| self.claim(&claim));
+        match back {
+            Some(back) => Resume::new(back.state.pid, back.state.begun, Some(back)),
+            None => Resume::new(Id::random(), 0, None),
+        }
+    }
+
+    /// Finds the state that a client wants back, and takes it: nobody else gets it. `None` where it is
+    /// not there any more, or not all that the client missed is.
+    fn claim(&self, claim: &Claim) -> Option<Back> {
+        let pid = Id::parse(&claim.pid)?;
+        let mut log = self.lock();
+        log.forget(Instant::now(), self.options);
+        let state = match log.gone.remove(&pid) {
+            Some(gone) => gone.state,
+            None => log.supersede(pid)?,
+        };
+        let offset = match &claim.offset {
+            Some(offset) => offset.parse().ok()?,
+            None => state.begun,
+        };
+        log.reaches_back_to(offset, self.options).then_some(Back {
+            offset,
+            state,
+            skips_middleware: self.options.skips_middleware,
+        })
+    }
+
+    /// Keeps a socket that has ended; it is in no room any more.
+    pub(crate) fn keep(&self, log: &mut Log, core: &Core, resume: &Resume) {
+        let now = Instant::now();
+        log.here.remove(&resume.pid);
+        log.forget(now, self.options);
+        if *resume.superseded.lock() {
+            return;
+        }
+        let until = now + self.options.window;
+        let state = state_of(core, resume);
+        log.leaving.push_back((until, resume.pid));
+        log.gone.insert(resume.pid, Gone { until, state });
+    }
+
+    /// Keeps an event under the next number.
+    pub(crate) fn record(&self, log: &mut Log, audience: &Audience, packet: &Outgoing) {
+        let now = Instant::now();
+        let alone = audience
+            .alone
+            .as_ref()
+            .map(|core| vec![core.id.as_str().to_owned()]);
+        let mut except = audience.except.clone();
+        except.extend(audience.sender.map(|sender| sender.id.as_str().to_owned()));
+        log.bytes += packet.len();
+        log.events.push_back(Logged {
+            at: now,
+            rooms: alone.or_else(|| audience.rooms.clone()),
+            except,
+            packet: packet.clone(),
+        });
+        log.forget(now, self.options);
+    }
+}
+
+impl Log {
+    /// Returns the number of the next event, from now on that of the latest.
+    pub(crate) fn advance(&mut self) -> u64 {
+        self.position += 1;
+        self.position
+    }
+
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Notes that a socket is here.
+    pub(crate) fn entered(&mut self, core: &Arc<Core>, resume: &Resume) {
+        if resume.back.is_none() {
+            *resume.begun.lock() = self.position;
+        }
+        self.here.insert(resume.pid, Arc::downgrade(core));
+    }
+
+    pub(crate) fn forget_socket(&mut self, resume: &Resume) {
+        self.here.remove(&resume.pid);
+    }
+
+    /// Returns what a socket has missed.
+    pub(crate) fn missed(&self, back: &Back) -> Vec<Outgoing> {
+        let first = self.position + 1 - self.events.len() as u64;
+        let numbered = self.events.iter().zip(first..);
+        let after = numbered.filter(|(_, number)| *number > back.offset);
+        let meant = after.filter(|(event, number)| event.is_for(&back.state, *number));
+        meant.map(|(event, _)| event.packet.clone()).collect()
+    }
+
+    /// Tells whether everything is there that a client may have missed after this number. What was let
+    /// go in its time it did not miss: its answers to pings said so while it was here.
+    fn reaches_back_to(&self, offset: u64, options: RecoveryOptions) -> bool {
+        let in_time = |at: Instant| at.elapsed() > options.window + options.silence;
+        let early = self.early.filter(|(_, at)| !in_time(*at));
+        offset <= self.position && early.is_none_or(|(number, _)| offset >= number)
+    }
+
+    /// Ends a socket whose client is back before its connection was known to be dead.
+    fn supersede(&mut self, pid: Id) -> Option<State> {
+        let core = self.here.remove(&pid)?.upgrade()?;
+        let resume = core.resume.as_ref()?;
+        *resume.superseded.lock() = true;
+        let state = state_of(&core, resume);
+        core.supersede();
+        Some(state)
+    }
+
+    fn forget(&mut self, now: Instant, options: RecoveryOptions) {
+        let kept = options.window + options.silence;
+        while let Some(oldest) = self.events.front()
+            && (self.bytes > options.limit || now.duration_since(oldest.at) > kept)
+        {
+            if now.duration_since(oldest.at) <= kept {
+                let number = self.position + 1 - self.events.len() as u64;
+                self.early = Some((number, oldest.at));
+            }
+            self.bytes -= oldest.packet.len();
+            self.events.pop_front();
+        }
+        while let Some((until, pid)) = self.leaving.front()
+            && *until <= now
+        {
+            if self.gone.get(pid).is_some_and(|gone| gone.until <= now) {
+                self.gone.remove(pid);
+            }
+            self.leaving.pop_front();
+        }
+    }
+}
+
+impl Logged {
+    /// Tells whether the event of this number was for a socket that was in these rooms.
+    fn is_for(&self, state: &State, number: u64) -> bool {
+        let is_in = |room: &String| {
+            let was_in = |(name, since): &(Arc<str>, u64)| name.as_ref() == room && *since < number;
+            room == state.id.as_str() || state.rooms.iter().any(was_in)
+        };
+        let meant = self
+            .rooms
+            .as_ref()
+            .is_none_or(|rooms| rooms.iter().any(is_in));
+        meant && !self.except.iter().any(is_in)
+    }
+}
+
+fn state_of(core: &Core, resume: &Resume) -> State {
+    let joined = resume.joined.lock();
+    State {
+        id: core.id,
+        pid: resume.pid,
+        rooms: joined
+            .iter()
+            .map(|(room, since)| (Arc::clone(room), *since))
+            .collect(),
+        locals: core.locals.share(),
+        session: core.session().clone(),
+        begun: *resume.begun.lock(),
+    }
+}

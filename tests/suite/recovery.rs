@@ -1,0 +1,365 @@
+//! Connection state recovery: a client that comes back gets what it had and what it missed.
+
+use std::time::Duration;
+
+use actix_socketio::{Builder, CloseReason, ConnectError, DisconnectReason, Socket, SocketIo};
+
+use crate::support::socketio::{Came, Client, Via, find, until};
+use crate::support::{Server, channel, within};
+
+const WINDOW: Duration = Duration::from_secs(60);
+
+fn start(build: impl FnOnce(Builder) -> Builder + Send + 'static) -> Server<SocketIo> {
+    Server::socketio(
+        move |io| build(io.connection_state_recovery(WINDOW)),
+        |_| (),
+    )
+}
+
+/// A client that can come back.
+struct Returning {
+    client: Client,
+    sid: String,
+    pid: String,
+}
+
+impl Returning {
+    async fn enter(server: &Server<SocketIo>) -> Self {
+        let mut client = Client::open(server, Via::WebSocket).await;
+        client.send("40").await;
+        let (sid, pid) = connected(&client.text().await);
+        Self { client, sid, pid }
+    }
+
+    fn socket(&self, server: &Server<SocketIo>) -> Socket {
+        find(&server.io.of("/"), &self.sid)
+    }
+
+    /// Loses the connection, and waits until the server knows.
+    async fn lose(self, server: &Server<SocketIo>) -> (String, String) {
+        let id = self.sid.parse().unwrap();
+        drop(self.client);
+        let namespace = server.io.of("/");
+        until("the socket to end", || namespace.socket(id).is_none()).await;
+        (self.sid, self.pid)
+    }
+}
+
+/// Reads a CONNECT packet that carries a secret.
+fn connected(packet: &str) -> (String, String) {
+    let json = packet
+        .strip_prefix("40")
+        .unwrap_or_else(|| panic!("{packet}"));
+    let read: serde_json::Value = serde_json::from_str(json).unwrap();
+    let text = |key: &str| {
+        read[key]
+            .as_str()
+            .unwrap_or_else(|| panic!("{packet}"))
+            .to_owned()
+    };
+    (text("sid"), text("pid"))
+}
+
+/// Comes back, and returns what came before the CONNECT packet and what it says.
+async fn back(
+    server: &Server<SocketIo>,
+    pid: &str,
+    offset: Option<&str>,
+) -> (Vec<String>, String, String, Client) {
+    let mut client = Client::open(server, Via::WebSocket).await;
+    let offset = offset.map(|offset| format!(r#","offset":"{offset}""#));
+    let offset = offset.unwrap_or_default();
+    client
+        .send(&format!(r#"40{{"pid":"{pid}"{offset}}}"#))
+        .await;
+    let mut missed = Vec::new();
+    loop {
+        let packet = client.text().await;
+        if packet.starts_with("40") {
+            let (sid, pid) = connected(&packet);
+            return (missed, sid, pid, client);
+        }
+        missed.push(packet);
+    }
+}
+
+/// Id, rooms, data and everything that it missed, in order and once, and then the CONNECT packet.
+#[tokio::test]
+async fn a_client_that_comes_back_has_what_it_had_and_what_it_missed() {
+    let server = start(|io| io);
+    let io = &server.io;
+    let mut ann = Returning::enter(&server).await;
+    let socket = ann.socket(&server);
+    socket.join(["a", "b"]).await.unwrap();
+    socket.insert_data(7_u8);
+    socket.session().insert("name", "Ann").unwrap();
+    io.emit("first", ()).await.unwrap();
+    socket.emit("second", (1, "x")).await.unwrap();
+    ann.client.expect(r#"42["first","1"]"#).await;
+    ann.client.expect(r#"42["second",1,"x","2"]"#).await;
+    let (sid, pid) = ann.lose(&server).await;
+    io.to("a").emit("in a", 3).await.unwrap();
+    io.to("c").emit("in c", 4).await.unwrap();
+    io.except("b").emit("not b", 5).await.unwrap();
+    io.to(["a", "b"]).emit("union", 6).await.unwrap();
+    socket.emit("its own", 7).await.unwrap();
+    socket.to("a").emit("of its own", 8).await.unwrap();
+    io.emit("binary", actix_socketio::Bytes::from_static(&[1]))
+        .await
+        .unwrap();
+
+    let mut client = Client::open(&server, Via::WebSocket).await;
+    client
+        .send(&format!(r#"40{{"pid":"{pid}","offset":"2"}}"#))
+        .await;
+    client.expect(r#"42["in a",3,"3"]"#).await;
+    client.expect(r#"42["union",6,"6"]"#).await;
+    client.expect(r#"42["its own",7,"7"]"#).await;
+    let text = r#"451-["binary",{"_placeholder":true,"num":0},"9"]"#;
+    client.expect_binary(text, &[&[1]]).await;
+    assert_eq!(connected(&client.text().await), (sid.clone(), pid));
+    let socket = find(&io.of("/"), &sid);
+    assert!(socket.recovered());
+    assert_eq!(socket.rooms(), ["a", "b"]);
+    assert_eq!(socket.data::<u8>().as_deref(), Some(&7));
+    assert_eq!(socket.session().get("name"), Ok(Some("Ann".to_owned())));
+    io.to("b").emit("live", ()).await.unwrap();
+    client.expect(r#"42["live","10"]"#).await;
+    client.expect_nothing_more("/").await;
+}
+
+/// One that has got nothing yet has no offset, and gets everything since it came.
+#[tokio::test]
+async fn a_client_without_an_offset_gets_everything_since_it_came() {
+    let server = start(|io| io);
+    server.io.emit("before", ()).await.unwrap();
+    let ann = Returning::enter(&server).await;
+    let (sid, pid) = ann.lose(&server).await;
+    server.io.emit("missed", 1).await.unwrap();
+    let (missed, again, ..) = back(&server, &pid, None).await;
+    assert_eq!(
+        (missed.as_slice(), again),
+        (&[r#"42["missed",1,"2"]"#.to_owned()][..], sid)
+    );
+}
+
+/// A volatile event and a call end with no string that would be taken for an offset.
+#[tokio::test]
+async fn what_is_not_kept_leaves_the_offset_as_it_is() {
+    let server = start(|io| io);
+    let mut ann = Returning::enter(&server).await;
+    let socket = ann.socket(&server);
+    server.io.emit("kept", ()).await.unwrap();
+    server
+        .io
+        .volatile()
+        .emit("volatile", "a string")
+        .await
+        .unwrap();
+    ann.client.expect(r#"42["kept","1"]"#).await;
+    // Whether it comes depends on how fast the first was taken.
+    if let [Came::Text(volatile)] = ann.client.rest("/").await.as_slice() {
+        assert_eq!(volatile, r#"42["volatile","a string","1"]"#);
+    }
+    let asking = tokio::spawn(async move { socket.emit_with_ack::<()>("ask", "a string").await });
+    let packet = ann.client.text().await;
+    assert!(packet.ends_with(r#"["ask","a string"]"#), "{packet}");
+    let (_, pid) = ann.lose(&server).await;
+    within("the call to fail", asking)
+        .await
+        .unwrap()
+        .unwrap_err();
+    server.io.emit("missed", ()).await.unwrap();
+    let (missed, ..) = back(&server, &pid, Some("1")).await;
+    assert_eq!(missed, [r#"42["missed","2"]"#]);
+}
+
+/// Events for rooms that a client joined later are not among those that it missed.
+#[tokio::test]
+async fn what_was_sent_before_a_room_was_joined_was_not_missed() {
+    let server = start(|io| io);
+    let mut ann = Returning::enter(&server).await;
+    let socket = ann.socket(&server);
+    server.io.emit("seen", ()).await.unwrap();
+    server.io.to("late").emit("too early", ()).await.unwrap();
+    socket.join("late").await.unwrap();
+    server.io.to("late").emit("seen too", ()).await.unwrap();
+    ann.client.expect(r#"42["seen","1"]"#).await;
+    ann.client.expect(r#"42["seen too","3"]"#).await;
+    let (_, pid) = ann.lose(&server).await;
+    // As if the last event had not arrived.
+    let (missed, ..) = back(&server, &pid, Some("1")).await;
+    assert_eq!(missed, [r#"42["seen too","3"]"#]);
+}
+
+/// A client may be back before the server knows that it was gone.
+#[tokio::test]
+async fn a_client_that_is_back_early_takes_the_place_of_its_dead_connection() {
+    let server = start(|io| io);
+    let (told, mut ends) = channel();
+    server
+        .io
+        .of("/")
+        .on_disconnect(move |socket: Socket, reason: DisconnectReason| {
+            told.send((socket.id().to_string(), reason)).unwrap();
+            async {}
+        });
+    let ann = Returning::enter(&server).await;
+    ann.socket(&server).join("a").await.unwrap();
+    server.io.emit("unread", ()).await.unwrap();
+    let (missed, sid, pid, mut client) = back(&server, &ann.pid, None).await;
+    assert_eq!((&sid, &pid), (&ann.sid, &ann.pid));
+    assert_eq!(missed, [r#"42["unread","1"]"#]);
+    let closed = DisconnectReason::Session(CloseReason::TransportClose);
+    assert_eq!(ends.next().await, (sid.clone(), closed));
+    assert_eq!(server.io.of("/").count(), 1);
+    server.io.to("a").emit("live", ()).await.unwrap();
+    client.expect(r#"42["live","2"]"#).await;
+    server.io.to(sid.as_str()).emit("by id", ()).await.unwrap();
+    client.expect(r#"42["by id","3"]"#).await;
+    drop(ann.client);
+    // It can come back again.
+    drop(client);
+    until("the socket to end", || server.io.of("/").count() == 0).await;
+    let (missed, again, ..) = back(&server, &pid, Some("3")).await;
+    assert_eq!((missed, again), (Vec::new(), sid));
+}
+
+/// Who left, was sent away, has a wrong secret or an offset from nowhere begins anew.
+#[tokio::test]
+async fn who_may_not_come_back_begins_anew() {
+    let server = start(|io| io);
+    let namespace = server.io.of("/");
+    let mut left = Returning::enter(&server).await;
+    left.client.send("41").await;
+    until("the socket to end", || namespace.count() == 0).await;
+    let sent = Returning::enter(&server).await;
+    sent.socket(&server).disconnect(false);
+    until("the socket to end", || namespace.count() == 0).await;
+    let (_, lost) = Returning::enter(&server).await.lose(&server).await;
+    for (pid, offset) in [
+        (left.pid.as_str(), None),
+        (&sent.pid, None),
+        ("AAAAAAAAAAAAAAAAAAAA", None),
+        ("short", Some("0")),
+        (&lost, Some("17")),
+        // The attempt before has used it up.
+        (&lost, None),
+    ] {
+        let (missed, sid, new, client) = back(&server, pid, offset).await;
+        assert!(missed.is_empty() && new != pid, "{pid}");
+        assert!(!find(&namespace, &sid).recovered());
+        drop(client);
+    }
+}
+
+/// What is kept is bounded in bytes; who has missed more begins anew.
+#[tokio::test]
+async fn who_has_missed_more_than_is_kept_begins_anew() {
+    for (events, comes_back) in [(3, true), (300, false)] {
+        let server = start(|io| io.recovery_limit(2000));
+        let (sid, pid) = Returning::enter(&server).await.lose(&server).await;
+        for n in 0..events {
+            server.io.emit("n", n).await.unwrap();
+        }
+        let (missed, again, ..) = back(&server, &pid, None).await;
+        assert_eq!(missed.len(), if comes_back { 3 } else { 0 });
+        assert_eq!(again == sid, comes_back);
+    }
+}
+
+/// Connect handlers run again and may refuse; middleware runs where the program says so.
+#[tokio::test]
+async fn connect_handlers_run_again_and_middleware_does_not() {
+    for skips in [true, false] {
+        let server = start(move |io| io.recovery_skips_middleware(skips));
+        let (told, mut calls) = channel();
+        let looks = told.clone();
+        let namespace = server.io.of("/");
+        namespace.middleware(move |socket: Socket| {
+            looks.send(("middleware", socket.recovered())).unwrap();
+            async {}
+        });
+        namespace.on_connect(move |socket: Socket| {
+            told.send(("connect", socket.recovered())).unwrap();
+            async move {
+                socket
+                    .join("always")
+                    .await
+                    .map_err(|error| error.to_string())?;
+                let greeted = socket.emit("hello", socket.recovered()).await;
+                greeted.map_err(|error| ConnectError::from(error.to_string()))
+            }
+        });
+        let mut ann = Returning::enter(&server).await;
+        ann.client.expect(r#"42["hello",false,"1"]"#).await;
+        let (sid, pid) = ann.lose(&server).await;
+        server.io.to("always").emit("missed", ()).await.unwrap();
+        let (missed, again, _, mut client) = back(&server, &pid, Some("1")).await;
+        assert_eq!(again, sid);
+        assert_eq!(missed, [r#"42["missed","2"]"#, r#"42["hello",true,"3"]"#]);
+        client.expect_nothing_more("/").await;
+        let expected: &[_] = if skips {
+            &[("middleware", false), ("connect", false), ("connect", true)]
+        } else {
+            &[
+                ("middleware", false),
+                ("connect", false),
+                ("middleware", true),
+                ("connect", true),
+            ]
+        };
+        assert_eq!(calls.so_far(), expected);
+    }
+}
+
+/// Events that come while a client returns are neither lost nor doubled.
+#[tokio::test]
+async fn nothing_is_lost_or_doubled_while_events_go_on() {
+    let server = start(|io| io);
+    let io = server.io.clone();
+    let mut ann = Returning::enter(&server).await;
+    ann.socket(&server).join("a").await.unwrap();
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let sending = std::thread::spawn(move || {
+        let mut sent = 0_u64;
+        while stopped.try_recv().is_err() {
+            sent += 1;
+            io.to("a").blocking_emit("n", sent).unwrap();
+            std::thread::yield_now();
+        }
+        sent
+    });
+    let (mut seen, mut offset) = (0_u64, None);
+    let mut take = |packet: &str| {
+        let packet = packet
+            .strip_prefix(r#"42["n","#)
+            .unwrap_or_else(|| panic!("{packet}"));
+        let (n, rest) = packet.split_once(',').unwrap();
+        seen += 1;
+        assert_eq!(n.parse::<u64>().unwrap(), seen);
+        Some(rest.trim_matches(['"', ']']).to_owned())
+    };
+    for _ in 0..20 {
+        for _ in 0..30 {
+            offset = take(&ann.client.text().await);
+        }
+        let Returning { client, sid, pid } = ann;
+        drop(client);
+        let (missed, again, pid, client) = back(&server, &pid, offset.as_deref()).await;
+        assert_eq!(again, sid);
+        for packet in missed {
+            offset = take(&packet);
+        }
+        ann = Returning { client, sid, pid };
+    }
+    stop.send(()).unwrap();
+    let sent = sending.join().unwrap();
+    while offset
+        .as_deref()
+        .map(|offset| offset.parse::<u64>().unwrap())
+        < Some(sent)
+    {
+        offset = take(&ann.client.text().await);
+    }
+}
