@@ -139,6 +139,7 @@ impl Link {
     /// A packet did not fit: where the policy says so the client is disconnected.
     pub(crate) fn overflowed(&self) {
         if self.config.overflow == Overflow::Disconnect {
+            self.outbox.seal();
             self.close(CloseReason::OutboxFull);
         }
     }

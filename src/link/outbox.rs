@@ -43,6 +43,8 @@ struct Inner {
     /// A poll that has waited long enough is sent home with a noop.
     noop: bool,
     closed: bool,
+    /// It was too full once: nothing comes in any more.
+    sealed: bool,
     /// Frames that ever came in, and that ever went out.
     pushed: u64,
     drained: u64,
@@ -95,6 +97,11 @@ impl Outbox {
         self.push_up_to(self.limit, frame, attached)
     }
 
+    /// Takes nothing more: after a packet that did not fit another may, and the client would have a gap.
+    pub(crate) fn seal(&self) {
+        self.inner.lock().sealed = true;
+    }
+
     /// Adds a packet where there is none, and drops it otherwise; tells whether it was added.
     pub(crate) fn push_if_empty(&self, frame: Frame, attached: Vec<Frame>) -> bool {
         // What another thread pushes between the two can only come before it.
@@ -120,7 +127,7 @@ impl Outbox {
             if inner.closed {
                 return Err(PushError::Closed);
             }
-            if inner.bytes + bytes > limit {
+            if inner.sealed || inner.bytes + bytes > limit {
                 return Err(PushError::Full);
             }
             let was_empty = inner.queue.is_empty();

@@ -193,7 +193,7 @@ impl Builder {
     }
 
     /// Sets how many bytes of events each namespace keeps for clients that come back; 16 MiB by default.
-    /// One that has missed more begins anew.
+    /// One that has missed more, or more than half of [`outbox_limit`](Self::outbox_limit), begins anew.
     pub fn recovery_limit(mut self, bytes: usize) -> Self {
         self.config.recovery_limit = bytes;
         self
@@ -254,6 +254,7 @@ fn recovery(config: &Config) -> Option<RecoveryOptions> {
         window,
         silence: config.silence_limit(),
         limit: config.recovery_limit,
+        burst: config.outbox_limit / 2,
         skips_middleware: config.recovery_skips_middleware,
     })
 }

@@ -31,6 +31,8 @@ pub(crate) struct RecoveryOptions {
     pub(crate) silence: Duration,
     /// Bytes of events that a namespace keeps.
     pub(crate) limit: usize,
+    /// Bytes of missed events that a client can be sent at once.
+    pub(crate) burst: usize,
     pub(crate) skips_middleware: bool,
 }
 
@@ -161,21 +163,27 @@ impl Recovery {
             Some(offset) => offset.parse().ok()?,
             None => state.begun,
         };
-        log.reaches_back_to(offset, self.options).then_some(Back {
+        if !log.reaches_back_to(offset, self.options) {
+            return None;
+        }
+        let back = Back {
             offset,
             state,
             skips_middleware: self.options.skips_middleware,
-        })
+        };
+        let bytes: usize = log.missed(&back).iter().map(Outgoing::len).sum();
+        (bytes <= self.options.burst).then_some(back)
     }
 
     /// Keeps a socket that has ended; it is in no room any more.
     pub(crate) fn keep(&self, log: &mut Log, core: &Core, resume: &Resume) {
         let now = Instant::now();
-        log.here.remove(&resume.pid);
-        log.forget(now, self.options);
+        // The secret is another socket's then.
         if *resume.superseded.lock() {
             return;
         }
+        log.here.remove(&resume.pid);
+        log.forget(now, self.options);
         let until = now + self.options.window;
         let state = state_of(core, resume);
         log.leaving.push_back((until, resume.pid));
@@ -222,7 +230,9 @@ impl Log {
     }
 
     pub(crate) fn forget_socket(&mut self, resume: &Resume) {
-        self.here.remove(&resume.pid);
+        if !*resume.superseded.lock() {
+            self.here.remove(&resume.pid);
+        }
     }
 
     /// Returns what a socket has missed.
