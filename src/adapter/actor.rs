@@ -9,6 +9,7 @@
 //! restart loses nothing but its connections, which it makes anew.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::fut::wrap_future;
 use actix::{
@@ -18,6 +19,7 @@ use actix::{
 use crate::actor::{Fall, Intensity, start_on};
 use crate::adapter::node::Node;
 use crate::adapter::{listener, publisher, reader};
+use crate::socket::Adapter;
 
 /// The actor.
 #[derive(Debug)]
@@ -51,6 +53,7 @@ impl Connections {
         ctx.spawn(wrap_future(publisher::run(Arc::clone(&self.node))));
         ctx.spawn(wrap_future(listener::run(Arc::clone(&self.node))));
         ctx.spawn(wrap_future(reader::run(Arc::clone(&self.node))));
+        ctx.spawn(wrap_future(remember(Arc::clone(&self.node))));
         let node = Arc::clone(&self.node);
         let closed = wrap_future(async move { node.closed.notified().await });
         ctx.spawn(closed.map(|(), _, ctx: &mut Context<Self>| ctx.stop()));
@@ -66,3 +69,25 @@ impl Actor for Connections {
 }
 
 impl Supervised for Connections {}
+
+/// Writes down again and again what sockets have: after a crash another node finds what was written.
+async fn remember(node: Arc<Node>) {
+    if !node.remembers() {
+        return;
+    }
+    loop {
+        tokio::time::sleep(REMEMBER).await;
+        for membership in node.memberships() {
+            let Some(recovery) = &membership.recovery else {
+                continue;
+            };
+            let here = recovery.lock().here();
+            for socket in here {
+                membership.remember(&socket);
+            }
+        }
+    }
+}
+
+/// How often what sockets have is written down again.
+const REMEMBER: Duration = Duration::from_secs(10);

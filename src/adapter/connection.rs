@@ -75,6 +75,21 @@ fn command(parcel: &Parcel, max_length: usize) -> Cmd {
             }
             command
         }
+        Parcel::Keep {
+            key,
+            value,
+            milliseconds,
+        } => {
+            let mut command = redis::cmd("SET");
+            command.arg(key).arg(value.as_ref());
+            command.arg("PX").arg(*milliseconds);
+            command
+        }
+        Parcel::Forget { key } => {
+            let mut command = redis::cmd("DEL");
+            command.arg(key);
+            command
+        }
     }
 }
 

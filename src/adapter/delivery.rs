@@ -8,18 +8,19 @@ use std::time::Duration;
 
 use crate::adapter::format::{Asker, Heard, Word};
 use crate::adapter::node::Node;
+use crate::adapter::restore::MOVED;
 use crate::cluster::{Content, Message, Question, Reply, Scope};
 use crate::handler::caught;
-use crate::socket::{Answers, Audience, Membership, ServerSideEvent, ask, describe};
+use crate::socket::{Answers, Audience, Membership, Origin, ServerSideEvent, ask, describe};
 
 /// Does what was said. It never waits: what takes time is done in a task of its own.
-pub(crate) fn receive(node: &Arc<Node>, heard: Heard) {
+pub(crate) fn receive(node: &Arc<Node>, heard: Heard, origin: Origin<'_>) {
     let membership = || node.membership(&heard.namespace);
     match heard.word {
         Word::Answered { request, reply } => node.answered(heard.from, &request, reply),
         Word::Told(message) => {
             if let Some(membership) = membership() {
-                told(node, &membership, message);
+                told(node, &membership, message, origin);
             }
         }
         Word::Asked(asker, question) => {
@@ -30,14 +31,14 @@ pub(crate) fn receive(node: &Arc<Node>, heard: Heard) {
     }
 }
 
-fn told(node: &Arc<Node>, membership: &Arc<Membership>, message: Message) {
+fn told(node: &Arc<Node>, membership: &Arc<Membership>, message: Message, origin: Origin<'_>) {
     match message {
         Message::Emit {
             content,
             scope,
             manner,
         } => {
-            membership.relay(&scope.into(), manner, &content.0);
+            membership.relay(&scope.into(), manner, &content.0, origin, |_| ());
         }
         Message::Join { scope, rooms } => {
             for socket in membership.select(&scope.into()) {
@@ -54,6 +55,9 @@ fn told(node: &Arc<Node>, membership: &Arc<Membership>, message: Message) {
                 }
             }
         }
+        Message::Disconnect { scope, .. } if scope.except == [MOVED] => {
+            moved(membership, &scope.rooms);
+        }
         Message::Disconnect { scope, close } => {
             for socket in membership.select(&scope.into()) {
                 socket.disconnect(close);
@@ -65,6 +69,16 @@ fn told(node: &Arc<Node>, membership: &Arc<Membership>, message: Message) {
         Message::ServerSide(content) => {
             server_side(node, membership, &content, None);
         }
+    }
+}
+
+/// Lets go of sockets whose clients have come back to another node.
+fn moved(membership: &Membership, sockets: &[String]) {
+    let Some(recovery) = &membership.recovery else {
+        return;
+    };
+    for id in sockets.iter().filter_map(|id| id.parse().ok()) {
+        recovery.lock().moved_away(id);
     }
 }
 

@@ -12,6 +12,7 @@ use crate::adapter::delivery;
 use crate::adapter::format::Channel;
 use crate::adapter::node::{Node, Part};
 use crate::handler::caught;
+use crate::socket::Origin;
 
 /// Listens for as long as it is polled.
 pub(crate) async fn run(node: Arc<Node>) {
@@ -93,7 +94,7 @@ fn hear(node: &Arc<Node>, info: PushInfo) {
     let payload = Bytes::from(payload);
     // A panic must not cost the connection.
     let heard = caught(|| match node.format.hear(&channel, &payload) {
-        Ok(Some(heard)) => delivery::receive(node, heard),
+        Ok(Some(heard)) => delivery::receive(node, heard, Origin::Alone),
         Ok(None) => {}
         Err(error) => log::warn!("what came on channel {channel:?} is skipped: {error}"),
     });

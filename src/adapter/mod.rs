@@ -18,6 +18,7 @@ mod publisher;
 mod queue;
 mod reader;
 mod request;
+mod restore;
 
 pub use config::RedisAdapter;
 pub(crate) use config::start;

@@ -14,11 +14,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::adapter::actor::Connections;
 use crate::adapter::channels::Channels;
 use crate::adapter::config::{RedisAdapter, Written};
-use crate::adapter::format::{Asker, Format, Parcel, Roll};
+use crate::adapter::format::{Asker, Format, Parcel, Roll, to_text};
 use crate::adapter::queue::Queue;
-use crate::adapter::request;
-use crate::cluster::{AdapterHealth, Answer, ClusterError, Message, NodeId, Question, Reply};
-use crate::socket::{Adapter, Membership, NodesFuture};
+use crate::adapter::{request, restore};
+use crate::cluster::{
+    AdapterHealth, Answer, ClusterError, EntryId, Message, NodeId, Question, Reply,
+};
+use crate::socket::{Adapter, BackFuture, Claim, Kept, Membership, NodesFuture};
 
 /// A node of a cluster.
 #[derive(Debug)]
@@ -39,8 +41,8 @@ pub(crate) struct Node {
     /// Who waits for which request's answers.
     pending: Mutex<HashMap<String, UnboundedSender<(String, Reply)>>>,
     namespaces: RwLock<HashMap<Arc<str>, Arc<Membership>>>,
-    /// What this node appends to streams is numbered, so that nobody takes it twice.
-    sequence: AtomicU64,
+    /// Numbers this node's own events, by which clients say how far they have got.
+    own: AtomicU64,
     /// The last number of each other node.
     seen: Mutex<HashMap<String, u64>>,
     health: Mutex<Health>,
@@ -83,7 +85,7 @@ impl Node {
             actor: Mutex::new(None),
             pending: Mutex::default(),
             namespaces: RwLock::default(),
-            sequence: AtomicU64::new(1),
+            own: AtomicU64::new(1),
             seen: Mutex::default(),
             health: Mutex::default(),
             ack_timeout,
@@ -107,15 +109,9 @@ impl Node {
         }
     }
 
-    /// Queues parcels; entries of streams are numbered.
-    pub(crate) fn push(&self, mut parcels: Vec<Parcel>) -> Result<(), ClusterError> {
-        for parcel in &mut parcels {
-            if let Parcel::Append { fields, .. } = parcel {
-                let number = self.sequence.fetch_add(1, Ordering::Relaxed);
-                fields.push((SEQUENCE, number.to_string().into()));
-            }
-        }
-        self.queue.push(parcels)
+    /// Returns every namespace that is listened for.
+    pub(crate) fn memberships(&self) -> Vec<Arc<Membership>> {
+        self.namespaces.read().values().cloned().collect()
     }
 
     /// Tells whether an entry with this number of that node is new.
@@ -220,7 +216,7 @@ impl Health {
 
 impl Adapter for Node {
     fn tell(&self, namespace: &Arc<str>, message: &Message) -> Result<(), ClusterError> {
-        self.push(self.format.tell(namespace, message)?)
+        self.queue.push(self.format.tell(namespace, message)?)
     }
 
     fn ask(
@@ -241,6 +237,64 @@ impl Adapter for Node {
             let all = own.chain(others.iter().map(String::as_str));
             Ok(all.map(NodeId::new).collect())
         })
+    }
+
+    fn remembers(&self) -> bool {
+        !self.streams.is_empty()
+    }
+
+    fn uid(&self) -> &str {
+        self.format.uid()
+    }
+
+    fn reserve(&self) -> u64 {
+        self.own.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn tell_as(
+        &self,
+        number: u64,
+        namespace: &Arc<str>,
+        message: &Message,
+    ) -> Result<(), ClusterError> {
+        let mut parcels = self.format.tell(namespace, message)?;
+        for parcel in &mut parcels {
+            if let Parcel::Append { fields, .. } = parcel {
+                fields.push((OWN, number.to_string().into()));
+            }
+        }
+        self.queue.push(parcels)
+    }
+
+    fn position(&self, namespace: &str) -> Option<EntryId> {
+        let stream = self.format.stream(namespace)?;
+        let positions = self.positions.lock();
+        positions.get(&stream).and_then(|id| id.parse().ok())
+    }
+
+    fn keep(&self, kept: Kept, limit: Duration) {
+        let Some(value) = to_text(&kept) else {
+            return;
+        };
+        let parcel = Parcel::Keep {
+            key: restore::key(&kept.pid),
+            value: value.into(),
+            milliseconds: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
+        };
+        if let Err(error) = self.queue.push(vec![parcel]) {
+            log::debug!("what a client needs to come back is not kept: {error}");
+        }
+    }
+
+    fn forget(&self, pid: &str) {
+        let key = restore::key(pid);
+        if let Err(error) = self.queue.push(vec![Parcel::Forget { key }]) {
+            log::debug!("what a client needed to come back is kept on: {error}");
+        }
+    }
+
+    fn restore(self: Arc<Self>, membership: Arc<Membership>, claim: Claim) -> BackFuture {
+        Box::pin(restore::run(self, membership, claim))
     }
 
     fn enter(&self, membership: &Arc<Membership>) {
@@ -298,8 +352,9 @@ impl Adapter for Node {
     }
 }
 
-/// The field of a stream's entry that numbers it; readers of other kinds skip it.
-pub(crate) const SEQUENCE: &str = "seq";
+/// The field of a stream's entry that has the number of a node's own event; readers of other kinds skip
+/// it.
+pub(crate) const OWN: &str = "own";
 
 /// Nodes whose last number is remembered; each start of a node is another.
 const NODES_REMEMBERED: usize = 10_000;

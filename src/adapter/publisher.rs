@@ -38,7 +38,8 @@ async fn publish(node: &Node, mut connection: Connection) -> String {
         let show = |parcels: &mut dyn Iterator<Item = &Parcel>| {
             let mut repeats = true;
             let mut each = parcels.inspect(|parcel| {
-                repeats &= matches!(parcel, Parcel::Append { .. });
+                // Those that do no harm twice.
+                repeats &= !matches!(parcel, Parcel::Publish { .. } | Parcel::ShardPublish { .. });
             });
             let commands = pipeline(&mut each, node.config.max_length);
             (commands, repeats)

@@ -21,6 +21,8 @@ pub(crate) struct Queue {
 struct Inner {
     parcels: VecDeque<Parcel>,
     bytes: usize,
+    /// The number of the latest entry for a stream.
+    sequence: u64,
     refused: u64,
     /// How many of the first ones have been handed to Redis, and may have arrived.
     begun: usize,
@@ -37,7 +39,8 @@ impl Queue {
     }
 
     /// Adds parcels that belong together, all or none.
-    pub(crate) fn push(&self, parcels: Vec<Parcel>) -> Result<(), ClusterError> {
+    /// Entries of streams are numbered in the order of the queue, so that nobody takes one twice.
+    pub(crate) fn push(&self, mut parcels: Vec<Parcel>) -> Result<(), ClusterError> {
         let bytes: usize = parcels.iter().map(Parcel::len).sum();
         {
             let mut inner = self.inner.lock();
@@ -45,7 +48,13 @@ impl Queue {
                 inner.refused += 1;
                 return Err(ClusterError::QueueFull { bytes: inner.bytes });
             }
-            inner.bytes += bytes;
+            for parcel in &mut parcels {
+                if let Parcel::Append { fields, .. } = parcel {
+                    inner.sequence += 1;
+                    fields.push((SEQUENCE, inner.sequence.to_string().into()));
+                }
+            }
+            inner.bytes += parcels.iter().map(Parcel::len).sum::<usize>();
             inner.parcels.extend(parcels);
         }
         self.filled.notify_one();
@@ -116,6 +125,9 @@ impl Inner {
         .map_or(self.parcels.len().min(BATCH), |at| at + 1)
     }
 }
+
+/// The field of a stream's entry that numbers it; readers of other kinds skip it.
+pub(crate) const SEQUENCE: &str = "seq";
 
 /// Parcels that are handed over at once, and their bytes: enough to make the way back and forth worth
 /// while, and few enough to be lost with one connection.

@@ -11,8 +11,11 @@ use redis::aio::MultiplexedConnection;
 use crate::adapter::connection::{Backoff, connect};
 use crate::adapter::delivery;
 use crate::adapter::format::from_fields;
-use crate::adapter::node::{Node, Part, SEQUENCE};
+use crate::adapter::node::{Node, OWN, Part};
+use crate::adapter::queue::SEQUENCE;
+use crate::cluster::EntryId;
 use crate::handler::caught;
+use crate::socket::Origin;
 
 /// Reads for as long as it is polled; ends at once where there is nothing to read.
 pub(crate) async fn run(node: Arc<Node>) {
@@ -89,7 +92,7 @@ async fn begin(node: &Node, connection: &mut MultiplexedConnection) -> redis::Re
         let first = entries_of(command.query_async(connection).await?);
         if let Some(first) = first.first()
             && known != START
-            && order(&first.id) > order(&known)
+            && first.id.parse::<EntryId>() > known.parse()
         {
             // How many, nobody knows any more.
             node.lost(1, "in the part of a stream that was cut off");
@@ -107,6 +110,18 @@ pub(crate) struct Entry {
     pub(crate) kind: String,
     pub(crate) data: Vec<u8>,
     pub(crate) sequence: Option<u64>,
+    /// The number among its node's own events.
+    pub(crate) own: Option<u64>,
+}
+
+impl Entry {
+    /// Says where an event that it holds comes from.
+    fn origin(&self) -> Origin<'_> {
+        match self.id.parse() {
+            Ok(id) => Origin::Entry(id, &self.uid, self.own.unwrap_or(0)),
+            Err(()) => Origin::Alone,
+        }
+    }
 }
 
 fn take(node: &Arc<Node>, entry: &Entry) {
@@ -118,7 +133,7 @@ fn take(node: &Arc<Node>, entry: &Entry) {
     let taken =
         caught(
             || match from_fields(&entry.uid, &entry.namespace, &entry.kind, &entry.data) {
-                Ok(Some(heard)) => delivery::receive(node, heard),
+                Ok(Some(heard)) => delivery::receive(node, heard, entry.origin()),
                 Ok(None) => {}
                 Err(error) => log::warn!("entry {} of a stream is skipped: {error}", entry.id),
             },
@@ -177,6 +192,7 @@ fn entry_of(value: Value) -> Option<Entry> {
             Some("type") => entry.kind = as_text(),
             Some("data") => entry.data = value,
             Some(SEQUENCE) => entry.sequence = as_text().parse().ok(),
+            Some(OWN) => entry.own = as_text().parse().ok(),
             _ => {}
         }
     }
@@ -189,12 +205,6 @@ fn text(value: Value) -> Option<String> {
         Value::SimpleString(text) => Some(text),
         _ => None,
     }
-}
-
-/// Returns an entry's id as numbers, which have an order.
-pub(crate) fn order(id: &str) -> (u64, u64) {
-    let (time, number) = id.split_once('-').unwrap_or((id, "0"));
-    (time.parse().unwrap_or(0), number.parse().unwrap_or(0))
 }
 
 /// Before the first entry.

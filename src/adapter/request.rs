@@ -26,7 +26,7 @@ pub(crate) fn start(
     // At once, so that it keeps its place behind what was told before it.
     let replies = node.expect(&request);
     let written = node.format.ask(namespace, question, &request);
-    if let Err(error) = written.and_then(|parcels| node.push(parcels)) {
+    if let Err(error) = written.and_then(|parcels| node.queue.push(parcels)) {
         node.forget(&request);
         cut_off(&answers, &error);
         return receiver;

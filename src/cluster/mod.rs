@@ -7,6 +7,7 @@
 mod details;
 mod error;
 mod fetched;
+mod mark;
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use crate::socketio::Args;
 pub(crate) use details::Details;
 pub use error::{AdapterError, AdapterHealth, ClusterError};
 pub use fetched::Reach;
+pub(crate) use mark::{EntryId, Mark};
 
 /// A node's name in its cluster: as long as it runs nobody else has it.
 ///

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::cluster::{AdapterHealth, Answer, ClusterError, Message, NodeId, Question};
+use crate::cluster::{AdapterHealth, Answer, ClusterError, EntryId, Message, NodeId, Question};
 use crate::socket::membership::Membership;
+use crate::socket::recovery::{Back, Claim, Kept};
 
 /// What carries messages between nodes.
 pub(crate) trait Adapter: fmt::Debug + Send + Sync {
@@ -35,6 +36,41 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
 
     /// Finds out which nodes there are, this one included.
     fn nodes(self: Arc<Self>, namespace: &Arc<str>) -> NodesFuture;
+
+    /// Tells whether it keeps what clients need that come back to another node.
+    fn remembers(&self) -> bool {
+        false
+    }
+
+    /// Returns this node's name.
+    fn uid(&self) -> &str;
+
+    /// Returns the number of this node's next message; the caller tells it, before the next one.
+    fn reserve(&self) -> u64;
+
+    /// Queues a message under a number of its own.
+    ///
+    /// # Errors
+    ///
+    /// As of [`tell`](Self::tell).
+    fn tell_as(
+        &self,
+        number: u64,
+        namespace: &Arc<str>,
+        message: &Message,
+    ) -> Result<(), ClusterError>;
+
+    /// Returns the last entry of the namespace's stream that was done here; `None` before the first look.
+    fn position(&self, namespace: &str) -> Option<EntryId>;
+
+    /// Keeps what a client needs to come back, for this long.
+    fn keep(&self, kept: Kept, limit: Duration);
+
+    /// Keeps it no longer.
+    fn forget(&self, pid: &str);
+
+    /// Finds what a client needs that was on another node, and what it has missed since.
+    fn restore(self: Arc<Self>, membership: Arc<Membership>, claim: Claim) -> BackFuture;
 
     /// Starts to listen for a namespace.
     fn enter(&self, namespace: &Arc<Membership>);
@@ -63,3 +99,6 @@ pub(crate) type NodesFuture =
 
 /// Whether an adapter has sent everything, to be waited for.
 pub(crate) type ClosedFuture = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+/// What a client comes back with, to be waited for.
+pub(crate) type BackFuture = Pin<Box<dyn Future<Output = Option<Back>> + Send>>;

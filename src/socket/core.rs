@@ -85,9 +85,13 @@ pub(crate) enum Phase {
 }
 
 impl Core {
-    pub(crate) fn new(membership: &Arc<Membership>, link: &Arc<Link>, auth: Option<&str>) -> Self {
-        let resume = membership.recovery.as_ref();
-        let mut resume = resume.map(|recovery| Box::new(recovery.begin(auth)));
+    /// Makes a socket that begins anew, or where it was.
+    pub(crate) fn beginning(
+        membership: &Arc<Membership>,
+        link: &Arc<Link>,
+        auth: Option<&str>,
+        mut resume: Option<Box<Resume>>,
+    ) -> Self {
         let back = resume.as_mut().and_then(|resume| resume.back.as_mut());
         let id = back.as_ref().map(|back| back.state.id);
         let locals = back.map(|back| std::mem::take(&mut back.state.locals));
@@ -104,6 +108,12 @@ impl Core {
             held: Mutex::default(),
             calls: Mutex::default(),
         }
+    }
+
+    /// Makes a socket of a client that does not come back.
+    #[allow(dead_code, reason = "tests make such")]
+    pub(crate) fn new(membership: &Arc<Membership>, link: &Arc<Link>, auth: Option<&str>) -> Self {
+        Self::beginning(membership, link, auth, None)
     }
 
     /// Returns the session that the socket has by itself or shares with its client's other sockets.

@@ -34,7 +34,7 @@ use crate::message::RoomNames;
 use crate::reason::DisconnectReason;
 use crate::socketio::Args;
 
-pub(crate) use adapter::{Adapter, ClosedFuture, NodesFuture};
+pub(crate) use adapter::{Adapter, BackFuture, ClosedFuture, NodesFuture};
 pub use answers::Answers;
 pub(crate) use answers::ask;
 pub use broadcast::Broadcast;
@@ -44,7 +44,9 @@ pub(crate) use encode::{Answer, ack, ack_error, connect_error};
 pub use everywhere::{Everywhere, RemoteSocket};
 pub(crate) use membership::{Audience, Membership, RoomChange, SharedMembers};
 pub use observe::OutgoingEvent;
-pub(crate) use recovery::RecoveryOptions;
+pub(crate) use recovery::{
+    Back, Beginning, Claim, Kept, Origin, Point, Recovery, RecoveryOptions, Resume, State, mark_of,
+};
 pub use server_side::ServerSideEvent;
 
 /// One client in one namespace.

@@ -31,6 +31,7 @@ async fn events_of_every_shape_reach_the_clients_of_other_nodes() {
     for format in Format::ALL {
         let [here, there] = cluster(&redis, format).await;
         let mut peer = Peer::enter(&there, Via::WebSocket, &["a"]).await;
+        reach(&here.io, "a", &mut peer).await;
         let io = &here.io;
         io.emit("none", ()).await.unwrap();
         io.emit("many", (1, "two", [3.5, -4.5].as_slice(), Value::Null))

@@ -16,6 +16,8 @@ mod calls;
 mod client_files;
 #[cfg(feature = "redis")]
 mod cluster;
+#[cfg(feature = "redis")]
+mod cluster_recovery;
 mod contracts;
 mod cors;
 mod direct;

@@ -9,6 +9,7 @@ mod bus;
 mod classic;
 mod family;
 mod msgpack;
+mod session;
 mod sharded;
 mod streams;
 
@@ -23,6 +24,7 @@ use crate::socketio::Args;
 pub(crate) use bus::Bus;
 pub(crate) use classic::Classic;
 pub(crate) use family::from_fields;
+pub(crate) use session::{from_text, to_text};
 pub(crate) use sharded::Sharded;
 pub(crate) use streams::Streams;
 
@@ -69,6 +71,11 @@ pub(crate) trait Format: fmt::Debug + Send + Sync {
     /// Says what is wrong with it.
     fn hear(&self, channel: &str, payload: &Bytes) -> Result<Option<Heard>, String>;
 
+    /// Returns the stream that a namespace's events are written to.
+    fn stream(&self, _: &str) -> Option<String> {
+        None
+    }
+
     /// Tells whether there is a question for a node's rooms.
     fn asks_for_rooms(&self) -> bool {
         false
@@ -100,6 +107,16 @@ pub(crate) enum Parcel {
         stream: String,
         fields: Vec<(&'static str, Bytes)>,
     },
+    /// A value that Redis keeps for so many milliseconds.
+    Keep {
+        key: String,
+        value: Bytes,
+        milliseconds: u64,
+    },
+    /// A value that it keeps no longer.
+    Forget {
+        key: String,
+    },
 }
 
 impl Parcel {
@@ -113,6 +130,8 @@ impl Parcel {
                 let fields = fields.iter().map(|(name, value)| name.len() + value.len());
                 stream.len() + fields.sum::<usize>()
             }
+            Self::Keep { key, value, .. } => key.len() + value.len(),
+            Self::Forget { key } => key.len(),
         };
         content + OVERHEAD
     }

@@ -33,8 +33,7 @@ impl Streams {
         }
     }
 
-    /// Returns the stream that a namespace's events are written to.
-    pub(crate) fn stream(&self, namespace: &str) -> String {
+    fn stream_of(&self, namespace: &str) -> String {
         if self.count == 1 {
             return self.stream.clone();
         }
@@ -77,7 +76,7 @@ impl Streams {
                 .into()
         };
         Ok(Parcel::Append {
-            stream: self.stream(namespace),
+            stream: self.stream_of(namespace),
             fields: vec![
                 ("uid", self.uid.clone().into()),
                 ("nsp", namespace.to_owned().into()),
@@ -142,6 +141,10 @@ impl Format for Streams {
             Channel::Plain(format!("{}#{namespace}#", self.prefix)),
             Channel::Plain(self.channel(namespace, &self.uid)),
         ]
+    }
+
+    fn stream(&self, namespace: &str) -> Option<String> {
+        Some(self.stream_of(namespace))
     }
 
     fn room_channel(&self, _: &str, _: &str) -> Option<Channel> {

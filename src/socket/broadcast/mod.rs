@@ -18,6 +18,7 @@ use crate::socket::answers::{Answers, ask};
 use crate::socket::call;
 use crate::socket::core::Core;
 use crate::socket::membership::{Audience, Membership, Speaker};
+use crate::socket::recovery::Origin;
 use crate::socketio::{Args, ArgsError, is_reserved};
 
 /// Sends events to sockets of a namespace, and asks things of them.
@@ -208,12 +209,41 @@ impl Broadcast {
         let recipient = self.audience.alone.as_ref().map(|socket| socket.id);
         self.membership.shown(event, &args, recipient);
         let content = Content::new(event, &args);
-        self.membership
-            .relay(&self.audience, self.manner(), &content.0);
-        if let Some((adapter, message)) = self.elsewhere() {
-            adapter.tell(self.membership.shared_name(), &message(content))?;
+        let (list, manner) = (content.0.clone(), self.manner());
+        let membership = &self.membership;
+        let told = match (membership.remembering(), self.kept_elsewhere()) {
+            (Some(adapter), Some(scope)) if !manner.volatile => {
+                let message = Message::Emit {
+                    content,
+                    scope,
+                    manner,
+                };
+                membership.relay(&self.audience, manner, &list, Origin::Own, |number| {
+                    adapter.tell_as(number, membership.shared_name(), &message)
+                })
+            }
+            _ => membership.relay(&self.audience, manner, &list, Origin::Alone, |_| {
+                let Some((adapter, message)) = self.elsewhere() else {
+                    return Ok(());
+                };
+                adapter.tell(membership.shared_name(), &message(content))
+            }),
+        };
+        Ok(told?)
+    }
+
+    /// Returns whom an event is for that a client may come back for to another node: one socket too.
+    fn kept_elsewhere(&self) -> Option<Scope> {
+        if self.local {
+            return None;
         }
-        Ok(())
+        match &self.audience.alone {
+            Some(socket) => Some(Scope {
+                rooms: vec![socket.id.as_str().to_owned()],
+                except: Vec::new(),
+            }),
+            None => self.audience.elsewhere(),
+        }
     }
 
     fn manner(&self) -> Manner {

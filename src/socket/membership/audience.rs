@@ -10,6 +10,7 @@ use crate::message::Address;
 use crate::socket::core::Core;
 use crate::socket::encode;
 use crate::socket::membership::{Members, Membership};
+use crate::socket::recovery::Origin;
 use crate::socketio::Args;
 
 /// Who gets a broadcast.
@@ -68,7 +69,16 @@ impl From<Address> for Audience {
 
 impl Membership {
     /// Sends an event whose list of name and arguments is written already, to everyone in the audience.
-    pub(crate) fn relay(&self, audience: &Audience, manner: Manner, list: &Args) {
+    /// `tell` says it to other nodes, under the number that it has among this node's own, and is called
+    /// in the order of the numbers.
+    pub(crate) fn relay<T>(
+        &self,
+        audience: &Audience,
+        manner: Manner,
+        list: &Args,
+        origin: Origin<'_>,
+        tell: impl FnOnce(u64) -> T,
+    ) -> T {
         let encoded = |list: &Args| {
             let packet = encode::relayed(&self.name, None, list);
             if manner.uncompressed {
@@ -79,20 +89,28 @@ impl Membership {
         };
         let Some(recovery) = &self.recovery else {
             let packet = encoded(list);
-            return if manner.volatile {
+            if manner.volatile {
                 self.broadcast_volatile(audience, &packet);
             } else {
                 self.broadcast(audience, &packet);
-            };
+            }
+            return tell(0);
         };
         let mut log = recovery.lock();
+        let mut number = 0;
         if manner.volatile {
-            let packet = encoded(&list.followed_by(&log.position().to_string()));
-            return self.broadcast_volatile(audience, &packet);
+            let packet = encoded(&list.followed_by(&log.point(self.place()).text));
+            self.broadcast_volatile(audience, &packet);
+        } else {
+            if let (Origin::Own, Some(adapter)) = (origin, &self.adapter) {
+                number = adapter.reserve();
+            }
+            log.advance(origin, number);
+            let packet = encoded(&list.followed_by(&log.point(self.place()).text));
+            recovery.record(&mut log, audience, &packet);
+            self.each(audience, |socket| socket.deliver_kept(packet.clone()));
         }
-        let packet = encoded(&list.followed_by(&log.advance().to_string()));
-        recovery.record(&mut log, audience, &packet);
-        self.each(audience, |socket| socket.deliver_kept(packet.clone()));
+        tell(number)
     }
 
     /// Hands a packet to everyone in the audience, each once.

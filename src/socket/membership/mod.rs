@@ -10,12 +10,14 @@ mod audience;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use actix::{Message, Recipient};
 use indexmap::IndexMap;
 use parking_lot::RwLock;
 use serde::Serialize;
 
+use crate::cluster::EntryId;
 use crate::error::EmitError;
 use crate::id::SocketId;
 use crate::link::Outgoing;
@@ -26,7 +28,7 @@ use crate::socket::adapter::Adapter;
 use crate::socket::core::{Core, Phase};
 use crate::socket::encode;
 use crate::socket::observe::Observers;
-use crate::socket::recovery::{Recovery, RecoveryOptions};
+use crate::socket::recovery::{Back, Point, Recovery, RecoveryOptions, kept};
 use crate::socket::server_side::ServerSide;
 use crate::socketio::Args;
 
@@ -189,6 +191,7 @@ impl Membership {
         }
         let missed = match (&mut log, &socket.resume) {
             (Some(log), Some(resume)) => {
+                log.point(self.place());
                 log.entered(socket, resume);
                 resume.back.as_ref().map(|back| log.missed(back))
             }
@@ -203,18 +206,21 @@ impl Membership {
             return Err(TooLate);
         }
         for (room, since) in socket.back().iter().flat_map(|back| &back.state.rooms) {
-            self.join_since(socket, room, Some(*since));
+            self.join_since(socket, room, Some(since.clone()));
         }
+        drop(log);
+        self.remember(socket);
         Ok(())
     }
 
     /// Adds a socket to a room.
     pub(crate) fn join(&self, socket: &Arc<Core>, room: &str) -> Result<(), TooLate> {
         {
-            let log = self.recovery.as_ref().map(Recovery::lock);
-            let since = log.as_ref().map(|log| log.position());
+            let mut log = self.recovery.as_ref().map(Recovery::lock);
+            let since = log.as_mut().map(|log| log.point(self.place()).clone());
             self.join_since(socket, room, since);
         }
+        self.remember(socket);
         // Looked at after the change: a socket that ends later leaves by itself.
         match socket.phase() {
             Phase::Ended | Phase::Abandoned => {
@@ -225,7 +231,7 @@ impl Membership {
         }
     }
 
-    fn join_since(&self, socket: &Arc<Core>, room: &str, since: Option<u64>) {
+    fn join_since(&self, socket: &Arc<Core>, room: &str, since: Option<Point>) {
         let mut inner = self.inner.write();
         let (name, members, began) = inner.room(room);
         if began {
@@ -257,6 +263,8 @@ impl Membership {
             resume.joined.lock().swap_remove(room);
         }
         self.leave_room(&mut inner, socket, room);
+        drop(inner);
+        self.remember(socket);
     }
 
     /// Takes a socket out of everything; it is in no room any more when this returns, also where
@@ -282,10 +290,49 @@ impl Membership {
         let mut log = recovery.lock();
         self.exit(socket);
         if matches!(reason, DisconnectReason::Session(_)) && socket.phase() == Phase::Ended {
-            recovery.keep(&mut log, socket, resume);
+            let is_kept = recovery.keep(&mut log, socket, resume);
+            if is_kept && let Some(adapter) = self.remembering() {
+                adapter.keep(kept(socket, resume), recovery.options().window);
+            }
         } else {
             log.forget_socket(resume);
+            if !resume.is_superseded()
+                && let Some(adapter) = self.remembering()
+            {
+                adapter.forget(resume.pid.as_str());
+            }
         }
+    }
+
+    /// Writes down for other nodes what a socket has that is here.
+    pub(crate) fn remember(&self, socket: &Core) {
+        if let (Some(adapter), Some(recovery)) = (self.remembering(), &self.recovery)
+            && let Some(resume) = &socket.resume
+            && socket.phase() == Phase::Connected
+        {
+            let window = recovery.options().window;
+            // Written again before that.
+            adapter.keep(kept(socket, resume), window + REWRITTEN);
+        }
+    }
+
+    /// Writes down again for other nodes what a client would have come back with.
+    pub(crate) fn keep_again(&self, back: Back) {
+        if let (Some(adapter), Some(recovery)) = (self.remembering(), &self.recovery) {
+            adapter.keep(back.state.into_kept(), recovery.options().window);
+        }
+    }
+
+    /// Returns the adapter where it keeps what clients need that come back to another node.
+    pub(crate) fn remembering(&self) -> Option<&Arc<dyn Adapter>> {
+        let adapter = self.adapter.as_ref()?;
+        adapter.remembers().then_some(adapter)
+    }
+
+    /// Returns this node's name, and how far it has read of what others send.
+    pub(crate) fn place(&self) -> Option<(&str, EntryId)> {
+        let adapter = self.remembering()?;
+        Some((adapter.uid(), adapter.position(&self.name)?))
     }
 
     /// Takes everyone out of a room; returns how many were in it.
@@ -378,6 +425,9 @@ struct Left {
     room: Arc<str>,
     was_last: bool,
 }
+
+/// Within which time what a socket has is written down again.
+const REWRITTEN: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
 mod tests {

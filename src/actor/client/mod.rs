@@ -4,19 +4,22 @@
 //! arrival. Who may enter and who is in a room is the namespace's business, and told it by message.
 //! Packets for a socket whose connect handler still runs wait here.
 
+mod arriving;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::actor::client::arriving::{Arriving, Found};
 use crate::actor::registry::{NamespaceCore, Registry, Seat};
 use crate::actor::session::Protocol;
 use crate::error::ConnectError;
 use crate::handler::{Connecting, Leaving, Received, Table, TableView};
 use crate::link::Link;
 use crate::reason::{CloseReason, DisconnectReason};
-use crate::socket::{Core, Phase, Socket, connect_error};
+use crate::socket::{Beginning, Core, Phase, Recovery, Resume, Socket, connect_error};
 use crate::socketio::{Args, Assembler, Body, DecodeError, Limits, Packet};
 
 /// What a client has in its session.
@@ -27,6 +30,9 @@ pub(crate) struct Client {
     /// Names of namespaces that the program refused to the client, or made it leave: what it sent
     /// before it knew is dropped.
     left: Vec<Arc<str>>,
+    /// Namespaces in which the cluster is asked what the client had.
+    arriving: Vec<Arriving>,
+    found: Arc<Found>,
     assembler: Assembler,
     limits: Limits,
     /// Until when a namespace must have been joined.
@@ -62,6 +68,8 @@ impl Client {
             // Most clients enter one namespace.
             slots: Vec::with_capacity(1),
             left: Vec::new(),
+            arriving: Vec::new(),
+            found: Arc::default(),
             assembler: Assembler::default(),
             limits: Limits {
                 attachments: link.config.attachments,
@@ -92,7 +100,7 @@ impl Client {
             return Ok(());
         }
         let Some(at) = self.position(namespace) else {
-            return self.stray(namespace);
+            return self.early(namespace, text, attachments);
         };
         let slot = &mut self.slots[at];
         // It may have been let in since the last nudge: what waits has come before.
@@ -129,9 +137,17 @@ impl Client {
             }
             self.leave(at, DisconnectReason::ServerNamespaceDisconnect);
         }
+        if self
+            .arriving
+            .iter()
+            .any(|it| it.namespace.membership.name() == name)
+        {
+            log::debug!("session {}: second CONNECT for {name}", self.link.id);
+            return Err(CloseReason::ForcedClose);
+        }
         self.left.retain(|left| left.as_ref() != name);
         let limit = self.link.config.namespaces_per_session;
-        if self.slots.len() >= limit {
+        if self.slots.len() + self.arriving.len() >= limit {
             let message = format!("more than {limit} namespaces");
             self.refuse(name, &message.into());
             return Ok(());
@@ -140,7 +156,25 @@ impl Client {
             self.refuse(name, &"Invalid namespace".into());
             return Ok(());
         };
-        let core = Arc::new(Core::new(&namespace.membership, &self.link, auth));
+        let membership = &namespace.membership;
+        let node = membership.remembering().map(|adapter| adapter.uid());
+        let begin = |recovery: &Recovery| recovery.begin(auth, node);
+        match membership.recovery.as_ref().map(begin) {
+            Some(Beginning::Away(claim)) => self.ask_cluster(namespace, auth, claim),
+            Some(Beginning::Here(resume)) => {
+                self.enter(namespace, auth, Some(resume));
+            }
+            None => {
+                self.enter(namespace, auth, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins a socket, which the program is asked to let in.
+    fn enter(&mut self, namespace: Seat, auth: Option<&str>, resume: Option<Box<Resume>>) -> usize {
+        let core = Core::beginning(&namespace.membership, &self.link, auth, resume);
+        let core = Arc::new(core);
         core.take_data_back();
         let mut slot = Slot {
             socket: Socket::new(core),
@@ -151,7 +185,7 @@ impl Client {
         };
         slot.admit();
         self.slots.push(slot);
-        Ok(())
+        self.slots.len() - 1
     }
 
     /// A packet for a namespace that the client is not in: an error, unless it cannot know that yet.
@@ -206,6 +240,7 @@ impl Protocol for Client {
 
     /// A socket of this client was accepted, refused or disconnected.
     fn nudged(&mut self) -> Result<(), CloseReason> {
+        self.arrived();
         let mut at = 0;
         while let Some(slot) = self.slots.get_mut(at) {
             match slot.socket.core().phase() {
@@ -229,7 +264,8 @@ impl Protocol for Client {
 
     fn has_room(&self) -> bool {
         let limit = self.link.config.handlers_in_flight;
-        let few = self.slots.iter().all(|slot| slot.waiting.len() < limit);
+        let few = self.slots.iter().all(|slot| slot.waiting.len() < limit)
+            && self.arriving.iter().all(|it| it.waiting.len() < limit);
         let bytes = self.slots.iter().map(|slot| slot.waiting_bytes);
         few && bytes.sum::<usize>() <= self.link.config.max_payload
     }
@@ -250,6 +286,8 @@ impl Protocol for Client {
     }
 
     fn closed(&mut self, reason: CloseReason) {
+        self.arriving.clear();
+        self.found = Arc::default();
         for slot in std::mem::take(&mut self.slots) {
             slot.end(DisconnectReason::Session(reason));
         }

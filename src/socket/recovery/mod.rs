@@ -6,6 +6,11 @@
 //! argument, from which the official client takes the offset that it comes back with; a volatile event
 //! is not kept and carries the number of the one before it, so that what it ends with is never taken
 //! for an offset. Nothing here sends.
+//!
+//! Where the adapter remembers, a client may come back to another node: then the offset says too how far
+//! the client has got in what the whole cluster sends, by a [`Mark`].
+
+mod point;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
@@ -16,11 +21,14 @@ use parking_lot::{Mutex, MutexGuard};
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use crate::cluster::{EntryId, Mark};
 use crate::id::{Id, SocketId};
 use crate::link::{Outgoing, Session};
 use crate::socket::core::Core;
 use crate::socket::locals::Locals;
 use crate::socket::membership::Audience;
+
+pub(crate) use point::{Kept, Origin, Point, mark_of};
 
 /// How long and how much is kept.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +54,13 @@ pub(crate) struct Recovery {
 /// What was sent, and who has gone.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
-    /// The number of the latest event.
-    position: u64,
+    /// The latest event.
+    point: Point,
+    /// The latest entry of the cluster's stream that was sent here, and this node's own latest number.
+    entry: EntryId,
+    own: u64,
+    /// The latest number of each other node's own events.
+    heard: HashMap<String, u64>,
     /// The latest ones, without gaps.
     events: VecDeque<Logged>,
     bytes: usize,
@@ -80,20 +93,20 @@ struct Gone {
 pub(crate) struct State {
     pub(crate) id: SocketId,
     pub(crate) pid: Id,
-    /// The rooms, and the number of the event after which each was joined.
-    pub(crate) rooms: Vec<(Arc<str>, u64)>,
+    /// The rooms, and after which event each was joined.
+    pub(crate) rooms: Vec<(Arc<str>, Point)>,
     pub(crate) locals: Locals,
     pub(crate) session: Session,
-    /// The number of the event after which it entered.
-    begun: u64,
+    /// The event after which it entered.
+    pub(crate) begun: Point,
 }
 
 /// What a socket needs to come back one day; and what it came back with.
 #[derive(Debug)]
 pub(crate) struct Resume {
     pub(crate) pid: Id,
-    begun: Mutex<u64>,
-    pub(crate) joined: Mutex<IndexMap<Arc<str>, u64>>,
+    begun: Mutex<Point>,
+    pub(crate) joined: Mutex<IndexMap<Arc<str>, Point>>,
     pub(crate) back: Option<Back>,
     /// It has come back as another.
     superseded: Mutex<bool>,
@@ -103,12 +116,18 @@ pub(crate) struct Resume {
 #[derive(Debug)]
 pub(crate) struct Back {
     pub(crate) offset: u64,
+    /// What it missed on other nodes, before that.
+    pub(crate) earlier: Vec<Outgoing>,
     pub(crate) state: State,
     pub(crate) skips_middleware: bool,
 }
 
 impl Resume {
-    fn new(pid: Id, begun: u64, back: Option<Back>) -> Self {
+    pub(crate) fn is_superseded(&self) -> bool {
+        *self.superseded.lock()
+    }
+
+    pub(crate) fn new(pid: Id, begun: Point, back: Option<Back>) -> Self {
         Self {
             pid,
             begun: Mutex::new(begun),
@@ -120,10 +139,19 @@ impl Resume {
 }
 
 /// What a client says in its CONNECT that wants its state back.
-#[derive(Deserialize)]
-struct Claim {
-    pid: String,
-    offset: Option<String>,
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Claim {
+    pub(crate) pid: String,
+    pub(crate) offset: Option<String>,
+}
+
+/// How a socket is to begin.
+#[derive(Debug)]
+pub(crate) enum Beginning {
+    /// With what it needs to come back one day, or has come back with.
+    Here(Box<Resume>),
+    /// With what is to be asked of the cluster first.
+    Away(Claim),
 }
 
 impl Recovery {
@@ -138,14 +166,50 @@ impl Recovery {
         self.log.lock()
     }
 
-    /// Returns what a socket begins with whose client sends this payload: a state of its own, or the
-    /// one that it had.
-    pub(crate) fn begin(&self, auth: Option<&str>) -> Resume {
+    pub(crate) fn options(&self) -> RecoveryOptions {
+        self.options
+    }
+
+    /// Says how a socket begins whose client sends this payload. `node` is the name of this node, where
+    /// its adapter remembers.
+    pub(crate) fn begin(&self, auth: Option<&str>, node: Option<&str>) -> Beginning {
         let claim: Option<Claim> = auth.and_then(|auth| serde_json::from_str(auth).ok());
-        let back = claim.and_then(|claim| self.claim(&claim));
-        match back {
-            Some(back) => Resume::new(back.state.pid, back.state.begun, Some(back)),
-            None => Resume::new(Id::random(), 0, None),
+        let Some(claim) = claim else {
+            return Beginning::Here(Self::anew());
+        };
+        if let Some(node) = node
+            && !self.is_own(&claim, node)
+        {
+            return Beginning::Away(claim);
+        }
+        Beginning::Here(match self.claim(&claim) {
+            Some(back) => Self::again(back),
+            None => Self::anew(),
+        })
+    }
+
+    /// Returns what a client begins with that was not here before.
+    pub(crate) fn anew() -> Box<Resume> {
+        Box::new(Resume::new(Id::random(), Point::default(), None))
+    }
+
+    pub(crate) fn again(back: Back) -> Box<Resume> {
+        let (pid, begun) = (back.state.pid, back.state.begun.clone());
+        Box::new(Resume::new(pid, begun, Some(back)))
+    }
+
+    /// Tells whether the client was on this node when it got its last event.
+    fn is_own(&self, claim: &Claim, node: &str) -> bool {
+        match &claim.offset {
+            // What was replayed from the stream has no number of this node's.
+            Some(offset) => offset.split_once('.').is_some_and(|(number, mark)| {
+                let is_number = number.parse::<u64>().is_ok();
+                is_number && mark.parse().is_ok_and(|mark: Mark| mark.node == node)
+            }),
+            None => Id::parse(&claim.pid).is_some_and(|pid| {
+                let log = self.lock();
+                log.gone.contains_key(&pid) || log.here.contains_key(&pid)
+            }),
         }
     }
 
@@ -160,14 +224,15 @@ impl Recovery {
             None => log.supersede(pid)?,
         };
         let offset = match &claim.offset {
-            Some(offset) => offset.parse().ok()?,
-            None => state.begun,
+            Some(offset) => offset.split('.').next()?.parse().ok()?,
+            None => state.begun.number,
         };
         if !log.reaches_back_to(offset, self.options) {
             return None;
         }
         let back = Back {
             offset,
+            earlier: Vec::new(),
             state,
             skips_middleware: self.options.skips_middleware,
         };
@@ -176,11 +241,11 @@ impl Recovery {
     }
 
     /// Keeps a socket that has ended; it is in no room any more.
-    pub(crate) fn keep(&self, log: &mut Log, core: &Core, resume: &Resume) {
+    pub(crate) fn keep(&self, log: &mut Log, core: &Core, resume: &Resume) -> bool {
         let now = Instant::now();
         // The secret is another socket's then.
         if *resume.superseded.lock() {
-            return;
+            return false;
         }
         log.here.remove(&resume.pid);
         log.forget(now, self.options);
@@ -188,6 +253,7 @@ impl Recovery {
         let state = state_of(core, resume);
         log.leaving.push_back((until, resume.pid));
         log.gone.insert(resume.pid, Gone { until, state });
+        true
     }
 
     /// Keeps an event under the next number.
@@ -211,20 +277,68 @@ impl Recovery {
 }
 
 impl Log {
-    /// Returns the number of the next event, from now on that of the latest.
-    pub(crate) fn advance(&mut self) -> u64 {
-        self.position += 1;
-        self.position
+    /// Moves on to the next event, which has this number among this node's own.
+    pub(crate) fn advance(&mut self, origin: Origin<'_>, own: u64) {
+        self.point.number += 1;
+        match origin {
+            Origin::Alone => {}
+            Origin::Own => self.own = own,
+            Origin::Entry(entry, node, own) => {
+                self.entry = entry;
+                match self.heard.get_mut(node) {
+                    Some(heard) => *heard = own.max(*heard),
+                    None => {
+                        self.heard.insert(node.to_owned(), own);
+                    }
+                }
+            }
+        }
     }
 
-    pub(crate) fn position(&self) -> u64 {
-        self.position
+    /// Returns the place of the latest event. `node` and the entry up to which everything of other nodes
+    /// has been done are given where the adapter remembers.
+    pub(crate) fn point(&mut self, node: Option<(&str, EntryId)>) -> &Point {
+        let number = self.point.number;
+        self.point.text = match node {
+            None => number.to_string().into(),
+            Some((node, entry)) => {
+                self.entry = self.entry.max(entry);
+                let mark = Mark {
+                    node: node.to_owned(),
+                    own: self.own,
+                    entry: self.entry,
+                };
+                format!("{number}.{mark}").into()
+            }
+        };
+        &self.point
+    }
+
+    /// Tells whether a node's own events up to a number have come.
+    pub(crate) fn has_heard(&self, node: &str, own: u64) -> bool {
+        self.heard.get(node).is_some_and(|heard| *heard >= own)
+    }
+
+    /// Returns who is here.
+    pub(crate) fn here(&self) -> Vec<Arc<Core>> {
+        self.here.values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Ends a socket, and forgets one that has gone, since it has come back elsewhere.
+    pub(crate) fn moved_away(&mut self, id: SocketId) {
+        self.gone.retain(|_, gone| gone.state.id != id);
+        let here = self.here();
+        if let Some(core) = here.iter().find(|core| core.id == id)
+            && let Some(resume) = &core.resume
+        {
+            self.supersede(resume.pid);
+        }
     }
 
     /// Notes that a socket is here.
     pub(crate) fn entered(&mut self, core: &Arc<Core>, resume: &Resume) {
         if resume.back.is_none() {
-            *resume.begun.lock() = self.position;
+            *resume.begun.lock() = self.point.clone();
         }
         self.here.insert(resume.pid, Arc::downgrade(core));
     }
@@ -237,11 +351,12 @@ impl Log {
 
     /// Returns what a socket has missed.
     pub(crate) fn missed(&self, back: &Back) -> Vec<Outgoing> {
-        let first = self.position + 1 - self.events.len() as u64;
+        let first = self.point.number + 1 - self.events.len() as u64;
         let numbered = self.events.iter().zip(first..);
         let after = numbered.filter(|(_, number)| *number > back.offset);
         let meant = after.filter(|(event, number)| event.is_for(&back.state, *number));
-        meant.map(|(event, _)| event.packet.clone()).collect()
+        let here = meant.map(|(event, _)| event.packet.clone());
+        back.earlier.iter().cloned().chain(here).collect()
     }
 
     /// Tells whether everything is there that a client may have missed after this number. What was let
@@ -249,7 +364,7 @@ impl Log {
     fn reaches_back_to(&self, offset: u64, options: RecoveryOptions) -> bool {
         let in_time = |at: Instant| at.elapsed() > options.window + options.silence;
         let early = self.early.filter(|(_, at)| !in_time(*at));
-        offset <= self.position && early.is_none_or(|(number, _)| offset >= number)
+        offset <= self.point.number && early.is_none_or(|(number, _)| offset >= number)
     }
 
     /// Ends a socket whose client is back before its connection was known to be dead.
@@ -268,7 +383,7 @@ impl Log {
             && (self.bytes > options.limit || now.duration_since(oldest.at) > kept)
         {
             if now.duration_since(oldest.at) <= kept {
-                let number = self.position + 1 - self.events.len() as u64;
+                let number = self.point.number + 1 - self.events.len() as u64;
                 self.early = Some((number, oldest.at));
             }
             self.bytes -= oldest.packet.len();
@@ -289,7 +404,8 @@ impl Logged {
     /// Tells whether the event of this number was for a socket that was in these rooms.
     fn is_for(&self, state: &State, number: u64) -> bool {
         let is_in = |room: &String| {
-            let was_in = |(name, since): &(Arc<str>, u64)| name.as_ref() == room && *since < number;
+            let was_in =
+                |(name, since): &(Arc<str>, Point)| name.as_ref() == room && since.number < number;
             room == state.id.as_str() || state.rooms.iter().any(was_in)
         };
         let meant = self
@@ -300,6 +416,21 @@ impl Logged {
     }
 }
 
+/// Says what another node needs of a socket.
+pub(crate) fn kept(core: &Core, resume: &Resume) -> Kept {
+    let joined = resume.joined.lock();
+    let rooms = joined.iter();
+    Kept {
+        sid: core.id.as_str().to_owned(),
+        pid: resume.pid.as_str().to_owned(),
+        rooms: rooms
+            .map(|(room, since)| (room.as_ref().to_owned(), since.text.as_ref().to_owned()))
+            .collect(),
+        data: core.session().entries(),
+        begun: resume.begun.lock().text.as_ref().to_owned(),
+    }
+}
+
 fn state_of(core: &Core, resume: &Resume) -> State {
     let joined = resume.joined.lock();
     State {
@@ -307,10 +438,10 @@ fn state_of(core: &Core, resume: &Resume) -> State {
         pid: resume.pid,
         rooms: joined
             .iter()
-            .map(|(room, since)| (Arc::clone(room), *since))
+            .map(|(room, since)| (Arc::clone(room), since.clone()))
             .collect(),
         locals: core.locals.share(),
         session: core.session().clone(),
-        begun: *resume.begun.lock(),
+        begun: resume.begun.lock().clone(),
     }
 }

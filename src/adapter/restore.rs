@@ -1,0 +1,315 @@
+//! Clients that come back to this node and were on another: what it kept, and what they missed.
+//!
+//! Another node has written down what its sockets have, and the stream has what was sent. What lies in
+//! the stream up to where this node has read, or has written itself, is replayed from there; what comes
+//! after it this node has in its own memory by the time the client enters.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{RedisResult, Value};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::adapter::format::{Heard, Word, from_fields, from_text};
+use crate::adapter::node::Node;
+use crate::adapter::reader::{Entry, entries_of};
+use crate::cluster::{EntryId, Manner, Mark, Message, Scope};
+use crate::id::{Id, SocketId};
+use crate::link::{Outgoing, Session};
+use crate::socket::{Adapter, Back, Claim, Kept, Membership, Point, Recovery, State, mark_of};
+
+/// Finds what a client comes back with; `None` where it begins anew.
+pub(crate) async fn run(
+    node: Arc<Node>,
+    membership: Arc<Membership>,
+    claim: Claim,
+) -> Option<Back> {
+    let mut connection = node.commands.read().clone()?;
+    let kept = match take(&mut connection, &claim.pid).await {
+        Ok(kept) => kept?,
+        Err(error) => {
+            log::warn!("a client that comes back begins anew: {error}");
+            return None;
+        }
+    };
+    match restore(&node, &membership, &claim, &kept, &mut connection).await {
+        Ok(back) => back,
+        Err(error) => {
+            log::warn!("a client that comes back begins anew: {error}");
+            None
+        }
+    }
+}
+
+/// Takes what was kept, so that nobody else gets it.
+async fn take(connection: &mut MultiplexedConnection, pid: &str) -> RedisResult<Option<Kept>> {
+    let key = key(pid);
+    let mut pipeline = redis::pipe();
+    pipeline.atomic();
+    pipeline.cmd("GET").arg(&key).cmd("DEL").arg(&key).ignore();
+    let (text,): (Option<String>,) = pipeline.query_async(connection).await?;
+    Ok(text.and_then(|text| from_text(&text)))
+}
+
+async fn restore(
+    node: &Arc<Node>,
+    membership: &Arc<Membership>,
+    claim: &Claim,
+    kept: &Kept,
+    connection: &mut MultiplexedConnection,
+) -> RedisResult<Option<Back>> {
+    let mark = claim.offset.as_deref().unwrap_or(&kept.begun);
+    let parsed = (
+        mark_of(mark),
+        kept.sid.parse::<SocketId>(),
+        Id::parse(&kept.pid),
+    );
+    let (Some(mark), Ok(id), Some(pid)) = parsed else {
+        return Ok(None);
+    };
+    let (Some(recovery), Some(stream)) =
+        (&membership.recovery, node.format.stream(membership.name()))
+    else {
+        return Ok(None);
+    };
+    say_moved(node, membership, kept);
+    recovery.lock().moved_away(id);
+    // What the client has got of its node's own events comes here too, and must not come to it again.
+    catch_up(node, recovery, membership.name(), &mark).await;
+    // From here on this node's own memory has everything.
+    let here = recovery.lock().point(membership.place()).clone();
+    let Some(now) = here.mark() else {
+        return Ok(None);
+    };
+    // What this node has sent itself up to now lies in the stream when its queue was empty once.
+    let _ = timeout(FLUSH_LIMIT, node.queue.drained()).await;
+    if !reaches_back(connection, &stream, mark.entry).await? {
+        return Ok(None);
+    }
+    let replay = Replay {
+        membership,
+        kept,
+        own: node.format.uid(),
+        mark,
+        now: &now,
+    };
+    let earlier = replay.read(connection, &stream).await?;
+    let bytes: usize = earlier.iter().map(Outgoing::len).sum();
+    if bytes > recovery.options().burst {
+        return Ok(None);
+    }
+    Ok(Some(back(recovery, kept, id, pid, earlier, &here)))
+}
+
+fn back(
+    recovery: &Recovery,
+    kept: &Kept,
+    id: SocketId,
+    pid: Id,
+    earlier: Vec<Outgoing>,
+    here: &Point,
+) -> Back {
+    let point = |text: &str| Point {
+        number: here.number,
+        text: text.into(),
+    };
+    let rooms = kept.rooms.iter();
+    Back {
+        offset: here.number,
+        earlier,
+        state: State {
+            id,
+            pid,
+            rooms: rooms
+                .map(|(room, since)| (room.as_str().into(), point(since)))
+                .collect(),
+            locals: Default::default(),
+            session: Session::of(kept.data.clone()),
+            begun: point(&kept.begun),
+        },
+        skips_middleware: recovery.options().skips_middleware,
+    }
+}
+
+/// Waits until this node has read what the client got from its own node, unless that has ended.
+async fn catch_up(node: &Node, recovery: &Recovery, namespace: &str, mark: &Mark) {
+    let has_it = || recovery.lock().has_heard(&mark.node, mark.own);
+    let is_known = mark.own == 0 || mark.node == node.format.uid() || mark.node.is_empty();
+    let deadline = Instant::now() + CATCH_UP_LIMIT;
+    while !is_known && !has_it() && Instant::now() < deadline {
+        let there = node.roll(namespace).await;
+        let ended = there.is_ok_and(|there| there.is_some_and(|it| !it.contains(&mark.node)));
+        if ended {
+            // It has written whatever it ever will, and this is read soon.
+            sleep(LAST_WORDS).await;
+            return;
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// Tells the node that had the client, which may not know that it has gone.
+fn say_moved(node: &Node, membership: &Membership, kept: &Kept) {
+    let message = Message::Disconnect {
+        scope: Scope {
+            rooms: vec![kept.sid.clone()],
+            except: vec![MOVED.to_owned()],
+        },
+        close: true,
+    };
+    if let Err(error) = node.tell(membership.shared_name(), &message) {
+        log::warn!("a client has come back, and its old node is not told: {error}");
+    }
+}
+
+/// Tells whether everything is in the stream that came after an entry.
+async fn reaches_back(
+    connection: &mut MultiplexedConnection,
+    stream: &str,
+    entry: EntryId,
+) -> RedisResult<bool> {
+    let mut command = redis::cmd("XRANGE");
+    command.arg(stream).arg("-").arg("+").arg("COUNT").arg(1);
+    let first = entries_of(command.query_async(connection).await?);
+    let Some(first) = first.first() else {
+        return Ok(true);
+    };
+    if first
+        .id
+        .parse::<EntryId>()
+        .is_ok_and(|first| first <= entry)
+    {
+        return Ok(true);
+    }
+    // Nothing before it where nothing was ever cut off.
+    let mut command = redis::cmd("XINFO");
+    command.arg("STREAM").arg(stream);
+    let info: Value = command.query_async(connection).await?;
+    let field = |name: &str| match &info {
+        Value::Map(fields) => fields.iter().find_map(|(key, value)| match (key, value) {
+            (Value::BulkString(key), Value::Int(value)) if key == name.as_bytes() => Some(*value),
+            (Value::SimpleString(key), Value::Int(value)) if key == name => Some(*value),
+            _ => None,
+        }),
+        _ => None,
+    };
+    Ok(field("length").is_some() && field("length") == field("entries-added"))
+}
+
+/// What is replayed, and for whom.
+struct Replay<'a> {
+    membership: &'a Membership,
+    kept: &'a Kept,
+    /// This node's name.
+    own: &'a str,
+    /// How far the client has got, with what is replayed; and how far this node was when it came.
+    mark: Mark,
+    now: &'a Mark,
+}
+
+impl Replay<'_> {
+    async fn read(
+        mut self,
+        connection: &mut MultiplexedConnection,
+        stream: &str,
+    ) -> RedisResult<Vec<Outgoing>> {
+        let (mut packets, mut last) = (Vec::new(), self.mark.entry);
+        loop {
+            let mut command = redis::cmd("XRANGE");
+            command.arg(stream).arg(format!("({last}")).arg("+");
+            command.arg("COUNT").arg(READ_COUNT);
+            let entries = entries_of(command.query_async(connection).await?);
+            let count = entries.len();
+            for entry in entries {
+                if let Ok(id) = entry.id.parse() {
+                    last = id;
+                    packets.extend(self.packet(&entry, id));
+                }
+            }
+            if count < READ_COUNT {
+                return Ok(packets);
+            }
+        }
+    }
+
+    fn packet(&mut self, entry: &Entry, id: EntryId) -> Option<Outgoing> {
+        let node = entry.uid.as_str();
+        // What this node had not done when the client came, it has in its memory.
+        let is_here = match entry.own {
+            Some(own) if node == self.own => own > self.now.own,
+            _ => node != self.own && id > self.now.entry,
+        };
+        let is_other = entry.namespace != self.membership.name() || entry.kind != EVENT;
+        if is_here || is_other || self.mark.covers(node, entry.own, id) {
+            return None;
+        }
+        // What is not for the client it has as well, in a way.
+        if id > self.now.entry {
+            // This node's own, behind everything of others that is replayed.
+            self.mark = Mark {
+                own: entry.own.unwrap_or(0),
+                ..self.now.clone()
+            };
+        } else {
+            self.mark.entry = id;
+            if let Some(own) = entry.own.filter(|_| node == self.mark.node) {
+                self.mark.own = own;
+            }
+        }
+        let heard = from_fields(node, &entry.namespace, &entry.kind, &entry.data).ok()??;
+        let Heard {
+            word:
+                Word::Told(Message::Emit {
+                    content,
+                    scope,
+                    manner:
+                        Manner {
+                            volatile: false, ..
+                        },
+                }),
+            ..
+        } = heard
+        else {
+            return None;
+        };
+        let is_in = |room: &String| {
+            let was_in = |(name, since): &(String, String)| {
+                let since = mark_of(since).unwrap_or_default();
+                name == room && !since.covers(node, entry.own, id)
+            };
+            *room == self.kept.sid || self.kept.rooms.iter().any(was_in)
+        };
+        let meant = scope.rooms.is_empty() || scope.rooms.iter().any(is_in);
+        if !meant || scope.except.iter().any(is_in) {
+            return None;
+        }
+        let list = content.0.followed_by(&format!("{REPLAYED}.{}", self.mark));
+        Some(self.membership.relayed(None, &list))
+    }
+}
+
+/// Returns where it is kept what a client needs, as the reference has it.
+pub(crate) fn key(pid: &str) -> String {
+    format!("sio:session:{pid}")
+}
+
+/// Stands among those left out where sockets are disconnected because their clients are elsewhere.
+pub(crate) const MOVED: &str = "actix-socketio:moved";
+
+/// Stands where an event's number would be, which this node has not given it.
+const REPLAYED: &str = "r";
+
+/// The type of events that are replayed.
+const EVENT: &str = "3";
+
+/// Entries that are read at once.
+const READ_COUNT: usize = 1000;
+
+/// How long this node may be behind another before a client is let in all the same.
+const CATCH_UP_LIMIT: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(5);
+const LAST_WORDS: Duration = Duration::from_millis(50);
+
+/// How long what this node has queued may take to be written.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);

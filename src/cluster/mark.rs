@@ -1,0 +1,110 @@
+//! How far a client has got in what a whole cluster sends.
+//!
+//! A node's own events go to its clients before the stream has given them an id, those of other nodes
+//! have one. So a mark has two parts: everything of one node up to a number of that node's, and
+//! everything of the others up to an entry of the stream. What a node has read of the stream before it
+//! sent an event precedes that event there too, and so the two parts leave no gap.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A place in what a cluster sends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The node whose own events are counted; empty where all of them have ids.
+    pub(crate) node: String,
+    pub(crate) own: u64,
+    pub(crate) entry: EntryId,
+}
+
+impl Mark {
+    /// Tells whether a client at this mark has got an entry already.
+    pub(crate) fn covers(&self, node: &str, own: Option<u64>, entry: EntryId) -> bool {
+        match own {
+            Some(own) if node == self.node => own <= self.own,
+            _ => entry <= self.entry,
+        }
+    }
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.node, self.own, self.entry)
+    }
+}
+
+impl FromStr for Mark {
+    type Err = ();
+
+    /// Reads a mark, or a bare id of an entry, which is the offset of other servers.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut parts = text.rsplitn(3, '.');
+        let entry = parts.next().ok_or(())?.parse()?;
+        Ok(match (parts.next(), parts.next()) {
+            (Some(own), Some(node)) => Self {
+                node: node.to_owned(),
+                own: own.parse().map_err(|_| ())?,
+                entry,
+            },
+            (None, _) => Self {
+                entry,
+                ..Self::default()
+            },
+            (Some(_), None) => return Err(()),
+        })
+    }
+}
+
+/// The id of a stream's entry: milliseconds, and a number among those of the same millisecond.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct EntryId {
+    pub(crate) time: u64,
+    pub(crate) number: u64,
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.time, self.number)
+    }
+}
+
+impl FromStr for EntryId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (time, number) = text.split_once('-').ok_or(())?;
+        let number_of = |text: &str| text.parse().map_err(|_| ());
+        Ok(Self {
+            time: number_of(time)?,
+            number: number_of(number)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_read_as_they_are_written_and_so_are_bare_ids() {
+        for text in ["63cb95890f858ad4.17.1732360000000-3", "a.0.0-0"] {
+            assert_eq!(text.parse::<Mark>().unwrap().to_string(), text);
+        }
+        let bare: Mark = "1732360000000-3".parse().unwrap();
+        assert_eq!((bare.node.as_str(), bare.entry.number), ("", 3));
+        for text in ["", "3", "a-b", "a.1-2", "a.x.1-2", "1-2-3"] {
+            assert!(text.parse::<Mark>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn own_events_are_covered_by_number_and_others_by_entry() {
+        let mark: Mark = "a.5.100-0".parse().unwrap();
+        let at = |time| EntryId { time, number: 0 };
+        assert!(mark.covers("a", Some(5), at(101)));
+        assert!(!mark.covers("a", Some(6), at(101)));
+        assert!(mark.covers("b", Some(9), at(100)));
+        assert!(!mark.covers("b", Some(1), at(101)));
+        assert!(!mark.covers("a", None, at(101)));
+    }
+}

@@ -1,0 +1,78 @@
+//! Where an event stands: in this namespace, and in what the cluster sends.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::cluster::{EntryId, Mark};
+use crate::socket::recovery::State;
+
+/// An event's place: its number here, and the text that it carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Point {
+    pub(crate) number: u64,
+    pub(crate) text: Arc<str>,
+}
+
+impl Default for Point {
+    fn default() -> Self {
+        Self {
+            number: 0,
+            text: "0".into(),
+        }
+    }
+}
+
+impl Point {
+    /// Returns how far it is in what the cluster sends, where it says so.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        mark_of(&self.text)
+    }
+}
+
+impl State {
+    pub(crate) fn into_kept(self) -> Kept {
+        let rooms = self.rooms.iter();
+        Kept {
+            sid: self.id.as_str().to_owned(),
+            pid: self.pid.as_str().to_owned(),
+            rooms: rooms
+                .map(|(room, since)| (room.as_ref().to_owned(), since.text.as_ref().to_owned()))
+                .collect(),
+            data: self.session.entries(),
+            begun: self.begun.text.as_ref().to_owned(),
+        }
+    }
+}
+
+/// Reads `number.mark`, or a mark alone.
+pub(crate) fn mark_of(text: &str) -> Option<Mark> {
+    let mark = match text.split_once('.') {
+        Some((_, mark)) => mark,
+        None => text,
+    };
+    mark.parse().ok()
+}
+
+/// What another node needs of a client that comes back to it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Kept {
+    pub(crate) sid: String,
+    pub(crate) pid: String,
+    /// The rooms, and after which event each was joined.
+    pub(crate) rooms: Vec<(String, String)>,
+    pub(crate) data: BTreeMap<String, Value>,
+    pub(crate) begun: String,
+}
+
+/// Where an event comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Origin<'a> {
+    /// From wherever, to nobody who could want it back on another node.
+    Alone,
+    /// This node, which gives it a number among its own.
+    Own,
+    /// Another node, by an entry of the stream; the node's name, and its number among that node's own.
+    Entry(EntryId, &'a str, u64),
+}

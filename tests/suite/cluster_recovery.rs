@@ -1,0 +1,206 @@
+//! Connection state recovery across nodes: a client comes back to another one, through a Redis stream.
+
+use std::time::Duration;
+
+use actix_socketio::SocketIo;
+use serde_json::Value;
+
+use crate::support::redis::{Format, Redis};
+use crate::support::socketio::{Client, Via, find, until};
+use crate::support::{Server, within};
+
+const WINDOW: Duration = Duration::from_secs(60);
+
+async fn node(redis: &Redis) -> Server<SocketIo> {
+    Format::Streams
+        .node(redis, |io| io.connection_state_recovery(WINDOW))
+        .await
+}
+
+/// A client's CONNECT that came, and what came before it.
+struct Entered {
+    client: Client,
+    before: Vec<String>,
+    sid: String,
+    pid: String,
+}
+
+async fn enter(server: &Server<SocketIo>, auth: &str) -> Entered {
+    let mut client = Client::open(server, Via::WebSocket).await;
+    client.send(&format!("40{auth}")).await;
+    let mut before = Vec::new();
+    loop {
+        let packet = client.text().await;
+        let Some(json) = packet.strip_prefix("40") else {
+            before.push(packet);
+            continue;
+        };
+        let read: Value = serde_json::from_str(json).unwrap();
+        let text = |key: &str| read[key].as_str().unwrap().to_owned();
+        let (sid, pid) = (text("sid"), text("pid"));
+        return Entered {
+            client,
+            before,
+            sid,
+            pid,
+        };
+    }
+}
+
+/// Returns an event without its last argument, and that argument: the offset.
+fn split(packet: &str) -> (String, String) {
+    let list: Vec<Value> = serde_json::from_str(&packet[2..]).unwrap();
+    let (offset, event) = list.split_last().unwrap();
+    let event: Vec<_> = event.iter().map(Value::to_string).collect();
+    (event.join(","), offset.as_str().unwrap().to_owned())
+}
+
+fn auth(pid: &str, offset: Option<&str>) -> String {
+    match offset {
+        Some(offset) => format!(r#"{{"pid":"{pid}","offset":"{offset}"}}"#),
+        None => format!(r#"{{"pid":"{pid}"}}"#),
+    }
+}
+
+/// Whichever node sent it, and whichever the client was on: in order, once, with id, rooms and data.
+#[tokio::test]
+async fn a_client_comes_back_to_another_node() {
+    let redis = Redis::start();
+    let (one, two) = (node(&redis).await, node(&redis).await);
+    let mut ann = enter(&one, "").await;
+    let socket = find(&one.io.of("/"), &ann.sid);
+    socket.join(["a", "b"]).await.unwrap();
+    socket.session().insert("name", "Ann").unwrap();
+    let mut offset = None;
+    for (n, io) in [&one.io, &two.io, &one.io].into_iter().enumerate() {
+        io.to("a").emit("seen", n).await.unwrap();
+        let (event, at) = split(&ann.client.text().await);
+        assert_eq!(event, format!(r#""seen",{n}"#));
+        offset = Some(at);
+    }
+    drop(ann.client);
+    until("the socket to end", || one.io.of("/").count() == 0).await;
+    for (n, io) in [&one.io, &two.io, &two.io, &one.io].into_iter().enumerate() {
+        io.to("a").emit("missed", n).await.unwrap();
+        io.to("c").emit("not for it", n).await.unwrap();
+        io.except("b").emit("nor this", n).await.unwrap();
+    }
+    socket.emit("its own", ()).await.unwrap();
+    until("all to be written", || {
+        one.io.adapter_health().queued_bytes() == 0 && two.io.adapter_health().queued_bytes() == 0
+    })
+    .await;
+
+    let mut back = enter(&two, &auth(&ann.pid, offset.as_deref())).await;
+    assert_eq!((&back.sid, &back.pid), (&ann.sid, &ann.pid));
+    let mut missed: Vec<_> = back.before.iter().map(|packet| split(packet).0).collect();
+    // The order between two nodes is the stream's.
+    missed.sort();
+    let expected = [
+        r#""its own""#,
+        r#""missed",0"#,
+        r#""missed",1"#,
+        r#""missed",2"#,
+        r#""missed",3"#,
+    ];
+    assert_eq!(missed, expected);
+    let socket = find(&two.io.of("/"), &ann.sid);
+    assert!(socket.recovered());
+    let mut rooms = socket.rooms();
+    rooms.sort();
+    assert_eq!(rooms, ["a", "b"]);
+    assert_eq!(socket.session().get("name"), Ok(Some("Ann".to_owned())));
+    one.io.to("b").emit("live", ()).await.unwrap();
+    let (event, offset) = split(&back.client.text().await);
+    assert_eq!(event, r#""live""#);
+    // And from there to the first again.
+    drop(back.client);
+    until("the socket to end", || two.io.of("/").count() == 0).await;
+    two.io.to("a").emit("again", ()).await.unwrap();
+    until("all to be written", || {
+        two.io.adapter_health().queued_bytes() == 0
+    })
+    .await;
+    let back = enter(&one, &auth(&ann.pid, Some(&offset))).await;
+    assert_eq!(back.sid, ann.sid);
+    let missed: Vec<_> = back.before.iter().map(|packet| split(packet).0).collect();
+    assert_eq!(missed, [r#""again""#]);
+}
+
+/// The connection may be dead, and its node not know it yet; the client may have no offset.
+#[tokio::test]
+async fn a_client_is_on_one_node_only() {
+    let redis = Redis::start();
+    let (one, two) = (node(&redis).await, node(&redis).await);
+    let ann = enter(&one, "").await;
+    find(&one.io.of("/"), &ann.sid).join("a").await.unwrap();
+    one.io.emit("unread", ()).await.unwrap();
+    until("all to be written", || {
+        one.io.adapter_health().queued_bytes() == 0
+    })
+    .await;
+    let mut back = enter(&two, &auth(&ann.pid, None)).await;
+    assert_eq!(back.sid, ann.sid);
+    let missed: Vec<_> = back.before.iter().map(|packet| split(packet).0).collect();
+    assert_eq!(missed, [r#""unread""#]);
+    until("the old socket to end", || one.io.of("/").count() == 0).await;
+    one.io.to("a").emit("live", ()).await.unwrap();
+    assert_eq!(split(&back.client.text().await).0, r#""live""#);
+    // The secret is used up.
+    let other = enter(&one, &auth("AAAAAAAAAAAAAAAAAAAA", None)).await;
+    assert!(other.sid != ann.sid && other.before.is_empty());
+}
+
+/// A client that changes nodes again and again while both send gets each event once.
+#[tokio::test]
+async fn nothing_is_lost_or_doubled_between_nodes() {
+    let redis = Redis::start();
+    let nodes = [node(&redis).await, node(&redis).await];
+    let senders = nodes.each_ref().map(|node| node.io.clone());
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let sending = tokio::spawn(async move {
+        let mut sent = [0_u64; 2];
+        while !*stopped.borrow() {
+            for (at, io) in senders.iter().enumerate() {
+                sent[at] += 1;
+                io.to("a").emit("n", (at, sent[at])).await.unwrap();
+            }
+            // No more than a client can take in the meantime.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        sent
+    });
+    let mut seen: [Option<u64>; 2] = [None, None];
+    let mut take = |packet: &str| {
+        let list: (String, usize, u64, String) = serde_json::from_str(&packet[2..]).unwrap();
+        let (_, from, n, offset) = list;
+        if let Some(last) = seen[from] {
+            assert_eq!(n, last + 1, "of node {from}");
+        }
+        seen[from] = Some(n);
+        (offset, seen)
+    };
+    let first = enter(&nodes[0], "").await;
+    let id = first.sid.clone();
+    find(&nodes[0].io.of("/"), &id).join("a").await.unwrap();
+    let (mut client, mut pid) = (first.client, first.pid);
+    let mut so_far = [None, None];
+    for round in 0..20 {
+        let mut offset = String::new();
+        for _ in 0..20 {
+            offset = take(&client.text().await).0;
+        }
+        drop(client);
+        let back = enter(&nodes[(round + 1) % 2], &auth(&pid, Some(&offset))).await;
+        assert_eq!(back.sid, id, "round {round}");
+        for packet in &back.before {
+            so_far = take(packet).1;
+        }
+        (client, pid) = (back.client, back.pid);
+    }
+    stop.send(true).unwrap();
+    let sent = within("the sender to end", sending).await.unwrap();
+    while so_far != sent.map(Some) {
+        so_far = take(&client.text().await).1;
+    }
+}
