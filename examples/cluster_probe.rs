@@ -1,7 +1,7 @@
 //! A node of a cluster that does what a test asks of it, by `POST /control`.
 //!
 //! `PORT`, `REDIS_URL`, `MODE` (`classic`, `sharded`, `streams`, `bus`) and `SERVER` (`http` or `direct`)
-//! come from the environment. Clients join the rooms of their query's `rooms`, and more by `join`,
+//! come from the environment, and `RECOVERY` to let clients come back. Clients join the rooms of their query's `rooms`, and more by `join`,
 //! `leave` and `set`; `cast` sends its arguments to everyone on all nodes.
 //!
 //! ```sh
@@ -111,7 +111,11 @@ async fn main() -> io::Result<()> {
         Ok("bus") => RedisAdapter::flask_socketio(&url),
         _ => RedisAdapter::classic(&url),
     }?;
-    let io = SocketIo::builder().adapter(adapter).start()?;
+    let mut builder = SocketIo::builder().adapter(adapter);
+    if env::var_os("RECOVERY").is_some() {
+        builder = builder.connection_state_recovery(Duration::from_secs(60));
+    }
+    let io = builder.start()?;
     let heard = Heard::default();
     for name in ["/", "/chat"] {
         register(&io.of(name), &heard);
@@ -150,6 +154,9 @@ fn register(namespace: &Namespace, heard: &Heard) {
             let rooms = socket.handshake().query_value("rooms").unwrap_or_default();
             let rooms = rooms.split(',').filter(|room| !room.is_empty());
             let rooms: Vec<_> = rooms.map(str::to_owned).collect();
+            if socket.recovered() {
+                return Ok(());
+            }
             let joined = socket.join(rooms).await;
             joined.map_err(|error| error.to_string())?;
             let ready = socket.emit("ready", socket.id()).await;
