@@ -2,7 +2,7 @@
 //!
 //! `PORT`, `REDIS_URL`, `MODE` (`classic`, `sharded`, `streams`, `bus`) and `SERVER` (`http` or `direct`)
 //! come from the environment, and `RECOVERY` to let clients come back. Clients join the rooms of their query's `rooms`, and more by `join`,
-//! `leave` and `set`; `cast` sends its arguments to everyone on all nodes.
+//! `leave` and `set`; `bcast` sends its arguments to everyone on all nodes.
 //!
 //! ```sh
 //! PORT=3000 REDIS_URL=redis://127.0.0.1:6379 MODE=classic cargo run --features redis --example cluster_probe
@@ -151,7 +151,9 @@ async fn main() -> io::Result<()> {
 fn register(namespace: &Namespace, heard: &Heard) {
     namespace
         .on_connect(|socket: Socket| async move {
-            let rooms = socket.handshake().query_value("rooms").unwrap_or_default();
+            let Some(rooms) = socket.handshake().query_value("rooms") else {
+                return Ok(());
+            };
             let rooms = rooms.split(',').filter(|room| !room.is_empty());
             let rooms: Vec<_> = rooms.map(str::to_owned).collect();
             if socket.recovered() {
@@ -176,8 +178,8 @@ fn register(namespace: &Namespace, heard: &Heard) {
                 socket.session().insert(key, value)
             },
         )
-        .on("cast", |event: Event| async move {
-            event.socket().everyone().emit("cast", event.args()).await
+        .on("bcast", |event: Event| async move {
+            event.socket().everyone().emit("bcast", event.args()).await
         });
     let (name, heard) = (namespace.name().to_owned(), Arc::clone(heard));
     let note = move |event: &ServerSideEvent| {
@@ -270,6 +272,7 @@ async fn obey(io: &SocketIo, heard: &Heard, order: Order) -> Result<Value, Strin
             rooms.sort();
             Ok(rooms.into())
         }
+        "localCount" => Ok(audience.count().into()),
         "count" => Ok((*audience.count_everywhere().await).into()),
         "health" => {
             let health = io.adapter_health();

@@ -25,6 +25,8 @@ pub(crate) struct Args {
     pub(crate) rooms: u64,
     /// Whether all clients have the same rooms.
     pub(crate) shared: bool,
+    /// Where every second client connects, to another node of the same cluster.
+    pub(crate) second: Option<SocketAddr>,
     pub(crate) seconds: Duration,
     pub(crate) warmup: Duration,
     /// The server's process, for its memory and CPU time.
@@ -49,6 +51,7 @@ impl Args {
             };
             match flag.as_str() {
                 "--addr" => addr = Some(value(&flag, &word)?),
+                "--second" => args.second = Some(value(&flag, &word)?),
                 "--workload" => workload = Some(value(&flag, &word)?),
                 "--transport" => args.transport = value(&flag, &word)?,
                 "--connections" => args.connections = value(&flag, &word)?,
@@ -80,6 +83,7 @@ impl Args {
             payload: 32,
             binary: false,
             rate: None,
+            second: None,
             rooms: 100,
             shared: false,
             seconds: Duration::from_secs(4),
@@ -203,11 +207,13 @@ fn seconds(flag: &str, word: &str) -> Result<Duration, Failure> {
 
 const USAGE: &str = "\
 usage: load --addr IP:PORT --workload echo|ack|bcast|rcast|rooms|idle|connect
+            [--second IP:PORT]
             [--transport websocket|polling|upgrade] [--connections N]
             [--in-flight K] [--payload BYTES] [--binary yes|no]
             [--rate PER_SECOND] [--rooms R] [--shared yes|no]
             [--seconds S] [--warmup S] [--pid SERVER]
 
+  --second     another node of the same cluster, for every second client
   --transport  how sessions are opened and carried (websocket); polling is for
                echo alone
   --binary     echo: the payload is an attachment (no)

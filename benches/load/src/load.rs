@@ -27,6 +27,8 @@ pub(crate) struct Load {
     pub(crate) clock: Clock,
     pub(crate) tally: Tally,
     addr: SocketAddr,
+    /// Where every second client connects.
+    second: SocketAddr,
     poll: Poll,
     events: Events,
     clients: Vec<Option<Client>>,
@@ -52,6 +54,7 @@ impl Load {
             clock: Clock::start(),
             tally: Tally::new(),
             addr: args.addr,
+            second: args.second.unwrap_or(args.addr),
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS_MAX),
             clients: (0..args.connections).map(|_| None).collect(),
@@ -112,19 +115,28 @@ impl Load {
         }
     }
 
+    fn addr_of(&self, index: usize) -> SocketAddr {
+        if index.is_multiple_of(2) {
+            self.addr
+        } else {
+            self.second
+        }
+    }
+
     fn open(&mut self, index: usize) -> Result<(), Failure> {
         self.serial += 1;
         let birth = Birth {
             opened_at: self.clock.now(),
             serial: self.serial,
         };
+        let addr = self.addr_of(index);
         let registry = self.poll.registry();
         if let Some(door) = self.doors.get_mut(index) {
             // Behind the clients' own tokens.
             let token = Token(self.clients.len() + index);
-            *door = Some(Door::open(self.addr, registry, token, birth)?);
+            *door = Some(Door::open(addr, registry, token, birth)?);
         } else {
-            let client = Client::connect(self.addr, registry, index, None, birth)?;
+            let client = Client::connect(addr, registry, index, None, birth)?;
             self.clients[index] = Some(client);
         }
         self.open += 1;
@@ -200,6 +212,7 @@ impl Load {
     }
 
     fn on_door_event(&mut self, index: usize, event: &Event) {
+        let addr = self.addr_of(index);
         let Some(door) = &mut self.doors[index] else {
             return;
         };
@@ -210,7 +223,7 @@ impl Load {
             Ok(Step::Wait) => {}
             Ok(Step::OpenWebSocket) => {
                 let sid = Some(door.sid());
-                match Client::connect(self.addr, registry, index, sid, door.birth) {
+                match Client::connect(addr, registry, index, sid, door.birth) {
                     Ok(client) => self.clients[index] = Some(client),
                     Err(error) => self.lose(index, &error.to_string()),
                 }

@@ -69,8 +69,8 @@ for (const nsp of ["/", "/chat"]) {
     socket.on("join", (room, ack) => { socket.join(room); ack(); });
     socket.on("leave", (room, ack) => { socket.leave(room); ack(); });
     socket.on("set", (key, value, ack) => { socket.data[key] = value; ack(); });
-    socket.on("cast", (...args) => namespace.emit("cast", ...args));
-    socket.emit("ready", socket.id);
+    socket.on("bcast", (...args) => namespace.emit("bcast", ...args));
+    if (socket.handshake.query.rooms !== undefined) socket.emit("ready", socket.id);
   });
   for (const event of ["sum", "ping", "note"]) {
     namespace.on(event, (...args) => {
