@@ -16,7 +16,7 @@ use serde::{Serialize, Serializer};
 /// async fn publish(io: &SocketIo) {
 ///     match io.emit("news", "hello").await {
 ///         Ok(()) => {}
-///         Err(EmitError::Cluster(ClusterError::QueueFull { bytes })) => {
+///         Err(EmitError::Cluster(ClusterError::QueueFull { bytes, .. })) => {
 ///             log::warn!("the other nodes did not get it: {bytes} bytes wait already");
 ///         }
 ///         Err(error) => log::error!("{error}"),
