@@ -7,19 +7,13 @@ import { fileURLToPath } from "node:url";
 import { after, before, describe, test } from "node:test";
 import { startRedis } from "../redis.mjs";
 import { within } from "../server.mjs";
-import { Member, control, startCluster } from "./nodes.mjs";
+import { Member, control, marked, startCluster } from "./nodes.mjs";
 
 const KINDS = (process.env.BUS_KINDS ?? "rust,python,rust").split(",");
 const SHAPES = [
   [], [1], ["two", 2, { a: null }], [[1, 2]], ["é\u{1f600}\n\"q\""], [""], [{ z: [1.5, { b: [] }] }],
   [{ $binary: "AAEC/w==" }], ["mixed", { deep: [{ $binary: "AQ==" }, 2] }],
 ];
-const marked = (value) => {
-  if (Buffer.isBuffer(value)) return { $binary: value.toString("base64") };
-  if (Array.isArray(value)) return value.map(marked);
-  if (value === null || typeof value !== "object") return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, marked(inner)]));
-};
 
 describe(`bus: ${KINDS.join(", ")}`, () => {
   let redis;

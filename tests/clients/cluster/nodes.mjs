@@ -62,6 +62,14 @@ export async function control(node, order) {
   return ok;
 }
 
+/** Returns a value with its binary as JSON can have it: `{ $binary: base64 }`. */
+export const marked = (value) => {
+  if (Buffer.isBuffer(value)) return { $binary: value.toString("base64") };
+  if (Array.isArray(value)) return value.map(marked);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, marked(inner)]));
+};
+
 let fences = 0;
 
 /** A client of a node. */

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { startRedis } from "../redis.mjs";
-import { Member, control, startCluster } from "./nodes.mjs";
+import { Member, control, marked, startCluster } from "./nodes.mjs";
 
 const KINDS = (process.env.CLUSTER_KINDS ?? "rust,node,rust").split(",");
 const SHAPES = [
@@ -11,12 +11,6 @@ const SHAPES = [
   ["", [], {}], [{ z: { a: [1, { b: null }] }, y: "s" }],
   [{ $binary: "AAEC/w==" }], ["mixed", { deep: [{ $binary: "AQ==" }, 2, { $binary: "" }] }],
 ];
-const marked = (value) => {
-  if (Buffer.isBuffer(value)) return { $binary: value.toString("base64") };
-  if (Array.isArray(value)) return value.map(marked);
-  if (value === null || typeof value !== "object") return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, marked(inner)]));
-};
 
 for (const mode of ["classic", "sharded", "streams"]) {
   describe(`${mode}: ${KINDS.join(", ")}`, () => {
