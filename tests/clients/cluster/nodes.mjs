@@ -74,6 +74,7 @@ let fences = 0;
 
 /** A client of a node. */
 export class Member {
+  static #entered = new Set();
   #events = [];
   #waiting = [];
 
@@ -100,6 +101,7 @@ export class Member {
       ...options,
     });
     const member = new Member(node, socket);
+    Member.#entered.add(member);
     await member.expect("ready", socket.id);
     return member;
   }
@@ -151,6 +153,50 @@ export class Member {
   }
 
   leave() {
+    Member.#entered.delete(this);
     this.socket.disconnect();
   }
+
+  /** Lets all go that a test, also one that failed, has left. */
+  static allLeave() {
+    for (const member of Member.#entered) member.leave();
+  }
+}
+
+let assemblies = 0;
+
+/**
+ * Enters one client at each node, in the room `shared` and one of its own, and waits until each node
+ * reaches all. The rooms are new each time: a sharded Node.js node that leaves a room and joins it
+ * again at once hears nothing of it.
+ */
+export async function assemble(nodes, nsp = "/") {
+  const number = (assemblies += 1);
+  const shared = `shared${number}`;
+  const members = await Promise.all(nodes.map(async (node, at) => {
+    const own = `own${number}.${at}`;
+    return Object.assign(await Member.enter(node, { nsp, rooms: [shared, own] }), { own });
+  }));
+  for (const from of nodes) {
+    for (const member of members) await member.reached(from, [shared]);
+    for (const member of members) await member.reached(from, [member.own]);
+  }
+  await calm(nodes, members);
+  return { members, shared };
+}
+
+/** Waits until no node finds a socket any more, and then for all that it still tells Redis of it. */
+export async function emptied(nodes, nsp = "/") {
+  const deadline = Date.now() + 10_000;
+  for (const node of nodes) {
+    while ((await control(node, { op: "fetch", nsp })).length > 0) {
+      if (Date.now() > deadline) throw new Error(`${node.kind} still finds sockets`);
+    }
+    await control(node, { op: "fetch", nsp });
+  }
+}
+
+/** Waits until the members have all that the nodes sent until now, and forgets it. */
+export async function calm(nodes, members) {
+  for (const from of nodes) for (const member of members) await member.until(from);
 }
