@@ -1,9 +1,6 @@
 // Clusters of Rust and Flask-SocketIO nodes on Flask-SocketIO's message queue.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 import { after, before, describe, test } from "node:test";
 import { startRedis } from "../redis.mjs";
 import { within } from "../server.mjs";
@@ -97,23 +94,5 @@ describe(`bus: ${KINDS.join(", ")}`, () => {
         assert.equal(await within(gone, "the client to go"), "io server disconnect");
       }
     }
-  });
-
-  test("another process emits through SocketIO(message_queue=…)", async () => {
-    const script = fileURLToPath(new URL("flask_outside.py", import.meta.url));
-    const outside = spawn(process.env.PYTHON ?? "python3", [script], {
-      env: { ...process.env, REDIS_URL: redis.url, SID: members[0].id },
-      stdio: ["ignore", "inherit", "inherit"],
-    });
-    const [code] = await within(once(outside, "exit"), "the process to end", 20_000);
-    assert.equal(code, 0);
-    for (const [at, member] of members.entries()) {
-      await member.expect("progress", 50, { of: 100 });
-      assert.deepEqual(marked(await member.next("picture")), ["picture", { $binary: "AQID" }]);
-      if (at === 1) await member.expect("to own1", 1);
-      if (at === 0) await member.expect("to one", "x");
-    }
-    const from = nodes[0];
-    await members[0].reached(from, ["entered"]);
   });
 });
