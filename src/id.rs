@@ -1,6 +1,6 @@
 //! The ids of sessions and sockets: twenty characters of base64url, with 118 random bits.
 //!
-//! Their length is part of the protocol's family: load balancers and other servers of a cluster
+//! In a cluster the first six of a session's id are its node's [`Tag`], and 84 bits are random. Their length is part of the protocol's family: load balancers and other servers of a cluster
 //! recognise an id by it. A session's id is a secret between client and server, a socket's is public.
 //! This module knows nothing of what an id stands for.
 
@@ -33,11 +33,23 @@ impl Id {
         Self(text)
     }
 
+    /// Returns a new id that begins with a tag.
+    pub(crate) fn tagged(tag: Tag) -> Self {
+        let Self(mut text) = Self::random();
+        text[..Tag::LENGTH].copy_from_slice(&tag.0);
+        Self(text)
+    }
+
+    /// Returns what the id begins with.
+    pub(crate) fn tag(&self) -> Tag {
+        let mut tag = [0; Tag::LENGTH];
+        tag.copy_from_slice(&self.0[..Tag::LENGTH]);
+        Tag(tag)
+    }
+
     /// Returns the id that `text` is, if it is one.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let bytes: [u8; Self::LENGTH] = text.as_bytes().try_into().ok()?;
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-' || *byte == b'_';
-        bytes.iter().all(plain).then_some(Self(bytes))
+        parse(text).map(Self)
     }
 
     /// Returns the id's characters.
@@ -56,6 +68,41 @@ impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// What the ids of one node's sessions begin with.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Tag([u8; Self::LENGTH]);
+
+#[allow(dead_code, reason = "a server of its own has no tag")]
+impl Tag {
+    const LENGTH: usize = 6;
+
+    pub(crate) fn random() -> Self {
+        Id::random().tag()
+    }
+
+    /// Returns the tag that `text` is, if it is one.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        parse(text).map(Self)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Returns exactly so many characters of base64url.
+fn parse<const LENGTH: usize>(text: &str) -> Option<[u8; LENGTH]> {
+    let bytes: [u8; LENGTH] = text.as_bytes().try_into().ok()?;
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-' || *byte == b'_';
+    bytes.iter().all(plain).then_some(bytes)
 }
 
 /// The public id of a socket: what the client knows as `socket.id`, and the name of the room that
@@ -150,6 +197,17 @@ mod tests {
         let ids: HashSet<_> = (0..1000).map(|_| Id::random()).collect();
         assert_eq!(ids.len(), 1000);
         assert!(ids.iter().all(|id| Id::parse(id.as_str()) == Some(*id)));
+    }
+
+    #[test]
+    fn a_tag_is_what_ids_begin_with() {
+        let tag = Tag::random();
+        let (one, other) = (Id::tagged(tag), Id::tagged(tag));
+        assert_ne!(one, other);
+        assert_eq!((one.tag(), other.tag()), (tag, tag));
+        assert!(one.as_str().starts_with(tag.as_str()));
+        assert_eq!(Tag::parse(tag.as_str()), Some(tag));
+        assert_eq!(Tag::parse("abc d"), None);
     }
 
     #[test]

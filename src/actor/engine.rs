@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::actor::clock::now;
+use crate::actor::forwarding::{Elsewhere, Forwarding};
 use crate::actor::session::{Inbound, Protocol, Session};
 use crate::actor::supervision::Fall;
 use crate::config::{Config, Transport};
@@ -31,6 +32,8 @@ pub(crate) struct Engine {
     sessions: RwLock<HashMap<Id, Handle>>,
     accept: Accept,
     fallen: Box<dyn Fn(Fall) + Send + Sync>,
+    /// The way to the sessions of other nodes.
+    forwarding: Option<Arc<dyn Forwarding>>,
     closing: AtomicBool,
     /// Told when the last session has gone.
     emptied: Notify,
@@ -61,12 +64,14 @@ impl Engine {
         config: Arc<Config>,
         accept: Accept,
         fallen: impl Fn(Fall) + Send + Sync + 'static,
+        forwarding: Option<Arc<dyn Forwarding>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             config,
             sessions: RwLock::default(),
             accept,
             fallen: Box::new(fallen),
+            forwarding,
             closing: AtomicBool::new(false),
             emptied: Notify::new(),
             ended: CancellationToken::new(),
@@ -75,7 +80,7 @@ impl Engine {
 
     /// Opens a session on polling.
     pub(crate) fn open_polling(self: &Arc<Self>, handshake: Handshake) -> Opened {
-        let link = Link::new(&self.config, handshake);
+        let link = Link::new(self.next_id(), &self.config, handshake);
         let opened = Opened {
             sid: link.id,
             packet: self.open_packet(&link, Transport::Polling),
@@ -86,7 +91,7 @@ impl Engine {
 
     /// Makes the link of a session on a WebSocket; the OPEN packet is the first in its outbox.
     pub(crate) fn welcome(&self, handshake: Handshake) -> Arc<Link> {
-        let link = Link::new(&self.config, handshake);
+        let link = Link::new(self.next_id(), &self.config, handshake);
         let open = Frame::packet(&self.open_packet(&link, Transport::WebSocket));
         link.outbox.attach_websocket();
         // The first frame of an empty outbox; a limit that it exceeds would end every session.
@@ -102,6 +107,12 @@ impl Engine {
 
     pub(crate) fn find(&self, id: Id) -> Option<Handle> {
         self.sessions.read().get(&id).cloned()
+    }
+
+    /// Returns the way to a session that is not here; `None` where no other node can have it.
+    pub(crate) fn elsewhere(&self, id: Id) -> Option<Elsewhere> {
+        let forwarding = self.forwarding.as_ref()?;
+        (forwarding.tag() != id.tag()).then(|| Elsewhere::new(forwarding, id, &self.config))
     }
 
     /// Notes that a session has moved to a WebSocket, held by another actor.
@@ -175,6 +186,13 @@ impl Engine {
         if self.is_closing() {
             // It came in while the others were told.
             link.close(CloseReason::ServerShuttingDown);
+        }
+    }
+
+    fn next_id(&self) -> Id {
+        match &self.forwarding {
+            Some(forwarding) => Id::tagged(forwarding.tag()),
+            None => Id::random(),
         }
     }
 

@@ -13,6 +13,7 @@ use crate::actor::registry::{NamespaceCore, Registry};
 use crate::config::Config;
 use crate::handler::Surroundings;
 use crate::handshake::Handshake;
+use crate::id::Id;
 use crate::link::{Link, Outbox};
 use crate::message::Crashed;
 use crate::socket::Core;
@@ -85,7 +86,11 @@ pub(crate) struct Member {
 
 impl Member {
     pub(crate) async fn enter(namespace: &NamespaceCore) -> Self {
-        let link = Link::new(&Arc::new(Config::new("/")), Handshake::empty());
+        let link = Link::new(
+            Id::random(),
+            &Arc::new(Config::new("/")),
+            Handshake::empty(),
+        );
         let core = Arc::new(Core::new(&namespace.membership, &link, None));
         core.accept().unwrap();
         let member = Self { core };

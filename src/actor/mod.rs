@@ -9,7 +9,9 @@ mod clock;
 mod engine;
 #[cfg(test)]
 mod fixture;
+mod forwarding;
 mod namespace;
+mod polling;
 mod raw;
 mod registry;
 mod room;
@@ -19,13 +21,19 @@ mod supervision;
 
 pub(crate) use client::Client;
 pub(crate) use engine::{Engine, Handle};
+#[allow(
+    unused_imports,
+    reason = "the adapter forwards, by the crate's feature `redis`"
+)]
+pub(crate) use forwarding::{Elsewhere, Forwarding, PolledFuture};
 pub(crate) use namespace::FindRoom;
+pub(crate) use polling::{CloseOnDrop, Poll, Polled, Unpolled};
 pub(crate) use raw::{Callbacks, Raw, Running};
 pub use raw::{EngineMessage, EngineSession};
 pub(crate) use registry::{Choice, NamespaceCore, PatternCore, Registry};
 pub use room::Room;
 pub use server::Server;
-pub(crate) use session::{Deliver, HandOver, Inbound, Lost, Probe, ProbeFailed, Protocol, Session};
+pub(crate) use session::{HandOver, Inbound, Lost, Probe, ProbeFailed, Protocol, Session};
 #[allow(
     unused_imports,
     reason = "the adapter's actor uses them, by the crate's feature `redis`"

@@ -18,7 +18,7 @@ use actix::{
 
 use crate::actor::{Fall, Intensity, start_on};
 use crate::adapter::node::Node;
-use crate::adapter::{listener, publisher, reader};
+use crate::adapter::{forward, listener, publisher, reader};
 use crate::socket::Adapter;
 
 /// The actor.
@@ -53,6 +53,7 @@ impl Connections {
         ctx.spawn(wrap_future(publisher::run(Arc::clone(&self.node))));
         ctx.spawn(wrap_future(listener::run(Arc::clone(&self.node))));
         ctx.spawn(wrap_future(reader::run(Arc::clone(&self.node))));
+        ctx.spawn(wrap_future(forward::watch(Arc::clone(&self.node))));
         ctx.spawn(wrap_future(remember(Arc::clone(&self.node))));
         let node = Arc::clone(&self.node);
         let closed = wrap_future(async move { node.closed.notified().await });

@@ -8,9 +8,9 @@ use redis::{Cmd, Pipeline, PushInfo, PushKind, Value};
 
 use crate::adapter::channels::Change;
 use crate::adapter::connection::{Backoff, RESPONSE_LIMIT, connect};
-use crate::adapter::delivery;
 use crate::adapter::format::Channel;
 use crate::adapter::node::{Node, Part};
+use crate::adapter::{delivery, forward};
 use crate::handler::caught;
 use crate::socket::Origin;
 
@@ -93,10 +93,20 @@ fn hear(node: &Arc<Node>, info: PushInfo) {
     };
     let payload = Bytes::from(payload);
     // A panic must not cost the connection.
-    let heard = caught(|| match node.format.hear(&channel, &payload) {
-        Ok(Some(heard)) => delivery::receive(node, heard, Origin::Alone),
-        Ok(None) => {}
-        Err(error) => log::warn!("what came on channel {channel:?} is skipped: {error}"),
+    let heard = caught(|| {
+        let done = if node.forwards.is_heard_on(&channel) {
+            forward::hear(node, &payload)
+        } else {
+            let heard = node.format.hear(&channel, &payload);
+            heard.map(|heard| {
+                if let Some(heard) = heard {
+                    delivery::receive(node, heard, Origin::Alone);
+                }
+            })
+        };
+        if let Err(error) = done {
+            log::warn!("what came on channel {channel:?} is skipped: {error}");
+        }
     });
     if let Err(panic) = heard {
         log::error!("what came on channel {channel:?} made a panic: {panic}");

@@ -15,11 +15,13 @@ use crate::adapter::actor::Connections;
 use crate::adapter::channels::Channels;
 use crate::adapter::config::{RedisAdapter, Written};
 use crate::adapter::format::{Asker, Format, Parcel, Roll, to_text};
+use crate::adapter::forward::Forwards;
 use crate::adapter::queue::Queue;
 use crate::adapter::{request, restore};
 use crate::cluster::{
     AdapterHealth, Answer, ClusterError, EntryId, Message, NodeId, Question, Reply,
 };
+use crate::id::Tag;
 use crate::socket::{Adapter, BackFuture, Claim, Kept, Membership, NodesFuture};
 
 /// A node of a cluster.
@@ -32,6 +34,7 @@ pub(crate) struct Node {
     pub(crate) positions: Mutex<HashMap<String, String>>,
     pub(crate) queue: Queue,
     pub(crate) channels: Channels,
+    pub(crate) forwards: Forwards,
     pub(crate) arbiter: ArbiterHandle,
     /// Where questions to Redis itself go; `None` while it is away.
     pub(crate) commands: RwLock<Option<MultiplexedConnection>>,
@@ -73,7 +76,9 @@ impl Node {
         ack_timeout: Duration,
     ) -> Arc<Self> {
         let Written { format, read } = config.format(None);
+        let tag = Tag::random();
         Arc::new(Self {
+            forwards: Forwards::new(tag, format.poll_channel(tag)),
             queue: Queue::new(config.queue_limit),
             format,
             streams: read,
@@ -193,6 +198,9 @@ impl Node {
         // Once for each time that it goes away, not for each try.
         if was == Some(true) || health.error.is_none() {
             log::warn!("the cluster's {part:?} has no connection to Redis: {error}");
+        }
+        if part == Part::Listener {
+            self.forwards.give_up();
         }
         health.error = Some(error.to_owned());
     }
@@ -345,7 +353,13 @@ impl Adapter for Node {
 
     fn close(self: Arc<Self>, limit: Duration) -> crate::socket::ClosedFuture {
         Box::pin(async move {
-            let drained = tokio::time::timeout(limit, self.queue.drained()).await;
+            // Clients get their last packets through other nodes too.
+            self.forwards.answering.close();
+            let done = async {
+                self.forwards.answering.wait().await;
+                self.queue.drained().await;
+            };
+            let drained = tokio::time::timeout(limit, done).await;
             self.closed.notify_waiters();
             drained.is_ok()
         })

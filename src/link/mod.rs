@@ -68,9 +68,9 @@ pub(crate) enum Control {
 }
 
 impl Link {
-    pub(crate) fn new(config: &Arc<Config>, handshake: Handshake) -> Arc<Self> {
+    pub(crate) fn new(id: Id, config: &Arc<Config>, handshake: Handshake) -> Arc<Self> {
         Arc::new(Self {
-            id: Id::random(),
+            id,
             config: Arc::clone(config),
             handshake,
             outbox: Arc::new(Outbox::new(config.outbox_limit)),
@@ -276,7 +276,7 @@ mod tests {
     fn link(handlers: usize) -> Arc<Link> {
         let mut config = Config::new("/");
         config.handlers_in_flight = handlers;
-        Link::new(&Arc::new(config), Handshake::empty())
+        Link::new(Id::random(), &Arc::new(config), Handshake::empty())
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::actor::{Client, Engine, Fall, Protocol, Registry, Server, lasting_arbiter};
+use crate::actor::{Client, Engine, Fall, Forwarding, Protocol, Registry, Server, lasting_arbiter};
 #[cfg(feature = "redis")]
-use crate::adapter::{RedisAdapter, start as start_adapter};
+use crate::adapter::{RedisAdapter, serve, start as start_adapter};
 use crate::config::{Config, Cors, Overflow, SessionScope, Transport};
 use crate::handler::Surroundings;
 use crate::link::Link;
@@ -218,7 +218,7 @@ impl Builder {
         let surroundings = Arc::new(self.surroundings);
         let recovery = recovery(&self.config);
         #[cfg(feature = "redis")]
-        let adapter = self.adapter.map(|adapter| {
+        let node = self.adapter.map(|adapter| {
             let told = Arc::clone(&surroundings);
             let fallen = move |fall: Fall| {
                 told.report(&Crashed {
@@ -229,10 +229,16 @@ impl Builder {
                 });
             };
             let ack_timeout = self.config.ack_timeout;
-            start_adapter(adapter, &arbiter, ack_timeout, fallen) as Arc<dyn Adapter>
+            start_adapter(adapter, &arbiter, ack_timeout, fallen)
         });
+        #[cfg(feature = "redis")]
+        let (adapter, forwarding) = (
+            node.clone().map(|node| node as Arc<dyn Adapter>),
+            node.clone().map(|node| node as Arc<dyn Forwarding>),
+        );
         #[cfg(not(feature = "redis"))]
-        let adapter: Option<Arc<dyn Adapter>> = None;
+        let (adapter, forwarding): (Option<Arc<dyn Adapter>>, Option<Arc<dyn Forwarding>>) =
+            (None, None);
         let registry = Registry::new(surroundings, arbiter, adapter, recovery);
         let server = Server::start(&registry);
         registry.open("/");
@@ -244,7 +250,11 @@ impl Builder {
         let fallen = move |fall: Fall| {
             reporting.report(CrashPlace::Session, None, fall.panic);
         };
-        let engine = Engine::new(Arc::new(self.config), Box::new(accept), fallen);
+        let engine = Engine::new(Arc::new(self.config), Box::new(accept), fallen, forwarding);
+        #[cfg(feature = "redis")]
+        if let Some(node) = node {
+            serve(&node, &engine);
+        }
         Ok(SocketIo::new(engine, self.hooks, registry, server))
     }
 }

@@ -143,7 +143,7 @@ impl EngineIoBuilder {
         });
         let fallen = |fall: Fall| log::error!("session panicked: {}", fall.panic);
         EngineIo {
-            engine: Engine::new(Arc::new(self.config), accept, fallen),
+            engine: Engine::new(Arc::new(self.config), accept, fallen, None),
             hooks: Arc::new(self.hooks),
         }
     }

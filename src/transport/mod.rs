@@ -83,7 +83,14 @@ async fn route(
         hooks.on_initial_headers(request, response.headers_mut());
         return Ok(response);
     };
-    let handle = engine.find(sid).ok_or(Refusal::UnknownSession)?;
+    let Some(handle) = engine.find(sid) else {
+        let elsewhere = engine.elsewhere(sid).ok_or(Refusal::UnknownSession)?;
+        query.check_protocol(Refusal::BadRequest)?;
+        if query.transport != Transport::Polling {
+            return Err(Refusal::UnknownSession);
+        }
+        return polling::forward(&elsewhere, &engine.config, request, payload).await;
+    };
     query.check_protocol(Refusal::BadRequest)?;
     if query.transport == Transport::WebSocket {
         if !engine.config.allow_upgrades {
@@ -91,9 +98,7 @@ async fn route(
         }
         return upgrade::begin(engine, &handle, request, payload);
     }
-    if handle.transport != Transport::Polling {
-        return Err(Refusal::BadRequest);
-    }
+    handle.check_polling()?;
     match *request.method() {
         Method::GET => polling::get(&handle, request).await,
         Method::POST => polling::post(&handle, request, payload).await,

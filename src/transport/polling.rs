@@ -1,21 +1,22 @@
 //! HTTP long-polling: a GET waits for what the server sends, a POST brings what the client sends.
 //!
-//! Bodies come in and go out here, on whatever worker the request landed on. A GET drains the
-//! session's outbox by itself; a POST's body is handed to the session's actor, whole.
+//! Bodies come in and go out here, on whatever worker the request landed on, and on whatever node of a
+//! cluster. A GET drains the session's outbox by itself; a POST's body is handed to the session's actor,
+//! whole.
 
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_core::Stream;
-use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::actor::{Deliver, Engine, Handle};
+use crate::actor::{CloseOnDrop, Elsewhere, Engine, Handle, Poll, Polled};
+use crate::config::Config;
 use crate::handshake::Handshake;
-use crate::link::{Link, PollRefused};
 use crate::reason::CloseReason;
 use crate::transport::compression::Coding;
 use crate::transport::hooks::Hooks;
@@ -31,31 +32,8 @@ pub(crate) fn handshake(engine: &Arc<Engine>, hooks: &Hooks, handshake: Handshak
 
 /// Engine.IO v4, HTTP long-polling: waits until there is something to send, and sends all of it.
 pub(crate) async fn get(handle: &Handle, request: &HttpRequest) -> Result<HttpResponse, Refusal> {
-    let link = &handle.link;
-    let mut poll = match link.outbox.begin_poll() {
-        Ok(poll) => poll,
-        Err(PollRefused::Upgraded) => return Err(Refusal::BadRequest),
-        Err(PollRefused::Busy) => {
-            // One poll at a time: the client is not in order, and the first poll gets the close.
-            link.close(CloseReason::TransportError);
-            return Err(Refusal::Violation);
-        }
-    };
-    let unfinished = CloseOnDrop::new(link);
-    let body = poll_fn(|cx| poll.poll_body(cx)).await;
-    unfinished.finished();
-    let is_worth_it = poll.wants_compression();
-    drop(poll);
-    if link.outbox.is_spent() {
-        // The session has waited for this poll to take its last packets.
-        link.nudge();
-    }
-    let body = body.ok_or(Refusal::UnknownSession)?;
-    let threshold = link.config.http_compression.filter(|_| is_worth_it);
-    Ok(match threshold {
-        Some(threshold) if body.len() >= threshold => compressed(request, body),
-        _ => packets(body),
-    })
+    let polled = handle.take().await?;
+    Ok(answer(polled, request, &handle.link.config))
 }
 
 /// Engine.IO v4, HTTP long-polling: takes the packets of one body.
@@ -65,44 +43,70 @@ pub(crate) async fn post(
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
     let link = &handle.link;
-    let Some(turn) = link.begin_post() else {
-        link.close(CloseReason::TransportError);
-        return Err(Refusal::Violation);
+    let close = |reason| link.close(reason);
+    let _turn = handle.begin_post()?;
+    let body = packets_of(request, payload, &link.config, close).await?;
+    let polled = handle.bring(body).await?;
+    Ok(answer(polled, request, &link.config))
+}
+
+/// Has the node do it that has the session.
+pub(crate) async fn forward(
+    elsewhere: &Elsewhere,
+    config: &Config,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Refusal> {
+    let poll = match *request.method() {
+        Method::GET => Poll::Take,
+        Method::POST => {
+            let close = |reason| elsewhere.end(reason);
+            Poll::Bring(packets_of(request, payload, config, close).await?)
+        }
+        _ => return Err(Refusal::UnknownSession),
     };
+    let polled = elsewhere.poll(poll).await?;
+    Ok(answer(polled, request, config))
+}
+
+fn answer(polled: Polled, request: &HttpRequest, config: &Config) -> HttpResponse {
+    match polled {
+        Polled::Packets { body, compress } => {
+            let threshold = config.http_compression.filter(|_| compress);
+            match threshold {
+                Some(threshold) if body.len() >= threshold => compressed(request, body),
+                _ => packets(body),
+            }
+        }
+        Polled::Taken => HttpResponse::Ok()
+            .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/html")))
+            .body("ok"),
+    }
+}
+
+/// Reads the body of a POST; where it is none, `close` ends the session.
+async fn packets_of(
+    request: &HttpRequest,
+    payload: web::Payload,
+    config: &Config,
+    close: impl Fn(CloseReason),
+) -> Result<String, Refusal> {
     if has_binary_body(request) {
-        link.close(CloseReason::TransportError);
+        close(CloseReason::TransportError);
         return Err(Refusal::Violation);
     }
-    let unfinished = CloseOnDrop::new(link);
-    let reading = read(payload, link.config.max_payload);
+    let unfinished = CloseOnDrop::new(|| close(CloseReason::TransportError));
+    let reading = read(payload, config.max_payload);
     // A body that stops half-way must not outlive its session.
-    let body = timeout(link.config.silence_limit(), reading).await;
+    let body = timeout(config.silence_limit(), reading).await;
     let body = body.unwrap_or(Err(Refusal::Violation));
     if body != Err(Refusal::Violation) {
         unfinished.finished();
     }
-    let body = body?;
-    let Ok(body) = String::from_utf8(body) else {
-        link.close(CloseReason::ParseError);
-        return Err(Refusal::Violation);
-    };
-    let (done, taken) = oneshot::channel();
-    // `do_send`: the answer comes by the channel, from whoever holds the session by then.
-    handle.session.do_send(Deliver { body, done });
-    let taken = timeout(link.config.silence_limit(), taken).await;
-    drop(turn);
-    match taken {
-        Ok(Ok(())) => Ok(HttpResponse::Ok()
-            .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/html")))
-            .body("ok")),
-        // The session ended over what it was sent.
-        Ok(Err(_)) => Err(Refusal::BadRequest),
-        Err(_) => {
-            log::warn!("session {}: its handlers do not end", link.id);
-            link.close(CloseReason::TransportError);
-            Err(Refusal::Violation)
-        }
-    }
+    String::from_utf8(body?).map_err(|_| {
+        close(CloseReason::ParseError);
+        Refusal::Violation
+    })
 }
 
 /// Reads a body of up to `limit` bytes. Of a larger one as much again is read and dropped, so that a
@@ -153,27 +157,4 @@ fn packets(body: Vec<u8>) -> HttpResponse {
         .insert_header((header::CONTENT_TYPE, text))
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .body(body)
-}
-
-/// Closes the session when the client gives its request up: what was on the way is lost.
-struct CloseOnDrop<'a> {
-    link: Option<&'a Link>,
-}
-
-impl<'a> CloseOnDrop<'a> {
-    fn new(link: &'a Link) -> Self {
-        Self { link: Some(link) }
-    }
-
-    fn finished(mut self) {
-        self.link = None;
-    }
-}
-
-impl Drop for CloseOnDrop<'_> {
-    fn drop(&mut self) {
-        if let Some(link) = self.link {
-            link.close(CloseReason::TransportError);
-        }
-    }
 }

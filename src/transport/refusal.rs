@@ -4,6 +4,8 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use serde_json::json;
 
+use crate::actor::Unpolled;
+
 /// Why a request is refused; most causes have a number that clients know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -36,5 +38,15 @@ impl Refusal {
             Self::Violation => return HttpResponse::BadRequest().finish(),
         };
         HttpResponse::BadRequest().json(json!({ "code": code, "message": message }))
+    }
+}
+
+impl From<Unpolled> for Refusal {
+    fn from(unpolled: Unpolled) -> Self {
+        match unpolled {
+            Unpolled::Unknown => Self::UnknownSession,
+            Unpolled::Refused => Self::BadRequest,
+            Unpolled::Violation => Self::Violation,
+        }
     }
 }

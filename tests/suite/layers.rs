@@ -9,7 +9,7 @@ const LAYERS: &str = "
     contract   server handler socket error
     server     transport adapter actor handler socket link message error socketio cluster config handshake id pattern reason
     transport  actor handler link websocket engineio config handshake id reason
-    adapter    actor handler socket link message error socketio cluster id
+    adapter    actor handler socket link message error socketio cluster id reason
     actor      handler socket link message error cluster engineio socketio websocket config handshake id pattern reason
     handler    socket link message error socketio handshake reason
     socket     link message error socketio cluster config handshake id pattern reason

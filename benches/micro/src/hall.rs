@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use crate::config::Config;
 use crate::handshake::{Carried, Facts, Handshake, Peer};
+use crate::id::Id;
 use crate::link::{Link, Outbox};
 use crate::socket::{Audience, Core, Membership};
 
@@ -21,7 +22,7 @@ impl Hall {
         let membership = Membership::new("/", Vec::new());
         let config = Arc::new(Config::new("/"));
         let enter = |_| {
-            let link = Link::new(&config, handshake());
+            let link = Link::new(Id::random(), &config, handshake());
             link.outbox.attach_websocket();
             let core = Arc::new(Core::new(&membership, &link, None));
             let entered = core.accept().is_ok() && membership.enter(&core).is_ok();

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::hall::{Hall, drain, handshake};
+use crate::id::Id;
 use crate::link::Link;
 use crate::socket::{Answer, ack};
 use crate::websocket::Decoder;
@@ -60,7 +61,7 @@ fn event_in(times: u64) {
 
 /// From what a handler returned to the bytes that are written.
 fn ack_out(times: u64) {
-    let link = Link::new(&Arc::new(Config::new("/")), handshake());
+    let link = Link::new(Id::random(), &Arc::new(Config::new("/")), handshake());
     link.outbox.attach_websocket();
     let value = "x".repeat(32);
     for _ in 0..times {

@@ -7,6 +7,7 @@ use divan::{Bencher, black_box};
 
 use crate::config::Config;
 use crate::hall::{Hall, drain, handshake};
+use crate::id::Id;
 use crate::link::{Frame, Link};
 use crate::socket::Audience;
 
@@ -98,7 +99,7 @@ fn push(link: &Link, frame: &Frame, frames: usize) {
 }
 
 fn websocket() -> Arc<Link> {
-    let link = Link::new(&Arc::new(Config::new("/")), handshake());
+    let link = Link::new(Id::random(), &Arc::new(Config::new("/")), handshake());
     link.outbox.attach_websocket();
     link
 }

@@ -349,6 +349,7 @@ mod tests {
             Arc::new(Config::new("/")),
             Box::new(move |link, now| Box::new(Client::new(&accepting, link, now))),
             move |fall| reporting.report(CrashPlace::Session, None, fall.panic),
+            None,
         )
     }
 
@@ -451,6 +452,7 @@ mod tests {
             Arc::new(Config::new("/")),
             Box::new(|_, _| Box::new(Bad)),
             move |fall| told.send(fall.panic).unwrap(),
+            None,
         );
         let open = engine.open_polling(Handshake::empty()).packet;
         let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();

@@ -16,7 +16,7 @@ use crate::adapter::format::{
     Asker, Callback, Channel, DEFAULT_LIMIT, Format, Heard, Parcel, Roll, Word, rest_of,
 };
 use crate::cluster::{ClusterError, Content, Manner, Message, Question, Reply, Scope};
-use crate::id::SocketId;
+use crate::id::{SocketId, Tag};
 use crate::socketio::Args;
 
 /// The format, for one node.
@@ -199,6 +199,10 @@ impl Format for Bus {
 
     fn room_channel(&self, _: &str, _: &str) -> Option<Channel> {
         None
+    }
+
+    fn poll_channel(&self, node: Tag) -> Channel {
+        Channel::Plain(format!("{}-poll#{}#", self.channel, node.as_str()))
     }
 
     fn roll(&self, _: &str) -> Option<Roll> {

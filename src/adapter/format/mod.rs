@@ -8,6 +8,7 @@ mod body;
 mod bus;
 mod classic;
 mod family;
+mod forwarded;
 mod msgpack;
 mod session;
 mod sharded;
@@ -19,11 +20,13 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::cluster::{ClusterError, Message, Question, Reply};
+use crate::id::Tag;
 use crate::socketio::Args;
 
 pub(crate) use bus::Bus;
 pub(crate) use classic::Classic;
 pub(crate) use family::from_fields;
+pub(crate) use forwarded::Forwarded;
 pub(crate) use session::{from_text, to_text};
 pub(crate) use sharded::Sharded;
 pub(crate) use streams::Streams;
@@ -87,6 +90,9 @@ pub(crate) trait Format: fmt::Debug + Send + Sync {
     /// Returns where a node listens that has somebody in this room.
     fn room_channel(&self, namespace: &str, room: &str) -> Option<Channel>;
 
+    /// Returns where a node listens for requests of polling to its sessions.
+    fn poll_channel(&self, node: Tag) -> Channel;
+
     /// Returns how to find out which nodes there are; `None` where the format has no way.
     fn roll(&self, namespace: &str) -> Option<Roll>;
 }
@@ -147,6 +153,14 @@ pub(crate) enum Channel {
     /// All channels of this glob pattern.
     Pattern(String),
     Shard(String),
+}
+
+impl Channel {
+    pub(crate) fn into_name(self) -> String {
+        match self {
+            Self::Plain(name) | Self::Pattern(name) | Self::Shard(name) => name,
+        }
+    }
 }
 
 /// How the nodes of a namespace are found: each listens on a channel that has its name in it.

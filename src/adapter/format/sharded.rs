@@ -10,7 +10,7 @@ use crate::adapter::format::classic::{payload, unpack};
 use crate::adapter::format::family::{Body, from_whole};
 use crate::adapter::format::{Asker, Channel, Format, Heard, Parcel, Roll};
 use crate::cluster::{ClusterError, Message, Question, Reply};
-use crate::id::SocketId;
+use crate::id::{SocketId, Tag};
 
 /// The format, for one node.
 #[derive(Debug)]
@@ -113,6 +113,10 @@ impl Format for Sharded {
         // A room that somebody has named like a socket gets its events by the namespace's channel.
         let listens = room.parse::<SocketId>().is_err();
         listens.then(|| Channel::Shard(self.room(namespace, room)))
+    }
+
+    fn poll_channel(&self, node: Tag) -> Channel {
+        Channel::Shard(format!("{}-poll#{}#", self.prefix, node.as_str()))
     }
 
     fn roll(&self, namespace: &str) -> Option<Roll> {

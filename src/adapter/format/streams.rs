@@ -12,6 +12,7 @@ use bytes::Bytes;
 use crate::adapter::format::family::{BROADCAST, Body, from_whole};
 use crate::adapter::format::{Asker, Channel, Format, Heard, Parcel, Roll, msgpack};
 use crate::cluster::{ClusterError, Message, Question, Reply};
+use crate::id::Tag;
 
 /// The format, for one node.
 #[derive(Debug)]
@@ -149,6 +150,10 @@ impl Format for Streams {
 
     fn room_channel(&self, _: &str, _: &str) -> Option<Channel> {
         None
+    }
+
+    fn poll_channel(&self, node: Tag) -> Channel {
+        Channel::Plain(format!("{}-poll#{}#", self.prefix, node.as_str()))
     }
 
     fn roll(&self, namespace: &str) -> Option<Roll> {

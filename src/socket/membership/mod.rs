@@ -437,6 +437,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::handshake::Handshake;
+    use crate::id::Id;
     use crate::link::Link;
 
     #[test]
@@ -444,7 +445,7 @@ mod tests {
         let membership = Membership::new("/", Vec::new());
         let config = Arc::new(Config::new("/"));
         for _ in 0..5000 {
-            let link = Link::new(&config, Handshake::empty());
+            let link = Link::new(Id::random(), &config, Handshake::empty());
             let socket = Arc::new(Core::new(&membership, &link, None));
             for room in ["hall", "attic"] {
                 membership.join(&socket, room).unwrap();

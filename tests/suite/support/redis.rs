@@ -1,14 +1,14 @@
 //! A Redis server of the test's own, and clusters on it.
 
 use std::env;
-use std::io::{self, BufRead, BufReader};
-use std::net::TcpListener;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use actix_socketio::{Builder, RedisAdapter, SocketIo};
 
-use super::{Server, within};
+use super::{PATIENCE, Server, within};
 
 /// A running Redis, which ends with the test; nothing is written to disk.
 #[derive(Debug)]
@@ -34,6 +34,20 @@ impl Redis {
 
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Returns how many messages have been published.
+    pub(crate) fn published(&self) -> u64 {
+        let mut connection = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        connection
+            .write_all(b"INFO commandstats\r\nQUIT\r\n")
+            .unwrap();
+        let mut stats = String::new();
+        connection.read_to_string(&mut stats).unwrap();
+        let calls = stats.split("cmdstat_publish:calls=").nth(1);
+        let calls = calls.and_then(|calls| calls.split(',').next());
+        calls.map_or(0, |calls| calls.parse().unwrap())
     }
 
     /// Ends it as a crash would.

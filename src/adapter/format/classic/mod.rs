@@ -21,6 +21,7 @@ use crate::adapter::format::{
     Asker, Channel, Format, Heard, Parcel, Roll, Word, glob, msgpack, rest_of,
 };
 use crate::cluster::{ClusterError, Manner, Message, Question, Reply, Scope};
+use crate::id::Tag;
 use crate::socketio::Args;
 
 /// The format, for one node.
@@ -335,6 +336,10 @@ impl Format for Classic {
 
     fn room_channel(&self, _: &str, _: &str) -> Option<Channel> {
         None
+    }
+
+    fn poll_channel(&self, node: Tag) -> Channel {
+        Channel::Plain(format!("{}-poll#{}#", self.prefix, node.as_str()))
     }
 
     fn roll(&self, namespace: &str) -> Option<Roll> {

@@ -1,0 +1,230 @@
+//! Requests of polling that go to the node that has their session, and what they get.
+//!
+//! Only nodes of this crate write and read them. One is a line of JSON, and behind it packets as they are.
+
+use serde::{Deserialize, Serialize};
+
+use crate::actor::{Poll, Polled, Unpolled};
+use crate::id::{Id, Tag};
+use crate::reason::CloseReason;
+
+/// A message between two nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Forwarded {
+    Asked {
+        /// Counts the requests of the node that asks.
+        number: u64,
+        /// The node that asks.
+        from: Tag,
+        session: Id,
+        poll: Poll,
+    },
+    Answered {
+        number: u64,
+        session: Id,
+        polled: Result<Polled, Unpolled>,
+    },
+    /// A request broke a rule, or its client gave it up.
+    Ended { session: Id, reason: CloseReason },
+}
+
+/// The line before the packets.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "lowercase", tag = "word")]
+enum Line<'a> {
+    Take(#[serde(borrow)] Asked<'a>),
+    Bring(#[serde(borrow)] Asked<'a>),
+    End { session: &'a str, reason: &'a str },
+    Packets(#[serde(borrow)] Answered<'a>),
+    Compressible(#[serde(borrow)] Answered<'a>),
+    Taken(#[serde(borrow)] Answered<'a>),
+    Unknown(#[serde(borrow)] Answered<'a>),
+    Refused(#[serde(borrow)] Answered<'a>),
+    Violation(#[serde(borrow)] Answered<'a>),
+}
+
+#[derive(Deserialize, Serialize)]
+struct Asked<'a> {
+    number: u64,
+    from: &'a str,
+    session: &'a str,
+}
+
+#[derive(Deserialize, Serialize)]
+struct Answered<'a> {
+    number: u64,
+    session: &'a str,
+}
+
+impl Forwarded {
+    /// Writes the message.
+    ///
+    /// # Errors
+    ///
+    /// Of the writer of JSON, which has none for these.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let nothing = &[][..];
+        let (line, packets) = match self {
+            Self::Asked {
+                number,
+                from,
+                session,
+                poll,
+            } => {
+                let asked = Asked {
+                    number: *number,
+                    from: from.as_str(),
+                    session: session.as_str(),
+                };
+                match poll {
+                    Poll::Take => (Line::Take(asked), nothing),
+                    Poll::Bring(packets) => (Line::Bring(asked), packets.as_bytes()),
+                }
+            }
+            Self::Answered {
+                number,
+                session,
+                polled,
+            } => {
+                let answered = Answered {
+                    number: *number,
+                    session: session.as_str(),
+                };
+                match polled {
+                    Ok(Polled::Packets { body, compress }) if *compress => {
+                        (Line::Compressible(answered), body.as_slice())
+                    }
+                    Ok(Polled::Packets { body, .. }) => (Line::Packets(answered), body.as_slice()),
+                    Ok(Polled::Taken) => (Line::Taken(answered), nothing),
+                    Err(Unpolled::Unknown) => (Line::Unknown(answered), nothing),
+                    Err(Unpolled::Refused) => (Line::Refused(answered), nothing),
+                    Err(Unpolled::Violation) => (Line::Violation(answered), nothing),
+                }
+            }
+            Self::Ended { session, reason } => {
+                let (session, reason) = (session.as_str(), reason.as_str());
+                (Line::End { session, reason }, nothing)
+            }
+        };
+        let mut message = serde_json::to_vec(&line)?;
+        message.push(b'\n');
+        message.extend_from_slice(packets);
+        Ok(message)
+    }
+
+    /// Reads a message.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong with it.
+    pub(crate) fn decode(message: &[u8]) -> Result<Self, String> {
+        let end = message.iter().position(|byte| *byte == b'\n');
+        let (line, packets) = message.split_at(end.ok_or("it has no line before its packets")?);
+        let packets = &packets[1..];
+        let asked = |asked: Asked<'_>, poll| {
+            Ok(Self::Asked {
+                number: asked.number,
+                from: Tag::parse(asked.from).ok_or("it names no node")?,
+                session: Id::parse(asked.session).ok_or(NO_SESSION)?,
+                poll,
+            })
+        };
+        let answered = |answered: Answered<'_>, polled| {
+            Ok(Self::Answered {
+                number: answered.number,
+                session: Id::parse(answered.session).ok_or(NO_SESSION)?,
+                polled,
+            })
+        };
+        let packets_in = |compress| {
+            let body = packets.to_vec();
+            Ok(Polled::Packets { body, compress })
+        };
+        match serde_json::from_slice(line).map_err(|error| error.to_string())? {
+            Line::Take(asker) => asked(asker, Poll::Take),
+            Line::Bring(asker) => {
+                let packets = String::from_utf8(packets.to_vec());
+                let packets = packets.map_err(|error| error.to_string())?;
+                asked(asker, Poll::Bring(packets))
+            }
+            Line::End { session, reason } => Ok(Self::Ended {
+                session: Id::parse(session).ok_or(NO_SESSION)?,
+                // The two that a request can cause.
+                reason: match reason == CloseReason::ParseError.as_str() {
+                    true => CloseReason::ParseError,
+                    false => CloseReason::TransportError,
+                },
+            }),
+            Line::Packets(asker) => answered(asker, packets_in(false)),
+            Line::Compressible(asker) => answered(asker, packets_in(true)),
+            Line::Taken(asker) => answered(asker, Ok(Polled::Taken)),
+            Line::Unknown(asker) => answered(asker, Err(Unpolled::Unknown)),
+            Line::Refused(asker) => answered(asker, Err(Unpolled::Refused)),
+            Line::Violation(asker) => answered(asker, Err(Unpolled::Violation)),
+        }
+    }
+}
+
+const NO_SESSION: &str = "it names no session";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let (from, session) = (Tag::random(), Id::random());
+        let asked = |poll| Forwarded::Asked {
+            number: 7,
+            from,
+            session,
+            poll,
+        };
+        let answered = |polled| Forwarded::Answered {
+            number: 7,
+            session,
+            polled,
+        };
+        let packets = |compress| {
+            let body = "4\"a\nb\"\u{1e}2".as_bytes().to_vec();
+            answered(Ok(Polled::Packets { body, compress }))
+        };
+        for message in [
+            asked(Poll::Take),
+            asked(Poll::Bring("42[\"é\"]\u{1e}3".to_owned())),
+            asked(Poll::Bring(String::new())),
+            packets(true),
+            packets(false),
+            answered(Ok(Polled::Taken)),
+            answered(Err(Unpolled::Unknown)),
+            answered(Err(Unpolled::Refused)),
+            answered(Err(Unpolled::Violation)),
+            Forwarded::Ended {
+                session,
+                reason: CloseReason::TransportError,
+            },
+            Forwarded::Ended {
+                session,
+                reason: CloseReason::ParseError,
+            },
+        ] {
+            let written = message.encode().unwrap();
+            assert_eq!(Forwarded::decode(&written), Ok(message));
+        }
+    }
+
+    #[test]
+    fn what_is_none_is_said_to_be_none() {
+        let no_node = r#"{"word":"take","number":1,"from":"a","session":"sESZeQCLFtgdFjHnAAAA"}"#;
+        let no_session = r#"{"word":"take","number":1,"from":"abcdef","session":"lobby"}"#;
+        for (message, fault) in [
+            ("", "no line"),
+            ("{}\n", "word"),
+            (&format!("{no_node}\n"), "no node"),
+            (&format!("{no_session}\n"), "no session"),
+        ] {
+            let error = Forwarded::decode(message.as_bytes()).unwrap_err();
+            assert!(error.contains(fault), "{error}");
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Requests of polling that reached the wrong node: to the right one by publish and subscribe, and back.
+//!
+//! Each node listens on a channel of its own. Redis tells how many have heard a message, so that a
+//! request to a node that is gone ends at once, and packets that nobody took close their session.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use redis::RedisResult;
+use redis::aio::MultiplexedConnection;
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
+
+use crate::actor::{CloseOnDrop, Engine, Forwarding, Handle, Poll, Polled, PolledFuture, Unpolled};
+use crate::adapter::format::{Channel, Forwarded};
+use crate::adapter::node::Node;
+use crate::id::{Id, Tag};
+use crate::reason::CloseReason;
+
+/// What this node has forwarded, and what it answers to.
+#[derive(Debug)]
+pub(crate) struct Forwards {
+    tag: Tag,
+    /// Where this node listens.
+    channel: String,
+    next: AtomicU64,
+    waiting: Mutex<HashMap<u64, Waiting>>,
+    /// Where sessions are found.
+    engine: OnceLock<Weak<Engine>>,
+    /// Requests of other nodes that are being answered.
+    pub(crate) answering: TaskTracker,
+}
+
+/// Who waits for an answer, and of which node.
+#[derive(Debug)]
+struct Waiting {
+    node: Tag,
+    answer: oneshot::Sender<Result<Polled, Unpolled>>,
+}
+
+impl Forwards {
+    pub(crate) fn new(tag: Tag, channel: Channel) -> Self {
+        Self {
+            tag,
+            channel: channel.into_name(),
+            next: AtomicU64::new(0),
+            waiting: Mutex::default(),
+            engine: OnceLock::new(),
+            answering: TaskTracker::new(),
+        }
+    }
+
+    /// Tells whether what came on a channel is for [`hear`].
+    pub(crate) fn is_heard_on(&self, channel: &str) -> bool {
+        self.channel == channel
+    }
+
+    /// Ends every request: the answers cannot come any more.
+    pub(crate) fn give_up(&self) {
+        self.waiting.lock().clear();
+    }
+
+    fn expect(&self, node: Tag) -> (u64, oneshot::Receiver<Result<Polled, Unpolled>>) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let (answer, answered) = oneshot::channel();
+        self.waiting.lock().insert(number, Waiting { node, answer });
+        (number, answered)
+    }
+
+    fn forget(&self, number: u64) {
+        self.waiting.lock().remove(&number);
+    }
+
+    fn find(&self, session: Id) -> Option<Handle> {
+        self.engine.get()?.upgrade()?.find(session)
+    }
+
+    /// Returns the nodes whose answers are waited for.
+    fn waited_for(&self) -> HashSet<Tag> {
+        let waiting = self.waiting.lock();
+        waiting.values().map(|waiting| waiting.node).collect()
+    }
+
+    /// Ends the requests to a node.
+    fn give_up_on(&self, node: Tag) {
+        self.waiting
+            .lock()
+            .retain(|_, waiting| waiting.node != node);
+    }
+}
+
+/// Does what other nodes ask of this one's sessions from now on.
+pub(crate) fn serve(node: &Node, engine: &Arc<Engine>) {
+    // Once for each start.
+    let _ = node.forwards.engine.set(Arc::downgrade(engine));
+    node.channels
+        .listen(node.format.poll_channel(node.forwards.tag));
+}
+
+/// Takes what another node has published for this one.
+pub(crate) fn hear(node: &Arc<Node>, payload: &Bytes) -> Result<(), String> {
+    match Forwarded::decode(payload)? {
+        Forwarded::Answered {
+            number,
+            session,
+            polled,
+        } => {
+            let waiting = node.forwards.waiting.lock().remove(&number);
+            match waiting {
+                // Whoever asked may have gone, and has said so.
+                Some(waiting) => drop(waiting.answer.send(polled)),
+                // Given up while the way was broken: nobody gets these packets.
+                None if matches!(polled, Ok(Polled::Packets { .. })) => {
+                    Arc::clone(node).end(session, CloseReason::TransportError);
+                }
+                None => {}
+            }
+        }
+        Forwarded::Ended { session, reason } => {
+            if let Some(handle) = node.forwards.find(session) {
+                handle.link.close(reason);
+            }
+        }
+        Forwarded::Asked {
+            number,
+            from,
+            session,
+            poll,
+        } => {
+            let answering = answer(Arc::clone(node), number, from, session, poll);
+            let answering = node.forwards.answering.track_future(answering);
+            node.arbiter.spawn(answering);
+        }
+    }
+    Ok(())
+}
+
+/// Does what a request wants that another node got, and answers it.
+async fn answer(node: Arc<Node>, number: u64, from: Tag, session: Id, poll: Poll) {
+    let polled = match node.forwards.find(session) {
+        Some(handle) => match handle.check_polling() {
+            Err(refused) => Err(refused),
+            Ok(()) => match poll {
+                Poll::Take => handle.take().await,
+                Poll::Bring(packets) => match handle.begin_post() {
+                    Ok(_turn) => handle.bring(packets).await,
+                    Err(refused) => Err(refused),
+                },
+            },
+        },
+        None => Err(Unpolled::Unknown),
+    };
+    let answered = Forwarded::Answered {
+        number,
+        session,
+        polled,
+    };
+    let taken = publish(&node, from, &answered).await;
+    if !matches!(taken, Ok(1..))
+        && let Some(handle) = node.forwards.find(session)
+    {
+        log::debug!("session {session}: the node that its request reached is gone");
+        handle.link.close(CloseReason::TransportError);
+    }
+}
+
+/// Publishes for one node, and returns how many have heard it.
+async fn publish(node: &Node, to: Tag, message: &Forwarded) -> Result<usize, String> {
+    let message = message.encode().map_err(|error| error.to_string())?;
+    let channel = node.format.poll_channel(to);
+    let is_shard = matches!(channel, Channel::Shard(_));
+    let mut command = redis::cmd(if is_shard { "SPUBLISH" } else { "PUBLISH" });
+    command.arg(channel.into_name()).arg(message);
+    let connection = node.commands.read().clone();
+    let mut connection = connection.ok_or("there is no connection to Redis")?;
+    let heard = command.query_async(&mut connection).await;
+    heard.map_err(|error| error.to_string())
+}
+
+/// Ends requests to nodes that are gone, for as long as it is polled.
+pub(crate) async fn watch(node: Arc<Node>) {
+    loop {
+        sleep(LOOK).await;
+        let nodes = node.forwards.waited_for();
+        let connection = node.commands.read().clone();
+        let (Some(connection), false) = (connection, nodes.is_empty()) else {
+            continue;
+        };
+        match gone(&node, nodes, connection).await {
+            Ok(gone) => gone.iter().for_each(|tag| node.forwards.give_up_on(*tag)),
+            // The connection tells of that itself.
+            Err(error) => log::debug!("Redis does not tell which nodes listen: {error}"),
+        }
+    }
+}
+
+/// Returns those nodes that do not listen any more.
+async fn gone(
+    node: &Node,
+    nodes: HashSet<Tag>,
+    mut connection: MultiplexedConnection,
+) -> RedisResult<Vec<Tag>> {
+    let channels = nodes
+        .into_iter()
+        .map(|tag| (node.format.poll_channel(tag), tag));
+    let channels: Vec<_> = channels.collect();
+    let sharded = matches!(channels.first(), Some((Channel::Shard(_), _)));
+    let mut command = redis::cmd("PUBSUB");
+    command.arg(if sharded { "SHARDNUMSUB" } else { "NUMSUB" });
+    let mut tags = HashMap::new();
+    for (channel, tag) in channels {
+        let name = channel.into_name();
+        command.arg(&name);
+        tags.insert(name, tag);
+    }
+    let listeners: Vec<(String, usize)> = command.query_async(&mut connection).await?;
+    let gone = listeners.into_iter().filter(|(_, count)| *count == 0);
+    Ok(gone.filter_map(|(name, _)| tags.remove(&name)).collect())
+}
+
+impl Forwarding for Node {
+    fn tag(&self) -> Tag {
+        self.forwards.tag
+    }
+
+    fn forward(self: Arc<Self>, session: Id, poll: Poll, limit: Duration) -> PolledFuture {
+        Box::pin(async move {
+            let takes = poll == Poll::Take;
+            let (number, answered) = self.forwards.expect(session.tag());
+            let given_up = CloseOnDrop::new(|| {
+                self.forwards.forget(number);
+                if takes {
+                    // What was on the way is lost.
+                    Arc::clone(&self).end(session, CloseReason::TransportError);
+                }
+            });
+            let asked = Forwarded::Asked {
+                number,
+                from: self.forwards.tag,
+                session,
+                poll,
+            };
+            let polled = match publish(&self, session.tag(), &asked).await {
+                Ok(0) => Err(Unpolled::Unknown),
+                Err(error) => {
+                    log::warn!("a request cannot be forwarded to its node: {error}");
+                    Err(Unpolled::Unknown)
+                }
+                Ok(_) => match timeout(limit, answered).await {
+                    Ok(Ok(polled)) => polled,
+                    // Its node is gone, or the way to it.
+                    Ok(Err(_)) => Err(Unpolled::Unknown),
+                    Err(_) => {
+                        drop(given_up);
+                        return Err(Unpolled::Violation);
+                    }
+                },
+            };
+            self.forwards.forget(number);
+            given_up.finished();
+            polled
+        })
+    }
+
+    fn end(self: Arc<Self>, session: Id, reason: CloseReason) {
+        let arbiter = self.arbiter.clone();
+        arbiter.spawn(async move {
+            let ended = Forwarded::Ended { session, reason };
+            if let Err(error) = publish(&self, session.tag(), &ended).await {
+                log::debug!("session {session}: its node is not told of its end: {error}");
+            }
+        });
+    }
+}
+
+/// How often is looked whether the nodes are there that are waited for.
+const LOOK: Duration = Duration::from_secs(1);
