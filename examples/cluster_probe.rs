@@ -2,7 +2,8 @@
 //!
 //! `PORT`, `REDIS_URL`, `MODE` (`classic`, `sharded`, `streams`, `bus`) and `SERVER` (`http` or `direct`)
 //! come from the environment, and `RECOVERY` to let clients come back. Clients join the rooms of their query's `rooms`, and more by `join`,
-//! `leave` and `set`; `bcast` sends its arguments to everyone on all nodes.
+//! `leave` and `set`; `bcast` sends its arguments to everyone on all nodes, `address` asks whence the
+//! client came and `length` how long a text is.
 //!
 //! ```sh
 //! PORT=3000 REDIS_URL=redis://127.0.0.1:6379 MODE=classic cargo run --features redis --example cluster_probe
@@ -10,6 +11,7 @@
 
 use std::env;
 use std::io;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -111,7 +113,10 @@ async fn main() -> io::Result<()> {
         Ok("bus") => RedisAdapter::flask_socketio(&url),
         _ => RedisAdapter::classic(&url),
     }?;
-    let mut builder = SocketIo::builder().adapter(adapter);
+    // The test's own proxy.
+    let mut builder = SocketIo::builder()
+        .adapter(adapter)
+        .trusted_proxies([IpAddr::from([127, 0, 0, 1])]);
     if env::var_os("RECOVERY").is_some() {
         builder = builder.connection_state_recovery(Duration::from_secs(60));
     }
@@ -164,6 +169,14 @@ fn register(namespace: &Namespace, heard: &Heard) {
             let ready = socket.emit("ready", socket.id()).await;
             ready.map_err(|error| error.to_string())
         })
+        .on(
+            "address",
+            |socket: Socket| async move { socket.handshake().address() },
+        )
+        .on(
+            "length",
+            |Data(text): Data<String>| async move { text.len() },
+        )
         .on(
             "join",
             |socket: Socket, Data(room): Data<String>| async move { socket.join(room).await },

@@ -1,148 +1,268 @@
-// The proxies' configurations of docs/proxies with the real nginx and the real HAProxy, before two nodes.
+// Two nodes behind the real nginx and the real HAProxy, by the configurations of docs/proxies.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, before, describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { Agent } from "node:http";
+import { after, afterEach, before, describe, test } from "node:test";
+import { KINDS, WITHOUT_STICKINESS, startProxy } from "./proxies.mjs";
 import { startRedis } from "./redis.mjs";
-import { accepts, freePort, within } from "./server.mjs";
-import { Member, control, settled, startNode } from "./cluster/nodes.mjs";
+import { within } from "./server.mjs";
+import { Member, control, settled, startCluster } from "./cluster/nodes.mjs";
 
 const CLIENTS = 12;
-const START_MS = 10_000;
-const POLL_MS = 20;
-const docs = (name) => fileURLToPath(new URL(`../../docs/proxies/${name}`, import.meta.url));
+const MOVED_MS = 15_000;
+const WAYS = [["polling"], ["polling", "websocket"], ["websocket"]];
 
-/** Where a program is, which may be in no user's path. */
-const program = (name) => process.env[name.toUpperCase()] ?? `/usr/sbin/${name}`;
-
-async function started(name, args, port) {
-  const child = spawn(program(name), args, { stdio: ["ignore", "inherit", "inherit"] });
-  let ended = "";
-  child.once("error", (error) => { ended = error.message; });
-  child.once("exit", (code, signal) => { ended = `it exited with ${signal ?? code}`; });
-  const deadline = Date.now() + START_MS;
-  while (!(await accepts(port))) {
-    if (ended) throw new Error(`${name} did not start: ${ended}`);
-    if (Date.now() > deadline) throw new Error(`${name} did not accept`);
-    await new Promise((resolve) => { setTimeout(resolve, POLL_MS); });
+/** Waits until something holds. */
+async function eventually(what, holds, ms = MOVED_MS) {
+  const deadline = Date.now() + ms;
+  while (!(await holds())) {
+    assert.ok(Date.now() < deadline, `waited ${ms} ms in vain for ${what}`);
+    await new Promise((resolve) => { setTimeout(resolve, 20); });
   }
-  return async () => {
-    const exit = once(child, "exit");
-    // Its workers go with it.
-    child.kill("SIGTERM");
-    await within(exit, `${name} to end`, START_MS);
-  };
 }
 
-const PROXIES = {
-  async nginx(folder, port, nodes) {
-    let config = await readFile(docs("nginx.conf"), "utf8");
-    config = config.replace("listen 8080", `listen 127.0.0.1:${port}`)
-      .replace("127.0.0.1:3001", `127.0.0.1:${nodes[0].port}`)
-      .replace("127.0.0.1:3002", `127.0.0.1:${nodes[1].port}`);
-    const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    const temporary = paths.map((path) => `${path}_temp_path ${join(folder, path)};`).join("\n");
-    config = config.replace("http {", `http {\naccess_log off;\n${temporary}`);
-    const file = join(folder, "nginx.conf");
-    await writeFile(file, config);
-    const global = `daemon off; pid ${join(folder, "nginx.pid")};`;
-    return started("nginx", ["-e", "stderr", "-p", folder, "-c", file, "-g", global], port);
-  },
-  async haproxy(folder, port, nodes) {
-    let config = await readFile(docs("haproxy.cfg"), "utf8");
-    config = config.replace("bind :8080", `bind 127.0.0.1:${port}`)
-      .replace("127.0.0.1:3001", `127.0.0.1:${nodes[0].port}`)
-      .replace("127.0.0.1:3002", `127.0.0.1:${nodes[1].port}`)
-      .replace("/run/haproxy/admin.sock", join(folder, "admin.sock"))
-      // Two descriptors each: a test may not have as many as a proxy.
-      .replace("maxconn 16384", "maxconn 1000");
-    const file = join(folder, "haproxy.cfg");
-    await writeFile(file, config);
-    return started("haproxy", ["-db", "-f", file], port);
-  },
-};
+/** Clients that begin at the same time, in the room `a`. */
+const crowd = (proxy, options) => Promise.all(Array.from({ length: CLIENTS }, () => (
+  Member.enter(proxy, { rooms: ["a"], withCredentials: true, ...options })
+)));
 
-for (const [name, start] of Object.entries(PROXIES)) {
-  describe(name, () => {
-    let redis;
-    let nodes;
-    let folder;
-    let stop;
-    let proxy;
+/** Waits until all are on WebSockets that may be. */
+const upgraded = (members) => Promise.all(members.map(async ({ socket: { io: { engine } } }) => {
+  if (engine.transport.name !== "websocket") await within(once(engine, "upgrade"), "the upgrade");
+}));
 
-    before(async () => {
-      redis = await startRedis();
-      nodes = await Promise.all([0, 1].map(() => startNode("rust", "classic", redis)));
-      await settled(nodes);
-      folder = await mkdtemp(join(tmpdir(), "proxy-"));
-      const port = await freePort();
-      stop = await start(folder, port, nodes);
-      proxy = { kind: name, url: `http://127.0.0.1:${port}` };
-    });
-    after(async () => {
-      await stop?.();
-      await Promise.all((nodes ?? []).map((node) => node.kill()));
-      await redis?.kill();
-      if (folder) await rm(folder, { recursive: true, force: true });
-    });
+/** Returns how many clients of the room each node has. */
+const sizes = (nodes) => Promise.all(nodes.map((node) => control(node, { op: "localCount", rooms: ["a"] })));
 
-    const crowd = (transports) => Promise.all(Array.from({ length: CLIENTS }, () => (
-      Member.enter(proxy, { rooms: ["a"], transports, withCredentials: true })
-    )));
+/** Returns those members that are sockets of this node, and the others. */
+async function split(node, members) {
+  const event = `whose ${Math.random()}`;
+  const heard = new Set();
+  for (const member of members) member.socket.once(event, () => heard.add(member));
+  await control(node, { op: "emit", rooms: ["a"], local: true, event, args: [] });
+  await Promise.all(members.map((member) => member.until(node)));
+  return [members.filter((member) => heard.has(member)), members.filter((member) => !heard.has(member))];
+}
 
-    for (const transports of [["polling"], ["polling", "websocket"], ["websocket"]]) {
+/** Counts the disconnects of members from now on. */
+function losses(members) {
+  const lost = [];
+  for (const member of members) member.socket.on("disconnect", (reason) => lost.push(reason));
+  return lost;
+}
+
+/** Starts a cluster and a proxy before it for the tests of a suite. */
+function site(kind, changes) {
+  const it = {};
+  before(async () => {
+    it.redis = await startRedis();
+    it.nodes = await startCluster(["rust", "rust"], "classic", it.redis);
+    it.proxy = await startProxy(kind, it.nodes, changes);
+  });
+  afterEach(() => Member.allLeave());
+  after(async () => {
+    await it.proxy?.stop();
+    await Promise.all((it.nodes ?? []).map((node) => node.kill()));
+    await it.redis?.kill();
+  });
+  return it;
+}
+
+for (const kind of KINDS) {
+  describe(kind, () => {
+    const it = site(kind);
+
+    for (const transports of WAYS) {
       test(`clients stay on their node: ${transports}`, async () => {
-        const members = await crowd(transports);
-        if (transports.length === 2) {
-          await Promise.all(members.map(({ socket: { io: { engine } } }) => (
-            engine.transport.name === "websocket" ? undefined : within(new Promise((resolve) => { engine.once("upgrade", resolve); }), "the upgrade")
-          )));
-        }
+        const { nodes, proxy } = it;
+        const members = await crowd(proxy, { transports });
+        if (transports.length === 2) await upgraded(members);
         const text = "x".repeat(500_000);
         for (let n = 0; n < 5; n += 1) {
-          await Promise.all(members.map((member) => member.socket.emitWithAck("join", `room ${n}`)));
+          await Promise.all(members.map(({ socket }) => socket.emitWithAck("join", `room ${n}`)));
           await control(nodes[n % 2], { op: "emit", rooms: ["a"], event: "n", args: [n, text] });
           for (const member of members) {
             const [event, number, came] = await member.next("n");
             assert.deepEqual([event, number, came.length], ["n", n, text.length]);
           }
         }
-        const sizes = await Promise.all(nodes.map((node) => (
-          fetchLocal(node)
-        )));
-        assert.ok(sizes.every((size) => size > 0), `both nodes have clients: ${sizes}`);
+        const lengths = await Promise.all(members.map(({ socket }) => socket.emitWithAck("length", text)));
+        assert.deepEqual(lengths, members.map(() => text.length));
+        const counted = await sizes(nodes);
+        assert.ok(counted.every((size) => size > 0), `both nodes have clients: ${counted}`);
         const ids = (await control(nodes[0], { op: "fetch", rooms: ["a"] })).map((socket) => socket.id);
         assert.deepEqual(ids.sort(), members.map((member) => member.id).sort());
         for (const member of members) assert.ok(member.socket.connected);
-        const gone = members.map((member) => new Promise((resolve) => { member.socket.once("disconnect", resolve); }));
+        const gone = members.map((member) => once(member.socket, "disconnect"));
         for (const member of members) member.leave();
         await Promise.all(gone);
       });
+
+      test(`a message that is too large costs its sender only: ${transports}`, async () => {
+        const [member, other] = (await crowd(it.proxy, { transports })).slice(0, 2);
+        const lost = losses([other]);
+        const gone = once(member.socket, "disconnect");
+        member.socket.emit("length", "x".repeat(1_100_000));
+        await within(gone, "the end of a client that says too much");
+        assert.equal(await other.socket.emitWithAck("length", "abc"), 3);
+        assert.deepEqual(lost, []);
+      });
+
+      test(`nodes know whence a client comes, whatever it says itself: ${transports}`, async () => {
+        const agent = new Agent({ localAddress: "127.0.0.2" });
+        const extraHeaders = { "x-forwarded-for": "192.0.2.1", forwarded: "for=192.0.2.1" };
+        const member = await Member.enter(it.proxy, { transports, agent, extraHeaders });
+        assert.equal(await member.socket.emitWithAck("address"), "127.0.0.2");
+        agent.destroy();
+      });
     }
+  });
+
+  describe(`${kind}, a node dies`, () => {
+    // The documents' ten seconds are long for a test.
+    const it = site(kind, kind === "nginx" ? [["fail_timeout=10s", "fail_timeout=1s"], ["fail_timeout=10s", "fail_timeout=1s"]] : []);
+
+    for (const transports of WAYS) {
+      test(`its clients go to the other node, and to both when it is back: ${transports}`, async () => {
+        const { nodes, proxy } = it;
+        const members = await crowd(proxy, { transports, reconnection: true, reconnectionDelay: 50, reconnectionDelayMax: 500 });
+        if (transports.length === 2) await upgraded(members);
+        const [orphans, others] = await split(nodes[0], members);
+        assert.ok(orphans.length > 0 && others.length > 0);
+        const lost = losses(others);
+        await nodes[0].kill();
+        await eventually("the clients to be on the other node", async () => (await sizes([nodes[1]]))[0] === CLIENTS);
+        const newcomers = await crowd(proxy, { transports });
+        assert.equal((await sizes([nodes[1]]))[0], 2 * CLIENTS);
+        assert.deepEqual(lost, []);
+        for (const member of [...members, ...newcomers]) member.leave();
+        await nodes[0].start();
+        await settled(nodes);
+        await eventually("clients on the node that is back", async () => {
+          const member = await Member.enter(proxy, { rooms: ["a"], transports });
+          const [size] = await sizes(nodes);
+          member.leave();
+          return size > 0;
+        });
+      });
+    }
+  });
+
+  describe(`${kind} without stickiness`, () => {
+    const it = site(kind, WITHOUT_STICKINESS[kind]);
+
+    test("polls are forwarded to the node that has the session", async () => {
+      const { nodes, proxy } = it;
+      const members = await crowd(proxy, { transports: ["polling"] });
+      const text = "x".repeat(100_000);
+      for (let n = 0; n < 5; n += 1) {
+        const lengths = await Promise.all(members.map(({ socket }) => socket.emitWithAck("length", text)));
+        assert.deepEqual(lengths, members.map(() => text.length));
+        await control(nodes[n % 2], { op: "emit", rooms: ["a"], event: "n", args: [n, text] });
+        for (const member of members) {
+          const [event, number, came] = await member.next("n");
+          assert.deepEqual([event, number, came.length], ["n", n, text.length]);
+        }
+      }
+      assert.ok((await sizes(nodes)).every((size) => size > 0));
+      for (const member of members) assert.ok(member.socket.connected);
+    });
+
+    test("clients upgrade where they can, and go on polling where not", async () => {
+      const members = await crowd(it.proxy, { transports: ["polling", "websocket"] });
+      for (let n = 0; n < 20; n += 1) {
+        const lengths = await Promise.all(members.map(({ socket }) => socket.emitWithAck("length", "abc")));
+        assert.deepEqual(lengths, members.map(() => 3));
+      }
+    });
+
+    test("a poll that waits for a node that dies ends early", async () => {
+      const { nodes } = it;
+      const [home, away] = nodes;
+      const opened = await (await fetch(`${home.url}/socket.io/?EIO=4&transport=polling`)).text();
+      const { sid } = JSON.parse(opened.slice(1));
+      const target = `${away.url}/socket.io/?EIO=4&transport=polling&sid=${sid}`;
+      const post = await fetch(target, { method: "POST", body: "40" });
+      assert.equal(await post.text(), "ok");
+      const connected = await (await fetch(target)).text();
+      assert.match(connected, /^40\{"sid":/);
+      const waiting = fetch(target);
+      await home.kill();
+      const ended = await within(waiting, "the poll to end");
+      assert.equal(ended.status, 400);
+      assert.deepEqual(await ended.json(), { code: 1, message: "Session ID unknown" });
+      const next = await fetch(target, { method: "POST", body: "3" });
+      assert.deepEqual(await next.json(), { code: 1, message: "Session ID unknown" });
+      await home.start();
+    });
   });
 }
 
-/** Returns how many clients of the room are on this node. */
-async function fetchLocal(node) {
-  return control(node, { op: "localCount", rooms: ["a"] });
-}
+describe("haproxy, by its socket", () => {
+  const it = site("haproxy");
+  /** Returns the states of the nodes, as `UP`. */
+  const states = async () => {
+    const lines = (await it.proxy.admin("show stat")).split("\n").map((line) => line.split(","));
+    const at = lines[0].indexOf("status");
+    return lines.filter(([backend, server]) => backend === "nodes" && server.startsWith("node")).map((line) => line[at]);
+  };
 
-test("without stickiness the other node answers with the error of the reference", async () => {
-  const redis = await startRedis();
-  const nodes = await Promise.all([0, 1].map(() => startNode("rust", "classic", redis)));
-  try {
-    const opened = await (await fetch(`${nodes[0].url}/socket.io/?EIO=4&transport=polling`)).text();
-    const { sid } = JSON.parse(opened.slice(1));
-    const other = await fetch(`${nodes[1].url}/socket.io/?EIO=4&transport=polling&sid=${sid}`);
-    assert.equal(other.status, 400);
-    assert.deepEqual(await other.json(), { code: 1, message: "Session ID unknown" });
-  } finally {
-    await Promise.all(nodes.map((node) => node.kill()));
-    await redis.kill();
-  }
+  test("a node that is drained keeps its clients and gets no new ones", async () => {
+    const { nodes, proxy } = it;
+    const members = await crowd(proxy, { transports: ["polling"] });
+    const [staying] = await split(nodes[0], members);
+    const lost = losses(members);
+    await proxy.admin("set server nodes/node1 state drain");
+    const [before] = await sizes(nodes);
+    const newcomers = await crowd(proxy, { transports: ["websocket"] });
+    assert.deepEqual(await sizes(nodes), [before, 2 * CLIENTS - before]);
+    await Promise.all(staying.map(({ socket }) => socket.emitWithAck("length", "abc")));
+    assert.deepEqual(lost, []);
+    await proxy.admin("set server nodes/node1 state ready");
+    for (const member of [...members, ...newcomers]) member.leave();
+    await eventually("clients on the node that is ready", async () => {
+      const member = await Member.enter(proxy, { rooms: ["a"] });
+      const [size] = await sizes(nodes);
+      member.leave();
+      return size > 0;
+    });
+  });
+
+  test("the health check finds nodes up, one that dies down, and up again", async () => {
+    // At least one check of each.
+    await eventually("both nodes to be checked", async () => (await states()).join() === "UP,UP");
+    await it.nodes[0].kill();
+    await eventually("a node that is killed to be down", async () => (await states()).join() === "DOWN,UP");
+    await it.nodes[0].start();
+    await eventually("it to be up again", async () => (await states()).join() === "UP,UP");
+  });
+});
+
+describe("nginx, a node that is taken out", () => {
+  const it = site("nginx");
+
+  test("its clients stay, by WebSockets and through the other node, and it gets no new ones", async () => {
+    const { nodes, proxy } = it;
+    const members = [...await crowd(proxy, { transports: ["polling"] }), ...await crowd(proxy, { transports: ["websocket"] })];
+    const lost = losses(members);
+    const [staying] = await split(nodes[0], members);
+    const names = staying.map(({ socket }) => socket.io.engine.transport.name);
+    assert.deepEqual([...new Set(names)].sort(), ["polling", "websocket"]);
+    await proxy.reload([[`127.0.0.1:${nodes[0].port}`, `127.0.0.1:${nodes[0].port} down`]]);
+    // An old worker of nginx serves the connections that it has.
+    await eventually("new clients to go to the other node only", async () => {
+      const [before] = await sizes(nodes);
+      const newcomers = await crowd(proxy, { transports: ["websocket"] });
+      const [now] = await sizes(nodes);
+      for (const member of newcomers) member.leave();
+      return now <= before;
+    });
+    for (let n = 0; n < 5; n += 1) {
+      await Promise.all(staying.map(({ socket }) => socket.emitWithAck("length", "abc")));
+      await control(nodes[1], { op: "emit", rooms: ["a"], event: "n", args: [n] });
+      for (const member of staying) assert.deepEqual(await member.next("n"), ["n", n]);
+    }
+    assert.deepEqual(lost, []);
+  });
 });

@@ -1,9 +1,13 @@
 // Starts a Redis server for a test and ends it, and it alone.
 //
-// Leaves: its URL, on a free loopback port; nothing is written to disk.
+// Leaves: its URL, on a free loopback port. Nothing is written to disk, unless a test wants that what
+// Redis has outlives a kill.
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { freePort, accepts } from "./server.mjs";
 
 const START_MS = 10_000;
@@ -12,8 +16,8 @@ const POLL_MS = 20;
 const running = new Set();
 
 /** Starts `redis-server`, or what `REDIS_SERVER` names, and waits until it accepts. */
-export async function startRedis() {
-  const redis = new Redis(await freePort());
+export async function startRedis({ lasting = false } = {}) {
+  const redis = new Redis(await freePort(), lasting);
   await redis.start();
   return redis;
 }
@@ -21,15 +25,23 @@ export async function startRedis() {
 class Redis {
   #child;
 
-  constructor(port) {
+  #options = ["--save", "", "--appendonly", "no"];
+
+  constructor(port, lasting) {
     this.port = port;
+    if (lasting) {
+      const folder = mkdtempSync(join(tmpdir(), "redis-"));
+      process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+      // What is acknowledged has been written by then, and outlives the process.
+      this.#options = ["--save", "", "--appendonly", "yes", "--dir", folder];
+    }
     this.url = `redis://127.0.0.1:${port}`;
   }
 
-  /** Starts it, after `kill` again on the same port, empty. */
+  /** Starts it, after `kill` again on the same port, empty unless it lasts. */
   async start() {
     const binary = process.env.REDIS_SERVER ?? "redis-server";
-    const options = ["--port", this.port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
+    const options = ["--port", this.port, "--bind", "127.0.0.1", ...this.#options];
     const child = spawn(binary, options.map(String), { stdio: ["ignore", "ignore", "inherit"] });
     this.#child = child;
     let ended = "";

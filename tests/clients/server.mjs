@@ -102,6 +102,10 @@ class Server {
     this.#child.kill("SIGCONT");
   }
 
+  get pid() {
+    return this.#child.pid;
+  }
+
   /** What the server printed last, for messages of failed tests. */
   get output() {
     return this.#output;

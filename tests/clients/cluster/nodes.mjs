@@ -3,6 +3,9 @@
 // A node is a server process that obeys orders (`control`); a `Member` is an official client of one,
 // which keeps what came until the test asks for it. Every wait has an end.
 
+import { once } from "node:events";
+import { request } from "node:http";
+import { json } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { io } from "socket.io-client";
 import { startProgram, within } from "../server.mjs";
@@ -51,13 +54,16 @@ export async function settled(nodes) {
 
 /** Makes a node do something, and returns what it answers; fails where it could not. */
 export async function control(node, order) {
-  const response = await fetch(`${node.url}/control`, {
+  // A connection of its own: one that is kept may end just when the next order is sent.
+  const sending = request(`${node.url}/control`, {
+    agent: false,
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ nsp: "/", ...order }),
     signal: AbortSignal.timeout(20_000),
   });
-  const { ok, error } = await response.json();
+  sending.end(JSON.stringify({ nsp: "/", ...order }));
+  const [response] = await once(sending, "response");
+  const { ok, error } = await json(response);
   if (error) throw new Error(`${node.kind}: ${order.op}: ${error}`);
   return ok;
 }
