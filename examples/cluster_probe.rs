@@ -169,10 +169,9 @@ fn register(namespace: &Namespace, heard: &Heard) {
             let ready = socket.emit("ready", socket.id()).await;
             ready.map_err(|error| error.to_string())
         })
-        .on(
-            "address",
-            |socket: Socket| async move { socket.handshake().address() },
-        )
+        .on("address", |socket: Socket| async move {
+            socket.handshake().address()
+        })
         .on(
             "length",
             |Data(text): Data<String>| async move { text.len() },

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use redis::Pipeline;
+use redis::{Pipeline, RedisResult};
 
 use crate::adapter::connection::{Backoff, Connection, RESPONSE_LIMIT, connect, pipeline};
 use crate::adapter::format::Parcel;
@@ -17,12 +17,11 @@ use crate::adapter::node::{Node, Part};
 pub(crate) async fn run(node: Arc<Node>) {
     let mut backoff = Backoff::new();
     loop {
-        match connect(&node.config.client, Some(RESPONSE_LIMIT), |_| {}).await {
+        match begin(&node).await {
             Ok(connection) => {
-                backoff.reset();
                 *node.commands.write() = Some(connection.commands.clone());
                 node.connected(Part::Publisher);
-                let error = publish(&node, connection).await;
+                let error = publish(&node, connection, &mut backoff).await;
                 *node.commands.write() = None;
                 node.broken(Part::Publisher, &error);
             }
@@ -32,8 +31,16 @@ pub(crate) async fn run(node: Arc<Node>) {
     }
 }
 
+/// Connects to a Redis that does what it is told: one that has just been started refuses for a while.
+async fn begin(node: &Node) -> RedisResult<Connection> {
+    let mut connection = connect(&node.config.client, Some(RESPONSE_LIMIT), |_| {}).await?;
+    let ping = redis::cmd("PING");
+    ping.query_async::<()>(&mut connection.commands).await?;
+    Ok(connection)
+}
+
 /// Publishes by one connection until it breaks, and says why it did.
-async fn publish(node: &Node, mut connection: Connection) -> String {
+async fn publish(node: &Node, mut connection: Connection, backoff: &mut Backoff) -> String {
     loop {
         let show = |parcels: &mut dyn Iterator<Item = &Parcel>| {
             let mut repeats = true;
@@ -49,7 +56,7 @@ async fn publish(node: &Node, mut connection: Connection) -> String {
             () = connection.broken.notified() => return "the connection was closed".to_owned(),
             batch = node.queue.batch(show) => batch,
         };
-        if let Err(error) = send(&commands, &mut connection).await {
+        if let Err(error) = send(node, &commands, &mut connection).await {
             if !repeats {
                 let count = node.queue.sent();
                 node.lost(count, "to other nodes");
@@ -57,20 +64,43 @@ async fn publish(node: &Node, mut connection: Connection) -> String {
             return error;
         }
         node.queue.sent();
+        backoff.reset();
     }
 }
 
-async fn send(commands: &Pipeline, connection: &mut Connection) -> Result<(), String> {
+async fn send(node: &Node, commands: &Pipeline, connection: &mut Connection) -> Result<(), String> {
     let sent = commands.query_async::<()>(&mut connection.commands).await;
-    match sent {
-        // Redis is there and refuses a command: to send it again would change nothing.
-        Err(error) if error.is_unrecoverable_error() || error.is_timeout() => {
-            Err(error.to_string())
-        }
-        Err(error) => {
-            log::error!("Redis refuses what other nodes are told: {error}");
+    let Err(error) = sent else {
+        return Ok(());
+    };
+    let text = error.to_string();
+    match error.into_server_errors() {
+        // To send it again would change nothing.
+        Some(refused) if refused.iter().all(|(_, error)| is_final(error.code())) => {
+            log::error!("Redis refuses what other nodes are told: {text}");
+            node.lost(refused.len(), "to other nodes");
             Ok(())
         }
-        Ok(()) => Ok(()),
+        _ => Err(text),
     }
 }
+
+/// Tells whether Redis will refuse a command again, whatever becomes of Redis.
+fn is_final(code: &str) -> bool {
+    !FOR_NOW.contains(&code)
+}
+
+/// What Redis says where it is there and can do nothing for now: it loads what it has, its memory or
+/// disk is full, a script blocks it, or its cluster is looking for another server.
+const FOR_NOW: [&str; 10] = [
+    "BUSY",
+    "CLUSTERDOWN",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "NOAUTH",
+    "NOREPLICAS",
+    "OOM",
+    "READONLY",
+    "TRYAGAIN",
+];

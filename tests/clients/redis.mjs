@@ -33,7 +33,7 @@ class Redis {
       const folder = mkdtempSync(join(tmpdir(), "redis-"));
       process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
       // What is acknowledged has been written by then, and outlives the process.
-      this.#options = ["--save", "", "--appendonly", "yes", "--dir", folder];
+      this.#options = ["--save", "", "--appendonly", "yes", "--appendfsync", "always", "--dir", folder];
     }
     this.url = `redis://127.0.0.1:${port}`;
   }

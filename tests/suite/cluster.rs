@@ -432,6 +432,37 @@ async fn without_redis_local_clients_are_served_and_the_queue_is_bounded() {
     }
 }
 
+/// What Redis refuses for now waits until it does not, in its order; what it never takes is counted.
+#[tokio::test]
+async fn what_redis_refuses_waits_or_is_counted() {
+    let redis = Redis::start();
+    let [here, there] = cluster(&redis, Format::Streams).await;
+    let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
+    fence(&here.io, &mut [&mut peer]).await;
+    redis.command("CONFIG SET min-replicas-to-write 1");
+    for n in 0..10 {
+        here.io.emit("n", n).await.unwrap();
+    }
+    until("the refusal to be noticed", || {
+        let health = here.io.adapter_health();
+        health
+            .error()
+            .is_some_and(|error| error.contains("NOREPLICAS"))
+    })
+    .await;
+    redis.command("CONFIG SET min-replicas-to-write 0");
+    for n in 0..10 {
+        peer.expect(&format!(r#"42["n",{n}]"#)).await;
+    }
+    assert_eq!(here.io.adapter_health().lost(), 0);
+    redis.command("RENAME socket.io aside");
+    redis.command("SET socket.io text");
+    here.io.emit("lost", ()).await.unwrap();
+    until("it to be counted", || here.io.adapter_health().lost() == 1).await;
+    redis.command("RENAME aside socket.io");
+    fence(&here.io, &mut [&mut peer]).await;
+}
+
 /// Subscriptions come back by themselves, and what was queued meanwhile arrives.
 #[tokio::test]
 async fn nodes_find_each_other_again_when_redis_is_back() {

@@ -38,16 +38,20 @@ impl Redis {
 
     /// Returns how many messages have been published.
     pub(crate) fn published(&self) -> u64 {
-        let mut connection = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        connection.set_read_timeout(Some(PATIENCE)).unwrap();
-        connection
-            .write_all(b"INFO commandstats\r\nQUIT\r\n")
-            .unwrap();
-        let mut stats = String::new();
-        connection.read_to_string(&mut stats).unwrap();
+        let stats = self.command("INFO commandstats");
         let calls = stats.split("cmdstat_publish:calls=").nth(1);
         let calls = calls.and_then(|calls| calls.split(',').next());
         calls.map_or(0, |calls| calls.parse().unwrap())
+    }
+
+    /// Does a command, and returns what Redis says in its own words.
+    pub(crate) fn command(&self, command: &str) -> String {
+        let mut connection = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        write!(connection, "{command}\r\nQUIT\r\n").unwrap();
+        let mut said = String::new();
+        connection.read_to_string(&mut said).unwrap();
+        said
     }
 
     /// Ends it as a crash would.
