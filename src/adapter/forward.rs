@@ -12,7 +12,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
@@ -30,16 +30,17 @@ pub(crate) struct Forwards {
     channel: String,
     next: AtomicU64,
     waiting: Mutex<HashMap<u64, Waiting>>,
+    emptied: Notify,
     /// Where sessions are found.
     engine: OnceLock<Weak<Engine>>,
     /// Requests of other nodes that are being answered.
-    pub(crate) answering: TaskTracker,
+    answering: TaskTracker,
 }
 
-/// Who waits for an answer, and of which node.
+/// Who waits for an answer, and about what.
 #[derive(Debug)]
 struct Waiting {
-    node: Tag,
+    session: Id,
     answer: oneshot::Sender<Result<Polled, Unpolled>>,
 }
 
@@ -50,6 +51,7 @@ impl Forwards {
             channel: channel.into_name(),
             next: AtomicU64::new(0),
             waiting: Mutex::default(),
+            emptied: Notify::new(),
             engine: OnceLock::new(),
             answering: TaskTracker::new(),
         }
@@ -65,15 +67,32 @@ impl Forwards {
         self.waiting.lock().clear();
     }
 
-    fn expect(&self, node: Tag) -> (u64, oneshot::Receiver<Result<Polled, Unpolled>>) {
+    /// Waits until no request is under way.
+    async fn finished(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.waiting.lock().is_empty() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    fn expect(&self, session: Id) -> (u64, oneshot::Receiver<Result<Polled, Unpolled>>) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
-        self.waiting.lock().insert(number, Waiting { node, answer });
+        let waiting = Waiting { session, answer };
+        self.waiting.lock().insert(number, waiting);
         (number, answered)
     }
 
-    fn forget(&self, number: u64) {
-        self.waiting.lock().remove(&number);
+    fn forget(&self, number: u64) -> Option<Waiting> {
+        let mut waiting = self.waiting.lock();
+        let forgotten = waiting.remove(&number);
+        if waiting.is_empty() {
+            self.emptied.notify_waiters();
+        }
+        forgotten
     }
 
     fn find(&self, session: Id) -> Option<Handle> {
@@ -83,14 +102,17 @@ impl Forwards {
     /// Returns the nodes whose answers are waited for.
     fn waited_for(&self) -> HashSet<Tag> {
         let waiting = self.waiting.lock();
-        waiting.values().map(|waiting| waiting.node).collect()
+        waiting
+            .values()
+            .map(|waiting| waiting.session.tag())
+            .collect()
     }
 
     /// Ends the requests to a node.
     fn give_up_on(&self, node: Tag) {
         self.waiting
             .lock()
-            .retain(|_, waiting| waiting.node != node);
+            .retain(|_, waiting| waiting.session.tag() != node);
     }
 }
 
@@ -102,6 +124,24 @@ pub(crate) fn serve(node: &Node, engine: &Arc<Engine>) {
         .listen(node.format.poll_channel(node.forwards.tag));
 }
 
+/// Ends what is under way, before this node ends: clients of other nodes are sent home with a noop and
+/// poll anew, and those of this node get their last packets through the others.
+pub(crate) async fn finish(node: &Node) {
+    let sessions: Vec<Id> = {
+        let waiting = node.forwards.waiting.lock();
+        waiting.values().map(|waiting| waiting.session).collect()
+    };
+    for session in sessions {
+        let released = Forwarded::Released { session };
+        if let Err(error) = publish(node, session.tag(), &released).await {
+            log::debug!("session {session}: its poll is not released: {error}");
+        }
+    }
+    node.forwards.finished().await;
+    node.forwards.answering.close();
+    node.forwards.answering.wait().await;
+}
+
 /// Takes what another node has published for this one.
 pub(crate) fn hear(node: &Arc<Node>, payload: &Bytes) -> Result<(), String> {
     match Forwarded::decode(payload)? {
@@ -110,8 +150,7 @@ pub(crate) fn hear(node: &Arc<Node>, payload: &Bytes) -> Result<(), String> {
             session,
             polled,
         } => {
-            let waiting = node.forwards.waiting.lock().remove(&number);
-            match waiting {
+            match node.forwards.forget(number) {
                 // Whoever asked may have gone, and has said so.
                 Some(waiting) => drop(waiting.answer.send(polled)),
                 // Given up while the way was broken: nobody gets these packets.
@@ -125,6 +164,15 @@ pub(crate) fn hear(node: &Arc<Node>, payload: &Bytes) -> Result<(), String> {
             if let Some(handle) = node.forwards.find(session) {
                 handle.link.close(reason);
             }
+        }
+        Forwarded::Released { session } => {
+            // Behind the poll itself, which has a task of its own too.
+            let node = Arc::clone(node);
+            node.arbiter.clone().spawn(async move {
+                if let Some(handle) = node.forwards.find(session) {
+                    handle.link.outbox.release_poll();
+                }
+            });
         }
         Forwarded::Asked {
             number,
@@ -231,7 +279,7 @@ impl Forwarding for Node {
     fn forward(self: Arc<Self>, session: Id, poll: Poll, limit: Duration) -> PolledFuture {
         Box::pin(async move {
             let takes = poll == Poll::Take;
-            let (number, answered) = self.forwards.expect(session.tag());
+            let (number, answered) = self.forwards.expect(session);
             let given_up = CloseOnDrop::new(|| {
                 self.forwards.forget(number);
                 if takes {
@@ -248,7 +296,7 @@ impl Forwarding for Node {
             let polled = match publish(&self, session.tag(), &asked).await {
                 Ok(0) => Err(Unpolled::Unknown),
                 Err(error) => {
-                    log::warn!("a request cannot be forwarded to its node: {error}");
+                    log::debug!("session {session}: a request cannot be forwarded: {error}");
                     Err(Unpolled::Unknown)
                 }
                 Ok(_) => match timeout(limit, answered).await {

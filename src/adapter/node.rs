@@ -17,7 +17,7 @@ use crate::adapter::config::{RedisAdapter, Written};
 use crate::adapter::format::{Asker, Format, Parcel, Roll, to_text};
 use crate::adapter::forward::Forwards;
 use crate::adapter::queue::Queue;
-use crate::adapter::{request, restore};
+use crate::adapter::{forward, request, restore};
 use crate::cluster::{
     AdapterHealth, Answer, ClusterError, EntryId, Message, NodeId, Question, Reply,
 };
@@ -353,10 +353,8 @@ impl Adapter for Node {
 
     fn close(self: Arc<Self>, limit: Duration) -> crate::socket::ClosedFuture {
         Box::pin(async move {
-            // Clients get their last packets through other nodes too.
-            self.forwards.answering.close();
             let done = async {
-                self.forwards.answering.wait().await;
+                forward::finish(&self).await;
                 self.queue.drained().await;
             };
             let drained = tokio::time::timeout(limit, done).await;

@@ -1,10 +1,12 @@
 //! Requests of polling that reach the wrong node of a cluster: done by the right one, as if it had got
 //! them itself.
 
+use std::time::Duration;
+
 use actix_socketio::{Data, DisconnectReason, SocketIo};
 
 use crate::support::redis::{Format, Redis, cluster};
-use crate::support::{Heard, Polling, Server, channel, packets, within};
+use crate::support::{Heard, Pending, Polling, Server, channel, packets, within};
 
 /// A client that is a socket of the first node, seen from the other one.
 struct Astray {
@@ -32,6 +34,19 @@ async fn astray(here: &Server<SocketIo>, there: &Server<SocketIo>) -> Astray {
     let connected = away.poll().await;
     assert!(connected[0].starts_with("40{"), "{connected:?}");
     Astray { home, away, left }
+}
+
+/// Starts a poll, and returns when it is on its way to its node.
+async fn forwarded(redis: &Redis, away: &Polling) -> Pending {
+    let published = redis.published();
+    let poll = away.start_poll().await;
+    let on_its_way = async {
+        while redis.published() == published {
+            tokio::task::yield_now().await;
+        }
+    };
+    within("the poll to be forwarded", on_its_way).await;
+    poll
 }
 
 /// Every request may reach another node than the last, and each gets what it would get at home.
@@ -167,10 +182,24 @@ async fn a_poll_elsewhere_gets_the_last_packets_of_a_server() {
     let [here, there] = cluster(&redis, Format::Classic).await;
     let mut client = astray(&here, &there).await;
     let poll = client.away.waiting_poll().await;
-    let closed = here.io.close(std::time::Duration::from_secs(5));
+    let closed = here.io.close(Duration::from_secs(5));
     assert!(within("the server to close", closed).await);
     assert_eq!(client.left.next().await, "server shutting down");
     assert_eq!(packets(&poll.response().await), ["1"]);
+}
+
+/// A node that ends lets go of the polls that it has forwarded, and their clients poll another one.
+#[tokio::test]
+async fn a_node_that_ends_sends_the_clients_of_others_home() {
+    let redis = Redis::start();
+    let [here, there] = cluster(&redis, Format::Classic).await;
+    let client = astray(&here, &there).await;
+    let poll = forwarded(&redis, &client.away).await;
+    let closed = there.io.close(Duration::from_secs(5));
+    assert!(within("the server to close", closed).await);
+    assert_eq!(packets(&poll.response().await), ["6"]);
+    here.io.emit("still", ()).await.unwrap();
+    client.home.expect(&[r#"42["still"]"#]).await;
 }
 
 /// Without Redis a session elsewhere cannot be reached, and its client hears so at once.
@@ -179,14 +208,7 @@ async fn a_request_fails_at_once_when_redis_is_away() {
     let mut redis = Redis::start();
     let [here, there] = cluster(&redis, Format::Classic).await;
     let mut client = astray(&here, &there).await;
-    let published = redis.published();
-    let poll = client.away.start_poll().await;
-    let on_its_way = async {
-        while redis.published() == published {
-            tokio::task::yield_now().await;
-        }
-    };
-    within("the poll to be forwarded", on_its_way).await;
+    let poll = forwarded(&redis, &client.away).await;
     redis.kill();
     let refused = poll.response().await;
     refused.expect_error(1, "Session ID unknown");

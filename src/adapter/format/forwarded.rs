@@ -26,6 +26,8 @@ pub(crate) enum Forwarded {
     },
     /// A request broke a rule, or its client gave it up.
     Ended { session: Id, reason: CloseReason },
+    /// A poll is to wait no longer: the node that it reached is about to end.
+    Released { session: Id },
 }
 
 /// The line before the packets.
@@ -35,6 +37,7 @@ enum Line<'a> {
     Take(#[serde(borrow)] Asked<'a>),
     Bring(#[serde(borrow)] Asked<'a>),
     End { session: &'a str, reason: &'a str },
+    Release { session: &'a str },
     Packets(#[serde(borrow)] Answered<'a>),
     Compressible(#[serde(borrow)] Answered<'a>),
     Taken(#[serde(borrow)] Answered<'a>),
@@ -105,6 +108,10 @@ impl Forwarded {
                 let (session, reason) = (session.as_str(), reason.as_str());
                 (Line::End { session, reason }, nothing)
             }
+            Self::Released { session } => {
+                let session = session.as_str();
+                (Line::Release { session }, nothing)
+            }
         };
         let mut message = serde_json::to_vec(&line)?;
         message.push(b'\n');
@@ -154,6 +161,9 @@ impl Forwarded {
                     true => CloseReason::ParseError,
                     false => CloseReason::TransportError,
                 },
+            }),
+            Line::Release { session } => Ok(Self::Released {
+                session: Id::parse(session).ok_or(NO_SESSION)?,
             }),
             Line::Packets(asker) => answered(asker, packets_in(false)),
             Line::Compressible(asker) => answered(asker, packets_in(true)),
@@ -207,6 +217,7 @@ mod tests {
                 session,
                 reason: CloseReason::ParseError,
             },
+            Forwarded::Released { session },
         ] {
             let written = message.encode().unwrap();
             assert_eq!(Forwarded::decode(&written), Ok(message));
