@@ -154,8 +154,9 @@ function owe(what, life, question) {
   const asked = Date.now();
   const ended = question.then(
     () => count(`${what}: whole`),
-    (error) => {
-      count(life.isUp ? `${what}: ${error.message.split(":").slice(0, 3).join(":").slice(0, 90)}` : `${what}: its node was killed`);
+    ({ message }) => {
+      if (!life.isUp) return count(`${what}: its node was killed`);
+      return count(/\d+ sockets/.test(message) ? `${what}: in part` : `${what}: ${message}`);
     },
   ).finally(() => {
     owed.delete(ended);
