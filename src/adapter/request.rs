@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use uuid::Uuid;
 
 use crate::adapter::node::Node;
@@ -69,14 +69,19 @@ struct Asking {
 
 impl Asking {
     async fn run(mut self) {
-        self.tally.only_one = match self.node.roll(&self.namespace).await {
-            Ok(Some(nodes)) => {
+        let roll = timeout_at(self.deadline, self.node.roll(&self.namespace)).await;
+        self.tally.only_one = match roll {
+            Ok(Ok(Some(nodes))) => {
                 self.tally.expected = nodes.into_iter().collect();
                 false
             }
             // Nobody knows who listens; what is asked there has one answer.
-            Ok(None) => true,
-            Err(error) => return cut_off(&self.answers, &error),
+            Ok(Ok(None)) => true,
+            Ok(Err(error)) => return cut_off(&self.answers, &error),
+            Err(_) => {
+                let error = ClusterError::Unavailable("Redis does not answer".to_owned());
+                return cut_off(&self.answers, &error);
+            }
         };
         let mut look = Instant::now() + LOOK;
         while !self.tally.is_done() {
@@ -95,7 +100,8 @@ impl Asking {
                 }
                 () = sleep_until(look) => {
                     // While Redis is away nobody is given up.
-                    if let Ok(Some(nodes)) = self.node.roll(&self.namespace).await {
+                    let roll = timeout_at(self.deadline, self.node.roll(&self.namespace)).await;
+                    if let Ok(Ok(Some(nodes))) = roll {
                         self.tally.only(&nodes.into_iter().collect());
                     }
                     look = Instant::now() + LOOK;

@@ -59,6 +59,15 @@ class Redis {
     }
   }
 
+  /** Stops it where it is, until `resume`: it holds its connections and answers nothing. */
+  pause() {
+    this.#child.kill("SIGSTOP");
+  }
+
+  resume() {
+    this.#child.kill("SIGCONT");
+  }
+
   /** Ends it as a crash would. */
   async kill() {
     const child = this.#child;
