@@ -1,17 +1,19 @@
 //! What this node says, on its way to Redis.
 //!
 //! Whatever waits goes out at once, in one piece, and the next piece when Redis has answered. What was
-//! on its way when a connection broke may have arrived or not: what is appended to a stream is sent
-//! again, since its number tells a reader that it has it already, and what is published is not, since
-//! nobody could tell.
+//! on its way when a connection broke may have arrived or not: what is appended to a stream is looked for
+//! there and sent again if it is missing; what is published is not, since nobody could tell.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult};
 
 use crate::adapter::connection::{Backoff, Connection, RESPONSE_LIMIT, connect, pipeline};
 use crate::adapter::format::Parcel;
 use crate::adapter::node::{Node, Part};
+use crate::adapter::reader::entries_of;
 
 /// Publishes for as long as it is polled.
 pub(crate) async fn run(node: Arc<Node>) {
@@ -41,30 +43,62 @@ async fn begin(node: &Node) -> RedisResult<Connection> {
 
 /// Publishes by one connection until it breaks, and says why it did.
 async fn publish(node: &Node, mut connection: Connection, backoff: &mut Backoff) -> String {
+    if let Err(error) = settle(node, &mut connection).await {
+        return error.to_string();
+    }
     loop {
-        let show = |parcels: &mut dyn Iterator<Item = &Parcel>| {
-            let mut repeats = true;
-            let mut each = parcels.inspect(|parcel| {
-                // Those that do no harm twice.
-                repeats &= !matches!(parcel, Parcel::Publish { .. } | Parcel::ShardPublish { .. });
-            });
-            let commands = pipeline(&mut each, node.config.max_length);
-            (commands, repeats)
-        };
-        let (commands, repeats) = tokio::select! {
+        let show =
+            |parcels: &mut dyn Iterator<Item = &Parcel>| pipeline(parcels, node.config.max_length);
+        let commands = tokio::select! {
             biased;
             () = connection.broken.notified() => return "the connection was closed".to_owned(),
             batch = node.queue.batch(show) => batch,
         };
         if let Err(error) = send(node, &commands, &mut connection).await {
-            if !repeats {
-                let count = node.queue.sent();
-                node.lost(count, "to other nodes");
-            }
+            node.lost(node.queue.failed(), "to other nodes");
             return error;
         }
         node.queue.sent();
         backoff.reset();
+    }
+}
+
+/// Finds out which entries have arrived of those that were on their way when a connection broke.
+async fn settle(node: &Node, connection: &mut Connection) -> RedisResult<()> {
+    // Where a panic has cost the connection.
+    node.lost(node.queue.failed(), "to other nodes");
+    let mut arrived = HashMap::new();
+    for stream in node.queue.doubtful() {
+        if let Some(last) = last_own(node, &stream, &mut connection.commands).await? {
+            arrived.insert(stream, last);
+        }
+    }
+    node.queue.settle(&arrived);
+    Ok(())
+}
+
+/// Returns the number of this node's last entry in a stream.
+async fn last_own(
+    node: &Node,
+    stream: &str,
+    connection: &mut MultiplexedConnection,
+) -> RedisResult<Option<u64>> {
+    let mut end = "+".to_owned();
+    loop {
+        let mut command = redis::cmd("XREVRANGE");
+        command.arg(stream).arg(&end).arg("-");
+        command.arg("COUNT").arg(LOOKED_AT);
+        let entries = entries_of(command.query_async(connection).await?);
+        let mut own = entries
+            .iter()
+            .filter(|entry| entry.uid == node.format.uid());
+        if let Some(number) = own.find_map(|entry| entry.sequence) {
+            return Ok(Some(number));
+        }
+        match entries.last() {
+            Some(earliest) if entries.len() == LOOKED_AT => end = format!("({}", earliest.id),
+            _ => return Ok(None),
+        }
     }
 }
 
@@ -104,3 +138,6 @@ const FOR_NOW: [&str; 10] = [
     "READONLY",
     "TRYAGAIN",
 ];
+
+/// Entries of a stream that are looked at at once.
+const LOOKED_AT: usize = 1000;

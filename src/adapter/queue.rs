@@ -1,6 +1,6 @@
 //! What waits to be published, bounded in bytes.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -26,6 +26,8 @@ struct Inner {
     refused: u64,
     /// How many of the first ones have been handed to Redis, and may have arrived.
     begun: usize,
+    /// How many of the first ones were handed to a Redis that did not say whether they have arrived.
+    doubtful: usize,
 }
 
 impl Queue {
@@ -96,6 +98,42 @@ impl Queue {
         count
     }
 
+    /// Nobody knows whether what [`batch`](Self::batch) has shown has arrived. Returns how many are given
+    /// up for that: what is published cannot be looked for, and must not come twice.
+    pub(crate) fn failed(&self) -> usize {
+        let mut inner = self.inner.lock();
+        let begun = std::mem::take(&mut inner.begun);
+        if begun == 0 {
+            return 0;
+        }
+        let stays = |parcel: &Parcel| {
+            !matches!(parcel, Parcel::Publish { .. } | Parcel::ShardPublish { .. })
+        };
+        inner.doubtful = inner.take_out(begun, stays);
+        begun - inner.doubtful
+    }
+
+    /// Returns the streams to which entries were written that may have arrived.
+    pub(crate) fn doubtful(&self) -> HashSet<String> {
+        let inner = self.inner.lock();
+        let doubtful = inner.parcels.iter().take(inner.doubtful);
+        let streams = doubtful.filter_map(|parcel| match parcel {
+            Parcel::Append { stream, .. } => Some(stream.clone()),
+            _ => None,
+        });
+        streams.collect()
+    }
+
+    /// Takes away those of them that have arrived: the last number of this node in each stream.
+    pub(crate) fn settle(&self, arrived: &HashMap<String, u64>) {
+        let mut inner = self.inner.lock();
+        let doubtful = std::mem::take(&mut inner.doubtful);
+        inner.take_out(doubtful, |parcel| match parcel {
+            Parcel::Append { stream, .. } => parcel.sequence() > arrived.get(stream).copied(),
+            _ => true,
+        });
+    }
+
     /// Waits until everything has been sent that is in the queue.
     pub(crate) async fn drained(&self) {
         loop {
@@ -115,6 +153,21 @@ impl Queue {
 }
 
 impl Inner {
+    /// Takes those of the first ones out that do not stay, and returns how many do.
+    fn take_out(&mut self, count: usize, stays: impl Fn(&Parcel) -> bool) -> usize {
+        let rest = self.parcels.split_off(count.min(self.parcels.len()));
+        self.parcels.retain(|parcel| {
+            let stays = stays(parcel);
+            if !stays {
+                self.bytes -= parcel.len();
+            }
+            stays
+        });
+        let left = self.parcels.len();
+        self.parcels.extend(rest);
+        left
+    }
+
     fn first_batch(&self) -> usize {
         let mut bytes = 0;
         let mut few = self.parcels.iter().take(BATCH);
@@ -123,6 +176,17 @@ impl Inner {
             bytes > BATCH_BYTES
         })
         .map_or(self.parcels.len().min(BATCH), |at| at + 1)
+    }
+}
+
+impl Parcel {
+    /// Returns the number of an entry.
+    fn sequence(&self) -> Option<u64> {
+        let Self::Append { fields, .. } = self else {
+            return None;
+        };
+        let (_, text) = fields.iter().find(|(name, _)| *name == SEQUENCE)?;
+        std::str::from_utf8(text).ok()?.parse().ok()
     }
 }
 
@@ -154,6 +218,35 @@ mod tests {
         let full = ClusterError::QueueFull { bytes: 2 * one };
         assert_eq!(queue.push(vec![parcel(0)]), Err(full));
         assert_eq!(queue.state(), (2 * one, 1));
+    }
+
+    #[actix_rt::test]
+    async fn what_may_have_arrived_is_looked_for() {
+        let entry = |stream: &str| Parcel::Append {
+            stream: stream.to_owned(),
+            fields: Vec::new(),
+        };
+        let queue = Queue::new(1 << 20);
+        queue
+            .push(vec![entry("one"), parcel(1), entry("two")])
+            .unwrap();
+        queue.push(vec![entry("one"), entry("one")]).unwrap();
+        assert_eq!(queue.batch(|parcels| parcels.count()).await, 5);
+        queue.push(vec![parcel(2)]).unwrap();
+        assert_eq!(queue.failed(), 1);
+        assert_eq!(
+            queue.doubtful(),
+            HashSet::from(["one".to_owned(), "two".to_owned()])
+        );
+        // Of `one` the first two, by their numbers 1 and 3; of `two` nothing.
+        queue.settle(&HashMap::from([("one".to_owned(), 3)]));
+        let left = |parcels: &mut dyn Iterator<Item = &Parcel>| {
+            parcels.map(Parcel::sequence).collect::<Vec<_>>()
+        };
+        assert_eq!(queue.batch(left).await, [Some(2), Some(4), None]);
+        assert!(queue.doubtful().is_empty());
+        queue.sent();
+        assert_eq!(queue.state().0, 0);
     }
 
     #[actix_rt::test]
