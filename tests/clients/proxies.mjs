@@ -1,16 +1,26 @@
 // nginx and HAProxy for tests, by the configurations of docs/proxies or by others.
 //
 // Enters: the nodes, and what a test changes in a configuration. Leaves: a running proxy on a free
-// loopback port.
+// loopback port, alone or with two nodes behind it, and clients of it.
 
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
+import { after, afterEach, before } from "node:test";
 import { fileURLToPath } from "node:url";
+import { Member, control, startCluster } from "./cluster/nodes.mjs";
+import { startRedis } from "./redis.mjs";
 import { accepts, freePort, within } from "./server.mjs";
+
+export const CLIENTS = 12;
+export const MOVED_MS = 15_000;
+export const WAYS = [["polling"], ["polling", "websocket"], ["websocket"]];
+/** For clients that are to come back, and soon. */
+export const AGAIN = { reconnection: true, reconnectionDelay: 50, reconnectionDelayMax: 500 };
 
 const START_MS = 10_000;
 const POLL_MS = 20;
@@ -146,3 +156,59 @@ export const WITHOUT_STICKINESS = {
     [" cookie node2", ""],
   ],
 };
+
+/** Waits until something holds. */
+export async function eventually(what, holds, ms = MOVED_MS) {
+  const deadline = Date.now() + ms;
+  while (!(await holds())) {
+    assert.ok(Date.now() < deadline, `waited ${ms} ms in vain for ${what}`);
+    await new Promise((resolve) => { setTimeout(resolve, 20); });
+  }
+}
+
+/** Clients that begin at the same time, in the room `a`. */
+export const crowd = (proxy, options) => Promise.all(Array.from({ length: CLIENTS }, () => (
+  Member.enter(proxy, { rooms: ["a"], withCredentials: true, ...options })
+)));
+
+/** Waits until all are on WebSockets that may be. */
+export const upgraded = (members) => Promise.all(members.map(async ({ socket: { io: { engine } } }) => {
+  if (engine.transport.name !== "websocket") await within(once(engine, "upgrade"), "the upgrade");
+}));
+
+/** Returns how many clients of the room each node has. */
+export const sizes = (nodes) => Promise.all(nodes.map((node) => control(node, { op: "localCount", rooms: ["a"] })));
+
+/** Returns those members that are sockets of this node, and the others. */
+export async function split(node, members) {
+  const event = `whose ${Math.random()}`;
+  const heard = new Set();
+  for (const member of members) member.socket.once(event, () => heard.add(member));
+  await control(node, { op: "emit", rooms: ["a"], local: true, event, args: [] });
+  await Promise.all(members.map((member) => member.until(node)));
+  return [members.filter((member) => heard.has(member)), members.filter((member) => !heard.has(member))];
+}
+
+/** Counts the disconnects of members from now on. */
+export function losses(members) {
+  const lost = [];
+  for (const member of members) member.socket.on("disconnect", (reason) => lost.push(reason));
+  return lost;
+}
+
+/** Starts a cluster and a proxy before it for the tests of a suite. */
+export function site(kind, changes) {
+  const it = {};
+  before(async () => {
+    it.redis = await startRedis();
+    it.nodes = await startCluster(["rust", "rust"], "classic", it.redis);
+    it.proxy = await startProxy(kind, it.nodes, changes);
+  });
+  afterEach(() => Member.allLeave());
+  after(async () => {
+    await it.proxy?.stop();
+    await Promise.all((it.nodes ?? []).map((node) => node.kill()));
+    await it.redis?.kill();
+  });
+  return it;
+}
