@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 
 use crate::adapter::format::{Heard, Word, from_fields, from_text};
 use crate::adapter::node::Node;
@@ -68,18 +68,50 @@ async fn restore(
     let (Some(mark), Ok(id), Some(pid)) = parsed else {
         return Ok(None);
     };
-    let (Some(recovery), Some(stream)) =
-        (&membership.recovery, node.format.stream(membership.name()))
-    else {
+    let Some(recovery) = &membership.recovery else {
         return Ok(None);
     };
     say_moved(node, membership, kept);
     recovery.lock().moved_away(id);
-    // What the client has got of its node's own events comes here too, and must not come to it again.
-    catch_up(node, recovery, membership.name(), &mark).await;
-    // From here on this node's own memory has everything.
-    let here = recovery.lock().point(membership.place()).clone();
-    let Some(now) = here.mark() else {
+    // From here on this node's own memory has everything, but for what the client has got elsewhere.
+    let here = {
+        let mut log = recovery.lock();
+        log.expect(id, got(node, kept, &mark));
+        log.point(membership.place()).clone()
+    };
+    let back = missed(node, membership, kept, mark, &here, connection).await;
+    if !matches!(back, Ok(Some(_))) {
+        recovery.lock().expect_no_more(id);
+    }
+    let earlier = back?;
+    Ok(earlier.map(|earlier| back_with(recovery, kept, id, pid, earlier, &here)))
+}
+
+/// Returns what the client has got of other nodes' own events, wherever it was.
+fn got(node: &Node, kept: &Kept, mark: &Mark) -> Vec<(String, u64)> {
+    let mut got = kept.late.clone();
+    if mark.own > 0 && !mark.node.is_empty() {
+        got.retain(|(name, _)| *name != mark.node);
+        got.push((mark.node.clone(), mark.own));
+    }
+    got.retain(|(name, _)| name != node.format.uid());
+    got
+}
+
+/// Returns what the client missed on other nodes; `None` where it is not all there, or too much.
+async fn missed(
+    node: &Node,
+    membership: &Membership,
+    kept: &Kept,
+    mark: Mark,
+    here: &Point,
+    connection: &mut MultiplexedConnection,
+) -> RedisResult<Option<Vec<Outgoing>>> {
+    let (Some(recovery), Some(stream), Some(now)) = (
+        &membership.recovery,
+        node.format.stream(membership.name()),
+        here.mark(),
+    ) else {
         return Ok(None);
     };
     // What this node has sent itself up to now lies in the stream when its queue was empty once.
@@ -96,13 +128,10 @@ async fn restore(
     };
     let earlier = replay.read(connection, &stream).await?;
     let bytes: usize = earlier.iter().map(Outgoing::len).sum();
-    if bytes > recovery.options().burst {
-        return Ok(None);
-    }
-    Ok(Some(back(recovery, kept, id, pid, earlier, &here)))
+    Ok((bytes <= recovery.options().burst).then_some(earlier))
 }
 
-fn back(
+fn back_with(
     recovery: &Recovery,
     kept: &Kept,
     id: SocketId,
@@ -129,23 +158,6 @@ fn back(
             begun: point(&kept.begun),
         },
         skips_middleware: recovery.options().skips_middleware,
-    }
-}
-
-/// Waits until this node has read what the client got from its own node, unless that has ended.
-async fn catch_up(node: &Node, recovery: &Recovery, namespace: &str, mark: &Mark) {
-    let has_it = || recovery.lock().has_heard(&mark.node, mark.own);
-    let is_known = mark.own == 0 || mark.node == node.format.uid() || mark.node.is_empty();
-    let deadline = Instant::now() + CATCH_UP_LIMIT;
-    while !is_known && !has_it() && Instant::now() < deadline {
-        let there = node.roll(namespace).await;
-        let ended = there.is_ok_and(|there| there.is_some_and(|it| !it.contains(&mark.node)));
-        if ended {
-            // It has written whatever it ever will, and this is read soon.
-            sleep(LAST_WORDS).await;
-            return;
-        }
-        sleep(LOOK).await;
     }
 }
 
@@ -241,7 +253,11 @@ impl Replay<'_> {
             _ => node != self.own && id > self.now.entry,
         };
         let is_other = entry.namespace != self.membership.name() || entry.kind != EVENT;
-        if is_here || is_other || self.mark.covers(node, entry.own, id) {
+        let has_it = |(name, last): &(String, u64)| {
+            name == node && entry.own.is_some_and(|own| own <= *last)
+        };
+        let is_got = self.mark.covers(node, entry.own, id) || self.kept.late.iter().any(has_it);
+        if is_here || is_other || is_got {
             return None;
         }
         // What is not for the client it has as well, in a way.
@@ -305,11 +321,6 @@ const EVENT: &str = "3";
 
 /// Entries that are read at once.
 const READ_COUNT: usize = 1000;
-
-/// How long this node may be behind another before a client is let in all the same.
-const CATCH_UP_LIMIT: Duration = Duration::from_secs(2);
-const LOOK: Duration = Duration::from_millis(5);
-const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// How long what this node has queued may take to be written.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);

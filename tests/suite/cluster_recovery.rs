@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use actix_socketio::SocketIo;
+use actix_socketio::{RedisAdapter, SocketIo};
 use serde_json::Value;
 
-use crate::support::redis::{Format, Redis};
+use crate::support::redis::{Format, Redis, Way, connected};
 use crate::support::socketio::{Client, Via, find, until};
 use crate::support::{Server, within};
 
@@ -203,4 +203,53 @@ async fn nothing_is_lost_or_doubled_between_nodes() {
     while so_far != sent.map(Some) {
         so_far = take(&client.text().await).1;
     }
+}
+
+/// What a client got from a node that was cut off is not sent to it again when that reaches Redis.
+#[tokio::test]
+async fn what_a_client_brings_along_does_not_come_again() {
+    let redis = Redis::start();
+    let mut way = Way::to(&redis).await;
+    let adapter = RedisAdapter::streams(&way.url()).unwrap();
+    let one = Server::socketio(
+        move |io| io.adapter(adapter).connection_state_recovery(WINDOW),
+        |_| (),
+    );
+    connected(&one.io).await;
+    let (two, three) = (node(&redis).await, node(&redis).await);
+    let mut ann = enter(&one, "").await;
+    find(&one.io.of("/"), &ann.sid).join("a").await.unwrap();
+    let mut other = enter(&two, "").await;
+    one.io.to("a").emit("n", 0).await.unwrap();
+    let (_, mut offset) = split(&ann.client.text().await);
+    until("what it needs to come back to be kept", || {
+        one.io.adapter_health().queued_bytes() == 0
+    })
+    .await;
+    way.cut().await;
+    for n in 1..=3 {
+        one.io.emit("n", n).await.unwrap();
+        let (event, at) = split(&ann.client.text().await);
+        assert_eq!(event, format!(r#""n",{n}"#));
+        offset = at;
+    }
+    drop(ann.client);
+    // From there to a third one, whose offsets say nothing of the first.
+    let mut ann = enter(&two, &auth(&ann.pid, Some(&offset))).await;
+    assert_eq!(ann.before, [""; 0]);
+    two.io.emit("between", ()).await.unwrap();
+    let (event, offset) = split(&ann.client.text().await);
+    assert_eq!(event, r#""between""#);
+    assert_eq!(split(&other.client.text().await).0, r#""between""#);
+    drop(ann.client);
+    let mut ann = enter(&three, &auth(&ann.pid, Some(&offset))).await;
+    assert_eq!(ann.before, [""; 0]);
+    way.mend().await;
+    one.io.emit("n", 4).await.unwrap();
+    for n in 1..=4 {
+        assert_eq!(split(&other.client.text().await).0, format!(r#""n",{n}"#));
+    }
+    assert_eq!(split(&ann.client.text().await).0, r#""n",4"#);
+    three.io.emit("last", ()).await.unwrap();
+    assert_eq!(split(&ann.client.text().await).0, r#""last""#);
 }

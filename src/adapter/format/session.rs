@@ -1,7 +1,7 @@
 //! What is kept of a socket for other nodes, as `@socket.io/redis-streams-adapter` keeps it.
 //!
 //! It is the base64 of MessagePack: `sid`, `pid`, `rooms` with the socket's own among them, and `data`.
-//! `since` and `begun` are between nodes of this crate, and skipped by other readers.
+//! `since`, `begun` and `late` are between nodes of this crate, and skipped by other readers.
 
 use std::collections::BTreeMap;
 
@@ -26,6 +26,8 @@ struct Session {
     since: BTreeMap<String, String>,
     #[serde(default)]
     begun: String,
+    #[serde(default)]
+    late: BTreeMap<String, u64>,
 }
 
 /// Writes it; `None` where its data cannot be written.
@@ -38,6 +40,7 @@ pub(crate) fn to_text(kept: &Kept) -> Option<String> {
         data: Value::Object(kept.data.clone().into_iter().collect()),
         since: kept.rooms.iter().cloned().collect(),
         begun: kept.begun.clone(),
+        late: kept.late.iter().cloned().collect(),
     };
     let json = serde_json::to_string(&session).ok()?;
     let packed = msgpack::from_json(&json, &[]).ok()?;
@@ -64,6 +67,7 @@ pub(crate) fn from_text(text: &str) -> Option<Kept> {
         pid: session.pid,
         data,
         begun: session.begun,
+        late: session.late.into_iter().collect(),
     })
 }
 
@@ -87,6 +91,7 @@ mod tests {
             rooms: vec![("r".to_owned(), "1.a.2.3-4".to_owned())],
             data: BTreeMap::from([("x".to_owned(), Value::from([1]))]),
             begun: "0.a.0.3-4".to_owned(),
+            late: vec![("a".to_owned(), 7)],
         };
         assert_eq!(from_text(&to_text(&kept).unwrap()), Some(kept));
     }

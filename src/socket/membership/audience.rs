@@ -97,6 +97,7 @@ impl Membership {
             return tell(0);
         };
         let mut log = recovery.lock();
+        let audience = &*log.still_for(audience, origin);
         let mut number = 0;
         if manner.volatile {
             let packet = encoded(&list.followed_by(&log.point(self.place()).text));

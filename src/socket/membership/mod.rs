@@ -200,7 +200,7 @@ impl Membership {
         // In the membership first: whoever sees the CONNECT packet is reached by the next broadcast.
         if !socket.open(missed.unwrap_or_default()) {
             if let (Some(log), Some(resume)) = (&mut log, &socket.resume) {
-                log.forget_socket(resume);
+                log.forget_socket(socket.id, resume);
             }
             self.exit(socket);
             return Err(TooLate);
@@ -292,10 +292,10 @@ impl Membership {
         if matches!(reason, DisconnectReason::Session(_)) && socket.phase() == Phase::Ended {
             let is_kept = recovery.keep(&mut log, socket, resume);
             if is_kept && let Some(adapter) = self.remembering() {
-                adapter.keep(kept(socket, resume), recovery.options().window);
+                adapter.keep(kept(socket, resume, &log), recovery.options().window);
             }
         } else {
-            log.forget_socket(resume);
+            log.forget_socket(socket.id, resume);
             if !resume.is_superseded()
                 && let Some(adapter) = self.remembering()
             {
@@ -312,14 +312,22 @@ impl Membership {
         {
             let window = recovery.options().window;
             // Written again before that.
-            adapter.keep(kept(socket, resume), window + REWRITTEN);
+            let kept = kept(socket, resume, &recovery.lock());
+            adapter.keep(kept, window + REWRITTEN);
         }
     }
 
     /// Writes down again for other nodes what a client would have come back with.
     pub(crate) fn keep_again(&self, back: Back) {
         if let (Some(adapter), Some(recovery)) = (self.remembering(), &self.recovery) {
-            adapter.keep(back.state.into_kept(), recovery.options().window);
+            let id = back.state.id;
+            let late = {
+                let mut log = recovery.lock();
+                let late = log.late(id);
+                log.expect_no_more(id);
+                late
+            };
+            adapter.keep(back.state.into_kept(late), recovery.options().window);
         }
     }
 

@@ -10,8 +10,10 @@
 //! Where the adapter remembers, a client may come back to another node: then the offset says too how far
 //! the client has got in what the whole cluster sends, by a [`Mark`].
 
+mod late;
 mod point;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -27,6 +29,7 @@ use crate::link::{Outgoing, Session};
 use crate::socket::core::Core;
 use crate::socket::locals::Locals;
 use crate::socket::membership::Audience;
+use crate::socket::recovery::late::Late;
 
 pub(crate) use point::{Kept, Origin, Point, mark_of};
 
@@ -61,6 +64,7 @@ pub(crate) struct Log {
     own: u64,
     /// The latest number of each other node's own events.
     heard: HashMap<String, u64>,
+    late: Late,
     /// The latest ones, without gaps.
     events: VecDeque<Logged>,
     bytes: usize,
@@ -228,6 +232,7 @@ impl Recovery {
             None => state.begun.number,
         };
         if !log.reaches_back_to(offset, self.options) {
+            log.late.forget(state.id);
             return None;
         }
         let back = Back {
@@ -237,7 +242,11 @@ impl Recovery {
             skips_middleware: self.options.skips_middleware,
         };
         let bytes: usize = log.missed(&back).iter().map(Outgoing::len).sum();
-        (bytes <= self.options.burst).then_some(back)
+        if bytes > self.options.burst {
+            log.late.forget(back.state.id);
+            return None;
+        }
+        Some(back)
     }
 
     /// Keeps a socket that has ended; it is in no room any more.
@@ -314,9 +323,41 @@ impl Log {
         &self.point
     }
 
-    /// Tells whether a node's own events up to a number have come.
-    pub(crate) fn has_heard(&self, node: &str, own: u64) -> bool {
-        self.heard.get(node).is_some_and(|heard| *heard >= own)
+    /// Notes what a socket has got of other nodes' own events, where it is still to come here.
+    pub(crate) fn expect(&mut self, id: SocketId, got: impl IntoIterator<Item = (String, u64)>) {
+        let has_come = |node: &str, own| self.heard.get(node).is_some_and(|heard| *heard >= own);
+        let late = got.into_iter().filter(|(node, own)| !has_come(node, *own));
+        let late = late.collect();
+        self.late.expect(id, late);
+    }
+
+    /// Returns what a socket has got that is still to come.
+    pub(crate) fn late(&self, id: SocketId) -> Vec<(String, u64)> {
+        self.late.of(id)
+    }
+
+    /// A socket comes back no more.
+    pub(crate) fn expect_no_more(&mut self, id: SocketId) {
+        self.late.forget(id);
+    }
+
+    /// Returns the audience of an event without those who have got it elsewhere.
+    pub(crate) fn still_for<'a>(
+        &mut self,
+        audience: &'a Audience,
+        origin: Origin<'_>,
+    ) -> Cow<'a, Audience> {
+        let Origin::Entry(_, node, own) = origin else {
+            return Cow::Borrowed(audience);
+        };
+        let have = self.late.have(node, own);
+        if have.is_empty() {
+            return Cow::Borrowed(audience);
+        }
+        let mut audience = audience.clone();
+        let ids = have.iter().map(|id| id.as_str().to_owned());
+        audience.except.extend(ids);
+        Cow::Owned(audience)
     }
 
     /// Returns who is here.
@@ -327,6 +368,7 @@ impl Log {
     /// Ends a socket, and forgets one that has gone, since it has come back elsewhere.
     pub(crate) fn moved_away(&mut self, id: SocketId) {
         self.gone.retain(|_, gone| gone.state.id != id);
+        self.late.forget(id);
         let here = self.here();
         if let Some(core) = here.iter().find(|core| core.id == id)
             && let Some(resume) = &core.resume
@@ -343,9 +385,10 @@ impl Log {
         self.here.insert(resume.pid, Arc::downgrade(core));
     }
 
-    pub(crate) fn forget_socket(&mut self, resume: &Resume) {
+    pub(crate) fn forget_socket(&mut self, id: SocketId, resume: &Resume) {
         if !*resume.superseded.lock() {
             self.here.remove(&resume.pid);
+            self.late.forget(id);
         }
     }
 
@@ -392,8 +435,10 @@ impl Log {
         while let Some((until, pid)) = self.leaving.front()
             && *until <= now
         {
-            if self.gone.get(pid).is_some_and(|gone| gone.until <= now) {
-                self.gone.remove(pid);
+            if self.gone.get(pid).is_some_and(|gone| gone.until <= now)
+                && let Some(gone) = self.gone.remove(pid)
+            {
+                self.late.forget(gone.state.id);
             }
             self.leaving.pop_front();
         }
@@ -417,7 +462,7 @@ impl Logged {
 }
 
 /// Says what another node needs of a socket.
-pub(crate) fn kept(core: &Core, resume: &Resume) -> Kept {
+pub(crate) fn kept(core: &Core, resume: &Resume, log: &Log) -> Kept {
     let joined = resume.joined.lock();
     let rooms = joined.iter();
     Kept {
@@ -428,6 +473,7 @@ pub(crate) fn kept(core: &Core, resume: &Resume) -> Kept {
             .collect(),
         data: core.session().entries(),
         begun: resume.begun.lock().text.as_ref().to_owned(),
+        late: log.late(core.id),
     }
 }
 

@@ -32,7 +32,7 @@ impl Point {
 }
 
 impl State {
-    pub(crate) fn into_kept(self) -> Kept {
+    pub(crate) fn into_kept(self, late: Vec<(String, u64)>) -> Kept {
         let rooms = self.rooms.iter();
         Kept {
             sid: self.id.as_str().to_owned(),
@@ -42,6 +42,7 @@ impl State {
                 .collect(),
             data: self.session.entries(),
             begun: self.begun.text.as_ref().to_owned(),
+            late,
         }
     }
 }
@@ -64,6 +65,8 @@ pub(crate) struct Kept {
     pub(crate) rooms: Vec<(String, String)>,
     pub(crate) data: BTreeMap<String, Value>,
     pub(crate) begun: String,
+    /// What it has got of other nodes' own events before it came.
+    pub(crate) late: Vec<(String, u64)>,
 }
 
 /// Where an event comes from.

@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use actix_socketio::{Builder, RedisAdapter, SocketIo};
+use tokio::io::copy_bidirectional;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::{PATIENCE, Server, within};
 
@@ -103,6 +105,56 @@ impl Redis {
 impl Drop for Redis {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// A node's way to Redis, which can be cut.
+#[derive(Debug)]
+pub(crate) struct Way {
+    redis: u16,
+    port: u16,
+    relays: Option<JoinHandle<()>>,
+}
+
+impl Way {
+    pub(crate) async fn to(redis: &Redis) -> Self {
+        let mut way = Self {
+            redis: redis.port,
+            port: 0,
+            relays: None,
+        };
+        way.mend().await;
+        way
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Ends its connections, and takes no more.
+    pub(crate) async fn cut(&mut self) {
+        if let Some(relays) = self.relays.take() {
+            relays.abort();
+            let _ = relays.await;
+        }
+    }
+
+    /// Takes connections, after a cut on the same port.
+    pub(crate) async fn mend(&mut self) {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", self.port)).await;
+        let listener = listener.unwrap();
+        self.port = listener.local_addr().unwrap().port();
+        let redis = self.redis;
+        self.relays = Some(tokio::spawn(async move {
+            // Ends with this task.
+            let mut relays = JoinSet::new();
+            while let Ok((mut node, _)) = listener.accept().await {
+                relays.spawn(async move {
+                    let there = tokio::net::TcpStream::connect(("127.0.0.1", redis)).await;
+                    copy_bidirectional(&mut node, &mut there.unwrap()).await
+                });
+            }
+        }));
     }
 }
 
