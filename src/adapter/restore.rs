@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::adapter::format::{Heard, Word, from_fields, from_text};
 use crate::adapter::node::Node;
@@ -25,20 +25,34 @@ pub(crate) async fn run(
     membership: Arc<Membership>,
     claim: Claim,
 ) -> Option<Back> {
-    let mut connection = node.commands.read().clone()?;
-    let kept = match take(&mut connection, &claim.pid).await {
-        Ok(kept) => kept?,
-        Err(error) => {
-            log::warn!("a client that comes back begins anew: {error}");
-            return None;
-        }
+    let taking = timeout(REDIS_LIMIT, patiently_take(&node, &claim.pid)).await;
+    let Ok((kept, mut connection)) = taking else {
+        log::warn!("a client that comes back begins anew: Redis is away");
+        return None;
     };
+    let kept = kept?;
     match restore(&node, &membership, &claim, &kept, &mut connection).await {
         Ok(back) => back,
         Err(error) => {
             log::warn!("a client that comes back begins anew: {error}");
             None
         }
+    }
+}
+
+/// Takes what was kept, when Redis is there: where it was away, clients look for other nodes just then.
+async fn patiently_take(node: &Node, pid: &str) -> (Option<Kept>, MultiplexedConnection) {
+    loop {
+        let connection = node.commands.read().clone();
+        if let Some(mut connection) = connection {
+            match take(&mut connection, pid).await {
+                Ok(kept) => return (kept, connection),
+                Err(error) => {
+                    log::debug!("what a client comes back with is not there yet: {error}");
+                }
+            }
+        }
+        sleep(REDIS_LOOK).await;
     }
 }
 
@@ -321,6 +335,10 @@ const EVENT: &str = "3";
 
 /// Entries that are read at once.
 const READ_COUNT: usize = 1000;
+
+/// How long a client that comes back waits for Redis, and how often is looked for it.
+const REDIS_LIMIT: Duration = Duration::from_secs(3);
+const REDIS_LOOK: Duration = Duration::from_millis(20);
 
 /// How long what this node has queued may take to be written.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
