@@ -136,6 +136,9 @@ impl Builder {
     /// Makes the server a node of a cluster: what is sent to many reaches the clients of all nodes.
     /// Without an adapter a server is alone.
     ///
+    /// Requests of polling that a proxy sends to another node of this crate are forwarded to the one that
+    /// has their session.
+    ///
     /// # Examples
     ///
     /// ```no_run
