@@ -55,8 +55,8 @@ fn told(node: &Arc<Node>, membership: &Arc<Membership>, message: Message, origin
                 }
             }
         }
-        Message::Disconnect { scope, .. } if scope.except == [MOVED] => {
-            moved(membership, &scope.rooms);
+        Message::Disconnect { scope, .. } if scope.except.first().is_some_and(|it| it == MOVED) => {
+            moved(membership, &scope);
         }
         Message::Disconnect { scope, close } => {
             for socket in membership.select(&scope.into()) {
@@ -73,12 +73,13 @@ fn told(node: &Arc<Node>, membership: &Arc<Membership>, message: Message, origin
 }
 
 /// Lets go of sockets whose clients have come back to another node.
-fn moved(membership: &Membership, sockets: &[String]) {
-    let Some(recovery) = &membership.recovery else {
+fn moved(membership: &Membership, scope: &Scope) {
+    let moves = scope.except.get(1).and_then(|moves| moves.parse().ok());
+    let (Some(recovery), Some(moves)) = (&membership.recovery, moves) else {
         return;
     };
-    for id in sockets.iter().filter_map(|id| id.parse().ok()) {
-        recovery.lock().moved_away(id);
+    for id in scope.rooms.iter().filter_map(|id| id.parse().ok()) {
+        recovery.lock().moved_away(id, moves);
     }
 }
 

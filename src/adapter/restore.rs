@@ -86,7 +86,7 @@ async fn restore(
         return Ok(None);
     };
     say_moved(node, membership, kept);
-    recovery.lock().moved_away(id);
+    recovery.lock().moved_away(id, kept.moves + 1);
     // From here on this node's own memory has everything, but for what the client has got elsewhere.
     let here = {
         let mut log = recovery.lock();
@@ -170,6 +170,7 @@ fn back_with(
             locals: Default::default(),
             session: Session::of(kept.data.clone()),
             begun: point(&kept.begun),
+            moves: kept.moves + 1,
         },
         skips_middleware: recovery.options().skips_middleware,
     }
@@ -180,7 +181,7 @@ fn say_moved(node: &Node, membership: &Membership, kept: &Kept) {
     let message = Message::Disconnect {
         scope: Scope {
             rooms: vec![kept.sid.clone()],
-            except: vec![MOVED.to_owned()],
+            except: vec![MOVED.to_owned(), (kept.moves + 1).to_string()],
         },
         close: true,
     };

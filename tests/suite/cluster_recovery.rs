@@ -205,6 +205,14 @@ async fn nothing_is_lost_or_doubled_between_nodes() {
     }
 }
 
+/// Waits until Redis has what clients of a node need to come back elsewhere.
+async fn kept_by(node: &Server<SocketIo>) {
+    until("it to be kept", || {
+        node.io.adapter_health().queued_bytes() == 0
+    })
+    .await;
+}
+
 /// What a client got from a node that was cut off is not sent to it again when that reaches Redis.
 #[tokio::test]
 async fn what_a_client_brings_along_does_not_come_again() {
@@ -222,10 +230,7 @@ async fn what_a_client_brings_along_does_not_come_again() {
     let mut other = enter(&two, "").await;
     one.io.to("a").emit("n", 0).await.unwrap();
     let (_, mut offset) = split(&ann.client.text().await);
-    until("what it needs to come back to be kept", || {
-        one.io.adapter_health().queued_bytes() == 0
-    })
-    .await;
+    kept_by(&one).await;
     way.cut().await;
     for n in 1..=3 {
         one.io.emit("n", n).await.unwrap();
@@ -241,6 +246,7 @@ async fn what_a_client_brings_along_does_not_come_again() {
     let (event, offset) = split(&ann.client.text().await);
     assert_eq!(event, r#""between""#);
     assert_eq!(split(&other.client.text().await).0, r#""between""#);
+    kept_by(&two).await;
     drop(ann.client);
     let mut ann = enter(&three, &auth(&ann.pid, Some(&offset))).await;
     assert_eq!(ann.before, [""; 0]);

@@ -1,7 +1,7 @@
 //! What is kept of a socket for other nodes, as `@socket.io/redis-streams-adapter` keeps it.
 //!
 //! It is the base64 of MessagePack: `sid`, `pid`, `rooms` with the socket's own among them, and `data`.
-//! `since`, `begun` and `late` are between nodes of this crate, and skipped by other readers.
+//! `since`, `begun`, `late` and `moves` are between nodes of this crate, and skipped by other readers.
 
 use std::collections::BTreeMap;
 
@@ -28,6 +28,8 @@ struct Session {
     begun: String,
     #[serde(default)]
     late: BTreeMap<String, u64>,
+    #[serde(default)]
+    moves: u64,
 }
 
 /// Writes it; `None` where its data cannot be written.
@@ -41,6 +43,7 @@ pub(crate) fn to_text(kept: &Kept) -> Option<String> {
         since: kept.rooms.iter().cloned().collect(),
         begun: kept.begun.clone(),
         late: kept.late.iter().cloned().collect(),
+        moves: kept.moves,
     };
     let json = serde_json::to_string(&session).ok()?;
     let packed = msgpack::from_json(&json, &[]).ok()?;
@@ -68,6 +71,7 @@ pub(crate) fn from_text(text: &str) -> Option<Kept> {
         data,
         begun: session.begun,
         late: session.late.into_iter().collect(),
+        moves: session.moves,
     })
 }
 
@@ -92,6 +96,7 @@ mod tests {
             data: BTreeMap::from([("x".to_owned(), Value::from([1]))]),
             begun: "0.a.0.3-4".to_owned(),
             late: vec![("a".to_owned(), 7)],
+            moves: 2,
         };
         assert_eq!(from_text(&to_text(&kept).unwrap()), Some(kept));
     }

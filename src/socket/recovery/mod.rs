@@ -103,6 +103,8 @@ pub(crate) struct State {
     pub(crate) session: Session,
     /// The event after which it entered.
     pub(crate) begun: Point,
+    /// How often it has come to another node.
+    pub(crate) moves: u64,
 }
 
 /// What a socket needs to come back one day; and what it came back with.
@@ -110,6 +112,7 @@ pub(crate) struct State {
 pub(crate) struct Resume {
     pub(crate) pid: Id,
     begun: Mutex<Point>,
+    moves: u64,
     pub(crate) joined: Mutex<IndexMap<Arc<str>, Point>>,
     pub(crate) back: Option<Back>,
     /// It has come back as another.
@@ -135,6 +138,7 @@ impl Resume {
         Self {
             pid,
             begun: Mutex::new(begun),
+            moves: back.as_ref().map_or(0, |back| back.state.moves),
             joined: Mutex::default(),
             back,
             superseded: Mutex::new(false),
@@ -365,15 +369,22 @@ impl Log {
         self.here.values().filter_map(Weak::upgrade).collect()
     }
 
-    /// Ends a socket, and forgets one that has gone, since it has come back elsewhere.
-    pub(crate) fn moved_away(&mut self, id: SocketId) {
-        self.gone.retain(|_, gone| gone.state.id != id);
-        self.late.forget(id);
+    /// Ends a socket, and forgets one that has gone, since it has come back elsewhere: by so many moves,
+    /// of which news may come when it has moved on, and even here again.
+    pub(crate) fn moved_away(&mut self, id: SocketId, moves: u64) {
+        let has_moved = |gone: &Gone| gone.state.id == id && gone.state.moves < moves;
+        let count = self.gone.len();
+        self.gone.retain(|_, gone| !has_moved(gone));
+        if self.gone.len() < count {
+            self.late.forget(id);
+        }
         let here = self.here();
         if let Some(core) = here.iter().find(|core| core.id == id)
             && let Some(resume) = &core.resume
+            && resume.moves < moves
         {
             self.supersede(resume.pid);
+            self.late.forget(id);
         }
     }
 
@@ -474,6 +485,7 @@ pub(crate) fn kept(core: &Core, resume: &Resume, log: &Log) -> Kept {
         data: core.session().entries(),
         begun: resume.begun.lock().text.as_ref().to_owned(),
         late: log.late(core.id),
+        moves: resume.moves,
     }
 }
 
@@ -489,5 +501,6 @@ fn state_of(core: &Core, resume: &Resume) -> State {
         locals: core.locals.share(),
         session: core.session().clone(),
         begun: resume.begun.lock().clone(),
+        moves: resume.moves,
     }
 }

@@ -43,6 +43,7 @@ impl State {
             data: self.session.entries(),
             begun: self.begun.text.as_ref().to_owned(),
             late,
+            moves: self.moves,
         }
     }
 }
@@ -67,6 +68,8 @@ pub(crate) struct Kept {
     pub(crate) begun: String,
     /// What it has got of other nodes' own events before it came.
     pub(crate) late: Vec<(String, u64)>,
+    /// How often it has come to another node.
+    pub(crate) moves: u64,
 }
 
 /// Where an event comes from.
