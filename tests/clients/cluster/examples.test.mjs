@@ -26,10 +26,11 @@ async function startExample(env) {
 
 test("two nodes are one chat", async () => {
   const redis = await startRedis();
-  const example = await startExample({ REDIS_URL: redis.url });
-  const { port } = example;
+  let example;
   const clients = [];
   try {
+    example = await startExample({ REDIS_URL: redis.url });
+    const { port } = example;
     const page = await (await fetch(example.url)).text();
     assert.match(page, new RegExp(`of \\[${port}, ${port + 1}\\]`));
     for (const at of [port, port + 1]) {
@@ -45,16 +46,18 @@ test("two nodes are one chat", async () => {
     }
   } finally {
     for (const client of clients) client.disconnect();
-    await example.kill();
+    await example?.kill();
     await redis.kill();
   }
 });
 
 test("a job in another process reports to the page that started it", async () => {
   const redis = await startRedis();
-  const example = await startServer("JOB_BIN", { env: { REDIS_URL: redis.url } });
-  const client = io(example.url, { transports: ["websocket"] });
+  let example;
+  let client;
   try {
+    example = await startServer("JOB_BIN", { env: { REDIS_URL: redis.url } });
+    client = io(example.url, { transports: ["websocket"] });
     const progress = [];
     client.on("progress", (percent) => progress.push(percent));
     const done = heard(client, "done");
@@ -63,8 +66,8 @@ test("a job in another process reports to the page that started it", async () =>
     assert.deepEqual(await done, ["thumbnails"]);
     assert.deepEqual(progress, [0, 20, 40, 60, 80, 100]);
   } finally {
-    client.disconnect();
-    await example.kill();
+    client?.disconnect();
+    await example?.kill();
     await redis.kill();
   }
 });
