@@ -1,7 +1,8 @@
 //! The ids of sessions and sockets: twenty characters of base64url, with 118 random bits.
 //!
-//! In a cluster the first six of a session's id are its node's [`Tag`], and 84 bits are random. Their length is part of the protocol's family: load balancers and other servers of a cluster
-//! recognise an id by it. A session's id is a secret between client and server, a socket's is public.
+//! In a cluster the first six characters of a session's id are its node's [`Tag`], and 84 bits are
+//! random. The length of ids is part of the protocol's family: load balancers and other servers of a
+//! cluster recognise an id by it. A session's id is a secret between client and server, a socket's is public.
 //! This module knows nothing of what an id stands for.
 
 use std::fmt;

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::adapter::format::body::{list, quoted};
 use crate::adapter::format::{
-    Asker, Callback, Channel, DEFAULT_LIMIT, Format, Heard, Parcel, Roll, Word, rest_of,
+    Asker, Callback, Channel, DEFAULT_LIMIT, Format, Heard, Parcel, Roll, Word, polls, rest_of,
 };
 use crate::cluster::{ClusterError, Content, Manner, Message, Question, Reply, Scope};
 use crate::id::{SocketId, Tag};
@@ -202,7 +202,7 @@ impl Format for Bus {
     }
 
     fn poll_channel(&self, node: Tag) -> Channel {
-        Channel::Plain(format!("{}-poll#{}#", self.channel, node.as_str()))
+        Channel::Plain(polls(&self.channel, node))
     }
 
     fn roll(&self, _: &str) -> Option<Roll> {

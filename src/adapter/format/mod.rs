@@ -223,6 +223,11 @@ pub(crate) struct Callback {
     pub(crate) id: String,
 }
 
+/// Returns the name of the channel for polls to a node; all channels of the cluster begin with `key`.
+fn polls(key: &str, node: Tag) -> String {
+    format!("{key}-poll#{}#", node.as_str())
+}
+
 /// Escapes what a glob pattern gives a meaning.
 pub(crate) fn glob(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len());

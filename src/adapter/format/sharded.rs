@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::adapter::format::classic::{payload, unpack};
 use crate::adapter::format::family::{Body, from_whole};
-use crate::adapter::format::{Asker, Channel, Format, Heard, Parcel, Roll};
+use crate::adapter::format::{Asker, Channel, Format, Heard, Parcel, Roll, polls};
 use crate::cluster::{ClusterError, Message, Question, Reply};
 use crate::id::{SocketId, Tag};
 
@@ -116,7 +116,7 @@ impl Format for Sharded {
     }
 
     fn poll_channel(&self, node: Tag) -> Channel {
-        Channel::Shard(format!("{}-poll#{}#", self.prefix, node.as_str()))
+        Channel::Shard(polls(&self.prefix, node))
     }
 
     fn roll(&self, namespace: &str) -> Option<Roll> {

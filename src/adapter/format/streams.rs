@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use crate::adapter::format::family::{BROADCAST, Body, from_whole};
-use crate::adapter::format::{Asker, Channel, Format, Heard, Parcel, Roll, msgpack};
+use crate::adapter::format::{Asker, Channel, Format, Heard, Parcel, Roll, msgpack, polls};
 use crate::cluster::{ClusterError, Message, Question, Reply};
 use crate::id::Tag;
 
@@ -153,7 +153,7 @@ impl Format for Streams {
     }
 
     fn poll_channel(&self, node: Tag) -> Channel {
-        Channel::Plain(format!("{}-poll#{}#", self.prefix, node.as_str()))
+        Channel::Plain(polls(&self.prefix, node))
     }
 
     fn roll(&self, namespace: &str) -> Option<Roll> {

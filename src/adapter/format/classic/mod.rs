@@ -18,7 +18,7 @@ use crate::adapter::format::classic::words::{
     REMOTE_JOIN, REMOTE_LEAVE, Request, Response, SERVER_SIDE_EMIT, SOCKETS,
 };
 use crate::adapter::format::{
-    Asker, Channel, Format, Heard, Parcel, Roll, Word, glob, msgpack, rest_of,
+    Asker, Channel, Format, Heard, Parcel, Roll, Word, glob, msgpack, polls, rest_of,
 };
 use crate::cluster::{ClusterError, Manner, Message, Question, Reply, Scope};
 use crate::id::Tag;
@@ -339,7 +339,7 @@ impl Format for Classic {
     }
 
     fn poll_channel(&self, node: Tag) -> Channel {
-        Channel::Plain(format!("{}-poll#{}#", self.prefix, node.as_str()))
+        Channel::Plain(polls(&self.prefix, node))
     }
 
     fn roll(&self, namespace: &str) -> Option<Roll> {
