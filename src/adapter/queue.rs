@@ -92,9 +92,7 @@ impl Queue {
             .map(|parcel| parcel.len())
             .sum();
         inner.bytes -= sent;
-        if inner.parcels.is_empty() {
-            self.emptied.notify_waiters();
-        }
+        self.tell_if_empty(&inner);
         count
     }
 
@@ -110,6 +108,7 @@ impl Queue {
             !matches!(parcel, Parcel::Publish { .. } | Parcel::ShardPublish { .. })
         };
         inner.doubtful = inner.take_out(begun, stays);
+        self.tell_if_empty(&inner);
         begun - inner.doubtful
     }
 
@@ -132,6 +131,13 @@ impl Queue {
             Parcel::Append { stream, .. } => parcel.sequence() > arrived.get(stream).copied(),
             _ => true,
         });
+        self.tell_if_empty(&inner);
+    }
+
+    fn tell_if_empty(&self, inner: &Inner) {
+        if inner.parcels.is_empty() {
+            self.emptied.notify_waiters();
+        }
     }
 
     /// Waits until everything has been sent that is in the queue.

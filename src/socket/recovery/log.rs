@@ -114,7 +114,8 @@ impl Log {
         audience: &'a Audience,
         origin: Origin<'_>,
     ) -> Cow<'a, Audience> {
-        let Origin::Entry(_, node, own) = origin else {
+        // Those without a number are volatile, or of other servers.
+        let Origin::Entry(_, node, own @ 1..) = origin else {
             return Cow::Borrowed(audience);
         };
         let have = self.late.have(node, own);
