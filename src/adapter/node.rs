@@ -46,8 +46,9 @@ pub(crate) struct Node {
     namespaces: RwLock<HashMap<Arc<str>, Arc<Membership>>>,
     /// Numbers this node's own events, by which clients say how far they have got.
     own: AtomicU64,
-    /// The last number of each other node.
-    seen: Mutex<HashMap<String, u64>>,
+    /// The last number of each other node, in each stream: they are read one after the other, and what
+    /// a node has numbered on its way into several comes in no order.
+    seen: Mutex<HashMap<String, HashMap<String, u64>>>,
     health: Mutex<Health>,
     ack_timeout: Duration,
 }
@@ -119,9 +120,10 @@ impl Node {
         self.namespaces.read().values().cloned().collect()
     }
 
-    /// Tells whether an entry with this number of that node is new.
-    pub(crate) fn is_new(&self, from: &str, number: u64) -> bool {
-        let mut seen = self.seen.lock();
+    /// Tells whether a stream's entry with this number of that node is new.
+    pub(crate) fn is_new(&self, stream: &str, from: &str, number: u64) -> bool {
+        let mut streams = self.seen.lock();
+        let seen = streams.entry(stream.to_owned()).or_default();
         if seen.len() >= NODES_REMEMBERED && !seen.contains_key(from) {
             seen.clear();
         }

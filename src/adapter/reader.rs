@@ -64,7 +64,7 @@ async fn read(
             Ok(read) => {
                 for (stream, entries) in streams_of(read) {
                     for entry in entries {
-                        take(node, &entry);
+                        take(node, &stream, &entry);
                         node.positions.lock().insert(stream.clone(), entry.id);
                     }
                 }
@@ -124,9 +124,9 @@ impl Entry {
     }
 }
 
-fn take(node: &Arc<Node>, entry: &Entry) {
+fn take(node: &Arc<Node>, stream: &str, entry: &Entry) {
     let own = entry.uid == node.format.uid();
-    let again = |number| !node.is_new(&entry.uid, number);
+    let again = |number| !node.is_new(stream, &entry.uid, number);
     if own || entry.namespace.is_empty() || entry.sequence.is_some_and(again) {
         return;
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_socketio::{
-    Bytes, CallError, CallMany, ClusterError, EmitError, Emitter, FetchSockets, Namespace,
+    Builder, Bytes, CallError, CallMany, ClusterError, EmitError, Emitter, FetchSockets, Namespace,
     RemoteSocket, ServerSideEvent, SocketIo,
 };
 use serde_json::{Value, json};
@@ -343,6 +343,52 @@ async fn namespaces_are_kept_apart() {
         peer.expect(r#"42["out",2]"#).await;
     }
 }
+
+/// Streams are read one after the other, so what a node has sent to several comes in another order
+/// than it was sent; nothing of it is taken for a repeat.
+#[tokio::test]
+async fn nothing_is_lost_between_several_streams() {
+    let redis = Redis::start();
+    let start = || {
+        let adapter = Format::Streams.adapter(&redis).stream_count(4);
+        let build = |io: Builder| io.adapter(adapter);
+        Server::socketio(build, |io| {
+            SHARDED.iter().for_each(|(name, _)| drop(io.of(name)));
+        })
+    };
+    let (here, there) = (start(), start());
+    connected(&here.io).await;
+    connected(&there.io).await;
+    let mut clients = Vec::new();
+    for (namespace, _) in SHARDED {
+        let mut client = Client::open(&there, Via::WebSocket).await;
+        client.connect(namespace).await;
+        clients.push(client);
+    }
+    for n in 0..200 {
+        for (namespace, _) in SHARDED {
+            here.io.of(namespace).emit("n", n).await.unwrap();
+        }
+    }
+    for (client, (namespace, _)) in clients.iter_mut().zip(SHARDED) {
+        for n in 0..200 {
+            client.expect(&format!(r#"42{namespace},["n",{n}]"#)).await;
+        }
+    }
+    for (namespace, stream) in SHARDED {
+        let length = redis.command(&format!("XLEN {stream}"));
+        assert!(length.starts_with(":200\r\n"), "{namespace}: {length}");
+    }
+}
+
+/// Namespaces, and to which of four streams the reference's hash of their names leads. That of the last
+/// is negative: the reference itself writes to a stream that nobody reads.
+const SHARDED: [(&str, &str); 4] = [
+    ("/a", "socket.io-2"),
+    ("/d", "socket.io-1"),
+    ("/c", "socket.io-0"),
+    ("/my-namespace", "socket.io-3"),
+];
 
 /// An emitter does from outside what a node does.
 #[tokio::test]
