@@ -17,6 +17,7 @@ use crate::adapter::config::{RedisAdapter, Written};
 use crate::adapter::format::{Asker, Format, Parcel, Roll, to_text};
 use crate::adapter::forward::Forwards;
 use crate::adapter::queue::Queue;
+use crate::adapter::reader::Position;
 use crate::adapter::{forward, request, restore};
 use crate::cluster::{
     AdapterHealth, Answer, ClusterError, EntryId, Message, NodeId, Question, Reply,
@@ -31,7 +32,7 @@ pub(crate) struct Node {
     pub(crate) format: Box<dyn Format>,
     /// The streams that are read, and how far each has been.
     pub(crate) streams: Vec<String>,
-    pub(crate) positions: Mutex<HashMap<String, String>>,
+    pub(crate) positions: Mutex<HashMap<String, Position>>,
     pub(crate) queue: Queue,
     pub(crate) channels: Channels,
     pub(crate) forwards: Forwards,
@@ -279,7 +280,7 @@ impl Adapter for Node {
     fn position(&self, namespace: &str) -> Option<EntryId> {
         let stream = self.format.stream(namespace)?;
         let positions = self.positions.lock();
-        positions.get(&stream).and_then(|id| id.parse().ok())
+        positions.get(&stream).map(|position| position.at)
     }
 
     fn keep(&self, kept: Kept, limit: Duration) {

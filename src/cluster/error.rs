@@ -145,7 +145,9 @@ impl AdapterHealth {
     }
 
     /// Returns how many messages may have been lost so far: they were on their way when the connection
-    /// broke, or lay in a part of a stream that was cut off before it was read.
+    /// broke, Redis has refused them for good, or they lay in a part of a stream that was cut off before
+    /// it was read. Such a part counts as one message before Redis 7, which does not say how many there
+    /// were; and so does a Redis that has lost a part of its stream itself.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost
