@@ -1,13 +1,15 @@
 //! Connections to Redis, and parcels as its commands.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, PushInfo, PushKind, RedisResult};
 use tokio::sync::Notify;
 
 use crate::adapter::format::Parcel;
+use crate::adapter::queue::{Batch, SEQUENCE};
+use crate::adapter::records::Record;
 
 /// A connection, and the news that it has broken.
 #[derive(Debug)]
@@ -49,12 +51,27 @@ pub(crate) async fn connect(
 pub(crate) fn pipeline(parcels: &mut dyn Iterator<Item = &Parcel>, max_length: usize) -> Pipeline {
     let mut pipeline = Pipeline::new();
     for parcel in parcels {
-        pipeline.add_command(command(parcel, max_length)).ignore();
+        let command = command(parcel, None, max_length);
+        pipeline.add_command(command).ignore();
     }
     pipeline
 }
 
-fn command(parcel: &Parcel, max_length: usize) -> Cmd {
+/// Writes a batch as commands, in its order.
+pub(crate) fn batch(batch: &Batch<'_>, max_length: usize) -> Pipeline {
+    let mut pipeline = Pipeline::new();
+    for (parcel, number) in batch.parcels() {
+        let command = command(parcel, number, max_length);
+        pipeline.add_command(command).ignore();
+    }
+    for (key, record) in batch.records {
+        let command = record_command(key, record, batch.now);
+        pipeline.add_command(command).ignore();
+    }
+    pipeline
+}
+
+fn command(parcel: &Parcel, number: Option<u64>, max_length: usize) -> Cmd {
     match parcel {
         Parcel::Publish { channel, payload } => {
             let mut command = redis::cmd("PUBLISH");
@@ -73,25 +90,54 @@ fn command(parcel: &Parcel, max_length: usize) -> Cmd {
             for (name, value) in fields {
                 command.arg(name).arg(value.as_ref());
             }
+            if let Some(number) = number {
+                command.arg(SEQUENCE).arg(number);
+            }
             command
         }
-        Parcel::Keep {
-            key,
-            value,
-            milliseconds,
-        } => {
+    }
+}
+
+fn record_command(key: &str, record: &Record, now: Instant) -> Cmd {
+    match &record.value {
+        Some(value) => {
+            let left = record.until.saturating_duration_since(now).as_millis();
             let mut command = redis::cmd("SET");
             command.arg(key).arg(value.as_ref());
-            command.arg("PX").arg(*milliseconds);
+            // None is no time at all.
+            command
+                .arg("PX")
+                .arg(u64::try_from(left).unwrap_or(u64::MAX).max(1));
             command
         }
-        Parcel::Forget { key } => {
+        None => {
             let mut command = redis::cmd("DEL");
             command.arg(key);
             command
         }
     }
 }
+
+/// Tells whether Redis will refuse a command again that it has refused with this code, whatever becomes
+/// of Redis.
+pub(crate) fn is_final(code: &str) -> bool {
+    !FOR_NOW.contains(&code)
+}
+
+/// What Redis says where it is there and can do nothing for now: it loads what it has, its memory or
+/// disk is full, a script blocks it, or its cluster is looking for another server.
+const FOR_NOW: [&str; 10] = [
+    "BUSY",
+    "CLUSTERDOWN",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "NOAUTH",
+    "NOREPLICAS",
+    "OOM",
+    "READONLY",
+    "TRYAGAIN",
+];
 
 /// How long to wait before the next try.
 #[derive(Debug)]

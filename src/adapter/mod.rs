@@ -18,6 +18,7 @@ mod node;
 mod publisher;
 mod queue;
 mod reader;
+mod records;
 mod request;
 mod restore;
 

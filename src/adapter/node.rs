@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{Addr, ArbiterHandle};
 use parking_lot::{Mutex, RwLock};
@@ -287,21 +287,12 @@ impl Adapter for Node {
         let Some(value) = to_text(&kept) else {
             return;
         };
-        let parcel = Parcel::Keep {
-            key: restore::key(&kept.pid),
-            value: value.into(),
-            milliseconds: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
-        };
-        if let Err(error) = self.queue.push(vec![parcel]) {
-            log::debug!("what a client needs to come back is not kept: {error}");
-        }
+        let key = restore::key(&kept.pid);
+        self.queue.keep(key, value.into(), limit, Instant::now());
     }
 
     fn forget(&self, pid: &str) {
-        let key = restore::key(pid);
-        if let Err(error) = self.queue.push(vec![Parcel::Forget { key }]) {
-            log::debug!("what a client needed to come back is kept on: {error}");
-        }
+        self.queue.forget(restore::key(pid), Instant::now());
     }
 
     fn restore(self: Arc<Self>, membership: Arc<Membership>, claim: Claim) -> BackFuture {
@@ -359,6 +350,7 @@ impl Adapter for Node {
             let done = async {
                 forward::finish(&self).await;
                 self.queue.drained().await;
+                self.queue.recorded().await;
             };
             let drained = tokio::time::timeout(limit, done).await;
             self.closed.notify_waiters();

@@ -4,15 +4,15 @@
 //! on its way when a connection broke may have arrived or not: what is appended to a stream is looked for
 //! there and sent again if it is missing; what is published is not, since nobody could tell.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult};
 
-use crate::adapter::connection::{Backoff, Connection, RESPONSE_LIMIT, connect, pipeline};
-use crate::adapter::format::Parcel;
+use crate::adapter::connection::{Backoff, Connection, RESPONSE_LIMIT, batch, connect, is_final};
 use crate::adapter::node::{Node, Part};
+use crate::adapter::queue::Batch;
 use crate::adapter::reader::entries_of;
 
 /// Publishes for as long as it is polled.
@@ -43,33 +43,30 @@ async fn begin(node: &Node) -> RedisResult<Connection> {
 
 /// Publishes by one connection until it breaks, and says why it did.
 async fn publish(node: &Node, mut connection: Connection, backoff: &mut Backoff) -> String {
-    if let Err(error) = settle(node, &mut connection).await {
+    if let Err(error) = settle(node, &mut connection.commands).await {
         return error.to_string();
     }
     loop {
-        let show =
-            |parcels: &mut dyn Iterator<Item = &Parcel>| pipeline(parcels, node.config.max_length);
+        let write = |shown: Batch<'_>| batch(&shown, node.config.max_length);
         let commands = tokio::select! {
             biased;
             () = connection.broken.notified() => return "the connection was closed".to_owned(),
-            batch = node.queue.batch(show) => batch,
+            commands = node.queue.batch(write) => commands,
         };
-        if let Err(error) = send(node, &commands, &mut connection).await {
-            node.lost(node.queue.failed(), "to other nodes");
+        if let Err(error) = send(node, &commands, &mut connection.commands).await {
             return error;
         }
-        node.queue.sent();
         backoff.reset();
     }
 }
 
 /// Finds out which entries have arrived of those that were on their way when a connection broke.
-async fn settle(node: &Node, connection: &mut Connection) -> RedisResult<()> {
+async fn settle(node: &Node, connection: &mut MultiplexedConnection) -> RedisResult<()> {
     // Where a panic has cost the connection.
     node.lost(node.queue.failed(), "to other nodes");
     let mut arrived = HashMap::new();
     for stream in node.queue.doubtful() {
-        if let Some(last) = last_own(node, &stream, &mut connection.commands).await? {
+        if let Some(last) = last_own(node, &stream, connection).await? {
             arrived.insert(stream, last);
         }
     }
@@ -102,42 +99,36 @@ async fn last_own(
     }
 }
 
-async fn send(node: &Node, commands: &Pipeline, connection: &mut Connection) -> Result<(), String> {
-    let sent = commands.query_async::<()>(&mut connection.commands).await;
-    let Err(error) = sent else {
+/// Sends a batch, and says why the connection is of no use any more.
+async fn send(
+    node: &Node,
+    commands: &Pipeline,
+    connection: &mut MultiplexedConnection,
+) -> Result<(), String> {
+    let Err(error) = commands.query_async::<()>(connection).await else {
+        node.queue.sent();
         return Ok(());
     };
     let text = error.to_string();
-    match error.into_server_errors() {
+    let Some(refusals) = error.into_server_errors() else {
+        node.lost(node.queue.failed(), "to other nodes");
+        return Err(text);
+    };
+    let (for_good, for_now): (Vec<_>, Vec<_>) = refusals
+        .iter()
+        .partition(|(_, error)| is_final(error.code()));
+    let again: HashSet<usize> = for_now.iter().map(|(place, _)| *place).collect();
+    node.queue.answered(&again);
+    if let Some((_, error)) = for_good.first() {
         // To send it again would change nothing.
-        Some(refused) if refused.iter().all(|(_, error)| is_final(error.code())) => {
-            log::error!("Redis refuses what other nodes are told: {text}");
-            node.lost(refused.len(), "to other nodes");
-            Ok(())
-        }
-        _ => Err(text),
+        log::error!("Redis refuses what other nodes are told: {error}");
+        node.lost(for_good.len(), "to other nodes");
+    }
+    match for_now.first() {
+        Some((_, error)) => Err(error.to_string()),
+        None => Ok(()),
     }
 }
-
-/// Tells whether Redis will refuse a command again, whatever becomes of Redis.
-fn is_final(code: &str) -> bool {
-    !FOR_NOW.contains(&code)
-}
-
-/// What Redis says where it is there and can do nothing for now: it loads what it has, its memory or
-/// disk is full, a script blocks it, or its cluster is looking for another server.
-const FOR_NOW: [&str; 10] = [
-    "BUSY",
-    "CLUSTERDOWN",
-    "LOADING",
-    "MASTERDOWN",
-    "MISCONF",
-    "NOAUTH",
-    "NOREPLICAS",
-    "OOM",
-    "READONLY",
-    "TRYAGAIN",
-];
 
 /// Entries of a stream that are looked at at once.
 const LOOKED_AT: usize = 1000;

@@ -132,7 +132,7 @@ impl AdapterHealth {
         self.connected
     }
 
-    /// Returns the bytes that wait to be published.
+    /// Returns the bytes that wait to be published, and what waits to be kept for clients that come back.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.queued_bytes

@@ -1,10 +1,21 @@
 //! Clusters whose Redis hangs, refuses, forgets, or vanishes without a word.
 
-use actix_socketio::RedisAdapter;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use actix_socketio::{Builder, ClusterError, EmitError, RedisAdapter, SocketIo};
+use serde_json::Value;
 
 use crate::support::Server;
 use crate::support::redis::{Format, Redis, Way, cluster, connected};
-use crate::support::socketio::{Peer, Via, until};
+use crate::support::socketio::{Client, Peer, Via, find, until};
+
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// How long a connection may look well that leads nowhere: some seconds longer than the adapter's own
+/// limits, which are longer than the patience of other tests.
+const NOTICED: Duration = Duration::from_secs(20);
 
 /// A Redis that has begun anew, on a machine whose clock is behind, gives ids that were read already.
 #[tokio::test]
@@ -60,4 +71,102 @@ async fn entries_that_a_node_could_not_read_are_counted() {
     peer.expect(r#"42["n",4]"#).await;
     peer.expect(r#"42["n",5]"#).await;
     assert_eq!(there.io.adapter_health().lost(), 3);
+}
+
+/// What sockets have is written down again and again; it must not crowd out what is said to others.
+#[tokio::test]
+async fn what_is_kept_for_clients_takes_no_room_of_events() {
+    let mut redis = Redis::start();
+    let adapter = Format::Streams.adapter(&redis).queue_limit(2000);
+    let build = move |io: Builder| io.adapter(adapter).connection_state_recovery(WINDOW);
+    let server: Server<SocketIo> = Server::socketio(build, |_| ());
+    connected(&server.io).await;
+    let mut client = Client::open(&server, Via::WebSocket).await;
+    client.send("40").await;
+    let packet = client.text().await;
+    let connected: Value = serde_json::from_str(packet.strip_prefix("40").unwrap()).unwrap();
+    let socket = find(&server.io.of("/"), connected["sid"].as_str().unwrap());
+    redis.kill();
+    until("it to be noticed", || {
+        !server.io.adapter_health().is_connected()
+    })
+    .await;
+    for n in 0..100 {
+        socket.join(&n.to_string()).await.unwrap();
+    }
+    server.io.emit("n", 0).await.unwrap();
+    assert_eq!(server.io.adapter_health().refused(), 0);
+    redis.start_again();
+    until("all to be written", || {
+        server.io.adapter_health().queued_bytes() == 0
+    })
+    .await;
+    assert!(redis.command("KEYS sio:session:*").starts_with("*1\r\n"));
+    // A close waits for it too.
+    redis.command("FLUSHALL");
+    client.close().await;
+    until("the socket to end", || server.io.of("/").count() == 0).await;
+    assert!(server.io.close(NOTICED).await);
+    assert!(redis.command("KEYS sio:session:*").starts_with("*1\r\n"));
+}
+
+/// What is published waits as well while Redis refuses for now.
+#[tokio::test]
+async fn what_a_busy_redis_refuses_is_published_later() {
+    let redis = Arc::new(Redis::start());
+    redis.command("CONFIG SET busy-reply-threshold 1");
+    for format in [Format::Classic, Format::Sharded, Format::Flask] {
+        let [here, there] = cluster(&redis, format).await;
+        let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
+        here.io.emit("before", ()).await.unwrap();
+        peer.expect(r#"42["before"]"#).await;
+        let running = {
+            let redis = Arc::clone(&redis);
+            thread::spawn(move || redis.command(r#"EVAL "while true do end" 0"#))
+        };
+        until("Redis to be busy", || {
+            redis.command("PING").starts_with("-BUSY")
+        })
+        .await;
+        for n in 0..10 {
+            here.io.emit("n", n).await.unwrap();
+        }
+        until("the refusal to be noticed", || {
+            let health = here.io.adapter_health();
+            health.error().is_some_and(|error| error.contains("BUSY"))
+        })
+        .await;
+        redis.command("SCRIPT KILL");
+        running.join().unwrap();
+        for n in 0..10 {
+            peer.expect(&format!(r#"42["n",{n}]"#)).await;
+        }
+        assert_eq!(here.io.adapter_health().lost(), 0);
+    }
+}
+
+/// Each way to tell the other nodes something says when there is no room for it.
+#[tokio::test]
+async fn everything_is_refused_with_a_typed_error_where_the_queue_is_full() {
+    let redis = Redis::start();
+    let adapter = Format::Classic.adapter(&redis).queue_limit(10);
+    let server: Server<SocketIo> = Server::socketio(move |io| io.adapter(adapter), |_| ());
+    connected(&server.io).await;
+    let peer = Peer::enter(&server, Via::WebSocket, &[]).await;
+    let io = &server.io;
+    let full = |error: &ClusterError| matches!(error, ClusterError::QueueFull { .. });
+    let joined = io.sockets_join("a").await;
+    assert!(joined.is_err_and(|error| full(&error)));
+    assert_eq!(peer.socket.rooms(), ["a"]);
+    let left = io.sockets_leave("a").await;
+    assert!(left.is_err_and(|error| full(&error)));
+    assert!(peer.socket.rooms().is_empty());
+    let told = io.of("/").server_side_emit("work", 1).await;
+    assert!(matches!(told, Err(EmitError::Cluster(error)) if full(&error)));
+    let closed = io.close_room("a").await;
+    assert!(closed.is_err_and(|error| full(&error)));
+    let ended = io.disconnect_sockets(false).await;
+    assert!(ended.is_err_and(|error| full(&error)));
+    until("the socket to end", || io.of("/").count() == 0).await;
+    assert_eq!(io.adapter_health().refused(), 5);
 }

@@ -113,16 +113,6 @@ pub(crate) enum Parcel {
         stream: String,
         fields: Vec<(&'static str, Bytes)>,
     },
-    /// A value that Redis keeps for so many milliseconds.
-    Keep {
-        key: String,
-        value: Bytes,
-        milliseconds: u64,
-    },
-    /// A value that it keeps no longer.
-    Forget {
-        key: String,
-    },
 }
 
 impl Parcel {
@@ -136,8 +126,6 @@ impl Parcel {
                 let fields = fields.iter().map(|(name, value)| name.len() + value.len());
                 stream.len() + fields.sum::<usize>()
             }
-            Self::Keep { key, value, .. } => key.len() + value.len(),
-            Self::Forget { key } => key.len(),
         };
         content + OVERHEAD
     }
