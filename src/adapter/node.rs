@@ -61,6 +61,8 @@ struct Health {
     lost: u64,
     reconnects: u64,
     error: Option<String>,
+    /// What Redis does not let this node hear, while it is connected.
+    denied: Option<String>,
 }
 
 /// A connection, by what it is for.
@@ -204,8 +206,15 @@ impl Node {
         }
         if part == Part::Listener {
             self.forwards.give_up();
+            health.denied = None;
         }
         health.error = Some(error.to_owned());
+    }
+
+    /// Notes that Redis does not let this node listen somewhere.
+    pub(crate) fn is_denied(&self, what: &str) {
+        log::error!("Redis does not let this node listen to {what}");
+        self.health.lock().denied = Some(format!("not allowed to listen to {what}"));
     }
 
     /// Counts messages that may not have arrived.
@@ -341,7 +350,7 @@ impl Adapter for Node {
             refused,
             lost: health.lost,
             reconnects: health.reconnects,
-            error: health.error.clone(),
+            error: health.error.clone().or_else(|| health.denied.clone()),
         }
     }
 

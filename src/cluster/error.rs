@@ -159,7 +159,8 @@ impl AdapterHealth {
         self.reconnects
     }
 
-    /// Returns what broke the connection last; `None` while there is one.
+    /// Returns what broke the connection last. While there is one it is `None`, or says where Redis does
+    /// not let this node listen.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()

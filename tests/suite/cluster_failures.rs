@@ -7,15 +7,39 @@ use std::time::Duration;
 use actix_socketio::{Builder, ClusterError, EmitError, RedisAdapter, SocketIo};
 use serde_json::Value;
 
-use crate::support::Server;
 use crate::support::redis::{Format, Redis, Way, cluster, connected};
 use crate::support::socketio::{Client, Peer, Via, find, until};
+use crate::support::{Server, channel};
 
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// How long a connection may look well that leads nowhere: some seconds longer than the adapter's own
 /// limits, which are longer than the patience of other tests.
 const NOTICED: Duration = Duration::from_secs(20);
+
+/// A channel that its user may not hear costs the node that channel, not its connection.
+#[tokio::test]
+async fn a_channel_that_redis_denies_costs_that_channel_only() {
+    let redis = Redis::start();
+    redis.command(concat!(
+        "ACL SETUSER default resetchannels &socket.io#/#* ",
+        "&socket.io-request#/#* &socket.io-response#/#*"
+    ));
+    for format in Format::NODE {
+        let [here, there] = cluster(&redis, format).await;
+        let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
+        here.io.emit("heard", 1).await.unwrap();
+        peer.expect(r#"42["heard",1]"#).await;
+        let found = here.io.fetch_sockets().await;
+        assert!(found.len() == 1 && found.reach().is_complete());
+        for server in [&here, &there] {
+            let health = server.io.adapter_health();
+            let error = health.error().unwrap_or_default();
+            assert!(error.contains("socket.io-poll#"), "{format:?}: {error:?}");
+            assert!(health.is_connected() && health.reconnects() == 0);
+        }
+    }
+}
 
 /// A Redis that has begun anew, on a machine whose clock is behind, gives ids that were read already.
 #[tokio::test]
