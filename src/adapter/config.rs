@@ -111,7 +111,10 @@ impl RedisAdapter {
             .redis_settings()
             .clone()
             .set_protocol(redis::ProtocolVersion::RESP3);
-        let client = redis::Client::open(info.set_redis_settings(settings));
+        // A small message does not wait for the answer to the one before it.
+        let tcp = info.tcp_settings().clone().set_nodelay(true);
+        let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
+        let client = redis::Client::open(info);
         Ok(Self {
             client: client.map_err(|error| AdapterError::new(&error))?,
             kind,

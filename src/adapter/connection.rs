@@ -1,11 +1,13 @@
 //! Connections to Redis, and parcels as its commands.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, PushInfo, PushKind, RedisResult};
 use tokio::sync::Notify;
+use tokio::time::sleep;
 
 use crate::adapter::format::Parcel;
 use crate::adapter::queue::{Batch, SEQUENCE};
@@ -16,6 +18,37 @@ use crate::adapter::records::Record;
 pub(crate) struct Connection {
     pub(crate) commands: MultiplexedConnection,
     pub(crate) broken: Arc<Notify>,
+    /// Redis has pushed something since this was last looked at.
+    heard: Arc<AtomicBool>,
+}
+
+impl Connection {
+    /// Returns when the connection is of no use any more, and why.
+    ///
+    /// The other end may have vanished without a word, its power cut or the flow forgotten on the way.
+    /// That looks like silence, so Redis is asked again and again whether it is there.
+    pub(crate) async fn fails(&self) -> String {
+        let asking = async {
+            loop {
+                sleep(ASKED).await;
+                self.heard.store(false, Ordering::Relaxed);
+                let mut commands = self.commands.clone();
+                let asked = redis::cmd("PING").query_async::<()>(&mut commands).await;
+                // A refusal is an answer. So is what is pushed: the answer comes behind it, and there may
+                // be much of it.
+                if let Err(error) = asked
+                    && error.code().is_none()
+                    && !(error.is_timeout() && self.heard.load(Ordering::Relaxed))
+                {
+                    return error.to_string();
+                }
+            }
+        };
+        tokio::select! {
+            () = self.broken.notified() => "the connection was closed".to_owned(),
+            error = asking => error,
+        }
+    }
 }
 
 /// Connects; what Redis pushes goes to `pushed`, on the thread of the caller.
@@ -29,7 +62,8 @@ pub(crate) async fn connect(
     pushed: impl Fn(PushInfo) + Send + Sync + 'static,
 ) -> RedisResult<Connection> {
     let broken = Arc::new(Notify::new());
-    let breaking = Arc::clone(&broken);
+    let heard = Arc::new(AtomicBool::new(false));
+    let (breaking, hearing) = (Arc::clone(&broken), Arc::clone(&heard));
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_LIMIT))
         .set_response_timeout(response_limit)
@@ -37,6 +71,7 @@ pub(crate) async fn connect(
             if info.kind == PushKind::Disconnection {
                 breaking.notify_one();
             } else {
+                hearing.store(true, Ordering::Relaxed);
                 pushed(info);
             }
             Ok::<(), ()>(())
@@ -44,7 +79,11 @@ pub(crate) async fn connect(
     let commands = client
         .get_multiplexed_async_connection_with_config(&config)
         .await?;
-    Ok(Connection { commands, broken })
+    Ok(Connection {
+        commands,
+        broken,
+        heard,
+    })
 }
 
 /// Writes parcels as commands, in their order.
@@ -164,6 +203,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long Redis may take to answer a command.
 pub(crate) const RESPONSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How often it is asked whether it is there.
+const ASKED: Duration = Duration::from_secs(2);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);

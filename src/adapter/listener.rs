@@ -25,7 +25,7 @@ pub(crate) async fn run(node: Arc<Node>) {
                 let mut commands = connection.commands.clone();
                 let error = tokio::select! {
                     error = listen(&node, &mut commands, &mut backoff) => error,
-                    () = connection.broken.notified() => "the connection was closed".to_owned(),
+                    error = connection.fails() => error,
                 };
                 node.channels.not_followed();
                 node.broken(Part::Listener, &error);

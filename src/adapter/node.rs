@@ -16,6 +16,7 @@ use crate::adapter::channels::Channels;
 use crate::adapter::config::{RedisAdapter, Written};
 use crate::adapter::format::{Asker, Format, Parcel, Roll, to_text};
 use crate::adapter::forward::Forwards;
+use crate::adapter::publisher::Client;
 use crate::adapter::queue::Queue;
 use crate::adapter::reader::Position;
 use crate::adapter::{forward, request, restore};
@@ -39,6 +40,8 @@ pub(crate) struct Node {
     pub(crate) arbiter: ArbiterHandle,
     /// Where questions to Redis itself go; `None` while it is away.
     pub(crate) commands: RwLock<Option<MultiplexedConnection>>,
+    /// How Redis calls the connection that publishes.
+    pub(crate) publisher: Mutex<Option<Client>>,
     pub(crate) closed: Notify,
     /// The address that keeps the actor running.
     pub(crate) actor: Mutex<Option<Addr<Connections>>>,
@@ -90,6 +93,7 @@ impl Node {
             channels: Channels::default(),
             arbiter,
             commands: RwLock::new(None),
+            publisher: Mutex::default(),
             closed: Notify::new(),
             actor: Mutex::new(None),
             pending: Mutex::default(),

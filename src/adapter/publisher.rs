@@ -50,7 +50,7 @@ async fn publish(node: &Node, mut connection: Connection, backoff: &mut Backoff)
         let write = |shown: Batch<'_>| batch(&shown, node.config.max_length);
         let commands = tokio::select! {
             biased;
-            () = connection.broken.notified() => return "the connection was closed".to_owned(),
+            error = connection.fails() => return error,
             commands = node.queue.batch(write) => commands,
         };
         if let Err(error) = send(node, &commands, &mut connection.commands).await {
@@ -64,14 +64,76 @@ async fn publish(node: &Node, mut connection: Connection, backoff: &mut Backoff)
 async fn settle(node: &Node, connection: &mut MultiplexedConnection) -> RedisResult<()> {
     // Where a panic has cost the connection.
     node.lost(node.queue.failed(), "to other nodes");
+    if node.streams.is_empty() {
+        return Ok(());
+    }
+    let earlier = node.publisher.lock().clone();
+    let doubtful = node.queue.doubtful();
+    if let Some(earlier) = earlier
+        && !doubtful.is_empty()
+    {
+        end(&earlier, connection).await?;
+    }
+    let client = Client::of(connection).await?;
+    *node.publisher.lock() = client;
     let mut arrived = HashMap::new();
-    for stream in node.queue.doubtful() {
+    for stream in doubtful {
         if let Some(last) = last_own(node, &stream, connection).await? {
             arrived.insert(stream, last);
         }
     }
     node.queue.settle(&arrived);
     Ok(())
+}
+
+/// A connection as Redis knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Client {
+    id: String,
+    address: String,
+}
+
+impl Client {
+    /// Asks Redis; `None` where it does not say.
+    async fn of(connection: &mut MultiplexedConnection) -> RedisResult<Option<Self>> {
+        let mut command = redis::cmd("CLIENT");
+        command.arg("INFO");
+        match command.query_async::<String>(connection).await {
+            Ok(info) => Ok(Self::parse(&info)),
+            Err(error) if error.code().is_some() => {
+                log::debug!("Redis does not say how it calls a connection: {error}");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn parse(info: &str) -> Option<Self> {
+        let field = |name: &str| {
+            let mut fields = info.split_whitespace();
+            fields.find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+        };
+        Some(Self {
+            id: field("id")?.to_owned(),
+            address: field("addr")?.to_owned(),
+        })
+    }
+}
+
+/// Ends an earlier connection of this node. Redis may not know yet that it has broken, and still get what
+/// was on its way there, behind the back of who looks what has arrived.
+async fn end(earlier: &Client, connection: &mut MultiplexedConnection) -> RedisResult<()> {
+    let mut command = redis::cmd("CLIENT");
+    command.arg("KILL").arg("ID").arg(&earlier.id);
+    // Another server may have taken the place of the one that gave this id.
+    command.arg("ADDR").arg(&earlier.address);
+    match command.query_async::<()>(connection).await {
+        Err(error) if error.code().is_some() => {
+            log::debug!("Redis does not end an earlier connection: {error}");
+            Ok(())
+        }
+        ended => ended,
+    }
 }
 
 /// Returns the number of this node's last entry in a stream.
@@ -132,3 +194,19 @@ async fn send(
 
 /// Entries of a stream that are looked at at once.
 const LOOKED_AT: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_known_by_id_and_address() {
+        let info = "id=7 addr=127.0.0.1:52998 laddr=127.0.0.1:6379 fd=9 name= resp=3\n";
+        let client = Client {
+            id: "7".to_owned(),
+            address: "127.0.0.1:52998".to_owned(),
+        };
+        assert_eq!(Client::parse(info), Some(client));
+        assert_eq!(Client::parse("id=7"), None);
+    }
+}

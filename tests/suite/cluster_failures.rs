@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix_socketio::{Builder, ClusterError, EmitError, RedisAdapter, SocketIo};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::support::redis::{Format, Redis, Way, cluster, connected};
 use crate::support::socketio::{Client, Peer, Via, find, until};
@@ -16,6 +17,45 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// How long a connection may look well that leads nowhere: some seconds longer than the adapter's own
 /// limits, which are longer than the patience of other tests.
 const NOTICED: Duration = Duration::from_secs(20);
+
+/// No end and no error says that a connection is dead. What was on its way arrives later, and must not
+/// count twice; what the others sent meanwhile is not missed.
+#[tokio::test]
+async fn a_connection_that_goes_dead_without_a_word_is_made_anew() {
+    let redis = Redis::start();
+    let way = Way::to(&redis).await;
+    let here = Format::Streams.node(&redis, |io| io).await;
+    let adapter = RedisAdapter::streams(&way.url()).unwrap();
+    let there = Server::socketio(move |io| io.adapter(adapter), |_| ());
+    connected(&there.io).await;
+    let mut ann = Peer::enter(&here, Via::WebSocket, &[]).await;
+    let mut bob = Peer::enter(&there, Via::WebSocket, &[]).await;
+    let dead = way.go_dead();
+    for n in 0..3 {
+        there.io.emit("from there", n).await.unwrap();
+        bob.expect(&format!(r#"42["from there",{n}]"#)).await;
+    }
+    here.io.emit("from here", ()).await.unwrap();
+    ann.expect(r#"42["from here"]"#).await;
+    let noticed = async {
+        while there.io.adapter_health().reconnects() < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(NOTICED, noticed).await.unwrap();
+    connected(&there.io).await;
+    bob.expect(r#"42["from here"]"#).await;
+    for n in 0..3 {
+        ann.expect(&format!(r#"42["from there",{n}]"#)).await;
+    }
+    dead.arrive().await;
+    assert!(redis.command("XLEN socket.io").starts_with(":4\r\n"));
+    // By publish and subscribe, both ways.
+    let found = here.io.fetch_sockets().await;
+    assert!(found.len() == 2 && found.reach().is_complete(), "{found:?}");
+    let found = there.io.fetch_sockets().await;
+    assert!(found.len() == 2 && found.reach().is_complete(), "{found:?}");
+}
 
 /// A channel that its user may not hear costs the node that channel, not its connection.
 #[tokio::test]

@@ -4,10 +4,13 @@ use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use actix_socketio::{Builder, RedisAdapter, SocketIo};
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::{PATIENCE, Server, within};
@@ -108,12 +111,14 @@ impl Drop for Redis {
     }
 }
 
-/// A node's way to Redis, which can be cut.
+/// A node's way to Redis, which can be cut, and can go dead without a word.
 #[derive(Debug)]
 pub(crate) struct Way {
     redis: u16,
     port: u16,
     relays: Option<JoinHandle<()>>,
+    /// Whether what is on the way flows, for the connections that are made now.
+    flows: Arc<Mutex<watch::Sender<bool>>>,
 }
 
 impl Way {
@@ -122,6 +127,7 @@ impl Way {
             redis: redis.port,
             port: 0,
             relays: None,
+            flows: Arc::new(Mutex::new(watch::Sender::new(true))),
         };
         way.mend().await;
         way
@@ -139,22 +145,61 @@ impl Way {
         }
     }
 
+    /// Nothing comes by its connections any more, and nobody is told; new ones are as good as ever.
+    pub(crate) fn go_dead(&self) -> Dead {
+        let mut flows = self.flows.lock().unwrap();
+        let dead = std::mem::replace(&mut *flows, watch::Sender::new(true));
+        dead.send_replace(false);
+        Dead(dead)
+    }
+
     /// Takes connections, after a cut on the same port.
     pub(crate) async fn mend(&mut self) {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", self.port)).await;
         let listener = listener.unwrap();
         self.port = listener.local_addr().unwrap().port();
-        let redis = self.redis;
+        let (redis, flows) = (self.redis, Arc::clone(&self.flows));
         self.relays = Some(tokio::spawn(async move {
             // Ends with this task.
             let mut relays = JoinSet::new();
-            while let Ok((mut node, _)) = listener.accept().await {
+            while let Ok((node, _)) = listener.accept().await {
+                let flows = flows.lock().unwrap().subscribe();
                 relays.spawn(async move {
                     let there = tokio::net::TcpStream::connect(("127.0.0.1", redis)).await;
-                    copy_bidirectional(&mut node, &mut there.unwrap()).await
+                    let (node_reads, node_writes) = node.into_split();
+                    let (redis_reads, redis_writes) = there.unwrap().into_split();
+                    let out = relay(node_reads, redis_writes, flows.clone());
+                    tokio::join!(out, relay(redis_reads, node_writes, flows));
                 });
             }
         }));
+    }
+}
+
+async fn relay(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut flows: watch::Receiver<bool>) {
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        let read = from.read(&mut buffer).await;
+        // An end is no more passed on than bytes are.
+        let flowing = flows.wait_for(|flows| *flows).await.is_ok();
+        let (true, Ok(count @ 1..)) = (flowing, read) else {
+            return;
+        };
+        if to.write_all(&buffer[..count]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Connections that have gone dead, for as long as this is kept.
+#[derive(Debug)]
+pub(crate) struct Dead(watch::Sender<bool>);
+
+impl Dead {
+    /// Lets everything arrive that was on the way, and waits until the connections have ended.
+    pub(crate) async fn arrive(self) {
+        self.0.send_replace(true);
+        within("the connections to end", self.0.closed()).await;
     }
 }
 
