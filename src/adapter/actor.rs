@@ -56,7 +56,7 @@ impl Connections {
         ctx.spawn(wrap_future(forward::watch(Arc::clone(&self.node))));
         ctx.spawn(wrap_future(remember(Arc::clone(&self.node))));
         let node = Arc::clone(&self.node);
-        let closed = wrap_future(async move { node.closed.notified().await });
+        let closed = wrap_future(async move { node.closed.cancelled().await });
         ctx.spawn(closed.map(|(), _, ctx: &mut Context<Self>| ctx.stop()));
     }
 }
@@ -66,6 +66,10 @@ impl Actor for Connections {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.connect(ctx);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.node.ended();
     }
 }
 

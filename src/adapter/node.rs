@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use actix::{Addr, ArbiterHandle};
 use parking_lot::{Mutex, RwLock};
 use redis::aio::MultiplexedConnection;
-use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_util::sync::CancellationToken;
 
 use crate::adapter::actor::Connections;
 use crate::adapter::channels::Channels;
@@ -42,7 +42,7 @@ pub(crate) struct Node {
     pub(crate) commands: RwLock<Option<MultiplexedConnection>>,
     /// How Redis calls the connection that publishes.
     pub(crate) publisher: Mutex<Option<Client>>,
-    pub(crate) closed: Notify,
+    pub(crate) closed: CancellationToken,
     /// The address that keeps the actor running.
     pub(crate) actor: Mutex<Option<Addr<Connections>>>,
     /// Who waits for which request's answers.
@@ -94,7 +94,7 @@ impl Node {
             arbiter,
             commands: RwLock::new(None),
             publisher: Mutex::default(),
-            closed: Notify::new(),
+            closed: CancellationToken::new(),
             actor: Mutex::new(None),
             pending: Mutex::default(),
             namespaces: RwLock::default(),
@@ -219,6 +219,12 @@ impl Node {
     pub(crate) fn is_denied(&self, what: &str) {
         log::error!("Redis does not let this node listen to {what}");
         self.health.lock().denied = Some(format!("not allowed to listen to {what}"));
+    }
+
+    /// Notes that there will be no connections any more.
+    pub(crate) fn ended(&self) {
+        *self.commands.write() = None;
+        self.health.lock().parts.clear();
     }
 
     /// Counts messages that may not have arrived.
@@ -349,7 +355,7 @@ impl Adapter for Node {
         let (queued_bytes, refused) = self.queue.state();
         let health = self.health.lock();
         AdapterHealth {
-            connected: health.is_whole(),
+            connected: health.is_whole() && !self.closed.is_cancelled(),
             queued_bytes,
             refused,
             lost: health.lost,
@@ -366,7 +372,7 @@ impl Adapter for Node {
                 self.queue.recorded().await;
             };
             let drained = tokio::time::timeout(limit, done).await;
-            self.closed.notify_waiters();
+            self.closed.cancel();
             drained.is_ok()
         })
     }

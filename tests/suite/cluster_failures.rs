@@ -234,3 +234,29 @@ async fn everything_is_refused_with_a_typed_error_where_the_queue_is_full() {
     until("the socket to end", || io.of("/").count() == 0).await;
     assert_eq!(io.adapter_health().refused(), 5);
 }
+
+/// A close does not depend on whether the adapter's actor has run before.
+#[actix_web::test]
+async fn a_server_that_is_closed_at_once_leaves_redis() {
+    let redis = Redis::start();
+    let start = || {
+        let adapter = Format::Classic.adapter(&redis);
+        SocketIo::builder().adapter(adapter).start().unwrap()
+    };
+    let (closed, other) = (start(), start());
+    closed.close(Duration::ZERO).await;
+    assert!(!closed.adapter_health().is_connected());
+    // On the same thread, so that the first has had its turn.
+    connected(&other).await;
+    let clients = || {
+        let list = redis.command("CLIENT LIST");
+        list.matches(" laddr=").count()
+    };
+    // Two connections, and that of who looks.
+    until("the other to be alone", || clients() == 3).await;
+    assert!(other.nodes().await.is_ok());
+    assert!(matches!(
+        closed.nodes().await,
+        Err(ClusterError::Unavailable(_))
+    ));
+}
