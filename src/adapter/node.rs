@@ -1,6 +1,6 @@
 //! This node: what its threads, its connections and its actor share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use actix::{Addr, ArbiterHandle};
 use parking_lot::{Mutex, RwLock};
 use redis::aio::MultiplexedConnection;
+use redis::{Cmd, FromRedisValue};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use crate::adapter::actor::Connections;
 use crate::adapter::channels::Channels;
 use crate::adapter::config::{RedisAdapter, Written};
-use crate::adapter::format::{Asker, Format, Parcel, Roll, to_text};
+use crate::adapter::format::{Asker, Format, Parcel, to_text};
 use crate::adapter::forward::Forwards;
 use crate::adapter::publisher::Client;
 use crate::adapter::queue::Queue;
@@ -163,23 +164,53 @@ impl Node {
         let Some(roll) = self.format.roll(namespace) else {
             return Ok(None);
         };
-        let Roll { sharded, .. } = roll;
+        let mut command = redis::cmd("PUBSUB");
+        command.arg(if roll.sharded {
+            "SHARDCHANNELS"
+        } else {
+            "CHANNELS"
+        });
+        command.arg(roll.pattern());
+        let channels: Vec<String> = self.query(&command).await?;
+        let names = channels.iter().filter_map(|channel| roll.name(channel));
+        let others = names.filter(|name| *name != self.format.uid());
+        Ok(Some(others.map(str::to_owned).collect()))
+    }
+
+    /// Asks Redis which of these nodes listen for a namespace: unlike [`roll`](Self::roll), it looks at
+    /// no other channel than theirs.
+    pub(crate) async fn still_there(
+        &self,
+        namespace: &str,
+        nodes: &HashSet<String>,
+    ) -> Result<HashSet<String>, ClusterError> {
+        let Some(roll) = self.format.roll(namespace) else {
+            return Ok(nodes.clone());
+        };
+        let mut command = redis::cmd("PUBSUB");
+        command.arg(if roll.sharded {
+            "SHARDNUMSUB"
+        } else {
+            "NUMSUB"
+        });
+        for name in nodes {
+            command.arg(roll.channel(name));
+        }
+        let listeners: Vec<(String, usize)> = self.query(&command).await?;
+        let there = listeners.iter().filter(|(_, count)| *count > 0);
+        let names = there.filter_map(|(channel, _)| roll.name(channel));
+        Ok(names.map(str::to_owned).collect())
+    }
+
+    async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, ClusterError> {
         let connection = self.commands.read().clone();
         let Some(mut connection) = connection else {
             let cause = self.health.lock().error.clone();
             let cause = cause.unwrap_or_else(|| "not connected yet".to_owned());
             return Err(ClusterError::Unavailable(cause));
         };
-        let mut command = redis::cmd("PUBSUB");
-        command.arg(if sharded { "SHARDCHANNELS" } else { "CHANNELS" });
-        command.arg(roll.pattern());
-        let channels: Vec<String> = command
-            .query_async(&mut connection)
-            .await
-            .map_err(|error| ClusterError::Unavailable(error.to_string()))?;
-        let names = channels.iter().filter_map(|channel| roll.name(channel));
-        let others = names.filter(|name| *name != self.format.uid());
-        Ok(Some(others.map(str::to_owned).collect()))
+        let answer = command.query_async(&mut connection).await;
+        answer.map_err(|error| ClusterError::Unavailable(error.to_string()))
     }
 
     /// Notes that a connection is there.

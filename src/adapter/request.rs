@@ -100,9 +100,9 @@ impl Asking {
                 }
                 () = sleep_until(look) => {
                     // While Redis is away nobody is given up.
-                    let roll = timeout_at(self.deadline, self.node.roll(&self.namespace)).await;
-                    if let Ok(Ok(Some(nodes))) = roll {
-                        self.tally.only(&nodes.into_iter().collect());
+                    let looking = self.node.still_there(&self.namespace, &self.tally.expected);
+                    if let Ok(Ok(nodes)) = timeout_at(self.deadline, looking).await {
+                        self.tally.only(&nodes);
                     }
                     look = Instant::now() + LOOK;
                 }

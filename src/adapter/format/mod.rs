@@ -166,6 +166,11 @@ impl Roll {
         format!("{}{}#", glob(&self.prefix), "?".repeat(self.length))
     }
 
+    /// Returns the channel of a node.
+    pub(crate) fn channel(&self, name: &str) -> String {
+        format!("{}{name}#", self.prefix)
+    }
+
     /// Returns the name in a channel's.
     pub(crate) fn name<'c>(&self, channel: &'c str) -> Option<&'c str> {
         let name = channel.strip_prefix(&self.prefix)?.strip_suffix('#')?;
