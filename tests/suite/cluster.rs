@@ -80,10 +80,6 @@ async fn rooms_exceptions_and_ids_hold_on_every_node() {
         let mut cid = Peer::enter(&there, Via::WebSocket, &[]).await;
         let io = &here.io;
         // The other node's subscriptions to rooms are made in the background.
-        until("a room to be heard of", || {
-            io.adapter_health().is_connected()
-        })
-        .await;
         reach(io, "a", &mut bob).await;
         ann.client.rest("/").await;
         io.to(["a", "b"]).emit("union", 1).await.unwrap();
@@ -333,14 +329,17 @@ async fn namespaces_are_kept_apart() {
         let mut other = Client::open(&here, Via::WebSocket).await;
         other.connect("/shop-1").await;
         // Subscriptions of a namespace that has just begun are made in the background.
-        loop {
+        let mut heard = false;
+        while !heard {
             here.io.of("/shop-1").emit("in", 1).await.unwrap();
             here.io.emit("out", 2).await.unwrap();
-            if peer.client.text().await == r#"42/shop-1,["in",1]"# {
-                break;
+            let mut came = peer.client.text().await;
+            if came == r#"42/shop-1,["in",1]"# {
+                heard = true;
+                came = peer.client.text().await;
             }
+            assert_eq!(came, r#"42["out",2]"#, "{format:?}");
         }
-        peer.expect(r#"42["out",2]"#).await;
     }
 }
 
@@ -560,10 +559,14 @@ async fn a_node_that_ends_is_named_by_the_questions_that_it_leaves_open() {
         let nodes = there.io.nodes().await.unwrap();
         let name = nodes[0].clone();
         // It hears the question, and its program never answers.
+        let (told, mut heard) = channel();
         there
             .io
             .of("/")
-            .on_server_side("hang", |_: ServerSideEvent| std::future::pending::<()>());
+            .on_server_side("hang", move |_: ServerSideEvent| {
+                told.send(()).unwrap();
+                std::future::pending::<()>()
+            });
         let io = here.io.clone();
         let asking = tokio::spawn(async move {
             io.of("/")
@@ -571,11 +574,12 @@ async fn a_node_that_ends_is_named_by_the_questions_that_it_leaves_open() {
                 .await
                 .unwrap()
         });
+        heard.next().await;
         there.io.close(Duration::ZERO).await;
         let answers = within("the question to end", asking).await.unwrap();
         assert!(answers.is_empty());
-        let silent = answers.reach().silent();
-        assert!(silent.is_empty() || silent == [name], "{silent:?}");
+        assert_eq!(answers.reach().silent(), [name], "{format:?}");
+        assert!(!there.io.adapter_health().is_connected());
         assert_eq!(here.io.nodes().await.unwrap().len(), 1);
     }
 }
@@ -594,6 +598,60 @@ async fn a_node_that_does_not_answer_in_time_is_named() {
             .unwrap();
         assert_eq!(answers.reach().silent(), [name]);
         assert!(!answers.reach().is_complete());
+    }
+}
+
+/// In the sharded format a node hears only of the rooms in which it has somebody.
+#[tokio::test]
+async fn a_sharded_node_listens_to_the_rooms_that_it_has() {
+    let redis = Redis::start();
+    let [_here, there] = cluster(&redis, Format::Sharded).await;
+    let listeners = || redis.command("PUBSUB SHARDNUMSUB socket.io#/#a#");
+    assert!(listeners().contains(":0\r\n"));
+    let peer = Peer::enter(&there, Via::WebSocket, &["a"]).await;
+    until("the room to be listened to", || {
+        listeners().contains(":1\r\n")
+    })
+    .await;
+    let all = redis.command("PUBSUB SHARDCHANNELS *");
+    let id = peer.socket.id().to_string();
+    assert!(
+        all.contains("socket.io#/#a#") && !all.contains(&id),
+        "{all}"
+    );
+    peer.socket.leave("a").await.unwrap();
+    until("the room to be left", || listeners().contains(":0\r\n")).await;
+}
+
+/// Clusters under other names than the usual ones hear nothing of each other on one Redis.
+#[tokio::test]
+async fn clusters_under_other_names_are_kept_apart() {
+    let redis = Redis::start();
+    for format in Format::ALL {
+        let start = |name: &'static str| {
+            let adapter = format.adapter(&redis).key(name).channel_prefix(name);
+            Server::socketio(move |io| io.adapter(adapter), |_| ())
+        };
+        let nodes = [start("one"), start("one"), start("two")];
+        for node in &nodes {
+            connected(&node.io).await;
+        }
+        let [here, there, other] = &nodes;
+        let mut near = Peer::enter(there, Via::WebSocket, &[]).await;
+        let mut far = Peer::enter(other, Via::WebSocket, &[]).await;
+        here.io.emit("one", ()).await.unwrap();
+        near.expect(r#"42["one"]"#).await;
+        other.io.emit("two", ()).await.unwrap();
+        far.expect(r#"42["two"]"#).await;
+        if format != Format::Flask {
+            assert_eq!(here.io.nodes().await.unwrap().len(), 2);
+            assert_eq!(other.io.nodes().await.unwrap().len(), 1);
+        }
+        let names = redis.command("PUBSUB CHANNELS *") + &redis.command("PUBSUB SHARDCHANNELS *");
+        assert!(
+            !names.contains("socket.io") && !names.contains("flask"),
+            "{names}"
+        );
     }
 }
 

@@ -1,17 +1,23 @@
 //! Clusters whose Redis hangs, refuses, forgets, or vanishes without a word.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use actix_socketio::{Builder, ClusterError, EmitError, RedisAdapter, SocketIo};
+use actix::{Actor, Context, Handler};
+use actix_socketio::{
+    Builder, ClusterError, CrashPlace, Crashed, EmitError, RedisAdapter, SocketIo,
+};
+use log::{Log, Metadata, Record};
 use serde_json::Value;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::timeout;
 
 use crate::support::redis::{Format, Redis, Way, cluster, connected};
 use crate::support::socketio::{Client, Peer, Via, find, until};
-use crate::support::{Server, channel};
+use crate::support::{Server, channel, within};
 
+const SHORT: Duration = Duration::from_millis(300);
 const WINDOW: Duration = Duration::from_secs(60);
 
 /// How long a connection may look well that leads nowhere: some seconds longer than the adapter's own
@@ -174,6 +180,37 @@ async fn what_is_kept_for_clients_takes_no_room_of_events() {
     assert!(redis.command("KEYS sio:session:*").starts_with("*1\r\n"));
 }
 
+/// Nobody waits for a Redis that takes connections and does nothing.
+#[tokio::test]
+async fn a_redis_that_hangs_holds_up_nobody_here() {
+    let redis = Redis::start();
+    for format in Format::ALL {
+        let [here, there] = cluster(&redis, format).await;
+        let mut ann = Peer::enter(&here, Via::WebSocket, &[]).await;
+        let mut bob = Peer::enter(&there, Via::WebSocket, &[]).await;
+        here.io.emit("before", ()).await.unwrap();
+        bob.expect(r#"42["before"]"#).await;
+        ann.expect(r#"42["before"]"#).await;
+        redis.stop();
+        for n in 0..10 {
+            here.io.emit("n", n).await.unwrap();
+            ann.expect(&format!(r#"42["n",{n}]"#)).await;
+        }
+        assert!(here.io.adapter_health().queued_bytes() > 0);
+        if format != Format::Flask {
+            let namespace = here.io.of("/");
+            let asking = namespace.server_side_emit_with_ack("ask", (), SHORT);
+            let answers = within("time to be up", asking).await.unwrap();
+            assert!(answers.is_empty() && !answers.reach().is_complete());
+        }
+        redis.go_on();
+        for n in 0..10 {
+            bob.expect(&format!(r#"42["n",{n}]"#)).await;
+        }
+        assert_eq!(here.io.adapter_health().lost(), 0);
+    }
+}
+
 /// What is published waits as well while Redis refuses for now.
 #[tokio::test]
 async fn what_a_busy_redis_refuses_is_published_later() {
@@ -260,3 +297,61 @@ async fn a_server_that_is_closed_at_once_leaves_redis() {
         Err(ClusterError::Unavailable(_))
     ));
 }
+
+/// A panic of the adapter's actor, here in the program's logger, costs its connections for a moment.
+#[tokio::test]
+async fn the_adapter_connects_anew_after_a_panic() {
+    let _ = log::set_logger(&PANICKING);
+    log::set_max_level(log::LevelFilter::Error);
+    let redis = Redis::start();
+    redis.command("ACL SETUSER default resetchannels &socket.io*");
+    let adapter = Format::Streams.adapter(&redis).channel_prefix(PANICS);
+    let (crashes, mut crashed) = channel();
+    let watch = move |io: &SocketIo| {
+        io.supervise(Watching(crashes).start().recipient());
+    };
+    let there = Server::socketio(move |io| io.adapter(adapter), watch);
+    assert_eq!(crashed.next().await, CrashPlace::Adapter);
+    connected(&there.io).await;
+    let here = Format::Streams.node(&redis, |io| io).await;
+    let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
+    here.io.emit("after", ()).await.unwrap();
+    peer.expect(r#"42["after"]"#).await;
+}
+
+struct Watching(UnboundedSender<CrashPlace>);
+
+impl Actor for Watching {
+    type Context = Context<Self>;
+}
+
+impl Handler<Crashed> for Watching {
+    type Result = ();
+
+    fn handle(&mut self, crashed: Crashed, _: &mut Self::Context) {
+        let _ = self.0.send(crashed.place);
+    }
+}
+
+/// A logger that panics on the first line with a certain name in it, and writes nothing.
+struct Panicking(Mutex<bool>);
+
+impl Log for Panicking {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if record.args().to_string().contains(PANICS) {
+            let first = !std::mem::replace(&mut *self.0.lock().unwrap(), true);
+            assert!(!first, "the logger");
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+static PANICKING: Panicking = Panicking(Mutex::new(false));
+
+/// A name that nothing else in the suite has.
+const PANICS: &str = "panics-in-the-logger";

@@ -67,6 +67,22 @@ impl Redis {
         }
     }
 
+    /// Lets it hang: its connections stay, and nothing comes by them.
+    pub(crate) fn stop(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on after a [`stop`](Self::stop).
+    pub(crate) fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &id]).status();
+        assert!(sent.unwrap().success());
+    }
+
     /// Starts it again on its port, empty.
     pub(crate) fn start_again(&mut self) {
         assert!(self.run(), "the port of Redis is taken");
