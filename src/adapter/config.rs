@@ -16,6 +16,26 @@ use crate::cluster::AdapterError;
 /// All nodes of a cluster speak the same format, under the same names. Each is that of an existing kind
 /// of server, so that nodes of this crate may stand beside them.
 ///
+/// # Redis
+///
+/// It is one server, by the address of whoever takes the writes; a Redis Cluster is not spoken to, as
+/// whose client a node would have to follow its redirections. A node holds two connections, and a third
+/// where it reads streams. An address that begins with `rediss://` is one only in a program that has the
+/// crate `redis` with a feature for TLS, as `tokio-rustls-comp`.
+///
+/// The user of the address needs the rights to these commands, on what begins with the names of the
+/// cluster (see [`key`](Self::key)):
+///
+/// * always `HELLO`, `PING` and `PUBSUB`, and `CLIENT`, without which a node does too;
+/// * by publish and subscribe `PUBLISH`, `SUBSCRIBE`, `UNSUBSCRIBE`, `PSUBSCRIBE` and `PUNSUBSCRIBE`, or
+///   for [`sharded`](Self::sharded) `SPUBLISH`, `SSUBSCRIBE` and `SUNSUBSCRIBE`;
+/// * for [`streams`](Self::streams) `XADD`, `XREAD`, `XRANGE`, `XREVRANGE` and `XINFO` besides, and with
+///   connection state recovery `SET`, `GET`, `DEL`, `MULTI` and `EXEC` on `sio:session:*`.
+///
+/// Polls that reach the wrong node go by channels whose names begin with the cluster's, followed by
+/// `-poll#`. A channel that Redis denies to a node costs it that channel only, and
+/// [`AdapterHealth::error`](crate::AdapterHealth::error) says so.
+///
 /// # Examples
 ///
 /// ```no_run
@@ -123,9 +143,22 @@ impl RedisAdapter {
         })
     }
 
-    /// Sets the name that all channels and streams of the cluster begin with; `socket.io` by default,
-    /// and for Flask-SocketIO the channel itself. It is the option `key`, `channelPrefix`, `streamName`
-    /// or `channel` of the other servers.
+    /// Sets the name that all channels of the cluster begin with; `socket.io` by default, and for
+    /// Flask-SocketIO the channel itself. For [`streams`](Self::streams) it is the stream's name, and
+    /// [`channel_prefix`](Self::channel_prefix) that of the channels. It is the option `key`,
+    /// `channelPrefix`, `streamName` or `channel` of the other servers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn adapter() -> Result<(), actix_socketio::AdapterError> {
+    /// use actix_socketio::RedisAdapter;
+    ///
+    /// // Two clusters on one Redis.
+    /// let chat = RedisAdapter::classic("redis://127.0.0.1:6379")?.key("chat");
+    /// let shop = RedisAdapter::classic("redis://127.0.0.1:6379")?.key("shop");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn key(mut self, name: &str) -> Self {
         match &mut self.kind {
@@ -139,6 +172,18 @@ impl RedisAdapter {
 
     /// Sets what the channels begin with that stand beside the streams; `socket.io` by default, the
     /// option `channelPrefix` of the Node.js server. It matters to [`streams`](Self::streams) only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn adapter() -> Result<(), actix_socketio::AdapterError> {
+    /// use actix_socketio::RedisAdapter;
+    ///
+    /// let adapter = RedisAdapter::streams("redis://127.0.0.1:6379")?
+    ///     .key("chat")
+    ///     .channel_prefix("chat");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn channel_prefix(mut self, name: &str) -> Self {
         if let Kind::Streams { prefix, .. } = &mut self.kind {
@@ -147,8 +192,19 @@ impl RedisAdapter {
         self
     }
 
-    /// Sets among how many streams namespaces are shared out; one by default. All nodes need the same
-    /// number.
+    /// Sets among how many streams namespaces are shared out, up to 1024; one by default, and for zero.
+    /// All nodes need the same number. It matters to [`streams`](Self::streams) only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn adapter() -> Result<(), actix_socketio::AdapterError> {
+    /// use actix_socketio::RedisAdapter;
+    ///
+    /// // `socket.io-0` to `socket.io-3`.
+    /// let adapter = RedisAdapter::streams("redis://127.0.0.1:6379")?.stream_count(4);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stream_count(mut self, streams: u32) -> Self {
         if let Kind::Streams { count, .. } = &mut self.kind {
@@ -158,7 +214,17 @@ impl RedisAdapter {
     }
 
     /// Sets how many entries a stream keeps, about; 10,000 by default. A node that is cut off for longer
-    /// misses what has gone.
+    /// misses what has gone. It matters to [`streams`](Self::streams) only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn adapter() -> Result<(), actix_socketio::AdapterError> {
+    /// use actix_socketio::RedisAdapter;
+    ///
+    /// let adapter = RedisAdapter::streams("redis://127.0.0.1:6379")?.stream_length(100_000);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stream_length(mut self, entries: usize) -> Self {
         self.max_length = entries.max(1);
@@ -166,7 +232,18 @@ impl RedisAdapter {
     }
 
     /// Sets how many bytes may wait to be published while Redis is away or slow; 16 MiB by default. What
-    /// comes then is refused with [`ClusterError::QueueFull`](crate::ClusterError).
+    /// comes then is refused with [`ClusterError::QueueFull`](crate::ClusterError). What is kept for
+    /// clients that come back waits beside it: the latest state of each, and nothing older.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn adapter() -> Result<(), actix_socketio::AdapterError> {
+    /// use actix_socketio::RedisAdapter;
+    ///
+    /// let adapter = RedisAdapter::classic("redis://127.0.0.1:6379")?.queue_limit(1 << 20);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn queue_limit(mut self, bytes: usize) -> Self {
         self.queue_limit = bytes;
