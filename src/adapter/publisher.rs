@@ -180,11 +180,12 @@ async fn send(
         .iter()
         .partition(|(_, error)| is_final(error.code()));
     let again: HashSet<usize> = for_now.iter().map(|(place, _)| *place).collect();
-    node.queue.answered(&again);
+    let messages = node.queue.answered(&again);
     if let Some((_, error)) = for_good.first() {
         // To send it again would change nothing.
         log::error!("Redis refuses what other nodes are told: {error}");
-        node.lost(for_good.len(), "to other nodes");
+        let lost = for_good.iter().filter(|(place, _)| *place < messages);
+        node.lost(lost.count(), "to other nodes");
     }
     match for_now.first() {
         Some((_, error)) => Err(error.to_string()),

@@ -107,8 +107,9 @@ impl Queue {
     }
 
     /// Takes away what [`batch`](Self::batch) has shown, but for what Redis has refused for now, by the
-    /// places in the batch. It may come behind what followed it, and so it is numbered anew.
-    pub(crate) fn answered(&self, again: &HashSet<usize>) {
+    /// places in the batch. It may come behind what followed it, and so it is numbered anew. Returns how
+    /// many messages the batch began with; records follow them.
+    pub(crate) fn answered(&self, again: &HashSet<usize>) -> usize {
         let mut inner = self.inner.lock();
         let begun = std::mem::take(&mut inner.begun);
         let mut places = 0..;
@@ -120,6 +121,7 @@ impl Queue {
             .records
             .answered(|place| again.contains(&(begun + place)));
         self.tell_if_empty(&inner);
+        begun
     }
 
     /// Nobody knows whether what [`batch`](Self::batch) has shown has arrived. Returns how many are given
@@ -331,7 +333,7 @@ mod tests {
             .unwrap();
         assert_eq!(numbers(&queue).await, [Some(1), Some(2), None, None]);
         queue.push(vec![entry("one")]).unwrap();
-        queue.answered(&HashSet::from([0, 2]));
+        assert_eq!(queue.answered(&HashSet::from([0, 2])), 4);
         assert_eq!(numbers(&queue).await, [Some(3), None, Some(4)]);
         queue.sent();
         queue.drained().await;
@@ -362,7 +364,7 @@ mod tests {
         assert!(queue.state().0 > 1000);
         let shown = |batch: Batch<'_>| (batch.parcels().count(), batch.records.len());
         assert_eq!(queue.batch(shown).await, (1, 1));
-        queue.answered(&HashSet::from([1]));
+        assert_eq!(queue.answered(&HashSet::from([1])), 1);
         queue.drained().await;
         assert_eq!(queue.batch(shown).await, (0, 1));
         queue.failed();
