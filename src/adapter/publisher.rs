@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult};
@@ -22,7 +23,6 @@ pub(crate) async fn run(node: Arc<Node>) {
         match begin(&node).await {
             Ok(connection) => {
                 *node.commands.write() = Some(connection.commands.clone());
-                node.connected(Part::Publisher);
                 let error = publish(&node, connection, &mut backoff).await;
                 *node.commands.write() = None;
                 node.broken(Part::Publisher, &error);
@@ -46,6 +46,11 @@ async fn publish(node: &Node, mut connection: Connection, backoff: &mut Backoff)
     if let Err(error) = settle(node, &mut connection.commands).await {
         return error.to_string();
     }
+    // A Redis that refuses what waits is as good as away.
+    let mut is_proven = node.queue.is_empty(Instant::now());
+    if is_proven {
+        node.connected(Part::Publisher);
+    }
     loop {
         let write = |shown: Batch<'_>| batch(&shown, node.config.max_length);
         let commands = tokio::select! {
@@ -57,6 +62,9 @@ async fn publish(node: &Node, mut connection: Connection, backoff: &mut Backoff)
             return error;
         }
         backoff.reset();
+        if !std::mem::replace(&mut is_proven, true) {
+            node.connected(Part::Publisher);
+        }
     }
 }
 

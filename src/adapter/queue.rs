@@ -96,6 +96,8 @@ impl Queue {
                 if let Some(batch) = inner.begin(Instant::now()) {
                     return write(batch);
                 }
+                // Records that have lapsed have gone.
+                self.tell_if_empty(&inner);
             }
             self.filled.notified().await;
         }
@@ -184,6 +186,12 @@ impl Queue {
             }
             emptied.await;
         }
+    }
+
+    /// Tells whether there is nothing to send.
+    pub(crate) fn is_empty(&self, now: Instant) -> bool {
+        let inner = self.inner.lock();
+        inner.waiting.is_empty() && !inner.records.are_due(now)
     }
 
     /// Returns the bytes that wait, and how often there was no room.
@@ -352,6 +360,20 @@ mod tests {
         assert_eq!(numbers(&queue).await.len(), 1);
         queue.sent();
         queue.drained().await;
+        assert_eq!(queue.state().0, 0);
+    }
+
+    #[actix_rt::test]
+    async fn records_that_have_lapsed_are_not_waited_for() {
+        let (queue, limit) = (Queue::new(0), Duration::from_millis(1));
+        let earlier = Instant::now().checked_sub(limit).unwrap();
+        queue.keep("a".to_owned(), vec![0].into(), limit, earlier);
+        assert!(!queue.is_empty(earlier) && queue.is_empty(earlier + limit));
+        assert!(queue.state().0 > 0);
+        let shown = queue.batch(|batch| batch.records.len());
+        let none = tokio::time::timeout(Duration::ZERO, shown).await;
+        assert!(none.is_err());
+        queue.recorded().await;
         assert_eq!(queue.state().0, 0);
     }
 

@@ -93,6 +93,12 @@ impl Records {
         self.waiting.is_empty() && self.begun.is_empty()
     }
 
+    /// Tells whether there is one that has not lapsed.
+    pub(crate) fn are_due(&self, now: Instant) -> bool {
+        let mut waiting = self.waiting.values();
+        !self.begun.is_empty() || waiting.any(|record| record.until > now)
+    }
+
     /// Returns about how many bytes they take.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes

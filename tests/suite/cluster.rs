@@ -495,17 +495,31 @@ async fn what_redis_refuses_waits_or_is_counted() {
             .is_some_and(|error| error.contains("NOREPLICAS"))
     })
     .await;
+    // It tries again and again, and is away all the while.
+    until("some tries", || refusals(&redis) > 50).await;
+    let health = here.io.adapter_health();
+    assert!(!health.is_connected() && health.reconnects() == 0);
     redis.command("CONFIG SET min-replicas-to-write 0");
     for n in 0..10 {
         peer.expect(&format!(r#"42["n",{n}]"#)).await;
     }
-    assert_eq!(here.io.adapter_health().lost(), 0);
+    connected(&here.io).await;
+    let health = here.io.adapter_health();
+    assert_eq!((health.lost(), health.reconnects()), (0, 1));
     redis.command("RENAME socket.io aside");
     redis.command("SET socket.io text");
     here.io.emit("lost", ()).await.unwrap();
     until("it to be counted", || here.io.adapter_health().lost() == 1).await;
     redis.command("RENAME aside socket.io");
     fence(&here.io, &mut [&mut peer]).await;
+}
+
+/// Returns how often Redis has said that it has too few replicas.
+fn refusals(redis: &Redis) -> u64 {
+    let stats = redis.command("INFO errorstats");
+    let count = stats.split("errorstat_NOREPLICAS:count=").nth(1);
+    let count = count.and_then(|count| count.split_whitespace().next());
+    count.map_or(0, |count| count.parse().unwrap())
 }
 
 /// Subscriptions come back by themselves, and what was queued meanwhile arrives.
