@@ -25,7 +25,14 @@ pub(crate) trait Forwarding: fmt::Debug + Send + Sync {
 
     /// Has another node close a session.
     fn end(self: Arc<Self>, session: Id, reason: CloseReason);
+
+    /// Sends the clients home whose polls wait at other nodes, those that come from now on too, and waits
+    /// until no request is under way.
+    fn release(self: Arc<Self>) -> ReleasedFuture;
 }
+
+/// The end of the last request, to be waited for.
+pub(crate) type ReleasedFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What a request gets, to be waited for.
 pub(crate) type PolledFuture = Pin<Box<dyn Future<Output = Result<Polled, Unpolled>> + Send>>;

@@ -77,13 +77,16 @@ impl Node {
     ) -> Arc<Self> {
         let Written { format, read } = config.format(None);
         let tag = Tag::random();
+        // From the first connection on, so that whoever is connected hears what it is answered.
+        let channels = Channels::default();
+        channels.listen(format.poll_channel(tag));
         Arc::new(Self {
             forwards: Forwards::new(tag, format.poll_channel(tag)),
             queue: Queue::new(config.queue_limit),
             format,
             streams: read,
             positions: Mutex::default(),
-            channels: Channels::default(),
+            channels,
             arbiter,
             commands: RwLock::new(None),
             closed: Notify::new(),
@@ -175,6 +178,9 @@ impl Node {
 
     /// Notes that a connection is there.
     pub(crate) fn connected(&self, part: Part) {
+        if part == Part::Listener {
+            self.forwards.hears(true);
+        }
         let mut health = self.health.lock();
         let again = health.parts.insert(part, true).is_some();
         if health.is_whole() {
@@ -200,7 +206,7 @@ impl Node {
             log::warn!("the cluster's {part:?} has no connection to Redis: {error}");
         }
         if part == Part::Listener {
-            self.forwards.give_up();
+            self.forwards.hears(false);
         }
         health.error = Some(error.to_owned());
     }
@@ -354,11 +360,14 @@ impl Adapter for Node {
     fn close(self: Arc<Self>, limit: Duration) -> crate::socket::ClosedFuture {
         Box::pin(async move {
             let done = async {
-                forward::finish(&self).await;
+                forward::answered(&self).await;
                 self.queue.drained().await;
             };
             let drained = tokio::time::timeout(limit, done).await;
             self.closed.notify_waiters();
+            // The actor takes its connections with it.
+            self.forwards.hears(false);
+            *self.commands.write() = None;
             drained.is_ok()
         })
     }

@@ -89,7 +89,8 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
 
     fn health(&self) -> AdapterHealth;
 
-    /// Sends what is queued, for up to `limit`, and ends; tells whether all was sent.
+    /// Sends what is queued and what other nodes wait for, for up to `limit`, and ends; tells whether all
+    /// was sent.
     fn close(self: Arc<Self>, limit: Duration) -> ClosedFuture;
 }
 

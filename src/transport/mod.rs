@@ -89,7 +89,7 @@ async fn route(
         if query.transport != Transport::Polling {
             return Err(Refusal::UnknownSession);
         }
-        return polling::forward(&elsewhere, &engine.config, request, payload).await;
+        return polling::forward(engine, &elsewhere, request, payload).await;
     };
     query.check_protocol(Refusal::BadRequest)?;
     if query.transport == Transport::WebSocket {

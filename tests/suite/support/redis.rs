@@ -1,16 +1,21 @@
 //! A Redis server of the test's own, and clusters on it.
 
 use std::env;
+use std::future::{Future, poll_fn};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::pin::pin;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::thread;
 
-use actix_socketio::{Builder, RedisAdapter, SocketIo};
+use actix_socketio::{Builder, DisconnectReason, RedisAdapter, SocketIo};
 use tokio::io::copy_bidirectional;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::{PATIENCE, Server, within};
+use super::{Heard, PATIENCE, Pending, Polling, Server, Site, channel, within};
 
 /// A running Redis, which ends with the test; nothing is written to disk.
 #[derive(Debug)]
@@ -38,12 +43,32 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    pub(crate) fn address(&self) -> (&'static str, u16) {
+        ("127.0.0.1", self.port)
+    }
+
     /// Returns how many messages have been published.
     pub(crate) fn published(&self) -> u64 {
+        self.calls("publish") + self.calls("spublish")
+    }
+
+    /// Returns how often it was asked who listens where.
+    pub(crate) fn looks(&self) -> u64 {
+        self.calls("pubsub")
+    }
+
+    /// Returns how many commands of this name there were.
+    fn calls(&self, name: &str) -> u64 {
         let stats = self.command("INFO commandstats");
-        let calls = stats.split("cmdstat_publish:calls=").nth(1);
-        let calls = calls.and_then(|calls| calls.split(',').next());
-        calls.map_or(0, |calls| calls.parse().unwrap())
+        let calls = |line: &str| {
+            let rest = line.strip_prefix("cmdstat_")?.strip_prefix(name)?;
+            // The words of a command of two are counted apart.
+            let (word, calls) = rest.split_once(":calls=")?;
+            let is_it = word.is_empty() || word.starts_with('|');
+            let calls = calls.split(',').next()?;
+            is_it.then(|| calls.parse::<u64>().unwrap())
+        };
+        stats.lines().filter_map(calls).sum()
     }
 
     /// Does a command, and returns what Redis says in its own words.
@@ -108,12 +133,13 @@ impl Drop for Redis {
     }
 }
 
-/// A node's way to Redis, which can be cut.
+/// A node's way to Redis, which can be held up and cut.
 #[derive(Debug)]
 pub(crate) struct Way {
     redis: u16,
     port: u16,
     relays: Option<JoinHandle<()>>,
+    held: Arc<AtomicBool>,
 }
 
 impl Way {
@@ -122,6 +148,7 @@ impl Way {
             redis: redis.port,
             port: 0,
             relays: None,
+            held: Arc::default(),
         };
         way.mend().await;
         way
@@ -129,6 +156,11 @@ impl Way {
 
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Lets nothing through any more, and ends no connection.
+    pub(crate) fn hold(&self) {
+        self.held.store(true, Ordering::SeqCst);
     }
 
     /// Ends its connections, and takes no more.
@@ -145,13 +177,22 @@ impl Way {
         let listener = listener.unwrap();
         self.port = listener.local_addr().unwrap().port();
         let redis = self.redis;
+        self.held = Arc::default();
+        let held = Arc::clone(&self.held);
         self.relays = Some(tokio::spawn(async move {
             // Ends with this task.
             let mut relays = JoinSet::new();
             while let Ok((mut node, _)) = listener.accept().await {
+                let held = Arc::clone(&held);
                 relays.spawn(async move {
                     let there = tokio::net::TcpStream::connect(("127.0.0.1", redis)).await;
-                    copy_bidirectional(&mut node, &mut there.unwrap()).await
+                    let mut there = there.unwrap();
+                    let mut copying = pin!(copy_bidirectional(&mut node, &mut there));
+                    poll_fn(|cx| match held.load(Ordering::SeqCst) {
+                        true => Poll::Pending,
+                        false => copying.as_mut().poll(cx),
+                    })
+                    .await
                 });
             }
         }));
@@ -173,12 +214,15 @@ impl Format {
     pub(crate) const ALL: [Self; 4] = [Self::Classic, Self::Sharded, Self::Streams, Self::Flask];
 
     pub(crate) fn adapter(self, redis: &Redis) -> RedisAdapter {
-        let url = redis.url();
+        self.adapter_to(&redis.url())
+    }
+
+    pub(crate) fn adapter_to(self, url: &str) -> RedisAdapter {
         let adapter = match self {
-            Self::Classic => RedisAdapter::classic(&url),
-            Self::Sharded => RedisAdapter::sharded(&url),
-            Self::Streams => RedisAdapter::streams(&url),
-            Self::Flask => RedisAdapter::flask_socketio(&url),
+            Self::Classic => RedisAdapter::classic(url),
+            Self::Sharded => RedisAdapter::sharded(url),
+            Self::Streams => RedisAdapter::streams(url),
+            Self::Flask => RedisAdapter::flask_socketio(url),
         };
         adapter.unwrap()
     }
@@ -189,7 +233,18 @@ impl Format {
         redis: &Redis,
         build: impl FnOnce(Builder) -> Builder + Send + 'static,
     ) -> Server<SocketIo> {
-        let adapter = self.adapter(redis);
+        Self::node_of(self.adapter(redis), build).await
+    }
+
+    /// Starts a node on a way of its own.
+    pub(crate) async fn node_on(self, way: &Way) -> Server<SocketIo> {
+        Self::node_of(self.adapter_to(&way.url()), |io| io).await
+    }
+
+    async fn node_of(
+        adapter: RedisAdapter,
+        build: impl FnOnce(Builder) -> Builder + Send + 'static,
+    ) -> Server<SocketIo> {
         let server = Server::socketio(move |io| build(io.adapter(adapter)), |_| ());
         connected(&server.io).await;
         server
@@ -212,4 +267,48 @@ pub(crate) async fn connected(io: &SocketIo) {
         }
     };
     within("the adapter to be connected", looking).await;
+}
+
+/// A client that is a socket of one node, seen from another.
+#[derive(Debug)]
+pub(crate) struct Astray {
+    /// Its requests reach its own node.
+    pub(crate) home: Polling,
+    /// They reach the other one.
+    pub(crate) away: Polling,
+    /// Why it left.
+    pub(crate) left: Heard<&'static str>,
+}
+
+impl Astray {
+    pub(crate) async fn enter(here: &Server<SocketIo>, there: &Site) -> Self {
+        let (told, left) = channel();
+        let namespace = here.io.of("/");
+        namespace.on_disconnect(move |reason: DisconnectReason| {
+            let _ = told.send(reason.as_str());
+            async {}
+        });
+        let home = Polling::open(here).await;
+        let away = Polling {
+            site: *there,
+            open: home.open.clone(),
+        };
+        away.post(&["40"]).await;
+        let connected = away.poll().await;
+        assert!(connected[0].starts_with("40{"), "{connected:?}");
+        Self { home, away, left }
+    }
+
+    /// Starts a poll, and returns when it is on its way to its node.
+    pub(crate) async fn forwarded(&self, redis: &Redis) -> Pending {
+        let published = redis.published();
+        let poll = self.away.start_poll().await;
+        let on_its_way = async {
+            while redis.published() == published {
+                tokio::task::yield_now().await;
+            }
+        };
+        within("the poll to be forwarded", on_its_way).await;
+        poll
+    }
 }
