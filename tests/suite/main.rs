@@ -20,6 +20,8 @@ mod cluster;
 mod cluster_forwarding;
 #[cfg(feature = "redis")]
 mod cluster_recovery;
+#[cfg(feature = "redis")]
+mod cluster_stop;
 mod contracts;
 mod cors;
 mod direct;
