@@ -7,20 +7,22 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::actor::{
-    CloseOnDrop, Engine, Forwarding, Handle, Poll, Polled, PolledFuture, ReleasedFuture, Unpolled,
+    CloseOnDrop, Engine, Forwarding, Handle, Poll, Polled, PolledFuture, ReleasedFuture,
+    ThereFuture, Unpolled,
 };
 use crate::adapter::format::{Channel, Forwarded};
+use crate::adapter::known::Known;
 use crate::adapter::node::Node;
 use crate::id::{Id, Tag};
 use crate::reason::CloseReason;
@@ -35,6 +37,10 @@ pub(crate) struct Forwards {
     standing: watch::Sender<Standing>,
     waiting: Mutex<HashMap<u64, Waiting>>,
     emptied: Notify,
+    /// Bytes of bodies for which there is room on the way: Redis cuts a node off that takes them slower
+    /// than they come.
+    room: Semaphore,
+    known: Mutex<Known>,
     /// Where sessions are found.
     engine: OnceLock<Weak<Engine>>,
     /// Requests of other nodes that are being answered.
@@ -67,6 +73,8 @@ impl Forwards {
             standing: watch::Sender::default(),
             waiting: Mutex::default(),
             emptied: Notify::new(),
+            room: Semaphore::new(MAX_BYTES),
+            known: Mutex::default(),
             engine: OnceLock::new(),
             answering: TaskTracker::new(),
         }
@@ -115,6 +123,17 @@ impl Forwards {
         };
         self.waiting.lock().insert(number, waiting);
         Ok(Some(Expected { number, answered }))
+    }
+
+    /// Waits for room for a body on the way.
+    async fn room_for(&self, poll: &Poll) -> Option<SemaphorePermit<'_>> {
+        let bytes = match poll {
+            Poll::Take => 0,
+            // One that is larger than all the room has it alone.
+            Poll::Bring(packets) => packets.len().min(MAX_BYTES),
+        };
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.room.acquire_many(bytes).await.ok()
     }
 
     fn forget(&self, number: u64) -> Option<Waiting> {
@@ -319,6 +338,9 @@ async fn ask(
     limit: Duration,
 ) -> Result<Polled, Unpolled> {
     let takes = poll == Poll::Take;
+    let Ok(room) = timeout(limit, node.forwards.room_for(&poll)).await else {
+        return Err(Unpolled::Unknown);
+    };
     let expected = node.forwards.expect(session, takes).await?;
     let Some(Expected { number, answered }) = expected else {
         // Its next poll may well come here again.
@@ -354,14 +376,45 @@ async fn ask(
             }
         },
     };
+    drop(room);
     node.forwards.forget(number);
     given_up.finished();
     polled
 }
 
+/// Asks Redis whether a node listens, unless it has just said so.
+async fn is_there(node: &Node, tag: Tag) -> bool {
+    let known = node.forwards.known.lock().is_there(tag, Instant::now());
+    if let Some(is_there) = known {
+        return is_there;
+    }
+    let mut standing = node.forwards.standing.subscribe();
+    if hears(&mut standing, false).await.is_none() {
+        return false;
+    }
+    let Some(connection) = node.commands.read().clone() else {
+        return false;
+    };
+    match gone(node, HashSet::from([tag]), connection).await {
+        Ok(gone) => {
+            let mut known = node.forwards.known.lock();
+            known.note(tag, gone.is_empty(), Instant::now());
+            gone.is_empty()
+        }
+        Err(error) => {
+            log::debug!("Redis does not tell whether a node listens: {error}");
+            false
+        }
+    }
+}
+
 impl Forwarding for Node {
     fn tag(&self) -> Tag {
         self.forwards.tag
+    }
+
+    fn is_there(self: Arc<Self>, session: Id) -> ThereFuture {
+        Box::pin(async move { is_there(&self, session.tag()).await })
     }
 
     fn forward(self: Arc<Self>, session: Id, poll: Poll, limit: Duration) -> PolledFuture {
@@ -406,3 +459,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long a poll waits before it is sent home: its client must not ask again and again at once.
 const HOME_PAUSE: Duration = Duration::from_millis(100);
+
+/// Bytes of bodies that are on their way to other nodes: a quarter of what Redis lets wait for one of
+/// them by default.
+const MAX_BYTES: usize = 8 << 20;

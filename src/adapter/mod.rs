@@ -13,6 +13,7 @@ mod delivery;
 mod emitter;
 mod format;
 mod forward;
+mod known;
 mod listener;
 mod node;
 mod publisher;

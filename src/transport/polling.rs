@@ -61,6 +61,10 @@ pub(crate) async fn forward(
     let poll = match *request.method() {
         Method::GET => Poll::Take,
         Method::POST => {
+            // Anybody may make an id up: not a byte is read, nor anything published, for one of no node.
+            if !elsewhere.is_there().await {
+                return Err(Refusal::UnknownSession);
+            }
             let close = |reason| elsewhere.end(reason);
             Poll::Bring(packets_of(request, payload, config, close).await?)
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_socketio::Data;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 
 use crate::support::redis::{Astray, Format, Redis, cluster};
 use crate::support::socketio::{Client, Via, until};
@@ -65,6 +66,52 @@ async fn a_session_that_nobody_has_is_unknown() {
                 deleted.expect_error(1, "Session ID unknown");
             }
         }
+    }
+}
+
+/// Anybody may make an id up: a body for a node that there is not is not waited for, and reaches nobody.
+#[tokio::test]
+async fn a_body_for_no_node_is_refused_before_it_is_read() {
+    let redis = Redis::start();
+    for format in Format::ALL {
+        let [here, _there] = cluster(&redis, format).await;
+        let mut stray = Polling::open(&here).await;
+        let (published, looks) = (redis.published(), redis.looks());
+        stray.open.sid = "a".repeat(20);
+        for _ in 0..5 {
+            let post = stray.request("POST").header("content-length", "900000");
+            let refused = post.start().await.response().await;
+            refused.expect_error(1, "Session ID unknown");
+        }
+        assert_eq!(redis.published(), published);
+        // What Redis has said is good for a second, which may end among the five.
+        let looks = redis.looks() - looks;
+        assert!((1..=2).contains(&looks), "{looks} looks");
+    }
+}
+
+/// More than may be on its way at once goes one after the other.
+#[tokio::test]
+async fn many_large_bodies_pass() {
+    let redis = Redis::start();
+    let [here, there] = cluster(&redis, Format::Classic).await;
+    let (told, mut heard) = channel();
+    let namespace = here.io.of("/");
+    namespace.on("long", move |Data(text): Data<String>| {
+        told.send(text.len()).unwrap();
+        async {}
+    });
+    let mut posts = JoinSet::new();
+    for _ in 0..12 {
+        let client = Astray::enter(&here, &there).await;
+        let body = format!(r#"42["long","{}"]"#, "x".repeat(900_000));
+        posts.spawn(async move { client.away.post(&[&body]).await });
+    }
+    while let Some(posted) = posts.join_next().await {
+        posted.unwrap();
+    }
+    for _ in 0..12 {
+        assert_eq!(heard.next().await, 900_000);
     }
 }
 
