@@ -152,18 +152,22 @@ impl Node {
         }
     }
 
+    /// Returns the connection for questions to Redis itself, or why there is none.
+    pub(crate) fn connection(&self) -> Result<MultiplexedConnection, ClusterError> {
+        let connection = self.commands.read().clone();
+        connection.ok_or_else(|| {
+            let cause = self.health.lock().error.clone();
+            ClusterError::Unavailable(cause.unwrap_or_else(|| "not connected yet".to_owned()))
+        })
+    }
+
     /// Asks Redis which other nodes listen for a namespace; `None` where the format has no way to know.
     pub(crate) async fn roll(&self, namespace: &str) -> Result<Option<Vec<String>>, ClusterError> {
         let Some(roll) = self.format.roll(namespace) else {
             return Ok(None);
         };
         let Roll { sharded, .. } = roll;
-        let connection = self.commands.read().clone();
-        let Some(mut connection) = connection else {
-            let cause = self.health.lock().error.clone();
-            let cause = cause.unwrap_or_else(|| "not connected yet".to_owned());
-            return Err(ClusterError::Unavailable(cause));
-        };
+        let mut connection = self.connection()?;
         let mut command = redis::cmd("PUBSUB");
         command.arg(if sharded { "SHARDCHANNELS" } else { "CHANNELS" });
         command.arg(roll.pattern());

@@ -4,17 +4,19 @@
 //! question ends early where a node dies, and says which. A task of its own drives it.
 
 use std::collections::{HashMap, HashSet};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use uuid::Uuid;
 
 use crate::adapter::node::Node;
 use crate::cluster::{Answer, ClusterError, NodeId, Question, Reach, Reply};
 
-/// Asks every other node.
+/// Asks every other node, if there is a way to them: what waited for one would be asked later, when
+/// nobody expects it any more.
 pub(crate) fn start(
     node: &Arc<Node>,
     namespace: &Arc<str>,
@@ -22,13 +24,18 @@ pub(crate) fn start(
     limit: Duration,
 ) -> UnboundedReceiver<Answer> {
     let (answers, receiver) = unbounded_channel();
+    let deadline = Instant::now() + limit;
+    if let Err(error) = node.connection() {
+        cut_off(&answers, error);
+        return receiver;
+    }
     let request = Uuid::new_v4().simple().to_string()[..REQUEST].to_owned();
     // At once, so that it keeps its place behind what was told before it.
     let replies = node.expect(&request);
     let written = node.format.ask(namespace, question, &request);
     if let Err(error) = written.and_then(|parcels| node.queue.push(parcels)) {
         node.forget(&request);
-        cut_off(&answers, &error);
+        cut_off(&answers, error);
         return receiver;
     }
     let tally = Tally {
@@ -42,17 +49,17 @@ pub(crate) fn start(
         replies,
         answers,
         tally,
-        deadline: Instant::now() + limit,
+        deadline,
     };
     node.arbiter.spawn(asking.run());
     receiver
 }
 
-fn cut_off(answers: &UnboundedSender<Answer>, error: &ClusterError) {
+fn cut_off(answers: &UnboundedSender<Answer>, error: ClusterError) {
     log::warn!("the other nodes are not asked: {error}");
     // Whoever asked may have gone.
     let _ = answers.send(Answer::Reach(Reach {
-        cut_off: true,
+        cut_off: Some(error),
         ..Reach::default()
     }));
 }
@@ -77,19 +84,19 @@ impl Asking {
             }
             // Nobody knows who listens; what is asked there has one answer.
             Ok(Ok(None)) => true,
-            Ok(Err(error)) => return cut_off(&self.answers, &error),
+            Ok(Err(error)) => return cut_off(&self.answers, error),
             Err(_) => {
                 let error = ClusterError::Unavailable("Redis does not answer".to_owned());
-                return cut_off(&self.answers, &error);
+                return cut_off(&self.answers, error);
             }
         };
-        let mut look = Instant::now() + LOOK;
+        let mut looking = pin!(look(&self.node, &self.namespace));
         while !self.tally.is_done() {
             tokio::select! {
                 biased;
                 Some((from, reply)) = self.replies.recv() => {
-                    self.tally.count(&from, &reply);
-                    if self.answers.send(Answer::Reply(reply)).is_err() {
+                    let is_asked_for = self.tally.count(&from, &reply);
+                    if is_asked_for && self.answers.send(Answer::Reply(reply)).is_err() {
                         return;
                     }
                 }
@@ -98,18 +105,22 @@ impl Asking {
                     self.tally.timed_out = true;
                     break;
                 }
-                () = sleep_until(look) => {
-                    // While Redis is away nobody is given up.
-                    let roll = timeout_at(self.deadline, self.node.roll(&self.namespace)).await;
-                    if let Ok(Ok(Some(nodes))) = roll {
+                nodes = &mut looking => {
+                    if let Some(nodes) = nodes {
                         self.tally.only(&nodes.into_iter().collect());
                     }
-                    look = Instant::now() + LOOK;
+                    looking.set(look(&self.node, &self.namespace));
                 }
             }
         }
         let _ = self.answers.send(Answer::Reach(self.tally.reach()));
     }
+}
+
+/// Looks in a while which nodes there are; `None` where nobody says, as while Redis is away.
+async fn look(node: &Node, namespace: &str) -> Option<Vec<String>> {
+    sleep(LOOK).await;
+    node.roll(namespace).await.ok().flatten()
 }
 
 impl Drop for Asking {
@@ -139,30 +150,38 @@ struct Tally {
 }
 
 impl Tally {
-    fn count(&mut self, from: &str, reply: &Reply) {
+    /// Takes note of a reply, and tells whether it is one that was asked for: a client answers once, after
+    /// its node has counted it, and so does a node. Others would fill what the asker has yet to read.
+    fn count(&mut self, from: &str, reply: &Reply) -> bool {
         match reply {
-            Reply::Acknowledged(..) | Reply::Gone(_) => {
-                let count = match reply {
-                    Reply::Gone(count) => *count,
-                    _ => 1,
-                };
-                self.heard_one = true;
-                let waiting = self.said.get_mut(from).unwrap_or(&mut self.waiting);
-                *waiting = waiting.saturating_sub(count);
+            Reply::Acknowledged(..) | Reply::Gone(_) if self.only_one => {
+                !std::mem::replace(&mut self.heard_one, true)
             }
-            _ => {
-                let clients = match reply {
-                    Reply::Asked(clients) => *clients,
-                    _ => 0,
-                };
-                if from.is_empty() {
-                    self.unnamed += 1;
-                    self.waiting += clients;
-                } else {
-                    self.said.insert(from.to_owned(), clients);
-                }
-            }
+            Reply::Acknowledged(..) => self.answered(from, 1),
+            Reply::Gone(count) => self.answered(from, *count),
+            Reply::Asked(clients) => self.said(from, *clients),
+            _ => self.said(from, 0),
         }
+    }
+
+    /// So many clients have answered, or gone.
+    fn answered(&mut self, from: &str, count: usize) -> bool {
+        let waiting = self.said.get_mut(from).unwrap_or(&mut self.waiting);
+        let is_awaited = *waiting >= count;
+        *waiting = waiting.saturating_sub(count);
+        is_awaited
+    }
+
+    /// A node has answered, and has so many clients that are still to do so.
+    fn said(&mut self, from: &str, clients: usize) -> bool {
+        if !from.is_empty() {
+            let is_first = !self.said.contains_key(from);
+            self.said.entry(from.to_owned()).or_insert(clients);
+            return is_first;
+        }
+        self.unnamed += 1;
+        self.waiting += clients;
+        self.unnamed <= self.expected.len()
     }
 
     /// Takes note of which nodes there still are.
@@ -184,9 +203,14 @@ impl Tally {
         all_said && (!self.counts_clients || waiting == 0)
     }
 
+    /// Returns who has not said what it was to say: also who has ended with clients that were asked.
     fn silent(&self) -> impl Iterator<Item = &String> {
-        let expected = self.expected.iter();
-        expected.filter(|node| !self.said.contains_key(*node))
+        self.expected
+            .iter()
+            .filter(|node| match self.said.get(*node) {
+                Some(waiting) => *waiting > 0 && self.gone.contains(*node),
+                None => true,
+            })
     }
 
     fn reach(&self) -> Reach {
@@ -209,7 +233,7 @@ impl Tally {
             nodes: self.expected.len(),
             silent,
             unnamed,
-            cut_off: false,
+            cut_off: None,
             timed_out: self.timed_out,
         }
     }
@@ -275,8 +299,37 @@ mod tests {
         assert!(!tally.is_done());
         tally.count("a", &Reply::Gone(1));
         assert!(!tally.is_done());
+        assert!(tally.reach().silent().is_empty());
         tally.only(&nodes(&["a"]));
         assert!(tally.is_done());
+        assert_eq!(tally.reach().silent(), [NodeId::new("b")]);
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_not_passed_on() {
+        let acknowledged = || Reply::Acknowledged(None, Default::default());
+        let mut clients = tally(&["a", "b"], true);
+        assert!(!clients.count("a", &acknowledged()));
+        assert!(clients.count("a", &Reply::Asked(2)));
+        assert!(!clients.count("a", &Reply::Asked(2)));
+        assert!(clients.count("a", &acknowledged()));
+        assert!(clients.count("a", &acknowledged()));
+        assert!(!clients.count("a", &acknowledged()));
+        assert!(clients.count("", &Reply::Asked(1)));
+        assert!(clients.count("", &acknowledged()));
+        assert!(!clients.count("", &acknowledged()));
+        let mut nodes = tally(&["a", "b"], false);
+        assert!(nodes.count("a", &Reply::Rooms(Vec::new())));
+        assert!(!nodes.count("a", &Reply::Rooms(Vec::new())));
+        for is_asked_for in [true, true, false] {
+            assert_eq!(nodes.count("", &Reply::Rooms(Vec::new())), is_asked_for);
+        }
+        let mut only_one = Tally {
+            only_one: true,
+            ..Tally::default()
+        };
+        assert!(only_one.count("", &acknowledged()));
+        assert!(!only_one.count("", &acknowledged()));
     }
 
     #[test]

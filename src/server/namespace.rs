@@ -124,6 +124,7 @@ impl Namespace {
     }
 
     /// Sends an event to the programs of all other servers, and returns what they answer within `limit`.
+    /// Which of them did not, and why they could not be asked, says [`Everywhere::reach`].
     ///
     /// # Errors
     ///
@@ -158,7 +159,8 @@ impl Namespace {
     }
 
     /// Returns the names of the rooms that somebody is in on any node, in no order; see
-    /// [`rooms`](Self::rooms) for those of this node.
+    /// [`rooms`](Self::rooms) for those of this node. Which nodes did not answer, and why they could not be
+    /// asked, says [`Everywhere::reach`].
     ///
     /// # Examples
     ///

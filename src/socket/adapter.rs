@@ -26,7 +26,7 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     fn tell(&self, namespace: &Arc<str>, message: &Message) -> Result<(), ClusterError>;
 
     /// Asks every other node. The channel brings what each answers and ends when all have, or time is
-    /// up; then it says how far the question got.
+    /// up; then it says how far the question got. What cannot be asked at once is not asked at all.
     fn ask(
         self: Arc<Self>,
         namespace: &Arc<str>,

@@ -19,6 +19,8 @@ mod cluster;
 #[cfg(feature = "redis")]
 mod cluster_forwarding;
 #[cfg(feature = "redis")]
+mod cluster_questions;
+#[cfg(feature = "redis")]
 mod cluster_recovery;
 #[cfg(feature = "redis")]
 mod cluster_stop;
