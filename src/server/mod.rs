@@ -219,8 +219,8 @@ impl SocketIo {
             .unwrap_or_else(|| self.server.clone())
     }
 
-    /// Tells an actor of every panic from now on, be it of a handler, a session, a room, a namespace
-    /// or the server. Several actors may ask.
+    /// Tells an actor of every panic from now on, be it of a handler, a session, a room, a namespace,
+    /// the server, the adapter of a cluster or a background task. Several actors may ask.
     ///
     /// # Examples
     ///
@@ -272,6 +272,21 @@ impl SocketIo {
     }
 
     /// Returns how the way to the other nodes is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::SocketIo;
+    /// use actix_web::HttpResponse;
+    ///
+    /// /// What a proxy asks for: who is cut off serves its clients on, and gets no new ones.
+    /// async fn health(io: SocketIo) -> HttpResponse {
+    ///     match io.adapter_health().error() {
+    ///         None => HttpResponse::Ok().finish(),
+    ///         Some(error) => HttpResponse::ServiceUnavailable().body(error.to_owned()),
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn adapter_health(&self) -> AdapterHealth {
         let alone = || AdapterHealth {

@@ -165,7 +165,9 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// Every variant of [`EmitError`] but `TooManyCalls`; nothing was sent then.
+    /// Every variant of [`EmitError`] but `TooManyCalls`; nothing was sent then. [`EmitError::Cluster`] comes
+    /// only where clients may come back to other nodes: this one has the event then, and would miss it
+    /// if it came back elsewhere.
     ///
     /// # Examples
     ///
