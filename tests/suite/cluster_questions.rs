@@ -33,23 +33,25 @@ async fn call_fault(io: &SocketIo) -> ClusterError {
     }
 }
 
+/// Starts a node that finds no Redis.
+fn cut_off(format: Format, way: &Way) -> Server<SocketIo> {
+    let adapter = format.adapter_to(&way.url());
+    Server::socketio(move |io| io.adapter(adapter), |_| ())
+}
+
 /// While Redis is away every question says so, and a call is an error of the cluster.
 #[tokio::test]
 async fn a_question_without_redis_says_why_it_was_not_asked() {
-    let mut redis = Redis::start();
+    let redis = Redis::start();
     for format in Format::ALL {
-        let node = format.node(&redis, |io| io).await;
-        redis.kill();
-        until("it to be noticed", || {
-            !node.io.adapter_health().is_connected()
-        })
-        .await;
+        let mut way = Way::to(&redis).await;
+        way.cut().await;
+        let node = cut_off(format, &way);
         for reach in within("the questions to end", reaches(&node.io)).await {
             assert!(matches!(reach.error(), Some(ClusterError::Unavailable(_))));
         }
         let fault = within("the call to end", call_fault(&node.io)).await;
         assert!(matches!(fault, ClusterError::Unavailable(_)), "{fault}");
-        redis.start_again();
     }
 }
 
@@ -86,24 +88,18 @@ async fn a_question_that_a_format_cannot_say_is_named() {
 /// Whoever asked was told that nobody was asked, and so nobody is when Redis is back.
 #[tokio::test]
 async fn what_could_not_be_asked_is_not_asked_later() {
-    let mut redis = Redis::start();
+    let redis = Redis::start();
     for format in Format::ALL {
-        let [here, there] = cluster(&redis, format).await;
+        let there = format.node(&redis, |io| io).await;
         let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
-        redis.kill();
-        for node in [&here, &there] {
-            until("it to be noticed", || {
-                !node.io.adapter_health().is_connected()
-            })
-            .await;
-        }
+        let mut way = Way::to(&redis).await;
+        way.cut().await;
+        let here = cut_off(format, &way);
         let asked = here.io.to(peer.socket.id()).timeout(LONG);
         let asked = within("the call to end", asked.call::<()>("ask", ())).await;
         assert!(matches!(asked, Err(CallError::Emit(EmitError::Cluster(_)))));
-        redis.start_again();
-        for node in [&here, &there] {
-            connected(&node.io).await;
-        }
+        way.mend().await;
+        connected(&here.io).await;
         // Behind whatever was queued.
         here.io.emit("fence", ()).await.unwrap();
         peer.expect(r#"42["fence"]"#).await;
