@@ -4,6 +4,7 @@
 //! nobody answers; a [`Question`] is answered by each of them with [`Reply`]s. They hold plain values:
 //! how they look on a wire is the adapter's affair, what they do to sockets is their receiver's.
 
+mod calendar;
 mod details;
 mod error;
 mod fetched;
@@ -16,6 +17,9 @@ use std::time::Duration;
 use crate::id::SocketId;
 use crate::socketio::Args;
 
+pub(crate) use calendar::date_text;
+#[cfg(feature = "redis")]
+pub(crate) use calendar::iso_time;
 pub(crate) use details::Details;
 pub use error::{AdapterError, AdapterHealth, ClusterError};
 pub use fetched::Reach;
