@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::adapter::actor::Connections;
 use crate::adapter::channels::Channels;
 use crate::adapter::config::{RedisAdapter, Written};
-use crate::adapter::format::{Asker, Format, Parcel, Roll, to_text};
+use crate::adapter::format::{Asker, Format, Others, Parcel, to_text};
 use crate::adapter::forward::Forwards;
 use crate::adapter::queue::Queue;
 use crate::adapter::{forward, request, restore};
@@ -150,27 +150,30 @@ impl Node {
     }
 
     /// Asks Redis which other nodes listen for a namespace; `None` where the format has no way to know.
-    pub(crate) async fn roll(&self, namespace: &str) -> Result<Option<Vec<String>>, ClusterError> {
+    pub(crate) async fn roll(&self, namespace: &str) -> Result<Option<Others>, ClusterError> {
         let Some(roll) = self.format.roll(namespace) else {
             return Ok(None);
         };
-        let Roll { sharded, .. } = roll;
         let connection = self.commands.read().clone();
         let Some(mut connection) = connection else {
             let cause = self.health.lock().error.clone();
             let cause = cause.unwrap_or_else(|| "not connected yet".to_owned());
             return Err(ClusterError::Unavailable(cause));
         };
-        let mut command = redis::cmd("PUBSUB");
-        command.arg(if sharded { "SHARDCHANNELS" } else { "CHANNELS" });
-        command.arg(roll.pattern());
-        let channels: Vec<String> = command
+        let (channels, count) = if roll.sharded {
+            ("SHARDCHANNELS", "SHARDNUMSUB")
+        } else {
+            ("CHANNELS", "NUMSUB")
+        };
+        let mut looks = redis::pipe();
+        looks.cmd("PUBSUB").arg(channels).arg(roll.pattern());
+        looks.cmd("PUBSUB").arg(count).arg(&roll.everyone);
+        let (channels, listeners): (Vec<String>, HashMap<String, usize>) = looks
             .query_async(&mut connection)
             .await
             .map_err(|error| ClusterError::Unavailable(error.to_string()))?;
-        let names = channels.iter().filter_map(|channel| roll.name(channel));
-        let others = names.filter(|name| *name != self.format.uid());
-        Ok(Some(others.map(str::to_owned).collect()))
+        let listeners = listeners.values().sum();
+        Ok(Some(roll.others(self.format.uid(), &channels, listeners)))
     }
 
     /// Notes that a connection is there.
@@ -242,7 +245,7 @@ impl Adapter for Node {
             let others = self.roll(&namespace).await?;
             let others = others.ok_or(ClusterError::Unsupported("which nodes there are"))?;
             let own = std::iter::once(self.format.uid());
-            let all = own.chain(others.iter().map(String::as_str));
+            let all = own.chain(others.names.iter().map(String::as_str));
             Ok(all.map(NodeId::new).collect())
         })
     }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use uuid::Uuid;
 
+use crate::adapter::format::Others;
 use crate::adapter::node::Node;
 use crate::cluster::{Answer, ClusterError, NodeId, Question, Reach, Reply};
 
@@ -72,7 +73,7 @@ impl Asking {
         let roll = timeout_at(self.deadline, self.node.roll(&self.namespace)).await;
         self.tally.only_one = match roll {
             Ok(Ok(Some(nodes))) => {
-                self.tally.expected = nodes.into_iter().collect();
+                self.tally.expect(nodes);
                 false
             }
             // Nobody knows who listens; what is asked there has one answer.
@@ -102,7 +103,7 @@ impl Asking {
                     // While Redis is away nobody is given up.
                     let roll = timeout_at(self.deadline, self.node.roll(&self.namespace)).await;
                     if let Ok(Ok(Some(nodes))) = roll {
-                        self.tally.only(&nodes.into_iter().collect());
+                        self.tally.only(&nodes);
                     }
                     look = Instant::now() + LOOK;
                 }
@@ -119,9 +120,14 @@ impl Drop for Asking {
 }
 
 /// Who has answered so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Tally {
+    /// Names of nodes; there may be more of them than nodes.
     expected: HashSet<String>,
+    /// How many nodes there are.
+    nodes: usize,
+    /// How many of them there are at the last look, or fewer.
+    left: usize,
     /// Nodes that have ended while they were asked.
     gone: HashSet<String>,
     /// What each node has said: how many clients it asks, and how many of them are still to answer.
@@ -157,7 +163,7 @@ impl Tally {
                 };
                 if from.is_empty() {
                     self.unnamed += 1;
-                    self.waiting += clients;
+                    self.waiting = self.waiting.saturating_add(clients);
                 } else {
                     self.said.insert(from.to_owned(), clients);
                 }
@@ -165,23 +171,33 @@ impl Tally {
         }
     }
 
+    /// Takes note of which nodes are asked.
+    fn expect(&mut self, nodes: Others) {
+        self.nodes = nodes.count;
+        self.left = nodes.count;
+        self.expected = nodes.names;
+    }
+
     /// Takes note of which nodes there still are.
-    fn only(&mut self, nodes: &HashSet<String>) {
-        self.gone = self.expected.difference(nodes).cloned().collect();
+    fn only(&mut self, nodes: &Others) {
+        self.gone = self.expected.difference(&nodes.names).cloned().collect();
+        self.left = self.left.min(nodes.count);
     }
 
     fn is_done(&self) -> bool {
         if self.only_one {
             return self.heard_one;
         }
-        let silent = self.silent().filter(|node| !self.gone.contains(*node));
-        let all_said = silent.count() <= self.unnamed;
-        let clients = self
-            .said
-            .iter()
-            .filter(|(node, _)| !self.gone.contains(*node));
-        let waiting = self.waiting + clients.map(|(_, waiting)| waiting).sum::<usize>();
-        all_said && (!self.counts_clients || waiting == 0)
+        let is_there = |node: &&String| !self.gone.contains(*node);
+        let said = self.said.keys().filter(is_there).count();
+        let silent = self.silent().filter(is_there).count();
+        // Of more names than nodes some are no nodes', and nobody answers for those.
+        let silent = silent.min(self.left.saturating_sub(said));
+        let clients = self.said.iter().filter(|(node, _)| is_there(node));
+        let waiting = clients.fold(self.waiting, |sum, (_, waiting)| {
+            sum.saturating_add(*waiting)
+        });
+        silent <= self.unnamed && (!self.counts_clients || waiting == 0)
     }
 
     fn silent(&self) -> impl Iterator<Item = &String> {
@@ -191,22 +207,21 @@ impl Tally {
 
     fn reach(&self) -> Reach {
         let silent: Vec<NodeId> = self.silent().map(|node| NodeId::new(node)).collect();
-        let missing = silent.len().saturating_sub(self.unnamed);
-        let (silent, unnamed) = match (missing, self.unnamed) {
-            (0, _) => (Vec::new(), 0),
-            (_, 0) => (silent, 0),
-            // Some of them have answered without a name; those that have gone are known.
-            _ => {
-                let gone = silent
-                    .into_iter()
-                    .filter(|node| self.gone.contains(node.as_str()));
-                let gone: Vec<_> = gone.take(missing).collect();
-                let unnamed = missing - gone.len();
-                (gone, unnamed)
-            }
+        let missing = silent.len().min(self.nodes.saturating_sub(self.said.len()));
+        let missing = missing.saturating_sub(self.unnamed);
+        let (silent, unnamed) = if missing == silent.len() {
+            (silent, 0)
+        } else {
+            // Some of these have answered without a name, or are no nodes; those that have gone are known.
+            let gone = silent
+                .into_iter()
+                .filter(|node| self.gone.contains(node.as_str()));
+            let gone: Vec<_> = gone.take(missing).collect();
+            let unnamed = missing - gone.len();
+            (gone, unnamed)
         };
         Reach {
-            nodes: self.expected.len(),
+            nodes: self.nodes,
             silent,
             unnamed,
             cut_off: false,
@@ -225,16 +240,20 @@ const LOOK: Duration = Duration::from_millis(250);
 mod tests {
     use super::*;
 
-    fn tally(nodes: &[&str], counts_clients: bool) -> Tally {
-        Tally {
-            expected: nodes.iter().map(|&node| node.to_owned()).collect(),
+    fn tally(names: &[&str], counts_clients: bool) -> Tally {
+        let mut tally = Tally {
             counts_clients,
             ..Tally::default()
-        }
+        };
+        tally.expect(nodes(names));
+        tally
     }
 
-    fn nodes(names: &[&str]) -> HashSet<String> {
-        names.iter().map(|&name| name.to_owned()).collect()
+    fn nodes(names: &[&str]) -> Others {
+        Others {
+            names: names.iter().map(|&name| name.to_owned()).collect(),
+            count: names.len(),
+        }
     }
 
     #[test]
@@ -264,6 +283,42 @@ mod tests {
         tally.count("", &Reply::Rooms(Vec::new()));
         assert!(tally.is_done());
         assert_eq!(tally.reach().silent(), [NodeId::new("b")]);
+    }
+
+    #[test]
+    fn a_name_too_many_is_no_node() {
+        let mut tally = tally(&[], false);
+        let others = Others {
+            count: 2,
+            ..nodes(&["a", "b", "room"])
+        };
+        tally.expect(others.clone());
+        tally.count("a", &Reply::Rooms(Vec::new()));
+        tally.only(&others);
+        assert!(!tally.is_done());
+        let reach = tally.reach();
+        assert_eq!(
+            (reach.nodes(), reach.silent(), reach.unnamed()),
+            (2, &[][..], 1)
+        );
+        let mut ended = tally.clone();
+        tally.count("b", &Reply::Rooms(Vec::new()));
+        assert!(tally.is_done() && tally.reach().is_complete());
+        ended.only(&Others {
+            count: 1,
+            ..nodes(&["a", "room"])
+        });
+        assert!(ended.is_done());
+        assert_eq!(ended.reach().silent(), [NodeId::new("b")]);
+    }
+
+    #[test]
+    fn counts_that_are_too_large_are_no_panic() {
+        let mut tally = tally(&["a", "b"], true);
+        for node in ["a", "b", "", ""] {
+            tally.count(node, &Reply::Asked(usize::MAX));
+        }
+        assert!(!tally.is_done());
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl<R> Answers<R> {
     /// Returns how many sockets were asked; in a cluster, as far as nodes have said so yet.
     #[must_use]
     pub fn expected(&self) -> usize {
-        self.asked.len() + self.elsewhere.asked
+        self.asked.len().saturating_add(self.elsewhere.asked)
     }
 
     /// Returns who of this node has not answered so far.
@@ -178,7 +178,9 @@ impl<R> Answers<R> {
         let elsewhere = &mut self.elsewhere;
         while let Some(answers) = &mut elsewhere.answers {
             match std::task::ready!(answers.poll_recv(cx)) {
-                Some(Answer::Reply(Reply::Asked(count))) => elsewhere.asked += count,
+                Some(Answer::Reply(Reply::Asked(count))) => {
+                    elsewhere.asked = elsewhere.asked.saturating_add(count);
+                }
                 Some(Answer::Reply(Reply::Acknowledged(socket, args))) => {
                     elsewhere.answered += 1;
                     return Poll::Ready(Some((socket, args)));

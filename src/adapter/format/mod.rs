@@ -16,6 +16,7 @@ mod streams;
 
 use std::fmt;
 use std::time::Duration;
+use std::collections::HashSet;
 
 use bytes::Bytes;
 
@@ -163,7 +164,8 @@ impl Channel {
     }
 }
 
-/// How the nodes of a namespace are found: each listens on a channel that has its name in it.
+/// How the nodes of a namespace are found: all listen on one channel, and each on a channel below it that
+/// has its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Roll {
     pub(crate) sharded: bool,
@@ -171,17 +173,32 @@ pub(crate) struct Roll {
     /// Characters of a node's name.
     pub(crate) length: usize,
 }
+    /// Where all listen.
+    pub(crate) everyone: String,
+    /// What precedes the names.
 
 impl Roll {
-    /// Returns the pattern of those channels.
+    /// Returns the pattern of the nodes' own channels.
     pub(crate) fn pattern(&self) -> String {
         format!("{}{}#", glob(&self.prefix), "?".repeat(self.length))
     }
 
     /// Returns the name in a channel's.
-    pub(crate) fn name<'c>(&self, channel: &'c str) -> Option<&'c str> {
+    fn name<'c>(&self, channel: &'c str) -> Option<&'c str> {
         let name = channel.strip_prefix(&self.prefix)?.strip_suffix('#')?;
         let plain = name
+    /// Returns which nodes there are beside `own`, of the channels that fit the pattern and the number of
+    /// those that listen where all do.
+    pub(crate) fn others(&self, own: &str, channels: &[String], listeners: usize) -> Others {
+        let names = channels.iter().filter_map(|channel| self.name(channel));
+        let mut names: HashSet<_> = names.map(str::to_owned).collect();
+        let is_there = names.remove(own);
+        Others {
+            names,
+            count: listeners.saturating_sub(usize::from(is_there)),
+        }
+    }
+
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
         (name.len() == self.length && plain).then_some(name)
@@ -192,6 +209,15 @@ impl Roll {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Heard {
     pub(crate) namespace: String,
+/// The other nodes of a namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Others {
+    /// Their names. In the sharded format a room has a channel of the same form: one whose name is as
+    /// long as a node's is among them, and only the number tells.
+    pub(crate) names: HashSet<String>,
+    pub(crate) count: usize,
+}
+
     /// Who said it; empty where it doesn't say.
     pub(crate) from: String,
     pub(crate) word: Word,
@@ -252,13 +278,17 @@ fn rest_of(args: &Args) -> (&str, Option<&str>) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_roll_finds_the_names_of_nodes_and_no_rooms() {
-        let roll = Roll {
+    fn roll() -> Roll {
+        Roll {
             sharded: false,
             prefix: "socket.io#/a*#".to_owned(),
             length: 6,
-        };
+        }
+    }
+
+    #[test]
+    fn a_roll_finds_the_names_of_nodes_and_no_rooms() {
+        let roll = roll();
         assert_eq!(roll.pattern(), r"socket.io#/a\*#??????#");
         assert_eq!(roll.name("socket.io#/a*#abc-_9#"), Some("abc-_9"));
         for other in [
@@ -270,3 +300,21 @@ mod tests {
         }
     }
 }
+            everyone: "socket.io-request#/a*#".to_owned(),
+
+    #[test]
+    fn the_other_nodes_are_as_many_as_listen_whatever_rooms_are_named() {
+        let channel = |name: &str| format!("socket.io#/a*#{name}#");
+        for (channels, listeners, names, count) in [
+            (&["node-1", "node-2"][..], 2, &["node-2"][..], 1),
+            (&["node-1", "a-room"], 1, &["a-room"], 0),
+            // This node's connection is being made.
+            (&["node-2"], 1, &["node-2"], 1),
+            (&[], 0, &[], 0),
+        ] {
+            let channels: Vec<_> = channels.iter().map(|name| channel(name)).collect();
+            let others = roll().others("node-1", &channels, listeners);
+            let names = names.iter().map(|&name| name.to_owned()).collect();
+            assert_eq!(others, Others { names, count });
+        }
+    }

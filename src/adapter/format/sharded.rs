@@ -122,6 +122,7 @@ impl Format for Sharded {
     fn roll(&self, namespace: &str) -> Option<Roll> {
         Some(Roll {
             sharded: true,
+            everyone: self.channel(namespace),
             prefix: self.channel(namespace),
             length: self.uid.len(),
         })

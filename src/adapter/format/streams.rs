@@ -60,6 +60,11 @@ impl Streams {
 
     fn channel(&self, namespace: &str, uid: &str) -> String {
         format!("{}#{namespace}#{uid}#", self.prefix)
+    /// Returns the channel to which all nodes listen.
+    fn public(&self, namespace: &str) -> String {
+        format!("{}#{namespace}#", self.prefix)
+    }
+
     }
 
     fn entry(
@@ -139,7 +144,7 @@ impl Format for Streams {
 
     fn channels(&self, namespace: &str) -> Vec<Channel> {
         vec![
-            Channel::Plain(format!("{}#{namespace}#", self.prefix)),
+            Channel::Plain(self.public(namespace)),
             Channel::Plain(self.channel(namespace, &self.uid)),
         ]
     }
@@ -159,7 +164,8 @@ impl Format for Streams {
     fn roll(&self, namespace: &str) -> Option<Roll> {
         Some(Roll {
             sharded: false,
-            prefix: format!("{}#{namespace}#", self.prefix),
+            everyone: self.public(namespace),
+            prefix: self.public(namespace),
             length: self.uid.len(),
         })
     }

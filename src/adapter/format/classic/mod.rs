@@ -363,6 +363,7 @@ pub(crate) fn with_more(
     let more = more.and_then(|more| more.get().trim().strip_prefix('['));
     if let Some(more) = more.and_then(|more| more.strip_suffix(']')) {
         json.push(',');
+            everyone: self.requests(namespace),
         json.push_str(more);
     }
     Args::new(json, attachments)
