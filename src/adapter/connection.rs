@@ -16,6 +16,17 @@ pub(crate) struct Connection {
     pub(crate) broken: Arc<Notify>,
 }
 
+impl Connection {
+    /// Tells whether it is known to have broken.
+    pub(crate) async fn is_broken(&self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.broken.notified() => true,
+            () = std::future::ready(()) => false,
+        }
+    }
+}
+
 /// Connects; what Redis pushes goes to `pushed`, on the thread of the caller.
 ///
 /// # Errors

@@ -96,6 +96,12 @@ impl Content {
 
 /// What one node tells all others.
 #[derive(Clone, Debug, PartialEq)]
+/// Tells whether an event between servers may not have this name: the Node.js server emits it to its
+/// own program.
+pub(crate) fn is_reserved_between_servers(name: &str) -> bool {
+    matches!(name, "connect" | "connection" | "new_namespace")
+}
+
 pub(crate) enum Message {
     Emit {
         content: Content,
