@@ -77,27 +77,27 @@ fn command(change: &Change) -> Cmd {
 
 /// Takes what Redis has pushed: a channel's name and a payload, with a pattern before them or not.
 fn hear(node: &Arc<Node>, info: PushInfo) {
-    let skipped = match info.kind {
-        PushKind::Message | PushKind::SMessage => 0,
-        PushKind::PMessage => 1,
+    let mut data = info.data.into_iter();
+    let mut text = || match data.next() {
+        Some(Value::BulkString(text)) => String::from_utf8(text).ok(),
+        _ => None,
+    };
+    let pattern = match info.kind {
+        PushKind::Message | PushKind::SMessage => None,
+        PushKind::PMessage => text(),
         _ => return,
     };
-    let mut data = info.data.into_iter().skip(skipped);
-    let (Some(Value::BulkString(channel)), Some(Value::BulkString(payload))) =
-        (data.next(), data.next())
-    else {
+    let (Some(channel), Some(Value::BulkString(payload))) = (text(), data.next()) else {
         return;
     };
-    let Ok(channel) = String::from_utf8(channel) else {
-        return;
-    };
+    let heard_by = pattern.as_deref().unwrap_or(&channel);
     let payload = Bytes::from(payload);
     // A panic must not cost the connection.
     let heard = caught(|| {
         let done = if node.forwards.is_heard_on(&channel) {
             forward::hear(node, &payload)
         } else {
-            let heard = node.format.hear(&channel, &payload);
+            let heard = node.format.hear(heard_by, &channel, &payload);
             heard.map(|heard| {
                 if let Some(heard) = heard {
                     delivery::receive(node, heard, Origin::Alone);

@@ -21,6 +21,8 @@ pub(crate) use calendar::date_text;
 #[cfg(feature = "redis")]
 pub(crate) use calendar::iso_time;
 pub(crate) use details::Details;
+#[cfg(feature = "redis")]
+pub(crate) use details::names;
 pub use error::{AdapterError, AdapterHealth, ClusterError};
 pub use fetched::Reach;
 pub(crate) use mark::{EntryId, Mark};
@@ -94,14 +96,14 @@ impl Content {
     }
 }
 
-/// What one node tells all others.
-#[derive(Clone, Debug, PartialEq)]
 /// Tells whether an event between servers may not have this name: the Node.js server emits it to its
 /// own program.
 pub(crate) fn is_reserved_between_servers(name: &str) -> bool {
     matches!(name, "connect" | "connection" | "new_namespace")
 }
 
+/// What one node tells all others.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Message {
     Emit {
         content: Content,
@@ -134,6 +136,7 @@ pub(crate) enum Question {
     Emit {
         content: Content,
         scope: Scope,
+        manner: Manner,
         limit: Duration,
     },
     /// Who is there.
@@ -159,6 +162,8 @@ pub(crate) enum Reply {
     Ids(Vec<String>),
     Rooms(Vec<String>),
     ServerSide(Args),
+    /// It was done; older adapters wait for that, which name one socket.
+    Done,
 }
 
 /// What comes back of a question, until the channel ends.

@@ -8,20 +8,22 @@ mod body;
 mod bus;
 mod classic;
 mod family;
+#[cfg(test)]
+mod fixture;
 mod forwarded;
 mod msgpack;
 mod session;
 mod sharded;
 mod streams;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
-use std::collections::HashSet;
 
 use bytes::Bytes;
 
-use crate::cluster::{ClusterError, Message, Question, Reply};
-use crate::id::Tag;
+use crate::cluster::{ClusterError, Message, Question, Reply, Scope};
+use crate::id::{SocketId, Tag};
 use crate::socketio::Args;
 
 pub(crate) use bus::Bus;
@@ -68,12 +70,14 @@ pub(crate) trait Format: fmt::Debug + Send + Sync {
         reply: &Reply,
     ) -> Result<Option<Parcel>, ClusterError>;
 
-    /// Reads what came on a channel; `None` where it is nothing for this node.
+    /// Reads what came on a channel, to which this node listens by `heard_by`: its name, or a pattern.
+    /// `None` where it is nothing for this node.
     ///
     /// # Errors
     ///
     /// Says what is wrong with it.
-    fn hear(&self, channel: &str, payload: &Bytes) -> Result<Option<Heard>, String>;
+    fn hear(&self, heard_by: &str, channel: &str, payload: &Bytes)
+    -> Result<Option<Heard>, String>;
 
     /// Returns the stream that a namespace's events are written to.
     fn stream(&self, _: &str) -> Option<String> {
@@ -169,13 +173,13 @@ impl Channel {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Roll {
     pub(crate) sharded: bool,
+    /// Where all listen.
+    pub(crate) everyone: String,
+    /// What precedes the names.
     pub(crate) prefix: String,
     /// Characters of a node's name.
     pub(crate) length: usize,
 }
-    /// Where all listen.
-    pub(crate) everyone: String,
-    /// What precedes the names.
 
 impl Roll {
     /// Returns the pattern of the nodes' own channels.
@@ -183,10 +187,6 @@ impl Roll {
         format!("{}{}#", glob(&self.prefix), "?".repeat(self.length))
     }
 
-    /// Returns the name in a channel's.
-    fn name<'c>(&self, channel: &'c str) -> Option<&'c str> {
-        let name = channel.strip_prefix(&self.prefix)?.strip_suffix('#')?;
-        let plain = name
     /// Returns which nodes there are beside `own`, of the channels that fit the pattern and the number of
     /// those that listen where all do.
     pub(crate) fn others(&self, own: &str, channels: &[String], listeners: usize) -> Others {
@@ -199,16 +199,16 @@ impl Roll {
         }
     }
 
+    /// Returns the name in a channel's.
+    fn name<'c>(&self, channel: &'c str) -> Option<&'c str> {
+        let name = channel.strip_prefix(&self.prefix)?.strip_suffix('#')?;
+        let plain = name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
         (name.len() == self.length && plain).then_some(name)
     }
 }
 
-/// What came from another node.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Heard {
-    pub(crate) namespace: String,
 /// The other nodes of a namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Others {
@@ -218,6 +218,10 @@ pub(crate) struct Others {
     pub(crate) count: usize,
 }
 
+/// What came from another node.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Heard {
+    pub(crate) namespace: String,
     /// Who said it; empty where it doesn't say.
     pub(crate) from: String,
     pub(crate) word: Word,
@@ -227,7 +231,35 @@ pub(crate) struct Others {
 pub(crate) enum Word {
     Told(Message),
     Asked(Asker, Question),
-    Answered { request: String, reply: Reply },
+    Answered {
+        request: String,
+        reply: Reply,
+    },
+    /// What one socket is to do, by its id: a room of that name is not meant.
+    Single {
+        asker: Asker,
+        socket: SocketId,
+        change: Change,
+    },
+}
+
+/// What a socket is to do.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Change {
+    Join(Vec<String>),
+    Leave(Vec<String>),
+    Disconnect { close: bool },
+}
+
+impl Change {
+    /// Says it of all sockets of a scope.
+    fn of(self, scope: Scope) -> Message {
+        match self {
+            Self::Join(rooms) => Message::Join { scope, rooms },
+            Self::Leave(rooms) => Message::Leave { scope, rooms },
+            Self::Disconnect { close } => Message::Disconnect { scope, close },
+        }
+    }
 }
 
 /// Who asks, and under which id.
@@ -281,6 +313,7 @@ mod tests {
     fn roll() -> Roll {
         Roll {
             sharded: false,
+            everyone: "socket.io-request#/a*#".to_owned(),
             prefix: "socket.io#/a*#".to_owned(),
             length: 6,
         }
@@ -299,8 +332,6 @@ mod tests {
             assert_eq!(roll.name(other), None, "{other}");
         }
     }
-}
-            everyone: "socket.io-request#/a*#".to_owned(),
 
     #[test]
     fn the_other_nodes_are_as_many_as_listen_whatever_rooms_are_named() {
@@ -318,3 +349,4 @@ mod tests {
             assert_eq!(others, Others { names, count });
         }
     }
+}

@@ -10,8 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::adapter::format::body::names;
 use crate::adapter::format::msgpack;
+use crate::cluster::names;
 use crate::socket::Kept;
 
 #[derive(Serialize, Deserialize)]

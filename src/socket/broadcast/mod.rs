@@ -346,6 +346,7 @@ impl Broadcast {
         let question = Question::Emit {
             content: Content::new(event, &args),
             scope,
+            manner: self.manner(),
             limit,
         };
         Ok(here.and_elsewhere(self.question(question, limit)))
