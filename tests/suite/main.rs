@@ -17,6 +17,8 @@ mod client_files;
 #[cfg(feature = "redis")]
 mod cluster;
 #[cfg(feature = "redis")]
+mod cluster_formats;
+#[cfg(feature = "redis")]
 mod cluster_forwarding;
 #[cfg(feature = "redis")]
 mod cluster_recovery;
