@@ -96,6 +96,15 @@ impl RedisAdapter {
     /// Speaks the format of Flask-SocketIO's `message_queue`, python-socketio's `RedisManager`, on the
     /// channel `flask-socketio`. Beside Flask-SocketIO servers it is the only one.
     ///
+    /// It carries events to everybody, to rooms and to single sockets, calls of one socket, and closed
+    /// rooms; sockets join, leave and are disconnected by their ids only. For the rest it has no word: rooms
+    /// that are left out, what is done to many sockets, events between servers and the names of nodes are
+    /// [`ClusterError::Unsupported`](crate::ClusterError), after the sockets of this node have been served;
+    /// and acknowledgements of many, the sockets and the rooms of other nodes are not asked for
+    /// ([`Reach::is_cut_off`](crate::Reach::is_cut_off)). `volatile` and `compress` hold on this node only,
+    /// and an acknowledgement with binary does not arrive. A callback of a Python program is waited for as
+    /// long as its client is connected, ten minutes at most.
+    ///
     /// # Errors
     ///
     /// As of [`classic`](Self::classic).

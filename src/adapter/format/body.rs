@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::adapter::format::DEFAULT_LIMIT;
 use crate::cluster::{Content, Details, Manner, Scope, names};
+use crate::id::SocketId;
 use crate::socketio::{Args, check_placeholders, is_reserved};
 
 /// Whom something is for, and how it is to be sent.
@@ -136,6 +137,27 @@ pub(crate) fn with_more(
     let more = more.filter(|more| !more.is_empty());
     let parts: Vec<_> = first.into_iter().chain(more).collect();
     Args::new(parts.join(","), attachments)
+}
+
+/// Writes what a client has acknowledged, as fields behind others: the first argument, and those that
+/// only nodes of this crate read.
+pub(crate) fn acknowledged(socket: Option<SocketId>, args: &Args) -> String {
+    let mut fields = first("packet", args);
+    if let (_, Some(more)) = args.split_text() {
+        fields.push_str(&format!(r#","more":[{more}]"#));
+    }
+    if let Some(socket) = socket {
+        fields.push_str(&format!(r#","sid":"{socket}""#));
+    }
+    fields
+}
+
+/// Writes the first argument as a field behind others; nothing where there is none.
+pub(crate) fn first(name: &str, args: &Args) -> String {
+    match args.split_text().0 {
+        "" => String::new(),
+        first => format!(r#","{name}":{first}"#),
+    }
 }
 
 /// Returns what stands between a list's brackets.

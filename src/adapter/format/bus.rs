@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use crate::adapter::format::body::{for_clients, inner, list, quoted};
 use crate::adapter::format::{
-    Asker, Callback, Change, Channel, Format, Heard, Parcel, Roll, Word, polls, rest_of,
+    Asker, Callback, Change, Channel, Format, Heard, Parcel, Roll, Word, polls,
 };
 use crate::cluster::{ClusterError, Content, Manner, Message, Question, Reply, Scope};
 use crate::id::{SocketId, Tag};
@@ -54,7 +54,7 @@ impl Bus {
             return Err(ClusterError::Unsupported("that a room is left out"));
         }
         let args = &content.0;
-        let (name, arguments) = rest_of(args);
+        let (name, arguments) = args.split_text();
         let arguments = arguments.unwrap_or("null");
         let (data, binary) = if args.attachments().is_empty() {
             (format!("[{arguments}]"), false)
@@ -519,12 +519,15 @@ mod tests {
         );
     }
 
+    fn emit_to(scope: Scope) -> Message {
+        fixture::emit(fixture::binary(), scope, fixture::SWIFT)
+    }
+
     #[test]
-    fn messages_are_written_as_python_reads_them_and_the_rest_is_unsupported() {
+    fn messages_are_written_as_python_reads_them() {
         let id = SocketId::random();
         let one = || fixture::scope(&[id.as_str()], &[]);
         let rooms = || vec!["a".to_owned(), "b".to_owned()];
-        let emit = |scope| fixture::emit(fixture::binary(), scope, fixture::SWIFT);
         let end = r#""namespace":"/","host_id":"own"}"#;
         let emitted = concat!(
             r#"{"method":"emit","event":"r","data":[[{"_placeholder":true,"num":0}],"AQI="],"binary":true,"#,
@@ -532,7 +535,7 @@ mod tests {
         );
         for (message, written) in [
             (
-                emit(fixture::scope(&["a", "b"], &[])),
+                emit_to(fixture::scope(&["a", "b"], &[])),
                 vec![emitted.to_owned()],
             ),
             (
@@ -567,6 +570,11 @@ mod tests {
                 .collect();
             assert_eq!(node().tell("/", &message), Ok(parcels));
         }
+    }
+
+    #[test]
+    fn what_python_has_no_word_for_is_unsupported() {
+        let rooms = || vec!["a".to_owned()];
         let all = fixture::scope(&[], &[]);
         let unsupported = |message: Message| {
             let told = node().tell("/", &message);
@@ -575,9 +583,9 @@ mod tests {
                 "{message:?}"
             );
         };
-        unsupported(emit(fixture::scope(&[], &["a"])));
+        unsupported(emit_to(fixture::scope(&[], &["a"])));
         unsupported(Message::Join {
-            scope: all.clone(),
+            scope: all,
             rooms: rooms(),
         });
         unsupported(Message::Disconnect {
@@ -586,10 +594,8 @@ mod tests {
         });
         unsupported(fixture::messages()[8].clone());
         let rooms = Question::Rooms;
-        for question in fixture::questions()
-            .into_iter()
-            .chain([rooms, Question::Ids(Vec::new())])
-        {
+        let ids = Question::Ids(Vec::new());
+        for question in fixture::questions().into_iter().chain([rooms, ids]) {
             let asked = node().ask("/", &question, "0000000000ff");
             assert!(
                 matches!(asked, Err(ClusterError::Unsupported(_))),

@@ -10,9 +10,10 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::adapter::format::body::{
-    EventPacket, Options, argument, details_json, list, named, options, quoted, value, with_more,
+    EventPacket, Options, acknowledged, argument, details_json, first, list, named, options,
+    quoted, value, with_more,
 };
-use crate::adapter::format::{Asker, Change, Heard, Word, msgpack, rest_of};
+use crate::adapter::format::{Asker, Change, Heard, Word, msgpack};
 use crate::cluster::{Details, Manner, Message, Question, Reply, Scope, names};
 
 /// A message's type and data.
@@ -121,18 +122,7 @@ impl<'a> Body<'a> {
                 (BROADCAST_CLIENT_COUNT, data, &[][..])
             }
             Reply::Acknowledged(socket, args) => {
-                let (first, more) = rest_of(args);
-                let mut data = request;
-                if !first.is_empty() {
-                    data.push_str(&format!(r#","packet":{first}"#));
-                }
-                if let Some(more) = more {
-                    data.push_str(&format!(r#","more":[{more}]"#));
-                }
-                if let Some(socket) = socket {
-                    data.push_str(&format!(r#","sid":"{socket}""#));
-                }
-                data.push('}');
+                let data = format!("{request}{}}}", acknowledged(*socket, args));
                 (BROADCAST_ACK, data, args.attachments())
             }
             Reply::Gone(count) if asker.kin => (
@@ -145,12 +135,7 @@ impl<'a> Body<'a> {
                 (FETCH_SOCKETS_RESPONSE, data, &[][..])
             }
             Reply::ServerSide(args) => {
-                let (first, _) = rest_of(args);
-                let mut data = request;
-                if !first.is_empty() {
-                    data.push_str(&format!(r#","packet":{first}"#));
-                }
-                data.push('}');
+                let data = format!("{request}{}}}", first("packet", args));
                 (SERVER_SIDE_EMIT_RESPONSE, data, args.attachments())
             }
             Reply::Gone(_) | Reply::Ids(_) | Reply::Rooms(_) | Reply::Done => return None,
@@ -254,83 +239,93 @@ struct Data<'a> {
 
 fn word(kind: u8, json: &str, attachments: Vec<Bytes>, from: &str) -> Result<Option<Word>, String> {
     let data: Data<'_> = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    let asker = |request: &str| Asker {
-        uid: from.to_owned(),
-        request: request.to_owned(),
-        kin: data.kin,
-        callback: None,
-    };
-    let request = data.request.unwrap_or_default();
-    // It is not for everybody, who would be meant by empty ones.
-    let options = data.opts;
-    let options = options.ok_or_else(|| format!("a message of type {kind} without opts"));
-    let packet = data.packet.ok_or("a message without its packet");
-    let answered = |reply| Word::Answered {
-        request: request.clone(),
-        reply,
-    };
-    let changed = |change: Change, options: Options| Word::Told(change.of(options.into_scope()));
-    Ok(Some(match kind {
-        BROADCAST => {
-            let packet: EventPacket<'_> =
-                serde_json::from_str(packet?.get()).map_err(|error| error.to_string())?;
-            let (content, options) = (packet.content(attachments)?, options?);
-            let (manner, limit) = (options.manner(), options.limit());
-            let scope = options.into_scope();
-            if request.is_empty() {
-                Word::Told(Message::Emit {
-                    content,
-                    scope,
-                    manner,
-                })
-            } else {
-                let question = Question::Emit {
-                    content,
-                    scope,
-                    manner,
-                    limit,
-                };
-                Word::Asked(asker(&request), question)
-            }
-        }
-        SOCKETS_JOIN => changed(Change::Join(data.rooms), options?),
-        SOCKETS_LEAVE => changed(Change::Leave(data.rooms), options?),
-        DISCONNECT_SOCKETS => {
-            let close = data.close.unwrap_or(false);
-            changed(Change::Disconnect { close }, options?)
-        }
-        FETCH_SOCKETS => {
-            let question = Question::Sockets(options?.into_scope());
-            Word::Asked(asker(&request), question)
-        }
-        SERVER_SIDE_EMIT => {
-            let content = named(packet?, attachments)?;
-            if request.is_empty() {
-                Word::Told(Message::ServerSide(content))
-            } else {
-                Word::Asked(asker(&request), Question::ServerSide(content))
-            }
-        }
+    let reply = match kind {
+        INITIAL_HEARTBEAT | HEARTBEAT | ADAPTER_CLOSE => return Ok(None),
         FETCH_SOCKETS_RESPONSE => {
             let sockets = data.sockets.unwrap_or_default().into_iter();
             let sockets = sockets.map(|socket| with_binary(socket, &attachments));
-            answered(Reply::Sockets(sockets.collect()))
+            Reply::Sockets(sockets.collect())
         }
-        SERVER_SIDE_EMIT_RESPONSE => {
-            answered(Reply::ServerSide(argument(data.packet, attachments)))
-        }
-        BROADCAST_CLIENT_COUNT => answered(Reply::Asked(data.count.unwrap_or(0))),
+        SERVER_SIDE_EMIT_RESPONSE => Reply::ServerSide(argument(data.packet, attachments)),
+        BROADCAST_CLIENT_COUNT => Reply::Asked(data.count.unwrap_or(0)),
         BROADCAST_ACK => match data.gone {
-            Some(gone) => answered(Reply::Gone(gone)),
+            Some(gone) => Reply::Gone(gone),
             None => {
                 let socket = data.sid.and_then(|sid| sid.parse().ok());
-                let args = with_more(data.packet, data.more, attachments);
-                answered(Reply::Acknowledged(socket, args))
+                Reply::Acknowledged(socket, with_more(data.packet, data.more, attachments))
             }
         },
-        INITIAL_HEARTBEAT | HEARTBEAT | ADAPTER_CLOSE => return Ok(None),
-        other => return Err(format!("message type {other}")),
-    }))
+        _ => return data.said(kind, attachments, from).map(Some),
+    };
+    let request = data.request.unwrap_or_default();
+    Ok(Some(Word::Answered { request, reply }))
+}
+
+impl Data<'_> {
+    /// Says what a node tells, or asks where it has given the message an id.
+    fn said(self, kind: u8, attachments: Vec<Bytes>, from: &str) -> Result<Word, String> {
+        let asker = self.request.map(|request| Asker {
+            uid: from.to_owned(),
+            request,
+            kin: self.kin,
+            callback: None,
+        });
+        // It is not for everybody, who would be meant by empty ones.
+        let options = self.opts;
+        let options = options.ok_or_else(|| format!("a message of type {kind} without opts"));
+        let packet = self.packet.ok_or("a message without its packet");
+        let change = match kind {
+            BROADCAST => return broadcast(asker, packet?, options?, attachments),
+            FETCH_SOCKETS => {
+                let question = Question::Sockets(options?.into_scope());
+                return Ok(Word::Asked(asker.unwrap_or_default(), question));
+            }
+            SERVER_SIDE_EMIT => {
+                let content = named(packet?, attachments)?;
+                return Ok(match asker {
+                    None => Word::Told(Message::ServerSide(content)),
+                    Some(asker) => Word::Asked(asker, Question::ServerSide(content)),
+                });
+            }
+            SOCKETS_JOIN => Change::Join(self.rooms),
+            SOCKETS_LEAVE => Change::Leave(self.rooms),
+            DISCONNECT_SOCKETS => Change::Disconnect {
+                close: self.close.unwrap_or(false),
+            },
+            other => return Err(format!("message type {other}")),
+        };
+        Ok(Word::Told(change.of(options?.into_scope())))
+    }
+}
+
+/// Reads an event for clients, which they acknowledge where somebody asks.
+fn broadcast(
+    asker: Option<Asker>,
+    packet: &RawValue,
+    options: Options,
+    attachments: Vec<Bytes>,
+) -> Result<Word, String> {
+    let packet: EventPacket<'_> =
+        serde_json::from_str(packet.get()).map_err(|error| error.to_string())?;
+    let content = packet.content(attachments)?;
+    let (manner, limit) = (options.manner(), options.limit());
+    let scope = options.into_scope();
+    Ok(match asker {
+        None => Word::Told(Message::Emit {
+            content,
+            scope,
+            manner,
+        }),
+        Some(asker) => {
+            let question = Question::Emit {
+                content,
+                scope,
+                manner,
+                limit,
+            };
+            Word::Asked(asker, question)
+        }
+    })
 }
 
 /// Writes the binary that a program keeps for a socket as `JSON.stringify` does.

@@ -24,7 +24,6 @@ use bytes::Bytes;
 
 use crate::cluster::{ClusterError, Message, Question, Reply, Scope};
 use crate::id::{SocketId, Tag};
-use crate::socketio::Args;
 
 pub(crate) use bus::Bus;
 pub(crate) use classic::Classic;
@@ -300,11 +299,6 @@ pub(crate) fn glob(text: &str) -> String {
 
 /// How long an event that clients acknowledge may take, where it doesn't say.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
-
-/// Returns arguments without the first, if there are more.
-fn rest_of(args: &Args) -> (&str, Option<&str>) {
-    args.split_text()
-}
 
 #[cfg(test)]
 mod tests {

@@ -11,13 +11,15 @@ mod words;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::adapter::format::body::{EventPacket, Options, details_json, list, options, quoted};
+use crate::adapter::format::body::{
+    EventPacket, Options, acknowledged, details_json, first, list, options, quoted,
+};
 use crate::adapter::format::classic::words::{
     ALL_ROOMS, BROADCAST, BROADCAST_ACK, BROADCAST_CLIENT_COUNT, REMOTE_DISCONNECT, REMOTE_FETCH,
     REMOTE_JOIN, REMOTE_LEAVE, Request, Response, SERVER_SIDE_EMIT, SOCKETS,
 };
 use crate::adapter::format::{
-    Asker, Channel, Format, Heard, Parcel, Roll, Word, glob, msgpack, polls, rest_of,
+    Asker, Channel, Format, Heard, Parcel, Roll, Word, glob, msgpack, polls,
 };
 use crate::cluster::{ClusterError, Message, Question, Reply, Scope};
 use crate::id::Tag;
@@ -75,18 +77,8 @@ impl Classic {
                 (json, &[][..], false)
             }
             Reply::Acknowledged(socket, args) => {
-                let (first, more) = rest_of(args);
-                let mut json = format!(r#"{{"type":{BROADCAST_ACK},{request}"#);
-                if !first.is_empty() {
-                    json.push_str(&format!(r#","packet":{first}"#));
-                }
-                if let Some(more) = more {
-                    json.push_str(&format!(r#","more":[{more}]"#));
-                }
-                if let Some(socket) = socket {
-                    json.push_str(&format!(r#","sid":"{socket}""#));
-                }
-                json.push_str(&format!(r#","uid":{uid}}}"#));
+                let (kind, fields) = (BROADCAST_ACK, acknowledged(*socket, args));
+                let json = format!(r#"{{"type":{kind},{request}{fields},"uid":{uid}}}"#);
                 (json, args.attachments(), true)
             }
             Reply::Gone(count) => {
@@ -116,12 +108,8 @@ impl Classic {
                 )
             }
             Reply::ServerSide(args) => {
-                let mut json = format!(r#"{{"type":{SERVER_SIDE_EMIT},{request}"#);
-                let (first, _) = rest_of(args);
-                if !first.is_empty() {
-                    json.push_str(&format!(r#","data":{first}"#));
-                }
-                json.push_str(&format!(r#","uid":{uid}}}"#));
+                let (kind, data) = (SERVER_SIDE_EMIT, first("data", args));
+                let json = format!(r#"{{"type":{kind},{request}{data},"uid":{uid}}}"#);
                 (json, args.attachments(), false)
             }
             Reply::Done => (format!(r#"{{{request},"uid":{uid}}}"#), &[][..], false),
