@@ -244,8 +244,13 @@ impl Adapter for Node {
         Box::pin(async move {
             let others = self.roll(&namespace).await?;
             let others = others.ok_or(ClusterError::Unsupported("which nodes there are"))?;
+            let names = if others.names.len() > others.count {
+                request::who_answers(&self, &namespace, others.count).await?
+            } else {
+                others.names
+            };
             let own = std::iter::once(self.format.uid());
-            let all = own.chain(others.names.iter().map(String::as_str));
+            let all = own.chain(names.iter().map(String::as_str));
             Ok(all.map(NodeId::new).collect())
         })
     }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::adapter::format::Others;
 use crate::adapter::node::Node;
-use crate::cluster::{Answer, ClusterError, NodeId, Question, Reach, Reply};
+use crate::cluster::{Answer, ClusterError, NodeId, Question, Reach, Reply, Scope};
 
 /// Asks every other node.
 pub(crate) fn start(
@@ -23,7 +23,7 @@ pub(crate) fn start(
     limit: Duration,
 ) -> UnboundedReceiver<Answer> {
     let (answers, receiver) = unbounded_channel();
-    let request = Uuid::new_v4().simple().to_string()[..REQUEST].to_owned();
+    let request = new_request();
     // At once, so that it keeps its place behind what was told before it.
     let replies = node.expect(&request);
     let written = node.format.ask(namespace, question, &request);
@@ -47,6 +47,56 @@ pub(crate) fn start(
     };
     node.arbiter.spawn(asking.run());
     receiver
+}
+
+/// Finds out who the other nodes of a namespace are where their channels do not tell, since rooms have
+/// names like theirs: asks all for the sockets of nobody, and returns who answers.
+///
+/// # Errors
+///
+/// Where they cannot be asked.
+pub(crate) async fn who_answers(
+    node: &Node,
+    namespace: &str,
+    count: usize,
+) -> Result<HashSet<String>, ClusterError> {
+    let expecting = Expecting {
+        node,
+        request: new_request(),
+    };
+    let mut replies = node.expect(&expecting.request);
+    let nobody = Scope {
+        rooms: vec![expecting.request.clone()],
+        except: Vec::new(),
+    };
+    let question = Question::Sockets(nobody);
+    let written = node.format.ask(namespace, &question, &expecting.request)?;
+    node.queue.push(written)?;
+    let mut names = HashSet::new();
+    let deadline = Instant::now() + ROLL_CALL_LIMIT;
+    while names.len() < count {
+        match timeout_at(deadline, replies.recv()).await {
+            Ok(Some((name, _))) => names.insert(name),
+            Ok(None) | Err(_) => break,
+        };
+    }
+    Ok(names)
+}
+
+/// A request whose answers are waited for, for as long as it lives.
+struct Expecting<'n> {
+    node: &'n Node,
+    request: String,
+}
+
+impl Drop for Expecting<'_> {
+    fn drop(&mut self) {
+        self.node.forget(&self.request);
+    }
+}
+
+fn new_request() -> String {
+    Uuid::new_v4().simple().to_string()[..REQUEST].to_owned()
 }
 
 fn cut_off(answers: &UnboundedSender<Answer>, error: &ClusterError) {
@@ -232,6 +282,9 @@ impl Tally {
 
 /// Characters of a request's id: few enough for a number of JSON.
 const REQUEST: usize = 12;
+
+/// How long nodes may take to say that they are there.
+const ROLL_CALL_LIMIT: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether the nodes that have not answered are still there.
 const LOOK: Duration = Duration::from_millis(250);

@@ -121,6 +121,9 @@ async fn a_room_is_not_taken_for_a_node() {
         let found = here.io.to(room).timeout(LONG).fetch_sockets();
         let found = within("the sockets", found).await;
         assert_eq!((found.len(), found.reach().nodes()), (2, 1));
+        let nodes = within("the nodes", here.io.nodes()).await.unwrap();
+        assert_eq!(nodes.len(), 2, "{nodes:?}");
+        assert!(nodes.iter().all(|node| node.as_str() != room));
         assert!(found.reach().is_complete(), "{:?}", found.reach());
         let asking = here.io.to(bob.socket.id()).timeout(LONG);
         let asking = asking.emit_with_ack::<u32>("ask", ()).await.unwrap();
@@ -130,6 +133,26 @@ async fn a_room_is_not_taken_for_a_node() {
         let gathered = within("the answers", asking.collect()).await;
         assert!(gathered.reach.is_complete() && !gathered.timed_out);
     }
+}
+
+/// What is said of a socket's handshake is what Node.js says: its time as text too, and headers that come
+/// again joined.
+#[tokio::test]
+async fn a_handshake_is_described_as_by_node_js() {
+    let redis = Redis::start();
+    let [here, there] = cluster(&redis, Format::Sharded).await;
+    let headers = [("x-tag", "1"), ("x-tag", "2")];
+    let mut client = Client::open_with(&there, Via::WebSocket, &headers).await;
+    client.connect("/").await;
+    let found = within("the socket", here.io.fetch_sockets()).await;
+    let handshake = found[0].handshake();
+    assert_eq!(handshake["headers"]["x-tag"], "1, 2");
+    let time = handshake["time"].as_str().unwrap();
+    assert!(
+        time.ends_with(" GMT+0000 (Coordinated Universal Time)"),
+        "{time}"
+    );
+    assert!(handshake["issued"].is_u64());
 }
 
 /// Names that a Node.js server gives its own program are refused, others are not: they are no clients'.
