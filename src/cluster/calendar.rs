@@ -3,7 +3,6 @@
 //! Milliseconds since 1970 enter, text leaves; both times are UTC. It knows the calendar and no clock.
 
 /// Returns a moment as `JSON.stringify` writes a `Date`; `None` where its year has not four digits.
-#[allow(dead_code, reason = "adapters read such moments")]
 pub(crate) fn iso_time(milliseconds: i64) -> Option<String> {
     let Moment {
         year,
