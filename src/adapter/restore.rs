@@ -25,7 +25,7 @@ pub(crate) async fn run(
     membership: Arc<Membership>,
     claim: Claim,
 ) -> Option<Back> {
-    let taking = timeout(REDIS_LIMIT, patiently_take(&node, &claim.pid)).await;
+    let taking = timeout(REDIS_LIMIT, patiently_take(&node, &membership, &claim.pid)).await;
     let Ok((kept, mut connection)) = taking else {
         log::warn!("a client that comes back begins anew: Redis is away");
         return None;
@@ -41,11 +41,15 @@ pub(crate) async fn run(
 }
 
 /// Takes what was kept, when Redis is there: where it was away, clients look for other nodes just then.
-async fn patiently_take(node: &Node, pid: &str) -> (Option<Kept>, MultiplexedConnection) {
+async fn patiently_take(
+    node: &Node,
+    membership: &Membership,
+    pid: &str,
+) -> (Option<Kept>, MultiplexedConnection) {
     loop {
         let connection = node.commands.read().clone();
         if let Some(mut connection) = connection {
-            match take(&mut connection, pid).await {
+            match take(&mut connection, membership.name(), pid).await {
                 Ok(kept) => return (kept, connection),
                 Err(error) => {
                     log::debug!("what a client comes back with is not there yet: {error}");
@@ -56,9 +60,22 @@ async fn patiently_take(node: &Node, pid: &str) -> (Option<Kept>, MultiplexedCon
     }
 }
 
-/// Takes what was kept, so that nobody else gets it.
-async fn take(connection: &mut MultiplexedConnection, pid: &str) -> RedisResult<Option<Kept>> {
+/// Takes what was kept of a client in this namespace, so that nobody else gets it. What it has in
+/// another one stays: it opens no door here, which may have other middleware.
+async fn take(
+    connection: &mut MultiplexedConnection,
+    namespace: &str,
+    pid: &str,
+) -> RedisResult<Option<Kept>> {
     let key = key(pid);
+    let is_here = |kept: &Kept| kept.namespace.is_empty() || kept.namespace == namespace;
+    let text: Option<String> = redis::cmd("GET").arg(&key).query_async(connection).await?;
+    if !text
+        .and_then(|text| from_text(&text))
+        .is_some_and(|kept| is_here(&kept))
+    {
+        return Ok(None);
+    }
     let mut pipeline = redis::pipe();
     pipeline.atomic();
     pipeline.cmd("GET").arg(&key).cmd("DEL").arg(&key).ignore();
@@ -172,7 +189,8 @@ fn back_with(
             begun: point(&kept.begun),
             moves: kept.moves + 1,
         },
-        skips_middleware: recovery.options().skips_middleware,
+        // Other kinds of servers do not say which namespace's middleware it has passed.
+        skips_middleware: recovery.options().skips_middleware && !kept.namespace.is_empty(),
     }
 }
 

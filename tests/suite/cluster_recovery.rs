@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_socketio::{RedisAdapter, SocketIo};
+use actix_socketio::{ConnectError, RedisAdapter, Socket, SocketIo};
 use serde_json::Value;
 
 use crate::support::redis::{Format, Redis, Way, connected};
@@ -26,12 +26,17 @@ struct Entered {
 }
 
 async fn enter(server: &Server<SocketIo>, auth: &str) -> Entered {
+    enter_in(server, "", auth).await
+}
+
+/// Enters a namespace, which is named as in front of a packet's payload: by nothing, or by `/chat,`.
+async fn enter_in(server: &Server<SocketIo>, namespace: &str, auth: &str) -> Entered {
     let mut client = Client::open(server, Via::WebSocket).await;
-    client.send(&format!("40{auth}")).await;
+    client.send(&format!("40{namespace}{auth}")).await;
     let mut before = Vec::new();
     loop {
         let packet = client.text().await;
-        let Some(json) = packet.strip_prefix("40") else {
+        let Some(json) = packet.strip_prefix(&format!("40{namespace}")) else {
             before.push(packet);
             continue;
         };
@@ -49,7 +54,8 @@ async fn enter(server: &Server<SocketIo>, auth: &str) -> Entered {
 
 /// Returns an event without its last argument, and that argument: the offset.
 fn split(packet: &str) -> (String, String) {
-    let list: Vec<Value> = serde_json::from_str(&packet[2..]).unwrap();
+    let at = packet.find('[').unwrap();
+    let list: Vec<Value> = serde_json::from_str(&packet[at..]).unwrap();
     let (offset, event) = list.split_last().unwrap();
     let event: Vec<_> = event.iter().map(Value::to_string).collect();
     (event.join(","), offset.as_str().unwrap().to_owned())
@@ -149,6 +155,36 @@ async fn a_client_is_on_one_node_only() {
     // The secret is used up.
     let other = enter(&one, &auth("AAAAAAAAAAAAAAAAAAAA", None)).await;
     assert!(other.sid != ann.sid && other.before.is_empty());
+}
+
+/// A secret is good for its own namespace: another one's middleware looks at who comes with it.
+#[tokio::test]
+async fn a_secret_of_one_namespace_opens_no_other() {
+    let redis = Redis::start();
+    let (one, two) = (node(&redis).await, node(&redis).await);
+    for node in [&one, &two] {
+        node.io.of("/chat");
+        let admin = node.io.of("/admin");
+        admin.middleware(|_: Socket| async { Err::<(), _>(ConnectError::new("not you")) });
+    }
+    let ann = enter_in(&one, "/chat,", "").await;
+    let socket = find(&one.io.of("/chat"), &ann.sid);
+    socket.join("a").await.unwrap();
+    drop(ann.client);
+    until("the socket to end", || one.io.of("/chat").count() == 0).await;
+    one.io.of("/chat").to("a").emit("missed", ()).await.unwrap();
+    kept_by(&one).await;
+
+    for node in [&one, &two] {
+        let mut client = Client::open(node, Via::WebSocket).await;
+        let refused = client.connect_with("/admin", &auth(&ann.pid, None)).await;
+        assert_eq!(refused.unwrap_err(), r#"{"message":"not you"}"#);
+    }
+    // And it is still there for where it belongs.
+    let back = enter_in(&two, "/chat,", &auth(&ann.pid, None)).await;
+    assert_eq!(back.sid, ann.sid);
+    assert_eq!(split(&back.before[0]).0, r#""missed""#);
+    assert_eq!(find(&two.io.of("/chat"), &back.sid).rooms(), ["a"]);
 }
 
 /// A client that changes nodes again and again while both send gets each event once.

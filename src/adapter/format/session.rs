@@ -1,7 +1,7 @@
 //! What is kept of a socket for other nodes, as `@socket.io/redis-streams-adapter` keeps it.
 //!
 //! It is the base64 of MessagePack: `sid`, `pid`, `rooms` with the socket's own among them, and `data`.
-//! `since`, `begun`, `late` and `moves` are between nodes of this crate, and skipped by other readers.
+//! `nsp`, `since`, `begun`, `late` and `moves` are between nodes of this crate, and skipped by other readers.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,8 @@ use crate::socket::Kept;
 struct Session {
     sid: String,
     pid: String,
+    #[serde(default)]
+    nsp: String,
     #[serde(deserialize_with = "names")]
     rooms: Vec<String>,
     #[serde(default)]
@@ -38,6 +40,7 @@ pub(crate) fn to_text(kept: &Kept) -> Option<String> {
     let session = Session {
         sid: kept.sid.clone(),
         pid: kept.pid.clone(),
+        nsp: kept.namespace.clone(),
         rooms: std::iter::once(kept.sid.clone()).chain(rooms).collect(),
         data: Value::Object(kept.data.clone().into_iter().collect()),
         since: kept.rooms.iter().cloned().collect(),
@@ -68,6 +71,7 @@ pub(crate) fn from_text(text: &str) -> Option<Kept> {
         rooms: rooms.cloned().map(since).collect(),
         sid: session.sid.clone(),
         pid: session.pid,
+        namespace: session.nsp,
         data,
         begun: session.begun,
         late: session.late.into_iter().collect(),
@@ -92,6 +96,7 @@ mod tests {
         let kept = Kept {
             sid: "s".to_owned(),
             pid: "p".to_owned(),
+            namespace: "/chat".to_owned(),
             rooms: vec![("r".to_owned(), "1.a.2.3-4".to_owned())],
             data: BTreeMap::from([("x".to_owned(), Value::from([1]))]),
             begun: "0.a.0.3-4".to_owned(),

@@ -327,7 +327,8 @@ impl Membership {
                 log.expect_no_more(id);
                 late
             };
-            adapter.keep(back.state.into_kept(late), recovery.options().window);
+            let kept = back.state.into_kept(&self.name, late);
+            adapter.keep(kept, recovery.options().window);
         }
     }
 

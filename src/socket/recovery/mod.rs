@@ -258,6 +258,7 @@ pub(crate) fn kept(core: &Core, resume: &Resume, log: &Log) -> Kept {
     Kept {
         sid: core.id.as_str().to_owned(),
         pid: resume.pid.as_str().to_owned(),
+        namespace: core.membership.name().to_owned(),
         rooms: rooms
             .map(|(room, since)| (room.as_ref().to_owned(), since.text.as_ref().to_owned()))
             .collect(),

@@ -32,11 +32,12 @@ impl Point {
 }
 
 impl State {
-    pub(crate) fn into_kept(self, late: Vec<(String, u64)>) -> Kept {
+    pub(crate) fn into_kept(self, namespace: &str, late: Vec<(String, u64)>) -> Kept {
         let rooms = self.rooms.iter();
         Kept {
             sid: self.id.as_str().to_owned(),
             pid: self.pid.as_str().to_owned(),
+            namespace: namespace.to_owned(),
             rooms: rooms
                 .map(|(room, since)| (room.as_ref().to_owned(), since.text.as_ref().to_owned()))
                 .collect(),
@@ -62,6 +63,8 @@ pub(crate) fn mark_of(text: &str) -> Option<Mark> {
 pub(crate) struct Kept {
     pub(crate) sid: String,
     pub(crate) pid: String,
+    /// Where it was; empty where another kind of server has kept it, which does not say.
+    pub(crate) namespace: String,
     /// The rooms, and after which event each was joined.
     pub(crate) rooms: Vec<(String, String)>,
     pub(crate) data: BTreeMap<String, Value>,
