@@ -227,6 +227,33 @@ async fn a_client_that_is_back_early_takes_the_place_of_its_dead_connection() {
     assert_eq!((missed, again), (Vec::new(), sid));
 }
 
+/// The program may still hold the socket that its client had before: it stands for the client, in what
+/// it is sent and in whom its own broadcasts leave out.
+#[tokio::test]
+async fn a_handle_from_before_the_break_speaks_for_the_client_that_is_back() {
+    let server = start(|io| io);
+    let ann = Returning::enter(&server).await;
+    let before = ann.socket(&server);
+    before.join("a").await.unwrap();
+    let (_, pid) = ann.lose(&server).await;
+    let (missed, _, pid, mut client) = back(&server, &pid, None).await;
+    assert_eq!(missed, [""; 0]);
+    before.emit("late answer", 1).await.unwrap();
+    client.expect(r#"42["late answer",1,"1"]"#).await;
+    before.to("a").emit("to others", 2).await.unwrap();
+    before.broadcast().emit("to all others", 3).await.unwrap();
+    server.io.to("a").emit("to all", 4).await.unwrap();
+    client.expect(r#"42["to all",4,"4"]"#).await;
+    client.expect_nothing_more("/").await;
+    drop(client);
+    until("the socket to end", || server.io.of("/").count() == 0).await;
+    let (missed, ..) = back(&server, &pid, Some("0")).await;
+    assert_eq!(
+        missed,
+        [r#"42["late answer",1,"1"]"#, r#"42["to all",4,"4"]"#]
+    );
+}
+
 /// Who left, was sent away, has a wrong secret or an offset from nowhere begins anew.
 #[tokio::test]
 async fn who_may_not_come_back_begins_anew() {
