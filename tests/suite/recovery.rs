@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_socketio::{Builder, CloseReason, ConnectError, DisconnectReason, Socket, SocketIo};
 
-use crate::support::socketio::{Came, Client, Via, find, until};
+use crate::support::socketio::{Came, Client, Gate, Via, find, until};
 use crate::support::{Server, channel, within};
 
 const WINDOW: Duration = Duration::from_secs(60);
@@ -340,6 +340,48 @@ async fn connect_handlers_run_again_and_middleware_does_not() {
         };
         assert_eq!(calls.so_far(), expected);
     }
+}
+
+/// A connect handler of a client that comes back finds it in its rooms: it may leave one, and to join one
+/// again changes nothing. What comes for a room that it joins there is not lost.
+#[tokio::test]
+async fn a_connect_handler_finds_a_returning_client_in_its_rooms() {
+    let server = start(|io| io);
+    let (told, mut rooms) = channel();
+    let held = Gate::default();
+    let gate = held.clone();
+    server.io.of("/").on_connect(move |socket: Socket| {
+        told.send(socket.rooms()).unwrap();
+        let gate = gate.clone();
+        async move {
+            if socket.recovered() {
+                socket.leave("left").await.unwrap();
+                socket.join(["kept", "new"]).await.unwrap();
+                gate.pass().await;
+            }
+        }
+    });
+    let ann = Returning::enter(&server).await;
+    assert_eq!(rooms.next().await, [""; 0]);
+    let socket = ann.socket(&server);
+    socket.join(["kept", "left"]).await.unwrap();
+    let (_, pid) = ann.lose(&server).await;
+    server.io.to("kept").emit("missed", ()).await.unwrap();
+    let mut client = Client::open(&server, Via::WebSocket).await;
+    client.send(&format!(r#"40{{"pid":"{pid}"}}"#)).await;
+    assert_eq!(rooms.next().await, ["kept", "left"]);
+    until("the handler to join", || server.io.to("new").count() == 1).await;
+    server.io.to("new").emit("joined", ()).await.unwrap();
+    held.open();
+    client.expect(r#"42["missed","1"]"#).await;
+    client.expect(r#"42["joined","2"]"#).await;
+    let (sid, pid) = connected(&client.text().await);
+    let socket = find(&server.io.of("/"), &sid);
+    assert_eq!(socket.rooms(), ["kept", "new"]);
+    server.io.to("left").emit("not for it", ()).await.unwrap();
+    // It comes again, as if what it was sent had not arrived.
+    let (missed, ..) = back(&server, &pid, Some("0")).await;
+    assert_eq!(missed, [r#"42["missed","1"]"#, r#"42["joined","2"]"#]);
 }
 
 /// Events that come while a client returns are neither lost nor doubled.

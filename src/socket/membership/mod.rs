@@ -193,7 +193,8 @@ impl Membership {
             (Some(log), Some(resume)) => {
                 log.point(self.place());
                 log.entered(socket, resume);
-                resume.back.as_ref().map(|back| log.missed(back))
+                let missed = |back| log.missed(back, &resume.joined.lock());
+                resume.back.as_ref().map(missed)
             }
             _ => None,
         };
@@ -205,8 +206,10 @@ impl Membership {
             self.exit(socket);
             return Err(TooLate);
         }
-        for (room, since) in socket.back().iter().flat_map(|back| &back.state.rooms) {
-            self.join_since(socket, room, Some(since.clone()));
+        // Those that it had and has not left since.
+        let rooms = socket.back().map(|_| socket.rooms.lock().clone());
+        for room in rooms.unwrap_or_default() {
+            self.join_since(socket, &room, None);
         }
         drop(log);
         self.remember(socket);
@@ -257,6 +260,8 @@ impl Membership {
 
     /// Takes a socket out of a room.
     pub(crate) fn leave(&self, socket: &Core, room: &str) {
+        // A socket that comes back may just be let into the rooms that it had.
+        let log = self.recovery.as_ref().map(Recovery::lock);
         let mut inner = self.inner.write();
         socket.rooms.lock().swap_remove(room);
         if let Some(resume) = &socket.resume {
@@ -264,6 +269,7 @@ impl Membership {
         }
         self.leave_room(&mut inner, socket, room);
         drop(inner);
+        drop(log);
         self.remember(socket);
     }
 

@@ -12,7 +12,9 @@ use crate::link::Outgoing;
 use crate::socket::core::Core;
 use crate::socket::membership::Audience;
 use crate::socket::recovery::late::Late;
-use crate::socket::recovery::{Back, Origin, Point, RecoveryOptions, Resume, State, state_of};
+use crate::socket::recovery::{
+    Back, Origin, Point, RecoveryOptions, Resume, Rooms, State, state_of,
+};
 
 /// What was sent, and who has gone.
 #[derive(Debug, Default)]
@@ -167,12 +169,12 @@ impl Log {
         }
     }
 
-    /// Returns what a socket has missed.
-    pub(crate) fn missed(&self, back: &Back) -> Vec<Outgoing> {
+    /// Returns what a socket has missed that is in these rooms.
+    pub(crate) fn missed(&self, back: &Back, rooms: &Rooms) -> Vec<Outgoing> {
         let first = self.point.number + 1 - self.events.len() as u64;
         let numbered = self.events.iter().zip(first..);
         let after = numbered.filter(|(_, number)| *number > back.offset);
-        let meant = after.filter(|(event, number)| event.is_for(&back.state, *number));
+        let meant = after.filter(|(event, number)| event.is_for(back.state.id, rooms, *number));
         let here = meant.map(|(event, _)| event.packet.clone());
         back.earlier.iter().cloned().chain(here).collect()
     }
@@ -222,11 +224,10 @@ impl Log {
 
 impl Logged {
     /// Tells whether the event of this number was for a socket that was in these rooms.
-    fn is_for(&self, state: &State, number: u64) -> bool {
+    fn is_for(&self, id: SocketId, rooms: &Rooms, number: u64) -> bool {
         let is_in = |room: &String| {
-            let was_in =
-                |(name, since): &(Arc<str>, Point)| name.as_ref() == room && since.number < number;
-            room == state.id.as_str() || state.rooms.iter().any(was_in)
+            let since = rooms.get(room.as_str());
+            room == id.as_str() || since.is_some_and(|since| since.number < number)
         };
         let meant = self
             .rooms

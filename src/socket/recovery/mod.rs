@@ -54,13 +54,15 @@ pub(crate) struct Recovery {
     log: Mutex<Log>,
 }
 
+/// The rooms of a socket, and after which event it joined each.
+pub(crate) type Rooms = IndexMap<Arc<str>, Point>;
+
 /// What a socket has that comes back.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) id: SocketId,
     pub(crate) pid: Id,
-    /// The rooms, and after which event each was joined.
-    pub(crate) rooms: Vec<(Arc<str>, Point)>,
+    pub(crate) rooms: Rooms,
     pub(crate) locals: Locals,
     pub(crate) session: Session,
     /// The event after which it entered.
@@ -75,7 +77,8 @@ pub(crate) struct Resume {
     pub(crate) pid: Id,
     begun: Mutex<Point>,
     moves: u64,
-    pub(crate) joined: Mutex<IndexMap<Arc<str>, Point>>,
+    /// The rooms that it is in; one that comes back has those that it had, before it is let into them.
+    pub(crate) joined: Mutex<Rooms>,
     pub(crate) back: Option<Back>,
     /// It has come back as another.
     superseded: Mutex<bool>,
@@ -96,12 +99,15 @@ impl Resume {
         *self.superseded.lock()
     }
 
-    pub(crate) fn new(pid: Id, begun: Point, back: Option<Back>) -> Self {
+    pub(crate) fn new(pid: Id, begun: Point, mut back: Option<Back>) -> Self {
+        let rooms = back
+            .as_mut()
+            .map(|back| std::mem::take(&mut back.state.rooms));
         Self {
             pid,
             begun: Mutex::new(begun),
             moves: back.as_ref().map_or(0, |back| back.state.moves),
-            joined: Mutex::default(),
+            joined: Mutex::new(rooms.unwrap_or_default()),
             back,
             superseded: Mutex::new(false),
         }
@@ -207,7 +213,8 @@ impl Recovery {
             state,
             skips_middleware: self.options.skips_middleware,
         };
-        let bytes: usize = log.missed(&back).iter().map(Outgoing::len).sum();
+        let missed = log.missed(&back, &back.state.rooms);
+        let bytes: usize = missed.iter().map(Outgoing::len).sum();
         if bytes > self.options.burst {
             log.late.forget(back.state.id);
             return None;
@@ -270,14 +277,10 @@ pub(crate) fn kept(core: &Core, resume: &Resume, log: &Log) -> Kept {
 }
 
 fn state_of(core: &Core, resume: &Resume) -> State {
-    let joined = resume.joined.lock();
     State {
         id: core.id,
         pid: resume.pid,
-        rooms: joined
-            .iter()
-            .map(|(room, since)| (Arc::clone(room), since.clone()))
-            .collect(),
+        rooms: resume.joined.lock().clone(),
         locals: core.locals.share(),
         session: core.session().clone(),
         begun: resume.begun.lock().clone(),
