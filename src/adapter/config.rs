@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::adapter::actor;
 use crate::adapter::format::{Bus, Classic, Format, Sharded, Streams};
 use crate::adapter::node::Node;
-use crate::cluster::AdapterError;
+use crate::cluster::{AdapterError, Mark};
 
 /// The way to the other nodes of a cluster: which Redis, and in which format.
 ///
@@ -183,7 +183,7 @@ impl RedisAdapter {
                 prefix,
                 count,
             } => {
-                let streams = Streams::new(&own(16), stream, prefix, *count);
+                let streams = Streams::new(&own(Mark::NODE_LENGTH), stream, prefix, *count);
                 Written {
                     read: streams.streams(),
                     format: Box::new(streams),
