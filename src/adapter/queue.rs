@@ -14,13 +14,16 @@ pub(crate) struct Queue {
     limit: usize,
     inner: Mutex<Inner>,
     filled: Notify,
-    emptied: Notify,
+    /// Something has gone.
+    shorter: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     parcels: VecDeque<Parcel>,
     bytes: usize,
+    /// How many parcels there were ever, but for those that were taken out of their turn.
+    pushed: u64,
     /// The number of the latest entry for a stream.
     sequence: u64,
     refused: u64,
@@ -36,7 +39,7 @@ impl Queue {
             limit,
             inner: Mutex::default(),
             filled: Notify::new(),
-            emptied: Notify::new(),
+            shorter: Notify::new(),
         }
     }
 
@@ -57,6 +60,7 @@ impl Queue {
                 }
             }
             inner.bytes += parcels.iter().map(Parcel::len).sum::<usize>();
+            inner.pushed += parcels.len() as u64;
             inner.parcels.extend(parcels);
         }
         self.filled.notify_one();
@@ -92,7 +96,8 @@ impl Queue {
             .map(|parcel| parcel.len())
             .sum();
         inner.bytes -= sent;
-        self.tell_if_empty(&inner);
+        drop(inner);
+        self.shorter.notify_waiters();
         count
     }
 
@@ -108,8 +113,10 @@ impl Queue {
             !matches!(parcel, Parcel::Publish { .. } | Parcel::ShardPublish { .. })
         };
         inner.doubtful = inner.take_out(begun, stays);
-        self.tell_if_empty(&inner);
-        begun - inner.doubtful
+        let given_up = begun - inner.doubtful;
+        drop(inner);
+        self.shorter.notify_waiters();
+        given_up
     }
 
     /// Returns the streams to which entries were written that may have arrived.
@@ -131,23 +138,30 @@ impl Queue {
             Parcel::Append { stream, .. } => parcel.sequence() > arrived.get(stream).copied(),
             _ => true,
         });
-        self.tell_if_empty(&inner);
-    }
-
-    fn tell_if_empty(&self, inner: &Inner) {
-        if inner.parcels.is_empty() {
-            self.emptied.notify_waiters();
-        }
+        drop(inner);
+        self.shorter.notify_waiters();
     }
 
     /// Waits until everything has been sent that is in the queue.
     pub(crate) async fn drained(&self) {
         loop {
-            let emptied = self.emptied.notified();
+            let shorter = self.shorter.notified();
             if self.inner.lock().parcels.is_empty() {
                 return;
             }
-            emptied.await;
+            shorter.await;
+        }
+    }
+
+    /// Waits until everything has been sent that is in the queue now, whatever comes behind it.
+    pub(crate) async fn flushed(&self) {
+        let last = self.inner.lock().pushed;
+        loop {
+            let shorter = self.shorter.notified();
+            if self.inner.lock().is_past(last) {
+                return;
+            }
+            shorter.await;
         }
     }
 
@@ -159,6 +173,11 @@ impl Queue {
 }
 
 impl Inner {
+    /// Tells whether all has gone that was there when so many had been pushed.
+    fn is_past(&self, pushed: u64) -> bool {
+        self.parcels.is_empty() || pushed + self.parcels.len() as u64 <= self.pushed
+    }
+
     /// Takes those of the first ones out that do not stay, and returns how many do.
     fn take_out(&mut self, count: usize, stays: impl Fn(&Parcel) -> bool) -> usize {
         let rest = self.parcels.split_off(count.min(self.parcels.len()));
@@ -166,6 +185,8 @@ impl Inner {
             let stays = stays(parcel);
             if !stays {
                 self.bytes -= parcel.len();
+                // As if it had never come: what it says of those before and behind it would be wrong.
+                self.pushed -= 1;
             }
             stays
         });
@@ -206,6 +227,9 @@ const BATCH_BYTES: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
     use super::*;
 
     fn parcel(bytes: usize) -> Parcel {
@@ -253,6 +277,21 @@ mod tests {
         assert!(queue.doubtful().is_empty());
         queue.sent();
         assert_eq!(queue.state().0, 0);
+    }
+
+    #[actix_rt::test]
+    async fn what_comes_later_is_not_waited_for() {
+        let queue = Queue::new(1 << 20);
+        queue.flushed().await;
+        queue.push(vec![parcel(1), parcel(2)]).unwrap();
+        assert_eq!(queue.batch(|parcels| parcels.count()).await, 2);
+        let mut flushed = pin!(queue.flushed());
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(flushed.as_mut().poll(cx).is_pending());
+        queue.push(vec![parcel(3)]).unwrap();
+        queue.sent();
+        assert!(flushed.as_mut().poll(cx).is_ready());
+        assert!(pin!(queue.flushed()).poll(cx).is_pending());
     }
 
     #[actix_rt::test]
