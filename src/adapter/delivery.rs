@@ -79,7 +79,9 @@ fn moved(membership: &Membership, scope: &Scope) {
         return;
     };
     for id in scope.rooms.iter().filter_map(|id| id.parse().ok()) {
-        recovery.lock().moved_away(id, moves);
+        let gone = recovery.lock().moved_away(id, moves, recovery.options());
+        // What the program has attached to it goes outside of the lock.
+        drop(gone);
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::adapter::format::{Heard, Word, from_fields, from_text};
 use crate::adapter::node::Node;
@@ -103,7 +103,9 @@ async fn restore(
         return Ok(None);
     };
     say_moved(node, membership, kept);
-    recovery.lock().moved_away(id, kept.moves + 1);
+    let before = recovery.lock().moved_away(id, kept.moves + 1, recovery.options());
+    // What the program has attached to it goes outside of the lock.
+    drop(before);
     // From here on this node's own memory has everything, but for what the client has got elsewhere.
     let here = {
         let mut log = recovery.lock();
@@ -177,6 +179,7 @@ fn back_with(
     let rooms = kept.rooms.iter();
     Back {
         offset: here.number,
+        until: Instant::now() + recovery.options().window,
         earlier,
         state: State {
             id,
@@ -187,6 +190,7 @@ fn back_with(
             locals: Default::default(),
             session: Session::of(kept.data.clone()),
             begun: point(&kept.begun),
+            entered: point(&kept.entered),
             moves: kept.moves + 1,
         },
         // Other kinds of servers do not say which namespace's middleware it has passed.

@@ -45,7 +45,7 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     /// Returns this node's name.
     fn uid(&self) -> &str;
 
-    /// Returns the number of this node's next message; the caller tells it, before the next one.
+    /// Returns the number of this node's next message; the caller tells it before the next one, if at all.
     fn reserve(&self) -> u64;
 
     /// Queues a message under a number of its own.

@@ -318,6 +318,12 @@ impl Core {
         self.calls.lock().remove(&id);
     }
 
+    /// Tells whether it has ended for good: its client left, or the program sent it away.
+    pub(crate) fn has_left(&self) -> bool {
+        let reason = self.end_reason();
+        reason.is_some_and(|reason| !matches!(reason, DisconnectReason::Session(_)))
+    }
+
     /// Ends the socket with the packet that `last` makes for the phase it was in. The packet leaves
     /// under the lock, so that it precedes whatever a next socket of the same client gets.
     fn end_saying(

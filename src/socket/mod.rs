@@ -31,7 +31,6 @@ use crate::handshake::Handshake;
 use crate::id::SocketId;
 use crate::link::Session;
 use crate::message::RoomNames;
-use crate::reason::DisconnectReason;
 use crate::socketio::Args;
 
 pub(crate) use adapter::{Adapter, BackFuture, ClosedFuture, NodesFuture};
@@ -198,8 +197,7 @@ impl Socket {
 
     /// Sends an event that is kept for as long as the client may come back, also when it has gone.
     fn emit_kept<T: Serialize>(&self, event: &str, data: &T) -> Result<(), EmitError> {
-        let wants_to_go = |reason| !matches!(reason, DisconnectReason::Session(_));
-        if self.core.end_reason().is_some_and(wants_to_go) {
+        if self.core.has_left() {
             return Err(EmitError::Disconnected);
         }
         Broadcast::alone(&self.core).blocking_emit(event, data)

@@ -1,7 +1,7 @@
 //! What is kept of a socket for other nodes, as `@socket.io/redis-streams-adapter` keeps it.
 //!
 //! It is the base64 of MessagePack: `sid`, `pid`, `rooms` with the socket's own among them, and `data`.
-//! `nsp`, `since`, `begun`, `late` and `moves` are between nodes of this crate, and skipped by other readers.
+//! `nsp`, `since`, `begun`, `entered`, `late` and `moves` are between nodes of this crate, and skipped by other readers.
 
 use std::collections::BTreeMap;
 
@@ -29,6 +29,8 @@ struct Session {
     #[serde(default)]
     begun: String,
     #[serde(default)]
+    entered: String,
+    #[serde(default)]
     late: BTreeMap<String, u64>,
     #[serde(default)]
     moves: u64,
@@ -45,6 +47,7 @@ pub(crate) fn to_text(kept: &Kept) -> Option<String> {
         data: Value::Object(kept.data.clone().into_iter().collect()),
         since: kept.rooms.iter().cloned().collect(),
         begun: kept.begun.clone(),
+        entered: kept.entered.clone(),
         late: kept.late.iter().cloned().collect(),
         moves: kept.moves,
     };
@@ -74,6 +77,7 @@ pub(crate) fn from_text(text: &str) -> Option<Kept> {
         namespace: session.nsp,
         data,
         begun: session.begun,
+        entered: session.entered,
         late: session.late.into_iter().collect(),
         moves: session.moves,
     })
@@ -100,6 +104,7 @@ mod tests {
             rooms: vec![("r".to_owned(), "1.a.2.3-4".to_owned())],
             data: BTreeMap::from([("x".to_owned(), Value::from([1]))]),
             begun: "0.a.0.3-4".to_owned(),
+            entered: "1.a.1.3-4".to_owned(),
             late: vec![("a".to_owned(), 7)],
             moves: 2,
         };
