@@ -18,6 +18,7 @@ mod node;
 mod publisher;
 mod queue;
 mod reader;
+mod replay;
 mod request;
 mod restore;
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use actix::{Addr, ArbiterHandle};
 use parking_lot::{Mutex, RwLock};
 use redis::aio::MultiplexedConnection;
-use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Notify, Semaphore};
 
 use crate::adapter::actor::Connections;
 use crate::adapter::channels::Channels;
@@ -38,6 +38,8 @@ pub(crate) struct Node {
     pub(crate) arbiter: ArbiterHandle,
     /// Where questions to Redis itself go; `None` while it is away.
     pub(crate) commands: RwLock<Option<MultiplexedConnection>>,
+    /// Whose turn it is to read a stream for clients that come back.
+    pub(crate) replays: Semaphore,
     pub(crate) closed: Notify,
     /// The address that keeps the actor running.
     pub(crate) actor: Mutex<Option<Addr<Connections>>>,
@@ -86,6 +88,7 @@ impl Node {
             channels: Channels::default(),
             arbiter,
             commands: RwLock::new(None),
+            replays: Semaphore::new(REPLAYS),
             closed: Notify::new(),
             actor: Mutex::new(None),
             pending: Mutex::default(),
@@ -367,6 +370,9 @@ impl Adapter for Node {
 /// The field of a stream's entry that has the number of a node's own event; readers of other kinds skip
 /// it.
 pub(crate) const OWN: &str = "own";
+
+/// Clients that come back for whom a stream is read at the same time.
+const REPLAYS: usize = 8;
 
 /// Nodes whose last number is remembered; each start of a node is another.
 const NODES_REMEMBERED: usize = 10_000;

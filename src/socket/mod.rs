@@ -41,6 +41,7 @@ pub(crate) use core::{Core, Phase};
 pub(crate) use details::describe;
 pub(crate) use encode::{Answer, ack, ack_error, connect_error};
 pub use everywhere::{Everywhere, RemoteSocket};
+pub(crate) use locals::Locals;
 pub(crate) use membership::{Audience, Membership, RoomChange, SharedMembers};
 pub use observe::OutgoingEvent;
 pub(crate) use recovery::{
