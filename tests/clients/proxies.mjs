@@ -12,7 +12,8 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before } from "node:test";
 import { fileURLToPath } from "node:url";
-import { Member, control, startCluster } from "./cluster/nodes.mjs";
+import { createClient } from "redis";
+import { Member, control, eventually as waitFor, startCluster } from "./cluster/nodes.mjs";
 import { startRedis } from "./redis.mjs";
 import { accepts, freePort, within } from "./server.mjs";
 
@@ -158,13 +159,7 @@ export const WITHOUT_STICKINESS = {
 };
 
 /** Waits until something holds. */
-export async function eventually(what, holds, ms = MOVED_MS) {
-  const deadline = Date.now() + ms;
-  while (!(await holds())) {
-    assert.ok(Date.now() < deadline, `waited ${ms} ms in vain for ${what}`);
-    await new Promise((resolve) => { setTimeout(resolve, 20); });
-  }
-}
+export const eventually = (what, holds) => waitFor(what, holds, MOVED_MS);
 
 /** Clients that begin at the same time, in the room `a`. */
 export const crowd = (proxy, options) => Promise.all(Array.from({ length: CLIENTS }, () => (
@@ -172,8 +167,8 @@ export const crowd = (proxy, options) => Promise.all(Array.from({ length: CLIENT
 )));
 
 /** Waits until all are on WebSockets that may be. */
-export const upgraded = (members) => Promise.all(members.map(async ({ socket: { io: { engine } } }) => {
-  if (engine.transport.name !== "websocket") await within(once(engine, "upgrade"), "the upgrade");
+export const upgraded = (members) => Promise.all(members.map(async (member) => {
+  assert.equal(await within(member.upgraded, "the upgrade"), true);
 }));
 
 /** Returns how many clients of the room each node has. */
@@ -196,17 +191,33 @@ export function losses(members) {
   return lost;
 }
 
-/** Starts a cluster and a proxy before it for the tests of a suite. */
+/**
+ * Starts a cluster and a proxy before it for the tests of a suite. `forwarded` returns how many messages
+ * of polls at the wrong node there have been.
+ */
 export function site(kind, changes) {
   const it = {};
+  let count = 0;
+  let listener;
+  it.forwarded = async () => {
+    await listener.ping();
+    return count;
+  };
   before(async () => {
     it.redis = await startRedis();
+    listener = await createClient({ url: it.redis.url, RESP: 2 }).on("error", () => {}).connect();
+    await listener.pSubscribe("socket.io-poll#*", () => { count += 1; });
     it.nodes = await startCluster(["rust", "rust"], "classic", it.redis);
     it.proxy = await startProxy(kind, it.nodes, changes);
   });
-  afterEach(() => Member.allLeave());
+  afterEach(async () => {
+    Member.allLeave();
+    // The next clients are spread by how many each node has.
+    await eventually("the clients to be gone", async () => (await sizes(it.nodes)).every((size) => size === 0));
+  });
   after(async () => {
     await it.proxy?.stop();
+    listener?.destroy();
     await Promise.all((it.nodes ?? []).map((node) => node.kill()));
     await it.redis?.kill();
   });

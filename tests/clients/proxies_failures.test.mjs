@@ -60,15 +60,18 @@ for (const kind of KINDS) {
         const newcomers = await crowd(proxy, { transports });
         assert.equal((await sizes([nodes[1]]))[0], 2 * CLIENTS);
         assert.deepEqual(lost, []);
-        for (const member of [...members, ...newcomers]) member.leave();
         await nodes[0].start();
         await settled(nodes);
+        const staying = [...members, ...newcomers];
+        const lostLater = losses(staying);
         await eventually("clients on the node that is back", async () => {
-          const member = await Member.enter(proxy, { rooms: ["a"], transports });
-          const [size] = await sizes(nodes);
-          member.leave();
-          return size > 0;
+          await Member.enter(proxy, { rooms: ["a"], transports });
+          return (await sizes(nodes))[0] > 0;
         });
+        const lengths = await Promise.all(staying.map(({ socket }) => socket.emitWithAck("length", "abc")));
+        assert.deepEqual(lengths, staying.map(() => 3));
+        assert.deepEqual((await split(nodes[1], staying))[0], staying);
+        assert.deepEqual(lostLater, []);
       });
     }
   });

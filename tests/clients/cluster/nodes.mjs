@@ -87,6 +87,12 @@ export class Member {
   constructor(node, socket) {
     this.node = node;
     this.socket = socket;
+    const { engine } = socket.io;
+    /** Tells, when it has been tried, whether the client has gone from polling to a WebSocket. */
+    this.upgraded = new Promise((resolve) => {
+      engine.once("upgrade", () => resolve(true));
+      engine.once("upgradeError", () => resolve(false));
+    });
     socket.onAny((...event) => {
       if (typeof event.at(-1) === "function") this.ack = event.pop();
       this.#events.push(event);
@@ -120,6 +126,11 @@ export class Member {
     return this.#events.shift();
   }
 
+  /** Returns what has come and nobody has asked for yet, and forgets it. */
+  taken() {
+    return this.#events.splice(0);
+  }
+
   /** Waits for an event of this name; fails where another comes first. */
   async expect(name, ...args) {
     const event = await this.next(name);
@@ -148,14 +159,21 @@ export class Member {
   async reached(from, rooms) {
     const mark = `reached ${(fences += 1)}`;
     const deadline = Date.now() + 10_000;
-    for (;;) {
+    let came;
+    while (came !== mark) {
+      if (Date.now() > deadline) throw new Error(`nothing of ${from.kind} arrives at a client of ${this.node.kind}`);
       await control(from, { op: "emit", nsp: this.nsp, rooms, event: mark, args: [] });
       const event = await this.next(mark, 500).catch(() => undefined);
-      if (event?.[0] === mark) break;
-      if (Date.now() > deadline) throw new Error(`nothing of ${from.kind} arrives at a client of ${this.node.kind}`);
+      if (event) this.#isMark(event);
+      came = event?.[0];
     }
     // The marks of the tries before, and of others, are still on their way.
-    await this.until(from).catch(() => {});
+    for (const event of await this.until(from)) this.#isMark(event);
+  }
+
+  /** Fails where an event is none of those by which members find out that nodes reach them. */
+  #isMark([event]) {
+    if (!event.startsWith("reached ")) throw new Error(`client of ${this.node.kind}: ${event} where only marks were due`);
   }
 
   leave() {
@@ -170,6 +188,20 @@ export class Member {
 }
 
 let assemblies = 0;
+
+/** Waits until something holds, and returns it. */
+export async function eventually(what, holds, ms = 10_000) {
+  const deadline = Date.now() + ms;
+  for (;;) {
+    const held = await holds();
+    if (held) return held;
+    if (Date.now() > deadline) throw new Error(`waited ${ms} ms in vain for ${what}`);
+    await new Promise((resolve) => { setTimeout(resolve, 20); });
+  }
+}
+
+/** Returns what each of `senders` sent to a member, where the first argument of every event says who. */
+export const bySender = (events, senders) => senders.map((_, at) => events.filter(([, sender]) => sender === at));
 
 /**
  * Enters one client at each node, in the room `shared` and one of its own, and waits until each node
