@@ -93,6 +93,13 @@ class Server {
     await exit.catch(() => { throw new Error(`${this.#name} (pid ${child.pid}) outlived its SIGKILL`); });
   }
 
+  /** Asks the process to end, as whoever runs it does, and waits until it has. */
+  async end() {
+    const exit = once(this.#child, "exit", { signal: AbortSignal.timeout(STOP_MS) });
+    this.#child.kill("SIGINT");
+    await exit;
+  }
+
   /** Stops the process where it is, until `resume`: it holds its connections and answers nothing. */
   pause() {
     this.#child.kill("SIGSTOP");
