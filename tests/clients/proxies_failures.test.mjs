@@ -141,7 +141,7 @@ describe("haproxy, by its health check", () => {
     const names = new Set(hung.map(({ socket }) => socket.io.engine.transport.name));
     assert.deepEqual([...names].sort(), ["polling", "websocket"]);
     const lost = losses(others);
-    nodes[0].pause();
+    await nodes[0].pause();
     try {
       await eventually("the clients to be on the other node", async () => (await sizes([nodes[1]]))[0] === members.length);
       assert.equal((await states()).join(), "DOWN,UP");

@@ -58,7 +58,7 @@ describe(`bus: ${KINDS.join(", ")}`, () => {
       answering(members);
       const late = members[nodes.indexOf(stopped)];
       const present = members.filter((member) => member !== late);
-      stopped.pause();
+      await stopped.pause();
       try {
         for (const { node: from } of present) {
           await staysUnanswered(from, late.id);

@@ -276,7 +276,7 @@ const DISTURBANCES = {
   async "a node is stopped"() {
     const life = among(lives);
     const over = life.stopped.begin();
-    life.node.pause();
+    await life.node.pause();
     await pause(1_000 + random() * 3_000);
     life.node.resume();
     over();
@@ -290,7 +290,7 @@ const DISTURBANCES = {
   },
   async "Redis stands still"() {
     const over = redisAway.begin();
-    redis.pause();
+    await redis.pause();
     await pause(1_000 + random() * 6_000);
     redis.resume();
     over(FOUND_MS);
@@ -300,7 +300,7 @@ const DISTURBANCES = {
     const [over, overThere] = [redisAway.begin(), life.stopped.begin()];
     await redis.kill();
     await pause(random() * 1_000);
-    life.node.pause();
+    await life.node.pause();
     await redis.start();
     over(FOUND_MS);
     for (const { socket } of watchers) if (socket.io.uri === life.node.url) socket.io.engine?.close();
