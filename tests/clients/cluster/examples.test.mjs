@@ -85,19 +85,15 @@ async function openPage(browser, port) {
 
 /** Says something in one column of a page after the other, and waits until it stands in both, once. */
 async function speaksInBoth(columns, port) {
+  const text = (at) => `hello from ${at} <b>&amp;`;
   for (const [at, column] of columns.entries()) {
-    const text = `hello from ${at} <b>&amp;`;
-    await column.getByRole("textbox", { name: "Message" }).fill(text);
+    await column.getByRole("textbox", { name: "Message" }).fill(text(at));
     await column.getByRole("button", { name: "Send" }).click();
-    for (const one of columns) {
-      const line = one.locator("li", { hasText: text });
-      await line.waitFor();
-      assert.equal(await line.innerText(), `node on port ${port + at}: ${text}`);
-    }
+    for (const one of columns) await one.locator("li", { hasText: text(at) }).waitFor();
   }
   for (const column of columns) {
     const said = await column.locator("li:not(.note)").allInnerTexts();
-    assert.deepEqual(said.map((line) => line.slice(0, line.indexOf(" <"))), [0, 1].map((at) => `node on port ${port + at}: hello from ${at}`));
+    assert.deepEqual(said, columns.map((_, at) => `node on port ${port + at}: ${text(at)}`));
   }
 }
 

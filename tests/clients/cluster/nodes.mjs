@@ -5,7 +5,7 @@
 
 import { once } from "node:events";
 import { request } from "node:http";
-import { json } from "node:stream/consumers";
+import { json, text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { io } from "socket.io-client";
 import { startProgram, within } from "../server.mjs";
@@ -54,6 +54,16 @@ export async function settled(nodes) {
 
 /** Makes a node do something, and returns what it answers; fails where it could not. */
 export async function control(node, order) {
+  const response = await posted(node, order);
+  // To a node that stands still the order came too slowly to be taken.
+  if (response.statusCode === 408) return control(node, order);
+  if (response.statusCode !== 200) throw new Error(`${node.kind}: ${order.op}: ${await text(response)}`);
+  const { ok, error } = await json(response);
+  if (error) throw new Error(`${node.kind}: ${order.op}: ${error}`);
+  return ok;
+}
+
+async function posted(node, order) {
   // A connection of its own: one that is kept may end just when the next order is sent.
   const sending = request(`${node.url}/control`, {
     agent: false,
@@ -63,9 +73,7 @@ export async function control(node, order) {
   });
   sending.end(JSON.stringify({ nsp: "/", ...order }));
   const [response] = await once(sending, "response");
-  const { ok, error } = await json(response);
-  if (error) throw new Error(`${node.kind}: ${order.op}: ${error}`);
-  return ok;
+  return response;
 }
 
 /** Returns a value with its binary as JSON can have it: `{ $binary: base64 }`. */

@@ -33,7 +33,7 @@ const SECONDS = Number(options.seconds);
 const NODES = 3;
 const IS_STREAMS = options.mode === "streams";
 const ROOMS = ["red", "blue"];
-/** Who gets the events of each kind: the others are for clients that hardly ever get one. */
+/** Who gets the events of each kind; `quiet` is for clients that hardly ever get one. */
 const AUDIENCES = {
   all: { nsp: "/", rooms: [] },
   red: { nsp: "/", rooms: ["red"] },
@@ -42,17 +42,20 @@ const AUDIENCES = {
 };
 const QUIET = 6;
 const EMIT_MS = 40;
-const RARELY_MS = 6_000;
+/** Longer than the stream keeps an event, at what is emitted by three nodes. */
+const RARELY_MS = 200_000;
 const ASK_MS = 250;
 const ASK_LIMIT_MS = 2_000;
 const CALM_MS = 30_000;
 const STOPPED_MS = 6_000;
 /** For so long a node that a client comes to waits for Redis. */
 const REDIS_LIMIT_MS = 3_000;
-/** So much later than Redis is back each node has found it, and has written down what its sockets have. */
-const FOUND_MS = 2_500;
+/** So much later than Redis is back each node has found it, also where the machine is busy. */
+const FOUND_MS = 5_000;
 const WRITTEN_MS = 1_000;
 const CLOCK_MS = 300;
+/** The log counts whole seconds. */
+const SAID_MS = 2_500;
 /** What the adapter lets a stream have; Redis cuts it by whole blocks of entries. */
 const STREAM_LENGTH = 10_000;
 const STREAM_BLOCK = 100;
@@ -129,6 +132,13 @@ class Life {
     this.emits = Promise.resolve();
   }
 
+  /** Returns what the node has just said of a client that began anew there. */
+  said() {
+    const words = /\[(\S+Z) .*begins anew: (.*)$/;
+    const [, at, why] = words.exec(this.node.output.split("\n").findLast((line) => words.test(line))) ?? [];
+    return Date.now() - Date.parse(at) < SAID_MS ? why : "nothing";
+  }
+
   emit(audience) {
     this.emits = this.emits.then(async () => {
       if (!this.isUp) return;
@@ -174,7 +184,7 @@ class Watcher {
   #elsewhere() {
     if (IS_STREAMS || !this.life.isUp) this.life = among(lives.filter((life) => life.isUp));
     this.socket.io.uri = this.life.node.url;
-    this.tries.push({ life: this.life, at: Date.now() });
+    this.tries.push(this.life);
   }
 
   #connected() {
@@ -189,7 +199,7 @@ class Watcher {
     }
     const cause = this.#why(stay, tries);
     if (cause) count(`began anew: ${cause}`);
-    else fault(`${this.name} began anew at ${this.life.name}, and was at ${stay.life.name}`);
+    else fault(`${this.name} began anew at ${this.life.name}, and was at ${stay.life.name}: ${this.life.said()}`);
     for (const entry of this.last.values()) entry.isAny = true;
   }
 
@@ -197,11 +207,12 @@ class Watcher {
   #why(stay, tries) {
     const now = Date.now();
     if (!IS_STREAMS) return stay.life === this.life ? undefined : "it is at another node";
-    if (redisAway.with(this.life.stopped).covers(now - REDIS_LIMIT_MS + CLOCK_MS, now - CLOCK_MS)) return "Redis was away";
+    const wasAway = redisAway.with(this.life.stopped).covers(now - REDIS_LIMIT_MS + CLOCK_MS, now - CLOCK_MS);
+    if (wasAway && this.life.said() === "Redis is away") return "Redis was away";
     const written = redisAway.with(stay.life.stopped).free(stay.from, WRITTEN_MS) + WRITTEN_MS;
     if (stay.to < written) return "it was not written down yet";
     // That node has taken what the other had written down.
-    if (tries.some(({ life }) => !life.isUp)) return "a node was killed to which it came";
+    if (tries.some((life) => !life.isUp)) return "a node was killed to which it came";
     return undefined;
   }
 
@@ -226,7 +237,7 @@ class Watcher {
 }
 
 const redis = await startRedis({ lasting: true });
-const start = async () => new Life(await startNode("rust", options.mode, redis, { RECOVERY: "1" }));
+const start = async () => new Life(await startNode("rust", options.mode, redis, { RECOVERY: "1", RUST_LOG: "actix_socketio=warn" }));
 const lives = await Promise.all(Array.from({ length: NODES }, start));
 
 const owed = new Set();

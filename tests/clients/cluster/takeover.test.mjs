@@ -49,6 +49,8 @@ class Talker {
   talk() {
     this.#isTalking = true;
     this.#talking = this.#talk();
+    // Told by `rest`.
+    this.#talking.catch(() => {});
   }
 
   /** Says no more; waits until all have heard what it has said. */
