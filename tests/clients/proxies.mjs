@@ -184,6 +184,19 @@ export async function split(node, members) {
   return [members.filter((member) => heard.has(member)), members.filter((member) => !heard.has(member))];
 }
 
+/** Clients as `crowd`, some of them on each node: all, those of the first and those of the second. */
+export async function spread(proxy, nodes, options) {
+  for (let tries = 0; tries < 10; tries += 1) {
+    const members = await crowd(proxy, options);
+    const [first, second] = await split(nodes[0], members);
+    if (first.length > 0 && second.length > 0) return [members, first, second];
+    // A proxy that looks for the node with the fewest counts those that have just left for a moment.
+    for (const member of members) member.leave();
+    await eventually("the clients to be gone", async () => (await sizes(nodes)).every((size) => size === 0));
+  }
+  return assert.fail("all clients are on one node");
+}
+
 /** Counts the disconnects of members from now on. */
 export function losses(members) {
   const lost = [];
