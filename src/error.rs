@@ -40,7 +40,8 @@ pub enum EmitError {
     Encode(ArgsError),
     /// As many calls as the server allows wait for an acknowledgement of this socket already.
     TooManyCalls(usize),
-    /// The sockets of this node have it, those of other nodes will not get it.
+    /// The sockets of this node have it, those of other nodes will not get it. Of a call to a socket of
+    /// another node: nobody waits for its answer.
     Cluster(ClusterError),
 }
 
@@ -114,11 +115,11 @@ pub enum CallError {
     Emit(EmitError),
     /// The client did not acknowledge in time.
     Timeout,
-    /// The client has gone.
+    /// The client has gone, or the node that had it.
     Disconnected,
     /// The client's answer is not of the type that was asked for.
     Answer(ArgsError),
-    /// A call goes to exactly one socket; this many were addressed.
+    /// A call goes to exactly one socket; this many were addressed, or have answered on other nodes.
     NotOneRecipient(usize),
 }
 

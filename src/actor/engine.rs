@@ -142,7 +142,8 @@ impl Engine {
     }
 
     /// Opens no more sessions, closes those that there are, and waits up to `limit` until each has
-    /// sent its last packets; tells whether all have. The program's background tasks end then.
+    /// sent its last packets, and no client of another node waits here; tells whether it came to that. The
+    /// program's background tasks end then.
     pub(crate) async fn close(&self, limit: Duration) -> bool {
         self.closing.store(true, Ordering::Release);
         for handle in self.sessions.read().values() {
@@ -157,7 +158,13 @@ impl Engine {
                 notified.await;
             }
         };
-        let are_gone = timeout(limit, emptied).await.is_ok();
+        let released = async {
+            if let Some(forwarding) = &self.forwarding {
+                Arc::clone(forwarding).release().await;
+            }
+        };
+        let done = async { tokio::join!(emptied, released) };
+        let are_gone = timeout(limit, done).await.is_ok();
         self.ended.cancel();
         are_gone
     }

@@ -25,7 +25,7 @@ pub(crate) use engine::{Engine, Handle};
     unused_imports,
     reason = "the adapter forwards, by the crate's feature `redis`"
 )]
-pub(crate) use forwarding::{Elsewhere, Forwarding, PolledFuture};
+pub(crate) use forwarding::{Elsewhere, Forwarding, PolledFuture, ReleasedFuture, ThereFuture};
 pub(crate) use namespace::FindRoom;
 pub(crate) use polling::{CloseOnDrop, Poll, Polled, Unpolled};
 pub(crate) use raw::{Callbacks, Raw, Running};

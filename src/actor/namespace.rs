@@ -2,7 +2,7 @@
 //!
 //! * receives: [`RoomChange`] from the membership, [`FindRoom`] from the program, [`RoomGivenUp`]
 //!   from its rooms' supervision;
-//! * sends: nothing; starts and stops rooms;
+//! * sends: nothing; starts and stops rooms, and lets go in time of what clients come back to;
 //! * parent: the server, which starts it with the namespace and replaces it when it is given up;
 //! * ends: with the server, or with its last client where it was made by a pattern that says so.
 //!
@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use actix::fut::wrap_future;
 use actix::{
     Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message,
     MessageResult, Supervised,
@@ -85,6 +86,14 @@ impl Actor for Namespace {
             if !self.rooms.contains_key(&name) {
                 self.start_room(&name, members, ctx);
             }
+        }
+        let membership = Arc::clone(&self.core.membership);
+        if membership.recovery.is_some() {
+            ctx.spawn(wrap_future(async move {
+                if let Some(recovery) = &membership.recovery {
+                    recovery.prune().await;
+                }
+            }));
         }
     }
 }

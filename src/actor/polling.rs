@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use crate::actor::engine::Handle;
 use crate::actor::session::Deliver;
 use crate::config::Transport;
+use crate::engineio;
 use crate::link::{PollRefused, PostTurn};
 use crate::reason::CloseReason;
 
@@ -30,6 +31,17 @@ pub(crate) enum Polled {
     Packets { body: Vec<u8>, compress: bool },
     /// Its packets have been taken.
     Taken,
+}
+
+impl Polled {
+    /// Engine.IO v4, Packet types: a noop, with which a client polls anew.
+    #[allow(dead_code, reason = "said by an adapter")]
+    pub(crate) fn noop() -> Self {
+        Self::Packets {
+            body: engineio::NOOP.as_bytes().to_vec(),
+            compress: false,
+        }
+    }
 }
 
 /// Why it gets nothing.

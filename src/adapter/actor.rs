@@ -8,7 +8,7 @@
 //! What is queued, what is listened to and who waits for answers lies in the shared [`Node`], so that a
 //! restart loses nothing but its connections, which it makes anew.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use actix::fut::wrap_future;
@@ -56,7 +56,7 @@ impl Connections {
         ctx.spawn(wrap_future(forward::watch(Arc::clone(&self.node))));
         ctx.spawn(wrap_future(remember(Arc::clone(&self.node))));
         let node = Arc::clone(&self.node);
-        let closed = wrap_future(async move { node.closed.notified().await });
+        let closed = wrap_future(async move { node.closed.cancelled().await });
         ctx.spawn(closed.map(|(), _, ctx: &mut Context<Self>| ctx.stop()));
     }
 }
@@ -66,6 +66,10 @@ impl Actor for Connections {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.connect(ctx);
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.node.ended();
     }
 }
 
@@ -82,9 +86,13 @@ async fn remember(node: Arc<Node>) {
             let Some(recovery) = &membership.recovery else {
                 continue;
             };
-            let here = recovery.lock().here();
-            for socket in here {
-                membership.remember(&socket);
+            // No socket is held on to while Redis is away.
+            let here: Vec<_> = recovery.lock().here().iter().map(Arc::downgrade).collect();
+            for some in here.chunks(REMEMBERED) {
+                for socket in some.iter().filter_map(Weak::upgrade) {
+                    membership.remember(&socket);
+                }
+                node.queue.recorded().await;
             }
         }
     }
@@ -92,3 +100,6 @@ async fn remember(node: Arc<Node>) {
 
 /// How often what sockets have is written down again.
 const REMEMBER: Duration = Duration::from_secs(10);
+
+/// Sockets whose state is written down at once.
+const REMEMBERED: usize = 256;

@@ -18,6 +18,8 @@ pub(crate) struct Channels {
 struct Inner {
     wanted: HashMap<Channel, usize>,
     changes: Vec<Change>,
+    /// The listener takes changes; one that is not connected will ask for everything.
+    is_followed: bool,
 }
 
 /// What the listener has to do.
@@ -33,7 +35,7 @@ impl Channels {
         let wants = inner.wanted.entry(channel.clone()).or_default();
         *wants += 1;
         if *wants == 1 {
-            inner.changes.push(Change::Listen(channel));
+            inner.note(Change::Listen(channel));
             self.changed.notify_one();
         }
     }
@@ -46,16 +48,25 @@ impl Channels {
         *wants -= 1;
         if *wants == 0 {
             inner.wanted.remove(channel);
-            inner.changes.push(Change::Leave(channel.clone()));
+            inner.note(Change::Leave(channel.clone()));
             self.changed.notify_one();
         }
     }
 
-    /// Returns everything that a new connection has to listen to.
+    /// Returns everything that a new connection has to listen to. From then on changes are noted, until
+    /// they are [not followed](Self::not_followed) any more.
     pub(crate) fn all(&self) -> Vec<Change> {
         let mut inner = self.inner.lock();
         inner.changes.clear();
+        inner.is_followed = true;
         inner.wanted.keys().cloned().map(Change::Listen).collect()
+    }
+
+    /// Nobody takes the changes: the connection has broken.
+    pub(crate) fn not_followed(&self) {
+        let mut inner = self.inner.lock();
+        inner.is_followed = false;
+        inner.changes = Vec::new();
     }
 
     /// Waits for changes, and takes them.
@@ -70,6 +81,23 @@ impl Channels {
     }
 }
 
+impl Change {
+    /// Returns the channel's name.
+    pub(crate) fn name(&self) -> &str {
+        let (Self::Listen(channel) | Self::Leave(channel)) = self;
+        let (Channel::Plain(name) | Channel::Pattern(name) | Channel::Shard(name)) = channel;
+        name
+    }
+}
+
+impl Inner {
+    fn note(&mut self, change: Change) {
+        if self.is_followed {
+            self.changes.push(change);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +106,7 @@ mod tests {
     async fn a_channel_is_left_with_the_last_that_wants_it() {
         let channels = Channels::default();
         let one = Channel::Plain("one".to_owned());
+        assert_eq!(channels.all(), []);
         channels.listen(one.clone());
         channels.listen(one.clone());
         channels.leave(&one);
@@ -86,5 +115,25 @@ mod tests {
         channels.leave(&one);
         assert_eq!(channels.changes().await, [Change::Leave(one.clone())]);
         assert_eq!(channels.all(), []);
+    }
+
+    #[actix_rt::test]
+    async fn no_changes_are_noted_while_nobody_follows_them() {
+        let channels = Channels::default();
+        let channel = |name: &str| Channel::Plain(name.to_owned());
+        channels.listen(channel("one"));
+        assert_eq!(channels.all(), [Change::Listen(channel("one"))]);
+        channels.listen(channel("two"));
+        channels.not_followed();
+        for _ in 0..10 {
+            channels.leave(&channel("one"));
+            channels.listen(channel("one"));
+        }
+        channels.leave(&channel("two"));
+        assert_eq!(channels.inner.lock().changes, []);
+        assert_eq!(channels.all(), [Change::Listen(channel("one"))]);
+        channels.listen(channel("three"));
+        let three = Change::Listen(channel("three"));
+        assert_eq!(channels.changes().await, [three]);
     }
 }

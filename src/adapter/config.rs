@@ -9,12 +9,32 @@ use uuid::Uuid;
 use crate::adapter::actor;
 use crate::adapter::format::{Bus, Classic, Format, Sharded, Streams};
 use crate::adapter::node::Node;
-use crate::cluster::AdapterError;
+use crate::cluster::{AdapterError, Mark};
 
 /// The way to the other nodes of a cluster: which Redis, and in which format.
 ///
 /// All nodes of a cluster speak the same format, under the same names. Each is that of an existing kind
 /// of server, so that nodes of this crate may stand beside them.
+///
+/// # Redis
+///
+/// It is one server, by the address of whoever takes the writes; a Redis Cluster is not spoken to, as
+/// whose client a node would have to follow its redirections. A node holds two connections, and a third
+/// where it reads streams. An address that begins with `rediss://` is one only in a program that has the
+/// crate `redis` with a feature for TLS, as `tokio-rustls-comp`.
+///
+/// The user of the address needs the rights to these commands, on what begins with the names of the
+/// cluster (see [`key`](Self::key)):
+///
+/// * always `HELLO`, `PING` and `PUBSUB`, and `CLIENT`, without which a node does too;
+/// * by publish and subscribe `PUBLISH`, `SUBSCRIBE`, `UNSUBSCRIBE`, `PSUBSCRIBE` and `PUNSUBSCRIBE`, or
+///   for [`sharded`](Self::sharded) `SPUBLISH`, `SSUBSCRIBE` and `SUNSUBSCRIBE`;
+/// * for [`streams`](Self::streams) `XADD`, `XREAD`, `XRANGE`, `XREVRANGE` and `XINFO` besides, and with
+///   connection state recovery `SET`, `GET`, `DEL`, `MULTI` and `EXEC` on `sio:session:*`.
+///
+/// Polls that reach the wrong node go by channels whose names begin with the cluster's, followed by
+/// `-poll#`. A channel that Redis denies to a node costs it that channel only, and
+/// [`AdapterHealth::error`](crate::AdapterHealth::error) says so.
 ///
 /// # Examples
 ///
@@ -96,6 +116,15 @@ impl RedisAdapter {
     /// Speaks the format of Flask-SocketIO's `message_queue`, python-socketio's `RedisManager`, on the
     /// channel `flask-socketio`. Beside Flask-SocketIO servers it is the only one.
     ///
+    /// It carries events to everybody, to rooms and to single sockets, calls of one socket, and closed
+    /// rooms; sockets join, leave and are disconnected by their ids only. For the rest it has no word: rooms
+    /// that are left out, what is done to many sockets, events between servers and the names of nodes are
+    /// [`ClusterError::Unsupported`](crate::ClusterError), after the sockets of this node have been served;
+    /// and acknowledgements of many, the sockets and the rooms of other nodes are not asked for
+    /// ([`Reach::is_cut_off`](crate::Reach::is_cut_off)). `volatile` and `compress` hold on this node only,
+    /// and an acknowledgement with binary does not arrive. A callback of a Python program is waited for as
+    /// long as its client is connected, ten minutes at most.
+    ///
     /// # Errors
     ///
     /// As of [`classic`](Self::classic).
@@ -111,7 +140,10 @@ impl RedisAdapter {
             .redis_settings()
             .clone()
             .set_protocol(redis::ProtocolVersion::RESP3);
-        let client = redis::Client::open(info.set_redis_settings(settings));
+        // A small message does not wait for the answer to the one before it.
+        let tcp = info.tcp_settings().clone().set_nodelay(true);
+        let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
+        let client = redis::Client::open(info);
         Ok(Self {
             client: client.map_err(|error| AdapterError::new(&error))?,
             kind,
@@ -120,9 +152,22 @@ impl RedisAdapter {
         })
     }
 
-    /// Sets the name that all channels and streams of the cluster begin with; `socket.io` by default,
-    /// and for Flask-SocketIO the channel itself. It is the option `key`, `channelPrefix`, `streamName`
-    /// or `channel` of the other servers.
+    /// Sets the name that all channels of the cluster begin with; `socket.io` by default, and for
+    /// Flask-SocketIO the channel itself. For [`streams`](Self::streams) it is the stream's name, and
+    /// [`channel_prefix`](Self::channel_prefix) that of the channels. It is the option `key`,
+    /// `channelPrefix`, `streamName` or `channel` of the other servers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn adapter() -> Result<(), actix_socketio::AdapterError> {
+    /// use actix_socketio::RedisAdapter;
+    ///
+    /// // Two clusters on one Redis.
+    /// let chat = RedisAdapter::classic("redis://127.0.0.1:6379")?.key("chat");
+    /// let shop = RedisAdapter::classic("redis://127.0.0.1:6379")?.key("shop");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn key(mut self, name: &str) -> Self {
         match &mut self.kind {
@@ -136,6 +181,18 @@ impl RedisAdapter {
 
     /// Sets what the channels begin with that stand beside the streams; `socket.io` by default, the
     /// option `channelPrefix` of the Node.js server. It matters to [`streams`](Self::streams) only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn adapter() -> Result<(), actix_socketio::AdapterError> {
+    /// use actix_socketio::RedisAdapter;
+    ///
+    /// let adapter = RedisAdapter::streams("redis://127.0.0.1:6379")?
+    ///     .key("chat")
+    ///     .channel_prefix("chat");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn channel_prefix(mut self, name: &str) -> Self {
         if let Kind::Streams { prefix, .. } = &mut self.kind {
@@ -144,8 +201,19 @@ impl RedisAdapter {
         self
     }
 
-    /// Sets among how many streams namespaces are shared out; one by default. All nodes need the same
-    /// number.
+    /// Sets among how many streams namespaces are shared out, up to 1024; one by default, and for zero.
+    /// All nodes need the same number. It matters to [`streams`](Self::streams) only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn adapter() -> Result<(), actix_socketio::AdapterError> {
+    /// use actix_socketio::RedisAdapter;
+    ///
+    /// // `socket.io-0` to `socket.io-3`.
+    /// let adapter = RedisAdapter::streams("redis://127.0.0.1:6379")?.stream_count(4);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stream_count(mut self, streams: u32) -> Self {
         if let Kind::Streams { count, .. } = &mut self.kind {
@@ -155,7 +223,17 @@ impl RedisAdapter {
     }
 
     /// Sets how many entries a stream keeps, about; 10,000 by default. A node that is cut off for longer
-    /// misses what has gone.
+    /// misses what has gone. It matters to [`streams`](Self::streams) only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn adapter() -> Result<(), actix_socketio::AdapterError> {
+    /// use actix_socketio::RedisAdapter;
+    ///
+    /// let adapter = RedisAdapter::streams("redis://127.0.0.1:6379")?.stream_length(100_000);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn stream_length(mut self, entries: usize) -> Self {
         self.max_length = entries.max(1);
@@ -163,7 +241,18 @@ impl RedisAdapter {
     }
 
     /// Sets how many bytes may wait to be published while Redis is away or slow; 16 MiB by default. What
-    /// comes then is refused with [`ClusterError::QueueFull`](crate::ClusterError).
+    /// comes then is refused with [`ClusterError::QueueFull`](crate::ClusterError). What is kept for
+    /// clients that come back waits beside it: the latest state of each, and nothing older.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn adapter() -> Result<(), actix_socketio::AdapterError> {
+    /// use actix_socketio::RedisAdapter;
+    ///
+    /// let adapter = RedisAdapter::classic("redis://127.0.0.1:6379")?.queue_limit(1 << 20);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn queue_limit(mut self, bytes: usize) -> Self {
         self.queue_limit = bytes;
@@ -183,7 +272,7 @@ impl RedisAdapter {
                 prefix,
                 count,
             } => {
-                let streams = Streams::new(&own(16), stream, prefix, *count);
+                let streams = Streams::new(&own(Mark::NODE_LENGTH), stream, prefix, *count);
                 Written {
                     read: streams.streams(),
                     format: Box::new(streams),

@@ -1,19 +1,65 @@
 //! Connections to Redis, and parcels as its commands.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, PushInfo, PushKind, RedisResult};
 use tokio::sync::Notify;
+use tokio::time::sleep;
 
 use crate::adapter::format::Parcel;
+use crate::adapter::queue::{Batch, SEQUENCE};
+use crate::adapter::records::Record;
 
 /// A connection, and the news that it has broken.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) commands: MultiplexedConnection,
     pub(crate) broken: Arc<Notify>,
+    /// Redis has pushed something since this was last looked at.
+    heard: Arc<AtomicBool>,
+}
+
+impl Connection {
+    /// Returns when the connection is of no use any more, and why.
+    ///
+    /// The other end may have vanished without a word, its power cut or the flow forgotten on the way.
+    /// That looks like silence, so Redis is asked again and again whether it is there.
+    pub(crate) async fn fails(&self) -> String {
+        let asking = async {
+            loop {
+                sleep(ASKED).await;
+                self.heard.store(false, Ordering::Relaxed);
+                let mut commands = self.commands.clone();
+                let asked = redis::cmd("PING").query_async::<()>(&mut commands).await;
+                // A refusal is an answer. So is what is pushed: the answer comes behind it, and there may
+                // be much of it.
+                if let Err(error) = asked
+                    && error.code().is_none()
+                    && !(error.is_timeout() && self.heard.load(Ordering::Relaxed))
+                {
+                    return error.to_string();
+                }
+            }
+        };
+        tokio::select! {
+            () = self.broken.notified() => "the connection was closed".to_owned(),
+            error = asking => error,
+        }
+    }
+}
+
+impl Connection {
+    /// Tells whether it is known to have broken.
+    pub(crate) async fn is_broken(&self) -> bool {
+        tokio::select! {
+            biased;
+            () = self.broken.notified() => true,
+            () = std::future::ready(()) => false,
+        }
+    }
 }
 
 /// Connects; what Redis pushes goes to `pushed`, on the thread of the caller.
@@ -27,7 +73,8 @@ pub(crate) async fn connect(
     pushed: impl Fn(PushInfo) + Send + Sync + 'static,
 ) -> RedisResult<Connection> {
     let broken = Arc::new(Notify::new());
-    let breaking = Arc::clone(&broken);
+    let heard = Arc::new(AtomicBool::new(false));
+    let (breaking, hearing) = (Arc::clone(&broken), Arc::clone(&heard));
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_LIMIT))
         .set_response_timeout(response_limit)
@@ -35,6 +82,7 @@ pub(crate) async fn connect(
             if info.kind == PushKind::Disconnection {
                 breaking.notify_one();
             } else {
+                hearing.store(true, Ordering::Relaxed);
                 pushed(info);
             }
             Ok::<(), ()>(())
@@ -42,19 +90,38 @@ pub(crate) async fn connect(
     let commands = client
         .get_multiplexed_async_connection_with_config(&config)
         .await?;
-    Ok(Connection { commands, broken })
+    Ok(Connection {
+        commands,
+        broken,
+        heard,
+    })
 }
 
 /// Writes parcels as commands, in their order.
 pub(crate) fn pipeline(parcels: &mut dyn Iterator<Item = &Parcel>, max_length: usize) -> Pipeline {
     let mut pipeline = Pipeline::new();
     for parcel in parcels {
-        pipeline.add_command(command(parcel, max_length)).ignore();
+        let command = command(parcel, None, max_length);
+        pipeline.add_command(command).ignore();
     }
     pipeline
 }
 
-fn command(parcel: &Parcel, max_length: usize) -> Cmd {
+/// Writes a batch as commands, in its order.
+pub(crate) fn batch(batch: &Batch<'_>, max_length: usize) -> Pipeline {
+    let mut pipeline = Pipeline::new();
+    for (parcel, number) in batch.parcels() {
+        let command = command(parcel, number, max_length);
+        pipeline.add_command(command).ignore();
+    }
+    for (key, record) in batch.records {
+        let command = record_command(key, record, batch.now);
+        pipeline.add_command(command).ignore();
+    }
+    pipeline
+}
+
+fn command(parcel: &Parcel, number: Option<u64>, max_length: usize) -> Cmd {
     match parcel {
         Parcel::Publish { channel, payload } => {
             let mut command = redis::cmd("PUBLISH");
@@ -73,25 +140,54 @@ fn command(parcel: &Parcel, max_length: usize) -> Cmd {
             for (name, value) in fields {
                 command.arg(name).arg(value.as_ref());
             }
+            if let Some(number) = number {
+                command.arg(SEQUENCE).arg(number);
+            }
             command
         }
-        Parcel::Keep {
-            key,
-            value,
-            milliseconds,
-        } => {
+    }
+}
+
+fn record_command(key: &str, record: &Record, now: Instant) -> Cmd {
+    match &record.value {
+        Some(value) => {
+            let left = record.until.saturating_duration_since(now).as_millis();
             let mut command = redis::cmd("SET");
             command.arg(key).arg(value.as_ref());
-            command.arg("PX").arg(*milliseconds);
+            // None is no time at all.
+            command
+                .arg("PX")
+                .arg(u64::try_from(left).unwrap_or(u64::MAX).max(1));
             command
         }
-        Parcel::Forget { key } => {
+        None => {
             let mut command = redis::cmd("DEL");
             command.arg(key);
             command
         }
     }
 }
+
+/// Tells whether Redis will refuse a command again that it has refused with this code, whatever becomes
+/// of Redis.
+pub(crate) fn is_final(code: &str) -> bool {
+    !FOR_NOW.contains(&code)
+}
+
+/// What Redis says where it is there and can do nothing for now: it loads what it has, its memory or
+/// disk is full, a script blocks it, or its cluster is looking for another server.
+const FOR_NOW: [&str; 10] = [
+    "BUSY",
+    "CLUSTERDOWN",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "NOAUTH",
+    "NOREPLICAS",
+    "OOM",
+    "READONLY",
+    "TRYAGAIN",
+];
 
 /// How long to wait before the next try.
 #[derive(Debug)]
@@ -118,6 +214,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long Redis may take to answer a command.
 pub(crate) const RESPONSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How often it is asked whether it is there.
+const ASKED: Duration = Duration::from_secs(2);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::adapter::format::{Asker, Heard, Word};
+use crate::adapter::format::{Asker, Change, Heard, Word};
 use crate::adapter::node::Node;
 use crate::adapter::restore::MOVED;
-use crate::cluster::{Content, Message, Question, Reply, Scope};
+use crate::cluster::{Content, Manner, Message, Question, Reply, Scope};
 use crate::handler::caught;
-use crate::socket::{Answers, Audience, Membership, Origin, ServerSideEvent, ask, describe};
+use crate::id::SocketId;
+use crate::socket::{Answers, Audience, Core, Membership, Origin, ServerSideEvent, ask, describe};
 
 /// Does what was said. It never waits: what takes time is done in a task of its own.
 pub(crate) fn receive(node: &Arc<Node>, heard: Heard, origin: Origin<'_>) {
@@ -28,6 +29,15 @@ pub(crate) fn receive(node: &Arc<Node>, heard: Heard, origin: Origin<'_>) {
                 asked(node, &membership, asker, question);
             }
         }
+        Word::Single {
+            asker,
+            socket,
+            change,
+        } => {
+            if let Some(membership) = membership() {
+                single(node, &membership, &asker, socket, &change);
+            }
+        }
     }
 }
 
@@ -41,27 +51,16 @@ fn told(node: &Arc<Node>, membership: &Arc<Membership>, message: Message, origin
             membership.relay(&scope.into(), manner, &content.0, origin, |_| ());
         }
         Message::Join { scope, rooms } => {
-            for socket in membership.select(&scope.into()) {
-                for room in &rooms {
-                    // One that is just leaving joins nothing.
-                    let _ = membership.join(&socket, room);
-                }
-            }
+            change_all(membership, scope, &Change::Join(rooms));
         }
         Message::Leave { scope, rooms } => {
-            for socket in membership.select(&scope.into()) {
-                for room in &rooms {
-                    membership.leave(&socket, room);
-                }
-            }
+            change_all(membership, scope, &Change::Leave(rooms));
         }
         Message::Disconnect { scope, .. } if scope.except.first().is_some_and(|it| it == MOVED) => {
             moved(membership, &scope);
         }
         Message::Disconnect { scope, close } => {
-            for socket in membership.select(&scope.into()) {
-                socket.disconnect(close);
-            }
+            change_all(membership, scope, &Change::Disconnect { close });
         }
         Message::CloseRoom { room } => {
             membership.close_room(&room);
@@ -72,6 +71,40 @@ fn told(node: &Arc<Node>, membership: &Arc<Membership>, message: Message, origin
     }
 }
 
+fn change_all(membership: &Membership, scope: Scope, change: &Change) {
+    for socket in membership.select(&scope.into()) {
+        apply(membership, &socket, change);
+    }
+}
+
+fn apply(membership: &Membership, socket: &Arc<Core>, change: &Change) {
+    match change {
+        Change::Join(rooms) => {
+            for room in rooms {
+                // One that is just leaving joins nothing.
+                let _ = membership.join(socket, room);
+            }
+        }
+        Change::Leave(rooms) => {
+            for room in rooms {
+                membership.leave(socket, room);
+            }
+        }
+        Change::Disconnect { close } => socket.disconnect(*close),
+    }
+}
+
+/// Has one socket do something, if it is one of this node.
+fn single(node: &Node, membership: &Membership, asker: &Asker, socket: SocketId, change: &Change) {
+    let Some(socket) = membership.socket(socket) else {
+        return;
+    };
+    apply(membership, &socket, change);
+    if !asker.request.is_empty() {
+        node.answer(membership.name(), asker, &Reply::Done);
+    }
+}
+
 /// Lets go of sockets whose clients have come back to another node.
 fn moved(membership: &Membership, scope: &Scope) {
     let moves = scope.except.get(1).and_then(|moves| moves.parse().ok());
@@ -79,7 +112,9 @@ fn moved(membership: &Membership, scope: &Scope) {
         return;
     };
     for id in scope.rooms.iter().filter_map(|id| id.parse().ok()) {
-        recovery.lock().moved_away(id, moves);
+        let gone = recovery.lock().moved_away(id, moves, recovery.options());
+        // What the program has attached to it goes outside of the lock.
+        drop(gone);
     }
 }
 
@@ -89,8 +124,12 @@ fn asked(node: &Arc<Node>, membership: &Arc<Membership>, asker: Asker, question:
         Question::Emit {
             content,
             scope,
+            manner,
             limit,
-        } => ask_clients(node, membership, asker, &content, scope, limit),
+        } => {
+            let audience = scope.into();
+            ask_clients(node, membership, asker, &content, &audience, manner, limit);
+        }
         Question::Sockets(scope) => {
             let sockets = membership.select(&scope.into());
             let sockets = sockets.iter().map(|socket| describe(socket)).collect();
@@ -107,7 +146,12 @@ fn asked(node: &Arc<Node>, membership: &Arc<Membership>, asker: Asker, question:
         }
         Question::Rooms => {
             let rooms = membership.rooms().into_iter();
-            let rooms = rooms.map(|(name, _)| name.as_ref().to_owned()).collect();
+            let mut rooms: Vec<_> = rooms.map(|(name, _)| name.as_ref().to_owned()).collect();
+            // To other kinds of nodes each socket is a room of its own.
+            if !asker.kin {
+                let ids = membership.all().into_iter();
+                rooms.extend(ids.map(|socket| socket.id.as_str().to_owned()));
+            }
             node.answer(namespace, &asker, &Reply::Rooms(rooms));
         }
         Question::ServerSide(content) => {
@@ -122,19 +166,22 @@ fn ask_clients(
     membership: &Arc<Membership>,
     asker: Asker,
     content: &Content,
-    scope: Scope,
+    audience: &Audience,
+    manner: Manner,
     limit: Duration,
 ) {
-    let audience: Audience = scope.into();
-    let sockets = membership.select(&audience);
+    let sockets = membership.select(audience);
     let count = sockets.len();
     node.answer(membership.name(), &asker, &Reply::Asked(count));
     if count == 0 {
         return;
     }
     let id = membership.next_ack();
-    let packet = membership.relayed(Some(id), &content.0);
-    let mut answers: Answers<()> = ask(sockets, id, &packet, false, limit);
+    let mut packet = membership.relayed(Some(id), &content.0);
+    if manner.uncompressed {
+        packet = packet.without_compression();
+    }
+    let mut answers: Answers<()> = ask(sockets, id, &packet, manner.volatile, limit);
     let (node, membership) = (Arc::clone(node), Arc::clone(membership));
     let arbiter = node.arbiter.clone();
     arbiter.spawn(async move {

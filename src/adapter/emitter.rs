@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use crate::adapter::RedisAdapter;
 use crate::adapter::connection::{Connection, RESPONSE_LIMIT, connect, pipeline};
 use crate::adapter::format::Format;
-use crate::cluster::{ClusterError, Content, Manner, Message, Scope};
+use crate::cluster::{ClusterError, Content, Manner, Message, Scope, is_reserved_between_servers};
 use crate::error::EmitError;
 use crate::message::{RoomNames, namespace_name};
 use crate::socketio::{Args, is_reserved};
@@ -17,7 +17,9 @@ use crate::socketio::{Args, is_reserved};
 /// has no clients and answers nothing.
 ///
 /// It is a cheap handle. It connects when it first sends, and again when Redis was away; what it is
-/// asked to do meanwhile fails, so that the job knows.
+/// asked to do meanwhile fails, so that the job knows. Redis may take five seconds to accept a
+/// connection, and five to answer. What fails may have been done all the same, where the connection broke
+/// before the answer.
 ///
 /// # Examples
 ///
@@ -106,12 +108,16 @@ impl Emitter {
     ///
     /// # Errors
     ///
-    /// As of [`EmitterBroadcast::emit`].
+    /// As of [`EmitterBroadcast::emit`]; the names that are reserved are others, as of
+    /// [`Namespace::server_side_emit`](crate::Namespace::server_side_emit).
     pub async fn server_side_emit<T: Serialize>(
         &self,
         event: &str,
         data: T,
     ) -> Result<(), EmitError> {
+        if is_reserved_between_servers(event) {
+            return Err(EmitError::ReservedEvent(event.to_owned()));
+        }
         let args = Args::from_value(&data)?;
         let message = Message::ServerSide(Content::new(event, &args));
         Ok(self.tell(&message).await?)
@@ -130,13 +136,17 @@ impl Emitter {
     async fn tell(&self, message: &Message) -> Result<(), ClusterError> {
         let shared = &self.shared;
         let parcels = shared.format.tell(&self.namespace, message)?;
+        // To join no rooms, where each takes a parcel.
+        if parcels.is_empty() {
+            return Ok(());
+        }
         let commands = pipeline(&mut parcels.iter(), shared.config.max_length);
         let unavailable = |error: redis::RedisError| ClusterError::Unavailable(error.to_string());
         // One at a time: what one task sends arrives in that order.
         let mut held = shared.connection.lock().await;
         let mut connection = match held.take() {
-            Some(connection) => connection,
-            None => {
+            Some(connection) if !connection.is_broken().await => connection,
+            _ => {
                 let limit = Some(RESPONSE_LIMIT);
                 let made = connect(&shared.config.client, limit, |_| {}).await;
                 made.map_err(unavailable)?

@@ -1,23 +1,28 @@
 //! Requests of polling that reached the wrong node: to the right one by publish and subscribe, and back.
 //!
 //! Each node listens on a channel of its own. Redis tells how many have heard a message, so that a
-//! request to a node that is gone ends at once, and packets that nobody took close their session.
+//! request to a node that is gone ends at once, and packets that nobody took close their session. So
+//! nothing is asked while this node does not hear the answers, or is about to end.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
-use crate::actor::{CloseOnDrop, Engine, Forwarding, Handle, Poll, Polled, PolledFuture, Unpolled};
+use crate::actor::{
+    CloseOnDrop, Engine, Forwarding, Handle, Poll, Polled, PolledFuture, ReleasedFuture,
+    ThereFuture, Unpolled,
+};
 use crate::adapter::format::{Channel, Forwarded};
+use crate::adapter::known::Known;
 use crate::adapter::node::Node;
 use crate::id::{Id, Tag};
 use crate::reason::CloseReason;
@@ -29,18 +34,33 @@ pub(crate) struct Forwards {
     /// Where this node listens.
     channel: String,
     next: AtomicU64,
+    standing: watch::Sender<Standing>,
     waiting: Mutex<HashMap<u64, Waiting>>,
     emptied: Notify,
+    /// Bytes of bodies for which there is room on the way: Redis cuts a node off that takes them slower
+    /// than they come.
+    room: Semaphore,
+    known: Mutex<Known>,
     /// Where sessions are found.
     engine: OnceLock<Weak<Engine>>,
     /// Requests of other nodes that are being answered.
     answering: TaskTracker,
 }
 
+/// What this node may ask of others.
+#[derive(Clone, Copy, Debug, Default)]
+struct Standing {
+    /// It is subscribed to its channel, and so hears what it is answered.
+    hears: bool,
+    /// It is about to end, and lets nobody wait here any more.
+    ends: bool,
+}
+
 /// Who waits for an answer, and about what.
 #[derive(Debug)]
 struct Waiting {
     session: Id,
+    takes: bool,
     answer: oneshot::Sender<Result<Polled, Unpolled>>,
 }
 
@@ -50,8 +70,11 @@ impl Forwards {
             tag,
             channel: channel.into_name(),
             next: AtomicU64::new(0),
+            standing: watch::Sender::default(),
             waiting: Mutex::default(),
             emptied: Notify::new(),
+            room: Semaphore::new(MAX_BYTES),
+            known: Mutex::default(),
             engine: OnceLock::new(),
             answering: TaskTracker::new(),
         }
@@ -62,9 +85,12 @@ impl Forwards {
         self.channel == channel
     }
 
-    /// Ends every request: the answers cannot come any more.
-    pub(crate) fn give_up(&self) {
-        self.waiting.lock().clear();
+    /// Notes whether answers can come; where they cannot, every request ends.
+    pub(crate) fn hears(&self, hears: bool) {
+        self.standing.send_modify(|standing| standing.hears = hears);
+        if !hears {
+            self.waiting.lock().clear();
+        }
     }
 
     /// Waits until no request is under way.
@@ -78,12 +104,36 @@ impl Forwards {
         }
     }
 
-    fn expect(&self, session: Id) -> (u64, oneshot::Receiver<Result<Polled, Unpolled>>) {
+    /// Registers a request, as soon as its answer can be heard; `None` for a poll that is not to wait here
+    /// any more.
+    async fn expect(&self, session: Id, takes: bool) -> Result<Option<Expected>, Unpolled> {
+        let mut standing = self.standing.subscribe();
+        let hears = hears(&mut standing, takes);
+        // Nothing changes while it is looked at: who changes it sees the request, or the request it.
+        let now = hears.await.ok_or(Unpolled::Unknown)?;
+        if takes && now.ends {
+            return Ok(None);
+        }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
-        let waiting = Waiting { session, answer };
+        let waiting = Waiting {
+            session,
+            takes,
+            answer,
+        };
         self.waiting.lock().insert(number, waiting);
-        (number, answered)
+        Ok(Some(Expected { number, answered }))
+    }
+
+    /// Waits for room for a body on the way.
+    async fn room_for(&self, poll: &Poll) -> Option<SemaphorePermit<'_>> {
+        let bytes = match poll {
+            Poll::Take => 0,
+            // One that is larger than all the room has it alone.
+            Poll::Bring(packets) => packets.len().min(MAX_BYTES),
+        };
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.room.acquire_many(bytes).await.ok()
     }
 
     fn forget(&self, number: u64) -> Option<Waiting> {
@@ -93,6 +143,13 @@ impl Forwards {
             self.emptied.notify_waiters();
         }
         forgotten
+    }
+
+    /// Returns the sessions whose polls wait.
+    fn polled(&self) -> Vec<Id> {
+        let waiting = self.waiting.lock();
+        let polls = waiting.values().filter(|waiting| waiting.takes);
+        polls.map(|waiting| waiting.session).collect()
     }
 
     fn find(&self, session: Id) -> Option<Handle> {
@@ -116,28 +173,30 @@ impl Forwards {
     }
 }
 
+/// Waits until answers can be heard, or a poll is not to wait here any more; `None` where it takes too
+/// long.
+async fn hears(
+    standing: &mut watch::Receiver<Standing>,
+    takes: bool,
+) -> Option<watch::Ref<'_, Standing>> {
+    let hears = standing.wait_for(|now| now.hears || takes && now.ends);
+    timeout(PATIENCE, hears).await.ok()?.ok()
+}
+
+/// A request that has been registered.
+struct Expected {
+    number: u64,
+    answered: oneshot::Receiver<Result<Polled, Unpolled>>,
+}
+
 /// Does what other nodes ask of this one's sessions from now on.
 pub(crate) fn serve(node: &Node, engine: &Arc<Engine>) {
     // Once for each start.
     let _ = node.forwards.engine.set(Arc::downgrade(engine));
-    node.channels
-        .listen(node.format.poll_channel(node.forwards.tag));
 }
 
-/// Ends what is under way, before this node ends: clients of other nodes are sent home with a noop and
-/// poll anew, and those of this node get their last packets through the others.
-pub(crate) async fn finish(node: &Node) {
-    let sessions: Vec<Id> = {
-        let waiting = node.forwards.waiting.lock();
-        waiting.values().map(|waiting| waiting.session).collect()
-    };
-    for session in sessions {
-        let released = Forwarded::Released { session };
-        if let Err(error) = publish(node, session.tag(), &released).await {
-            log::debug!("session {session}: its poll is not released: {error}");
-        }
-    }
-    node.forwards.finished().await;
+/// Waits until this node's own clients have got their last packets through the others.
+pub(crate) async fn answered(node: &Node) {
     node.forwards.answering.close();
     node.forwards.answering.wait().await;
 }
@@ -271,48 +330,95 @@ async fn gone(
     Ok(gone.filter_map(|(name, _)| tags.remove(&name)).collect())
 }
 
+/// Asks another node, and waits for what it answers.
+async fn ask(
+    node: &Arc<Node>,
+    session: Id,
+    poll: Poll,
+    limit: Duration,
+) -> Result<Polled, Unpolled> {
+    let takes = poll == Poll::Take;
+    let Ok(room) = timeout(limit, node.forwards.room_for(&poll)).await else {
+        return Err(Unpolled::Unknown);
+    };
+    let expected = node.forwards.expect(session, takes).await?;
+    let Some(Expected { number, answered }) = expected else {
+        // Its next poll may well come here again.
+        sleep(HOME_PAUSE).await;
+        return Ok(Polled::noop());
+    };
+    let given_up = CloseOnDrop::new(|| {
+        node.forwards.forget(number);
+        if takes {
+            // What was on the way is lost.
+            Arc::clone(node).end(session, CloseReason::TransportError);
+        }
+    });
+    let asked = Forwarded::Asked {
+        number,
+        from: node.forwards.tag,
+        session,
+        poll,
+    };
+    let polled = match publish(node, session.tag(), &asked).await {
+        Ok(0) => Err(Unpolled::Unknown),
+        Err(error) => {
+            log::debug!("session {session}: a request cannot be forwarded: {error}");
+            Err(Unpolled::Unknown)
+        }
+        Ok(_) => match timeout(limit, answered).await {
+            Ok(Ok(polled)) => polled,
+            // Its node is gone, or the way to it.
+            Ok(Err(_)) => Err(Unpolled::Unknown),
+            Err(_) => {
+                drop(given_up);
+                return Err(Unpolled::Violation);
+            }
+        },
+    };
+    drop(room);
+    node.forwards.forget(number);
+    given_up.finished();
+    polled
+}
+
+/// Asks Redis whether a node listens, unless it has just said so.
+async fn is_there(node: &Node, tag: Tag) -> bool {
+    let known = node.forwards.known.lock().is_there(tag, Instant::now());
+    if let Some(is_there) = known {
+        return is_there;
+    }
+    let mut standing = node.forwards.standing.subscribe();
+    if hears(&mut standing, false).await.is_none() {
+        return false;
+    }
+    let Some(connection) = node.commands.read().clone() else {
+        return false;
+    };
+    match gone(node, HashSet::from([tag]), connection).await {
+        Ok(gone) => {
+            let mut known = node.forwards.known.lock();
+            known.note(tag, gone.is_empty(), Instant::now());
+            gone.is_empty()
+        }
+        Err(error) => {
+            log::debug!("Redis does not tell whether a node listens: {error}");
+            false
+        }
+    }
+}
+
 impl Forwarding for Node {
     fn tag(&self) -> Tag {
         self.forwards.tag
     }
 
+    fn is_there(self: Arc<Self>, session: Id) -> ThereFuture {
+        Box::pin(async move { is_there(&self, session.tag()).await })
+    }
+
     fn forward(self: Arc<Self>, session: Id, poll: Poll, limit: Duration) -> PolledFuture {
-        Box::pin(async move {
-            let takes = poll == Poll::Take;
-            let (number, answered) = self.forwards.expect(session);
-            let given_up = CloseOnDrop::new(|| {
-                self.forwards.forget(number);
-                if takes {
-                    // What was on the way is lost.
-                    Arc::clone(&self).end(session, CloseReason::TransportError);
-                }
-            });
-            let asked = Forwarded::Asked {
-                number,
-                from: self.forwards.tag,
-                session,
-                poll,
-            };
-            let polled = match publish(&self, session.tag(), &asked).await {
-                Ok(0) => Err(Unpolled::Unknown),
-                Err(error) => {
-                    log::debug!("session {session}: a request cannot be forwarded: {error}");
-                    Err(Unpolled::Unknown)
-                }
-                Ok(_) => match timeout(limit, answered).await {
-                    Ok(Ok(polled)) => polled,
-                    // Its node is gone, or the way to it.
-                    Ok(Err(_)) => Err(Unpolled::Unknown),
-                    Err(_) => {
-                        drop(given_up);
-                        return Err(Unpolled::Violation);
-                    }
-                },
-            };
-            self.forwards.forget(number);
-            given_up.finished();
-            polled
-        })
+        Box::pin(async move { ask(&self, session, poll, limit).await })
     }
 
     fn end(self: Arc<Self>, session: Id, reason: CloseReason) {
@@ -324,7 +430,36 @@ impl Forwarding for Node {
             }
         });
     }
+
+    fn release(self: Arc<Self>) -> ReleasedFuture {
+        Box::pin(async move {
+            let standing = &self.forwards.standing;
+            standing.send_modify(|standing| standing.ends = true);
+            loop {
+                for session in self.forwards.polled() {
+                    let released = Forwarded::Released { session };
+                    if let Err(error) = publish(&self, session.tag(), &released).await {
+                        log::debug!("session {session}: its poll is not released: {error}");
+                    }
+                }
+                // A poll that was just on its way may have been overtaken.
+                if timeout(LOOK, self.forwards.finished()).await.is_ok() {
+                    return;
+                }
+            }
+        })
+    }
 }
 
-/// How often is looked whether the nodes are there that are waited for.
+/// How often is looked whether the nodes are there that are waited for, and whether this one may end.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a request waits for a Redis that is away: clients look for other nodes just then.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long a poll waits before it is sent home: its client must not ask again and again at once.
+const HOME_PAUSE: Duration = Duration::from_millis(100);
+
+/// Bytes of bodies that are on their way to other nodes: a quarter of what Redis lets wait for one of
+/// them by default.
+const MAX_BYTES: usize = 8 << 20;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, Pipeline, PushInfo, PushKind, Value};
+use redis::{Cmd, Pipeline, PushInfo, PushKind, RedisError, Value};
 
 use crate::adapter::channels::Change;
-use crate::adapter::connection::{Backoff, RESPONSE_LIMIT, connect};
+use crate::adapter::connection::{Backoff, RESPONSE_LIMIT, connect, is_final};
 use crate::adapter::format::Channel;
 use crate::adapter::node::{Node, Part};
 use crate::adapter::{delivery, forward};
@@ -21,11 +21,13 @@ pub(crate) async fn run(node: Arc<Node>) {
         let hearing = Arc::clone(&node);
         let pushed = move |info: PushInfo| hear(&hearing, info);
         match connect(&node.config.client, Some(RESPONSE_LIMIT), pushed).await {
-            Ok(mut connection) => {
+            Ok(connection) => {
+                let mut commands = connection.commands.clone();
                 let error = tokio::select! {
-                    error = listen(&node, &mut connection.commands, &mut backoff) => error,
-                    () = connection.broken.notified() => "the connection was closed".to_owned(),
+                    error = listen(&node, &mut commands, &mut backoff) => error,
+                    error = connection.fails() => error,
                 };
+                node.channels.not_followed();
                 node.broken(Part::Listener, &error);
             }
             Err(error) => node.broken(Part::Listener, &error.to_string()),
@@ -48,8 +50,10 @@ async fn listen(
             for change in some {
                 pipeline.add_command(command(change)).ignore();
             }
-            if let Err(error) = pipeline.query_async::<()>(connection).await {
-                return error.to_string();
+            if let Err(error) = pipeline.query_async::<()>(connection).await
+                && let Err(error) = do_without(node, some, error)
+            {
+                return error;
             }
         }
         if std::mem::take(&mut is_new) {
@@ -57,6 +61,30 @@ async fn listen(
             node.connected(Part::Listener);
         }
         changes = node.channels.changes().await;
+    }
+}
+
+/// Redis lets this node not listen everywhere, by the rights of its user: it does without those channels
+/// until it connects again.
+///
+/// # Errors
+///
+/// Says what else is wrong.
+fn do_without(node: &Node, changes: &[Change], error: RedisError) -> Result<(), String> {
+    let text = error.to_string();
+    match error.into_server_errors().as_deref() {
+        Some(refusals @ [(first, error), ..])
+            if refusals.iter().all(|(_, error)| is_final(error.code())) =>
+        {
+            let name = changes.get(*first).map_or("", Change::name);
+            let more = match refusals.len() - 1 {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            node.is_denied(&format!("channel {name:?}{more}: {error}"));
+            Ok(())
+        }
+        _ => Err(text),
     }
 }
 
@@ -77,27 +105,27 @@ fn command(change: &Change) -> Cmd {
 
 /// Takes what Redis has pushed: a channel's name and a payload, with a pattern before them or not.
 fn hear(node: &Arc<Node>, info: PushInfo) {
-    let skipped = match info.kind {
-        PushKind::Message | PushKind::SMessage => 0,
-        PushKind::PMessage => 1,
+    let mut data = info.data.into_iter();
+    let mut text = || match data.next() {
+        Some(Value::BulkString(text)) => String::from_utf8(text).ok(),
+        _ => None,
+    };
+    let pattern = match info.kind {
+        PushKind::Message | PushKind::SMessage => None,
+        PushKind::PMessage => text(),
         _ => return,
     };
-    let mut data = info.data.into_iter().skip(skipped);
-    let (Some(Value::BulkString(channel)), Some(Value::BulkString(payload))) =
-        (data.next(), data.next())
-    else {
+    let (Some(channel), Some(Value::BulkString(payload))) = (text(), data.next()) else {
         return;
     };
-    let Ok(channel) = String::from_utf8(channel) else {
-        return;
-    };
+    let heard_by = pattern.as_deref().unwrap_or(&channel);
     let payload = Bytes::from(payload);
     // A panic must not cost the connection.
     let heard = caught(|| {
         let done = if node.forwards.is_heard_on(&channel) {
             forward::hear(node, &payload)
         } else {
-            let heard = node.format.hear(&channel, &payload);
+            let heard = node.format.hear(heard_by, &channel, &payload);
             heard.map(|heard| {
                 if let Some(heard) = heard {
                     delivery::receive(node, heard, Origin::Alone);

@@ -13,11 +13,14 @@ mod delivery;
 mod emitter;
 mod format;
 mod forward;
+mod known;
 mod listener;
 mod node;
 mod publisher;
 mod queue;
 mod reader;
+mod records;
+mod replay;
 mod request;
 mod restore;
 

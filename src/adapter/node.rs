@@ -1,22 +1,26 @@
 //! This node: what its threads, its connections and its actor share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{Addr, ArbiterHandle};
 use parking_lot::{Mutex, RwLock};
+use redis::RedisError;
 use redis::aio::MultiplexedConnection;
-use tokio::sync::Notify;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_util::sync::CancellationToken;
 
 use crate::adapter::actor::Connections;
 use crate::adapter::channels::Channels;
 use crate::adapter::config::{RedisAdapter, Written};
-use crate::adapter::format::{Asker, Format, Parcel, Roll, to_text};
+use crate::adapter::format::{Asker, Format, Others, Parcel, to_text};
 use crate::adapter::forward::Forwards;
+use crate::adapter::publisher::Client;
 use crate::adapter::queue::Queue;
+use crate::adapter::reader::Position;
 use crate::adapter::{forward, request, restore};
 use crate::cluster::{
     AdapterHealth, Answer, ClusterError, EntryId, Message, NodeId, Question, Reply,
@@ -31,14 +35,18 @@ pub(crate) struct Node {
     pub(crate) format: Box<dyn Format>,
     /// The streams that are read, and how far each has been.
     pub(crate) streams: Vec<String>,
-    pub(crate) positions: Mutex<HashMap<String, String>>,
+    pub(crate) positions: Mutex<HashMap<String, Position>>,
     pub(crate) queue: Queue,
     pub(crate) channels: Channels,
     pub(crate) forwards: Forwards,
     pub(crate) arbiter: ArbiterHandle,
     /// Where questions to Redis itself go; `None` while it is away.
     pub(crate) commands: RwLock<Option<MultiplexedConnection>>,
-    pub(crate) closed: Notify,
+    /// How Redis calls the connection that publishes.
+    pub(crate) publisher: Mutex<Option<Client>>,
+    /// Whose turn it is to read a stream for clients that come back.
+    pub(crate) replays: Semaphore,
+    pub(crate) closed: CancellationToken,
     /// The address that keeps the actor running.
     pub(crate) actor: Mutex<Option<Addr<Connections>>>,
     /// Who waits for which request's answers.
@@ -46,8 +54,9 @@ pub(crate) struct Node {
     namespaces: RwLock<HashMap<Arc<str>, Arc<Membership>>>,
     /// Numbers this node's own events, by which clients say how far they have got.
     own: AtomicU64,
-    /// The last number of each other node.
-    seen: Mutex<HashMap<String, u64>>,
+    /// The last number of each other node, in each stream: they are read one after the other, and what
+    /// a node has numbered on its way into several comes in no order.
+    seen: Mutex<HashMap<String, HashMap<String, u64>>>,
     health: Mutex<Health>,
     ack_timeout: Duration,
 }
@@ -59,6 +68,8 @@ struct Health {
     lost: u64,
     reconnects: u64,
     error: Option<String>,
+    /// What Redis does not let this node hear, while it is connected.
+    denied: Option<String>,
 }
 
 /// A connection, by what it is for.
@@ -77,16 +88,21 @@ impl Node {
     ) -> Arc<Self> {
         let Written { format, read } = config.format(None);
         let tag = Tag::random();
+        // From the first connection on, so that whoever is connected hears what it is answered.
+        let channels = Channels::default();
+        channels.listen(format.poll_channel(tag));
         Arc::new(Self {
             forwards: Forwards::new(tag, format.poll_channel(tag)),
             queue: Queue::new(config.queue_limit),
             format,
             streams: read,
             positions: Mutex::default(),
-            channels: Channels::default(),
+            channels,
             arbiter,
             commands: RwLock::new(None),
-            closed: Notify::new(),
+            publisher: Mutex::default(),
+            replays: Semaphore::new(REPLAYS),
+            closed: CancellationToken::new(),
             actor: Mutex::new(None),
             pending: Mutex::default(),
             namespaces: RwLock::default(),
@@ -119,9 +135,10 @@ impl Node {
         self.namespaces.read().values().cloned().collect()
     }
 
-    /// Tells whether an entry with this number of that node is new.
-    pub(crate) fn is_new(&self, from: &str, number: u64) -> bool {
-        let mut seen = self.seen.lock();
+    /// Tells whether a stream's entry with this number of that node is new.
+    pub(crate) fn is_new(&self, stream: &str, from: &str, number: u64) -> bool {
+        let mut streams = self.seen.lock();
+        let seen = streams.entry(stream.to_owned()).or_default();
         if seen.len() >= NODES_REMEMBERED && !seen.contains_key(from) {
             seen.clear();
         }
@@ -149,32 +166,64 @@ impl Node {
         }
     }
 
+    /// Returns the connection for questions to Redis itself, or why there is none.
+    pub(crate) fn connection(&self) -> Result<MultiplexedConnection, ClusterError> {
+        let connection = self.commands.read().clone();
+        connection.ok_or_else(|| {
+            let cause = self.health.lock().error.clone();
+            ClusterError::Unavailable(cause.unwrap_or_else(|| "not connected yet".to_owned()))
+        })
+    }
+
     /// Asks Redis which other nodes listen for a namespace; `None` where the format has no way to know.
-    pub(crate) async fn roll(&self, namespace: &str) -> Result<Option<Vec<String>>, ClusterError> {
+    pub(crate) async fn roll(&self, namespace: &str) -> Result<Option<Others>, ClusterError> {
         let Some(roll) = self.format.roll(namespace) else {
             return Ok(None);
         };
-        let Roll { sharded, .. } = roll;
-        let connection = self.commands.read().clone();
-        let Some(mut connection) = connection else {
-            let cause = self.health.lock().error.clone();
-            let cause = cause.unwrap_or_else(|| "not connected yet".to_owned());
-            return Err(ClusterError::Unavailable(cause));
+        let (channels, count) = roll.commands();
+        let mut looks = redis::pipe();
+        looks.cmd("PUBSUB").arg(channels).arg(roll.pattern());
+        looks.cmd("PUBSUB").arg(count).arg(&roll.everyone);
+        let mut connection = self.connection()?;
+        let looked = looks.query_async(&mut connection).await;
+        let (channels, listeners): (Vec<String>, HashMap<String, usize>) =
+            looked.map_err(|error| away(&error))?;
+        let listeners = listeners.values().sum();
+        Ok(Some(roll.others(self.format.uid(), &channels, listeners)))
+    }
+
+    /// Asks Redis which of these nodes listen for a namespace: unlike [`roll`](Self::roll), it looks at
+    /// no other channel than theirs.
+    pub(crate) async fn still_there(
+        &self,
+        namespace: &str,
+        nodes: &HashSet<String>,
+    ) -> Result<Option<Others>, ClusterError> {
+        let Some(roll) = self.format.roll(namespace) else {
+            return Ok(None);
         };
-        let mut command = redis::cmd("PUBSUB");
-        command.arg(if sharded { "SHARDCHANNELS" } else { "CHANNELS" });
-        command.arg(roll.pattern());
-        let channels: Vec<String> = command
-            .query_async(&mut connection)
-            .await
-            .map_err(|error| ClusterError::Unavailable(error.to_string()))?;
-        let names = channels.iter().filter_map(|channel| roll.name(channel));
-        let others = names.filter(|name| *name != self.format.uid());
-        Ok(Some(others.map(str::to_owned).collect()))
+        let own = roll.channel(self.format.uid());
+        let channels = nodes.iter().map(|name| roll.channel(name)).chain([own]);
+        let (_, count) = roll.commands();
+        let mut look = redis::cmd("PUBSUB");
+        look.arg(count).arg(&roll.everyone);
+        channels.for_each(|channel| {
+            look.arg(channel);
+        });
+        let mut connection = self.connection()?;
+        let looked = look.query_async(&mut connection).await;
+        let mut listeners: HashMap<String, usize> = looked.map_err(|error| away(&error))?;
+        let everyone = listeners.remove(&roll.everyone).unwrap_or_default();
+        listeners.retain(|_, count| *count > 0);
+        let channels: Vec<_> = listeners.into_keys().collect();
+        Ok(Some(roll.others(self.format.uid(), &channels, everyone)))
     }
 
     /// Notes that a connection is there.
     pub(crate) fn connected(&self, part: Part) {
+        if part == Part::Listener {
+            self.forwards.hears(true);
+        }
         let mut health = self.health.lock();
         let again = health.parts.insert(part, true).is_some();
         if health.is_whole() {
@@ -200,9 +249,23 @@ impl Node {
             log::warn!("the cluster's {part:?} has no connection to Redis: {error}");
         }
         if part == Part::Listener {
-            self.forwards.give_up();
+            self.forwards.hears(false);
+            health.denied = None;
         }
         health.error = Some(error.to_owned());
+    }
+
+    /// Notes that Redis does not let this node listen somewhere.
+    pub(crate) fn is_denied(&self, what: &str) {
+        log::error!("Redis does not let this node listen to {what}");
+        self.health.lock().denied = Some(format!("not allowed to listen to {what}"));
+    }
+
+    /// Notes that there will be no connections any more.
+    pub(crate) fn ended(&self) {
+        self.forwards.hears(false);
+        *self.commands.write() = None;
+        self.health.lock().parts.clear();
     }
 
     /// Counts messages that may not have arrived.
@@ -241,8 +304,13 @@ impl Adapter for Node {
         Box::pin(async move {
             let others = self.roll(&namespace).await?;
             let others = others.ok_or(ClusterError::Unsupported("which nodes there are"))?;
+            let names = if others.names.len() > others.count {
+                request::who_answers(&self, &namespace, others.count).await?
+            } else {
+                others.names
+            };
             let own = std::iter::once(self.format.uid());
-            let all = own.chain(others.iter().map(String::as_str));
+            let all = own.chain(names.iter().map(String::as_str));
             Ok(all.map(NodeId::new).collect())
         })
     }
@@ -277,28 +345,19 @@ impl Adapter for Node {
     fn position(&self, namespace: &str) -> Option<EntryId> {
         let stream = self.format.stream(namespace)?;
         let positions = self.positions.lock();
-        positions.get(&stream).and_then(|id| id.parse().ok())
+        positions.get(&stream).map(|position| position.at)
     }
 
     fn keep(&self, kept: Kept, limit: Duration) {
         let Some(value) = to_text(&kept) else {
             return;
         };
-        let parcel = Parcel::Keep {
-            key: restore::key(&kept.pid),
-            value: value.into(),
-            milliseconds: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX),
-        };
-        if let Err(error) = self.queue.push(vec![parcel]) {
-            log::debug!("what a client needs to come back is not kept: {error}");
-        }
+        let key = restore::key(&kept.pid);
+        self.queue.keep(key, value.into(), limit, Instant::now());
     }
 
     fn forget(&self, pid: &str) {
-        let key = restore::key(pid);
-        if let Err(error) = self.queue.push(vec![Parcel::Forget { key }]) {
-            log::debug!("what a client needed to come back is kept on: {error}");
-        }
+        self.queue.forget(restore::key(pid), Instant::now());
     }
 
     fn restore(self: Arc<Self>, membership: Arc<Membership>, claim: Claim) -> BackFuture {
@@ -342,31 +401,40 @@ impl Adapter for Node {
         let (queued_bytes, refused) = self.queue.state();
         let health = self.health.lock();
         AdapterHealth {
-            connected: health.is_whole(),
+            connected: health.is_whole() && !self.closed.is_cancelled(),
             queued_bytes,
             refused,
             lost: health.lost,
             reconnects: health.reconnects,
-            error: health.error.clone(),
+            error: health.error.clone().or_else(|| health.denied.clone()),
         }
     }
 
     fn close(self: Arc<Self>, limit: Duration) -> crate::socket::ClosedFuture {
         Box::pin(async move {
             let done = async {
-                forward::finish(&self).await;
+                forward::answered(&self).await;
                 self.queue.drained().await;
+                self.queue.recorded().await;
             };
             let drained = tokio::time::timeout(limit, done).await;
-            self.closed.notify_waiters();
+            self.closed.cancel();
+            self.ended();
             drained.is_ok()
         })
     }
 }
 
+fn away(error: &RedisError) -> ClusterError {
+    ClusterError::Unavailable(error.to_string())
+}
+
 /// The field of a stream's entry that has the number of a node's own event; readers of other kinds skip
 /// it.
 pub(crate) const OWN: &str = "own";
+
+/// Clients that come back for whom a stream is read at the same time.
+const REPLAYS: usize = 8;
 
 /// Nodes whose last number is remembered; each start of a node is another.
 const NODES_REMEMBERED: usize = 10_000;

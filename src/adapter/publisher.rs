@@ -4,15 +4,16 @@
 //! on its way when a connection broke may have arrived or not: what is appended to a stream is looked for
 //! there and sent again if it is missing; what is published is not, since nobody could tell.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Instant;
 
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult};
 
-use crate::adapter::connection::{Backoff, Connection, RESPONSE_LIMIT, connect, pipeline};
-use crate::adapter::format::Parcel;
+use crate::adapter::connection::{Backoff, Connection, RESPONSE_LIMIT, batch, connect, is_final};
 use crate::adapter::node::{Node, Part};
+use crate::adapter::queue::Batch;
 use crate::adapter::reader::entries_of;
 
 /// Publishes for as long as it is polled.
@@ -22,7 +23,6 @@ pub(crate) async fn run(node: Arc<Node>) {
         match begin(&node).await {
             Ok(connection) => {
                 *node.commands.write() = Some(connection.commands.clone());
-                node.connected(Part::Publisher);
                 let error = publish(&node, connection, &mut backoff).await;
                 *node.commands.write() = None;
                 node.broken(Part::Publisher, &error);
@@ -43,38 +43,105 @@ async fn begin(node: &Node) -> RedisResult<Connection> {
 
 /// Publishes by one connection until it breaks, and says why it did.
 async fn publish(node: &Node, mut connection: Connection, backoff: &mut Backoff) -> String {
-    if let Err(error) = settle(node, &mut connection).await {
+    if let Err(error) = settle(node, &mut connection.commands).await {
         return error.to_string();
     }
+    // A Redis that refuses what waits is as good as away.
+    let mut is_proven = node.queue.is_empty(Instant::now());
+    if is_proven {
+        node.connected(Part::Publisher);
+    }
     loop {
-        let show =
-            |parcels: &mut dyn Iterator<Item = &Parcel>| pipeline(parcels, node.config.max_length);
+        let write = |shown: Batch<'_>| batch(&shown, node.config.max_length);
         let commands = tokio::select! {
             biased;
-            () = connection.broken.notified() => return "the connection was closed".to_owned(),
-            batch = node.queue.batch(show) => batch,
+            error = connection.fails() => return error,
+            commands = node.queue.batch(write) => commands,
         };
-        if let Err(error) = send(node, &commands, &mut connection).await {
-            node.lost(node.queue.failed(), "to other nodes");
+        if let Err(error) = send(node, &commands, &mut connection.commands).await {
             return error;
         }
-        node.queue.sent();
         backoff.reset();
+        if !std::mem::replace(&mut is_proven, true) {
+            node.connected(Part::Publisher);
+        }
     }
 }
 
 /// Finds out which entries have arrived of those that were on their way when a connection broke.
-async fn settle(node: &Node, connection: &mut Connection) -> RedisResult<()> {
+async fn settle(node: &Node, connection: &mut MultiplexedConnection) -> RedisResult<()> {
     // Where a panic has cost the connection.
     node.lost(node.queue.failed(), "to other nodes");
+    if node.streams.is_empty() {
+        return Ok(());
+    }
+    let earlier = node.publisher.lock().clone();
+    let doubtful = node.queue.doubtful();
+    if let Some(earlier) = earlier
+        && !doubtful.is_empty()
+    {
+        end(&earlier, connection).await?;
+    }
+    let client = Client::of(connection).await?;
+    *node.publisher.lock() = client;
     let mut arrived = HashMap::new();
-    for stream in node.queue.doubtful() {
-        if let Some(last) = last_own(node, &stream, &mut connection.commands).await? {
+    for stream in doubtful {
+        if let Some(last) = last_own(node, &stream, connection).await? {
             arrived.insert(stream, last);
         }
     }
     node.queue.settle(&arrived);
     Ok(())
+}
+
+/// A connection as Redis knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Client {
+    id: String,
+    address: String,
+}
+
+impl Client {
+    /// Asks Redis; `None` where it does not say.
+    async fn of(connection: &mut MultiplexedConnection) -> RedisResult<Option<Self>> {
+        let mut command = redis::cmd("CLIENT");
+        command.arg("INFO");
+        match command.query_async::<String>(connection).await {
+            Ok(info) => Ok(Self::parse(&info)),
+            Err(error) if error.code().is_some() => {
+                log::debug!("Redis does not say how it calls a connection: {error}");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn parse(info: &str) -> Option<Self> {
+        let field = |name: &str| {
+            let mut fields = info.split_whitespace();
+            fields.find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+        };
+        Some(Self {
+            id: field("id")?.to_owned(),
+            address: field("addr")?.to_owned(),
+        })
+    }
+}
+
+/// Ends an earlier connection of this node. Redis may not know yet that it has broken, and still get what
+/// was on its way there, behind the back of who looks what has arrived.
+async fn end(earlier: &Client, connection: &mut MultiplexedConnection) -> RedisResult<()> {
+    let mut command = redis::cmd("CLIENT");
+    command.arg("KILL").arg("ID").arg(&earlier.id);
+    // Another server may have taken the place of the one that gave this id.
+    command.arg("ADDR").arg(&earlier.address);
+    match command.query_async::<()>(connection).await {
+        Err(error) if error.code().is_some() => {
+            log::debug!("Redis does not end an earlier connection: {error}");
+            Ok(())
+        }
+        ended => ended,
+    }
 }
 
 /// Returns the number of this node's last entry in a stream.
@@ -102,42 +169,53 @@ async fn last_own(
     }
 }
 
-async fn send(node: &Node, commands: &Pipeline, connection: &mut Connection) -> Result<(), String> {
-    let sent = commands.query_async::<()>(&mut connection.commands).await;
-    let Err(error) = sent else {
+/// Sends a batch, and says why the connection is of no use any more.
+async fn send(
+    node: &Node,
+    commands: &Pipeline,
+    connection: &mut MultiplexedConnection,
+) -> Result<(), String> {
+    let Err(error) = commands.query_async::<()>(connection).await else {
+        node.queue.sent();
         return Ok(());
     };
     let text = error.to_string();
-    match error.into_server_errors() {
+    let Some(refusals) = error.into_server_errors() else {
+        node.lost(node.queue.failed(), "to other nodes");
+        return Err(text);
+    };
+    let (for_good, for_now): (Vec<_>, Vec<_>) = refusals
+        .iter()
+        .partition(|(_, error)| is_final(error.code()));
+    let again: HashSet<usize> = for_now.iter().map(|(place, _)| *place).collect();
+    let messages = node.queue.answered(&again);
+    if let Some((_, error)) = for_good.first() {
         // To send it again would change nothing.
-        Some(refused) if refused.iter().all(|(_, error)| is_final(error.code())) => {
-            log::error!("Redis refuses what other nodes are told: {text}");
-            node.lost(refused.len(), "to other nodes");
-            Ok(())
-        }
-        _ => Err(text),
+        log::error!("Redis refuses what other nodes are told: {error}");
+        let lost = for_good.iter().filter(|(place, _)| *place < messages);
+        node.lost(lost.count(), "to other nodes");
+    }
+    match for_now.first() {
+        Some((_, error)) => Err(error.to_string()),
+        None => Ok(()),
     }
 }
 
-/// Tells whether Redis will refuse a command again, whatever becomes of Redis.
-fn is_final(code: &str) -> bool {
-    !FOR_NOW.contains(&code)
-}
-
-/// What Redis says where it is there and can do nothing for now: it loads what it has, its memory or
-/// disk is full, a script blocks it, or its cluster is looking for another server.
-const FOR_NOW: [&str; 10] = [
-    "BUSY",
-    "CLUSTERDOWN",
-    "LOADING",
-    "MASTERDOWN",
-    "MISCONF",
-    "NOAUTH",
-    "NOREPLICAS",
-    "OOM",
-    "READONLY",
-    "TRYAGAIN",
-];
-
 /// Entries of a stream that are looked at at once.
 const LOOKED_AT: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_known_by_id_and_address() {
+        let info = "id=7 addr=127.0.0.1:52998 laddr=127.0.0.1:6379 fd=9 name= resp=3\n";
+        let client = Client {
+            id: "7".to_owned(),
+            address: "127.0.0.1:52998".to_owned(),
+        };
+        assert_eq!(Client::parse(info), Some(client));
+        assert_eq!(Client::parse("id=7"), None);
+    }
+}

@@ -1,11 +1,14 @@
 //! What waits to be published, bounded in bytes.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::adapter::format::Parcel;
+use crate::adapter::records::{Record, Records};
 use crate::cluster::ClusterError;
 
 /// A queue that any thread fills and the publisher empties.
@@ -14,13 +17,18 @@ pub(crate) struct Queue {
     limit: usize,
     inner: Mutex<Inner>,
     filled: Notify,
-    emptied: Notify,
+    /// Something has gone.
+    shorter: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    parcels: VecDeque<Parcel>,
+    waiting: VecDeque<Waiting>,
+    /// Sent behind each batch, outside the bound.
+    records: Records,
     bytes: usize,
+    /// How many parcels there were ever.
+    pushed: u64,
     /// The number of the latest entry for a stream.
     sequence: u64,
     refused: u64,
@@ -30,19 +38,28 @@ struct Inner {
     doubtful: usize,
 }
 
+/// A parcel that waits.
+#[derive(Debug)]
+struct Waiting {
+    parcel: Parcel,
+    /// Which one of all there were ever.
+    place: u64,
+    /// An entry's number, once it may have arrived: then it must not get another.
+    number: Option<u64>,
+}
+
 impl Queue {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             limit,
             inner: Mutex::default(),
             filled: Notify::new(),
-            emptied: Notify::new(),
+            shorter: Notify::new(),
         }
     }
 
     /// Adds parcels that belong together, all or none.
-    /// Entries of streams are numbered in the order of the queue, so that nobody takes one twice.
-    pub(crate) fn push(&self, mut parcels: Vec<Parcel>) -> Result<(), ClusterError> {
+    pub(crate) fn push(&self, parcels: Vec<Parcel>) -> Result<(), ClusterError> {
         let bytes: usize = parcels.iter().map(Parcel::len).sum();
         {
             let mut inner = self.inner.lock();
@@ -50,73 +67,96 @@ impl Queue {
                 inner.refused += 1;
                 return Err(ClusterError::QueueFull { bytes: inner.bytes });
             }
-            for parcel in &mut parcels {
-                if let Parcel::Append { fields, .. } = parcel {
-                    inner.sequence += 1;
-                    fields.push((SEQUENCE, inner.sequence.to_string().into()));
-                }
+            inner.bytes += bytes;
+            for parcel in parcels {
+                inner.pushed += 1;
+                let place = inner.pushed;
+                inner.waiting.push_back(Waiting {
+                    parcel,
+                    place,
+                    number: None,
+                });
             }
-            inner.bytes += parcels.iter().map(Parcel::len).sum::<usize>();
-            inner.parcels.extend(parcels);
         }
         self.filled.notify_one();
         Ok(())
     }
 
-    /// Waits for parcels, and shows the first of them to `write`, which says how many it has taken; they
-    /// stay until they are [`sent`](Self::sent).
-    pub(crate) async fn batch<T>(
-        &self,
-        write: impl Fn(&mut dyn Iterator<Item = &Parcel>) -> T,
-    ) -> T {
+    /// Has a value kept under a key, for so long.
+    pub(crate) fn keep(&self, key: String, value: Bytes, limit: Duration, now: Instant) {
+        self.inner.lock().records.keep(key, value, limit, now);
+        self.filled.notify_one();
+    }
+
+    /// Has nothing kept under a key any more.
+    pub(crate) fn forget(&self, key: String, now: Instant) {
+        self.inner.lock().records.forget(key, now);
+        self.filled.notify_one();
+    }
+
+    /// Waits for something to send, and shows the first of it to `write`; it stays until it is
+    /// [`sent`](Self::sent).
+    ///
+    /// Entries of streams are numbered as they are shown, so that nobody takes one twice.
+    pub(crate) async fn batch<T>(&self, write: impl Fn(Batch<'_>) -> T) -> T {
         loop {
             {
                 let mut inner = self.inner.lock();
-                let count = inner.first_batch();
-                if count > 0 {
-                    inner.begun = count;
-                    return write(&mut inner.parcels.iter().take(count));
+                if let Some(batch) = inner.begin(Instant::now()) {
+                    return write(batch);
                 }
             }
+            // Records that have lapsed have gone.
+            self.shorter.notify_waiters();
             self.filled.notified().await;
         }
     }
 
     /// Takes away what [`batch`](Self::batch) has shown.
-    pub(crate) fn sent(&self) -> usize {
+    pub(crate) fn sent(&self) {
+        self.answered(&HashSet::new());
+    }
+
+    /// Takes away what [`batch`](Self::batch) has shown, but for what Redis has refused for now, by the
+    /// places in the batch. It may come behind what followed it, and so it is numbered anew. Returns how
+    /// many messages the batch began with; records follow them.
+    pub(crate) fn answered(&self, again: &HashSet<usize>) -> usize {
         let mut inner = self.inner.lock();
-        let count = std::mem::take(&mut inner.begun);
-        let sent: usize = inner
-            .parcels
-            .drain(..count)
-            .map(|parcel| parcel.len())
-            .sum();
-        inner.bytes -= sent;
-        self.tell_if_empty(&inner);
-        count
+        let begun = std::mem::take(&mut inner.begun);
+        let mut places = 0..;
+        inner.take_out(begun, |waiting| {
+            waiting.number = None;
+            places.next().is_some_and(|place| again.contains(&place))
+        });
+        inner
+            .records
+            .answered(|place| again.contains(&(begun + place)));
+        drop(inner);
+        self.shorter.notify_waiters();
+        begun
     }
 
     /// Nobody knows whether what [`batch`](Self::batch) has shown has arrived. Returns how many are given
     /// up for that: what is published cannot be looked for, and must not come twice.
     pub(crate) fn failed(&self) -> usize {
         let mut inner = self.inner.lock();
+        inner.records.failed();
         let begun = std::mem::take(&mut inner.begun);
         if begun == 0 {
             return 0;
         }
-        let stays = |parcel: &Parcel| {
-            !matches!(parcel, Parcel::Publish { .. } | Parcel::ShardPublish { .. })
-        };
-        inner.doubtful = inner.take_out(begun, stays);
-        self.tell_if_empty(&inner);
-        begun - inner.doubtful
+        inner.doubtful = inner.take_out(begun, |waiting| waiting.number.is_some());
+        let given_up = begun - inner.doubtful;
+        drop(inner);
+        self.shorter.notify_waiters();
+        given_up
     }
 
     /// Returns the streams to which entries were written that may have arrived.
     pub(crate) fn doubtful(&self) -> HashSet<String> {
         let inner = self.inner.lock();
-        let doubtful = inner.parcels.iter().take(inner.doubtful);
-        let streams = doubtful.filter_map(|parcel| match parcel {
+        let doubtful = inner.waiting.iter().take(inner.doubtful);
+        let streams = doubtful.filter_map(|waiting| match &waiting.parcel {
             Parcel::Append { stream, .. } => Some(stream.clone()),
             _ => None,
         });
@@ -127,72 +167,119 @@ impl Queue {
     pub(crate) fn settle(&self, arrived: &HashMap<String, u64>) {
         let mut inner = self.inner.lock();
         let doubtful = std::mem::take(&mut inner.doubtful);
-        inner.take_out(doubtful, |parcel| match parcel {
-            Parcel::Append { stream, .. } => parcel.sequence() > arrived.get(stream).copied(),
+        inner.take_out(doubtful, |waiting| match &waiting.parcel {
+            Parcel::Append { stream, .. } => waiting.number > arrived.get(stream).copied(),
             _ => true,
         });
-        self.tell_if_empty(&inner);
+        drop(inner);
+        self.shorter.notify_waiters();
     }
 
-    fn tell_if_empty(&self, inner: &Inner) {
-        if inner.parcels.is_empty() {
-            self.emptied.notify_waiters();
-        }
-    }
-
-    /// Waits until everything has been sent that is in the queue.
+    /// Waits until all messages have been sent that are in the queue.
     pub(crate) async fn drained(&self) {
+        self.until(|inner| inner.waiting.is_empty()).await;
+    }
+
+    /// Waits until everything is kept, and forgotten, that is to be.
+    pub(crate) async fn recorded(&self) {
+        self.until(|inner| inner.records.is_empty()).await;
+    }
+
+    /// Waits until all messages have been sent that are in the queue now, whatever comes behind them.
+    pub(crate) async fn flushed(&self) {
+        let last = self.inner.lock().pushed;
+        // What was refused for now has kept its place.
+        let is_past = |first: &Waiting| first.place > last;
+        self.until(|inner| inner.waiting.front().is_none_or(is_past))
+            .await;
+    }
+
+    async fn until(&self, holds: impl Fn(&Inner) -> bool) {
         loop {
-            let emptied = self.emptied.notified();
-            if self.inner.lock().parcels.is_empty() {
+            let shorter = self.shorter.notified();
+            if holds(&self.inner.lock()) {
                 return;
             }
-            emptied.await;
+            shorter.await;
         }
+    }
+
+    /// Tells whether there is nothing to send.
+    pub(crate) fn is_empty(&self, now: Instant) -> bool {
+        let inner = self.inner.lock();
+        inner.waiting.is_empty() && !inner.records.are_due(now)
     }
 
     /// Returns the bytes that wait, and how often there was no room.
     pub(crate) fn state(&self) -> (usize, u64) {
         let inner = self.inner.lock();
-        (inner.bytes, inner.refused)
+        (inner.bytes + inner.records.bytes(), inner.refused)
+    }
+}
+
+/// What is sent at once.
+#[derive(Debug)]
+pub(crate) struct Batch<'a> {
+    waiting: &'a VecDeque<Waiting>,
+    count: usize,
+    /// They come behind the parcels.
+    pub(crate) records: &'a [(String, Record)],
+    pub(crate) now: Instant,
+}
+
+impl Batch<'_> {
+    /// Returns the parcels, and the numbers of entries.
+    pub(crate) fn parcels(&self) -> impl Iterator<Item = (&Parcel, Option<u64>)> {
+        let first = self.waiting.iter().take(self.count);
+        first.map(|waiting| (&waiting.parcel, waiting.number))
     }
 }
 
 impl Inner {
+    fn begin(&mut self, now: Instant) -> Option<Batch<'_>> {
+        let count = self.first_batch();
+        self.begun = count;
+        for waiting in self.waiting.iter_mut().take(count) {
+            if matches!(waiting.parcel, Parcel::Append { .. }) && waiting.number.is_none() {
+                self.sequence += 1;
+                waiting.number = Some(self.sequence);
+            }
+        }
+        let records = self.records.begin(now);
+        (count > 0 || !records.is_empty()).then_some(Batch {
+            waiting: &self.waiting,
+            count,
+            records,
+            now,
+        })
+    }
+
     /// Takes those of the first ones out that do not stay, and returns how many do.
-    fn take_out(&mut self, count: usize, stays: impl Fn(&Parcel) -> bool) -> usize {
-        let rest = self.parcels.split_off(count.min(self.parcels.len()));
-        self.parcels.retain(|parcel| {
-            let stays = stays(parcel);
+    fn take_out(&mut self, count: usize, mut stays: impl FnMut(&mut Waiting) -> bool) -> usize {
+        let count = count.min(self.waiting.len());
+        let mut left: Vec<Waiting> = self.waiting.drain(..count).collect();
+        left.retain_mut(|waiting| {
+            let stays = stays(waiting);
             if !stays {
-                self.bytes -= parcel.len();
+                self.bytes -= waiting.parcel.len();
             }
             stays
         });
-        let left = self.parcels.len();
-        self.parcels.extend(rest);
-        left
+        let count = left.len();
+        for waiting in left.into_iter().rev() {
+            self.waiting.push_front(waiting);
+        }
+        count
     }
 
     fn first_batch(&self) -> usize {
         let mut bytes = 0;
-        let mut few = self.parcels.iter().take(BATCH);
-        few.position(|parcel| {
-            bytes += parcel.len();
+        let mut few = self.waiting.iter().take(BATCH);
+        few.position(|waiting| {
+            bytes += waiting.parcel.len();
             bytes > BATCH_BYTES
         })
-        .map_or(self.parcels.len().min(BATCH), |at| at + 1)
-    }
-}
-
-impl Parcel {
-    /// Returns the number of an entry.
-    fn sequence(&self) -> Option<u64> {
-        let Self::Append { fields, .. } = self else {
-            return None;
-        };
-        let (_, text) = fields.iter().find(|(name, _)| *name == SEQUENCE)?;
-        std::str::from_utf8(text).ok()?.parse().ok()
+        .map_or(self.waiting.len().min(BATCH), |at| at + 1)
     }
 }
 
@@ -206,6 +293,9 @@ const BATCH_BYTES: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
     use super::*;
 
     fn parcel(bytes: usize) -> Parcel {
@@ -226,18 +316,28 @@ mod tests {
         assert_eq!(queue.state(), (2 * one, 1));
     }
 
-    #[actix_rt::test]
-    async fn what_may_have_arrived_is_looked_for() {
-        let entry = |stream: &str| Parcel::Append {
+    fn entry(stream: &str) -> Parcel {
+        Parcel::Append {
             stream: stream.to_owned(),
             fields: Vec::new(),
-        };
+        }
+    }
+
+    /// Returns the numbers of the next batch.
+    async fn numbers(queue: &Queue) -> Vec<Option<u64>> {
+        let numbers = |batch: Batch<'_>| batch.parcels().map(|(_, number)| number).collect();
+        queue.batch(numbers).await
+    }
+
+    #[actix_rt::test]
+    async fn what_may_have_arrived_is_looked_for() {
         let queue = Queue::new(1 << 20);
         queue
             .push(vec![entry("one"), parcel(1), entry("two")])
             .unwrap();
         queue.push(vec![entry("one"), entry("one")]).unwrap();
-        assert_eq!(queue.batch(|parcels| parcels.count()).await, 5);
+        let all = [Some(1), None, Some(2), Some(3), Some(4)];
+        assert_eq!(numbers(&queue).await, all);
         queue.push(vec![parcel(2)]).unwrap();
         assert_eq!(queue.failed(), 1);
         assert_eq!(
@@ -246,13 +346,40 @@ mod tests {
         );
         // Of `one` the first two, by their numbers 1 and 3; of `two` nothing.
         queue.settle(&HashMap::from([("one".to_owned(), 3)]));
-        let left = |parcels: &mut dyn Iterator<Item = &Parcel>| {
-            parcels.map(Parcel::sequence).collect::<Vec<_>>()
-        };
-        assert_eq!(queue.batch(left).await, [Some(2), Some(4), None]);
+        assert_eq!(numbers(&queue).await, [Some(2), Some(4), None]);
         assert!(queue.doubtful().is_empty());
         queue.sent();
         assert_eq!(queue.state().0, 0);
+    }
+
+    #[actix_rt::test]
+    async fn what_is_refused_for_now_stays_and_is_numbered_behind_what_was_taken() {
+        let queue = Queue::new(1 << 20);
+        queue
+            .push(vec![entry("one"), entry("one"), parcel(1), parcel(2)])
+            .unwrap();
+        assert_eq!(numbers(&queue).await, [Some(1), Some(2), None, None]);
+        queue.push(vec![entry("one")]).unwrap();
+        assert_eq!(queue.answered(&HashSet::from([0, 2])), 4);
+        assert_eq!(numbers(&queue).await, [Some(3), None, Some(4)]);
+        queue.sent();
+        queue.drained().await;
+        assert_eq!(queue.state().0, 0);
+    }
+
+    #[actix_rt::test]
+    async fn what_comes_later_is_not_waited_for() {
+        let queue = Queue::new(1 << 20);
+        queue.flushed().await;
+        queue.push(vec![parcel(1), parcel(2)]).unwrap();
+        assert_eq!(numbers(&queue).await.len(), 2);
+        let mut flushed = pin!(queue.flushed());
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(flushed.as_mut().poll(cx).is_pending());
+        queue.push(vec![parcel(3)]).unwrap();
+        queue.sent();
+        assert!(flushed.as_mut().poll(cx).is_ready());
+        assert!(pin!(queue.flushed()).poll(cx).is_pending());
     }
 
     #[actix_rt::test]
@@ -260,13 +387,46 @@ mod tests {
         let queue = Queue::new(1 << 20);
         queue.push(vec![parcel(1), parcel(2)]).unwrap();
         for _ in 0..2 {
-            assert_eq!(queue.batch(|parcels| parcels.count()).await, 2);
+            assert_eq!(numbers(&queue).await.len(), 2);
         }
         queue.push(vec![parcel(3)]).unwrap();
-        assert_eq!(queue.sent(), 2);
-        assert_eq!(queue.batch(|parcels| parcels.count()).await, 1);
-        assert_eq!(queue.sent(), 1);
+        queue.sent();
+        assert_eq!(numbers(&queue).await.len(), 1);
+        queue.sent();
         queue.drained().await;
+        assert_eq!(queue.state().0, 0);
+    }
+
+    #[actix_rt::test]
+    async fn records_that_have_lapsed_are_not_waited_for() {
+        let (queue, limit) = (Queue::new(0), Duration::from_millis(1));
+        let earlier = Instant::now().checked_sub(limit).unwrap();
+        queue.keep("a".to_owned(), vec![0].into(), limit, earlier);
+        assert!(!queue.is_empty(earlier) && queue.is_empty(earlier + limit));
+        assert!(queue.state().0 > 0);
+        let shown = queue.batch(|batch| batch.records.len());
+        let none = tokio::time::timeout(Duration::ZERO, shown).await;
+        assert!(none.is_err());
+        queue.recorded().await;
+        assert_eq!(queue.state().0, 0);
+    }
+
+    #[actix_rt::test]
+    async fn records_come_behind_messages_and_take_no_room_of_theirs() {
+        let queue = Queue::new(parcel(100).len());
+        let (now, minute) = (Instant::now(), Duration::from_secs(60));
+        queue.keep("a".to_owned(), vec![0; 1000].into(), minute, now);
+        queue.push(vec![parcel(100)]).unwrap();
+        assert!(queue.state().0 > 1000);
+        let shown = |batch: Batch<'_>| (batch.parcels().count(), batch.records.len());
+        assert_eq!(queue.batch(shown).await, (1, 1));
+        assert_eq!(queue.answered(&HashSet::from([1])), 1);
+        queue.drained().await;
+        assert_eq!(queue.batch(shown).await, (0, 1));
+        queue.failed();
+        assert_eq!(queue.batch(shown).await, (0, 1));
+        queue.sent();
+        queue.recorded().await;
         assert_eq!(queue.state().0, 0);
     }
 }

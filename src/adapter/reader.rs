@@ -4,11 +4,12 @@
 //! appended itself, and those that it has read before, are skipped.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use redis::Value;
 use redis::aio::MultiplexedConnection;
+use redis::{RedisResult, Value};
 
-use crate::adapter::connection::{Backoff, connect};
+use crate::adapter::connection::{Backoff, RESPONSE_LIMIT, connect};
 use crate::adapter::delivery;
 use crate::adapter::format::from_fields;
 use crate::adapter::node::{Node, OWN, Part};
@@ -17,6 +18,17 @@ use crate::cluster::EntryId;
 use crate::handler::caught;
 use crate::socket::Origin;
 
+/// How far this node has read a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// Where it began to read.
+    began: EntryId,
+    /// The last entry that was read.
+    pub(crate) at: EntryId,
+    /// How many entries the stream had got up to there; before Redis 7 nobody counts them.
+    count: Option<u64>,
+}
+
 /// Reads for as long as it is polled; ends at once where there is nothing to read.
 pub(crate) async fn run(node: Arc<Node>) {
     if node.streams.is_empty() {
@@ -24,8 +36,7 @@ pub(crate) async fn run(node: Arc<Node>) {
     }
     let mut backoff = Backoff::new();
     loop {
-        // A command that waits for entries takes as long as it takes.
-        match connect(&node.config.client, None, |_| {}).await {
+        match connect(&node.config.client, Some(READ_LIMIT), |_| {}).await {
             Ok(mut connection) => {
                 let error = tokio::select! {
                     error = read(&node, &mut connection.commands, &mut backoff) => error,
@@ -47,58 +58,178 @@ async fn read(
     if let Err(error) = begin(node, connection).await {
         return error.to_string();
     }
-    backoff.reset();
-    node.connected(Part::Reader);
+    let mut is_first = true;
     loop {
         let mut command = redis::cmd("XREAD");
         command.arg("COUNT").arg(READ_COUNT);
-        command.arg("BLOCK").arg(BLOCK_MILLISECONDS).arg("STREAMS");
-        command.arg(&node.streams);
+        // The first one does not wait: it shows whether this node may read.
+        if !is_first {
+            command.arg("BLOCK").arg(BLOCK_MILLISECONDS);
+        }
+        command.arg("STREAMS").arg(&node.streams);
         {
             let positions = node.positions.lock();
             for stream in &node.streams {
-                command.arg(positions.get(stream).map_or(START, String::as_str));
+                let position = positions.get(stream).copied().unwrap_or_default();
+                command.arg(position.at.to_string());
             }
         }
         match command.query_async::<Value>(connection).await {
             Ok(read) => {
                 for (stream, entries) in streams_of(read) {
                     for entry in entries {
-                        take(node, &entry);
-                        node.positions.lock().insert(stream.clone(), entry.id);
+                        take(node, &stream, &entry);
+                        if let Some(position) = node.positions.lock().get_mut(&stream) {
+                            position.pass(&entry);
+                        }
                     }
                 }
             }
             Err(error) => return error.to_string(),
         }
+        if std::mem::take(&mut is_first) {
+            backoff.reset();
+            node.connected(Part::Reader);
+        }
     }
 }
 
 /// Finds out where to begin, or, after a pause, whether something has gone meanwhile.
-async fn begin(node: &Node, connection: &mut MultiplexedConnection) -> redis::RedisResult<()> {
+async fn begin(node: &Arc<Node>, connection: &mut MultiplexedConnection) -> RedisResult<()> {
     for stream in &node.streams {
-        let known = node.positions.lock().get(stream).cloned();
-        let Some(known) = known else {
-            let mut command = redis::cmd("XREVRANGE");
-            command.arg(stream).arg("+").arg("-").arg("COUNT").arg(1);
-            let last = entries_of(command.query_async(connection).await?);
-            let last = last.into_iter().next().map(|entry| entry.id);
-            let last = last.unwrap_or_else(|| START.to_owned());
-            node.positions.lock().insert(stream.clone(), last);
-            continue;
+        let extent = extent_of(stream, connection).await?;
+        let known = node.positions.lock().get(stream).copied();
+        let position = match known {
+            None => extent.end(extent.last),
+            Some(known) if extent.last < known.at => {
+                read_again(node, stream, known, &extent, connection).await?;
+                extent.end(known.began.min(extent.last))
+            }
+            Some(mut known) => {
+                let lost = extent.cut_off(known);
+                node.lost(lost, "in the part of a stream that was cut off");
+                known.count = extent.count_of(known, lost);
+                known
+            }
         };
+        node.positions.lock().insert(stream.clone(), position);
+    }
+    Ok(())
+}
+
+/// Redis has less than was read: it has begun anew, or another server has taken its place. What nodes
+/// of this crate have appended since then is known by its numbers; of the others nobody can tell what
+/// is new, so that what they have appended up to now is not read.
+async fn read_again(
+    node: &Arc<Node>,
+    stream: &str,
+    known: Position,
+    extent: &Extent,
+    connection: &mut MultiplexedConnection,
+) -> RedisResult<()> {
+    let (from, to) = (known.at, extent.last);
+    log::warn!("stream {stream:?} has gone back from entry {from} to {to}");
+    node.lost(1, "in the part of a stream that Redis has no more");
+    let mut after = known.began;
+    while after < extent.last {
         let mut command = redis::cmd("XRANGE");
-        command.arg(stream).arg("-").arg("+").arg("COUNT").arg(1);
-        let first = entries_of(command.query_async(connection).await?);
-        if let Some(first) = first.first()
-            && known != START
-            && first.id.parse::<EntryId>() > known.parse()
-        {
-            // How many, nobody knows any more.
-            node.lost(1, "in the part of a stream that was cut off");
+        command.arg(stream).arg(format!("({after}"));
+        command.arg(extent.last.to_string());
+        command.arg("COUNT").arg(READ_COUNT);
+        let entries = entries_of(command.query_async(connection).await?);
+        let numbered = entries.iter().filter(|entry| entry.sequence.is_some());
+        numbered.for_each(|entry| take(node, stream, entry));
+        match entries.last().and_then(|last| last.id.parse().ok()) {
+            Some(last) => after = last,
+            None => break,
         }
     }
     Ok(())
+}
+
+/// What a stream has.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Extent {
+    length: u64,
+    first: Option<EntryId>,
+    /// The last entry there ever was.
+    last: EntryId,
+    /// How many entries there ever were; Redis says it since version 7.
+    added: Option<u64>,
+}
+
+impl Extent {
+    /// Reads what XINFO says.
+    fn of(info: Value) -> Self {
+        let mut extent = Self::default();
+        let Value::Map(fields) = info else {
+            return extent;
+        };
+        let id = |value| text(value).and_then(|id| id.parse().ok());
+        for (name, value) in fields {
+            match (text(name).as_deref(), value) {
+                (Some("length"), Value::Int(length)) => extent.length = length.unsigned_abs(),
+                (Some("entries-added"), Value::Int(added)) => {
+                    extent.added = Some(added.unsigned_abs());
+                }
+                (Some("last-generated-id"), last) => extent.last = id(last).unwrap_or_default(),
+                (Some("first-entry"), Value::Array(first)) => {
+                    extent.first = first.into_iter().next().and_then(id);
+                }
+                _ => {}
+            }
+        }
+        extent
+    }
+
+    /// Returns the position of who has read all of it.
+    fn end(&self, began: EntryId) -> Position {
+        Position {
+            began,
+            at: self.last,
+            count: self.added,
+        }
+    }
+
+    /// Returns how many entries are there no more that a reader at this position had still to read.
+    fn cut_off(&self, position: Position) -> usize {
+        let Some((added, read)) = self.added.zip(position.count) else {
+            // How many, nobody knows.
+            let was_read = position.at != EntryId::default();
+            return usize::from(was_read && self.first > Some(position.at));
+        };
+        let gone = added.saturating_sub(self.length);
+        usize::try_from(gone.saturating_sub(read)).unwrap_or(usize::MAX)
+    }
+
+    /// Returns how many entries there were up to a position, behind which so many were cut off.
+    fn count_of(&self, position: Position, lost: usize) -> Option<u64> {
+        let count = position.count?.saturating_add(lost as u64);
+        // Somebody has deleted the stream, and it has begun to count anew.
+        (Some(count) <= self.added).then_some(count)
+    }
+}
+
+impl Position {
+    fn pass(&mut self, entry: &Entry) {
+        if let Ok(id) = entry.id.parse() {
+            self.at = id;
+            self.count = self.count.map(|count| count + 1);
+        }
+    }
+}
+
+async fn extent_of(stream: &str, connection: &mut MultiplexedConnection) -> RedisResult<Extent> {
+    let mut command = redis::cmd("XINFO");
+    command.arg("STREAM").arg(stream);
+    match command.query_async(connection).await {
+        Ok(info) => Ok(Extent::of(info)),
+        Err(error) if error.detail() == Some(NO_STREAM) => Ok(Extent {
+            added: Some(0),
+            ..Extent::default()
+        }),
+        Err(error) => Err(error),
+    }
 }
 
 /// An entry of a stream.
@@ -124,9 +255,9 @@ impl Entry {
     }
 }
 
-fn take(node: &Arc<Node>, entry: &Entry) {
+fn take(node: &Arc<Node>, stream: &str, entry: &Entry) {
     let own = entry.uid == node.format.uid();
-    let again = |number| !node.is_new(&entry.uid, number);
+    let again = |number| !node.is_new(stream, &entry.uid, number);
     if own || entry.namespace.is_empty() || entry.sequence.is_some_and(again) {
         return;
     }
@@ -207,11 +338,76 @@ fn text(value: Value) -> Option<String> {
     }
 }
 
-/// Before the first entry.
-const START: &str = "0-0";
+/// What Redis says where nothing was ever appended.
+const NO_STREAM: &str = "no such key";
 
 /// Entries that are read at once.
 const READ_COUNT: usize = 1000;
 
-/// How long one command waits for entries.
-const BLOCK_MILLISECONDS: usize = 5000;
+/// How long one command waits for entries: short enough to find out in time that Redis is gone.
+const BLOCK_MILLISECONDS: u64 = 2000;
+
+/// How long Redis may take to answer one that waits.
+const READ_LIMIT: Duration =
+    RESPONSE_LIMIT.saturating_add(Duration::from_millis(BLOCK_MILLISECONDS));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(time: u64) -> EntryId {
+        EntryId { time, number: 0 }
+    }
+
+    fn text_value(text: &str) -> Value {
+        Value::BulkString(text.into())
+    }
+
+    #[test]
+    fn what_redis_says_of_a_stream_is_read() {
+        let info = Value::Map(vec![
+            (text_value("length"), Value::Int(2)),
+            (text_value("last-generated-id"), text_value("9-0")),
+            (text_value("entries-added"), Value::Int(5)),
+            (
+                text_value("first-entry"),
+                Value::Array(vec![text_value("8-0"), Value::Array(Vec::new())]),
+            ),
+            (text_value("last-entry"), Value::Nil),
+        ]);
+        let extent = Extent {
+            length: 2,
+            first: Some(id(8)),
+            last: id(9),
+            added: Some(5),
+        };
+        assert_eq!(Extent::of(info), extent);
+    }
+
+    #[test]
+    fn entries_that_were_cut_off_unread_are_counted() {
+        let extent = |added| Extent {
+            length: 2,
+            first: Some(id(8)),
+            last: id(9),
+            added,
+        };
+        let at = |time, count| Position {
+            began: id(0),
+            at: id(time),
+            count,
+        };
+        // Seven came and five have gone; of those so many were read.
+        for (count, lost) in [(0, 5), (4, 1), (5, 0), (7, 0)] {
+            let position = at(5, Some(count));
+            assert_eq!(extent(Some(7)).cut_off(position), lost, "{count}");
+            let counted = extent(Some(7)).count_of(position, lost);
+            assert_eq!(counted, Some(count.max(5)));
+        }
+        assert_eq!(extent(Some(2)).count_of(at(5, Some(6)), 0), None);
+        // An older Redis does not count.
+        for (time, lost) in [(0, 0), (5, 1), (8, 0), (9, 0)] {
+            assert_eq!(extent(None).cut_off(at(time, None)), lost, "{time}");
+        }
+    }
+}

@@ -4,20 +4,23 @@
 //! the stream up to where this node has read, or has written itself, is replayed from there; what comes
 //! after it this node has in its own memory by the time the client enters.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
-use redis::{RedisResult, Value};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
-use crate::adapter::format::{Heard, Word, from_fields, from_text};
+use crate::adapter::format::from_text;
 use crate::adapter::node::Node;
-use crate::adapter::reader::{Entry, entries_of};
-use crate::cluster::{EntryId, Manner, Mark, Message, Scope};
+use crate::adapter::replay::{Replay, Stream};
+use crate::cluster::{EntryId, Mark, Message, Scope};
 use crate::id::{Id, SocketId};
 use crate::link::{Outgoing, Session};
-use crate::socket::{Adapter, Back, Claim, Kept, Membership, Point, Recovery, State, mark_of};
+use crate::socket::{
+    Adapter, Back, Claim, Kept, Locals, Membership, Point, Recovery, State, mark_of,
+};
 
 /// Finds what a client comes back with; `None` where it begins anew.
 pub(crate) async fn run(
@@ -25,13 +28,16 @@ pub(crate) async fn run(
     membership: Arc<Membership>,
     claim: Claim,
 ) -> Option<Back> {
-    let taking = timeout(REDIS_LIMIT, patiently_take(&node, &claim.pid)).await;
-    let Ok((kept, mut connection)) = taking else {
-        log::warn!("a client that comes back begins anew: Redis is away");
+    let Ok(arrived) = timeout(ARRIVAL_LIMIT, arrive(&node, &membership, &claim)).await else {
+        log::warn!(
+            "a client that comes back begins anew: Redis is away, or what it sends comes late"
+        );
         return None;
     };
-    let kept = kept?;
-    match restore(&node, &membership, &claim, &kept, &mut connection).await {
+    let mut connection = arrived?;
+    // Each reads a part of the stream: where many come at once they wait for one another.
+    let _turn = node.replays.acquire().await.ok()?;
+    match restore(&node, &membership, &claim, &mut connection).await {
         Ok(back) => back,
         Err(error) => {
             log::warn!("a client that comes back begins anew: {error}");
@@ -40,20 +46,97 @@ pub(crate) async fn run(
     }
 }
 
-/// Takes what was kept, when Redis is there: where it was away, clients look for other nodes just then.
-async fn patiently_take(node: &Node, pid: &str) -> (Option<Kept>, MultiplexedConnection) {
+/// Waits until Redis is there and this node has read as far as the client, which would get again what it
+/// has got elsewhere; `None` where nothing is kept for it here. Where Redis was away, clients look for other
+/// nodes just then.
+async fn arrive(
+    node: &Node,
+    membership: &Membership,
+    claim: &Claim,
+) -> Option<MultiplexedConnection> {
+    let is_held = |recovery: &Recovery| recovery.lock().holds(&claim.pid);
+    if membership.recovery.as_ref().is_some_and(is_held) {
+        // It was here last, and what this node has kept of it may be on its way to Redis.
+        node.queue.flushed().await;
+    }
+    let late = Instant::now() + RECORD_LIMIT;
     loop {
         let connection = node.commands.read().clone();
         if let Some(mut connection) = connection {
-            match take(&mut connection, pid).await {
-                Ok(kept) => return (kept, connection),
+            match look(&mut connection, membership.name(), &claim.pid).await {
+                // A client that moves on at once is faster than what its last node says of it.
+                Ok(None) if Instant::now() < late => {}
+                Ok(kept) => {
+                    let begins = Begins::of(claim, &kept?)?;
+                    let position = membership.place().map(|(_, entry)| entry);
+                    if position >= Some(begins.entry()) {
+                        return Some(connection);
+                    }
+                }
                 Err(error) => {
                     log::debug!("what a client comes back with is not there yet: {error}");
                 }
             }
         }
-        sleep(REDIS_LOOK).await;
+        sleep(LOOK).await;
     }
+}
+
+/// From where on a client gets what it has missed.
+struct Begins {
+    /// How far it has got, as it says; from where on it has a right to events, where it does not.
+    mark: Mark,
+    begun: Mark,
+}
+
+impl Begins {
+    /// `None` where neither says so.
+    fn of(claim: &Claim, kept: &Kept) -> Option<Self> {
+        let begun = mark_of(&kept.begun);
+        let mark = match &claim.offset {
+            Some(offset) => mark_of(offset)?,
+            None => begun.clone()?,
+        };
+        Some(Self {
+            mark,
+            begun: begun.unwrap_or_default(),
+        })
+    }
+
+    /// Returns the entry up to which it misses nothing.
+    fn entry(&self) -> EntryId {
+        self.mark.entry.max(self.begun.entry)
+    }
+
+    /// Returns what the client has got of other nodes' own events, wherever it was.
+    fn got(&self, node: &Node, kept: &Kept) -> Vec<(String, u64)> {
+        let mut got = kept.late.clone();
+        for mark in [&self.begun, &self.mark] {
+            match got.iter_mut().find(|(name, _)| *name == mark.node) {
+                Some((_, own)) => *own = mark.own.max(*own),
+                None => got.push((mark.node.clone(), mark.own)),
+            }
+        }
+        got.retain(|(name, own)| *own > 0 && !name.is_empty() && name != node.format.uid());
+        // A client comes from few nodes; one that invents some costs no more than that.
+        got.drain(..got.len().saturating_sub(MAX_NODES));
+        got
+    }
+}
+
+/// Returns what is kept of a client in this namespace. What it has in another one opens no door here,
+/// which may have other middleware.
+async fn look(
+    connection: &mut MultiplexedConnection,
+    namespace: &str,
+    pid: &str,
+) -> RedisResult<Option<Kept>> {
+    let text: Option<String> = redis::cmd("GET")
+        .arg(key(pid))
+        .query_async(connection)
+        .await?;
+    let kept = text.and_then(|text| from_text(&text));
+    Ok(kept.filter(|kept| kept.namespace.is_empty() || kept.namespace == namespace))
 }
 
 /// Takes what was kept, so that nobody else gets it.
@@ -70,46 +153,38 @@ async fn restore(
     node: &Arc<Node>,
     membership: &Arc<Membership>,
     claim: &Claim,
-    kept: &Kept,
     connection: &mut MultiplexedConnection,
 ) -> RedisResult<Option<Back>> {
-    let mark = claim.offset.as_deref().unwrap_or(&kept.begun);
-    let parsed = (
-        mark_of(mark),
-        kept.sid.parse::<SocketId>(),
-        Id::parse(&kept.pid),
-    );
-    let (Some(mark), Ok(id), Some(pid)) = parsed else {
+    let Some(kept) = take(connection, &claim.pid).await? else {
+        return Ok(None);
+    };
+    let parsed = (kept.sid.parse::<SocketId>(), Id::parse(&kept.pid));
+    let (Some(begins), (Ok(id), Some(pid))) = (Begins::of(claim, &kept), parsed) else {
         return Ok(None);
     };
     let Some(recovery) = &membership.recovery else {
         return Ok(None);
     };
-    say_moved(node, membership, kept);
-    recovery.lock().moved_away(id, kept.moves + 1);
+    say_moved(node, membership, &kept);
+    let before = recovery
+        .lock()
+        .moved_away(id, kept.moves + 1, recovery.options());
     // From here on this node's own memory has everything, but for what the client has got elsewhere.
     let here = {
         let mut log = recovery.lock();
-        log.expect(id, got(node, kept, &mark));
+        log.expect(id, begins.got(node, &kept));
         log.point(membership.place()).clone()
     };
-    let back = missed(node, membership, kept, mark, &here, connection).await;
-    if !matches!(back, Ok(Some(_))) {
+    let missed = missed(node, membership, &kept, begins, &here, connection).await;
+    if !matches!(missed, Ok(Some(_))) {
         recovery.lock().expect_no_more(id);
     }
-    let earlier = back?;
-    Ok(earlier.map(|earlier| back_with(recovery, kept, id, pid, earlier, &here)))
-}
-
-/// Returns what the client has got of other nodes' own events, wherever it was.
-fn got(node: &Node, kept: &Kept, mark: &Mark) -> Vec<(String, u64)> {
-    let mut got = kept.late.clone();
-    if mark.own > 0 && !mark.node.is_empty() {
-        got.retain(|(name, _)| *name != mark.node);
-        got.push((mark.node.clone(), mark.own));
-    }
-    got.retain(|(name, _)| name != node.format.uid());
-    got
+    let earlier = missed?;
+    let locals = before.map(|state| state.locals).unwrap_or_default();
+    Ok(earlier.map(|earlier| Back {
+        earlier,
+        ..back_with(recovery, &kept, id, pid, locals, &here)
+    }))
 }
 
 /// Returns what the client missed on other nodes; `None` where it is not all there, or too much.
@@ -117,7 +192,7 @@ async fn missed(
     node: &Node,
     membership: &Membership,
     kept: &Kept,
-    mark: Mark,
+    begins: Begins,
     here: &Point,
     connection: &mut MultiplexedConnection,
 ) -> RedisResult<Option<Vec<Outgoing>>> {
@@ -128,21 +203,26 @@ async fn missed(
     ) else {
         return Ok(None);
     };
-    // What this node has sent itself up to now lies in the stream when its queue was empty once.
-    let _ = timeout(FLUSH_LIMIT, node.queue.drained()).await;
-    if !reaches_back(connection, &stream, mark.entry).await? {
+    // What this node has sent itself up to now lies in the stream then.
+    if timeout(FLUSH_LIMIT, node.queue.flushed()).await.is_err() {
+        log::warn!("a client that comes back begins anew: this node's own events are not written");
         return Ok(None);
     }
     let replay = Replay {
         membership,
         kept,
         own: node.format.uid(),
-        mark,
+        mark: begins.mark,
+        begun: &begins.begun,
         now: &now,
+        limit: recovery.options().burst,
+        seen: HashMap::new(),
     };
-    let earlier = replay.read(connection, &stream).await?;
-    let bytes: usize = earlier.iter().map(Outgoing::len).sum();
-    Ok((bytes <= recovery.options().burst).then_some(earlier))
+    let stream = Stream {
+        name: &stream,
+        max_length: node.config.max_length,
+    };
+    replay.read(connection, stream).await
 }
 
 fn back_with(
@@ -150,7 +230,7 @@ fn back_with(
     kept: &Kept,
     id: SocketId,
     pid: Id,
-    earlier: Vec<Outgoing>,
+    locals: Locals,
     here: &Point,
 ) -> Back {
     let point = |text: &str| Point {
@@ -160,19 +240,22 @@ fn back_with(
     let rooms = kept.rooms.iter();
     Back {
         offset: here.number,
-        earlier,
+        until: Instant::now() + recovery.options().window,
+        earlier: Vec::new(),
         state: State {
             id,
             pid,
             rooms: rooms
                 .map(|(room, since)| (room.as_str().into(), point(since)))
                 .collect(),
-            locals: Default::default(),
+            locals,
             session: Session::of(kept.data.clone()),
             begun: point(&kept.begun),
+            entered: point(&kept.entered),
             moves: kept.moves + 1,
         },
-        skips_middleware: recovery.options().skips_middleware,
+        // Other kinds of servers do not say which namespace's middleware it has passed.
+        skips_middleware: recovery.options().skips_middleware && !kept.namespace.is_empty(),
     }
 }
 
@@ -190,136 +273,6 @@ fn say_moved(node: &Node, membership: &Membership, kept: &Kept) {
     }
 }
 
-/// Tells whether everything is in the stream that came after an entry.
-async fn reaches_back(
-    connection: &mut MultiplexedConnection,
-    stream: &str,
-    entry: EntryId,
-) -> RedisResult<bool> {
-    let mut command = redis::cmd("XRANGE");
-    command.arg(stream).arg("-").arg("+").arg("COUNT").arg(1);
-    let first = entries_of(command.query_async(connection).await?);
-    let Some(first) = first.first() else {
-        return Ok(true);
-    };
-    if first
-        .id
-        .parse::<EntryId>()
-        .is_ok_and(|first| first <= entry)
-    {
-        return Ok(true);
-    }
-    // Nothing before it where nothing was ever cut off.
-    let mut command = redis::cmd("XINFO");
-    command.arg("STREAM").arg(stream);
-    let info: Value = command.query_async(connection).await?;
-    let field = |name: &str| match &info {
-        Value::Map(fields) => fields.iter().find_map(|(key, value)| match (key, value) {
-            (Value::BulkString(key), Value::Int(value)) if key == name.as_bytes() => Some(*value),
-            (Value::SimpleString(key), Value::Int(value)) if key == name => Some(*value),
-            _ => None,
-        }),
-        _ => None,
-    };
-    Ok(field("length").is_some() && field("length") == field("entries-added"))
-}
-
-/// What is replayed, and for whom.
-struct Replay<'a> {
-    membership: &'a Membership,
-    kept: &'a Kept,
-    /// This node's name.
-    own: &'a str,
-    /// How far the client has got, with what is replayed; and how far this node was when it came.
-    mark: Mark,
-    now: &'a Mark,
-}
-
-impl Replay<'_> {
-    async fn read(
-        mut self,
-        connection: &mut MultiplexedConnection,
-        stream: &str,
-    ) -> RedisResult<Vec<Outgoing>> {
-        let (mut packets, mut last) = (Vec::new(), self.mark.entry);
-        loop {
-            let mut command = redis::cmd("XRANGE");
-            command.arg(stream).arg(format!("({last}")).arg("+");
-            command.arg("COUNT").arg(READ_COUNT);
-            let entries = entries_of(command.query_async(connection).await?);
-            let count = entries.len();
-            for entry in entries {
-                if let Ok(id) = entry.id.parse() {
-                    last = id;
-                    packets.extend(self.packet(&entry, id));
-                }
-            }
-            if count < READ_COUNT {
-                return Ok(packets);
-            }
-        }
-    }
-
-    fn packet(&mut self, entry: &Entry, id: EntryId) -> Option<Outgoing> {
-        let node = entry.uid.as_str();
-        // What this node had not done when the client came, it has in its memory.
-        let is_here = match entry.own {
-            Some(own) if node == self.own => own > self.now.own,
-            _ => node != self.own && id > self.now.entry,
-        };
-        let is_other = entry.namespace != self.membership.name() || entry.kind != EVENT;
-        let has_it = |(name, last): &(String, u64)| {
-            name == node && entry.own.is_some_and(|own| own <= *last)
-        };
-        let is_got = self.mark.covers(node, entry.own, id) || self.kept.late.iter().any(has_it);
-        if is_here || is_other || is_got {
-            return None;
-        }
-        // What is not for the client it has as well, in a way.
-        if id > self.now.entry {
-            // This node's own, behind everything of others that is replayed.
-            self.mark = Mark {
-                own: entry.own.unwrap_or(0),
-                ..self.now.clone()
-            };
-        } else {
-            self.mark.entry = id;
-            if let Some(own) = entry.own.filter(|_| node == self.mark.node) {
-                self.mark.own = own;
-            }
-        }
-        let heard = from_fields(node, &entry.namespace, &entry.kind, &entry.data).ok()??;
-        let Heard {
-            word:
-                Word::Told(Message::Emit {
-                    content,
-                    scope,
-                    manner:
-                        Manner {
-                            volatile: false, ..
-                        },
-                }),
-            ..
-        } = heard
-        else {
-            return None;
-        };
-        let is_in = |room: &String| {
-            let was_in = |(name, since): &(String, String)| {
-                let since = mark_of(since).unwrap_or_default();
-                name == room && !since.covers(node, entry.own, id)
-            };
-            *room == self.kept.sid || self.kept.rooms.iter().any(was_in)
-        };
-        let meant = scope.rooms.is_empty() || scope.rooms.iter().any(is_in);
-        if !meant || scope.except.iter().any(is_in) {
-            return None;
-        }
-        let list = content.0.followed_by(&format!("{REPLAYED}.{}", self.mark));
-        Some(self.membership.relayed(None, &list))
-    }
-}
-
 /// Returns where it is kept what a client needs, as the reference has it.
 pub(crate) fn key(pid: &str) -> String {
     format!("sio:session:{pid}")
@@ -328,18 +281,15 @@ pub(crate) fn key(pid: &str) -> String {
 /// Stands among those left out where sockets are disconnected because their clients are elsewhere.
 pub(crate) const MOVED: &str = "actix-socketio:moved";
 
-/// Stands where an event's number would be, which this node has not given it.
-const REPLAYED: &str = "r";
+/// How long a client that comes back waits for Redis and for what it sends, and how often is looked.
+const ARRIVAL_LIMIT: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(20);
 
-/// The type of events that are replayed.
-const EVENT: &str = "3";
-
-/// Entries that are read at once.
-const READ_COUNT: usize = 1000;
-
-/// How long a client that comes back waits for Redis, and how often is looked for it.
-const REDIS_LIMIT: Duration = Duration::from_secs(3);
-const REDIS_LOOK: Duration = Duration::from_millis(20);
+/// How long it may take until what another node has kept is there.
+const RECORD_LIMIT: Duration = Duration::from_millis(200);
 
 /// How long what this node has queued may take to be written.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+/// Nodes of which is kept how far a client has got in their own events.
+const MAX_NODES: usize = 16;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ pub(crate) struct Details {
     pub(crate) id: String,
     #[serde(default)]
     pub(crate) handshake: Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "names")]
     pub(crate) rooms: Vec<String>,
     #[serde(default, deserialize_with = "entries")]
     pub(crate) data: BTreeMap<String, Value>,
@@ -20,10 +21,37 @@ pub(crate) struct Details {
 /// A program may have put something else than an object there: then nothing is said of it.
 fn entries<'de, D>(deserializer: D) -> Result<BTreeMap<String, Value>, D::Error>
 where
-    D: serde::Deserializer<'de>,
+    D: Deserializer<'de>,
 {
     Ok(match Value::deserialize(deserializer)? {
         Value::Object(entries) => entries.into_iter().collect(),
         _ => BTreeMap::new(),
     })
+}
+
+/// Reads the names of rooms, or of one; JavaScript has rooms that are numbers too.
+pub(crate) fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let name = |value| match value {
+        Value::String(name) => name,
+        other => other.to_string(),
+    };
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(Vec::new()),
+        Value::Array(names) => Ok(names.into_iter().map(name).collect()),
+        one @ (Value::String(_) | Value::Number(_)) => Ok(vec![name(one)]),
+        other => Err(D::Error::custom(format!("{other} is no list of rooms"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rooms_that_are_numbers_are_read() {
+        let details = r#"{"id":"s","rooms":["s",42,1.5],"data":7}"#;
+        let details: Details = serde_json::from_str(details).unwrap();
+        assert_eq!(details.rooms, ["s", "42", "1.5"]);
+        assert!(details.data.is_empty());
+    }
 }

@@ -132,7 +132,7 @@ impl AdapterHealth {
         self.connected
     }
 
-    /// Returns the bytes that wait to be published.
+    /// Returns the bytes that wait to be published, and what waits to be kept for clients that come back.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.queued_bytes
@@ -145,7 +145,9 @@ impl AdapterHealth {
     }
 
     /// Returns how many messages may have been lost so far: they were on their way when the connection
-    /// broke, or lay in a part of a stream that was cut off before it was read.
+    /// broke, Redis has refused them for good, or they lay in a part of a stream that was cut off before
+    /// it was read. Such a part counts as one message before Redis 7, which does not say how many there
+    /// were; and so does a Redis that has lost a part of its stream itself.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost
@@ -157,7 +159,8 @@ impl AdapterHealth {
         self.reconnects
     }
 
-    /// Returns what broke the connection last; `None` while there is one.
+    /// Returns what broke the connection last. While there is one it is `None`, or says where Redis does
+    /// not let this node listen.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()

@@ -1,6 +1,6 @@
 //! How far a question got.
 
-use crate::cluster::NodeId;
+use crate::cluster::{ClusterError, NodeId};
 
 /// How far a question to the whole cluster got: which nodes did not answer it.
 ///
@@ -9,7 +9,9 @@ use crate::cluster::NodeId;
 /// ```
 /// # async fn run(io: actix_socketio::SocketIo) {
 /// let sockets = io.fetch_sockets().await;
-/// if !sockets.reach().is_complete() {
+/// if let Some(error) = sockets.reach().error() {
+///     log::warn!("{} sockets of this node: {error}", sockets.len());
+/// } else if !sockets.reach().is_complete() {
 ///     log::warn!("{} sockets, without those of {:?}", sockets.len(), sockets.reach().silent());
 /// }
 /// # }
@@ -19,7 +21,7 @@ pub struct Reach {
     pub(crate) nodes: usize,
     pub(crate) silent: Vec<NodeId>,
     pub(crate) unnamed: usize,
-    pub(crate) cut_off: bool,
+    pub(crate) cut_off: Option<ClusterError>,
     pub(crate) timed_out: bool,
 }
 
@@ -27,7 +29,7 @@ impl Reach {
     /// Tells whether every node has answered.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.silent.is_empty() && self.unnamed == 0 && !self.cut_off
+        self.silent.is_empty() && self.unnamed == 0 && !self.is_cut_off()
     }
 
     /// Returns how many other nodes were asked.
@@ -53,6 +55,14 @@ impl Reach {
     /// cluster's format has no word for the question.
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
-        self.cut_off
+        self.cut_off.is_some()
+    }
+
+    /// Returns why the other nodes could not be asked; `None` where they were. As of an emit:
+    /// [`ClusterError::QueueFull`], [`ClusterError::Unavailable`] while the store is away, and
+    /// [`ClusterError::Unsupported`] or [`ClusterError::Encode`] where the format cannot say it.
+    #[must_use]
+    pub fn error(&self) -> Option<&ClusterError> {
+        self.cut_off.as_ref()
     }
 }

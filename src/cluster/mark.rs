@@ -18,6 +18,9 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
+    /// Characters in the name of a node that writes marks; they are hexadecimal digits.
+    pub(crate) const NODE_LENGTH: usize = 16;
+
     /// Tells whether a client at this mark has got an entry already.
     pub(crate) fn covers(&self, node: &str, own: Option<u64>, entry: EntryId) -> bool {
         match own {
@@ -36,12 +39,13 @@ impl fmt::Display for Mark {
 impl FromStr for Mark {
     type Err = ();
 
-    /// Reads a mark, or a bare id of an entry, which is the offset of other servers.
+    /// Reads a mark, or a bare id of an entry, which is the offset of other servers. It comes from a client:
+    /// a name that no node has is refused, before it is kept anywhere.
     fn from_str(text: &str) -> Result<Self, ()> {
         let mut parts = text.rsplitn(3, '.');
         let entry = parts.next().ok_or(())?.parse()?;
         Ok(match (parts.next(), parts.next()) {
-            (Some(own), Some(node)) => Self {
+            (Some(own), Some(node)) if is_node(node) => Self {
                 node: node.to_owned(),
                 own: own.parse().map_err(|_| ())?,
                 entry,
@@ -50,9 +54,15 @@ impl FromStr for Mark {
                 entry,
                 ..Self::default()
             },
-            (Some(_), None) => return Err(()),
+            (Some(_), _) => return Err(()),
         })
     }
+}
+
+/// Tells whether a text may be a node's name, or stands for none.
+fn is_node(text: &str) -> bool {
+    let digits = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.is_empty() || text.len() == Mark::NODE_LENGTH && text.bytes().all(digits)
 }
 
 /// The id of a stream's entry: milliseconds, and a number among those of the same millisecond.
@@ -87,19 +97,34 @@ mod tests {
 
     #[test]
     fn marks_are_read_as_they_are_written_and_so_are_bare_ids() {
-        for text in ["63cb95890f858ad4.17.1732360000000-3", "a.0.0-0"] {
+        for text in ["63cb95890f858ad4.17.1732360000000-3", ".0.0-0"] {
             assert_eq!(text.parse::<Mark>().unwrap().to_string(), text);
         }
         let bare: Mark = "1732360000000-3".parse().unwrap();
         assert_eq!((bare.node.as_str(), bare.entry.number), ("", 3));
-        for text in ["", "3", "a-b", "a.1-2", "a.x.1-2", "1-2-3"] {
+        for text in [
+            "",
+            "3",
+            "a-b",
+            "a.1-2",
+            "63cb95890f858ad4.x.1-2",
+            "1-2-3",
+            "63cb95890f858ad.1.1-2",
+            "63cb95890f858ad45.1.1-2",
+            "63cb95890f858ad\u{e4}.1.1-2",
+            "63CB95890F858AD4.1.1-2",
+        ] {
             assert!(text.parse::<Mark>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn own_events_are_covered_by_number_and_others_by_entry() {
-        let mark: Mark = "a.5.100-0".parse().unwrap();
+        let mark = Mark {
+            node: "a".to_owned(),
+            own: 5,
+            entry: "100-0".parse().unwrap(),
+        };
         let at = |time| EntryId { time, number: 0 };
         assert!(mark.covers("a", Some(5), at(101)));
         assert!(!mark.covers("a", Some(6), at(101)));

@@ -4,6 +4,7 @@
 //! nobody answers; a [`Question`] is answered by each of them with [`Reply`]s. They hold plain values:
 //! how they look on a wire is the adapter's affair, what they do to sockets is their receiver's.
 
+mod calendar;
 mod details;
 mod error;
 mod fetched;
@@ -16,7 +17,12 @@ use std::time::Duration;
 use crate::id::SocketId;
 use crate::socketio::Args;
 
+pub(crate) use calendar::date_text;
+#[cfg(feature = "redis")]
+pub(crate) use calendar::iso_time;
 pub(crate) use details::Details;
+#[cfg(feature = "redis")]
+pub(crate) use details::names;
 pub use error::{AdapterError, AdapterHealth, ClusterError};
 pub use fetched::Reach;
 pub(crate) use mark::{EntryId, Mark};
@@ -90,6 +96,12 @@ impl Content {
     }
 }
 
+/// Tells whether an event between servers may not have this name: the Node.js server emits it to its
+/// own program.
+pub(crate) fn is_reserved_between_servers(name: &str) -> bool {
+    matches!(name, "connect" | "connection" | "new_namespace")
+}
+
 /// What one node tells all others.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Message {
@@ -124,6 +136,7 @@ pub(crate) enum Question {
     Emit {
         content: Content,
         scope: Scope,
+        manner: Manner,
         limit: Duration,
     },
     /// Who is there.
@@ -149,6 +162,8 @@ pub(crate) enum Reply {
     Ids(Vec<String>),
     Rooms(Vec<String>),
     ServerSide(Args),
+    /// It was done; older adapters wait for that, which name one socket.
+    Done,
 }
 
 /// What comes back of a question, until the channel ends.

@@ -129,7 +129,8 @@ pub struct Gathered<R> {
     pub missing: Vec<SocketId>,
     /// How many sockets of other nodes did not answer.
     pub missing_elsewhere: usize,
-    /// Which nodes did not say how many of their sockets were asked.
+    /// Which nodes did not say how many of their sockets were asked or have ended before those had
+    /// answered, and why none could be asked.
     pub reach: Reach,
     /// Time was up before everyone had answered or left.
     pub timed_out: bool,

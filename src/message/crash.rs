@@ -9,7 +9,8 @@ use crate::id::SocketId;
 /// Tells whoever asked by [`SocketIo::supervise`](crate::SocketIo::supervise) that something panicked.
 ///
 /// What panicked has been contained when this arrives: a handler's panic cost that call, a session's
-/// closed its transport, a room, a namespace or the server was restarted with its members.
+/// closed its transport, a room, a namespace or the server was restarted with its members, and an adapter
+/// connects anew.
 ///
 /// # Examples
 ///

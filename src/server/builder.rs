@@ -240,8 +240,9 @@ impl Builder {
             node.clone().map(|node| node as Arc<dyn Forwarding>),
         );
         #[cfg(not(feature = "redis"))]
-        let (adapter, forwarding): (Option<Arc<dyn Adapter>>, Option<Arc<dyn Forwarding>>) =
-            (None, None);
+        let adapter: Option<Arc<dyn Adapter>> = None;
+        #[cfg(not(feature = "redis"))]
+        let forwarding: Option<Arc<dyn Forwarding>> = None;
         let registry = Registry::new(surroundings, arbiter, adapter, recovery);
         let server = Server::start(&registry);
         registry.open("/");

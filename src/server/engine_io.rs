@@ -10,6 +10,7 @@ use actix_web::web;
 use crate::actor::{Callbacks, Engine, EngineMessage, EngineSession, Fall, Protocol, Raw, Running};
 use crate::config::{Config, Cors, Overflow, Transport};
 use crate::reason::CloseReason;
+use crate::server::closing::Closing;
 use crate::server::options::engine_options;
 use crate::server::serve::serve;
 use crate::server::tuning::tune;
@@ -57,6 +58,11 @@ impl EngineIo {
     pub fn routes(&self) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<> {
         let (engine, hooks) = (Arc::clone(&self.engine), Arc::clone(&self.hooks));
         move |app: &mut web::ServiceConfig| transport::mount(&engine, &hooks, app)
+    }
+
+    /// Returns what the server's end closes.
+    fn closing(&self) -> Closing {
+        Closing::new(&self.engine, None)
     }
 
     /// Returns what was registered in vain: it has no names to get wrong.

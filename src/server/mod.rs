@@ -5,6 +5,7 @@
 
 mod background;
 mod builder;
+mod closing;
 mod engine_io;
 #[cfg(feature = "session")]
 mod http_session;
@@ -32,6 +33,7 @@ use crate::cluster::{AdapterHealth, ClusterError, NodeId};
 use crate::handler::Failure;
 use crate::message::{Crashed, namespace_name};
 use crate::pattern::{Pattern, PatternError};
+use crate::server::closing::Closing;
 use crate::server::operator::operator;
 use crate::server::serve::serve;
 use crate::server::tuning::tune;
@@ -217,8 +219,8 @@ impl SocketIo {
             .unwrap_or_else(|| self.server.clone())
     }
 
-    /// Tells an actor of every panic from now on, be it of a handler, a session, a room, a namespace
-    /// or the server. Several actors may ask.
+    /// Tells an actor of every panic from now on, be it of a handler, a session, a room, a namespace,
+    /// the server, the adapter of a cluster or a background task. Several actors may ask.
     ///
     /// # Examples
     ///
@@ -270,6 +272,21 @@ impl SocketIo {
     }
 
     /// Returns how the way to the other nodes is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::SocketIo;
+    /// use actix_web::HttpResponse;
+    ///
+    /// /// What a proxy asks for: who is cut off serves its clients on, and gets no new ones.
+    /// async fn health(io: SocketIo) -> HttpResponse {
+    ///     match io.adapter_health().error() {
+    ///         None => HttpResponse::Ok().finish(),
+    ///         Some(error) => HttpResponse::ServiceUnavailable().body(error.to_owned()),
+    ///     }
+    /// }
+    /// ```
     #[must_use]
     pub fn adapter_health(&self) -> AdapterHealth {
         let alone = || AdapterHealth {
@@ -288,10 +305,12 @@ impl SocketIo {
 
     /// Closes the server for good: new clients are answered with 503, those who are there are
     /// disconnected with [`CloseReason::ServerShuttingDown`](crate::CloseReason), behind what was
-    /// sent to them before. Returns whether all had gone within `limit`.
+    /// sent to them before. Returns whether all had gone within `limit`, and in a cluster whether what was
+    /// queued for the other nodes has been sent too, for which the last tenth of the time is kept.
     ///
     /// A client has gone when its transport has taken the last packets: its WebSocket has written
-    /// them, or a poll has fetched them.
+    /// them, or a poll has fetched them. Clients of other nodes that poll here are sent home with a noop, so
+    /// that their next poll goes to a node that stays.
     ///
     /// # Examples
     ///
@@ -313,15 +332,7 @@ impl SocketIo {
     /// # Ok(()) }
     /// ```
     pub async fn close(&self, limit: Duration) -> bool {
-        let begun = tokio::time::Instant::now();
-        let gone = self.engine.close(limit).await;
-        match &self.registry.adapter {
-            Some(adapter) => {
-                let rest = limit.saturating_sub(begun.elapsed());
-                Arc::clone(adapter).close(rest).await && gone
-            }
-            None => gone,
-        }
+        self.closing().close(limit).await
     }
 
     /// Runs a task of the program's beside the server's actors, until it ends or [`close`](Self::close)
@@ -368,6 +379,11 @@ impl SocketIo {
 
     fn add_pattern(&self, choice: Choice) -> NamespacePattern {
         NamespacePattern::new(self.registry.add_pattern(choice), &self.registry)
+    }
+
+    /// Returns what the server's end closes.
+    fn closing(&self) -> Closing {
+        Closing::new(&self.engine, self.registry.adapter.as_ref())
     }
 
     /// Returns what was registered in vain.

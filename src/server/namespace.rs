@@ -10,7 +10,9 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use crate::actor::{FindRoom, NamespaceCore, Room};
-use crate::cluster::{ClusterError, Content, Message, Question, Reply};
+use crate::cluster::{
+    ClusterError, Content, Message, Question, Reply, is_reserved_between_servers,
+};
 use crate::error::{EmitError, RoomError};
 use crate::handler::{Environment, SharedTable};
 use crate::id::SocketId;
@@ -101,7 +103,9 @@ impl Namespace {
     ///
     /// # Errors
     ///
-    /// [`EmitError::Encode`], and [`EmitError::Cluster`] where nobody will hear it.
+    /// [`EmitError::Encode`]; [`EmitError::ReservedEvent`] for `connect`, `connection` and
+    /// `new_namespace`, which a Node.js server emits to its own program; and [`EmitError::Cluster`] where
+    /// nobody will hear it.
     ///
     /// # Examples
     ///
@@ -115,8 +119,7 @@ impl Namespace {
         event: &str,
         data: impl Serialize,
     ) -> Result<(), EmitError> {
-        let args = Args::from_value(&data)?;
-        let message = Message::ServerSide(Content::new(event, &args));
+        let message = Message::ServerSide(between_servers(event, &data)?);
         if let Some(adapter) = &self.core.membership.adapter {
             adapter.tell(self.core.membership.shared_name(), &message)?;
         }
@@ -124,10 +127,12 @@ impl Namespace {
     }
 
     /// Sends an event to the programs of all other servers, and returns what they answer within `limit`.
+    /// Which of them did not, and why they could not be asked, says [`Everywhere::reach`].
     ///
     /// # Errors
     ///
-    /// [`EmitError::Encode`].
+    /// [`EmitError::Encode`] and [`EmitError::ReservedEvent`], as of
+    /// [`server_side_emit`](Self::server_side_emit).
     ///
     /// # Examples
     ///
@@ -146,8 +151,7 @@ impl Namespace {
         data: impl Serialize,
         limit: Duration,
     ) -> Result<Everywhere<Vec<Args>>, EmitError> {
-        let args = Args::from_value(&data)?;
-        let question = Question::ServerSide(Content::new(event, &args));
+        let question = Question::ServerSide(between_servers(event, &data)?);
         let (replies, reach) = self.everyone().ask_nodes(question, limit).await;
         let answer = |reply| match reply {
             Reply::ServerSide(args) => Some(args),
@@ -158,7 +162,8 @@ impl Namespace {
     }
 
     /// Returns the names of the rooms that somebody is in on any node, in no order; see
-    /// [`rooms`](Self::rooms) for those of this node.
+    /// [`rooms`](Self::rooms) for those of this node. Which nodes did not answer, and why they could not be
+    /// asked, says [`Everywhere::reach`].
     ///
     /// # Examples
     ///
@@ -293,6 +298,14 @@ impl fmt::Debug for Namespace {
             .field("sockets", &self.count())
             .finish_non_exhaustive()
     }
+}
+
+/// Writes an event between servers.
+fn between_servers(event: &str, data: &impl Serialize) -> Result<Content, EmitError> {
+    if is_reserved_between_servers(event) {
+        return Err(EmitError::ReservedEvent(event.to_owned()));
+    }
+    Ok(Content::new(event, &Args::from_value(data)?))
 }
 
 /// How long a namespace may take to look a room up.

@@ -46,7 +46,8 @@ macro_rules! operator {
         /// # Errors
         ///
         /// [`EmitError::ReservedEvent`](crate::EmitError) and [`EmitError::Encode`](crate::EmitError);
-        /// nothing was sent to anybody then.
+        /// nothing was sent to anybody then. [`EmitError::Cluster`](crate::EmitError) where this node's
+        /// sockets have it and the other nodes will not get it.
         pub async fn emit<T: serde::Serialize>(
             &self,
             event: &str,
@@ -85,7 +86,9 @@ macro_rules! operator {
         ///
         /// # Errors
         ///
-        /// As of [`emit`](Self::emit).
+        /// [`EmitError::ReservedEvent`](crate::EmitError) and [`EmitError::Encode`](crate::EmitError);
+        /// nothing was sent to anybody then. Where other nodes could not be asked,
+        /// [`Answers::reach`](crate::Answers::reach) says why.
         pub async fn emit_with_ack<R>(
             &self,
             event: &str,

@@ -20,6 +20,7 @@ use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::actor::Engine;
+use crate::server::closing::Closing;
 use crate::server::serving::{ServeHandle, Serving};
 use crate::transport::{AppService, Hooks, Io, SharedApp, Upgrades, mount_once, set_user_timeout};
 
@@ -51,6 +52,7 @@ use crate::transport::{AppService, Hooks, Io, SharedApp, Upgrades, mount_once, s
 pub struct Serve<F> {
     engine: Arc<Engine>,
     hooks: Arc<Hooks>,
+    closing: Closing,
     app: F,
     builder: ServerBuilder,
     settings: Settings,
@@ -85,12 +87,14 @@ where
     pub(crate) fn new(
         engine: &Arc<Engine>,
         hooks: &Arc<Hooks>,
+        closing: Closing,
         app: F,
         fault: Option<String>,
     ) -> Self {
         Self {
             engine: Arc::clone(engine),
             hooks: Arc::clone(hooks),
+            closing,
             app,
             builder: ServerBuilder::new()
                 .disable_signals()
@@ -271,7 +275,7 @@ where
     /// Starts the workers. The server runs until it is stopped; the future has to be awaited or
     /// spawned.
     pub fn run(self) -> Serving {
-        let handle = |server| ServeHandle::new(server, self.engine, self.drain);
+        let handle = |server| ServeHandle::new(server, self.closing, self.drain);
         Serving::new(self.builder.run(), handle, self.handles_signals)
     }
 
@@ -386,7 +390,8 @@ macro_rules! serve {
                 > + 'static,
             B: actix_web::body::MessageBody + 'static,
         {
-            crate::server::Serve::new(&self.engine, &self.hooks, app, self.fault())
+            let closing = self.closing();
+            crate::server::Serve::new(&self.engine, &self.hooks, closing, app, self.fault())
         }
 
         /// Serves nothing but this server, at these addresses, until the process is asked to end.

@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use actix_rt::signal;
 use actix_server::{Server, ServerHandle};
 use futures_core::future::LocalBoxFuture;
 
-use crate::actor::Engine;
+use crate::server::closing::Closing;
 
 /// A running server; it has to be awaited or spawned.
 ///
@@ -92,15 +91,15 @@ impl fmt::Debug for Serving {
 #[derive(Clone)]
 pub struct ServeHandle {
     server: ServerHandle,
-    engine: Arc<Engine>,
+    closing: Closing,
     drain: Duration,
 }
 
 impl ServeHandle {
-    pub(crate) fn new(server: ServerHandle, engine: Arc<Engine>, drain: Duration) -> Self {
+    pub(crate) fn new(server: ServerHandle, closing: Closing, drain: Duration) -> Self {
         Self {
             server,
-            engine,
+            closing,
             drain,
         }
     }
@@ -109,11 +108,12 @@ impl ServeHandle {
     ///
     /// A graceful stop closes the Socket.IO server first, as [`SocketIo::close`](crate::SocketIo::close)
     /// does: new clients are refused, those who are there get what was sent to them and are
-    /// disconnected; then it waits for the HTTP requests that are being answered.
+    /// disconnected, and in a cluster the other nodes what was queued for them; then it waits for the HTTP
+    /// requests that are being answered.
     /// [`Serve::shutdown_timeout`](crate::Serve::shutdown_timeout) bounds both. Any other stop ends all connections at once.
     pub async fn stop(&self, graceful: bool) {
         if graceful {
-            self.engine.close(self.drain).await;
+            self.closing.close(self.drain).await;
         }
         self.server.stop(graceful).await;
     }

@@ -26,7 +26,7 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     fn tell(&self, namespace: &Arc<str>, message: &Message) -> Result<(), ClusterError>;
 
     /// Asks every other node. The channel brings what each answers and ends when all have, or time is
-    /// up; then it says how far the question got.
+    /// up; then it says how far the question got. What cannot be asked at once is not asked at all.
     fn ask(
         self: Arc<Self>,
         namespace: &Arc<str>,
@@ -45,7 +45,7 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     /// Returns this node's name.
     fn uid(&self) -> &str;
 
-    /// Returns the number of this node's next message; the caller tells it, before the next one.
+    /// Returns the number of this node's next message; the caller tells it before the next one, if at all.
     fn reserve(&self) -> u64;
 
     /// Queues a message under a number of its own.
@@ -89,7 +89,8 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
 
     fn health(&self) -> AdapterHealth;
 
-    /// Sends what is queued, for up to `limit`, and ends; tells whether all was sent.
+    /// Sends what is queued and what other nodes wait for, for up to `limit`, and ends; tells whether all
+    /// was sent.
     fn close(self: Arc<Self>, limit: Duration) -> ClosedFuture;
 }
 

@@ -114,7 +114,7 @@ impl<R> Answers<R> {
     /// Returns how many sockets were asked; in a cluster, as far as nodes have said so yet.
     #[must_use]
     pub fn expected(&self) -> usize {
-        self.asked.len() + self.elsewhere.asked
+        self.asked.len().saturating_add(self.elsewhere.asked)
     }
 
     /// Returns who of this node has not answered so far.
@@ -130,11 +130,18 @@ impl<R> Answers<R> {
         self.elsewhere.asked.saturating_sub(self.elsewhere.answered)
     }
 
-    /// Returns the nodes that did not say how many of their sockets were asked; known when the answers
-    /// have ended.
+    /// Returns the nodes that did not say how many of their sockets were asked, or have ended before those
+    /// had answered; known when the answers have ended.
     #[must_use]
     pub fn silent_nodes(&self) -> &[NodeId] {
         self.elsewhere.reach.silent()
+    }
+
+    /// Returns how far the question got in the cluster, and why it could not be asked there; known when the
+    /// answers have ended.
+    #[must_use]
+    pub fn reach(&self) -> &Reach {
+        &self.elsewhere.reach
     }
 
     /// Tells whether time was up before everyone had answered or left.
@@ -178,7 +185,9 @@ impl<R> Answers<R> {
         let elsewhere = &mut self.elsewhere;
         while let Some(answers) = &mut elsewhere.answers {
             match std::task::ready!(answers.poll_recv(cx)) {
-                Some(Answer::Reply(Reply::Asked(count))) => elsewhere.asked += count,
+                Some(Answer::Reply(Reply::Asked(count))) => {
+                    elsewhere.asked = elsewhere.asked.saturating_add(count);
+                }
                 Some(Answer::Reply(Reply::Acknowledged(socket, args))) => {
                     elsewhere.answered += 1;
                     return Poll::Ready(Some((socket, args)));

@@ -95,13 +95,15 @@ impl Core {
         let back = resume.as_mut().and_then(|resume| resume.back.as_mut());
         let id = back.as_ref().map(|back| back.state.id);
         let locals = back.map(|back| std::mem::take(&mut back.state.locals));
+        let joined = resume.as_ref().map(|resume| resume.joined.lock());
+        let rooms = joined.map(|joined| joined.keys().cloned().collect());
         Self {
             key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
             id: id.unwrap_or_else(SocketId::random),
             membership: Arc::clone(membership),
             link: Arc::clone(link),
             auth: auth.map(Into::into),
-            rooms: Mutex::default(),
+            rooms: Mutex::new(rooms.unwrap_or_default()),
             locals: locals.unwrap_or_default(),
             resume,
             phase: AtomicU8::new(Phase::Connecting as u8),
@@ -314,6 +316,12 @@ impl Core {
 
     pub(crate) fn forget_call(&self, id: u64) {
         self.calls.lock().remove(&id);
+    }
+
+    /// Tells whether it has ended for good: its client left, or the program sent it away.
+    pub(crate) fn has_left(&self) -> bool {
+        let reason = self.end_reason();
+        reason.is_some_and(|reason| !matches!(reason, DisconnectReason::Session(_)))
     }
 
     /// Ends the socket with the packet that `last` makes for the phase it was in. The packet leaves

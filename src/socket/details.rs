@@ -1,10 +1,11 @@
 //! What is told of a socket of this node to others.
 
+use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
 use serde_json::{Map, Value, json};
 
-use crate::cluster::Details;
+use crate::cluster::{Details, date_text};
 use crate::socket::core::Core;
 
 /// Describes a socket as the Node.js server does: its own room comes first of its rooms.
@@ -22,11 +23,6 @@ pub(crate) fn describe(core: &Core) -> Details {
 
 fn handshake(core: &Core) -> Value {
     let handshake = &core.link.handshake;
-    let mut headers = Map::new();
-    for (name, value) in handshake.headers() {
-        let value = String::from_utf8_lossy(value).into_owned();
-        headers.insert(name.to_owned(), value.into());
-    }
     let query = handshake
         .read_query::<Map<String, Value>>()
         .unwrap_or_default();
@@ -38,14 +34,78 @@ fn handshake(core: &Core) -> Value {
         .time()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
+    let issued = i64::try_from(issued.as_millis()).unwrap_or_default();
     json!({
-        "headers": headers,
+        "headers": headers(handshake.headers()),
+        "time": date_text(issued),
         "address": handshake.address().map(|address| address.to_string()),
         "xdomain": handshake.is_cross_origin(),
         "secure": handshake.is_secure(),
-        "issued": u64::try_from(issued.as_millis()).unwrap_or_default(),
+        "issued": issued,
         "url": handshake.url(),
         "query": query,
         "auth": auth.unwrap_or_else(|| Value::Object(Map::new())),
     })
+}
+
+/// Joins headers that come more than once, as Node.js does.
+fn headers<'h>(lines: impl Iterator<Item = (&'h str, &'h [u8])>) -> Map<String, Value> {
+    let mut headers: BTreeMap<&str, String> = BTreeMap::new();
+    for (name, value) in lines {
+        let value = String::from_utf8_lossy(value);
+        match headers.get_mut(name) {
+            None => {
+                headers.insert(name, value.into_owned());
+            }
+            Some(_) if TAKEN_ONCE.contains(&name) => {}
+            Some(joined) => {
+                joined.push_str(if name == "cookie" { "; " } else { ", " });
+                joined.push_str(&value);
+            }
+        }
+    }
+    let entry = |(name, value): (&str, String)| (name.to_owned(), value.into());
+    headers.into_iter().map(entry).collect()
+}
+
+/// Headers of which Node.js takes the first and skips the others.
+const TAKEN_ONCE: [&str; 18] = [
+    "age",
+    "authorization",
+    "content-length",
+    "content-type",
+    "etag",
+    "expires",
+    "from",
+    "host",
+    "if-modified-since",
+    "if-unmodified-since",
+    "last-modified",
+    "location",
+    "max-forwards",
+    "proxy-authorization",
+    "referer",
+    "retry-after",
+    "server",
+    "user-agent",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_that_come_again_are_joined_as_by_node() {
+        let lines: [(&str, &[u8]); 7] = [
+            ("host", b"a"),
+            ("x-tag", b"1"),
+            ("cookie", b"a=1"),
+            ("host", b"b"),
+            ("x-tag", b"2"),
+            ("cookie", b"b=2"),
+            ("x-tag", b"3"),
+        ];
+        let expected = json!({ "host": "a", "x-tag": "1, 2, 3", "cookie": "a=1; b=2" });
+        assert_eq!(Value::Object(headers(lines.into_iter())), expected);
+    }
 }

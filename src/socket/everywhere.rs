@@ -168,7 +168,8 @@ impl RemoteSocket {
     }
 
     /// Returns its handshake as the Node.js server writes it: an object with `headers`, `query`,
-    /// `address`, `issued` (milliseconds since 1970), `url`, `auth`, `secure` and `xdomain`.
+    /// `address`, `issued` (milliseconds since 1970), `time` (the same as text), `url`, `auth`, `secure` and
+    /// `xdomain`.
     #[must_use]
     pub fn handshake(&self) -> Value {
         match &self.place {

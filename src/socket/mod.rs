@@ -31,7 +31,6 @@ use crate::handshake::Handshake;
 use crate::id::SocketId;
 use crate::link::Session;
 use crate::message::RoomNames;
-use crate::reason::DisconnectReason;
 use crate::socketio::Args;
 
 pub(crate) use adapter::{Adapter, BackFuture, ClosedFuture, NodesFuture};
@@ -42,6 +41,7 @@ pub(crate) use core::{Core, Phase};
 pub(crate) use details::describe;
 pub(crate) use encode::{Answer, ack, ack_error, connect_error};
 pub use everywhere::{Everywhere, RemoteSocket};
+pub(crate) use locals::Locals;
 pub(crate) use membership::{Audience, Membership, RoomChange, SharedMembers};
 pub use observe::OutgoingEvent;
 pub(crate) use recovery::{
@@ -165,7 +165,9 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// Every variant of [`EmitError`] but `TooManyCalls`; nothing was sent then.
+    /// Every variant of [`EmitError`] but `TooManyCalls`; nothing was sent then. [`EmitError::Cluster`] comes
+    /// only where clients may come back to other nodes: this one has the event then, and would miss it
+    /// if it came back elsewhere.
     ///
     /// # Examples
     ///
@@ -198,8 +200,7 @@ impl Socket {
 
     /// Sends an event that is kept for as long as the client may come back, also when it has gone.
     fn emit_kept<T: Serialize>(&self, event: &str, data: &T) -> Result<(), EmitError> {
-        let wants_to_go = |reason| !matches!(reason, DisconnectReason::Session(_));
-        if self.core.end_reason().is_some_and(wants_to_go) {
+        if self.core.has_left() {
             return Err(EmitError::Disconnected);
         }
         Broadcast::alone(&self.core).blocking_emit(event, data)

@@ -25,3 +25,5 @@ pub(crate) use self::encode::{
 };
 pub(crate) use self::error::DecodeError;
 pub(crate) use self::packet::{Body, Limits, Packet, is_reserved};
+#[cfg(feature = "redis")]
+pub(crate) use self::placeholder_check::check_placeholders;

@@ -6,7 +6,16 @@
 
 use super::DecodeError;
 use super::error::Excerpt;
-use super::json::Observer;
+use super::json::{Observer, Scanner};
+
+/// Checks an event's list, without its brackets, that has come with so many attachments from
+/// elsewhere than a client.
+#[allow(dead_code, reason = "adapters take such")]
+pub(crate) fn check_placeholders(list: &str, attachments: usize) -> Result<(), DecodeError> {
+    let list = format!("[{list}]");
+    let check = PlaceholderCheck::new(attachments);
+    Scanner::new(&list, 0, usize::MAX, check).value().map(drop)
+}
 
 /// Looks for objects with `"_placeholder":true`, in any order of keys and with any other keys, and
 /// takes the last of several equal keys: as JavaScript does.
@@ -120,7 +129,6 @@ impl Member {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::socketio::json::Scanner;
 
     fn check(text: &str, attachments: usize) -> Result<(), DecodeError> {
         let mut scanner = Scanner::new(text, 0, 128, PlaceholderCheck::new(attachments));

@@ -57,6 +57,10 @@ async fn route(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
+    if engine.is_closing() && !Query::names_session(request.query_string()) {
+        // Whatever else there is to say of it: a proxy that asks how this node is must hear it.
+        return Err(Refusal::ShuttingDown);
+    }
     let query = Query::parse(request.query_string(), &engine.config)?;
     let asks_upgrade = request.headers().contains_key(header::UPGRADE);
     let Some(sid) = query.sid else {
@@ -64,9 +68,6 @@ async fn route(
             return Err(Refusal::BadMethod);
         }
         query.check_protocol(Refusal::UnsupportedProtocol)?;
-        if engine.is_closing() {
-            return Err(Refusal::ShuttingDown);
-        }
         if query.transport == Transport::Polling && asks_upgrade {
             return Err(Refusal::BadRequest);
         }
@@ -89,7 +90,7 @@ async fn route(
         if query.transport != Transport::Polling {
             return Err(Refusal::UnknownSession);
         }
-        return polling::forward(&elsewhere, &engine.config, request, payload).await;
+        return polling::forward(engine, &elsewhere, request, payload).await;
     };
     query.check_protocol(Refusal::BadRequest)?;
     if query.transport == Transport::WebSocket {

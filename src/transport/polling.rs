@@ -8,8 +8,8 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{ConnectionType, Method};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_core::Stream;
 use tokio::time::timeout;
@@ -52,21 +52,33 @@ pub(crate) async fn post(
 
 /// Has the node do it that has the session.
 pub(crate) async fn forward(
+    engine: &Engine,
     elsewhere: &Elsewhere,
-    config: &Config,
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
+    let config = &engine.config;
     let poll = match *request.method() {
         Method::GET => Poll::Take,
         Method::POST => {
+            // Anybody may make an id up: not a byte is read, nor anything published, for one of no node.
+            if !elsewhere.is_there().await {
+                return Err(Refusal::UnknownSession);
+            }
             let close = |reason| elsewhere.end(reason);
             Poll::Bring(packets_of(request, payload, config, close).await?)
         }
         _ => return Err(Refusal::UnknownSession),
     };
     let polled = elsewhere.poll(poll).await?;
-    Ok(answer(polled, request, config))
+    let mut response = answer(polled, request, config);
+    if engine.is_closing() {
+        // So that the next request finds another node, if there is something before this one to choose.
+        response
+            .head_mut()
+            .set_connection_type(ConnectionType::Close);
+    }
+    Ok(response)
 }
 
 fn answer(polled: Polled, request: &HttpRequest, config: &Config) -> HttpResponse {

@@ -39,6 +39,11 @@ impl Query {
         })
     }
 
+    /// Tells whether a request is for a session, whatever else is wrong with it.
+    pub(crate) fn names_session(query: &str) -> bool {
+        web::Query::<Raw>::from_query(query).is_ok_and(|raw| raw.sid.is_some())
+    }
+
     /// Refuses every revision of the protocol but the fourth.
     pub(crate) fn check_protocol(&self, otherwise: Refusal) -> Result<(), Refusal> {
         if self.is_v4 { Ok(()) } else { Err(otherwise) }

@@ -12,7 +12,8 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before } from "node:test";
 import { fileURLToPath } from "node:url";
-import { Member, control, startCluster } from "./cluster/nodes.mjs";
+import { createClient } from "redis";
+import { Member, control, eventually as waitFor, startCluster } from "./cluster/nodes.mjs";
 import { startRedis } from "./redis.mjs";
 import { accepts, freePort, within } from "./server.mjs";
 
@@ -158,13 +159,7 @@ export const WITHOUT_STICKINESS = {
 };
 
 /** Waits until something holds. */
-export async function eventually(what, holds, ms = MOVED_MS) {
-  const deadline = Date.now() + ms;
-  while (!(await holds())) {
-    assert.ok(Date.now() < deadline, `waited ${ms} ms in vain for ${what}`);
-    await new Promise((resolve) => { setTimeout(resolve, 20); });
-  }
-}
+export const eventually = (what, holds) => waitFor(what, holds, MOVED_MS);
 
 /** Clients that begin at the same time, in the room `a`. */
 export const crowd = (proxy, options) => Promise.all(Array.from({ length: CLIENTS }, () => (
@@ -172,8 +167,8 @@ export const crowd = (proxy, options) => Promise.all(Array.from({ length: CLIENT
 )));
 
 /** Waits until all are on WebSockets that may be. */
-export const upgraded = (members) => Promise.all(members.map(async ({ socket: { io: { engine } } }) => {
-  if (engine.transport.name !== "websocket") await within(once(engine, "upgrade"), "the upgrade");
+export const upgraded = (members) => Promise.all(members.map(async (member) => {
+  assert.equal(await within(member.upgraded, "the upgrade"), true);
 }));
 
 /** Returns how many clients of the room each node has. */
@@ -189,6 +184,19 @@ export async function split(node, members) {
   return [members.filter((member) => heard.has(member)), members.filter((member) => !heard.has(member))];
 }
 
+/** Clients as `crowd`, some of them on each node: all, those of the first and those of the second. */
+export async function spread(proxy, nodes, options) {
+  for (let tries = 0; tries < 10; tries += 1) {
+    const members = await crowd(proxy, options);
+    const [first, second] = await split(nodes[0], members);
+    if (first.length > 0 && second.length > 0) return [members, first, second];
+    // A proxy that looks for the node with the fewest counts those that have just left for a moment.
+    for (const member of members) member.leave();
+    await eventually("the clients to be gone", async () => (await sizes(nodes)).every((size) => size === 0));
+  }
+  return assert.fail("all clients are on one node");
+}
+
 /** Counts the disconnects of members from now on. */
 export function losses(members) {
   const lost = [];
@@ -196,17 +204,33 @@ export function losses(members) {
   return lost;
 }
 
-/** Starts a cluster and a proxy before it for the tests of a suite. */
+/**
+ * Starts a cluster and a proxy before it for the tests of a suite. `forwarded` returns how many messages
+ * of polls at the wrong node there have been.
+ */
 export function site(kind, changes) {
   const it = {};
+  let count = 0;
+  let listener;
+  it.forwarded = async () => {
+    await listener.ping();
+    return count;
+  };
   before(async () => {
     it.redis = await startRedis();
+    listener = await createClient({ url: it.redis.url, RESP: 2 }).on("error", () => {}).connect();
+    await listener.pSubscribe("socket.io-poll#*", () => { count += 1; });
     it.nodes = await startCluster(["rust", "rust"], "classic", it.redis);
     it.proxy = await startProxy(kind, it.nodes, changes);
   });
-  afterEach(() => Member.allLeave());
+  afterEach(async () => {
+    Member.allLeave();
+    // The next clients are spread by how many each node has.
+    await eventually("the clients to be gone", async () => (await sizes(it.nodes)).every((size) => size === 0));
+  });
   after(async () => {
     await it.proxy?.stop();
+    listener?.destroy();
     await Promise.all((it.nodes ?? []).map((node) => node.kill()));
     await it.redis?.kill();
   });

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { Agent } from "node:http";
 import { describe, test } from "node:test";
 import {
-  CLIENTS, KINDS, WAYS, WITHOUT_STICKINESS, crowd, eventually, losses, site, sizes, split, upgraded,
+  CLIENTS, KINDS, WAYS, WITHOUT_STICKINESS, crowd, eventually, losses, site, sizes, split, spread, upgraded,
 } from "./proxies.mjs";
 import { within } from "./server.mjs";
 import { Member, control } from "./cluster/nodes.mjs";
@@ -17,7 +17,8 @@ for (const kind of KINDS) {
     for (const transports of WAYS) {
       test(`clients stay on their node: ${transports}`, async () => {
         const { nodes, proxy } = it;
-        const members = await crowd(proxy, { transports });
+        const forwarded = await it.forwarded();
+        const [members] = await spread(proxy, nodes, { transports });
         if (transports.length === 2) await upgraded(members);
         const text = "x".repeat(500_000);
         for (let n = 0; n < 5; n += 1) {
@@ -30,11 +31,10 @@ for (const kind of KINDS) {
         }
         const lengths = await Promise.all(members.map(({ socket }) => socket.emitWithAck("length", text)));
         assert.deepEqual(lengths, members.map(() => text.length));
-        const counted = await sizes(nodes);
-        assert.ok(counted.every((size) => size > 0), `both nodes have clients: ${counted}`);
         const ids = (await control(nodes[0], { op: "fetch", rooms: ["a"] })).map((socket) => socket.id);
         assert.deepEqual(ids.sort(), members.map((member) => member.id).sort());
         for (const member of members) assert.ok(member.socket.connected);
+        assert.equal(await it.forwarded(), forwarded, "each request has come to the right node");
         const gone = members.map((member) => once(member.socket, "disconnect"));
         for (const member of members) member.leave();
         await Promise.all(gone);
@@ -53,7 +53,7 @@ for (const kind of KINDS) {
       test(`nodes know whence a client comes, whatever it says itself: ${transports}`, async () => {
         const agent = new Agent({ localAddress: "127.0.0.2" });
         const extraHeaders = { "x-forwarded-for": "192.0.2.1", forwarded: "for=192.0.2.1" };
-        const member = await Member.enter(it.proxy, { transports, agent, extraHeaders });
+        const member = await Member.enter(it.proxy, { transports, agent, extraHeaders, withCredentials: true });
         assert.equal(await member.socket.emitWithAck("address"), "127.0.0.2");
         agent.destroy();
       });
@@ -83,6 +83,7 @@ for (const kind of KINDS) {
       const { nodes, proxy } = it;
       const members = await crowd(proxy, { transports: ["polling"] });
       const text = "x".repeat(100_000);
+      const forwarded = await it.forwarded();
       for (let n = 0; n < 5; n += 1) {
         const lengths = await Promise.all(members.map(({ socket }) => socket.emitWithAck("length", text)));
         assert.deepEqual(lengths, members.map(() => text.length));
@@ -94,14 +95,31 @@ for (const kind of KINDS) {
       }
       assert.ok((await sizes(nodes)).every((size) => size > 0));
       for (const member of members) assert.ok(member.socket.connected);
+      // Each client has sent five messages, and every other request is at the wrong node.
+      const messages = await it.forwarded() - forwarded;
+      assert.ok(messages > members.length, `${messages} messages of polls that were forwarded`);
     });
 
     test("clients upgrade where they can, and go on polling where not", async () => {
-      const members = await crowd(it.proxy, { transports: ["polling", "websocket"] });
+      const members = [];
+      const names = new Set();
+      // Which node an upgrade comes to is by chance.
+      for (let tries = 0; names.size < 2; tries += 1) {
+        assert.ok(tries < 5, `all clients are on ${[...names]}`);
+        for (const member of await crowd(it.proxy, { transports: ["polling", "websocket"] })) {
+          const expected = await within(member.upgraded, "the end of an upgrade") ? "websocket" : "polling";
+          const { name } = member.socket.io.engine.transport;
+          assert.equal(name, expected);
+          names.add(name);
+          members.push(member);
+        }
+      }
+      const lost = losses(members);
       for (let n = 0; n < 20; n += 1) {
         const lengths = await Promise.all(members.map(({ socket }) => socket.emitWithAck("length", "abc")));
         assert.deepEqual(lengths, members.map(() => 3));
       }
+      assert.deepEqual(lost, []);
     });
 
     test("a poll that waits for a node that dies ends early", async () => {

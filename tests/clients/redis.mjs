@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, accepts } from "./server.mjs";
+import { accepts, freePort, stopped } from "./server.mjs";
 
 const START_MS = 10_000;
 const STOP_MS = 5_000;
@@ -60,8 +60,8 @@ class Redis {
   }
 
   /** Stops it where it is, until `resume`: it holds its connections and answers nothing. */
-  pause() {
-    this.#child.kill("SIGSTOP");
+  async pause() {
+    await stopped(this.#child);
   }
 
   resume() {

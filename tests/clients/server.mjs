@@ -5,6 +5,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFile, readdir } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 
 const START_MS = 15_000;
@@ -93,9 +94,16 @@ class Server {
     await exit.catch(() => { throw new Error(`${this.#name} (pid ${child.pid}) outlived its SIGKILL`); });
   }
 
+  /** Asks the process to end, as whoever runs it does, and waits until it has. */
+  async end() {
+    const exit = once(this.#child, "exit", { signal: AbortSignal.timeout(STOP_MS) });
+    this.#child.kill("SIGINT");
+    await exit;
+  }
+
   /** Stops the process where it is, until `resume`: it holds its connections and answers nothing. */
-  pause() {
-    this.#child.kill("SIGSTOP");
+  async pause() {
+    await stopped(this.#child);
   }
 
   resume() {
@@ -109,6 +117,20 @@ class Server {
   /** What the server printed last, for messages of failed tests. */
   get output() {
     return this.#output;
+  }
+}
+
+/** Stops a process, and waits until all its threads stand still: a busy one goes on for a moment. */
+export async function stopped(child) {
+  child.kill("SIGSTOP");
+  const tasks = `/proc/${child.pid}/task`;
+  // A thread that has just ended has no file any more.
+  const stands = (task) => readFile(`${tasks}/${task}/stat`, "utf8").then((stat) => /\) [Tt] /.test(stat), () => true);
+  const deadline = Date.now() + STOP_MS;
+  for (;;) {
+    const all = await Promise.all((await readdir(tasks)).map(stands));
+    if (all.every(Boolean)) return;
+    if (Date.now() > deadline) throw new Error(`process ${child.pid} does not stop`);
   }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_socketio::{
-    Bytes, CallError, CallMany, ClusterError, EmitError, Emitter, FetchSockets, Namespace,
+    Builder, Bytes, CallError, CallMany, ClusterError, EmitError, Emitter, FetchSockets, Namespace,
     RemoteSocket, ServerSideEvent, SocketIo,
 };
 use serde_json::{Value, json};
@@ -80,10 +80,6 @@ async fn rooms_exceptions_and_ids_hold_on_every_node() {
         let mut cid = Peer::enter(&there, Via::WebSocket, &[]).await;
         let io = &here.io;
         // The other node's subscriptions to rooms are made in the background.
-        until("a room to be heard of", || {
-            io.adapter_health().is_connected()
-        })
-        .await;
         reach(io, "a", &mut bob).await;
         ann.client.rest("/").await;
         io.to(["a", "b"]).emit("union", 1).await.unwrap();
@@ -333,16 +329,65 @@ async fn namespaces_are_kept_apart() {
         let mut other = Client::open(&here, Via::WebSocket).await;
         other.connect("/shop-1").await;
         // Subscriptions of a namespace that has just begun are made in the background.
-        loop {
+        let mut heard = false;
+        while !heard {
             here.io.of("/shop-1").emit("in", 1).await.unwrap();
             here.io.emit("out", 2).await.unwrap();
-            if peer.client.text().await == r#"42/shop-1,["in",1]"# {
-                break;
+            let mut came = peer.client.text().await;
+            if came == r#"42/shop-1,["in",1]"# {
+                heard = true;
+                came = peer.client.text().await;
             }
+            assert_eq!(came, r#"42["out",2]"#, "{format:?}");
         }
-        peer.expect(r#"42["out",2]"#).await;
     }
 }
+
+/// Streams are read one after the other, so what a node has sent to several comes in another order
+/// than it was sent; nothing of it is taken for a repeat.
+#[tokio::test]
+async fn nothing_is_lost_between_several_streams() {
+    let redis = Redis::start();
+    let start = || {
+        let adapter = Format::Streams.adapter(&redis).stream_count(4);
+        let build = |io: Builder| io.adapter(adapter);
+        Server::socketio(build, |io| {
+            SHARDED.iter().for_each(|(name, _)| drop(io.of(name)));
+        })
+    };
+    let (here, there) = (start(), start());
+    connected(&here.io).await;
+    connected(&there.io).await;
+    let mut clients = Vec::new();
+    for (namespace, _) in SHARDED {
+        let mut client = Client::open(&there, Via::WebSocket).await;
+        client.connect(namespace).await;
+        clients.push(client);
+    }
+    for n in 0..200 {
+        for (namespace, _) in SHARDED {
+            here.io.of(namespace).emit("n", n).await.unwrap();
+        }
+    }
+    for (client, (namespace, _)) in clients.iter_mut().zip(SHARDED) {
+        for n in 0..200 {
+            client.expect(&format!(r#"42{namespace},["n",{n}]"#)).await;
+        }
+    }
+    for (namespace, stream) in SHARDED {
+        let length = redis.command(&format!("XLEN {stream}"));
+        assert!(length.starts_with(":200\r\n"), "{namespace}: {length}");
+    }
+}
+
+/// Namespaces, and to which of four streams the reference's hash of their names leads. That of the last
+/// is negative: the reference itself writes to a stream that nobody reads.
+const SHARDED: [(&str, &str); 4] = [
+    ("/a", "socket.io-2"),
+    ("/d", "socket.io-1"),
+    ("/c", "socket.io-0"),
+    ("/my-namespace", "socket.io-3"),
+];
 
 /// An emitter does from outside what a node does.
 #[tokio::test]
@@ -450,17 +495,31 @@ async fn what_redis_refuses_waits_or_is_counted() {
             .is_some_and(|error| error.contains("NOREPLICAS"))
     })
     .await;
+    // It tries again and again, and is away all the while.
+    until("some tries", || refusals(&redis) > 50).await;
+    let health = here.io.adapter_health();
+    assert!(!health.is_connected() && health.reconnects() == 0);
     redis.command("CONFIG SET min-replicas-to-write 0");
     for n in 0..10 {
         peer.expect(&format!(r#"42["n",{n}]"#)).await;
     }
-    assert_eq!(here.io.adapter_health().lost(), 0);
+    connected(&here.io).await;
+    let health = here.io.adapter_health();
+    assert_eq!((health.lost(), health.reconnects()), (0, 1));
     redis.command("RENAME socket.io aside");
     redis.command("SET socket.io text");
     here.io.emit("lost", ()).await.unwrap();
     until("it to be counted", || here.io.adapter_health().lost() == 1).await;
     redis.command("RENAME aside socket.io");
     fence(&here.io, &mut [&mut peer]).await;
+}
+
+/// Returns how often Redis has said that it has too few replicas.
+fn refusals(redis: &Redis) -> u64 {
+    let stats = redis.command("INFO errorstats");
+    let count = stats.split("errorstat_NOREPLICAS:count=").nth(1);
+    let count = count.and_then(|count| count.split_whitespace().next());
+    count.map_or(0, |count| count.parse().unwrap())
 }
 
 /// Subscriptions come back by themselves, and what was queued meanwhile arrives.
@@ -514,10 +573,14 @@ async fn a_node_that_ends_is_named_by_the_questions_that_it_leaves_open() {
         let nodes = there.io.nodes().await.unwrap();
         let name = nodes[0].clone();
         // It hears the question, and its program never answers.
+        let (told, mut heard) = channel();
         there
             .io
             .of("/")
-            .on_server_side("hang", |_: ServerSideEvent| std::future::pending::<()>());
+            .on_server_side("hang", move |_: ServerSideEvent| {
+                told.send(()).unwrap();
+                std::future::pending::<()>()
+            });
         let io = here.io.clone();
         let asking = tokio::spawn(async move {
             io.of("/")
@@ -525,11 +588,12 @@ async fn a_node_that_ends_is_named_by_the_questions_that_it_leaves_open() {
                 .await
                 .unwrap()
         });
+        heard.next().await;
         there.io.close(Duration::ZERO).await;
         let answers = within("the question to end", asking).await.unwrap();
         assert!(answers.is_empty());
-        let silent = answers.reach().silent();
-        assert!(silent.is_empty() || silent == [name], "{silent:?}");
+        assert_eq!(answers.reach().silent(), [name], "{format:?}");
+        assert!(!there.io.adapter_health().is_connected());
         assert_eq!(here.io.nodes().await.unwrap().len(), 1);
     }
 }
@@ -548,6 +612,60 @@ async fn a_node_that_does_not_answer_in_time_is_named() {
             .unwrap();
         assert_eq!(answers.reach().silent(), [name]);
         assert!(!answers.reach().is_complete());
+    }
+}
+
+/// In the sharded format a node hears only of the rooms in which it has somebody.
+#[tokio::test]
+async fn a_sharded_node_listens_to_the_rooms_that_it_has() {
+    let redis = Redis::start();
+    let [_here, there] = cluster(&redis, Format::Sharded).await;
+    let listeners = || redis.command("PUBSUB SHARDNUMSUB socket.io#/#a#");
+    assert!(listeners().contains(":0\r\n"));
+    let peer = Peer::enter(&there, Via::WebSocket, &["a"]).await;
+    until("the room to be listened to", || {
+        listeners().contains(":1\r\n")
+    })
+    .await;
+    let all = redis.command("PUBSUB SHARDCHANNELS *");
+    let id = peer.socket.id().to_string();
+    assert!(
+        all.contains("socket.io#/#a#") && !all.contains(&id),
+        "{all}"
+    );
+    peer.socket.leave("a").await.unwrap();
+    until("the room to be left", || listeners().contains(":0\r\n")).await;
+}
+
+/// Clusters under other names than the usual ones hear nothing of each other on one Redis.
+#[tokio::test]
+async fn clusters_under_other_names_are_kept_apart() {
+    let redis = Redis::start();
+    for format in Format::ALL {
+        let start = |name: &'static str| {
+            let adapter = format.adapter(&redis).key(name).channel_prefix(name);
+            Server::socketio(move |io| io.adapter(adapter), |_| ())
+        };
+        let nodes = [start("one"), start("one"), start("two")];
+        for node in &nodes {
+            connected(&node.io).await;
+        }
+        let [here, there, other] = &nodes;
+        let mut near = Peer::enter(there, Via::WebSocket, &[]).await;
+        let mut far = Peer::enter(other, Via::WebSocket, &[]).await;
+        here.io.emit("one", ()).await.unwrap();
+        near.expect(r#"42["one"]"#).await;
+        other.io.emit("two", ()).await.unwrap();
+        far.expect(r#"42["two"]"#).await;
+        if format != Format::Flask {
+            assert_eq!(here.io.nodes().await.unwrap().len(), 2);
+            assert_eq!(other.io.nodes().await.unwrap().len(), 1);
+        }
+        let names = redis.command("PUBSUB CHANNELS *") + &redis.command("PUBSUB SHARDCHANNELS *");
+        assert!(
+            !names.contains("socket.io") && !names.contains("flask"),
+            "{names}"
+        );
     }
 }
 

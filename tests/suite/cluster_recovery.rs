@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_socketio::{RedisAdapter, SocketIo};
+use actix_socketio::{ConnectError, RedisAdapter, Socket, SocketIo};
 use serde_json::Value;
 
 use crate::support::redis::{Format, Redis, Way, connected};
@@ -26,12 +26,17 @@ struct Entered {
 }
 
 async fn enter(server: &Server<SocketIo>, auth: &str) -> Entered {
+    enter_in(server, "", auth).await
+}
+
+/// Enters a namespace, which is named as in front of a packet's payload: by nothing, or by `/chat,`.
+async fn enter_in(server: &Server<SocketIo>, namespace: &str, auth: &str) -> Entered {
     let mut client = Client::open(server, Via::WebSocket).await;
-    client.send(&format!("40{auth}")).await;
+    client.send(&format!("40{namespace}{auth}")).await;
     let mut before = Vec::new();
     loop {
         let packet = client.text().await;
-        let Some(json) = packet.strip_prefix("40") else {
+        let Some(json) = packet.strip_prefix(&format!("40{namespace}")) else {
             before.push(packet);
             continue;
         };
@@ -49,7 +54,8 @@ async fn enter(server: &Server<SocketIo>, auth: &str) -> Entered {
 
 /// Returns an event without its last argument, and that argument: the offset.
 fn split(packet: &str) -> (String, String) {
-    let list: Vec<Value> = serde_json::from_str(&packet[2..]).unwrap();
+    let at = packet.find('[').unwrap();
+    let list: Vec<Value> = serde_json::from_str(&packet[at..]).unwrap();
     let (offset, event) = list.split_last().unwrap();
     let event: Vec<_> = event.iter().map(Value::to_string).collect();
     (event.join(","), offset.as_str().unwrap().to_owned())
@@ -93,17 +99,18 @@ async fn a_client_comes_back_to_another_node() {
 
     let mut back = enter(&two, &auth(&ann.pid, offset.as_deref())).await;
     assert_eq!((&back.sid, &back.pid), (&ann.sid, &ann.pid));
-    let mut missed: Vec<_> = back.before.iter().map(|packet| split(packet).0).collect();
-    // The order between two nodes is the stream's.
-    missed.sort();
-    let expected = [
-        r#""its own""#,
-        r#""missed",0"#,
-        r#""missed",1"#,
-        r#""missed",2"#,
-        r#""missed",3"#,
-    ];
-    assert_eq!(missed, expected);
+    let missed: Vec<_> = back.before.iter().map(|packet| split(packet).0).collect();
+    // In the order of each node; that between the two is the stream's.
+    let of_one = [r#""missed",0"#, r#""missed",3"#, r#""its own""#];
+    let of_two = [r#""missed",1"#, r#""missed",2"#];
+    let (first, second): (Vec<_>, Vec<_>) = missed
+        .iter()
+        .map(String::as_str)
+        .partition(|event| of_one.contains(event));
+    assert_eq!(
+        (first.as_slice(), second.as_slice()),
+        (&of_one[..], &of_two[..])
+    );
     let socket = find(&two.io.of("/"), &ann.sid);
     assert!(socket.recovered());
     let mut rooms = socket.rooms();
@@ -146,9 +153,242 @@ async fn a_client_is_on_one_node_only() {
     until("the old socket to end", || one.io.of("/").count() == 0).await;
     one.io.to("a").emit("live", ()).await.unwrap();
     assert_eq!(split(&back.client.text().await).0, r#""live""#);
-    // The secret is used up.
-    let other = enter(&one, &auth("AAAAAAAAAAAAAAAAAAAA", None)).await;
-    assert!(other.sid != ann.sid && other.before.is_empty());
+    // With its end the secret is used up, everywhere.
+    find(&two.io.of("/"), &ann.sid).disconnect(false);
+    until("the socket to end", || two.io.of("/").count() == 0).await;
+    kept_by(&two).await;
+    for node in [&one, &two] {
+        let other = enter(node, &auth(&ann.pid, None)).await;
+        assert!(other.sid != ann.sid && other.before.is_empty());
+    }
+}
+
+/// A client that breaks off before it has read what it missed gets that again, on the same node too.
+#[tokio::test]
+async fn who_has_no_offset_yet_misses_nothing_however_often_it_comes() {
+    let redis = Redis::start();
+    let (one, two) = (node(&redis).await, node(&redis).await);
+    let ann = enter(&one, "").await;
+    find(&one.io.of("/"), &ann.sid).join("a").await.unwrap();
+    drop(ann.client);
+    until("the socket to end", || one.io.of("/").count() == 0).await;
+    one.io.to("a").emit("missed", ()).await.unwrap();
+    kept_by(&one).await;
+    for node in [&two, &two, &one, &two] {
+        let back = enter(node, &auth(&ann.pid, None)).await;
+        assert_eq!(back.sid, ann.sid);
+        let missed: Vec<_> = back.before.iter().map(|packet| split(packet).0).collect();
+        assert_eq!(missed, [r#""missed""#]);
+        drop(back.client);
+        until("the socket to end", || node.io.of("/").count() == 0).await;
+        kept_by(node).await;
+    }
+}
+
+/// A node that delivered nothing is not named in the client's offset, and had it all the same.
+#[tokio::test]
+async fn a_client_goes_back_and_forth_without_an_event_in_between() {
+    let redis = Redis::start();
+    let (one, two) = (node(&redis).await, node(&redis).await);
+    let mut witness = enter(&one, "").await;
+    let mut ann = enter(&one, "").await;
+    find(&one.io.of("/"), &ann.sid).join("a").await.unwrap();
+    one.io.to("a").emit("seen", ()).await.unwrap();
+    let (_, offset) = split(&ann.client.text().await);
+    kept_by(&one).await;
+    for (n, node) in [&two, &one, &two, &two, &one].into_iter().enumerate() {
+        let back = enter(node, &auth(&ann.pid, Some(&offset))).await;
+        assert_eq!(
+            (back.sid.as_str(), back.before.len()),
+            (ann.sid.as_str(), 0)
+        );
+        drop(ann.client);
+        ann.client = back.client;
+        let socket = find(&node.io.of("/"), &ann.sid);
+        assert_eq!(socket.rooms(), ["a"]);
+        socket.broadcast().emit("there", n).await.unwrap();
+        // The first has heard by then that the client has moved.
+        assert_eq!(
+            split(&witness.client.text().await).0,
+            format!(r#""there",{n}"#)
+        );
+        kept_by(node).await;
+    }
+}
+
+/// A namespace of a pattern goes with its last client, and with it what it has in its memory.
+#[tokio::test]
+async fn a_client_comes_back_to_a_namespace_that_was_made_again() {
+    let redis = Redis::start();
+    let one = node(&redis).await;
+    one.io.of_pattern("/shop-{id}").unwrap().free_when_empty();
+    let mut ann = enter_in(&one, "/shop-1,", "").await;
+    let socket = find(&one.io.of("/shop-1"), &ann.sid);
+    socket.emit("seen", ()).await.unwrap();
+    let (_, offset) = split(&ann.client.text().await);
+    socket.emit("as if it had not arrived", ()).await.unwrap();
+    ann.client.text().await;
+    drop(ann.client);
+    until("the socket to end", || one.io.clients_count() == 0).await;
+    kept_by(&one).await;
+    let back = enter_in(&one, "/shop-1,", &auth(&ann.pid, Some(&offset))).await;
+    assert_eq!(back.sid, ann.sid);
+    let missed: Vec<_> = back.before.iter().map(|packet| split(packet).0).collect();
+    assert_eq!(missed, [r#""as if it had not arrived""#]);
+}
+
+/// A node that reads late lets a client in when it has read what the client has got.
+#[tokio::test]
+async fn a_node_that_reads_late_sends_nothing_twice() {
+    let redis = Redis::start();
+    let (one, three) = (node(&redis).await, node(&redis).await);
+    redis.command("ACL SETUSER late on nopass ~* &* +@all");
+    let url = redis.url().replace("redis://", "redis://late:any@");
+    let adapter = RedisAdapter::streams(&url).unwrap();
+    let two = Server::socketio(
+        move |io| io.adapter(adapter).connection_state_recovery(WINDOW),
+        |_| (),
+    );
+    connected(&two.io).await;
+    let mut ann = enter(&one, "").await;
+    redis.command("ACL SETUSER late -xread");
+    let mut offset = String::new();
+    for n in 0..5 {
+        three.io.emit("n", n).await.unwrap();
+        let (event, at) = split(&ann.client.text().await);
+        assert_eq!(event, format!(r#""n",{n}"#));
+        offset = at;
+    }
+    until("the reader to fail", || {
+        !two.io.adapter_health().is_connected()
+    })
+    .await;
+    let mut client = Client::open(&two, Via::WebSocket).await;
+    client
+        .send(&format!("40{}", auth(&ann.pid, Some(&offset))))
+        .await;
+    redis.command("ACL SETUSER late +xread");
+    let packet = client.text().await;
+    assert!(
+        packet.starts_with("40") && packet.contains(&ann.sid),
+        "{packet}"
+    );
+    three.io.emit("n", 5).await.unwrap();
+    assert_eq!(split(&client.text().await).0, r#""n",5"#);
+}
+
+/// An entry whose answer was lost may lie in the stream twice.
+#[tokio::test]
+async fn an_entry_that_lies_there_twice_is_replayed_once() {
+    let redis = Redis::start();
+    let (one, two) = (node(&redis).await, node(&redis).await);
+    let ann = enter(&one, "").await;
+    drop(ann.client);
+    until("the socket to end", || one.io.of("/").count() == 0).await;
+    one.io.emit("missed", 1).await.unwrap();
+    kept_by(&one).await;
+    let again = "local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1][2] \
+                 return redis.call('XADD', KEYS[1], '*', unpack(last))";
+    let said = redis.command(&format!("EVAL \"{again}\" 1 socket.io"));
+    assert!(said.starts_with('$'), "{said}");
+    let back = enter(&two, &auth(&ann.pid, None)).await;
+    assert_eq!(back.sid, ann.sid);
+    let missed: Vec<_> = back.before.iter().map(|packet| split(packet).0).collect();
+    assert_eq!(missed, [r#""missed",1"#]);
+}
+
+/// What was in a stream that has vanished nobody knows.
+#[tokio::test]
+async fn who_comes_after_the_stream_has_vanished_begins_anew() {
+    for more in [false, true] {
+        let redis = Redis::start();
+        let (one, two) = (node(&redis).await, node(&redis).await);
+        let mut ann = enter(&one, "").await;
+        two.io.emit("seen", ()).await.unwrap();
+        let (_, offset) = split(&ann.client.text().await);
+        drop(ann.client);
+        until("the socket to end", || one.io.of("/").count() == 0).await;
+        one.io.emit("lost", ()).await.unwrap();
+        kept_by(&one).await;
+        redis.command("DEL socket.io");
+        if more {
+            one.io.emit("later", ()).await.unwrap();
+            kept_by(&one).await;
+        }
+        let back = enter(&two, &auth(&ann.pid, Some(&offset))).await;
+        assert!(back.sid != ann.sid && back.before.is_empty(), "{more}");
+    }
+}
+
+/// A client may change its mind while the cluster is asked.
+#[tokio::test]
+async fn who_leaves_while_the_cluster_is_asked_may_enter_at_once() {
+    let redis = Redis::start();
+    let one = node(&redis).await;
+    let ann = enter(&one, "").await;
+    drop(ann.client);
+    until("the socket to end", || one.io.of("/").count() == 0).await;
+    // From a time that this node has not read of: it waits for that.
+    let claim = auth(&ann.pid, Some("9999999999999-0"));
+    let mut client = Client::open(&one, Via::WebSocket).await;
+    client.send_all(&[&format!("40{claim}"), "41", "40"]).await;
+    let packet = client.text().await;
+    assert!(
+        packet.starts_with("40") && !packet.contains(&ann.sid),
+        "{packet}"
+    );
+    client.expect_nothing_more("/").await;
+}
+
+/// Where the cluster remembers nothing, each node does so for its own clients.
+#[tokio::test]
+async fn on_publish_and_subscribe_a_client_comes_back_to_its_own_node() {
+    let redis = Redis::start();
+    for format in [Format::Classic, Format::Sharded] {
+        let node = || format.node(&redis, |io| io.connection_state_recovery(WINDOW));
+        let (one, two) = (node().await, node().await);
+        let ann = enter(&one, "").await;
+        let mut bob = enter(&one, "").await;
+        drop(ann.client);
+        until("the socket to end", || one.io.of("/").count() == 1).await;
+        two.io.emit("missed", ()).await.unwrap();
+        assert_eq!(bob.client.text().await, r#"42["missed","1"]"#);
+        let elsewhere = enter(&two, &auth(&ann.pid, None)).await;
+        assert_ne!(elsewhere.sid, ann.sid);
+        let back = enter(&one, &auth(&ann.pid, None)).await;
+        assert_eq!(back.sid, ann.sid);
+        assert_eq!(back.before, [r#"42["missed","1"]"#]);
+    }
+}
+
+/// A secret is good for its own namespace: another one's middleware looks at who comes with it.
+#[tokio::test]
+async fn a_secret_of_one_namespace_opens_no_other() {
+    let redis = Redis::start();
+    let (one, two) = (node(&redis).await, node(&redis).await);
+    for node in [&one, &two] {
+        node.io.of("/chat");
+        let admin = node.io.of("/admin");
+        admin.middleware(|_: Socket| async { Err::<(), _>(ConnectError::new("not you")) });
+    }
+    let ann = enter_in(&one, "/chat,", "").await;
+    let socket = find(&one.io.of("/chat"), &ann.sid);
+    socket.join("a").await.unwrap();
+    drop(ann.client);
+    until("the socket to end", || one.io.of("/chat").count() == 0).await;
+    one.io.of("/chat").to("a").emit("missed", ()).await.unwrap();
+    kept_by(&one).await;
+
+    for node in [&one, &two] {
+        let mut client = Client::open(node, Via::WebSocket).await;
+        let refused = client.connect_with("/admin", &auth(&ann.pid, None)).await;
+        assert_eq!(refused.unwrap_err(), r#"{"message":"not you"}"#);
+    }
+    // And it is still there for where it belongs.
+    let back = enter_in(&two, "/chat,", &auth(&ann.pid, None)).await;
+    assert_eq!(back.sid, ann.sid);
+    assert_eq!(split(&back.before[0]).0, r#""missed""#);
+    assert_eq!(find(&two.io.of("/chat"), &back.sid).rooms(), ["a"]);
 }
 
 /// A client that changes nodes again and again while both send gets each event once.

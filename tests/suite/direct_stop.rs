@@ -14,7 +14,7 @@ use crate::support::socketio::{Client, Gate, Via};
 use crate::support::{Connection, Received, Request, Served, Site, WebSocket, within};
 
 /// `ServeHandle::stop`: a graceful stop lets clients have what was sent to them, refuses new ones
-/// meanwhile, and ends when the last has gone.
+/// meanwhile, and whoever asks how it is, and ends when the last has gone.
 #[tokio::test]
 async fn graceful_stop_waits_for_the_last_packets() {
     let server = Stoppable::start(LONG);
@@ -25,7 +25,12 @@ async fn graceful_stop_waits_for_the_last_packets() {
     socket.expect(LAST).await;
     socket.expect_close().await;
     // Nobody has polled yet, so that it still waits.
-    for query in ["EIO=4&transport=polling", OPEN] {
+    for query in [
+        "EIO=4&transport=polling",
+        OPEN,
+        "EIO=4&transport=none",
+        "EIO=3",
+    ] {
         let request = match query {
             OPEN => WebSocket::request(&server.site, query, &[]),
             _ => Request::get(server.site.address, &server.site.target(query)),

@@ -17,9 +17,17 @@ mod client_files;
 #[cfg(feature = "redis")]
 mod cluster;
 #[cfg(feature = "redis")]
+mod cluster_failures;
+#[cfg(feature = "redis")]
+mod cluster_formats;
+#[cfg(feature = "redis")]
 mod cluster_forwarding;
 #[cfg(feature = "redis")]
+mod cluster_questions;
+#[cfg(feature = "redis")]
 mod cluster_recovery;
+#[cfg(feature = "redis")]
+mod cluster_stop;
 mod contracts;
 mod cors;
 mod direct;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actix_socketio::{Builder, CloseReason, ConnectError, DisconnectReason, Socket, SocketIo};
 
-use crate::support::socketio::{Came, Client, Via, find, until};
+use crate::support::socketio::{Came, Client, Gate, Via, find, until};
 use crate::support::{Server, channel, within};
 
 const WINDOW: Duration = Duration::from_secs(60);
@@ -152,17 +152,20 @@ async fn what_is_not_kept_leaves_the_offset_as_it_is() {
     let mut ann = Returning::enter(&server).await;
     let socket = ann.socket(&server);
     server.io.emit("kept", ()).await.unwrap();
-    server
-        .io
-        .volatile()
-        .emit("volatile", "a string")
-        .await
-        .unwrap();
     ann.client.expect(r#"42["kept","1"]"#).await;
-    // Whether it comes depends on how fast the first was taken.
-    if let [Came::Text(volatile)] = ann.client.rest("/").await.as_slice() {
-        assert_eq!(volatile, r#"42["volatile","a string","1"]"#);
-    }
+    // It is dropped as long as the outbox has not noted that what went before has been taken.
+    let comes = async {
+        loop {
+            let volatile = server.io.volatile();
+            volatile.emit("volatile", "a string").await.unwrap();
+            if let Some(came) = ann.client.rest("/").await.pop() {
+                return came;
+            }
+        }
+    };
+    let came = within("a volatile event", comes).await;
+    let expected = r#"42["volatile","a string","1"]"#;
+    assert_eq!(came, Came::Text(expected.to_owned()));
     let asking = tokio::spawn(async move { socket.emit_with_ack::<()>("ask", "a string").await });
     let packet = ann.client.text().await;
     assert!(packet.ends_with(r#"["ask","a string"]"#), "{packet}");
@@ -227,6 +230,33 @@ async fn a_client_that_is_back_early_takes_the_place_of_its_dead_connection() {
     assert_eq!((missed, again), (Vec::new(), sid));
 }
 
+/// The program may still hold the socket that its client had before: it stands for the client, in what
+/// it is sent and in whom its own broadcasts leave out.
+#[tokio::test]
+async fn a_handle_from_before_the_break_speaks_for_the_client_that_is_back() {
+    let server = start(|io| io);
+    let ann = Returning::enter(&server).await;
+    let before = ann.socket(&server);
+    before.join("a").await.unwrap();
+    let (_, pid) = ann.lose(&server).await;
+    let (missed, _, pid, mut client) = back(&server, &pid, None).await;
+    assert_eq!(missed, [""; 0]);
+    before.emit("late answer", 1).await.unwrap();
+    client.expect(r#"42["late answer",1,"1"]"#).await;
+    before.to("a").emit("to others", 2).await.unwrap();
+    before.broadcast().emit("to all others", 3).await.unwrap();
+    server.io.to("a").emit("to all", 4).await.unwrap();
+    client.expect(r#"42["to all",4,"4"]"#).await;
+    client.expect_nothing_more("/").await;
+    drop(client);
+    until("the socket to end", || server.io.of("/").count() == 0).await;
+    let (missed, ..) = back(&server, &pid, Some("0")).await;
+    assert_eq!(
+        missed,
+        [r#"42["late answer",1,"1"]"#, r#"42["to all",4,"4"]"#]
+    );
+}
+
 /// Who left, was sent away, has a wrong secret or an offset from nowhere begins anew.
 #[tokio::test]
 async fn who_may_not_come_back_begins_anew() {
@@ -268,6 +298,96 @@ async fn who_has_missed_more_than_is_kept_begins_anew() {
         assert_eq!(missed.len(), if comes_back { 3 } else { 0 });
         assert_eq!(again == sid, comes_back);
     }
+}
+
+/// What its connect handler sends a client it may miss too; what others were sent meanwhile not.
+#[tokio::test]
+async fn what_a_connect_handler_emits_is_replayed() {
+    let server = start(|io| io);
+    server.io.of("/").on_connect(|socket: Socket| async move {
+        if !socket.recovered() {
+            socket.emit("hello", ()).await.unwrap();
+            socket.everyone().emit("not for it", ()).await.unwrap();
+        }
+    });
+    let mut ann = Returning::enter(&server).await;
+    ann.client.expect(r#"42["hello","1"]"#).await;
+    let (_, pid) = ann.lose(&server).await;
+    let (missed, _, _, client) = back(&server, &pid, None).await;
+    assert_eq!(missed, [r#"42["hello","1"]"#]);
+    drop(client);
+    let (missed, ..) = back(&server, &pid, Some("1")).await;
+    assert_eq!(missed, [""; 0]);
+}
+
+/// A client that breaks off again while its connect handler runs may come once more, whether the server
+/// has noticed or not.
+#[tokio::test]
+async fn who_breaks_off_on_the_way_back_may_come_again() {
+    for is_noticed in [true, false] {
+        let server = start(|io| io);
+        let (told, mut attempts) = channel();
+        let held = Gate::default();
+        let gate = held.clone();
+        server.io.of("/").on_connect(move |socket: Socket| {
+            let gate = gate.clone();
+            let _ = told.send(socket.recovered());
+            async move {
+                if socket.recovered() {
+                    gate.pass().await;
+                }
+            }
+        });
+        let ann = Returning::enter(&server).await;
+        assert!(!attempts.next().await);
+        ann.socket(&server).join("a").await.unwrap();
+        let (sid, pid) = ann.lose(&server).await;
+        server.io.to("a").emit("missed", ()).await.unwrap();
+        let mut broken = Client::open(&server, Via::WebSocket).await;
+        broken.send(&format!(r#"40{{"pid":"{pid}"}}"#)).await;
+        assert!(attempts.next().await);
+        if is_noticed {
+            drop(broken);
+            until("the session to end", || server.io.clients_count() == 0).await;
+        }
+        held.open();
+        let (missed, again, _, _client) = back(&server, &pid, None).await;
+        assert_eq!(again, sid, "noticed: {is_noticed}");
+        assert_eq!(missed, [r#"42["missed","1"]"#]);
+        assert_eq!(find(&server.io.of("/"), &sid).rooms(), ["a"]);
+    }
+}
+
+/// Where a part of what it missed is let go while its connect handler runs, a client is not taken for one
+/// that misses nothing.
+#[tokio::test]
+async fn who_misses_more_than_is_kept_on_its_way_in_begins_anew() {
+    let server = start(|io| io.recovery_limit(2000));
+    let (told, mut attempts) = channel();
+    let held = Gate::default();
+    let gate = held.clone();
+    server.io.of("/").on_connect(move |socket: Socket| {
+        let gate = gate.clone();
+        told.send(socket.recovered()).unwrap();
+        async move {
+            if socket.recovered() {
+                gate.pass().await;
+            }
+        }
+    });
+    let (sid, pid) = Returning::enter(&server).await.lose(&server).await;
+    assert!(!attempts.next().await);
+    let mut client = Client::open(&server, Via::WebSocket).await;
+    client.send(&format!(r#"40{{"pid":"{pid}"}}"#)).await;
+    assert!(attempts.next().await);
+    for n in 0..300 {
+        server.io.emit("n", n).await.unwrap();
+    }
+    held.open();
+    client.expect_close().await;
+    let (missed, again, ..) = back(&server, &pid, None).await;
+    assert_eq!(missed, [""; 0]);
+    assert_ne!(again, sid);
 }
 
 /// Connect handlers run again and may refuse; middleware runs where the program says so.
@@ -313,6 +433,48 @@ async fn connect_handlers_run_again_and_middleware_does_not() {
         };
         assert_eq!(calls.so_far(), expected);
     }
+}
+
+/// A connect handler of a client that comes back finds it in its rooms: it may leave one, and to join one
+/// again changes nothing. What comes for a room that it joins there is not lost.
+#[tokio::test]
+async fn a_connect_handler_finds_a_returning_client_in_its_rooms() {
+    let server = start(|io| io);
+    let (told, mut rooms) = channel();
+    let held = Gate::default();
+    let gate = held.clone();
+    server.io.of("/").on_connect(move |socket: Socket| {
+        told.send(socket.rooms()).unwrap();
+        let gate = gate.clone();
+        async move {
+            if socket.recovered() {
+                socket.leave("left").await.unwrap();
+                socket.join(["kept", "new"]).await.unwrap();
+                gate.pass().await;
+            }
+        }
+    });
+    let ann = Returning::enter(&server).await;
+    assert_eq!(rooms.next().await, [""; 0]);
+    let socket = ann.socket(&server);
+    socket.join(["kept", "left"]).await.unwrap();
+    let (_, pid) = ann.lose(&server).await;
+    server.io.to("kept").emit("missed", ()).await.unwrap();
+    let mut client = Client::open(&server, Via::WebSocket).await;
+    client.send(&format!(r#"40{{"pid":"{pid}"}}"#)).await;
+    assert_eq!(rooms.next().await, ["kept", "left"]);
+    until("the handler to join", || server.io.to("new").count() == 1).await;
+    server.io.to("new").emit("joined", ()).await.unwrap();
+    held.open();
+    client.expect(r#"42["missed","1"]"#).await;
+    client.expect(r#"42["joined","2"]"#).await;
+    let (sid, pid) = connected(&client.text().await);
+    let socket = find(&server.io.of("/"), &sid);
+    assert_eq!(socket.rooms(), ["kept", "new"]);
+    server.io.to("left").emit("not for it", ()).await.unwrap();
+    // It comes again, as if what it was sent had not arrived.
+    let (missed, ..) = back(&server, &pid, Some("0")).await;
+    assert_eq!(missed, [r#"42["missed","1"]"#, r#"42["joined","2"]"#]);
 }
 
 /// Events that come while a client returns are neither lost nor doubled.

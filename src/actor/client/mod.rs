@@ -12,14 +12,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::actor::client::arriving::{Arriving, Found};
+use crate::actor::client::arriving::{Arriving, Asked};
 use crate::actor::registry::{NamespaceCore, Registry, Seat};
 use crate::actor::session::Protocol;
 use crate::error::ConnectError;
 use crate::handler::{Connecting, Leaving, Received, Table, TableView};
 use crate::link::Link;
 use crate::reason::{CloseReason, DisconnectReason};
-use crate::socket::{Beginning, Core, Phase, Recovery, Resume, Socket, connect_error};
+use crate::socket::{Beginning, Core, Phase, Resume, Socket, connect_error};
 use crate::socketio::{Args, Assembler, Body, DecodeError, Limits, Packet};
 
 /// What a client has in its session.
@@ -32,7 +32,7 @@ pub(crate) struct Client {
     left: Vec<Arc<str>>,
     /// Namespaces in which the cluster is asked what the client had.
     arriving: Vec<Arriving>,
-    found: Arc<Found>,
+    asked: Asked,
     assembler: Assembler,
     limits: Limits,
     /// Until when a namespace must have been joined.
@@ -69,7 +69,7 @@ impl Client {
             slots: Vec::with_capacity(1),
             left: Vec::new(),
             arriving: Vec::new(),
-            found: Arc::default(),
+            asked: Asked::default(),
             assembler: Assembler::default(),
             limits: Limits {
                 attachments: link.config.attachments,
@@ -100,6 +100,9 @@ impl Client {
             return Ok(());
         }
         let Some(at) = self.position(namespace) else {
+            if matches!(packet.body, Body::Disconnect) && self.turn_back(namespace) {
+                return Ok(());
+            }
             return self.early(namespace, text, attachments);
         };
         let slot = &mut self.slots[at];
@@ -156,10 +159,7 @@ impl Client {
             self.refuse(name, &"Invalid namespace".into());
             return Ok(());
         };
-        let membership = &namespace.membership;
-        let node = membership.remembering().map(|adapter| adapter.uid());
-        let begin = |recovery: &Recovery| recovery.begin(auth, node);
-        match membership.recovery.as_ref().map(begin) {
+        match namespace.membership.begin(auth) {
             Some(Beginning::Away(claim)) => self.ask_cluster(namespace, auth, claim),
             Some(Beginning::Here(resume)) => {
                 self.enter(namespace, auth, Some(resume));
@@ -176,6 +176,7 @@ impl Client {
         let core = Core::beginning(&namespace.membership, &self.link, auth, resume);
         let core = Arc::new(core);
         core.take_data_back();
+        core.membership.returns(&core);
         let mut slot = Slot {
             socket: Socket::new(core),
             table: namespace.table.view(),
@@ -267,7 +268,9 @@ impl Protocol for Client {
         let few = self.slots.iter().all(|slot| slot.waiting.len() < limit)
             && self.arriving.iter().all(|it| it.waiting.len() < limit);
         let bytes = self.slots.iter().map(|slot| slot.waiting_bytes);
-        few && bytes.sum::<usize>() <= self.link.config.max_payload
+        let arriving = self.arriving.iter().flat_map(|it| &it.waiting);
+        let bytes: usize = bytes.chain(arriving.map(Waiting::bytes)).sum();
+        few && bytes <= self.link.config.max_payload
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -286,8 +289,7 @@ impl Protocol for Client {
     }
 
     fn closed(&mut self, reason: CloseReason) {
-        self.arriving.clear();
-        self.found = Arc::default();
+        self.come_again();
         for slot in std::mem::take(&mut self.slots) {
             slot.end(DisconnectReason::Session(reason));
         }
@@ -367,7 +369,7 @@ impl Slot {
         core.end(reason);
         let reason = core.end_reason().unwrap_or(reason);
         match core.phase() {
-            Phase::Abandoned => core.membership.exit(core),
+            Phase::Abandoned => core.membership.part(core, reason),
             _ => farewell(&self.socket, &self.namespace, reason),
         }
     }

@@ -1,4 +1,4 @@
-//! What the formats of the Node.js adapters have in common: events and whom they are for.
+//! What the formats of the Node.js adapters have in common: events, whom they are for, and answers.
 
 use std::time::Duration;
 
@@ -8,8 +8,9 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::adapter::format::DEFAULT_LIMIT;
-use crate::cluster::{Content, Details, Manner, Scope};
-use crate::socketio::{Args, is_reserved};
+use crate::cluster::{Content, Details, Manner, Scope, names};
+use crate::id::SocketId;
+use crate::socketio::{Args, check_placeholders, is_reserved};
 
 /// Whom something is for, and how it is to be sent.
 #[derive(Debug, Default, Deserialize)]
@@ -19,14 +20,7 @@ pub(crate) struct Options {
     #[serde(default, deserialize_with = "names")]
     except: Vec<String>,
     #[serde(default)]
-    flags: Option<Flags>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct Flags {
-    volatile: Option<bool>,
-    compress: Option<bool>,
-    timeout: Option<u64>,
+    flags: Flags,
 }
 
 impl Options {
@@ -38,16 +32,44 @@ impl Options {
     }
 
     pub(crate) fn manner(&self) -> Manner {
-        let flags = self.flags.as_ref();
-        Manner {
-            volatile: flags.and_then(|flags| flags.volatile).unwrap_or(false),
-            uncompressed: flags.and_then(|flags| flags.compress) == Some(false),
-        }
+        self.flags.manner
     }
 
     pub(crate) fn limit(&self) -> Duration {
-        let timeout = self.flags.as_ref().and_then(|flags| flags.timeout);
-        timeout.map_or(DEFAULT_LIMIT, Duration::from_millis)
+        self.flags.timeout.unwrap_or(DEFAULT_LIMIT)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Flags {
+    manner: Manner,
+    timeout: Option<Duration>,
+}
+
+impl<'de> Deserialize<'de> for Flags {
+    /// Takes flags as JavaScript does, and none that it cannot: an odd one must not cost the event.
+    /// Emitters in PHP write no flags as an empty list.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let flags = Value::deserialize(deserializer)?;
+        let timeout = flags.get("timeout").and_then(Value::as_f64);
+        let timeout = timeout.filter(|milliseconds| *milliseconds >= 0.0);
+        Ok(Self {
+            manner: Manner {
+                volatile: flags.get("volatile").is_some_and(is_truthy),
+                uncompressed: flags.get("compress") == Some(&Value::Bool(false)),
+            },
+            timeout: timeout.map(|limit| Duration::from_millis(limit as u64).min(LONGEST_LIMIT)),
+        })
+    }
+}
+
+fn is_truthy(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(_) | Value::Object(_) => true,
     }
 }
 
@@ -61,7 +83,9 @@ pub(crate) struct EventPacket<'a> {
 
 impl EventPacket<'_> {
     pub(crate) fn content(&self, attachments: Vec<Bytes>) -> Result<Content, String> {
-        content(self.data, attachments)
+        let content = named(self.data, attachments)?;
+        let is_binary = !content.0.attachments().is_empty();
+        for_clients(content, is_binary)
     }
 
     /// Returns the namespace that the packet names itself.
@@ -71,32 +95,83 @@ impl EventPacket<'_> {
 }
 
 /// Reads the list of an event's name and its arguments.
-pub(crate) fn content(list: &RawValue, attachments: Vec<Bytes>) -> Result<Content, String> {
-    let inner = list
-        .get()
-        .trim()
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .map(str::trim);
-    match inner {
-        Some(inner)
-            if inner.starts_with('"') || inner.starts_with(|c: char| c.is_ascii_digit()) =>
-        {
-            let list = Args::new(inner.to_owned(), attachments);
-            let name = list.split_text().0.trim().trim_matches('"');
-            if is_reserved(name) {
-                return Err(format!("event name {name:?} is reserved"));
-            }
-            Ok(Content(list))
-        }
-        _ => Err("an event is a list that begins with its name".to_owned()),
+pub(crate) fn named(list: &RawValue, attachments: Vec<Bytes>) -> Result<Content, String> {
+    let inner = inner(list.get());
+    let begins = |inner: &&str| inner.starts_with(|c: char| c == '"' || c.is_ascii_digit());
+    match inner.filter(begins) {
+        Some(inner) => Ok(Content(Args::new(inner.to_owned(), attachments))),
+        None => Err("an event is a list that begins with its name".to_owned()),
     }
+}
+
+/// Refuses an event that makes clients end their session: one with a reserved name, or with a
+/// placeholder for an attachment that is not there.
+pub(crate) fn for_clients(content: Content, is_binary: bool) -> Result<Content, String> {
+    let list = &content.0;
+    let name = serde_json::from_str::<String>(list.split_text().0);
+    if let Ok(name) = name
+        && is_reserved(&name)
+    {
+        return Err(format!("event name {name:?} is reserved"));
+    }
+    if is_binary {
+        let checked = check_placeholders(list.as_json(), list.attachments().len());
+        checked.map_err(|error| error.to_string())?;
+    }
+    Ok(content)
 }
 
 /// Reads one value as the only argument; nothing where there is none.
 pub(crate) fn argument(value: Option<&RawValue>, attachments: Vec<Bytes>) -> Args {
-    let json = value.map(|value| value.get().to_owned());
-    Args::new(json.unwrap_or_default(), attachments)
+    with_more(value, None, attachments)
+}
+
+/// Puts the first argument of an acknowledgement before those that only nodes of this crate send.
+pub(crate) fn with_more(
+    first: Option<&RawValue>,
+    more: Option<&RawValue>,
+    attachments: Vec<Bytes>,
+) -> Args {
+    let first = first.map(RawValue::get);
+    let more = more.and_then(|more| inner(more.get()));
+    let more = more.filter(|more| !more.is_empty());
+    let parts: Vec<_> = first.into_iter().chain(more).collect();
+    Args::new(parts.join(","), attachments)
+}
+
+/// Writes what a client has acknowledged, as fields behind others: the first argument, and those that
+/// only nodes of this crate read.
+pub(crate) fn acknowledged(socket: Option<SocketId>, args: &Args) -> String {
+    let mut fields = first("packet", args);
+    if let (_, Some(more)) = args.split_text() {
+        fields.push_str(&format!(r#","more":[{more}]"#));
+    }
+    if let Some(socket) = socket {
+        fields.push_str(&format!(r#","sid":"{socket}""#));
+    }
+    fields
+}
+
+/// Writes the first argument as a field behind others; nothing where there is none.
+pub(crate) fn first(name: &str, args: &Args) -> String {
+    match args.split_text().0 {
+        "" => String::new(),
+        first => format!(r#","{name}":{first}"#),
+    }
+}
+
+/// Returns what stands between a list's brackets.
+pub(crate) fn inner(list: &str) -> Option<&str> {
+    let list = list.trim().strip_prefix('[')?.strip_suffix(']')?;
+    Some(list.trim())
+}
+
+/// Reads a value that may be `null`: a plain `Option` takes that for none.
+pub(crate) fn value<'de, D>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    Deserialize::deserialize(deserializer).map(Some)
 }
 
 /// Writes a list of names.
@@ -119,7 +194,8 @@ pub(crate) fn options(scope: &Scope, manner: Manner, limit: Option<Duration>) ->
         flags.push(r#""compress":false"#.to_owned());
     }
     if let Some(limit) = limit {
-        flags.push(format!(r#""timeout":{}"#, limit.as_millis()));
+        let limit = limit.min(LONGEST_LIMIT).as_millis();
+        flags.push(format!(r#""timeout":{limit}"#));
     }
     format!(
         r#"{{"rooms":{},"except":{},"flags":{{{}}}}}"#,
@@ -135,14 +211,56 @@ pub(crate) fn details_json(sockets: &[Details]) -> String {
     serde_json::to_string(sockets).unwrap_or_else(|_| "[]".to_owned())
 }
 
-/// Reads names; JavaScript has rooms that are numbers too.
-pub(crate) fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let names: Option<Vec<Value>> = Option::deserialize(deserializer)?;
-    let names = names.unwrap_or_default().into_iter();
-    Ok(names
-        .map(|name| match name {
-            Value::String(name) => name,
-            other => other.to_string(),
-        })
-        .collect())
+/// The longest time of a timer in JavaScript, which takes a longer one for no time at all.
+const LONGEST_LIMIT: Duration = Duration::from_millis(i32::MAX as u64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options_of(flags: &str) -> Options {
+        serde_json::from_str(&format!(r#"{{"rooms":null,"flags":{flags}}}"#)).unwrap()
+    }
+
+    #[test]
+    fn odd_flags_are_taken_as_javascript_takes_them_or_for_nothing() {
+        for (flags, volatile, uncompressed) in [
+            (r#"{"volatile":true,"compress":false}"#, true, true),
+            (r#"{"volatile":1,"compress":0}"#, true, false),
+            (r#"{"volatile":"","compress":1}"#, false, false),
+            (r#"{"volatile":0,"compress":null}"#, false, false),
+            (r#"{"volatile":{}}"#, true, false),
+            ("[]", false, false),
+            ("null", false, false),
+            ("7", false, false),
+        ] {
+            let manner = options_of(flags).manner();
+            assert_eq!(
+                (manner.volatile, manner.uncompressed),
+                (volatile, uncompressed),
+                "{flags}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_limit_is_a_number_of_milliseconds_that_a_timer_takes() {
+        for (timeout, limit) in [
+            ("50", Duration::from_millis(50)),
+            ("0", Duration::ZERO),
+            ("1.5", Duration::from_millis(1)),
+            ("2147483647", LONGEST_LIMIT),
+            ("2147483648", LONGEST_LIMIT),
+            ("1e300", LONGEST_LIMIT),
+            ("-1", DEFAULT_LIMIT),
+            (r#""5000""#, DEFAULT_LIMIT),
+            ("null", DEFAULT_LIMIT),
+        ] {
+            let options = options_of(&format!(r#"{{"timeout":{timeout}}}"#));
+            assert_eq!(options.limit(), limit, "{timeout}");
+        }
+        let longest = options(&Scope::default(), Manner::default(), Some(Duration::MAX));
+        let json = r#"{"rooms":[],"except":[],"flags":{"timeout":2147483647}}"#;
+        assert_eq!(longest, json);
+    }
 }

@@ -4,6 +4,8 @@
 //! all nodes, nor for joining or disconnecting by rooms: sockets are named one by one there. Binary
 //! stands in base64 behind the arguments.
 
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -11,9 +13,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::adapter::format::body::{list, quoted};
+use crate::adapter::format::body::{for_clients, inner, list, quoted};
 use crate::adapter::format::{
-    Asker, Callback, Channel, DEFAULT_LIMIT, Format, Heard, Parcel, Roll, Word, polls, rest_of,
+    Asker, Callback, Change, Channel, Format, Heard, Parcel, Roll, Word, polls,
 };
 use crate::cluster::{ClusterError, Content, Manner, Message, Question, Reply, Scope};
 use crate::id::{SocketId, Tag};
@@ -52,7 +54,7 @@ impl Bus {
             return Err(ClusterError::Unsupported("that a room is left out"));
         }
         let args = &content.0;
-        let (name, arguments) = rest_of(args);
+        let (name, arguments) = args.split_text();
         let arguments = arguments.unwrap_or("null");
         let (data, binary) = if args.attachments().is_empty() {
             (format!("[{arguments}]"), false)
@@ -71,13 +73,13 @@ impl Bus {
         )))
     }
 
-    /// Writes a method that is about one socket, for each that is meant.
+    /// Writes a method that is about one socket, for each that is meant, with each of these fields.
     fn each(
         &self,
         namespace: &str,
         method: &str,
         scope: &Scope,
-        rooms: &[Option<&String>],
+        fields: &[String],
     ) -> Result<Vec<Parcel>, ClusterError> {
         let one_by_one = scope.except.is_empty() && scope.rooms.iter().all(|name| is_socket(name));
         if !one_by_one || scope.rooms.is_empty() {
@@ -87,11 +89,9 @@ impl Bus {
         let sockets = scope.rooms.iter();
         let written = sockets.flat_map(|socket| {
             let (namespace, uid) = (&namespace, &uid);
-            rooms.iter().map(move |room| {
-                let room = room.map(|room| format!(r#""room":{},"#, quoted(room)));
-                let room = room.unwrap_or_default();
+            fields.iter().map(move |field| {
                 self.parcel(format!(
-                    r#"{{"method":"{method}","sid":"{socket}",{room}"namespace":{namespace},"host_id":{uid}}}"#
+                    r#"{{"method":"{method}","sid":"{socket}",{field},"namespace":{namespace},"host_id":{uid}}}"#
                 ))
             })
         });
@@ -110,14 +110,16 @@ impl Format for Bus {
                 Ok(vec![self.emit(namespace, content, scope, None)?])
             }
             Message::Join { scope, rooms } => {
-                let rooms: Vec<_> = rooms.iter().map(Some).collect();
-                self.each(namespace, "enter_room", scope, &rooms)
+                self.each(namespace, "enter_room", scope, &room_fields(rooms))
             }
             Message::Leave { scope, rooms } => {
-                let rooms: Vec<_> = rooms.iter().map(Some).collect();
-                self.each(namespace, "leave_room", scope, &rooms)
+                self.each(namespace, "leave_room", scope, &room_fields(rooms))
             }
-            Message::Disconnect { scope, .. } => self.each(namespace, "disconnect", scope, &[None]),
+            // `close` is a word between nodes of this crate, which python-socketio skips.
+            Message::Disconnect { scope, close } => {
+                let close = format!(r#""close":{close}"#);
+                self.each(namespace, "disconnect", scope, &[close])
+            }
             Message::CloseRoom { room } => {
                 let (room, namespace, uid) = (quoted(room), quoted(namespace), quoted(&self.uid));
                 Ok(vec![self.parcel(format!(
@@ -176,7 +178,7 @@ impl Format for Bus {
         ))))
     }
 
-    fn hear(&self, _: &str, payload: &Bytes) -> Result<Option<Heard>, String> {
+    fn hear(&self, _: &str, _: &str, payload: &Bytes) -> Result<Option<Heard>, String> {
         let said: Said<'_> = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
         let own = said.host.as_deref() == Some(&self.uid);
         if own != (said.method == "callback") {
@@ -231,67 +233,71 @@ struct Said<'a> {
     id: Option<u64>,
     #[serde(borrow)]
     args: Option<&'a RawValue>,
+    close: Option<bool>,
 }
 
 impl Said<'_> {
+    /// Says what it means; `None` where it is nothing for this node.
     fn word(self, from: &str) -> Result<Option<Word>, String> {
-        let scope = |sid: Option<String>| Scope {
-            rooms: sid.into_iter().collect(),
-            except: Vec::new(),
-        };
-        let rooms = names(&self.room);
-        Ok(Some(match self.method.as_str() {
-            "emit" => self.emit(from)?,
-            "disconnect" => Word::Told(Message::Disconnect {
-                scope: scope(Some(self.sid.ok_or("disconnect without a sid")?)),
-                close: false,
-            }),
-            "enter_room" => Word::Told(Message::Join {
-                scope: scope(Some(self.sid.ok_or("enter_room without a sid")?)),
-                rooms,
-            }),
-            "leave_room" => Word::Told(Message::Leave {
-                scope: scope(Some(self.sid.ok_or("leave_room without a sid")?)),
-                rooms,
-            }),
+        let Self { method, sid, .. } = &self;
+        let rooms = || names(&self.room);
+        let change = match method.as_str() {
+            "emit" => return self.emit(from),
+            "disconnect" => Change::Disconnect {
+                close: self.close == Some(true),
+            },
+            "enter_room" => Change::Join(rooms()),
+            "leave_room" => Change::Leave(rooms()),
             "close_room" => {
-                let room = rooms
-                    .into_iter()
-                    .next()
-                    .ok_or("close_room without a room")?;
-                Word::Told(Message::CloseRoom { room })
+                let room = rooms().into_iter().next();
+                let room = room.ok_or("close_room without a room")?;
+                return Ok(Some(Word::Told(Message::CloseRoom { room })));
             }
-            "callback" => {
-                let id = self.id.ok_or("a callback without its number")?;
-                let socket = self.sid.and_then(|sid| sid.parse().ok());
-                let args = self.args.map_or("[]", RawValue::get);
-                let args = inner(args).ok_or("a callback whose args are no list")?;
-                Word::Answered {
-                    request: format!("{id:012x}"),
-                    reply: Reply::Acknowledged(socket, Args::new(args, Vec::new())),
-                }
-            }
+            "callback" => return self.callback().map(Some),
             _ => return Ok(None),
+        };
+        let sid = sid
+            .as_ref()
+            .ok_or_else(|| format!("{method} without a sid"))?;
+        // An id of another form is none of this node's.
+        Ok(sid.parse().ok().map(|socket| Word::Single {
+            asker: Asker::default(),
+            socket,
+            change,
         }))
     }
 
-    fn emit(self, from: &str) -> Result<Word, String> {
+    fn callback(self) -> Result<Word, String> {
+        let id = self.id.ok_or("a callback without its number")?;
+        let socket = self.sid.and_then(|sid| sid.parse().ok());
+        let args = self.args.map_or("[]", RawValue::get);
+        let args = inner(args).ok_or("a callback whose args are no list")?;
+        Ok(Word::Answered {
+            request: format!("{id:012x}"),
+            reply: Reply::Acknowledged(socket, Args::new(args.to_owned(), Vec::new())),
+        })
+    }
+
+    fn emit(self, from: &str) -> Result<Option<Word>, String> {
+        // No room is everybody, and none of several is nobody.
+        if self.room.as_array().is_some_and(Vec::is_empty) {
+            return Ok(None);
+        }
         let name = self.event.as_deref().ok_or("an emit without an event")?;
-        let args = arguments(
-            self.data.map_or("null", RawValue::get),
-            self.binary == Some(true),
-        )?;
-        let content = Content::new(name, &args);
+        let is_binary = self.binary == Some(true);
+        let args = arguments(self.data.map_or("null", RawValue::get), is_binary)?;
+        let content = for_clients(Content::new(name, &args), is_binary)?;
         let scope = Scope {
             rooms: names(&self.room),
             except: names(&self.skip_sid),
         };
+        let manner = Manner::default();
         let Some([room, namespace, id]) = self.callback.as_deref() else {
-            return Ok(Word::Told(Message::Emit {
+            return Ok(Some(Word::Told(Message::Emit {
                 content,
                 scope,
-                manner: Manner::default(),
-            }));
+                manner,
+            })));
         };
         let asker = Asker {
             uid: from.to_owned(),
@@ -305,9 +311,10 @@ impl Said<'_> {
         let question = Question::Emit {
             content,
             scope,
-            limit: DEFAULT_LIMIT,
+            manner,
+            limit: CALLBACK_LIMIT,
         };
-        Ok(Word::Asked(asker, question))
+        Ok(Some(Word::Asked(asker, question)))
     }
 }
 
@@ -316,27 +323,21 @@ impl Said<'_> {
 fn arguments(data: &str, binary: bool) -> Result<Args, String> {
     let error = |error: serde_json::Error| error.to_string();
     if !binary {
-        let args = inner(data).unwrap_or_else(|| data.to_owned());
+        let args = inner(data).unwrap_or(data);
         // No data and `None` are the same to python-socketio.
-        let args = if args == "null" { String::new() } else { args };
-        return Ok(Args::new(args, Vec::new()));
+        let args = if args == "null" { "" } else { args };
+        return Ok(Args::new(args.to_owned(), Vec::new()));
     }
     let parts: Vec<&RawValue> = serde_json::from_str(data).map_err(error)?;
     let (args, encoded) = parts.split_first().ok_or("binary data without arguments")?;
-    let args = inner(args.get()).unwrap_or_else(|| args.get().to_owned());
+    let args = inner(args.get()).unwrap_or(args.get());
     let mut attachments = Vec::with_capacity(encoded.len());
     for text in encoded {
         let text: String = serde_json::from_str(text.get()).map_err(error)?;
         let data = STANDARD.decode(text).map_err(|error| error.to_string())?;
         attachments.push(Bytes::from(data));
     }
-    Ok(Args::new(args, attachments))
-}
-
-/// Returns what stands between a list's brackets.
-fn inner(list: &str) -> Option<String> {
-    let list = list.trim().strip_prefix('[')?.strip_suffix(']')?;
-    Some(list.trim().to_owned())
+    Ok(Args::new(args.to_owned(), attachments))
 }
 
 fn names(value: &Value) -> Vec<String> {
@@ -346,6 +347,11 @@ fn names(value: &Value) -> Vec<String> {
         Value::Array(many) => many.iter().flat_map(names).collect(),
         other => vec![other.to_string()],
     }
+}
+
+fn room_fields(rooms: &[String]) -> Vec<String> {
+    let field = |room: &String| format!(r#""room":{}"#, quoted(room));
+    rooms.iter().map(field).collect()
 }
 
 fn one_or_many(names: &[String]) -> String {
@@ -358,4 +364,274 @@ fn one_or_many(names: &[String]) -> String {
 
 fn is_socket(name: &str) -> bool {
     name.parse::<SocketId>().is_ok()
+}
+
+/// How long a callback of a Python program is waited for. There it lives as long as its client; here it
+/// ends with its client or this limit, since each one takes a place among the client's pending calls.
+const CALLBACK_LIMIT: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::format::fixture;
+
+    const CHANNEL: &str = "flask-socketio";
+    const PYTHON: &str = "3f0e8d6f7c2b4a5e9d1c0b8a7f6e5d4c";
+
+    fn node() -> Bus {
+        Bus::new("own", CHANNEL)
+    }
+
+    fn read(json: &str) -> Result<Option<Word>, String> {
+        let payload = json.to_owned().into();
+        let heard = node().hear(CHANNEL, CHANNEL, &payload)?;
+        Ok(heard.map(|heard| heard.word))
+    }
+
+    /// Writes an emit of python-socketio.
+    fn emit(data: &str, rest: &str) -> String {
+        format!(
+            r#"{{"method": "emit", "event": "e", "data": {data}, "namespace": "/", {rest}, "host_id": "{PYTHON}"}}"#
+        )
+    }
+
+    fn plain(rest: &str) -> String {
+        format!(r#""binary": false, {rest}, "callback": null"#)
+    }
+
+    #[test]
+    fn emits_of_python_are_read() {
+        let all = (&[][..], &[][..]);
+        let everyone = r#""room": null, "skip_sid": null"#;
+        for (data, rest, list, (rooms, except)) in [
+            (r#"["text"]"#, plain(everyone), r#""e","text""#, all),
+            (
+                r#"[1, [2], {"a": null}]"#,
+                plain(everyone),
+                r#""e",1, [2], {"a": null}"#,
+                all,
+            ),
+            ("[null]", plain(everyone), r#""e""#, all),
+            ("[]", plain(everyone), r#""e""#, all),
+            // Older versions write one value without its list.
+            (r#"{"a": 1}"#, plain(everyone), r#""e",{"a": 1}"#, all),
+            (
+                "[1]",
+                plain(r#""room": "a", "skip_sid": "s""#),
+                r#""e",1"#,
+                (&["a"], &["s"]),
+            ),
+            (
+                "[1]",
+                plain(r#""room": ["a", 42], "skip_sid": ["s", "t"]"#),
+                r#""e",1"#,
+                (&["a", "42"], &["s", "t"]),
+            ),
+        ] {
+            let scope = fixture::scope(rooms, except);
+            let message = fixture::emit(fixture::args(list), scope, fixture::PLAIN);
+            assert_eq!(
+                read(&emit(data, &rest)),
+                Ok(Some(Word::Told(message))),
+                "{data}"
+            );
+        }
+        let binary = r#"[[{"_placeholder": true, "num": 0}], "AQI="]"#;
+        let rest = format!(r#""binary": true, {everyone}, "callback": null"#);
+        let list = Args::new(
+            r#""e",{"_placeholder": true, "num": 0}"#.to_owned(),
+            vec![Bytes::from_static(&[1, 2])],
+        );
+        let message = fixture::emit(list, Scope::default(), fixture::PLAIN);
+        assert_eq!(read(&emit(binary, &rest)), Ok(Some(Word::Told(message))));
+    }
+
+    #[test]
+    fn none_of_several_rooms_is_nobody() {
+        let nobody = plain(r#""room": [], "skip_sid": null"#);
+        assert_eq!(read(&emit("[1]", &nobody)), Ok(None));
+    }
+
+    #[test]
+    fn callbacks_go_back_to_who_asked() {
+        let rest = r#""binary": false, "room": "a", "skip_sid": null, "callback": ["a", "/", 7]"#;
+        let Ok(Some(Word::Asked(asker, Question::Emit { limit, .. }))) = read(&emit("[1]", rest))
+        else {
+            panic!("no question");
+        };
+        assert_eq!(limit, CALLBACK_LIMIT);
+        for (args, written) in [("", "[]"), ("null", "[null]"), (r#"1,"a""#, r#"[1,"a"]"#)] {
+            let reply = Reply::Acknowledged(None, fixture::args(args));
+            let parcel = node().answer("/", &asker, &reply).unwrap().unwrap();
+            let json = format!(
+                r#"{{"method":"callback","host_id":"{PYTHON}","sid":"a","namespace":"/","id":7,"args":{written}}}"#
+            );
+            assert_eq!(parcel, node().parcel(json));
+        }
+        let reply = Reply::Acknowledged(None, fixture::binary());
+        let answered = node().answer("/", &asker, &reply);
+        assert_eq!(
+            answered,
+            Err(ClusterError::Unsupported("a callback with binary"))
+        );
+        // An answer to this node, and one to another.
+        let json = r#"{"method": "callback", "host_id": "own", "sid": "a", "namespace": "/", "id": 255, "args": [null, 5]}"#;
+        let request = "0000000000ff".to_owned();
+        let reply = Reply::Acknowledged(None, fixture::args("null, 5"));
+        assert_eq!(read(json), Ok(Some(Word::Answered { request, reply })));
+        assert_eq!(read(&json.replace("own", PYTHON)), Ok(None));
+    }
+
+    #[test]
+    fn what_one_socket_is_to_do_is_for_no_room() {
+        let id = SocketId::random();
+        let rooms = || vec!["a".to_owned()];
+        for (method, rest, change) in [
+            ("enter_room", r#""room": "a", "#, Change::Join(rooms())),
+            ("leave_room", r#""room": "a", "#, Change::Leave(rooms())),
+            ("disconnect", "", Change::Disconnect { close: false }),
+            (
+                "disconnect",
+                r#""close": true, "#,
+                Change::Disconnect { close: true },
+            ),
+        ] {
+            let json = format!(
+                r#"{{"method": "{method}", "sid": "{id}", {rest}"namespace": "/", "host_id": "{PYTHON}"}}"#
+            );
+            let single = Word::Single {
+                asker: Asker::default(),
+                socket: id,
+                change,
+            };
+            assert_eq!(read(&json), Ok(Some(single)));
+            assert_eq!(read(&json.replace(id.as_str(), "lobby")), Ok(None));
+            let error = read(&json.replace(r#""sid""#, r#""id of""#)).unwrap_err();
+            assert_eq!(error, format!("{method} without a sid"));
+        }
+        let close = format!(
+            r#"{{"method": "close_room", "room": "a", "namespace": "/", "host_id": "{PYTHON}"}}"#
+        );
+        let room = "a".to_owned();
+        assert_eq!(
+            read(&close),
+            Ok(Some(Word::Told(Message::CloseRoom { room })))
+        );
+    }
+
+    fn emit_to(scope: Scope) -> Message {
+        fixture::emit(fixture::binary(), scope, fixture::SWIFT)
+    }
+
+    #[test]
+    fn messages_are_written_as_python_reads_them() {
+        let id = SocketId::random();
+        let one = || fixture::scope(&[id.as_str()], &[]);
+        let rooms = || vec!["a".to_owned(), "b".to_owned()];
+        let end = r#""namespace":"/","host_id":"own"}"#;
+        let emitted = concat!(
+            r#"{"method":"emit","event":"r","data":[[{"_placeholder":true,"num":0}],"AQI="],"binary":true,"#,
+            r#""namespace":"/","room":["a","b"],"skip_sid":null,"callback":null,"host_id":"own"}"#
+        );
+        for (message, written) in [
+            (
+                emit_to(fixture::scope(&["a", "b"], &[])),
+                vec![emitted.to_owned()],
+            ),
+            (
+                Message::Join {
+                    scope: one(),
+                    rooms: rooms(),
+                },
+                vec![
+                    format!(r#"{{"method":"enter_room","sid":"{id}","room":"a",{end}"#),
+                    format!(r#"{{"method":"enter_room","sid":"{id}","room":"b",{end}"#),
+                ],
+            ),
+            (
+                Message::Disconnect {
+                    scope: one(),
+                    close: true,
+                },
+                vec![format!(
+                    r#"{{"method":"disconnect","sid":"{id}","close":true,{end}"#
+                )],
+            ),
+            (
+                Message::CloseRoom {
+                    room: "a".to_owned(),
+                },
+                vec![format!(r#"{{"method":"close_room","room":"a",{end}"#)],
+            ),
+        ] {
+            let parcels = written
+                .into_iter()
+                .map(|json| node().parcel(json))
+                .collect();
+            assert_eq!(node().tell("/", &message), Ok(parcels));
+        }
+    }
+
+    #[test]
+    fn what_python_has_no_word_for_is_unsupported() {
+        let rooms = || vec!["a".to_owned()];
+        let all = fixture::scope(&[], &[]);
+        let unsupported = |message: Message| {
+            let told = node().tell("/", &message);
+            assert!(
+                matches!(told, Err(ClusterError::Unsupported(_))),
+                "{message:?}"
+            );
+        };
+        unsupported(emit_to(fixture::scope(&[], &["a"])));
+        unsupported(Message::Join {
+            scope: all,
+            rooms: rooms(),
+        });
+        unsupported(Message::Disconnect {
+            scope: fixture::scope(&["lobby"], &[]),
+            close: false,
+        });
+        unsupported(fixture::messages()[8].clone());
+        let rooms = Question::Rooms;
+        let ids = Question::Ids(Vec::new());
+        for question in fixture::questions().into_iter().chain([rooms, ids]) {
+            let asked = node().ask("/", &question, "0000000000ff");
+            assert!(
+                matches!(asked, Err(ClusterError::Unsupported(_))),
+                "{question:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error_that_says_why() {
+        let everyone = plain(r#""room": null, "skip_sid": null"#);
+        let binary = everyone.replace("false", "true");
+        for (json, why) in [
+            (
+                emit("[1]", &everyone).replace(r#""e""#, r#""disconnect""#),
+                "\"disconnect\" is reserved",
+            ),
+            (
+                emit("[1]", &everyone).replace(r#""event""#, r#""name""#),
+                "an emit without an event",
+            ),
+            (
+                emit(r#"[[{"_placeholder": true, "num": 1}], "AQI="]"#, &binary),
+                "placeholder \"1\" in a packet with 1 attachments",
+            ),
+            (
+                emit(r#"[[{"_placeholder": true, "num": 0}]]"#, &binary),
+                "placeholder \"0\" in a packet with 0 attachments",
+            ),
+            (emit(r#"[[], "%"]"#, &binary), "Invalid"),
+            (emit("[]", &binary), "binary data without arguments"),
+            (emit("NaN", &everyone), "expected value"),
+            ("{}".to_owned(), "missing field `method`"),
+        ] {
+            let error = read(&json).unwrap_err();
+            assert!(error.contains(why), "{json}: {error}");
+        }
+    }
 }

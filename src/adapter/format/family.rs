@@ -7,13 +7,14 @@
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::adapter::format::body::{
-    EventPacket, Options, argument, content, details_json, list, names, options, quoted,
+    EventPacket, Options, acknowledged, argument, details_json, first, list, named, options,
+    quoted, value, with_more,
 };
-use crate::adapter::format::classic::with_more;
-use crate::adapter::format::{Asker, Heard, Word, msgpack, rest_of};
-use crate::cluster::{Details, Manner, Message, Question, Reply, Scope};
+use crate::adapter::format::{Asker, Change, Heard, Word, msgpack};
+use crate::cluster::{Details, Manner, Message, Question, Reply, Scope, names};
 
 /// A message's type and data.
 #[derive(Debug)]
@@ -83,10 +84,11 @@ impl<'a> Body<'a> {
             Question::Emit {
                 content,
                 scope,
+                manner,
                 limit,
             } => {
                 let packet = content.0.as_json();
-                let options = options(scope, everyone, Some(*limit));
+                let options = options(scope, *manner, Some(*limit));
                 let data = format!(
                     r#"{{"packet":{{"type":2,"data":[{packet}]}},"requestId":{request},"opts":{options},"kin":true}}"#
                 );
@@ -120,18 +122,7 @@ impl<'a> Body<'a> {
                 (BROADCAST_CLIENT_COUNT, data, &[][..])
             }
             Reply::Acknowledged(socket, args) => {
-                let (first, more) = rest_of(args);
-                let mut data = request;
-                if !first.is_empty() {
-                    data.push_str(&format!(r#","packet":{first}"#));
-                }
-                if let Some(more) = more {
-                    data.push_str(&format!(r#","more":[{more}]"#));
-                }
-                if let Some(socket) = socket {
-                    data.push_str(&format!(r#","sid":"{socket}""#));
-                }
-                data.push('}');
+                let data = format!("{request}{}}}", acknowledged(*socket, args));
                 (BROADCAST_ACK, data, args.attachments())
             }
             Reply::Gone(count) if asker.kin => (
@@ -144,12 +135,10 @@ impl<'a> Body<'a> {
                 (FETCH_SOCKETS_RESPONSE, data, &[][..])
             }
             Reply::ServerSide(args) => {
-                let (first, _) = rest_of(args);
-                let first = if first.is_empty() { "null" } else { first };
-                let data = format!(r#"{request},"packet":{first}}}"#);
+                let data = format!("{request}{}}}", first("packet", args));
                 (SERVER_SIDE_EMIT_RESPONSE, data, args.attachments())
             }
-            Reply::Gone(_) | Reply::Ids(_) | Reply::Rooms(_) => return None,
+            Reply::Gone(_) | Reply::Ids(_) | Reply::Rooms(_) | Reply::Done => return None,
         };
         Some(Self {
             kind,
@@ -229,10 +218,9 @@ pub(crate) fn from_fields(
 
 #[derive(Deserialize)]
 struct Data<'a> {
-    #[serde(borrow)]
+    #[serde(default, borrow, deserialize_with = "value")]
     packet: Option<&'a RawValue>,
-    #[serde(default)]
-    opts: Options,
+    opts: Option<Options>,
     #[serde(rename = "requestId")]
     request: Option<String>,
     #[serde(default, deserialize_with = "names")]
@@ -251,89 +239,125 @@ struct Data<'a> {
 
 fn word(kind: u8, json: &str, attachments: Vec<Bytes>, from: &str) -> Result<Option<Word>, String> {
     let data: Data<'_> = serde_json::from_str(json).map_err(|error| error.to_string())?;
-    let asker = |request: &str| Asker {
-        uid: from.to_owned(),
-        request: request.to_owned(),
-        kin: data.kin,
-        callback: None,
-    };
-    let request = data.request.clone().unwrap_or_default();
-    let answered = |reply| Word::Answered { request, reply };
-    let packet = data.packet.ok_or("a message without its packet");
-    Ok(Some(match kind {
-        BROADCAST => return broadcast(data, packet?, attachments, from).map(Some),
-        SOCKETS_JOIN => Word::Told(Message::Join {
-            scope: data.opts.into_scope(),
-            rooms: data.rooms,
-        }),
-        SOCKETS_LEAVE => Word::Told(Message::Leave {
-            scope: data.opts.into_scope(),
-            rooms: data.rooms,
-        }),
-        DISCONNECT_SOCKETS => Word::Told(Message::Disconnect {
-            scope: data.opts.into_scope(),
-            close: data.close.unwrap_or(false),
-        }),
-        FETCH_SOCKETS => {
-            let asker = asker(&data.request.unwrap_or_default());
-            Word::Asked(asker, Question::Sockets(data.opts.into_scope()))
+    let reply = match kind {
+        INITIAL_HEARTBEAT | HEARTBEAT | ADAPTER_CLOSE => return Ok(None),
+        FETCH_SOCKETS_RESPONSE => {
+            let sockets = data.sockets.unwrap_or_default().into_iter();
+            let sockets = sockets.map(|socket| with_binary(socket, &attachments));
+            Reply::Sockets(sockets.collect())
         }
-        SERVER_SIDE_EMIT => {
-            let content = content(packet?, attachments)?;
-            match &data.request {
-                None => Word::Told(Message::ServerSide(content)),
-                Some(request) => Word::Asked(asker(request), Question::ServerSide(content)),
-            }
-        }
-        FETCH_SOCKETS_RESPONSE => answered(Reply::Sockets(data.sockets.unwrap_or_default())),
-        SERVER_SIDE_EMIT_RESPONSE => {
-            answered(Reply::ServerSide(argument(data.packet, attachments)))
-        }
-        BROADCAST_CLIENT_COUNT => answered(Reply::Asked(data.count.unwrap_or(0))),
+        SERVER_SIDE_EMIT_RESPONSE => Reply::ServerSide(argument(data.packet, attachments)),
+        BROADCAST_CLIENT_COUNT => Reply::Asked(data.count.unwrap_or(0)),
         BROADCAST_ACK => match data.gone {
-            Some(gone) => answered(Reply::Gone(gone)),
+            Some(gone) => Reply::Gone(gone),
             None => {
                 let socket = data.sid.and_then(|sid| sid.parse().ok());
-                let args = with_more(data.packet, data.more, attachments);
-                answered(Reply::Acknowledged(socket, args))
+                Reply::Acknowledged(socket, with_more(data.packet, data.more, attachments))
             }
         },
-        INITIAL_HEARTBEAT | HEARTBEAT | ADAPTER_CLOSE => return Ok(None),
-        other => return Err(format!("message type {other}")),
-    }))
+        _ => return data.said(kind, attachments, from).map(Some),
+    };
+    let request = data.request.unwrap_or_default();
+    Ok(Some(Word::Answered { request, reply }))
 }
 
-/// Reads an event for clients, which they acknowledge where it has a request's id.
+impl Data<'_> {
+    /// Says what a node tells, or asks where it has given the message an id.
+    fn said(self, kind: u8, attachments: Vec<Bytes>, from: &str) -> Result<Word, String> {
+        let asker = self.request.map(|request| Asker {
+            uid: from.to_owned(),
+            request,
+            kin: self.kin,
+            callback: None,
+        });
+        // It is not for everybody, who would be meant by empty ones.
+        let options = self.opts;
+        let options = options.ok_or_else(|| format!("a message of type {kind} without opts"));
+        let packet = self.packet.ok_or("a message without its packet");
+        let change = match kind {
+            BROADCAST => return broadcast(asker, packet?, options?, attachments),
+            FETCH_SOCKETS => {
+                let question = Question::Sockets(options?.into_scope());
+                return Ok(Word::Asked(asker.unwrap_or_default(), question));
+            }
+            SERVER_SIDE_EMIT => {
+                let content = named(packet?, attachments)?;
+                return Ok(match asker {
+                    None => Word::Told(Message::ServerSide(content)),
+                    Some(asker) => Word::Asked(asker, Question::ServerSide(content)),
+                });
+            }
+            SOCKETS_JOIN => Change::Join(self.rooms),
+            SOCKETS_LEAVE => Change::Leave(self.rooms),
+            DISCONNECT_SOCKETS => Change::Disconnect {
+                close: self.close.unwrap_or(false),
+            },
+            other => return Err(format!("message type {other}")),
+        };
+        Ok(Word::Told(change.of(options?.into_scope())))
+    }
+}
+
+/// Reads an event for clients, which they acknowledge where somebody asks.
 fn broadcast(
-    data: Data<'_>,
+    asker: Option<Asker>,
     packet: &RawValue,
+    options: Options,
     attachments: Vec<Bytes>,
-    from: &str,
 ) -> Result<Word, String> {
     let packet: EventPacket<'_> =
         serde_json::from_str(packet.get()).map_err(|error| error.to_string())?;
     let content = packet.content(attachments)?;
-    let (manner, limit) = (data.opts.manner(), data.opts.limit());
-    let scope = data.opts.into_scope();
-    let Some(request) = data.request else {
-        return Ok(Word::Told(Message::Emit {
+    let (manner, limit) = (options.manner(), options.limit());
+    let scope = options.into_scope();
+    Ok(match asker {
+        None => Word::Told(Message::Emit {
             content,
             scope,
             manner,
-        }));
-    };
-    let asker = Asker {
-        uid: from.to_owned(),
-        request,
-        kin: data.kin,
-        callback: None,
-    };
-    let question = Question::Emit {
-        content,
-        scope,
-        limit,
-    };
-    Ok(Word::Asked(asker, question))
+        }),
+        Some(asker) => {
+            let question = Question::Emit {
+                content,
+                scope,
+                manner,
+                limit,
+            };
+            Word::Asked(asker, question)
+        }
+    })
+}
+
+/// Writes the binary that a program keeps for a socket as `JSON.stringify` does.
+fn with_binary(mut socket: Details, attachments: &[Bytes]) -> Details {
+    if !attachments.is_empty() {
+        let values = socket.data.values_mut();
+        values
+            .chain([&mut socket.handshake])
+            .for_each(|value| write_binary(value, attachments));
+    }
+    socket
+}
+
+fn write_binary(value: &mut Value, attachments: &[Bytes]) {
+    match value {
+        Value::Array(list) => list
+            .iter_mut()
+            .for_each(|value| write_binary(value, attachments)),
+        Value::Object(entries) => {
+            let is_binary = entries.get("_placeholder") == Some(&Value::Bool(true));
+            let number = entries.get("num").filter(|_| is_binary);
+            let number = number.and_then(Value::as_u64).map(usize::try_from);
+            if let Some(data) = number.and_then(|number| attachments.get(number.ok()?)) {
+                *value = json!({ "type": "Buffer", "data": data.as_ref() });
+            } else {
+                entries
+                    .values_mut()
+                    .for_each(|value| write_binary(value, attachments));
+            }
+        }
+        _ => {}
+    }
 }
 
 const INITIAL_HEARTBEAT: u8 = 1;
@@ -344,8 +368,158 @@ const SOCKETS_LEAVE: u8 = 5;
 const DISCONNECT_SOCKETS: u8 = 6;
 const FETCH_SOCKETS: u8 = 7;
 const FETCH_SOCKETS_RESPONSE: u8 = 8;
-const SERVER_SIDE_EMIT: u8 = 9;
+pub(crate) const SERVER_SIDE_EMIT: u8 = 9;
 const SERVER_SIDE_EMIT_RESPONSE: u8 = 10;
 const BROADCAST_CLIENT_COUNT: u8 = 11;
 const BROADCAST_ACK: u8 = 12;
 const ADAPTER_CLOSE: u8 = 13;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::format::fixture;
+    use crate::cluster::Content;
+    use crate::id::SocketId;
+    use crate::socketio::Args;
+
+    fn read(json: &str, attachments: &[Bytes]) -> Result<Option<Word>, String> {
+        let heard = from_whole(json, attachments.to_vec(), "own")?;
+        Ok(heard.map(|heard| heard.word))
+    }
+
+    fn asker(kin: bool) -> Asker {
+        Asker {
+            uid: "other".to_owned(),
+            request: "r".to_owned(),
+            kin,
+            callback: None,
+        }
+    }
+
+    #[test]
+    fn answers_are_read_as_they_are_written() {
+        let id = SocketId::random();
+        let acknowledged =
+            fixture::acknowledgements().map(|args| Reply::Acknowledged(Some(id), args));
+        let others = [
+            Reply::Asked(2),
+            Reply::Gone(1),
+            Reply::Sockets(vec![Details {
+                id: id.as_str().to_owned(),
+                ..Details::default()
+            }]),
+            Reply::ServerSide(fixture::args("")),
+            Reply::ServerSide(fixture::args("null")),
+            Reply::ServerSide(fixture::binary()),
+        ];
+        for reply in acknowledged.into_iter().chain(others) {
+            let body = Body::of_reply(&asker(true), &reply).unwrap();
+            let word = read(&body.whole("other", "/"), body.attachments).unwrap();
+            let reply = match &reply {
+                // There is one argument in these.
+                Reply::ServerSide(args) => {
+                    let first = args.split_text().0.to_owned();
+                    Reply::ServerSide(Args::new(first, args.attachments().to_vec()))
+                }
+                other => other.clone(),
+            };
+            let request = "r".to_owned();
+            assert_eq!(word, Some(Word::Answered { request, reply }));
+        }
+        for reply in [Reply::Gone(1), Reply::Rooms(Vec::new()), Reply::Done] {
+            assert!(Body::of_reply(&asker(false), &reply).is_none(), "{reply:?}");
+        }
+    }
+
+    #[test]
+    fn how_an_event_is_sent_that_clients_acknowledge_is_said() {
+        let question = Question::Emit {
+            content: Content(fixture::binary()),
+            scope: fixture::scope(&["a"], &["b"]),
+            manner: fixture::SWIFT,
+            limit: std::time::Duration::from_secs(5),
+        };
+        let body = Body::of_question(&question, "r").unwrap();
+        let word = read(&body.whole("other", "/"), body.attachments).unwrap();
+        assert_eq!(word, Some(Word::Asked(asker(true), question)));
+    }
+
+    #[test]
+    fn binary_that_is_kept_for_a_socket_is_read_as_it_is_stringified() {
+        let json = concat!(
+            r#"{"type":8,"uid":"other","nsp":"/","data":{"requestId":"r","sockets":[{"id":"s","rooms":[42],"#,
+            r#""data":{"key":{"_placeholder":true,"num":0},"list":[1,{"_placeholder":true,"num":1}]}}]}}"#
+        );
+        let attachments = [Bytes::from_static(&[1, 2]), Bytes::from_static(&[3])];
+        let Ok(Some(Word::Answered {
+            reply: Reply::Sockets(sockets),
+            ..
+        })) = read(json, &attachments)
+        else {
+            panic!("no sockets");
+        };
+        assert_eq!(
+            sockets[0].data["key"],
+            json!({ "type": "Buffer", "data": [1, 2] })
+        );
+        assert_eq!(
+            sockets[0].data["list"],
+            json!([1, { "type": "Buffer", "data": [3] }])
+        );
+        assert_eq!(sockets[0].rooms, ["42"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error_that_says_why() {
+        let placeholder = r#"{"packet":{"data":["a",{"_placeholder":true,"num":1}]},"opts":{}}"#;
+        for (kind, data, why) in [
+            (
+                3,
+                r#"{"packet":{"data":["a"]}}"#,
+                "a message of type 3 without opts",
+            ),
+            (4, r#"{"rooms":["a"]}"#, "a message of type 4 without opts"),
+            (5, r#"{"rooms":["a"]}"#, "a message of type 5 without opts"),
+            (6, r#"{"close":true}"#, "a message of type 6 without opts"),
+            (
+                7,
+                r#"{"requestId":"r"}"#,
+                "a message of type 7 without opts",
+            ),
+            (3, r#"{"opts":{}}"#, "without its packet"),
+            (3, r#"{"packet":null,"opts":{}}"#, "null"),
+            (
+                3,
+                r#"{"packet":{"data":["connect"]},"opts":{}}"#,
+                "\"connect\" is reserved",
+            ),
+            (
+                3,
+                r#"{"packet":{"data":["dis\u0063onnect"]},"opts":{}}"#,
+                "is reserved",
+            ),
+            (
+                3,
+                placeholder,
+                "placeholder \"1\" in a packet with 1 attachments",
+            ),
+            (8, r#"{"sockets":[{}]}"#, "missing field `id`"),
+            (11, r#"{"clientCount":-1}"#, "invalid value"),
+            (14, "{}", "message type 14"),
+        ] {
+            let json = format!(r#"{{"type":{kind},"uid":"other","nsp":"/","data":{data}}}"#);
+            let attachments = if data == placeholder {
+                vec![Bytes::new()]
+            } else {
+                Vec::new()
+            };
+            let error = read(&json, &attachments).unwrap_err();
+            assert!(error.contains(why), "{json}: {error}");
+        }
+        // Between servers these are names like others.
+        let json = r#"{"type":9,"uid":"other","nsp":"/","data":{"packet":["disconnect"]}}"#;
+        let content = Content(fixture::args(r#""disconnect""#));
+        let told = Word::Told(Message::ServerSide(content));
+        assert_eq!(read(json, &[]), Ok(Some(told)));
+    }
+}

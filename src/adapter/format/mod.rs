@@ -8,20 +8,22 @@ mod body;
 mod bus;
 mod classic;
 mod family;
+#[cfg(test)]
+mod fixture;
 mod forwarded;
 mod msgpack;
 mod session;
 mod sharded;
 mod streams;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::cluster::{ClusterError, Message, Question, Reply};
-use crate::id::Tag;
-use crate::socketio::Args;
+use crate::cluster::{ClusterError, Message, Question, Reply, Scope};
+use crate::id::{SocketId, Tag};
 
 pub(crate) use bus::Bus;
 pub(crate) use classic::Classic;
@@ -67,12 +69,14 @@ pub(crate) trait Format: fmt::Debug + Send + Sync {
         reply: &Reply,
     ) -> Result<Option<Parcel>, ClusterError>;
 
-    /// Reads what came on a channel; `None` where it is nothing for this node.
+    /// Reads what came on a channel, to which this node listens by `heard_by`: its name, or a pattern.
+    /// `None` where it is nothing for this node.
     ///
     /// # Errors
     ///
     /// Says what is wrong with it.
-    fn hear(&self, channel: &str, payload: &Bytes) -> Result<Option<Heard>, String>;
+    fn hear(&self, heard_by: &str, channel: &str, payload: &Bytes)
+    -> Result<Option<Heard>, String>;
 
     /// Returns the stream that a namespace's events are written to.
     fn stream(&self, _: &str) -> Option<String> {
@@ -113,16 +117,6 @@ pub(crate) enum Parcel {
         stream: String,
         fields: Vec<(&'static str, Bytes)>,
     },
-    /// A value that Redis keeps for so many milliseconds.
-    Keep {
-        key: String,
-        value: Bytes,
-        milliseconds: u64,
-    },
-    /// A value that it keeps no longer.
-    Forget {
-        key: String,
-    },
 }
 
 impl Parcel {
@@ -136,8 +130,6 @@ impl Parcel {
                 let fields = fields.iter().map(|(name, value)| name.len() + value.len());
                 stream.len() + fields.sum::<usize>()
             }
-            Self::Keep { key, value, .. } => key.len() + value.len(),
-            Self::Forget { key } => key.len(),
         };
         content + OVERHEAD
     }
@@ -163,29 +155,67 @@ impl Channel {
     }
 }
 
-/// How the nodes of a namespace are found: each listens on a channel that has its name in it.
+/// How the nodes of a namespace are found: all listen on one channel, and each on a channel below it that
+/// has its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Roll {
     pub(crate) sharded: bool,
+    /// Where all listen.
+    pub(crate) everyone: String,
+    /// What precedes the names.
     pub(crate) prefix: String,
     /// Characters of a node's name.
     pub(crate) length: usize,
 }
 
 impl Roll {
-    /// Returns the pattern of those channels.
+    /// Returns what finds channels, and what counts those who listen.
+    pub(crate) fn commands(&self) -> (&'static str, &'static str) {
+        match self.sharded {
+            true => ("SHARDCHANNELS", "SHARDNUMSUB"),
+            false => ("CHANNELS", "NUMSUB"),
+        }
+    }
+
+    /// Returns the pattern of the nodes' own channels.
     pub(crate) fn pattern(&self) -> String {
         format!("{}{}#", glob(&self.prefix), "?".repeat(self.length))
     }
 
+    /// Returns the channel of a node.
+    pub(crate) fn channel(&self, name: &str) -> String {
+        format!("{}{name}#", self.prefix)
+    }
+
+    /// Returns which nodes there are beside `own`, of the channels that fit the pattern and the number of
+    /// those that listen where all do.
+    pub(crate) fn others(&self, own: &str, channels: &[String], listeners: usize) -> Others {
+        let names = channels.iter().filter_map(|channel| self.name(channel));
+        let mut names: HashSet<_> = names.map(str::to_owned).collect();
+        let is_there = names.remove(own);
+        Others {
+            names,
+            count: listeners.saturating_sub(usize::from(is_there)),
+        }
+    }
+
     /// Returns the name in a channel's.
-    pub(crate) fn name<'c>(&self, channel: &'c str) -> Option<&'c str> {
+    fn name<'c>(&self, channel: &'c str) -> Option<&'c str> {
         let name = channel.strip_prefix(&self.prefix)?.strip_suffix('#')?;
         let plain = name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
         (name.len() == self.length && plain).then_some(name)
     }
+}
+
+/// The other nodes of a namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Others {
+    /// Their names. In the sharded format a room has a channel of the same form: one whose name is as
+    /// long as a node's is among them, and only the number tells.
+    pub(crate) names: HashSet<String>,
+    pub(crate) count: usize,
 }
 
 /// What came from another node.
@@ -201,7 +231,35 @@ pub(crate) struct Heard {
 pub(crate) enum Word {
     Told(Message),
     Asked(Asker, Question),
-    Answered { request: String, reply: Reply },
+    Answered {
+        request: String,
+        reply: Reply,
+    },
+    /// What one socket is to do, by its id: a room of that name is not meant.
+    Single {
+        asker: Asker,
+        socket: SocketId,
+        change: Change,
+    },
+}
+
+/// What a socket is to do.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Change {
+    Join(Vec<String>),
+    Leave(Vec<String>),
+    Disconnect { close: bool },
+}
+
+impl Change {
+    /// Says it of all sockets of a scope.
+    fn of(self, scope: Scope) -> Message {
+        match self {
+            Self::Join(rooms) => Message::Join { scope, rooms },
+            Self::Leave(rooms) => Message::Leave { scope, rooms },
+            Self::Disconnect { close } => Message::Disconnect { scope, close },
+        }
+    }
 }
 
 /// Who asks, and under which id.
@@ -243,22 +301,22 @@ pub(crate) fn glob(text: &str) -> String {
 /// How long an event that clients acknowledge may take, where it doesn't say.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
 
-/// Returns arguments without the first, if there are more.
-fn rest_of(args: &Args) -> (&str, Option<&str>) {
-    args.split_text()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_roll_finds_the_names_of_nodes_and_no_rooms() {
-        let roll = Roll {
+    fn roll() -> Roll {
+        Roll {
             sharded: false,
+            everyone: "socket.io-request#/a*#".to_owned(),
             prefix: "socket.io#/a*#".to_owned(),
             length: 6,
-        };
+        }
+    }
+
+    #[test]
+    fn a_roll_finds_the_names_of_nodes_and_no_rooms() {
+        let roll = roll();
         assert_eq!(roll.pattern(), r"socket.io#/a\*#??????#");
         assert_eq!(roll.name("socket.io#/a*#abc-_9#"), Some("abc-_9"));
         for other in [
@@ -267,6 +325,23 @@ mod tests {
             "socket.io#/b#abcdef#",
         ] {
             assert_eq!(roll.name(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_other_nodes_are_as_many_as_listen_whatever_rooms_are_named() {
+        let channel = |name: &str| format!("socket.io#/a*#{name}#");
+        for (channels, listeners, names, count) in [
+            (&["node-1", "node-2"][..], 2, &["node-2"][..], 1),
+            (&["node-1", "a-room"], 1, &["a-room"], 0),
+            // This node's connection is being made.
+            (&["node-2"], 1, &["node-2"], 1),
+            (&[], 0, &[], 0),
+        ] {
+            let channels: Vec<_> = channels.iter().map(|name| channel(name)).collect();
+            let others = roll().others("node-1", &channels, listeners);
+            let names = names.iter().map(|&name| name.to_owned()).collect();
+            assert_eq!(others, Others { names, count });
         }
     }
 }

@@ -12,6 +12,8 @@ use rmp::encode::{write_array_len, write_f64, write_map_len, write_sint, write_u
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 
+use crate::cluster::iso_time;
+
 /// Writes JSON as MessagePack, with each attachment where its placeholder stands.
 ///
 /// # Errors
@@ -241,14 +243,14 @@ impl Reader<'_> {
             Marker::FixMap(count) => self.map(count.into(), depth),
             Marker::Map16 => self.length::<2>().and_then(|n| self.map(n, depth)),
             Marker::Map32 => self.length::<4>().and_then(|n| self.map(n, depth)),
-            Marker::FixExt1 => self.extension(1),
-            Marker::FixExt2 => self.extension(2),
-            Marker::FixExt4 => self.extension(4),
-            Marker::FixExt8 => self.extension(8),
-            Marker::FixExt16 => self.extension(16),
-            Marker::Ext8 => self.length::<1>().and_then(|n| self.extension(n)),
-            Marker::Ext16 => self.length::<2>().and_then(|n| self.extension(n)),
-            Marker::Ext32 => self.length::<4>().and_then(|n| self.extension(n)),
+            Marker::FixExt1 => self.extension(1, true),
+            Marker::FixExt2 => self.extension(2, true),
+            Marker::FixExt4 => self.extension(4, true),
+            Marker::FixExt8 => self.extension(8, true),
+            Marker::FixExt16 => self.extension(16, true),
+            Marker::Ext8 => self.length::<1>().and_then(|n| self.extension(n, false)),
+            Marker::Ext16 => self.length::<2>().and_then(|n| self.extension(n, false)),
+            Marker::Ext32 => self.length::<4>().and_then(|n| self.extension(n, false)),
         }
     }
 
@@ -349,58 +351,37 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Times, of the two kinds that `notepack.io` has written, and `undefined`.
-    fn extension(&mut self, length: usize) -> Read<()> {
+    /// Times, of the two kinds that `notepack.io` has written, and `undefined`. What its older versions
+    /// wrote as an `ArrayBuffer` has the type of theirs, and a length that is said.
+    fn extension(&mut self, length: usize, is_fixed: bool) -> Read<()> {
         let kind = self.byte()? as i8;
+        if kind == 0 && !is_fixed {
+            return self.binary(length);
+        }
         let data = self.take(length)?;
-        let milliseconds = match (kind, data) {
-            (-1, &[a, b, c, d]) => Some(i64::from(u32::from_be_bytes([a, b, c, d])) * 1000),
-            (-1, data) if data.len() == 8 => {
-                let value = data
-                    .iter()
-                    .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte));
-                let (nanoseconds, seconds) = (value >> 34, value & ((1 << 34) - 1));
-                Some(seconds as i64 * 1000 + (nanoseconds / 1_000_000) as i64)
+        let number = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte))
+        };
+        let milliseconds = match (kind, data.len()) {
+            (-1, 4) => i64::try_from(number(data) * 1000).ok(),
+            (-1, 8) => {
+                let (nanoseconds, seconds) = (number(data) >> 34, number(data) & ((1 << 34) - 1));
+                i64::try_from(seconds * 1000 + nanoseconds / 1_000_000).ok()
             }
-            (-1, &[a, b, c, d, ref seconds @ ..]) if seconds.len() == 8 => {
-                let nanoseconds = i64::from(u32::from_be_bytes([a, b, c, d]));
-                let seconds = seconds
-                    .iter()
-                    .fold(0_i64, |sum, byte| sum << 8 | i64::from(*byte));
-                seconds
-                    .checked_mul(1000)
-                    .map(|ms| ms + nanoseconds / 1_000_000)
+            (-1, 12) => {
+                let (nanoseconds, seconds) = data.split_at(4);
+                let milliseconds = (number(seconds) as i64).checked_mul(1000);
+                let rest = (number(nanoseconds) / 1_000_000) as i64;
+                milliseconds.and_then(|milliseconds| milliseconds.checked_add(rest))
             }
-            (0, data) if data.len() == 8 => Some(
-                data.iter()
-                    .fold(0_i64, |sum, byte| sum << 8 | i64::from(*byte)),
-            ),
+            (0, 8) => Some(number(data) as i64),
             _ => None,
         };
         let text = milliseconds.and_then(iso_time);
-        self.text(&text.unwrap_or_else(|| "null".to_owned()))
+        self.text(&text.map_or_else(|| "null".to_owned(), |text| format!("\"{text}\"")))
     }
-}
-
-/// Returns a time, in milliseconds since 1970, as `JSON.stringify` writes a `Date`.
-fn iso_time(milliseconds: i64) -> Option<String> {
-    let (days, rest) = (milliseconds.div_euclid(DAY), milliseconds.rem_euclid(DAY));
-    // Days are counted from the first of March of the year 0, in eras of 400 years.
-    let days = days + 719_468;
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year + era * 400 + i64::from(month <= 2);
-    let (hour, minute) = (rest / 3_600_000, rest / 60_000 % 60);
-    let (second, millisecond) = (rest / 1000 % 60, rest % 1000);
-    (0..=9999).contains(&year).then(|| {
-        format!(
-            "\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z\""
-        )
-    })
 }
 
 const TRUNCATED: &str = "the value is cut off";
@@ -410,9 +391,6 @@ const MAX_DEPTH: usize = 127;
 
 /// Up to here every whole number of an `f64` is one of an `i64` too.
 const WHOLE: f64 = 9_007_199_254_740_992.0;
-
-/// Milliseconds of a day.
-const DAY: i64 = 86_400_000;
 
 #[cfg(test)]
 mod tests {
@@ -490,6 +468,14 @@ mod tests {
                 r#""2024-01-01T00:00:00.000Z""#,
             ),
             (b"\xd6\xff\x65\x92\x00\x80", r#""2024-01-01T00:00:00.000Z""#),
+            (
+                b"\xc7\x0c\xff\x00\x0f\x42\x40\0\0\0\0\x65\x92\x00\x80",
+                r#""2024-01-01T00:00:00.001Z""#,
+            ),
+            (
+                b"\xc7\x0c\xff\xff\xff\xff\xff\x00\x20\xc4\x9b\xa5\xe3\x53\xf7",
+                "null",
+            ),
             (b"\xcb\x7f\xf8\0\0\0\0\0\0", "null"),
             (b"\xcb\x3f\xf0\0\0\0\0\0\0", "1"),
             (b"\x81\x01\xa1x", r#"{"1":"x"}"#),
@@ -497,6 +483,17 @@ mod tests {
         ] {
             let packed = Bytes::copy_from_slice(packed);
             assert_eq!(to_json(&packed).unwrap().0, json);
+        }
+    }
+
+    #[test]
+    fn an_array_buffer_of_an_older_writer_is_binary() {
+        for head in [&b"\xc7\x08\0"[..], b"\xc8\0\x08\0", b"\xc9\0\0\0\x08\0"] {
+            let data = Bytes::from_static(&[0, 0, 1, 0x8c, 0xc2, 0x51, 0xf4, 0]);
+            let packed = [head, &data[..]].concat();
+            let (json, attachments) = to_json(&packed.into()).unwrap();
+            assert_eq!(json, r#"{"_placeholder":true,"num":0}"#);
+            assert_eq!(attachments, [data]);
         }
     }
 

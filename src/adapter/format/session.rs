@@ -1,7 +1,7 @@
 //! What is kept of a socket for other nodes, as `@socket.io/redis-streams-adapter` keeps it.
 //!
 //! It is the base64 of MessagePack: `sid`, `pid`, `rooms` with the socket's own among them, and `data`.
-//! `since`, `begun`, `late` and `moves` are between nodes of this crate, and skipped by other readers.
+//! `nsp`, `since`, `begun`, `entered`, `late` and `moves` are between nodes of this crate, and skipped by other readers.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,16 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::adapter::format::body::names;
 use crate::adapter::format::msgpack;
+use crate::cluster::names;
 use crate::socket::Kept;
 
 #[derive(Serialize, Deserialize)]
 struct Session {
     sid: String,
     pid: String,
+    #[serde(default)]
+    nsp: String,
     #[serde(deserialize_with = "names")]
     rooms: Vec<String>,
     #[serde(default)]
@@ -26,6 +28,8 @@ struct Session {
     since: BTreeMap<String, String>,
     #[serde(default)]
     begun: String,
+    #[serde(default)]
+    entered: String,
     #[serde(default)]
     late: BTreeMap<String, u64>,
     #[serde(default)]
@@ -38,10 +42,12 @@ pub(crate) fn to_text(kept: &Kept) -> Option<String> {
     let session = Session {
         sid: kept.sid.clone(),
         pid: kept.pid.clone(),
+        nsp: kept.namespace.clone(),
         rooms: std::iter::once(kept.sid.clone()).chain(rooms).collect(),
         data: Value::Object(kept.data.clone().into_iter().collect()),
         since: kept.rooms.iter().cloned().collect(),
         begun: kept.begun.clone(),
+        entered: kept.entered.clone(),
         late: kept.late.iter().cloned().collect(),
         moves: kept.moves,
     };
@@ -68,8 +74,10 @@ pub(crate) fn from_text(text: &str) -> Option<Kept> {
         rooms: rooms.cloned().map(since).collect(),
         sid: session.sid.clone(),
         pid: session.pid,
+        namespace: session.nsp,
         data,
         begun: session.begun,
+        entered: session.entered,
         late: session.late.into_iter().collect(),
         moves: session.moves,
     })
@@ -92,9 +100,11 @@ mod tests {
         let kept = Kept {
             sid: "s".to_owned(),
             pid: "p".to_owned(),
+            namespace: "/chat".to_owned(),
             rooms: vec![("r".to_owned(), "1.a.2.3-4".to_owned())],
             data: BTreeMap::from([("x".to_owned(), Value::from([1]))]),
             begun: "0.a.0.3-4".to_owned(),
+            entered: "1.a.1.3-4".to_owned(),
             late: vec![("a".to_owned(), 7)],
             moves: 2,
         };

@@ -97,7 +97,7 @@ impl Format for Sharded {
         self.parcel(channel, namespace, &body).map(Some)
     }
 
-    fn hear(&self, _: &str, payload: &Bytes) -> Result<Option<Heard>, String> {
+    fn hear(&self, _: &str, _: &str, payload: &Bytes) -> Result<Option<Heard>, String> {
         let (json, attachments) = unpack(payload)?;
         from_whole(&json, attachments, &self.uid)
     }
@@ -122,6 +122,7 @@ impl Format for Sharded {
     fn roll(&self, namespace: &str) -> Option<Roll> {
         Some(Roll {
             sharded: true,
+            everyone: self.channel(namespace),
             prefix: self.channel(namespace),
             length: self.uid.len(),
         })
@@ -130,3 +131,104 @@ impl Format for Sharded {
 
 /// Characters of a socket's id.
 const SOCKET_ID: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::format::{Word, fixture};
+
+    const OWN: &str = "521af9e9fc91fdfa";
+
+    fn node(uid: &str) -> Sharded {
+        Sharded::new(uid, "socket.io")
+    }
+
+    #[test]
+    fn messages_are_written_and_read_as_captured() {
+        for (message, (channel, captured)) in fixture::messages().into_iter().zip(MESSAGES) {
+            let payload = fixture::payload(captured);
+            let parcel = Parcel::ShardPublish {
+                channel: channel.to_owned(),
+                payload: payload.clone(),
+            };
+            assert_eq!(node(OWN).tell("/nsp", &message), Ok(vec![parcel]));
+            let read = node("0123456789abcdef").hear(channel, channel, &payload);
+            let read = read.unwrap().unwrap();
+            assert_eq!((read.namespace.as_str(), read.from.as_str()), ("/nsp", OWN));
+            assert_eq!(read.word, Word::Told(message));
+            assert_eq!(node(OWN).hear(channel, channel, &payload), Ok(None));
+        }
+    }
+
+    #[test]
+    fn questions_are_written_and_read_as_captured() {
+        let ids = ["b402d730b4b3fe53", "89695d503b6611f8", "1dd59a8ed2d2562f"];
+        for (n, (question, captured)) in fixture::questions().into_iter().zip(QUESTIONS).enumerate()
+        {
+            let written = node(OWN).ask("/nsp", &question, ids[n]).unwrap();
+            let [Parcel::ShardPublish { channel, payload }] = written.as_slice() else {
+                panic!("{written:?}");
+            };
+            let written = std::str::from_utf8(payload)
+                .unwrap()
+                .replace(r#","kin":true"#, "");
+            assert_eq!(
+                (channel.as_str(), written.as_str()),
+                ("socket.io#/nsp#", captured)
+            );
+            let read = node("0123456789abcdef").hear(channel, channel, &captured.into());
+            let asker = Asker {
+                uid: OWN.to_owned(),
+                request: ids[n].to_owned(),
+                ..Asker::default()
+            };
+            assert_eq!(read.unwrap().unwrap().word, Word::Asked(asker, question));
+        }
+    }
+
+    /// What the reference has published.
+    const MESSAGES: [(&str, &str); 9] = [
+        (
+            "socket.io#/nsp#",
+            r#"{"type":3,"data":{"packet":{"type":2,"data":["hello",1,{"a":"é"}]},"opts":{"rooms":[],"except":[],"flags":{}}},"uid":"521af9e9fc91fdfa","nsp":"/nsp"}"#,
+        ),
+        (
+            "socket.io#/nsp#room1#",
+            "84a47479706503a46461746182a67061636b657482a47479706502a46461746192a172c4020102a46f70747383a5726f6f6d7391a5726f6f6d31a665786365707490a5666c61677380a3756964b035323161663965396663393166646661a36e7370a42f6e7370",
+        ),
+        (
+            "socket.io#/nsp#",
+            r#"{"type":3,"data":{"packet":{"type":2,"data":["m"]},"opts":{"rooms":["a","b"],"except":["c"],"flags":{}}},"uid":"521af9e9fc91fdfa","nsp":"/nsp"}"#,
+        ),
+        (
+            "socket.io#/nsp#room1#",
+            r#"{"type":3,"data":{"packet":{"type":2,"data":["v"]},"opts":{"rooms":["room1"],"except":[],"flags":{"volatile":true,"compress":false}}},"uid":"521af9e9fc91fdfa","nsp":"/nsp"}"#,
+        ),
+        (
+            "socket.io#/nsp#",
+            r#"{"type":3,"data":{"packet":{"type":2,"data":["priv"]},"opts":{"rooms":["xxxxxxxxxxxxxxxxxxxx"],"except":[],"flags":{}}},"uid":"521af9e9fc91fdfa","nsp":"/nsp"}"#,
+        ),
+        (
+            "socket.io#/nsp#",
+            r#"{"type":4,"data":{"opts":{"rooms":["room1"],"except":[],"flags":{}},"rooms":["z"]},"uid":"521af9e9fc91fdfa","nsp":"/nsp"}"#,
+        ),
+        (
+            "socket.io#/nsp#",
+            r#"{"type":5,"data":{"opts":{"rooms":[],"except":[],"flags":{}},"rooms":["z"]},"uid":"521af9e9fc91fdfa","nsp":"/nsp"}"#,
+        ),
+        (
+            "socket.io#/nsp#",
+            r#"{"type":6,"data":{"opts":{"rooms":["s"],"except":[],"flags":{}},"close":true},"uid":"521af9e9fc91fdfa","nsp":"/nsp"}"#,
+        ),
+        (
+            "socket.io#/nsp#",
+            r#"{"type":9,"data":{"packet":["ping",1]},"uid":"521af9e9fc91fdfa","nsp":"/nsp"}"#,
+        ),
+    ];
+
+    const QUESTIONS: [&str; 3] = [
+        r#"{"type":3,"data":{"packet":{"type":2,"data":["ack",1]},"requestId":"b402d730b4b3fe53","opts":{"rooms":[],"except":[],"flags":{"timeout":50}}},"uid":"521af9e9fc91fdfa","nsp":"/nsp"}"#,
+        r#"{"type":9,"data":{"requestId":"89695d503b6611f8","packet":["ping2"]},"uid":"521af9e9fc91fdfa","nsp":"/nsp"}"#,
+        r#"{"type":7,"data":{"opts":{"rooms":[],"except":[],"flags":{}},"requestId":"1dd59a8ed2d2562f"},"uid":"521af9e9fc91fdfa","nsp":"/nsp"}"#,
+    ];
+}

@@ -1,15 +1,17 @@
 //! The format of `@socket.io/redis-streams-adapter` 0.3, on a Redis stream.
 //!
 //! What every node must get is appended to a stream, from which each reads on where it was; answers go
-//! by pub/sub to the channel of who asked. Questions are appended too, so that they keep their place
-//! behind the events before them, where the reference hands them to pub/sub: its readers take them from
-//! either.
+//! by pub/sub to the channel of who asked. Questions to clients and for sockets are appended too, so that
+//! they keep their place behind the events before them, where the reference hands them to pub/sub: its
+//! readers take them from either. Events between servers go by pub/sub as there. Where the program of a
+//! reader of the reference throws at what the stream has brought, that reader takes the same entry again
+//! and again, and no other.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use crate::adapter::format::family::{BROADCAST, Body, from_whole};
+use crate::adapter::format::family::{BROADCAST, Body, SERVER_SIDE_EMIT, from_whole};
 use crate::adapter::format::{Asker, Channel, Format, Heard, Parcel, Roll, msgpack, polls};
 use crate::cluster::{ClusterError, Message, Question, Reply};
 use crate::id::Tag;
@@ -58,8 +60,40 @@ impl Streams {
             .collect()
     }
 
+    /// Returns the channel to which all nodes listen.
+    fn public(&self, namespace: &str) -> String {
+        format!("{}#{namespace}#", self.prefix)
+    }
+
     fn channel(&self, namespace: &str, uid: &str) -> String {
         format!("{}#{namespace}#{uid}#", self.prefix)
+    }
+
+    /// Writes what every node is to get. `kind` is the message's type, as the entry has it.
+    fn parcel(
+        &self,
+        namespace: &str,
+        kind: String,
+        body: &Body<'_>,
+    ) -> Result<Parcel, ClusterError> {
+        if body.kind == SERVER_SIDE_EMIT {
+            self.publish(self.public(namespace), namespace, body)
+        } else {
+            self.entry(namespace, kind, body)
+        }
+    }
+
+    fn publish(
+        &self,
+        channel: String,
+        namespace: &str,
+        body: &Body<'_>,
+    ) -> Result<Parcel, ClusterError> {
+        let packed = msgpack::from_json(&body.whole(&self.uid, namespace), body.attachments);
+        Ok(Parcel::Publish {
+            channel,
+            payload: packed.map_err(ClusterError::Encode)?.into(),
+        })
     }
 
     fn entry(
@@ -95,7 +129,11 @@ impl Format for Streams {
 
     fn tell(&self, namespace: &str, message: &Message) -> Result<Vec<Parcel>, ClusterError> {
         let body = Body::of_message(message);
-        Ok(vec![self.entry(namespace, body.kind.to_string(), &body)?])
+        Ok(vec![self.parcel(
+            namespace,
+            body.kind.to_string(),
+            &body,
+        )?])
     }
 
     fn ask(
@@ -113,7 +151,7 @@ impl Format for Streams {
         } else {
             body.kind.to_string()
         };
-        Ok(vec![self.entry(namespace, kind, &body)?])
+        Ok(vec![self.parcel(namespace, kind, &body)?])
     }
 
     fn answer(
@@ -125,21 +163,18 @@ impl Format for Streams {
         let Some(body) = Body::of_reply(asker, reply) else {
             return Ok(None);
         };
-        let packed = msgpack::from_json(&body.whole(&self.uid, namespace), body.attachments);
-        Ok(Some(Parcel::Publish {
-            channel: self.channel(namespace, &asker.uid),
-            payload: packed.map_err(ClusterError::Encode)?.into(),
-        }))
+        let channel = self.channel(namespace, &asker.uid);
+        self.publish(channel, namespace, &body).map(Some)
     }
 
-    fn hear(&self, _: &str, payload: &Bytes) -> Result<Option<Heard>, String> {
+    fn hear(&self, _: &str, _: &str, payload: &Bytes) -> Result<Option<Heard>, String> {
         let (json, attachments) = msgpack::to_json(payload)?;
         from_whole(&json, attachments, &self.uid)
     }
 
     fn channels(&self, namespace: &str) -> Vec<Channel> {
         vec![
-            Channel::Plain(format!("{}#{namespace}#", self.prefix)),
+            Channel::Plain(self.public(namespace)),
             Channel::Plain(self.channel(namespace, &self.uid)),
         ]
     }
@@ -159,8 +194,158 @@ impl Format for Streams {
     fn roll(&self, namespace: &str) -> Option<Roll> {
         Some(Roll {
             sharded: false,
-            prefix: format!("{}#{namespace}#", self.prefix),
+            everyone: self.public(namespace),
+            prefix: self.public(namespace),
             length: self.uid.len(),
         })
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::format::{Word, fixture, from_fields};
+
+    const OWN: &str = "63cb95890f858ad4";
+
+    fn node(uid: &str) -> Streams {
+        Streams::new(uid, "socket.io", "socket.io", 1)
+    }
+
+    fn heard(payload: &Bytes) -> Word {
+        let channel = "socket.io#/#";
+        let read = node("0123456789abcdef").hear(channel, channel, payload);
+        read.unwrap().unwrap().word
+    }
+
+    #[test]
+    fn messages_are_written_and_read_as_captured() {
+        // The last one is published.
+        let messages = fixture::messages();
+        let appended = &messages[..ENTRIES.len()];
+        assert_eq!(appended.len() + 1, messages.len());
+        for (message, (kind, data)) in appended.iter().zip(ENTRIES) {
+            let written = node(OWN).tell("/", message).unwrap();
+            let fields = vec![
+                ("uid", OWN.into()),
+                ("nsp", "/".into()),
+                ("type", kind.into()),
+                ("data", data.into()),
+            ];
+            let stream = "socket.io".to_owned();
+            assert_eq!(written, [Parcel::Append { stream, fields }]);
+            let read = from_fields(OWN, "/", kind, data.as_bytes())
+                .unwrap()
+                .unwrap();
+            assert_eq!((read.namespace.as_str(), read.from.as_str()), ("/", OWN));
+            assert_eq!(&read.word, &Word::Told(message.clone()));
+        }
+    }
+
+    #[test]
+    fn events_between_servers_are_published_as_captured() {
+        let payload = fixture::payload(PUBLISHED[1]);
+        let message = fixture::messages()[8].clone();
+        let parcel = |payload| Parcel::Publish {
+            channel: "socket.io#/#".to_owned(),
+            payload,
+        };
+        let written = node(OWN).tell("/", &message);
+        assert_eq!(written, Ok(vec![parcel(payload.clone())]));
+        assert_eq!(heard(&payload), Word::Told(message));
+        let payload = fixture::payload(PUBLISHED[2]);
+        let question = fixture::questions()[1].clone();
+        let written = node(OWN).ask("/", &question, "2bf0877de64fba0e");
+        assert_eq!(written, Ok(vec![parcel(payload)]));
+    }
+
+    #[test]
+    fn questions_are_read_as_captured_and_as_they_are_written() {
+        let ids = ["f0cc9d774ae6ccbb", "2bf0877de64fba0e", "7d7ff59f7f658ad5"];
+        let captured = [PUBLISHED[0], PUBLISHED[2], PUBLISHED[3]];
+        let kinds = [Some("03"), None, Some("7")];
+        for (n, question) in fixture::questions().into_iter().enumerate() {
+            let asker = |kin| Asker {
+                uid: OWN.to_owned(),
+                request: ids[n].to_owned(),
+                kin,
+                callback: None,
+            };
+            let read = heard(&fixture::payload(captured[n]));
+            assert_eq!(read, Word::Asked(asker(false), question.clone()));
+            let written = node(OWN).ask("/", &question, ids[n]).unwrap();
+            let kind = match written.as_slice() {
+                [Parcel::Append { fields, .. }] => Some(fields),
+                _ => None,
+            };
+            assert_eq!(
+                kind.map(|fields| &fields[2].1[..]),
+                kinds[n].map(str::as_bytes)
+            );
+            if let (Some(fields), Some(kind)) = (kind, kinds[n]) {
+                let read = from_fields(OWN, "/", kind, &fields[3].1).unwrap().unwrap();
+                let is_for_clients = matches!(question, Question::Emit { .. });
+                assert_eq!(read.word, Word::Asked(asker(is_for_clients), question));
+            }
+        }
+    }
+
+    #[test]
+    fn entries_that_cannot_be_read_are_errors_that_say_why() {
+        for (kind, data, why) in [
+            ("x", "{}", "type \"x\""),
+            ("3", r#"{"opts":{}}"#, "without its packet"),
+            ("3", "not base64!", "Invalid symbol"),
+            ("3", "wQ==", "invalid type: null"),
+            ("6", "", "a message of type 6 without opts"),
+        ] {
+            let error = from_fields(OWN, "/", kind, data.as_bytes()).unwrap_err();
+            assert!(error.contains(why), "{kind} {data}: {error}");
+        }
+    }
+
+    /// The entries that the reference has appended: types and data.
+    const ENTRIES: [(&str, &str); 8] = [
+        (
+            "3",
+            r#"{"packet":{"type":2,"data":["hello",1,{"a":"é"}]},"opts":{"rooms":[],"except":[],"flags":{}}}"#,
+        ),
+        (
+            "3",
+            r#"gqZwYWNrZXSCpHR5cGUCpGRhdGGSoXLEAgECpG9wdHODpXJvb21zkaVyb29tMaZleGNlcHSQpWZsYWdzgA=="#,
+        ),
+        (
+            "3",
+            r#"{"packet":{"type":2,"data":["m"]},"opts":{"rooms":["a","b"],"except":["c"],"flags":{}}}"#,
+        ),
+        (
+            "3",
+            r#"{"packet":{"type":2,"data":["v"]},"opts":{"rooms":["room1"],"except":[],"flags":{"volatile":true,"compress":false}}}"#,
+        ),
+        (
+            "3",
+            r#"{"packet":{"type":2,"data":["priv"]},"opts":{"rooms":["xxxxxxxxxxxxxxxxxxxx"],"except":[],"flags":{}}}"#,
+        ),
+        (
+            "4",
+            r#"{"opts":{"rooms":["room1"],"except":[],"flags":{}},"rooms":["z"]}"#,
+        ),
+        (
+            "5",
+            r#"{"opts":{"rooms":[],"except":[],"flags":{}},"rooms":["z"]}"#,
+        ),
+        (
+            "6",
+            r#"{"opts":{"rooms":["s"],"except":[],"flags":{}},"close":true}"#,
+        ),
+    ];
+
+    /// What it has published: an event for clients to acknowledge, one for servers, one for them to
+    /// answer, and the question for sockets.
+    const PUBLISHED: [&str; 4] = [
+        "84a47479706503a46461746183a67061636b657482a47479706502a46461746192a361636b01a9726571756573744964b066306363396437373461653663636262a46f70747383a5726f6f6d7390a665786365707490a5666c61677381a774696d656f757432a3756964b036336362393538393066383538616434a36e7370a12f",
+        "84a47479706509a46461746181a67061636b657492a470696e6701a3756964b036336362393538393066383538616434a36e7370a12f",
+        "84a47479706509a46461746182a9726571756573744964b032626630383737646536346662613065a67061636b657491a570696e6732a3756964b036336362393538393066383538616434a36e7370a12f",
+        "84a47479706507a46461746182a46f70747383a5726f6f6d7390a665786365707490a5666c61677380a9726571756573744964b037643766663539663766363538616435a3756964b036336362393538393066383538616434a36e7370a12f",
+    ];
 }

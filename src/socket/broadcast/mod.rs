@@ -141,7 +141,7 @@ impl Broadcast {
     }
 
     /// Sets how long acknowledgements may take; the server's `ack_timeout` (60 seconds by default)
-    /// without it.
+    /// without it. Other nodes are waited for no longer than 24 days.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
@@ -276,7 +276,7 @@ impl Broadcast {
     ///
     /// # Errors
     ///
-    /// [`EmitError::Encode`]; nothing was sent to anybody then.
+    /// As of [`emit`](Self::emit).
     pub async fn send<T: Serialize>(self, data: T) -> Result<(), EmitError> {
         self.blocking_emit(MESSAGE, data)
     }
@@ -286,8 +286,11 @@ impl Broadcast {
     ///
     /// # Errors
     ///
-    /// Every variant of [`CallError`]; [`CallError::NotOneRecipient`] where nobody or several are
-    /// addressed.
+    /// Every variant of [`CallError`]. Where several sockets of this node are addressed, or nobody and there
+    /// is no other node to ask, it is [`CallError::NotOneRecipient`] and nothing was sent. Other nodes send
+    /// the event to all whom they find, and [`CallError::NotOneRecipient`] says how many answered.
+    /// [`EmitError::Cluster`] in [`CallError::Emit`] says that they could not be asked, and
+    /// [`CallError::Disconnected`] also that a node has ended which may have had the socket.
     ///
     /// # Examples
     ///
@@ -311,10 +314,14 @@ impl Broadcast {
             ([], Some(_)) => {
                 let answers: Answers<()> = self.emit_with_ack(event, data).await?;
                 let gathered = answers.gather().await;
+                if let Some(error) = gathered.reach.error() {
+                    return Err(EmitError::from(error.clone()).into());
+                }
+                let has_gone = gathered.missing_elsewhere > 0 || !gathered.reach.is_complete();
                 match gathered.answers.as_slice() {
                     [(_, args)] => args.read().map_err(CallError::Answer),
                     [] if gathered.timed_out => Err(CallError::Timeout),
-                    [] if gathered.missing_elsewhere > 0 => Err(CallError::Disconnected),
+                    [] if has_gone => Err(CallError::Disconnected),
                     answers => Err(CallError::NotOneRecipient(answers.len())),
                 }
             }
@@ -328,7 +335,8 @@ impl Broadcast {
     ///
     /// # Errors
     ///
-    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`]; nothing was sent to anybody then.
+    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`]; nothing was sent to anybody then. Where the
+    /// sockets of this node were asked and other nodes could not be, [`Answers::reach`] says why.
     pub async fn emit_with_ack<R>(
         self,
         event: &str,
@@ -343,9 +351,10 @@ impl Broadcast {
         let Some(scope) = self.scope_elsewhere() else {
             return Ok(here);
         };
-        let question = Question::Emit {
+        let question = |limit| Question::Emit {
             content: Content::new(event, &args),
             scope,
+            manner: self.manner(),
             limit,
         };
         Ok(here.and_elsewhere(self.question(question, limit)))
@@ -389,10 +398,15 @@ impl Broadcast {
     }
 
     /// Asks the other nodes; of a server that is alone nothing comes.
-    fn question(&self, question: Question, limit: Duration) -> UnboundedReceiver<Answer> {
+    fn question(
+        &self,
+        question: impl FnOnce(Duration) -> Question,
+        limit: Duration,
+    ) -> UnboundedReceiver<Answer> {
+        let limit = limit.min(LONGEST_QUESTION);
         match &self.membership.adapter {
             Some(adapter) => {
-                Arc::clone(adapter).ask(self.membership.shared_name(), question, limit)
+                Arc::clone(adapter).ask(self.membership.shared_name(), question(limit), limit)
             }
             None => unbounded_channel().1,
         }
@@ -426,6 +440,10 @@ pub(crate) fn names(rooms: impl RoomNames) -> Vec<String> {
     rooms.add_to(&mut names);
     names
 }
+
+/// How long other nodes are waited for at the most, whatever the program says: timers of Node.js servers
+/// can be set to little more.
+const LONGEST_QUESTION: Duration = Duration::from_secs(24 * 24 * 60 * 60);
 
 /// The event that has no name in the program.
 pub(crate) const MESSAGE: &str = "message";

@@ -17,7 +17,8 @@ use crate::socket::everywhere::{Everywhere, RemoteSocket};
 impl Broadcast {
     /// Returns the sockets addressed, each once: those of this node, and in a cluster those of all
     /// others, as they were when they were asked. It waits for the other nodes for up to
-    /// [`timeout`](Self::timeout), 5 seconds without it.
+    /// [`timeout`](Self::timeout), 5 seconds without it. Which of them did not answer, and why they could
+    /// not be asked, says [`Everywhere::reach`].
     ///
     /// # Examples
     ///
@@ -45,7 +46,7 @@ impl Broadcast {
         Everywhere::new(sockets, reach)
     }
 
-    /// Returns how many sockets are addressed in the whole cluster.
+    /// Returns how many sockets are addressed in the whole cluster, as far as [`Everywhere::reach`] says.
     ///
     /// # Examples
     ///
@@ -193,7 +194,7 @@ impl Broadcast {
         question: Question,
         limit: Duration,
     ) -> (Vec<Reply>, Reach) {
-        let mut answers = self.question(question, limit);
+        let mut answers = self.question(|_| question, limit);
         let (mut replies, mut reach) = (Vec::new(), Reach::default());
         while let Some(answer) = answers.recv().await {
             match answer {

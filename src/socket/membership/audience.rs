@@ -166,8 +166,14 @@ impl Membership {
     /// Shows everyone in the audience to `reach`, each once, under the lock of the members.
     fn each(&self, audience: &Audience, mut reach: impl FnMut(&Arc<Core>)) {
         let mut skipped = self.keys_of(&audience.except);
-        skipped.extend(audience.sender.map(|speaker| speaker.key));
+        if let Some(speaker) = audience.sender {
+            skipped.insert(speaker.key);
+            skipped.extend(self.successor(speaker.id).map(|socket| socket.key));
+        }
         if let Some(socket) = &audience.alone {
+            // Its client may have come back since.
+            let successor = self.successor(socket.id);
+            let socket = successor.as_ref().unwrap_or(socket);
             if !skipped.contains(&socket.key) {
                 reach(socket);
             }
@@ -186,6 +192,12 @@ impl Membership {
                 show(&members.read(), &mut skipped, once, &mut reach);
             }
         }
+    }
+
+    /// Returns the socket that has this id now, where clients come back under the ids that they had. One
+    /// that has not been let in yet is not among them.
+    fn successor(&self, id: SocketId) -> Option<Arc<Core>> {
+        self.recovery.as_ref().and_then(|_| self.socket(id))
     }
 
     /// The room that is named by a socket's id is that socket alone. It is looked for before all

@@ -6,29 +6,27 @@
 //! finds them again when it is restarted.
 
 mod audience;
+mod returning;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use actix::{Message, Recipient};
 use indexmap::IndexMap;
 use parking_lot::RwLock;
 use serde::Serialize;
 
-use crate::cluster::EntryId;
 use crate::error::EmitError;
 use crate::id::SocketId;
 use crate::link::Outgoing;
 use crate::message::{RoomEvent, RoomEventKind};
 use crate::pattern::Parameters;
-use crate::reason::DisconnectReason;
 use crate::socket::adapter::Adapter;
 use crate::socket::core::{Core, Phase};
 use crate::socket::encode;
 use crate::socket::observe::Observers;
-use crate::socket::recovery::{Back, Point, Recovery, RecoveryOptions, kept};
+use crate::socket::recovery::{Point, Recovery, RecoveryOptions};
 use crate::socket::server_side::ServerSide;
 use crate::socketio::Args;
 
@@ -92,6 +90,10 @@ impl Membership {
         adapter: Option<Arc<dyn Adapter>>,
         recovery: Option<RecoveryOptions>,
     ) -> Arc<Self> {
+        let own = match &adapter {
+            Some(adapter) if recovery.is_some() && adapter.remembers() => adapter.reserve(),
+            _ => 0,
+        };
         Arc::new(Self {
             name: name.into(),
             parameters,
@@ -100,7 +102,7 @@ impl Membership {
             observers: Observers::default(),
             server_side: ServerSide::default(),
             adapter,
-            recovery: recovery.map(Recovery::new),
+            recovery: recovery.map(|options| Recovery::new(options, own)),
             supervisor: RwLock::new(None),
         })
     }
@@ -180,47 +182,14 @@ impl Membership {
         rooms.iter().map(shared).collect()
     }
 
-    /// Lets a socket in that the program has accepted, and sends its CONNECT packet.
-    pub(crate) fn enter(&self, socket: &Arc<Core>) -> Result<(), TooLate> {
-        // What is sent from now on reaches it live, and what was sent before is among what it missed.
-        let mut log = self.recovery.as_ref().map(Recovery::lock);
-        {
-            let mut inner = self.inner.write();
-            inner.keys.insert(socket.id, socket.key);
-            inner.sockets.insert(socket.key, Arc::clone(socket));
-        }
-        let missed = match (&mut log, &socket.resume) {
-            (Some(log), Some(resume)) => {
-                log.point(self.place());
-                log.entered(socket, resume);
-                resume.back.as_ref().map(|back| log.missed(back))
-            }
-            _ => None,
-        };
-        // In the membership first: whoever sees the CONNECT packet is reached by the next broadcast.
-        if !socket.open(missed.unwrap_or_default()) {
-            if let (Some(log), Some(resume)) = (&mut log, &socket.resume) {
-                log.forget_socket(socket.id, resume);
-            }
-            self.exit(socket);
-            return Err(TooLate);
-        }
-        for (room, since) in socket.back().iter().flat_map(|back| &back.state.rooms) {
-            self.join_since(socket, room, Some(since.clone()));
-        }
-        drop(log);
-        self.remember(socket);
-        Ok(())
-    }
-
     /// Adds a socket to a room.
     pub(crate) fn join(&self, socket: &Arc<Core>, room: &str) -> Result<(), TooLate> {
         {
             let mut log = self.recovery.as_ref().map(Recovery::lock);
             let since = log.as_mut().map(|log| log.point(self.place()).clone());
             self.join_since(socket, room, since);
+            self.write_down(log, socket);
         }
-        self.remember(socket);
         // Looked at after the change: a socket that ends later leaves by itself.
         match socket.phase() {
             Phase::Ended | Phase::Abandoned => {
@@ -257,6 +226,8 @@ impl Membership {
 
     /// Takes a socket out of a room.
     pub(crate) fn leave(&self, socket: &Core, room: &str) {
+        // A socket that comes back may just be let into the rooms that it had.
+        let log = self.recovery.as_ref().map(Recovery::lock);
         let mut inner = self.inner.write();
         socket.rooms.lock().swap_remove(room);
         if let Some(resume) = &socket.resume {
@@ -264,7 +235,7 @@ impl Membership {
         }
         self.leave_room(&mut inner, socket, room);
         drop(inner);
-        self.remember(socket);
+        self.write_down(log, socket);
     }
 
     /// Takes a socket out of everything; it is in no room any more when this returns, also where
@@ -280,67 +251,6 @@ impl Membership {
         for room in rooms {
             self.leave_room(&mut inner, socket, &room);
         }
-    }
-
-    /// Takes a socket out that has ended for this reason; one that did not want to may come back.
-    pub(crate) fn part(&self, socket: &Core, reason: DisconnectReason) {
-        let (Some(recovery), Some(resume)) = (&self.recovery, &socket.resume) else {
-            return self.exit(socket);
-        };
-        let mut log = recovery.lock();
-        self.exit(socket);
-        if matches!(reason, DisconnectReason::Session(_)) && socket.phase() == Phase::Ended {
-            let is_kept = recovery.keep(&mut log, socket, resume);
-            if is_kept && let Some(adapter) = self.remembering() {
-                adapter.keep(kept(socket, resume, &log), recovery.options().window);
-            }
-        } else {
-            log.forget_socket(socket.id, resume);
-            if !resume.is_superseded()
-                && let Some(adapter) = self.remembering()
-            {
-                adapter.forget(resume.pid.as_str());
-            }
-        }
-    }
-
-    /// Writes down for other nodes what a socket has that is here.
-    pub(crate) fn remember(&self, socket: &Core) {
-        if let (Some(adapter), Some(recovery)) = (self.remembering(), &self.recovery)
-            && let Some(resume) = &socket.resume
-            && socket.phase() == Phase::Connected
-        {
-            let window = recovery.options().window;
-            // Written again before that.
-            let kept = kept(socket, resume, &recovery.lock());
-            adapter.keep(kept, window + REWRITTEN);
-        }
-    }
-
-    /// Writes down again for other nodes what a client would have come back with.
-    pub(crate) fn keep_again(&self, back: Back) {
-        if let (Some(adapter), Some(recovery)) = (self.remembering(), &self.recovery) {
-            let id = back.state.id;
-            let late = {
-                let mut log = recovery.lock();
-                let late = log.late(id);
-                log.expect_no_more(id);
-                late
-            };
-            adapter.keep(back.state.into_kept(late), recovery.options().window);
-        }
-    }
-
-    /// Returns the adapter where it keeps what clients need that come back to another node.
-    pub(crate) fn remembering(&self) -> Option<&Arc<dyn Adapter>> {
-        let adapter = self.adapter.as_ref()?;
-        adapter.remembers().then_some(adapter)
-    }
-
-    /// Returns this node's name, and how far it has read of what others send.
-    pub(crate) fn place(&self) -> Option<(&str, EntryId)> {
-        let adapter = self.remembering()?;
-        Some((adapter.uid(), adapter.position(&self.name)?))
     }
 
     /// Takes everyone out of a room; returns how many were in it.
@@ -433,9 +343,6 @@ struct Left {
     room: Arc<str>,
     was_last: bool,
 }
-
-/// Within which time what a socket has is written down again.
-const REWRITTEN: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
 mod tests {

@@ -1,8 +1,10 @@
 //! What a namespace has sent of late, and who has gone and may come back.
 
+use std::any::Any;
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -12,7 +14,9 @@ use crate::link::Outgoing;
 use crate::socket::core::Core;
 use crate::socket::membership::Audience;
 use crate::socket::recovery::late::Late;
-use crate::socket::recovery::{Back, Origin, Point, RecoveryOptions, Resume, State, state_of};
+use crate::socket::recovery::{
+    Back, Origin, Point, RecoveryOptions, Resume, Rooms, Stage, State, number_on, state_of,
+};
 
 /// What was sent, and who has gone.
 #[derive(Debug, Default)]
@@ -32,11 +36,16 @@ pub(crate) struct Log {
     pub(super) early: Option<(u64, Instant)>,
     /// Sockets that have ended and may come back, by their secret.
     pub(super) gone: HashMap<Id, Gone>,
-    /// When they may not any more, in that order.
-    pub(super) leaving: VecDeque<(Instant, Id)>,
+    /// When they may not any more.
+    pub(super) leaving: BTreeSet<(Instant, Id)>,
     /// Sockets that are here, and may come back before anybody has noticed that they went.
     pub(super) here: HashMap<Id, Weak<Core>>,
+    /// What is to be dropped when the lock is free.
+    pub(super) spent: Vec<Spent>,
 }
+
+/// What may run code of the program when it goes.
+pub(super) type Spent = Box<dyn Any + Send>;
 
 #[derive(Debug)]
 pub(super) struct Logged {
@@ -128,51 +137,94 @@ impl Log {
         Cow::Owned(audience)
     }
 
+    /// Returns how long the latest event is.
+    #[cfg(test)]
+    pub(crate) fn latest_length(&self) -> usize {
+        self.events.back().map_or(0, |event| event.packet.len())
+    }
+
     /// Returns who is here.
     pub(crate) fn here(&self) -> Vec<Arc<Core>> {
         self.here.values().filter_map(Weak::upgrade).collect()
     }
 
-    /// Ends a socket, and forgets one that has gone, since it has come back elsewhere: by so many moves,
-    /// of which news may come when it has moved on, and even here again.
-    pub(crate) fn moved_away(&mut self, id: SocketId, moves: u64) {
+    /// Returns the socket of a secret that is here.
+    fn core(&mut self, pid: Id) -> Option<Arc<Core>> {
+        let core = self.here.get(&pid)?.upgrade()?;
+        // Whoever else holds it may let it go just now.
+        self.spent.push(Box::new(Arc::clone(&core)));
+        Some(core)
+    }
+
+    /// A client does not come back to what it had.
+    pub(super) fn let_go(&mut self, state: State) {
+        self.late.forget(state.id);
+        self.spent.push(Box::new(state));
+    }
+
+    /// Ends a socket, or forgets one that has gone, since it has come back by so many moves: news of an
+    /// earlier one may come when it has moved on, and even here again. Returns what it had here.
+    pub(crate) fn moved_away(
+        &mut self,
+        id: SocketId,
+        moves: u64,
+        options: RecoveryOptions,
+    ) -> Option<State> {
         let has_moved = |gone: &Gone| gone.state.id == id && gone.state.moves < moves;
-        let count = self.gone.len();
-        self.gone.retain(|_, gone| !has_moved(gone));
-        if self.gone.len() < count {
-            self.late.forget(id);
-        }
-        let here = self.here();
-        if let Some(core) = here.iter().find(|core| core.id == id)
-            && let Some(resume) = &core.resume
-            && resume.moves < moves
-        {
-            self.supersede(resume.pid);
-            self.late.forget(id);
-        }
+        let gone = self.gone.iter().find(|(_, gone)| has_moved(gone));
+        let pid = match gone {
+            Some((pid, _)) => *pid,
+            None => {
+                let here = self.here();
+                let is_it = |core: &&Arc<Core>| core.id == id;
+                let found = here
+                    .iter()
+                    .find(is_it)
+                    .and_then(|core| core.resume.as_ref());
+                let pid = found
+                    .filter(|resume| resume.moves < moves)
+                    .map(|resume| resume.pid);
+                self.spent.push(Box::new(here));
+                pid?
+            }
+        };
+        self.late.forget(id);
+        self.take(pid, options).map(|gone| gone.state)
+    }
+
+    /// Notes that a socket is on its way back, whose client may come again before it is here.
+    pub(crate) fn returns(&mut self, core: &Arc<Core>, resume: &Resume) {
+        self.here.insert(resume.pid, Arc::downgrade(core));
     }
 
     /// Notes that a socket is here.
     pub(crate) fn entered(&mut self, core: &Arc<Core>, resume: &Resume) {
         if resume.back.is_none() {
-            *resume.begun.lock() = self.point.clone();
+            *resume.entered.lock() = self.point.clone();
         }
+        *resume.stage.lock() = Stage::Here;
         self.here.insert(resume.pid, Arc::downgrade(core));
     }
 
-    pub(crate) fn forget_socket(&mut self, id: SocketId, resume: &Resume) {
-        if !*resume.superseded.lock() {
-            self.here.remove(&resume.pid);
-            self.late.forget(id);
-        }
+    /// Takes out a socket that was here or on its way, and says until when it may come back.
+    pub(super) fn leave(&mut self, resume: &Resume, options: RecoveryOptions) -> Option<Instant> {
+        let stage = std::mem::replace(&mut *resume.stage.lock(), Stage::Gone);
+        let until = match (stage, &resume.back) {
+            (Stage::Gone, _) => return None,
+            // It has not begun again, and has as long as it had.
+            (Stage::Coming, Some(back)) => back.until,
+            (Stage::Coming, None) | (Stage::Here, _) => Instant::now() + options.window,
+        };
+        self.here.remove(&resume.pid);
+        Some(until)
     }
 
-    /// Returns what a socket has missed.
-    pub(crate) fn missed(&self, back: &Back) -> Vec<Outgoing> {
+    /// Returns what a socket has missed that is in these rooms.
+    pub(crate) fn missed(&self, back: &Back, rooms: &Rooms) -> Vec<Outgoing> {
         let first = self.point.number + 1 - self.events.len() as u64;
         let numbered = self.events.iter().zip(first..);
         let after = numbered.filter(|(_, number)| *number > back.offset);
-        let meant = after.filter(|(event, number)| event.is_for(&back.state, *number));
+        let meant = after.filter(|(event, number)| event.is_for(&back.state, rooms, *number));
         let here = meant.map(|(event, _)| event.packet.clone());
         back.earlier.iter().cloned().chain(here).collect()
     }
@@ -185,14 +237,61 @@ impl Log {
         offset <= self.point.number && early.is_none_or(|(number, _)| offset >= number)
     }
 
+    /// Returns the number of the event up to which the client of this secret has everything, where that
+    /// is a number of this node's: of the event that it names or, where it has got none yet, of the one after
+    /// which it began. What was sent before that was not for it, whatever it says.
+    pub(super) fn offset(
+        &mut self,
+        pid: Id,
+        named: Option<&str>,
+        node: Option<&str>,
+    ) -> Option<u64> {
+        let begun = match self.gone.get(&pid) {
+            Some(gone) => gone.state.begun.clone(),
+            None => self.core(pid)?.resume.as_ref()?.begun(),
+        };
+        let number = number_on(named.unwrap_or(&begun.text), node)?;
+        Some(number.max(begun.number))
+    }
+
+    /// Tells whether it is here, or was here last, what a client of this secret comes back to.
+    pub(crate) fn holds(&self, pid: &str) -> bool {
+        Id::parse(pid)
+            .is_some_and(|pid| self.gone.contains_key(&pid) || self.here.contains_key(&pid))
+    }
+
+    /// Tells whether the program has made the socket of this secret leave, which has not parted yet.
+    pub(super) fn was_sent_away(&mut self, pid: Id) -> bool {
+        self.core(pid).is_some_and(|core| core.has_left())
+    }
+
+    /// Takes what a client comes back to, whether it has gone or is still thought to be here.
+    pub(super) fn take(&mut self, pid: Id, options: RecoveryOptions) -> Option<Gone> {
+        match self.gone.remove(&pid) {
+            Some(gone) => Some(gone),
+            None => self.supersede(pid, options),
+        }
+    }
+
     /// Ends a socket whose client is back before its connection was known to be dead.
-    pub(super) fn supersede(&mut self, pid: Id) -> Option<State> {
-        let core = self.here.remove(&pid)?.upgrade()?;
+    fn supersede(&mut self, pid: Id, options: RecoveryOptions) -> Option<Gone> {
+        let core = self.core(pid)?;
+        if core.has_left() {
+            return None;
+        }
         let resume = core.resume.as_ref()?;
-        *resume.superseded.lock() = true;
+        let until = self.leave(resume, options)?;
         let state = state_of(&core, resume);
         core.supersede();
-        Some(state)
+        Some(Gone { until, state })
+    }
+
+    /// Returns when the next is to be let go.
+    pub(super) fn due(&self, options: RecoveryOptions) -> Option<Instant> {
+        let event = self.events.front();
+        let event = event.map(|event| event.at + options.window + options.silence + TICK);
+        let socket = self.leaving.first().map(|(until, _)| *until);
+        event.into_iter().chain(socket).min()
     }
 
     pub(super) fn forget(&mut self, now: Instant, options: RecoveryOptions) {
@@ -207,31 +306,36 @@ impl Log {
             self.bytes -= oldest.packet.len();
             self.events.pop_front();
         }
-        while let Some((until, pid)) = self.leaving.front()
+        while let Some((until, pid)) = self.leaving.first()
             && *until <= now
         {
-            if self.gone.get(pid).is_some_and(|gone| gone.until <= now)
-                && let Some(gone) = self.gone.remove(pid)
+            let pid = *pid;
+            if self.gone.get(&pid).is_some_and(|gone| gone.until <= now)
+                && let Some(gone) = self.gone.remove(&pid)
             {
-                self.late.forget(gone.state.id);
+                self.let_go(gone.state);
             }
-            self.leaving.pop_front();
+            self.leaving.pop_first();
         }
     }
 }
 
+/// Events of one moment are let go together.
+const TICK: Duration = Duration::from_millis(100);
+
 impl Logged {
     /// Tells whether the event of this number was for a socket that was in these rooms.
-    fn is_for(&self, state: &State, number: u64) -> bool {
+    fn is_for(&self, state: &State, rooms: &Rooms, number: u64) -> bool {
         let is_in = |room: &String| {
-            let was_in =
-                |(name, since): &(Arc<str>, Point)| name.as_ref() == room && since.number < number;
-            room == state.id.as_str() || state.rooms.iter().any(was_in)
+            let since = rooms.get(room.as_str());
+            room == state.id.as_str() || since.is_some_and(|since| since.number < number)
         };
         let meant = self
             .rooms
             .as_ref()
-            .is_none_or(|rooms| rooms.iter().any(is_in));
+            .map_or(state.entered.number < number, |rooms| {
+                rooms.iter().any(is_in)
+            });
         meant && !self.except.iter().any(is_in)
     }
 }

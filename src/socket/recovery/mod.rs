@@ -14,23 +14,25 @@ mod late;
 mod log;
 mod point;
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use parking_lot::{Mutex, MutexGuard};
 use serde::Deserialize;
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
-use crate::cluster::Mark;
 use crate::id::{Id, SocketId};
 use crate::link::{Outgoing, Session};
 use crate::socket::core::Core;
 use crate::socket::locals::Locals;
 use crate::socket::membership::Audience;
-use crate::socket::recovery::log::{Gone, Logged};
+use crate::socket::recovery::log::{Gone, Logged, Spent};
 
 pub(crate) use log::Log;
+use point::number_on;
 pub(crate) use point::{Kept, Origin, Point, mark_of};
 
 /// How long and how much is kept.
@@ -52,19 +54,26 @@ pub(crate) struct RecoveryOptions {
 pub(crate) struct Recovery {
     options: RecoveryOptions,
     log: Mutex<Log>,
+    /// There is something to be let go some day.
+    filled: Notify,
 }
+
+/// The rooms of a socket, and after which event it joined each.
+pub(crate) type Rooms = IndexMap<Arc<str>, Point>;
 
 /// What a socket has that comes back.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) id: SocketId,
     pub(crate) pid: Id,
-    /// The rooms, and after which event each was joined.
-    pub(crate) rooms: Vec<(Arc<str>, Point)>,
+    pub(crate) rooms: Rooms,
     pub(crate) locals: Locals,
     pub(crate) session: Session,
-    /// The event after which it entered.
+    /// The event up to which it misses nothing, whatever it says: the one after which it began or, for one
+    /// that is here for long, a later one.
     pub(crate) begun: Point,
+    /// The event after which it was let in, from where on it gets what everybody gets.
+    pub(crate) entered: Point,
     /// How often it has come to another node.
     pub(crate) moves: u64,
 }
@@ -73,18 +82,39 @@ pub(crate) struct State {
 #[derive(Debug)]
 pub(crate) struct Resume {
     pub(crate) pid: Id,
-    begun: Mutex<Point>,
+    begun: Mutex<Begun>,
+    entered: Mutex<Point>,
     moves: u64,
-    pub(crate) joined: Mutex<IndexMap<Arc<str>, Point>>,
+    /// The rooms that it is in; one that comes back has those that it had, before it is let into them.
+    pub(crate) joined: Mutex<Rooms>,
     pub(crate) back: Option<Back>,
-    /// It has come back as another.
-    superseded: Mutex<bool>,
+    stage: Mutex<Stage>,
+}
+
+/// From where on a socket may miss events.
+#[derive(Debug)]
+struct Begun {
+    point: Point,
+    /// A later event, and when it was the latest.
+    next: Option<(Instant, Point)>,
+}
+
+/// How far a socket has come that may come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// On its way in.
+    Coming,
+    Here,
+    /// What it had is kept, forgotten or another's.
+    Gone,
 }
 
 /// A socket that has come back: from which number on it missed events, and where it was.
 #[derive(Debug)]
 pub(crate) struct Back {
     pub(crate) offset: u64,
+    /// Until when it may come back, should it break off before it is let in.
+    pub(crate) until: Instant,
     /// What it missed on other nodes, before that.
     pub(crate) earlier: Vec<Outgoing>,
     pub(crate) state: State,
@@ -92,19 +122,44 @@ pub(crate) struct Back {
 }
 
 impl Resume {
-    pub(crate) fn is_superseded(&self) -> bool {
-        *self.superseded.lock()
-    }
-
-    pub(crate) fn new(pid: Id, begun: Point, back: Option<Back>) -> Self {
+    fn new(pid: Id, begun: Point, mut back: Option<Back>) -> Self {
+        let rooms = back
+            .as_mut()
+            .map(|back| std::mem::take(&mut back.state.rooms));
+        let entered = back.as_ref().map(|back| back.state.entered.clone());
         Self {
             pid,
-            begun: Mutex::new(begun),
+            begun: Mutex::new(Begun {
+                point: begun,
+                next: None,
+            }),
+            entered: Mutex::new(entered.unwrap_or_default()),
             moves: back.as_ref().map_or(0, |back| back.state.moves),
-            joined: Mutex::default(),
+            joined: Mutex::new(rooms.unwrap_or_default()),
             back,
-            superseded: Mutex::new(false),
+            stage: Mutex::new(Stage::Coming),
         }
+    }
+
+    fn begun(&self) -> Point {
+        self.begun.lock().point.clone()
+    }
+
+    /// Notes that the client is here. Its answers to pings say so, and with them that it has got what was
+    /// sent so long ago that its silence would have been noticed.
+    pub(crate) fn is_here(&self, now: Instant, silence: Duration, latest: &Point) {
+        let mut begun = self.begun.lock();
+        match &begun.next {
+            Some((at, _)) if now.duration_since(*at) < silence => return,
+            Some((_, point)) => begun.point = point.clone(),
+            None => {}
+        }
+        begun.next = Some((now, latest.clone()));
+    }
+
+    /// Tells whether its client knows the secret.
+    fn is_known(&self) -> bool {
+        self.back.is_some() || *self.stage.lock() == Stage::Here
     }
 }
 
@@ -113,6 +168,21 @@ impl Resume {
 pub(crate) struct Claim {
     pub(crate) pid: String,
     pub(crate) offset: Option<String>,
+}
+
+/// What is found of a client that wants its state back.
+enum Claimed {
+    Back(Box<Resume>),
+    /// Nothing that this node has in its own memory; another one may.
+    Elsewhere,
+    Nothing,
+}
+
+/// What has become of a socket that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parted {
+    Kept,
+    Forgotten,
 }
 
 /// How a socket is to begin.
@@ -125,42 +195,46 @@ pub(crate) enum Beginning {
 }
 
 impl Recovery {
-    pub(crate) fn new(options: RecoveryOptions) -> Self {
+    /// `own` is the latest number of this node's own events that may have been given away: another
+    /// namespace of this name may have been here before.
+    pub(crate) fn new(options: RecoveryOptions, own: u64) -> Self {
+        let log = Log {
+            own,
+            ..Log::default()
+        };
         Self {
             options,
-            log: Mutex::default(),
+            log: Mutex::new(log),
+            filled: Notify::new(),
         }
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Log> {
-        self.log.lock()
+    pub(crate) fn lock(&self) -> Locked<'_> {
+        Locked {
+            log: self.log.lock(),
+            spent: Vec::new(),
+        }
     }
 
     pub(crate) fn options(&self) -> RecoveryOptions {
         self.options
     }
 
-    /// Says how a socket begins whose client sends this payload. `node` is the name of this node, where
-    /// its adapter remembers.
-    pub(crate) fn begin(&self, auth: Option<&str>, node: Option<&str>) -> Beginning {
-        let claim: Option<Claim> = auth.and_then(|auth| serde_json::from_str(auth).ok());
-        let Some(claim) = claim else {
-            return Beginning::Here(Self::anew());
-        };
-        if let Some(node) = node
-            && !self.is_own(&claim, node)
-        {
-            return Beginning::Away(claim);
+    /// Says how a socket begins whose client sends this payload; `None` where that is anew. `node` is the
+    /// name of this node, where its adapter remembers.
+    pub(crate) fn begin(&self, auth: Option<&str>, node: Option<&str>) -> Option<Beginning> {
+        let claim: Claim = serde_json::from_str(auth?).ok()?;
+        match self.claim(&claim, node) {
+            Claimed::Back(resume) => Some(Beginning::Here(resume)),
+            Claimed::Elsewhere => Some(Beginning::Away(claim)),
+            Claimed::Nothing => None,
         }
-        Beginning::Here(match self.claim(&claim) {
-            Some(back) => Self::again(back),
-            None => Self::anew(),
-        })
     }
 
-    /// Returns what a client begins with that was not here before.
-    pub(crate) fn anew() -> Box<Resume> {
-        Box::new(Resume::new(Id::random(), Point::default(), None))
+    /// Returns what a client begins with that was not here before. Its connect handler may send it
+    /// something before it is let in.
+    pub(crate) fn anew(begun: &Point) -> Box<Resume> {
+        Box::new(Resume::new(Id::random(), begun.clone(), None))
     }
 
     pub(crate) fn again(back: Back) -> Box<Resume> {
@@ -168,67 +242,89 @@ impl Recovery {
         Box::new(Resume::new(pid, begun, Some(back)))
     }
 
-    /// Tells whether the client was on this node when it got its last event.
-    fn is_own(&self, claim: &Claim, node: &str) -> bool {
-        match &claim.offset {
-            // What was replayed from the stream has no number of this node's.
-            Some(offset) => offset.split_once('.').is_some_and(|(number, mark)| {
-                let is_number = number.parse::<u64>().is_ok();
-                is_number && mark.parse().is_ok_and(|mark: Mark| mark.node == node)
-            }),
-            None => Id::parse(&claim.pid).is_some_and(|pid| {
-                let log = self.lock();
-                log.gone.contains_key(&pid) || log.here.contains_key(&pid)
-            }),
-        }
-    }
-
-    /// Finds the state that a client wants back, and takes it: nobody else gets it. `None` where it is
-    /// not there any more, or not all that the client missed is.
-    fn claim(&self, claim: &Claim) -> Option<Back> {
-        let pid = Id::parse(&claim.pid)?;
+    /// Finds the state that a client wants back, and takes it: nobody else gets it. It is given back where
+    /// the client was here when it got its last event, and all that it missed since is there.
+    fn claim(&self, claim: &Claim, node: Option<&str>) -> Claimed {
+        let Some(pid) = Id::parse(&claim.pid) else {
+            return Claimed::Nothing;
+        };
         let mut log = self.lock();
         log.forget(Instant::now(), self.options);
-        let state = match log.gone.remove(&pid) {
-            Some(gone) => gone.state,
-            None => log.supersede(pid)?,
-        };
-        let offset = match &claim.offset {
-            Some(offset) => offset.split('.').next()?.parse().ok()?,
-            None => state.begun.number,
-        };
-        if !log.reaches_back_to(offset, self.options) {
-            log.late.forget(state.id);
-            return None;
+        let offset = log.offset(pid, claim.offset.as_deref(), node);
+        let offset = offset.filter(|offset| log.reaches_back_to(*offset, self.options));
+        if offset.is_none() && node.is_some() && !log.was_sent_away(pid) {
+            return Claimed::Elsewhere;
         }
+        let Some(Gone { until, state }) = log.take(pid, self.options) else {
+            return Claimed::Nothing;
+        };
+        let Some(offset) = offset else {
+            log.let_go(state);
+            return Claimed::Nothing;
+        };
         let back = Back {
             offset,
+            until,
             earlier: Vec::new(),
             state,
             skips_middleware: self.options.skips_middleware,
         };
-        let bytes: usize = log.missed(&back).iter().map(Outgoing::len).sum();
-        if bytes > self.options.burst {
-            log.late.forget(back.state.id);
-            return None;
+        if self.missed(&log, &back, &back.state.rooms).is_none() {
+            log.let_go(back.state);
+            return Claimed::Nothing;
         }
-        Some(back)
+        Claimed::Back(Self::again(back))
     }
 
-    /// Keeps a socket that has ended; it is in no room any more.
-    pub(crate) fn keep(&self, log: &mut Log, core: &Core, resume: &Resume) -> bool {
-        let now = Instant::now();
-        // The secret is another socket's then.
-        if *resume.superseded.lock() {
-            return false;
+    /// Returns what a client has missed that is in these rooms; `None` where it is not all there any more,
+    /// or too much.
+    pub(crate) fn missed(&self, log: &Log, back: &Back, rooms: &Rooms) -> Option<Vec<Outgoing>> {
+        if !log.reaches_back_to(back.offset, self.options) {
+            return None;
         }
-        log.here.remove(&resume.pid);
-        log.forget(now, self.options);
-        let until = now + self.options.window;
+        let missed = log.missed(back, rooms);
+        let bytes: usize = missed.iter().map(Outgoing::len).sum();
+        (bytes <= self.options.burst).then_some(missed)
+    }
+
+    /// Takes the leave of a socket that has ended: it is kept where it may come back, and where not
+    /// forgotten. `None` where that has been done already, or where the secret is another socket's by now.
+    pub(crate) fn part(
+        &self,
+        log: &mut Log,
+        core: &Core,
+        resume: &Resume,
+        may: bool,
+    ) -> Option<Parted> {
+        let is_known = resume.is_known();
+        let until = log.leave(resume, self.options)?;
+        if !is_known {
+            log.late.forget(core.id);
+            return None;
+        }
+        if !may {
+            log.late.forget(core.id);
+            return Some(Parted::Forgotten);
+        }
+        log.forget(Instant::now(), self.options);
         let state = state_of(core, resume);
-        log.leaving.push_back((until, resume.pid));
+        log.leaving.insert((until, resume.pid));
         log.gone.insert(resume.pid, Gone { until, state });
-        true
+        self.filled.notify_one();
+        Some(Parted::Kept)
+    }
+
+    /// Lets go of what nobody can come back for any more, for as long as it is polled. While nothing is
+    /// kept it waits without a timer.
+    pub(crate) async fn prune(&self) {
+        loop {
+            let due = self.lock().due(self.options);
+            match due {
+                Some(due) => sleep_until(due).await,
+                None => self.filled.notified().await,
+            }
+            self.lock().forget(Instant::now(), self.options);
+        }
     }
 
     /// Keeps an event under the next number.
@@ -248,6 +344,35 @@ impl Recovery {
             packet: packet.clone(),
         });
         log.forget(now, self.options);
+        self.filled.notify_one();
+    }
+}
+
+/// The memory of a namespace, locked. What may run code of the program when it goes, as a `Drop` of
+/// what that attached to a socket, goes when it is free again.
+pub(crate) struct Locked<'a> {
+    log: MutexGuard<'a, Log>,
+    /// Behind the guard, and so dropped after it.
+    spent: Vec<Spent>,
+}
+
+impl Deref for Locked<'_> {
+    type Target = Log;
+
+    fn deref(&self) -> &Log {
+        &self.log
+    }
+}
+
+impl DerefMut for Locked<'_> {
+    fn deref_mut(&mut self) -> &mut Log {
+        &mut self.log
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        self.spent = std::mem::take(&mut self.log.spent);
     }
 }
 
@@ -258,28 +383,27 @@ pub(crate) fn kept(core: &Core, resume: &Resume, log: &Log) -> Kept {
     Kept {
         sid: core.id.as_str().to_owned(),
         pid: resume.pid.as_str().to_owned(),
+        namespace: core.membership.name().to_owned(),
         rooms: rooms
             .map(|(room, since)| (room.as_ref().to_owned(), since.text.as_ref().to_owned()))
             .collect(),
         data: core.session().entries(),
-        begun: resume.begun.lock().text.as_ref().to_owned(),
+        begun: resume.begun.lock().point.text.as_ref().to_owned(),
+        entered: resume.entered.lock().text.as_ref().to_owned(),
         late: log.late(core.id),
         moves: resume.moves,
     }
 }
 
 fn state_of(core: &Core, resume: &Resume) -> State {
-    let joined = resume.joined.lock();
     State {
         id: core.id,
         pid: resume.pid,
-        rooms: joined
-            .iter()
-            .map(|(room, since)| (Arc::clone(room), since.clone()))
-            .collect(),
+        rooms: resume.joined.lock().clone(),
         locals: core.locals.share(),
         session: core.session().clone(),
-        begun: resume.begun.lock().clone(),
+        begun: resume.begun(),
+        entered: resume.entered.lock().clone(),
         moves: resume.moves,
     }
 }

@@ -32,20 +32,33 @@ impl Point {
 }
 
 impl State {
-    pub(crate) fn into_kept(self, late: Vec<(String, u64)>) -> Kept {
+    pub(crate) fn into_kept(self, namespace: &str, late: Vec<(String, u64)>) -> Kept {
         let rooms = self.rooms.iter();
         Kept {
             sid: self.id.as_str().to_owned(),
             pid: self.pid.as_str().to_owned(),
+            namespace: namespace.to_owned(),
             rooms: rooms
                 .map(|(room, since)| (room.as_ref().to_owned(), since.text.as_ref().to_owned()))
                 .collect(),
             data: self.session.entries(),
             begun: self.begun.text.as_ref().to_owned(),
+            entered: self.entered.text.as_ref().to_owned(),
             late,
             moves: self.moves,
         }
     }
+}
+
+/// Reads the number of an event's text where this node has given it; `None` where another one has. A
+/// node gives no mark as long as it does not know how far it has read of what others send.
+pub(super) fn number_on(text: &str, node: Option<&str>) -> Option<u64> {
+    let Some((number, mark)) = text.split_once('.') else {
+        return text.parse().ok();
+    };
+    let mark: Mark = mark.parse().ok()?;
+    let is_here = node == Some(mark.node.as_str());
+    number.parse().ok().filter(|_| is_here)
 }
 
 /// Reads `number.mark`, or a mark alone.
@@ -62,10 +75,14 @@ pub(crate) fn mark_of(text: &str) -> Option<Mark> {
 pub(crate) struct Kept {
     pub(crate) sid: String,
     pub(crate) pid: String,
+    /// Where it was; empty where another kind of server has kept it, which does not say.
+    pub(crate) namespace: String,
     /// The rooms, and after which event each was joined.
     pub(crate) rooms: Vec<(String, String)>,
     pub(crate) data: BTreeMap<String, Value>,
     pub(crate) begun: String,
+    /// The event after which it was let in.
+    pub(crate) entered: String,
     /// What it has got of other nodes' own events before it came.
     pub(crate) late: Vec<(String, u64)>,
     /// How often it has come to another node.
@@ -81,4 +98,28 @@ pub(crate) enum Origin<'a> {
     Own,
     /// Another node, by an entry of the stream; the node's name, and its number among that node's own.
     Entry(EntryId, &'a str, u64),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_read_where_this_node_gave_it() {
+        let (own, other) = ("5.aaaaaaaaaaaaaaaa.2.3-4", "5.bbbbbbbbbbbbbbbb.2.3-4");
+        let node = Some("aaaaaaaaaaaaaaaa");
+        for (text, node, number) in [
+            ("5", None, Some(5)),
+            ("5", node, Some(5)),
+            (own, node, Some(5)),
+            (other, node, None),
+            (own, None, None),
+            // What was replayed, and what another kind of server has sent.
+            ("r.aaaaaaaaaaaaaaaa.2.3-4", node, None),
+            ("3-4", node, None),
+            ("", node, None),
+        ] {
+            assert_eq!(number_on(text, node), number, "{text}");
+        }
+    }
 }

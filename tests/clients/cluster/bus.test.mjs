@@ -1,10 +1,10 @@
 // Clusters of Rust and Flask-SocketIO nodes on Flask-SocketIO's message queue.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, afterEach, before, describe, test } from "node:test";
 import { startRedis } from "../redis.mjs";
 import { within } from "../server.mjs";
-import { Member, control, marked, startCluster } from "./nodes.mjs";
+import { Member, control, eventually, marked, startCluster } from "./nodes.mjs";
 
 const KINDS = (process.env.BUS_KINDS ?? "rust,python,rust").split(",");
 const SHAPES = [
@@ -20,13 +20,17 @@ describe(`bus: ${KINDS.join(", ")}`, () => {
   before(async () => {
     redis = await startRedis();
     nodes = await startCluster(KINDS, "bus", redis);
-    members = await Promise.all(nodes.map((node, at) => Member.enter(node, { rooms: ["a", `own${at}`] })));
   });
+  afterEach(() => Member.allLeave());
   after(async () => {
-    for (const member of members ?? []) member.leave();
     await Promise.all((nodes ?? []).map((node) => node.kill()));
     await redis?.kill();
   });
+
+  /** Enters one client at each node, in the room `a` and one of its own. */
+  async function enter(nsp = "/") {
+    members = await Promise.all(nodes.map((node, at) => Member.enter(node, { nsp, rooms: ["a", `own${at}`] })));
+  }
 
   async function got(from, order) {
     await control(from, { op: "emit", event: "e", args: [], ...order });
@@ -35,33 +39,64 @@ describe(`bus: ${KINDS.join(", ")}`, () => {
     return came;
   }
 
-  test("events of every shape reach the clients of every node", async () => {
-    for (const from of nodes) {
-      for (const args of SHAPES) {
-        await control(from, { op: "emit", event: "shape", args });
-        for (const member of members) {
-          assert.deepEqual(marked(await member.next("shape")), ["shape", ...args], `${from.kind} to ${member.node.kind}`);
+  for (const nsp of ["/", "/chat"]) {
+    test(`${nsp}: events of every shape reach the clients of every node, all of them and a room's`, async () => {
+      await enter(nsp);
+      for (const from of nodes) {
+        for (const args of SHAPES) {
+          for (const rooms of [[], ["a"]]) {
+            await control(from, { op: "emit", nsp, rooms, event: "shape", args });
+            for (const member of members) {
+              assert.deepEqual(marked(await member.next("shape")), ["shape", ...args], `${from.kind} to ${member.node.kind}`);
+            }
+          }
         }
       }
-    }
-  });
+    });
 
-  test("rooms, ids and who is skipped mean the same on every node", async () => {
-    for (const from of nodes) {
-      assert.deepEqual(await got(from, {}), [1, 1, 1]);
-      assert.deepEqual(await got(from, { rooms: ["own1"] }), [0, 1, 0]);
-      assert.deepEqual(await got(from, { rooms: ["own0", "own2"] }), [1, 0, 1]);
-      assert.deepEqual(await got(from, { rooms: ["a"], except: [members[2].id] }), [1, 1, 0]);
-      assert.deepEqual(await got(from, { rooms: [members[0].id] }), [1, 0, 0]);
-      await control(from, { op: "emitMany", event: "n", count: 300 });
-      for (const member of members) {
-        const events = await member.until(from);
-        assert.deepEqual(events.map((event) => event[1]), Array.from({ length: 300 }, (_, n) => n), from.kind);
+    test(`${nsp}: rooms, ids and who is skipped mean the same on every node`, async () => {
+      await enter(nsp);
+      for (const [at, from] of nodes.entries()) {
+        assert.deepEqual(await got(from, { nsp }), [1, 1, 1]);
+        assert.deepEqual(await got(from, { nsp, rooms: ["own1"] }), [0, 1, 0]);
+        assert.deepEqual(await got(from, { nsp, rooms: ["own0", "own2"] }), [1, 0, 1]);
+        assert.deepEqual(await got(from, { nsp, rooms: ["a"], except: [members[2].id] }), [1, 1, 0]);
+        assert.deepEqual(await got(from, { nsp, rooms: [members[0].id] }), [1, 0, 0]);
+        // What python-socketio calls `ignore_queue`.
+        assert.deepEqual(await got(from, { nsp, local: true }), nodes.map((_, to) => (to === at ? 1 : 0)));
+        assert.deepEqual(await got(from, { nsp: nsp === "/" ? "/chat" : "/" }), [0, 0, 0], "another namespace");
+      }
+    });
+
+    test(`${nsp}: events to a room and to everyone stay in their order`, async () => {
+      await enter(nsp);
+      for (const from of nodes) {
+        const expected = [];
+        for (let block = 0; block < 60; block += 1) {
+          const event = `block ${block}`;
+          await control(from, { op: "emitMany", nsp, rooms: block % 2 ? ["a"] : [], event, count: 5 });
+          for (let n = 0; n < 5; n += 1) expected.push([event, n]);
+        }
+        for (const member of members) assert.deepEqual(await member.until(from), expected, `${from.kind} to ${member.node.kind}`);
+      }
+    });
+  }
+
+  test("a volatile event comes to whoever is not busy", async () => {
+    await enter();
+    for (const from of nodes.filter((node) => node.kind === "rust")) {
+      for (const [at, member] of members.entries()) {
+        await eventually(`a volatile event to ${member.node.kind}`, async () => {
+          const came = await got(from, { volatile: true, rooms: [`own${at}`] });
+          assert.deepEqual(came.filter((_, to) => to !== at), [0, 0]);
+          return came[at] === 1;
+        });
       }
     }
   });
 
   test("callbacks come back from the clients of every node", async () => {
+    await enter();
     for (const member of members) member.socket.on("ask", (question, ack) => ack([question, member.id]));
     for (const from of nodes) {
       for (const member of members) {
@@ -73,6 +108,7 @@ describe(`bus: ${KINDS.join(", ")}`, () => {
   });
 
   test("sockets join, leave and go from every node", async () => {
+    await enter();
     for (const from of nodes) {
       for (const member of members) {
         await control(from, { op: "join", rooms: [member.id], targets: ["x"] });
@@ -88,10 +124,12 @@ describe(`bus: ${KINDS.join(", ")}`, () => {
       await control(from, { op: "closeRoom", rooms: ["y"] });
       assert.deepEqual(await got(from, { rooms: ["y"] }), [0, 0, 0]);
       for (const node of nodes) {
-        const leaving = await Member.enter(node);
-        const gone = new Promise((resolve) => { leaving.socket.once("disconnect", resolve); });
-        await control(from, { op: "disconnect", rooms: [leaving.id] });
-        assert.equal(await within(gone, "the client to go"), "io server disconnect");
+        for (const close of [false, true]) {
+          const leaving = await Member.enter(node);
+          const gone = new Promise((resolve) => { leaving.socket.once("disconnect", resolve); });
+          await control(from, { op: "disconnect", rooms: [leaving.id], close });
+          assert.equal(await within(gone, "the client to go"), "io server disconnect");
+        }
       }
     }
   });

@@ -1,10 +1,14 @@
-// The examples `cluster`, two nodes and one chat, and `job`, which reports to the page that started it.
+// The examples `cluster`, two nodes and one chat, also its page in Chromium, and `job`, which reports to the
+// page that started it.
 
 import assert from "node:assert/strict";
+import { readFile, readdir } from "node:fs/promises";
 import { test } from "node:test";
 import { io } from "socket.io-client";
+import { launchBrowser, officialClient } from "../browser.mjs";
 import { startRedis } from "../redis.mjs";
 import { freePort, startServer, within } from "../server.mjs";
+import { eventually } from "./nodes.mjs";
 
 const heard = (socket, event) => within(new Promise((resolve) => {
   socket.once(event, (...args) => resolve(args));
@@ -33,10 +37,27 @@ test("two nodes are one chat", async () => {
     const { port } = example;
     const page = await (await fetch(example.url)).text();
     assert.match(page, new RegExp(`of \\[${port}, ${port + 1}\\]`));
-    for (const at of [port, port + 1]) {
-      clients.push(io(`http://127.0.0.1:${at}`, { transports: ["websocket"] }));
-      await heard(clients.at(-1), "there");
-    }
+    // Behind them is the event's offset.
+    const counts = (args) => args.slice(0, 2);
+    const enter = async (at) => {
+      const client = io(`http://127.0.0.1:${at}`, { forceNew: true, transports: ["websocket"] });
+      clients.push(client);
+      return counts(await heard(client, "there"));
+    };
+    // The nodes find each other when they have begun.
+    await eventually("each node to know of the other", async () => {
+      const both = [await enter(port), await enter(port + 1)];
+      for (const client of clients.splice(0)) client.disconnect();
+      return both.every(([, nodes]) => nodes === 2);
+    });
+    await eventually("those to be gone", async () => {
+      const [people] = await enter(port);
+      if (people > 1) clients.pop().disconnect();
+      return people === 1;
+    });
+    const told = heard(clients[0], "there");
+    assert.deepEqual(await enter(port + 1), [2, 2]);
+    assert.deepEqual(counts(await told), [2, 2]);
     for (const [at, client] of clients.entries()) {
       const both = clients.map((one) => heard(one, "said"));
       client.emit("say", "hello");
@@ -48,6 +69,77 @@ test("two nodes are one chat", async () => {
     for (const client of clients) client.disconnect();
     await example?.kill();
     await redis.kill();
+  }
+});
+
+/** Opens the page of a node, and returns its columns by their ports. */
+async function openPage(browser, port) {
+  const context = await browser.newContext();
+  // Tests reach no network: the published client is answered with the copy that npm brought.
+  const client = await officialClient();
+  await context.route("https://cdn.socket.io/**", (route) => route.fulfill({ contentType: "text/javascript", body: client }));
+  const page = await context.newPage();
+  await page.goto(`http://127.0.0.1:${port}`);
+  return [port, port + 1].map((at) => page.locator("section", { hasText: `Node on port ${at}: connected` }));
+}
+
+/** Says something in one column of a page after the other, and waits until it stands in both, once. */
+async function speaksInBoth(columns, port) {
+  const text = (at) => `hello from ${at} <b>&amp;`;
+  for (const [at, column] of columns.entries()) {
+    await column.getByRole("textbox", { name: "Message" }).fill(text(at));
+    await column.getByRole("button", { name: "Send" }).click();
+    for (const one of columns) await one.locator("li", { hasText: text(at) }).waitFor();
+  }
+  for (const column of columns) {
+    const said = await column.locator("li:not(.note)").allInnerTexts();
+    assert.deepEqual(said, columns.map((_, at) => `node on port ${port + at}: ${text(at)}`));
+  }
+}
+
+test("the page shows both nodes, and what is said on either in both columns", async () => {
+  const redis = await startRedis();
+  const browser = await launchBrowser();
+  let client;
+  let example;
+  try {
+    example = await startExample({ REDIS_URL: redis.url });
+    const columns = await openPage(browser, example.port);
+    await speaksInBoth(columns, example.port);
+    client = io(`http://127.0.0.1:${example.port + 1}`, { transports: ["websocket"] });
+    for (const column of columns) await column.locator("li.note", { hasText: "3 on 2 nodes" }).waitFor();
+  } finally {
+    client?.disconnect();
+    await browser.close();
+    await example?.kill();
+    await redis.kill();
+  }
+});
+
+/** Returns the processes that a process has started. */
+async function startedBy(pid) {
+  const lists = (await readdir(`/proc/${pid}/task`)).map((task) => readFile(`/proc/${pid}/task/${task}/children`, "utf8"));
+  return (await Promise.all(lists)).join(" ").split(" ").filter(Boolean).map(Number);
+}
+
+const isThere = (pid) => readFile(`/proc/${pid}/stat`, "utf8").then((stat) => !stat.includes(") Z "), () => false);
+
+test("without REDIS_URL the example brings a Redis, which ends with it", async () => {
+  const browser = await launchBrowser();
+  let example;
+  let started = [];
+  try {
+    example = await startExample({ REDIS_URL: undefined });
+    started = await startedBy(example.pid);
+    assert.equal(started.length, 1, "it has started a Redis");
+    await speaksInBoth(await openPage(browser, example.port), example.port);
+    await browser.close();
+    await example.end();
+    assert.equal(await isThere(started[0]), false, "its Redis has ended");
+  } finally {
+    await browser.close();
+    await example?.kill();
+    for (const pid of started) if (await isThere(pid)) process.kill(pid, "SIGKILL");
   }
 });
 

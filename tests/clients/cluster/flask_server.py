@@ -38,6 +38,9 @@ class Probe(Namespace):
     def on_leave(self, room):
         leave_room(room)
 
+    def on_bcast(self, value):
+        io.emit("bcast", value, namespace=self.namespace)
+
 
 for name in ("/", "/chat"):
     io.on_namespace(Probe(name))
@@ -66,7 +69,8 @@ def obey(order):
         skip = order.get("except") or None
         # Several arguments are a tuple there, and none is no argument at all.
         data = args if len(args) == 1 else ([tuple(args)] if args else [])
-        io.emit(order["event"], *data, namespace=nsp, to=to, skip_sid=skip)
+        own = order.get("local", False)
+        io.emit(order["event"], *data, namespace=nsp, to=to, skip_sid=skip, ignore_queue=own)
         return None
     if op == "emitMany":
         for number in range(order["count"]):

@@ -124,12 +124,20 @@ async function obey(order) {
         });
       });
     case "heard": return heard;
+    case "handshakes": {
+      const sockets = await audience(order).fetchSockets();
+      return sockets.map((socket) => ({ id: socket.id, handshake: socket.handshake }));
+    }
+    // The adapter's own question; one of the formats has it.
+    case "allRooms": return [...await namespace.adapter.allRooms()].sort();
     case "nodes": return namespace.adapter.serverCount();
     case "count": return (await audience(order).fetchSockets()).length;
     case "rooms": {
       const sockets = await namespace.fetchSockets();
       return [...new Set(sockets.flatMap(withoutOwn))].sort();
     }
+    // Behind the answer to this: it ends the connection on which that goes.
+    case "close": setImmediate(() => io.close()); return null;
     default: throw new Error("unsupported");
   }
 }

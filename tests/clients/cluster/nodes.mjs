@@ -5,7 +5,7 @@
 
 import { once } from "node:events";
 import { request } from "node:http";
-import { json } from "node:stream/consumers";
+import { json, text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { io } from "socket.io-client";
 import { startProgram, within } from "../server.mjs";
@@ -54,6 +54,16 @@ export async function settled(nodes) {
 
 /** Makes a node do something, and returns what it answers; fails where it could not. */
 export async function control(node, order) {
+  const response = await posted(node, order);
+  // To a node that stands still the order came too slowly to be taken.
+  if (response.statusCode === 408) return control(node, order);
+  if (response.statusCode !== 200) throw new Error(`${node.kind}: ${order.op}: ${await text(response)}`);
+  const { ok, error } = await json(response);
+  if (error) throw new Error(`${node.kind}: ${order.op}: ${error}`);
+  return ok;
+}
+
+async function posted(node, order) {
   // A connection of its own: one that is kept may end just when the next order is sent.
   const sending = request(`${node.url}/control`, {
     agent: false,
@@ -63,9 +73,7 @@ export async function control(node, order) {
   });
   sending.end(JSON.stringify({ nsp: "/", ...order }));
   const [response] = await once(sending, "response");
-  const { ok, error } = await json(response);
-  if (error) throw new Error(`${node.kind}: ${order.op}: ${error}`);
-  return ok;
+  return response;
 }
 
 /** Returns a value with its binary as JSON can have it: `{ $binary: base64 }`. */
@@ -87,6 +95,12 @@ export class Member {
   constructor(node, socket) {
     this.node = node;
     this.socket = socket;
+    const { engine } = socket.io;
+    /** Tells, when it has been tried, whether the client has gone from polling to a WebSocket. */
+    this.upgraded = new Promise((resolve) => {
+      engine.once("upgrade", () => resolve(true));
+      engine.once("upgradeError", () => resolve(false));
+    });
     socket.onAny((...event) => {
       if (typeof event.at(-1) === "function") this.ack = event.pop();
       this.#events.push(event);
@@ -120,6 +134,11 @@ export class Member {
     return this.#events.shift();
   }
 
+  /** Returns what has come and nobody has asked for yet, and forgets it. */
+  taken() {
+    return this.#events.splice(0);
+  }
+
   /** Waits for an event of this name; fails where another comes first. */
   async expect(name, ...args) {
     const event = await this.next(name);
@@ -148,14 +167,21 @@ export class Member {
   async reached(from, rooms) {
     const mark = `reached ${(fences += 1)}`;
     const deadline = Date.now() + 10_000;
-    for (;;) {
+    let came;
+    while (came !== mark) {
+      if (Date.now() > deadline) throw new Error(`nothing of ${from.kind} arrives at a client of ${this.node.kind}`);
       await control(from, { op: "emit", nsp: this.nsp, rooms, event: mark, args: [] });
       const event = await this.next(mark, 500).catch(() => undefined);
-      if (event?.[0] === mark) break;
-      if (Date.now() > deadline) throw new Error(`nothing of ${from.kind} arrives at a client of ${this.node.kind}`);
+      if (event) this.#isMark(event);
+      came = event?.[0];
     }
     // The marks of the tries before, and of others, are still on their way.
-    await this.until(from).catch(() => {});
+    for (const event of await this.until(from)) this.#isMark(event);
+  }
+
+  /** Fails where an event is none of those by which members find out that nodes reach them. */
+  #isMark([event]) {
+    if (!event.startsWith("reached ")) throw new Error(`client of ${this.node.kind}: ${event} where only marks were due`);
   }
 
   leave() {
@@ -170,6 +196,20 @@ export class Member {
 }
 
 let assemblies = 0;
+
+/** Waits until something holds, and returns it. */
+export async function eventually(what, holds, ms = 10_000) {
+  const deadline = Date.now() + ms;
+  for (;;) {
+    const held = await holds();
+    if (held) return held;
+    if (Date.now() > deadline) throw new Error(`waited ${ms} ms in vain for ${what}`);
+    await new Promise((resolve) => { setTimeout(resolve, 20); });
+  }
+}
+
+/** Returns what each of `senders` sent to a member, where the first argument of every event says who. */
+export const bySender = (events, senders) => senders.map((_, at) => events.filter(([, sender]) => sender === at));
 
 /**
  * Enters one client at each node, in the room `shared` and one of its own, and waits until each node

@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { createClient } from "redis";
 import { startRedis } from "../redis.mjs";
-import { Member, control, emptied, marked, startCluster } from "./nodes.mjs";
+import { Member, control, emptied, eventually, marked, startCluster } from "./nodes.mjs";
 
 const KINDS = (process.env.CLUSTER_KINDS ?? "rust,node,rust").split(",");
 const SHAPES = [
@@ -127,6 +128,21 @@ for (const mode of ["classic", "sharded", "streams"]) {
       await leave();
     });
 
+    test("an acknowledgement is its first argument, be it null or one of several", async () => {
+      await enter();
+      const answered = { null: [null], several: [{ one: 1 }, "two", null], "bytes first": [Buffer.from([1]), 2], nothing: [] };
+      for (const member of members) member.socket.on("ask", (which, ack) => ack(...answered[which]));
+      for (const from of nodes) {
+        for (const [which, args] of Object.entries(answered)) {
+          const { answers, timedOut } = await control(from, { op: "ask", event: "ask", args: [which], timeout: 5_000 });
+          assert.equal(timedOut, false, `${from.kind}, ${which}`);
+          assert.deepEqual(answers, members.map(() => marked(args[0]) ?? null), `${from.kind}, ${which}`);
+          for (const member of members) await member.expect("ask", which);
+        }
+      }
+      await leave();
+    });
+
     test("sockets are found and moved on every node", async () => {
       await enter();
       for (const member of members) {
@@ -157,13 +173,81 @@ for (const mode of ["classic", "sharded", "streams"]) {
         for (const member of members) await member.until(from);
       }
       for (const from of nodes) {
-        const leaving = await Promise.all(nodes.map((node) => Member.enter(node, { rooms: ["out"] })));
-        const gone = leaving.map((member) => new Promise((resolve) => { member.socket.once("disconnect", resolve); }));
-        await control(from, { op: "disconnect", rooms: ["out"], close: from.kind === "rust" });
-        for (const reason of await Promise.all(gone)) assert.equal(reason, "io server disconnect");
+        for (const close of [true, false]) {
+          const leaving = await Promise.all(nodes.map((node) => Member.enter(node)));
+          const gone = leaving.map((member) => new Promise((resolve) => { member.socket.once("disconnect", resolve); }));
+          const rooms = leaving.map((member) => member.id);
+          await control(from, { op: "disconnect", rooms, close });
+          for (const reason of await Promise.all(gone)) assert.equal(reason, "io server disconnect", `${from.kind}, ${close}`);
+        }
       }
       await leave();
     });
+
+    test("a room that is closed is nobody's any more", async () => {
+      await enter();
+      // Node.js has no word for it.
+      for (const [at, from] of nodes.entries()) {
+        if (from.kind !== "rust") continue;
+        const room = `closed${at}`;
+        await control(from, { op: "join", rooms: ["a"], targets: [room] });
+        for (const member of members.filter((_, to) => to % 2 === 0)) await member.reached(from, [room]);
+        // What the others' marks have left behind.
+        for (const member of members) await member.until(from);
+        await control(from, { op: "closeRoom", rooms: [room] });
+        assert.deepEqual(await got(from, { rooms: [room] }), members.map(() => 0));
+        for (const node of nodes) assert.deepEqual(await control(node, { op: "fetch", rooms: [room] }), [], node.kind);
+        assert.deepEqual(await control(from, { op: "rooms" }), ["a", "b", "own0", "own1", "own2"]);
+      }
+      await leave();
+    });
+
+    test("a Node.js server is told with what handshake a client of another node came", async () => {
+      await enter();
+      for (const from of nodes.filter((node) => node.kind === "node")) {
+        const found = await control(from, { op: "handshakes", rooms: ["a"] });
+        const handshakes = nodes.map((_, at) => found.find(({ id }) => id === members[2 * at].id).handshake);
+        for (const [at, handshake] of handshakes.entries()) {
+          // Only Node.js says the time in words too.
+          const { time: _, issued, headers, address, url, query, auth, ...flags } = handshake;
+          assert.ok(Math.abs(Date.now() - issued) < 60_000, `issued at ${issued}`);
+          assert.equal(headers.host, new URL(nodes[at].url).host);
+          assert.match(address, /^(::ffff:)?127\.0\.0\.1$/);
+          assert.match(url, /^\/socket\.io\/\?rooms=a(%2C|,)own/);
+          assert.deepEqual([query.rooms, query.EIO, query.transport], [`a,own${at}`, "4", "websocket"]);
+          assert.deepEqual(auth, {});
+          assert.deepEqual(flags, { xdomain: false, secure: false });
+        }
+      }
+      await leave();
+    });
+
+    if (mode === "classic") {
+      test("rooms and sockets are found by the requests that only this format has", async () => {
+        await enter();
+        const ids = members.map((member) => member.id);
+        for (const from of nodes.filter((node) => node.kind === "node")) {
+          // A Node.js node names its sockets too, each of which is a room there.
+          const rooms = (await control(from, { op: "allRooms" })).filter((room) => !ids.includes(room));
+          assert.deepEqual(rooms, ["a", "b", "own0", "own1", "own2"]);
+        }
+        // Of older adapters: each node says which of its sockets are in the rooms.
+        const client = await createClient({ url: redis.url, RESP: 2 }).connect();
+        const listener = await client.duplicate().connect();
+        const answers = [];
+        await listener.pSubscribe("socket.io-response#/#*", (answer) => answers.push(JSON.parse(answer)));
+        for (const [rooms, expected] of [[[], ids], [["b"], ids.filter((_, at) => at % 2)], [["own1"], [ids[2]]]]) {
+          const requestId = `sockets of ${rooms}`;
+          await client.publish("socket.io-request#/#", JSON.stringify({ uid: "older", requestId, type: 0, rooms }));
+          const its = () => answers.filter((answer) => answer.requestId === requestId);
+          await eventually("each node's answer", () => its().length === nodes.length);
+          assert.deepEqual(its().flatMap(({ sockets }) => sockets).sort(), [...expected].sort());
+        }
+        listener.destroy();
+        client.destroy();
+        await leave();
+      });
+    }
 
     test("events between servers reach every other, and each answers", async () => {
       for (const from of nodes) {

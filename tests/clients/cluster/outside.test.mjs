@@ -1,8 +1,9 @@
 // Processes that are no servers, and reach the clients of every kind of node through Redis: the official
-// emitter of Node.js, and Flask-SocketIO's message queue.
+// emitter of Node.js, our own, and Flask-SocketIO's message queue.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -120,6 +121,32 @@ describe(`the official emitter: ${KINDS.join(", ")}`, () => {
       const expected = [{ nsp: "/", event: "note", args: [7, { y: ["é"] }] }, { nsp: "/chat", event: "note", args: [8] }];
       assert.deepEqual(heard.sort((one, two) => one.nsp.length - two.nsp.length), expected, node.kind);
       assert.equal(await control(node, { op: "nodes" }), nodes.length, "the emitter is no node");
+    }
+  });
+});
+
+describe(`our own emitter: ${KINDS.join(", ")}`, () => {
+  test("what the job of the example says reaches a room and a socket on every node", async () => {
+    const redis = await startRedis();
+    let nodes;
+    try {
+      nodes = await startCluster(KINDS, "classic", redis);
+      const { members, shared } = await assemble(nodes);
+      for (const to of [shared, ...members.map((member) => member.id)]) {
+        const job = spawn(process.env.JOB_BIN, ["thumbnails", to], { env: { ...process.env, REDIS_URL: redis.url }, stdio: "inherit" });
+        const [code] = await once(job, "exit", { signal: AbortSignal.timeout(10_000) });
+        assert.equal(code, 0);
+        const expected = [...[0, 20, 40, 60, 80, 100].map((percent) => ["progress", percent]), ["done", "thumbnails"]];
+        for (const member of members) {
+          // Another node's event comes after what Redis had before it.
+          const events = await member.until(nodes.find((node) => node !== member.node));
+          assert.deepEqual(events, [shared, member.id].includes(to) ? expected : [], member.node.kind);
+        }
+      }
+    } finally {
+      Member.allLeave();
+      await Promise.all((nodes ?? []).map((node) => node.kill()));
+      await redis.kill();
     }
   });
 });

@@ -4,13 +4,16 @@ use std::env;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
-use actix_socketio::{Builder, RedisAdapter, SocketIo};
-use tokio::io::copy_bidirectional;
+use actix_socketio::{Builder, DisconnectReason, RedisAdapter, SocketIo};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::{PATIENCE, Server, within};
+use super::{Heard, PATIENCE, Pending, Polling, Server, Site, channel, within};
 
 /// A running Redis, which ends with the test; nothing is written to disk.
 #[derive(Debug)]
@@ -38,12 +41,32 @@ impl Redis {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
+    pub(crate) fn address(&self) -> (&'static str, u16) {
+        ("127.0.0.1", self.port)
+    }
+
     /// Returns how many messages have been published.
     pub(crate) fn published(&self) -> u64 {
+        self.calls("publish") + self.calls("spublish")
+    }
+
+    /// Returns how often it was asked who listens where.
+    pub(crate) fn looks(&self) -> u64 {
+        self.calls("pubsub")
+    }
+
+    /// Returns how many commands of this name there were.
+    fn calls(&self, name: &str) -> u64 {
         let stats = self.command("INFO commandstats");
-        let calls = stats.split("cmdstat_publish:calls=").nth(1);
-        let calls = calls.and_then(|calls| calls.split(',').next());
-        calls.map_or(0, |calls| calls.parse().unwrap())
+        let calls = |line: &str| {
+            let rest = line.strip_prefix("cmdstat_")?.strip_prefix(name)?;
+            // The words of a command of two are counted apart.
+            let (word, calls) = rest.split_once(":calls=")?;
+            let is_it = word.is_empty() || word.starts_with('|');
+            let calls = calls.split(',').next()?;
+            is_it.then(|| calls.parse::<u64>().unwrap())
+        };
+        stats.lines().filter_map(calls).sum()
     }
 
     /// Does a command, and returns what Redis says in its own words.
@@ -62,6 +85,22 @@ impl Redis {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+
+    /// Lets it hang: its connections stay, and nothing comes by them.
+    pub(crate) fn stop(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on after a [`stop`](Self::stop).
+    pub(crate) fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.as_ref().unwrap().id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &id]).status();
+        assert!(sent.unwrap().success());
     }
 
     /// Starts it again on its port, empty.
@@ -108,12 +147,14 @@ impl Drop for Redis {
     }
 }
 
-/// A node's way to Redis, which can be cut.
+/// A node's way to Redis, which can be cut, and can go dead without a word.
 #[derive(Debug)]
 pub(crate) struct Way {
     redis: u16,
     port: u16,
     relays: Option<JoinHandle<()>>,
+    /// Whether what is on the way flows, for the connections that are made now.
+    flows: Arc<Mutex<watch::Sender<bool>>>,
 }
 
 impl Way {
@@ -122,6 +163,7 @@ impl Way {
             redis: redis.port,
             port: 0,
             relays: None,
+            flows: Arc::new(Mutex::new(watch::Sender::new(true))),
         };
         way.mend().await;
         way
@@ -139,22 +181,61 @@ impl Way {
         }
     }
 
+    /// Nothing comes by its connections any more, and nobody is told; new ones are as good as ever.
+    pub(crate) fn go_dead(&self) -> Dead {
+        let mut flows = self.flows.lock().unwrap();
+        let dead = std::mem::replace(&mut *flows, watch::Sender::new(true));
+        dead.send_replace(false);
+        Dead(dead)
+    }
+
     /// Takes connections, after a cut on the same port.
     pub(crate) async fn mend(&mut self) {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", self.port)).await;
         let listener = listener.unwrap();
         self.port = listener.local_addr().unwrap().port();
-        let redis = self.redis;
+        let (redis, flows) = (self.redis, Arc::clone(&self.flows));
         self.relays = Some(tokio::spawn(async move {
             // Ends with this task.
             let mut relays = JoinSet::new();
-            while let Ok((mut node, _)) = listener.accept().await {
+            while let Ok((node, _)) = listener.accept().await {
+                let flows = flows.lock().unwrap().subscribe();
                 relays.spawn(async move {
                     let there = tokio::net::TcpStream::connect(("127.0.0.1", redis)).await;
-                    copy_bidirectional(&mut node, &mut there.unwrap()).await
+                    let (node_reads, node_writes) = node.into_split();
+                    let (redis_reads, redis_writes) = there.unwrap().into_split();
+                    let out = relay(node_reads, redis_writes, flows.clone());
+                    tokio::join!(out, relay(redis_reads, node_writes, flows));
                 });
             }
         }));
+    }
+}
+
+async fn relay(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut flows: watch::Receiver<bool>) {
+    let mut buffer = vec![0; 16 << 10];
+    loop {
+        let read = from.read(&mut buffer).await;
+        // An end is no more passed on than bytes are.
+        let flowing = flows.wait_for(|flows| *flows).await.is_ok();
+        let (true, Ok(count @ 1..)) = (flowing, read) else {
+            return;
+        };
+        if to.write_all(&buffer[..count]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Connections that have gone dead, for as long as this is kept.
+#[derive(Debug)]
+pub(crate) struct Dead(watch::Sender<bool>);
+
+impl Dead {
+    /// Lets everything arrive that was on the way, and waits until the connections have ended.
+    pub(crate) async fn arrive(self) {
+        self.0.send_replace(true);
+        within("the connections to end", self.0.closed()).await;
     }
 }
 
@@ -173,12 +254,15 @@ impl Format {
     pub(crate) const ALL: [Self; 4] = [Self::Classic, Self::Sharded, Self::Streams, Self::Flask];
 
     pub(crate) fn adapter(self, redis: &Redis) -> RedisAdapter {
-        let url = redis.url();
+        self.adapter_to(&redis.url())
+    }
+
+    pub(crate) fn adapter_to(self, url: &str) -> RedisAdapter {
         let adapter = match self {
-            Self::Classic => RedisAdapter::classic(&url),
-            Self::Sharded => RedisAdapter::sharded(&url),
-            Self::Streams => RedisAdapter::streams(&url),
-            Self::Flask => RedisAdapter::flask_socketio(&url),
+            Self::Classic => RedisAdapter::classic(url),
+            Self::Sharded => RedisAdapter::sharded(url),
+            Self::Streams => RedisAdapter::streams(url),
+            Self::Flask => RedisAdapter::flask_socketio(url),
         };
         adapter.unwrap()
     }
@@ -189,7 +273,18 @@ impl Format {
         redis: &Redis,
         build: impl FnOnce(Builder) -> Builder + Send + 'static,
     ) -> Server<SocketIo> {
-        let adapter = self.adapter(redis);
+        Self::node_of(self.adapter(redis), build).await
+    }
+
+    /// Starts a node on a way of its own.
+    pub(crate) async fn node_on(self, way: &Way) -> Server<SocketIo> {
+        Self::node_of(self.adapter_to(&way.url()), |io| io).await
+    }
+
+    async fn node_of(
+        adapter: RedisAdapter,
+        build: impl FnOnce(Builder) -> Builder + Send + 'static,
+    ) -> Server<SocketIo> {
         let server = Server::socketio(move |io| build(io.adapter(adapter)), |_| ());
         connected(&server.io).await;
         server
@@ -212,4 +307,48 @@ pub(crate) async fn connected(io: &SocketIo) {
         }
     };
     within("the adapter to be connected", looking).await;
+}
+
+/// A client that is a socket of one node, seen from another.
+#[derive(Debug)]
+pub(crate) struct Astray {
+    /// Its requests reach its own node.
+    pub(crate) home: Polling,
+    /// They reach the other one.
+    pub(crate) away: Polling,
+    /// Why it left.
+    pub(crate) left: Heard<&'static str>,
+}
+
+impl Astray {
+    pub(crate) async fn enter(here: &Server<SocketIo>, there: &Site) -> Self {
+        let (told, left) = channel();
+        let namespace = here.io.of("/");
+        namespace.on_disconnect(move |reason: DisconnectReason| {
+            let _ = told.send(reason.as_str());
+            async {}
+        });
+        let home = Polling::open(here).await;
+        let away = Polling {
+            site: *there,
+            open: home.open.clone(),
+        };
+        away.post(&["40"]).await;
+        let connected = away.poll().await;
+        assert!(connected[0].starts_with("40{"), "{connected:?}");
+        Self { home, away, left }
+    }
+
+    /// Starts a poll, and returns when it is on its way to its node.
+    pub(crate) async fn forwarded(&self, redis: &Redis) -> Pending {
+        let published = redis.published();
+        let poll = self.away.start_poll().await;
+        let on_its_way = async {
+            while redis.published() == published {
+                tokio::task::yield_now().await;
+            }
+        };
+        within("the poll to be forwarded", on_its_way).await;
+        poll
+    }
 }

@@ -10,17 +10,18 @@ mod words;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use crate::adapter::format::body::{EventPacket, Options, details_json, list, options, quoted};
+use crate::adapter::format::body::{
+    EventPacket, Options, acknowledged, details_json, first, list, options, quoted,
+};
 use crate::adapter::format::classic::words::{
     ALL_ROOMS, BROADCAST, BROADCAST_ACK, BROADCAST_CLIENT_COUNT, REMOTE_DISCONNECT, REMOTE_FETCH,
     REMOTE_JOIN, REMOTE_LEAVE, Request, Response, SERVER_SIDE_EMIT, SOCKETS,
 };
 use crate::adapter::format::{
-    Asker, Channel, Format, Heard, Parcel, Roll, Word, glob, msgpack, polls, rest_of,
+    Asker, Channel, Format, Heard, Parcel, Roll, Word, glob, msgpack, polls,
 };
-use crate::cluster::{ClusterError, Manner, Message, Question, Reply, Scope};
+use crate::cluster::{ClusterError, Message, Question, Reply, Scope};
 use crate::id::Tag;
 use crate::socketio::Args;
 
@@ -52,6 +53,11 @@ impl Classic {
         format!("{}-response#{namespace}#", self.prefix)
     }
 
+    /// Returns the pattern of a namespace's channels for events.
+    fn pattern(&self, namespace: &str) -> String {
+        format!("{}*", glob(&self.events(namespace)))
+    }
+
     fn request(&self, namespace: &str, json: String, attachments: &[Bytes]) -> Wrote {
         Ok(Parcel::Publish {
             channel: self.requests(namespace),
@@ -71,18 +77,8 @@ impl Classic {
                 (json, &[][..], false)
             }
             Reply::Acknowledged(socket, args) => {
-                let (first, more) = rest_of(args);
-                let mut json = format!(r#"{{"type":{BROADCAST_ACK},{request}"#);
-                if !first.is_empty() {
-                    json.push_str(&format!(r#","packet":{first}"#));
-                }
-                if let Some(more) = more {
-                    json.push_str(&format!(r#","more":[{more}]"#));
-                }
-                if let Some(socket) = socket {
-                    json.push_str(&format!(r#","sid":"{socket}""#));
-                }
-                json.push_str(&format!(r#","uid":{uid}}}"#));
+                let (kind, fields) = (BROADCAST_ACK, acknowledged(*socket, args));
+                let json = format!(r#"{{"type":{kind},{request}{fields},"uid":{uid}}}"#);
                 (json, args.attachments(), true)
             }
             Reply::Gone(count) => {
@@ -112,26 +108,34 @@ impl Classic {
                 )
             }
             Reply::ServerSide(args) => {
-                let (first, _) = rest_of(args);
-                let data = if first.is_empty() { "null" } else { first };
-                let kind = SERVER_SIDE_EMIT;
-                let json = format!(r#"{{"type":{kind},{request},"data":{data},"uid":{uid}}}"#);
+                let (kind, data) = (SERVER_SIDE_EMIT, first("data", args));
+                let json = format!(r#"{{"type":{kind},{request}{data},"uid":{uid}}}"#);
                 (json, args.attachments(), false)
             }
+            Reply::Done => (format!(r#"{{{request},"uid":{uid}}}"#), &[][..], false),
         }
     }
 
-    fn hear_event(&self, namespace: &str, payload: &Bytes) -> Hears {
+    fn hear_event(&self, pattern: &str, channel: &str, payload: &Bytes) -> Hears {
         let (json, attachments) = msgpack::to_json(payload)?;
-        let (from, packet, options): (String, EventPacket<'_>, Options) =
-            serde_json::from_str(&json).map_err(|error| error.to_string())?;
-        if from == self.uid || packet.namespace().unwrap_or("/") != namespace {
+        let (from, packet, options): (String, EventPacket<'_>, Options) = read(&json)?;
+        let namespace = packet.namespace().unwrap_or("/");
+        // Redis sends it for each pattern that fits, and a namespace's name may go on after that of
+        // another.
+        if from == self.uid || pattern != self.pattern(namespace) {
             return Ok(None);
         }
         let manner = options.manner();
+        let mut scope = options.into_scope();
+        let events = self.events(namespace);
+        let below = channel.strip_prefix(&events);
+        // There are emitters that publish for each room by itself and name them all each time.
+        if let Some(room) = below.and_then(|below| below.strip_suffix('#')) {
+            scope.rooms = vec![room.to_owned()];
+        }
         let message = Message::Emit {
             content: packet.content(attachments)?,
-            scope: options.into_scope(),
+            scope,
             manner,
         };
         Ok(Some(Heard {
@@ -155,15 +159,16 @@ impl Classic {
         }))
     }
 
-    fn hear_response(namespace: &str, payload: &Bytes) -> Hears {
+    /// A request's id is enough: the channel may have a node's name behind the namespace's.
+    fn hear_response(payload: &Bytes) -> Hears {
         let (json, attachments) = unpack(payload)?;
         let response: Response<'_> = read(&json)?;
         let (from, request) = (response.uid.clone(), response.request.clone());
-        let (Some(request), Some(reply)) = (request, response.reply(attachments)) else {
+        let (Some(request), Some(reply)) = (request, response.reply(attachments)?) else {
             return Ok(None);
         };
         Ok(Some(Heard {
-            namespace: namespace.to_owned(),
+            namespace: String::new(),
             from: from.unwrap_or_default(),
             word: Word::Answered { request, reply },
         }))
@@ -247,12 +252,13 @@ impl Format for Classic {
             Question::Emit {
                 content,
                 scope,
+                manner,
                 limit,
             } => {
                 let json = format!(
                     r#"{head},"type":{BROADCAST},"packet":{},"opts":{},"kin":true}}"#,
                     packet(namespace, &content.0),
-                    options(scope, Manner::default(), Some(*limit))
+                    options(scope, *manner, Some(*limit))
                 );
                 let packed = msgpack::from_json(&json, content.0.attachments());
                 Parcel::Publish {
@@ -271,7 +277,8 @@ impl Format for Classic {
                 self.request(namespace, json, &[])?
             }
             Question::Rooms => {
-                self.request(namespace, format!(r#"{head},"type":{ALL_ROOMS}}}"#), &[])?
+                let json = format!(r#"{head},"type":{ALL_ROOMS},"kin":true}}"#);
+                self.request(namespace, json, &[])?
             }
             Question::ServerSide(content) => {
                 let data = content.0.as_json();
@@ -306,15 +313,14 @@ impl Format for Classic {
         Ok(Some(Parcel::Publish { channel, payload }))
     }
 
-    fn hear(&self, channel: &str, payload: &Bytes) -> Hears {
+    fn hear(&self, heard_by: &str, channel: &str, payload: &Bytes) -> Hears {
         let rest = channel.strip_prefix(&self.prefix).unwrap_or_default();
-        let named = |rest: &str| rest.split('#').next().unwrap_or_default().to_owned();
-        if let Some(rest) = rest.strip_prefix('#') {
-            self.hear_event(&named(rest), payload)
+        if rest.starts_with('#') {
+            self.hear_event(heard_by, channel, payload)
         } else if let Some(rest) = rest.strip_prefix("-request#") {
-            self.hear_request(&named(rest), payload)
-        } else if let Some(rest) = rest.strip_prefix("-response#") {
-            Self::hear_response(&named(rest), payload)
+            self.hear_request(rest.strip_suffix('#').unwrap_or(rest), payload)
+        } else if rest.starts_with("-response#") {
+            Self::hear_response(payload)
         } else {
             Ok(None)
         }
@@ -323,7 +329,7 @@ impl Format for Classic {
     fn channels(&self, namespace: &str) -> Vec<Channel> {
         let responses = self.responses(namespace);
         vec![
-            Channel::Pattern(format!("{}*", glob(&self.events(namespace)))),
+            Channel::Pattern(self.pattern(namespace)),
             Channel::Plain(self.requests(namespace)),
             Channel::Plain(format!("{responses}{}#", self.uid)),
             Channel::Plain(responses),
@@ -345,27 +351,11 @@ impl Format for Classic {
     fn roll(&self, namespace: &str) -> Option<Roll> {
         Some(Roll {
             sharded: false,
+            everyone: self.requests(namespace),
             prefix: self.responses(namespace),
             length: self.uid.len(),
         })
     }
-}
-
-/// Puts the first argument of an acknowledgement before those that only nodes of this crate send.
-pub(crate) fn with_more(
-    first: Option<&RawValue>,
-    more: Option<&RawValue>,
-    attachments: Vec<Bytes>,
-) -> Args {
-    let mut json = first
-        .map(|first| first.get().to_owned())
-        .unwrap_or_default();
-    let more = more.and_then(|more| more.get().trim().strip_prefix('['));
-    if let Some(more) = more.and_then(|more| more.strip_suffix(']')) {
-        json.push(',');
-        json.push_str(more);
-    }
-    Args::new(json, attachments)
 }
 
 type Wrote = Result<Parcel, ClusterError>;
@@ -407,4 +397,366 @@ fn scope_json(scope: &Scope) -> String {
         list(&scope.rooms),
         list(&scope.except)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::format::{Change, fixture};
+    use crate::cluster::{Content, Details};
+
+    const OWN: &str = "socket.io#/#*";
+
+    fn node(uid: &str) -> Classic {
+        Classic::new(uid, "socket.io")
+    }
+
+    fn hear(channel: &str, payload: impl Into<Bytes>) -> Hears {
+        let events = channel.starts_with("socket.io#");
+        let heard_by = if events { OWN } else { channel };
+        node("abcdef").hear(heard_by, channel, &payload.into())
+    }
+
+    fn heard(channel: &str, payload: impl Into<Bytes>) -> Word {
+        hear(channel, payload).unwrap().unwrap().word
+    }
+
+    fn asker(kin: bool) -> Asker {
+        Asker {
+            uid: "TSOU2i".to_owned(),
+            request: "RB2tsa".to_owned(),
+            kin,
+            callback: None,
+        }
+    }
+
+    #[test]
+    fn messages_are_written_and_read_as_captured() {
+        for (message, (channel, captured)) in fixture::messages().into_iter().zip(MESSAGES) {
+            let payload = fixture::payload(captured);
+            let parcel = Parcel::Publish {
+                channel: channel.to_owned(),
+                payload: payload.clone(),
+            };
+            let sender = node("TSOU2i");
+            assert_eq!(sender.tell("/", &message), Ok(vec![parcel]));
+            let read = hear(channel, payload.clone()).unwrap().unwrap();
+            assert_eq!(
+                (read.namespace.as_str(), read.from.as_str()),
+                ("/", "TSOU2i")
+            );
+            assert_eq!(read.word, Word::Told(message));
+            let heard_by = if channel.starts_with("socket.io#") {
+                OWN
+            } else {
+                channel
+            };
+            assert_eq!(sender.hear(heard_by, channel, &payload), Ok(None));
+        }
+    }
+
+    #[test]
+    fn questions_are_read_as_captured_and_as_they_are_written() {
+        let ids = ["1gHFtN", "RB2tsa", "q-se6x"];
+        for (n, (question, captured)) in fixture::questions().into_iter().zip(QUESTIONS).enumerate()
+        {
+            let asker = |kin| Asker {
+                request: ids[n].to_owned(),
+                ..asker(kin)
+            };
+            let read = heard("socket.io-request#/#", fixture::payload(captured));
+            assert_eq!(read, Word::Asked(asker(false), question.clone()));
+            let written = node("TSOU2i").ask("/", &question, ids[n]).unwrap();
+            let [Parcel::Publish { channel, payload }] = written.as_slice() else {
+                panic!("{written:?}");
+            };
+            let is_for_clients = matches!(question, Question::Emit { .. });
+            let read = heard(channel, payload.clone());
+            assert_eq!(read, Word::Asked(asker(is_for_clients), question));
+        }
+        let rooms = node("TSOU2i").ask("/", &Question::Rooms, "RB2tsa").unwrap();
+        let json = r#"{"uid":"TSOU2i","requestId":"RB2tsa","type":1,"kin":true}"#;
+        let channel = "socket.io-request#/#".to_owned();
+        let payload = json.into();
+        assert_eq!(rooms, [Parcel::Publish { channel, payload }]);
+        let read = heard("socket.io-request#/#", json.replace(r#","kin":true"#, ""));
+        assert_eq!(read, Word::Asked(asker(false), Question::Rooms));
+        let json = r#"{"requestId":"RB2tsa","uid":"TSOU2i","type":0,"rooms":["a",42]}"#;
+        let ids = Question::Ids(vec!["a".to_owned(), "42".to_owned()]);
+        assert_eq!(
+            heard("socket.io-request#/#", json),
+            Word::Asked(asker(false), ids)
+        );
+    }
+
+    #[test]
+    fn how_an_event_is_sent_that_clients_acknowledge_is_said() {
+        let question = Question::Emit {
+            content: Content(fixture::binary()),
+            scope: fixture::scope(&["a"], &["b"]),
+            manner: fixture::SWIFT,
+            limit: std::time::Duration::from_secs(5),
+        };
+        let written = node("TSOU2i").ask("/", &question, "RB2tsa").unwrap();
+        let [Parcel::Publish { channel, payload }] = written.as_slice() else {
+            panic!("{written:?}");
+        };
+        let read = heard(channel, payload.clone());
+        assert_eq!(read, Word::Asked(asker(true), question));
+    }
+
+    #[test]
+    fn answers_are_read_as_they_are_written() {
+        let id = crate::id::SocketId::random();
+        let acknowledged =
+            fixture::acknowledgements().map(|args| Reply::Acknowledged(Some(id), args));
+        let others = [
+            Reply::Asked(2),
+            Reply::Gone(1),
+            Reply::Ids(vec![id.as_str().to_owned()]),
+            Reply::Rooms(vec!["a".to_owned()]),
+            Reply::Sockets(vec![Details {
+                id: id.as_str().to_owned(),
+                rooms: vec!["a".to_owned()],
+                ..Details::default()
+            }]),
+            Reply::ServerSide(fixture::args("")),
+            Reply::ServerSide(fixture::args("null")),
+            Reply::ServerSide(fixture::args(r#"{"a":1}"#)),
+        ];
+        for reply in acknowledged.into_iter().chain(others) {
+            let written = node("abcdef").answer("/", &asker(true), &reply).unwrap();
+            let Some(Parcel::Publish { channel, payload }) = written else {
+                panic!("{reply:?}");
+            };
+            assert_eq!(channel, "socket.io-response#/#TSOU2i#");
+            let read = node("TSOU2i")
+                .hear(&channel, &channel, &payload)
+                .unwrap()
+                .unwrap();
+            let request = "RB2tsa".to_owned();
+            assert_eq!(read.word, Word::Answered { request, reply });
+            assert_eq!(read.from, "abcdef");
+        }
+        let gone = node("abcdef").answer("/", &asker(false), &Reply::Gone(1));
+        assert_eq!(gone, Ok(None));
+    }
+
+    #[test]
+    fn answers_of_the_reference_are_read() {
+        let channel = "socket.io-response#/#";
+        let answered = |json: &str| match heard(channel, json.to_owned()) {
+            Word::Answered { request, reply } if request == "r" => reply,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            answered(r#"{"requestId":"r","rooms":["a","s1"]}"#),
+            Reply::Rooms(vec!["a".to_owned(), "s1".to_owned()])
+        );
+        assert_eq!(
+            answered(r#"{"type":8,"requestId":"r","clientCount":3}"#),
+            Reply::Asked(3)
+        );
+        assert_eq!(
+            answered(r#"{"type":6,"requestId":"r","data":null}"#),
+            Reply::ServerSide(fixture::args("null"))
+        );
+        assert_eq!(
+            answered(r#"{"type":6,"requestId":"r"}"#),
+            Reply::ServerSide(fixture::args(""))
+        );
+        let sockets = answered(
+            r#"{"requestId":"r","sockets":[{"id":"s","handshake":{},"rooms":["s",42],"data":{"x":1}}]}"#,
+        );
+        let Reply::Sockets(sockets) = sockets else {
+            panic!("{sockets:?}");
+        };
+        assert_eq!(sockets[0].rooms, ["s", "42"]);
+        let no_sockets = hear(channel, r#"{"requestId":"r","sockets":[{"rooms":[]}]}"#);
+        assert!(no_sockets.unwrap_err().contains("missing field `id`"));
+    }
+
+    #[test]
+    fn an_event_for_a_room_is_for_that_room_alone_of_those_that_it_names() {
+        let message = fixture::emit(
+            fixture::args(r#""m""#),
+            fixture::scope(&["a", "b#", "c"], &["d"]),
+            fixture::PLAIN,
+        );
+        let written = node("TSOU2i").tell("/", &message).unwrap();
+        let [Parcel::Publish { payload, .. }] = written.as_slice() else {
+            panic!("{written:?}");
+        };
+        for (channel, rooms) in [
+            ("socket.io#/#", &["a", "b#", "c"][..]),
+            ("socket.io#/#a#", &["a"]),
+            ("socket.io#/#b##", &["b#"]),
+        ] {
+            let message = fixture::emit(
+                fixture::args(r#""m""#),
+                fixture::scope(rooms, &["d"]),
+                fixture::PLAIN,
+            );
+            assert_eq!(heard(channel, payload.clone()), Word::Told(message));
+        }
+    }
+
+    #[test]
+    fn a_namespace_may_have_a_number_sign_in_its_name() {
+        let message = fixture::emit(
+            fixture::args(r#""m""#),
+            fixture::scope(&[], &[]),
+            fixture::PLAIN,
+        );
+        let written = node("TSOU2i").tell("/#x", &message).unwrap();
+        let [Parcel::Publish { channel, payload }] = written.as_slice() else {
+            panic!("{written:?}");
+        };
+        // It fits the pattern of the namespace `/` too.
+        assert_eq!(node("abcdef").hear(OWN, channel, payload), Ok(None));
+        let read = node("abcdef").hear("socket.io#/#x#*", channel, payload);
+        assert_eq!(read.unwrap().unwrap().namespace, "/#x");
+        let message = Message::Leave {
+            scope: Scope::default(),
+            rooms: vec!["z".to_owned()],
+        };
+        let written = node("TSOU2i").tell("/#x", &message).unwrap();
+        let [Parcel::Publish { channel, payload }] = written.as_slice() else {
+            panic!("{written:?}");
+        };
+        let read = hear(channel, payload.clone()).unwrap().unwrap();
+        assert_eq!(read.namespace, "/#x");
+    }
+
+    #[test]
+    fn what_older_adapters_ask_of_one_socket_is_done_to_it_and_answered() {
+        let id = crate::id::SocketId::random();
+        let rooms = || vec!["a".to_owned()];
+        for (kind, rest, change) in [
+            (2, r#""room":"a""#, Change::Join(rooms())),
+            (3, r#""room":"a""#, Change::Leave(rooms())),
+            (4, r#""close":true"#, Change::Disconnect { close: true }),
+        ] {
+            let json = format!(r#"{{"requestId":"RB2tsa","type":{kind},"sid":"{id}",{rest}}}"#);
+            let asker = Asker {
+                uid: String::new(),
+                ..asker(false)
+            };
+            let single = Word::Single {
+                asker: asker.clone(),
+                socket: id,
+                change,
+            };
+            assert_eq!(heard("socket.io-request#/#", json.clone()), single);
+            let lobby = json.replace(id.as_str(), "lobby");
+            assert_eq!(hear("socket.io-request#/#", lobby), Ok(None));
+            let done = Parcel::Publish {
+                channel: "socket.io-response#/#".to_owned(),
+                payload: r#"{"requestId":"RB2tsa","uid":"abcdef"}"#.into(),
+            };
+            let written = node("abcdef").answer("/", &asker, &Reply::Done);
+            assert_eq!(written, Ok(Some(done)));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error_that_says_why() {
+        for (payload, why) in [
+            (
+                r#"{"type":4,"close":true}"#,
+                "a request of type 4 without opts",
+            ),
+            (
+                r#"{"type":2,"rooms":["a"]}"#,
+                "a request of type 2 without opts",
+            ),
+            (
+                r#"{"type":5,"requestId":"r"}"#,
+                "a request of type 5 without opts",
+            ),
+            (
+                r#"{"type":4,"opts":{"rooms":{}}}"#,
+                "{} is no list of rooms",
+            ),
+            (
+                r#"{"type":7,"requestId":"r","opts":{}}"#,
+                "a broadcast without a packet",
+            ),
+            (
+                r#"{"type":6,"uid":"x"}"#,
+                "a server-side event without data",
+            ),
+            (r#"{"type":6,"data":[{}]}"#, "begins with its name"),
+            (r#"{"uid":"x"}"#, "missing field `type`"),
+            ("{", "EOF"),
+            ("\u{1}\u{1}", "bytes behind the value"),
+        ] {
+            let error = hear("socket.io-request#/#", payload).unwrap_err();
+            assert!(error.contains(why), "{payload}: {error}");
+        }
+        for (json, why) in [
+            (
+                r#"["x",{"type":2,"data":["a"],"nsp":"/"}]"#,
+                "invalid length 2",
+            ),
+            (
+                r#"["x",{"type":2,"data":["disconnect"],"nsp":"/"},{}]"#,
+                "\"disconnect\" is reserved",
+            ),
+            (
+                r#"["x",{"type":2,"data":[],"nsp":"/"},{}]"#,
+                "begins with its name",
+            ),
+        ] {
+            let packed = msgpack::from_json(json, &[]).unwrap();
+            let error = hear("socket.io#/#", packed).unwrap_err();
+            assert!(error.contains(why), "{json}: {error}");
+        }
+    }
+
+    /// What the reference has published.
+    const MESSAGES: [(&str, &str); 9] = [
+        (
+            "socket.io#/#",
+            "93a654534f55326983a47479706502a46461746193a568656c6c6f0181a161a2c3a9a36e7370a12f83a5726f6f6d7390a665786365707490a5666c61677380",
+        ),
+        (
+            "socket.io#/#room1#",
+            "93a654534f55326983a47479706502a46461746192a172c4020102a36e7370a12f83a5726f6f6d7391a5726f6f6d31a665786365707490a5666c61677380",
+        ),
+        (
+            "socket.io#/#",
+            "93a654534f55326983a47479706502a46461746191a16da36e7370a12f83a5726f6f6d7392a161a162a665786365707491a163a5666c61677380",
+        ),
+        (
+            "socket.io#/#room1#",
+            "93a654534f55326983a47479706502a46461746191a176a36e7370a12f83a5726f6f6d7391a5726f6f6d31a665786365707490a5666c61677382a8766f6c6174696c65c3a8636f6d7072657373c2",
+        ),
+        (
+            "socket.io#/#xxxxxxxxxxxxxxxxxxxx#",
+            "93a654534f55326983a47479706502a46461746191a470726976a36e7370a12f83a5726f6f6d7391b47878787878787878787878787878787878787878a665786365707490a5666c61677380",
+        ),
+        (
+            "socket.io-request#/#",
+            r#"{"uid":"TSOU2i","type":2,"opts":{"rooms":["room1"],"except":[]},"rooms":["z"]}"#,
+        ),
+        (
+            "socket.io-request#/#",
+            r#"{"uid":"TSOU2i","type":3,"opts":{"rooms":[],"except":[]},"rooms":["z"]}"#,
+        ),
+        (
+            "socket.io-request#/#",
+            r#"{"uid":"TSOU2i","type":4,"opts":{"rooms":["s"],"except":[]},"close":true}"#,
+        ),
+        (
+            "socket.io-request#/#",
+            r#"{"uid":"TSOU2i","type":6,"data":["ping",1]}"#,
+        ),
+    ];
+
+    const QUESTIONS: [&str; 3] = [
+        "85a3756964a654534f553269a9726571756573744964a631674846744ea47479706507a67061636b657483a47479706502a46461746192a361636b01a36e7370a12fa46f70747383a5726f6f6d7390a665786365707490a5666c61677381a774696d656f757432",
+        r#"{"uid":"TSOU2i","requestId":"RB2tsa","type":6,"data":["ping2"]}"#,
+        r#"{"uid":"TSOU2i","requestId":"q-se6x","type":5,"opts":{"rooms":[],"except":[]}}"#,
+    ];
 }

@@ -4,10 +4,9 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::adapter::format::body::{EventPacket, Options, argument, content, names};
-use crate::adapter::format::classic::with_more;
-use crate::adapter::format::{Asker, DEFAULT_LIMIT, Word};
-use crate::cluster::{Details, Message, Question, Reply, Scope};
+use crate::adapter::format::body::{EventPacket, Options, argument, named, value, with_more};
+use crate::adapter::format::{Asker, Change, Word};
+use crate::cluster::{Details, Message, Question, Reply, names};
 
 /// What a node asks or tells, but for events.
 #[derive(Deserialize)]
@@ -21,7 +20,8 @@ pub(super) struct Request<'a> {
     #[serde(default, deserialize_with = "names")]
     rooms: Vec<String>,
     sid: Option<String>,
-    room: Option<String>,
+    #[serde(default, deserialize_with = "names")]
+    room: Vec<String>,
     #[serde(default)]
     close: Option<bool>,
     #[serde(borrow)]
@@ -41,48 +41,56 @@ impl Request<'_> {
             kin: self.kin,
             callback: None,
         };
-        // An older adapter names one socket, and one room.
-        let limit = self.opts.as_ref().map(Options::limit);
-        let scope = match (self.opts, self.sid) {
-            (Some(options), _) => options.into_scope(),
-            (None, Some(sid)) => Scope {
-                rooms: vec![sid],
-                except: Vec::new(),
-            },
-            (None, None) => Scope::default(),
-        };
         let rooms: Vec<String> = self.rooms.into_iter().chain(self.room).collect();
-        Ok(Some(match self.kind {
-            SOCKETS => Word::Asked(asker, Question::Ids(rooms)),
-            ALL_ROOMS => Word::Asked(asker, Question::Rooms),
-            REMOTE_JOIN => Word::Told(Message::Join { scope, rooms }),
-            REMOTE_LEAVE => Word::Told(Message::Leave { scope, rooms }),
-            REMOTE_DISCONNECT => {
-                let close = self.close.unwrap_or(false);
-                Word::Told(Message::Disconnect { scope, close })
-            }
-            REMOTE_FETCH => Word::Asked(asker, Question::Sockets(scope)),
+        let change = match self.kind {
+            SOCKETS => return Ok(Some(Word::Asked(asker, Question::Ids(rooms)))),
+            ALL_ROOMS => return Ok(Some(Word::Asked(asker, Question::Rooms))),
             SERVER_SIDE_EMIT => {
                 let data = self.data.ok_or("a server-side event without data")?;
-                let content = content(data, attachments)?;
-                match self.request {
+                let content = named(data, attachments)?;
+                return Ok(Some(match self.request {
                     Some(_) => Word::Asked(asker, Question::ServerSide(content)),
                     None => Word::Told(Message::ServerSide(content)),
-                }
+                }));
             }
-            BROADCAST => {
-                let packet = self.packet.ok_or("a broadcast without a packet")?;
-                let content = packet.content(attachments)?;
-                let limit = limit.unwrap_or(DEFAULT_LIMIT);
-                let question = Question::Emit {
-                    content,
-                    scope,
-                    limit,
-                };
-                Word::Asked(asker, question)
-            }
+            REMOTE_JOIN => Some(Change::Join(rooms)),
+            REMOTE_LEAVE => Some(Change::Leave(rooms)),
+            REMOTE_DISCONNECT => Some(Change::Disconnect {
+                close: self.close.unwrap_or(false),
+            }),
+            REMOTE_FETCH | BROADCAST => None,
             _ => return Ok(None),
-        }))
+        };
+        let options = match (self.opts, change, self.sid) {
+            (Some(options), Some(change), _) => {
+                return Ok(Some(Word::Told(change.of(options.into_scope()))));
+            }
+            // An older adapter names one socket; an id of another form is none of this node's.
+            (None, Some(change), Some(sid)) => {
+                let single = |socket| Word::Single {
+                    asker,
+                    socket,
+                    change,
+                };
+                return Ok(sid.parse().ok().map(single));
+            }
+            (Some(options), None, _) => options,
+            // It is not for everybody, who would be meant by empty ones.
+            (None, ..) => return Err(format!("a request of type {} without opts", self.kind)),
+        };
+        let question = match self.packet {
+            Some(packet) if self.kind == BROADCAST => Question::Emit {
+                content: packet.content(attachments)?,
+                manner: options.manner(),
+                limit: options.limit(),
+                scope: options.into_scope(),
+            },
+            None if self.kind == BROADCAST => {
+                return Err("a broadcast without a packet".to_owned());
+            }
+            _ => Question::Sockets(options.into_scope()),
+        };
+        Ok(Some(Word::Asked(asker, question)))
     }
 }
 
@@ -98,9 +106,9 @@ pub(super) struct Response<'a> {
     sockets: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "names")]
     rooms: Vec<String>,
-    #[serde(borrow)]
+    #[serde(default, borrow, deserialize_with = "value")]
     data: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(default, borrow, deserialize_with = "value")]
     packet: Option<&'a RawValue>,
     #[serde(borrow)]
     more: Option<&'a RawValue>,
@@ -112,8 +120,8 @@ pub(super) struct Response<'a> {
 
 impl Response<'_> {
     /// Says what it means; `None` where it is no answer.
-    pub(super) fn reply(self, attachments: Vec<Bytes>) -> Option<Reply> {
-        match self.kind {
+    pub(super) fn reply(self, attachments: Vec<Bytes>) -> Result<Option<Reply>, String> {
+        Ok(match self.kind {
             Some(SERVER_SIDE_EMIT) => Some(Reply::ServerSide(argument(self.data, attachments))),
             Some(BROADCAST_CLIENT_COUNT) => self.count.map(Reply::Asked),
             Some(BROADCAST_ACK) if self.gone.is_some() => self.gone.map(Reply::Gone),
@@ -122,17 +130,20 @@ impl Response<'_> {
                 let args = with_more(self.packet, self.more, attachments);
                 Some(Reply::Acknowledged(socket, args))
             }
-            None => match self.sockets.map(RawValue::get) {
-                Some(sockets) => {
-                    let ids = serde_json::from_str(sockets).map(Reply::Ids);
-                    let details = |_| serde_json::from_str::<Vec<Details>>(sockets);
-                    ids.or_else(|error| details(error).map(Reply::Sockets)).ok()
-                }
-                None => Some(Reply::Rooms(self.rooms)),
-            },
+            None => Some(match self.sockets.map(RawValue::get) {
+                Some(sockets) => found(sockets).map_err(|error| error.to_string())?,
+                None => Reply::Rooms(self.rooms),
+            }),
             Some(_) => None,
-        }
+        })
     }
+}
+
+/// Reads sockets: their ids, or what is said of them.
+fn found(sockets: &str) -> serde_json::Result<Reply> {
+    let ids = serde_json::from_str(sockets).map(Reply::Ids);
+    let details = |_| serde_json::from_str::<Vec<Details>>(sockets).map(Reply::Sockets);
+    ids.or_else(details)
 }
 
 pub(super) const SOCKETS: u8 = 0;

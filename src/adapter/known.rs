@@ -1,0 +1,64 @@
+//! What was found out a short while ago: which nodes are there.
+//!
+//! Session ids come from anybody, and anybody may make one up. So the answer is kept for those too that
+//! are not there, and no more of them are remembered than a flood of such ids may cost.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::id::Tag;
+
+/// Nodes, by whether they were there when Redis was asked.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    nodes: HashMap<Tag, (bool, Instant)>,
+}
+
+impl Known {
+    /// Tells whether a node is there; `None` where Redis has to be asked.
+    pub(crate) fn is_there(&self, node: Tag, now: Instant) -> Option<bool> {
+        let (is_there, asked) = self.nodes.get(&node)?;
+        (now.saturating_duration_since(*asked) < FRESH).then_some(*is_there)
+    }
+
+    /// Notes what Redis has said.
+    pub(crate) fn note(&mut self, node: Tag, is_there: bool, now: Instant) {
+        if self.nodes.len() >= REMEMBERED {
+            self.nodes.clear();
+        }
+        self.nodes.insert(node, (is_there, now));
+    }
+}
+
+/// How long an answer is good for.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Nodes that are remembered, most of them made up where there are so many.
+const REMEMBERED: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_good_for_a_second() {
+        let (now, mut known) = (Instant::now(), Known::default());
+        let (one, other) = (Tag::random(), Tag::random());
+        known.note(one, true, now);
+        known.note(other, false, now);
+        let soon = now + FRESH - Duration::from_nanos(1);
+        assert_eq!(known.is_there(one, soon), Some(true));
+        assert_eq!(known.is_there(other, soon), Some(false));
+        assert_eq!(known.is_there(one, now + FRESH), None);
+        assert_eq!(known.is_there(Tag::random(), now), None);
+    }
+
+    #[test]
+    fn a_flood_of_nodes_that_are_made_up_is_not_remembered() {
+        let (now, mut known) = (Instant::now(), Known::default());
+        for _ in 0..3 * REMEMBERED {
+            known.note(Tag::random(), false, now);
+            assert!(known.nodes.len() <= REMEMBERED);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What is kept for clients that come back, on its way to Redis.
+//!
+//! Only the latest word about a client counts, and takes the place of one that still waits. So there are
+//! no more of them than clients, and they need no bound: what has lapsed while Redis was away is dropped.
+//! Nothing here does I/O or reads a clock.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+/// The latest word about each client, until Redis has it.
+#[derive(Debug, Default)]
+pub(crate) struct Records {
+    waiting: HashMap<String, Record>,
+    /// Their keys, in the order in which they came.
+    keys: VecDeque<String>,
+    /// Those that have been handed to Redis, which has not answered yet.
+    begun: Vec<(String, Record)>,
+    bytes: usize,
+    /// How long the longest is kept.
+    longest: Duration,
+    /// How many may wait before it is looked for some that have lapsed.
+    many: usize,
+}
+
+/// What is written under a key, or that nothing is any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) value: Option<Bytes>,
+    /// Until when it says something.
+    pub(crate) until: Instant,
+}
+
+impl Records {
+    pub(crate) fn keep(&mut self, key: String, value: Bytes, limit: Duration, now: Instant) {
+        let limit = limit.min(LONGEST);
+        self.longest = self.longest.max(limit);
+        let until = now + limit;
+        let value = Some(value);
+        self.put(key, Record { value, until }, now);
+    }
+
+    pub(crate) fn forget(&mut self, key: String, now: Instant) {
+        // By then Redis has forgotten it by itself.
+        let until = now + self.longest;
+        self.put(key, Record { value: None, until }, now);
+    }
+
+    /// Hands over the first ones. They stay until they are [`answered`](Self::answered) or have
+    /// [`failed`](Self::failed).
+    pub(crate) fn begin(&mut self, now: Instant) -> &[(String, Record)] {
+        let mut bytes = 0;
+        while self.begun.len() < SLICE
+            && bytes < SLICE_BYTES
+            && let Some(key) = self.keys.pop_front()
+        {
+            let Some(record) = self.waiting.remove(&key) else {
+                continue;
+            };
+            if record.until > now {
+                bytes += record.len(&key);
+                self.begun.push((key, record));
+            } else {
+                self.bytes -= record.len(&key);
+            }
+        }
+        &self.begun
+    }
+
+    /// Redis has answered; those that it has refused for now wait again.
+    pub(crate) fn answered(&mut self, stays: impl Fn(usize) -> bool) {
+        let begun = std::mem::take(&mut self.begun);
+        for (at, (key, record)) in begun.into_iter().enumerate().rev() {
+            match self.waiting.entry(key) {
+                Entry::Vacant(vacant) if stays(at) => {
+                    self.keys.push_front(vacant.key().clone());
+                    vacant.insert(record);
+                }
+                // It is done, or there is a newer one.
+                entry => self.bytes -= record.len(entry.key()),
+            }
+        }
+    }
+
+    /// Nobody knows what has arrived: to write it again does no harm.
+    pub(crate) fn failed(&mut self) {
+        self.answered(|_| true);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.begun.is_empty()
+    }
+
+    /// Tells whether there is one that has not lapsed.
+    pub(crate) fn are_due(&self, now: Instant) -> bool {
+        let mut waiting = self.waiting.values();
+        !self.begun.is_empty() || waiting.any(|record| record.until > now)
+    }
+
+    /// Returns about how many bytes they take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn put(&mut self, key: String, record: Record, now: Instant) {
+        self.bytes += record.len(&key);
+        match self.waiting.entry(key) {
+            Entry::Occupied(mut waiting) => {
+                let older = waiting.insert(record);
+                self.bytes -= older.len(waiting.key());
+            }
+            Entry::Vacant(vacant) => {
+                self.keys.push_back(vacant.key().clone());
+                vacant.insert(record);
+            }
+        }
+        if self.waiting.len() > self.many {
+            self.drop_lapsed(now);
+            self.many = (self.waiting.len() * 2).max(FEW);
+        }
+    }
+
+    fn drop_lapsed(&mut self, now: Instant) {
+        let bytes = &mut self.bytes;
+        self.waiting.retain(|key, record| {
+            let lasts = record.until > now;
+            if !lasts {
+                *bytes -= record.len(key);
+            }
+            lasts
+        });
+        self.keys.retain(|key| self.waiting.contains_key(key));
+    }
+}
+
+impl Record {
+    /// Returns about how many bytes it takes.
+    fn len(&self, key: &str) -> usize {
+        2 * key.len() + self.value.as_ref().map_or(0, Bytes::len) + OVERHEAD
+    }
+}
+
+/// Records that are handed over at once, and their bytes: few enough not to hold up events for long.
+const SLICE: usize = 256;
+const SLICE_BYTES: usize = 256 << 10;
+
+/// No record is kept for longer: an instant has an end.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// Bytes that a record takes beside its content.
+const OVERHEAD: usize = 96;
+
+/// So many wait without it being looked for some that have lapsed.
+const FEW: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn values(begun: &[(String, Record)]) -> Vec<(&str, Option<&[u8]>)> {
+        begun
+            .iter()
+            .map(|(key, record)| (key.as_str(), record.value.as_deref()))
+            .collect()
+    }
+
+    #[test]
+    fn a_newer_record_takes_the_place_of_one_that_waits() {
+        let (mut records, now) = (Records::default(), Instant::now());
+        records.keep("a".to_owned(), "1".into(), MINUTE, now);
+        records.keep("b".to_owned(), "1".into(), MINUTE, now);
+        let bytes = records.bytes();
+        records.keep("a".to_owned(), "2".into(), MINUTE, now);
+        assert_eq!(records.bytes(), bytes);
+        records.forget("b".to_owned(), now);
+        let begun = records.begin(now);
+        assert_eq!(values(begun), [("a", Some(&b"2"[..])), ("b", None)]);
+        records.answered(|_| false);
+        assert!(records.is_empty());
+        assert_eq!(records.bytes(), 0);
+    }
+
+    #[test]
+    fn what_has_not_arrived_is_written_again_unless_there_is_a_newer_one() {
+        let (mut records, now) = (Records::default(), Instant::now());
+        for key in ["a", "b", "c"] {
+            records.keep(key.to_owned(), "1".into(), MINUTE, now);
+        }
+        assert_eq!(records.begin(now).len(), 3);
+        records.forget("b".to_owned(), now);
+        assert!(!records.is_empty());
+        records.failed();
+        let begun = records.begin(now);
+        let expected = [("a", Some(&b"1"[..])), ("c", Some(&b"1"[..])), ("b", None)];
+        assert_eq!(values(begun), expected);
+        records.answered(|at| at == 1);
+        assert_eq!(values(records.begin(now)), [("c", Some(&b"1"[..]))]);
+    }
+
+    #[test]
+    fn records_are_handed_over_in_slices() {
+        let (mut records, now) = (Records::default(), Instant::now());
+        for n in 0..SLICE + 1 {
+            records.keep(n.to_string(), "1".into(), MINUTE, now);
+        }
+        assert_eq!(records.begin(now).len(), SLICE);
+        records.answered(|_| false);
+        assert_eq!(values(records.begin(now)), [("256", Some(&b"1"[..]))]);
+    }
+
+    #[test]
+    fn what_has_lapsed_is_dropped() {
+        let (mut records, now) = (Records::default(), Instant::now());
+        records.keep("early".to_owned(), "1".into(), MINUTE, now);
+        records.forget("gone".to_owned(), now);
+        let later = now + MINUTE;
+        for n in 0..FEW - 1 {
+            records.keep(n.to_string(), "1".into(), MINUTE, later);
+        }
+        assert_eq!(records.waiting.len(), FEW - 1);
+        assert_eq!(records.keys.len(), FEW - 1);
+        assert_eq!(records.begin(later + MINUTE), []);
+        assert!(records.is_empty());
+        assert_eq!(records.bytes(), 0);
+    }
+}

@@ -1,0 +1,426 @@
+//! How sockets enter and leave a namespace whose clients may come back.
+//!
+//! What the log says and who is there change together, under the log's lock. Where the adapter remembers,
+//! what other nodes need is queued under it too, so that the last that is written is the latest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::cluster::EntryId;
+use crate::reason::{CloseReason, DisconnectReason};
+use crate::socket::adapter::Adapter;
+use crate::socket::core::{Core, Phase};
+use crate::socket::membership::{Membership, TooLate};
+use crate::socket::recovery::{Back, Beginning, Locked, Parted, Recovery, Resume, kept};
+
+impl Membership {
+    /// Says how a socket begins whose client sends this payload; `None` where no client comes back here.
+    pub(crate) fn begin(&self, auth: Option<&str>) -> Option<Beginning> {
+        let recovery = self.recovery.as_ref()?;
+        let node = self.remembering().map(|adapter| adapter.uid());
+        let beginning = recovery.begin(auth, node);
+        beginning.or_else(|| self.begin_anew().map(Beginning::Here))
+    }
+
+    /// Returns what a client begins with that has not come back.
+    pub(crate) fn begin_anew(&self) -> Option<Box<Resume>> {
+        let mut log = self.recovery.as_ref()?.lock();
+        Some(Recovery::anew(log.point(self.place())))
+    }
+
+    /// Notes that a socket is on its way back. Should it break off, its client may come once more.
+    pub(crate) fn returns(&self, socket: &Arc<Core>) {
+        if let (Some(recovery), Some(resume)) = (&self.recovery, &socket.resume)
+            && resume.back.is_some()
+        {
+            let mut log = recovery.lock();
+            log.returns(socket, resume);
+            self.write_down(Some(log), socket);
+        }
+    }
+
+    /// Lets a socket in that the program has accepted, and sends its CONNECT packet.
+    pub(crate) fn enter(&self, socket: &Arc<Core>) -> Result<(), TooLate> {
+        // What is sent from now on reaches it live, and what was sent before is among what it missed.
+        let mut log = self.recovery.as_ref().map(Recovery::lock);
+        let missed = match (&self.recovery, &log, &socket.resume) {
+            (Some(recovery), Some(log), Some(resume)) => match &resume.back {
+                Some(back) => recovery.missed(log, back, &resume.joined.lock()),
+                None => Some(Vec::new()),
+            },
+            _ => Some(Vec::new()),
+        };
+        let Some(missed) = missed else {
+            // A part of it has been let go while the connect handler ran, which takes the client for one
+            // that misses nothing. It comes again, and finds the rest elsewhere or begins anew.
+            drop(log);
+            socket.link.close(CloseReason::TransportClose);
+            return Err(TooLate);
+        };
+        {
+            let mut inner = self.inner.write();
+            inner.keys.insert(socket.id, socket.key);
+            inner.sockets.insert(socket.key, Arc::clone(socket));
+        }
+        // In the membership first: whoever sees the CONNECT packet is reached by the next broadcast.
+        if !socket.open(missed) {
+            drop(log);
+            self.exit(socket);
+            return Err(TooLate);
+        }
+        if let (Some(log), Some(resume)) = (&mut log, &socket.resume) {
+            log.point(self.place());
+            log.entered(socket, resume);
+        }
+        // Those that it had and has not left since.
+        let rooms = socket.back().map(|_| socket.rooms.lock().clone());
+        for room in rooms.unwrap_or_default() {
+            self.join_since(socket, &room, None);
+        }
+        self.write_down(log, socket);
+        Ok(())
+    }
+
+    /// Takes a socket out that has ended for this reason; one that did not want to may come back.
+    pub(crate) fn part(&self, socket: &Core, reason: DisconnectReason) {
+        let (Some(recovery), Some(resume)) = (&self.recovery, &socket.resume) else {
+            return self.exit(socket);
+        };
+        let mut log = recovery.lock();
+        self.exit(socket);
+        let may = matches!(reason, DisconnectReason::Session(_));
+        let parted = recovery.part(&mut log, socket, resume, may);
+        match (parted, self.remembering()) {
+            (Some(Parted::Kept), Some(adapter)) => {
+                adapter.keep(kept(socket, resume, &log), recovery.options().window);
+            }
+            (Some(Parted::Forgotten), Some(adapter)) => adapter.forget(resume.pid.as_str()),
+            _ => {}
+        }
+    }
+
+    /// Writes down for other nodes what a socket has that is here.
+    pub(crate) fn remember(&self, socket: &Core) {
+        self.write_down(self.recovery.as_ref().map(Recovery::lock), socket);
+    }
+
+    /// Does so where the log is locked for a change already.
+    pub(super) fn write_down(&self, log: Option<Locked<'_>>, socket: &Core) {
+        let (Some(adapter), Some(recovery)) = (self.remembering(), &self.recovery) else {
+            return;
+        };
+        let (Some(mut log), Some(resume)) = (log, &socket.resume) else {
+            return;
+        };
+        let options = recovery.options();
+        match socket.phase() {
+            Phase::Connected => {
+                resume.is_here(Instant::now(), options.silence, log.point(self.place()));
+            }
+            Phase::Connecting | Phase::Accepted if resume.back.is_some() => {}
+            _ => return,
+        }
+        // Written again before that.
+        adapter.keep(kept(socket, resume, &log), options.window + REWRITTEN);
+    }
+
+    /// Writes down again for other nodes what a client would have come back with.
+    pub(crate) fn keep_again(&self, back: Back) {
+        if let (Some(adapter), Some(recovery)) = (self.remembering(), &self.recovery) {
+            let id = back.state.id;
+            let late = {
+                let mut log = recovery.lock();
+                let late = log.late(id);
+                log.expect_no_more(id);
+                late
+            };
+            let kept = back.state.into_kept(&self.name, late);
+            adapter.keep(kept, recovery.options().window);
+        }
+    }
+
+    /// Returns the adapter where it keeps what clients need that come back to another node.
+    pub(crate) fn remembering(&self) -> Option<&Arc<dyn Adapter>> {
+        let adapter = self.adapter.as_ref()?;
+        adapter.remembers().then_some(adapter)
+    }
+
+    /// Returns this node's name, and how far it has read of what others send.
+    pub(crate) fn place(&self) -> Option<(&str, EntryId)> {
+        let adapter = self.remembering()?;
+        Some((adapter.uid(), adapter.position(&self.name)?))
+    }
+}
+
+/// Within which time what a socket has is written down again.
+const REWRITTEN: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use serde_json::json;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::cluster::Manner;
+    use crate::config::Config;
+    use crate::handshake::Handshake;
+    use crate::id::Id;
+    use crate::link::Link;
+    use crate::socket::Audience;
+    use crate::socket::recovery::{Origin, RecoveryOptions};
+    use crate::socketio::Args;
+
+    const OPTIONS: RecoveryOptions = RecoveryOptions {
+        window: Duration::from_secs(60),
+        silence: Duration::from_secs(45),
+        limit: 1000,
+        burst: 1000,
+        skips_middleware: true,
+    };
+
+    fn namespace(options: RecoveryOptions) -> Arc<Membership> {
+        Membership::with("/chat", Vec::new(), None, Some(options))
+    }
+
+    /// Begins a socket whose client sends this payload; it is still to be let in.
+    fn come(namespace: &Arc<Membership>, auth: Option<&str>) -> Arc<Core> {
+        let Some(Beginning::Here(resume)) = namespace.begin(auth) else {
+            panic!("{auth:?} is for another node");
+        };
+        let config = Arc::new(Config::new("/"));
+        let link = Link::new(Id::random(), &config, Handshake::empty());
+        let core = Core::beginning(namespace, &link, auth, Some(resume));
+        let core = Arc::new(core);
+        namespace.returns(&core);
+        core
+    }
+
+    fn enter(namespace: &Arc<Membership>, auth: Option<&str>) -> Arc<Core> {
+        let core = come(namespace, auth);
+        core.accept().unwrap();
+        namespace.enter(&core).unwrap();
+        core
+    }
+
+    fn lose(core: &Core) {
+        let reason = DisconnectReason::Session(CloseReason::PingTimeout);
+        core.end(reason);
+        core.membership.part(core, reason);
+    }
+
+    fn auth(core: &Core, offset: Option<&str>) -> String {
+        let pid = core.resume.as_ref().unwrap().pid.as_str().to_owned();
+        json!({ "pid": pid, "offset": offset }).to_string()
+    }
+
+    /// Sends an event to everybody, and returns its length.
+    fn emit(namespace: &Membership) -> usize {
+        let list = Args::new(r#""event""#.to_owned(), Vec::new());
+        let manner = Manner::default();
+        namespace.relay(&Audience::default(), manner, &list, Origin::Alone, |_| ());
+        let log = namespace.recovery.as_ref().unwrap().lock();
+        log.latest_length()
+    }
+
+    #[actix_rt::test]
+    async fn a_client_may_be_away_for_the_window_and_no_longer() {
+        tokio::time::pause();
+        for (away, comes_back) in [(59_999, true), (60_000, false)] {
+            let namespace = namespace(OPTIONS);
+            let ann = enter(&namespace, None);
+            lose(&ann);
+            tokio::time::advance(Duration::from_millis(away)).await;
+            let again = enter(&namespace, Some(&auth(&ann, None)));
+            assert_eq!(again.id == ann.id, comes_back, "{away}");
+        }
+    }
+
+    /// Events that were let go while it was there it has not missed.
+    #[actix_rt::test]
+    async fn a_client_comes_back_that_was_here_for_longer_than_the_window() {
+        tokio::time::pause();
+        let namespace = namespace(OPTIONS);
+        let ann = enter(&namespace, None);
+        for _ in 0..10 {
+            emit(&namespace);
+            tokio::time::advance(Duration::from_secs(60)).await;
+        }
+        emit(&namespace);
+        lose(&ann);
+        let again = enter(&namespace, Some(&auth(&ann, Some("10"))));
+        assert_eq!(again.id, ann.id);
+    }
+
+    /// A client that breaks off again on its way in has as long as it had, and no longer.
+    #[actix_rt::test]
+    async fn a_broken_attempt_keeps_what_there_is_and_its_time() {
+        tokio::time::pause();
+        for (late, comes_back) in [(29_999, true), (30_000, false)] {
+            let namespace = namespace(OPTIONS);
+            let ann = enter(&namespace, None);
+            namespace.join(&ann, "a").unwrap();
+            lose(&ann);
+            tokio::time::advance(Duration::from_secs(30)).await;
+            let attempt = come(&namespace, Some(&auth(&ann, None)));
+            lose(&attempt);
+            // What its handler does when it goes on changes nothing.
+            attempt.accept().unwrap_err();
+            namespace.part(&attempt, DisconnectReason::ServerNamespaceDisconnect);
+            tokio::time::advance(Duration::from_millis(late)).await;
+            let again = enter(&namespace, Some(&auth(&ann, None)));
+            assert_eq!(again.id == ann.id, comes_back, "{late}");
+            assert_eq!(again.rooms.lock().len(), usize::from(comes_back));
+        }
+    }
+
+    #[actix_rt::test]
+    async fn an_attempt_that_still_runs_gives_way_to_the_next() {
+        let namespace = namespace(OPTIONS);
+        let ann = enter(&namespace, None);
+        lose(&ann);
+        let attempt = come(&namespace, Some(&auth(&ann, None)));
+        let again = enter(&namespace, Some(&auth(&ann, None)));
+        assert_eq!(again.id, ann.id);
+        assert!(attempt.accept().is_err());
+        let refused = DisconnectReason::ServerNamespaceDisconnect;
+        namespace.part(&attempt, refused);
+        assert!(namespace.socket(ann.id).is_some());
+        lose(&again);
+        assert_eq!(enter(&namespace, Some(&auth(&ann, None))).id, ann.id);
+    }
+
+    #[actix_rt::test]
+    async fn who_is_refused_on_its_way_back_comes_back_no_more() {
+        let namespace = namespace(OPTIONS);
+        let ann = enter(&namespace, None);
+        lose(&ann);
+        let attempt = come(&namespace, Some(&auth(&ann, None)));
+        attempt.refuse(&"no".into());
+        namespace.part(&attempt, DisconnectReason::ServerNamespaceDisconnect);
+        assert_ne!(enter(&namespace, Some(&auth(&ann, None))).id, ann.id);
+    }
+
+    /// Also where its end is known to nobody but itself yet.
+    #[actix_rt::test]
+    async fn who_was_sent_away_comes_back_no_more() {
+        let namespace = namespace(OPTIONS);
+        let ann = enter(&namespace, None);
+        ann.disconnect(false);
+        let auth = auth(&ann, None);
+        assert_ne!(enter(&namespace, Some(&auth)).id, ann.id);
+        namespace.part(&ann, DisconnectReason::ServerNamespaceDisconnect);
+        assert_ne!(enter(&namespace, Some(&auth)).id, ann.id);
+    }
+
+    /// A client may name any offset, and gets nothing from before its time.
+    #[actix_rt::test]
+    async fn nothing_is_replayed_from_before_a_client_came() {
+        let namespace = namespace(OPTIONS);
+        emit(&namespace);
+        let ann = come(&namespace, None);
+        // While its connect handler runs.
+        emit(&namespace);
+        ann.accept().unwrap();
+        namespace.enter(&ann).unwrap();
+        let length = emit(&namespace);
+        lose(&ann);
+        for offset in [None, Some("0"), Some("1"), Some("2")] {
+            let again = come(&namespace, Some(&auth(&ann, offset)));
+            let recovery = namespace.recovery.as_ref().unwrap();
+            let back = again.back().unwrap();
+            let missed = recovery.missed(&recovery.lock(), back, &Default::default());
+            let lengths: Vec<_> = missed.unwrap().iter().map(|it| it.len()).collect();
+            assert_eq!(lengths, [length], "{offset:?}");
+            lose(&again);
+        }
+    }
+
+    #[actix_rt::test]
+    async fn as_many_bytes_are_replayed_as_may_be_sent_at_once() {
+        for (more, comes_back) in [(0, true), (1, false)] {
+            let length = emit(&namespace(OPTIONS));
+            let namespace = namespace(RecoveryOptions {
+                burst: 3 * length - more,
+                ..OPTIONS
+            });
+            let ann = enter(&namespace, None);
+            lose(&ann);
+            for _ in 0..3 {
+                assert_eq!(emit(&namespace), length);
+            }
+            let again = enter(&namespace, Some(&auth(&ann, None)));
+            assert_eq!(again.id == ann.id, comes_back, "{more}");
+        }
+    }
+
+    #[actix_rt::test]
+    async fn as_many_bytes_are_kept_as_the_limit_says() {
+        for (more, comes_back) in [(0, true), (1, false)] {
+            let length = emit(&namespace(OPTIONS));
+            let namespace = namespace(RecoveryOptions {
+                limit: 3 * length - more,
+                ..OPTIONS
+            });
+            let ann = enter(&namespace, None);
+            lose(&ann);
+            for _ in 0..3 {
+                assert_eq!(emit(&namespace), length);
+            }
+            let again = enter(&namespace, Some(&auth(&ann, None)));
+            assert_eq!(again.id == ann.id, comes_back, "{more}");
+        }
+    }
+
+    /// What an answered ping proves for the memory holds for what is written down too.
+    #[actix_rt::test]
+    async fn a_client_that_stays_has_what_is_older_than_its_silence() {
+        tokio::time::pause();
+        let namespace = namespace(OPTIONS);
+        let ann = enter(&namespace, None);
+        let resume = ann.resume.as_ref().unwrap();
+        let is_here = || {
+            let mut log = namespace.recovery.as_ref().unwrap().lock();
+            resume.is_here(Instant::now(), OPTIONS.silence, log.point(None));
+            kept(&ann, resume, &log).begun
+        };
+        emit(&namespace);
+        assert_eq!(is_here(), "0");
+        emit(&namespace);
+        tokio::time::advance(Duration::from_millis(44_999)).await;
+        assert_eq!(is_here(), "0");
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(is_here(), "1");
+        tokio::time::advance(OPTIONS.silence).await;
+        assert_eq!(is_here(), "2");
+    }
+
+    /// What a program attaches to a socket may use the namespace when it goes.
+    struct Last(Arc<Membership>, Arc<AtomicUsize>);
+
+    impl Drop for Last {
+        fn drop(&mut self) {
+            emit(&self.0);
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[actix_rt::test]
+    async fn what_nobody_comes_back_for_goes_by_itself_and_outside_of_the_lock() {
+        tokio::time::pause();
+        let namespace = namespace(OPTIONS);
+        let gone = Arc::new(AtomicUsize::new(0));
+        let ann = enter(&namespace, None);
+        ann.locals
+            .insert(Last(Arc::clone(&namespace), Arc::clone(&gone)));
+        lose(&ann);
+        drop(ann);
+        let recovery = namespace.recovery.as_ref().unwrap();
+        let pruned = timeout(OPTIONS.window + Duration::from_millis(1), recovery.prune());
+        assert!(pruned.await.is_err());
+        assert_eq!(gone.load(Ordering::Relaxed), 1);
+    }
+}

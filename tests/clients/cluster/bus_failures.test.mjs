@@ -1,0 +1,132 @@
+// What goes wrong beside Flask-SocketIO nodes: a node that is killed or stops, Redis that goes away.
+//
+// A Flask-SocketIO node serves its own clients without Redis and drops what was for others, looks for it
+// again after one second, then two, and does not know of other nodes: who is asked and gone says nothing.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, describe, test } from "node:test";
+import { startRedis } from "../redis.mjs";
+import { Member, assemble, bySender, control, eventually, settled, startCluster, startNode } from "./nodes.mjs";
+
+const KINDS = (process.env.BUS_KINDS ?? "rust,python,rust").split(",");
+const SHORT_MS = 700;
+const EARLY_MS = 3_000;
+const AWAY = 20;
+const BACK_MS = 15_000;
+
+/** Asks a client that is gone or hears nothing: the question ends at its timeout. */
+async function staysUnanswered(from, id) {
+  const begun = Date.now();
+  const { answers, timedOut } = await control(from, { op: "ask", rooms: [id], event: "ask", args: ["?"], timeout: SHORT_MS });
+  const lasted = Date.now() - begun;
+  assert.deepEqual([answers, timedOut], [[], true], from.kind);
+  assert.ok(lasted >= SHORT_MS && lasted < EARLY_MS, `${from.kind}: ${lasted} ms`);
+}
+
+/** Asks each client from each node. */
+async function areAnswered(froms, members) {
+  for (const from of froms) {
+    for (const member of members) {
+      const order = { op: "ask", rooms: [member.id], event: "ask", args: ["?"], timeout: 5_000 };
+      assert.deepEqual((await control(from, order)).answers, [member.id], `${from.kind} to ${member.node.kind}`);
+      await member.expect("ask", "?");
+    }
+  }
+}
+
+function answering(members) {
+  for (const member of members) member.socket.on("ask", (question, ack) => ack(member.id));
+}
+
+describe(`bus: ${KINDS.join(", ")}`, () => {
+  let redis;
+  let nodes;
+
+  before(async () => {
+    redis = await startRedis();
+    nodes = await startCluster(KINDS, "bus", redis);
+  });
+  after(async () => {
+    await Promise.all((nodes ?? []).map((node) => node.kill()));
+    await redis?.kill();
+  });
+  afterEach(() => Member.allLeave());
+
+  test("a node that stops costs nobody else anything, and hears what was said when it goes on", async () => {
+    for (const stopped of nodes) {
+      const { members } = await assemble(nodes);
+      answering(members);
+      const late = members[nodes.indexOf(stopped)];
+      const present = members.filter((member) => member !== late);
+      await stopped.pause();
+      try {
+        for (const { node: from } of present) {
+          await staysUnanswered(from, late.id);
+          await control(from, { op: "emit", event: "on", args: [nodes.indexOf(from)] });
+          for (const member of present) assert.deepEqual(await member.until(from), [["on", nodes.indexOf(from)]]);
+        }
+        await areAnswered(present.map(({ node }) => node), present);
+      } finally {
+        stopped.resume();
+      }
+      const events = [];
+      for (const { node: from } of present) events.push(...(await late.until(from)));
+      const ons = bySender(events.filter(([event]) => event === "on"), nodes);
+      assert.deepEqual(ons, nodes.map((node, at) => (node === stopped ? [] : [["on", at]])), stopped.kind);
+      assert.equal(events.length, 4, "and it was asked by both");
+      await areAnswered(nodes, members);
+      Member.allLeave();
+    }
+  });
+
+  test("a node that is killed costs nobody else anything", async () => {
+    const { members } = await assemble(nodes);
+    answering(members);
+    for (const kind of new Set(KINDS)) {
+      const doomed = await startNode(kind, "bus", redis);
+      const client = await Member.enter(doomed);
+      const { id } = client;
+      for (const from of nodes) await client.reached(from, [id]);
+      await control(doomed, { op: "emit", event: "last", args: [] });
+      for (const member of members) await member.expect("last");
+      await doomed.kill();
+      for (const from of nodes) {
+        await staysUnanswered(from, id);
+        await control(from, { op: "emit", event: "after", args: [] });
+        for (const member of members) assert.deepEqual(await member.until(from), [["after"]], `${from.kind} to ${member.node.kind}`);
+      }
+      await areAnswered(nodes, members);
+    }
+  });
+
+  test("while Redis is away local clients are served, and then the cluster is one again", async () => {
+    const { members } = await assemble(nodes);
+    const seen = members.map(() => []);
+    await redis.kill();
+    for (const [at, from] of nodes.entries()) {
+      for (let n = 0; n < AWAY; n += 1) await control(from, { op: "emit", event: "n", args: [at, n] });
+      for (let n = 0; n < AWAY; n += 1) seen[at].push(await members[at].expect("n", at, n));
+    }
+    await redis.start();
+    const marked = (to) => new Set(seen[to].filter(([event]) => event === "mark").map(([, at]) => at)).size;
+    await eventually("what each node says to come to all, once Redis is back", async () => {
+      for (const [at, from] of nodes.entries()) await control(from, { op: "emit", event: "mark", args: [at] });
+      for (const [to, member] of members.entries()) seen[to].push(...member.taken());
+      return members.every((_, to) => marked(to) === nodes.length);
+    }, BACK_MS);
+    const expected = Array.from({ length: AWAY }, (_, n) => n);
+    for (const [to, member] of members.entries()) {
+      const its = bySender(seen[to].filter(([event]) => event === "n"), nodes);
+      for (const [at, from] of nodes.entries()) {
+        const numbers = its[at].map(([, , n]) => n);
+        const pair = `${from.kind} to ${member.node.kind}`;
+        if (at === to) assert.deepEqual(numbers, expected, pair);
+        else assert.deepEqual(numbers, expected.filter((n) => numbers.includes(n)), `${pair}: in order and once`);
+      }
+    }
+    for (const member of members) for (const from of nodes) await member.until(from);
+    answering(members);
+    await areAnswered(nodes, members);
+    await settled(nodes);
+  });
+});

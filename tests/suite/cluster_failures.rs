@@ -1,0 +1,357 @@
+//! Clusters whose Redis hangs, refuses, forgets, or vanishes without a word.
+
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use actix::{Actor, Context, Handler};
+use actix_socketio::{
+    Builder, ClusterError, CrashPlace, Crashed, EmitError, RedisAdapter, SocketIo,
+};
+use log::{Log, Metadata, Record};
+use serde_json::Value;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::timeout;
+
+use crate::support::redis::{Format, Redis, Way, cluster, connected};
+use crate::support::socketio::{Client, Peer, Via, find, until};
+use crate::support::{Server, channel, within};
+
+const SHORT: Duration = Duration::from_millis(300);
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// How long a connection may look well that leads nowhere: some seconds longer than the adapter's own
+/// limits, which are longer than the patience of other tests.
+const NOTICED: Duration = Duration::from_secs(20);
+
+/// No end and no error says that a connection is dead. What was on its way arrives later, and must not
+/// count twice; what the others sent meanwhile is not missed.
+#[tokio::test]
+async fn a_connection_that_goes_dead_without_a_word_is_made_anew() {
+    let redis = Redis::start();
+    let way = Way::to(&redis).await;
+    let here = Format::Streams.node(&redis, |io| io).await;
+    let adapter = RedisAdapter::streams(&way.url()).unwrap();
+    let there = Server::socketio(move |io| io.adapter(adapter), |_| ());
+    connected(&there.io).await;
+    let mut ann = Peer::enter(&here, Via::WebSocket, &[]).await;
+    let mut bob = Peer::enter(&there, Via::WebSocket, &[]).await;
+    let dead = way.go_dead();
+    for n in 0..3 {
+        there.io.emit("from there", n).await.unwrap();
+        bob.expect(&format!(r#"42["from there",{n}]"#)).await;
+    }
+    here.io.emit("from here", ()).await.unwrap();
+    ann.expect(r#"42["from here"]"#).await;
+    let noticed = async {
+        while there.io.adapter_health().reconnects() < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(NOTICED, noticed).await.unwrap();
+    connected(&there.io).await;
+    bob.expect(r#"42["from here"]"#).await;
+    for n in 0..3 {
+        ann.expect(&format!(r#"42["from there",{n}]"#)).await;
+    }
+    dead.arrive().await;
+    assert!(redis.command("XLEN socket.io").starts_with(":4\r\n"));
+    // By publish and subscribe, both ways.
+    let found = here.io.fetch_sockets().await;
+    assert!(found.len() == 2 && found.reach().is_complete(), "{found:?}");
+    let found = there.io.fetch_sockets().await;
+    assert!(found.len() == 2 && found.reach().is_complete(), "{found:?}");
+}
+
+/// A channel that its user may not hear costs the node that channel, not its connection.
+#[tokio::test]
+async fn a_channel_that_redis_denies_costs_that_channel_only() {
+    let redis = Redis::start();
+    redis.command(concat!(
+        "ACL SETUSER default resetchannels &socket.io#/#* ",
+        "&socket.io-request#/#* &socket.io-response#/#*"
+    ));
+    for format in Format::NODE {
+        let [here, there] = cluster(&redis, format).await;
+        let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
+        here.io.emit("heard", 1).await.unwrap();
+        peer.expect(r#"42["heard",1]"#).await;
+        let found = here.io.fetch_sockets().await;
+        assert!(found.len() == 1 && found.reach().is_complete());
+        for server in [&here, &there] {
+            let health = server.io.adapter_health();
+            let error = health.error().unwrap_or_default();
+            assert!(error.contains("socket.io-poll#"), "{format:?}: {error:?}");
+            assert!(health.is_connected() && health.reconnects() == 0);
+        }
+    }
+}
+
+/// A Redis that has begun anew, on a machine whose clock is behind, gives ids that were read already.
+#[tokio::test]
+async fn a_node_reads_on_where_redis_has_gone_back() {
+    let mut redis = Redis::start();
+    let [here, there] = cluster(&redis, Format::Streams).await;
+    let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
+    redis.command("XADD socket.io 99999999999999-0 nsp /none");
+    here.io.emit("before", ()).await.unwrap();
+    peer.expect(r#"42["before"]"#).await;
+    redis.kill();
+    for server in [&here, &there] {
+        until("it to be noticed", || {
+            !server.io.adapter_health().is_connected()
+        })
+        .await;
+    }
+    here.io.emit("meanwhile", ()).await.unwrap();
+    redis.start_again();
+    peer.expect(r#"42["meanwhile"]"#).await;
+    connected(&there.io).await;
+    here.io.emit("after", ()).await.unwrap();
+    peer.expect(r#"42["after"]"#).await;
+    assert_eq!(there.io.adapter_health().lost(), 1);
+}
+
+/// What was cut off from a stream before a node could read it is counted.
+#[tokio::test]
+async fn entries_that_a_node_could_not_read_are_counted() {
+    let redis = Redis::start();
+    let mut way = Way::to(&redis).await;
+    let here = Format::Streams.node(&redis, |io| io).await;
+    let adapter = RedisAdapter::streams(&way.url()).unwrap();
+    let there = Server::socketio(move |io| io.adapter(adapter), |_| ());
+    connected(&there.io).await;
+    let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
+    here.io.emit("n", 0).await.unwrap();
+    peer.expect(r#"42["n",0]"#).await;
+    way.cut().await;
+    until("it to be noticed", || {
+        !there.io.adapter_health().is_connected()
+    })
+    .await;
+    for n in 1..=5 {
+        here.io.emit("n", n).await.unwrap();
+    }
+    until("all to be written", || {
+        here.io.adapter_health().queued_bytes() == 0
+    })
+    .await;
+    redis.command("XTRIM socket.io MAXLEN 2");
+    way.mend().await;
+    peer.expect(r#"42["n",4]"#).await;
+    peer.expect(r#"42["n",5]"#).await;
+    assert_eq!(there.io.adapter_health().lost(), 3);
+}
+
+/// What sockets have is written down again and again; it must not crowd out what is said to others.
+#[tokio::test]
+async fn what_is_kept_for_clients_takes_no_room_of_events() {
+    let mut redis = Redis::start();
+    let adapter = Format::Streams.adapter(&redis).queue_limit(2000);
+    let build = move |io: Builder| io.adapter(adapter).connection_state_recovery(WINDOW);
+    let server: Server<SocketIo> = Server::socketio(build, |_| ());
+    connected(&server.io).await;
+    let mut client = Client::open(&server, Via::WebSocket).await;
+    client.send("40").await;
+    let packet = client.text().await;
+    let connected: Value = serde_json::from_str(packet.strip_prefix("40").unwrap()).unwrap();
+    let socket = find(&server.io.of("/"), connected["sid"].as_str().unwrap());
+    redis.kill();
+    until("it to be noticed", || {
+        !server.io.adapter_health().is_connected()
+    })
+    .await;
+    for n in 0..100 {
+        socket.join(&n.to_string()).await.unwrap();
+    }
+    server.io.emit("n", 0).await.unwrap();
+    assert_eq!(server.io.adapter_health().refused(), 0);
+    redis.start_again();
+    until("all to be written", || {
+        server.io.adapter_health().queued_bytes() == 0
+    })
+    .await;
+    assert!(redis.command("KEYS sio:session:*").starts_with("*1\r\n"));
+    // A close waits for it too.
+    redis.command("FLUSHALL");
+    client.close().await;
+    until("the socket to end", || server.io.of("/").count() == 0).await;
+    assert!(server.io.close(NOTICED).await);
+    assert!(redis.command("KEYS sio:session:*").starts_with("*1\r\n"));
+}
+
+/// Nobody waits for a Redis that takes connections and does nothing.
+#[tokio::test]
+async fn a_redis_that_hangs_holds_up_nobody_here() {
+    let redis = Redis::start();
+    for format in Format::ALL {
+        let [here, there] = cluster(&redis, format).await;
+        let mut ann = Peer::enter(&here, Via::WebSocket, &[]).await;
+        let mut bob = Peer::enter(&there, Via::WebSocket, &[]).await;
+        here.io.emit("before", ()).await.unwrap();
+        bob.expect(r#"42["before"]"#).await;
+        ann.expect(r#"42["before"]"#).await;
+        redis.stop();
+        for n in 0..10 {
+            here.io.emit("n", n).await.unwrap();
+            ann.expect(&format!(r#"42["n",{n}]"#)).await;
+        }
+        assert!(here.io.adapter_health().queued_bytes() > 0);
+        if format != Format::Flask {
+            let namespace = here.io.of("/");
+            let asking = namespace.server_side_emit_with_ack("ask", (), SHORT);
+            let answers = within("time to be up", asking).await.unwrap();
+            assert!(answers.is_empty() && !answers.reach().is_complete());
+        }
+        redis.go_on();
+        for n in 0..10 {
+            bob.expect(&format!(r#"42["n",{n}]"#)).await;
+        }
+        assert_eq!(here.io.adapter_health().lost(), 0);
+    }
+}
+
+/// What is published waits as well while Redis refuses for now.
+#[tokio::test]
+async fn what_a_busy_redis_refuses_is_published_later() {
+    let redis = Arc::new(Redis::start());
+    redis.command("CONFIG SET busy-reply-threshold 1");
+    for format in [Format::Classic, Format::Sharded, Format::Flask] {
+        let [here, there] = cluster(&redis, format).await;
+        let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
+        here.io.emit("before", ()).await.unwrap();
+        peer.expect(r#"42["before"]"#).await;
+        let running = {
+            let redis = Arc::clone(&redis);
+            thread::spawn(move || redis.command(r#"EVAL "while true do end" 0"#))
+        };
+        until("Redis to be busy", || {
+            redis.command("PING").starts_with("-BUSY")
+        })
+        .await;
+        for n in 0..10 {
+            here.io.emit("n", n).await.unwrap();
+        }
+        until("the refusal to be noticed", || {
+            let health = here.io.adapter_health();
+            health.error().is_some_and(|error| error.contains("BUSY"))
+        })
+        .await;
+        redis.command("SCRIPT KILL");
+        running.join().unwrap();
+        for n in 0..10 {
+            peer.expect(&format!(r#"42["n",{n}]"#)).await;
+        }
+        assert_eq!(here.io.adapter_health().lost(), 0);
+    }
+}
+
+/// Each way to tell the other nodes something says when there is no room for it.
+#[tokio::test]
+async fn everything_is_refused_with_a_typed_error_where_the_queue_is_full() {
+    let redis = Redis::start();
+    let adapter = Format::Classic.adapter(&redis).queue_limit(10);
+    let server: Server<SocketIo> = Server::socketio(move |io| io.adapter(adapter), |_| ());
+    connected(&server.io).await;
+    let peer = Peer::enter(&server, Via::WebSocket, &[]).await;
+    let io = &server.io;
+    let full = |error: &ClusterError| matches!(error, ClusterError::QueueFull { .. });
+    let joined = io.sockets_join("a").await;
+    assert!(joined.is_err_and(|error| full(&error)));
+    assert_eq!(peer.socket.rooms(), ["a"]);
+    let left = io.sockets_leave("a").await;
+    assert!(left.is_err_and(|error| full(&error)));
+    assert!(peer.socket.rooms().is_empty());
+    let told = io.of("/").server_side_emit("work", 1).await;
+    assert!(matches!(told, Err(EmitError::Cluster(error)) if full(&error)));
+    let closed = io.close_room("a").await;
+    assert!(closed.is_err_and(|error| full(&error)));
+    let ended = io.disconnect_sockets(false).await;
+    assert!(ended.is_err_and(|error| full(&error)));
+    until("the socket to end", || io.of("/").count() == 0).await;
+    assert_eq!(io.adapter_health().refused(), 5);
+}
+
+/// A close does not depend on whether the adapter's actor has run before.
+#[actix_web::test]
+async fn a_server_that_is_closed_at_once_leaves_redis() {
+    let redis = Redis::start();
+    let start = || {
+        let adapter = Format::Classic.adapter(&redis);
+        SocketIo::builder().adapter(adapter).start().unwrap()
+    };
+    let (closed, other) = (start(), start());
+    closed.close(Duration::ZERO).await;
+    assert!(!closed.adapter_health().is_connected());
+    // On the same thread, so that the first has had its turn.
+    connected(&other).await;
+    let clients = || {
+        let list = redis.command("CLIENT LIST");
+        list.matches(" laddr=").count()
+    };
+    // Two connections, and that of who looks.
+    until("the other to be alone", || clients() == 3).await;
+    assert!(other.nodes().await.is_ok());
+    assert!(matches!(
+        closed.nodes().await,
+        Err(ClusterError::Unavailable(_))
+    ));
+}
+
+/// A panic of the adapter's actor, here in the program's logger, costs its connections for a moment.
+#[tokio::test]
+async fn the_adapter_connects_anew_after_a_panic() {
+    let _ = log::set_logger(&PANICKING);
+    log::set_max_level(log::LevelFilter::Error);
+    let redis = Redis::start();
+    redis.command("ACL SETUSER default resetchannels &socket.io*");
+    let adapter = Format::Streams.adapter(&redis).channel_prefix(PANICS);
+    let (crashes, mut crashed) = channel();
+    let watch = move |io: &SocketIo| {
+        io.supervise(Watching(crashes).start().recipient());
+    };
+    let there = Server::socketio(move |io| io.adapter(adapter), watch);
+    assert_eq!(crashed.next().await, CrashPlace::Adapter);
+    connected(&there.io).await;
+    let here = Format::Streams.node(&redis, |io| io).await;
+    let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
+    here.io.emit("after", ()).await.unwrap();
+    peer.expect(r#"42["after"]"#).await;
+}
+
+struct Watching(UnboundedSender<CrashPlace>);
+
+impl Actor for Watching {
+    type Context = Context<Self>;
+}
+
+impl Handler<Crashed> for Watching {
+    type Result = ();
+
+    fn handle(&mut self, crashed: Crashed, _: &mut Self::Context) {
+        let _ = self.0.send(crashed.place);
+    }
+}
+
+/// A logger that panics on the first line with a certain name in it, and writes nothing.
+struct Panicking(Mutex<bool>);
+
+impl Log for Panicking {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if record.args().to_string().contains(PANICS) {
+            let first = !std::mem::replace(&mut *self.0.lock().unwrap(), true);
+            assert!(!first, "the logger");
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+static PANICKING: Panicking = Panicking(Mutex::new(false));
+
+/// A name that nothing else in the suite has.
+const PANICS: &str = "panics-in-the-logger";

@@ -1,0 +1,243 @@
+//! Questions to a cluster that is not whole: what their askers see of it.
+
+use std::time::Duration;
+
+use actix_socketio::{
+    CallError, ClusterError, EmitError, NodeId, Reach, ServerSideEvent, SocketIo,
+};
+
+use crate::support::redis::{Format, Redis, Way, cluster, connected};
+use crate::support::socketio::{Client, Peer, Via, until};
+use crate::support::{Server, within};
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// Asks everything that can be asked, and returns how far each question got.
+async fn reaches(io: &SocketIo) -> [Reach; 4] {
+    let namespace = io.of("/");
+    let asked = io.timeout(LONG).emit_with_ack::<()>("ask", ()).await;
+    let answers = namespace.server_side_emit_with_ack("ask", (), LONG).await;
+    [
+        io.fetch_sockets().await.reach().clone(),
+        namespace.rooms_everywhere().await.reach().clone(),
+        asked.unwrap().collect().await.reach,
+        answers.unwrap().reach().clone(),
+    ]
+}
+
+/// Calls a socket of no node, and returns why it has no answer.
+async fn call_fault(io: &SocketIo) -> ClusterError {
+    match io.to("elsewhere").timeout(LONG).call::<()>("ask", ()).await {
+        Err(CallError::Emit(EmitError::Cluster(error))) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Starts a node that finds no Redis.
+fn cut_off(format: Format, way: &Way) -> Server<SocketIo> {
+    let adapter = format.adapter_to(&way.url());
+    Server::socketio(move |io| io.adapter(adapter), |_| ())
+}
+
+/// While Redis is away every question says so, and a call is an error of the cluster.
+#[tokio::test]
+async fn a_question_without_redis_says_why_it_was_not_asked() {
+    let redis = Redis::start();
+    for format in Format::ALL {
+        let mut way = Way::to(&redis).await;
+        way.cut().await;
+        let node = cut_off(format, &way);
+        for reach in within("the questions to end", reaches(&node.io)).await {
+            assert!(matches!(reach.error(), Some(ClusterError::Unavailable(_))));
+        }
+        let fault = within("the call to end", call_fault(&node.io)).await;
+        assert!(matches!(fault, ClusterError::Unavailable(_)), "{fault}");
+    }
+}
+
+/// So it is where the queue is full.
+#[tokio::test]
+async fn a_question_for_which_there_is_no_room_says_so() {
+    let redis = Redis::start();
+    for format in Format::NODE {
+        let adapter = format.adapter(&redis).queue_limit(1);
+        let node: Server<SocketIo> = Server::socketio(move |io| io.adapter(adapter), |_| ());
+        connected(&node.io).await;
+        for reach in within("the questions to end", reaches(&node.io)).await {
+            assert!(matches!(
+                reach.error(),
+                Some(ClusterError::QueueFull { .. })
+            ));
+        }
+        let fault = within("the call to end", call_fault(&node.io)).await;
+        assert!(matches!(fault, ClusterError::QueueFull { .. }), "{fault}");
+    }
+}
+
+/// And where the format has no word for it.
+#[tokio::test]
+async fn a_question_that_a_format_cannot_say_is_named() {
+    let redis = Redis::start();
+    let node = Format::Flask.node(&redis, |io| io).await;
+    let [fetched, rooms, _, answers] = within("the questions to end", reaches(&node.io)).await;
+    for reach in [fetched, rooms, answers] {
+        assert!(matches!(reach.error(), Some(ClusterError::Unsupported(_))));
+    }
+}
+
+/// Whoever asked was told that nobody was asked, and so nobody is when Redis is back.
+#[tokio::test]
+async fn what_could_not_be_asked_is_not_asked_later() {
+    let redis = Redis::start();
+    for format in Format::ALL {
+        let there = format.node(&redis, |io| io).await;
+        let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
+        let mut way = Way::to(&redis).await;
+        way.cut().await;
+        let here = cut_off(format, &way);
+        let asked = here.io.to(peer.socket.id()).timeout(LONG);
+        let asked = within("the call to end", asked.call::<()>("ask", ())).await;
+        assert!(matches!(asked, Err(CallError::Emit(EmitError::Cluster(_)))));
+        way.mend().await;
+        connected(&here.io).await;
+        // Behind whatever was queued.
+        here.io.emit("fence", ()).await.unwrap();
+        peer.expect(r#"42["fence"]"#).await;
+    }
+}
+
+/// A limit may be as long as it can be said.
+#[tokio::test]
+async fn a_question_may_have_no_limit() {
+    let redis = Redis::start();
+    for format in Format::ALL {
+        let [here, there] = cluster(&redis, format).await;
+        let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
+        let (io, id) = (here.io.clone(), peer.socket.id());
+        let call = tokio::spawn(async move {
+            let one = io.to(id).timeout(Duration::MAX);
+            one.call::<u32>("ask", 1).await
+        });
+        let ack = asked(&mut peer.client).await;
+        peer.client.send(&format!("43{ack}[7]")).await;
+        assert_eq!(within("the answer", call).await.unwrap().unwrap(), 7);
+        if format == Format::Flask {
+            continue;
+        }
+        there
+            .io
+            .of("/")
+            .on_server_side("load", |_: ServerSideEvent| async { 1 });
+        let namespace = here.io.of("/");
+        let loads = namespace.server_side_emit_with_ack("load", (), Duration::MAX);
+        assert_eq!(within("the answers", loads).await.unwrap().len(), 1);
+        let found = here.io.timeout(Duration::MAX).fetch_sockets();
+        assert_eq!(within("the sockets", found).await.len(), 1);
+    }
+}
+
+/// Reads a call, and returns its id.
+async fn asked(client: &mut Client) -> u64 {
+    let packet = client.text().await;
+    let id = packet
+        .strip_prefix("42")
+        .and_then(|rest| rest.split_once('['));
+    let (id, _) = id.unwrap_or_else(|| panic!("{packet}"));
+    id.parse().unwrap()
+}
+
+/// What a question is that waits for a node.
+#[derive(Clone, Copy, Debug)]
+enum Asks {
+    Sockets,
+    Servers,
+    Clients,
+}
+
+impl Asks {
+    const ALL: [Self; 3] = [Self::Sockets, Self::Servers, Self::Clients];
+
+    async fn everywhere(self, io: SocketIo) -> Reach {
+        match self {
+            Self::Sockets => io.timeout(LONG).fetch_sockets().await.reach().clone(),
+            Self::Servers => {
+                let namespace = io.of("/");
+                let answers = namespace.server_side_emit_with_ack("ask", (), LONG);
+                answers.await.unwrap().reach().clone()
+            }
+            Self::Clients => {
+                let answers = io.timeout(LONG).emit_with_ack::<()>("ask", ()).await;
+                let mut answers = answers.unwrap();
+                assert!(answers.next().await.is_none());
+                assert!(!answers.has_timed_out());
+                answers.reach().clone()
+            }
+        }
+    }
+}
+
+/// A node whose connections break before it has answered, as one that is killed, ends the question, which
+/// names it.
+#[tokio::test]
+async fn a_node_that_dies_before_it_answers_is_named() {
+    let redis = Redis::start();
+    for format in Format::NODE {
+        let here = format.node(&redis, |io| io).await;
+        let mut way = Way::to(&redis).await;
+        let there = format.node_on(&way).await;
+        for asks in Asks::ALL {
+            let name = only_other(&here.io, &there.io).await;
+            let _dead = way.go_dead();
+            let looks = redis.looks();
+            let asking = tokio::spawn(asks.everywhere(here.io.clone()));
+            // It is known then who has to answer.
+            until("the nodes to be counted", || redis.looks() > looks).await;
+            way.cut().await;
+            let reach = within("the question to end", asking).await.unwrap();
+            assert_eq!(reach.silent(), [name], "{format:?} {asks:?}");
+            assert_eq!(reach.nodes(), 1);
+            way.mend().await;
+        }
+    }
+}
+
+/// So does one that dies when its client has been asked, and has not answered.
+#[tokio::test]
+async fn a_node_that_dies_with_a_client_that_was_asked_is_named() {
+    let redis = Redis::start();
+    for format in Format::NODE {
+        let here = format.node(&redis, |io| io).await;
+        let mut way = Way::to(&redis).await;
+        let there = format.node_on(&way).await;
+        let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
+        let name = only_other(&here.io, &there.io).await;
+        let answers = here.io.timeout(LONG).emit_with_ack::<()>("ask", ()).await;
+        let answers = answers.unwrap();
+        asked(&mut peer.client).await;
+        let id = peer.socket.id();
+        let io = here.io.clone();
+        let call = tokio::spawn(async move { io.to(id).timeout(LONG).call::<()>("ask", ()).await });
+        asked(&mut peer.client).await;
+        way.cut().await;
+        let gathered = within("the question to end", answers.collect()).await;
+        assert_eq!(gathered.reach.silent(), [name], "{format:?}");
+        assert!(!gathered.timed_out);
+        let called = within("the call to end", call).await.unwrap();
+        assert!(matches!(called, Err(CallError::Disconnected)), "{called:?}");
+    }
+}
+
+/// Waits until both nodes know each other, and returns the name of the second.
+async fn only_other(here: &SocketIo, there: &SocketIo) -> NodeId {
+    let knowing = async {
+        loop {
+            if let (Ok(seen), Ok(own)) = (here.nodes().await, there.nodes().await)
+                && seen.len() == 2
+                && own.len() == 2
+            {
+                return own[0].clone();
+            }
+        }
+    };
+    within("the nodes to know each other", knowing).await
+}

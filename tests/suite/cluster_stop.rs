@@ -1,0 +1,93 @@
+//! `ServeHandle::stop` of a node of a cluster: the end of the server is one for the other nodes too.
+
+use std::thread;
+use std::time::Duration;
+
+use actix_socketio::{RedisAdapter, ServeHandle, SocketIo};
+use actix_web::App;
+use actix_web::rt::System;
+use tokio::task::JoinHandle;
+
+use crate::support::redis::{Astray, Format, Redis, Way, connected};
+use crate::support::socketio::{Peer, Via, until};
+use crate::support::{Served, Site, packets, within};
+
+/// What a node has queued for the others goes out before it ends.
+#[tokio::test]
+async fn what_was_emitted_just_before_a_stop_reaches_the_other_node() {
+    let redis = Redis::start();
+    for format in Format::ALL {
+        let mut way = Way::to(&redis).await;
+        let here = Stoppable::start(format.adapter_to(&way.url())).await;
+        let there = format.node(&redis, |io| io).await;
+        let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
+        // It waits in the queue when the stop begins.
+        way.cut().await;
+        until("it to be noticed", || {
+            !here.io.adapter_health().is_connected()
+        })
+        .await;
+        here.io.emit("last", "words").await.unwrap();
+        let stopping = here.stopping();
+        way.mend().await;
+        peer.expect(r#"42["last","words"]"#).await;
+        within("the stop", stopping).await.unwrap();
+    }
+}
+
+/// Clients of other nodes whose polls wait at a node that is stopped poll another one.
+#[tokio::test]
+async fn a_stop_sends_the_clients_of_others_home() {
+    let redis = Redis::start();
+    for format in Format::ALL {
+        let here = format.node(&redis, |io| io).await;
+        let there = Stoppable::start(format.adapter(&redis)).await;
+        let client = Astray::enter(&here, &there.site).await;
+        let poll = client.forwarded(&redis).await;
+        let stopping = there.stopping();
+        let response = poll.response().await;
+        assert_eq!(packets(&response), ["6"]);
+        assert_eq!(response.header("connection"), Some("close"));
+        within("the stop", stopping).await.unwrap();
+        here.io.emit("still", ()).await.unwrap();
+        client.home.expect(&[r#"42["still"]"#]).await;
+    }
+}
+
+/// A node on the direct path.
+struct Stoppable {
+    io: SocketIo,
+    site: Site,
+    handle: ServeHandle,
+}
+
+impl Stoppable {
+    async fn start(adapter: RedisAdapter) -> Self {
+        let (ready, started) = std::sync::mpsc::sync_channel(1);
+        thread::spawn(move || {
+            System::new().block_on(async move {
+                let io = SocketIo::builder().adapter(adapter).start().unwrap();
+                let serve = io.serve(App::new).workers(1).shutdown_timeout(LONG);
+                let (address, serving) = serve.run_here().unwrap();
+                ready.send((io, address, serving.handle())).unwrap();
+                serving.await.unwrap();
+            });
+        });
+        let (io, address, handle) = started.recv().unwrap();
+        connected(&io).await;
+        let path = "/socket.io/";
+        Self {
+            io,
+            site: Site { address, path },
+            handle,
+        }
+    }
+
+    fn stopping(&self) -> JoinHandle<()> {
+        let handle = self.handle.clone();
+        tokio::spawn(async move { handle.stop(true).await })
+    }
+}
+
+/// Longer than any test waits.
+const LONG: Duration = Duration::from_secs(60);
