@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_socketio::{
-    Args, Broadcast, Bytes, CallMany, ClusterError, Data, EmitError, Event, Namespace,
-    RedisAdapter, RemoteSocket, ServerSideEvent, Socket, SocketIo,
+    Args, Broadcast, Bytes, CallMany, ClusterError, Data, EmitError, Emitter, Event, Namespace,
+    NodeId, RedisAdapter, RemoteSocket, ServerSideEvent, Socket, SocketIo,
 };
 use actix_web::{App, HttpServer, web};
 use base64::Engine as _;
@@ -44,6 +44,8 @@ struct Order {
     timeout: u64,
     targets: Vec<String>,
     close: bool,
+    /// The order is for an emitter beside the node.
+    outside: bool,
 }
 
 impl Default for Order {
@@ -64,6 +66,7 @@ impl Default for Order {
             timeout: 5000,
             targets,
             close: false,
+            outside: false,
         }
     }
 }
@@ -113,6 +116,7 @@ async fn main() -> io::Result<()> {
         Ok("bus") => RedisAdapter::flask_socketio(&url),
         _ => RedisAdapter::classic(&url),
     }?;
+    let emitter = Emitter::new(adapter.clone());
     // The test's own proxy.
     let mut builder = SocketIo::builder()
         .adapter(adapter)
@@ -129,8 +133,10 @@ async fn main() -> io::Result<()> {
     let address = ("127.0.0.1", port.unwrap_or(3000));
     let control = {
         let (io, heard) = (web::Data::new(io.clone()), web::Data::new(heard));
+        let emitter = web::Data::new(emitter);
         move |app: &mut web::ServiceConfig| {
             app.app_data(io.clone())
+                .app_data(emitter.clone())
                 .app_data(heard.clone())
                 .route("/control", web::post().to(control));
         }
@@ -195,8 +201,7 @@ fn register(namespace: &Namespace, heard: &Heard) {
         });
     let (name, heard) = (namespace.name().to_owned(), Arc::clone(heard));
     let note = move |event: &ServerSideEvent| {
-        let args: Vec<Value> =
-            serde_json::from_str(&format!("[{}]", event.args().as_json())).unwrap_or_default();
+        let args = marked(event.args());
         let note = json!({ "nsp": name, "event": event.name(), "args": args });
         if let Ok(mut heard) = heard.lock() {
             heard.push(note);
@@ -215,10 +220,17 @@ fn register(namespace: &Namespace, heard: &Heard) {
 
 async fn control(
     io: web::Data<SocketIo>,
+    emitter: web::Data<Emitter>,
     heard: web::Data<Heard>,
     order: web::Json<Order>,
 ) -> web::Json<Value> {
-    let answer = match obey(&io, &heard, order.into_inner()).await {
+    let order = order.into_inner();
+    let obeyed = if order.outside {
+        emit_from_outside(&emitter, order).await
+    } else {
+        obey(&io, &heard, order).await
+    };
+    let answer = match obeyed {
         Ok(value) => json!({ "ok": value }),
         Err(error) => json!({ "error": error }),
     };
@@ -252,6 +264,14 @@ async fn obey(io: &SocketIo, heard: &Heard, order: Order) -> Result<Value, Strin
         }
         "ask" => ask(io, &order, limit).await,
         "fetch" => fetch(audience.timeout(limit)).await,
+        "handshakes" => {
+            let found = audience.fetch_sockets().await;
+            let describe = |socket: &RemoteSocket| {
+                let (id, handshake) = (socket.id(), socket.handshake());
+                json!({ "id": id, "handshake": handshake })
+            };
+            Ok(found.iter().map(describe).collect::<Vec<_>>().into())
+        }
         "join" => cluster(audience.sockets_join(order.targets).await),
         "leave" => cluster(audience.sockets_leave(order.targets).await),
         "disconnect" => cluster(audience.disconnect_sockets(order.close).await),
@@ -297,6 +317,42 @@ async fn obey(io: &SocketIo, heard: &Heard, order: Order) -> Result<Value, Strin
     }
 }
 
+/// Does through an emitter what it can do.
+async fn emit_from_outside(emitter: &Emitter, order: Order) -> Result<Value, String> {
+    let emitter = emitter.of(&order.nsp);
+    let mut audience = emitter.except(&order.except);
+    if !order.rooms.is_empty() {
+        audience = audience.to(&order.rooms);
+    }
+    if order.volatile {
+        audience = audience.volatile();
+    }
+    let (event, args) = (&order.event, Arguments(&order.args));
+    let cluster = |result: Result<(), ClusterError>| result.map_err(|error| error.to_string());
+    let emitted = |result: Result<(), EmitError>| result.map_err(|error| error.to_string());
+    let done = match order.op.as_str() {
+        "emit" => emitted(audience.emit(event, args).await),
+        "emitMany" => {
+            for number in 0..order.count {
+                emitted(audience.clone().emit(event, number).await)?;
+            }
+            Ok(())
+        }
+        "join" => cluster(audience.sockets_join(order.targets).await),
+        "leave" => cluster(audience.sockets_leave(order.targets).await),
+        "disconnect" => cluster(audience.disconnect_sockets(order.close).await),
+        "closeRoom" => {
+            for room in &order.rooms {
+                cluster(emitter.close_room(room).await)?;
+            }
+            Ok(())
+        }
+        "serverSideEmit" => emitted(emitter.server_side_emit(event, args).await),
+        _ => Err("unsupported".to_owned()),
+    };
+    done.map(|()| Value::Null)
+}
+
 async fn ask(io: &SocketIo, order: &Order, limit: Duration) -> Result<Value, String> {
     let mut call = CallMany::event(&order.event, Arguments(&order.args))
         .of(&order.nsp)
@@ -314,11 +370,19 @@ async fn ask(io: &SocketIo, order: &Order, limit: Duration) -> Result<Value, Str
         .map(|(_, args)| first(args))
         .collect();
     let missing = gathered.missing.len() + gathered.missing_elsewhere;
-    Ok(json!({ "answers": answers, "timedOut": gathered.timed_out, "missing": missing }))
+    let silent: Vec<_> = gathered.reach.silent().iter().map(NodeId::as_str).collect();
+    Ok(json!({
+        "answers": answers, "timedOut": gathered.timed_out, "missing": missing, "silent": silent,
+    }))
 }
 
 /// Returns the first argument, with its binary marked.
 fn first(args: &Args) -> Value {
+    marked(args).into_iter().next().unwrap_or_default()
+}
+
+/// Returns the arguments, with their binary marked.
+fn marked(args: &Args) -> Vec<Value> {
     fn mark(value: &mut Value, attachments: &[Bytes]) {
         match value {
             Value::Array(list) => list.iter_mut().for_each(|value| mark(value, attachments)),
@@ -334,11 +398,11 @@ fn first(args: &Args) -> Value {
             _ => {}
         }
     }
-    let list: Vec<Value> =
+    let mut list: Vec<Value> =
         serde_json::from_str(&format!("[{}]", args.as_json())).unwrap_or_default();
-    let mut value = list.into_iter().next().unwrap_or_default();
-    mark(&mut value, args.attachments());
-    value
+    list.iter_mut()
+        .for_each(|value| mark(value, args.attachments()));
+    list
 }
 
 async fn fetch(audience: Broadcast) -> Result<Value, String> {

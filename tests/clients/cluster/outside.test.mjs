@@ -3,7 +3,6 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -11,12 +10,13 @@ import { Emitter } from "@socket.io/redis-emitter";
 import { createClient } from "redis";
 import { startRedis } from "../redis.mjs";
 import { within } from "../server.mjs";
-import { Member, assemble, calm, control, marked, startCluster } from "./nodes.mjs";
+import { Member, assemble, calm, control, eventually, marked, startCluster } from "./nodes.mjs";
 
 const KINDS = (process.env.CLUSTER_KINDS ?? "rust,node,rust").split(",");
 const BUS_KINDS = (process.env.BUS_KINDS ?? "rust,python,rust").split(",");
 const EVENTS = 300;
 const TRIES = 20;
+const BLOCKS = 40;
 const gone = (member) => within(
   new Promise((resolve) => { member.socket.once("disconnect", resolve); }),
   `a client of ${member.node.kind} to go`,
@@ -125,31 +125,120 @@ describe(`the official emitter: ${KINDS.join(", ")}`, () => {
   });
 });
 
-describe(`our own emitter: ${KINDS.join(", ")}`, () => {
-  test("what the job of the example says reaches a room and a socket on every node", async () => {
-    const redis = await startRedis();
+for (const mode of ["classic", "sharded", "streams", "bus"]) {
+  const kinds = mode === "bus" ? BUS_KINDS : KINDS;
+  describe(`our own emitter, ${mode}: ${kinds.join(", ")}`, () => {
+    let redis;
     let nodes;
-    try {
-      nodes = await startCluster(KINDS, "classic", redis);
-      const { members, shared } = await assemble(nodes);
-      for (const to of [shared, ...members.map((member) => member.id)]) {
-        const job = spawn(process.env.JOB_BIN, ["thumbnails", to], { env: { ...process.env, REDIS_URL: redis.url }, stdio: "inherit" });
-        const [code] = await once(job, "exit", { signal: AbortSignal.timeout(10_000) });
-        assert.equal(code, 0);
-        const expected = [...[0, 20, 40, 60, 80, 100].map((percent) => ["progress", percent]), ["done", "thumbnails"]];
-        for (const member of members) {
-          // Another node's event comes after what Redis had before it.
-          const events = await member.until(nodes.find((node) => node !== member.node));
-          assert.deepEqual(events, [shared, member.id].includes(to) ? expected : [], member.node.kind);
-        }
-      }
-    } finally {
-      Member.allLeave();
+
+    before(async () => {
+      redis = await startRedis();
+      nodes = await startCluster(kinds, mode, redis);
+    });
+    after(async () => {
       await Promise.all((nodes ?? []).map((node) => node.kill()));
-      await redis.kill();
+      await redis?.kill();
+    });
+    afterEach(() => Member.allLeave());
+
+    /** The first node is only asked to hold the emitter, which is none of the cluster's. */
+    const outside = (order) => control(nodes[0], { outside: true, args: [], ...order });
+    let fences = 0;
+    /** What came to each of the members from the emitter until now. */
+    async function came(nsp, members) {
+      const fence = `fence of the emitter ${(fences += 1)}`;
+      await outside({ op: "emit", nsp, event: fence });
+      return Promise.all(members.map(async (member) => {
+        const events = [];
+        for (;;) {
+          const event = await member.next(fence);
+          if (event[0] === fence) return events;
+          events.push(marked(event));
+        }
+      }));
     }
+
+    for (const nsp of ["/", "/chat"]) {
+      test(`${nsp}: emits to all, to rooms and to sockets, with bytes and in order`, async () => {
+        const { members, shared } = await assemble(nodes, nsp);
+        const [first, second, third] = members;
+        for (const args of [[], [1, null, "é"], [{ $binary: "AQI=" }], [{ deep: [{ $binary: "Aw==" }, { z: [] }] }]]) {
+          await outside({ op: "emit", nsp, event: "all", args });
+          assert.deepEqual(await came(nsp, members), members.map(() => [["all", ...args]]));
+        }
+        await outside({ op: "emit", nsp, rooms: [first.own], event: "one" });
+        await outside({ op: "emit", nsp, rooms: [second.id], event: "id" });
+        await outside({ op: "emit", nsp, rooms: [first.own, second.own], event: "union" });
+        await outside({ op: "emit", nsp, rooms: [shared], except: [third.id], event: "skip" });
+        const [ofFirst, ofSecond, ofThird] = await came(nsp, members);
+        assert.deepEqual(ofFirst, [["one"], ["union"], ["skip"]]);
+        assert.deepEqual(ofSecond, [["id"], ["union"], ["skip"]]);
+        assert.deepEqual(ofThird, []);
+        const expected = [];
+        for (let block = 0; block < BLOCKS; block += 1) {
+          await outside({ op: "emitMany", nsp, rooms: block % 2 ? [shared] : [], event: `block ${block}`, count: 5 });
+          for (let n = 0; n < 5; n += 1) expected.push([`block ${block}`, n]);
+        }
+        assert.deepEqual(await came(nsp, members), members.map(() => expected));
+      });
+
+      test(`${nsp}: lets sockets join, leave and go, and closes rooms`, async () => {
+        const { members, shared } = await assemble(nodes, nsp);
+        // Formats by sharded channels have a node listen for a new room in the background.
+        const reaches = async (room, at) => {
+          await eventually(`a client of ${nodes[at].kind} to be in ${room}`, async () => {
+            await outside({ op: "emit", nsp, rooms: [room], event: "joined" });
+            const heard = await came(nsp, members);
+            assert.deepEqual(heard.filter((events, to) => to !== at && events.length > 0), []);
+            return heard[at].length > 0;
+          });
+        };
+        for (const [at, member] of members.entries()) {
+          const room = `x${at} of ${shared}`;
+          await outside({ op: "join", nsp, rooms: [member.id], targets: [room] });
+          await reaches(room, at);
+          await outside({ op: "leave", nsp, rooms: [member.id], targets: [room] });
+          await outside({ op: "emit", nsp, rooms: [room], event: "left" });
+          assert.deepEqual(await came(nsp, members), [[], [], []], member.node.kind);
+          // Node.js has no word for it.
+          if (member.node.kind !== "node") {
+            await outside({ op: "join", nsp, rooms: [member.id], targets: [`y${at} of ${shared}`] });
+            await reaches(`y${at} of ${shared}`, at);
+            await outside({ op: "closeRoom", nsp, rooms: [`y${at} of ${shared}`] });
+            await outside({ op: "emit", nsp, rooms: [`y${at} of ${shared}`], event: "closed" });
+            assert.deepEqual(await came(nsp, members), [[], [], []], member.node.kind);
+          }
+        }
+        for (const node of nodes) {
+          for (const close of [true, false]) {
+            const leaving = await Member.enter(node, { nsp });
+            const reason = gone(leaving);
+            await outside({ op: "disconnect", nsp, rooms: [leaving.id], close });
+            assert.match(await reason, /^(io server disconnect|transport close)$/);
+          }
+        }
+        assert.deepEqual(await came(nsp, members), [[], [], []]);
+      });
+    }
+
+    test("its events between servers are heard once by each", async () => {
+      if (mode === "bus") {
+        await assert.rejects(outside({ op: "serverSideEmit", event: "note", args: [7] }));
+        return;
+      }
+      const args = [7, { y: ["é"] }];
+      await outside({ op: "serverSideEmit", event: "note", args });
+      for (const node of nodes) {
+        const heard = await eventually(`${node.kind} to hear it`, async () => {
+          const all = await control(node, { op: "heard" });
+          return all.length > 0 && all;
+        });
+        assert.deepEqual(heard, [{ nsp: "/", event: "note", args }], node.kind);
+        assert.equal(await control(node, { op: "nodes" }), nodes.length, "the emitter is no node");
+      }
+    });
   });
-});
+}
 
 describe(`SocketIO(message_queue=…): ${BUS_KINDS.join(", ")}`, () => {
   let redis;
