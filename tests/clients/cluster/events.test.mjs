@@ -31,6 +31,14 @@ const SHAPES = [
   ["bytes in maps in lists", [[{ one: { $binary: "AQ==" }, n: null }, [{ $binary: "Ag==" }]], 2.5]],
 ];
 
+/** Returns a value whose binary is what `JSON.stringify` makes of it. */
+function stringified(value) {
+  if (Array.isArray(value)) return value.map(stringified);
+  if (value === null || typeof value !== "object") return value;
+  if ("$binary" in value) return Buffer.from(value.$binary, "base64").toJSON();
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, stringified(inner)]));
+}
+
 for (const mode of ["classic", "sharded", "streams"]) {
   describe(`${mode}: ${KINDS.join(", ")}`, () => {
     let redis;
@@ -205,7 +213,9 @@ for (const mode of ["classic", "sharded", "streams"]) {
           // Each server answers this after what came before it.
           const { answers } = await control(from, { op: "serverSideAsk", nsp, event: "sum", args: [40, 2], timeout: 5_000 });
           assert.deepEqual(answers.map((answer) => answer.sum), nodes.slice(1).map(() => 42), from.kind);
-          const expected = [...lists.map((args) => ({ nsp, event: "note", args })), { nsp, event: "sum", args: [40, 2] }];
+          // The classic Node.js adapter says these things in JSON.
+          const arrived = mode === "classic" && from.kind === "node" ? stringified : (args) => args;
+          const expected = [...lists.map((args) => ({ nsp, event: "note", args: arrived(args) })), { nsp, event: "sum", args: [40, 2] }];
           for (const [at, heard] of (await told()).entries()) {
             const fresh = heard.slice(before[at].length);
             assert.deepEqual(fresh, nodes[at] === from ? [] : expected, `${from.kind} to ${nodes[at].kind}`);
