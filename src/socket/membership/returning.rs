@@ -64,6 +64,7 @@ impl Membership {
             inner.keys.insert(socket.id, socket.key);
             inner.sockets.insert(socket.key, Arc::clone(socket));
         }
+        let misses_nothing = missed.is_empty();
         // In the membership first: whoever sees the CONNECT packet is reached by the next broadcast.
         if !socket.open(missed) {
             drop(log);
@@ -71,7 +72,11 @@ impl Membership {
             return Err(TooLate);
         }
         if let (Some(log), Some(resume)) = (&mut log, &socket.resume) {
-            log.point(self.place());
+            let latest = log.point(self.place());
+            if misses_nothing && resume.back.is_some() {
+                // Its offset stays as old as it is, and what came since then is not kept for ever.
+                resume.has_all(latest);
+            }
             log.entered(socket, resume);
         }
         // Those that it had and has not left since.
@@ -219,9 +224,13 @@ mod tests {
 
     /// Sends an event to everybody, and returns its length.
     fn emit(namespace: &Membership) -> usize {
+        emit_to(namespace, &Audience::default())
+    }
+
+    fn emit_to(namespace: &Membership, audience: &Audience) -> usize {
         let list = Args::new(r#""event""#.to_owned(), Vec::new());
         let manner = Manner::default();
-        namespace.relay(&Audience::default(), manner, &list, Origin::Alone, |_| ());
+        namespace.relay(audience, manner, &list, Origin::Alone, |_| ());
         let log = namespace.recovery.as_ref().unwrap().lock();
         log.latest_length()
     }
@@ -372,6 +381,30 @@ mod tests {
             }
             let again = enter(&namespace, Some(&auth(&ann, None)));
             assert_eq!(again.id == ann.id, comes_back, "{more}");
+        }
+    }
+
+    /// Events that are not for a client let its offset grow old, but not its right to come back.
+    #[actix_rt::test]
+    async fn who_missed_nothing_when_it_came_back_has_everything_up_to_then() {
+        let others = Audience {
+            rooms: Some(vec!["others".to_owned()]),
+            ..Audience::default()
+        };
+        let length = emit_to(&namespace(OPTIONS), &others);
+        let namespace = namespace(RecoveryOptions {
+            limit: 3 * length,
+            ..OPTIONS
+        });
+        let mut ann = enter(&namespace, None);
+        let id = ann.id;
+        for _ in 0..3 {
+            for _ in 0..3 {
+                emit_to(&namespace, &others);
+            }
+            lose(&ann);
+            ann = enter(&namespace, Some(&auth(&ann, Some("0"))));
+            assert_eq!(ann.id, id);
         }
     }
 

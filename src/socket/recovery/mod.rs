@@ -157,6 +157,14 @@ impl Resume {
         begun.next = Some((now, latest.clone()));
     }
 
+    /// Notes that the client has everything up to this event.
+    pub(crate) fn has_all(&self, latest: &Point) {
+        *self.begun.lock() = Begun {
+            point: latest.clone(),
+            next: None,
+        };
+    }
+
     /// Tells whether its client knows the secret.
     fn is_known(&self) -> bool {
         self.back.is_some() || *self.stage.lock() == Stage::Here
