@@ -1,9 +1,10 @@
 //! A node of a cluster that does what a test asks of it, by `POST /control`.
 //!
-//! `PORT`, `REDIS_URL`, `MODE` (`classic`, `sharded`, `streams`, `bus`) and `SERVER` (`http` or `direct`)
-//! come from the environment, and `RECOVERY` to let clients come back. Clients join the rooms of their query's `rooms`, and more by `join`,
-//! `leave` and `set`; `bcast` sends its arguments to everyone on all nodes, `address` asks whence the
-//! client came and `length` how long a text is.
+//! `PORT`, `REDIS_URL`, `MODE` (`classic`, `sharded`, `streams`, `bus`) and `SERVER` (`http` or
+//! `direct`) come from the environment, and `RECOVERY` to let clients come back. Clients join the
+//! rooms of their query's `rooms`, and more by `join`, `leave` and `set`; `bcast` sends its
+//! arguments to everyone on all nodes, `address` asks whence the client came and `length` how long
+//! a text is.
 //!
 //! ```sh
 //! PORT=3000 REDIS_URL=redis://127.0.0.1:6379 MODE=classic cargo run --features redis --example cluster_probe

@@ -1,8 +1,9 @@
 //! A job in a process of its own reports its progress to the page that has started it.
 //!
-//! The server starts itself once more for each job, as a queue would start a worker. The worker is no
-//! server: it reaches the page by an `Emitter`, whichever node of the cluster the page is on. `PORT` and
-//! `REDIS_URL` come from the environment; Redis is expected on its usual port without it.
+//! The server starts itself once more for each job, as a queue would start a worker. The worker is
+//! no server: it reaches the page by an `Emitter`, whichever node of the cluster the page is on.
+//! `PORT` and `REDIS_URL` come from the environment; Redis is expected on its usual port without
+//! it.
 //!
 //! ```sh
 //! cargo run --features redis --example job

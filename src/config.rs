@@ -102,7 +102,8 @@ impl Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Transport {
-    /// HTTP long-polling: a GET waits for what the server sends, a POST carries what the client sends.
+    /// HTTP long-polling: a GET waits for what the server sends, a POST carries what the client
+    /// sends.
     Polling,
     /// One WebSocket for both directions.
     WebSocket,

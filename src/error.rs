@@ -1,7 +1,7 @@
 //! What can go wrong for a program: a variant for each cause that it can act on.
 //!
-//! Errors of the wire stay with their codecs; a peer that breaks the protocol is disconnected with a
-//! [`CloseReason`](crate::CloseReason) and a line in the log.
+//! Errors of the wire stay with their codecs; a peer that breaks the protocol is disconnected with
+//! a [`CloseReason`](crate::CloseReason) and a line in the log.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -40,8 +40,8 @@ pub enum EmitError {
     Encode(ArgsError),
     /// As many calls as the server allows wait for an acknowledgement of this socket already.
     TooManyCalls(usize),
-    /// The sockets of this node have it, those of other nodes will not get it. Of a call to a socket of
-    /// another node: nobody waits for its answer.
+    /// The sockets of this node have it, those of other nodes will not get it. Of a call to a
+    /// socket of another node: nobody waits for its answer.
     Cluster(ClusterError),
 }
 
@@ -119,7 +119,8 @@ pub enum CallError {
     Disconnected,
     /// The client's answer is not of the type that was asked for.
     Answer(ArgsError),
-    /// A call goes to exactly one socket; this many were addressed, or have answered on other nodes.
+    /// A call goes to exactly one socket; this many were addressed, or have answered on other
+    /// nodes.
     NotOneRecipient(usize),
 }
 
@@ -350,8 +351,8 @@ impl From<RoomError> for ConnectError {
 
 /// The error of a handler that uses `?`: made from any [`std::error::Error`].
 ///
-/// What the client gets, where it asked for an acknowledgement, is `{"error": "…"}` with the error's
-/// text.
+/// What the client gets, where it asked for an acknowledgement, is `{"error": "…"}` with the
+/// error's text.
 ///
 /// # Examples
 ///
@@ -398,8 +399,8 @@ impl Serialize for HandlerError {
 /// program's middleware refused the event.
 ///
 /// Where the client asked for an acknowledgement it gets `{"error": "…"}` with this text, unless
-/// [`on_error`](crate::Namespace::on_error) answers for it; the log has a line where there is no such
-/// hook.
+/// [`on_error`](crate::Namespace::on_error) answers for it; the log has a line where there is no
+/// such hook.
 ///
 /// # Examples
 ///

@@ -1,9 +1,9 @@
 //! The ids of sessions and sockets: twenty characters of base64url, with 118 random bits.
 //!
 //! In a cluster the first six characters of a session's id are its node's [`Tag`], and 84 bits are
-//! random. The length of ids is part of the protocol's family: load balancers and other servers of a
-//! cluster recognise an id by it. A session's id is a secret between client and server, a socket's is public.
-//! This module knows nothing of what an id stands for.
+//! random. The length of ids is part of the protocol's family: load balancers and other servers of
+//! a cluster recognise an id by it. A session's id is a secret between client and server, a
+//! socket's is public. This module knows nothing of what an id stands for.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,8 +24,8 @@ impl Id {
     pub(crate) fn random() -> Self {
         let random = uuid::Uuid::new_v4().into_bytes();
         let mut bytes = [0; 15];
-        // The seventh byte of a version 4 UUID holds its version; of the others all but two bits are
-        // random.
+        // The seventh byte of a version 4 UUID holds its version; of the others all but two bits
+        // are random.
         bytes[..6].copy_from_slice(&random[..6]);
         bytes[6..].copy_from_slice(&random[7..]);
         let mut text = [b'A'; Self::LENGTH];

@@ -81,20 +81,22 @@
 //!   [`LeaveRooms`], [`CloseRoom`], [`Disconnect`] and [`DisconnectSockets`] to the [`Server`];
 //!   [`Emit`] and [`ListMembers`] to a [`Room`]; a [`SocketId`] names a socket
 //!   ([`InvalidSocketId`]).
-//! * **On many machines**: `Builder::adapter` with a `RedisAdapter` ([`AdapterError`]) makes servers one
-//!   cluster; an `Emitter` (`EmitterBroadcast`) is for processes that are no server (feature `redis`).
-//!   [`Everywhere`] holds what the cluster answered, as [`RemoteSocket`]s, and its [`Reach`] names each
-//!   [`NodeId`] that did not. [`Namespace::on_server_side`] hears a [`ServerSideEvent`].
-//!   [`SocketIo::adapter_health`] gives an [`AdapterHealth`], [`ClusterError`] says what failed.
+//! * **On many machines**: `Builder::adapter` with a `RedisAdapter` ([`AdapterError`]) makes
+//!   servers one cluster; an `Emitter` (`EmitterBroadcast`) is for processes that are no server
+//!   (feature `redis`). [`Everywhere`] holds what the cluster answered, as [`RemoteSocket`]s, and
+//!   its [`Reach`] names each [`NodeId`] that did not. [`Namespace::on_server_side`] hears a
+//!   [`ServerSideEvent`]. [`SocketIo::adapter_health`] gives an [`AdapterHealth`], [`ClusterError`]
+//!   says what failed.
 //! * **Come back**: [`Builder::connection_state_recovery`], [`Socket::recovered`].
 //! * **Be told**: [`SocketIo::supervise`] sends a [`Crashed`] with its [`CrashPlace`] for each
 //!   panic, [`Namespace::watch_rooms`] a [`RoomEvent`] with its [`RoomEventKind`] for each change
 //!   of a room; [`CloseReason`] says why a session ended.
-//! * **Check by types**: [`event!`] makes an [`EventContract`]; [`Namespace::on_event`] takes handlers
-//!   of [`Typed`] data, and [`Socket::emit_event`] and [`Socket::call_event`] send. [`Binary`] are
-//!   bytes with a schema, and `Contracts` (feature `contracts`) writes TypeScript and AsyncAPI.
-//! * **Test a program**: `testing::TestClient` (feature `testing`) is a client in memory, whose time may
-//!   be paused.
+//! * **Check by types**: [`event!`] makes an [`EventContract`]; [`Namespace::on_event`] takes
+//!   handlers of [`Typed`] data, and [`Socket::emit_event`] and [`Socket::call_event`] send.
+//!   [`Binary`] are bytes with a schema, and `Contracts` (feature `contracts`) writes TypeScript
+//!   and AsyncAPI.
+//! * **Test a program**: `testing::TestClient` (feature `testing`) is a client in memory, whose
+//!   time may be paused.
 //! * **Without Socket.IO on top**: [`EngineIo`], [`EngineIoBuilder`], [`EngineSession`],
 //!   [`EngineMessage`].
 //!

@@ -1,7 +1,7 @@
 //! Two nodes and one chat: each node is a server of its own, and Redis makes them one.
 //!
-//! They are on `PORT` (3000 by default) and the port after it. `REDIS_URL` names a Redis of version 6.2
-//! or newer; without it a `redis-server` is started for as long as this runs.
+//! They are on `PORT` (3000 by default) and the port after it. `REDIS_URL` names a Redis of version
+//! 6.2 or newer; without it a `redis-server` is started for as long as this runs.
 //!
 //! ```sh
 //! cargo run --features redis --example cluster

@@ -142,8 +142,8 @@ impl Engine {
     }
 
     /// Opens no more sessions, closes those that there are, and waits up to `limit` until each has
-    /// sent its last packets, and no client of another node waits here; tells whether it came to that. The
-    /// program's background tasks end then.
+    /// sent its last packets, and no client of another node waits here; tells whether it came to
+    /// that. The program's background tasks end then.
     pub(crate) async fn close(&self, limit: Duration) -> bool {
         self.closing.store(true, Ordering::Release);
         for handle in self.sessions.read().values() {

@@ -1,5 +1,5 @@
-//! The way to sessions of other nodes: a request of polling that a proxy sent to the wrong node is done
-//! by the right one.
+//! The way to sessions of other nodes: a request of polling that a proxy sent to the wrong node is
+//! done by the right one.
 //!
 //! A session's id begins with its node's tag, so that nobody has to be asked where it is.
 
@@ -22,15 +22,15 @@ pub(crate) trait Forwarding: fmt::Debug + Send + Sync {
     /// Tells whether there is a node that may have this session.
     fn is_there(self: Arc<Self>, session: Id) -> ThereFuture;
 
-    /// Has another node do what a request wants, within `limit`. A session whose packets were on their
-    /// way to a request that is dropped is closed.
+    /// Has another node do what a request wants, within `limit`. A session whose packets were on
+    /// their way to a request that is dropped is closed.
     fn forward(self: Arc<Self>, session: Id, poll: Poll, limit: Duration) -> PolledFuture;
 
     /// Has another node close a session.
     fn end(self: Arc<Self>, session: Id, reason: CloseReason);
 
-    /// Sends the clients home whose polls wait at other nodes, those that come from now on too, and waits
-    /// until no request is under way.
+    /// Sends the clients home whose polls wait at other nodes, those that come from now on too, and
+    /// waits until no request is under way.
     fn release(self: Arc<Self>) -> ReleasedFuture;
 }
 

@@ -1,8 +1,8 @@
 //! The actors: sessions, namespaces, rooms and the server, and how they are supervised.
 //!
-//! Life-cycle messages travel through mailboxes, frames never do. Messages enter from transports and
-//! from the program; handlers are called here, on the worker that holds the session. Nothing here
-//! knows HTTP.
+//! Life-cycle messages travel through mailboxes, frames never do. Messages enter from transports
+//! and from the program; handlers are called here, on the worker that holds the session. Nothing
+//! here knows HTTP.
 
 mod client;
 mod clock;

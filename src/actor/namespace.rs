@@ -7,8 +7,8 @@
 //! * ends: with the server, or with its last client where it was made by a pattern that says so.
 //!
 //! Who is in the namespace, and in which room, lies in its
-//! [`Membership`](crate::socket::Membership), which outlives it: restarted, it goes on with the same
-//! rooms, and nobody who enters or joins meanwhile waits for it.
+//! [`Membership`](crate::socket::Membership), which outlives it: restarted, it goes on with the
+//! same rooms, and nobody who enters or joins meanwhile waits for it.
 
 use std::collections::HashMap;
 use std::fmt;

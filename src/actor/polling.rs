@@ -1,7 +1,8 @@
-//! A session on HTTP long-polling: a request takes what is to be sent, or brings what the client sent.
+//! A session on HTTP long-polling: a request takes what is to be sent, or brings what the client
+//! sent.
 //!
-//! Whoever holds the request calls this, on its own thread; a request that another node of the cluster
-//! got is no different. What requests and answers look like is the transport's.
+//! Whoever holds the request calls this, on its own thread; a request that another node of the
+//! cluster got is no different. What requests and answers look like is the transport's.
 
 use std::future::poll_fn;
 
@@ -91,7 +92,8 @@ impl Handle {
         turn.ok_or_else(|| self.violation(CloseReason::TransportError))
     }
 
-    /// Hands packets to the session's actor, and waits until it has taken them; the caller has the turn.
+    /// Hands packets to the session's actor, and waits until it has taken them; the caller has the
+    /// turn.
     pub(crate) async fn bring(&self, body: String) -> Result<Polled, Unpolled> {
         let link = &self.link;
         let (done, taken) = oneshot::channel();

@@ -5,8 +5,8 @@
 //! * parent: the namespace, which starts it with the first join and owns the list of its members;
 //! * ends: with the last leave.
 //!
-//! Handlers broadcast to a room without its actor: the members are shared. So a room that crashes is
-//! restarted with its members and nobody notices.
+//! Handlers broadcast to a room without its actor: the members are shared. So a room that crashes
+//! is restarted with its members and nobody notices.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! The server actor, the registry: it starts first and stops last.
 //!
 //! * receives: [`Emit`], [`Call`], [`CallMany`], [`FetchSockets`], [`JoinRooms`], [`LeaveRooms`],
-//!   [`CloseRoom`], [`Disconnect`] and [`DisconnectSockets`] from the program's actors, [`GivenUp`] from
-//!   the supervision of namespaces;
+//!   [`CloseRoom`], [`Disconnect`] and [`DisconnectSockets`] from the program's actors, [`GivenUp`]
+//!   from the supervision of namespaces;
 //! * sends: frames, into the outboxes of those who are meant; starts namespaces again;
 //! * parent: none; the program holds its address;
 //! * ends: with the system that it runs in.
@@ -26,11 +26,12 @@ use crate::message::{
 use crate::socket::{Broadcast, Membership, RemoteSocket, call};
 use crate::socketio::Args;
 
-/// The actor that routes messages to clients; [`SocketIo::server`](crate::SocketIo::server) gives its
-/// address.
+/// The actor that routes messages to clients; [`SocketIo::server`](crate::SocketIo::server) gives
+/// its address.
 ///
-/// It understands [`Emit`], [`Call`], [`CallMany`], [`FetchSockets`], [`JoinRooms`], [`LeaveRooms`],
-/// [`CloseRoom`], [`Disconnect`] and [`DisconnectSockets`], from any actor and any thread.
+/// It understands [`Emit`], [`Call`], [`CallMany`], [`FetchSockets`], [`JoinRooms`],
+/// [`LeaveRooms`], [`CloseRoom`], [`Disconnect`] and [`DisconnectSockets`], from any actor and any
+/// thread.
 ///
 /// # Examples
 ///
@@ -53,7 +54,8 @@ impl Server {
         let fallen = move |fall: supervision::Fall| {
             watching.report(CrashPlace::Server, None, fall.panic);
             if fall.given_up {
-                // It has no parent but the program; its state is all shared, so a new one is as good.
+                // It has no parent but the program; its state is all shared, so a new one is as
+                // good.
                 Self::start(&watching);
             }
         };

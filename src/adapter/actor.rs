@@ -5,8 +5,8 @@
 //! * parent: the builder, which starts it with the server;
 //! * ends: when the server is closed and what was queued has been sent, or with the system.
 //!
-//! What is queued, what is listened to and who waits for answers lies in the shared [`Node`], so that a
-//! restart loses nothing but its connections, which it makes anew.
+//! What is queued, what is listened to and who waits for answers lies in the shared [`Node`], so
+//! that a restart loses nothing but its connections, which it makes anew.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -75,7 +75,8 @@ impl Actor for Connections {
 
 impl Supervised for Connections {}
 
-/// Writes down again and again what sockets have: after a crash another node finds what was written.
+/// Writes down again and again what sockets have: after a crash another node finds what was
+/// written.
 async fn remember(node: Arc<Node>) {
     if !node.remembers() {
         return;

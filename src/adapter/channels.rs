@@ -53,8 +53,8 @@ impl Channels {
         }
     }
 
-    /// Returns everything that a new connection has to listen to. From then on changes are noted, until
-    /// they are [not followed](Self::not_followed) any more.
+    /// Returns everything that a new connection has to listen to. From then on changes are noted,
+    /// until they are [not followed](Self::not_followed) any more.
     pub(crate) fn all(&self) -> Vec<Change> {
         let mut inner = self.inner.lock();
         inner.changes.clear();

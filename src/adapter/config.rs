@@ -13,24 +13,24 @@ use crate::cluster::{AdapterError, Mark};
 
 /// The way to the other nodes of a cluster: which Redis, and in which format.
 ///
-/// All nodes of a cluster speak the same format, under the same names. Each is that of an existing kind
-/// of server, so that nodes of this crate may stand beside them.
+/// All nodes of a cluster speak the same format, under the same names. Each is that of an existing
+/// kind of server, so that nodes of this crate may stand beside them.
 ///
 /// # Redis
 ///
-/// It is one server, by the address of whoever takes the writes; a Redis Cluster is not spoken to, as
-/// whose client a node would have to follow its redirections. A node holds two connections, and a third
-/// where it reads streams. An address that begins with `rediss://` is one only in a program that has the
-/// crate `redis` with a feature for TLS, as `tokio-rustls-comp`.
+/// It is one server, by the address of whoever takes the writes; a Redis Cluster is not spoken to,
+/// as whose client a node would have to follow its redirections. A node holds two connections, and
+/// a third where it reads streams. An address that begins with `rediss://` is one only in a program
+/// that has the crate `redis` with a feature for TLS, as `tokio-rustls-comp`.
 ///
 /// The user of the address needs the rights to these commands, on what begins with the names of the
 /// cluster (see [`key`](Self::key)):
 ///
 /// * always `HELLO`, `PING` and `PUBSUB`, and `CLIENT`, without which a node does too;
-/// * by publish and subscribe `PUBLISH`, `SUBSCRIBE`, `UNSUBSCRIBE`, `PSUBSCRIBE` and `PUNSUBSCRIBE`, or
-///   for [`sharded`](Self::sharded) `SPUBLISH`, `SSUBSCRIBE` and `SUNSUBSCRIBE`;
-/// * for [`streams`](Self::streams) `XADD`, `XREAD`, `XRANGE`, `XREVRANGE` and `XINFO` besides, and with
-///   connection state recovery `SET`, `GET`, `DEL`, `MULTI` and `EXEC` on `sio:session:*`.
+/// * by publish and subscribe `PUBLISH`, `SUBSCRIBE`, `UNSUBSCRIBE`, `PSUBSCRIBE` and
+///   `PUNSUBSCRIBE`, or for [`sharded`](Self::sharded) `SPUBLISH`, `SSUBSCRIBE` and `SUNSUBSCRIBE`;
+/// * for [`streams`](Self::streams) `XADD`, `XREAD`, `XRANGE`, `XREVRANGE` and `XINFO` besides, and
+///   with connection state recovery `SET`, `GET`, `DEL`, `MULTI` and `EXEC` on `sio:session:*`.
 ///
 /// Polls that reach the wrong node go by channels whose names begin with the cluster's, followed by
 /// `-poll#`. A channel that Redis denies to a node costs it that channel only, and
@@ -73,21 +73,21 @@ enum Kind {
 }
 
 impl RedisAdapter {
-    /// Speaks the format of `@socket.io/redis-adapter`, by publish and subscribe. What is sent while a
-    /// node is cut off from Redis does not reach it.
+    /// Speaks the format of `@socket.io/redis-adapter`, by publish and subscribe. What is sent
+    /// while a node is cut off from Redis does not reach it.
     ///
     /// # Errors
     ///
-    /// [`AdapterError`], where `url` is none of a Redis server. That it can be reached is not looked at
-    /// here.
+    /// [`AdapterError`], where `url` is none of a Redis server. That it can be reached is not
+    /// looked at here.
     pub fn classic(url: &str) -> Result<Self, AdapterError> {
         let key = "socket.io".to_owned();
         Self::new(url, Kind::Classic { key })
     }
 
-    /// Speaks the format of `createShardedAdapter` of `@socket.io/redis-adapter`, by sharded publish and
-    /// subscribe, in its dynamic mode: a node hears only of rooms in which it has somebody. It needs
-    /// Redis 7.
+    /// Speaks the format of `createShardedAdapter` of `@socket.io/redis-adapter`, by sharded
+    /// publish and subscribe, in its dynamic mode: a node hears only of rooms in which it has
+    /// somebody. It needs Redis 7.
     ///
     /// # Errors
     ///
@@ -97,8 +97,8 @@ impl RedisAdapter {
         Self::new(url, Kind::Sharded { prefix })
     }
 
-    /// Speaks the format of `@socket.io/redis-streams-adapter`: a node that was cut off reads on where
-    /// it was, and misses nothing that is still in the stream. It needs Redis 6.2.
+    /// Speaks the format of `@socket.io/redis-streams-adapter`: a node that was cut off reads on
+    /// where it was, and misses nothing that is still in the stream. It needs Redis 6.2.
     ///
     /// # Errors
     ///
@@ -113,17 +113,18 @@ impl RedisAdapter {
         Self::new(url, kind)
     }
 
-    /// Speaks the format of Flask-SocketIO's `message_queue`, python-socketio's `RedisManager`, on the
-    /// channel `flask-socketio`. Beside Flask-SocketIO servers it is the only one.
+    /// Speaks the format of Flask-SocketIO's `message_queue`, python-socketio's `RedisManager`, on
+    /// the channel `flask-socketio`. Beside Flask-SocketIO servers it is the only one.
     ///
-    /// It carries events to everybody, to rooms and to single sockets, calls of one socket, and closed
-    /// rooms; sockets join, leave and are disconnected by their ids only. For the rest it has no word: rooms
-    /// that are left out, what is done to many sockets, events between servers and the names of nodes are
-    /// [`ClusterError::Unsupported`](crate::ClusterError), after the sockets of this node have been served;
-    /// and acknowledgements of many, the sockets and the rooms of other nodes are not asked for
-    /// ([`Reach::is_cut_off`](crate::Reach::is_cut_off)). `volatile` and `compress` hold on this node only,
-    /// and an acknowledgement with binary does not arrive. A callback of a Python program is waited for as
-    /// long as its client is connected, ten minutes at most.
+    /// It carries events to everybody, to rooms and to single sockets, calls of one socket, and
+    /// closed rooms; sockets join, leave and are disconnected by their ids only. For the rest it
+    /// has no word: rooms that are left out, what is done to many sockets, events between servers
+    /// and the names of nodes are [`ClusterError::Unsupported`](crate::ClusterError), after the
+    /// sockets of this node have been served; and acknowledgements of many, the sockets and the
+    /// rooms of other nodes are not asked for ([`Reach::is_cut_off`](crate::Reach::is_cut_off)).
+    /// `volatile` and `compress` hold on this node only, and an acknowledgement with binary does
+    /// not arrive. A callback of a Python program is waited for as long as its client is connected,
+    /// ten minutes at most.
     ///
     /// # Errors
     ///
@@ -153,8 +154,8 @@ impl RedisAdapter {
     }
 
     /// Sets the name that all channels of the cluster begin with; `socket.io` by default, and for
-    /// Flask-SocketIO the channel itself. For [`streams`](Self::streams) it is the stream's name, and
-    /// [`channel_prefix`](Self::channel_prefix) that of the channels. It is the option `key`,
+    /// Flask-SocketIO the channel itself. For [`streams`](Self::streams) it is the stream's name,
+    /// and [`channel_prefix`](Self::channel_prefix) that of the channels. It is the option `key`,
     /// `channelPrefix`, `streamName` or `channel` of the other servers.
     ///
     /// # Examples
@@ -201,8 +202,8 @@ impl RedisAdapter {
         self
     }
 
-    /// Sets among how many streams namespaces are shared out, up to 1024; one by default, and for zero.
-    /// All nodes need the same number. It matters to [`streams`](Self::streams) only.
+    /// Sets among how many streams namespaces are shared out, up to 1024; one by default, and for
+    /// zero. All nodes need the same number. It matters to [`streams`](Self::streams) only.
     ///
     /// # Examples
     ///
@@ -222,8 +223,8 @@ impl RedisAdapter {
         self
     }
 
-    /// Sets how many entries a stream keeps, about; 10,000 by default. A node that is cut off for longer
-    /// misses what has gone. It matters to [`streams`](Self::streams) only.
+    /// Sets how many entries a stream keeps, about; 10,000 by default. A node that is cut off for
+    /// longer misses what has gone. It matters to [`streams`](Self::streams) only.
     ///
     /// # Examples
     ///
@@ -240,9 +241,10 @@ impl RedisAdapter {
         self
     }
 
-    /// Sets how many bytes may wait to be published while Redis is away or slow; 16 MiB by default. What
-    /// comes then is refused with [`ClusterError::QueueFull`](crate::ClusterError). What is kept for
-    /// clients that come back waits beside it: the latest state of each, and nothing older.
+    /// Sets how many bytes may wait to be published while Redis is away or slow; 16 MiB by default.
+    /// What comes then is refused with [`ClusterError::QueueFull`](crate::ClusterError). What is
+    /// kept for clients that come back waits beside it: the latest state of each, and nothing
+    /// older.
     ///
     /// # Examples
     ///

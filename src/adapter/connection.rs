@@ -25,8 +25,8 @@ pub(crate) struct Connection {
 impl Connection {
     /// Returns when the connection is of no use any more, and why.
     ///
-    /// The other end may have vanished without a word, its power cut or the flow forgotten on the way.
-    /// That looks like silence, so Redis is asked again and again whether it is there.
+    /// The other end may have vanished without a word, its power cut or the flow forgotten on the
+    /// way. That looks like silence, so Redis is asked again and again whether it is there.
     pub(crate) async fn fails(&self) -> String {
         let asking = async {
             loop {
@@ -34,8 +34,8 @@ impl Connection {
                 self.heard.store(false, Ordering::Relaxed);
                 let mut commands = self.commands.clone();
                 let asked = redis::cmd("PING").query_async::<()>(&mut commands).await;
-                // A refusal is an answer. So is what is pushed: the answer comes behind it, and there may
-                // be much of it.
+                // A refusal is an answer. So is what is pushed: the answer comes behind it, and
+                // there may be much of it.
                 if let Err(error) = asked
                     && error.code().is_none()
                     && !(error.is_timeout() && self.heard.load(Ordering::Relaxed))
@@ -168,14 +168,14 @@ fn record_command(key: &str, record: &Record, now: Instant) -> Cmd {
     }
 }
 
-/// Tells whether Redis will refuse a command again that it has refused with this code, whatever becomes
-/// of Redis.
+/// Tells whether Redis will refuse a command again that it has refused with this code, whatever
+/// becomes of Redis.
 pub(crate) fn is_final(code: &str) -> bool {
     !FOR_NOW.contains(&code)
 }
 
-/// What Redis says where it is there and can do nothing for now: it loads what it has, its memory or
-/// disk is full, a script blocks it, or its cluster is looking for another server.
+/// What Redis says where it is there and can do nothing for now: it loads what it has, its memory
+/// or disk is full, a script blocks it, or its cluster is looking for another server.
 const FOR_NOW: [&str; 10] = [
     "BUSY",
     "CLUSTERDOWN",

@@ -13,13 +13,13 @@ use crate::error::EmitError;
 use crate::message::{RoomNames, namespace_name};
 use crate::socketio::{Args, is_reserved};
 
-/// Sends events to the clients of a cluster from anywhere: a job, a command line, another service. It
-/// has no clients and answers nothing.
+/// Sends events to the clients of a cluster from anywhere: a job, a command line, another service.
+/// It has no clients and answers nothing.
 ///
 /// It is a cheap handle. It connects when it first sends, and again when Redis was away; what it is
 /// asked to do meanwhile fails, so that the job knows. Redis may take five seconds to accept a
-/// connection, and five to answer. What fails may have been done all the same, where the connection broke
-/// before the answer.
+/// connection, and five to answer. What fails may have been done all the same, where the connection
+/// broke before the answer.
 ///
 /// # Examples
 ///
@@ -209,13 +209,13 @@ impl EmitterBroadcast {
         self
     }
 
-    /// Sends an event; returns when Redis has it. A tuple is sent as that many arguments, `()` as none,
-    /// anything else as one.
+    /// Sends an event; returns when Redis has it. A tuple is sent as that many arguments, `()` as
+    /// none, anything else as one.
     ///
     /// # Errors
     ///
-    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`], and [`EmitError::Cluster`] where Redis
-    /// cannot be reached or the format has no word for it.
+    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`], and [`EmitError::Cluster`] where
+    /// Redis cannot be reached or the format has no word for it.
     pub async fn emit<T: Serialize>(self, event: &str, data: T) -> Result<(), EmitError> {
         if is_reserved(event) {
             return Err(EmitError::ReservedEvent(event.to_owned()));

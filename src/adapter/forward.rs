@@ -1,8 +1,9 @@
-//! Requests of polling that reached the wrong node: to the right one by publish and subscribe, and back.
+//! Requests of polling that reached the wrong node: to the right one by publish and subscribe, and
+//! back.
 //!
 //! Each node listens on a channel of its own. Redis tells how many have heard a message, so that a
-//! request to a node that is gone ends at once, and packets that nobody took close their session. So
-//! nothing is asked while this node does not hear the answers, or is about to end.
+//! request to a node that is gone ends at once, and packets that nobody took close their session.
+//! So nothing is asked while this node does not hear the answers, or is about to end.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,8 +38,8 @@ pub(crate) struct Forwards {
     standing: watch::Sender<Standing>,
     waiting: Mutex<HashMap<u64, Waiting>>,
     emptied: Notify,
-    /// Bytes of bodies for which there is room on the way: Redis cuts a node off that takes them slower
-    /// than they come.
+    /// Bytes of bodies for which there is room on the way: Redis cuts a node off that takes them
+    /// slower than they come.
     room: Semaphore,
     known: Mutex<Known>,
     /// Where sessions are found.
@@ -104,12 +105,13 @@ impl Forwards {
         }
     }
 
-    /// Registers a request, as soon as its answer can be heard; `None` for a poll that is not to wait here
-    /// any more.
+    /// Registers a request, as soon as its answer can be heard; `None` for a poll that is not to
+    /// wait here any more.
     async fn expect(&self, session: Id, takes: bool) -> Result<Option<Expected>, Unpolled> {
         let mut standing = self.standing.subscribe();
         let hears = hears(&mut standing, takes);
-        // Nothing changes while it is looked at: who changes it sees the request, or the request it.
+        // Nothing changes while it is looked at: who changes it sees the request, or the request
+        // it.
         let now = hears.await.ok_or(Unpolled::Unknown)?;
         if takes && now.ends {
             return Ok(None);
@@ -173,8 +175,8 @@ impl Forwards {
     }
 }
 
-/// Waits until answers can be heard, or a poll is not to wait here any more; `None` where it takes too
-/// long.
+/// Waits until answers can be heard, or a poll is not to wait here any more; `None` where it takes
+/// too long.
 async fn hears(
     standing: &mut watch::Receiver<Standing>,
     takes: bool,
@@ -451,7 +453,8 @@ impl Forwarding for Node {
     }
 }
 
-/// How often is looked whether the nodes are there that are waited for, and whether this one may end.
+/// How often is looked whether the nodes are there that are waited for, and whether this one may
+/// end.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How long a request waits for a Redis that is away: clients look for other nodes just then.
@@ -460,6 +463,6 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a poll waits before it is sent home: its client must not ask again and again at once.
 const HOME_PAUSE: Duration = Duration::from_millis(100);
 
-/// Bytes of bodies that are on their way to other nodes: a quarter of what Redis lets wait for one of
-/// them by default.
+/// Bytes of bodies that are on their way to other nodes: a quarter of what Redis lets wait for one
+/// of them by default.
 const MAX_BYTES: usize = 8 << 20;

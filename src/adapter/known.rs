@@ -1,7 +1,7 @@
 //! What was found out a short while ago: which nodes are there.
 //!
-//! Session ids come from anybody, and anybody may make one up. So the answer is kept for those too that
-//! are not there, and no more of them are remembered than a flood of such ids may cost.
+//! Session ids come from anybody, and anybody may make one up. So the answer is kept for those too
+//! that are not there, and no more of them are remembered than a flood of such ids may cost.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -64,8 +64,8 @@ async fn listen(
     }
 }
 
-/// Redis lets this node not listen everywhere, by the rights of its user: it does without those channels
-/// until it connects again.
+/// Redis lets this node not listen everywhere, by the rights of its user: it does without those
+/// channels until it connects again.
 ///
 /// # Errors
 ///

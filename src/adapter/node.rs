@@ -54,8 +54,8 @@ pub(crate) struct Node {
     namespaces: RwLock<HashMap<Arc<str>, Arc<Membership>>>,
     /// Numbers this node's own events, by which clients say how far they have got.
     own: AtomicU64,
-    /// The last number of each other node, in each stream: they are read one after the other, and what
-    /// a node has numbered on its way into several comes in no order.
+    /// The last number of each other node, in each stream: they are read one after the other, and
+    /// what a node has numbered on its way into several comes in no order.
     seen: Mutex<HashMap<String, HashMap<String, u64>>>,
     health: Mutex<Health>,
     ack_timeout: Duration,
@@ -175,7 +175,8 @@ impl Node {
         })
     }
 
-    /// Asks Redis which other nodes listen for a namespace; `None` where the format has no way to know.
+    /// Asks Redis which other nodes listen for a namespace; `None` where the format has no way to
+    /// know.
     pub(crate) async fn roll(&self, namespace: &str) -> Result<Option<Others>, ClusterError> {
         let Some(roll) = self.format.roll(namespace) else {
             return Ok(None);
@@ -192,8 +193,8 @@ impl Node {
         Ok(Some(roll.others(self.format.uid(), &channels, listeners)))
     }
 
-    /// Asks Redis which of these nodes listen for a namespace: unlike [`roll`](Self::roll), it looks at
-    /// no other channel than theirs.
+    /// Asks Redis which of these nodes listen for a namespace: unlike [`roll`](Self::roll), it
+    /// looks at no other channel than theirs.
     pub(crate) async fn still_there(
         &self,
         namespace: &str,
@@ -429,8 +430,8 @@ fn away(error: &RedisError) -> ClusterError {
     ClusterError::Unavailable(error.to_string())
 }
 
-/// The field of a stream's entry that has the number of a node's own event; readers of other kinds skip
-/// it.
+/// The field of a stream's entry that has the number of a node's own event; readers of other kinds
+/// skip it.
 pub(crate) const OWN: &str = "own";
 
 /// Clients that come back for whom a stream is read at the same time.

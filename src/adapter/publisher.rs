@@ -1,8 +1,9 @@
 //! What this node says, on its way to Redis.
 //!
-//! Whatever waits goes out at once, in one piece, and the next piece when Redis has answered. What was
-//! on its way when a connection broke may have arrived or not: what is appended to a stream is looked for
-//! there and sent again if it is missing; what is published is not, since nobody could tell.
+//! Whatever waits goes out at once, in one piece, and the next piece when Redis has answered. What
+//! was on its way when a connection broke may have arrived or not: what is appended to a stream is
+//! looked for there and sent again if it is missing; what is published is not, since nobody could
+//! tell.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -33,7 +34,8 @@ pub(crate) async fn run(node: Arc<Node>) {
     }
 }
 
-/// Connects to a Redis that does what it is told: one that has just been started refuses for a while.
+/// Connects to a Redis that does what it is told: one that has just been started refuses for a
+/// while.
 async fn begin(node: &Node) -> RedisResult<Connection> {
     let mut connection = connect(&node.config.client, Some(RESPONSE_LIMIT), |_| {}).await?;
     let ping = redis::cmd("PING");
@@ -128,8 +130,8 @@ impl Client {
     }
 }
 
-/// Ends an earlier connection of this node. Redis may not know yet that it has broken, and still get what
-/// was on its way there, behind the back of who looks what has arrived.
+/// Ends an earlier connection of this node. Redis may not know yet that it has broken, and still
+/// get what was on its way there, behind the back of who looks what has arrived.
 async fn end(earlier: &Client, connection: &mut MultiplexedConnection) -> RedisResult<()> {
     let mut command = redis::cmd("CLIENT");
     command.arg("KILL").arg("ID").arg(&earlier.id);

@@ -34,7 +34,8 @@ struct Inner {
     refused: u64,
     /// How many of the first ones have been handed to Redis, and may have arrived.
     begun: usize,
-    /// How many of the first ones were handed to a Redis that did not say whether they have arrived.
+    /// How many of the first ones were handed to a Redis that did not say whether they have
+    /// arrived.
     doubtful: usize,
 }
 
@@ -117,9 +118,9 @@ impl Queue {
         self.answered(&HashSet::new());
     }
 
-    /// Takes away what [`batch`](Self::batch) has shown, but for what Redis has refused for now, by the
-    /// places in the batch. It may come behind what followed it, and so it is numbered anew. Returns how
-    /// many messages the batch began with; records follow them.
+    /// Takes away what [`batch`](Self::batch) has shown, but for what Redis has refused for now, by
+    /// the places in the batch. It may come behind what followed it, and so it is numbered anew.
+    /// Returns how many messages the batch began with; records follow them.
     pub(crate) fn answered(&self, again: &HashSet<usize>) -> usize {
         let mut inner = self.inner.lock();
         let begun = std::mem::take(&mut inner.begun);
@@ -136,8 +137,8 @@ impl Queue {
         begun
     }
 
-    /// Nobody knows whether what [`batch`](Self::batch) has shown has arrived. Returns how many are given
-    /// up for that: what is published cannot be looked for, and must not come twice.
+    /// Nobody knows whether what [`batch`](Self::batch) has shown has arrived. Returns how many are
+    /// given up for that: what is published cannot be looked for, and must not come twice.
     pub(crate) fn failed(&self) -> usize {
         let mut inner = self.inner.lock();
         inner.records.failed();
@@ -185,7 +186,8 @@ impl Queue {
         self.until(|inner| inner.records.is_empty()).await;
     }
 
-    /// Waits until all messages have been sent that are in the queue now, whatever comes behind them.
+    /// Waits until all messages have been sent that are in the queue now, whatever comes behind
+    /// them.
     pub(crate) async fn flushed(&self) {
         let last = self.inner.lock().pushed;
         // What was refused for now has kept its place.
@@ -286,8 +288,8 @@ impl Inner {
 /// The field of a stream's entry that numbers it; readers of other kinds skip it.
 pub(crate) const SEQUENCE: &str = "seq";
 
-/// Parcels that are handed over at once, and their bytes: enough to make the way back and forth worth
-/// while, and few enough to be lost with one connection.
+/// Parcels that are handed over at once, and their bytes: enough to make the way back and forth
+/// worth while, and few enough to be lost with one connection.
 const BATCH: usize = 512;
 const BATCH_BYTES: usize = 1 << 20;
 

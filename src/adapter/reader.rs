@@ -1,7 +1,7 @@
 //! What other nodes say by a stream.
 //!
-//! Each node reads everything from where it was, also after it was cut off. Entries that this node has
-//! appended itself, and those that it has read before, are skipped.
+//! Each node reads everything from where it was, also after it was cut off. Entries that this node
+//! has appended itself, and those that it has read before, are skipped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,9 +117,9 @@ async fn begin(node: &Arc<Node>, connection: &mut MultiplexedConnection) -> Redi
     Ok(())
 }
 
-/// Redis has less than was read: it has begun anew, or another server has taken its place. What nodes
-/// of this crate have appended since then is known by its numbers; of the others nobody can tell what
-/// is new, so that what they have appended up to now is not read.
+/// Redis has less than was read: it has begun anew, or another server has taken its place. What
+/// nodes of this crate have appended since then is known by its numbers; of the others nobody can
+/// tell what is new, so that what they have appended up to now is not read.
 async fn read_again(
     node: &Arc<Node>,
     stream: &str,

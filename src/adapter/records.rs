@@ -1,8 +1,8 @@
 //! What is kept for clients that come back, on its way to Redis.
 //!
-//! Only the latest word about a client counts, and takes the place of one that still waits. So there are
-//! no more of them than clients, and they need no bound: what has lapsed while Redis was away is dropped.
-//! Nothing here does I/O or reads a clock.
+//! Only the latest word about a client counts, and takes the place of one that still waits. So
+//! there are no more of them than clients, and they need no bound: what has lapsed while Redis was
+//! away is dropped. Nothing here does I/O or reads a clock.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -142,7 +142,8 @@ impl Record {
     }
 }
 
-/// Records that are handed over at once, and their bytes: few enough not to hold up events for long.
+/// Records that are handed over at once, and their bytes: few enough not to hold up events for
+/// long.
 const SLICE: usize = 256;
 const SLICE_BYTES: usize = 256 << 10;
 

@@ -1,8 +1,8 @@
 //! What a client missed while it was on its way from another node, read from the stream.
 //!
-//! What is given is how far it has got, and how far this node was when it came; what comes out are its
-//! packets, or that they are not all there any more. What this node had not done when the client came it
-//! has in its own memory.
+//! What is given is how far it has got, and how far this node was when it came; what comes out are
+//! its packets, or that they are not all there any more. What this node had not done when the
+//! client came it has in its own memory.
 
 use std::collections::HashMap;
 
@@ -145,7 +145,8 @@ impl Replay<'_> {
         is_again
     }
 
-    /// Tells whether an entry is no event of this namespace, or the client has it, or gets it otherwise.
+    /// Tells whether an entry is no event of this namespace, or the client has it, or gets it
+    /// otherwise.
     fn is_elsewhere(&self, entry: &Entry, id: EntryId) -> bool {
         let node = entry.uid.as_str();
         let is_here = match entry.own {
@@ -180,8 +181,8 @@ impl Stream<'_> {
         if entry >= first {
             return Ok(true);
         }
-        // There is nothing before the first entry where the client was there before it, and nothing was
-        // ever cut off.
+        // There is nothing before the first entry where the client was there before it, and nothing
+        // was ever cut off.
         Ok(entry == EntryId::default() && self.is_uncut(connection).await?)
     }
 
@@ -211,7 +212,8 @@ impl Stream<'_> {
         };
         Ok(match field("entries-added") {
             Some(added) => added == length,
-            // Redis before 7.0 does not count: one that is shorter than it may become was never cut.
+            // Redis before 7.0 does not count: one that is shorter than it may become was never
+            // cut.
             None => usize::try_from(length).is_ok_and(|length| length < self.max_length),
         })
     }

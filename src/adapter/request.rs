@@ -56,8 +56,8 @@ pub(crate) fn start(
     receiver
 }
 
-/// Finds out who the other nodes of a namespace are where their channels do not tell, since rooms have
-/// names like theirs: asks all for the sockets of nobody, and returns who answers.
+/// Finds out who the other nodes of a namespace are where their channels do not tell, since rooms
+/// have names like theirs: asks all for the sockets of nobody, and returns who answers.
 ///
 /// # Errors
 ///
@@ -211,8 +211,9 @@ struct Tally {
 }
 
 impl Tally {
-    /// Takes note of a reply, and tells whether it is one that was asked for: a client answers once, after
-    /// its node has counted it, and so does a node. Others would fill what the asker has yet to read.
+    /// Takes note of a reply, and tells whether it is one that was asked for: a client answers
+    /// once, after its node has counted it, and so does a node. Others would fill what the asker
+    /// has yet to read.
     fn count(&mut self, from: &str, reply: &Reply) -> bool {
         match reply {
             Reply::Acknowledged(..) | Reply::Gone(_) if self.only_one => {
@@ -294,7 +295,8 @@ impl Tally {
         let (mut silent, unnamed) = if missing == silent.len() {
             (silent, 0)
         } else {
-            // Some of these have answered without a name, or are no nodes; those that have gone are known.
+            // Some of these have answered without a name, or are no nodes; those that have gone are
+            // known.
             let gone = silent
                 .into_iter()
                 .filter(|node| self.gone.contains(node.as_str()));

@@ -1,8 +1,8 @@
 //! Clients that come back to this node and were on another: what it kept, and what they missed.
 //!
-//! Another node has written down what its sockets have, and the stream has what was sent. What lies in
-//! the stream up to where this node has read, or has written itself, is replayed from there; what comes
-//! after it this node has in its own memory by the time the client enters.
+//! Another node has written down what its sockets have, and the stream has what was sent. What lies
+//! in the stream up to where this node has read, or has written itself, is replayed from there;
+//! what comes after it this node has in its own memory by the time the client enters.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -46,9 +46,9 @@ pub(crate) async fn run(
     }
 }
 
-/// Waits until Redis is there and this node has read as far as the client, which would get again what it
-/// has got elsewhere; `None` where nothing is kept for it here. Where Redis was away, clients look for other
-/// nodes just then.
+/// Waits until Redis is there and this node has read as far as the client, which would get again
+/// what it has got elsewhere; `None` where nothing is kept for it here. Where Redis was away,
+/// clients look for other nodes just then.
 async fn arrive(
     node: &Node,
     membership: &Membership,
@@ -124,8 +124,8 @@ impl Begins {
     }
 }
 
-/// Returns what is kept of a client in this namespace. What it has in another one opens no door here,
-/// which may have other middleware.
+/// Returns what is kept of a client in this namespace. What it has in another one opens no door
+/// here, which may have other middleware.
 async fn look(
     connection: &mut MultiplexedConnection,
     namespace: &str,
@@ -169,7 +169,8 @@ async fn restore(
     let before = recovery
         .lock()
         .moved_away(id, kept.moves + 1, recovery.options());
-    // From here on this node's own memory has everything, but for what the client has got elsewhere.
+    // From here on this node's own memory has everything, but for what the client has got
+    // elsewhere.
     let here = {
         let mut log = recovery.lock();
         log.expect(id, begins.got(node, &kept));
@@ -281,7 +282,8 @@ pub(crate) fn key(pid: &str) -> String {
 /// Stands among those left out where sockets are disconnected because their clients are elsewhere.
 pub(crate) const MOVED: &str = "actix-socketio:moved";
 
-/// How long a client that comes back waits for Redis and for what it sends, and how often is looked.
+/// How long a client that comes back waits for Redis and for what it sends, and how often is
+/// looked.
 const ARRIVAL_LIMIT: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(20);
 

@@ -1,6 +1,7 @@
 //! Moments, as JavaScript writes them.
 //!
-//! Milliseconds since 1970 enter, text leaves; both times are UTC. It knows the calendar and no clock.
+//! Milliseconds since 1970 enter, text leaves; both times are UTC. It knows the calendar and no
+//! clock.
 
 /// Returns a moment as `JSON.stringify` writes a `Date`; `None` where its year has not four digits.
 pub(crate) fn iso_time(milliseconds: i64) -> Option<String> {

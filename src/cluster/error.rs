@@ -125,14 +125,15 @@ pub struct AdapterHealth {
 }
 
 impl AdapterHealth {
-    /// Tells whether messages go both ways at the moment. A server without an adapter needs no way and
-    /// is connected.
+    /// Tells whether messages go both ways at the moment. A server without an adapter needs no way
+    /// and is connected.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.connected
     }
 
-    /// Returns the bytes that wait to be published, and what waits to be kept for clients that come back.
+    /// Returns the bytes that wait to be published, and what waits to be kept for clients that come
+    /// back.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.queued_bytes
@@ -144,10 +145,10 @@ impl AdapterHealth {
         self.refused
     }
 
-    /// Returns how many messages may have been lost so far: they were on their way when the connection
-    /// broke, Redis has refused them for good, or they lay in a part of a stream that was cut off before
-    /// it was read. Such a part counts as one message before Redis 7, which does not say how many there
-    /// were; and so does a Redis that has lost a part of its stream itself.
+    /// Returns how many messages may have been lost so far: they were on their way when the
+    /// connection broke, Redis has refused them for good, or they lay in a part of a stream that
+    /// was cut off before it was read. Such a part counts as one message before Redis 7, which does
+    /// not say how many there were; and so does a Redis that has lost a part of its stream itself.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost
@@ -159,8 +160,8 @@ impl AdapterHealth {
         self.reconnects
     }
 
-    /// Returns what broke the connection last. While there is one it is `None`, or says where Redis does
-    /// not let this node listen.
+    /// Returns what broke the connection last. While there is one it is `None`, or says where Redis
+    /// does not let this node listen.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()

@@ -1,9 +1,9 @@
 //! How far a client has got in what a whole cluster sends.
 //!
-//! A node's own events go to its clients before the stream has given them an id, those of other nodes
-//! have one. So a mark has two parts: everything of one node up to a number of that node's, and
-//! everything of the others up to an entry of the stream. What a node has read of the stream before it
-//! sent an event precedes that event there too, and so the two parts leave no gap.
+//! A node's own events go to its clients before the stream has given them an id, those of other
+//! nodes have one. So a mark has two parts: everything of one node up to a number of that node's,
+//! and everything of the others up to an entry of the stream. What a node has read of the stream
+//! before it sent an event precedes that event there too, and so the two parts leave no gap.
 
 use std::fmt;
 use std::str::FromStr;
@@ -39,8 +39,8 @@ impl fmt::Display for Mark {
 impl FromStr for Mark {
     type Err = ();
 
-    /// Reads a mark, or a bare id of an entry, which is the offset of other servers. It comes from a client:
-    /// a name that no node has is refused, before it is kept anywhere.
+    /// Reads a mark, or a bare id of an entry, which is the offset of other servers. It comes from
+    /// a client: a name that no node has is refused, before it is kept anywhere.
     fn from_str(text: &str) -> Result<Self, ()> {
         let mut parts = text.rsplitn(3, '.');
         let entry = parts.next().ok_or(())?.parse()?;

@@ -1,8 +1,9 @@
 //! What the nodes of a cluster say to one another, whatever carries it.
 //!
 //! A node is a server of this crate or of another kind. A [`Message`] is for all other nodes and
-//! nobody answers; a [`Question`] is answered by each of them with [`Reply`]s. They hold plain values:
-//! how they look on a wire is the adapter's affair, what they do to sockets is their receiver's.
+//! nobody answers; a [`Question`] is answered by each of them with [`Reply`]s. They hold plain
+//! values: how they look on a wire is the adapter's affair, what they do to sockets is their
+//! receiver's.
 
 mod calendar;
 mod details;
@@ -96,8 +97,8 @@ impl Content {
     }
 }
 
-/// Tells whether an event between servers may not have this name: the Node.js server emits it to its
-/// own program.
+/// Tells whether an event between servers may not have this name: the Node.js server emits it to
+/// its own program.
 pub(crate) fn is_reserved_between_servers(name: &str) -> bool {
     matches!(name, "connect" | "connection" | "new_namespace")
 }
@@ -156,7 +157,8 @@ pub(crate) enum Reply {
     Asked(usize),
     /// A client has acknowledged; which, is said by nodes of this crate.
     Acknowledged(Option<SocketId>, Args),
-    /// So many of the clients that were asked will not answer any more; said by nodes of this crate.
+    /// So many of the clients that were asked will not answer any more; said by nodes of this
+    /// crate.
     Gone(usize),
     Sockets(Vec<Details>),
     Ids(Vec<String>),

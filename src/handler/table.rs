@@ -1,7 +1,8 @@
 //! The handlers of one namespace, found by the event's name.
 //!
-//! The table is replaced as a whole when a handler is added; see [`SharedTable`](super::SharedTable).
-//! What the program has registered comes in, and a packet's event; the calls leave, each caught.
+//! The table is replaced as a whole when a handler is added; see
+//! [`SharedTable`](super::SharedTable). What the program has registered comes in, and a packet's
+//! event; the calls leave, each caught.
 
 use std::cell::{Cell, OnceCell};
 use std::fmt;
@@ -81,7 +82,8 @@ impl Table {
         self.disconnect.push(handler);
     }
 
-    /// Calls the event's handlers in their order; one that nobody handles is answered with an error.
+    /// Calls the event's handlers in their order; one that nobody handles is answered with an
+    /// error.
     pub(crate) fn dispatch(&self, received: &Received<'_>) {
         if self.checks.is_empty() {
             return self.deliver(received);

@@ -114,7 +114,8 @@ impl Link {
         self.holder.lock().session = None;
     }
 
-    /// Queues a packet; where the outbox is full, the server's policy says what becomes of the client.
+    /// Queues a packet; where the outbox is full, the server's policy says what becomes of the
+    /// client.
     pub(crate) fn send(&self, packet: Outgoing) -> Result<(), PushError> {
         let pushed = self.outbox.push(packet.frame, packet.attached);
         if pushed == Err(PushError::Full) {
@@ -123,13 +124,15 @@ impl Link {
         pushed
     }
 
-    /// Queues a packet where nothing else is queued and it fits, and drops it otherwise; tells which.
+    /// Queues a packet where nothing else is queued and it fits, and drops it otherwise; tells
+    /// which.
     pub(crate) fn send_volatile(&self, packet: Outgoing) -> bool {
         self.outbox.push_if_empty(packet.frame, packet.attached)
     }
 
     /// Queues a packet that says where the client stands. Where it does not fit the session ends,
-    /// whatever the policy: a client that takes a socket for something else than it is is of no use.
+    /// whatever the policy: a client that takes a socket for something else than it is is of no
+    /// use.
     pub(crate) fn send_vital(&self, packet: Outgoing) {
         if self.outbox.push(packet.frame, packet.attached) == Err(PushError::Full) {
             self.close(CloseReason::OutboxFull);

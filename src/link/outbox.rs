@@ -2,8 +2,8 @@
 //!
 //! Any thread pushes frames; whoever holds the client's transport drains them: a waiting poll, or
 //! the body of the WebSocket's response. The queue is bounded in bytes. A transport is woken when
-//! the queue goes from empty to filled and at no other time. An upgrade changes who drains and loses
-//! nothing. The outbox knows nothing of sessions, rooms or HTTP.
+//! the queue goes from empty to filled and at no other time. An upgrade changes who drains and
+//! loses nothing. The outbox knows nothing of sessions, rooms or HTTP.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -97,7 +97,8 @@ impl Outbox {
         self.push_up_to(self.limit, frame, attached)
     }
 
-    /// Takes nothing more: after a packet that did not fit another may, and the client would have a gap.
+    /// Takes nothing more: after a packet that did not fit another may, and the client would have a
+    /// gap.
     pub(crate) fn seal(&self) {
         self.inner.lock().sealed = true;
     }
@@ -108,8 +109,8 @@ impl Outbox {
         self.inner.lock().queue.is_empty() && self.push(frame, attached).is_ok()
     }
 
-    /// Adds a ping, past the limit: one is outstanding at a time, and a client that is slow now would
-    /// else be taken for dead later.
+    /// Adds a ping, past the limit: one is outstanding at a time, and a client that is slow now
+    /// would else be taken for dead later.
     pub(crate) fn push_ping(&self, ping: Frame) -> Result<(), PushError> {
         self.push_up_to(usize::MAX, ping, Vec::new())
     }
@@ -286,7 +287,8 @@ impl Outbox {
         Poll::Pending
     }
 
-    /// Puts bytes in front of all frames: what a WebSocket's connection says before its first frame.
+    /// Puts bytes in front of all frames: what a WebSocket's connection says before its first
+    /// frame.
     pub(crate) fn preface(&self, bytes: Bytes) {
         let mut inner = self.inner.lock();
         let preface = Frame::raw(bytes);
@@ -375,8 +377,8 @@ pub(crate) struct PendingPoll {
 }
 
 impl PendingPoll {
-    /// Takes what is queued, up to [`POLL_PACKETS`], as the body of one answer; `None` says that the session is over, or
-    /// that a WebSocket has it.
+    /// Takes what is queued, up to [`POLL_PACKETS`], as the body of one answer; `None` says that
+    /// the session is over, or that a WebSocket has it.
     pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
         let mut inner = self.outbox.inner.lock();
         if inner.reader != Reader::Poll {

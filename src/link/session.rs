@@ -20,8 +20,8 @@ use crate::link::stored::{Changes, SessionStore, Stored};
 ///
 /// It is a cheap handle that any thread may use, also when the client has gone. All namespaces of
 /// the client share it, unless [`Builder::session_scope`](crate::Builder::session_scope) says
-/// otherwise. It ends with the client, and begins empty, unless the crate's feature `session` makes it
-/// begin with the client's HTTP session, or be that session (`Builder::http_session`).
+/// otherwise. It ends with the client, and begins empty, unless the crate's feature `session` makes
+/// it begin with the client's HTTP session, or be that session (`Builder::http_session`).
 ///
 /// # Examples
 ///

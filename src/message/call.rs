@@ -120,12 +120,13 @@ impl CallMany {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Gathered<R> {
-    /// Who answered what, in the order in which the answers came; `None` for a socket of another kind
-    /// of node, which does not say.
+    /// Who answered what, in the order in which the answers came; `None` for a socket of another
+    /// kind of node, which does not say.
     pub answers: Vec<(Option<SocketId>, R)>,
     /// Whose answer is not what was asked for, and why.
     pub unreadable: Vec<(Option<SocketId>, ArgsError)>,
-    /// Who of this node did not answer: because it left, or had no room for the event, or time was up.
+    /// Who of this node did not answer: because it left, or had no room for the event, or time was
+    /// up.
     pub missing: Vec<SocketId>,
     /// How many sockets of other nodes did not answer.
     pub missing_elsewhere: usize,

@@ -6,11 +6,12 @@ use actix::Message;
 
 use crate::id::SocketId;
 
-/// Tells whoever asked by [`SocketIo::supervise`](crate::SocketIo::supervise) that something panicked.
+/// Tells whoever asked by [`SocketIo::supervise`](crate::SocketIo::supervise) that something
+/// panicked.
 ///
-/// What panicked has been contained when this arrives: a handler's panic cost that call, a session's
-/// closed its transport, a room, a namespace or the server was restarted with its members, and an adapter
-/// connects anew.
+/// What panicked has been contained when this arrives: a handler's panic cost that call, a
+/// session's closed its transport, a room, a namespace or the server was restarted with its
+/// members, and an adapter connects anew.
 ///
 /// # Examples
 ///

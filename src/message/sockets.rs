@@ -8,8 +8,8 @@ use crate::cluster::ClusterError;
 use crate::id::SocketId;
 use crate::message::address::{Address, RoomNames, addressed};
 
-/// Asks the [`Server`](crate::Server) for the ids of sockets: of everyone in a namespace, or in some of
-/// its rooms.
+/// Asks the [`Server`](crate::Server) for the ids of sockets: of everyone in a namespace, or in
+/// some of its rooms.
 ///
 /// # Examples
 ///
@@ -113,8 +113,8 @@ impl DisconnectSockets {
     addressed!();
 }
 
-/// Makes everyone leave a room of the namespace, on every node; answers how many of this node were in
-/// it.
+/// Makes everyone leave a room of the namespace, on every node; answers how many of this node were
+/// in it.
 ///
 /// # Examples
 ///

@@ -65,10 +65,11 @@ impl Builder {
     }
 
     /// Sets whether a client that asked for an acknowledgement is told why the call failed; true by
-    /// default. It gets `{"error": …}` in any case, unless [`Namespace::on_error`](crate::Namespace::on_error)
-    /// answers: with the error that the handler returned, or the rejection's text; of a panic, and of
-    /// everything where this is false, it learns no more than `internal server error`. That nobody handles
-    /// an event it is told in any case.
+    /// default. It gets `{"error": …}` in any case, unless
+    /// [`Namespace::on_error`](crate::Namespace::on_error) answers: with the error that the handler
+    /// returned, or the rejection's text; of a panic, and of everything where this is false, it
+    /// learns no more than `internal server error`. That nobody handles an event it is told in any
+    /// case.
     ///
     /// # Examples
     ///
@@ -116,16 +117,16 @@ impl Builder {
         self
     }
 
-    /// Sets whether a client has one [`Session`](crate::Session) in all its namespaces, which is the
-    /// default, or one in each.
+    /// Sets whether a client has one [`Session`](crate::Session) in all its namespaces, which is
+    /// the default, or one in each.
     pub fn session_scope(mut self, scope: SessionScope) -> Self {
         self.config.session_scope = scope;
         self
     }
 
-    /// Lets the client's [`Session`](crate::Session) begin with its HTTP session of `actix-session`,
-    /// or be that session: [`HttpSession`](crate::HttpSession) says how. Without it the two know
-    /// nothing of each other.
+    /// Lets the client's [`Session`](crate::Session) begin with its HTTP session of
+    /// `actix-session`, or be that session: [`HttpSession`](crate::HttpSession) says how. Without
+    /// it the two know nothing of each other.
     #[cfg(feature = "session")]
     #[cfg_attr(docsrs, doc(cfg(feature = "session")))]
     pub fn http_session(mut self, http_session: HttpSession) -> Self {
@@ -136,8 +137,8 @@ impl Builder {
     /// Makes the server a node of a cluster: what is sent to many reaches the clients of all nodes.
     /// Without an adapter a server is alone.
     ///
-    /// Requests of polling that a proxy sends to another node of this crate are forwarded to the one that
-    /// has their session.
+    /// Requests of polling that a proxy sends to another node of this crate are forwarded to the
+    /// one that has their session.
     ///
     /// # Examples
     ///
@@ -156,15 +157,17 @@ impl Builder {
         self
     }
 
-    /// Lets a client come back whose connection broke: within `window` it gets its id, its rooms, its data
-    /// and every event that it missed, in order and once, and then the CONNECT packet. Off by default.
+    /// Lets a client come back whose connection broke: within `window` it gets its id, its rooms,
+    /// its data and every event that it missed, in order and once, and then the CONNECT packet. Off
+    /// by default.
     ///
-    /// Its connect handlers run again, where [`Socket::recovered`](crate::Socket::recovered) is true;
-    /// middleware does not, unless [`recovery_skips_middleware`](Self::recovery_skips_middleware) says so. Data
-    /// are the values of [`Socket::insert_data`](crate::Socket::insert_data) and those of its
-    /// [`Session`](crate::Session). Events that wait for an acknowledgement and volatile ones are not kept.
-    /// Every other event carries its number as one more argument, from which the official client takes the
-    /// offset that it comes back with.
+    /// Its connect handlers run again, where [`Socket::recovered`](crate::Socket::recovered) is
+    /// true; middleware does not, unless
+    /// [`recovery_skips_middleware`](Self::recovery_skips_middleware) says so. Data are the values
+    /// of [`Socket::insert_data`](crate::Socket::insert_data) and those of its
+    /// [`Session`](crate::Session). Events that wait for an acknowledgement and volatile ones are
+    /// not kept. Every other event carries its number as one more argument, from which the official
+    /// client takes the offset that it comes back with.
     ///
     /// # Examples
     ///
@@ -188,15 +191,16 @@ impl Builder {
         self
     }
 
-    /// Sets whether a client that comes back is let in without being looked at by middleware; true by
-    /// default.
+    /// Sets whether a client that comes back is let in without being looked at by middleware; true
+    /// by default.
     pub fn recovery_skips_middleware(mut self, skips: bool) -> Self {
         self.config.recovery_skips_middleware = skips;
         self
     }
 
-    /// Sets how many bytes of events each namespace keeps for clients that come back; 16 MiB by default.
-    /// One that has missed more, or more than half of [`outbox_limit`](Self::outbox_limit), begins anew.
+    /// Sets how many bytes of events each namespace keeps for clients that come back; 16 MiB by
+    /// default. One that has missed more, or more than half of
+    /// [`outbox_limit`](Self::outbox_limit), begins anew.
     pub fn recovery_limit(mut self, bytes: usize) -> Self {
         self.config.recovery_limit = bytes;
         self

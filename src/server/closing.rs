@@ -23,8 +23,8 @@ impl Closing {
         }
     }
 
-    /// Closes the sessions, and then the way to the other nodes, by which their clients and what they
-    /// said at their end have still to go. Returns whether all had gone within `limit`.
+    /// Closes the sessions, and then the way to the other nodes, by which their clients and what
+    /// they said at their end have still to go. Returns whether all had gone within `limit`.
     pub(crate) async fn close(&self, limit: Duration) -> bool {
         let Some(adapter) = &self.adapter else {
             return self.engine.close(limit).await;

@@ -16,8 +16,8 @@ use crate::server::serve::serve;
 use crate::server::tuning::tune;
 use crate::transport::{self, Hooks};
 
-/// A raw Engine.IO server: messages come and go over polling or WebSocket, with heartbeat and upgrade,
-/// and mean what the program says.
+/// A raw Engine.IO server: messages come and go over polling or WebSocket, with heartbeat and
+/// upgrade, and mean what the program says.
 ///
 /// # Examples
 ///
@@ -118,7 +118,8 @@ impl EngineIoBuilder {
         self
     }
 
-    /// Calls `handler` for each message, in the order of arrival. A panic in it costs that call only.
+    /// Calls `handler` for each message, in the order of arrival. A panic in it costs that call
+    /// only.
     pub fn on_message<F, R>(mut self, handler: F) -> Self
     where
         F: Fn(EngineSession, EngineMessage) -> R + Send + Sync + 'static,

@@ -51,8 +51,8 @@ pub use pattern::NamespacePattern;
 pub use serve::Serve;
 pub use serving::{ServeHandle, Serving};
 
-/// A Socket.IO server: a cheap handle that any thread may use. What is said of rooms and of everyone
-/// here is said of the namespace `/`; [`of`](Self::of) names others.
+/// A Socket.IO server: a cheap handle that any thread may use. What is said of rooms and of
+/// everyone here is said of the namespace `/`; [`of`](Self::of) names others.
 ///
 /// # Examples
 ///
@@ -109,8 +109,8 @@ impl SocketIo {
 
     /// Makes namespaces when the first client asks for one whose name fits the pattern. `{name}`
     /// stands for one or more characters but `/`, and as few as will do; the last takes all that is
-    /// left. Handlers get what it stands for by [`Params`](crate::Params). Patterns are tried in the order
-    /// in which they were added, after the names that there are.
+    /// left. Handlers get what it stands for by [`Params`](crate::Params). Patterns are tried in
+    /// the order in which they were added, after the names that there are.
     ///
     /// # Errors
     ///
@@ -136,8 +136,8 @@ impl SocketIo {
         Ok(self.add_pattern(choice))
     }
 
-    /// Makes namespaces when the first client asks for one that `predicate` takes: it looks at the name
-    /// and at the CONNECT payload, the client's `auth` option, `{}` without one.
+    /// Makes namespaces when the first client asks for one that `predicate` takes: it looks at the
+    /// name and at the CONNECT payload, the client's `auth` option, `{}` without one.
     ///
     /// # Examples
     ///
@@ -155,8 +155,8 @@ impl SocketIo {
         self.add_pattern(Choice::Predicate(Box::new(predicate)))
     }
 
-    /// Tells `watcher` of each namespace that is made from now on, by [`of`](Self::of) or by the first
-    /// client of a pattern, before that client is let in.
+    /// Tells `watcher` of each namespace that is made from now on, by [`of`](Self::of) or by the
+    /// first client of a pattern, before that client is let in.
     ///
     /// # Examples
     ///
@@ -219,8 +219,9 @@ impl SocketIo {
             .unwrap_or_else(|| self.server.clone())
     }
 
-    /// Tells an actor of every panic from now on, be it of a handler, a session, a room, a namespace,
-    /// the server, the adapter of a cluster or a background task. Several actors may ask.
+    /// Tells an actor of every panic from now on, be it of a handler, a session, a room, a
+    /// namespace, the server, the adapter of a cluster or a background task. Several actors may
+    /// ask.
     ///
     /// # Examples
     ///
@@ -254,8 +255,8 @@ impl SocketIo {
     ///
     /// # Errors
     ///
-    /// [`ClusterError::Unavailable`], and [`ClusterError::Unsupported`] in a format whose nodes do not
-    /// make themselves known.
+    /// [`ClusterError::Unavailable`], and [`ClusterError::Unsupported`] in a format whose nodes do
+    /// not make themselves known.
     ///
     /// # Examples
     ///
@@ -305,12 +306,13 @@ impl SocketIo {
 
     /// Closes the server for good: new clients are answered with 503, those who are there are
     /// disconnected with [`CloseReason::ServerShuttingDown`](crate::CloseReason), behind what was
-    /// sent to them before. Returns whether all had gone within `limit`, and in a cluster whether what was
-    /// queued for the other nodes has been sent too, for which the last tenth of the time is kept.
+    /// sent to them before. Returns whether all had gone within `limit`, and in a cluster whether
+    /// what was queued for the other nodes has been sent too, for which the last tenth of the time
+    /// is kept.
     ///
     /// A client has gone when its transport has taken the last packets: its WebSocket has written
-    /// them, or a poll has fetched them. Clients of other nodes that poll here are sent home with a noop, so
-    /// that their next poll goes to a node that stays.
+    /// them, or a poll has fetched them. Clients of other nodes that poll here are sent home with a
+    /// noop, so that their next poll goes to a node that stays.
     ///
     /// # Examples
     ///
@@ -335,9 +337,9 @@ impl SocketIo {
         self.closing().close(limit).await
     }
 
-    /// Runs a task of the program's beside the server's actors, until it ends or [`close`](Self::close)
-    /// has closed the server; [`Serve::run`] closes it at its end. A panic of the task goes to the log and
-    /// to whoever [`supervise`](Self::supervise)s.
+    /// Runs a task of the program's beside the server's actors, until it ends or
+    /// [`close`](Self::close) has closed the server; [`Serve::run`] closes it at its end. A panic
+    /// of the task goes to the log and to whoever [`supervise`](Self::supervise)s.
     ///
     /// # Examples
     ///

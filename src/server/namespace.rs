@@ -52,8 +52,8 @@ impl Namespace {
         self.core.membership.name()
     }
 
-    /// Shows `observer` every event that is sent here, before it is sent: once for each emit, be it to
-    /// one socket or to many. Acknowledgements are not shown. Several may look.
+    /// Shows `observer` every event that is sent here, before it is sent: once for each emit, be it
+    /// to one socket or to many. Acknowledgements are not shown. Several may look.
     ///
     /// # Examples
     ///
@@ -77,7 +77,8 @@ impl Namespace {
     operator!();
 
     /// Registers who answers an event that another server's program sends to all servers by
-    /// [`server_side_emit`](Self::server_side_emit); one for each event. What it returns is the answer.
+    /// [`server_side_emit`](Self::server_side_emit); one for each event. What it returns is the
+    /// answer.
     ///
     /// # Examples
     ///
@@ -99,13 +100,14 @@ impl Namespace {
         self
     }
 
-    /// Sends an event to the programs of all other servers; no client gets it, nor does this server.
+    /// Sends an event to the programs of all other servers; no client gets it, nor does this
+    /// server.
     ///
     /// # Errors
     ///
     /// [`EmitError::Encode`]; [`EmitError::ReservedEvent`] for `connect`, `connection` and
-    /// `new_namespace`, which a Node.js server emits to its own program; and [`EmitError::Cluster`] where
-    /// nobody will hear it.
+    /// `new_namespace`, which a Node.js server emits to its own program; and [`EmitError::Cluster`]
+    /// where nobody will hear it.
     ///
     /// # Examples
     ///
@@ -126,8 +128,8 @@ impl Namespace {
         Ok(())
     }
 
-    /// Sends an event to the programs of all other servers, and returns what they answer within `limit`.
-    /// Which of them did not, and why they could not be asked, says [`Everywhere::reach`].
+    /// Sends an event to the programs of all other servers, and returns what they answer within
+    /// `limit`. Which of them did not, and why they could not be asked, says [`Everywhere::reach`].
     ///
     /// # Errors
     ///
@@ -162,8 +164,8 @@ impl Namespace {
     }
 
     /// Returns the names of the rooms that somebody is in on any node, in no order; see
-    /// [`rooms`](Self::rooms) for those of this node. Which nodes did not answer, and why they could not be
-    /// asked, says [`Everywhere::reach`].
+    /// [`rooms`](Self::rooms) for those of this node. Which nodes did not answer, and why they
+    /// could not be asked, says [`Everywhere::reach`].
     ///
     /// # Examples
     ///
@@ -196,8 +198,8 @@ impl Namespace {
         self.core.membership.count()
     }
 
-    /// Returns the names of the rooms that somebody is in, in no order. The rooms of sockets' own ids are
-    /// not listed.
+    /// Returns the names of the rooms that somebody is in, in no order. The rooms of sockets' own
+    /// ids are not listed.
     #[must_use]
     pub fn rooms(&self) -> Vec<String> {
         let rooms = self.core.membership.rooms();
@@ -230,8 +232,8 @@ impl Namespace {
         self.everyone().close_room(room.as_ref())
     }
 
-    /// Tells an actor what happens in rooms from now on: which are created and deleted, who joins and
-    /// who leaves, in the order of the changes. Several actors may ask.
+    /// Tells an actor what happens in rooms from now on: which are created and deleted, who joins
+    /// and who leaves, in the order of the changes. Several actors may ask.
     ///
     /// # Examples
     ///

@@ -45,9 +45,10 @@ macro_rules! operator {
         ///
         /// # Errors
         ///
-        /// [`EmitError::ReservedEvent`](crate::EmitError) and [`EmitError::Encode`](crate::EmitError);
-        /// nothing was sent to anybody then. [`EmitError::Cluster`](crate::EmitError) where this node's
-        /// sockets have it and the other nodes will not get it.
+        /// [`EmitError::ReservedEvent`](crate::EmitError) and
+        /// [`EmitError::Encode`](crate::EmitError); nothing was sent to anybody then.
+        /// [`EmitError::Cluster`](crate::EmitError) where this node's sockets have it and the other
+        /// nodes will not get it.
         pub async fn emit<T: serde::Serialize>(
             &self,
             event: &str,
@@ -86,9 +87,9 @@ macro_rules! operator {
         ///
         /// # Errors
         ///
-        /// [`EmitError::ReservedEvent`](crate::EmitError) and [`EmitError::Encode`](crate::EmitError);
-        /// nothing was sent to anybody then. Where other nodes could not be asked,
-        /// [`Answers::reach`](crate::Answers::reach) says why.
+        /// [`EmitError::ReservedEvent`](crate::EmitError) and
+        /// [`EmitError::Encode`](crate::EmitError); nothing was sent to anybody then. Where other
+        /// nodes could not be asked, [`Answers::reach`](crate::Answers::reach) says why.
         pub async fn emit_with_ack<R>(
             &self,
             event: &str,
@@ -105,7 +106,8 @@ macro_rules! operator {
             self.everyone().fetch_sockets().await
         }
 
-        /// Makes everyone join rooms; see [`Broadcast::sockets_join`](crate::Broadcast::sockets_join).
+        /// Makes everyone join rooms; see
+        /// [`Broadcast::sockets_join`](crate::Broadcast::sockets_join).
         ///
         /// # Errors
         ///
@@ -117,7 +119,8 @@ macro_rules! operator {
             self.everyone().sockets_join(rooms).await
         }
 
-        /// Makes everyone leave rooms; see [`Broadcast::sockets_leave`](crate::Broadcast::sockets_leave).
+        /// Makes everyone leave rooms; see
+        /// [`Broadcast::sockets_leave`](crate::Broadcast::sockets_leave).
         ///
         /// # Errors
         ///

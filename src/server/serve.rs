@@ -29,10 +29,10 @@ use crate::transport::{AppService, Hooks, Io, SharedApp, Upgrades, mount_once, s
 /// [`EngineIo::serve`](crate::EngineIo::serve) make it.
 ///
 /// A request that asks for a WebSocket goes through the App like any other, with its middleware and
-/// guards. Where the App lets it through, the connection leaves actix-http and belongs to the session:
-/// it takes about a quarter of the memory that it takes in an `HttpServer`, and mostly less time.
-/// Everything else is as in an `HttpServer`, WebSockets of other routes too; but an answer that refuses
-/// an upgrade closes its connection, and WebSockets do not count for
+/// guards. Where the App lets it through, the connection leaves actix-http and belongs to the
+/// session: it takes about a quarter of the memory that it takes in an `HttpServer`, and mostly
+/// less time. Everything else is as in an `HttpServer`, WebSockets of other routes too; but an
+/// answer that refuses an upgrade closes its connection, and WebSockets do not count for
 /// [`max_connections`](Self::max_connections).
 ///
 /// # Examples
@@ -359,8 +359,8 @@ where
         let app = mount_once(&self.engine, &self.hooks, &self.app);
         let hostname = self.settings.hostname.clone();
         let hostname = hostname.unwrap_or_else(|| self.address.to_string());
-        // actix-web has no other constructor that takes what its own server gives an App; the crates
-        // of its family use this one.
+        // actix-web has no other constructor that takes what its own server gives an App; the
+        // crates of its family use this one.
         let config = AppConfig::__priv_test_new(self.is_secure, hostname, self.address);
         let app = app
             .into_factory()
@@ -374,8 +374,8 @@ where
 macro_rules! serve {
     () => {
         /// Serves an App on a server of this crate's, which holds the WebSockets by itself: in less
-        /// memory and time than an `HttpServer`. The routes are mounted at the App's root, unless the
-        /// App has mounted them by itself.
+        /// memory and time than an `HttpServer`. The routes are mounted at the App's root, unless
+        /// the App has mounted them by itself.
         ///
         /// [`Serve`](crate::server::Serve) says what such a server does, and how it is set up.
         pub fn serve<F, T, B>(&self, app: F) -> crate::server::Serve<F>

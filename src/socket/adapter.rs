@@ -1,8 +1,8 @@
 //! The way from a namespace to the other nodes of its cluster.
 //!
-//! A server without one is alone, and pays for it with one look at an empty place. What is sent goes to
-//! this node's sockets first and then to the adapter, which never makes the sender wait. What comes from
-//! other nodes is done to the [`Membership`] by the adapter itself.
+//! A server without one is alone, and pays for it with one look at an empty place. What is sent
+//! goes to this node's sockets first and then to the adapter, which never makes the sender wait.
+//! What comes from other nodes is done to the [`Membership`] by the adapter itself.
 
 use std::fmt;
 use std::future::Future;
@@ -25,8 +25,9 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     /// Says why nobody will hear it.
     fn tell(&self, namespace: &Arc<str>, message: &Message) -> Result<(), ClusterError>;
 
-    /// Asks every other node. The channel brings what each answers and ends when all have, or time is
-    /// up; then it says how far the question got. What cannot be asked at once is not asked at all.
+    /// Asks every other node. The channel brings what each answers and ends when all have, or time
+    /// is up; then it says how far the question got. What cannot be asked at once is not asked at
+    /// all.
     fn ask(
         self: Arc<Self>,
         namespace: &Arc<str>,
@@ -45,7 +46,8 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     /// Returns this node's name.
     fn uid(&self) -> &str;
 
-    /// Returns the number of this node's next message; the caller tells it before the next one, if at all.
+    /// Returns the number of this node's next message; the caller tells it before the next one, if
+    /// at all.
     fn reserve(&self) -> u64;
 
     /// Queues a message under a number of its own.
@@ -60,7 +62,8 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
         message: &Message,
     ) -> Result<(), ClusterError>;
 
-    /// Returns the last entry of the namespace's stream that was done here; `None` before the first look.
+    /// Returns the last entry of the namespace's stream that was done here; `None` before the first
+    /// look.
     fn position(&self, namespace: &str) -> Option<EntryId>;
 
     /// Keeps what a client needs to come back, for this long.
@@ -89,8 +92,8 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
 
     fn health(&self) -> AdapterHealth;
 
-    /// Sends what is queued and what other nodes wait for, for up to `limit`, and ends; tells whether all
-    /// was sent.
+    /// Sends what is queued and what other nodes wait for, for up to `limit`, and ends; tells
+    /// whether all was sent.
     fn close(self: Arc<Self>, limit: Duration) -> ClosedFuture;
 }
 

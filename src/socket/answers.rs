@@ -130,15 +130,15 @@ impl<R> Answers<R> {
         self.elsewhere.asked.saturating_sub(self.elsewhere.answered)
     }
 
-    /// Returns the nodes that did not say how many of their sockets were asked, or have ended before those
-    /// had answered; known when the answers have ended.
+    /// Returns the nodes that did not say how many of their sockets were asked, or have ended
+    /// before those had answered; known when the answers have ended.
     #[must_use]
     pub fn silent_nodes(&self) -> &[NodeId] {
         self.elsewhere.reach.silent()
     }
 
-    /// Returns how far the question got in the cluster, and why it could not be asked there; known when the
-    /// answers have ended.
+    /// Returns how far the question got in the cluster, and why it could not be asked there; known
+    /// when the answers have ended.
     #[must_use]
     pub fn reach(&self) -> &Reach {
         &self.elsewhere.reach

@@ -1,7 +1,8 @@
 //! A socket's state: one client in one namespace.
 //!
 //! Any thread may deliver packets to it. What is sent before the client was accepted is held back,
-//! so that the CONNECT packet goes first. It knows its link and its namespace's members, and no actor.
+//! so that the CONNECT packet goes first. It knows its link and its namespace's members, and no
+//! actor.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -144,7 +145,8 @@ impl Core {
         match self.phase() {
             Phase::Connected => true,
             Phase::Accepted => {
-                // It may be on its way out, under the lock: whoever has seen it finds the socket open.
+                // It may be on its way out, under the lock: whoever has seen it finds the socket
+                // open.
                 let _held = self.held.lock();
                 self.phase() == Phase::Connected
             }
@@ -164,15 +166,15 @@ impl Core {
         }
     }
 
-    /// Sends what the client missed, the CONNECT packet and what was held back; `false` where the client
-    /// has left meanwhile.
+    /// Sends what the client missed, the CONNECT packet and what was held back; `false` where the
+    /// client has left meanwhile.
     pub(crate) fn open(&self, missed: Vec<Outgoing>) -> bool {
         let mut held = self.held.lock();
         if self.phase() != Phase::Accepted {
             return false;
         }
-        // The official client takes it as recovered when the CONNECT packet comes, and keeps until then
-        // what comes before it.
+        // The official client takes it as recovered when the CONNECT packet comes, and keeps until
+        // then what comes before it.
         for packet in missed {
             self.link.send_vital(packet);
         }
@@ -207,9 +209,9 @@ impl Core {
         self.held.lock().reason
     }
 
-    /// Ends the socket and says so to the client: by DISCONNECT, or by CONNECT_ERROR where it is still
-    /// waiting to be let in. The session notices by a nudge, or is closed and ends the client's other
-    /// sockets too.
+    /// Ends the socket and says so to the client: by DISCONNECT, or by CONNECT_ERROR where it is
+    /// still waiting to be let in. The session notices by a nudge, or is closed and ends the
+    /// client's other sockets too.
     pub(crate) fn disconnect(&self, close: bool) {
         let namespace = self.membership.name();
         let goodbye = |phase| {
@@ -236,8 +238,8 @@ impl Core {
         }
     }
 
-    /// Queues a packet that its namespace has kept: for a socket that is on its way back it will be among
-    /// what it missed.
+    /// Queues a packet that its namespace has kept: for a socket that is on its way back it will be
+    /// among what it missed.
     pub(crate) fn deliver_kept(&self, packet: Outgoing) {
         if self.back().is_none() || self.phase() == Phase::Connected {
             // One client that has gone or reads too slowly is not the sender's error.
@@ -266,8 +268,8 @@ impl Core {
         self.link.close(CloseReason::TransportClose);
     }
 
-    /// Queues a packet that is worth nothing later: it is dropped where others wait to be sent. Tells
-    /// whether it was queued.
+    /// Queues a packet that is worth nothing later: it is dropped where others wait to be sent.
+    /// Tells whether it was queued.
     pub(crate) fn deliver_volatile(&self, packet: Outgoing) -> bool {
         self.phase() == Phase::Connected && self.link.send_volatile(packet)
     }

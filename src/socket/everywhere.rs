@@ -74,9 +74,9 @@ impl<T: IntoIterator> IntoIterator for Everywhere<T> {
     }
 }
 
-/// A socket of any node of the cluster, as [`Broadcast::fetch_sockets`](crate::Broadcast::fetch_sockets)
-/// finds it: what was known of it then, and what may be done to it. A socket of this node is a
-/// [`Socket`] too.
+/// A socket of any node of the cluster, as
+/// [`Broadcast::fetch_sockets`](crate::Broadcast::fetch_sockets) finds it: what was known of it
+/// then, and what may be done to it. A socket of this node is a [`Socket`] too.
 ///
 /// # Examples
 ///
@@ -133,8 +133,8 @@ impl RemoteSocket {
         }
     }
 
-    /// Returns the names of the rooms that it is in, or was when it was asked; the room of its own id
-    /// is not listed.
+    /// Returns the names of the rooms that it is in, or was when it was asked; the room of its own
+    /// id is not listed.
     #[must_use]
     pub fn rooms(&self) -> Vec<String> {
         match &self.place {
@@ -147,8 +147,8 @@ impl RemoteSocket {
     }
 
     /// Returns the value under this key of what its program keeps for it: of its
-    /// [`Session`](crate::Session), and on a Node.js server of its `socket.data`. `None` where there is
-    /// none, or it is no `T`.
+    /// [`Session`](crate::Session), and on a Node.js server of its `socket.data`. `None` where
+    /// there is none, or it is no `T`.
     #[must_use]
     pub fn data<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         let value = match &self.place {
@@ -168,8 +168,8 @@ impl RemoteSocket {
     }
 
     /// Returns its handshake as the Node.js server writes it: an object with `headers`, `query`,
-    /// `address`, `issued` (milliseconds since 1970), `time` (the same as text), `url`, `auth`, `secure` and
-    /// `xdomain`.
+    /// `address`, `issued` (milliseconds since 1970), `time` (the same as text), `url`, `auth`,
+    /// `secure` and `xdomain`.
     #[must_use]
     pub fn handshake(&self) -> Value {
         match &self.place {

@@ -51,8 +51,8 @@ pub use server_side::ServerSideEvent;
 
 /// One client in one namespace.
 ///
-/// Handlers get it as an argument; it can be cloned, kept and sent to any thread. When the client has
-/// gone, what it is asked to do fails with an error that says so.
+/// Handlers get it as an argument; it can be cloned, kept and sent to any thread. When the client
+/// has gone, what it is asked to do fails with an error that says so.
 ///
 /// # Examples
 ///
@@ -98,8 +98,9 @@ impl Socket {
         self.core.is_connected()
     }
 
-    /// Tells whether the client has come back: it has its id, its rooms, its data and what it missed, as
-    /// [`Builder::connection_state_recovery`](crate::Builder::connection_state_recovery) says.
+    /// Tells whether the client has come back: it has its id, its rooms, its data and what it
+    /// missed, as [`Builder::connection_state_recovery`](crate::Builder::connection_state_recovery)
+    /// says.
     #[must_use]
     pub fn recovered(&self) -> bool {
         self.core.back().is_some()
@@ -157,17 +158,17 @@ impl Socket {
         serde_json::from_str(text).map_err(|error| Rejection::Auth(error.to_string()))
     }
 
-    /// Sends an event to this client. A tuple is sent as that many arguments, `()` as none, anything
-    /// else as one; [`Bytes`](crate::Bytes) anywhere in it travel as binary.
+    /// Sends an event to this client. A tuple is sent as that many arguments, `()` as none,
+    /// anything else as one; [`Bytes`](crate::Bytes) anywhere in it travel as binary.
     ///
     /// The packet lies in the client's outbox when this returns. What is emitted while a connect
     /// handler still runs follows the CONNECT packet.
     ///
     /// # Errors
     ///
-    /// Every variant of [`EmitError`] but `TooManyCalls`; nothing was sent then. [`EmitError::Cluster`] comes
-    /// only where clients may come back to other nodes: this one has the event then, and would miss it
-    /// if it came back elsewhere.
+    /// Every variant of [`EmitError`] but `TooManyCalls`; nothing was sent then.
+    /// [`EmitError::Cluster`] comes only where clients may come back to other nodes: this one has
+    /// the event then, and would miss it if it came back elsewhere.
     ///
     /// # Examples
     ///
@@ -183,8 +184,8 @@ impl Socket {
         self.blocking_emit(event, data)
     }
 
-    /// Does what [`emit`](Self::emit) does, for code that is not async. It never waits, so it may be
-    /// called anywhere.
+    /// Does what [`emit`](Self::emit) does, for code that is not async. It never waits, so it may
+    /// be called anywhere.
     ///
     /// # Errors
     ///
@@ -216,7 +217,8 @@ impl Socket {
     }
 
     /// Sends an event and waits for the client's acknowledgement, up to the server's `ack_timeout`
-    /// (60 seconds by default). The answer is read as [`Data`](crate::Data) reads an event's arguments.
+    /// (60 seconds by default). The answer is read as [`Data`](crate::Data) reads an event's
+    /// arguments.
     ///
     /// # Errors
     ///
@@ -298,8 +300,9 @@ impl Socket {
         rooms.iter().map(|room| room.as_ref().to_owned()).collect()
     }
 
-    /// Attaches a value to this socket, and returns the value of its type that was there before. One
-    /// value for each type; it goes with the last handle on the socket, so it must not hold one.
+    /// Attaches a value to this socket, and returns the value of its type that was there before.
+    /// One value for each type; it goes with the last handle on the socket, so it must not hold
+    /// one.
     ///
     /// # Examples
     ///
@@ -343,16 +346,17 @@ impl Socket {
         self.core.locals.remove()
     }
 
-    /// Returns what the program keeps for this client by key, shared with the client's other sockets
-    /// or not as [`Builder::session_scope`](crate::Builder::session_scope) says.
+    /// Returns what the program keeps for this client by key, shared with the client's other
+    /// sockets or not as [`Builder::session_scope`](crate::Builder::session_scope) says.
     #[must_use]
     pub fn session(&self) -> Session {
         self.core.session().clone()
     }
 
     /// Makes this socket leave its namespace: the client gets a DISCONNECT packet, and
-    /// `on_disconnect` runs with [`DisconnectReason::ServerNamespaceDisconnect`](crate::DisconnectReason).
-    /// With `close` the client leaves all its namespaces so, and its session is closed.
+    /// `on_disconnect` runs with
+    /// [`DisconnectReason::ServerNamespaceDisconnect`](crate::DisconnectReason). With `close` the
+    /// client leaves all its namespaces so, and its session is closed.
     ///
     /// # Examples
     ///
@@ -395,8 +399,8 @@ impl Socket {
         self.broadcast().local()
     }
 
-    /// Addresses this socket alone, by events that are dropped where others wait to be sent to it; see
-    /// [`Broadcast::volatile`].
+    /// Addresses this socket alone, by events that are dropped where others wait to be sent to it;
+    /// see [`Broadcast::volatile`].
     pub fn volatile(&self) -> Broadcast {
         Broadcast::alone(&self.core).volatile()
     }

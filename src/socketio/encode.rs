@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use super::packet::MAIN_NAMESPACE;
 
 /// Appends a CONNECT: `0{"sid":"…"}`, `0/nsp,{"sid":"…"}`.
-// Socket.IO v5, Connection to a namespace: the answer carries the socket's id, and with connection state
-// recovery a secret to come back with.
+// Socket.IO v5, Connection to a namespace: the answer carries the socket's id, and with connection
+// state recovery a secret to come back with.
 pub(crate) fn push_connect(out: &mut Vec<u8>, namespace: &str, sid: &str, pid: Option<&str>) {
     out.push(b'0');
     push_namespace(out, namespace);
@@ -63,8 +63,8 @@ pub(crate) fn push_event_head(
     push_json_str(out, name);
 }
 
-/// Appends what stands before an event's name: `2/nsp,12[`. The caller appends the name in JSON, `,arg`
-/// for each argument, then `]`.
+/// Appends what stands before an event's name: `2/nsp,12[`. The caller appends the name in JSON,
+/// `,arg` for each argument, then `]`.
 pub(crate) fn push_event_start(
     out: &mut Vec<u8>,
     namespace: &str,

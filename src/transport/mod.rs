@@ -1,7 +1,7 @@
 //! The HTTP edge: where a client's requests become a session's packets.
 //!
-//! Requests come in on any worker; each is checked against the protocol and goes on to polling, to a
-//! WebSocket, or back with an error that the client understands. Nothing here knows what a packet
+//! Requests come in on any worker; each is checked against the protocol and goes on to polling, to
+//! a WebSocket, or back with an error that the client understands. Nothing here knows what a packet
 //! means.
 
 mod bodies;

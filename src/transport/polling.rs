@@ -1,8 +1,8 @@
 //! HTTP long-polling: a GET waits for what the server sends, a POST brings what the client sends.
 //!
-//! Bodies come in and go out here, on whatever worker the request landed on, and on whatever node of a
-//! cluster. A GET drains the session's outbox by itself; a POST's body is handed to the session's actor,
-//! whole.
+//! Bodies come in and go out here, on whatever worker the request landed on, and on whatever node
+//! of a cluster. A GET drains the session's outbox by itself; a POST's body is handed to the
+//! session's actor, whole.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -61,7 +61,8 @@ pub(crate) async fn forward(
     let poll = match *request.method() {
         Method::GET => Poll::Take,
         Method::POST => {
-            // Anybody may make an id up: not a byte is read, nor anything published, for one of no node.
+            // Anybody may make an id up: not a byte is read, nor anything published, for one of no
+            // node.
             if !elsewhere.is_there().await {
                 return Err(Refusal::UnknownSession);
             }
@@ -73,7 +74,8 @@ pub(crate) async fn forward(
     let polled = elsewhere.poll(poll).await?;
     let mut response = answer(polled, request, config);
     if engine.is_closing() {
-        // So that the next request finds another node, if there is something before this one to choose.
+        // So that the next request finds another node, if there is something before this one to
+        // choose.
         response
             .head_mut()
             .set_connection_type(ConnectionType::Close);
@@ -121,8 +123,8 @@ async fn packets_of(
     })
 }
 
-/// Reads a body of up to `limit` bytes. Of a larger one as much again is read and dropped, so that a
-/// client that is still sending gets to see the answer; it is kept nowhere.
+/// Reads a body of up to `limit` bytes. Of a larger one as much again is read and dropped, so that
+/// a client that is still sending gets to see the answer; it is kept nowhere.
 async fn read(mut payload: web::Payload, limit: usize) -> Result<Vec<u8>, Refusal> {
     let mut body = Vec::new();
     let mut length = 0_usize;

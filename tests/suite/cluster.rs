@@ -380,8 +380,8 @@ async fn nothing_is_lost_between_several_streams() {
     }
 }
 
-/// Namespaces, and to which of four streams the reference's hash of their names leads. That of the last
-/// is negative: the reference itself writes to a stream that nobody reads.
+/// Namespaces, and to which of four streams the reference's hash of their names leads. That of the
+/// last is negative: the reference itself writes to a stream that nobody reads.
 const SHARDED: [(&str, &str); 4] = [
     ("/a", "socket.io-2"),
     ("/d", "socket.io-1"),
@@ -477,7 +477,8 @@ async fn without_redis_local_clients_are_served_and_the_queue_is_bounded() {
     }
 }
 
-/// What Redis refuses for now waits until it does not, in its order; what it never takes is counted.
+/// What Redis refuses for now waits until it does not, in its order; what it never takes is
+/// counted.
 #[tokio::test]
 async fn what_redis_refuses_waits_or_is_counted() {
     let redis = Redis::start();

@@ -20,12 +20,12 @@ use crate::support::{Server, channel, within};
 const SHORT: Duration = Duration::from_millis(300);
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// How long a connection may look well that leads nowhere: some seconds longer than the adapter's own
-/// limits, which are longer than the patience of other tests.
+/// How long a connection may look well that leads nowhere: some seconds longer than the adapter's
+/// own limits, which are longer than the patience of other tests.
 const NOTICED: Duration = Duration::from_secs(20);
 
-/// No end and no error says that a connection is dead. What was on its way arrives later, and must not
-/// count twice; what the others sent meanwhile is not missed.
+/// No end and no error says that a connection is dead. What was on its way arrives later, and must
+/// not count twice; what the others sent meanwhile is not missed.
 #[tokio::test]
 async fn a_connection_that_goes_dead_without_a_word_is_made_anew() {
     let redis = Redis::start();
@@ -87,7 +87,8 @@ async fn a_channel_that_redis_denies_costs_that_channel_only() {
     }
 }
 
-/// A Redis that has begun anew, on a machine whose clock is behind, gives ids that were read already.
+/// A Redis that has begun anew, on a machine whose clock is behind, gives ids that were read
+/// already.
 #[tokio::test]
 async fn a_node_reads_on_where_redis_has_gone_back() {
     let mut redis = Redis::start();
@@ -298,7 +299,8 @@ async fn a_server_that_is_closed_at_once_leaves_redis() {
     ));
 }
 
-/// A panic of the adapter's actor, here in the program's logger, costs its connections for a moment.
+/// A panic of the adapter's actor, here in the program's logger, costs its connections for a
+/// moment.
 #[tokio::test]
 async fn the_adapter_connects_anew_after_a_panic() {
     let _ = log::set_logger(&PANICKING);

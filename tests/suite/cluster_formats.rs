@@ -135,8 +135,8 @@ async fn a_room_is_not_taken_for_a_node() {
     }
 }
 
-/// What is said of a socket's handshake is what Node.js says: its time as text too, and headers that come
-/// again joined.
+/// What is said of a socket's handshake is what Node.js says: its time as text too, and headers
+/// that come again joined.
 #[tokio::test]
 async fn a_handshake_is_described_as_by_node_js() {
     let redis = Redis::start();
@@ -155,7 +155,8 @@ async fn a_handshake_is_described_as_by_node_js() {
     assert!(handshake["issued"].is_u64());
 }
 
-/// Names that a Node.js server gives its own program are refused, others are not: they are no clients'.
+/// Names that a Node.js server gives its own program are refused, others are not: they are no
+/// clients'.
 #[tokio::test]
 async fn events_between_servers_have_reserved_names_of_their_own() {
     let redis = Redis::start();
@@ -236,8 +237,8 @@ async fn node_js_is_told_of_the_rooms_of_sockets() {
     assert_eq!(*rooms, ["a"]);
 }
 
-/// The classic format: what an older adapter asks of one socket is done to it, not to a room of that
-/// name, and answered where all listen.
+/// The classic format: what an older adapter asks of one socket is done to it, not to a room of
+/// that name, and answered where all listen.
 #[tokio::test]
 async fn older_adapters_move_one_socket_and_hear_so() {
     let redis = Redis::start();
@@ -331,8 +332,8 @@ async fn python_reaches_whom_it_means_and_no_client_is_broken() {
     ann.expect("41").await;
 }
 
-/// The format of Flask-SocketIO: whole sessions are closed on other nodes of this crate, and each thing
-/// that it cannot say is an error with a type, or an answer that says so.
+/// The format of Flask-SocketIO: whole sessions are closed on other nodes of this crate, and each
+/// thing that it cannot say is an error with a type, or an answer that says so.
 #[tokio::test]
 async fn the_bus_closes_sessions_and_says_what_it_cannot() {
     let redis = Redis::start();

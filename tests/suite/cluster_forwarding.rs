@@ -1,5 +1,5 @@
-//! Requests of polling that reach the wrong node of a cluster: done by the right one, as if it had got
-//! them itself.
+//! Requests of polling that reach the wrong node of a cluster: done by the right one, as if it had
+//! got them itself.
 
 use std::time::Duration;
 
@@ -69,7 +69,8 @@ async fn a_session_that_nobody_has_is_unknown() {
     }
 }
 
-/// Anybody may make an id up: a body for a node that there is not is not waited for, and reaches nobody.
+/// Anybody may make an id up: a body for a node that there is not is not waited for, and reaches
+/// nobody.
 #[tokio::test]
 async fn a_body_for_no_node_is_refused_before_it_is_read() {
     let redis = Redis::start();
@@ -219,8 +220,8 @@ async fn a_node_that_ends_sends_the_clients_of_others_home() {
     }
 }
 
-/// For as long as a node is being closed, which a client that takes nothing may draw out, polls that come
-/// are sent home too, to a connection of their own; what clients say is still brought.
+/// For as long as a node is being closed, which a client that takes nothing may draw out, polls
+/// that come are sent home too, to a connection of their own; what clients say is still brought.
 #[tokio::test]
 async fn a_node_that_is_closing_lets_no_poll_of_others_wait() {
     let redis = Redis::start();
@@ -252,8 +253,8 @@ async fn a_node_that_is_closing_lets_no_poll_of_others_wait() {
     }
 }
 
-/// While the node that a poll has reached would not hear the answer, nothing is asked: its packets would be
-/// lost, and the session with them.
+/// While the node that a poll has reached would not hear the answer, nothing is asked: its packets
+/// would be lost, and the session with them.
 #[tokio::test]
 async fn a_poll_waits_until_its_answer_can_be_heard() {
     let redis = Redis::start();
@@ -288,8 +289,8 @@ async fn a_poll_waits_until_its_answer_can_be_heard() {
     }
 }
 
-/// Without Redis a session elsewhere cannot be reached: whoever waits hears so at once, and others when
-/// Redis has not come back in three seconds.
+/// Without Redis a session elsewhere cannot be reached: whoever waits hears so at once, and others
+/// when Redis has not come back in three seconds.
 #[tokio::test]
 async fn a_request_fails_when_redis_is_away() {
     let mut redis = Redis::start();

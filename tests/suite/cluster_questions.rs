@@ -176,8 +176,8 @@ impl Asks {
     }
 }
 
-/// A node whose connections break before it has answered, as one that is killed, ends the question, which
-/// names it.
+/// A node whose connections break before it has answered, as one that is killed, ends the question,
+/// which names it.
 #[tokio::test]
 async fn a_node_that_dies_before_it_answers_is_named() {
     let redis = Redis::start();

@@ -1,4 +1,5 @@
-//! Connection state recovery across nodes: a client comes back to another one, through a Redis stream.
+//! Connection state recovery across nodes: a client comes back to another one, through a Redis
+//! stream.
 
 use std::time::Duration;
 
@@ -29,7 +30,8 @@ async fn enter(server: &Server<SocketIo>, auth: &str) -> Entered {
     enter_in(server, "", auth).await
 }
 
-/// Enters a namespace, which is named as in front of a packet's payload: by nothing, or by `/chat,`.
+/// Enters a namespace, which is named as in front of a packet's payload: by nothing, or by
+/// `/chat,`.
 async fn enter_in(server: &Server<SocketIo>, namespace: &str, auth: &str) -> Entered {
     let mut client = Client::open(server, Via::WebSocket).await;
     client.send(&format!("40{namespace}{auth}")).await;
@@ -68,7 +70,8 @@ fn auth(pid: &str, offset: Option<&str>) -> String {
     }
 }
 
-/// Whichever node sent it, and whichever the client was on: in order, once, with id, rooms and data.
+/// Whichever node sent it, and whichever the client was on: in order, once, with id, rooms and
+/// data.
 #[tokio::test]
 async fn a_client_comes_back_to_another_node() {
     let redis = Redis::start();
@@ -163,7 +166,8 @@ async fn a_client_is_on_one_node_only() {
     }
 }
 
-/// A client that breaks off before it has read what it missed gets that again, on the same node too.
+/// A client that breaks off before it has read what it missed gets that again, on the same node
+/// too.
 #[tokio::test]
 async fn who_has_no_offset_yet_misses_nothing_however_often_it_comes() {
     let redis = Redis::start();

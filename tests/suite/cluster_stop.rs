@@ -1,4 +1,5 @@
-//! `ServeHandle::stop` of a node of a cluster: the end of the server is one for the other nodes too.
+//! `ServeHandle::stop` of a node of a cluster: the end of the server is one for the other nodes
+//! too.
 
 use std::thread;
 use std::time::Duration;

@@ -238,7 +238,8 @@ impl Peer {
     }
 }
 
-/// `emit_with_ack` to many: one id for all, a stream of who answered what, and the end when all have.
+/// `emit_with_ack` to many: one id for all, a stream of who answered what, and the end when all
+/// have.
 #[tokio::test]
 async fn many_answer_one_event_as_a_stream() {
     let server = start();
@@ -290,7 +291,8 @@ async fn who_leaves_is_not_waited_for() {
     assert!(!gathered.timed_out && gathered.unreadable.is_empty());
 }
 
-/// `emit_with_ack` to many is partial at the timeout, and says who was silent; a late answer means nothing.
+/// `emit_with_ack` to many is partial at the timeout, and says who was silent; a late answer means
+/// nothing.
 #[tokio::test]
 async fn at_the_timeout_the_answers_are_partial() {
     let server = Server::socketio(|builder| builder.ack_timeout(SHORT), |_| ());
@@ -446,7 +448,8 @@ async fn sockets_are_moved_from_outside() {
     bob.client.connect("/").await;
 }
 
-/// `disconnect(true)`: the client leaves all its namespaces, is told so of each, and its session ends.
+/// `disconnect(true)`: the client leaves all its namespaces, is told so of each, and its session
+/// ends.
 #[tokio::test]
 async fn a_disconnect_that_closes_ends_the_whole_session() {
     let server = start();
@@ -490,8 +493,8 @@ impl Handler<RoomEvent> for Watch {
     }
 }
 
-/// `watch_rooms`: created, joined, left and deleted, in the order of the changes; the room of an id is
-/// none of them, and a join that changes nothing is none.
+/// `watch_rooms`: created, joined, left and deleted, in the order of the changes; the room of an id
+/// is none of them, and a join that changes nothing is none.
 #[tokio::test]
 async fn room_events_come_in_the_order_of_the_changes() {
     let server = start();

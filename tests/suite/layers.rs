@@ -190,8 +190,8 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
     line.split(|c: char| !c.is_alphanumeric() && c != '_')
 }
 
-/// Whether `word` is the crate `family` or one of its kin, as `tokio_util` is of `tokio`. This crate
-/// is nobody's kin.
+/// Whether `word` is the crate `family` or one of its kin, as `tokio_util` is of `tokio`. This
+/// crate is nobody's kin.
 fn is_of(word: &str, family: &str) -> bool {
     if word == "actix_socketio" {
         return false;

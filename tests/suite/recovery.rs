@@ -230,8 +230,8 @@ async fn a_client_that_is_back_early_takes_the_place_of_its_dead_connection() {
     assert_eq!((missed, again), (Vec::new(), sid));
 }
 
-/// The program may still hold the socket that its client had before: it stands for the client, in what
-/// it is sent and in whom its own broadcasts leave out.
+/// The program may still hold the socket that its client had before: it stands for the client, in
+/// what it is sent and in whom its own broadcasts leave out.
 #[tokio::test]
 async fn a_handle_from_before_the_break_speaks_for_the_client_that_is_back() {
     let server = start(|io| io);
@@ -320,8 +320,8 @@ async fn what_a_connect_handler_emits_is_replayed() {
     assert_eq!(missed, [""; 0]);
 }
 
-/// A client that breaks off again while its connect handler runs may come once more, whether the server
-/// has noticed or not.
+/// A client that breaks off again while its connect handler runs may come once more, whether the
+/// server has noticed or not.
 #[tokio::test]
 async fn who_breaks_off_on_the_way_back_may_come_again() {
     for is_noticed in [true, false] {
@@ -358,8 +358,8 @@ async fn who_breaks_off_on_the_way_back_may_come_again() {
     }
 }
 
-/// Where a part of what it missed is let go while its connect handler runs, a client is not taken for one
-/// that misses nothing.
+/// Where a part of what it missed is let go while its connect handler runs, a client is not taken
+/// for one that misses nothing.
 #[tokio::test]
 async fn who_misses_more_than_is_kept_on_its_way_in_begins_anew() {
     let server = start(|io| io.recovery_limit(2000));
@@ -435,8 +435,8 @@ async fn connect_handlers_run_again_and_middleware_does_not() {
     }
 }
 
-/// A connect handler of a client that comes back finds it in its rooms: it may leave one, and to join one
-/// again changes nothing. What comes for a room that it joins there is not lost.
+/// A connect handler of a client that comes back finds it in its rooms: it may leave one, and to
+/// join one again changes nothing. What comes for a room that it joins there is not lost.
 #[tokio::test]
 async fn a_connect_handler_finds_a_returning_client_in_its_rooms() {
     let server = start(|io| io);

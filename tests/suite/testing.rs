@@ -374,8 +374,8 @@ async fn the_programs_own_service_takes_part() {
     }
 }
 
-/// Paused time: a silent client goes after the ping's interval and timeout, and not before; a client
-/// that answers stays.
+/// Paused time: a silent client goes after the ping's interval and timeout, and not before; a
+/// client that answers stays.
 #[actix_web::test]
 async fn a_silent_client_goes_in_paused_time() {
     pause_time();

@@ -21,8 +21,8 @@ pub(super) struct Arriving {
     pub(super) waiting: Vec<Waiting>,
 }
 
-/// What the cluster has been asked, and what it has found that nobody has looked at yet; `None` where the
-/// client has gone.
+/// What the cluster has been asked, and what it has found that nobody has looked at yet; `None`
+/// where the client has gone.
 #[derive(Default)]
 pub(super) struct Asked {
     count: u64,

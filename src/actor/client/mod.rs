@@ -189,7 +189,8 @@ impl Client {
         self.slots.len() - 1
     }
 
-    /// A packet for a namespace that the client is not in: an error, unless it cannot know that yet.
+    /// A packet for a namespace that the client is not in: an error, unless it cannot know that
+    /// yet.
     fn stray(&self, name: &str) -> Result<(), CloseReason> {
         if self.left.iter().any(|left| left.as_ref() == name) {
             return Ok(());
@@ -400,7 +401,8 @@ fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceCore>) {
     table.admit(&connecting, admission);
 }
 
-/// Lets a socket in that the program has accepted, unless it has left while the program was deciding.
+/// Lets a socket in that the program has accepted, unless it has left while the program was
+/// deciding.
 fn enter(core: Arc<Core>, namespace: &Arc<NamespaceCore>) {
     match core.accept() {
         Ok(()) => {
@@ -414,8 +416,8 @@ fn enter(core: Arc<Core>, namespace: &Arc<NamespaceCore>) {
     }
 }
 
-/// Tells the program, then the namespace, that a socket has left: where its session lies in a store,
-/// behind the events that wait for that.
+/// Tells the program, then the namespace, that a socket has left: where its session lies in a
+/// store, behind the events that wait for that.
 fn farewell(socket: &Socket, namespace: &Arc<NamespaceCore>, reason: DisconnectReason) {
     let Some(session) = socket.core().link.stored_session() else {
         return leave(socket, namespace, reason);

@@ -139,8 +139,8 @@ pub(crate) fn with_more(
     Args::new(parts.join(","), attachments)
 }
 
-/// Writes what a client has acknowledged, as fields behind others: the first argument, and those that
-/// only nodes of this crate read.
+/// Writes what a client has acknowledged, as fields behind others: the first argument, and those
+/// that only nodes of this crate read.
 pub(crate) fn acknowledged(socket: Option<SocketId>, args: &Args) -> String {
     let mut fields = first("packet", args);
     if let (_, Some(more)) = args.split_text() {

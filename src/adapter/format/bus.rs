@@ -1,8 +1,8 @@
 //! The format of python-socketio's `RedisManager`, which Flask-SocketIO's message queue is.
 //!
-//! One channel carries everything, as JSON objects with a `method`. It has no words for what is asked of
-//! all nodes, nor for joining or disconnecting by rooms: sockets are named one by one there. Binary
-//! stands in base64 behind the arguments.
+//! One channel carries everything, as JSON objects with a `method`. It has no words for what is
+//! asked of all nodes, nor for joining or disconnecting by rooms: sockets are named one by one
+//! there. Binary stands in base64 behind the arguments.
 
 use std::time::Duration;
 
@@ -366,8 +366,9 @@ fn is_socket(name: &str) -> bool {
     name.parse::<SocketId>().is_ok()
 }
 
-/// How long a callback of a Python program is waited for. There it lives as long as its client; here it
-/// ends with its client or this limit, since each one takes a place among the client's pending calls.
+/// How long a callback of a Python program is waited for. There it lives as long as its client;
+/// here it ends with its client or this limit, since each one takes a place among the client's
+/// pending calls.
 const CALLBACK_LIMIT: Duration = Duration::from_secs(600);
 
 #[cfg(test)]

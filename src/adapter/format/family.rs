@@ -1,8 +1,8 @@
 //! The messages that the sharded and the stream adapters of the Node.js server share.
 //!
-//! Each has a type, who says it, the namespace, and data, which is written and read here. An answer's
-//! `sid`, `more` and `gone`, and a question's `kin`, are words between nodes of this crate, which other
-//! readers skip.
+//! Each has a type, who says it, the namespace, and data, which is written and read here. An
+//! answer's `sid`, `more` and `gone`, and a question's `kin`, are words between nodes of this
+//! crate, which other readers skip.
 
 use bytes::Bytes;
 use serde::Deserialize;

@@ -1,6 +1,7 @@
 //! Requests of polling that go to the node that has their session, and what they get.
 //!
-//! Only nodes of this crate write and read them. One is a line of JSON, and behind it packets as they are.
+//! Only nodes of this crate write and read them. One is a line of JSON, and behind it packets as
+//! they are.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,8 @@
 //! How the nodes' messages look on Redis, in the formats that existing servers speak.
 //!
-//! Messages of [`crate::cluster`] become [`Parcel`]s, and what came on a channel or a stream becomes
-//! something [`Heard`]. Each format says which channels a node listens to. Nothing here does I/O, keeps
-//! time or knows a socket.
+//! Messages of [`crate::cluster`] become [`Parcel`]s, and what came on a channel or a stream
+//! becomes something [`Heard`]. Each format says which channels a node listens to. Nothing here
+//! does I/O, keeps time or knows a socket.
 
 mod body;
 mod bus;
@@ -69,8 +69,8 @@ pub(crate) trait Format: fmt::Debug + Send + Sync {
         reply: &Reply,
     ) -> Result<Option<Parcel>, ClusterError>;
 
-    /// Reads what came on a channel, to which this node listens by `heard_by`: its name, or a pattern.
-    /// `None` where it is nothing for this node.
+    /// Reads what came on a channel, to which this node listens by `heard_by`: its name, or a
+    /// pattern. `None` where it is nothing for this node.
     ///
     /// # Errors
     ///
@@ -155,8 +155,8 @@ impl Channel {
     }
 }
 
-/// How the nodes of a namespace are found: all listen on one channel, and each on a channel below it that
-/// has its name.
+/// How the nodes of a namespace are found: all listen on one channel, and each on a channel below
+/// it that has its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Roll {
     pub(crate) sharded: bool,
@@ -187,8 +187,8 @@ impl Roll {
         format!("{}{name}#", self.prefix)
     }
 
-    /// Returns which nodes there are beside `own`, of the channels that fit the pattern and the number of
-    /// those that listen where all do.
+    /// Returns which nodes there are beside `own`, of the channels that fit the pattern and the
+    /// number of those that listen where all do.
     pub(crate) fn others(&self, own: &str, channels: &[String], listeners: usize) -> Others {
         let names = channels.iter().filter_map(|channel| self.name(channel));
         let mut names: HashSet<_> = names.map(str::to_owned).collect();
@@ -212,8 +212,8 @@ impl Roll {
 /// The other nodes of a namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Others {
-    /// Their names. In the sharded format a room has a channel of the same form: one whose name is as
-    /// long as a node's is among them, and only the number tells.
+    /// Their names. In the sharded format a room has a channel of the same form: one whose name is
+    /// as long as a node's is among them, and only the number tells.
     pub(crate) names: HashSet<String>,
     pub(crate) count: usize,
 }
@@ -281,7 +281,8 @@ pub(crate) struct Callback {
     pub(crate) id: String,
 }
 
-/// Returns the name of the channel for polls to a node; all channels of the cluster begin with `key`.
+/// Returns the name of the channel for polls to a node; all channels of the cluster begin with
+/// `key`.
 fn polls(key: &str, node: Tag) -> String {
     format!("{key}-poll#{}#", node.as_str())
 }

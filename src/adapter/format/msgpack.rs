@@ -1,8 +1,9 @@
 //! Between JSON with attachments and MessagePack, where binary stands in its place.
 //!
-//! JSON text with placeholders and the attachments that they count enter, and MessagePack leaves, as
-//! `notepack.io` writes it; or the other way. Neither makes a tree of values: order and number of keys
-//! are kept. What MessagePack has and JSON has not, becomes what `JSON.stringify` makes of it.
+//! JSON text with placeholders and the attachments that they count enter, and MessagePack leaves,
+//! as `notepack.io` writes it; or the other way. Neither makes a tree of values: order and number
+//! of keys are kept. What MessagePack has and JSON has not, becomes what `JSON.stringify` makes of
+//! it.
 
 use std::fmt;
 
@@ -351,8 +352,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Times, of the two kinds that `notepack.io` has written, and `undefined`. What its older versions
-    /// wrote as an `ArrayBuffer` has the type of theirs, and a length that is said.
+    /// Times, of the two kinds that `notepack.io` has written, and `undefined`. What its older
+    /// versions wrote as an `ArrayBuffer` has the type of theirs, and a length that is said.
     fn extension(&mut self, length: usize, is_fixed: bool) -> Read<()> {
         let kind = self.byte()? as i8;
         if kind == 0 && !is_fixed {

@@ -1,7 +1,8 @@
 //! What is kept of a socket for other nodes, as `@socket.io/redis-streams-adapter` keeps it.
 //!
-//! It is the base64 of MessagePack: `sid`, `pid`, `rooms` with the socket's own among them, and `data`.
-//! `nsp`, `since`, `begun`, `entered`, `late` and `moves` are between nodes of this crate, and skipped by other readers.
+//! It is the base64 of MessagePack: `sid`, `pid`, `rooms` with the socket's own among them, and
+//! `data`. `nsp`, `since`, `begun`, `entered`, `late` and `moves` are between nodes of this crate,
+//! and skipped by other readers.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! The format of `createShardedAdapter` of `@socket.io/redis-adapter` 8.3, on sharded pub/sub.
 //!
-//! Every message is one value, in JSON or, with binary in it, in MessagePack. An event for one room goes
-//! to that room's channel, to which only nodes listen that have somebody in it; sockets' own rooms have
-//! none. Sharded pub/sub is there from Redis 7 on.
+//! Every message is one value, in JSON or, with binary in it, in MessagePack. An event for one room
+//! goes to that room's channel, to which only nodes listen that have somebody in it; sockets' own
+//! rooms have none. Sharded pub/sub is there from Redis 7 on.
 
 use bytes::Bytes;
 
@@ -56,7 +56,8 @@ impl Format for Sharded {
     fn tell(&self, namespace: &str, message: &Message) -> Result<Vec<Parcel>, ClusterError> {
         let channel = match message {
             Message::Emit { scope, .. } => match scope.rooms.as_slice() {
-                // As long as a socket's id: its readers take it for one, and listen to no such channel.
+                // As long as a socket's id: its readers take it for one, and listen to no such
+                // channel.
                 [room] if room.encode_utf16().count() != SOCKET_ID => self.room(namespace, room),
                 _ => self.channel(namespace),
             },

@@ -1,11 +1,11 @@
 //! The format of `@socket.io/redis-streams-adapter` 0.3, on a Redis stream.
 //!
-//! What every node must get is appended to a stream, from which each reads on where it was; answers go
-//! by pub/sub to the channel of who asked. Questions to clients and for sockets are appended too, so that
-//! they keep their place behind the events before them, where the reference hands them to pub/sub: its
-//! readers take them from either. Events between servers go by pub/sub as there. Where the program of a
-//! reader of the reference throws at what the stream has brought, that reader takes the same entry again
-//! and again, and no other.
+//! What every node must get is appended to a stream, from which each reads on where it was; answers
+//! go by pub/sub to the channel of who asked. Questions to clients and for sockets are appended
+//! too, so that they keep their place behind the events before them, where the reference hands them
+//! to pub/sub: its readers take them from either. Events between servers go by pub/sub as there.
+//! Where the program of a reader of the reference throws at what the stream has brought, that
+//! reader takes the same entry again and again, and no other.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -144,8 +144,8 @@ impl Format for Streams {
     ) -> Result<Vec<Parcel>, ClusterError> {
         let body = Body::of_question(question, request);
         let body = body.ok_or(ClusterError::Unsupported("this question"))?;
-        // The reference replays entries of the type `3` to a client that comes back, and a question is
-        // none of them: `03` is the same number and another text.
+        // The reference replays entries of the type `3` to a client that comes back, and a question
+        // is none of them: `03` is the same number and another text.
         let kind = if body.kind == BROADCAST {
             format!("0{BROADCAST}")
         } else {

@@ -23,10 +23,10 @@ use crate::socketio::{Args, ArgsError, is_reserved};
 
 /// Sends events to sockets of a namespace, and asks things of them.
 ///
-/// Made by [`Socket::to`](crate::Socket::to), [`SocketIo::to`](crate::SocketIo::to) and their kin; each
-/// step gives a new operator, which may be cloned and kept. Several rooms are a union: a socket in two
-/// of them gets the event once. An empty list of rooms is nobody. A socket's id is the name of a room
-/// that holds this socket alone.
+/// Made by [`Socket::to`](crate::Socket::to), [`SocketIo::to`](crate::SocketIo::to) and their kin;
+/// each step gives a new operator, which may be cloned and kept. Several rooms are a union: a
+/// socket in two of them gets the event once. An empty list of rooms is nobody. A socket's id is
+/// the name of a room that holds this socket alone.
 ///
 /// # Examples
 ///
@@ -101,7 +101,8 @@ impl Broadcast {
         self
     }
 
-    /// Keeps to the sockets of this process. Without an adapter to other nodes these are all there are.
+    /// Keeps to the sockets of this process. Without an adapter to other nodes these are all there
+    /// are.
     pub fn local(mut self) -> Self {
         self.local = true;
         self
@@ -123,9 +124,10 @@ impl Broadcast {
         self
     }
 
-    /// Sets whether the event is worth compressing; true by default. The answer to a poll is compressed
-    /// where it is as long as [`Builder::http_compression`](crate::Builder::http_compression) says and
-    /// at least one event in it is worth it. A WebSocket's frames never are.
+    /// Sets whether the event is worth compressing; true by default. The answer to a poll is
+    /// compressed where it is as long as
+    /// [`Builder::http_compression`](crate::Builder::http_compression) says and at least one event
+    /// in it is worth it. A WebSocket's frames never are.
     ///
     /// # Examples
     ///
@@ -150,13 +152,14 @@ impl Broadcast {
     /// Sends an event. A tuple is sent as that many arguments, `()` as none, anything else as one.
     ///
     /// It is encoded once and lies in the outbox of everyone of this node when this returns; in a
-    /// cluster it is queued for the other nodes then. A receiver that has gone or reads too slowly is
-    /// no error of the sender's.
+    /// cluster it is queued for the other nodes then. A receiver that has gone or reads too slowly
+    /// is no error of the sender's.
     ///
     /// # Errors
     ///
     /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`]; nothing was sent to anybody then.
-    /// [`EmitError::Cluster`] where this node's sockets have it and the other nodes will not get it.
+    /// [`EmitError::Cluster`] where this node's sockets have it and the other nodes will not get
+    /// it.
     pub async fn emit<T>(self, event: &str, data: T) -> Result<(), EmitError>
     where
         T: Serialize,
@@ -164,8 +167,8 @@ impl Broadcast {
         self.blocking_emit(event, data)
     }
 
-    /// Does what [`emit`](Self::emit) does, for code that is not async. It never waits, so it may be
-    /// called anywhere.
+    /// Does what [`emit`](Self::emit) does, for code that is not async. It never waits, so it may
+    /// be called anywhere.
     ///
     /// # Errors
     ///
@@ -232,7 +235,8 @@ impl Broadcast {
         Ok(told?)
     }
 
-    /// Returns whom an event is for that a client may come back for to another node: one socket too.
+    /// Returns whom an event is for that a client may come back for to another node: one socket
+    /// too.
     fn kept_elsewhere(&self) -> Option<Scope> {
         if self.local {
             return None;
@@ -286,11 +290,12 @@ impl Broadcast {
     ///
     /// # Errors
     ///
-    /// Every variant of [`CallError`]. Where several sockets of this node are addressed, or nobody and there
-    /// is no other node to ask, it is [`CallError::NotOneRecipient`] and nothing was sent. Other nodes send
-    /// the event to all whom they find, and [`CallError::NotOneRecipient`] says how many answered.
-    /// [`EmitError::Cluster`] in [`CallError::Emit`] says that they could not be asked, and
-    /// [`CallError::Disconnected`] also that a node has ended which may have had the socket.
+    /// Every variant of [`CallError`]. Where several sockets of this node are addressed, or nobody
+    /// and there is no other node to ask, it is [`CallError::NotOneRecipient`] and nothing was
+    /// sent. Other nodes send the event to all whom they find, and [`CallError::NotOneRecipient`]
+    /// says how many answered. [`EmitError::Cluster`] in [`CallError::Emit`] says that they could
+    /// not be asked, and [`CallError::Disconnected`] also that a node has ended which may have had
+    /// the socket.
     ///
     /// # Examples
     ///
@@ -330,13 +335,14 @@ impl Broadcast {
     }
 
     /// Sends an event to everyone addressed, and returns their acknowledgements as they come. The
-    /// event is encoded once; who does not get it, since too many calls wait for it already or the event
-    /// is volatile, counts as silent and is not waited for.
+    /// event is encoded once; who does not get it, since too many calls wait for it already or the
+    /// event is volatile, counts as silent and is not waited for.
     ///
     /// # Errors
     ///
-    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`]; nothing was sent to anybody then. Where the
-    /// sockets of this node were asked and other nodes could not be, [`Answers::reach`] says why.
+    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`]; nothing was sent to anybody then.
+    /// Where the sockets of this node were asked and other nodes could not be, [`Answers::reach`]
+    /// says why.
     pub async fn emit_with_ack<R>(
         self,
         event: &str,
@@ -441,8 +447,8 @@ pub(crate) fn names(rooms: impl RoomNames) -> Vec<String> {
     names
 }
 
-/// How long other nodes are waited for at the most, whatever the program says: timers of Node.js servers
-/// can be set to little more.
+/// How long other nodes are waited for at the most, whatever the program says: timers of Node.js
+/// servers can be set to little more.
 const LONGEST_QUESTION: Duration = Duration::from_secs(24 * 24 * 60 * 60);
 
 /// The event that has no name in the program.

@@ -1,4 +1,5 @@
-//! What is done to sockets from outside: finding them, moving them between rooms, disconnecting them.
+//! What is done to sockets from outside: finding them, moving them between rooms, disconnecting
+//! them.
 //!
 //! It is done to those of this node first, and then said to the others.
 
@@ -17,8 +18,8 @@ use crate::socket::everywhere::{Everywhere, RemoteSocket};
 impl Broadcast {
     /// Returns the sockets addressed, each once: those of this node, and in a cluster those of all
     /// others, as they were when they were asked. It waits for the other nodes for up to
-    /// [`timeout`](Self::timeout), 5 seconds without it. Which of them did not answer, and why they could
-    /// not be asked, says [`Everywhere::reach`].
+    /// [`timeout`](Self::timeout), 5 seconds without it. Which of them did not answer, and why they
+    /// could not be asked, says [`Everywhere::reach`].
     ///
     /// # Examples
     ///
@@ -46,7 +47,8 @@ impl Broadcast {
         Everywhere::new(sockets, reach)
     }
 
-    /// Returns how many sockets are addressed in the whole cluster, as far as [`Everywhere::reach`] says.
+    /// Returns how many sockets are addressed in the whole cluster, as far as [`Everywhere::reach`]
+    /// says.
     ///
     /// # Examples
     ///
@@ -61,8 +63,8 @@ impl Broadcast {
         Everywhere::new(found.len(), reach)
     }
 
-    /// Returns how many sockets of this node are addressed: at once for everybody and for one room, by
-    /// counting for anything else.
+    /// Returns how many sockets of this node are addressed: at once for everybody and for one room,
+    /// by counting for anything else.
     ///
     /// # Examples
     ///
@@ -76,8 +78,8 @@ impl Broadcast {
         self.membership.size(&self.audience)
     }
 
-    /// Makes the sockets addressed join rooms, those of other nodes too. Returns how many of this node
-    /// did; one that was just leaving does not.
+    /// Makes the sockets addressed join rooms, those of other nodes too. Returns how many of this
+    /// node did; one that was just leaving does not.
     ///
     /// # Errors
     ///
@@ -102,8 +104,8 @@ impl Broadcast {
         Ok(joined)
     }
 
-    /// Makes the sockets addressed leave rooms, those of other nodes too. Returns how many of this node
-    /// were addressed.
+    /// Makes the sockets addressed leave rooms, those of other nodes too. Returns how many of this
+    /// node were addressed.
     ///
     /// # Errors
     ///
@@ -129,8 +131,8 @@ impl Broadcast {
         Ok(selected.len())
     }
 
-    /// Disconnects the sockets addressed, as [`Socket::disconnect`](crate::Socket::disconnect) does,
-    /// those of other nodes too. Returns how many of this node there were.
+    /// Disconnects the sockets addressed, as [`Socket::disconnect`](crate::Socket::disconnect)
+    /// does, those of other nodes too. Returns how many of this node there were.
     ///
     /// # Errors
     ///
@@ -152,7 +154,8 @@ impl Broadcast {
         Ok(selected.len())
     }
 
-    /// Returns the rooms of the namespace, on all nodes, each once and without those of single sockets.
+    /// Returns the rooms of the namespace, on all nodes, each once and without those of single
+    /// sockets.
     pub(crate) async fn all_rooms(self) -> (Vec<String>, Reach) {
         let own = self.membership.rooms();
         let mut rooms: BTreeSet<_> = own

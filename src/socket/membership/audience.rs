@@ -68,9 +68,9 @@ impl From<Address> for Audience {
 }
 
 impl Membership {
-    /// Sends an event whose list of name and arguments is written already, to everyone in the audience.
-    /// `tell` says it to other nodes, under the number that it has among this node's own, and is called
-    /// in the order of the numbers.
+    /// Sends an event whose list of name and arguments is written already, to everyone in the
+    /// audience. `tell` says it to other nodes, under the number that it has among this node's own,
+    /// and is called in the order of the numbers.
     pub(crate) fn relay<T>(
         &self,
         audience: &Audience,
@@ -194,8 +194,8 @@ impl Membership {
         }
     }
 
-    /// Returns the socket that has this id now, where clients come back under the ids that they had. One
-    /// that has not been let in yet is not among them.
+    /// Returns the socket that has this id now, where clients come back under the ids that they
+    /// had. One that has not been let in yet is not among them.
     fn successor(&self, id: SocketId) -> Option<Arc<Core>> {
         self.recovery.as_ref().and_then(|_| self.socket(id))
     }

@@ -1,9 +1,9 @@
 //! Who is in a namespace, and in which rooms.
 //!
-//! Every change is made under one lock, on the thread where it comes about, and takes constant time;
-//! a broadcast goes from any thread straight into the outboxes. The namespace's actor hears which
-//! rooms began and ended, in that order. A room's members are shared with the room's actor, which
-//! finds them again when it is restarted.
+//! Every change is made under one lock, on the thread where it comes about, and takes constant
+//! time; a broadcast goes from any thread straight into the outboxes. The namespace's actor hears
+//! which rooms began and ended, in that order. A room's members are shared with the room's actor,
+//! which finds them again when it is restarted.
 
 mod audience;
 mod returning;
@@ -285,7 +285,8 @@ impl Membership {
     /// Under the lock of the change too.
     fn tell_watchers(&self, inner: &Inner, room: &Arc<str>, change: RoomEventKind) {
         for watcher in &inner.watchers {
-            // Life-cycle messages; one that has ended is told in vain, until `watch` is called again.
+            // Life-cycle messages; one that has ended is told in vain, until `watch` is called
+            // again.
             watcher.do_send(RoomEvent {
                 namespace: Arc::clone(&self.name),
                 room: Arc::clone(room),

@@ -1,7 +1,8 @@
 //! How sockets enter and leave a namespace whose clients may come back.
 //!
-//! What the log says and who is there change together, under the log's lock. Where the adapter remembers,
-//! what other nodes need is queued under it too, so that the last that is written is the latest.
+//! What the log says and who is there change together, under the log's lock. Where the adapter
+//! remembers, what other nodes need is queued under it too, so that the last that is written is the
+//! latest.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,8 @@ use crate::socket::membership::{Membership, TooLate};
 use crate::socket::recovery::{Back, Beginning, Locked, Parted, Recovery, Resume, kept};
 
 impl Membership {
-    /// Says how a socket begins whose client sends this payload; `None` where no client comes back here.
+    /// Says how a socket begins whose client sends this payload; `None` where no client comes back
+    /// here.
     pub(crate) fn begin(&self, auth: Option<&str>) -> Option<Beginning> {
         let recovery = self.recovery.as_ref()?;
         let node = self.remembering().map(|adapter| adapter.uid());
@@ -43,7 +45,8 @@ impl Membership {
 
     /// Lets a socket in that the program has accepted, and sends its CONNECT packet.
     pub(crate) fn enter(&self, socket: &Arc<Core>) -> Result<(), TooLate> {
-        // What is sent from now on reaches it live, and what was sent before is among what it missed.
+        // What is sent from now on reaches it live, and what was sent before is among what it
+        // missed.
         let mut log = self.recovery.as_ref().map(Recovery::lock);
         let missed = match (&self.recovery, &log, &socket.resume) {
             (Some(recovery), Some(log), Some(resume)) => match &resume.back {
@@ -53,8 +56,9 @@ impl Membership {
             _ => Some(Vec::new()),
         };
         let Some(missed) = missed else {
-            // A part of it has been let go while the connect handler ran, which takes the client for one
-            // that misses nothing. It comes again, and finds the rest elsewhere or begins anew.
+            // A part of it has been let go while the connect handler ran, which takes the client
+            // for one that misses nothing. It comes again, and finds the rest elsewhere or begins
+            // anew.
             drop(log);
             socket.link.close(CloseReason::TransportClose);
             return Err(TooLate);
@@ -65,7 +69,8 @@ impl Membership {
             inner.sockets.insert(socket.key, Arc::clone(socket));
         }
         let misses_nothing = missed.is_empty();
-        // In the membership first: whoever sees the CONNECT packet is reached by the next broadcast.
+        // In the membership first: whoever sees the CONNECT packet is reached by the next
+        // broadcast.
         if !socket.open(missed) {
             drop(log);
             self.exit(socket);

@@ -1,8 +1,8 @@
 //! What clients have brought along from their old node and this node is still to read.
 //!
-//! A node's own events go to its clients first. A client that comes to another node may have got some
-//! that are still on their way there, or wait until their node reaches Redis again; they are not for it
-//! when they come.
+//! A node's own events go to its clients first. A client that comes to another node may have got
+//! some that are still on their way there, or wait until their node reaches Redis again; they are
+//! not for it when they come.
 
 use std::collections::HashMap;
 

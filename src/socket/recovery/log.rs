@@ -23,7 +23,8 @@ use crate::socket::recovery::{
 pub(crate) struct Log {
     /// The latest event.
     pub(super) point: Point,
-    /// The latest entry of the cluster's stream that was sent here, and this node's own latest number.
+    /// The latest entry of the cluster's stream that was sent here, and this node's own latest
+    /// number.
     pub(super) entry: EntryId,
     pub(super) own: u64,
     /// The latest number of each other node's own events.
@@ -80,8 +81,8 @@ impl Log {
         }
     }
 
-    /// Returns the place of the latest event. `node` and the entry up to which everything of other nodes
-    /// has been done are given where the adapter remembers.
+    /// Returns the place of the latest event. `node` and the entry up to which everything of other
+    /// nodes has been done are given where the adapter remembers.
     pub(crate) fn point(&mut self, node: Option<(&str, EntryId)>) -> &Point {
         let number = self.point.number;
         self.point.text = match node {
@@ -162,8 +163,9 @@ impl Log {
         self.spent.push(Box::new(state));
     }
 
-    /// Ends a socket, or forgets one that has gone, since it has come back by so many moves: news of an
-    /// earlier one may come when it has moved on, and even here again. Returns what it had here.
+    /// Ends a socket, or forgets one that has gone, since it has come back by so many moves: news
+    /// of an earlier one may come when it has moved on, and even here again. Returns what it had
+    /// here.
     pub(crate) fn moved_away(
         &mut self,
         id: SocketId,
@@ -229,17 +231,17 @@ impl Log {
         back.earlier.iter().cloned().chain(here).collect()
     }
 
-    /// Tells whether everything is there that a client may have missed after this number. What was let
-    /// go in its time it did not miss: its answers to pings said so while it was here.
+    /// Tells whether everything is there that a client may have missed after this number. What was
+    /// let go in its time it did not miss: its answers to pings said so while it was here.
     pub(super) fn reaches_back_to(&self, offset: u64, options: RecoveryOptions) -> bool {
         let in_time = |at: Instant| at.elapsed() > options.window + options.silence;
         let early = self.early.filter(|(_, at)| !in_time(*at));
         offset <= self.point.number && early.is_none_or(|(number, _)| offset >= number)
     }
 
-    /// Returns the number of the event up to which the client of this secret has everything, where that
-    /// is a number of this node's: of the event that it names or, where it has got none yet, of the one after
-    /// which it began. What was sent before that was not for it, whatever it says.
+    /// Returns the number of the event up to which the client of this secret has everything, where
+    /// that is a number of this node's: of the event that it names or, where it has got none yet,
+    /// of the one after which it began. What was sent before that was not for it, whatever it says.
     pub(super) fn offset(
         &mut self,
         pid: Id,
@@ -260,7 +262,8 @@ impl Log {
             .is_some_and(|pid| self.gone.contains_key(&pid) || self.here.contains_key(&pid))
     }
 
-    /// Tells whether the program has made the socket of this secret leave, which has not parted yet.
+    /// Tells whether the program has made the socket of this secret leave, which has not parted
+    /// yet.
     pub(super) fn was_sent_away(&mut self, pid: Id) -> bool {
         self.core(pid).is_some_and(|core| core.has_left())
     }

@@ -1,14 +1,14 @@
 //! What a client missed while it was away, and what it had before.
 //!
-//! A namespace that can give a client its state back numbers its events, keeps the latest, and keeps
-//! the sockets that have ended without wanting to. Everything that has a number is sent under one lock,
-//! so that all clients get it in the order of the numbers. An event carries its number as its last
-//! argument, from which the official client takes the offset that it comes back with; a volatile event
-//! is not kept and carries the number of the one before it, so that what it ends with is never taken
-//! for an offset. Nothing here sends.
+//! A namespace that can give a client its state back numbers its events, keeps the latest, and
+//! keeps the sockets that have ended without wanting to. Everything that has a number is sent under
+//! one lock, so that all clients get it in the order of the numbers. An event carries its number as
+//! its last argument, from which the official client takes the offset that it comes back with; a
+//! volatile event is not kept and carries the number of the one before it, so that what it ends
+//! with is never taken for an offset. Nothing here sends.
 //!
-//! Where the adapter remembers, a client may come back to another node: then the offset says too how far
-//! the client has got in what the whole cluster sends, by a [`Mark`].
+//! Where the adapter remembers, a client may come back to another node: then the offset says too
+//! how far the client has got in what the whole cluster sends, by a [`Mark`].
 
 mod late;
 mod log;
@@ -69,8 +69,8 @@ pub(crate) struct State {
     pub(crate) rooms: Rooms,
     pub(crate) locals: Locals,
     pub(crate) session: Session,
-    /// The event up to which it misses nothing, whatever it says: the one after which it began or, for one
-    /// that is here for long, a later one.
+    /// The event up to which it misses nothing, whatever it says: the one after which it began or,
+    /// for one that is here for long, a later one.
     pub(crate) begun: Point,
     /// The event after which it was let in, from where on it gets what everybody gets.
     pub(crate) entered: Point,
@@ -85,7 +85,8 @@ pub(crate) struct Resume {
     begun: Mutex<Begun>,
     entered: Mutex<Point>,
     moves: u64,
-    /// The rooms that it is in; one that comes back has those that it had, before it is let into them.
+    /// The rooms that it is in; one that comes back has those that it had, before it is let into
+    /// them.
     pub(crate) joined: Mutex<Rooms>,
     pub(crate) back: Option<Back>,
     stage: Mutex<Stage>,
@@ -145,8 +146,8 @@ impl Resume {
         self.begun.lock().point.clone()
     }
 
-    /// Notes that the client is here. Its answers to pings say so, and with them that it has got what was
-    /// sent so long ago that its silence would have been noticed.
+    /// Notes that the client is here. Its answers to pings say so, and with them that it has got
+    /// what was sent so long ago that its silence would have been noticed.
     pub(crate) fn is_here(&self, now: Instant, silence: Duration, latest: &Point) {
         let mut begun = self.begun.lock();
         match &begun.next {
@@ -228,8 +229,8 @@ impl Recovery {
         self.options
     }
 
-    /// Says how a socket begins whose client sends this payload; `None` where that is anew. `node` is the
-    /// name of this node, where its adapter remembers.
+    /// Says how a socket begins whose client sends this payload; `None` where that is anew. `node`
+    /// is the name of this node, where its adapter remembers.
     pub(crate) fn begin(&self, auth: Option<&str>, node: Option<&str>) -> Option<Beginning> {
         let claim: Claim = serde_json::from_str(auth?).ok()?;
         match self.claim(&claim, node) {
@@ -250,8 +251,9 @@ impl Recovery {
         Box::new(Resume::new(pid, begun, Some(back)))
     }
 
-    /// Finds the state that a client wants back, and takes it: nobody else gets it. It is given back where
-    /// the client was here when it got its last event, and all that it missed since is there.
+    /// Finds the state that a client wants back, and takes it: nobody else gets it. It is given
+    /// back where the client was here when it got its last event, and all that it missed since is
+    /// there.
     fn claim(&self, claim: &Claim, node: Option<&str>) -> Claimed {
         let Some(pid) = Id::parse(&claim.pid) else {
             return Claimed::Nothing;
@@ -284,8 +286,8 @@ impl Recovery {
         Claimed::Back(Self::again(back))
     }
 
-    /// Returns what a client has missed that is in these rooms; `None` where it is not all there any more,
-    /// or too much.
+    /// Returns what a client has missed that is in these rooms; `None` where it is not all there
+    /// any more, or too much.
     pub(crate) fn missed(&self, log: &Log, back: &Back, rooms: &Rooms) -> Option<Vec<Outgoing>> {
         if !log.reaches_back_to(back.offset, self.options) {
             return None;
@@ -296,7 +298,8 @@ impl Recovery {
     }
 
     /// Takes the leave of a socket that has ended: it is kept where it may come back, and where not
-    /// forgotten. `None` where that has been done already, or where the secret is another socket's by now.
+    /// forgotten. `None` where that has been done already, or where the secret is another socket's
+    /// by now.
     pub(crate) fn part(
         &self,
         log: &mut Log,
@@ -322,8 +325,8 @@ impl Recovery {
         Some(Parted::Kept)
     }
 
-    /// Lets go of what nobody can come back for any more, for as long as it is polled. While nothing is
-    /// kept it waits without a timer.
+    /// Lets go of what nobody can come back for any more, for as long as it is polled. While
+    /// nothing is kept it waits without a timer.
     pub(crate) async fn prune(&self) {
         loop {
             let due = self.lock().due(self.options);

@@ -50,8 +50,8 @@ impl State {
     }
 }
 
-/// Reads the number of an event's text where this node has given it; `None` where another one has. A
-/// node gives no mark as long as it does not know how far it has read of what others send.
+/// Reads the number of an event's text where this node has given it; `None` where another one has.
+/// A node gives no mark as long as it does not know how far it has read of what others send.
 pub(super) fn number_on(text: &str, node: Option<&str>) -> Option<u64> {
     let Some((number, mark)) = text.split_once('.') else {
         return text.parse().ok();
@@ -96,7 +96,8 @@ pub(crate) enum Origin<'a> {
     Alone,
     /// This node, which gives it a number among its own.
     Own,
-    /// Another node, by an entry of the stream; the node's name, and its number among that node's own.
+    /// Another node, by an entry of the stream; the node's name, and its number among that node's
+    /// own.
     Entry(EntryId, &'a str, u64),
 }
 

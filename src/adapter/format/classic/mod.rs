@@ -1,10 +1,11 @@
-//! The format of `@socket.io/redis-adapter` 8.3 and `@socket.io/redis-emitter` 5.1, on Redis pub/sub.
+//! The format of `@socket.io/redis-adapter` 8.3 and `@socket.io/redis-emitter` 5.1, on Redis
+//! pub/sub.
 //!
 //! An event goes to `<prefix>#<namespace>#`, or to its room's channel below that, as MessagePack;
 //! everything else to `<prefix>-request#<namespace>#`, as JSON, or as MessagePack where clients are
-//! asked or binary is sent. Answers go to `<prefix>-response#<namespace>#<uid>#` of who asked. What is
-//! written here beside the adapter's own fields, `uid`, `sid`, `more` and `gone` in answers and `kin` in
-//! requests, is skipped by its readers.
+//! asked or binary is sent. Answers go to `<prefix>-response#<namespace>#<uid>#` of who asked. What
+//! is written here beside the adapter's own fields, `uid`, `sid`, `more` and `gone` in answers and
+//! `kin` in requests, is skipped by its readers.
 
 mod words;
 
