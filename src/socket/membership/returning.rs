@@ -353,39 +353,38 @@ mod tests {
         }
     }
 
+    /// Tells whether a client comes back that has missed three events, where the options are told
+    /// their bytes.
+    fn comes_back_to_three(options: impl Fn(usize) -> RecoveryOptions) -> bool {
+        let length = emit(&namespace(OPTIONS));
+        let namespace = namespace(options(3 * length));
+        let ann = enter(&namespace, None);
+        lose(&ann);
+        for _ in 0..3 {
+            assert_eq!(emit(&namespace), length);
+        }
+        enter(&namespace, Some(&auth(&ann, None))).id == ann.id
+    }
+
     #[actix_rt::test]
     async fn as_many_bytes_are_replayed_as_may_be_sent_at_once() {
-        for (more, comes_back) in [(0, true), (1, false)] {
-            let length = emit(&namespace(OPTIONS));
-            let namespace = namespace(RecoveryOptions {
-                burst: 3 * length - more,
+        for (fewer, comes_back) in [(0, true), (1, false)] {
+            let is_back = comes_back_to_three(|bytes| RecoveryOptions {
+                burst: bytes - fewer,
                 ..OPTIONS
             });
-            let ann = enter(&namespace, None);
-            lose(&ann);
-            for _ in 0..3 {
-                assert_eq!(emit(&namespace), length);
-            }
-            let again = enter(&namespace, Some(&auth(&ann, None)));
-            assert_eq!(again.id == ann.id, comes_back, "{more}");
+            assert_eq!(is_back, comes_back, "{fewer}");
         }
     }
 
     #[actix_rt::test]
     async fn as_many_bytes_are_kept_as_the_limit_says() {
-        for (more, comes_back) in [(0, true), (1, false)] {
-            let length = emit(&namespace(OPTIONS));
-            let namespace = namespace(RecoveryOptions {
-                limit: 3 * length - more,
+        for (fewer, comes_back) in [(0, true), (1, false)] {
+            let is_back = comes_back_to_three(|bytes| RecoveryOptions {
+                limit: bytes - fewer,
                 ..OPTIONS
             });
-            let ann = enter(&namespace, None);
-            lose(&ann);
-            for _ in 0..3 {
-                assert_eq!(emit(&namespace), length);
-            }
-            let again = enter(&namespace, Some(&auth(&ann, None)));
-            assert_eq!(again.id == ann.id, comes_back, "{more}");
+            assert_eq!(is_back, comes_back, "{fewer}");
         }
     }
 
