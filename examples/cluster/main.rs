@@ -17,7 +17,7 @@ mod redis;
 use std::time::Duration;
 use std::{env, io};
 
-use actix_socketio::{Cors, Data, RedisAdapter, Serving, Socket, SocketIo};
+use actix_socketio::{Cors, Data, EmitError, RedisAdapter, Serving, Socket, SocketIo};
 use actix_web::{App, web};
 
 use crate::redis::Redis;
@@ -46,7 +46,7 @@ fn node(redis: &str, port: u16, page: &str) -> io::Result<Serving> {
         // The page of one node speaks to the other one too.
         .cors(Cors::any())
         .start()?;
-    io.of("/").on_connect(greet).on(
+    io.of("/").on("here", count).on(
         "say",
         move |socket: Socket, Data(text): Data<String>| async move {
             let said = (format!("node on port {port}"), text);
@@ -62,9 +62,8 @@ fn node(redis: &str, port: u16, page: &str) -> io::Result<Serving> {
 }
 
 /// Tells everybody how many people are there, and on how many nodes.
-async fn greet(socket: Socket) {
-    let others = socket.everyone().count_everywhere().await;
-    let there = (*others + 1, others.reach().nodes() + 1);
-    let _ = socket.emit("there", there).await;
-    let _ = socket.broadcast().emit("there", there).await;
+async fn count(socket: Socket) -> Result<(), EmitError> {
+    let people = socket.everyone().count_everywhere().await;
+    let there = (*people, people.reach().nodes() + 1);
+    socket.everyone().emit("there", there).await
 }

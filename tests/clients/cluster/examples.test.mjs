@@ -42,6 +42,7 @@ test("two nodes are one chat", async () => {
     const enter = async (at) => {
       const client = io(`http://127.0.0.1:${at}`, { forceNew: true, transports: ["websocket"] });
       clients.push(client);
+      client.emit("here");
       return counts(await heard(client, "there"));
     };
     // The nodes find each other when they have begun.
