@@ -49,9 +49,7 @@ impl Connection {
             error = asking => error,
         }
     }
-}
 
-impl Connection {
     /// Tells whether it is known to have broken.
     pub(crate) async fn is_broken(&self) -> bool {
         tokio::select! {

@@ -433,12 +433,7 @@ mod tests {
 
     #[test]
     fn how_an_event_is_sent_that_clients_acknowledge_is_said() {
-        let question = Question::Emit {
-            content: Content(fixture::binary()),
-            scope: fixture::scope(&["a"], &["b"]),
-            manner: fixture::SWIFT,
-            limit: std::time::Duration::from_secs(5),
-        };
+        let question = fixture::swift_question();
         let body = Body::of_question(&question, "r").unwrap();
         let word = read(&body.whole("other", "/"), body.attachments).unwrap();
         assert_eq!(word, Some(Word::Asked(asker(true), question)));

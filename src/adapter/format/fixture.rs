@@ -94,6 +94,16 @@ pub(super) fn questions() -> [Question; 3] {
     ]
 }
 
+/// A question that says how it is to be sent, and carries binary.
+pub(super) fn swift_question() -> Question {
+    Question::Emit {
+        content: Content(binary()),
+        scope: scope(&["a"], &["b"]),
+        manner: SWIFT,
+        limit: Duration::from_secs(5),
+    }
+}
+
 /// What a client may have acknowledged.
 pub(super) fn acknowledgements() -> [Args; 8] {
     let binary = Args::new(

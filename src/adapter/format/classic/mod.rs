@@ -404,7 +404,7 @@ fn scope_json(scope: &Scope) -> String {
 mod tests {
     use super::*;
     use crate::adapter::format::{Change, fixture};
-    use crate::cluster::{Content, Details};
+    use crate::cluster::Details;
 
     const OWN: &str = "socket.io#/#*";
 
@@ -492,12 +492,7 @@ mod tests {
 
     #[test]
     fn how_an_event_is_sent_that_clients_acknowledge_is_said() {
-        let question = Question::Emit {
-            content: Content(fixture::binary()),
-            scope: fixture::scope(&["a"], &["b"]),
-            manner: fixture::SWIFT,
-            limit: std::time::Duration::from_secs(5),
-        };
+        let question = fixture::swift_question();
         let written = node("TSOU2i").ask("/", &question, "RB2tsa").unwrap();
         let [Parcel::Publish { channel, payload }] = written.as_slice() else {
             panic!("{written:?}");
