@@ -186,6 +186,11 @@ impl Queue {
         self.until(|inner| inner.records.is_empty()).await;
     }
 
+    /// Waits until Redis has the latest that is to be kept, or forgotten, under this key.
+    pub(crate) async fn written(&self, key: &str) {
+        self.until(|inner| !inner.records.has(key)).await;
+    }
+
     /// Waits until all messages have been sent that are in the queue now, whatever comes behind
     /// them.
     pub(crate) async fn flushed(&self) {
@@ -421,13 +426,18 @@ mod tests {
         queue.push(vec![parcel(100)]).unwrap();
         assert!(queue.state().0 > 1000);
         let shown = |batch: Batch<'_>| (batch.parcels().count(), batch.records.len());
+        let mut written = pin!(queue.written("a"));
+        let cx = &mut Context::from_waker(Waker::noop());
+        assert!(written.as_mut().poll(cx).is_pending());
         assert_eq!(queue.batch(shown).await, (1, 1));
+        assert!(written.as_mut().poll(cx).is_pending());
         assert_eq!(queue.answered(&HashSet::from([1])), 1);
         queue.drained().await;
         assert_eq!(queue.batch(shown).await, (0, 1));
         queue.failed();
         assert_eq!(queue.batch(shown).await, (0, 1));
         queue.sent();
+        written.await;
         queue.recorded().await;
         assert_eq!(queue.state().0, 0);
     }

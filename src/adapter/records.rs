@@ -89,6 +89,11 @@ impl Records {
         self.answered(|_| true);
     }
 
+    /// Tells whether there is one under this key that Redis does not have yet.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.waiting.contains_key(key) || self.begun.iter().any(|(begun, _)| begun == key)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.begun.is_empty()
     }

@@ -57,7 +57,7 @@ async fn arrive(
     let is_held = |recovery: &Recovery| recovery.lock().holds(&claim.pid);
     if membership.recovery.as_ref().is_some_and(is_held) {
         // It was here last, and what this node has kept of it may be on its way to Redis.
-        node.queue.flushed().await;
+        node.queue.written(&key(&claim.pid)).await;
     }
     let late = Instant::now() + RECORD_LIMIT;
     loop {
