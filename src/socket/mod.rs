@@ -399,19 +399,24 @@ impl Socket {
         self.broadcast().local()
     }
 
-    /// Addresses this socket alone, by events that are dropped where others wait to be sent to it;
-    /// see [`Broadcast::volatile`].
+    /// Addresses this socket alone, by events that are dropped if others wait to be sent to it;
+    /// see [`Broadcast::volatile`]. A [`to`](Broadcast::to), [`except`](Broadcast::except),
+    /// [`local`](Broadcast::local) or [`broadcast`](Broadcast::broadcast) behind it addresses
+    /// others, without this socket, as if it stood in front.
     pub fn volatile(&self) -> Broadcast {
         Broadcast::alone(&self.core).volatile()
     }
 
     /// Addresses this socket alone; `false` keeps what is sent from being compressed, see
-    /// [`Broadcast::compress`].
+    /// [`Broadcast::compress`]. A [`to`](Broadcast::to) behind it addresses the room instead, as
+    /// behind [`volatile`](Self::volatile).
     pub fn compress(&self, compressed: bool) -> Broadcast {
         Broadcast::alone(&self.core).compress(compressed)
     }
 
-    /// Addresses this socket alone, with a limit for its acknowledgements.
+    /// Addresses this socket alone, with a limit for its acknowledgements. A
+    /// [`to`](Broadcast::to) behind it addresses the room instead, as behind
+    /// [`volatile`](Self::volatile).
     ///
     /// # Examples
     ///

@@ -55,6 +55,7 @@ mod http_sessions;
 mod layers;
 mod middleware;
 mod migrating;
+mod modifiers;
 mod namespaces;
 mod recovery;
 mod rooms;

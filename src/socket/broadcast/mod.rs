@@ -48,14 +48,10 @@ pub struct Broadcast {
 
 impl Broadcast {
     pub(crate) fn new(membership: &Arc<Membership>, sender: Option<&Core>) -> Self {
-        let sender = sender.map(|core| Speaker {
-            key: core.key,
-            id: core.id,
-        });
         Self::of(
             membership,
             Audience {
-                sender,
+                sender: sender.map(Speaker::of),
                 ..Audience::default()
             },
         )
@@ -84,10 +80,24 @@ impl Broadcast {
     }
 
     /// Adds rooms to those who get the event.
+    ///
+    /// The order of modifiers never changes the audience: an operator that a socket began with
+    /// [`volatile`](crate::Socket::volatile), [`compress`](crate::Socket::compress) or
+    /// [`timeout`](crate::Socket::timeout) addresses the rooms without that socket from here on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(socket: actix_socketio::Socket) -> Result<(), actix_socketio::EmitError> {
+    /// socket.volatile().to("players").emit("position", (3, 4)).await?;
+    /// socket.to("players").volatile().emit("position", (3, 4)).await // the same audience
+    /// # }
+    /// ```
     #[doc(alias = "in")]
-    pub fn to(mut self, rooms: impl RoomNames) -> Self {
-        rooms.add_to(self.audience.rooms.get_or_insert_default());
-        self
+    pub fn to(self, rooms: impl RoomNames) -> Self {
+        let mut widened = self.broadcast();
+        rooms.add_to(widened.audience.rooms.get_or_insert_default());
+        widened
     }
 
     /// The same as [`to`](Self::to).
@@ -96,15 +106,34 @@ impl Broadcast {
     }
 
     /// Leaves out the sockets of these rooms, or those with these ids.
-    pub fn except(mut self, rooms: impl RoomNames) -> Self {
-        rooms.add_to(&mut self.audience.except);
-        self
+    pub fn except(self, rooms: impl RoomNames) -> Self {
+        let mut widened = self.broadcast();
+        rooms.add_to(&mut widened.audience.except);
+        widened
     }
 
     /// Keeps to the sockets of this process. Without an adapter to other nodes these are all there
     /// are.
-    pub fn local(mut self) -> Self {
-        self.local = true;
+    pub fn local(self) -> Self {
+        let mut widened = self.broadcast();
+        widened.local = true;
+        widened
+    }
+
+    /// Addresses everybody in the namespace but the socket, if the operator addressed that socket
+    /// alone, as after [`Socket::volatile`](crate::Socket::volatile). Changes nothing otherwise.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(socket: actix_socketio::Socket) -> Result<(), actix_socketio::EmitError> {
+    /// socket.volatile().broadcast().emit("position", (3, 4)).await
+    /// # }
+    /// ```
+    pub fn broadcast(mut self) -> Self {
+        if let Some(socket) = self.audience.alone.take() {
+            self.audience.sender = Some(Speaker::of(&socket));
+        }
         self
     }
 

@@ -32,6 +32,15 @@ pub(crate) struct Speaker {
     pub(crate) id: SocketId,
 }
 
+impl Speaker {
+    pub(crate) fn of(socket: &Core) -> Self {
+        Self {
+            key: socket.key,
+            id: socket.id,
+        }
+    }
+}
+
 impl Audience {
     /// Returns whom the other nodes are to reach; `None` where nobody on them is meant.
     pub(crate) fn elsewhere(&self) -> Option<Scope> {
