@@ -437,11 +437,15 @@ async fn what_an_emitter_sends_may_be_volatile() {
         let node = format.node(&redis, |io| io).await;
         // Nobody polls: what is emitted waits.
         let mut slow = Peer::enter(&node, Via::Polling, &[]).await;
+        let mut fast = Peer::enter(&node, Via::WebSocket, &[]).await;
         slow.socket.emit("waits", 1).await.unwrap();
         let emitter = Emitter::new(format.adapter(&redis));
         let volatile = emitter.everyone().volatile();
         volatile.emit("dropped", 2).await.unwrap();
         emitter.emit("kept", 3).await.unwrap();
+        // The node has read both before the slow client polls.
+        fast.expect(r#"42["dropped",2]"#).await;
+        fast.expect(r#"42["kept",3]"#).await;
         slow.expect(r#"42["waits",1]"#).await;
         slow.expect(r#"42["kept",3]"#).await;
     }
