@@ -167,8 +167,8 @@ impl Ack {
         self.reply.as_ref().is_some_and(|reply| reply.id.is_some())
     }
 
-    /// Sends the acknowledgement. A tuple is sent as that many arguments, anything else as one, and
-    /// an `Err` as `{"error": …}`. Does nothing where the client asked for none.
+    /// Sends the acknowledgement. A tuple is sent as that many arguments, `()` as none, anything
+    /// else as one, and an `Err` as `{"error": …}`. Does nothing where the client asked for none.
     pub fn send<T: Serialize>(mut self, data: T) {
         if let Some(reply) = self.reply.take() {
             reply.answer(&data);

@@ -4,7 +4,7 @@
 macro_rules! registration {
     () => {
         /// Calls `handler` for an event. What it returns is the acknowledgement, where the client asked
-        /// for one: a tuple is sent as that many arguments, anything else as one. An `Err` and a panic
+        /// for one: a tuple is sent as that many arguments, `()` as none, anything else as one. An `Err` and a panic
         /// go to [`on_error`](Self::on_error); without it they are sent as `{"error": …}`.
         ///
         /// Handlers of one socket start in the order in which its events came. Arguments are

@@ -10,6 +10,7 @@
 
 mod support;
 
+mod arguments;
 mod background;
 mod backpressure;
 mod calls;

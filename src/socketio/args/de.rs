@@ -18,6 +18,7 @@ use crate::socketio::args::{
     binary::Binary,
     elements::{Elements, split_first},
     placeholder::Attachments,
+    shape::Shape,
 };
 
 /// Reads `args`, the text between an event's brackets after its name, and its attachments.
@@ -29,6 +30,7 @@ pub(crate) fn from_args<T: DeserializeOwned>(
     attachments: &[Bytes],
 ) -> Result<T, ArgsError> {
     T::deserialize(Arguments {
+        shape: Shape::of::<T>(),
         elements: Elements::new(args),
         attachments,
     })
@@ -37,13 +39,17 @@ pub(crate) fn from_args<T: DeserializeOwned>(
 
 /// The arguments as a whole. A tuple gets all of them, another type the first.
 struct Arguments<'de> {
+    shape: Shape,
     elements: Elements<'de>,
     attachments: &'de [Bytes],
 }
 
 macro_rules! read_the_first_argument {
     ($($method:ident($($name:ident: $type:ty),*);)*) => {$(
-        fn $method<V: Visitor<'de>>(
+        read_the_first_argument!(@ $method: $method($($name: $type),*));
+    )*};
+    (@ $function:ident: $method:ident($($name:ident: $type:ty),*)) => {
+        fn $function<V: Visitor<'de>>(
             mut self,
             $($name: $type,)*
             visitor: V,
@@ -61,7 +67,12 @@ macro_rules! read_the_first_argument {
                 finish(read, &mut json, text, 1).map_err(|error| error.explained(1, &attachments))
             }
         }
-    )*};
+    };
+}
+
+impl<'de> Arguments<'de> {
+    read_the_first_argument!(@ first_as_unit: deserialize_unit());
+    read_the_first_argument!(@ first_as_array: deserialize_tuple(len: usize));
 }
 
 impl<'de> Deserializer<'de> for Arguments<'de> {
@@ -72,6 +83,9 @@ impl<'de> Deserializer<'de> for Arguments<'de> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, Failure> {
+        if !self.shape.is_tuple() {
+            return self.first_as_array(len, visitor);
+        }
         visitor.visit_seq(Members {
             elements: self.elements,
             attachments: self.attachments,
@@ -81,6 +95,9 @@ impl<'de> Deserializer<'de> for Arguments<'de> {
     }
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+        if !self.shape.is_unit() {
+            return self.first_as_unit(visitor);
+        }
         visitor.visit_unit()
     }
 
@@ -342,9 +359,13 @@ mod tests {
     }
 
     #[test]
-    fn array_is_a_tuple() {
-        reads("1,2,3", &[1, 2, 3]);
-        reads("", &[0_u8; 0]);
+    fn array_is_one_argument() {
+        reads("[1,2,3]", &[1, 2, 3]);
+        reads("[1,2],3", &[1, 2]);
+        reads("[]", &[0_u8; 0]);
+        reads("[[1,2],[3,4]]", &[[1, 2], [3, 4]]);
+        fails::<[u8; 2]>("1,2", "argument 1 cannot be read");
+        fails::<[u8; 2]>("", "argument 1 is missing");
     }
 
     #[test]
@@ -411,7 +432,7 @@ mod tests {
         fails::<Point>("", "argument 1 is missing");
         fails::<(u8, String)>("1", "argument 2 is missing");
         fails::<(u8, Option<u8>, Vec<u8>)>("1,2", "argument 3 is missing");
-        fails::<[u8; 3]>("1,2", "argument 3 is missing");
+        fails::<(u8, u8, u8)>("1,2", "argument 3 is missing");
     }
 
     #[test]

@@ -4,9 +4,9 @@
 //! of any serde type leaves; or a value enters, and text and attachments leave.
 //!
 //! The rule is about the outermost type only. A tuple is as many arguments as it has members, `()`
-//! is none, and every other type is one argument. Because serde treats an array `[T; N]` as a
-//! tuple, it is `N` arguments. Binary, anything serde calls bytes, is an attachment wherever it
-//! stands, and the text holds `{"_placeholder":true,"num":0}` in its place.
+//! is none, and every other type is one argument: an array, a struct and `Value::Null` too
+//! (`shape.rs`). Binary, anything serde calls bytes, is an attachment wherever it stands, and the
+//! text holds `{"_placeholder":true,"num":0}` in its place.
 //!
 //! Nothing here knows of packets, event names, sockets, or of the limit on attachments.
 
@@ -18,6 +18,7 @@ mod failed;
 mod placeholder;
 mod raw;
 mod ser;
+mod shape;
 
 use std::{error::Error, fmt};
 

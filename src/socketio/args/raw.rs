@@ -114,10 +114,10 @@ impl Args {
 
     /// Reads the arguments as a value of type `T`.
     ///
-    /// A tuple reads as many arguments as it has members, an array `[U; N]` reads `N`, `()` none,
-    /// and any other type the first. More arguments than that are ignored. One that is missing is
-    /// `None` for an [`Option`]. Binary is read by types that ask serde for bytes, such as
-    /// [`bytes::Bytes`], at any depth.
+    /// A tuple reads as many arguments as it has members, `()` reads none, and any other type the
+    /// first: an array `[U; N]` reads a client's array. More arguments than that are ignored. One
+    /// that is missing is `None` for an [`Option`]. Binary is read by types that ask serde for
+    /// bytes, such as [`bytes::Bytes`], at any depth.
     ///
     /// # Errors
     ///
@@ -152,9 +152,10 @@ impl Args {
 
     /// Makes the arguments that `value` is sent as.
     ///
-    /// A tuple is as many arguments as it has members, an array `[U; N]` is `N`, `()` is none, and
-    /// any other value is one. Of a [`Result`] it is what is in it that counts. Bytes become
-    /// attachments.
+    /// A tuple is as many arguments as it has members and `()` is none. Any other value is one
+    /// argument: an array, a slice, a vector, a map, a struct (a newtype around a tuple too), an
+    /// [`Option`], and `Value::Null`, which is `null`. References, `Box`, `Rc`, `Arc` and `Cow`
+    /// count as what they point to, and a [`Result`] as what it holds. Bytes become attachments.
     ///
     /// # Errors
     ///

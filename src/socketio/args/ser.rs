@@ -19,6 +19,7 @@ use crate::socketio::args::{
     elements::is_blank,
     placeholder::{MARK, NUM},
     raw,
+    shape::Shape,
 };
 
 /// Appends the arguments of `value`, separated by commas, to `out`.
@@ -50,6 +51,7 @@ pub(crate) fn push_args<T: Serialize + ?Sized>(
         json: &mut json,
         progress: &progress,
         place: Place::Outermost,
+        shape: Shape::of::<T>(),
     };
     if let Err(cause) = value.serialize(outermost) {
         out.truncate(before);
@@ -122,13 +124,10 @@ struct Arguments<'s, 'a> {
     json: &'s mut Json<'a>,
     progress: &'a Progress,
     place: Place,
+    shape: Shape,
 }
 
 impl<'s, 'a> Arguments<'s, 'a> {
-    fn at(self, place: Place) -> Self {
-        Self { place, ..self }
-    }
-
     /// serde_json's serializer, for a value that is one argument.
     fn one(self) -> &'s mut Json<'a> {
         self.progress.argument.set(1);
@@ -164,15 +163,22 @@ impl<'s, 'a> Serializer for Arguments<'s, 'a> {
     type SerializeStructVariant = Compound<'s, 'a>;
 
     fn serialize_unit(self) -> Result<(), serde_json::Error> {
-        Ok(())
+        if self.shape.is_unit() {
+            return Ok(());
+        }
+        // `null`, as of `Value::Null`.
+        self.one().serialize_unit()
     }
 
     fn serialize_tuple(self, len: usize) -> Result<Tuple<'s, 'a>, serde_json::Error> {
         if self.place == Place::Verbatim {
             return Ok(Tuple::Verbatim(self));
         }
+        if !self.shape.is_tuple() {
+            return self.one().serialize_tuple(len).map(Tuple::Members);
+        }
         self.progress.spread.set(true);
-        self.json.serialize_tuple(len).map(Tuple::Spread)
+        self.json.serialize_tuple(len).map(Tuple::Members)
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -186,7 +192,12 @@ impl<'s, 'a> Serializer for Arguments<'s, 'a> {
             // This is how serde serializes `core::result::Result`.
             (Place::Outermost, "Result", "Ok" | "Err") => {
                 self.progress.failed.set(variant == "Err");
-                value.serialize(self.at(Place::InResult))
+                let shape = self.shape.in_result(variant);
+                value.serialize(Self {
+                    place: Place::InResult,
+                    shape,
+                    ..self
+                })
             }
             _ => self
                 .one()
@@ -203,11 +214,16 @@ impl<'s, 'a> Serializer for Arguments<'s, 'a> {
             return self.one().serialize_newtype_struct(name, value);
         }
         // The numbers in the text are right only if no attachment stands before its own.
-        if self.progress.is_first() {
-            value.serialize(self.at(Place::Verbatim))
+        let place = if self.progress.is_first() {
+            Place::Verbatim
         } else {
-            value.serialize(self)
-        }
+            self.place
+        };
+        value.serialize(Self {
+            place,
+            shape: Shape::TUPLE,
+            ..self
+        })
     }
 
     fn serialize_str(self, value: &str) -> Result<(), serde_json::Error> {
@@ -268,10 +284,10 @@ impl<'s, 'a> Serializer for Arguments<'s, 'a> {
 
 type Compound<'s, 'a> = serde_json::ser::Compound<'s, &'a mut Vec<u8>, ArgumentFormatter<'a>>;
 
-/// The outermost tuple.
+/// What serde calls the outermost tuple.
 enum Tuple<'s, 'a> {
-    /// Each member is an argument.
-    Spread(Compound<'s, 'a>),
+    /// A tuple, of which each member is an argument; or an array, which is one argument.
+    Members(Compound<'s, 'a>),
     /// An [`Args`](raw::Args): its text, then its attachments.
     Verbatim(Arguments<'s, 'a>),
 }
@@ -285,18 +301,19 @@ impl SerializeTuple for Tuple<'_, '_> {
         value: &T,
     ) -> Result<(), serde_json::Error> {
         match self {
-            Self::Spread(members) => members.serialize_element(value),
+            Self::Members(members) => members.serialize_element(value),
             Self::Verbatim(arguments) => value.serialize(Arguments {
                 json: &mut *arguments.json,
                 progress: arguments.progress,
                 place: Place::Verbatim,
+                shape: arguments.shape,
             }),
         }
     }
 
     fn end(self) -> Result<(), serde_json::Error> {
         match self {
-            Self::Spread(members) => members.end(),
+            Self::Members(members) => members.end(),
             Self::Verbatim(_) => Ok(()),
         }
     }
@@ -360,6 +377,7 @@ mod tests {
     use std::collections::{BTreeMap, HashMap};
 
     use serde::ser;
+    use serde_json::Value;
 
     use super::{ArgsError, Bytes, Outcome, Serialize, Serializer, push_args};
     use crate::socketio::args::Args;
@@ -439,15 +457,34 @@ mod tests {
             &[],
         );
         writes(&((), Unit, vec![0_u8; 0]), "null,null,[]", &[]);
-        writes(&Transparent((1, 2)), "1,2", &[]);
+        writes(&Transparent((1, 2)), "[1,2]", &[]);
         writes(&Box::new((1, 2)), "1,2", &[]);
     }
 
     #[test]
-    fn array_is_a_tuple() {
-        writes(&[1, 2, 3], "1,2,3", &[]);
-        writes(&[[1, 2], [3, 4]], "[1,2],[3,4]", &[]);
-        writes(&[0_u8; 0], "", &[]);
+    fn array_is_one_argument() {
+        writes(&[1, 2, 3], "[1,2,3]", &[]);
+        writes([1, 2, 3].as_slice(), "[1,2,3]", &[]);
+        writes(&[[1, 2], [3, 4]], "[[1,2],[3,4]]", &[]);
+        writes(&[0_u8; 0], "[]", &[]);
+        writes(&b"ab", "[97,98]", &[]);
+        writes(&Ok::<_, ()>([1, 2]), "[1,2]", &[]);
+        writes(&([1, 2], 3), "[1,2],3", &[]);
+    }
+
+    #[test]
+    fn null_is_one_argument_and_unit_is_none() {
+        writes(&Value::Null, "null", &[]);
+        writes(&&Value::Null, "null", &[]);
+        writes(&Ok::<_, ()>(Value::Null), "null", &[]);
+        writes(&None::<u8>, "null", &[]);
+        writes(&None::<()>, "null", &[]);
+        writes(&Some(()), "null", &[]);
+        writes(&Unit, "null", &[]);
+        writes(&(), "", &[]);
+        writes(&&(), "", &[]);
+        writes(&Ok::<_, ()>(()), "", &[]);
+        writes(&((),), "null", &[]);
     }
 
     #[test]
@@ -489,7 +526,7 @@ mod tests {
     fn bytes_are_attachments_at_any_depth() {
         writes(&ZERO, "#0", &[ZERO]);
         writes(&(ZERO, 1, ONE), "#0,1,#1", &[ZERO, ONE]);
-        writes(&[ZERO, ONE], "#0,#1", &[ZERO, ONE]);
+        writes(&[ZERO, ONE], "[#0,#1]", &[ZERO, ONE]);
         writes(&Some(vec![ZERO, ONE]), "[#0,#1]", &[ZERO, ONE]);
         writes(&Newtype(ZERO), "#0", &[ZERO]);
         writes(

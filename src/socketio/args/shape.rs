@@ -1,0 +1,171 @@
+//! How many arguments a type is.
+//!
+//! A type enters, and its shape leaves. serde calls an array `[T; N]` a tuple and writes
+//! `Value::Null` like `()`, so a serializer cannot tell them apart: the name of the type does. Only
+//! its brackets are looked at, which are Rust's own syntax. References and the pointers that serde
+//! passes over (`Box`, `Rc`, `Arc`, `Cow`) count as what they point to.
+
+use std::any::type_name;
+
+/// What decides how many arguments a value of a type is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    name: &'static str,
+}
+
+impl Shape {
+    /// As many arguments as it has members, whatever its type is called.
+    pub(super) const TUPLE: Self = Self { name: "(..)" };
+
+    pub(super) fn of<T: ?Sized>() -> Self {
+        Self::named(type_name::<T>())
+    }
+
+    /// Tells whether it is `()`, which is no argument.
+    pub(super) fn is_unit(self) -> bool {
+        self.name == "()"
+    }
+
+    /// Tells whether each of its members is an argument; of `()` it has none.
+    pub(super) fn is_tuple(self) -> bool {
+        self.name.starts_with('(')
+    }
+
+    /// Returns the shape of what a `Result` of this type holds as `Ok`, or as `Err`.
+    pub(super) fn in_result(self, variant: &str) -> Self {
+        let held = self.name.strip_prefix(RESULT).and_then(|types| {
+            let types = types.strip_suffix('>')?;
+            let (ok, rest) = first_type(types);
+            Some(if variant == "Ok" { ok } else { rest })
+        });
+        Self::named(held.unwrap_or_default())
+    }
+
+    fn named(mut name: &'static str) -> Self {
+        loop {
+            let inner = name
+                .strip_prefix('&')
+                .map(|inner| inner.strip_prefix("mut ").unwrap_or(inner))
+                .or_else(|| pointee(name));
+            match inner {
+                Some(inner) => name = inner,
+                None => return Self { name },
+            }
+        }
+    }
+}
+
+/// Returns what a pointer points to.
+fn pointee(name: &'static str) -> Option<&'static str> {
+    let types = POINTERS.iter().find_map(|it| name.strip_prefix(it))?;
+    let types = types.strip_suffix('>')?;
+    // A lifetime or an allocator may stand beside it.
+    let types = types.strip_prefix("'_, ").unwrap_or(types);
+    Some(first_type(types).0)
+}
+
+/// Cuts a list of types behind the first.
+fn first_type(types: &'static str) -> (&'static str, &'static str) {
+    let mut depth = 0_usize;
+    let mut before = 0;
+    for (at, byte) in types.bytes().enumerate() {
+        match byte {
+            b'<' | b'(' | b'[' => depth += 1,
+            // The arrow of a function closes nothing.
+            b'>' if before == b'-' => {}
+            b'>' | b')' | b']' => depth = depth.saturating_sub(1),
+            b',' if depth == 0 => {
+                // The comma is ASCII, so the cuts are between characters.
+                let first = types.get(..at).unwrap_or(types);
+                let rest = types.get(at + 1..).unwrap_or_default();
+                return (first, rest.trim_start());
+            }
+            _ => {}
+        }
+        before = byte;
+    }
+    (types, "")
+}
+
+const RESULT: &str = "core::result::Result<";
+
+const POINTERS: [&str; 4] = [
+    "alloc::boxed::Box<",
+    "alloc::rc::Rc<",
+    "alloc::sync::Arc<",
+    "alloc::borrow::Cow<",
+];
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+    use std::rc::Rc;
+    use std::sync::Arc;
+
+    use serde_json::Value;
+
+    use super::Shape;
+
+    struct Two(#[allow(dead_code, reason = "only its type is looked at")] (i32, i32));
+    type Callback = fn(&str, (u8, u8)) -> Option<u8>;
+
+    /// How many arguments a type is: `n` is as many as a tuple has.
+    fn arguments(shape: Shape) -> &'static str {
+        match (shape.is_unit(), shape.is_tuple()) {
+            (true, _) => "0",
+            (false, true) => "n",
+            (false, false) => "1",
+        }
+    }
+
+    #[test]
+    fn only_a_tuple_is_several_arguments() {
+        let table = [
+            (Shape::of::<()>(), "0"),
+            (Shape::of::<&()>(), "0"),
+            (Shape::of::<Box<()>>(), "0"),
+            (Shape::of::<(i32,)>(), "n"),
+            (Shape::of::<(i32, String)>(), "n"),
+            (Shape::of::<&&mut (i32, String)>(), "n"),
+            (Shape::of::<Box<(i32, i32)>>(), "n"),
+            (Shape::of::<Rc<Arc<(i32, i32)>>>(), "n"),
+            (Shape::of::<Cow<'_, (i32, i32)>>(), "n"),
+            (Shape::of::<[i32; 2]>(), "1"),
+            (Shape::of::<&[u8; 2]>(), "1"),
+            (Shape::of::<[(i32, i32)]>(), "1"),
+            (Shape::of::<[i32; 0]>(), "1"),
+            (Shape::of::<Vec<(i32, i32)>>(), "1"),
+            (Shape::of::<Option<(i32, i32)>>(), "1"),
+            (Shape::of::<Option<()>>(), "1"),
+            (Shape::of::<Value>(), "1"),
+            (Shape::of::<&str>(), "1"),
+            (Shape::of::<Cow<'_, str>>(), "1"),
+            (Shape::of::<Two>(), "1"),
+        ];
+        for (shape, expected) in table {
+            assert_eq!(arguments(shape), expected, "{shape:?}");
+        }
+        assert_eq!(arguments(Shape::TUPLE), "n");
+    }
+
+    #[test]
+    fn a_result_is_as_many_as_what_it_holds() {
+        let table = [
+            (Shape::of::<Result<(), String>>(), "0", "1"),
+            (Shape::of::<Result<(i32, i32), ()>>(), "n", "0"),
+            (Shape::of::<Result<Value, (u8, u8)>>(), "1", "n"),
+            (Shape::of::<&Result<[(u8, u8); 2], [u8; 3]>>(), "1", "1"),
+            (Shape::of::<Result<(Callback, u8), Callback>>(), "n", "1"),
+            (
+                Shape::of::<Result<Result<(), (u8,)>, Box<(u8, u8)>>>(),
+                "1",
+                "n",
+            ),
+            (Shape::of::<Two>(), "1", "1"),
+        ];
+        for (shape, ok, err) in table {
+            assert_eq!(arguments(shape.in_result("Ok")), ok, "{shape:?}");
+            assert_eq!(arguments(shape.in_result("Err")), err, "{shape:?}");
+        }
+    }
+}
