@@ -31,7 +31,7 @@ use crate::handshake::Handshake;
 use crate::id::SocketId;
 use crate::link::Session;
 use crate::message::RoomNames;
-use crate::socketio::Args;
+use crate::socketio::{Args, from_json};
 
 pub(crate) use adapter::{Adapter, BackFuture, ClosedFuture, NodesFuture};
 pub use answers::Answers;
@@ -155,7 +155,7 @@ impl Socket {
     /// ```
     pub fn auth<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
         let text = self.core.auth.as_deref().unwrap_or("{}");
-        serde_json::from_str(text).map_err(|error| Rejection::Auth(error.to_string()))
+        from_json(text).map_err(|error| Rejection::Auth(error.to_string()))
     }
 
     /// Sends an event to this client. A tuple is sent as that many arguments, `()` as none,

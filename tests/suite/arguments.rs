@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use actix_socketio::{Ack, Call, Data, Emit, Event, Socket, SocketIo};
+use actix_socketio::{Ack, Auth, Call, Data, Emit, Event, Socket, SocketIo};
+use proptest::strategy::{Strategy, ValueTree};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -241,5 +242,82 @@ async fn what_came_is_passed_on_as_it_came() {
             assert_eq!(heard.next().await, args);
         }
         client.close().await;
+    }
+}
+
+/// A whole number is an integer, however the client's language writes it: in an event, in the `auth`
+/// payload and in an answer.
+#[tokio::test]
+async fn a_whole_number_is_an_integer_however_it_is_written() {
+    let server = start();
+    server
+        .io
+        .of("/auth")
+        .on_connect(|Auth(auth): Auth<BTreeMap<String, u8>>| async move {
+            if auth == BTreeMap::from([("x".to_owned(), 1), ("y".to_owned(), 2)]) {
+                Ok(())
+            } else {
+                Err("other numbers")
+            }
+        });
+    server.io.of("/").on(
+        "move",
+        |Data((x, y)): Data<(i32, Option<u64>)>| async move { (x, y) },
+    );
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        client.send("40/auth,{\"x\":1.0,\"y\":0.2e1}").await;
+        client.expect_connect("/auth").await;
+        for (args, answer) in [("3.0", "3,null"), ("1e3,2.0", "1000,2"), ("-0.0,-0", "0,0")] {
+            client.send(&format!(r#"420["move",{args}]"#)).await;
+            client.expect(&format!("430[{answer}]")).await;
+        }
+        for (args, why) in [
+            ("3.5", "floating point `3.5`, expected i32"),
+            ("1,-1.0", "integer `-1`, expected u64"),
+            (
+                "1,9007199254740993.0",
+                "is read as an integer up to 9007199254740991",
+            ),
+            ("1,1e300", "is read as an integer up to 9007199254740991"),
+        ] {
+            client.send(&format!(r#"420["move",{args}]"#)).await;
+            let refused = client.text().await;
+            assert!(refused.contains(why), "{refused}");
+        }
+        client.close().await;
+    }
+    let mut peer = Peer::enter(&server, BOTH[0], &[]).await;
+    let socket = peer.socket.clone();
+    let asked = tokio::spawn(async move { socket.emit_with_ack::<u8>("ask", ()).await });
+    let packet = peer.client.text().await;
+    let id = packet.strip_suffix(r#"["ask"]"#).unwrap();
+    let id = id.strip_prefix("42").unwrap().to_owned();
+    peer.client.send(&format!("43{id}[7.0]")).await;
+    assert_eq!(asked.await.unwrap().unwrap(), 7);
+}
+
+/// A number that a handler reads and sends back is the same number.
+#[tokio::test]
+async fn numbers_survive_exactly() {
+    let server = start();
+    server
+        .io
+        .of("/")
+        .on("typed", |Data(value): Data<f64>| async move { value })
+        .on("value", |Data(value): Data<Value>| async move { value });
+    let mut client = Client::connected(&server, BOTH[0]).await;
+    let numbers = proptest::num::f64::NORMAL | proptest::num::f64::ZERO;
+    let mut runner = proptest::test_runner::TestRunner::default();
+    let mut doubles = vec![0.000_041_954_219_341_278_076];
+    for _ in 0..1000 {
+        doubles.push(numbers.new_tree(&mut runner).unwrap().current());
+    }
+    for number in doubles {
+        let text = serde_json::to_string(&number).unwrap();
+        for event in ["typed", "value"] {
+            client.send(&format!(r#"420["{event}",{text}]"#)).await;
+            client.expect(&format!("430[{text}]")).await;
+        }
     }
 }

@@ -19,16 +19,62 @@ use crate::socketio::args::{
     elements::{Elements, split_first},
     placeholder::Attachments,
     shape::Shape,
+    whole::{Integers, MAX_SAFE_INTEGER},
 };
 
 /// Reads `args`, the text between an event's brackets after its name, and its attachments.
 ///
 /// Without attachments a placeholder is an object like any other, as it is to the reference
 /// client.
+///
+/// A whole number is an integer, however it is written (`whole.rs`).
 pub(crate) fn from_args<T: DeserializeOwned>(
     args: &str,
     attachments: &[Bytes],
 ) -> Result<T, ArgsError> {
+    let refused = match read_once(args, attachments) {
+        Err(refused @ ArgsError::Deserialize { .. }) => refused,
+        read => return read,
+    };
+    let integers = Integers::of(args);
+    let again = integers.text.as_deref();
+    let refused = match again.map(|args| read_once(args, attachments)) {
+        None => refused,
+        Some(Err(refused @ ArgsError::Deserialize { .. })) => refused,
+        Some(read) => return read,
+    };
+    Err(match refused {
+        ArgsError::Deserialize { argument, cause } => ArgsError::Deserialize {
+            argument,
+            cause: explained(cause, &integers),
+        },
+        other => other,
+    })
+}
+
+/// Reads JSON text, in which a whole number is an integer, however it is written.
+pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
+    serde_json::from_str(text).or_else(|refused| {
+        let integers = Integers::of(text);
+        match integers.text.as_deref().map(serde_json::from_str) {
+            None => Err(explained(refused, &integers)),
+            Some(read) => read.map_err(|refused| explained(refused, &integers)),
+        }
+    })
+}
+
+/// Says of a number that is too large for it why it is not taken for an integer.
+fn explained(refused: serde_json::Error, integers: &Integers) -> serde_json::Error {
+    if !integers.has_unsafe || !refused.is_data() {
+        return refused;
+    }
+    de::Error::custom(format_args!(
+        "{refused}; a number with a fraction or an exponent is read as an integer up to \
+         {MAX_SAFE_INTEGER}"
+    ))
+}
+
+fn read_once<T: DeserializeOwned>(args: &str, attachments: &[Bytes]) -> Result<T, ArgsError> {
     T::deserialize(Arguments {
         shape: Shape::of::<T>(),
         elements: Elements::new(args),
@@ -366,6 +412,44 @@ mod tests {
         reads("[[1,2],[3,4]]", &[[1, 2], [3, 4]]);
         fails::<[u8; 2]>("1,2", "argument 1 cannot be read");
         fails::<[u8; 2]>("", "argument 1 is missing");
+    }
+
+    #[test]
+    fn a_whole_number_is_an_integer_however_it_is_written() {
+        reads("3.0", &3_u8);
+        reads("1e3", &1000_i16);
+        reads("-0.0", &0_u32);
+        reads("-2.0", &-2_i128);
+        reads("5.0", &5_u128);
+        reads("1.0,[2e0]", &(1_u64, vec![2_i8]));
+        reads("{\"x\":3.0,\"y\":4.0}", &Point { x: 3, y: Some(4) });
+        reads("{\"Square\":{\"side\":1e1}}", &Shape::Square { side: 10 });
+        reads("[1.0,2.0]", &[1_u8, 2]);
+        reads("1.0,\"1.0\",2.0", &(1_u8, "1.0".to_owned(), 2.0_f64));
+        // What is read as it came stays as it came.
+        reads("3.0", &json!(3.0));
+        fails::<u8>(
+            "3.5",
+            "argument 1 cannot be read: invalid type: floating point `3.5`",
+        );
+        fails::<u32>(
+            "-1.0",
+            "argument 1 cannot be read: invalid value: integer `-1`",
+        );
+        fails::<u8>(
+            "256.0",
+            "argument 1 cannot be read: invalid value: integer `256`",
+        );
+        fails::<(u8, u8)>(
+            "1,2.5",
+            "argument 2 cannot be read: invalid type: floating point",
+        );
+        let error = from_args::<i64>("9007199254740993.0", &[]).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("is read as an integer up to 9007199254740991"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -19,13 +19,18 @@ mod placeholder;
 mod raw;
 mod ser;
 mod shape;
+mod whole;
 
 use std::{error::Error, fmt};
 
 use serde::{Serialize, Serializer};
 
 pub use crate::socketio::args::raw::Args;
-pub(crate) use crate::socketio::args::{de::from_args, failed::is_failure, ser::push_args};
+pub(crate) use crate::socketio::args::{
+    de::{from_args, from_json},
+    failed::is_failure,
+    ser::push_args,
+};
 
 /// Tells why arguments could not be read or written.
 ///
