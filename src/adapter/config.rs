@@ -52,6 +52,8 @@ pub struct RedisAdapter {
     kind: Kind,
     pub(crate) queue_limit: usize,
     pub(crate) max_length: usize,
+    /// Questions, and server-side events, of other nodes that are worked on at the same time.
+    pub(crate) requests_in_flight: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -150,6 +152,7 @@ impl RedisAdapter {
             kind,
             queue_limit: 16 << 20,
             max_length: 10_000,
+            requests_in_flight: 10_000,
         })
     }
 
@@ -244,7 +247,8 @@ impl RedisAdapter {
     /// Sets how many bytes may wait to be published while Redis is away or slow; 16 MiB by default.
     /// What comes then is refused with [`ClusterError::QueueFull`](crate::ClusterError). What is
     /// kept for clients that come back waits beside it: the latest state of each, and nothing
-    /// older.
+    /// older. One message has at most 64 MiB, whatever the limit: a larger one is
+    /// [`ClusterError::Encode`](crate::ClusterError).
     ///
     /// # Examples
     ///
@@ -258,6 +262,31 @@ impl RedisAdapter {
     #[must_use]
     pub fn queue_limit(mut self, bytes: usize) -> Self {
         self.queue_limit = bytes;
+        self
+    }
+
+    /// Sets how many questions of other nodes may wait for clients of this node at the same time,
+    /// and, counted apart, how many of their server-side events the program may work on; 10,000 by
+    /// default.
+    ///
+    /// A question beyond that is not sent to any client: the node that asked is told at once that
+    /// none of these clients answered, or, if it is no node of this crate, waits until its own
+    /// timeout. A server-side event beyond that is dropped, and one that asks for an
+    /// acknowledgement is not answered. The log says so once, and again after half of the places
+    /// were free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn adapter() -> Result<(), actix_socketio::AdapterError> {
+    /// use actix_socketio::RedisAdapter;
+    ///
+    /// let adapter = RedisAdapter::classic("redis://127.0.0.1:6379")?.requests_in_flight(1000);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn requests_in_flight(mut self, requests: usize) -> Self {
+        self.requests_in_flight = requests;
         self
     }
 

@@ -1,4 +1,8 @@
 //! What other nodes say, done to the sockets of this one.
+//!
+//! Clients that are asked, and the program where it is called, are waited for in a task each;
+//! [`Load`](crate::adapter::load::Load) bounds how many. One beyond that is refused, not queued: what
+//! came in order would wait behind a client that may never answer.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -176,6 +180,9 @@ fn ask_clients(
     if count == 0 {
         return;
     }
+    let Some(place) = node.questions.enter("questions") else {
+        return node.answer(membership.name(), &asker, &Reply::Gone(count));
+    };
     let id = membership.next_ack();
     let mut packet = membership.relayed(Some(id), &content.0);
     if manner.uncompressed {
@@ -196,6 +203,7 @@ fn ask_clients(
         if missing > 0 {
             node.answer(membership.name(), &asker, &Reply::Gone(missing));
         }
+        drop(place);
     });
 }
 
@@ -212,6 +220,9 @@ fn server_side(
     let name = event.name().to_owned();
     // Nobody answers for a program that does not listen, as on the Node.js server.
     let Some(listener) = membership.server_side.listener(&name) else {
+        return;
+    };
+    let Some(place) = node.server_side.enter("server-side events") else {
         return;
     };
     let (node, membership) = (Arc::clone(node), Arc::clone(membership));
@@ -241,5 +252,6 @@ fn server_side(
                 log::error!("who listens to server-side event {name:?} panicked: {panic}");
             }
         }
+        drop(place);
     });
 }

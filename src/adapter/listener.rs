@@ -8,7 +8,7 @@ use redis::{Cmd, Pipeline, PushInfo, PushKind, RedisError, Value};
 
 use crate::adapter::channels::Change;
 use crate::adapter::connection::{Backoff, RESPONSE_LIMIT, connect, is_final};
-use crate::adapter::format::Channel;
+use crate::adapter::format::{Channel, check_length};
 use crate::adapter::node::{Node, Part};
 use crate::adapter::{delivery, forward};
 use crate::handler::caught;
@@ -125,7 +125,8 @@ fn hear(node: &Arc<Node>, info: PushInfo) {
         let done = if node.forwards.is_heard_on(&channel) {
             forward::hear(node, &payload)
         } else {
-            let heard = node.format.hear(heard_by, &channel, &payload);
+            let heard = check_length(payload.len())
+                .and_then(|()| node.format.hear(heard_by, &channel, &payload));
             heard.map(|heard| {
                 if let Some(heard) = heard {
                     delivery::receive(node, heard, Origin::Alone);

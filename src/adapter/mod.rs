@@ -15,6 +15,7 @@ mod format;
 mod forward;
 mod known;
 mod listener;
+mod load;
 mod node;
 mod publisher;
 mod queue;

@@ -18,6 +18,7 @@ use crate::adapter::channels::Channels;
 use crate::adapter::config::{RedisAdapter, Written};
 use crate::adapter::format::{Asker, Format, Others, Parcel, to_text};
 use crate::adapter::forward::Forwards;
+use crate::adapter::load::Load;
 use crate::adapter::publisher::Client;
 use crate::adapter::queue::Queue;
 use crate::adapter::reader::Position;
@@ -46,6 +47,10 @@ pub(crate) struct Node {
     pub(crate) publisher: Mutex<Option<Client>>,
     /// Whose turn it is to read a stream for clients that come back.
     pub(crate) replays: Semaphore,
+    /// Questions of other nodes that wait for clients of this one.
+    pub(crate) questions: Arc<Load>,
+    /// Server-side events of other nodes that the program works on.
+    pub(crate) server_side: Arc<Load>,
     pub(crate) closed: CancellationToken,
     /// The address that keeps the actor running.
     pub(crate) actor: Mutex<Option<Addr<Connections>>>,
@@ -102,6 +107,8 @@ impl Node {
             commands: RwLock::new(None),
             publisher: Mutex::default(),
             replays: Semaphore::new(REPLAYS),
+            questions: Load::new(config.requests_in_flight),
+            server_side: Load::new(config.requests_in_flight),
             closed: CancellationToken::new(),
             actor: Mutex::new(None),
             pending: Mutex::default(),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::adapter::format::Parcel;
+use crate::adapter::format::{Parcel, check_length};
 use crate::adapter::records::{Record, Records};
 use crate::cluster::ClusterError;
 
@@ -62,6 +62,10 @@ impl Queue {
     /// Adds parcels that belong together, all or none.
     pub(crate) fn push(&self, parcels: Vec<Parcel>) -> Result<(), ClusterError> {
         let bytes: usize = parcels.iter().map(Parcel::len).sum();
+        // The other nodes would not read it.
+        for parcel in &parcels {
+            check_length(parcel.len()).map_err(ClusterError::Encode)?;
+        }
         {
             let mut inner = self.inner.lock();
             if inner.bytes + bytes > self.limit {

@@ -11,7 +11,7 @@ use redis::{RedisResult, Value};
 
 use crate::adapter::connection::{Backoff, RESPONSE_LIMIT, connect};
 use crate::adapter::delivery;
-use crate::adapter::format::from_fields;
+use crate::adapter::format::{check_length, from_fields};
 use crate::adapter::node::{Node, OWN, Part};
 use crate::adapter::queue::SEQUENCE;
 use crate::cluster::EntryId;
@@ -261,14 +261,15 @@ fn take(node: &Arc<Node>, stream: &str, entry: &Entry) {
     if own || entry.namespace.is_empty() || entry.sequence.is_some_and(again) {
         return;
     }
-    let taken =
-        caught(
-            || match from_fields(&entry.uid, &entry.namespace, &entry.kind, &entry.data) {
-                Ok(Some(heard)) => delivery::receive(node, heard, entry.origin()),
-                Ok(None) => {}
-                Err(error) => log::warn!("entry {} of a stream is skipped: {error}", entry.id),
-            },
-        );
+    let taken = caught(|| {
+        let heard = check_length(entry.data.len())
+            .and_then(|()| from_fields(&entry.uid, &entry.namespace, &entry.kind, &entry.data));
+        match heard {
+            Ok(Some(heard)) => delivery::receive(node, heard, entry.origin()),
+            Ok(None) => {}
+            Err(error) => log::warn!("entry {} of a stream is skipped: {error}", entry.id),
+        }
+    });
     if let Err(panic) = taken {
         log::error!("entry {} of a stream made a panic: {panic}", entry.id);
     }

@@ -292,6 +292,138 @@ async fn a_message_without_options_is_not_for_everybody() {
     }
 }
 
+/// A message whose keys are maps would become four gigabytes of JSON: it is skipped, wherever it
+/// comes, and the node goes on.
+#[tokio::test]
+async fn a_message_that_would_become_huge_is_skipped() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    let redis = Redis::start();
+    let nested = [&b"\x93\xa5other"[..], &[0x81; 60], &[0xc0; 62]].concat();
+    let escaped: String = nested.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+    let entry = STANDARD.encode(&nested);
+    for (format, commands) in [
+        (
+            Format::Classic,
+            vec![
+                format!(r#"PUBLISH socket.io#/# "{escaped}""#),
+                format!(r#"PUBLISH socket.io#/#room# "{escaped}""#),
+                format!(r#"PUBLISH socket.io-request#/# "{escaped}""#),
+                format!(r#"PUBLISH socket.io-response#/# "{escaped}""#),
+            ],
+        ),
+        (
+            Format::Sharded,
+            vec![format!(r#"SPUBLISH socket.io#/# "{escaped}""#)],
+        ),
+        (
+            Format::Streams,
+            vec![
+                format!("XADD socket.io * uid x nsp / type 3 data {entry}"),
+                format!(r#"PUBLISH socket.io#/# "{escaped}""#),
+            ],
+        ),
+    ] {
+        let [here, there] = cluster(&redis, format).await;
+        let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
+        for command in commands {
+            let said = redis.command(&command);
+            assert!(!said.starts_with('-'), "{said}");
+        }
+        here.io.emit("after", ()).await.unwrap();
+        peer.expect(r#"42["after"]"#).await;
+    }
+}
+
+/// A number is the same on every node, in each format: in an event, and in its acknowledgement.
+#[tokio::test]
+async fn numbers_are_exact_in_every_format() {
+    let numbers = random_doubles(1000);
+    let whole = json!([
+        0,
+        -0.0,
+        9_007_199_254_740_993_u64,
+        u64::MAX,
+        i64::MIN,
+        i64::MAX,
+        f64::MAX,
+        f64::MIN_POSITIVE,
+        5e-324,
+        0.1_f32,
+        0.000_041_954_219_341_278_076
+    ]);
+    let redis = Redis::start();
+    for format in Format::ALL {
+        let [here, there] = cluster(&redis, format).await;
+        let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
+        // With binary it is written in another way.
+        let binary = Bytes::from_static(b"x");
+        here.io.emit("plain", (&numbers, &whole)).await.unwrap();
+        here.io.emit("mixed", (&numbers, &binary)).await.unwrap();
+        let plain: (String, Vec<f64>, Value) = packet(&peer.client.text().await, "42");
+        assert!(exact(&plain.1, &numbers), "{format:?}");
+        assert_eq!(plain.2, whole, "{format:?}");
+        let mixed: (String, Vec<f64>, Value) = packet(&peer.client.text().await, "451-");
+        assert!(exact(&mixed.1, &numbers), "{format:?}");
+        peer.client.next().await;
+        let call = here.io.to(peer.socket.id()).timeout(LONG);
+        let call = tokio::spawn(call.call::<Vec<f64>>("ask", ()));
+        let id = asked(&mut peer.client).await;
+        let answer = serde_json::to_string(&numbers).unwrap();
+        peer.client.send(&format!("43{id}[{answer}]")).await;
+        let answer = within("the answer", call).await.unwrap().unwrap();
+        assert!(exact(&answer, &numbers), "{format:?}");
+    }
+}
+
+fn packet<T: serde::de::DeserializeOwned>(text: &str, head: &str) -> T {
+    let rest = text.strip_prefix(head);
+    serde_json::from_str(rest.unwrap_or_else(|| panic!("{text}"))).unwrap()
+}
+
+fn exact(came: &[f64], sent: &[f64]) -> bool {
+    let bits = |numbers: &[f64]| numbers.iter().map(|it| it.to_bits()).collect::<Vec<_>>();
+    bits(came) == bits(sent)
+}
+
+/// Returns finite doubles of all sizes, the same ones each time.
+fn random_doubles(count: usize) -> Vec<f64> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let bits = std::iter::repeat_with(|| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    });
+    // Every other one is in the range in which people count.
+    let number = |(at, bits): (usize, u64)| match at % 2 {
+        0 => f64::from_bits(bits),
+        _ => (bits >> 11) as f64 / (1_u64 << 53) as f64,
+    };
+    let numbers = bits.enumerate().map(number);
+    numbers
+        .filter(|number| number.is_finite())
+        .take(count)
+        .collect()
+}
+
+/// The format of Flask-SocketIO: pickle of an older python-socketio is dropped, and what a newer one
+/// publishes behind it arrives.
+#[tokio::test]
+async fn pickle_of_an_older_python_is_dropped() {
+    let redis = Redis::start();
+    let node = Format::Flask.node(&redis, |io| io).await;
+    let mut peer = Peer::enter(&node, Via::WebSocket, &["r"]).await;
+    let pickle = r#"PUBLISH flask-socketio "\x80\x04\x95\x05\x00\x00\x00\x00\x00\x00\x00}\x94.""#;
+    for _ in 0..2 {
+        assert!(redis.command(pickle).starts_with(":1"));
+    }
+    let json = r#"{"method": "emit", "event": "e", "data": {"a": 1}, "namespace": "/", "room": "r", "skip_sid": null, "callback": null, "host_id": "py"}"#;
+    publish(&redis, "flask-socketio", json);
+    peer.expect(r#"42["e",{"a": 1}]"#).await;
+}
+
 /// The format of Flask-SocketIO: what Python programs would not do to clients, is not done to them.
 #[tokio::test]
 async fn python_reaches_whom_it_means_and_no_client_is_broken() {

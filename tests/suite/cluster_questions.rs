@@ -1,14 +1,16 @@
 //! Questions to a cluster that is not whole: what their askers see of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_socketio::{
     CallError, ClusterError, EmitError, NodeId, Reach, ServerSideEvent, SocketIo,
 };
+use tokio::sync::Semaphore;
 
 use crate::support::redis::{Format, Redis, Way, cluster, connected};
 use crate::support::socketio::{Client, Peer, Via, until};
-use crate::support::{Server, within};
+use crate::support::{Server, channel, within};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -103,6 +105,98 @@ async fn what_could_not_be_asked_is_not_asked_later() {
         // Behind whatever was queued.
         here.io.emit("fence", ()).await.unwrap();
         peer.expect(r#"42["fence"]"#).await;
+    }
+}
+
+/// Questions that wait for clients have a bound on the node whose clients are asked: one more is
+/// answered at once, by nobody, and when one has ended there is room again.
+#[tokio::test]
+async fn one_question_too_many_is_answered_by_nobody() {
+    let redis = Redis::start();
+    for format in Format::NODE {
+        let here = format.node(&redis, |io| io).await;
+        let adapter = format.adapter(&redis).requests_in_flight(2);
+        let there: Server<SocketIo> = Server::socketio(move |io| io.adapter(adapter), |_| ());
+        connected(&there.io).await;
+        let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
+        let ask = async || {
+            let all = here.io.timeout(LONG);
+            all.emit_with_ack::<u32>("ask", ()).await.unwrap()
+        };
+        let first = ask().await;
+        let id = asked(&mut peer.client).await;
+        let second = ask().await;
+        let other = asked(&mut peer.client).await;
+        let refused = within("the end", ask().await.collect()).await;
+        assert_eq!((refused.missing_elsewhere, refused.timed_out), (1, false));
+        assert!(refused.answers.is_empty(), "{format:?}");
+        peer.client.send(&format!("43{id}[7]")).await;
+        let gathered = within("the answer", first.collect()).await;
+        assert_eq!(gathered.answers.len(), 1, "{format:?}");
+        // The question was not sent to the client: this is the next that it gets.
+        let again = ask().await;
+        let last = asked(&mut peer.client).await;
+        for id in [other, last] {
+            peer.client.send(&format!("43{id}[7]")).await;
+        }
+        for answers in [second, again] {
+            let gathered = within("the answer", answers.collect()).await;
+            assert_eq!(gathered.answers.len(), 1, "{format:?}");
+        }
+    }
+}
+
+/// So have server-side events that the program works on; one more is dropped.
+#[tokio::test]
+async fn one_server_side_event_too_many_is_dropped() {
+    let redis = Redis::start();
+    for format in Format::NODE {
+        let here = format.node(&redis, |io| io).await;
+        let adapter = format.adapter(&redis).requests_in_flight(2);
+        let there: Server<SocketIo> = Server::socketio(move |io| io.adapter(adapter), |_| ());
+        connected(&there.io).await;
+        let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
+        let (began, mut begins) = channel();
+        let (done, mut ends) = channel();
+        let free = Arc::new(Semaphore::new(0));
+        let room = Arc::clone(&free);
+        there
+            .io
+            .of("/")
+            .on_server_side("work", move |event: ServerSideEvent| {
+                let number: u32 = event.read().unwrap();
+                began.send(number).unwrap();
+                let (done, room) = (done.clone(), Arc::clone(&room));
+                async move {
+                    room.acquire().await.unwrap().forget();
+                    done.send(number).unwrap();
+                }
+            });
+        let namespace = here.io.of("/");
+        for number in 0..3 {
+            namespace.server_side_emit("work", number).await.unwrap();
+        }
+        assert_eq!([begins.next().await, begins.next().await], [0, 1]);
+        // Behind the third.
+        here.io.emit("fence", ()).await.unwrap();
+        peer.expect(r#"42["fence"]"#).await;
+        free.add_permits(2);
+        ends.next().await;
+        ends.next().await;
+        // A place is given back when its event's task has ended.
+        let mut next = 3;
+        let began = async {
+            loop {
+                namespace.server_side_emit("work", next).await.unwrap();
+                here.io.emit("fence", ()).await.unwrap();
+                peer.expect(r#"42["fence"]"#).await;
+                if let Some(number) = begins.so_far().pop() {
+                    return number;
+                }
+                next += 1;
+            }
+        };
+        assert!(within("room for one more", began).await >= 3);
     }
 }
 

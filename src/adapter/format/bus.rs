@@ -4,6 +4,7 @@
 //! asked of all nodes, nor for joining or disconnecting by rooms: sockets are named one by one
 //! there. Binary stands in base64 behind the arguments.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -26,6 +27,8 @@ use crate::socketio::Args;
 pub(crate) struct Bus {
     uid: String,
     channel: String,
+    /// Set when the log has said that somebody writes pickle; `hear` is its only writer.
+    has_seen_pickle: AtomicBool,
 }
 
 impl Bus {
@@ -33,6 +36,20 @@ impl Bus {
         Self {
             uid: uid.to_owned(),
             channel: channel.to_owned(),
+            has_seen_pickle: AtomicBool::new(false),
+        }
+    }
+
+    /// Says once, not for each message, that somebody writes what is not read here. Pickle is a
+    /// program for the reader; a subset of it would carry some events and lose others.
+    fn refuse_pickle(&self) {
+        if !self.has_seen_pickle.swap(true, Ordering::Relaxed) {
+            log::error!(
+                "messages on channel {:?} are in pickle, which python-socketio before 5.14 \
+                 writes, and are dropped: upgrade python-socketio to 5.14 or later in every \
+                 program that uses this channel",
+                self.channel
+            );
         }
     }
 
@@ -179,6 +196,10 @@ impl Format for Bus {
     }
 
     fn hear(&self, _: &str, _: &str, payload: &Bytes) -> Result<Option<Heard>, String> {
+        if is_pickle(payload) {
+            self.refuse_pickle();
+            return Ok(None);
+        }
         let said: Said<'_> = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
         let own = said.host.as_deref() == Some(&self.uid);
         if own != (said.method == "callback") {
@@ -362,6 +383,12 @@ fn one_or_many(names: &[String]) -> String {
     }
 }
 
+/// Tells whether these bytes are of Python's pickle, of protocol 2 or later: it begins with a byte
+/// that no JSON begins with, and ends with a full stop.
+fn is_pickle(payload: &[u8]) -> bool {
+    matches!(payload, [0x80, 2..=5, .., b'.'])
+}
+
 fn is_socket(name: &str) -> bool {
     name.parse::<SocketId>().is_ok()
 }
@@ -387,6 +414,35 @@ mod tests {
         let payload = json.to_owned().into();
         let heard = node().hear(CHANNEL, CHANNEL, &payload)?;
         Ok(heard.map(|heard| heard.word))
+    }
+
+    /// What python-socketio 5.13.0 publishes on Python 3.11 for
+    /// `emit("e", {"a": 1}, namespace="/", room="r")`.
+    const PICKLE: &str = "80049591000000000000007d94288c066d6574686f64948c04656d6974948c0565766\
+        56e74948c0165948c0464617461947d948c0161944b01738c096e616d657370616365948c012f948c04726f6f6d\
+        948c0172948c08736b69705f736964944e8c0863616c6c6261636b944e8c07686f73745f6964948c20336630653\
+        864366637633262346135653964316330623861376636653564346394752e";
+
+    /// What python-socketio 5.14.0 publishes for the same.
+    const JSON: &str = r#"{"method": "emit", "event": "e", "data": {"a": 1}, "namespace": "/", "room": "r", "skip_sid": null, "callback": null, "host_id": "3f0e8d6f7c2b4a5e9d1c0b8a7f6e5d4c"}"#;
+
+    #[test]
+    fn pickle_is_known_and_dropped() {
+        let node = node();
+        let pickle = fixture::payload(PICKLE);
+        assert!(is_pickle(&pickle));
+        for _ in 0..2 {
+            assert_eq!(node.hear(CHANNEL, CHANNEL, &pickle), Ok(None));
+            assert!(node.has_seen_pickle.load(Ordering::Relaxed));
+        }
+        assert!(matches!(read(JSON), Ok(Some(Word::Told(_)))));
+        for other in [&b"\x80\x06."[..], b"\x80\x01.", b"\x80", b"{}", b"\x80\x04"] {
+            assert!(!is_pickle(other), "{other:?}");
+            assert!(
+                node.hear(CHANNEL, CHANNEL, &Bytes::copy_from_slice(other))
+                    .is_err()
+            );
+        }
     }
 
     /// Writes an emit of python-socketio.

@@ -135,6 +135,24 @@ impl Parcel {
     }
 }
 
+/// Refuses what is too long to be read: what it becomes takes several times its bytes.
+///
+/// # Errors
+///
+/// Says how long it is and how long it may be.
+pub(crate) fn check_length(length: usize) -> Result<(), String> {
+    if length <= MAX_MESSAGE {
+        return Ok(());
+    }
+    Err(format!(
+        "it has {length} bytes, and a message between nodes has at most {MAX_MESSAGE}"
+    ))
+}
+
+/// Bytes of a message between nodes, at most: as many as one POST or WebSocket message has with
+/// sixty times the default of `max_payload`.
+const MAX_MESSAGE: usize = 64 << 20;
+
 /// Bytes that a parcel takes beside its content.
 const OVERHEAD: usize = 64;
 

@@ -36,14 +36,23 @@ pub(crate) fn from_json(json: &str, attachments: &[Bytes]) -> Result<Vec<u8>, St
 
 /// Reads MessagePack as JSON; the binary in it becomes attachments.
 ///
+/// The JSON has at most [`MAX_JSON`] bytes: another node, or a stranger on the same Redis, decides
+/// on these bytes.
+///
 /// # Errors
 ///
-/// Says why these bytes are no whole value of MessagePack.
+/// Says why these bytes are no whole value of MessagePack, or have no form in JSON: a key that is
+/// no scalar, and text that is too long.
 pub(crate) fn to_json(packed: &Bytes) -> Result<(String, Vec<Bytes>), &'static str> {
+    to_json_within(packed, MAX_JSON)
+}
+
+fn to_json_within(packed: &Bytes, limit: usize) -> Result<(String, Vec<Bytes>), &'static str> {
     let mut reader = Reader {
         packed,
         at: 0,
-        out: Vec::with_capacity(packed.len() * 2),
+        out: Vec::with_capacity(packed.len().saturating_mul(2).min(limit)),
+        limit,
         attachments: Vec::new(),
     };
     reader.value(0)?;
@@ -196,6 +205,8 @@ struct Reader<'a> {
     packed: &'a Bytes,
     at: usize,
     out: Vec<u8>,
+    /// Bytes that `out` may have.
+    limit: usize,
     attachments: Vec<Bytes>,
 }
 
@@ -206,6 +217,15 @@ impl Reader<'_> {
         if depth > MAX_DEPTH {
             return Err("values nested too deeply");
         }
+        self.write(depth)?;
+        // No value writes more than six bytes for each that it has, and forty besides.
+        if self.out.len() > self.limit {
+            return Err("its JSON would be too long");
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, depth: usize) -> Read<()> {
         match Marker::from_u8(self.byte()?) {
             Marker::Null | Marker::Reserved => self.text("null"),
             Marker::True => self.text("true"),
@@ -288,12 +308,14 @@ impl Reader<'_> {
         self.text(&number.to_string())
     }
 
-    /// JSON has no number that is none, and JavaScript has no fraction of nothing.
+    /// JSON has no number that is none, and JavaScript has no fraction of nothing. The zero below
+    /// zero has a sign that no integer has.
     fn float(&mut self, number: f64) -> Read<()> {
         if !number.is_finite() {
             return self.text("null");
         }
-        if number.fract() == 0.0 && number.abs() < WHOLE {
+        let is_negative_zero = number == 0.0 && number.is_sign_negative();
+        if number.fract() == 0.0 && number.abs() < WHOLE && !is_negative_zero {
             return self.number(number as i64);
         }
         let text = serde_json::to_string(&number).map_err(|_| "a number")?;
@@ -340,15 +362,35 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// A key of JSON is a string; what else MessagePack allows is written as one.
+    /// A key of JSON is a string; another scalar is written as one. What is no scalar is refused:
+    /// its text would be escaped once more at each level of such keys, and grow by the power of two.
     fn key(&mut self, depth: usize) -> Read<()> {
-        let start = self.out.len();
-        self.value(depth + 1)?;
-        if self.out.get(start) != Some(&b'"') {
-            let key = self.out.split_off(start);
-            let key = String::from_utf8_lossy(&key).into_owned();
-            serde_json::to_writer(&mut self.out, &key).map_err(|_| "a key")?;
+        let marker = self.packed.get(self.at).copied().ok_or(TRUNCATED)?;
+        match Marker::from_u8(marker) {
+            Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
+                return self.value(depth + 1);
+            }
+            Marker::Null
+            | Marker::True
+            | Marker::False
+            | Marker::FixPos(_)
+            | Marker::FixNeg(_)
+            | Marker::U8
+            | Marker::U16
+            | Marker::U32
+            | Marker::U64
+            | Marker::I8
+            | Marker::I16
+            | Marker::I32
+            | Marker::I64
+            | Marker::F32
+            | Marker::F64 => {}
+            _ => return Err("a key that is neither a string, a number, a boolean nor nil"),
         }
+        // The text of such a scalar has nothing to escape.
+        self.out.push(b'"');
+        self.value(depth + 1)?;
+        self.out.push(b'"');
         Ok(())
     }
 
@@ -389,6 +431,9 @@ const TRUNCATED: &str = "the value is cut off";
 
 /// How deeply values may lie in one another: as deep as JSON may.
 const MAX_DEPTH: usize = 127;
+
+/// Bytes of JSON that one message may become: a byte of MessagePack becomes up to twenty.
+const MAX_JSON: usize = 64 << 20;
 
 /// Up to here every whole number of an `f64` is one of an `i64` too.
 const WHOLE: f64 = 9_007_199_254_740_992.0;
@@ -509,6 +554,118 @@ mod tests {
             if let Ok((json, _)) = to_json(&packed.into()) {
                 let read: Result<Value, _> = serde_json::from_str(&json);
                 prop_assert!(read.is_ok(), "{}", json);
+            }
+        }
+    }
+
+    fn read(packed: &[u8]) -> Result<String, &'static str> {
+        to_json(&Bytes::copy_from_slice(packed)).map(|(json, _)| json)
+    }
+
+    #[test]
+    fn only_scalars_are_keys() {
+        for (key, json) in [
+            (&b"\xa1k"[..], r#"{"k":null}"#),
+            (b"\xc0", r#"{"null":null}"#),
+            (b"\xc3", r#"{"true":null}"#),
+            (b"\xff", r#"{"-1":null}"#),
+            (b"\xcc\xff", r#"{"255":null}"#),
+            (b"\xca\x3f\xc0\0\0", r#"{"1.5":null}"#),
+            (b"\xcb\x3f\xf8\0\0\0\0\0\0", r#"{"1.5":null}"#),
+        ] {
+            assert_eq!(read(&[b"\x81", key, b"\xc0"].concat()).unwrap(), json);
+        }
+        for key in [
+            &b"\x80"[..],
+            b"\x81\xa1k\xc0",
+            b"\xde\0\0",
+            b"\xdf\0\0\0\0",
+            b"\x90",
+            b"\xdc\0\0",
+            b"\xdd\0\0\0\0",
+            b"\xc4\0",
+            b"\xc5\0\0",
+            b"\xc6\0\0\0\0",
+            b"\xd4\0\0",
+            b"\xd6\xff\0\0\0\0",
+            b"\xc7\0\0",
+        ] {
+            let refused = read(&[b"\x81", key, b"\xc0"].concat());
+            assert!(refused.unwrap_err().contains("a key that is"), "{key:?}");
+        }
+        let nested = [&b"\x93\xa5other"[..], &[0x81; 60], &[0xc0; 62]].concat();
+        assert!(read(&nested).unwrap_err().contains("a key that is"));
+    }
+
+    #[test]
+    fn the_json_is_bounded() {
+        // Values that become much longer than they are, and their length in JSON.
+        for (value, length) in [
+            (&b"\xc4\0"[..], 29),
+            (b"\xa1\x01", 8),
+            (b"\xc2", 5),
+            (b"\xd6\xff\0\0\0\0", 26),
+        ] {
+            let packed = Bytes::from([b"\x9a", &value.repeat(10)[..]].concat());
+            // Ten of them in brackets, with commas.
+            let whole = 10 * length + 11;
+            let json = to_json_within(&packed, whole).unwrap().0;
+            assert_eq!(json.len(), whole);
+            let refused = to_json_within(&packed, whole - 1);
+            assert_eq!(refused, Err("its JSON would be too long"));
+        }
+    }
+
+    #[test]
+    fn a_single_precision_number_is_exact() {
+        for number in [
+            0.1_f32,
+            -0.0,
+            f32::MAX,
+            f32::MIN_POSITIVE,
+            1e-45,
+            16_777_217.0,
+        ] {
+            let json = read(&[&b"\xca"[..], &number.to_be_bytes()].concat()).unwrap();
+            let read: f64 = serde_json::from_str(&json).unwrap();
+            assert_eq!(read.to_bits(), f64::from(number).to_bits(), "{json}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_are_exact() {
+        for json in [
+            "9007199254740991",
+            "9007199254740992",
+            "9007199254740993",
+            "-9007199254740993",
+            "9223372036854775807",
+            "9223372036854775808",
+            "18446744073709551615",
+            "-9223372036854775808",
+        ] {
+            assert_eq!(there_and_back(json, &[]).0, json);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_is_the_same_there_and_back(number in proptest::num::f64::ANY) {
+            prop_assume!(number.is_finite());
+            let json = serde_json::to_string(&number).unwrap();
+            let (back, _) = there_and_back(&json, &[]);
+            let read: f64 = serde_json::from_str(&back).unwrap();
+            prop_assert_eq!(read.to_bits(), number.to_bits(), "{} {}", json, back);
+            let packed: Bytes = [&b"\xcb"[..], &number.to_be_bytes()].concat().into();
+            let read: f64 = serde_json::from_str(&to_json(&packed).unwrap().0).unwrap();
+            prop_assert_eq!(read.to_bits(), number.to_bits());
+        }
+
+        #[test]
+        fn json_grows_by_a_factor_only(packed in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let length = packed.len();
+            if let Ok((json, _)) = to_json(&packed.into()) {
+                prop_assert!(json.len() <= 20 * length + 40);
             }
         }
     }

@@ -1,0 +1,75 @@
+//! What this node does for other nodes at the same time, bounded in number.
+//!
+//! Questions that wait for clients, and server-side events that wait for the program, take a place
+//! each; where none is left they are refused. Nothing here knows what they are.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// The places of one kind of work.
+#[derive(Debug)]
+pub(crate) struct Load {
+    limit: usize,
+    count: AtomicUsize,
+    /// The log has said that there is no room; cleared when half of the places are free again, so
+    /// that work at the limit does not write a line for each refusal.
+    is_full: AtomicBool,
+}
+
+impl Load {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            count: AtomicUsize::new(0),
+            is_full: AtomicBool::new(false),
+        })
+    }
+
+    /// Takes a place, until the value that it returns is dropped; `None` if there is none left.
+    /// `what` is said in the log.
+    pub(crate) fn enter(self: &Arc<Self>, what: &str) -> Option<Place> {
+        let more = |count: usize| (count < self.limit).then_some(count + 1);
+        let (set, fetch) = (Ordering::AcqRel, Ordering::Acquire);
+        if self.count.fetch_update(set, fetch, more).is_ok() {
+            return Some(Place(Arc::clone(self)));
+        }
+        if !self.is_full.swap(true, Ordering::Relaxed) {
+            log::warn!(
+                "{what} of other nodes are refused: {} wait already; see \
+                 RedisAdapter::requests_in_flight",
+                self.limit
+            );
+        }
+        None
+    }
+}
+
+/// One place.
+#[derive(Debug)]
+pub(crate) struct Place(Arc<Load>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let left = self.0.count.fetch_sub(1, Ordering::AcqRel) - 1;
+        if left <= self.0.limit / 2 {
+            self.0.is_full.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_place_is_given_and_no_other() {
+        for limit in [0, 1, 3] {
+            let load = Load::new(limit);
+            let places: Vec<_> = (0..limit).map(|_| load.enter("questions")).collect();
+            assert!(places.iter().all(Option::is_some));
+            assert!(load.enter("questions").is_none());
+            drop(places);
+            assert_eq!(load.enter("questions").is_some(), limit > 0);
+        }
+    }
+}
