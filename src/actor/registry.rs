@@ -2,6 +2,7 @@
 //!
 //! Everybody reads; the server's actor and the builder's side write. It holds no logic of its own.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
@@ -20,7 +21,7 @@ use crate::handler::{Environment, SharedTable, Surroundings, caught};
 use crate::id::SocketId;
 use crate::message::{CrashPlace, Crashed};
 use crate::pattern::{Parameters, Pattern};
-use crate::socket::{Adapter, Core, Membership, RecoveryOptions};
+use crate::socket::{Adapter, Core, Membership, Recovery, RecoveryOptions};
 
 /// What a namespace is made of, apart from its actor.
 #[derive(Debug)]
@@ -202,6 +203,15 @@ impl Registry {
         };
         self.tell_watchers(&core, is_new);
         core
+    }
+
+    /// Returns a CONNECT payload as the program sees it: where clients come back, without what
+    /// their library adds for that.
+    pub(crate) fn shown<'a>(&self, auth: Option<&'a str>) -> Option<Cow<'a, str>> {
+        match self.recovery {
+            Some(_) => auth.map(Recovery::without_claim),
+            None => auth.map(Cow::Borrowed),
+        }
     }
 
     /// Gives a client a seat in the namespace of this name, which a pattern may make for it.

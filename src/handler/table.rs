@@ -105,7 +105,11 @@ impl Table {
         let back = connecting.socket.core().back();
         let skips = back.is_some_and(|back| back.skips_middleware);
         let first = if skips { self.middleware } else { 0 };
-        admit_from(&self.admission, first, connecting, admission);
+        let handlers = Admitting {
+            handlers: Arc::clone(&self.admission),
+            middleware: self.middleware,
+        };
+        handlers.ask_from(first, connecting, admission);
     }
 
     /// Tells the program that a socket is leaving, while it is still in its rooms.
@@ -199,35 +203,44 @@ fn call(handler: &EventHandler, incoming: &Incoming<'_>) {
     }
 }
 
-/// Asks the handlers from `at` on, each when the one before has agreed.
-fn admit_from(
-    handlers: &Arc<Vec<ConnectHandler>>,
-    at: usize,
-    connecting: &Connecting<'_>,
-    admission: Admission,
-) {
-    let Some(handler) = handlers.get(at) else {
-        return admission(Ok(()));
-    };
-    let next = if at + 1 == handlers.len() {
-        admission
-    } else {
-        let (socket, environment) = (connecting.socket.clone(), connecting.environment.clone());
-        let handlers = Arc::clone(handlers);
-        Box::new(move |outcome: Result<(), ConnectError>| match outcome {
-            Ok(()) => {
-                let connecting = Connecting {
-                    socket: &socket,
-                    environment: &environment,
-                };
-                admit_from(&handlers, at + 1, &connecting, admission);
-            }
-            Err(error) => admission(Err(error)),
-        })
-    };
-    if let Err(panic) = caught(|| handler(connecting, next)) {
-        panicked(connecting.environment, connecting.socket, "connect", panic);
-        connecting.socket.core().refuse(&INTERNAL.into());
+/// Who is asked about one client.
+struct Admitting {
+    handlers: Arc<Vec<ConnectHandler>>,
+    /// How many of them are middleware.
+    middleware: usize,
+}
+
+impl Admitting {
+    /// Asks the handlers from `at` on, each when the one before has agreed.
+    fn ask_from(self, at: usize, connecting: &Connecting<'_>, admission: Admission) {
+        let Some(handler) = self.handlers.get(at).cloned() else {
+            return admission(Ok(()));
+        };
+        if at == self.middleware {
+            // As on Node.js: the socket is in its namespace when middleware has agreed, and its
+            // connect handlers may find it there and send to it.
+            let core = connecting.socket.core();
+            core.membership.appear(core);
+        }
+        let next = if at + 1 == self.handlers.len() {
+            admission
+        } else {
+            let (socket, environment) = (connecting.socket.clone(), connecting.environment.clone());
+            Box::new(move |outcome: Result<(), ConnectError>| match outcome {
+                Ok(()) => {
+                    let connecting = Connecting {
+                        socket: &socket,
+                        environment: &environment,
+                    };
+                    self.ask_from(at + 1, &connecting, admission);
+                }
+                Err(error) => admission(Err(error)),
+            })
+        };
+        if let Err(panic) = caught(|| handler(connecting, next)) {
+            panicked(connecting.environment, connecting.socket, "connect", panic);
+            connecting.socket.core().refuse(&INTERNAL.into());
+        }
     }
 }
 

@@ -198,6 +198,10 @@ impl Core {
 
     /// Refuses the client, unless it has left already; the session notices by a nudge.
     pub(crate) fn refuse(&self, error: &ConnectError) {
+        if self.end_reason().is_none() {
+            // Whoever sees the refusal does not find the socket any more.
+            self.membership.exit(self);
+        }
         let refusal = |_| Some(encode::connect_error(self.membership.name(), error));
         if self.end_saying(DisconnectReason::ServerNamespaceDisconnect, refusal) {
             self.link.nudge();

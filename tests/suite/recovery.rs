@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use actix_socketio::{Builder, CloseReason, ConnectError, DisconnectReason, Socket, SocketIo};
+use actix_socketio::{
+    Auth, Builder, CloseReason, ConnectError, DisconnectReason, Socket, SocketIo,
+};
+use serde::Deserialize;
 
 use crate::support::socketio::{Came, Client, Gate, Via, find, until};
 use crate::support::{Server, channel, within};
@@ -300,23 +303,24 @@ async fn who_has_missed_more_than_is_kept_begins_anew() {
     }
 }
 
-/// What its connect handler sends a client it may miss too; what others were sent meanwhile not.
+/// What its connect handler sends a client it may miss too, to itself or to all.
 #[tokio::test]
 async fn what_a_connect_handler_emits_is_replayed() {
     let server = start(|io| io);
     server.io.of("/").on_connect(|socket: Socket| async move {
         if !socket.recovered() {
             socket.emit("hello", ()).await.unwrap();
-            socket.everyone().emit("not for it", ()).await.unwrap();
+            socket.everyone().emit("all", ()).await.unwrap();
         }
     });
     let mut ann = Returning::enter(&server).await;
     ann.client.expect(r#"42["hello","1"]"#).await;
+    ann.client.expect(r#"42["all","2"]"#).await;
     let (_, pid) = ann.lose(&server).await;
     let (missed, _, _, client) = back(&server, &pid, None).await;
-    assert_eq!(missed, [r#"42["hello","1"]"#]);
+    assert_eq!(missed, [r#"42["hello","1"]"#, r#"42["all","2"]"#]);
     drop(client);
-    let (missed, ..) = back(&server, &pid, Some("1")).await;
+    let (missed, ..) = back(&server, &pid, Some("2")).await;
     assert_eq!(missed, [""; 0]);
 }
 
@@ -530,5 +534,42 @@ async fn nothing_is_lost_or_doubled_while_events_go_on() {
         < Some(sent)
     {
         offset = take(&ann.client.text().await);
+    }
+}
+
+/// The secret and the offset belong to the protocol: no program sees them, whichever way it looks.
+#[tokio::test]
+async fn a_program_never_sees_what_a_client_comes_back_with() {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Login {
+        user: String,
+    }
+
+    let server = start(|io| io);
+    let (seen, mut auths) = channel();
+    let of_all = seen.clone();
+    let namespaces = server
+        .io
+        .of_predicate(move |_, auth| of_all.send(auth.to_string()).is_ok());
+    let of_middleware = seen.clone();
+    namespaces.middleware(move |socket: Socket| {
+        let auth: serde_json::Value = socket.auth().unwrap();
+        let _ = of_middleware.send(auth.to_string());
+        async {}
+    });
+    namespaces.on_connect(move |Auth(login): Auth<Login>| {
+        let _ = seen.send(login.user);
+        async {}
+    });
+    let claims = [r#""pid":"x","#, r#""pid":"x","offset":"3","#];
+    for (at, claim) in claims.into_iter().enumerate() {
+        let mut client = Client::open(&server, Via::WebSocket).await;
+        client
+            .send(&format!(r#"40/n{at},{{{claim}"user":"ann"}}"#))
+            .await;
+        assert!(client.text().await.starts_with(&format!("40/n{at},{{")));
+        let auth = r#"{"user":"ann"}"#;
+        assert_eq!(auths.so_far(), [auth, auth, "ann"]);
     }
 }

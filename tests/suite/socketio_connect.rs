@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::support::socketio::{BOTH, Client, Gate, Via, leavers, start};
+use crate::support::socketio::{BOTH, Client, Gate, Via, leavers, start, until};
 use crate::support::{Server, channel};
 
 /// Socket.IO v5, Connection to a namespace: `40` is answered with the socket's id.
@@ -612,4 +612,99 @@ async fn a_socket_disconnected_by_its_connect_handler_is_refused() {
         }
     }
     assert_eq!(io.of("/").count(), 0);
+}
+
+/// In its connect handler the socket is in its namespace: whatever is sent to all, to its id or to
+/// a room of it arrives, behind its CONNECT packet and in its order.
+#[tokio::test]
+async fn a_connect_handler_finds_its_socket_and_reaches_it() {
+    let server = start();
+    let io = server.io.clone();
+    for namespace in ["/", "/shop-{id}"] {
+        let io = io.clone();
+        let handler = move |socket: Socket| {
+            let namespace = io.of(socket.namespace());
+            async move {
+                namespace.emit("all", 1).await.unwrap();
+                socket.everyone().emit("everyone", 2).await.unwrap();
+                namespace.to(socket.id()).emit("id", 3).await.unwrap();
+                socket.join("room").await.unwrap();
+                namespace.to("room").emit("room", 4).await.unwrap();
+                socket.broadcast().emit("others", 5).await.unwrap();
+                namespace.volatile().emit("volatile", 6).await.unwrap();
+                assert!(namespace.socket(socket.id()).is_some());
+                assert_eq!(namespace.sockets().len(), 1);
+                assert_eq!(namespace.count(), 1);
+                assert_eq!(namespace.fetch_sockets().await.len(), 1);
+            }
+        };
+        if namespace == "/" {
+            server.io.of("/").on_connect(handler);
+        } else {
+            server.io.of_pattern(namespace).unwrap().on_connect(handler);
+        }
+    }
+    for via in BOTH {
+        for (name, prefix) in [("/", ""), ("/shop-1", "/shop-1,")] {
+            let mut client = Client::open(&server, via).await;
+            client.connect(name).await;
+            for event in [r#""all",1"#, r#""everyone",2"#, r#""id",3"#, r#""room",4"#] {
+                client.expect(&format!("42{prefix}[{event}]")).await;
+            }
+            client.expect_nothing_more(name).await;
+            client.close().await;
+            let namespace = server.io.of(name);
+            until("the socket to end", || namespace.count() == 0).await;
+        }
+    }
+}
+
+/// What others send meanwhile arrives too; a client that is refused gets none of it, and is not
+/// found any more when it learns so. While middleware decides, nobody finds it.
+#[tokio::test]
+async fn a_client_is_found_from_its_connect_handler_on() {
+    let server = start();
+    let io = &server.io;
+    let gates = [Arc::new(Notify::new()), Arc::new(Notify::new())];
+    let (asked, mut asks) = channel();
+    let wait = |place: &'static str, gate: &Arc<Notify>| {
+        let (asked, gate) = (asked.clone(), Arc::clone(gate));
+        move |Auth(login): Auth<Value>| {
+            let _ = asked.send(place);
+            let gate = Arc::clone(&gate);
+            async move {
+                gate.notified().await;
+                if place == "handler" && login["refused"] == true {
+                    return Err(ConnectError::new("no"));
+                }
+                Ok(())
+            }
+        }
+    };
+    io.of("/").middleware(wait("middleware", &gates[0]));
+    io.of("/").on_connect(wait("handler", &gates[1]));
+    for via in BOTH {
+        for refused in [false, true] {
+            let mut client = Client::open(&server, via).await;
+            client.send(&format!(r#"40{{"refused":{refused}}}"#)).await;
+            assert_eq!(asks.next().await, "middleware");
+            assert_eq!(io.of("/").count(), 0);
+            io.emit("early", ()).await.unwrap();
+            gates[0].notify_one();
+            assert_eq!(asks.next().await, "handler");
+            assert_eq!(io.of("/").count(), 1);
+            io.emit("late", ()).await.unwrap();
+            gates[1].notify_one();
+            if refused {
+                client.expect(r#"44{"message":"no"}"#).await;
+                assert_eq!(io.of("/").count(), 0);
+                continue;
+            }
+            client.expect_connect("/").await;
+            client.expect(r#"42["late"]"#).await;
+            client.expect_nothing_more("/").await;
+            client.close().await;
+            until("the socket to end", || io.of("/").count() == 0).await;
+        }
+    }
 }

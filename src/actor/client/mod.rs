@@ -155,17 +155,19 @@ impl Client {
             self.refuse(name, &message.into());
             return Ok(());
         }
-        let Some(namespace) = self.registry.seat(name, auth) else {
+        let shown = self.registry.shown(auth);
+        let shown = shown.as_deref();
+        let Some(namespace) = self.registry.seat(name, shown) else {
             self.refuse(name, &"Invalid namespace".into());
             return Ok(());
         };
         match namespace.membership.begin(auth) {
-            Some(Beginning::Away(claim)) => self.ask_cluster(namespace, auth, claim),
+            Some(Beginning::Away(claim)) => self.ask_cluster(namespace, shown, claim),
             Some(Beginning::Here(resume)) => {
-                self.enter(namespace, auth, Some(resume));
+                self.enter(namespace, shown, Some(resume));
             }
             None => {
-                self.enter(namespace, auth, None);
+                self.enter(namespace, shown, None);
             }
         }
         Ok(())

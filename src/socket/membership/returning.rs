@@ -43,6 +43,23 @@ impl Membership {
         }
     }
 
+    /// Lists a socket whose connect handlers are about to run: it is found and counted from now on,
+    /// and what it is sent is held back until its CONNECT packet.
+    pub(crate) fn appear(&self, socket: &Arc<Core>) {
+        {
+            // Its first number is that of the first event that reaches it.
+            let mut log = self.recovery.as_ref().map(Recovery::lock);
+            if let (Some(log), Some(resume)) = (&mut log, &socket.resume) {
+                resume.appears(log.point(self.place()));
+            }
+            self.list(socket);
+        }
+        // Looked at after the change: a socket that ends later leaves by itself.
+        if matches!(socket.phase(), Phase::Ended | Phase::Abandoned) {
+            self.exit(socket);
+        }
+    }
+
     /// Lets a socket in that the program has accepted, and sends its CONNECT packet.
     pub(crate) fn enter(&self, socket: &Arc<Core>) -> Result<(), TooLate> {
         // What is sent from now on reaches it live, and what was sent before is among what it
@@ -63,11 +80,7 @@ impl Membership {
             socket.link.close(CloseReason::TransportClose);
             return Err(TooLate);
         };
-        {
-            let mut inner = self.inner.write();
-            inner.keys.insert(socket.id, socket.key);
-            inner.sockets.insert(socket.key, Arc::clone(socket));
-        }
+        let is_new = self.list(socket);
         let misses_nothing = missed.is_empty();
         // In the membership first: whoever sees the CONNECT packet is reached by the next
         // broadcast.
@@ -82,6 +95,9 @@ impl Membership {
                 // Its offset stays as old as it is, and what came since then is not kept for ever.
                 resume.has_all(latest);
             }
+            if is_new {
+                resume.appears(log.point(self.place()));
+            }
             log.entered(socket, resume);
         }
         // Those that it had and has not left since.
@@ -91,6 +107,14 @@ impl Membership {
         }
         self.write_down(log, socket);
         Ok(())
+    }
+
+    /// Makes a socket one of the namespace; tells whether it was not yet.
+    fn list(&self, socket: &Arc<Core>) -> bool {
+        let mut inner = self.inner.write();
+        inner.keys.insert(socket.id, socket.key);
+        let before = inner.sockets.insert(socket.key, Arc::clone(socket));
+        before.is_none()
     }
 
     /// Takes a socket out that has ended for this reason; one that did not want to may come back.

@@ -201,9 +201,6 @@ impl Log {
 
     /// Notes that a socket is here.
     pub(crate) fn entered(&mut self, core: &Arc<Core>, resume: &Resume) {
-        if resume.back.is_none() {
-            *resume.entered.lock() = self.point.clone();
-        }
         *resume.stage.lock() = Stage::Here;
         self.here.insert(resume.pid, Arc::downgrade(core));
     }

@@ -14,6 +14,8 @@ mod late;
 mod log;
 mod point;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +23,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use parking_lot::{Mutex, MutexGuard};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -72,7 +75,7 @@ pub(crate) struct State {
     /// The event up to which it misses nothing, whatever it says: the one after which it began or,
     /// for one that is here for long, a later one.
     pub(crate) begun: Point,
-    /// The event after which it was let in, from where on it gets what everybody gets.
+    /// The event after which it was listed, from where on it gets what everybody gets.
     pub(crate) entered: Point,
     /// How often it has come to another node.
     pub(crate) moves: u64,
@@ -139,6 +142,14 @@ impl Resume {
             joined: Mutex::new(rooms.unwrap_or_default()),
             back,
             stage: Mutex::new(Stage::Coming),
+        }
+    }
+
+    /// Notes the event after which the socket was listed, unless it has come back: then it gets
+    /// what it missed from where it was.
+    pub(crate) fn appears(&self, latest: &Point) {
+        if self.back.is_none() {
+            *self.entered.lock() = latest.clone();
         }
     }
 
@@ -216,6 +227,21 @@ impl Recovery {
             log: Mutex::new(log),
             filled: Notify::new(),
         }
+    }
+
+    /// Returns a CONNECT payload as the program sees it: without `pid` and `offset`, which the
+    /// official client adds to come back. They belong to the protocol.
+    pub(crate) fn without_claim(auth: &str) -> Cow<'_, str> {
+        if serde_json::from_str::<Claim>(auth).is_err() {
+            return Cow::Borrowed(auth);
+        }
+        let without = || {
+            let mut members: BTreeMap<String, &RawValue> = serde_json::from_str(auth).ok()?;
+            members.remove("pid");
+            members.remove("offset");
+            serde_json::to_string(&members).ok()
+        };
+        without().map_or(Cow::Borrowed(auth), Cow::Owned)
     }
 
     pub(crate) fn lock(&self) -> Locked<'_> {
