@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::cluster::ClusterError;
-use crate::socketio::ArgsError;
+use crate::socketio::{ArgsError, UNANSWERED};
 
 /// Why an event was not sent.
 ///
@@ -364,14 +364,20 @@ impl From<RoomError> for ConnectError {
 /// }
 /// ```
 #[derive(Debug)]
-pub struct HandlerError(Box<dyn std::error::Error + Send + Sync>);
+pub struct HandlerError {
+    error: Box<dyn std::error::Error + Send + Sync>,
+    pub(crate) is_answered: bool,
+}
 
 impl<E> From<E> for HandlerError
 where
     E: std::error::Error + Send + Sync + 'static,
 {
     fn from(error: E) -> Self {
-        Self(Box::new(error))
+        Self {
+            error: Box::new(error),
+            is_answered: true,
+        }
     }
 }
 
@@ -379,19 +385,26 @@ impl HandlerError {
     /// Makes an error of a text.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
-        Self(message.into().into())
+        Self {
+            error: message.into().into(),
+            is_answered: true,
+        }
     }
 }
 
 impl fmt::Display for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.error.fmt(f)
     }
 }
 
 impl Serialize for HandlerError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
+        if self.is_answered {
+            serializer.collect_str(&self.error)
+        } else {
+            serializer.serialize_newtype_struct(UNANSWERED, &self.error.to_string())
+        }
     }
 }
 

@@ -187,8 +187,9 @@ pub use error::{
     CallError, ConnectError, EmitError, HandlerError, Rejection, RoomError, SessionError,
 };
 pub use handler::{
-    Ack, Auth, CallContext, ConnectOutcome, Connecting, Data, Event, EventInTransit, Extract,
-    Failure, FailureCause, Handler, Incoming, Leaving, Method, Params, SocketData, State,
+    Ack, Auth, CallContext, ConnectOutcome, Connecting, Data, ErrorAnswer, Event, EventInTransit,
+    Extract, Failure, FailureCause, Handler, Incoming, LeaveOutcome, Leaving, Method, Params,
+    SocketData, State,
 };
 pub use handshake::{Carried, Handshake, QueryError};
 pub use id::{InvalidSocketId, SocketId};

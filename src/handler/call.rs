@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use crate::error::ConnectError;
 use crate::handler::extract::{Connecting, Event, Extract, Incoming, Leaving};
-use crate::handler::failure::{INTERNAL, panicked};
+use crate::handler::failure::{FailureCause, INTERNAL, failed, panicked};
 use crate::handler::place::{Places, caught};
 use crate::handler::turn::save;
-use crate::handler::{ConnectOutcome, Handler};
+use crate::handler::{ConnectOutcome, Handler, LeaveOutcome};
 use crate::link::InFlight;
 
 /// Tells what became of a client that asked to be let in.
@@ -78,18 +78,28 @@ where
         let args = match A::extract(connecting) {
             Ok(args) => args,
             Err(rejection) => {
-                log::warn!("client refused: {rejection}");
-                return admission(Err(ConnectError::new(rejection.to_string())));
+                let error = ConnectError::new(rejection.to_string());
+                let cause = FailureCause::Rejected(rejection);
+                failed(connecting.environment, connecting.socket, "connect", cause);
+                return admission(Err(error));
             }
         };
         let (socket, environment) = (connecting.socket.clone(), connecting.environment.clone());
         let finish = move |ended: Result<H::Output, String>| {
             // Making a `ConnectError` of an error may run code of the program too.
             let decided = ended.and_then(|outcome| caught(|| outcome.outcome()));
-            admission(decided.unwrap_or_else(|panic| {
-                panicked(&environment, &socket, "connect", panic);
-                Err(INTERNAL.into())
-            }));
+            admission(match decided {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => {
+                    let cause = FailureCause::Refused(error.message().to_owned());
+                    failed(&environment, &socket, "connect", cause);
+                    Err(error)
+                }
+                Err(panic) => {
+                    panicked(&environment, &socket, "connect", panic);
+                    Err(INTERNAL.into())
+                }
+            });
         };
         let link = &connecting.socket.core().link;
         places.run(|| handler.call(args), finish, || InFlight::enter(link));
@@ -100,6 +110,7 @@ where
 pub(crate) fn on_leave<H, A>(event: &'static str, handler: H) -> LeaveHandler
 where
     H: Handler<A>,
+    H::Output: LeaveOutcome,
     A: for<'a> Extract<Leaving<'a>> + 'static,
 {
     let places = Places::new();
@@ -107,13 +118,23 @@ where
         Ok(args) => {
             let (socket, environment) = (leaving.socket.clone(), leaving.environment.clone());
             let finish = move |ended: Result<H::Output, String>| {
-                if let Err(panic) = ended {
-                    panicked(&environment, &socket, event, panic);
+                // An error's `Display` may run code of the program too.
+                match ended.and_then(|outcome| caught(|| outcome.error())) {
+                    Ok(None) => {}
+                    Ok(Some(text)) => {
+                        let json = serde_json::Value::from(text).to_string();
+                        let cause = FailureCause::Returned(json);
+                        failed(&environment, &socket, event, cause);
+                    }
+                    Err(panic) => panicked(&environment, &socket, event, panic),
                 }
                 save(&socket);
             };
             places.run(|| handler.call(args), finish, || ());
         }
-        Err(rejection) => log::warn!("{event} handler not run: {rejection}"),
+        Err(rejection) => {
+            let cause = FailureCause::Rejected(rejection);
+            failed(leaving.environment, leaving.socket, event, cause);
+        }
     })
 }

@@ -23,6 +23,8 @@ pub(crate) struct Surroundings {
     fault: Mutex<Option<String>>,
     /// Clients are told why a call of theirs failed, where no hook answers for it.
     pub(crate) tells_errors: bool,
+    /// A client that asked is told that nobody handles its event.
+    pub(crate) answers_unhandled: bool,
 }
 
 impl Surroundings {
@@ -81,6 +83,7 @@ impl Default for Surroundings {
             on_error: RwLock::default(),
             fault: Mutex::default(),
             tells_errors: true,
+            answers_unhandled: true,
         }
     }
 }

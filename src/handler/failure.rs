@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::error::Rejection;
+use crate::error::{CallError, EmitError, Rejection, RoomError};
 use crate::handler::environment::Environment;
 use crate::handler::place::caught;
 use crate::message::{CrashPlace, Crashed};
@@ -72,16 +72,15 @@ impl Failure<'_> {
         &self.cause
     }
 
-    /// Returns what the hook answers; `None` where there is no hook, or it leaves the answer to the
-    /// default rule.
-    pub(crate) fn shown_to_hook(&self, environment: &Environment) -> Option<Value> {
+    /// Returns what the hook answers; the default where there is no hook.
+    pub(crate) fn shown_to_hook(&self, environment: &Environment) -> ErrorAnswer {
         let Some(hook) = environment.error_hook() else {
             self.log();
-            return None;
+            return ErrorAnswer::Default;
         };
         caught(|| hook(self)).unwrap_or_else(|panic| {
             log::error!("{self}; the error hook panicked over it: {panic}");
-            None
+            ErrorAnswer::Default
         })
     }
 
@@ -92,7 +91,9 @@ impl Failure<'_> {
             FailureCause::Returned(json) => return json.clone(),
             FailureCause::Panicked(_) => INTERNAL,
             FailureCause::Unsendable(_) => "the answer cannot be sent",
-            cause @ (FailureCause::Rejected(_) | FailureCause::Unanswered) => {
+            cause @ (FailureCause::Rejected(_)
+            | FailureCause::Refused(_)
+            | FailureCause::Unanswered) => {
                 return Value::from(cause.to_string()).to_string();
             }
         };
@@ -104,8 +105,23 @@ impl Failure<'_> {
             // It stands in the log already.
             FailureCause::Panicked(_) => {}
             FailureCause::Unsendable(_) => log::error!("{self}"),
+            FailureCause::Refused(_) => log::debug!("{self}"),
+            FailureCause::Returned(json) if self.is_routine(json) => log::debug!("{self}"),
             _ => log::warn!("{self}"),
         }
+    }
+}
+
+impl Failure<'_> {
+    /// Tells whether the handler only found that its own client has gone: a routine end.
+    fn is_routine(&self, json: &str) -> bool {
+        let text = json.trim_matches('"');
+        let is_gone = || {
+            text == CallError::Disconnected.to_string()
+                || text == EmitError::Disconnected.to_string()
+                || text == RoomError::Disconnected.to_string()
+        };
+        self.socket.core().end_reason().is_some() && is_gone()
     }
 }
 
@@ -135,11 +151,15 @@ impl fmt::Display for Failure<'_> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FailureCause {
-    /// The handler returned an `Err`; this is its JSON text.
+    /// The handler returned an `Err`; this is its JSON text. Of a disconnect handler it is the
+    /// error's `Display` text, as a JSON string.
     Returned(String),
     /// The handler was not called: an argument of it could not be made, or
     /// [`event_middleware`](crate::Namespace::event_middleware) refused the event.
     Rejected(Rejection),
+    /// Middleware or a connect handler refused the client with this message. It is routine, and
+    /// goes to the log at the level debug if there is no hook.
+    Refused(String),
     /// The handler panicked with this text.
     Panicked(String),
     /// What the handler returned cannot be written as JSON.
@@ -153,6 +173,7 @@ impl fmt::Display for FailureCause {
         match self {
             Self::Returned(json) => write!(f, "handler failed: {json}"),
             Self::Rejected(rejection) => rejection.fmt(f),
+            Self::Refused(message) => write!(f, "client refused: {message:?}"),
             Self::Panicked(panic) => write!(f, "handler panicked: {panic}"),
             Self::Unsendable(error) => write!(f, "answer cannot be sent: {error}"),
             Self::Unanswered => f.write_str("the handler gave no answer"),
@@ -160,20 +181,66 @@ impl fmt::Display for FailureCause {
     }
 }
 
+/// What an error hook answers to the client that waits for an acknowledgement.
+///
+/// | answer | the client gets | its `emitWithAck` | its `retries` |
+/// | --- | --- | --- | --- |
+/// | `Default` | `{"error": …}`, or nothing if the handler asked for that | ends | stop |
+/// | `Value` | this value | ends | stop |
+/// | `Nothing` | nothing | waits, or fails after its `timeout` | send the event again |
+///
+/// `None` is `Default`, and `Some(value)` is `Value(value)`. Of a connect or disconnect handler, and
+/// of an event without an acknowledgement, the answer has no effect.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{ErrorAnswer, Namespace};
+///
+/// fn register(namespace: &Namespace) {
+///     namespace.on_error(|failure| {
+///         log::warn!("{failure}");
+///         ErrorAnswer::Nothing
+///     });
+/// }
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub enum ErrorAnswer {
+    /// By the rule that holds without a hook.
+    #[default]
+    Default,
+    /// This value.
+    Value(Value),
+    /// Nothing: the event stays unanswered.
+    Nothing,
+}
+
+impl From<Option<Value>> for ErrorAnswer {
+    fn from(value: Option<Value>) -> Self {
+        value.map_or(Self::Default, Self::Value)
+    }
+}
+
 /// Sees a failure, and may answer for it.
-pub(crate) type ErrorHook = Arc<dyn Fn(&Failure<'_>) -> Option<Value> + Send + Sync>;
+pub(crate) type ErrorHook = Arc<dyn Fn(&Failure<'_>) -> ErrorAnswer + Send + Sync>;
+
+/// Tells the program's error hook, or the log, of a failure that nobody waits for.
+pub(crate) fn failed(environment: &Environment, socket: &Socket, event: &str, cause: FailureCause) {
+    let failure = Failure {
+        socket,
+        event,
+        wants_ack: false,
+        cause,
+    };
+    let _ = failure.shown_to_hook(environment);
+}
 
 /// Tells the log, the program's supervisors and its error hook of a panic where nobody waits for an
 /// answer.
 pub(crate) fn panicked(environment: &Environment, socket: &Socket, event: &str, panic: String) {
     report(environment, socket, event, &panic);
-    let failure = Failure {
-        socket,
-        event,
-        wants_ack: false,
-        cause: FailureCause::Panicked(panic),
-    };
-    let _ = failure.shown_to_hook(environment);
+    failed(environment, socket, event, FailureCause::Panicked(panic));
 }
 
 /// Tells the log and the program's supervisors of a handler's panic.

@@ -17,6 +17,7 @@ mod table;
 mod transit;
 mod turn;
 
+use std::fmt;
 use std::future::Future;
 
 use crate::error::{ConnectError, HandlerError};
@@ -26,7 +27,7 @@ pub(crate) use environment::{Environment, Surroundings};
 pub use extract::{
     Auth, CallContext, Connecting, Data, Event, Extract, Incoming, Leaving, Params, State,
 };
-pub use failure::{Failure, FailureCause};
+pub use failure::{ErrorAnswer, Failure, FailureCause};
 pub(crate) use method::Bound;
 pub use method::Method;
 pub(crate) use place::{Places, caught};
@@ -129,6 +130,67 @@ impl<E: Into<ConnectError> + 'static> ConnectOutcome for Result<(), E> {
     fn outcome(self) -> Result<(), ConnectError> {
         self.map_err(Into::into)
     }
+}
+
+/// What a disconnect handler returns: an `Err` is a failure, which goes to
+/// [`on_error`](crate::Namespace::on_error), or to the log.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{HandlerError, Namespace};
+///
+/// async fn left() -> Result<(), HandlerError> {
+///     Err(HandlerError::new("the presence could not be stored"))
+/// }
+///
+/// fn register(namespace: &Namespace) {
+///     namespace.on_disconnect(left);
+/// }
+/// ```
+pub trait LeaveOutcome: 'static {
+    /// Returns the error's text, if it is one.
+    fn error(&self) -> Option<String>;
+}
+
+macro_rules! no_error {
+    ($($outcome:ty),*) => {$(
+        impl LeaveOutcome for $outcome {
+            fn error(&self) -> Option<String> {
+                None
+            }
+        }
+    )*};
+}
+
+no_error!((), bool, <fn() -> ! as Returns>::Value);
+
+impl<T: 'static> LeaveOutcome for Option<T> {
+    fn error(&self) -> Option<String> {
+        None
+    }
+}
+
+impl<T: 'static, E: fmt::Display + 'static> LeaveOutcome for Result<T, E> {
+    fn error(&self) -> Option<String> {
+        self.as_ref().err().map(ToString::to_string)
+    }
+}
+
+/// Names the type `!`, of a handler that only panics.
+#[doc(hidden)]
+#[allow(
+    unreachable_pub,
+    unnameable_types,
+    reason = "a public impl names it, and no program needs to"
+)]
+pub trait Returns {
+    /// The type.
+    type Value;
+}
+
+impl<T> Returns for fn() -> T {
+    type Value = T;
 }
 
 impl From<HandlerError> for ConnectError {

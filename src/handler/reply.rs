@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
-use crate::error::Rejection;
+use crate::error::{HandlerError, Rejection};
 use crate::handler::environment::Environment;
-use crate::handler::failure::{Failure, FailureCause, report};
+use crate::handler::failure::{ErrorAnswer, Failure, FailureCause, report};
 use crate::handler::place::caught;
 use crate::link::Outgoing;
 use crate::socket::{self, Answer, Socket};
-use crate::socketio::is_failure;
+use crate::socketio::{is_failure, is_unanswered};
 
 /// Where the answer to one event goes.
 #[derive(Clone, Debug)]
@@ -56,7 +56,10 @@ impl Reply {
         // A `Serialize` is code of the program.
         match caught(write) {
             Ok(Ok(Answer::Value(packet))) => self.deliver(packet),
-            Ok(Ok(Answer::Error(json))) => self.fail(FailureCause::Returned(json)),
+            Ok(Ok(Answer::Error(json))) => {
+                let is_silent = caught(|| is_unanswered(value)) == Ok(true);
+                self.fail_or_not(FailureCause::Returned(json), is_silent);
+            }
             Ok(Err(error)) => self.fail(FailureCause::Unsendable(error)),
             Err(panic) => self.panicked(panic),
         }
@@ -74,6 +77,9 @@ impl Reply {
             "event {:?} in namespace {namespace}: no handler",
             self.event
         );
+        if !self.environment.surroundings.answers_unhandled {
+            return;
+        }
         let text = format!("no handler for event {:?}", self.event);
         self.send_error(&serde_json::Value::from(text).to_string());
     }
@@ -86,6 +92,11 @@ impl Reply {
 
     /// Ends a call that failed: the program's hook may answer, and a rule does where it doesn't.
     fn fail(&self, cause: FailureCause) {
+        self.fail_or_not(cause, false);
+    }
+
+    /// Ends a call that failed; if it `is_silent`, the rule is to answer nothing.
+    fn fail_or_not(&self, cause: FailureCause, is_silent: bool) {
         let failure = Failure {
             socket: &self.socket,
             event: &self.event,
@@ -94,13 +105,20 @@ impl Reply {
         };
         let answer = failure.shown_to_hook(&self.environment);
         let Some(id) = self.id else { return };
-        // A `Value` always has a text: its keys are strings.
-        if let Some(value) = answer
-            && let Ok(Answer::Value(packet)) = socket::ack(self.socket.namespace(), id, &value)
-        {
-            return self.deliver(packet);
+        match answer {
+            ErrorAnswer::Nothing => return,
+            // A `Value` always has a text: its keys are strings.
+            ErrorAnswer::Value(value) => {
+                if let Ok(Answer::Value(packet)) = socket::ack(self.socket.namespace(), id, &value)
+                {
+                    return self.deliver(packet);
+                }
+            }
+            ErrorAnswer::Default => {}
         }
-        self.send_error(&failure.told(&self.environment));
+        if !is_silent {
+            self.send_error(&failure.told(&self.environment));
+        }
     }
 
     fn send_error(&self, json: &str) {
@@ -174,6 +192,28 @@ impl Ack {
             reply.answer(&data);
         }
     }
+
+    /// Leaves the event unanswered: the client gets no acknowledgement. Its `emitWithAck` waits for
+    /// ever, or fails after its `timeout`; with the options `retries` and `ackTimeout` it sends the
+    /// event again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{Ack, Data};
+    ///
+    /// # async fn store(_: String) -> std::io::Result<()> { Ok(()) }
+    /// async fn save(Data(text): Data<String>, ack: Ack) {
+    ///     match store(text).await {
+    ///         Ok(()) => ack.send(()),
+    ///         // The client sends it again.
+    ///         Err(_) => ack.leave(),
+    ///     }
+    /// }
+    /// ```
+    pub fn leave(mut self) {
+        self.reply = None;
+    }
 }
 
 impl Drop for Ack {
@@ -184,5 +224,27 @@ impl Drop for Ack {
         {
             reply.fail(FailureCause::Unanswered);
         }
+    }
+}
+
+impl HandlerError {
+    /// Leaves the event unanswered: the client gets no acknowledgement, so that it sends the event
+    /// again if it has the options `retries` and `ackTimeout`. The failure reaches
+    /// [`on_error`](crate::Namespace::on_error) and the log like any other.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{Data, HandlerError};
+    ///
+    /// # async fn store(_: String) -> std::io::Result<()> { Ok(()) }
+    /// async fn save(Data(text): Data<String>) -> Result<(), HandlerError> {
+    ///     store(text).await.map_err(|error| HandlerError::from(error).unanswered())
+    /// }
+    /// ```
+    #[must_use]
+    pub fn unanswered(mut self) -> Self {
+        self.is_answered = false;
+        self
     }
 }

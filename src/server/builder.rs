@@ -84,6 +84,13 @@ impl Builder {
         self
     }
 
+    /// Sets whether a client that asked for an acknowledgement is told that nobody handles its
+    /// event; true by default. With false the event stays unanswered, as on Node.js.
+    pub fn answer_unhandled(mut self, answered: bool) -> Self {
+        self.surroundings.answers_unhandled = answered;
+        self
+    }
+
     /// Sets how long a client may take to join its first namespace; 45 seconds by default. Its
     /// session is closed then.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {

@@ -30,7 +30,7 @@ use serde_json::Value;
 
 use crate::actor::{Choice, Engine, NamespaceCore, Registry, Server};
 use crate::cluster::{AdapterHealth, ClusterError, NodeId};
-use crate::handler::Failure;
+use crate::handler::{ErrorAnswer, Failure};
 use crate::message::{Crashed, namespace_name};
 use crate::pattern::{Pattern, PatternError};
 use crate::server::closing::Closing;
@@ -186,10 +186,12 @@ impl SocketIo {
     /// });
     /// # }
     /// ```
-    pub fn on_error_default<F>(&self, hook: F)
+    pub fn on_error_default<F, R>(&self, hook: F)
     where
-        F: Fn(&Failure<'_>) -> Option<Value> + Send + Sync + 'static,
+        F: Fn(&Failure<'_>) -> R + Send + Sync + 'static,
+        R: Into<ErrorAnswer>,
     {
+        let hook = move |failure: &Failure<'_>| hook(failure).into();
         self.registry.surroundings.on_error(Arc::new(hook));
     }
 

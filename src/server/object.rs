@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::handler::{
-    self, Bound, ConnectOutcome, Connecting, Environment, Extract, Incoming, Leaving, Method,
-    SharedTable,
+    self, Bound, ConnectOutcome, Connecting, Environment, Extract, Incoming, LeaveOutcome, Leaving,
+    Method, SharedTable,
 };
 
 /// An object whose methods are the handlers of a namespace, with what they share as its fields.
@@ -126,6 +126,7 @@ impl<'a, T: Send + Sync + 'static> Methods<'a, T> {
     pub fn on_disconnecting<M, A>(&self, method: M) -> &Self
     where
         M: Method<T, A>,
+        M::Output: LeaveOutcome,
         A: for<'c> Extract<Leaving<'c>> + 'static,
     {
         let handler = handler::on_leave("disconnecting", self.bound(method));
@@ -137,6 +138,7 @@ impl<'a, T: Send + Sync + 'static> Methods<'a, T> {
     pub fn on_disconnect<M, A>(&self, method: M) -> &Self
     where
         M: Method<T, A>,
+        M::Output: LeaveOutcome,
         A: for<'c> Extract<Leaving<'c>> + 'static,
     {
         let handler = handler::on_leave("disconnect", self.bound(method));

@@ -291,6 +291,7 @@ macro_rules! registration {
         pub fn on_disconnecting<H, A>(&self, handler: H) -> &Self
         where
             H: crate::handler::Handler<A>,
+            H::Output: crate::handler::LeaveOutcome,
             A: for<'a> crate::handler::Extract<crate::handler::Leaving<'a>> + 'static,
         {
             let handler = crate::handler::on_leave("disconnecting", handler);
@@ -321,6 +322,7 @@ macro_rules! registration {
         pub fn on_disconnect<H, A>(&self, handler: H) -> &Self
         where
             H: crate::handler::Handler<A>,
+            H::Output: crate::handler::LeaveOutcome,
             A: for<'a> crate::handler::Extract<crate::handler::Leaving<'a>> + 'static,
         {
             let handler = crate::handler::on_leave("disconnect", handler);
@@ -334,7 +336,8 @@ macro_rules! registration {
         /// did not fit, an event that was refused. What the hook returns is the acknowledgement; with
         /// `None` the client gets `{"error": …}`, by the rule of
         /// [`Builder::error_details`](crate::Builder::error_details). A second hook takes the place of the
-        /// first. A client that was not let in stays out, whatever the hook says.
+        /// first. A client that was not let in stays out, whatever the hook says. With
+        /// [`ErrorAnswer::Nothing`](crate::ErrorAnswer::Nothing) the event stays unanswered.
         ///
         /// # Examples
         ///
@@ -349,13 +352,12 @@ macro_rules! registration {
         ///     });
         /// }
         /// ```
-        pub fn on_error<F>(&self, hook: F) -> &Self
+        pub fn on_error<F, R>(&self, hook: F) -> &Self
         where
-            F: Fn(&crate::handler::Failure<'_>) -> Option<serde_json::Value>
-                + Send
-                + Sync
-                + 'static,
+            F: Fn(&crate::handler::Failure<'_>) -> R + Send + Sync + 'static,
+            R: Into<crate::handler::ErrorAnswer>,
         {
+            let hook = move |failure: &crate::handler::Failure<'_>| hook(failure).into();
             self.handlers().1.on_error(std::sync::Arc::new(hook));
             self
         }

@@ -5,13 +5,14 @@
 //! actor.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use indexmap::IndexSet;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use crate::config::SessionScope;
 use crate::error::{ConnectError, EmitError};
@@ -51,6 +52,8 @@ pub(crate) struct Core {
     phase: AtomicU8,
     held: Mutex<Held>,
     calls: Mutex<HashMap<u64, Caller>>,
+    /// Cancelled by `end_saying`; made when somebody first waits for the end.
+    ended: OnceLock<CancellationToken>,
 }
 
 /// Who waits for an acknowledgement.
@@ -110,6 +113,7 @@ impl Core {
             phase: AtomicU8::new(Phase::Connecting as u8),
             held: Mutex::default(),
             calls: Mutex::default(),
+            ended: OnceLock::new(),
         }
     }
 
@@ -330,6 +334,16 @@ impl Core {
         reason.is_some_and(|reason| !matches!(reason, DisconnectReason::Session(_)))
     }
 
+    /// Waits until the socket has ended.
+    pub(crate) async fn ended(&self) {
+        let ended = self.ended.get_or_init(CancellationToken::new);
+        // Looked at behind the token, under the lock under which the reason is set: a socket that
+        // ends later cancels the token.
+        if self.end_reason().is_none() {
+            ended.cancelled().await;
+        }
+    }
+
     /// Ends the socket with the packet that `last` makes for the phase it was in. The packet leaves
     /// under the lock, so that it precedes whatever a next socket of the same client gets.
     fn end_saying(
@@ -355,6 +369,9 @@ impl Core {
         };
         drop(held);
         self.calls.lock().clear();
+        if let Some(ended) = self.ended.get() {
+            ended.cancel();
+        }
         true
     }
 

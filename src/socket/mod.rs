@@ -10,6 +10,7 @@ mod broadcast;
 mod core;
 mod details;
 mod encode;
+mod ending;
 mod everywhere;
 mod locals;
 mod membership;

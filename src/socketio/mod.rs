@@ -17,7 +17,9 @@ mod packet;
 mod placeholder_check;
 
 pub use self::args::{Args, ArgsError};
-pub(crate) use self::args::{Outcome, from_args, from_json, is_failure, push_args};
+pub(crate) use self::args::{
+    Outcome, UNANSWERED, from_args, from_json, is_failure, is_unanswered, push_args,
+};
 pub(crate) use self::assemble::Assembler;
 pub(crate) use self::encode::{
     push_ack_head, push_connect, push_connect_error, push_disconnect, push_event_head,

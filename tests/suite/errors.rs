@@ -1,6 +1,9 @@
 //! Failures of handlers: who sees them, and what the client is told.
 
-use actix_socketio::{Ack, Auth, ConnectError, Data, Failure, FailureCause, SocketIo};
+use actix_socketio::{
+    Ack, Auth, ConnectError, Data, ErrorAnswer, Failure, FailureCause, HandlerError, Socket,
+    SocketIo, State,
+};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 
@@ -160,7 +163,7 @@ async fn a_hook_that_panics_leaves_the_rule() {
     server
         .io
         .of("/")
-        .on_error(|_: &Failure<'_>| panic!("the hook too"));
+        .on_error(|_: &Failure<'_>| -> Option<Value> { panic!("the hook too") });
     let mut client = Client::connected(&server, Via::WebSocket).await;
     for (event, told) in TOLD {
         client.send(&format!(r#"421["{event}"]"#)).await;
@@ -168,10 +171,10 @@ async fn a_hook_that_panics_leaves_the_rule() {
     }
 }
 
-/// Connect errors fail closed: whatever the hook says, who was not let in stays out. An `Err` there is
-/// a refusal and no failure.
+/// Connect errors fail closed: whatever the hook says, who was not let in stays out. It sees a refusal
+/// too, as a cause of its own.
 #[tokio::test]
-async fn the_hook_sees_panics_of_connect_handlers_and_cannot_let_in() {
+async fn the_hook_sees_refusals_and_panics_of_connect_handlers_and_cannot_let_in() {
     #[derive(Deserialize)]
     struct Panics {
         panics: bool,
@@ -195,7 +198,8 @@ async fn the_hook_sees_panics_of_connect_handlers_and_cannot_let_in() {
         let mut client = Client::open(&server, via).await;
         let refused = client.connect_with("/", r#"{"panics":false}"#).await;
         assert_eq!(refused.unwrap_err(), r#"{"message":"no"}"#);
-        assert_eq!(sights.so_far(), [""; 0]);
+        let seen = r#"event "connect" in namespace /: client refused: "no""#;
+        assert_eq!(sights.so_far(), [seen]);
         let refused = client.connect_with("/", r#"{"panics":true}"#).await;
         assert_eq!(
             refused.unwrap_err(),
@@ -228,5 +232,106 @@ async fn the_hook_sees_panics_of_disconnect_handlers() {
     for (event, text) in [("disconnecting", "going"), ("disconnect", "gone")] {
         let expected = format!(r#"event "{event}" in namespace /: handler panicked: {text}"#);
         assert_eq!(sights.next().await, expected);
+    }
+}
+
+/// The hook sees what disconnect handlers return, and the rejection of an extractor wherever it is.
+#[tokio::test]
+async fn the_hook_sees_errors_and_rejections_of_connect_and_disconnect_handlers() {
+    let server = start();
+    let (seen, mut sights) = channel();
+    let hook = move |failure: &Failure<'_>| {
+        let cause = match failure.cause() {
+            FailureCause::Returned(_) => "returned",
+            FailureCause::Rejected(_) => "rejected",
+            FailureCause::Refused(_) => "refused",
+            _ => "other",
+        };
+        let _ = seen.send(format!("{} {cause}", failure.event()));
+        ErrorAnswer::Default
+    };
+    server.io.on_error_default(hook);
+    server
+        .io
+        .of("/")
+        .on_disconnecting(|| async { Err::<(), _>(HandlerError::new("going")) })
+        .on_disconnect(|| async { Err::<(), _>(std::io::Error::other("gone")) })
+        .on_disconnect(|_: State<u8>| async {});
+    server
+        .io
+        .of("/refused")
+        .middleware(|| async { Err::<(), _>(ConnectError::new("no")) });
+    server
+        .io
+        .of("/rejected")
+        .on_connect(|_: State<u8>| async {});
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        assert!(client.connect_with("/refused", "{}").await.is_err());
+        assert_eq!(sights.so_far(), ["connect refused"]);
+        assert!(client.connect_with("/rejected", "{}").await.is_err());
+        assert_eq!(sights.so_far(), ["connect rejected"]);
+        client.close().await;
+        for seen in [
+            "disconnecting returned",
+            "disconnect returned",
+            "disconnect rejected",
+        ] {
+            assert_eq!(sights.next().await, seen);
+        }
+    }
+}
+
+/// An event may stay unanswered: by its handler's error, by its `Ack`, by the hook, and by an option
+/// if nobody handles it.
+#[tokio::test]
+async fn an_event_may_stay_unanswered() {
+    let server = Server::socketio(|builder| builder.answer_unhandled(false), |_| ());
+    server
+        .io
+        .of("/")
+        .on("error", || async {
+            Err::<(), _>(HandlerError::new("the database is down").unanswered())
+        })
+        .on("ack", |ack: Ack| async move { ack.leave() })
+        .on("hook", || async { Err::<(), _>("no") })
+        .on("answer", || async { Err::<(), _>("no") })
+        .on_error(|failure: &Failure<'_>| match failure.event() {
+            "hook" => ErrorAnswer::Nothing,
+            "answer" => ErrorAnswer::Value(json!(1)),
+            _ => ErrorAnswer::Default,
+        });
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        for event in ["error", "ack", "hook", "nobody's"] {
+            client.send(&format!(r#"421["{event}"]"#)).await;
+        }
+        client.send(r#"422["answer"]"#).await;
+        // Answers leave in the order of the events: the others got none.
+        client.expect("432[1]").await;
+    }
+}
+
+/// A handler may end with its client.
+#[tokio::test]
+async fn a_handler_hears_of_the_end_of_its_socket() {
+    let server = start();
+    let (ended, mut ends) = channel();
+    server.io.of("/").on("watch", move |socket: Socket| {
+        let ended = ended.clone();
+        async move {
+            socket.closed().await;
+            // At once, if it has happened already.
+            socket.closed().await;
+            let _ = ended.send(());
+        }
+    });
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        client.send(r#"42["watch"]"#).await;
+        client.expect_nothing_more("/").await;
+        assert!(ends.so_far().is_empty());
+        client.close().await;
+        ends.next().await;
     }
 }

@@ -11,12 +11,25 @@ use serde::{Serialize, Serializer};
 /// Tells whether [`push_args`](super::push_args) would call the value
 /// [`Outcome::Failed`](super::Outcome::Failed).
 pub(crate) fn is_failure<T: Serialize + ?Sized>(value: &T) -> bool {
-    matches!(value.serialize(Outermost), Ok(Verdict::Failure))
+    let verdict = value.serialize(Outermost);
+    matches!(verdict, Ok(Verdict::Failure | Verdict::Withheld))
 }
+
+/// Tells whether the value is an `Err` that is to be left unanswered.
+pub(crate) fn is_unanswered<T: Serialize + ?Sized>(value: &T) -> bool {
+    matches!(value.serialize(Outermost), Ok(Verdict::Withheld))
+}
+
+/// The serde name of an error that is to be left unanswered; its text is the member.
+pub(crate) const UNANSWERED: &str = "$actix_socketio::Unanswered";
 
 /// What the outermost type is.
 enum Verdict {
     Failure,
+    /// An `Err` that is to be left unanswered.
+    Withheld,
+    /// An error that is to be left unanswered, not in a `Result`.
+    Mark,
     Anything,
 }
 
@@ -61,20 +74,26 @@ impl Serializer for Outermost {
         name: &'static str,
         _: u32,
         variant: &'static str,
-        _: &T,
+        value: &T,
     ) -> Result<Verdict, HasParts> {
         Ok(match (name, variant) {
-            ("Result", "Err") => Verdict::Failure,
+            ("Result", "Err") => match value.serialize(self) {
+                Ok(Verdict::Mark) => Verdict::Withheld,
+                _ => Verdict::Failure,
+            },
             _ => Verdict::Anything,
         })
     }
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
-        _: &'static str,
+        name: &'static str,
         _: &T,
     ) -> Result<Verdict, HasParts> {
-        Ok(Verdict::Anything)
+        Ok(match name {
+            UNANSWERED => Verdict::Mark,
+            _ => Verdict::Anything,
+        })
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, _: &T) -> Result<Verdict, HasParts> {

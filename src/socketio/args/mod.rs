@@ -28,7 +28,7 @@ use serde::{Serialize, Serializer};
 pub use crate::socketio::args::raw::Args;
 pub(crate) use crate::socketio::args::{
     de::{from_args, from_json},
-    failed::is_failure,
+    failed::{UNANSWERED, is_failure, is_unanswered},
     ser::push_args,
 };
 
