@@ -30,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) pending_calls: usize,
     /// Attachments of one binary packet.
     pub(crate) attachments: usize,
+    /// How long the attachments of one binary packet may take to arrive.
+    pub(crate) attachments_timeout: Duration,
     /// Namespaces that one client may join.
     pub(crate) namespaces_per_session: usize,
     pub(crate) transports: Vec<Transport>,
@@ -64,6 +66,7 @@ impl Config {
             handlers_in_flight: 128,
             pending_calls: 1024,
             attachments: 10,
+            attachments_timeout: Duration::from_secs(60),
             namespaces_per_session: 32,
             transports: vec![Transport::Polling, Transport::WebSocket],
             allow_upgrades: true,

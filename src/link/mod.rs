@@ -249,6 +249,11 @@ impl InFlight {
         self.count.load(Ordering::Acquire) < self.limit
     }
 
+    /// Tells whether there is room for one more.
+    pub(crate) fn has_room(&self) -> bool {
+        self.count.load(Ordering::Acquire) < self.limit
+    }
+
     /// Counts a handler until the guard is dropped.
     pub(crate) fn enter(link: &Arc<Link>) -> InFlightGuard {
         link.in_flight.count.fetch_add(1, Ordering::AcqRel);

@@ -118,6 +118,14 @@ impl Builder {
         self
     }
 
+    /// Sets how long the attachments of one packet may take to arrive, counted from the packet; 60
+    /// seconds by default. The session is closed then. Together they may have as many bytes as
+    /// [`max_payload`](Self::max_payload) says.
+    pub fn attachments_timeout(mut self, timeout: Duration) -> Self {
+        self.config.attachments_timeout = timeout;
+        self
+    }
+
     /// Sets how many namespaces one client may join; 32 by default. A further one is refused.
     pub fn namespaces_per_session(mut self, namespaces: usize) -> Self {
         self.config.namespaces_per_session = namespaces;

@@ -31,17 +31,30 @@ impl Assembler {
         self.waiting.is_some()
     }
 
-    /// Keeps a packet's text until its attachments are there; a packet kept before is dropped.
+    /// Keeps a packet's text until its attachments are there, which have up to `limit` bytes
+    /// together; a packet kept before is dropped.
     ///
     /// How many attachments may be announced was decided when the text was decoded.
-    pub(crate) fn begin(&mut self, text: &str, attachments: usize) {
-        self.waiting = (attachments > 0).then(|| {
+    pub(crate) fn begin(&mut self, text: &str, attachments: usize, limit: usize) {
+        let packet = Assembled {
+            text: text.to_owned(),
+            attachments: Vec::with_capacity(attachments.min(MAX_RESERVED_ATTACHMENTS)),
+        };
+        self.wait(Some(packet), attachments, limit);
+    }
+
+    /// Waits for the attachments of a packet that nobody wants, and drops them as they come.
+    pub(crate) fn skip(&mut self, attachments: usize, limit: usize) {
+        self.wait(None, attachments, limit);
+    }
+
+    fn wait(&mut self, packet: Option<Assembled>, missing: usize, limit: usize) {
+        self.waiting = (missing > 0).then(|| {
             Box::new(Waiting {
-                missing: attachments,
-                packet: Assembled {
-                    text: text.to_owned(),
-                    attachments: Vec::with_capacity(attachments.min(MAX_RESERVED_ATTACHMENTS)),
-                },
+                missing,
+                limit,
+                bytes: 0,
+                packet,
             })
         });
     }
@@ -50,16 +63,23 @@ impl Assembler {
     ///
     /// # Errors
     ///
-    /// Refuses an attachment when none is waited for.
+    /// Refuses an attachment when none is waited for, and one that exceeds the limit with those
+    /// before it: nothing is waited for any more then.
     pub(crate) fn add(&mut self, attachment: Bytes) -> Result<Option<Assembled>, DecodeError> {
         let mut waiting = self
             .waiting
             .take()
             .ok_or(DecodeError::UnexpectedAttachment)?;
-        waiting.packet.attachments.push(attachment);
+        waiting.bytes += attachment.len();
+        if waiting.bytes > waiting.limit {
+            return Err(DecodeError::AttachmentsTooLarge(waiting.limit));
+        }
+        if let Some(packet) = &mut waiting.packet {
+            packet.attachments.push(attachment);
+        }
         waiting.missing -= 1;
         if waiting.missing == 0 {
-            Ok(Some(waiting.packet))
+            Ok(waiting.packet)
         } else {
             self.waiting = Some(waiting);
             Ok(None)
@@ -80,7 +100,11 @@ pub(crate) struct Assembled {
 struct Waiting {
     // Never 0.
     missing: usize,
-    packet: Assembled,
+    limit: usize,
+    /// Bytes of the attachments that have come.
+    bytes: usize,
+    /// `None` where they are dropped.
+    packet: Option<Assembled>,
 }
 
 /// A client that announces many attachments gets memory for them as they come.
@@ -89,6 +113,8 @@ const MAX_RESERVED_ATTACHMENTS: usize = 16;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const LIMIT: usize = 3;
 
     const fn is_send<T: Send>() {}
     const _: () = is_send::<Assembler>();
@@ -101,7 +127,7 @@ mod tests {
     #[test]
     fn the_packet_comes_with_its_last_attachment() {
         let mut assembler = Assembler::default();
-        assembler.begin("52-[\"a\"]", 2);
+        assembler.begin("52-[\"a\"]", 2, LIMIT);
         assert!(assembler.is_waiting());
         assert_eq!(assembler.add(Bytes::from_static(b"1")), Ok(None));
         assert!(assembler.is_waiting());
@@ -120,7 +146,7 @@ mod tests {
         let mut assembler = Assembler::default();
         let refused = Err(DecodeError::UnexpectedAttachment);
         assert_eq!(assembler.add(Bytes::new()), refused);
-        assembler.begin("51-[\"a\"]", 1);
+        assembler.begin("51-[\"a\"]", 1, LIMIT);
         assert!(matches!(assembler.add(Bytes::new()), Ok(Some(_))));
         assert_eq!(assembler.add(Bytes::new()), refused);
     }
@@ -128,14 +154,44 @@ mod tests {
     #[test]
     fn nothing_is_waited_for_when_nothing_is_announced() {
         let mut assembler = Assembler::default();
-        assembler.begin("2[\"a\"]", 0);
+        assembler.begin("2[\"a\"]", 0, LIMIT);
         assert!(!assembler.is_waiting());
     }
 
     #[test]
     fn a_huge_announcement_reserves_nothing() {
         let mut assembler = Assembler::default();
-        assembler.begin("5…", usize::MAX);
+        assembler.begin("5…", usize::MAX, LIMIT);
         assert_eq!(assembler.add(Bytes::new()), Ok(None));
+    }
+
+    /// The last size that passes, and the first that does not, in one attachment and in several.
+    #[test]
+    fn attachments_have_a_limit_together() {
+        let refused = Err(DecodeError::AttachmentsTooLarge(LIMIT));
+        let table: [(&[usize], bool); 4] = [
+            (&[3], true),
+            (&[4], false),
+            (&[1, 2], true),
+            (&[2, 2], false),
+        ];
+        for (sizes, passes) in table {
+            let (mut kept, mut skipped) = (Assembler::default(), Assembler::default());
+            kept.begin("5…", sizes.len(), LIMIT);
+            skipped.skip(sizes.len(), LIMIT);
+            let (mut last, mut dropped) = (Ok(None), Ok(None));
+            for &size in sizes {
+                last = kept.add(Bytes::from(vec![0; size]));
+                dropped = skipped.add(Bytes::from(vec![0; size]));
+            }
+            if passes {
+                assert!(matches!(last, Ok(Some(_))));
+                assert_eq!(dropped, Ok(None));
+            } else {
+                assert_eq!(last, refused);
+                assert_eq!(dropped, refused);
+            }
+            assert!(!kept.is_waiting() && !skipped.is_waiting());
+        }
     }
 }

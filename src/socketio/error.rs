@@ -74,6 +74,8 @@ pub(crate) enum DecodeError {
     },
     /// A binary message that no packet announced.
     UnexpectedAttachment,
+    /// The attachments of one packet have more bytes than this limit.
+    AttachmentsTooLarge(usize),
     /// A text message while attachments are still to come.
     TextAmongAttachments,
 }
@@ -115,6 +117,9 @@ impl fmt::Display for DecodeError {
                 write!(f, "more placeholders than the {attachments} attachments")
             }
             Self::UnexpectedAttachment => f.write_str("binary message that no packet announced"),
+            Self::AttachmentsTooLarge(limit) => {
+                write!(f, "attachments of one packet exceed {limit} bytes")
+            }
             Self::TextAmongAttachments => f.write_str("text message among attachments"),
         }
     }

@@ -386,3 +386,97 @@ async fn bytes_are_base64_on_polling_and_raw_on_a_websocket() {
         )
         .await;
 }
+
+/// docs/semantics.md: a binary packet for a namespace that the client has not joined closes the
+/// session at its head, before an attachment comes.
+#[tokio::test]
+async fn head_of_a_binary_packet_for_a_strange_namespace_is_refused() {
+    let server = start();
+    for via in BOTH {
+        for head in [
+            r#"4510-/nowhere,["a",{"_placeholder":true,"num":0}]"#,
+            r#"451-["a",{"_placeholder":true,"num":0}]"#,
+            r#"461-/nowhere,1[{"_placeholder":true,"num":0}]"#,
+        ] {
+            let mut client = Client::open(&server, via).await;
+            client.send(head).await;
+            client.expect_close().await;
+        }
+    }
+}
+
+/// docs/semantics.md: the attachments of one packet have `max_payload` bytes together; with one byte
+/// more the session is closed, also where they are still to come.
+#[tokio::test]
+async fn attachments_of_a_packet_have_max_payload_bytes_together() {
+    let server = Server::socketio(|io| io.max_payload(2000), |_| ());
+    server.io.of("/").on(
+        "sizes",
+        |Data((one, two)): Data<(Bytes, Bytes)>| async move { one.len() + two.len() },
+    );
+    let head =
+        concat!(r#"452-1["sizes",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#);
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        for _ in 0..3 {
+            client.send(head).await;
+            client.attach(&[0; 1000]).await;
+            client.attach(&[0; 1000]).await;
+            client.expect("431[2000]").await;
+        }
+        let more = head.replace("452-", "453-");
+        client.send(&more).await;
+        client.attach(&[0; 1000]).await;
+        client.attach(&[0; 1001]).await;
+        client.expect_close().await;
+    }
+}
+
+/// docs/semantics.md, `attachments_timeout`: attachments that do not come close the session; a packet
+/// whose attachments have come leaves no deadline behind.
+#[tokio::test]
+async fn attachments_have_a_time_to_arrive() {
+    let limit = std::time::Duration::from_millis(500);
+    let server = Server::socketio(move |io| io.attachments_timeout(limit), |_| ());
+    server
+        .io
+        .of("/")
+        .on("len", |Data(data): Data<Bytes>| async move { data.len() });
+    let head = r#"451-1["len",{"_placeholder":true,"num":0}]"#;
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        client.send_binary(head, &[&[1, 2]]).await;
+        client.expect("431[2]").await;
+        let mut late = Client::connected(&server, via).await;
+        late.send(head).await;
+        late.expect_close().await;
+        // Its own packet came before the other's, whose time is over.
+        client.send_binary(head, &[&[1, 2]]).await;
+        client.expect("431[2]").await;
+    }
+}
+
+/// A client that was made to leave does not know it: its packet is dropped with its attachments.
+#[tokio::test]
+async fn binary_packet_for_a_namespace_that_was_just_left_is_dropped() {
+    let server = start();
+    let io = &server.io;
+    io.of("/")
+        .on("len", |Data(data): Data<Bytes>| async move { data.len() });
+    io.of("/chat").on(
+        "leave",
+        |socket: Socket| async move { socket.disconnect(false) },
+    );
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        client.connect("/chat").await;
+        client.send(r#"42/chat,["leave"]"#).await;
+        client.expect("41/chat,").await;
+        let head = r#"452-/chat,["late",{"_placeholder":true,"num":0},1]"#;
+        client.send_binary(head, &[&[1], &[2]]).await;
+        client
+            .send_binary(r#"451-1["len",{"_placeholder":true,"num":0}]"#, &[&[1, 2]])
+            .await;
+        client.expect("431[2]").await;
+    }
+}

@@ -5,6 +5,7 @@
 //! Packets for a socket whose connect handler still runs wait here.
 
 mod arriving;
+mod assembling;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::actor::client::arriving::{Arriving, Asked};
+use crate::actor::clock::now;
 use crate::actor::registry::{NamespaceCore, Registry, Seat};
 use crate::actor::session::Protocol;
 use crate::error::ConnectError;
@@ -37,6 +39,8 @@ pub(crate) struct Client {
     limits: Limits,
     /// Until when a namespace must have been joined.
     connect_by: Option<Instant>,
+    /// Until when the attachments of the packet that waits for them must have come.
+    attachments_by: Option<Instant>,
 }
 
 /// One socket, and the packets that wait for it.
@@ -76,6 +80,7 @@ impl Client {
                 ..Limits::default()
             },
             connect_by: Some(now + link.config.connect_timeout),
+            attachments_by: None,
         }
     }
 
@@ -96,8 +101,7 @@ impl Client {
         } = packet.body
             && attachments.is_empty()
         {
-            self.assembler.begin(text, n);
-            return Ok(());
+            return self.head(namespace, text, n);
         }
         let Some(at) = self.position(namespace) else {
             if matches!(packet.body, Body::Disconnect) && self.turn_back(namespace) {
@@ -235,11 +239,7 @@ impl Protocol for Client {
     }
 
     fn binary(&mut self, data: Bytes) -> Result<(), CloseReason> {
-        match self.assembler.add(data) {
-            Ok(None) => Ok(()),
-            Ok(Some(whole)) => self.packet(&whole.text, whole.attachments),
-            Err(error) => Err(self.refused(&error)),
-        }
+        self.attachment(data)
     }
 
     /// A socket of this client was accepted, refused or disconnected.
@@ -277,10 +277,16 @@ impl Protocol for Client {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.connect_by
+        let deadlines = self.connect_by.into_iter().chain(self.attachments_by);
+        deadlines.min()
     }
 
     fn lapsed(&mut self) -> Result<(), CloseReason> {
+        let now = now();
+        self.attachments_lapsed(now)?;
+        if self.connect_by.is_none_or(|due| due > now) {
+            return Ok(());
+        }
         log::debug!("session {}: no namespace joined in time", self.link.id);
         Err(CloseReason::ForcedClose)
     }

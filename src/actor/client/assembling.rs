@@ -1,0 +1,67 @@
+//! Binary packets of a client, from their head to their last attachment.
+//!
+//! A head for a namespace that the client has not joined is refused before an attachment comes. The
+//! attachments of a packet have a bound in bytes, and a time to arrive.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::actor::client::Client;
+use crate::actor::clock::now;
+use crate::actor::session::Protocol;
+use crate::reason::CloseReason;
+
+impl Client {
+    /// Takes the text of a packet whose `attachments` are still to come.
+    pub(super) fn head(
+        &mut self,
+        name: &str,
+        text: &str,
+        attachments: usize,
+    ) -> Result<(), CloseReason> {
+        let limit = self.link.config.max_payload;
+        if self.position(name).is_some() || self.is_arriving(name) {
+            self.assembler.begin(text, attachments, limit);
+        } else {
+            self.stray(name)?;
+            // The client does not know yet that it is not in the namespace any more.
+            self.assembler.skip(attachments, limit);
+        }
+        self.attachments_by = Some(now() + self.link.config.attachments_timeout);
+        Ok(())
+    }
+
+    /// Takes the next attachment, and with the last one the whole packet.
+    pub(super) fn attachment(&mut self, data: Bytes) -> Result<(), CloseReason> {
+        let added = self.assembler.add(data);
+        let whole = added.map_err(|error| self.refused(&error))?;
+        if !self.assembler.is_waiting() {
+            self.attachments_by = None;
+        }
+        match whole {
+            Some(whole) => self.packet(&whole.text, whole.attachments),
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the session where attachments have not come in time, unless it is the server that does
+    /// not read.
+    pub(super) fn attachments_lapsed(&mut self, now: Instant) -> Result<(), CloseReason> {
+        if self.attachments_by.is_none_or(|due| due > now) {
+            return Ok(());
+        }
+        let limit = self.link.config.attachments_timeout;
+        if Protocol::has_room(self) && self.link.in_flight.has_room() {
+            log::debug!("session closed: attachments of a packet did not arrive within {limit:?}");
+            return Err(CloseReason::ForcedClose);
+        }
+        self.attachments_by = Some(now + limit);
+        Ok(())
+    }
+
+    fn is_arriving(&self, name: &str) -> bool {
+        let mut arriving = self.arriving.iter();
+        arriving.any(|it| it.namespace.membership.name() == name)
+    }
+}
