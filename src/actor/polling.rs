@@ -36,7 +36,6 @@ pub(crate) enum Polled {
 
 impl Polled {
     /// Engine.IO v4, Packet types: a noop, with which a client polls anew.
-    #[allow(dead_code, reason = "said by an adapter")]
     pub(crate) fn noop() -> Self {
         Self::Packets {
             body: engineio::NOOP.as_bytes().to_vec(),
@@ -82,8 +81,12 @@ impl Handle {
             // The session has waited for this poll to take its last packets.
             link.nudge();
         }
-        let body = body.ok_or(Unpolled::Unknown)?;
-        Ok(Polled::Packets { body, compress })
+        match body {
+            Some(body) => Ok(Polled::Packets { body, compress }),
+            // The upgrade is complete, and what is queued belongs to the WebSocket.
+            None if link.outbox.has_websocket() => Ok(Polled::noop()),
+            None => Err(Unpolled::Unknown),
+        }
     }
 
     /// Begins to bring packets.

@@ -164,6 +164,18 @@ impl Outbox {
         self.end(last, true);
     }
 
+    /// Drops what a closed outbox still has: its reader took too long.
+    pub(crate) fn abandon(&self) {
+        let waker = {
+            let mut inner = self.inner.lock();
+            inner.discard();
+            inner.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
     fn end(&self, last: Option<Frame>, discard: bool) {
         let waker = {
             let mut inner = self.inner.lock();

@@ -217,6 +217,34 @@ macro_rules! engine_options {
             self
         }
 
+        /// Chooses the subprotocol of a WebSocket whose client offers some
+        /// (`Sec-WebSocket-Protocol`); by default it is the first that the client offers, as on the
+        /// Node.js server.
+        ///
+        /// `hook` gets the request that opens the WebSocket, which may be an upgrade of a polling
+        /// session, and what its client offers, in its order of preference. With `None` the answer
+        /// names no subprotocol, and a browser closes the WebSocket. The same becomes of a name that
+        /// was not offered, which is written to the log. A panic is answered with 500. The last hook
+        /// counts.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use actix_socketio::SocketIo;
+        ///
+        /// let builder = SocketIo::builder().subprotocol(|_, offered| {
+        ///     let ours = offered.iter().find(|name| name.ends_with(".chat"));
+        ///     ours.map(|name| (*name).to_owned())
+        /// });
+        /// ```
+        pub fn subprotocol<F>(mut self, hook: F) -> Self
+        where
+            F: Fn(&actix_web::HttpRequest, &[&str]) -> Option<String> + Send + Sync + 'static,
+        {
+            self.hooks.set_subprotocol(hook);
+            self
+        }
+
         /// Lets `hook` change the headers of the answer that opens a session.
         ///
         /// Several hooks run in order, before those of [`response_headers`](Self::response_headers).

@@ -6,7 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -76,7 +76,11 @@ impl Drop for Feed {
     /// A WebSocket that goes between its upgrade and its first byte takes the session with it; one
     /// that goes before leaves it alone.
     fn drop(&mut self) {
-        if self.lane.as_ref().is_none_or(|lane| lane.has_succeeded()) {
+        let has_session = match &self.lane {
+            Some(lane) => lane.state.swap(GONE, Ordering::AcqRel) == SUCCEEDED,
+            None => true,
+        };
+        if has_session {
             self.link.gone();
         }
     }
@@ -85,7 +89,8 @@ impl Drop for Feed {
 /// What a WebSocket sends before it has a session's outbox.
 pub(crate) struct Lane {
     outbox: Outbox,
-    succeeded: AtomicBool,
+    /// The feed and the candidate write it; the second of `SUCCEEDED` and `GONE` sees the first.
+    state: AtomicU8,
 }
 
 impl Lane {
@@ -94,7 +99,7 @@ impl Lane {
         outbox.attach_websocket();
         Self {
             outbox,
-            succeeded: AtomicBool::new(false),
+            state: AtomicU8::new(PROBING),
         }
     }
 
@@ -105,10 +110,11 @@ impl Lane {
         }
     }
 
-    /// Lets the session's outbox follow.
-    pub(crate) fn succeed(&self) {
-        self.succeeded.store(true, Ordering::Release);
+    /// Lets the session's outbox follow; tells whether there still is a WebSocket to follow by.
+    pub(crate) fn succeed(&self) -> bool {
+        let before = self.state.swap(SUCCEEDED, Ordering::AcqRel);
         self.outbox.close(None);
+        before != GONE
     }
 
     /// Ends the WebSocket.
@@ -117,9 +123,14 @@ impl Lane {
     }
 
     fn has_succeeded(&self) -> bool {
-        self.succeeded.load(Ordering::Acquire)
+        self.state.load(Ordering::Acquire) == SUCCEEDED
     }
 }
 
-/// Bytes that a lane may have waiting: the handshake's answer, and answers to a few pings.
-const LANE_LIMIT: usize = 1024;
+/// The states of a lane.
+const PROBING: u8 = 0;
+const SUCCEEDED: u8 = 1;
+const GONE: u8 = 2;
+
+/// Bytes that a lane may have waiting: the handshake's answer, and answers to probes and pings.
+const LANE_LIMIT: usize = 16 * 1024;

@@ -16,6 +16,7 @@ use futures_core::future::LocalBoxFuture;
 use crate::handler::caught;
 use crate::handshake::Carried;
 use crate::id::Id;
+use crate::transport::refusal::Refusal;
 
 /// What a program has to say.
 #[derive(Default)]
@@ -25,12 +26,14 @@ pub(crate) struct Hooks {
     cookie: Option<Cookie<'static>>,
     initial_headers: Vec<Box<HeaderHook>>,
     response_headers: Vec<Box<HeaderHook>>,
+    subprotocol: Option<Box<SubprotocolHook>>,
 }
 
 type AllowHook = dyn Fn(HttpRequest) -> Asked + Send + Sync;
 type CarryHook = dyn Fn(&HttpRequest, &mut Carried) + Send + Sync;
 /// An error is the answer to the client.
 type Asked = LocalBoxFuture<'static, Result<(), HttpResponse>>;
+type SubprotocolHook = dyn Fn(&HttpRequest, &[&str]) -> Option<String> + Send + Sync;
 type HeaderHook = dyn Fn(&HttpRequest, &mut HeaderMap) + Send + Sync;
 
 impl Hooks {
@@ -87,6 +90,39 @@ impl Hooks {
             template.set_same_site(SameSite::Lax);
         }
         self.cookie = Some(template);
+    }
+
+    pub(crate) fn set_subprotocol(
+        &mut self,
+        hook: impl Fn(&HttpRequest, &[&str]) -> Option<String> + Send + Sync + 'static,
+    ) {
+        self.subprotocol = Some(Box::new(hook));
+    }
+
+    /// Chooses one of the subprotocols that the client offers: the first, as `ws` on Node.js does,
+    /// unless the program has a say.
+    ///
+    /// # Errors
+    ///
+    /// The refusal where the program's hook panicked.
+    pub(crate) fn subprotocol(
+        &self,
+        request: &HttpRequest,
+        offered: &[&str],
+    ) -> Result<Option<String>, Refusal> {
+        let Some(choose) = &self.subprotocol else {
+            return Ok(offered.first().map(|&first| first.to_owned()));
+        };
+        let chosen = caught(|| choose(request, offered)).map_err(|panic| {
+            log::error!("subprotocol panicked: {panic}");
+            Refusal::HookFailed
+        })?;
+        // RFC 6455, 4.1: a client closes over a subprotocol that it did not offer.
+        if let Some(name) = chosen.as_deref().filter(|name| !offered.contains(name)) {
+            log::error!("subprotocol {name:?} is not one of those that the client offers");
+            return Ok(None);
+        }
+        Ok(chosen)
     }
 
     /// Asks whether the client of a first request may come, and takes along what is to be kept.

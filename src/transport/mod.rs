@@ -11,7 +11,9 @@ mod direct;
 mod feed;
 mod frames;
 mod handshake;
+mod held;
 mod hooks;
+mod opening;
 mod polling;
 mod refusal;
 mod request;
@@ -79,7 +81,7 @@ async fn route(
         let handshake = handshake(request, &engine.config, carried);
         let mut response = match query.transport {
             Transport::Polling => polling::handshake(engine, hooks, handshake),
-            Transport::WebSocket => websocket::open(engine, request, payload, handshake)?,
+            Transport::WebSocket => websocket::open(engine, hooks, request, payload, handshake)?,
         };
         hooks.on_initial_headers(request, response.headers_mut());
         return Ok(response);
@@ -97,7 +99,7 @@ async fn route(
         if !engine.config.allow_upgrades {
             return Err(Refusal::BadRequest);
         }
-        return upgrade::begin(engine, &handle, request, payload);
+        return upgrade::begin(engine, hooks, &handle, request, payload);
     }
     handle.check_polling()?;
     match *request.method() {

@@ -110,7 +110,7 @@ async fn packets_of(
         return Err(Refusal::Violation);
     }
     let unfinished = CloseOnDrop::new(|| close(CloseReason::TransportError));
-    let reading = read(payload, config.max_payload);
+    let reading = read(payload, config.max_payload, declared(request));
     // A body that stops half-way must not outlive its session.
     let body = timeout(config.silence_limit(), reading).await;
     let body = body.unwrap_or(Err(Refusal::Violation));
@@ -125,10 +125,16 @@ async fn packets_of(
 
 /// Reads a body of up to `limit` bytes. Of a larger one as much again is read and dropped, so that
 /// a client that is still sending gets to see the answer; it is kept nowhere.
-async fn read(mut payload: web::Payload, limit: usize) -> Result<Vec<u8>, Refusal> {
+async fn read(
+    mut payload: web::Payload,
+    limit: usize,
+    declared: Option<usize>,
+) -> Result<Vec<u8>, Refusal> {
     let mut body = Vec::new();
     let mut length = 0_usize;
-    while let Some(chunk) = poll_fn(|cx| Pin::new(&mut payload).poll_next(cx)).await {
+    while declared.is_none_or(|declared| length < declared)
+        && let Some(chunk) = poll_fn(|cx| Pin::new(&mut payload).poll_next(cx)).await
+    {
         let chunk = chunk.map_err(|_| Refusal::Violation)?;
         length = length.saturating_add(chunk.len());
         if length <= limit {
@@ -140,7 +146,18 @@ async fn read(mut payload: web::Payload, limit: usize) -> Result<Vec<u8>, Refusa
     if length > limit {
         return Err(Refusal::TooLarge);
     }
+    body.truncate(declared.unwrap_or(usize::MAX));
     Ok(body)
+}
+
+/// Returns how long a body is that asks for an upgrade too: actix-http does not end it there.
+fn declared(request: &HttpRequest) -> Option<usize> {
+    let headers = request.headers();
+    if !headers.contains_key(header::UPGRADE) {
+        return None;
+    }
+    let length = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?;
+    length.trim().parse().ok()
 }
 
 /// Engine.IO v4 sends binary as base64; a binary body is of the third revision.

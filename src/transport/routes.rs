@@ -7,10 +7,11 @@ use actix_cors::Cors as CorsLayer;
 use actix_service::ServiceFactory;
 use actix_web::dev::ServiceRequest;
 use actix_web::middleware::Condition;
-use actix_web::{App, Error, HttpRequest, web};
+use actix_web::{App, Error, FromRequest, HttpRequest, HttpResponse, web};
 
 use crate::actor::Engine;
 use crate::config::Config;
+use crate::transport::held::Held;
 use crate::transport::hooks::Hooks;
 use crate::transport::{client_files, handle};
 
@@ -25,12 +26,21 @@ pub(crate) fn mount(engine: &Arc<Engine>, hooks: &Arc<Hooks>, app: &mut web::Ser
         let answer = move |request: HttpRequest, payload: web::Payload| {
             let (engine, hooks) = (Arc::clone(&engine), Arc::clone(&hooks));
             async move {
+                let mut body = payload.into_inner();
+                let held = Held::share(request.headers(), &mut body);
+                let payload = match web::Payload::from_request(&request, &mut body).await {
+                    Ok(payload) => payload,
+                    Err(error) => return HttpResponse::from_error(error),
+                };
                 let mut response = match client_files::find(&engine.config, &request) {
                     Some(file) => file.await,
                     None => handle(&engine, &hooks, &request, payload).await,
                 };
                 hooks.on_response_headers(&request, response.headers_mut());
-                response
+                match held {
+                    Some(held) => response.map_body(|_, body| held.until_sent(body)),
+                    None => response,
+                }
             }
         };
         app.service(

@@ -17,18 +17,21 @@ use crate::config::Transport;
 use crate::engineio;
 use crate::link::Frame;
 use crate::transport::feed::{Feed, Lane};
+use crate::transport::hooks::Hooks;
+use crate::transport::opening::answer;
 use crate::transport::refusal::Refusal;
-use crate::transport::websocket::{answer, hold};
+use crate::transport::websocket::hold;
 use crate::websocket::Message;
 
 /// Answers the handshake of a WebSocket that wants to take a session over.
 pub(crate) fn begin(
     engine: &Arc<Engine>,
+    hooks: &Hooks,
     handle: &Handle,
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
-    let response = answer(request)?;
+    let response = answer(hooks, request)?;
     let lane = Arc::new(Lane::new());
     if handle.transport == Transport::WebSocket {
         // Clients expect a WebSocket that closes rather than a refused handshake.
@@ -73,20 +76,27 @@ impl Candidate {
         self.lane.fail();
     }
 
-    /// Engine.IO v4, Upgrade: `2probe` is answered with `3probe`, and `5` asks for the session. Tells
-    /// whether it came to that.
+    /// Engine.IO v4, Upgrade: each `2probe` is answered with `3probe`, and `5` asks for the session;
+    /// as on the Node.js server it may come without a probe. Tells whether it came to that.
     async fn probe(&mut self) -> bool {
-        if !self.next_is(engineio::PROBE).await {
-            return false;
+        loop {
+            let step = self.next_step().await;
+            if step == Step::Wrong {
+                return false;
+            }
+            if !self.agreed {
+                // `send` by an address of this candidate's own: the mailbox is not full for it, and
+                // the whole probe has a deadline.
+                self.agreed = matches!(self.handle.session.send(Probe).await, Ok(Ok(())));
+                if !self.agreed {
+                    return false;
+                }
+            }
+            if step == Step::Upgrade {
+                return true;
+            }
+            self.lane.send(Frame::packet(engineio::PROBE_ANSWER));
         }
-        // `send` by an address of this candidate's own: the mailbox is not full for it, and the
-        // whole probe has a deadline.
-        self.agreed = matches!(self.handle.session.send(Probe).await, Ok(Ok(())));
-        if !self.agreed {
-            return false;
-        }
-        self.lane.send(Frame::packet(engineio::PROBE_ANSWER));
-        self.next_is(engineio::UPGRADE).await
     }
 
     /// Lets the session move to an actor beside this WebSocket.
@@ -95,33 +105,50 @@ impl Candidate {
         let limit = self.engine.config.upgrade_timeout;
         let agreed = timeout(limit, self.handle.session.send(HandOver { heir })).await;
         match agreed {
-            Ok(Ok(Ok(()))) => self.lane.succeed(),
+            Ok(Ok(Ok(()))) => {
+                if !self.lane.succeed() {
+                    // The WebSocket broke while the session moved; its feed could not tell it.
+                    self.handle.link.gone();
+                }
+            }
             Ok(Ok(Err(_)) | Err(_)) | Err(_) => self.lane.fail(),
         }
     }
 
-    /// Tells whether the next text is this one; control frames are answered meanwhile.
-    async fn next_is(&mut self, expected: &str) -> bool {
+    /// Waits for the next packet; control frames are answered meanwhile.
+    async fn next_step(&mut self) -> Step {
         let Self { frames, lane, .. } = self;
         poll_fn(|cx| {
-            let mut answer = None;
+            let mut step = None;
             frames.read(cx, &mut |message| {
-                answer = match message {
-                    Ok(Message::Text(text)) => Some(text == expected),
+                step = match message {
+                    Ok(Message::Text(engineio::PROBE)) => Some(Step::Probe),
+                    Ok(Message::Text(engineio::UPGRADE)) => Some(Step::Upgrade),
                     Ok(Message::Ping(payload)) => {
                         lane.send(Frame::pong(payload));
                         None
                     }
                     Ok(Message::Pong) => None,
-                    Ok(Message::Binary(_) | Message::Close(_)) | Err(_) => Some(false),
+                    Ok(Message::Text(_) | Message::Binary(_) | Message::Close(_)) | Err(_) => {
+                        Some(Step::Wrong)
+                    }
                 };
-                match answer {
+                match step {
                     Some(_) => ControlFlow::Break(()),
                     None => ControlFlow::Continue(()),
                 }
             });
-            answer.map_or(Poll::Pending, Poll::Ready)
+            step.map_or(Poll::Pending, Poll::Ready)
         })
         .await
     }
+}
+
+/// What a candidate says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Probe,
+    Upgrade,
+    /// Anything else, or its end.
+    Wrong,
 }

@@ -1,4 +1,4 @@
-//! A WebSocket is opened: its handshake is answered, and somebody holds it from then on.
+//! A WebSocket is opened, and somebody holds it from then on.
 //!
 //! There are two ways to hold it, and the sessions above cannot tell which it is: the bodies of an
 //! HTTP exchange on any `HttpServer`, or the connection itself where the server is ours.
@@ -6,37 +6,31 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
-use actix_web_actors::ws;
 
 use crate::actor::{Engine, Inbound};
 use crate::handshake::Handshake;
 use crate::transport::bodies::{FrameBody, FrameReader};
 use crate::transport::direct::{self, Takeover};
 use crate::transport::feed::Feed;
+use crate::transport::hooks::Hooks;
+use crate::transport::opening::answer;
 use crate::transport::refusal::Refusal;
 
 /// Opens a session whose first transport is a WebSocket.
 pub(crate) fn open(
     engine: &Arc<Engine>,
+    hooks: &Hooks,
     request: &HttpRequest,
     payload: web::Payload,
     handshake: Handshake,
 ) -> Result<HttpResponse, Refusal> {
-    let response = answer(request)?;
+    let response = answer(hooks, request)?;
     let link = engine.welcome(handshake);
     let feed = Feed::of(&link);
     let max_message = engine.config.max_payload;
     let engine = Arc::clone(engine);
     let start = move |inbound| engine.open_websocket(link, inbound);
     Ok(hold(request, payload, response, feed, max_message, start))
-}
-
-/// RFC 6455, 4.2: answers the opening handshake, before anything is upgraded.
-pub(crate) fn answer(request: &HttpRequest) -> Result<HttpResponseBuilder, Refusal> {
-    ws::handshake(request).map_err(|error| {
-        log::debug!("no WebSocket handshake: {error}");
-        Refusal::BadRequest
-    })
 }
 
 /// Sends `feed` to the client, and gives `start` what the client sends, once the WebSocket is open.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_socketio::Transport;
 
-use crate::support::{Open, Polling, Request, Response, Server, Site, WebSocket, echo};
+use crate::support::{Connection, Open, Polling, Request, Response, Server, Site, WebSocket, echo};
 
 /// Engine.IO v4, Handshake: the OPEN packet's JSON.
 #[tokio::test]
@@ -105,6 +105,231 @@ async fn request_that_is_no_websocket_handshake_is_a_bad_request() {
         request.send().await.expect_error(3, "Bad request");
     }
     assert_eq!(server.io.clients_count(), 0);
+}
+
+/// RFC 6455, 4.2.1: each thing that an opening handshake must have, one by one; with all of them it
+/// opens.
+#[tokio::test]
+async fn opening_handshake_has_all_that_it_must_have() {
+    let server = Server::engineio(|builder| builder);
+    let target = server.target("EIO=4&transport=websocket");
+    let (method, http) = ("GET", "HTTP/1.1");
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    let (connection, upgrade) = ("Connection: keep-alive, Upgrade", "Upgrade: WebSocket");
+    let version = "Sec-WebSocket-Version: 13";
+    let table = [
+        (101, method, http, vec![connection, upgrade, version, key]),
+        (
+            101,
+            method,
+            http,
+            vec!["Connection: upgrade", "upgrade: websocket", version, key],
+        ),
+        (
+            101,
+            method,
+            http,
+            vec![connection, upgrade, version, key, "Content-Length: 0"],
+        ),
+        (
+            400,
+            "POST",
+            http,
+            vec![connection, upgrade, version, key, "Content-Length: 2"],
+        ),
+        (
+            400,
+            method,
+            http,
+            vec![connection, upgrade, version, key, "Content-Length: 2"],
+        ),
+        (
+            400,
+            method,
+            http,
+            vec![
+                connection,
+                upgrade,
+                version,
+                key,
+                "Transfer-Encoding: chunked",
+            ],
+        ),
+        (
+            400,
+            method,
+            "HTTP/1.0",
+            vec![connection, upgrade, version, key],
+        ),
+        (400, method, http, vec![upgrade, version, key]),
+        (400, method, http, vec![connection, version, key]),
+        (
+            400,
+            method,
+            http,
+            vec![connection, "Upgrade: websocketx", version, key],
+        ),
+        (
+            400,
+            method,
+            http,
+            vec![connection, "Upgrade: WebSocket, x", version, key],
+        ),
+        (
+            400,
+            method,
+            http,
+            vec![connection, "Upgrade: h2c", version, key],
+        ),
+        (400, method, http, vec![connection, upgrade, version]),
+        (
+            400,
+            method,
+            http,
+            vec![connection, upgrade, version, "Sec-WebSocket-Key: AAAA"],
+        ),
+        (
+            400,
+            method,
+            http,
+            vec![connection, upgrade, version, "Sec-WebSocket-Key: !!!!"],
+        ),
+        (
+            400,
+            method,
+            http,
+            vec![connection, upgrade, version, "Sec-WebSocket-Key:"],
+        ),
+        (
+            400,
+            method,
+            http,
+            vec![connection, upgrade, version, key, key],
+        ),
+        (
+            400,
+            method,
+            http,
+            vec![
+                connection,
+                upgrade,
+                version,
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ",
+            ],
+        ),
+        (
+            400,
+            method,
+            http,
+            vec![
+                connection,
+                upgrade,
+                version,
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZWU=",
+            ],
+        ),
+    ];
+    for (status, method, http, headers) in table {
+        let head = format!(
+            "{method} {target} {http}\r\nHost: a\r\n{}\r\n\r\n",
+            headers.join("\r\n")
+        );
+        let mut connection = Connection::open(server.address).await;
+        connection.write(head.as_bytes()).await;
+        let answer = connection.response().await;
+        assert_eq!(answer.status, status, "{head}");
+    }
+}
+
+/// RFC 6455, 4.4: the answer to another version says which one there is.
+#[tokio::test]
+async fn other_version_of_websocket_is_answered_with_the_one_there_is() {
+    let server = Server::engineio(|builder| builder);
+    let target = server.target("EIO=4&transport=websocket");
+    for version in [None, Some("12"), Some("99"), Some("13, 8"), Some("")] {
+        let mut request = Request::get(server.address, &target)
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        if let Some(version) = version {
+            request = request.header("sec-websocket-version", version);
+        }
+        let answer = request.send().await;
+        answer.expect_error(3, "Bad request");
+        let known = answer.header("sec-websocket-version");
+        assert_eq!(known, Some("13"), "{version:?}");
+    }
+}
+
+/// RFC 6455, 4.2.2: the first subprotocol that the client offers, as `ws` on Node.js answers; also
+/// on the request of an upgrade.
+#[tokio::test]
+async fn first_subprotocol_is_answered() {
+    let server = Server::engineio(|builder| builder);
+    let session = Polling::open(&server).await;
+    let upgrade = format!("EIO=4&transport=websocket&sid={}", session.sid());
+    for query in ["EIO=4&transport=websocket", &upgrade] {
+        for (headers, expected) in [
+            (&[][..], None),
+            (&["v1.chat, other"][..], Some("v1.chat")),
+            (&["\tv1.chat\t,other"], Some("v1.chat")),
+            (&["one", "two, three"], Some("one")),
+        ] {
+            let headers: Vec<_> = headers.iter().map(|it| (SUBPROTOCOL, *it)).collect();
+            let socket = WebSocket::connect(&server, query, &headers).await.unwrap();
+            assert_eq!(
+                socket.handshake.header(SUBPROTOCOL),
+                expected,
+                "{headers:?}"
+            );
+        }
+    }
+}
+
+/// RFC 6455, 4.1: what is offered is a list of tokens, each of them once.
+#[tokio::test]
+async fn malformed_subprotocols_are_a_bad_request() {
+    let server = Server::engineio(|builder| builder);
+    for value in [
+        "", ",", "a,", "a,,b", "a b", "a, a", "a/b", "\"a\"", "a;b", "é",
+    ] {
+        let headers = [(SUBPROTOCOL, value)];
+        let refused = WebSocket::connect(&server, "EIO=4&transport=websocket", &headers).await;
+        refused.unwrap_err().expect_error(3, "Bad request");
+    }
+    assert_eq!(server.io.clients_count(), 0);
+}
+
+/// The program chooses one of those that are offered, or none.
+#[tokio::test]
+async fn program_chooses_the_subprotocol() {
+    let server = Server::engineio(|builder| {
+        builder.subprotocol(|request, offered| {
+            assert!(request.headers().contains_key(SUBPROTOCOL));
+            match offered {
+                [.., "panic"] => panic!("as the test wants it"),
+                [.., "invent"] => Some("invented".to_owned()),
+                [.., "none"] => None,
+                [.., last] => Some((*last).to_owned()),
+                [] => None,
+            }
+        })
+    });
+    let session = Polling::open(&server).await;
+    let upgrade = format!("EIO=4&transport=websocket&sid={}", session.sid());
+    for query in ["EIO=4&transport=websocket", &upgrade] {
+        for (value, expected) in [("a, b", Some("b")), ("a, none", None), ("a, invent", None)] {
+            let headers = [(SUBPROTOCOL, value)];
+            let socket = WebSocket::connect(&server, query, &headers).await.unwrap();
+            assert_eq!(socket.handshake.header(SUBPROTOCOL), expected, "{value}");
+        }
+        let headers = [(SUBPROTOCOL, "panic")];
+        let refused = WebSocket::connect(&server, query, &headers).await;
+        assert_eq!(refused.unwrap_err().status, 500);
+        // Nobody is asked where nothing is offered.
+        let socket = WebSocket::connect(&server, query, &[]).await.unwrap();
+        assert_eq!(socket.handshake.header(SUBPROTOCOL), None);
+    }
 }
 
 /// Engine.IO v4, Handshake, `transport`: mandatory, and one that is known. Code 0.
@@ -327,3 +552,5 @@ fn open_packet(sid: &str, upgrades: &str) -> String {
     let numbers = r#""pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000"#;
     format!(r#"0{{"sid":"{sid}","upgrades":{upgrades},{numbers}}}"#)
 }
+
+const SUBPROTOCOL: &str = "sec-websocket-protocol";

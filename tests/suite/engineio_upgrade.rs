@@ -120,7 +120,6 @@ async fn wrong_first_packet_closes_the_websocket_alone() {
         Frame::new(opcode::TEXT, "2probe "),
         Frame::new(opcode::TEXT, "3probe"),
         Frame::new(opcode::TEXT, "4hello"),
-        Frame::new(opcode::TEXT, "5"),
         Frame::new(opcode::TEXT, ""),
         Frame::new(opcode::BINARY, "2probe"),
         Frame::new(opcode::CLOSE, ""),
@@ -136,11 +135,10 @@ async fn wrong_first_packet_closes_the_websocket_alone() {
     }
 }
 
-/// Engine.IO v4, Upgrade: so does anything but `5` after the probe.
+/// Engine.IO v4, Upgrade: so does anything but `5` or another probe after the probe.
 #[tokio::test]
 async fn wrong_packet_after_the_probe_closes_the_websocket_alone() {
     for frame in [
-        Frame::new(opcode::TEXT, "2probe"),
         Frame::new(opcode::TEXT, "3"),
         Frame::new(opcode::TEXT, "4hello"),
         Frame::new(opcode::TEXT, "5x"),
@@ -153,6 +151,93 @@ async fn wrong_packet_after_the_probe_closes_the_websocket_alone() {
         socket.send(frame).await;
         socket.expect_closed(None).await;
         assert_eq!(closed.so_far(), []);
+        goes_on(&server, &session).await;
+    }
+}
+
+/// The Node.js server takes `5` without a probe before it, and what follows by the same write; the
+/// poll that waits is answered.
+#[tokio::test]
+async fn websocket_may_take_the_session_over_without_a_probe() {
+    let (server, mut closed) = recording(echo);
+    let session = Polling::open(&server).await;
+    let poll = session.waiting_poll().await;
+    let query = format!("EIO=4&transport=websocket&sid={}", session.sid());
+    let frames = ["5", "4hello"].map(|text| Frame::new(opcode::TEXT, text).bytes());
+    let mut socket = WebSocket::connect(&server, &query, &[]).await.unwrap();
+    socket.send_bytes(&frames.concat()).await;
+    socket.expect_text("4hello").await;
+    assert_eq!(packets(&poll.response().await), ["6"]);
+    assert_eq!(server.io.clients_count(), 1);
+    assert_eq!(closed.so_far(), []);
+}
+
+/// The same behind the request itself, in one write.
+#[tokio::test]
+async fn session_may_be_taken_over_by_the_write_that_opens_the_websocket() {
+    let server = Server::engineio(echo);
+    for packets in [&["5", "4hello"][..], &["2probe", "5", "4hello"]] {
+        let session = Polling::open(&server).await;
+        let query = format!("EIO=4&transport=websocket&sid={}", session.sid());
+        let frames = packets.iter().map(|text| Frame::new(opcode::TEXT, text));
+        let frames: Vec<_> = frames.flat_map(|frame| frame.bytes()).collect();
+        let mut socket = WebSocket::hurried(&server, &query, &frames).await.unwrap();
+        if packets.len() == 3 {
+            socket.expect_text("3probe").await;
+        }
+        socket.expect_text("4hello").await;
+    }
+}
+
+/// The Node.js server answers each probe.
+#[tokio::test]
+async fn every_probe_is_answered() {
+    let server = Server::engineio(echo);
+    let session = Polling::open(&server).await;
+    let mut socket = WebSocket::beside(&server, session.sid()).await;
+    let probe = Frame::new(opcode::TEXT, "2probe").bytes();
+    socket.send_bytes(&probe.repeat(100)).await;
+    for _ in 0..100 {
+        socket.expect_text("3probe").await;
+    }
+    socket.send_text("5").await;
+    socket.send_text("4hello").await;
+    socket.expect_text("4hello").await;
+}
+
+/// One WebSocket at a time, also where the second does not probe.
+#[tokio::test]
+async fn second_websocket_without_a_probe_is_closed_while_the_first_probes() {
+    let server = Server::engineio(echo);
+    let session = Polling::open(&server).await;
+    let mut first = probing(&server, &session).await;
+    let mut second = WebSocket::beside(&server, session.sid()).await;
+    second.send_text("5").await;
+    second.expect_closed(None).await;
+    first.send_text("5").await;
+    first.send_text("4hello").await;
+    first.expect_text("4hello").await;
+}
+
+/// RFC 6455, 5.5.2: pings before a wrong packet or a close have their pongs.
+#[tokio::test]
+async fn pongs_that_are_owed_come_before_the_close_of_a_probing_websocket() {
+    for last in [
+        Frame::new(opcode::CLOSE, ""),
+        Frame::new(opcode::TEXT, "4wrong"),
+        Frame::new(0x3, "broken"),
+    ] {
+        let server = Server::engineio(echo);
+        let session = Polling::open(&server).await;
+        let mut socket = WebSocket::beside(&server, session.sid()).await;
+        let ping = Frame::new(opcode::PING, "p".repeat(125)).bytes();
+        socket
+            .send_bytes(&[ping.repeat(50), last.bytes()].concat())
+            .await;
+        for _ in 0..50 {
+            assert_eq!(socket.recv().await, Received::Pong(vec![b'p'; 125]));
+        }
+        socket.expect_closed(None).await;
         goes_on(&server, &session).await;
     }
 }

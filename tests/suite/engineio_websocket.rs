@@ -2,7 +2,9 @@
 
 use actix_socketio::{CloseReason, EngineMessage, EngineSession};
 
-use crate::support::{Frame, Received, Server, WebSocket, echo, opcode, recording};
+use crate::support::{
+    Frame, Open, Received, Request, Server, WebSocket, echo, opcode, recording, within,
+};
 
 /// Engine.IO v4, Packet encoding, WebSocket: a text frame is a packet.
 #[tokio::test]
@@ -212,6 +214,94 @@ async fn connection_ends_with_the_close_frame() {
         socket.send_text("1").await;
         socket.expect_closed(None).await;
     }
+}
+
+/// RFC 6455, 5.5.2 and 7.1.7: pongs and messages that are owed go out before the close, by
+/// whatever the client ends the WebSocket in the same write.
+#[tokio::test]
+async fn what_is_owed_comes_before_the_close() {
+    let close = Frame::new(opcode::CLOSE, 1000_u16.to_be_bytes());
+    for (last, code) in [
+        (close, Some(1000)),
+        (Frame::new(opcode::CLOSE, ""), None),
+        (Frame::new(opcode::CLOSE, [3]), Some(1002)),
+        (Frame::new(0x3, "reserved"), Some(1002)),
+        (Frame::new(opcode::TEXT, "4a").unmasked(), Some(1002)),
+        (Frame::new(opcode::TEXT, b"4\xFF"), Some(1007)),
+        (
+            Frame::new(opcode::TEXT, "").declaring(2_000_000),
+            Some(1009),
+        ),
+        (Frame::new(opcode::TEXT, "1"), None),
+        (Frame::new(opcode::TEXT, "7"), None),
+        (Frame::new(opcode::TEXT, "2"), None),
+    ] {
+        let server = Server::engineio(echo);
+        let mut socket = WebSocket::open(&server).await;
+        let ping = Frame::new(opcode::PING, "p").bytes();
+        let text = Frame::new(opcode::TEXT, "4hello").bytes();
+        let bytes = [ping.repeat(200), text, last.bytes()].concat();
+        socket.send_bytes(&bytes).await;
+        for _ in 0..200 {
+            assert_eq!(
+                socket.recv().await,
+                Received::Pong(b"p".to_vec()),
+                "{last:?}"
+            );
+        }
+        socket.expect_text("4hello").await;
+        assert_eq!(socket.expect_close().await, code, "{last:?}");
+        socket.expect_end().await;
+    }
+}
+
+/// The same where what is owed is more than the kernel takes at once, and the client reads it late.
+#[tokio::test]
+async fn large_echoes_that_are_owed_come_before_the_close() {
+    let server = Server::engineio(|builder| echo(builder).outbox_limit(8 << 20));
+    let mut socket = WebSocket::open(&server).await;
+    let text = format!("4{}", "x".repeat(500_000));
+    let frame = Frame::new(opcode::TEXT, &text).bytes();
+    let close = Frame::new(opcode::CLOSE, 1000_u16.to_be_bytes()).bytes();
+    let bytes = [frame.repeat(10), close].concat();
+    socket.send_bytes(&bytes).await;
+    for _ in 0..10 {
+        socket.expect_text(&text).await;
+    }
+    socket.expect_closed(Some(1000)).await;
+}
+
+/// A client that closes and does not read is cut off.
+#[tokio::test]
+async fn client_that_closes_and_does_not_read_is_forgotten() {
+    let (server, mut closed) = recording(|builder| {
+        builder
+            .outbox_limit(64 << 20)
+            .on_message(|session: EngineSession, _| async move {
+                for _ in 0..40 {
+                    let data = EngineMessage::Text("x".repeat(1_000_000));
+                    session.send(&data).unwrap();
+                }
+            })
+    });
+    let query = "EIO=4&transport=websocket";
+    let mut socket = WebSocket::connect(&server, query, &[]).await.unwrap();
+    let open = Open::read(&socket.recv_text().await);
+    socket.send_text("4fill").await;
+    socket.send_close(Some(1000)).await;
+    assert_eq!(closed.next().await, CloseReason::TransportClose);
+    let target = server.target(&format!("EIO=4&transport=polling&sid={}", open.sid));
+    within("the session's end", async {
+        // Code 1 is an unknown session.
+        while !Request::get(server.address, &target)
+            .send()
+            .await
+            .text()
+            .contains("\"code\":1")
+        {}
+    })
+    .await;
+    drop(socket);
 }
 
 /// reference/socketio.md, 2.2: the client's CLOSE packet ends the session at once.

@@ -30,7 +30,7 @@ const LAYERS: &str = "
 /// A crate (or family of crates), then the only modules that may name it.
 const KEPT_TO: &str = "
     actix_web  testing server transport
-    actix_web_actors  transport
+    actix_web_actors
     actix_http  testing server transport
     actix_server  server
     actix_session  server

@@ -67,3 +67,4 @@ mod socketio_events;
 mod socketio_malformed;
 #[cfg(feature = "testing")]
 mod testing;
+mod unread;

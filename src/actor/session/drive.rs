@@ -41,6 +41,10 @@ impl ActorFuture<Session> for Drive {
                 // It has moved to another worker.
                 return Poll::Ready(());
             };
+            if state.is_farewell {
+                // It is over for everybody else; only its last frames are still on the way.
+                session.engine.forget(state.link.id);
+            }
             if let Some(until) = state.leaving
                 && (state.link.outbox.is_spent() || until <= now())
             {

@@ -123,6 +123,7 @@ impl Session {
             post: None,
             ping: 0,
             leaving: None,
+            is_farewell: false,
         };
         let session = Self::start(engine, Some(Box::new(state)), inbound);
         link.held_by(session.clone().recipient());
@@ -163,6 +164,10 @@ impl Session {
         if let Some(state) = self.state.take() {
             self.engine.forget(state.link.id);
             state.link.release();
+            if state.is_farewell {
+                // Nothing is left, unless the client does not read.
+                state.link.outbox.abandon();
+            }
         }
         self.inbound = None;
     }

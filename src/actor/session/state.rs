@@ -28,6 +28,8 @@ pub(crate) struct State {
     pub(crate) ping: u64,
     /// Until when a closed session waits for its client to fetch the last packets.
     pub(crate) leaving: Option<Instant>,
+    /// The client closed or broke its WebSocket: what is not written by `leaving` is dropped.
+    pub(crate) is_farewell: bool,
 }
 
 impl State {
@@ -74,18 +76,18 @@ impl State {
             Ok(Message::Pong) => Ok(()),
             // RFC 6455, 5.5.1: the close is answered with its own code.
             Ok(Message::Close(code)) => {
-                return self.close_with(CloseReason::TransportClose, code);
+                return self.close_with(CloseReason::TransportClose, code, Queued::Sent);
             }
-            Err(Lost::Closed) => Err(CloseReason::TransportClose),
-            Err(Lost::Broken) => Err(CloseReason::TransportError),
+            Err(Lost::Closed) => return self.close(CloseReason::TransportClose),
+            Err(Lost::Broken) => return self.close(CloseReason::TransportError),
             Err(Lost::Refused(error)) => {
                 log::debug!("session {}: {error}", self.link.id);
                 let code = Some(error.close_code());
-                return self.close_with(CloseReason::TransportError, code);
+                return self.close_with(CloseReason::TransportError, code, Queued::Sent);
             }
         };
         if let Err(reason) = outcome {
-            self.close(reason);
+            self.close_with(reason, None, Queued::Sent);
         }
     }
 
@@ -105,7 +107,7 @@ impl State {
             match self.packet(packet) {
                 Ok(()) => {}
                 Err(reason @ CloseReason::TransportClose) => {
-                    self.close(reason);
+                    self.close_with(reason, None, Queued::Sent);
                     return post.finish();
                 }
                 Err(reason) => self.close(reason),
@@ -155,10 +157,10 @@ impl State {
     }
 
     pub(crate) fn close(&mut self, reason: CloseReason) {
-        self.close_with(reason, None);
+        self.close_with(reason, None, Queued::Dropped);
     }
 
-    fn close_with(&mut self, reason: CloseReason, code: Option<u16>) {
+    fn close_with(&mut self, reason: CloseReason, code: Option<u16>, queued: Queued) {
         if self.leaving.is_some() {
             return;
         }
@@ -182,21 +184,33 @@ impl State {
                 Some(now + LAST_PACKETS)
             }
             CloseReason::TransportClose if polling => {
-                self.link.outbox.discard(last);
+                self.end_outbox(last, queued);
                 // The poll that the client sent before may come behind, by another worker.
                 Some(now + LATE_POLL)
             }
-            CloseReason::TransportClose
-            | CloseReason::TransportError
-            | CloseReason::ParseError
-            | CloseReason::PingTimeout
-            | CloseReason::OutboxFull
-            | CloseReason::Crashed => {
+            CloseReason::TransportClose | CloseReason::TransportError | CloseReason::ParseError => {
+                self.end_outbox(last, queued);
+                // RFC 6455, 5.5.2 and 7.1.7: what the client was owed goes out before the close.
+                self.is_farewell = queued == Queued::Sent && !polling;
+                Some(if self.is_farewell {
+                    now + FAREWELL
+                } else {
+                    now
+                })
+            }
+            CloseReason::PingTimeout | CloseReason::OutboxFull | CloseReason::Crashed => {
                 self.link.outbox.discard(last);
                 Some(now)
             }
         };
         self.protocol.closed(reason);
+    }
+
+    fn end_outbox(&self, last: Option<Frame>, queued: Queued) {
+        match queued {
+            Queued::Sent => self.link.outbox.close(last),
+            Queued::Dropped => self.link.outbox.discard(last),
+        }
     }
 
     fn send_ping(&mut self) {
@@ -218,6 +232,15 @@ impl State {
             self.machine.heard(now());
         }
     }
+}
+
+/// What becomes of the frames that wait when a session closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Queued {
+    /// They are sent before the close: the client is there, and said that it closes, or broke a rule.
+    Sent,
+    /// They are dropped.
+    Dropped,
 }
 
 /// The packets of a POST that are still to be taken.
@@ -251,6 +274,10 @@ impl Post {
 
 /// How long a poll may be overtaken by the POST that says goodbye.
 const LATE_POLL: Duration = Duration::from_millis(500);
+
+/// How long a WebSocket that its client closed or broke may take what was queued before. The outbox's
+/// limit bounds the bytes.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How long the last packets of a closed session wait for its client to take them.
 const LAST_PACKETS: Duration = Duration::from_secs(30);

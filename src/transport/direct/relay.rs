@@ -57,12 +57,18 @@ struct Shared<T> {
     io: Option<T>,
     /// What had been read before.
     read: BytesMut,
+    /// The App reads the payload, and so notices by itself that the client has gone.
+    is_read: bool,
 }
 
 impl<T> SharedIo<T> {
     pub(crate) fn new(io: T, read: BytesMut) -> Self {
         let io = Some(io);
-        Self(Rc::new(RefCell::new(Shared { io, read })))
+        Self(Rc::new(RefCell::new(Shared {
+            io,
+            read,
+            is_read: false,
+        })))
     }
 
     /// Takes the connection out, with what had been read; its payload ends.
@@ -74,6 +80,25 @@ impl<T> SharedIo<T> {
 }
 
 impl<T: Io> SharedIo<T> {
+    /// Waits for the client to end the connection. What it sends meanwhile is kept, up to a limit,
+    /// behind which its end is not noticed.
+    pub(crate) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let Shared { io, read, is_read } = &mut *self.0.borrow_mut();
+        let Some(io) = io.as_mut().filter(|_| !*is_read) else {
+            return Poll::Pending;
+        };
+        let mut space = [0; PAYLOAD_CHUNK];
+        while read.len() < KEPT {
+            let mut buffer = ReadBuf::new(&mut space);
+            match ready!(Pin::new(&mut *io).poll_read(cx, &mut buffer)) {
+                Ok(()) if buffer.filled().is_empty() => return Poll::Ready(()),
+                Ok(()) => read.extend_from_slice(buffer.filled()),
+                Err(_) => return Poll::Ready(()),
+            }
+        }
+        Poll::Pending
+    }
+
     fn with<R>(&self, act: impl FnOnce(Pin<&mut T>) -> Poll<io::Result<R>>) -> Poll<io::Result<R>> {
         match &mut self.0.borrow_mut().io {
             Some(io) => act(Pin::new(io)),
@@ -93,6 +118,7 @@ impl<T: Io> Stream for SharedIo<T> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut shared = self.0.borrow_mut();
+        shared.is_read = true;
         if !shared.read.is_empty() {
             let read = std::mem::take(&mut shared.read).freeze();
             return Poll::Ready(Some(Ok(read)));
@@ -138,6 +164,9 @@ impl<T: Io> AsyncWrite for SharedIo<T> {
         self.with(|io| io.poll_shutdown(cx))
     }
 }
+
+/// Bytes that are kept of a client that does not wait for the answer.
+const KEPT: usize = 64 * 1024;
 
 /// Bytes that a payload's chunk may have; WebSockets of other routes are read by such chunks.
 const PAYLOAD_CHUNK: usize = 8 * 1024;

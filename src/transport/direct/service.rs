@@ -4,15 +4,18 @@
 //! other does, with an offer to take the connection over; the App's answer decides.
 
 use std::convert::Infallible;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 
 use actix_codec::Framed;
 use actix_http::body::{BodySize, BoxBody};
 use actix_http::h1::{Codec, Message};
 use actix_http::{HttpMessage, Payload, Request, Response, StatusCode};
-use actix_service::boxed::{BoxService, BoxServiceFactory};
-use actix_service::{Service, ServiceFactory, always_ready};
+use actix_service::boxed::{self, BoxService, BoxServiceFactory};
+use actix_service::{Service, ServiceFactory, always_ready, apply_fn};
 use bytes::BytesMut;
 use futures_core::future::LocalBoxFuture;
 use tokio::sync::OnceCell;
@@ -20,6 +23,7 @@ use tokio_util::codec::Encoder;
 
 use crate::transport::direct::relay::{SharedIo, relay};
 use crate::transport::direct::takeover::{Io, Takeover, Wire};
+use crate::transport::held::Held;
 
 /// The program's App: any request, its answer, and errors that are answers too.
 pub(crate) type AppService = BoxServiceFactory<(), Request, Answer, Answer, ()>;
@@ -45,9 +49,32 @@ impl SharedApp {
     fn make(&self) -> LocalBoxFuture<'static, Result<Rc<Made>, ()>> {
         let Self { factory, made } = self.clone();
         Box::pin(async move {
-            let make = || async { factory.new_service(()).await.map(Rc::new) };
+            let make = || async {
+                let app = factory.new_service(()).await?;
+                Ok(Rc::new(boxed::service(apply_fn(app, answer))))
+            };
             made.get_or_try_init(make).await.cloned()
         })
+    }
+}
+
+/// Has the App answer, and closes the connection behind a body that the App has not read.
+fn answer(
+    mut request: Request,
+    app: &Made,
+) -> impl Future<Output = Result<Answer, Answer>> + use<> {
+    let mut payload = request.take_payload();
+    let held = Held::share(request.headers(), &mut payload);
+    *request.payload() = payload;
+    let answering = app.call(request);
+    async move {
+        let answer = answering.await;
+        let Some(held) = held else { return answer };
+        let keep = |answer: Answer| answer.map_body(|_, body| held.until_sent(body));
+        match answer {
+            Ok(answer) => Ok(keep(answer)),
+            Err(answer) => Err(keep(answer)),
+        }
     }
 }
 
@@ -103,7 +130,16 @@ impl<T: Io + 'static> Service<(Request, Framed<T, Codec>)> for Upgrade {
         let answering = self.0.call(request);
         let (mut codec, mut unsent) = (parts.codec, parts.write_buf);
         Box::pin(async move {
-            let (Ok(response) | Err(response)) = answering.await;
+            let mut answering = pin!(answering);
+            // An App may take as long as it likes: it is given up with its client.
+            let answered = poll_fn(|cx| match answering.as_mut().poll(cx) {
+                Poll::Ready(answer) => Poll::Ready(Some(answer)),
+                Poll::Pending => io.poll_gone(cx).map(|()| None),
+            });
+            let Some(Ok(response) | Err(response)) = answered.await else {
+                log::debug!("a client that asked for an upgrade has gone before the answer");
+                return Ok(());
+            };
             let agreed = response.status() == StatusCode::SWITCHING_PROTOCOLS;
             match offer.accepted() {
                 Some(taker) if agreed => {

@@ -1,0 +1,109 @@
+//! The opening handshake of a WebSocket, RFC 6455, 4.2.
+//!
+//! A request comes in, the answer that opens the WebSocket or a refusal goes out. Who holds the
+//! WebSocket, and what it is for, is not known here.
+
+use actix_http::ws::hash_key;
+use actix_web::http::{Method, Version, header};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::transport::hooks::Hooks;
+use crate::transport::refusal::Refusal;
+
+/// Answers the opening handshake, before anything is upgraded.
+///
+/// # Errors
+///
+/// The refusal of a request that is no opening handshake.
+pub(crate) fn answer(hooks: &Hooks, request: &HttpRequest) -> Result<HttpResponseBuilder, Refusal> {
+    let key = key(request).inspect_err(|refusal| {
+        log::debug!("no WebSocket handshake: {refusal:?}");
+    })?;
+    let offered = offered(request)?;
+    let mut response = HttpResponse::SwitchingProtocols();
+    response
+        .upgrade("websocket")
+        .insert_header((header::SEC_WEBSOCKET_ACCEPT, &hash_key(key.as_bytes())[..]));
+    if !offered.is_empty()
+        && let Some(chosen) = hooks.subprotocol(request, &offered)?
+    {
+        response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, chosen));
+    }
+    Ok(response)
+}
+
+/// RFC 6455, 4.2.1: checks what the request must have, and returns its key.
+fn key(request: &HttpRequest) -> Result<&str, Refusal> {
+    let headers = request.headers();
+    // A GET of HTTP/1.1 without a body: behind one with a body the frames would be the body's.
+    let has_length = headers
+        .get_all(header::CONTENT_LENGTH)
+        .any(|length| length.as_bytes().trim_ascii() != b"0");
+    if request.method() != Method::GET
+        || request.version() != Version::HTTP_11
+        || headers.contains_key(header::TRANSFER_ENCODING)
+        || has_length
+    {
+        return Err(Refusal::BadRequest);
+    }
+    // actix-http does not upgrade for a list of protocols, such as `websocket, h2c`.
+    let asks = headers.get_all(header::UPGRADE).any(|name| {
+        name.as_bytes()
+            .trim_ascii()
+            .eq_ignore_ascii_case(b"websocket")
+    });
+    if !asks || !request.head().upgrade() {
+        return Err(Refusal::BadRequest);
+    }
+    // RFC 6455, 4.4: the answer says which version there is.
+    if single(request, &header::SEC_WEBSOCKET_VERSION) != Some("13") {
+        return Err(Refusal::WebSocketVersion);
+    }
+    let key = single(request, &header::SEC_WEBSOCKET_KEY).ok_or(Refusal::BadRequest)?;
+    match STANDARD.decode(key) {
+        Ok(nonce) if nonce.len() == NONCE => Ok(key),
+        Ok(_) | Err(_) => Err(Refusal::BadRequest),
+    }
+}
+
+/// Returns a header's value, if the request has it once.
+fn single<'r>(request: &'r HttpRequest, name: &header::HeaderName) -> Option<&'r str> {
+    let mut values = request.headers().get_all(name);
+    let value = values.next()?.to_str().ok()?.trim();
+    values.next().is_none().then_some(value)
+}
+
+/// RFC 6455, 4.1 and 11.3.4: the subprotocols that the client offers, in its order of preference:
+/// tokens, each of them once, in one header or several.
+fn offered(request: &HttpRequest) -> Result<Vec<&str>, Refusal> {
+    let mut offered = Vec::new();
+    for value in request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL) {
+        let names = value.to_str().map_err(|_| Refusal::BadRequest)?;
+        for name in names.split(',') {
+            let name = name.trim_matches([' ', '\t']);
+            if !is_token(name) || offered.contains(&name) {
+                log::debug!("no WebSocket handshake: {names:?} is no list of subprotocols");
+                return Err(Refusal::BadRequest);
+            }
+            if offered.len() == MAX_SUBPROTOCOLS {
+                return Err(Refusal::BadRequest);
+            }
+            offered.push(name);
+        }
+    }
+    Ok(offered)
+}
+
+/// RFC 9110, 5.6.2.
+fn is_token(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_part)
+}
+
+/// Bytes of a key, before base64.
+const NONCE: usize = 16;
+
+/// Subprotocols that a client may offer; each is compared with those before it.
+const MAX_SUBPROTOCOLS: usize = 64;
