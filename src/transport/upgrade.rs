@@ -128,7 +128,7 @@ impl Candidate {
                         lane.send(Frame::pong(payload));
                         None
                     }
-                    Ok(Message::Pong) => None,
+                    Ok(Message::Pong | Message::Fragment) => None,
                     Ok(Message::Text(_) | Message::Binary(_) | Message::Close(_)) | Err(_) => {
                         Some(Step::Wrong)
                     }

@@ -49,7 +49,7 @@ impl Decoder {
         }
     }
 
-    /// Takes bytes off the front of `input` until a message is whole, and returns its kind, or
+    /// Takes bytes off the front of `input` until a frame is whole, and returns its kind, or
     /// `None` once all of it is used up; `scratch` is cleared and filled with the message's payload,
     /// which [`Kind::message`] reads.
     ///
@@ -62,20 +62,19 @@ impl Decoder {
         scratch: &mut Vec<u8>,
     ) -> Result<Option<Kind>, DecodeError> {
         scratch.clear();
-        loop {
-            let body = match self.stage {
-                Stage::Body(body) => body,
-                Stage::Head { bytes, held } => match self.head(bytes, held, input)? {
-                    Some(body) => body,
-                    None => return Ok(None),
-                },
-            };
-            match self.body(body, input, scratch) {
-                Progress::Message(kind) => return Ok(Some(kind)),
-                Progress::Fragment => {}
-                Progress::Partial => return Ok(None),
-            }
-        }
+        let body = match self.stage {
+            Stage::Body(body) => body,
+            Stage::Head { bytes, held } => match self.head(bytes, held, input)? {
+                Some(body) => body,
+                None => return Ok(None),
+            },
+        };
+        Ok(match self.body(body, input, scratch) {
+            Progress::Message(kind) => Some(kind),
+            // Handed on, so that a caller that counts sees each frame, also an empty one.
+            Progress::Fragment => Some(Kind::Fragment),
+            Progress::Partial => None,
+        })
     }
 
     /// Reads a header, of which the first `held` of `bytes` came with earlier input.
@@ -230,6 +229,8 @@ pub(crate) enum Kind {
     Ping,
     Pong,
     Close,
+    /// No message: a frame that ends none.
+    Fragment,
 }
 
 impl Kind {
@@ -249,6 +250,7 @@ impl Kind {
             Self::Binary => Ok(Message::Binary(payload)),
             Self::Ping => Ok(Message::Ping(payload)),
             Self::Pong => Ok(Message::Pong),
+            Self::Fragment => Ok(Message::Fragment),
             Self::Close => close_code(payload).map(Message::Close),
         }
     }
@@ -363,7 +365,7 @@ mod tests {
                 Message::Text(text) => Self::Text(text.to_owned()),
                 Message::Binary(bytes) => Self::Binary(bytes.clone()),
                 Message::Ping(bytes) => Self::Ping(bytes.to_vec()),
-                Message::Pong => Self::Pong,
+                Message::Pong | Message::Fragment => Self::Pong,
                 Message::Close(code) => Self::Close(code),
             }
         }
@@ -417,8 +419,12 @@ mod tests {
         input: &mut &[u8],
         scratch: &mut Vec<u8>,
     ) -> Result<Option<Owned>, DecodeError> {
-        let Some(kind) = decoder.decode(input, scratch)? else {
-            return Ok(None);
+        let kind = loop {
+            match decoder.decode(input, scratch)? {
+                None => return Ok(None),
+                Some(Kind::Fragment) => {}
+                Some(kind) => break kind,
+            }
         };
         Ok(Some(kind.message(scratch)?.into()))
     }
@@ -457,6 +463,16 @@ mod tests {
             0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58,
         ];
         assert_eq!(decode(&wire), Ok(vec![text("Hello")]));
+    }
+
+    #[test]
+    fn each_frame_that_ends_no_message_is_handed_on_and_an_empty_one_too() {
+        let wire = frames(&[(0x01, b""), (0x00, b""), (0x00, b"a"), (0x80, b"")]);
+        let (mut decoder, mut input, mut scratch) = (Decoder::new(LIMIT), &wire[..], Vec::new());
+        for kind in [Kind::Fragment, Kind::Fragment, Kind::Fragment, Kind::Text] {
+            assert_eq!(decoder.decode(&mut input, &mut scratch), Ok(Some(kind)));
+        }
+        assert_eq!(scratch, b"a");
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub(crate) enum Message<'s> {
     /// Carries what the pong has to repeat, at most 125 bytes.
     Ping(&'s [u8]),
     Pong,
+    /// A frame of a message of which more is to come: it counts as work, and carries nothing.
+    Fragment,
     /// Carries the status code, if the client gave one; its reason is checked and dropped.
     Close(Option<u16>),
 }

@@ -253,6 +253,34 @@ async fn a_slow_client_does_not_slow_the_others() {
     }
 }
 
+/// One client's POST is taken in turns: those who read a WebSocket are served between them, and
+/// none of them reaches its limit.
+#[tokio::test]
+async fn a_post_of_many_events_cuts_off_nobody_who_reads() {
+    const EVENTS: usize = 20_000;
+    let (server, mut leavers) = bounded(64 * 1024, Overflow::Disconnect);
+    server.io.of("/").on("bcast", |socket: Socket| async move {
+        let _ = socket.broadcast().emit("b", ()).await;
+    });
+    let mut readers = Vec::new();
+    for _ in 0..5 {
+        let mut reader = Client::connected(&server, Via::WebSocket).await;
+        readers.push(tokio::spawn(async move {
+            for _ in 0..EVENTS {
+                reader.expect(r#"42["b"]"#).await;
+            }
+            reader
+        }));
+    }
+    let mut client = Client::connected(&server, Via::Polling).await;
+    client.send_all(&[r#"42["bcast"]"#; EVENTS]).await;
+    let mut served = Vec::new();
+    for reader in readers {
+        served.push(reader.await.unwrap());
+    }
+    assert_eq!(leavers.so_far(), [] as [&str; 0]);
+}
+
 /// A server whose handlers of `n` say that they have begun, and end one by one.
 struct Workshop {
     server: Server<SocketIo>,

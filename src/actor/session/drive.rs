@@ -86,7 +86,19 @@ impl Session {
             return;
         };
         if state.post.is_some() {
-            state.take_post(|state| has_room(state, task));
+            let mut left = BUDGET;
+            state.take_post(|state| {
+                if !has_room(state, task) {
+                    return false;
+                }
+                if left == 0 {
+                    // Others on this worker want to be served too.
+                    task.waker().wake_by_ref();
+                    return false;
+                }
+                left -= 1;
+                true
+            });
         }
         let Some(inbound) = &mut self.inbound else {
             return;
@@ -117,5 +129,81 @@ fn has_room(state: &State, task: &task::Context<'_>) -> bool {
     state.link.in_flight.poll_room(task) && state.protocol.has_room()
 }
 
-/// Messages that one session may take before others have their turn.
+/// Packets of a POST, or frames of a WebSocket, that one session may take before others have their
+/// turn.
 const BUDGET: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::actor::engine::Engine;
+    use crate::actor::session::{Inbound, Lost, Protocol};
+    use crate::config::{Config, Transport};
+    use crate::handshake::Handshake;
+    use crate::id::Id;
+    use crate::link::{Control, Link};
+    use crate::reason::CloseReason;
+    use crate::websocket::Message;
+
+    struct Silent;
+
+    impl Protocol for Silent {
+        fn text(&mut self, _: &str) -> Result<(), CloseReason> {
+            Ok(())
+        }
+
+        fn binary(&mut self, _: Bytes) -> Result<(), CloseReason> {
+            Ok(())
+        }
+
+        fn closed(&mut self, _: CloseReason) {}
+    }
+
+    /// Always has another frame that ends no message.
+    struct Endless(Arc<AtomicUsize>);
+
+    impl Inbound for Endless {
+        fn read(
+            &mut self,
+            _: &mut task::Context<'_>,
+            take: &mut dyn FnMut(Result<Message<'_>, Lost>) -> ControlFlow<()>,
+        ) {
+            loop {
+                self.0.fetch_add(1, Ordering::Relaxed);
+                if take(Ok(Message::Fragment)).is_break() {
+                    return;
+                }
+            }
+        }
+    }
+
+    #[actix_rt::test]
+    async fn frames_that_end_no_message_use_the_turn_up() {
+        let config = Arc::new(Config::new("/"));
+        let protocol = |_: &Arc<Link>, _| -> Box<dyn Protocol> { Box::new(Silent) };
+        let engine = Engine::new(Arc::clone(&config), Box::new(protocol), |_| (), None);
+        let link = Link::new(Id::random(), &config, Handshake::empty());
+        let taken = Arc::new(AtomicUsize::new(0));
+        let inbound: Box<dyn Inbound> = Box::new(Endless(Arc::clone(&taken)));
+        let transport = Transport::WebSocket;
+        let session = Session::open(
+            &engine,
+            &link,
+            Box::new(Silent),
+            transport,
+            Some(inbound),
+            now(),
+        );
+        while taken.load(Ordering::Relaxed) < 3 * BUDGET {
+            assert_eq!(taken.load(Ordering::Relaxed) % BUDGET, 0);
+            // Others have their turn here.
+            tokio::task::yield_now().await;
+        }
+        session.do_send(Control::Gone);
+    }
+}

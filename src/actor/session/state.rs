@@ -73,7 +73,7 @@ impl State {
                 let _ = self.link.send(pong);
                 Ok(())
             }
-            Ok(Message::Pong) => Ok(()),
+            Ok(Message::Pong | Message::Fragment) => Ok(()),
             // RFC 6455, 5.5.1: the close is answered with its own code.
             Ok(Message::Close(code)) => {
                 return self.close_with(CloseReason::TransportClose, code, Queued::Sent);
@@ -91,13 +91,14 @@ impl State {
         }
     }
 
-    /// Takes the POST's packets, as long as there is room for what they start.
-    pub(crate) fn take_post(&mut self, has_room: impl Fn(&Self) -> bool) {
+    /// Takes the POST's packets, as long as there is room for what they start and this turn has any
+    /// left.
+    pub(crate) fn take_post(&mut self, mut may_take: impl FnMut(&Self) -> bool) {
         let Some(mut post) = self.post.take() else {
             return;
         };
         while self.leaving.is_none() {
-            if !has_room(self) {
+            if !may_take(self) {
                 self.post = Some(post);
                 return;
             }
