@@ -119,6 +119,8 @@ pub(crate) struct Registry {
     pub(crate) adapter: Option<Arc<dyn Adapter>>,
     /// How clients come back, if they may.
     recovery: Option<RecoveryOptions>,
+    /// How many attachments a packet to a client may have.
+    pub(crate) max_attachments: usize,
     /// Where namespaces and rooms live.
     arbiter: ArbiterHandle,
     namespaces: RwLock<HashMap<Arc<str>, Arc<NamespaceCore>>>,
@@ -134,11 +136,13 @@ impl Registry {
     pub(crate) fn new(
         surroundings: Arc<Surroundings>,
         arbiter: ArbiterHandle,
+        max_attachments: usize,
         adapter: Option<Arc<dyn Adapter>>,
         recovery: Option<RecoveryOptions>,
     ) -> Arc<Self> {
         Arc::new(Self {
             surroundings,
+            max_attachments,
             adapter,
             recovery,
             arbiter,
@@ -302,7 +306,13 @@ impl Registry {
             ),
         };
         let core = Arc::new(NamespaceCore {
-            membership: Membership::with(name, parameters, self.adapter.clone(), self.recovery),
+            membership: Membership::with(
+                name,
+                parameters,
+                self.max_attachments,
+                self.adapter.clone(),
+                self.recovery,
+            ),
             table,
             environment,
             actor: Mutex::new(None),

@@ -78,7 +78,8 @@ impl Server {
             // Nobody is in it here; on other nodes somebody may be.
             None => {
                 let adapter = self.registry.adapter.clone();
-                Membership::with(&address.namespace, Vec::new(), adapter, None)
+                let limit = self.registry.max_attachments;
+                Membership::with(&address.namespace, Vec::new(), limit, adapter, None)
             }
         };
         Broadcast::of(&membership, address.into())

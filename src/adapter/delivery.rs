@@ -45,6 +45,18 @@ pub(crate) fn receive(node: &Arc<Node>, heard: Heard, origin: Origin<'_>) {
     }
 }
 
+/// Tells whether this node's clients take an event of another node, which may allow more.
+fn fits(membership: &Membership, content: &Content) -> bool {
+    match content.0.check_attachments(membership.max_attachments) {
+        Ok(()) => true,
+        Err(error) => {
+            let namespace = membership.name();
+            log::warn!("event of another node in namespace {namespace:?} dropped: {error}");
+            false
+        }
+    }
+}
+
 fn told(node: &Arc<Node>, membership: &Arc<Membership>, message: Message, origin: Origin<'_>) {
     match message {
         Message::Emit {
@@ -52,6 +64,9 @@ fn told(node: &Arc<Node>, membership: &Arc<Membership>, message: Message, origin
             scope,
             manner,
         } => {
+            if !fits(membership, &content) {
+                return;
+            }
             membership.relay(&scope.into(), manner, &content.0, origin, |_| ());
         }
         Message::Join { scope, rooms } => {
@@ -174,7 +189,11 @@ fn ask_clients(
     manner: Manner,
     limit: Duration,
 ) {
-    let sockets = membership.select(audience);
+    let sockets = if fits(membership, content) {
+        membership.select(audience)
+    } else {
+        Vec::new()
+    };
     let count = sockets.len();
     node.answer(membership.name(), &asker, &Reply::Asked(count));
     if count == 0 {

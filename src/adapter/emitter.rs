@@ -11,7 +11,7 @@ use crate::adapter::format::Format;
 use crate::cluster::{ClusterError, Content, Manner, Message, Scope, is_reserved_between_servers};
 use crate::error::EmitError;
 use crate::message::{RoomNames, namespace_name};
-use crate::socketio::{Args, is_reserved};
+use crate::socketio::{Args, Limits, is_reserved};
 
 /// Sends events to the clients of a cluster from anywhere: a job, a command line, another service.
 /// It has no clients and answers nothing.
@@ -36,6 +36,7 @@ use crate::socketio::{Args, is_reserved};
 pub struct Emitter {
     shared: Arc<Shared>,
     namespace: String,
+    max_attachments: usize,
 }
 
 #[derive(Debug)]
@@ -57,6 +58,7 @@ impl Emitter {
                 connection: Mutex::new(None),
             }),
             namespace: "/".to_owned(),
+            max_attachments: Limits::default().attachments,
         }
     }
 
@@ -66,7 +68,17 @@ impl Emitter {
         Self {
             shared: Arc::clone(&self.shared),
             namespace: namespace_name(namespace),
+            ..*self
         }
+    }
+
+    /// Sets how many attachments an event may have; 10 by default, as of
+    /// [`Builder::max_attachments`](crate::Builder::max_attachments) of the servers, which drop
+    /// events with more than they allow.
+    #[must_use]
+    pub fn max_attachments(mut self, attachments: usize) -> Self {
+        self.max_attachments = attachments;
+        self
     }
 
     /// Addresses rooms, or sockets by their ids.
@@ -221,6 +233,7 @@ impl EmitterBroadcast {
             return Err(EmitError::ReservedEvent(event.to_owned()));
         }
         let args = Args::from_value(&data)?;
+        args.check_attachments(self.emitter.max_attachments)?;
         let (content, manner) = (Content::new(event, &args), self.manner);
         self.tell(|scope| Message::Emit {
             content,

@@ -131,6 +131,14 @@ impl Replay<'_> {
         if !meant || scope.except.iter().any(is_in) {
             return None;
         }
+        // No client of this node was sent it.
+        if content
+            .0
+            .check_attachments(self.membership.max_attachments)
+            .is_err()
+        {
+            return None;
+        }
         let list = content.0.followed_by(&format!("{REPLAYED}.{}", self.mark));
         Some(self.membership.relayed(None, &list))
     }

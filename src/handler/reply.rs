@@ -52,7 +52,8 @@ impl Reply {
             return;
         }
         let id = self.id.unwrap_or_default();
-        let write = || socket::ack(self.socket.namespace(), id, value);
+        let limit = self.socket.core().membership.max_attachments;
+        let write = || socket::ack(self.socket.namespace(), id, value, limit);
         // A `Serialize` is code of the program.
         match caught(write) {
             Ok(Ok(Answer::Value(packet))) => self.deliver(packet),
@@ -109,7 +110,8 @@ impl Reply {
             ErrorAnswer::Nothing => return,
             // A `Value` always has a text: its keys are strings.
             ErrorAnswer::Value(value) => {
-                if let Ok(Answer::Value(packet)) = socket::ack(self.socket.namespace(), id, &value)
+                if let Ok(Answer::Value(packet)) =
+                    socket::ack(self.socket.namespace(), id, &value, usize::MAX)
                 {
                     return self.deliver(packet);
                 }

@@ -111,8 +111,10 @@ impl Builder {
         self
     }
 
-    /// Sets how many attachments one packet may have; 10 by default. A packet with more closes its
-    /// session.
+    /// Sets how many attachments one packet may have, in either direction; 10 by default. A packet
+    /// with more closes its session, and an emit or an acknowledgement with more is
+    /// [`ArgsError::TooManyAttachments`](crate::ArgsError). Official clients close the connection
+    /// over a packet with more than 10, so raise it only for clients that allow more.
     pub fn max_attachments(mut self, attachments: usize) -> Self {
         self.config.attachments = attachments;
         self
@@ -262,7 +264,8 @@ impl Builder {
         let adapter: Option<Arc<dyn Adapter>> = None;
         #[cfg(not(feature = "redis"))]
         let forwarding: Option<Arc<dyn Forwarding>> = None;
-        let registry = Registry::new(surroundings, arbiter, adapter, recovery);
+        let attachments = self.config.attachments;
+        let registry = Registry::new(surroundings, arbiter, attachments, adapter, recovery);
         let server = Server::start(&registry);
         registry.open("/");
         let accepting = Arc::clone(&registry);

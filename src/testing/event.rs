@@ -103,7 +103,7 @@ impl ReceivedEvent {
     /// ```
     pub async fn answer(self, data: impl Serialize) -> Result<(), TestError> {
         let Some(id) = self.id else { return Ok(()) };
-        match ack(&self.namespace, id, &data)? {
+        match ack(&self.namespace, id, &data, usize::MAX)? {
             Answer::Value(packet) => self.session.post(&packet).await,
             // As JavaScript has no `Err`, it is a value like any other.
             Answer::Error(json) => {

@@ -561,6 +561,29 @@ async fn an_emitter_reaches_each_namespace_in_order() {
     }
 }
 
+/// An emitter: an event with more attachments than official clients take is not sent; an event of a
+/// process that allows more is dropped by a node that does not, with nobody disconnected.
+#[tokio::test]
+async fn what_has_too_many_attachments_reaches_no_client() {
+    let redis = Redis::start();
+    let (few, many) = (
+        vec![Bytes::from_static(&[7]); 10],
+        vec![Bytes::from_static(&[7]); 11],
+    );
+    for format in Format::ALL {
+        let node = format.node(&redis, |io| io).await;
+        let mut peer = Peer::enter(&node, Via::WebSocket, &[]).await;
+        let emitter = Emitter::new(format.adapter(&redis));
+        let refused = emitter.emit("many", &many).await.unwrap_err();
+        assert!(matches!(refused, EmitError::Encode(_)), "{refused}");
+        let lavish = emitter.clone().max_attachments(11);
+        lavish.emit("many", &many).await.unwrap();
+        lavish.emit("few", &few).await.unwrap();
+        let packet = peer.client.text().await;
+        assert!(packet.starts_with(r#"4510-["few",["#), "{packet}");
+    }
+}
+
 /// An emitter: what is volatile is dropped for a client for which others wait.
 #[tokio::test]
 async fn what_an_emitter_sends_may_be_volatile() {

@@ -11,6 +11,7 @@
 mod support;
 
 mod arguments;
+mod attachments;
 mod background;
 mod backpressure;
 mod calls;

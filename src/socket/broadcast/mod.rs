@@ -238,6 +238,7 @@ impl Broadcast {
             return Err(EmitError::ReservedEvent(event.to_owned()));
         }
         let args = Args::from_value(data)?;
+        args.check_attachments(self.membership.max_attachments)?;
         let recipient = self.audience.alone.as_ref().map(|socket| socket.id);
         self.membership.shown(event, &args, recipient);
         let content = Content::new(event, &args);

@@ -44,6 +44,8 @@ pub(crate) struct Membership {
     name: Arc<str>,
     /// What its name says, where it was made by a pattern.
     parameters: Parameters,
+    /// How many attachments a packet to its clients may have.
+    pub(crate) max_attachments: usize,
     inner: RwLock<Inner>,
     next_ack: AtomicU64,
     pub(crate) observers: Observers,
@@ -81,12 +83,13 @@ impl Membership {
     /// Makes a namespace of a server that is alone.
     #[allow(dead_code, reason = "tests and the feature `testing` make such")]
     pub(crate) fn new(name: &str, parameters: Parameters) -> Arc<Self> {
-        Self::with(name, parameters, None, None)
+        Self::with(name, parameters, usize::MAX, None, None)
     }
 
     pub(crate) fn with(
         name: &str,
         parameters: Parameters,
+        max_attachments: usize,
         adapter: Option<Arc<dyn Adapter>>,
         recovery: Option<RecoveryOptions>,
     ) -> Arc<Self> {
@@ -97,6 +100,7 @@ impl Membership {
         Arc::new(Self {
             name: name.into(),
             parameters,
+            max_attachments,
             inner: RwLock::default(),
             next_ack: AtomicU64::new(0),
             observers: Observers::default(),
@@ -136,7 +140,7 @@ impl Membership {
     where
         T: Serialize + ?Sized,
     {
-        let packet = encode::event(&self.name, id, name, data)?;
+        let packet = encode::event(&self.name, id, name, data, self.max_attachments)?;
         self.observers.show(&self.name, name, data, recipient);
         Ok(packet)
     }

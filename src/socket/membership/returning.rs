@@ -217,7 +217,7 @@ mod tests {
     };
 
     fn namespace(options: RecoveryOptions) -> Arc<Membership> {
-        Membership::with("/chat", Vec::new(), None, Some(options))
+        Membership::with("/chat", Vec::new(), usize::MAX, None, Some(options))
     }
 
     /// Begins a socket whose client sends this payload; it is still to be let in.

@@ -26,6 +26,7 @@ use std::{error::Error, fmt};
 use serde::{Serialize, Serializer};
 
 pub use crate::socketio::args::raw::Args;
+pub(crate) use crate::socketio::args::raw::check_attachments;
 pub(crate) use crate::socketio::args::{
     de::{from_args, from_json},
     failed::{UNANSWERED, is_failure, is_unanswered},
@@ -83,6 +84,15 @@ pub enum ArgsError {
         /// What serde found.
         cause: serde_json::Error,
     },
+    /// There are more attachments than [`Builder::max_attachments`](crate::Builder::max_attachments)
+    /// allows a packet. Official clients close the connection over a packet with more than 10.
+    #[non_exhaustive]
+    TooManyAttachments {
+        /// How many there are.
+        attachments: usize,
+        /// How many there may be.
+        limit: usize,
+    },
 }
 
 impl fmt::Display for ArgsError {
@@ -120,6 +130,12 @@ impl fmt::Display for ArgsError {
                 cause,
             } => {
                 write!(f, "the arguments cannot be written: {cause}")
+            }
+            Self::TooManyAttachments { attachments, limit } => {
+                write!(
+                    f,
+                    "{attachments} attachments, and a packet has at most {limit}"
+                )
             }
         }
     }

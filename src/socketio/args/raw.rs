@@ -150,6 +150,11 @@ impl Args {
         Ok((first, Self::new(rest, self.attachments.clone())))
     }
 
+    /// Returns an error if there are more than `limit` attachments.
+    pub(crate) fn check_attachments(&self, limit: usize) -> Result<(), ArgsError> {
+        check_attachments(self.attachments.len(), limit)
+    }
+
     /// Makes the arguments that `value` is sent as.
     ///
     /// A tuple is as many arguments as it has members and `()` is none. Any other value is one
@@ -172,6 +177,14 @@ impl Args {
             }),
         }
     }
+}
+
+/// Returns an error if there are more than `limit` attachments.
+pub(crate) fn check_attachments(attachments: usize, limit: usize) -> Result<(), ArgsError> {
+    if attachments > limit {
+        return Err(ArgsError::TooManyAttachments { attachments, limit });
+    }
+    Ok(())
 }
 
 impl Serialize for Args {
