@@ -4,6 +4,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
 use crate::contract::{EventContract, asyncapi, typescript};
+use crate::socketio::Shape;
 
 /// The contracts of a server: which side sends which event, in which namespace. Feature `contracts`.
 ///
@@ -94,8 +95,9 @@ impl Contracts {
     /// Returns an AsyncAPI 3.0.0 document, from the server's point of view: it receives what clients
     /// send. A namespace is a channel, an event a message and an operation, its answer the reply.
     ///
-    /// A message's payload is what the event carries: an array for a tuple, which is several
-    /// arguments, and `null` where there are none.
+    /// A message's payload is what the event carries. A tuple, which is several arguments, is an
+    /// array whose `items` are a list of schemas; an array, which is one argument, has one schema
+    /// as `items`. `null` is no argument.
     #[must_use]
     pub fn asyncapi(&self) -> Value {
         asyncapi::write(self)
@@ -115,6 +117,8 @@ impl Contracts {
                 name: E::NAME,
                 docs: E::DOCS,
                 sender,
+                data_shape: Shape::of::<E::Data>(),
+                answer_shape: Shape::of::<E::Answer>(),
                 data: SchemaGenerator::subschema_for::<E::Data>,
                 answer: SchemaGenerator::subschema_for::<E::Answer>,
             });
@@ -136,6 +140,8 @@ pub(crate) struct EventSchemas {
     pub(crate) name: &'static str,
     pub(crate) docs: &'static str,
     pub(crate) sender: Side,
+    pub(crate) data_shape: Shape,
+    pub(crate) answer_shape: Shape,
     data: fn(&mut SchemaGenerator) -> Schema,
     answer: fn(&mut SchemaGenerator) -> Schema,
 }
@@ -148,8 +154,7 @@ impl EventSchemas {
 
     /// Returns the schema of the answer; `None` where there is none.
     pub(crate) fn answer(&self, generator: &mut SchemaGenerator) -> Option<Value> {
-        let schema = finished(generator, self.answer);
-        (schema.get("type").and_then(Value::as_str) != Some("null")).then_some(schema)
+        (!self.answer_shape.is_unit()).then(|| finished(generator, self.answer))
     }
 }
 

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
+use crate::socketio::Shape;
+
 /// Writes types, with the names that definitions have been given.
 #[derive(Debug)]
 pub(crate) struct Shapes {
@@ -55,19 +57,12 @@ impl Shapes {
         }
     }
 
-    /// Returns the arguments that a value of this schema is sent as: a tuple is several, `null` is
-    /// none, anything else is one.
-    pub(crate) fn arguments(&self, schema: &Value, depth: usize) -> Vec<String> {
-        if let Some(members) = tuple(schema) {
-            return self.all(members, depth);
-        }
-        match schema.get("type").and_then(Value::as_str) {
-            Some("null") => Vec::new(),
-            Some("array") if fixed_length(schema).is_some() => {
-                let item = schema.get("items").unwrap_or(&Value::Null);
-                let length = fixed_length(schema).unwrap_or_default();
-                vec![self.of(item, depth); length]
-            }
+    /// Returns the arguments that a value of this schema is sent as, which the shape of its type
+    /// decides: a tuple is several, `()` is none, anything else is one.
+    pub(crate) fn arguments(&self, schema: &Value, shape: Shape, depth: usize) -> Vec<String> {
+        match tuple(schema) {
+            _ if shape.is_unit() => Vec::new(),
+            Some(members) if shape.is_tuple() => self.all(members, depth),
             _ => vec![self.of(schema, depth)],
         }
     }
@@ -215,15 +210,6 @@ fn tuple(schema: &Value) -> Option<&[Value]> {
     list(schema.as_object()?, "prefixItems")
 }
 
-/// Returns the length of an array that has just one.
-fn fixed_length(schema: &Value) -> Option<usize> {
-    let length = schema.get("minItems")?.as_u64()?;
-    let fixed = schema.get("maxItems")?.as_u64()? == length;
-    usize::try_from(length)
-        .ok()
-        .filter(|length| fixed && *length <= MAX_ARGUMENTS)
-}
-
 fn list<'a>(schema: &'a Map<String, Value>, key: &str) -> Option<&'a [Value]> {
     schema.get(key)?.as_array().map(Vec::as_slice)
 }
@@ -288,9 +274,6 @@ const MEMBERS: &[&str] = &["properties", "additionalProperties", "patternPropert
 
 const UNKNOWN: &str = "unknown";
 const BINARY: &str = "ArrayBuffer | Uint8Array";
-
-/// How long an array may be that is as many arguments: as long as serde reads one.
-const MAX_ARGUMENTS: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -449,26 +432,22 @@ mod tests {
     }
 
     #[test]
-    fn tuples_are_several_arguments() {
+    fn only_tuples_are_several_arguments() {
         let pair = json!([{"type": "string"}, {"type": "integer"}]);
-        let cases: [(Value, &[&str]); 5] = [
-            (json!({"type": "null"}), &[]),
-            (json!({"type": "string"}), &["string"]),
-            (
-                json!({"type": "array", "prefixItems": pair}),
-                &["string", "number"],
-            ),
-            (
-                json!({"type": "array", "items": {"type": "string"}}),
-                &["string[]"],
-            ),
-            (
-                json!({"type": "array", "items": {"type": "null"}, "minItems": 2, "maxItems": 2}),
-                &["null", "null"],
-            ),
+        let pair = json!({"type": "array", "prefixItems": pair});
+        let array =
+            json!({"type": "array", "items": {"type": "null"}, "minItems": 2, "maxItems": 2});
+        let (one, several) = (Shape::of::<String>(), Shape::of::<(String, u8)>());
+        let cases: [(Value, Shape, &[&str]); 6] = [
+            (json!({"type": "null"}), Shape::of::<()>(), &[]),
+            (json!({"type": "null"}), one, &["null"]),
+            (json!({"type": "string"}), one, &["string"]),
+            (pair.clone(), several, &["string", "number"]),
+            (pair, one, &["[string, number]"]),
+            (array, Shape::of::<[(); 2]>(), &["null[]"]),
         ];
-        for (schema, expected) in cases {
-            assert_eq!(shapes().arguments(&schema, 0), expected, "{schema}");
+        for (schema, shape, expected) in cases {
+            assert_eq!(shapes().arguments(&schema, shape, 0), expected, "{schema}");
         }
     }
 

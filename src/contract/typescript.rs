@@ -82,9 +82,10 @@ fn interface(name: &str, events: &[Signature<'_>], shapes: &Shapes) -> String {
         answer,
     } in events
     {
-        let mut arguments = named("data", &shapes.arguments(data, 1));
+        let mut arguments = named("data", &shapes.arguments(data, event.data_shape, 1));
         if let Some(answer) = answer {
-            let answers = named("answer", &shapes.arguments(answer, 1)).join(", ");
+            let answers = shapes.arguments(answer, event.answer_shape, 1);
+            let answers = named("answer", &answers).join(", ");
             arguments.push(format!("callback: ({answers}) => void"));
         }
         text += &comment(event.docs, 1);
@@ -273,6 +274,34 @@ mod tests {
         Say("say it", Chat => (u64, Option<String>));
         Ping("ping", ());
         Move("move", (u8, Binary) => Chat);
+        At("at", [f64; 2] => [u8; 3]);
+        Pairs("pairs", (Unit, Both) => Both);
+        Nothing("nothing", Box<()> => Unit);
+    }
+
+    #[derive(JsonSchema)]
+    struct Unit;
+
+    #[derive(JsonSchema)]
+    #[schemars(transparent)]
+    #[allow(dead_code, reason = "its schema is what counts")]
+    struct Both((u8, bool));
+
+    #[test]
+    fn what_is_no_tuple_is_one_argument() {
+        let contracts = Contracts::new("Chat", "1.0").client_emits(At);
+        let written = contracts
+            .client_emits(Pairs)
+            .client_emits(Nothing)
+            .typescript();
+        for line in [
+            "  at: (data: number[], callback: (answer: number[]) => void) => void;",
+            "  pairs: (data1: Unit, data2: [number, boolean], \
+             callback: (answer: [number, boolean]) => void) => void;",
+            "  nothing: (callback: (answer: Unit) => void) => void;",
+        ] {
+            assert!(written.contains(line), "{written}");
+        }
     }
 
     #[test]

@@ -3,9 +3,10 @@
 /// Adds the methods by which handlers are registered, to a type with a method `handlers`.
 macro_rules! registration {
     () => {
-        /// Calls `handler` for an event. What it returns is the acknowledgement, where the client asked
-        /// for one: a tuple is sent as that many arguments, `()` as none, anything else as one. An `Err` and a panic
-        /// go to [`on_error`](Self::on_error); without it they are sent as `{"error": …}`.
+        /// Calls `handler` for an event. What it returns is the acknowledgement, if the client asked
+        /// for one: a tuple is sent as that many arguments, `()` as none, anything else as one. An
+        /// `Err` and a panic go to [`on_error`](Self::on_error); without it they are sent as
+        /// `{"error": …}`.
         ///
         /// Handlers of one socket start in the order in which its events came. Arguments are
         /// extractors: [`Socket`](crate::Socket), [`Data<T>`](crate::Data), [`Auth<T>`](crate::Auth),

@@ -16,6 +16,8 @@ mod json;
 mod packet;
 mod placeholder_check;
 
+#[cfg(feature = "contracts")]
+pub(crate) use self::args::Shape;
 pub use self::args::{Args, ArgsError};
 pub(crate) use self::args::{
     Outcome, UNANSWERED, check_attachments, from_args, from_json, is_failure, is_unanswered,

@@ -27,6 +27,8 @@ use serde::{Serialize, Serializer};
 
 pub use crate::socketio::args::raw::Args;
 pub(crate) use crate::socketio::args::raw::check_attachments;
+#[cfg(feature = "contracts")]
+pub(crate) use crate::socketio::args::shape::Shape;
 pub(crate) use crate::socketio::args::{
     de::{from_args, from_json},
     failed::{UNANSWERED, is_failure, is_unanswered},

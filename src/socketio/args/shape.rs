@@ -9,7 +9,7 @@ use std::any::type_name;
 
 /// What decides how many arguments a value of a type is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     name: &'static str,
 }
 
@@ -17,17 +17,17 @@ impl Shape {
     /// As many arguments as it has members, whatever its type is called.
     pub(super) const TUPLE: Self = Self { name: "(..)" };
 
-    pub(super) fn of<T: ?Sized>() -> Self {
+    pub(crate) fn of<T: ?Sized>() -> Self {
         Self::named(type_name::<T>())
     }
 
     /// Tells whether it is `()`, which is no argument.
-    pub(super) fn is_unit(self) -> bool {
+    pub(crate) fn is_unit(self) -> bool {
         self.name == "()"
     }
 
     /// Tells whether each of its members is an argument; of `()` it has none.
-    pub(super) fn is_tuple(self) -> bool {
+    pub(crate) fn is_tuple(self) -> bool {
         self.name.starts_with('(')
     }
 
