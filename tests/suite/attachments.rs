@@ -30,14 +30,6 @@ async fn one_attachment_more_than_the_limit_is_not_sent() {
         (Server::socketio(|io| io.max_attachments(2), |_| ()), 2),
     ] {
         let io = &server.io;
-        io.of("/")
-            .on(
-                "answer",
-                |Data(count): Data<usize>| async move { binary(count) },
-            )
-            .on("ack", |Data(count): Data<usize>, ack: Ack| async move {
-                ack.send(binary(count));
-            });
         for via in BOTH {
             let mut peer = Peer::enter(&server, via, &["r"]).await;
             let socket = peer.socket.clone();
@@ -69,24 +61,6 @@ async fn one_attachment_more_than_the_limit_is_not_sent() {
             for error in errors {
                 assert!(too_many(&error, limit), "{error}");
             }
-            for event in ["answer", "ack"] {
-                peer.client
-                    .send(&format!(r#"421["{event}",{}]"#, limit + 1))
-                    .await;
-                peer.expect(r#"431[{"error":"the answer cannot be sent"}]"#)
-                    .await;
-            }
-            // The last value that passes; nobody was disconnected.
-            for event in ["answer", "ack"] {
-                peer.client
-                    .send(&format!(r#"421["{event}",{limit}]"#))
-                    .await;
-                let packet = peer.client.text().await;
-                assert!(packet.starts_with(&format!("46{limit}-1[[")), "{packet}");
-                for _ in 0..limit {
-                    peer.client.next().await;
-                }
-            }
             socket.emit("e", &few).await.unwrap();
             io.to("r").emit("e", &few).await.unwrap();
             for _ in 0..2 {
@@ -116,4 +90,41 @@ async fn one_attachment_more_than_the_limit_is_not_kept_either() {
     server.io.emit("e", binary(10)).await.unwrap();
     let packet = client.text().await;
     assert!(packet.starts_with(r#"4510-["e",["#), "{packet}");
+}
+
+/// The same of an acknowledgement: a failure of its handler, and the client stays.
+#[tokio::test]
+async fn one_attachment_more_than_the_limit_is_no_acknowledgement() {
+    let server = start();
+    let limit = 10;
+    let namespace = server.io.of("/");
+    namespace
+        .on(
+            "answer",
+            |Data(count): Data<usize>| async move { binary(count) },
+        )
+        .on("ack", |Data(count): Data<usize>, ack: Ack| async move {
+            ack.send(binary(count));
+        });
+    for via in BOTH {
+        let mut peer = Peer::enter(&server, via, &[]).await;
+        for event in ["answer", "ack"] {
+            peer.client
+                .send(&format!(r#"421["{event}",{}]"#, limit + 1))
+                .await;
+            peer.expect(r#"431[{"error":"the answer cannot be sent"}]"#)
+                .await;
+        }
+        // The last value that passes; nobody was disconnected.
+        for event in ["answer", "ack"] {
+            peer.client
+                .send(&format!(r#"421["{event}",{limit}]"#))
+                .await;
+            let packet = peer.client.text().await;
+            assert!(packet.starts_with(&format!("46{limit}-1[[")), "{packet}");
+            for _ in 0..limit {
+                peer.client.next().await;
+            }
+        }
+    }
 }

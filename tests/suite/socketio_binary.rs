@@ -414,8 +414,7 @@ async fn attachments_of_a_packet_have_max_payload_bytes_together() {
         "sizes",
         |Data((one, two)): Data<(Bytes, Bytes)>| async move { one.len() + two.len() },
     );
-    let head =
-        concat!(r#"452-1["sizes",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#);
+    let head = r#"452-1["sizes",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
     for via in BOTH {
         let mut client = Client::connected(&server, via).await;
         for _ in 0..3 {
