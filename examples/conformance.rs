@@ -37,7 +37,7 @@ async fn main() -> std::io::Result<()> {
                 }
             },
         )
-        .start();
+        .start()?;
     let io = SocketIo::builder()
         .ping_interval(PING_INTERVAL)
         .ping_timeout(PING_TIMEOUT)

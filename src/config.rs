@@ -3,10 +3,12 @@
 //! Every limit says what it limits, every time is a `Duration`. The defaults are those of the
 //! Node.js server where it has the option. Nothing here does anything.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::handshake::TrustedProxies;
+use crate::handshake::{Origin, OriginError, OriginPattern, TrustedProxies};
 
 /// What a server was built with.
 #[derive(Clone, Debug)]
@@ -79,6 +81,31 @@ impl Config {
             trusted_proxies: TrustedProxies::default(),
             http_compression: Some(1024),
             client_files: None,
+        }
+    }
+
+    /// Says which option cannot be served, and why.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let path = &self.path;
+        // A router's patterns have these, and a client's URL has them not in its path.
+        let is_wrong = |character: char| "{}*?#%\\".contains(character) || character.is_control();
+        if let Some(wrong) = path.chars().find(|character| is_wrong(*character)) {
+            return Err(format!(
+                "path {path:?} cannot be served: it contains {wrong:?}"
+            ));
+        }
+        let inner = path
+            .strip_prefix('/')
+            .and_then(|path| path.strip_suffix('/'));
+        let mut segments = inner.unwrap_or_default().split('/');
+        if path != "/" && segments.any(|segment| matches!(segment, "" | "." | "..")) {
+            return Err(format!(
+                "path {path:?} cannot be served: no client sends a segment that is empty, `.` or `..`"
+            ));
+        }
+        match self.cors.as_ref().and_then(|cors| cors.fault.as_ref()) {
+            Some(fault) => Err(format!("Cors::origins: {fault}")),
+            None => Ok(()),
         }
     }
 
@@ -165,9 +192,11 @@ pub enum SessionScope {
 
 /// Which pages of other origins a browser lets talk to the server.
 ///
-/// Without it no CORS header is sent, and browsers keep pages of other origins from polling. No
-/// browser applies any of this to a WebSocket, which a page of any origin may open: who a client is
-/// has to be shown by its CONNECT payload ([`Auth`](crate::Auth)), not by a cookie.
+/// Without it no CORS header is sent, and browsers keep pages of other origins from polling, but
+/// not from opening a WebSocket: a client has to show who it is by its CONNECT payload
+/// ([`Auth`](crate::Auth)), not by a cookie. With a list of origins the server itself answers
+/// requests of other origins with 403, on both transports
+/// ([`refuse_others`](Self::refuse_others)).
 ///
 /// # Examples
 ///
@@ -177,33 +206,110 @@ pub enum SessionScope {
 /// let anyone = Cors::any();
 /// let ours = Cors::origins(["https://app.example"]).credentials(true);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Cors {
-    /// `None` stands for every origin.
-    pub(crate) origins: Option<Vec<String>>,
+    /// Every origin is allowed.
+    pub(crate) any: bool,
+    patterns: Vec<OriginPattern>,
+    pub(crate) predicates: Vec<Arc<OriginPredicate>>,
+    /// An entry that is no origin; the server does not start with it.
+    fault: Option<OriginError>,
     pub(crate) credentials: bool,
+    refuses: Option<bool>,
 }
+
+type OriginPredicate = dyn Fn(&str) -> bool + Send + Sync;
 
 impl Cors {
     /// Allows every origin, without credentials.
     #[must_use]
     pub fn any() -> Self {
         Self {
-            origins: None,
-            credentials: false,
+            any: true,
+            ..Self::none()
         }
     }
 
-    /// Allows these origins (`scheme://host[:port]`) and no others; an empty list allows none.
+    /// Allows these origins and no others; an empty list allows none.
+    ///
+    /// | entry | allows |
+    /// | --- | --- |
+    /// | `https://app.example`, `http://localhost:3000` | this origin; case, a slash at the end and the scheme's own port do not matter |
+    /// | `https://*.example.com` | all hosts below `example.com`, not `example.com` itself |
+    /// | `null` | pages without an origin, as sandboxed frames |
+    /// | `file://` | pages of web views that send it |
+    /// | `*` | every origin, as [`any`](Self::any) |
+    ///
+    /// Anything else is an error of the server's start, which names the entry.
     #[must_use]
     pub fn origins<I, O>(origins: I) -> Self
     where
         I: IntoIterator<Item = O>,
         O: Into<String>,
     {
+        let mut cors = Self::none();
+        for origin in origins {
+            let origin = origin.into();
+            if origin.trim() == "*" {
+                cors.any = true;
+                continue;
+            }
+            match OriginPattern::parse(&origin) {
+                Ok(pattern) => cors.patterns.push(pattern),
+                Err(error) => cors.fault = cors.fault.or(Some(error)),
+            }
+        }
+        cors
+    }
+
+    /// Allows the origins for which `predicate` returns true, too. It is given the value of the
+    /// `Origin` header as it was sent. A panic in it allows nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::Cors;
+    ///
+    /// let cors = Cors::origins(["https://app.example"])
+    ///     .allow_if(|origin| origin.starts_with("http://localhost:"));
+    /// ```
+    #[must_use]
+    pub fn allow_if(mut self, predicate: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.predicates.push(Arc::new(predicate));
+        self
+    }
+
+    /// Sets whether requests of pages of other origins are answered with 403, WebSockets too. By
+    /// default they are, unless every origin is allowed. A request without an `Origin` header, and
+    /// one of the server's own pages, is let in.
+    ///
+    /// The server's own origin is that of the `Host` header, or of `X-Forwarded-Host` from one of
+    /// the [`trusted_proxies`](crate::Builder::trusted_proxies).
+    #[must_use]
+    pub fn refuse_others(mut self, refused: bool) -> Self {
+        self.refuses = Some(refused);
+        self
+    }
+
+    pub(crate) fn refuses(&self) -> bool {
+        !self.any && self.refuses.unwrap_or(true)
+    }
+
+    /// Tells whether an origin is of the list.
+    pub(crate) fn lists(&self, origin: &str) -> bool {
+        let read = Origin::parse(origin).ok();
+        let fits = |pattern: &OriginPattern| pattern.fits(origin, read.as_ref());
+        self.any || self.patterns.iter().any(fits)
+    }
+
+    fn none() -> Self {
         Self {
-            origins: Some(origins.into_iter().map(Into::into).collect()),
+            any: false,
+            patterns: Vec::new(),
+            predicates: Vec::new(),
+            fault: None,
             credentials: false,
+            refuses: None,
         }
     }
 
@@ -212,5 +318,16 @@ impl Cors {
     pub fn credentials(mut self, allowed: bool) -> Self {
         self.credentials = allowed;
         self
+    }
+}
+
+impl fmt::Debug for Cors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cors")
+            .field("any", &self.any)
+            .field("patterns", &self.patterns)
+            .field("predicates", &self.predicates.len())
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
     }
 }

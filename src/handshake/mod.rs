@@ -5,6 +5,7 @@
 //! the raw text in one piece and a few words beside it. Nothing here knows HTTP's machinery.
 
 mod carried;
+mod origin;
 mod proxies;
 
 use std::any::Any;
@@ -18,6 +19,7 @@ use std::time::SystemTime;
 use serde::de::DeserializeOwned;
 
 pub use carried::Carried;
+pub(crate) use origin::{Origin, OriginError, OriginPattern};
 pub(crate) use proxies::{Peer, TrustedProxies};
 
 /// What the first HTTP request of a client said. It stays the same for as long as the client is
@@ -180,11 +182,56 @@ impl Handshake {
         self.0.facts.peer.is_secure
     }
 
-    /// Tells whether a browser says for a page of which origin it asks: the request has an `Origin`.
-    /// Browsers leave it out where a page polls its own server.
+    /// Tells whether the request has an `Origin` header. Browsers send it with each WebSocket, and
+    /// leave it out if a page polls its own server.
     #[must_use]
-    pub fn is_cross_origin(&self) -> bool {
+    pub fn has_origin(&self) -> bool {
         self.lines_of("origin").next().is_some()
+    }
+
+    /// Compares the `Origin` header with the server's own origin: scheme, host and port. `None` if
+    /// there is no such header, as from a client that is no browser.
+    ///
+    /// The own origin is made of [`is_secure`](Self::is_secure) and the `Host` header, or the
+    /// `X-Forwarded-Host` of a trusted proxy.
+    #[must_use]
+    pub fn is_same_origin(&self) -> Option<bool> {
+        let origin = self.lines_of("origin").next()?;
+        let origin = str::from_utf8(origin)
+            .ok()
+            .and_then(|text| Origin::parse(text).ok());
+        Some(origin.is_some_and(|origin| {
+            origin.is_secure() == self.is_secure() && self.is_host_of(&origin)
+        }))
+    }
+
+    /// The same, and takes a page that came by TLS for an own one where this server sees no TLS: a
+    /// proxy that is not trusted may have ended it.
+    pub(crate) fn is_of_own_page(&self) -> bool {
+        let origin = self
+            .header("origin")
+            .and_then(|text| Origin::parse(text).ok());
+        origin.is_some_and(|origin| {
+            (origin.is_secure() || !self.is_secure()) && self.is_host_of(&origin)
+        })
+    }
+
+    fn is_host_of(&self, origin: &Origin) -> bool {
+        let hops = usize::from(self.0.facts.peer.hops);
+        let forwarded = self.lines_of("x-forwarded-host");
+        let mut hosts: Vec<&[u8]> = forwarded
+            .flat_map(|line| line.split(|byte| *byte == b','))
+            .collect();
+        // As far into the list as the trusted proxies reach, which is shorter where not every
+        // proxy adds to it.
+        hosts.reverse();
+        hosts.truncate(hops);
+        let host = hosts
+            .last()
+            .copied()
+            .or_else(|| self.lines_of("host").next());
+        let host = host.and_then(|host| str::from_utf8(host).ok());
+        origin.is_web() && host.is_some_and(|host| origin.is_at(host.trim()))
     }
 
     /// Returns when the handshake came.
@@ -246,6 +293,7 @@ mod tests {
             peer: Peer {
                 address: None,
                 is_secure: false,
+                hops: 0,
             },
             time: SystemTime::UNIX_EPOCH + Duration::from_secs(1),
             carried: Carried::default(),

@@ -14,15 +14,21 @@ pub(crate) struct Peer {
     pub(crate) address: Option<IpAddr>,
     /// By TLS.
     pub(crate) is_secure: bool,
+    /// How many proxies in a row are believed; 0 if nobody of them is.
+    pub(crate) hops: u8,
 }
 
 /// The nets whose word about others is believed.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct TrustedProxies(Vec<IpNet>);
+pub(crate) struct TrustedProxies {
+    nets: Vec<IpNet>,
+    /// Whoever comes by a Unix socket, and has no address.
+    pub(crate) unix: bool,
+}
 
 impl TrustedProxies {
-    pub(crate) fn new<N: Into<IpNet>>(nets: impl IntoIterator<Item = N>) -> Self {
-        Self(nets.into_iter().map(Into::into).collect())
+    pub(crate) fn set<N: Into<IpNet>>(&mut self, nets: impl IntoIterator<Item = N>) {
+        self.nets = nets.into_iter().map(Into::into).collect();
     }
 
     /// Returns who the client is, where `peer` opened the connection and sent these headers.
@@ -38,7 +44,7 @@ impl TrustedProxies {
         let address = peer.address.map(|address| address.to_canonical());
         let peer = Peer { address, ..peer };
         // The usual case: nobody is trusted, nothing is looked at.
-        if self.0.is_empty() || !self.trusts(address) {
+        if !self.trusts(address) {
             return peer;
         }
         let (mut addresses, mut protocols, mut forwarded) = (Vec::new(), Vec::new(), Vec::new());
@@ -63,7 +69,7 @@ impl TrustedProxies {
 
     /// Goes from hop to hop, beginning with the nearest, for as long as they are trusted.
     fn walk(&self, mut peer: Peer, addresses: &[&str], protocols: &[&str]) -> Peer {
-        let mut hops = 0;
+        let mut hops: u8 = 0;
         for hop in addresses.iter().rev() {
             if !self.trusts(peer.address) {
                 break;
@@ -71,10 +77,11 @@ impl TrustedProxies {
             // A proxy that does not tell who came to it is as near as one gets.
             let Some(address) = address(hop) else { break };
             peer.address = Some(address);
-            hops += 1;
+            hops = hops.saturating_add(1);
         }
         // As far into the list of protocols, which may be shorter where not every proxy adds to it.
-        let protocol = protocols.iter().rev().take(hops.max(1)).next_back();
+        peer.hops = hops.max(1);
+        let protocol = protocols.iter().rev().take(peer.hops.into()).next_back();
         peer.is_secure = match protocol
             .map(|protocol| protocol.to_ascii_lowercase())
             .as_deref()
@@ -87,7 +94,9 @@ impl TrustedProxies {
     }
 
     fn trusts(&self, address: Option<IpAddr>) -> bool {
-        address.is_some_and(|address| self.0.iter().any(|net| net.contains(&address)))
+        address.map_or(self.unix, |address| {
+            self.nets.iter().any(|net| net.contains(&address))
+        })
     }
 }
 
@@ -115,10 +124,12 @@ mod tests {
 
     fn see(peer: &str, headers: &[(&str, &str)]) -> (String, bool) {
         let nets = ["10.0.0.0/8", "192.0.2.7/32", "fd00::/8"].map(|net| net.parse::<IpNet>());
-        let proxies = TrustedProxies::new(nets.map(Result::unwrap));
+        let mut proxies = TrustedProxies::default();
+        proxies.set(nets.map(Result::unwrap));
         let peer = Peer {
             address: Some(peer.parse().unwrap()),
             is_secure: false,
+            hops: 0,
         };
         let headers = headers
             .iter()
@@ -222,6 +233,7 @@ mod tests {
         let peer = Peer {
             address: "127.0.0.1".parse().ok(),
             is_secure: true,
+            hops: 0,
         };
         let headers = [
             ("x-forwarded-for", &b"198.51.100.1"[..]),

@@ -236,8 +236,10 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// [`StartError`], where the thread cannot be started.
+    /// [`StartError`], where the thread cannot be started, or where the path or an origin of
+    /// [`cors`](Self::cors) cannot be served; the text names it.
     pub fn start(self) -> Result<SocketIo, StartError> {
+        self.config.check().map_err(StartError::option)?;
         let arbiter = lasting_arbiter().map_err(StartError)?;
         let surroundings = Arc::new(self.surroundings);
         let recovery = recovery(&self.config);

@@ -10,6 +10,7 @@ use actix_web::web;
 use crate::actor::{Callbacks, Engine, EngineMessage, EngineSession, Fall, Protocol, Raw, Running};
 use crate::config::{Config, Cors, Overflow, Transport};
 use crate::reason::CloseReason;
+use crate::server::StartError;
 use crate::server::closing::Closing;
 use crate::server::options::engine_options;
 use crate::server::serve::serve;
@@ -31,7 +32,7 @@ use crate::transport::{self, Hooks};
 ///         .on_message(|session: EngineSession, message: EngineMessage| async move {
 ///             let _ = session.send(&message);
 ///         })
-///         .start();
+///         .start()?;
 ///     HttpServer::new(move || App::new().configure(engine.routes()))
 ///         .bind(("127.0.0.1", 3000))?
 ///         .run()
@@ -55,6 +56,9 @@ impl EngineIo {
     }
 
     /// Returns what mounts the server in an App: `App::new().configure(engine.routes())`.
+    ///
+    /// actix-web asks an App's services in the order in which they were registered: mount the server
+    /// before `Files::new("/", ..)`, `web::scope("")` and resources that fit every path.
     pub fn routes(&self) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<> {
         let (engine, hooks) = (Arc::clone(&self.engine), Arc::clone(&self.hooks));
         move |app: &mut web::ServiceConfig| transport::mount(&engine, &hooks, app)
@@ -142,17 +146,21 @@ impl EngineIoBuilder {
     }
 
     /// Starts the server; sessions run on the workers of whatever `HttpServer` it is mounted in.
-    #[must_use]
-    pub fn start(self) -> EngineIo {
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`], where the path or an origin of [`cors`](Self::cors) cannot be served.
+    pub fn start(self) -> Result<EngineIo, StartError> {
+        self.config.check().map_err(StartError::option)?;
         let callbacks = Arc::new(self.callbacks);
         let accept = Box::new(move |link: &Arc<_>, _| -> Box<dyn Protocol> {
             Box::new(Raw::open(link, &callbacks))
         });
         let fallen = |fall: Fall| log::error!("session panicked: {}", fall.panic);
-        EngineIo {
+        Ok(EngineIo {
             engine: Engine::new(Arc::new(self.config), accept, fallen, None),
             hooks: Arc::new(self.hooks),
-        }
+        })
     }
 }
 

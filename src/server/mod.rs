@@ -371,6 +371,9 @@ impl SocketIo {
 
     /// Returns what mounts the server in an App: `App::new().configure(io.routes())`. The App of an
     /// `HttpServer` needs it; [`serve`](Self::serve) does it by itself.
+    ///
+    /// actix-web asks an App's services in the order in which they were registered: mount the server
+    /// before `Files::new("/", ..)`, `web::scope("")` and resources that fit every path.
     pub fn routes(&self) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<> {
         let (engine, hooks) = (Arc::clone(&self.engine), Arc::clone(&self.hooks));
         move |app: &mut web::ServiceConfig| transport::mount(&engine, &hooks, app)
@@ -423,8 +426,18 @@ impl fmt::Debug for SocketIo {
 #[derive(Debug)]
 pub struct StartError(pub(crate) io::Error);
 
+impl StartError {
+    /// An option that cannot be served.
+    pub(crate) fn option(fault: String) -> Self {
+        Self(io::Error::new(io::ErrorKind::InvalidInput, fault))
+    }
+}
+
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.kind() == io::ErrorKind::InvalidInput {
+            return self.0.fmt(f);
+        }
         write!(f, "no thread for the server's actors: {}", self.0)
     }
 }

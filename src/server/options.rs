@@ -4,7 +4,8 @@
 macro_rules! engine_options {
     () => {
         /// Sets where the server is mounted: `/socket.io/` by default, `/engine.io/` for a raw
-        /// server. A slash at either end may be left out. Everything below it is the server's.
+        /// server. A slash at either end may be left out, here and in a request. Everything below it is
+        /// the server's. A path that no router can find, as one with `{`, is an error of the start.
         pub fn path(mut self, path: &str) -> Self {
             let path = path.trim_matches('/');
             self.config.path = if path.is_empty() {
@@ -124,12 +125,23 @@ macro_rules! engine_options {
         where
             N: Into<ipnet::IpNet>,
         {
-            self.config.trusted_proxies = crate::handshake::TrustedProxies::new(proxies);
+            self.config.trusted_proxies.set(proxies);
+            self
+        }
+
+        /// Sets whether a peer that came by a Unix socket, which has no address, is believed as one
+        /// of the [`trusted_proxies`](Self::trusted_proxies); it is not by default.
+        pub fn trust_unix_peer(mut self, trusted: bool) -> Self {
+            self.config.trusted_proxies.unix = trusted;
             self
         }
 
         /// Asks `handler` about the first HTTP request of each client, before there is anything of
         /// the client: an `Err` is the answer, with the error's own status and body.
+        ///
+        /// The request's extensions have its [`Handshake`](crate::Handshake), which tells the
+        /// client's address as the trusted proxies say it:
+        /// `request.extensions().get::<Handshake>()`.
         ///
         /// Further requests of a session are not asked about, its upgrade neither. A panic is
         /// answered with 500. Several handlers are asked in order, until one refuses; a handler that

@@ -100,7 +100,7 @@ where
                 .disable_signals()
                 .shutdown_timeout(SHUTDOWN.as_secs()),
             settings: Settings {
-                keep_alive: KeepAlive::default(),
+                keep_alive: KeepAlive::Timeout(KEEP_ALIVE),
                 client_request_timeout: Duration::from_secs(5),
                 hostname: None,
             },
@@ -142,8 +142,11 @@ where
         self
     }
 
-    /// Sets how long an HTTP connection may wait for its next request; 5 seconds by default. For
+    /// Sets how long an HTTP connection may wait for its next request; 75 seconds by default. For
     /// listeners bound later.
+    ///
+    /// A load balancer keeps its connections for 60 seconds or so. If the server closes one first,
+    /// a request may be on its way already, and its client gets 502.
     pub fn keep_alive(mut self, limit: impl Into<KeepAlive>) -> Self {
         self.settings.keep_alive = limit.into();
         self
@@ -186,7 +189,8 @@ where
     /// # Errors
     ///
     /// The last one's error, where none can be listened on; or that a name cannot be resolved; or
-    /// that an event with a reserved name was given a handler before `serve`.
+    /// that an event with a reserved name was given a handler before `serve`; or that the server was
+    /// stopped or closed already.
     pub fn bind(mut self, addresses: impl ToSocketAddrs) -> io::Result<Self> {
         for listener in listeners(addresses, self.backlog)? {
             self = self.listen(listener)?;
@@ -281,6 +285,10 @@ where
 
     /// A program whose handlers are not what it takes them for does not start.
     fn has_no_fault(&self) -> io::Result<()> {
+        if self.engine.is_closing() {
+            let closed = "the server was closed, start another one by its builder";
+            return Err(io::Error::other(closed));
+        }
         match &self.fault {
             Some(fault) => Err(io::Error::new(io::ErrorKind::InvalidInput, fault.as_str())),
             None => Ok(()),
@@ -322,7 +330,7 @@ struct Site<F> {
 
 impl<F, T, B> Site<F>
 where
-    F: Fn() -> App<T> + 'static,
+    F: Fn() -> App<T> + Clone + 'static,
     T: ServiceFactory<
             ServiceRequest,
             Config = (),
@@ -356,7 +364,7 @@ where
 
     /// The program's App, with the server's routes in it.
     fn app(&self) -> AppService {
-        let app = mount_once(&self.engine, &self.hooks, &self.app);
+        let app = mount_once(&self.engine, &self.hooks, self.app.clone());
         let hostname = self.settings.hostname.clone();
         let hostname = hostname.unwrap_or_else(|| self.address.to_string());
         // actix-web has no other constructor that takes what its own server gives an App; the
@@ -375,7 +383,9 @@ macro_rules! serve {
     () => {
         /// Serves an App on a server of this crate's, which holds the WebSockets by itself: in less
         /// memory and time than an `HttpServer`. The routes are mounted at the App's root, unless
-        /// the App has mounted them by itself.
+        /// the App has mounted them by itself: inside of the App's middleware and before its
+        /// services, so that no `Files::new("/", ..)` or empty scope takes their requests. Only a
+        /// server whose path is `/` comes behind the App's services.
         ///
         /// [`Serve`](crate::server::Serve) says what such a server does, and how it is set up.
         pub fn serve<F, T, B>(&self, app: F) -> crate::server::Serve<F>
@@ -436,6 +446,10 @@ fn listener(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
 }
+
+/// How long a connection waits for its next request by default: longer than the load balancers that
+/// keep connections for 60 seconds.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// How long a stop waits by default.
 const SHUTDOWN: Duration = Duration::from_secs(5);

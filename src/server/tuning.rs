@@ -11,6 +11,10 @@ macro_rules! tune {
         /// close frame. Without it, a packet may be 40 ms late, the poll is found by the next ping,
         /// the connection keeps its memory, and a client that closes waits for a second.
         ///
+        /// A connection waits for its next request for 75 seconds (`keep_alive`), longer than usual
+        /// load balancers keep theirs: if the server closes first, a request that is on its way is
+        /// answered with 502 there. Another time may be set afterwards.
+        ///
         /// It uses the server's `on_connect`, and switches `client_disconnect_timeout` off: that one
         /// may be set again afterwards, to a second or more. The kernel's deadline is for plain TCP:
         /// where actix-web does the TLS by itself, none is set.
@@ -35,6 +39,7 @@ macro_rules! tune {
             let limit = self.engine.config.silence_limit();
             server
                 .tcp_nodelay(true)
+                .keep_alive(crate::server::serve::KEEP_ALIVE)
                 .h1_allow_half_closed(false)
                 // Not a short time: actix-http reads a clock that is up to 500 ms late, and a deadline
                 // that has passed when it is set never fires. The connection would stay for good.

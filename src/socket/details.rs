@@ -39,7 +39,7 @@ fn handshake(core: &Core) -> Value {
         "headers": headers(handshake.headers()),
         "time": date_text(issued),
         "address": handshake.address().map(|address| address.to_string()),
-        "xdomain": handshake.is_cross_origin(),
+        "xdomain": handshake.has_origin(),
         "secure": handshake.is_secure(),
         "issued": issued,
         "url": handshake.url(),

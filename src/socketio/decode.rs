@@ -110,7 +110,12 @@ fn ack<'a>(
     limits: &Limits,
     observer: impl Observer<'a>,
 ) -> Result<Body<'a>, DecodeError> {
-    let id = head.id()?.ok_or(DecodeError::AckIdMissing)?;
+    // As the reference does: what no event has asked for is ignored, not a fault of the session.
+    let id = match head.id() {
+        Ok(id) => id.unwrap_or(NOBODYS_ID),
+        Err(DecodeError::AckIdTooLarge(_)) => NOBODYS_ID,
+        Err(error) => return Err(error),
+    };
     if head.rest().is_empty() {
         return nothing(attachments);
     }
@@ -123,6 +128,10 @@ fn ack<'a>(
         attachments,
     })
 }
+
+/// The id of acknowledgements without one that an event may have: ids count from 0, and no server
+/// gets this far.
+const NOBODYS_ID: u64 = u64::MAX;
 
 /// No payload at all. The reference takes it from a text packet; from a binary packet too, but
 /// there it would have attachments that belong to nothing.
@@ -524,9 +533,20 @@ mod tests {
                 "18446744073709551616"
             )))
         );
-        for text in ["3", "3[]", "3/nsp,[1]", "61-[1]"] {
-            assert_eq!(decode(text), Err(DecodeError::AckIdMissing), "{text}");
+    }
+
+    #[test]
+    fn an_ack_that_nobody_waits_for_is_none_of_a_known_id() {
+        for text in [
+            "3[]",
+            "3/nsp,[]",
+            "318446744073709551616[]",
+            "399999999999999999999999999[]",
+        ] {
+            let packet = decode(text).unwrap();
+            assert_eq!(packet.body, ack(NOBODYS_ID, "", 0), "{text}");
         }
+        assert_eq!(body("3"), Body::Empty);
     }
 
     #[test]

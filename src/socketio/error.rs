@@ -28,8 +28,6 @@ pub(crate) enum DecodeError {
         /// How many are taken.
         limit: usize,
     },
-    /// An ACK without an id.
-    AckIdMissing,
     /// Something other than decimal digits where an ack id stands.
     AckIdInvalid(Excerpt),
     /// An ack id that does not fit 64 bits.
@@ -92,7 +90,6 @@ impl fmt::Display for DecodeError {
             Self::TooManyAttachments { count, limit } => {
                 write!(f, "{count} attachments, the limit is {limit}")
             }
-            Self::AckIdMissing => f.write_str("ack without an id"),
             Self::AckIdInvalid(found) => write!(f, "invalid ack id {found}"),
             Self::AckIdTooLarge(found) => write!(f, "ack id {found} exceeds 64 bits"),
             Self::ConnectPayloadNotAnObject(found) => {

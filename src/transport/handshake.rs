@@ -17,6 +17,7 @@ pub(crate) fn handshake(request: &HttpRequest, config: &Config, carried: Carried
     let peer = Peer {
         address: request.peer_addr().map(|address| address.ip()),
         is_secure: request.app_config().secure(),
+        hops: 0,
     };
     let facts = Facts {
         peer: config.trusted_proxies.see_through(peer, headers()),

@@ -125,6 +125,11 @@ impl Hooks {
         Ok(chosen)
     }
 
+    /// Tells whether the program has its say about first requests.
+    pub(crate) fn asks(&self) -> bool {
+        !self.allow.is_empty() || !self.carry.is_empty()
+    }
+
     /// Asks whether the client of a first request may come, and takes along what is to be kept.
     ///
     /// # Errors

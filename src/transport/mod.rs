@@ -14,6 +14,7 @@ mod handshake;
 mod held;
 mod hooks;
 mod opening;
+mod origin;
 mod polling;
 mod refusal;
 mod request;
@@ -25,10 +26,11 @@ mod websocket;
 use std::sync::Arc;
 
 use actix_web::http::{Method, header};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 
 use crate::actor::Engine;
 use crate::config::Transport;
+use crate::handshake::Carried;
 
 use handshake::handshake;
 use refusal::Refusal;
@@ -63,8 +65,9 @@ async fn route(
         // Whatever else there is to say of it: a proxy that asks how this node is must hear it.
         return Err(Refusal::ShuttingDown);
     }
+    origin::check(&engine.config, request)?;
     let query = Query::parse(request.query_string(), &engine.config)?;
-    let asks_upgrade = request.headers().contains_key(header::UPGRADE);
+    let asks_upgrade = asks_websocket(request);
     let Some(sid) = query.sid else {
         if request.method() != Method::GET {
             return Err(Refusal::BadMethod);
@@ -72,6 +75,11 @@ async fn route(
         query.check_protocol(Refusal::UnsupportedProtocol)?;
         if query.transport == Transport::Polling && asks_upgrade {
             return Err(Refusal::BadRequest);
+        }
+        if hooks.asks() {
+            // For the client's address, which only the server's options can tell.
+            let seen = handshake(request, &engine.config, Carried::default());
+            request.extensions_mut().insert(seen);
         }
         // Before anything is made for the client.
         let carried = match hooks.admit(request).await {
@@ -107,4 +115,16 @@ async fn route(
         Method::POST => polling::post(&handle, request, payload).await,
         _ => Err(Refusal::BadMethod),
     }
+}
+
+/// RFC 9110, 7.8: an `Upgrade` counts only if `Connection` names it. Any other protocol than a
+/// WebSocket, as `h2c`, may be ignored.
+fn asks_websocket(request: &HttpRequest) -> bool {
+    let mut protocols = request.headers().get_all(header::UPGRADE);
+    let is_named = request.head().upgrade();
+    is_named
+        && protocols.any(|value| {
+            let mut names = value.as_bytes().split(|byte| *byte == b',');
+            names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+        })
 }

@@ -94,6 +94,7 @@ fn answer(polled: Polled, request: &HttpRequest, config: &Config) -> HttpRespons
         }
         Polled::Taken => HttpResponse::Ok()
             .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/html")))
+            .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
             .body("ok"),
     }
 }

@@ -1,7 +1,8 @@
 //! The answers to requests that are not in order.
 
 use actix_web::HttpResponse;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
 use serde_json::json;
 
 use crate::actor::Unpolled;
@@ -18,6 +19,8 @@ pub(crate) enum Refusal {
     WebSocketVersion,
     /// A hook of the program panicked.
     HookFailed,
+    /// A page of an origin that is not allowed.
+    Forbidden,
     /// The server takes no new clients any more.
     ShuttingDown,
     /// The body is larger than `maxPayload`; the session goes on.
@@ -27,13 +30,25 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    /// Returns the answer, which no cache keeps.
     pub(crate) fn response(self) -> HttpResponse {
+        let mut response = self.answer();
+        let never = HeaderValue::from_static("no-store");
+        response.headers_mut().insert(header::CACHE_CONTROL, never);
+        response
+    }
+
+    fn answer(self) -> HttpResponse {
         let (code, message) = match self {
             Self::UnknownTransport => (0, "Transport unknown"),
             Self::UnknownSession => (1, "Session ID unknown"),
             Self::BadMethod => (2, "Bad handshake method"),
             Self::BadRequest | Self::WebSocketVersion => (3, "Bad request"),
             Self::UnsupportedProtocol => (5, "Unsupported protocol version"),
+            Self::Forbidden => {
+                let message = json!({ "code": 4, "message": "Forbidden" });
+                return HttpResponse::Forbidden().json(message);
+            }
             Self::ShuttingDown => {
                 let message = json!({ "message": "server shutting down" });
                 return HttpResponse::ServiceUnavailable().json(message);

@@ -1,7 +1,6 @@
 //! What a request says of itself in its query.
 
-use actix_web::web;
-use serde::Deserialize;
+use std::borrow::Cow;
 
 use crate::config::{Config, Transport};
 use crate::id::Id;
@@ -17,9 +16,7 @@ pub(crate) struct Query {
 
 impl Query {
     pub(crate) fn parse(query: &str, config: &Config) -> Result<Self, Refusal> {
-        let Ok(web::Query(raw)) = web::Query::<Raw>::from_query(query) else {
-            return Err(Refusal::BadRequest);
-        };
+        let raw = Raw::read(query);
         let transport = match raw.transport.as_deref() {
             Some("polling") => Transport::Polling,
             Some("websocket") => Transport::WebSocket,
@@ -41,7 +38,7 @@ impl Query {
 
     /// Tells whether a request is for a session, whatever else is wrong with it.
     pub(crate) fn names_session(query: &str) -> bool {
-        web::Query::<Raw>::from_query(query).is_ok_and(|raw| raw.sid.is_some())
+        Raw::read(query).sid.is_some()
     }
 
     /// Refuses every revision of the protocol but the fourth.
@@ -50,12 +47,31 @@ impl Query {
     }
 }
 
-#[derive(Deserialize)]
-struct Raw {
-    #[serde(rename = "EIO")]
-    revision: Option<String>,
-    transport: Option<String>,
-    sid: Option<String>,
+/// The protocol's own parameters. Each is the first one of its name that is not empty, so that one
+/// that a client repeats, or leaves empty, does no harm.
+#[derive(Default)]
+struct Raw<'a> {
+    revision: Option<Cow<'a, str>>,
+    transport: Option<Cow<'a, str>>,
+    sid: Option<Cow<'a, str>>,
+}
+
+impl<'a> Raw<'a> {
+    fn read(query: &'a str) -> Self {
+        let mut raw = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let place = match &*name {
+                "EIO" => &mut raw.revision,
+                "transport" => &mut raw.transport,
+                "sid" => &mut raw.sid,
+                _ => continue,
+            };
+            if place.is_none() && !value.is_empty() {
+                *place = Some(value);
+            }
+        }
+        raw
+    }
 }
 
 #[cfg(test)]
@@ -75,12 +91,40 @@ mod tests {
     }
 
     #[test]
+    fn a_parameter_may_be_empty_or_repeated() {
+        for query in [
+            "EIO=4&transport=polling&sid=",
+            "EIO=4&transport=polling&sid",
+            "EIO=4&transport=polling&sid=&sid=",
+            "EIO=4&EIO=4&transport=polling&transport=polling",
+            "EIO=4&transport=polling&EIO=3&transport=websocket",
+            "EIO=&transport=&EIO=4&transport=polling&t=1&t=2",
+        ] {
+            let parsed = parse(query).unwrap();
+            assert_eq!((parsed.transport, parsed.sid), (Transport::Polling, None));
+            assert_eq!(
+                parsed.check_protocol(Refusal::BadRequest),
+                Ok(()),
+                "{query}"
+            );
+            assert!(!Query::names_session(query), "{query}");
+        }
+        let id = "sESZeQCLFtgdFjHnAAAA";
+        let parsed = parse(&format!("EIO=4&transport=polling&sid=&sid={id}&sid=b"));
+        assert_eq!(parsed.unwrap().sid, Id::parse(id));
+    }
+
+    #[test]
     fn what_is_missing_or_unknown_is_refused_by_name() {
         for (query, refusal) in [
             ("EIO=4", Refusal::UnknownTransport),
             ("EIO=4&transport=abc", Refusal::UnknownTransport),
             ("EIO=4&transport=polling&sid=abc", Refusal::UnknownSession),
-            ("transport=polling&transport=polling", Refusal::BadRequest),
+            ("EIO=4&transport=&sid=", Refusal::UnknownTransport),
+            (
+                "EIO=4&transport=abc&transport=polling",
+                Refusal::UnknownTransport,
+            ),
         ] {
             assert_eq!(parse(query), Err(refusal), "{query}");
         }

@@ -4,8 +4,11 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use actix_cors::Cors as CorsLayer;
-use actix_service::ServiceFactory;
-use actix_web::dev::ServiceRequest;
+use actix_service::{Service, ServiceFactory, ServiceFactoryExt, apply, fn_service};
+use actix_web::body::MessageBody;
+use actix_web::dev::{
+    AppService, HttpServiceFactory, Payload, ResourceDef, ServiceRequest, ServiceResponse,
+};
 use actix_web::middleware::Condition;
 use actix_web::{App, Error, FromRequest, HttpRequest, HttpResponse, web};
 
@@ -13,35 +16,19 @@ use crate::actor::Engine;
 use crate::config::Config;
 use crate::transport::held::Held;
 use crate::transport::hooks::Hooks;
+use crate::transport::origin::lets_in;
 use crate::transport::{client_files, handle};
 
-/// Registers the server's path. As on the Node.js server everything below it belongs to the server.
+/// Registers the server's path, with and without its last slash. As on the Node.js server
+/// everything below it belongs to the server.
 pub(crate) fn mount(engine: &Arc<Engine>, hooks: &Arc<Hooks>, app: &mut web::ServiceConfig) {
     MOUNTED.set(Some(Arc::as_ptr(engine)));
-    let path = &engine.config.path;
-    // The path itself first: unlike what is below it, it is found without a regular expression.
-    for pattern in [path.clone(), format!("{path}{{file:.*}}")] {
+    for pattern in patterns(&engine.config.path) {
         let (engine, hooks) = (Arc::clone(engine), Arc::clone(hooks));
-        let cors = Condition::new(engine.config.cors.is_some(), layer(&engine.config));
+        let cors = cors(&engine.config);
         let answer = move |request: HttpRequest, payload: web::Payload| {
             let (engine, hooks) = (Arc::clone(&engine), Arc::clone(&hooks));
-            async move {
-                let mut body = payload.into_inner();
-                let held = Held::share(request.headers(), &mut body);
-                let payload = match web::Payload::from_request(&request, &mut body).await {
-                    Ok(payload) => payload,
-                    Err(error) => return HttpResponse::from_error(error),
-                };
-                let mut response = match client_files::find(&engine.config, &request) {
-                    Some(file) => file.await,
-                    None => handle(&engine, &hooks, &request, payload).await,
-                };
-                hooks.on_response_headers(&request, response.headers_mut());
-                match held {
-                    Some(held) => response.map_body(|_, body| held.until_sent(body)),
-                    None => response,
-                }
-            }
+            async move { answer(&engine, &hooks, &request, payload.into_inner()).await }
         };
         app.service(
             web::resource(pattern)
@@ -51,21 +38,121 @@ pub(crate) fn mount(engine: &Arc<Engine>, hooks: &Arc<Hooks>, app: &mut web::Ser
     }
 }
 
-/// Makes an App that has the server's path, whether or not it has mounted it by itself.
-pub(crate) fn mount_once<T>(
+/// Makes an App that has the server's path, whether or not it has mounted it by itself. If it has
+/// not, the path comes before all services of the App, and inside of its middleware.
+pub(crate) fn mount_once<F, T, B>(
     engine: &Arc<Engine>,
     hooks: &Arc<Hooks>,
-    make: impl FnOnce() -> App<T>,
-) -> App<T>
+    make: F,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<B>,
+        Error = Error,
+        InitError = (),
+    > + use<F, T, B>,
+>
 where
-    T: ServiceFactory<ServiceRequest, Config = (), Error = Error, InitError = ()>,
+    F: FnOnce() -> App<T>,
+    T: ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<B>,
+            Error = Error,
+            InitError = (),
+        > + 'static,
+    B: MessageBody + 'static,
 {
     MOUNTED.set(None);
-    let app = make();
-    if MOUNTED.take() == Some(Arc::as_ptr(engine)) {
-        return app;
+    let mut app = make();
+    let is_mounted = MOUNTED.take() == Some(Arc::as_ptr(engine));
+    if !is_mounted {
+        let (engine, hooks) = (Arc::clone(engine), Arc::clone(hooks));
+        app = app.configure(|app| mount(&engine, &hooks, app));
+        app = app.service(First { engine, hooks });
     }
-    app.configure(|app| mount(engine, hooks, app))
+    let path = &engine.config.path;
+    // A server at the root would take the whole App: its path stays behind the App's services.
+    let first = (!is_mounted && path != "/").then(|| path.clone());
+    app.wrap_fn(move |mut request, app| {
+        let found = request.match_info().unprocessed();
+        if first.as_ref().is_some_and(|path| belongs(found, path)) {
+            // Without its first slash the path fits no service but `First`, whatever order they
+            // have. Only the router sees it so: middleware reads and changes the URI.
+            request.match_info_mut().skip(1);
+        }
+        app.call(request)
+    })
+}
+
+/// The server's path as the router finds it behind its first slash.
+struct First {
+    engine: Arc<Engine>,
+    hooks: Arc<Hooks>,
+}
+
+impl HttpServiceFactory for First {
+    fn register(self, app: &mut AppService) {
+        for pattern in patterns(&self.engine.config.path) {
+            let definition = ResourceDef::new(pattern.trim_start_matches('/'));
+            let (engine, hooks) = (Arc::clone(&self.engine), Arc::clone(&self.hooks));
+            let service = fn_service(move |request: ServiceRequest| {
+                let (engine, hooks) = (Arc::clone(&engine), Arc::clone(&hooks));
+                async move {
+                    let (request, body) = request.into_parts();
+                    let response = answer(&engine, &hooks, &request, body).await;
+                    Ok::<_, Error>(ServiceResponse::new(request, response))
+                }
+            });
+            let service = apply(cors(&self.engine.config), service);
+            let service = service.map(ServiceResponse::map_into_boxed_body);
+            app.register_service(definition, None, service, None);
+        }
+    }
+}
+
+/// Returns what the router compares a path with.
+fn patterns(path: &str) -> Vec<String> {
+    // The path itself first: unlike what is below it, it is found without a regular expression.
+    let mut patterns = vec![path.to_owned()];
+    let bare = path.trim_end_matches('/');
+    if !bare.is_empty() {
+        patterns.push(bare.to_owned());
+    }
+    patterns.push(format!("{path}{{file:.*}}"));
+    patterns
+}
+
+/// Tells whether a request's path is the server's path, which ends with a slash, or below it.
+fn belongs(found: &str, path: &str) -> bool {
+    found.starts_with(path) || path.strip_suffix('/') == Some(found)
+}
+
+async fn answer(
+    engine: &Arc<Engine>,
+    hooks: &Hooks,
+    request: &HttpRequest,
+    mut body: Payload,
+) -> HttpResponse {
+    let held = Held::share(request.headers(), &mut body);
+    let payload = match web::Payload::from_request(request, &mut body).await {
+        Ok(payload) => payload,
+        Err(error) => return HttpResponse::from_error(error),
+    };
+    let mut response = match client_files::find(&engine.config, request) {
+        Some(file) => file.await,
+        None => handle(engine, hooks, request, payload).await,
+    };
+    hooks.on_response_headers(request, response.headers_mut());
+    match held {
+        Some(held) => response.map_body(|_, body| held.until_sent(body)),
+        None => response,
+    }
+}
+
+fn cors(config: &Config) -> Condition<CorsLayer> {
+    Condition::new(config.cors.is_some(), layer(config))
 }
 
 fn layer(config: &Config) -> CorsLayer {
@@ -76,12 +163,15 @@ fn layer(config: &Config) -> CorsLayer {
         // A method that the protocol does not know gets the protocol's own error.
         .allow_any_method()
         .allow_any_header();
-    layer = match &cors.origins {
-        None if cors.credentials => layer.allow_any_origin(),
-        None => layer.allow_any_origin().send_wildcard(),
-        Some(origins) => origins
-            .iter()
-            .fold(layer, |layer, origin| layer.allowed_origin(origin)),
+    layer = if !cors.any {
+        let cors = cors.clone();
+        layer.allowed_origin_fn(move |origin, _| {
+            origin.to_str().is_ok_and(|origin| lets_in(&cors, origin))
+        })
+    } else if cors.credentials {
+        layer.allow_any_origin()
+    } else {
+        layer.allow_any_origin().send_wildcard()
     };
     if cors.credentials {
         layer = layer.supports_credentials();

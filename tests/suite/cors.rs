@@ -45,7 +45,7 @@ async fn origin_of_the_list_is_let_in() {
     }
 }
 
-/// reference/socketio.md, 2.2: another origin is served, but its browser is not told to let it in.
+/// reference/socketio.md, 2.2: another origin is refused, and its browser is not told to let it in.
 #[tokio::test]
 async fn origin_that_is_not_of_the_list_is_not_let_in() {
     let server = Server::engineio(|builder| builder.cors(Cors::origins([APP])));
@@ -58,7 +58,7 @@ async fn origin_that_is_not_of_the_list_is_not_let_in() {
     ] {
         let response = handshake(&server).header("origin", origin).send().await;
         assert_eq!(response.header(ALLOW_ORIGIN), None, "{origin}");
-        assert_eq!(response.status, 200, "{origin}");
+        assert_eq!(response.status, 403, "{origin}");
     }
 }
 

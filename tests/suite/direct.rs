@@ -201,7 +201,7 @@ fn guarded() -> (Server<EngineIo>, Heard<String>) {
                 told.send(session.sid().to_owned()).unwrap();
                 async {}
             })
-            .start();
+            .start()?;
         Ok((io.clone(), io.serve(|| App::new().wrap(from_fn(ticket)))))
     });
     (server, opened)

@@ -208,7 +208,7 @@ fn raw(
     build: impl FnOnce(EngineIoBuilder) -> EngineIoBuilder + Send + 'static,
 ) -> Server<EngineIo> {
     Server::serving("/engine.io/", move || {
-        let io = build(EngineIo::builder()).start();
+        let io = build(EngineIo::builder()).start()?;
         Ok((io.clone(), io.serve(App::new).workers(2)))
     })
 }

@@ -123,7 +123,7 @@ fn counting() -> Server<EngineIo> {
         let stopped = Arc::new(Stopped::default());
         let io = EngineIo::builder()
             .on_message(move |session, message| count(Arc::clone(&stopped), session, message))
-            .start();
+            .start()?;
         Ok((io.clone(), io.serve(App::new).workers(2)))
     })
 }

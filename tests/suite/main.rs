@@ -51,6 +51,7 @@ mod failure;
 mod handlers;
 mod handshake;
 mod http_compression;
+mod http_edge;
 mod http_hooks;
 #[cfg(feature = "session")]
 mod http_sessions;

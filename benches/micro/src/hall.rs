@@ -79,6 +79,7 @@ pub(crate) fn handshake() -> Handshake {
         peer: Peer {
             address: None,
             is_secure: false,
+            hops: 0,
         },
         time: SystemTime::UNIX_EPOCH,
         carried: Carried::default(),

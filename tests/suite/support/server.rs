@@ -126,7 +126,7 @@ impl Server<EngineIo> {
         build: impl FnOnce(EngineIoBuilder) -> EngineIoBuilder + Send + 'static,
     ) -> Self {
         Self::launch("/engine.io/", move || {
-            let io = build(EngineIo::builder()).start();
+            let io = build(EngineIo::builder()).start()?;
             if is_direct() {
                 let serve = io.serve(App::new).workers(workers).disable_signals();
                 let serve = serve.worker_max_blocking_threads(1);

@@ -1,0 +1,46 @@
+//! Pages of other origins: which of them the server answers.
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+
+use crate::config::{Config, Cors};
+use crate::handler::caught;
+use crate::handshake::Carried;
+use crate::transport::handshake::handshake;
+use crate::transport::refusal::Refusal;
+
+/// Refuses a request of a page that may not talk to the server, if the server refuses such.
+pub(crate) fn check(config: &Config, request: &HttpRequest) -> Result<(), Refusal> {
+    let Some(cors) = config.cors.as_ref().filter(|cors| cors.refuses()) else {
+        return Ok(());
+    };
+    let Some(origin) = request.headers().get(header::ORIGIN) else {
+        return Ok(());
+    };
+    if origin.to_str().is_ok_and(|origin| lets_in(cors, origin))
+        || handshake(request, config, Carried::default()).is_of_own_page()
+    {
+        return Ok(());
+    }
+    let shown = String::from_utf8_lossy(origin.as_bytes());
+    let shown: String = shown.chars().take(SHOWN).collect();
+    log::info!(
+        "request from {:?} refused: origin {shown:?} is not allowed by `Builder::cors`",
+        request.peer_addr()
+    );
+    Err(Refusal::Forbidden)
+}
+
+/// Tells whether the program allows an origin. A predicate that panics allows none.
+pub(crate) fn lets_in(cors: &Cors, origin: &str) -> bool {
+    cors.lists(origin)
+        || cors.predicates.iter().any(|predicate| {
+            caught(|| predicate(origin)).unwrap_or_else(|panic| {
+                log::error!("a predicate of `Cors` panicked: {panic}");
+                false
+            })
+        })
+}
+
+/// Characters of a refused origin that the log shows.
+const SHOWN: usize = 100;
