@@ -89,7 +89,7 @@ fn encode_event_with_an_attachment_of_4_kb(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn encode_ack(bencher: Bencher<'_, '_>) {
-    bencher.bench(|| ack("/", black_box(12), black_box("done")));
+    bencher.bench(|| ack("/", black_box(12), black_box("done"), 10));
 }
 
 /// What an event costs besides its JSON.

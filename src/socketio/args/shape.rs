@@ -18,30 +18,37 @@ impl Shape {
     pub(super) const TUPLE: Self = Self { name: "(..)" };
 
     pub(crate) fn of<T: ?Sized>() -> Self {
-        Self::named(type_name::<T>())
+        Self {
+            name: type_name::<T>(),
+        }
     }
 
     /// Tells whether it is `()`, which is no argument.
     pub(crate) fn is_unit(self) -> bool {
-        self.name == "()"
+        self.pointed_to() == "()"
     }
 
     /// Tells whether each of its members is an argument; of `()` it has none.
     pub(crate) fn is_tuple(self) -> bool {
-        self.name.starts_with('(')
+        self.pointed_to().starts_with('(')
     }
 
     /// Returns the shape of what a `Result` of this type holds as `Ok`, or as `Err`.
     pub(super) fn in_result(self, variant: &str) -> Self {
-        let held = self.name.strip_prefix(RESULT).and_then(|types| {
+        let held = self.pointed_to().strip_prefix(RESULT).and_then(|types| {
             let types = types.strip_suffix('>')?;
             let (ok, rest) = first_type(types);
             Some(if variant == "Ok" { ok } else { rest })
         });
-        Self::named(held.unwrap_or_default())
+        Self {
+            name: held.unwrap_or_default(),
+        }
     }
 
-    fn named(mut name: &'static str) -> Self {
+    /// Returns the type's name, behind references and pointers. It is looked for only if serde
+    /// speaks of a unit, a tuple or a `Result`: most values need none of it.
+    fn pointed_to(self) -> &'static str {
+        let mut name = self.name;
         loop {
             let inner = name
                 .strip_prefix('&')
@@ -49,7 +56,7 @@ impl Shape {
                 .or_else(|| pointee(name));
             match inner {
                 Some(inner) => name = inner,
-                None => return Self { name },
+                None => return name,
             }
         }
     }
