@@ -91,18 +91,9 @@ impl Serialize for Marked<'_> {
     }
 }
 
-/// Several values as an event's arguments.
-struct Arguments<'a>(&'a [Value]);
-
-impl Serialize for Arguments<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeTuple as _;
-        let mut tuple = serializer.serialize_tuple(self.0.len())?;
-        for value in self.0 {
-            tuple.serialize_element(&Marked(value))?;
-        }
-        tuple.end()
-    }
+/// Makes each value an argument; the values come from JSON, and so they can be written.
+fn arguments(values: &[Value]) -> Args {
+    Args::from_values(values.iter().map(Marked)).unwrap_or_default()
 }
 
 type Heard = Arc<Mutex<Vec<Value>>>;
@@ -253,7 +244,7 @@ async fn obey(io: &SocketIo, heard: &Heard, order: Order) -> Result<Value, Strin
     let emitted = |result: Result<(), EmitError>| result.map_err(|error| error.to_string());
     match order.op.as_str() {
         "emit" => {
-            let args = Arguments(&order.args);
+            let args = arguments(&order.args);
             emitted(audience.emit(&order.event, args).await)?;
             Ok(Value::Null)
         }
@@ -285,7 +276,7 @@ async fn obey(io: &SocketIo, heard: &Heard, order: Order) -> Result<Value, Strin
         "serverSideEmit" => {
             emitted(
                 namespace
-                    .server_side_emit(&order.event, Arguments(&order.args))
+                    .server_side_emit(&order.event, arguments(&order.args))
                     .await,
             )?;
             Ok(Value::Null)
@@ -328,7 +319,7 @@ async fn emit_from_outside(emitter: &Emitter, order: Order) -> Result<Value, Str
     if order.volatile {
         audience = audience.volatile();
     }
-    let (event, args) = (&order.event, Arguments(&order.args));
+    let (event, args) = (&order.event, arguments(&order.args));
     let cluster = |result: Result<(), ClusterError>| result.map_err(|error| error.to_string());
     let emitted = |result: Result<(), EmitError>| result.map_err(|error| error.to_string());
     let done = match order.op.as_str() {
@@ -355,7 +346,7 @@ async fn emit_from_outside(emitter: &Emitter, order: Order) -> Result<Value, Str
 }
 
 async fn ask(io: &SocketIo, order: &Order, limit: Duration) -> Result<Value, String> {
-    let mut call = CallMany::event(&order.event, Arguments(&order.args))
+    let mut call = CallMany::event(&order.event, arguments(&order.args))
         .of(&order.nsp)
         .except(&order.except)
         .timeout(limit);
@@ -426,7 +417,7 @@ async fn ask_servers(
     order: &Order,
     limit: Duration,
 ) -> Result<Value, String> {
-    let args = Arguments(&order.args);
+    let args = arguments(&order.args);
     let asked = namespace.server_side_emit_with_ack(&order.event, args, limit);
     let found = asked.await.map_err(|error| error.to_string())?;
     let answers: Vec<_> = found.iter().map(first).collect();

@@ -155,6 +155,33 @@ impl Args {
         check_attachments(self.attachments.len(), limit)
     }
 
+    /// Makes one argument of each value, whatever its type: for a number of arguments that is known
+    /// only when the program runs.
+    ///
+    /// # Errors
+    ///
+    /// As of [`from_value`](Self::from_value).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::Args;
+    ///
+    /// let args = Args::from_values(vec![vec![1, 2], vec![3]])?;
+    /// assert_eq!(args.as_json(), "[1,2],[3]");
+    /// # Ok::<(), actix_socketio::ArgsError>(())
+    /// ```
+    pub fn from_values<T: Serialize>(
+        values: impl IntoIterator<Item = T>,
+    ) -> Result<Self, ArgsError> {
+        let (mut json, mut attachments) = (Vec::new(), Vec::new());
+        for value in values {
+            let is_behind = !json.is_empty();
+            push_args(&mut json, is_behind, &(value,), &mut attachments)?;
+        }
+        Self::from_text(json, attachments)
+    }
+
     /// Makes the arguments that `value` is sent as.
     ///
     /// A tuple is as many arguments as it has members and `()` is none. Any other value is one
@@ -169,6 +196,10 @@ impl Args {
     pub fn from_value<T: Serialize + ?Sized>(value: &T) -> Result<Self, ArgsError> {
         let (mut json, mut attachments) = (Vec::new(), Vec::new());
         push_args(&mut json, false, value, &mut attachments)?;
+        Self::from_text(json, attachments)
+    }
+
+    fn from_text(json: Vec<u8>, attachments: Vec<Bytes>) -> Result<Self, ArgsError> {
         match String::from_utf8(json) {
             Ok(json) => Ok(Self { json, attachments }),
             Err(error) => Err(ArgsError::Serialize {
