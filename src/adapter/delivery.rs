@@ -211,18 +211,23 @@ fn ask_clients(
     let (node, membership) = (Arc::clone(node), Arc::clone(membership));
     let arbiter = node.arbiter.clone();
     arbiter.spawn(async move {
+        let mut place = Some(place);
         while let Some((socket, args)) = answers.next_args().await {
+            // The place is free before the other node reads the last answer: it may ask again.
+            if answers.is_complete() {
+                place = None;
+            }
             node.answer(
                 membership.name(),
                 &asker,
                 &Reply::Acknowledged(socket, args),
             );
         }
+        drop(place);
         let missing = answers.missing().len();
         if missing > 0 {
             node.answer(membership.name(), &asker, &Reply::Gone(missing));
         }
-        drop(place);
     });
 }
 
@@ -259,6 +264,7 @@ fn server_side(
                 .await
             }
         };
+        drop(place);
         match (called, asker) {
             (Ok(Ok(args)), Some(asker)) => {
                 node.answer(membership.name(), &asker, &Reply::ServerSide(args));
@@ -271,6 +277,5 @@ fn server_side(
                 log::error!("who listens to server-side event {name:?} panicked: {panic}");
             }
         }
-        drop(place);
     });
 }

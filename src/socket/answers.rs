@@ -124,6 +124,11 @@ impl<R> Answers<R> {
         ids.filter(|id| !self.answered.contains(id)).collect()
     }
 
+    /// Tells whether every socket of this node has answered.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.answered.len() == self.asked.len()
+    }
+
     /// Returns how many sockets of other nodes have not answered so far.
     #[must_use]
     pub fn missing_elsewhere(&self) -> usize {
