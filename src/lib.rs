@@ -188,8 +188,8 @@ pub use error::{
 };
 pub use handler::{
     Ack, Auth, CallContext, ConnectOutcome, Connecting, Data, ErrorAnswer, Event, EventInTransit,
-    Extract, Failure, FailureCause, Handler, Incoming, LeaveOutcome, Leaving, Method, Params,
-    SocketData, State,
+    EventOutcome, Extract, Failure, FailureCause, Handler, Incoming, LeaveOutcome, Leaving, Method,
+    Params, SocketData, State,
 };
 pub use handshake::{Carried, Handshake, QueryError};
 pub use id::{InvalidSocketId, SocketId};

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::contract::{ContractAnswer, EventContract, TypedArguments};
 use crate::error::{CallError, EmitError};
-use crate::handler::{Extract, Handler, Incoming};
+use crate::handler::{EventOutcome, Extract, Handler, Incoming};
 use crate::server::{Namespace, NamespacePattern, SocketIo};
 use crate::socket::{Broadcast, Socket};
 
@@ -66,7 +66,7 @@ macro_rules! on_event {
             where
                 E: EventContract,
                 H: Handler<A>,
-                H::Output: ContractAnswer<E::Answer> + Serialize,
+                H::Output: ContractAnswer<E::Answer> + EventOutcome,
                 A: TypedArguments<E, AT> + for<'a> Extract<Incoming<'a>> + 'static,
             {
                 let _ = event;

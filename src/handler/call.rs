@@ -6,14 +6,13 @@
 use std::sync::Arc;
 
 use actix::Recipient;
-use serde::Serialize;
 
 use crate::error::ConnectError;
 use crate::handler::extract::{Connecting, Event, Extract, Incoming, Leaving};
 use crate::handler::failure::{FailureCause, INTERNAL, failed, panicked};
 use crate::handler::place::{Places, caught};
 use crate::handler::turn::save;
-use crate::handler::{ConnectOutcome, Handler, LeaveOutcome};
+use crate::handler::{ConnectOutcome, EventOutcome, Handler, LeaveOutcome};
 use crate::link::InFlight;
 
 /// Tells what became of a client that asked to be let in.
@@ -27,7 +26,7 @@ pub(crate) type LeaveHandler = Arc<dyn Fn(&Leaving<'_>) + Send + Sync>;
 pub(crate) fn on_event<H, A>(handler: H) -> EventHandler
 where
     H: Handler<A>,
-    H::Output: Serialize,
+    H::Output: EventOutcome,
     A: for<'a> Extract<Incoming<'a>> + 'static,
 {
     let places = Places::new();

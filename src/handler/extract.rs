@@ -40,6 +40,14 @@ use crate::socketio::{self, Args, ArgsError};
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a handler of `{C}`",
+    label = "`{Self}` is not an extractor of `{C}`",
+    note = "if a client sends it with an event, take `Data<T>`: `Data<{Self}>`; if it is in the \
+            client's `auth` option: `Auth<{Self}>`; if it was given to the builder: `State<{Self}>`",
+    note = "`Data`, `Event` and `Ack` fit handlers of events (`Incoming`) only, `DisconnectReason` \
+            fits disconnect handlers (`Leaving`) only"
+)]
 pub trait Extract<C>: Sized {
     /// Makes the argument.
     ///

@@ -20,6 +20,8 @@ mod turn;
 use std::fmt;
 use std::future::Future;
 
+use serde::Serialize;
+
 use crate::error::{ConnectError, HandlerError};
 
 pub(crate) use call::{forward, on_connect, on_event, on_leave};
@@ -57,6 +59,12 @@ pub use transit::EventInTransit;
 ///     namespace.on("join", join).on("now", || async { "now" });
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler",
+    label = "expected an async function whose arguments are extractors, at most eight of them",
+    note = "if it is not async: write `async fn`, or `|..| async move {{ .. }}` for a closure",
+    note = "if it has more than eight arguments: take several by one, as `Data<(A, B)>` or a struct"
+)]
 pub trait Handler<Args>: Send + Sync + 'static {
     /// What the function returns.
     type Output: 'static;
@@ -96,6 +104,39 @@ handler!(A B C D E F);
 handler!(A B C D E F G);
 handler!(A B C D E F G H);
 
+/// What a handler of an event returns: anything that serde can write. It is the acknowledgement, if
+/// the client asked for one.
+///
+/// There is no need to implement it: derive `Serialize`. An `Err` is a failure, which goes to
+/// [`on_error`](crate::Namespace::on_error); [`HandlerError`] is made of any error by `?`.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Data, HandlerError, Namespace};
+///
+/// async fn read(Data(name): Data<String>) -> Result<String, HandlerError> {
+///     Ok(std::fs::read_to_string(name)?)
+/// }
+///
+/// fn register(namespace: &Namespace) {
+///     namespace.on("read", read);
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be what a handler of an event returns",
+    label = "this is the acknowledgement, and `{Self}` cannot be written: it is not `Serialize`",
+    note = "if its error is not `Serialize`, as `std::io::Error`: return `Result<_, HandlerError>`, \
+            which `?` makes of any error",
+    note = "if it is a type of your own: derive `serde::Serialize`",
+    note = "if the client gets nothing: return `()`"
+)]
+pub trait EventOutcome: Serialize {}
+
+// Otherwise the compiler names the part that is not `Serialize`, in the words of serde.
+#[diagnostic::do_not_recommend]
+impl<T: Serialize> EventOutcome for T {}
+
 /// What a connect handler returns: `()` lets the client in, an `Err` refuses it.
 ///
 /// # Examples
@@ -111,6 +152,14 @@ handler!(A B C D E F G H);
 ///     namespace.on_connect(closed);
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be what a connect handler returns",
+    label = "expected `()`, or a `Result<(), E>` whose `E` becomes a `ConnectError`",
+    note = "to refuse a client return an `Err`, as `Err(ConnectError::new(\"not authorized\"))`: \
+            a `bool` decides nothing",
+    note = "if its error is another one, as `std::io::Error`: return `Result<(), HandlerError>`, \
+            which `?` makes of any error"
+)]
 pub trait ConnectOutcome: 'static {
     /// Tells whether the client is let in.
     ///
@@ -126,6 +175,7 @@ impl ConnectOutcome for () {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: Into<ConnectError> + 'static> ConnectOutcome for Result<(), E> {
     fn outcome(self) -> Result<(), ConnectError> {
         self.map_err(Into::into)
@@ -148,6 +198,12 @@ impl<E: Into<ConnectError> + 'static> ConnectOutcome for Result<(), E> {
 ///     namespace.on_disconnect(left);
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be what a disconnect handler returns",
+    label = "expected `()`, or a `Result` whose error has a text",
+    note = "the client has gone, so nobody gets a value: end the handler with `;`, or return an `Err` \
+            for `on_error`"
+)]
 pub trait LeaveOutcome: 'static {
     /// Returns the error's text, if it is one.
     fn error(&self) -> Option<String>;
@@ -171,6 +227,7 @@ impl<T: 'static> LeaveOutcome for Option<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: 'static, E: fmt::Display + 'static> LeaveOutcome for Result<T, E> {
     fn error(&self) -> Option<String> {
         self.as_ref().err().map(ToString::to_string)

@@ -14,7 +14,7 @@ use crate::cluster::{
     ClusterError, Content, Message, Question, Reply, is_reserved_between_servers,
 };
 use crate::error::{EmitError, RoomError};
-use crate::handler::{Environment, SharedTable};
+use crate::handler::{Environment, EventOutcome, SharedTable};
 use crate::id::SocketId;
 use crate::message::RoomEvent;
 use crate::server::operator::operator;
@@ -94,7 +94,7 @@ impl Namespace {
     pub fn on_server_side<F, O>(&self, event: &str, listener: F) -> &Self
     where
         F: Fn(ServerSideEvent) -> O + Send + Sync + 'static,
-        O: Future<Output: Serialize> + Send + 'static,
+        O: Future<Output: EventOutcome> + Send + 'static,
     {
         self.core.membership.server_side.add(event, listener);
         self

@@ -3,11 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use crate::handler::{
-    self, Bound, ConnectOutcome, Connecting, Environment, Extract, Incoming, LeaveOutcome, Leaving,
-    Method, SharedTable,
+    self, Bound, ConnectOutcome, Connecting, Environment, EventOutcome, Extract, Incoming,
+    LeaveOutcome, Leaving, Method, SharedTable,
 };
 
 /// An object whose methods are the handlers of a namespace, with what they share as its fields.
@@ -76,7 +74,7 @@ impl<'a, T: Send + Sync + 'static> Methods<'a, T> {
     pub fn on<M, A>(&self, event: &str, method: M) -> &Self
     where
         M: Method<T, A>,
-        M::Output: Serialize,
+        M::Output: EventOutcome,
         A: for<'c> Extract<Incoming<'c>> + 'static,
     {
         if self.environment.surroundings.admits(event) {
@@ -90,7 +88,7 @@ impl<'a, T: Send + Sync + 'static> Methods<'a, T> {
     pub fn on_any<M, A>(&self, method: M) -> &Self
     where
         M: Method<T, A>,
-        M::Output: Serialize,
+        M::Output: EventOutcome,
         A: for<'c> Extract<Incoming<'c>> + 'static,
     {
         let handler = handler::on_event(self.bound(method));
@@ -102,7 +100,7 @@ impl<'a, T: Send + Sync + 'static> Methods<'a, T> {
     pub fn fallback<M, A>(&self, method: M) -> &Self
     where
         M: Method<T, A>,
-        M::Output: Serialize,
+        M::Output: EventOutcome,
         A: for<'c> Extract<Incoming<'c>> + 'static,
     {
         let handler = handler::on_event(self.bound(method));

@@ -137,7 +137,9 @@ macro_rules! engine_options {
         }
 
         /// Asks `handler` about the first HTTP request of each client, before there is anything of
-        /// the client: an `Err` is the answer, with the error's own status and body.
+        /// the client: an `Err` is the answer, with the error's own status and body. An error of the
+        /// program's own becomes an `actix_web::Error` by `?` or `.into()`, if it is a
+        /// `ResponseError`.
         ///
         /// The request's extensions have its [`Handshake`](crate::Handshake), which tells the
         /// client's address as the trusted proxies say it:
@@ -164,11 +166,10 @@ macro_rules! engine_options {
         ///
         /// let builder = SocketIo::builder().allow_request(allow);
         /// ```
-        pub fn allow_request<F, R, E>(mut self, handler: F) -> Self
+        pub fn allow_request<F, R>(mut self, handler: F) -> Self
         where
             F: Fn(actix_web::HttpRequest) -> R + Send + Sync + 'static,
-            R: Future<Output = Result<(), E>> + 'static,
-            E: Into<actix_web::Error> + 'static,
+            R: Future<Output = Result<(), actix_web::Error>> + 'static,
         {
             self.hooks.add_allow(handler);
             self

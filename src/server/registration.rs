@@ -36,7 +36,7 @@ macro_rules! registration {
         pub fn on<H, A>(&self, event: &str, handler: H) -> &Self
         where
             H: crate::handler::Handler<A>,
-            H::Output: serde::Serialize,
+            H::Output: crate::handler::EventOutcome,
             A: for<'a> crate::handler::Extract<crate::handler::Incoming<'a>> + 'static,
         {
             let (table, environment) = self.handlers();
@@ -80,7 +80,7 @@ macro_rules! registration {
         pub fn on_any<H, A>(&self, handler: H) -> &Self
         where
             H: crate::handler::Handler<A>,
-            H::Output: serde::Serialize,
+            H::Output: crate::handler::EventOutcome,
             A: for<'a> crate::handler::Extract<crate::handler::Incoming<'a>> + 'static,
         {
             let handler = crate::handler::on_event(handler);
@@ -103,7 +103,7 @@ macro_rules! registration {
         pub fn fallback<H, A>(&self, handler: H) -> &Self
         where
             H: crate::handler::Handler<A>,
-            H::Output: serde::Serialize,
+            H::Output: crate::handler::EventOutcome,
             A: for<'a> crate::handler::Extract<crate::handler::Incoming<'a>> + 'static,
         {
             let handler = crate::handler::on_event(handler);

@@ -37,19 +37,16 @@ type SubprotocolHook = dyn Fn(&HttpRequest, &[&str]) -> Option<String> + Send + 
 type HeaderHook = dyn Fn(&HttpRequest, &mut HeaderMap) + Send + Sync;
 
 impl Hooks {
-    pub(crate) fn add_allow<F, R, E>(&mut self, handler: F)
+    pub(crate) fn add_allow<F, R>(&mut self, handler: F)
     where
         F: Fn(HttpRequest) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<(), E>> + 'static,
-        E: Into<Error> + 'static,
+        R: Future<Output = Result<(), Error>> + 'static,
     {
         self.allow.push(Box::new(move |request| {
             let asked = handler(request);
             Box::pin(async move {
                 // Here, since the error's answer is made by the program too.
-                asked
-                    .await
-                    .map_err(|error| HttpResponse::from_error(error.into()))
+                asked.await.map_err(HttpResponse::from_error)
             })
         }));
     }

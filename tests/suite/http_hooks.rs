@@ -134,7 +134,7 @@ async fn panic_is_answered_with_500_and_disturbs_nobody() {
                     yield_now().await;
                     assert_ne!(key(&request).as_deref(), Some("later"));
                     match key(&request).as_deref() {
-                        Some("in the error") => Err(Bad),
+                        Some("in the error") => Err(Bad.into()),
                         _ => Ok(()),
                     }
                 }

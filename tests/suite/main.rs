@@ -32,6 +32,7 @@ mod cluster_recovery;
 mod cluster_stop;
 mod contracts;
 mod cors;
+mod diagnostics;
 mod direct;
 mod direct_routes;
 mod direct_stop;
