@@ -28,6 +28,12 @@ pub(crate) struct Config {
     pub(crate) overflow: Overflow,
     /// Handlers of one client that may be waiting for something at the same time.
     pub(crate) handlers_in_flight: usize,
+    /// Bytes of events that these handlers hold, from which on nothing more is read.
+    pub(crate) handlers_bytes: usize,
+    /// Bytes of the head of a client's first request.
+    pub(crate) handshake_limit: usize,
+    /// Bytes of a CONNECT payload.
+    pub(crate) auth_limit: usize,
     /// Calls to one socket that may wait for their acknowledgement at the same time.
     pub(crate) pending_calls: usize,
     /// Attachments of one binary packet.
@@ -36,6 +42,14 @@ pub(crate) struct Config {
     pub(crate) attachments_timeout: Duration,
     /// Namespaces that one client may join.
     pub(crate) namespaces_per_session: usize,
+    /// Bytes of the name of a namespace that a pattern makes for a client.
+    pub(crate) namespace_name_limit: usize,
+    /// Namespaces of patterns that stay when their last client has left.
+    pub(crate) kept_namespaces: usize,
+    /// Rooms that one socket may be in.
+    pub(crate) rooms_per_socket: usize,
+    /// Bytes of the name of a room that a socket may join.
+    pub(crate) room_name_limit: usize,
     pub(crate) transports: Vec<Transport>,
     pub(crate) allow_upgrades: bool,
     pub(crate) session_scope: SessionScope,
@@ -66,10 +80,17 @@ impl Config {
             outbox_limit: 1 << 20,
             overflow: Overflow::Disconnect,
             handlers_in_flight: 128,
+            handlers_bytes: 4 << 20,
+            handshake_limit: 16 << 10,
+            auth_limit: 64 << 10,
             pending_calls: 1024,
             attachments: 10,
             attachments_timeout: Duration::from_secs(60),
             namespaces_per_session: 32,
+            namespace_name_limit: 1024,
+            kept_namespaces: 10_000,
+            rooms_per_socket: 1000,
+            room_name_limit: 1024,
             transports: vec![Transport::Polling, Transport::WebSocket],
             allow_upgrades: true,
             session_scope: SessionScope::Client,

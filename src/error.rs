@@ -183,15 +183,24 @@ pub enum RoomError {
     NoSuchRoom,
     /// The server is being closed, or did not answer within five seconds.
     Unavailable,
+    /// The room's name has more bytes than
+    /// [`Builder::room_name_limit`](crate::Builder::room_name_limit) allows, which is this many.
+    NameTooLong(usize),
+    /// The socket is in as many rooms as
+    /// [`Builder::rooms_per_socket`](crate::Builder::rooms_per_socket) allows, which is this many.
+    TooManyRooms(usize),
 }
 
 impl fmt::Display for RoomError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Disconnected => "the socket is disconnected",
-            Self::NoSuchRoom => "nobody is in the room",
-            Self::Unavailable => "the namespace does not answer",
-        })
+        match self {
+            Self::Disconnected => f.write_str("the socket is disconnected"),
+            Self::NoSuchRoom => f.write_str("nobody is in the room"),
+            Self::Unavailable => f.write_str("the namespace does not answer"),
+            // Not the name: a client may have chosen it.
+            Self::NameTooLong(limit) => write!(f, "the room's name has more than {limit} bytes"),
+            Self::TooManyRooms(limit) => write!(f, "the socket is in {limit} rooms already"),
+        }
     }
 }
 

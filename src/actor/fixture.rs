@@ -50,7 +50,13 @@ impl Fixture {
         let (reporter, crashes) = unbounded_channel();
         surroundings.supervise(Reporter(reporter).start().recipient());
         Self {
-            registry: Registry::new(surroundings.into(), Arbiter::current(), 10, None, None),
+            registry: Registry::new(
+                surroundings.into(),
+                Arbiter::current(),
+                &Config::new("/"),
+                None,
+                None,
+            ),
             crashes: Crashes(crashes),
         }
     }

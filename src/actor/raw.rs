@@ -152,11 +152,11 @@ impl Raw {
             },
             callbacks: Arc::clone(callbacks),
         };
-        raw.call(raw.callbacks.open.as_ref(), ());
+        raw.call(raw.callbacks.open.as_ref(), (), 0);
         raw
     }
 
-    fn call<T: 'static>(&self, callback: Option<&Callback<T>>, value: T) {
+    fn call<T: 'static>(&self, callback: Option<&Callback<T>>, value: T, bytes: usize) {
         let Some(callback) = callback else { return };
         let session = self.session.clone();
         self.callbacks.places.run(
@@ -166,7 +166,7 @@ impl Raw {
                     log::error!("engine handler panicked: {panic}");
                 }
             },
-            || InFlight::enter(&self.session.link),
+            || InFlight::enter(&self.session.link, bytes),
         );
     }
 }
@@ -174,18 +174,19 @@ impl Raw {
 impl Protocol for Raw {
     fn text(&mut self, text: &str) -> Result<(), CloseReason> {
         let message = EngineMessage::Text(text.to_owned());
-        self.call(self.callbacks.message.as_ref(), message);
+        self.call(self.callbacks.message.as_ref(), message, text.len());
         Ok(())
     }
 
     fn binary(&mut self, data: Bytes) -> Result<(), CloseReason> {
+        let bytes = data.len();
         let message = EngineMessage::Binary(data);
-        self.call(self.callbacks.message.as_ref(), message);
+        self.call(self.callbacks.message.as_ref(), message, bytes);
         Ok(())
     }
 
     fn closed(&mut self, reason: CloseReason) {
-        self.call(self.callbacks.close.as_ref(), reason);
+        self.call(self.callbacks.close.as_ref(), reason, 0);
     }
 }
 

@@ -17,6 +17,7 @@ use crate::actor::namespace::Namespace;
 use crate::actor::room::Stop;
 use crate::actor::server::{GivenUp, Server};
 use crate::actor::supervision::Fall;
+use crate::config::Config;
 use crate::handler::{Environment, SharedTable, Surroundings, caught};
 use crate::id::SocketId;
 use crate::message::{CrashPlace, Crashed};
@@ -112,6 +113,29 @@ impl Drop for Seat {
     }
 }
 
+/// Why a client gets no seat; the text is for the client, and does not repeat the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoSeat {
+    /// There is no such namespace, and no pattern takes the name.
+    Unknown,
+    /// The name has more than this many bytes.
+    NameTooLong(usize),
+    /// Patterns have made as many namespaces as they may.
+    TooMany,
+}
+
+impl fmt::Display for NoSeat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("Invalid namespace"),
+            Self::NameTooLong(limit) => {
+                write!(f, "the namespace's name has more than {limit} bytes")
+            }
+            Self::TooMany => f.write_str("too many namespaces"),
+        }
+    }
+}
+
 /// All namespaces.
 pub(crate) struct Registry {
     pub(crate) surroundings: Arc<Surroundings>,
@@ -121,6 +145,12 @@ pub(crate) struct Registry {
     recovery: Option<RecoveryOptions>,
     /// How many attachments a packet to a client may have.
     pub(crate) max_attachments: usize,
+    /// How long the name of a namespace may be that is made for a client.
+    name_limit: usize,
+    /// How many namespaces may be made for clients that stay without them.
+    kept_limit: usize,
+    /// How many there are; changed under the lock of the namespaces.
+    kept: AtomicUsize,
     /// Where namespaces and rooms live.
     arbiter: ArbiterHandle,
     namespaces: RwLock<HashMap<Arc<str>, Arc<NamespaceCore>>>,
@@ -136,13 +166,16 @@ impl Registry {
     pub(crate) fn new(
         surroundings: Arc<Surroundings>,
         arbiter: ArbiterHandle,
-        max_attachments: usize,
+        config: &Config,
         adapter: Option<Arc<dyn Adapter>>,
         recovery: Option<RecoveryOptions>,
     ) -> Arc<Self> {
         Arc::new(Self {
             surroundings,
-            max_attachments,
+            max_attachments: config.attachments,
+            name_limit: config.namespace_name_limit,
+            kept_limit: config.kept_namespaces,
+            kept: AtomicUsize::new(0),
             adapter,
             recovery,
             arbiter,
@@ -219,23 +252,33 @@ impl Registry {
     }
 
     /// Gives a client a seat in the namespace of this name, which a pattern may make for it.
-    pub(crate) fn seat(self: &Arc<Self>, name: &str, auth: Option<&str>) -> Option<Seat> {
+    pub(crate) fn seat(self: &Arc<Self>, name: &str, auth: Option<&str>) -> Result<Seat, NoSeat> {
         {
             let namespaces = self.namespaces.read();
             if let Some(core) = namespaces.get(name) {
-                return Some(self.seat_in(core));
+                return Ok(self.seat_in(core));
             }
         }
+        if name.len() > self.name_limit {
+            return Err(NoSeat::NameTooLong(self.name_limit));
+        }
         // Asked outside of the lock: a predicate is code of the program.
-        let found = self.pattern_of(name, auth)?;
+        let found = self.pattern_of(name, auth).ok_or(NoSeat::Unknown)?;
         let frees = found.0.frees.load(Ordering::Relaxed);
         let (seat, is_new) = {
             let mut namespaces = self.namespaces.write();
+            let is_there = frees || namespaces.contains_key(name);
+            if !is_there && self.kept.load(Ordering::Relaxed) >= self.kept_limit {
+                return Err(NoSeat::TooMany);
+            }
             let (core, is_new) = self.found(&mut namespaces, name, Some(&found), frees);
+            if is_new && !frees {
+                self.kept.fetch_add(1, Ordering::Relaxed);
+            }
             (self.seat_in(&core), is_new)
         };
         self.tell_watchers(&seat, is_new);
-        Some(seat)
+        Ok(seat)
     }
 
     /// Under the lock of the namespaces, at least for reading: nobody is about to free this one.
@@ -322,7 +365,8 @@ impl Registry {
         if let Some(adapter) = &self.adapter {
             adapter.enter(&core.membership);
         }
-        namespaces.insert(name.into(), Arc::clone(&core));
+        let name = Arc::clone(core.membership.shared_name());
+        namespaces.insert(name, Arc::clone(&core));
         (core, true)
     }
 

@@ -39,7 +39,7 @@ where
             places.run(
                 || handler.call(args),
                 move |ended| reply.finish(ended),
-                || InFlight::enter(link),
+                || InFlight::enter(link, incoming.size()),
             );
         }
     })
@@ -61,7 +61,7 @@ pub(crate) fn forward(actor: Recipient<Event>) -> EventHandler {
             }
         };
         let link = &incoming.socket.core().link;
-        places.run(sent, |_| (), || InFlight::enter(link));
+        places.run(sent, |_| (), || InFlight::enter(link, incoming.size()));
     })
 }
 
@@ -101,7 +101,8 @@ where
             });
         };
         let link = &connecting.socket.core().link;
-        places.run(|| handler.call(args), finish, || InFlight::enter(link));
+        // The payload is the socket's, and kept for as long as that.
+        places.run(|| handler.call(args), finish, || InFlight::enter(link, 0));
     })
 }
 

@@ -134,6 +134,11 @@ impl Incoming<'_> {
         }
     }
 
+    /// Returns how many bytes of the client's a handler of this event may hold.
+    pub(crate) fn size(&self) -> usize {
+        self.event.len() + size_of_args(self.args, self.attachments)
+    }
+
     /// Returns the event's name.
     #[must_use]
     pub fn event(&self) -> &str {
@@ -148,6 +153,11 @@ impl Incoming<'_> {
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
         socketio::from_args(self.args, self.attachments)
     }
+}
+
+/// Returns how many bytes an event's arguments have.
+pub(crate) fn size_of_args(args: &str, attachments: &[Bytes]) -> usize {
+    args.len() + attachments.iter().map(Bytes::len).sum::<usize>()
 }
 
 /// A client that asks to be let in.

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::error::{Rejection, SessionError};
 use crate::handler::environment::Environment;
+use crate::handler::extract::size_of_args;
 use crate::handler::reply::Reply;
 use crate::handler::table::{Received, Table};
 use crate::link::{InFlight, Session};
@@ -24,7 +25,8 @@ impl Received<'_> {
         let table = Arc::clone(table);
         let event = Waiting::of(self);
         // It counts as a handler in flight, so that the line has an end.
-        let guard = InFlight::enter(&self.socket.core().link);
+        let size = self.name.len() + size_of_args(self.args, self.attachments);
+        let guard = InFlight::enter(&self.socket.core().link, size);
         session.after_load(Box::new(move |loaded| {
             event.dispatch(&table, loaded);
             drop(guard);
@@ -43,7 +45,7 @@ impl Reply {
             // The worker may have ended.
             let _ = told.send(outcome);
         }));
-        let guard = InFlight::enter(&self.socket.core().link);
+        let guard = InFlight::enter(&self.socket.core().link, 0);
         actix_rt::spawn(async move {
             match (ended, saved.await) {
                 (Ok(_), Ok(Err(error))) => self.reject(Rejection::Session(error)),

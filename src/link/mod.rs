@@ -74,7 +74,7 @@ impl Link {
             config: Arc::clone(config),
             handshake,
             outbox: Arc::new(Outbox::new(config.outbox_limit)),
-            in_flight: InFlight::new(config.handlers_in_flight),
+            in_flight: InFlight::new(config.handlers_in_flight, config.handlers_bytes),
             session: OnceLock::new(),
             holder: Mutex::default(),
             closing: AtomicBool::new(false),
@@ -227,49 +227,64 @@ impl From<Frame> for Outgoing {
 pub(crate) struct InFlight {
     limit: usize,
     count: AtomicUsize,
+    /// From how many bytes on nothing more is read.
+    bytes_limit: usize,
+    /// Bytes of the events that they were called for.
+    bytes: AtomicUsize,
     reader: Mutex<Option<Waker>>,
 }
 
 impl InFlight {
-    fn new(limit: usize) -> Self {
+    fn new(limit: usize, bytes_limit: usize) -> Self {
         Self {
             limit: limit.max(1),
             count: AtomicUsize::new(0),
+            bytes_limit: bytes_limit.max(1),
+            bytes: AtomicUsize::new(0),
             reader: Mutex::new(None),
         }
     }
 
     /// Tells whether there is room for one more; where not, wakes `cx` when there is.
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> bool {
-        if self.count.load(Ordering::Acquire) < self.limit {
+        if self.has_room() {
             return true;
         }
         *self.reader.lock() = Some(cx.waker().clone());
         // A handler may have ended between the look and the registration.
-        self.count.load(Ordering::Acquire) < self.limit
+        self.has_room()
     }
 
     /// Tells whether there is room for one more.
     pub(crate) fn has_room(&self) -> bool {
         self.count.load(Ordering::Acquire) < self.limit
+            && self.bytes.load(Ordering::Acquire) < self.bytes_limit
     }
 
-    /// Counts a handler until the guard is dropped.
-    pub(crate) fn enter(link: &Arc<Link>) -> InFlightGuard {
+    /// Counts a handler that was called for an event of so many bytes, until the guard is dropped.
+    pub(crate) fn enter(link: &Arc<Link>, bytes: usize) -> InFlightGuard {
         link.in_flight.count.fetch_add(1, Ordering::AcqRel);
-        InFlightGuard(Arc::clone(link))
+        link.in_flight.bytes.fetch_add(bytes, Ordering::AcqRel);
+        InFlightGuard {
+            link: Arc::clone(link),
+            bytes,
+        }
     }
 }
 
 /// One handler that waits.
 #[derive(Debug)]
-pub(crate) struct InFlightGuard(Arc<Link>);
+pub(crate) struct InFlightGuard {
+    link: Arc<Link>,
+    bytes: usize,
+}
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        let in_flight = &self.0.in_flight;
+        let in_flight = &self.link.in_flight;
+        let bytes = in_flight.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
         let was = in_flight.count.fetch_sub(1, Ordering::AcqRel);
-        if was >= in_flight.limit
+        if (was >= in_flight.limit || bytes >= in_flight.bytes_limit)
             && let Some(waker) = in_flight.reader.lock().take()
         {
             waker.wake();
@@ -281,22 +296,37 @@ impl Drop for InFlightGuard {
 mod tests {
     use super::*;
 
-    fn link(handlers: usize) -> Arc<Link> {
+    fn link(handlers: usize, bytes: usize) -> Arc<Link> {
         let mut config = Config::new("/");
         config.handlers_in_flight = handlers;
+        config.handlers_bytes = bytes;
         Link::new(Id::random(), &Arc::new(config), Handshake::empty())
     }
 
     #[test]
     fn reading_pauses_at_the_limit_of_handlers() {
-        let link = link(2);
+        let link = link(2, 100);
         let cx = Context::from_waker(Waker::noop());
-        let first = InFlight::enter(&link);
+        let first = InFlight::enter(&link, 0);
         assert!(link.in_flight.poll_room(&cx));
-        let second = InFlight::enter(&link);
+        let second = InFlight::enter(&link, 0);
         assert!(!link.in_flight.poll_room(&cx));
         drop(first);
         assert!(link.in_flight.poll_room(&cx));
         drop(second);
+    }
+
+    #[test]
+    fn reading_pauses_at_the_limit_of_what_handlers_hold() {
+        let link = link(10, 100);
+        let cx = Context::from_waker(Waker::noop());
+        let first = InFlight::enter(&link, 99);
+        assert!(link.in_flight.poll_room(&cx));
+        let second = InFlight::enter(&link, 1);
+        assert!(!link.in_flight.poll_room(&cx));
+        drop(second);
+        assert!(link.in_flight.poll_room(&cx));
+        drop(first);
+        assert!(link.in_flight.has_room());
     }
 }

@@ -29,7 +29,8 @@ impl FetchSockets {
     addressed!();
 }
 
-/// Makes sockets join rooms, on every node; answers how many of this node did.
+/// Makes sockets join rooms, on every node; answers how many of this node did. One whose limit of
+/// rooms is reached does not.
 ///
 /// # Examples
 ///

@@ -134,6 +134,46 @@ impl Builder {
         self
     }
 
+    /// Sets how many bytes the payload of a CONNECT packet, the client's `auth` option, may have;
+    /// 64 KiB by default. A client with a larger one is refused, because the payload is kept for as
+    /// long as the socket.
+    pub fn auth_limit(mut self, bytes: usize) -> Self {
+        self.config.auth_limit = bytes;
+        self
+    }
+
+    /// Sets how many bytes the name of a namespace may have that
+    /// [`of_pattern`](crate::SocketIo::of_pattern) or [`of_predicate`](crate::SocketIo::of_predicate)
+    /// makes for a client; 1024 by default. A client that asks for a longer one is refused, and no
+    /// predicate is asked. Namespaces that the program has named itself are not bound by it.
+    pub fn namespace_name_limit(mut self, bytes: usize) -> Self {
+        self.config.namespace_name_limit = bytes;
+        self
+    }
+
+    /// Sets how many namespaces patterns and predicates may make without
+    /// [`free_when_empty`](crate::NamespacePattern::free_when_empty); 10,000 by default. They stay
+    /// until the server ends, so a client that asks for one more is refused. Those that there are
+    /// can be joined at any time.
+    pub fn kept_namespaces(mut self, namespaces: usize) -> Self {
+        self.config.kept_namespaces = namespaces;
+        self
+    }
+
+    /// Sets how many rooms one socket may be in; 1000 by default. One more is
+    /// [`RoomError::TooManyRooms`](crate::RoomError).
+    pub fn rooms_per_socket(mut self, rooms: usize) -> Self {
+        self.config.rooms_per_socket = rooms;
+        self
+    }
+
+    /// Sets how many bytes the name of a room may have that a socket joins; 1024 by default. A
+    /// longer one is [`RoomError::NameTooLong`](crate::RoomError).
+    pub fn room_name_limit(mut self, bytes: usize) -> Self {
+        self.config.room_name_limit = bytes;
+        self
+    }
+
     /// Sets whether a client has one [`Session`](crate::Session) in all its namespaces, which is
     /// the default, or one in each.
     pub fn session_scope(mut self, scope: SessionScope) -> Self {
@@ -266,8 +306,7 @@ impl Builder {
         let adapter: Option<Arc<dyn Adapter>> = None;
         #[cfg(not(feature = "redis"))]
         let forwarding: Option<Arc<dyn Forwarding>> = None;
-        let attachments = self.config.attachments;
-        let registry = Registry::new(surroundings, arbiter, attachments, adapter, recovery);
+        let registry = Registry::new(surroundings, arbiter, &self.config, adapter, recovery);
         let server = Server::start(&registry);
         registry.open("/");
         let accepting = Arc::clone(&registry);

@@ -65,6 +65,24 @@ macro_rules! engine_options {
             self
         }
 
+        /// Sets from how many bytes on the events that the handlers in flight of one client were
+        /// called for, with their attachments, keep more from being read from it; 4 MiB by default.
+        /// One event may pass the limit. As at the limit of
+        /// [`handlers_in_flight`](Self::handlers_in_flight) reading goes on when a handler has ended.
+        pub fn handlers_bytes(mut self, bytes: usize) -> Self {
+            self.config.handlers_bytes = bytes;
+            self
+        }
+
+        /// Sets how many bytes the first request of a client may have: its path with the query, and
+        /// its headers with a `: ` and a line end for each; 16 KiB by default, as on Node.js. A
+        /// larger one is answered with 431, because the [`Handshake`](crate::Handshake) is kept for
+        /// as long as the client is connected.
+        pub fn handshake_limit(mut self, bytes: usize) -> Self {
+            self.config.handshake_limit = bytes;
+            self
+        }
+
         /// Sets the transports that clients may use; both by default.
         pub fn transports(mut self, transports: impl IntoIterator<Item = Transport>) -> Self {
             self.config.transports = transports.into_iter().collect();

@@ -201,7 +201,7 @@ impl RemoteSocket {
         self.alone().timeout(limit).call(event, data).await
     }
 
-    /// Makes it join rooms.
+    /// Makes it join rooms, as far as the limits of its server allow.
     ///
     /// # Errors
     ///

@@ -264,7 +264,8 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// [`RoomError::Disconnected`].
+    /// [`RoomError::Disconnected`], [`RoomError::NameTooLong`] and [`RoomError::TooManyRooms`]; of
+    /// several rooms those before the one that failed are joined.
     ///
     /// # Examples
     ///
@@ -276,8 +277,7 @@ impl Socket {
     /// ```
     pub async fn join(&self, rooms: impl RoomNames) -> Result<(), RoomError> {
         for room in broadcast::names(rooms) {
-            let joined = self.core.membership.join(&self.core, &room);
-            joined.map_err(|_| RoomError::Disconnected)?;
+            self.core.membership.join(&self.core, &room)?;
         }
         Ok(())
     }

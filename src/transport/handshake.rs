@@ -7,6 +7,16 @@ use actix_web::HttpRequest;
 use crate::config::Config;
 use crate::handshake::{Carried, Facts, Handshake, Peer};
 
+/// Returns how many bytes a request's head has: the path with the query, and each header with its
+/// `: ` and its line's end.
+pub(crate) fn size(request: &HttpRequest) -> usize {
+    let url = request.uri().path_and_query();
+    let url = url.map_or(0, |url| url.as_str().len());
+    let headers = request.headers().iter();
+    let headers = headers.map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    headers.fold(url, |size, header| size + header)
+}
+
 /// Keeps what a request says.
 pub(crate) fn handshake(request: &HttpRequest, config: &Config, carried: Carried) -> Handshake {
     let url = request.uri().path_and_query();

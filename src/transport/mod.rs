@@ -76,6 +76,9 @@ async fn route(
         if query.transport == Transport::Polling && asks_upgrade {
             return Err(Refusal::BadRequest);
         }
+        if handshake::size(request) > engine.config.handshake_limit {
+            return Err(Refusal::HandshakeTooLarge);
+        }
         if hooks.asks() {
             // For the client's address, which only the server's options can tell.
             let seen = handshake(request, &engine.config, Carried::default());

@@ -25,6 +25,8 @@ pub(crate) enum Refusal {
     ShuttingDown,
     /// The body is larger than `maxPayload`; the session goes on.
     TooLarge,
+    /// The head of a client's first request is larger than `handshake_limit`.
+    HandshakeTooLarge,
     /// The request breaks a rule that ends the session; the body says no more.
     Violation,
 }
@@ -55,6 +57,9 @@ impl Refusal {
             }
             Self::HookFailed => return HttpResponse::InternalServerError().finish(),
             Self::TooLarge => return HttpResponse::build(StatusCode::PAYLOAD_TOO_LARGE).finish(),
+            Self::HandshakeTooLarge => {
+                return HttpResponse::build(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).finish();
+            }
             Self::Violation => return HttpResponse::BadRequest().finish(),
         };
         let mut response = HttpResponse::BadRequest();

@@ -57,6 +57,7 @@ mod http_hooks;
 #[cfg(feature = "session")]
 mod http_sessions;
 mod layers;
+mod limits;
 mod middleware;
 mod migrating;
 mod modifiers;

@@ -159,11 +159,20 @@ impl Client {
             self.refuse(name, &message.into());
             return Ok(());
         }
+        let limit = self.link.config.auth_limit;
+        if auth.is_some_and(|auth| auth.len() > limit) {
+            let message = format!("the auth payload has more than {limit} bytes");
+            self.refuse(name, &message.into());
+            return Ok(());
+        }
         let shown = self.registry.shown(auth);
         let shown = shown.as_deref();
-        let Some(namespace) = self.registry.seat(name, shown) else {
-            self.refuse(name, &"Invalid namespace".into());
-            return Ok(());
+        let namespace = match self.registry.seat(name, shown) {
+            Ok(namespace) => namespace,
+            Err(error) => {
+                self.refuse(name, &error.to_string().into());
+                return Ok(());
+            }
         };
         match namespace.membership.begin(auth) {
             Some(Beginning::Away(claim)) => self.ask_cluster(namespace, shown, claim),

@@ -98,6 +98,9 @@ impl State {
             return;
         };
         while self.leaving.is_none() {
+            if post.is_taken() {
+                return post.finish();
+            }
             if !may_take(self) {
                 self.post = Some(post);
                 return;
@@ -259,6 +262,11 @@ impl Post {
             at: 0,
             done: deliver.done,
         }
+    }
+
+    /// Tells whether its last packet has been taken.
+    fn is_taken(&self) -> bool {
+        self.at == usize::MAX
     }
 
     fn next_packet(&mut self) -> Option<&str> {

@@ -79,7 +79,9 @@ impl Broadcast {
     }
 
     /// Makes the sockets addressed join rooms, those of other nodes too. Returns how many of this
-    /// node did; one that was just leaving does not.
+    /// node did; one that was just leaving does not, nor one whose server's
+    /// [`rooms_per_socket`](crate::Builder::rooms_per_socket) or
+    /// [`room_name_limit`](crate::Builder::room_name_limit) is reached.
     ///
     /// # Errors
     ///

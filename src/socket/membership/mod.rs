@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix::{Message, Recipient};
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use parking_lot::RwLock;
 use serde::Serialize;
 
-use crate::error::EmitError;
+use crate::error::{EmitError, RoomError};
 use crate::id::SocketId;
 use crate::link::Outgoing;
 use crate::message::{RoomEvent, RoomEventKind};
@@ -186,26 +186,53 @@ impl Membership {
         rooms.iter().map(shared).collect()
     }
 
-    /// Adds a socket to a room.
-    pub(crate) fn join(&self, socket: &Arc<Core>, room: &str) -> Result<(), TooLate> {
+    /// Adds a socket to a room, within the server's limits.
+    pub(crate) fn join(&self, socket: &Arc<Core>, room: &str) -> Result<(), RoomError> {
+        let config = &socket.link.config;
+        let (names, rooms) = (config.room_name_limit, config.rooms_per_socket);
+        if room.len() > names {
+            return self.not_joined(socket, RoomError::NameTooLong(names));
+        }
         {
             let mut log = self.recovery.as_ref().map(Recovery::lock);
             let since = log.as_mut().map(|log| log.point(self.place()).clone());
-            self.join_since(socket, room, since);
+            if !self.join_since(socket, room, since, rooms) {
+                drop(log);
+                return self.not_joined(socket, RoomError::TooManyRooms(rooms));
+            }
             self.write_down(log, socket);
         }
         // Looked at after the change: a socket that ends later leaves by itself.
         match socket.phase() {
             Phase::Ended | Phase::Abandoned => {
                 self.exit(socket);
-                Err(TooLate)
+                Err(RoomError::Disconnected)
             }
             Phase::Connecting | Phase::Accepted | Phase::Connected => Ok(()),
         }
     }
 
-    fn join_since(&self, socket: &Arc<Core>, room: &str, since: Option<Point>) {
+    /// Says in the log too that a limit was reached: other nodes, and programs that move many
+    /// sockets, get no error.
+    fn not_joined(&self, socket: &Core, error: RoomError) -> Result<(), RoomError> {
+        let (id, namespace) = (socket.id, &self.name);
+        log::debug!("socket {id} in namespace {namespace:?} joined no room: {error}");
+        Err(error)
+    }
+
+    /// Adds a socket to a room; `false` if it is in as many as `limit` already.
+    fn join_since(
+        &self,
+        socket: &Arc<Core>,
+        room: &str,
+        since: Option<Point>,
+        limit: usize,
+    ) -> bool {
         let mut inner = self.inner.write();
+        let is_full = |rooms: &IndexSet<Arc<str>>| rooms.len() >= limit && !rooms.contains(room);
+        if is_full(&socket.rooms.lock()) {
+            return false;
+        }
         let (name, members, began) = inner.room(room);
         if began {
             self.tell(RoomChange::Began(Arc::clone(&name), Arc::clone(&members)));
@@ -226,6 +253,7 @@ impl Membership {
         if is_new {
             self.tell_watchers(&inner, &name, RoomEventKind::Joined(socket.id));
         }
+        true
     }
 
     /// Takes a socket out of a room.

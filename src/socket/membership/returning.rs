@@ -103,7 +103,8 @@ impl Membership {
         // Those that it had and has not left since.
         let rooms = socket.back().map(|_| socket.rooms.lock().clone());
         for room in rooms.unwrap_or_default() {
-            self.join_since(socket, &room, None);
+            // They were within the limit of the node where it joined them.
+            self.join_since(socket, &room, None, usize::MAX);
         }
         self.write_down(log, socket);
         Ok(())
