@@ -129,6 +129,17 @@ impl Frame {
         self.websocket.len()
     }
 
+    /// Returns about how many bytes of memory the frame takes at most for as long as it is kept:
+    /// its bytes, and the base64 that polls ask for.
+    pub(crate) fn footprint(&self) -> usize {
+        let length = self.websocket.len();
+        let polling = match &self.polling {
+            Polling::Tail { .. } | Polling::Text(_) => 0,
+            Polling::Base64 { .. } => length.div_ceil(3) * 4 + BASE64,
+        };
+        length + polling + ALLOCATION
+    }
+
     /// Appends the packet as it stands in the body of a poll.
     pub(crate) fn push_polling(&self, body: &mut Vec<u8>) {
         match &self.polling {
@@ -182,6 +193,12 @@ impl Frame {
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
+
+/// Bytes that the allocator adds to an allocation, by its own data and by rounding.
+const ALLOCATION: usize = 24;
+
+/// Bytes of what holds the base64 of a frame.
+const BASE64: usize = size_of::<OnceLock<Bytes>>() + 2 * ALLOCATION;
 
 /// Bytes of scratch that a thread keeps between two frames.
 const SCRATCH_KEPT: usize = 64 * 1024;

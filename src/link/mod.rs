@@ -203,6 +203,13 @@ impl Outgoing {
         self.frame.len() + self.attached.iter().map(Frame::len).sum::<usize>()
     }
 
+    /// Returns about how many bytes of memory the packet takes at most, beside the value itself.
+    pub(crate) fn footprint(&self) -> usize {
+        let attached = self.attached.iter();
+        let attached = attached.map(|frame| size_of::<Frame>() + frame.footprint());
+        self.frame.footprint() + attached.sum::<usize>()
+    }
+
     /// Asks that nothing be compressed for this packet's sake.
     pub(crate) fn without_compression(self) -> Self {
         let attached = self.attached.into_iter();

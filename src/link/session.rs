@@ -131,6 +131,14 @@ impl Session {
         }
     }
 
+    /// Returns about how many bytes of memory its values take.
+    pub(crate) fn footprint(&self) -> usize {
+        let state = self.shared.state.lock();
+        let entries = state.entries.iter();
+        let sizes = entries.map(|(key, value)| ENTRY + key.len() + footprint_of(value));
+        sizes.sum()
+    }
+
     /// Begins another one with the values that this one has now.
     pub(crate) fn fork(&self) -> Self {
         Self::of(self.entries())
@@ -250,6 +258,26 @@ impl fmt::Debug for Session {
             .finish_non_exhaustive()
     }
 }
+
+/// Returns about how many bytes of memory a value takes beside the place that it lies in.
+fn footprint_of(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => ENTRY + text.len(),
+        Value::Array(values) => {
+            let values = values.iter().map(|value| ENTRY + footprint_of(value));
+            values.sum()
+        }
+        Value::Object(members) => {
+            let members = members.iter();
+            let sizes = members.map(|(key, value)| 2 * ENTRY + key.len() + footprint_of(value));
+            sizes.sum()
+        }
+    }
+}
+
+/// Bytes that a value takes beside its content, and a key too.
+const ENTRY: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -255,9 +255,11 @@ impl Builder {
         self
     }
 
-    /// Sets how many bytes of events each namespace keeps for clients that come back; 16 MiB by
-    /// default. One that has missed more, or more than half of
-    /// [`outbox_limit`](Self::outbox_limit), begins anew.
+    /// Sets how many bytes of events each namespace keeps for clients that come back, and as many
+    /// again of what these clients had; 16 MiB by default. An event counts with the names of its
+    /// rooms and exceptions and about 400 bytes more. A client that has missed more, or more than
+    /// half of [`outbox_limit`](Self::outbox_limit), begins anew, and so do those that went first if
+    /// too many have gone.
     pub fn recovery_limit(mut self, bytes: usize) -> Self {
         self.config.recovery_limit = bytes;
         self

@@ -303,6 +303,50 @@ async fn who_has_missed_more_than_is_kept_begins_anew() {
     }
 }
 
+/// What is kept counts as the memory that it takes: with the names of rooms and exceptions, and
+/// with what an event takes beside its packet.
+#[tokio::test]
+async fn an_event_counts_as_the_memory_that_it_takes() {
+    let long = "x".repeat(10_000);
+    for (events, names, comes_back) in
+        [(5, 1, true), (20, 1, false), (5, 0, true), (2000, 0, false)]
+    {
+        for is_exception in [true, false] {
+            let server = start(|io| io.recovery_limit(100_000));
+            let (sid, pid) = Returning::enter(&server).await.lose(&server).await;
+            for n in 0..events {
+                let emitted = match (names, is_exception) {
+                    (0, _) => server.io.emit("n", n).await,
+                    (_, true) => server.io.except(&long).emit("n", n).await,
+                    (_, false) => server.io.to(&long).emit("n", n).await,
+                };
+                emitted.unwrap();
+            }
+            let (missed, again, ..) = back(&server, &pid, None).await;
+            assert_eq!(again == sid, comes_back, "{events} events, {names} names");
+            let is_meant = comes_back && (names == 0 || is_exception);
+            assert_eq!(missed.len(), if is_meant { events } else { 0 });
+        }
+    }
+}
+
+/// As many bytes again are kept of clients that have gone: those that went first begin anew.
+#[tokio::test]
+async fn clients_that_have_gone_make_room_for_others() {
+    let server = start(|io| io.recovery_limit(20_000));
+    let mut gone = Vec::new();
+    for n in 0..20 {
+        let ann = Returning::enter(&server).await;
+        let socket = ann.socket(&server);
+        socket.join(["x".repeat(900), n.to_string()]).await.unwrap();
+        socket.session().insert("text", "y".repeat(900)).unwrap();
+        gone.push(ann.lose(&server).await);
+    }
+    let (first, last) = (&gone[0], &gone[19]);
+    assert_eq!(back(&server, &last.1, None).await.1, last.0);
+    assert_ne!(back(&server, &first.1, None).await.1, first.0);
+}
+
 /// What its connect handler sends a client it may miss too, to itself or to all.
 #[tokio::test]
 async fn what_a_connect_handler_emits_is_replayed() {

@@ -212,7 +212,7 @@ mod tests {
     const OPTIONS: RecoveryOptions = RecoveryOptions {
         window: Duration::from_secs(60),
         silence: Duration::from_secs(45),
-        limit: 1000,
+        limit: 100_000,
         burst: 1000,
         skips_middleware: true,
     };
@@ -378,38 +378,99 @@ mod tests {
         }
     }
 
-    /// Tells whether a client comes back that has missed three events, where the options are told
-    /// their bytes.
-    fn comes_back_to_three(options: impl Fn(usize) -> RecoveryOptions) -> bool {
-        let length = emit(&namespace(OPTIONS));
-        let namespace = namespace(options(3 * length));
+    /// Sends an event to an audience, and returns how many bytes of memory it counts for.
+    fn size_of(namespace: &Membership, audience: &Audience) -> usize {
+        emit_to(namespace, audience);
+        namespace.recovery.as_ref().unwrap().lock().sizes().0
+    }
+
+    /// Returns how many bytes of memory those count for that have gone.
+    fn size_of_gone(namespace: &Membership) -> usize {
+        namespace.recovery.as_ref().unwrap().lock().sizes().1
+    }
+
+    fn is_back(namespace: &Arc<Membership>, who: &Core) -> bool {
+        enter(namespace, Some(&auth(who, None))).id == who.id
+    }
+
+    /// Tells whether a client comes back that has missed three events to an audience.
+    fn comes_back_to_three(options: RecoveryOptions, audience: &Audience) -> bool {
+        let namespace = namespace(options);
         let ann = enter(&namespace, None);
         lose(&ann);
         for _ in 0..3 {
-            assert_eq!(emit(&namespace), length);
+            emit_to(&namespace, audience);
         }
-        enter(&namespace, Some(&auth(&ann, None))).id == ann.id
+        is_back(&namespace, &ann)
     }
 
     #[actix_rt::test]
     async fn as_many_bytes_are_replayed_as_may_be_sent_at_once() {
         for (fewer, comes_back) in [(0, true), (1, false)] {
-            let is_back = comes_back_to_three(|bytes| RecoveryOptions {
-                burst: bytes - fewer,
-                ..OPTIONS
-            });
+            let burst = 3 * emit(&namespace(OPTIONS)) - fewer;
+            let options = RecoveryOptions { burst, ..OPTIONS };
+            let is_back = comes_back_to_three(options, &Audience::default());
             assert_eq!(is_back, comes_back, "{fewer}");
         }
     }
 
+    /// The names of rooms and exceptions are kept too, and each event takes more than its packet.
     #[actix_rt::test]
     async fn as_many_bytes_are_kept_as_the_limit_says() {
-        for (fewer, comes_back) in [(0, true), (1, false)] {
-            let is_back = comes_back_to_three(|bytes| RecoveryOptions {
-                limit: bytes - fewer,
-                ..OPTIONS
-            });
-            assert_eq!(is_back, comes_back, "{fewer}");
+        let long = || vec!["x".repeat(5000), "y".repeat(5000)];
+        let to = |rooms, except| Audience {
+            rooms,
+            except,
+            ..Audience::default()
+        };
+        for (audience, least) in [
+            (to(None, Vec::new()), 200),
+            (to(Some(long()), Vec::new()), 10_200),
+            (to(None, long()), 10_200),
+            (to(Some(long()), long()), 20_200),
+        ] {
+            let size = size_of(&namespace(OPTIONS), &audience);
+            assert!((least..least + 1000).contains(&size), "{size}");
+            for (limit, comes_back) in [(3 * size, true), (3 * size - 1, false)] {
+                let options = RecoveryOptions { limit, ..OPTIONS };
+                assert_eq!(comes_back_to_three(options, &audience), comes_back);
+            }
+        }
+    }
+
+    /// Sockets that have gone count by their rooms and by what the program keeps for their clients;
+    /// above the limit the first that went begins anew.
+    #[actix_rt::test]
+    async fn as_much_is_kept_of_clients_that_have_gone_as_the_limit_says() {
+        let leave = |namespace: &Arc<Membership>, rooms: &[&str], data: &str| {
+            let core = enter(namespace, None);
+            for room in rooms {
+                namespace.join(&core, room).unwrap();
+            }
+            if !data.is_empty() {
+                core.session().insert("data", data).unwrap();
+            }
+            lose(&core);
+            core
+        };
+        let long = "x".repeat(1000);
+        for (rooms, data, least) in [
+            (&[][..], "", 300),
+            (&[long.as_str(), "short"][..], "", 1300),
+            (&[][..], long.as_str(), 1300),
+        ] {
+            let namespace = namespace(OPTIONS);
+            leave(&namespace, rooms, data);
+            let size = size_of_gone(&namespace);
+            assert!((least..least + 900).contains(&size), "{size}");
+            for (limit, comes_back) in [(2 * size, true), (2 * size - 1, false)] {
+                let namespace = self::namespace(RecoveryOptions { limit, ..OPTIONS });
+                let first = leave(&namespace, rooms, data);
+                let second = leave(&namespace, rooms, data);
+                assert_eq!(is_back(&namespace, &first), comes_back);
+                assert!(is_back(&namespace, &second));
+                assert_eq!(size_of_gone(&namespace), 0);
+            }
         }
     }
 
@@ -420,9 +481,9 @@ mod tests {
             rooms: Some(vec!["others".to_owned()]),
             ..Audience::default()
         };
-        let length = emit_to(&namespace(OPTIONS), &others);
+        let size = size_of(&namespace(OPTIONS), &others);
         let namespace = namespace(RecoveryOptions {
-            limit: 3 * length,
+            limit: 3 * size,
             ..OPTIONS
         });
         let mut ann = enter(&namespace, None);

@@ -32,11 +32,14 @@ pub(crate) struct Log {
     pub(super) late: Late,
     /// The latest ones, without gaps.
     pub(super) events: VecDeque<Logged>,
+    /// Bytes of memory that they take.
     pub(super) bytes: usize,
     /// The latest that was let go before its time, for its bytes: its number, and when it was sent.
     pub(super) early: Option<(u64, Instant)>,
     /// Sockets that have ended and may come back, by their secret.
     pub(super) gone: HashMap<Id, Gone>,
+    /// Bytes of memory that they take.
+    pub(super) gone_bytes: usize,
     /// When they may not any more.
     pub(super) leaving: BTreeSet<(Instant, Id)>,
     /// Sockets that are here, and may come back before anybody has noticed that they went.
@@ -54,12 +57,16 @@ pub(super) struct Logged {
     pub(super) rooms: Option<Vec<String>>,
     pub(super) except: Vec<String>,
     pub(super) packet: Outgoing,
+    /// Bytes of memory that it takes, with the names.
+    pub(super) size: usize,
 }
 
 #[derive(Debug)]
 pub(super) struct Gone {
     pub(super) until: Instant,
     pub(super) state: State,
+    /// Bytes of memory that it takes.
+    pub(super) size: usize,
 }
 
 impl Log {
@@ -142,6 +149,13 @@ impl Log {
     #[cfg(test)]
     pub(crate) fn latest_length(&self) -> usize {
         self.events.back().map_or(0, |event| event.packet.len())
+    }
+
+    /// Returns how many bytes of memory the latest event counts for, and all sockets that have gone.
+    #[cfg(test)]
+    pub(crate) fn sizes(&self) -> (usize, usize) {
+        let event = self.events.back().map_or(0, |event| event.size);
+        (event, self.gone_bytes)
     }
 
     /// Returns who is here.
@@ -267,10 +281,35 @@ impl Log {
 
     /// Takes what a client comes back to, whether it has gone or is still thought to be here.
     pub(super) fn take(&mut self, pid: Id, options: RecoveryOptions) -> Option<Gone> {
-        match self.gone.remove(&pid) {
+        match self.no_longer_gone(pid) {
             Some(gone) => Some(gone),
             None => self.supersede(pid, options),
         }
+    }
+
+    /// Keeps what a socket comes back to that has ended; those that went first make room for it.
+    pub(super) fn keep(&mut self, gone: Gone, options: RecoveryOptions) {
+        let pid = gone.state.pid;
+        self.leaving.insert((gone.until, pid));
+        self.gone_bytes += gone.size;
+        if let Some(before) = self.gone.insert(pid, gone) {
+            self.gone_bytes -= before.size;
+            self.let_go(before.state);
+        }
+        while self.gone_bytes > options.limit
+            && let Some((_, pid)) = self.leaving.pop_first()
+        {
+            if let Some(gone) = self.no_longer_gone(pid) {
+                self.let_go(gone.state);
+            }
+        }
+    }
+
+    fn no_longer_gone(&mut self, pid: Id) -> Option<Gone> {
+        let gone = self.gone.remove(&pid)?;
+        self.gone_bytes -= gone.size;
+        self.leaving.remove(&(gone.until, pid));
+        Some(gone)
     }
 
     /// Ends a socket whose client is back before its connection was known to be dead.
@@ -283,7 +322,7 @@ impl Log {
         let until = self.leave(resume, options)?;
         let state = state_of(&core, resume);
         core.supersede();
-        Some(Gone { until, state })
+        Some(Gone::new(until, state))
     }
 
     /// Returns when the next is to be let go.
@@ -303,27 +342,50 @@ impl Log {
                 let number = self.point.number + 1 - self.events.len() as u64;
                 self.early = Some((number, oldest.at));
             }
-            self.bytes -= oldest.packet.len();
+            self.bytes -= oldest.size;
             self.events.pop_front();
         }
-        while let Some((until, pid)) = self.leaving.first()
-            && *until <= now
+        if self.events.len() < self.events.capacity() / 4 && self.events.capacity() > FEW {
+            // After a burst: the room for its events would not be counted any more.
+            self.events.shrink_to(self.events.len() * 2);
+        }
+        while let Some((until, pid)) = self.leaving.first().copied()
+            && until <= now
         {
-            let pid = *pid;
-            if self.gone.get(&pid).is_some_and(|gone| gone.until <= now)
-                && let Some(gone) = self.gone.remove(&pid)
-            {
+            self.leaving.pop_first();
+            if let Some(gone) = self.no_longer_gone(pid) {
                 self.let_go(gone.state);
             }
-            self.leaving.pop_first();
         }
     }
 }
+
+/// The list of events keeps room for so many.
+const FEW: usize = 64;
 
 /// Events of one moment are let go together.
 const TICK: Duration = Duration::from_millis(100);
 
 impl Logged {
+    pub(super) fn new(
+        at: Instant,
+        rooms: Option<Vec<String>>,
+        except: Vec<String>,
+        packet: Outgoing,
+    ) -> Self {
+        let lists = rooms.iter().chain([&except]);
+        let names = lists.map(|names| names.iter().map(footprint_of).sum::<usize>());
+        // The list of events grows by doubling.
+        let size = 2 * size_of::<Self>() + names.sum::<usize>() + packet.footprint();
+        Self {
+            at,
+            rooms,
+            except,
+            packet,
+            size,
+        }
+    }
+
     /// Tells whether the event of this number was for a socket that was in these rooms.
     fn is_for(&self, state: &State, rooms: &Rooms, number: u64) -> bool {
         let is_in = |room: &String| {
@@ -339,3 +401,37 @@ impl Logged {
         meant && !self.except.iter().any(is_in)
     }
 }
+
+impl Gone {
+    pub(super) fn new(until: Instant, state: State) -> Self {
+        let size = state.footprint();
+        Self { until, state, size }
+    }
+}
+
+impl State {
+    /// Returns about how many bytes of memory it takes, without the values that the program has
+    /// attached to the socket.
+    fn footprint(&self) -> usize {
+        let points = [&self.begun, &self.entered];
+        let points = points.map(|point| point.text.len() + OVERHEAD);
+        let rooms = self.rooms.iter();
+        let rooms = rooms.map(|(room, since)| room.len() + since.text.len() + ROOM);
+        STATE + points.iter().sum::<usize>() + rooms.sum::<usize>() + self.session.footprint()
+    }
+}
+
+/// Returns how many bytes of memory a name in a list takes.
+fn footprint_of(name: &String) -> usize {
+    size_of::<String>() + name.capacity() + OVERHEAD
+}
+
+/// Bytes that an allocation takes beside its content: what the allocator adds, and counts.
+const OVERHEAD: usize = 24;
+
+/// Bytes of a socket that has gone beside what its names and values take: its places in a map and
+/// in a set, which are a third empty, and its session.
+const STATE: usize = 2 * (size_of::<(Id, Gone)>() + size_of::<(Instant, Id)>()) + 256;
+
+/// Bytes of a room beside its name: its place in a map, and the text of a point.
+const ROOM: usize = 2 * size_of::<(usize, Arc<str>, Point, usize)>() + 2 * OVERHEAD;

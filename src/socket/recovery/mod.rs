@@ -291,7 +291,7 @@ impl Recovery {
         if offset.is_none() && node.is_some() && !log.was_sent_away(pid) {
             return Claimed::Elsewhere;
         }
-        let Some(Gone { until, state }) = log.take(pid, self.options) else {
+        let Some(Gone { until, state, .. }) = log.take(pid, self.options) else {
             return Claimed::Nothing;
         };
         let Some(offset) = offset else {
@@ -344,9 +344,7 @@ impl Recovery {
             return Some(Parted::Forgotten);
         }
         log.forget(Instant::now(), self.options);
-        let state = state_of(core, resume);
-        log.leaving.insert((until, resume.pid));
-        log.gone.insert(resume.pid, Gone { until, state });
+        log.keep(Gone::new(until, state_of(core, resume)), self.options);
         self.filled.notify_one();
         Some(Parted::Kept)
     }
@@ -371,15 +369,14 @@ impl Recovery {
             .alone
             .as_ref()
             .map(|core| vec![core.id.as_str().to_owned()]);
-        let mut except = audience.except.clone();
-        except.extend(audience.sender.map(|sender| sender.id.as_str().to_owned()));
-        log.bytes += packet.len();
-        log.events.push_back(Logged {
-            at: now,
-            rooms: alone.or_else(|| audience.rooms.clone()),
-            except,
-            packet: packet.clone(),
-        });
+        let sender = audience.sender.map(|sender| sender.id.as_str().to_owned());
+        let mut except = Vec::with_capacity(audience.except.len() + usize::from(sender.is_some()));
+        except.extend(audience.except.iter().cloned());
+        except.extend(sender);
+        let rooms = alone.or_else(|| audience.rooms.clone());
+        let logged = Logged::new(now, rooms, except, packet.clone());
+        log.bytes += logged.size;
+        log.events.push_back(logged);
         log.forget(now, self.options);
         self.filled.notify_one();
     }
