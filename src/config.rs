@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::handshake::{Origin, OriginError, OriginPattern, TrustedProxies};
+use crate::logging::LogLimits;
 
 /// What a server was built with.
 #[derive(Clone, Debug)]
@@ -65,6 +66,8 @@ pub(crate) struct Config {
     /// Bytes from which on what a poll brings is compressed.
     pub(crate) http_compression: Option<usize>,
     pub(crate) client_files: Option<PathBuf>,
+    /// How many lines of the log clients can cause.
+    pub(crate) line_limits: Arc<LogLimits>,
 }
 
 impl Config {
@@ -102,6 +105,7 @@ impl Config {
             trusted_proxies: TrustedProxies::default(),
             http_compression: Some(1024),
             client_files: None,
+            line_limits: LogLimits::new(),
         }
     }
 

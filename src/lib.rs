@@ -169,6 +169,7 @@ mod config;
 mod error;
 mod handshake;
 mod id;
+mod logging;
 mod pattern;
 mod reason;
 

@@ -6,6 +6,7 @@
 
 use std::future::poll_fn;
 
+use log::Level;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -14,6 +15,7 @@ use crate::actor::session::Deliver;
 use crate::config::Transport;
 use crate::engineio;
 use crate::link::{PollRefused, PostTurn};
+use crate::logging::LogKind;
 use crate::reason::CloseReason;
 
 /// What a request wants.
@@ -107,7 +109,11 @@ impl Handle {
             // The session ended over what it was sent.
             Ok(Err(_)) => Err(Unpolled::Refused),
             Err(_) => {
-                log::warn!("session {}: its handlers do not end", link.id);
+                let number = link.number;
+                let line = format_args!("session {number} closed: its handlers do not end");
+                link.config
+                    .line_limits
+                    .write(LogKind::Failed, Level::Warn, line);
                 Err(self.violation(CloseReason::TransportError))
             }
         }

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use log::Level;
 
 use crate::actor::session::Protocol;
 use crate::error::EmitError;
@@ -15,6 +16,7 @@ use crate::handler::Places;
 use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::link::{Frame, InFlight, Link, Outgoing, PushError};
+use crate::logging::{LogKind, cut};
 use crate::reason::CloseReason;
 
 /// A message of a raw Engine.IO session.
@@ -159,11 +161,14 @@ impl Raw {
     fn call<T: 'static>(&self, callback: Option<&Callback<T>>, value: T, bytes: usize) {
         let Some(callback) = callback else { return };
         let session = self.session.clone();
+        let log = Arc::clone(&self.session.link.config.line_limits);
         self.callbacks.places.run(
             || callback(session, value),
-            |ended| {
+            move |ended| {
                 if let Err(panic) = ended {
-                    log::error!("engine handler panicked: {panic}");
+                    let panic = cut(panic);
+                    let line = format_args!("engine handler panicked: {panic}");
+                    log.write(LogKind::Panicked, Level::Error, line);
                 }
             },
             || InFlight::enter(&self.session.link, bytes),

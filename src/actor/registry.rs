@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use actix::{Addr, ArbiterHandle};
+use log::Level;
 use parking_lot::{Mutex, RwLock};
 use serde_json::{Value, json};
 
@@ -20,6 +21,7 @@ use crate::actor::supervision::Fall;
 use crate::config::Config;
 use crate::handler::{Environment, SharedTable, Surroundings, caught};
 use crate::id::SocketId;
+use crate::logging::{LogKind, LogLimits, Quoted, cut};
 use crate::message::{CrashPlace, Crashed};
 use crate::pattern::{Parameters, Pattern};
 use crate::socket::{Adapter, Core, Membership, Recovery, RecoveryOptions};
@@ -63,7 +65,7 @@ pub(crate) type Predicate = dyn Fn(&str, &Value) -> bool + Send + Sync;
 
 impl Choice {
     /// Returns the parameters of a name that it takes.
-    fn takes(&self, name: &str, auth: Option<&str>) -> Option<Parameters> {
+    fn takes(&self, name: &str, auth: Option<&str>, log: &Arc<LogLimits>) -> Option<Parameters> {
         match self {
             Self::Pattern(pattern) => pattern.fit(name),
             Self::Predicate(predicate) => {
@@ -71,7 +73,10 @@ impl Choice {
                 let auth = auth.unwrap_or_else(|| json!({}));
                 // Code of the program: where it panics, the name is nobody's.
                 let taken = caught(|| predicate(name, &auth)).unwrap_or_else(|panic| {
-                    log::error!("the predicate of a namespace panicked over {name:?}: {panic}");
+                    let (name, panic) = (Quoted(name), cut(panic));
+                    let line =
+                        format_args!("the predicate of a namespace panicked over {name}: {panic}");
+                    log.write(LogKind::Panicked, Level::Error, line);
                     false
                 });
                 taken.then(Vec::new)
@@ -320,7 +325,9 @@ impl Registry {
     fn pattern_of(&self, name: &str, auth: Option<&str>) -> Option<(Arc<PatternCore>, Parameters)> {
         let patterns = self.patterns.read().clone();
         patterns.into_iter().find_map(|pattern| {
-            let parameters = pattern.choice.takes(name, auth)?;
+            let parameters = pattern
+                .choice
+                .takes(name, auth, &self.surroundings.line_limits)?;
             Some((pattern, parameters))
         })
     }
@@ -377,8 +384,11 @@ impl Registry {
         let watchers = self.watchers.read().clone();
         for watcher in watchers {
             if let Err(panic) = caught(|| watcher(core)) {
-                let name = core.membership.name();
-                log::error!("who was told of namespace {name} panicked: {panic}");
+                let (name, panic) = (Quoted(core.membership.name()), cut(panic));
+                let line = format_args!("who was told of namespace {name} panicked: {panic}");
+                self.surroundings
+                    .line_limits
+                    .write(LogKind::Panicked, Level::Error, line);
             }
         }
     }

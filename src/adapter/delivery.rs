@@ -10,12 +10,15 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use log::Level;
+
 use crate::adapter::format::{Asker, Change, Heard, Word};
 use crate::adapter::node::Node;
 use crate::adapter::restore::MOVED;
 use crate::cluster::{Content, Manner, Message, Question, Reply, Scope};
 use crate::handler::caught;
 use crate::id::SocketId;
+use crate::logging::{LogKind, Quoted, cut};
 use crate::socket::{Answers, Audience, Core, Membership, Origin, ServerSideEvent, ask, describe};
 
 /// Does what was said. It never waits: what takes time is done in a task of its own.
@@ -46,12 +49,14 @@ pub(crate) fn receive(node: &Arc<Node>, heard: Heard, origin: Origin<'_>) {
 }
 
 /// Tells whether this node's clients take an event of another node, which may allow more.
-fn fits(membership: &Membership, content: &Content) -> bool {
+fn fits(node: &Node, membership: &Membership, content: &Content) -> bool {
     match content.0.check_attachments(membership.max_attachments) {
         Ok(()) => true,
         Err(error) => {
-            let namespace = membership.name();
-            log::warn!("event of another node in namespace {namespace:?} dropped: {error}");
+            let namespace = Quoted(membership.name());
+            let line =
+                format_args!("event of another node in namespace {namespace} dropped: {error}");
+            node.line_limits.write(LogKind::Foreign, Level::Warn, line);
             false
         }
     }
@@ -64,7 +69,7 @@ fn told(node: &Arc<Node>, membership: &Arc<Membership>, message: Message, origin
             scope,
             manner,
         } => {
-            if !fits(membership, &content) {
+            if !fits(node, membership, &content) {
                 return;
             }
             membership.relay(&scope.into(), manner, &content.0, origin, |_| ());
@@ -189,7 +194,7 @@ fn ask_clients(
     manner: Manner,
     limit: Duration,
 ) {
-    let sockets = if fits(membership, content) {
+    let sockets = if fits(node, membership, content) {
         membership.select(audience)
     } else {
         Vec::new()
@@ -271,10 +276,16 @@ fn server_side(
             }
             (Ok(Ok(_)), None) => {}
             (Ok(Err(error)), _) => {
-                log::error!("what server-side event {name:?} is answered cannot be sent: {error}");
+                let name = Quoted(&name);
+                let line =
+                    format_args!("answer to server-side event {name} cannot be sent: {error}");
+                node.line_limits.write(LogKind::Failed, Level::Error, line);
             }
             (Err(panic), _) => {
-                log::error!("who listens to server-side event {name:?} panicked: {panic}");
+                let (name, panic) = (Quoted(&name), cut(panic));
+                let line = format_args!("listener of server-side event {name} panicked: {panic}");
+                node.line_limits
+                    .write(LogKind::Panicked, Level::Error, line);
             }
         }
     });

@@ -273,7 +273,10 @@ async fn answer(node: Arc<Node>, number: u64, from: Tag, session: Id, poll: Poll
     if !matches!(taken, Ok(1..))
         && let Some(handle) = node.forwards.find(session)
     {
-        log::debug!("session {session}: the node that its request reached is gone");
+        log::debug!(
+            "session {}: the node that its request reached is gone",
+            handle.link.number
+        );
         handle.link.close(CloseReason::TransportError);
     }
 }
@@ -365,7 +368,7 @@ async fn ask(
     let polled = match publish(node, session.tag(), &asked).await {
         Ok(0) => Err(Unpolled::Unknown),
         Err(error) => {
-            log::debug!("session {session}: a request cannot be forwarded: {error}");
+            log::debug!("a request for a session of another node cannot be forwarded: {error}");
             Err(Unpolled::Unknown)
         }
         Ok(_) => match timeout(limit, answered).await {
@@ -428,7 +431,7 @@ impl Forwarding for Node {
         arbiter.spawn(async move {
             let ended = Forwarded::Ended { session, reason };
             if let Err(error) = publish(&self, session.tag(), &ended).await {
-                log::debug!("session {session}: its node is not told of its end: {error}");
+                log::debug!("another node is not told of the end of a session: {error}");
             }
         });
     }
@@ -441,7 +444,9 @@ impl Forwarding for Node {
                 for session in self.forwards.polled() {
                     let released = Forwarded::Released { session };
                     if let Err(error) = publish(&self, session.tag(), &released).await {
-                        log::debug!("session {session}: its poll is not released: {error}");
+                        log::debug!(
+                            "a poll for a session of another node is not released: {error}"
+                        );
                     }
                 }
                 // A poll that was just on its way may have been overtaken.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use log::Level;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, PushInfo, PushKind, RedisError, Value};
 
@@ -12,6 +13,7 @@ use crate::adapter::format::{Channel, check_length};
 use crate::adapter::node::{Node, Part};
 use crate::adapter::{delivery, forward};
 use crate::handler::caught;
+use crate::logging::{LogKind, Quoted, cut};
 use crate::socket::Origin;
 
 /// Listens for as long as it is polled.
@@ -134,11 +136,16 @@ fn hear(node: &Arc<Node>, info: PushInfo) {
             })
         };
         if let Err(error) = done {
-            log::warn!("what came on channel {channel:?} is skipped: {error}");
+            let channel = Quoted(&channel);
+            let line = format_args!("message on channel {channel} is skipped: {error}");
+            node.line_limits.write(LogKind::Foreign, Level::Warn, line);
         }
     });
     if let Err(panic) = heard {
-        log::error!("what came on channel {channel:?} made a panic: {panic}");
+        let (channel, panic) = (Quoted(&channel), cut(panic));
+        let line = format_args!("message on channel {channel} made a panic: {panic}");
+        node.line_limits
+            .write(LogKind::Panicked, Level::Error, line);
     }
 }
 

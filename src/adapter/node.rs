@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::{Addr, ArbiterHandle};
+use log::Level;
 use parking_lot::{Mutex, RwLock};
 use redis::RedisError;
 use redis::aio::MultiplexedConnection;
@@ -27,6 +28,7 @@ use crate::cluster::{
     AdapterHealth, Answer, ClusterError, EntryId, Message, NodeId, Question, Reply,
 };
 use crate::id::Tag;
+use crate::logging::{LogKind, LogLimits, plain};
 use crate::socket::{Adapter, BackFuture, Claim, Kept, Membership, NodesFuture};
 
 /// A node of a cluster.
@@ -64,6 +66,7 @@ pub(crate) struct Node {
     seen: Mutex<HashMap<String, HashMap<String, u64>>>,
     health: Mutex<Health>,
     ack_timeout: Duration,
+    pub(crate) line_limits: Arc<LogLimits>,
 }
 
 /// How the connections are.
@@ -117,6 +120,7 @@ impl Node {
             seen: Mutex::default(),
             health: Mutex::default(),
             ack_timeout,
+            line_limits: LogLimits::new(),
             config,
         })
     }
@@ -133,7 +137,8 @@ impl Node {
             None => Ok(()),
         });
         if let Err(error) = queued {
-            log::warn!("node {} is not answered: {error}", asker.uid);
+            let line = format_args!("node {} is not answered: {error}", plain(&asker.uid));
+            self.line_limits.write(LogKind::Foreign, Level::Warn, line);
         }
     }
 
@@ -279,7 +284,8 @@ impl Node {
     /// Counts messages that may not have arrived.
     pub(crate) fn lost(&self, count: usize, where_to: &str) {
         if count > 0 {
-            log::warn!("{count} messages {where_to} may have been lost");
+            let line = format_args!("{count} messages {where_to} may have been lost");
+            self.line_limits.write(LogKind::Foreign, Level::Warn, line);
             self.health.lock().lost += count as u64;
         }
     }

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use log::Level;
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
 
@@ -16,6 +17,7 @@ use crate::adapter::node::{Node, OWN, Part};
 use crate::adapter::queue::SEQUENCE;
 use crate::cluster::EntryId;
 use crate::handler::caught;
+use crate::logging::{LogKind, cut};
 use crate::socket::Origin;
 
 /// How far this node has read a stream.
@@ -267,11 +269,17 @@ fn take(node: &Arc<Node>, stream: &str, entry: &Entry) {
         match heard {
             Ok(Some(heard)) => delivery::receive(node, heard, entry.origin()),
             Ok(None) => {}
-            Err(error) => log::warn!("entry {} of a stream is skipped: {error}", entry.id),
+            Err(error) => {
+                let line = format_args!("entry {} of a stream is skipped: {error}", entry.id);
+                node.line_limits.write(LogKind::Foreign, Level::Warn, line);
+            }
         }
     });
     if let Err(panic) = taken {
-        log::error!("entry {} of a stream made a panic: {panic}", entry.id);
+        let panic = cut(panic);
+        let line = format_args!("entry {} of a stream made a panic: {panic}", entry.id);
+        node.line_limits
+            .write(LogKind::Panicked, Level::Error, line);
     }
 }
 

@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use log::Level;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use uuid::Uuid;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 use crate::adapter::format::Others;
 use crate::adapter::node::Node;
 use crate::cluster::{Answer, ClusterError, NodeId, Question, Reach, Reply, Scope};
+use crate::logging::LogKind;
 
 /// Asks every other node, if there is a way to them: what waited for one would be asked later, when
 /// nobody expects it any more.
@@ -27,7 +29,7 @@ pub(crate) fn start(
     let (answers, receiver) = unbounded_channel();
     let deadline = Instant::now() + limit;
     if let Err(error) = node.connection() {
-        cut_off(&answers, error);
+        cut_off(node, &answers, error);
         return receiver;
     }
     let request = new_request();
@@ -36,7 +38,7 @@ pub(crate) fn start(
     let written = node.format.ask(namespace, question, &request);
     if let Err(error) = written.and_then(|parcels| node.queue.push(parcels)) {
         node.forget(&request);
-        cut_off(&answers, error);
+        cut_off(node, &answers, error);
         return receiver;
     }
     let tally = Tally {
@@ -106,8 +108,9 @@ fn new_request() -> String {
     Uuid::new_v4().simple().to_string()[..REQUEST].to_owned()
 }
 
-fn cut_off(answers: &UnboundedSender<Answer>, error: ClusterError) {
-    log::warn!("the other nodes are not asked: {error}");
+fn cut_off(node: &Node, answers: &UnboundedSender<Answer>, error: ClusterError) {
+    let line = format_args!("other nodes are not asked: {error}");
+    node.line_limits.write(LogKind::Foreign, Level::Warn, line);
     // Whoever asked may have gone.
     let _ = answers.send(Answer::Reach(Reach {
         cut_off: Some(error),
@@ -135,10 +138,10 @@ impl Asking {
             }
             // Nobody knows who listens; what is asked there has one answer.
             Ok(Ok(None)) => true,
-            Ok(Err(error)) => return cut_off(&self.answers, error),
+            Ok(Err(error)) => return cut_off(&self.node, &self.answers, error),
             Err(_) => {
                 let error = ClusterError::Unavailable("Redis does not answer".to_owned());
-                return cut_off(&self.answers, error);
+                return cut_off(&self.node, &self.answers, error);
             }
         };
         let mut looking = pin!(look(

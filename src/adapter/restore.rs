@@ -5,9 +5,11 @@
 //! what comes after it this node has in its own memory by the time the client enters.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use log::Level;
 use redis::RedisResult;
 use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, sleep, timeout};
@@ -18,6 +20,7 @@ use crate::adapter::replay::{Replay, Stream};
 use crate::cluster::{EntryId, Mark, Message, Scope};
 use crate::id::{Id, SocketId};
 use crate::link::{Outgoing, Session};
+use crate::logging::LogKind;
 use crate::socket::{
     Adapter, Back, Claim, Kept, Locals, Membership, Point, Recovery, State, mark_of,
 };
@@ -29,9 +32,7 @@ pub(crate) async fn run(
     claim: Claim,
 ) -> Option<Back> {
     let Ok(arrived) = timeout(ARRIVAL_LIMIT, arrive(&node, &membership, &claim)).await else {
-        log::warn!(
-            "a client that comes back begins anew: Redis is away, or what it sends comes late"
-        );
+        begins_anew(&node, &"Redis is away, or what it sends comes late");
         return None;
     };
     let mut connection = arrived?;
@@ -40,10 +41,16 @@ pub(crate) async fn run(
     match restore(&node, &membership, &claim, &mut connection).await {
         Ok(back) => back,
         Err(error) => {
-            log::warn!("a client that comes back begins anew: {error}");
+            begins_anew(&node, &error);
             None
         }
     }
+}
+
+/// Every client that comes back may cause this line.
+fn begins_anew(node: &Node, cause: &dyn fmt::Display) {
+    let line = format_args!("client that comes back begins anew: {cause}");
+    node.line_limits.write(LogKind::Anew, Level::Warn, line);
 }
 
 /// Waits until Redis is there and this node has read as far as the client, which would get again
@@ -206,7 +213,7 @@ async fn missed(
     };
     // What this node has sent itself up to now lies in the stream then.
     if timeout(FLUSH_LIMIT, node.queue.flushed()).await.is_err() {
-        log::warn!("a client that comes back begins anew: this node's own events are not written");
+        begins_anew(node, &"this node's own events are not written");
         return Ok(None);
     }
     let replay = Replay {
@@ -270,7 +277,8 @@ fn say_moved(node: &Node, membership: &Membership, kept: &Kept) {
         close: true,
     };
     if let Err(error) = node.tell(membership.shared_name(), &message) {
-        log::warn!("a client has come back, and its old node is not told: {error}");
+        let line = format_args!("client has come back, and its old node is not told: {error}");
+        node.line_limits.write(LogKind::Anew, Level::Warn, line);
     }
 }
 

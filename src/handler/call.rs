@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use actix::Recipient;
+use log::Level;
 
 use crate::error::ConnectError;
 use crate::handler::extract::{Connecting, Event, Extract, Incoming, Leaving};
@@ -14,6 +15,7 @@ use crate::handler::place::{Places, caught};
 use crate::handler::turn::save;
 use crate::handler::{ConnectOutcome, EventOutcome, Handler, LeaveOutcome};
 use crate::link::InFlight;
+use crate::logging::LogKind;
 
 /// Tells what became of a client that asked to be let in.
 pub(crate) type Admission = Box<dyn FnOnce(Result<(), ConnectError>)>;
@@ -52,12 +54,14 @@ pub(crate) fn forward(actor: Recipient<Event>) -> EventHandler {
         let limit = incoming.socket.core().link.config.ack_timeout;
         let event = Event::forwarded(incoming);
         let actor = actor.clone();
+        let log = Arc::clone(&incoming.socket.core().link.config.line_limits);
         // `send` by a fresh recipient, so that the event counts as in flight until the actor has
         // taken it. An event that is not taken answers by itself, when it is dropped.
         let sent = move || async move {
             let sent = tokio::time::timeout(limit, actor.send(event)).await;
             if !matches!(sent, Ok(Ok(()))) {
-                log::warn!("an event was forwarded to an actor that does not take it");
+                let line = format_args!("event was forwarded to an actor that does not take it");
+                log.write(LogKind::Failed, Level::Warn, line);
             }
         };
         let link = &incoming.socket.core().link;

@@ -9,9 +9,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use actix::Recipient;
+use log::Level;
 use parking_lot::{Mutex, RwLock};
 
 use crate::handler::failure::ErrorHook;
+use crate::logging::{LogKind, LogLimits};
 use crate::message::Crashed;
 use crate::socketio::is_reserved;
 
@@ -25,6 +27,8 @@ pub(crate) struct Surroundings {
     pub(crate) tells_errors: bool,
     /// A client that asked is told that nobody handles its event.
     pub(crate) answers_unhandled: bool,
+    /// How many lines of the log clients can cause.
+    pub(crate) line_limits: Arc<LogLimits>,
 }
 
 impl Surroundings {
@@ -66,7 +70,8 @@ impl Surroundings {
 
     /// Writes a panic to the log and tells everyone who asked.
     pub(crate) fn report(&self, crashed: &Crashed) {
-        log::error!("{crashed}");
+        self.line_limits
+            .write(LogKind::Panicked, Level::Error, format_args!("{crashed}"));
         self.supervisors.write().retain(|supervisor| {
             // A life-cycle message: rare, and it must not be lost to a full mailbox.
             supervisor.do_send(crashed.clone());
@@ -84,6 +89,7 @@ impl Default for Surroundings {
             fault: Mutex::default(),
             tells_errors: true,
             answers_unhandled: true,
+            line_limits: LogLimits::new(),
         }
     }
 }

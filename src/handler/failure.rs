@@ -6,11 +6,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use log::Level;
 use serde_json::Value;
 
 use crate::error::{CallError, EmitError, Rejection, RoomError};
 use crate::handler::environment::Environment;
 use crate::handler::place::caught;
+use crate::logging::{LogKind, Quoted, cut, plain};
 use crate::message::{CrashPlace, Crashed};
 use crate::socket::Socket;
 use crate::socketio::ArgsError;
@@ -79,7 +81,9 @@ impl Failure<'_> {
             return ErrorAnswer::Default;
         };
         caught(|| hook(self)).unwrap_or_else(|panic| {
-            log::error!("{self}; the error hook panicked over it: {panic}");
+            let panic = cut(panic);
+            let line = format_args!("{self}; the error hook panicked over it: {panic}");
+            self.write(LogKind::Panicked, Level::Error, line);
             ErrorAnswer::Default
         })
     }
@@ -104,11 +108,18 @@ impl Failure<'_> {
         match &self.cause {
             // It stands in the log already.
             FailureCause::Panicked(_) => {}
-            FailureCause::Unsendable(_) => log::error!("{self}"),
+            FailureCause::Unsendable(_) => {
+                self.write(LogKind::Failed, Level::Error, format_args!("{self}"));
+            }
             FailureCause::Refused(_) => log::debug!("{self}"),
             FailureCause::Returned(json) if self.is_routine(json) => log::debug!("{self}"),
-            _ => log::warn!("{self}"),
+            _ => self.write(LogKind::Failed, Level::Warn, format_args!("{self}")),
         }
+    }
+
+    fn write(&self, kind: LogKind, level: Level, line: fmt::Arguments<'_>) {
+        let config = &self.socket.core().link.config;
+        config.line_limits.write(kind, level, line);
     }
 }
 
@@ -127,12 +138,9 @@ impl Failure<'_> {
 
 impl fmt::Display for Failure<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let namespace = self.socket.namespace();
-        write!(
-            f,
-            "event {:?} in namespace {namespace}: {}",
-            self.event, self.cause
-        )
+        let namespace = plain(self.socket.namespace());
+        let (event, cause) = (Quoted(self.event), cut(&self.cause));
+        write!(f, "event {event} in namespace {namespace}: {cause}")
     }
 }
 

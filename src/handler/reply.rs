@@ -14,6 +14,7 @@ use crate::handler::environment::Environment;
 use crate::handler::failure::{ErrorAnswer, Failure, FailureCause, report};
 use crate::handler::place::caught;
 use crate::link::Outgoing;
+use crate::logging::{Quoted, plain};
 use crate::socket::{self, Answer, Socket};
 use crate::socketio::{is_failure, is_unanswered};
 
@@ -75,8 +76,9 @@ impl Reply {
     pub(crate) fn unhandled(&self) {
         let namespace = self.socket.namespace();
         log::debug!(
-            "event {:?} in namespace {namespace}: no handler",
-            self.event
+            "event {} in namespace {}: no handler",
+            Quoted(&self.event),
+            plain(namespace)
         );
         if !self.environment.surroundings.answers_unhandled {
             return;

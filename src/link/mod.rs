@@ -9,7 +9,7 @@ mod outbox;
 mod session;
 mod stored;
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Waker};
 
@@ -37,6 +37,8 @@ pub(crate) use {
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) id: Id,
+    /// The session's number in this process: what the log calls it, because its id is a secret.
+    pub(crate) number: u64,
     pub(crate) config: Arc<Config>,
     pub(crate) handshake: Handshake,
     pub(crate) outbox: Arc<Outbox>,
@@ -71,6 +73,7 @@ impl Link {
     pub(crate) fn new(id: Id, config: &Arc<Config>, handshake: Handshake) -> Arc<Self> {
         Arc::new(Self {
             id,
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
             config: Arc::clone(config),
             handshake,
             outbox: Arc::new(Outbox::new(config.outbox_limit)),
@@ -180,6 +183,8 @@ impl Link {
         }
     }
 }
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 /// The turn of one POST.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::fmt;
 use actix::Message;
 
 use crate::id::SocketId;
+use crate::logging::{Quoted, cut, plain};
 
 /// Tells whoever asked by [`SocketIo::supervise`](crate::SocketIo::supervise) that something
 /// panicked.
@@ -74,9 +75,9 @@ pub enum CrashPlace {
 impl fmt::Display for CrashPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Handler(event) => write!(f, "handler of {event:?}"),
+            Self::Handler(event) => write!(f, "handler of {}", Quoted(event)),
             Self::Session => f.write_str("session"),
-            Self::Room(name) => write!(f, "room {name:?}"),
+            Self::Room(name) => write!(f, "room {}", Quoted(name)),
             Self::Namespace => f.write_str("namespace"),
             Self::Server => f.write_str("server"),
             Self::BackgroundTask => f.write_str("background task"),
@@ -89,11 +90,11 @@ impl fmt::Display for Crashed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} panicked", self.place)?;
         if let Some(namespace) = &self.namespace {
-            write!(f, " in namespace {namespace}")?;
+            write!(f, " in namespace {}", plain(namespace))?;
         }
         if let Some(socket) = &self.socket {
             write!(f, " for socket {socket}")?;
         }
-        write!(f, ": {}", self.panic)
+        write!(f, ": {}", cut(&self.panic))
     }
 }

@@ -47,9 +47,12 @@ pub struct Builder {
 
 impl Builder {
     pub(crate) fn new() -> Self {
+        let config = Config::new("/socket.io/");
+        let mut surroundings = Surroundings::default();
+        surroundings.line_limits = Arc::clone(&config.line_limits);
         Self {
-            config: Config::new("/socket.io/"),
-            surroundings: Surroundings::default(),
+            config,
+            surroundings,
             hooks: Hooks::default(),
             #[cfg(feature = "redis")]
             adapter: None,

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web;
+use log::Level;
 
 use crate::actor::{Callbacks, Engine, EngineMessage, EngineSession, Fall, Protocol, Raw, Running};
 use crate::config::{Config, Cors, Overflow, Transport};
+use crate::logging::{LogKind, cut};
 use crate::reason::CloseReason;
 use crate::server::StartError;
 use crate::server::closing::Closing;
@@ -156,7 +158,15 @@ impl EngineIoBuilder {
         let accept = Box::new(move |link: &Arc<_>, _| -> Box<dyn Protocol> {
             Box::new(Raw::open(link, &callbacks))
         });
-        let fallen = |fall: Fall| log::error!("session panicked: {}", fall.panic);
+        let log = Arc::clone(&self.config.line_limits);
+        let fallen = move |fall: Fall| {
+            let panic = cut(fall.panic);
+            log.write(
+                LogKind::Panicked,
+                Level::Error,
+                format_args!("session panicked: {panic}"),
+            );
+        };
         Ok(EngineIo {
             engine: Engine::new(Arc::new(self.config), accept, fallen, None),
             hooks: Arc::new(self.hooks),

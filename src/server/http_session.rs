@@ -16,12 +16,14 @@ use actix_session::config::CookieContentSecurity;
 use actix_session::storage::{LoadError, SessionKey, SessionStore};
 use actix_web::HttpRequest;
 use actix_web::cookie::{CookieJar, Key, time};
+use log::Level;
 use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::error::SessionError;
 use crate::handler::caught;
 use crate::link::{self, Changes, Done, Entries, Session};
+use crate::logging::{LogKind, LogLimits, Quoted};
 
 /// What becomes of a client's HTTP session on its sockets:
 /// [`Builder::http_session`](crate::Builder::http_session) takes it. Needs the feature `session`.
@@ -289,7 +291,8 @@ impl<S: SessionStore + Send + Sync> AnyStore for S {
                 Ok(state) => Ok(state),
                 // As the middleware does: what cannot be read is worth nothing.
                 Err(LoadError::Deserialization(error)) => {
-                    log::warn!("an HTTP session that cannot be read: {error:#}");
+                    let line = format_args!("HTTP session cannot be read: {error:#}");
+                    store_failed(Level::Warn, line);
                     Ok(Some(State::new()))
                 }
                 Err(LoadError::Other(error)) => Err(format!("{error:#}")),
@@ -325,10 +328,20 @@ async fn guarded<T>(
     });
     match timeout(patience, caught).await {
         Ok(Ok(value)) => return Some(value),
-        Ok(Err(error)) => log::error!("session store, {what}: {error}"),
-        Err(_) => log::error!("session store, {what}: no answer within {patience:?}"),
+        Ok(Err(error)) => {
+            store_failed(Level::Error, format_args!("session store, {what}: {error}"));
+        }
+        Err(_) => store_failed(
+            Level::Error,
+            format_args!("session store, {what}: no answer within {patience:?}"),
+        ),
     }
     None
+}
+
+/// Each event of each client may cause this line, for as long as the store fails.
+fn store_failed(level: Level, line: fmt::Arguments<'_>) {
+    LogLimits::of_process().write(LogKind::Store, level, line);
 }
 
 fn session_key(text: String) -> Result<SessionKey, String> {
@@ -340,7 +353,9 @@ fn values(state: &State) -> Entries {
     let value = |(key, text): (&String, &String)| match serde_json::from_str::<Value>(text) {
         Ok(value) => Some((key.clone(), value)),
         Err(error) => {
-            log::warn!("HTTP session value {key:?} is no JSON: {error}");
+            let key = Quoted(key);
+            let line = format_args!("HTTP session value {key} is no JSON: {error}");
+            store_failed(Level::Warn, line);
             None
         }
     };

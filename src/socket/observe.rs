@@ -5,11 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use log::Level;
 use parking_lot::RwLock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::id::SocketId;
+use crate::logging::{LogKind, LogLimits, Quoted, plain};
 use crate::socketio::{Args, ArgsError};
 
 /// An event that is about to be sent; [`Namespace::on_any_outgoing`](crate::Namespace::on_any_outgoing)
@@ -111,7 +113,11 @@ impl Observers {
             }
         }));
         if shown.is_err() {
-            log::error!("who watches outgoing events panicked over {name:?} in {namespace}");
+            let (name, namespace) = (Quoted(name), plain(namespace));
+            let line = format_args!(
+                "who watches outgoing events panicked over {name} in namespace {namespace}"
+            );
+            LogLimits::of_process().write(LogKind::Panicked, Level::Error, line);
         }
     }
 }

@@ -1,13 +1,16 @@
 //! The official client's files, served from a folder as the Node.js server does.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use actix_files::NamedFile;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
+use log::Level;
 
 use crate::config::Config;
+use crate::logging::LogKind;
 
 /// Returns the answer to a request for one of the client's files; `None` where it asks for something
 /// else, or the server was given no folder.
@@ -24,6 +27,7 @@ pub(crate) fn find(
     }
     let path = folder.join(name);
     let request = request.clone();
+    let log = Arc::clone(&config.line_limits);
     Some(async move {
         match NamedFile::open(&path) {
             Ok(file) => {
@@ -40,7 +44,8 @@ pub(crate) fn find(
                 response
             }
             Err(error) => {
-                log::warn!("client file {} cannot be read: {error}", path.display());
+                let line = format_args!("client file {} cannot be read: {error}", path.display());
+                log.write(LogKind::Refused, Level::Warn, line);
                 HttpResponse::NotFound().finish()
             }
         }

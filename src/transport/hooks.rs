@@ -12,10 +12,12 @@ use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{Error, HttpRequest, HttpResponse};
 use futures_core::future::LocalBoxFuture;
+use log::Level;
 
 use crate::handler::caught;
 use crate::handshake::Carried;
 use crate::id::Id;
+use crate::logging::{LogKind, LogLimits, Quoted, cut};
 use crate::transport::refusal::Refusal;
 
 /// What a program has to say.
@@ -111,12 +113,15 @@ impl Hooks {
             return Ok(offered.first().map(|&first| first.to_owned()));
         };
         let chosen = caught(|| choose(request, offered)).map_err(|panic| {
-            log::error!("subprotocol panicked: {panic}");
+            panicked("subprotocol", &panic);
             Refusal::HookFailed
         })?;
         // RFC 6455, 4.1: a client closes over a subprotocol that it did not offer.
         if let Some(name) = chosen.as_deref().filter(|name| !offered.contains(name)) {
-            log::error!("subprotocol {name:?} is not one of those that the client offers");
+            let name = Quoted(name);
+            let line =
+                format_args!("subprotocol {name} is not one of those that the client offers");
+            LogLimits::of_process().write(LogKind::Refused, Level::Error, line);
             return Ok(None);
         }
         Ok(chosen)
@@ -138,7 +143,7 @@ impl Hooks {
                 Ok(Ok(())) => {}
                 Ok(Err(refusal)) => return Err(refusal),
                 Err(panic) => {
-                    log::error!("allow_request panicked: {panic}");
+                    panicked("allow_request", &panic);
                     return Err(HttpResponse::InternalServerError().finish());
                 }
             }
@@ -146,7 +151,7 @@ impl Hooks {
         let mut carried = Carried::default();
         for carry in &self.carry {
             if let Err(panic) = caught(|| carry(request, &mut carried)) {
-                log::error!("carry panicked: {panic}");
+                panicked("carry", &panic);
                 return Err(HttpResponse::InternalServerError().finish());
             }
         }
@@ -160,7 +165,10 @@ impl Hooks {
         cookie.set_value(sid.as_str().to_owned());
         match HeaderValue::try_from(cookie.to_string()) {
             Ok(value) => headers.append(header::SET_COOKIE, value),
-            Err(_) => log::error!("cookie {:?} is no header", template.name()),
+            Err(_) => {
+                let line = format_args!("cookie {:?} is no header", template.name());
+                LogLimits::of_process().write(LogKind::Refused, Level::Error, line);
+            }
         }
     }
 
@@ -188,9 +196,15 @@ impl fmt::Debug for Hooks {
 fn change(name: &str, hooks: &[Box<HeaderHook>], request: &HttpRequest, headers: &mut HeaderMap) {
     for hook in hooks {
         if let Err(panic) = caught(|| hook(request, headers)) {
-            log::error!("{name} panicked: {panic}");
+            panicked(name, &panic);
         }
     }
+}
+
+/// Any request may cause this line.
+fn panicked(hook: &str, panic: &str) {
+    let line = format_args!("{hook} panicked: {}", cut(panic));
+    LogLimits::of_process().write(LogKind::Panicked, Level::Error, line);
 }
 
 /// Runs a future of the program's to its end; an error is the text of its panic.

@@ -9,6 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::logging::Quoted;
 use crate::transport::hooks::Hooks;
 use crate::transport::refusal::Refusal;
 
@@ -84,7 +85,10 @@ fn offered(request: &HttpRequest) -> Result<Vec<&str>, Refusal> {
         for name in names.split(',') {
             let name = name.trim_matches([' ', '\t']);
             if !is_token(name) || offered.contains(&name) {
-                log::debug!("no WebSocket handshake: {names:?} is no list of subprotocols");
+                log::debug!(
+                    "no WebSocket handshake: {} is no list of subprotocols",
+                    Quoted(names)
+                );
                 return Err(Refusal::BadRequest);
             }
             if offered.len() == MAX_SUBPROTOCOLS {

@@ -2,10 +2,12 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
+use log::Level;
 
 use crate::config::{Config, Cors};
 use crate::handler::caught;
 use crate::handshake::Carried;
+use crate::logging::{LogKind, LogLimits, Quoted, cut};
 use crate::transport::handshake::handshake;
 use crate::transport::refusal::Refusal;
 
@@ -23,11 +25,13 @@ pub(crate) fn check(config: &Config, request: &HttpRequest) -> Result<(), Refusa
         return Ok(());
     }
     let shown = String::from_utf8_lossy(origin.as_bytes());
-    let shown: String = shown.chars().take(SHOWN).collect();
-    log::info!(
-        "request from {:?} refused: origin {shown:?} is not allowed by `Builder::cors`",
-        request.peer_addr()
+    let (shown, peer) = (Quoted(&shown), request.peer_addr());
+    let line = format_args!(
+        "request from {peer:?} refused: origin {shown} is not allowed by `Builder::cors`"
     );
+    config
+        .line_limits
+        .write(LogKind::Refused, Level::Info, line);
     Err(Refusal::Forbidden)
 }
 
@@ -36,11 +40,9 @@ pub(crate) fn lets_in(cors: &Cors, origin: &str) -> bool {
     cors.lists(origin)
         || cors.predicates.iter().any(|predicate| {
             caught(|| predicate(origin)).unwrap_or_else(|panic| {
-                log::error!("a predicate of `Cors` panicked: {panic}");
+                let line = format_args!("a predicate of `Cors` panicked: {}", cut(panic));
+                LogLimits::of_process().write(LogKind::Panicked, Level::Error, line);
                 false
             })
         })
 }
-
-/// Characters of a refused origin that the log shows.
-const SHOWN: usize = 100;

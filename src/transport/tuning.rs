@@ -4,6 +4,11 @@ use std::any::Any;
 use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
+#[cfg(any(target_os = "android", target_os = "linux"))]
+use log::Level;
+
+#[cfg(any(target_os = "android", target_os = "linux"))]
+use crate::logging::{LogKind, LogLimits};
 
 /// Lets the kernel drop a connection whose client takes nothing for this long.
 ///
@@ -14,7 +19,8 @@ pub(crate) fn set_user_timeout(connection: &dyn Any, limit: Duration) {
     if let Some(stream) = connection.downcast_ref::<TcpStream>() {
         let set = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limit));
         if let Err(error) = set {
-            log::warn!("a connection's write deadline cannot be set: {error}");
+            let line = format_args!("write deadline of a connection cannot be set: {error}");
+            LogLimits::of_process().write(LogKind::Connection, Level::Warn, line);
         }
     }
     #[cfg(not(any(target_os = "android", target_os = "linux")))]

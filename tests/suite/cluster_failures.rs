@@ -1,6 +1,7 @@
 //! Clusters whose Redis hangs, refuses, forgets, or vanishes without a word.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -8,11 +9,11 @@ use actix::{Actor, Context, Handler};
 use actix_socketio::{
     Builder, ClusterError, CrashPlace, Crashed, EmitError, RedisAdapter, SocketIo,
 };
-use log::{Log, Metadata, Record};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::timeout;
 
+use crate::support::log::listen;
 use crate::support::redis::{Format, Redis, Way, cluster, connected};
 use crate::support::socketio::{Client, Peer, Via, find, until};
 use crate::support::{Server, channel, within};
@@ -303,8 +304,11 @@ async fn a_server_that_is_closed_at_once_leaves_redis() {
 /// moment.
 #[tokio::test]
 async fn the_adapter_connects_anew_after_a_panic() {
-    let _ = log::set_logger(&PANICKING);
-    log::set_max_level(log::LevelFilter::Error);
+    let first = AtomicBool::new(true);
+    let _panicking = listen(move |line| {
+        let is_first = line.contains(PANICS) && first.swap(false, Ordering::Relaxed);
+        assert!(!is_first, "the logger");
+    });
     let redis = Redis::start();
     redis.command("ACL SETUSER default resetchannels &socket.io*");
     let adapter = Format::Streams.adapter(&redis).channel_prefix(PANICS);
@@ -334,26 +338,6 @@ impl Handler<Crashed> for Watching {
         let _ = self.0.send(crashed.place);
     }
 }
-
-/// A logger that panics on the first line with a certain name in it, and writes nothing.
-struct Panicking(Mutex<bool>);
-
-impl Log for Panicking {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        if record.args().to_string().contains(PANICS) {
-            let first = !std::mem::replace(&mut *self.0.lock().unwrap(), true);
-            assert!(!first, "the logger");
-        }
-    }
-
-    fn flush(&self) {}
-}
-
-static PANICKING: Panicking = Panicking(Mutex::new(false));
 
 /// A name that nothing else in the suite has.
 const PANICS: &str = "panics-in-the-logger";

@@ -7,22 +7,23 @@ use std::path::{Path, PathBuf};
 const LAYERS: &str = "
     testing    server actor socket link message error socketio id
     contract   server handler socket error socketio
-    server     transport adapter actor handler socket link message error socketio cluster config handshake id pattern reason
-    transport  actor handler link websocket engineio config handshake id reason
-    adapter    actor handler socket link message error socketio cluster id reason
-    actor      handler socket link message error cluster engineio socketio websocket config handshake id pattern reason
-    handler    socket link message error socketio handshake reason
-    socket     link message error socketio cluster config handshake id pattern reason
-    link       error engineio websocket config handshake id reason
-    message    error cluster socketio id
+    server     transport adapter actor handler socket link message error socketio cluster config handshake id logging pattern reason
+    transport  actor handler link websocket engineio config handshake id logging reason
+    adapter    actor handler socket link message error socketio cluster id logging reason
+    actor      handler socket link message error cluster engineio socketio websocket config handshake id logging pattern reason
+    handler    socket link message error socketio handshake logging reason
+    socket     link message error socketio cluster config handshake id logging pattern reason
+    link       error engineio websocket config handshake id logging reason
+    message    error cluster socketio id logging
     error      cluster socketio
     cluster    socketio id
     engineio
     socketio
     websocket
-    config     handshake
+    config     handshake logging
     handshake
     id
+    logging
     pattern
     reason
 ";
@@ -41,12 +42,12 @@ const KEPT_TO: &str = "
     redis      adapter
     rmp        adapter
     actix      testing server transport adapter actor handler socket link message
-    tokio      testing server transport adapter actor handler socket
+    tokio      testing server transport adapter actor handler socket logging
     futures    testing server transport actor handler socket
     schemars   contract
     socket2    server transport
     parking_lot  transport adapter actor handler socket link
-    log        server transport adapter actor handler socket link
+    log        server transport adapter actor handler socket link logging
 ";
 
 /// Modules that own no clock: they are told the time.

@@ -58,6 +58,7 @@ mod http_hooks;
 mod http_sessions;
 mod layers;
 mod limits;
+mod logging;
 mod middleware;
 mod migrating;
 mod modifiers;

@@ -15,6 +15,8 @@ mod handshake;
 mod id;
 #[path = "../../../src/link/mod.rs"]
 mod link;
+#[path = "../../../src/logging.rs"]
+mod logging;
 #[path = "../../../src/message/mod.rs"]
 mod message;
 #[path = "../../../src/pattern.rs"]

@@ -53,7 +53,10 @@ impl Client {
         }
         let limit = self.link.config.attachments_timeout;
         if Protocol::has_room(self) && self.link.in_flight.has_room() {
-            log::debug!("session closed: attachments of a packet did not arrive within {limit:?}");
+            log::debug!(
+                "session {}: attachments of a packet did not arrive within {limit:?}",
+                self.link.number
+            );
             return Err(CloseReason::ForcedClose);
         }
         self.attachments_by = Some(now + limit);

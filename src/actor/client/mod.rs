@@ -20,6 +20,7 @@ use crate::actor::session::Protocol;
 use crate::error::ConnectError;
 use crate::handler::{Connecting, Leaving, Received, Table, TableView};
 use crate::link::Link;
+use crate::logging::Quoted;
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::{Beginning, Core, Phase, Resume, Socket, connect_error};
 use crate::socketio::{Args, Assembler, Body, DecodeError, Limits, Packet};
@@ -139,7 +140,11 @@ impl Client {
                 Phase::Ended | Phase::Abandoned
             );
             if !ended {
-                log::debug!("session {}: second CONNECT for {name}", self.link.id);
+                log::debug!(
+                    "session {}: second CONNECT for {}",
+                    self.link.number,
+                    Quoted(name)
+                );
                 return Err(CloseReason::ForcedClose);
             }
             self.leave(at, DisconnectReason::ServerNamespaceDisconnect);
@@ -149,7 +154,11 @@ impl Client {
             .iter()
             .any(|it| it.namespace.membership.name() == name)
         {
-            log::debug!("session {}: second CONNECT for {name}", self.link.id);
+            log::debug!(
+                "session {}: second CONNECT for {}",
+                self.link.number,
+                Quoted(name)
+            );
             return Err(CloseReason::ForcedClose);
         }
         self.left.retain(|left| left.as_ref() != name);
@@ -211,8 +220,9 @@ impl Client {
             return Ok(());
         }
         log::debug!(
-            "session {}: packet for {name}, which it has not joined",
-            self.link.id
+            "session {}: packet for {}, which it has not joined",
+            self.link.number,
+            Quoted(name)
         );
         Err(CloseReason::ForcedClose)
     }
@@ -222,7 +232,7 @@ impl Client {
     }
 
     fn refused(&self, error: &DecodeError) -> CloseReason {
-        log::debug!("session {}: {error}", self.link.id);
+        log::debug!("session {}: {error}", self.link.number);
         CloseReason::ForcedClose
     }
 
@@ -296,7 +306,7 @@ impl Protocol for Client {
         if self.connect_by.is_none_or(|due| due > now) {
             return Ok(());
         }
-        log::debug!("session {}: no namespace joined in time", self.link.id);
+        log::debug!("session {}: no namespace joined in time", self.link.number);
         Err(CloseReason::ForcedClose)
     }
 

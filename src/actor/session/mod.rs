@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Supervised};
 use bytes::Bytes;
+use log::Level;
 use tokio::sync::oneshot;
 
 use crate::actor::clock::now;
@@ -30,6 +31,7 @@ use crate::actor::supervision::{self, Intensity};
 use crate::config::Transport;
 use crate::handler::caught;
 use crate::link::{Control, Link};
+use crate::logging::LogKind;
 use crate::reason::CloseReason;
 use crate::websocket;
 
@@ -187,10 +189,13 @@ impl Actor for Session {
         if let Some(state) = &mut self.state
             && caught(|| state.close(CloseReason::Crashed)).is_err()
         {
-            log::error!(
-                "session {}: panicked once more while it closed",
-                state.link.id
-            );
+            let number = state.link.number;
+            let line = format_args!("session {number}: panicked once more while it closed");
+            state
+                .link
+                .config
+                .line_limits
+                .write(LogKind::Panicked, Level::Error, line);
             state.link.outbox.discard(None);
         }
         self.finish();

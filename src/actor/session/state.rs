@@ -38,7 +38,7 @@ impl State {
         let packet = match Packet::decode(text) {
             Ok(packet) => packet,
             Err(error) => {
-                log::debug!("session {}: {error}", self.link.id);
+                log::debug!("session {}: {error}", self.link.number);
                 return Err(CloseReason::ParseError);
             }
         };
@@ -81,7 +81,7 @@ impl State {
             Err(Lost::Closed) => return self.close(CloseReason::TransportClose),
             Err(Lost::Broken) => return self.close(CloseReason::TransportError),
             Err(Lost::Refused(error)) => {
-                log::debug!("session {}: {error}", self.link.id);
+                log::debug!("session {}: {error}", self.link.number);
                 let code = Some(error.close_code());
                 return self.close_with(CloseReason::TransportError, code, Queued::Sent);
             }
@@ -168,7 +168,7 @@ impl State {
         if self.leaving.is_some() {
             return;
         }
-        log::debug!("session {} closed: {reason}", self.link.id);
+        log::debug!("session {} closed: {reason}", self.link.number);
         if reason == CloseReason::ForcedServerClose {
             self.protocol.closing();
         }

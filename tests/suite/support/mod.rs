@@ -5,6 +5,7 @@
 //! a handler saw back to its test. Nothing here knows what Socket.IO is.
 
 mod http;
+pub(crate) mod log;
 mod polling;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;

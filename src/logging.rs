@@ -1,0 +1,298 @@
+//! What the log says of clients: how a text of theirs is shown, and how many lines they can cause.
+//!
+//! Texts and lines enter, lines of the `log` crate leave. A text of a client is escaped and cut, so
+//! that it cannot begin a line of its own or fill the log. A line above the level debug that a client
+//! can cause is written by [`LogLimits`], which leaves lines out that come too fast, and says how many.
+//! Nothing here knows what the lines mean.
+
+use std::fmt::{self, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use log::Level;
+
+/// A text that a client chose, such as the name of an event: quoted, escaped and cut at
+/// [`SHOWN`] characters.
+#[derive(Clone, Copy)]
+pub(crate) struct Quoted<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (start, is_cut) = match self.0.char_indices().nth(SHOWN) {
+            Some((end, _)) => (&self.0[..end], true),
+            None => (self.0, false),
+        };
+        write!(f, "{start:?}")?;
+        if is_cut {
+            write!(f, "… ({} bytes)", self.0.len())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The same without quotes, for names that are seldom anything but plain.
+pub(crate) fn plain(name: &str) -> Cut<&str> {
+    Cut(name, SHOWN)
+}
+
+/// A text that may contain what a client sent, such as that of an error or a panic: control characters
+/// are escaped, and it is cut at [`TEXT`] characters.
+pub(crate) fn cut<T: fmt::Display>(text: T) -> Cut<T> {
+    Cut(text, TEXT)
+}
+
+/// Anything that can be displayed, with control characters escaped, up to so many characters.
+#[derive(Clone, Copy)]
+pub(crate) struct Cut<T>(T, usize);
+
+impl<T: fmt::Display> fmt::Display for Cut<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut cutting = Cutting {
+            formatter: f,
+            left: self.1,
+            has_failed: false,
+        };
+        match write!(cutting, "{}", self.0) {
+            Ok(()) => Ok(()),
+            // Its own error ends the text early where it is full.
+            Err(_) if cutting.left == 0 && !cutting.has_failed => f.write_char('…'),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+struct Cutting<'a, 'b> {
+    formatter: &'a mut fmt::Formatter<'b>,
+    left: usize,
+    has_failed: bool,
+}
+
+impl fmt::Write for Cutting<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            self.left = self.left.checked_sub(1).ok_or(fmt::Error)?;
+            let written = match character {
+                // Harmless, and escaped already where they stand in a quoted text.
+                '"' | '\'' | '\\' => self.formatter.write_char(character),
+                _ => write!(self.formatter, "{}", character.escape_debug()),
+            };
+            self.has_failed |= written.is_err();
+            written?;
+        }
+        Ok(())
+    }
+}
+
+/// Lines that a client can cause; those of one kind share a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogKind {
+    /// A request that the server does not answer as its client wants.
+    Refused,
+    /// A handler that failed.
+    Failed,
+    /// Code of the program that panicked.
+    Panicked,
+    /// A session in a store that cannot be read or written.
+    Store,
+    /// A connection that is not as it should be.
+    Connection,
+    /// A message of another node that is not delivered, or not answered.
+    Foreign,
+    /// A client that cannot come back.
+    Anew,
+}
+
+impl LogKind {
+    /// The target of its lines.
+    fn target(self) -> &'static str {
+        match self {
+            Self::Refused | Self::Connection => TARGET_REQUEST,
+            Self::Failed | Self::Panicked => TARGET_HANDLER,
+            Self::Store => TARGET_STORE,
+            Self::Foreign | Self::Anew => TARGET_CLUSTER,
+        }
+    }
+
+    /// What its lines are about.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused requests",
+            Self::Failed => "failed handlers",
+            Self::Panicked => "panics",
+            Self::Store => "failures of the session store",
+            Self::Connection => "connections",
+            Self::Foreign => "messages of other nodes",
+            Self::Anew => "clients that begin anew",
+        }
+    }
+}
+
+/// The targets of lines; each begins with the name of the crate, so that `actix_socketio` is the
+/// filter for all of them.
+pub(crate) const TARGET_REQUEST: &str = "actix_socketio::request";
+pub(crate) const TARGET_HANDLER: &str = "actix_socketio::handler";
+pub(crate) const TARGET_STORE: &str = "actix_socketio::store";
+pub(crate) const TARGET_CLUSTER: &str = "actix_socketio::cluster";
+
+/// Bounds how many lines clients can cause: [`LINES`] of each kind in a second. A server has one.
+#[derive(Debug)]
+pub(crate) struct LogLimits {
+    begun: Instant,
+    windows: [Window; KINDS],
+}
+
+impl LogLimits {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            begun: Instant::now(),
+            windows: Default::default(),
+        })
+    }
+
+    /// Returns the limits for code that knows of no server.
+    pub(crate) fn of_process() -> &'static Arc<Self> {
+        static PROCESS: LazyLock<Arc<LogLimits>> = LazyLock::new(LogLimits::new);
+        &PROCESS
+    }
+
+    /// Writes a line, unless there were too many of its kind within this second. A line that is left
+    /// out is not formatted; how many these were is written when the second is over.
+    pub(crate) fn write(self: &Arc<Self>, kind: LogKind, level: Level, line: fmt::Arguments<'_>) {
+        if !log::log_enabled!(target: kind.target(), level) {
+            return;
+        }
+        let window = &self.windows[kind as usize];
+        if window.admit(self.begun.elapsed().as_secs()) {
+            self.summarize(kind, level);
+            log::log!(target: kind.target(), level, "{}", Cut(line, LINE));
+        } else if window.left_out.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.summarize_later(kind, level);
+        }
+    }
+
+    fn summarize_later(self: &Arc<Self>, kind: LogKind, level: Level) {
+        // Without a runtime the next line of the kind says it.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let limits = Arc::clone(self);
+            runtime.spawn(async move {
+                tokio::time::sleep(SECOND).await;
+                limits.summarize(kind, level);
+            });
+        }
+    }
+
+    /// Says how many lines were left out since it was said last.
+    fn summarize(&self, kind: LogKind, level: Level) {
+        let left_out = &self.windows[kind as usize].left_out;
+        if left_out.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let count = left_out.swap(0, Ordering::Relaxed);
+        if count > 0 {
+            let name = kind.name();
+            log::log!(target: kind.target(), level, "{count} more lines left out: {name}");
+        }
+    }
+}
+
+/// The lines of one kind.
+#[derive(Debug, Default)]
+struct Window {
+    /// The second in the upper half, and how many lines were written in it in the lower.
+    state: AtomicU64,
+    left_out: AtomicU64,
+}
+
+impl Window {
+    /// Tells whether another line may be written in this second. The threads that ask need no order.
+    fn admit(&self, second: u64) -> bool {
+        let next = |state: u64| match (state >> 32 == second, state & u64::from(u32::MAX)) {
+            (false, _) => Some(second << 32 | 1),
+            (true, written) if written < LINES => Some(state + 1),
+            (true, _) => None,
+        };
+        let (set, fetched) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.state.fetch_update(set, fetched, next).is_ok()
+    }
+}
+
+const KINDS: usize = LogKind::Anew as usize + 1;
+
+/// Lines of one kind that are written in one second.
+const LINES: u64 = 10;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Characters of a name that are shown.
+const SHOWN: usize = 64;
+
+/// Characters of an error's or a panic's text that are shown.
+const TEXT: usize = 256;
+
+/// Characters of a whole line that a client can cause.
+const LINE: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_whole_at_64_characters_and_cut_at_65() {
+        let whole = "é".repeat(64);
+        assert_eq!(Quoted(&whole).to_string(), format!("\"{whole}\""));
+        assert_eq!(plain(&whole).to_string(), whole);
+        let longer = format!("{whole}é");
+        let cut = format!("\"{whole}\"… (130 bytes)");
+        assert_eq!(Quoted(&longer).to_string(), cut);
+        assert_eq!(plain(&longer).to_string(), format!("{whole}…"));
+    }
+
+    #[test]
+    fn no_text_begins_a_line_of_its_own() {
+        let evil = "a\n\r\u{1b}[31m\u{2028}\u{85}\0b";
+        let tame = r"a\n\r\u{1b}[31m\u{2028}\u{85}\0b";
+        assert_eq!(Quoted(evil).to_string(), format!("\"{tame}\""));
+        assert_eq!(cut(evil).to_string(), tame);
+        // What is escaped already stays as it is.
+        assert_eq!(cut(Quoted(evil)).to_string(), format!("\"{tame}\""));
+        assert_eq!(cut(r#"say "it's" \"#).to_string(), r#"say "it's" \"#);
+    }
+
+    #[test]
+    fn an_error_of_the_text_itself_is_no_cut() {
+        struct Broken;
+        impl fmt::Display for Broken {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a")?;
+                Err(fmt::Error)
+            }
+        }
+        let mut written = String::new();
+        assert!(write!(written, "{}", cut(Broken)).is_err());
+    }
+
+    #[test]
+    fn a_second_has_so_many_lines_of_a_kind() {
+        let window = Window::default();
+        for second in [0, 1, 7, 1 << 30] {
+            let admitted = (0..1000).filter(|_| window.admit(second)).count();
+            assert_eq!(admitted as u64, LINES, "{second}");
+        }
+    }
+
+    #[test]
+    fn kinds_have_limits_of_their_own() {
+        let limits = LogLimits::new();
+        let [first, .., last] = &limits.windows;
+        while first.admit(0) {}
+        assert!(last.admit(0));
+        assert_eq!(limits.windows.len(), KINDS);
+    }
+}
