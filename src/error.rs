@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::cluster::ClusterError;
-use crate::socketio::{ArgsError, UNANSWERED};
+use crate::socketio::{ArgsError, Shortened, UNANSWERED};
 
 /// Why an event was not sent.
 ///
@@ -255,6 +255,7 @@ impl fmt::Display for SessionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Read { key, message } => {
+                let message = Shortened(message);
                 write!(f, "session value {key:?} does not fit: {message}")
             }
             Self::Write { key, message } => {
@@ -403,6 +404,10 @@ impl HandlerError {
 
 impl fmt::Display for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.error.is::<serde_json::Error>() {
+            // It may repeat the whole of what a client sent.
+            return Shortened(&self.error).fmt(f);
+        }
         self.error.fmt(f)
     }
 }
@@ -410,9 +415,9 @@ impl fmt::Display for HandlerError {
 impl Serialize for HandlerError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.is_answered {
-            serializer.collect_str(&self.error)
+            serializer.collect_str(self)
         } else {
-            serializer.serialize_newtype_struct(UNANSWERED, &self.error.to_string())
+            serializer.serialize_newtype_struct(UNANSWERED, &self.to_string())
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::handler::reply::{Ack, Reply};
 use crate::handshake::Handshake;
 use crate::reason::DisconnectReason;
 use crate::socket::Socket;
-use crate::socketio::{self, Args, ArgsError};
+use crate::socketio::{self, Args, ArgsError, Shortened};
 
 /// Makes an argument of a handler from what the handler is called for.
 ///
@@ -313,7 +313,8 @@ pub struct Params<T>(pub T);
 impl<C: CallContext, T: DeserializeOwned> Extract<C> for Params<T> {
     fn extract(context: &C) -> Result<Self, Rejection> {
         let parameters = context.socket().core().membership.parameters();
-        let refused = |error: &dyn std::fmt::Display| Rejection::Params(error.to_string());
+        let refused =
+            |error: &dyn std::fmt::Display| Rejection::Params(Shortened(error).to_string());
         // A form's text is what serde reads numbers from where only texts are at hand.
         let text = serde_urlencoded::to_string(parameters).map_err(|error| refused(&error))?;
         let read = serde_urlencoded::from_str(&text).map_err(|error| refused(&error))?;

@@ -16,7 +16,7 @@ use crate::handler::place::caught;
 use crate::link::Outgoing;
 use crate::logging::{Quoted, plain};
 use crate::socket::{self, Answer, Socket};
-use crate::socketio::{is_failure, is_unanswered};
+use crate::socketio::{Cut, is_failure, is_unanswered};
 
 /// Where the answer to one event goes.
 #[derive(Clone, Debug)]
@@ -83,7 +83,8 @@ impl Reply {
         if !self.environment.surroundings.answers_unhandled {
             return;
         }
-        let text = format!("no handler for event {:?}", self.event);
+        // Escaped by JSON alone, and not as long as whatever the client has sent.
+        let text = format!("no handler for event \"{}\"", Cut(&self.event));
         self.send_error(&serde_json::Value::from(text).to_string());
     }
 

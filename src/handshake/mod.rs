@@ -269,7 +269,8 @@ pub struct QueryError(String);
 
 impl fmt::Display for QueryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "query does not fit: {}", self.0)
+        // It may repeat what the client sent, which is cut.
+        write!(f, "query does not fit: {:.256}", self.0)
     }
 }
 

@@ -32,7 +32,7 @@ use crate::handshake::Handshake;
 use crate::id::SocketId;
 use crate::link::Session;
 use crate::message::RoomNames;
-use crate::socketio::{Args, from_json};
+use crate::socketio::{Args, Shortened, from_json};
 
 pub(crate) use adapter::{Adapter, BackFuture, ClosedFuture, NodesFuture};
 pub use answers::Answers;
@@ -156,7 +156,7 @@ impl Socket {
     /// ```
     pub fn auth<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
         let text = self.core.auth.as_deref().unwrap_or("{}");
-        from_json(text).map_err(|error| Rejection::Auth(error.to_string()))
+        from_json(text).map_err(|error| Rejection::Auth(Shortened(error).to_string()))
     }
 
     /// Sends an event to this client. A tuple is sent as that many arguments, `()` as none,

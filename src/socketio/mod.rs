@@ -12,6 +12,7 @@ mod assemble;
 mod decode;
 mod encode;
 mod error;
+mod excerpt;
 mod json;
 mod packet;
 mod placeholder_check;
@@ -29,6 +30,7 @@ pub(crate) use self::encode::{
     push_event_start,
 };
 pub(crate) use self::error::DecodeError;
+pub(crate) use self::excerpt::{Cut, Shortened};
 pub(crate) use self::packet::{Body, Limits, Packet, is_reserved};
 #[cfg(feature = "redis")]
 pub(crate) use self::placeholder_check::check_placeholders;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use actix::{Actor, Context, Handler, ResponseFuture};
 use actix_socketio::{
-    Bytes, ConnectError, EngineIoBuilder, EngineMessage, EngineSession, Event, JoinRooms,
-    RoomError, Socket, SocketIo,
+    Auth, Bytes, ConnectError, Data, EngineIoBuilder, EngineMessage, EngineSession, Event,
+    HandlerError, Handshake, JoinRooms, Params, RoomError, Socket, SocketIo,
 };
 use actix_web::HttpMessage;
+use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -433,5 +434,118 @@ async fn a_raw_server_bounds_what_its_handlers_hold_and_the_first_request() {
         ends.add_permits(1);
         assert_eq!(begins.next().await, 4);
         ends.add_permits(2);
+    }
+}
+
+/// What a handler of the tests below reads.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    #[serde(rename = "kind")]
+    _kind: Option<Kind>,
+}
+
+#[derive(Debug, Deserialize)]
+enum Kind {
+    Known,
+}
+
+/// The name of an event that nobody handles is cut, and escaped once.
+#[tokio::test]
+async fn the_name_of_an_unhandled_event_is_not_repeated_whole() {
+    let server = Server::socketio(|io| io, |_| ());
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        for character in ["\u{7f}", "x", "ö", r"\\", r#"\""#, r"\u0000"] {
+            let name = |count| character.repeat(count);
+            client.send(&format!(r#"421["{}"]"#, name(64))).await;
+            let told = format!(r#"no handler for event \"{}\""#, name(64));
+            client
+                .expect(&format!(r#"431[{{"error":"{told}"}}]"#))
+                .await;
+            client
+                .send(&format!(r#"421["{}"]"#, name(900_000 / character.len())))
+                .await;
+            let told = format!(r#"no handler for event \"{}…\""#, name(64));
+            client
+                .expect(&format!(r#"431[{{"error":"{told}"}}]"#))
+                .await;
+        }
+    }
+}
+
+/// Errors that repeat what a client sent are as short, whatever repeats it: the arguments of an
+/// event, its handler's own reading, or a payload.
+#[tokio::test]
+async fn an_error_does_not_repeat_the_whole_of_what_a_client_sent() {
+    let server = Server::socketio(|io| io, |_| ());
+    let text = |Data(text): Data<String>| async move {
+        serde_json::from_str::<Known>(&text)?;
+        Ok::<(), HandlerError>(())
+    };
+    let itself = |event: Event| async move {
+        event.read::<(u8,)>()?;
+        Ok::<(), HandlerError>(())
+    };
+    server
+        .io
+        .of("/")
+        .on("number", |_: Data<u32>| async {})
+        .on("known", |_: Data<Known>| async {})
+        .on("text", text)
+        .on("itself", itself);
+    let long = "\u{7f}".repeat(300_000);
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        for (event, data, says) in [
+            ("number", format!(r#""{long}""#), "expected u32"),
+            ("known", format!(r#"{{"{long}":1}}"#), "unknown field"),
+            (
+                "known",
+                format!(r#"{{"kind":"{long}"}}"#),
+                "unknown variant",
+            ),
+            ("text", format!(r#""{{\"{long}\":1}}""#), "expected `kind`"),
+            ("itself", format!(r#""{long}""#), "expected u8"),
+        ] {
+            client.send(&format!(r#"421["{event}",{data}]"#)).await;
+            let answer = client.text().await;
+            assert!(answer.contains(says), "{event}: {answer:.1000}");
+            assert!(answer.len() < 1500, "{event}: {}", answer.len());
+        }
+    }
+}
+
+/// The same of a client that is refused: by its payload, its namespace's parameters or its query.
+#[tokio::test]
+async fn a_refusal_does_not_repeat_the_whole_of_what_a_client_sent() {
+    let server = Server::socketio(|io| io, |_| ());
+    let io = &server.io;
+    io.of("/auth").on_connect(|_: Auth<Known>| async {});
+    io.of_pattern("/of-{kind}")
+        .unwrap()
+        .on_connect(|_: Params<Known>| async {});
+    io.of("/query")
+        .on_connect(|handshake: Handshake| async move {
+            let query = handshake.read_query::<Known>();
+            query
+                .map(|_| ())
+                .map_err(|error| ConnectError::from(error.to_string()))
+        });
+    let long = "x".repeat(900);
+    let site = server.at("/socket.io/");
+    for (namespace, auth) in [
+        ("/auth".to_owned(), format!(r#"{{"kind":"{long}"}}"#)),
+        (format!("/of-{long}"), String::new()),
+        ("/query".to_owned(), String::new()),
+    ] {
+        let query = format!("kind={long}&EIO=4&transport=websocket");
+        let mut socket = WebSocket::connect(&site, &query, &[]).await.unwrap();
+        socket.recv_text().await;
+        socket.send_text(&format!("40{namespace},{auth}")).await;
+        let answer = socket.recv_text().await;
+        let told = answer.strip_prefix(&format!("44{namespace},")).unwrap();
+        assert!(told.contains("unknown variant"), "{told}");
+        assert!(told.len() < 400, "{told}");
     }
 }

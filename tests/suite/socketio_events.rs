@@ -209,7 +209,7 @@ async fn an_unknown_event_is_answered_with_an_error() {
             .send_all(&[r#"42["no\"pe",1]"#, r#"421["no\"pe",1]"#])
             .await;
         client
-            .expect(r#"431[{"error":"no handler for event \"no\\\"pe\""}]"#)
+            .expect(r#"431[{"error":"no handler for event \"no\"pe\""}]"#)
             .await;
         client.send(r#"42/chat,1["nope"]"#).await;
         client

@@ -25,6 +25,7 @@ use std::{error::Error, fmt};
 
 use serde::{Serialize, Serializer};
 
+use crate::socketio::Shortened;
 pub use crate::socketio::args::raw::Args;
 pub(crate) use crate::socketio::args::raw::check_attachments;
 #[cfg(feature = "contracts")]
@@ -105,13 +106,14 @@ impl fmt::Display for ArgsError {
                 argument: Some(argument),
                 cause,
             } => {
+                let cause = Shortened(cause);
                 write!(f, "argument {argument} cannot be read: {cause}")
             }
             Self::Deserialize {
                 argument: None,
                 cause,
             } => {
-                write!(f, "the arguments cannot be read: {cause}")
+                write!(f, "the arguments cannot be read: {}", Shortened(cause))
             }
             Self::NoAttachment {
                 argument,
