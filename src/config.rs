@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::handshake::{Origin, OriginError, OriginPattern, TrustedProxies};
 use crate::logging::LogLimits;
+use crate::socketio::PacketLimits;
 
 /// What a server was built with.
 #[derive(Clone, Debug)]
@@ -26,6 +27,10 @@ pub(crate) struct Config {
     pub(crate) max_payload: usize,
     /// Bytes that may wait in a session's outbox.
     pub(crate) outbox_limit: usize,
+    /// Bytes of the largest packet to a client.
+    pub(crate) packet_limit: usize,
+    /// How long an emit to one socket waits for room in its outbox.
+    pub(crate) emit_timeout: Duration,
     pub(crate) overflow: Overflow,
     /// Handlers of one client that may be waiting for something at the same time.
     pub(crate) handlers_in_flight: usize,
@@ -81,13 +86,15 @@ impl Config {
             ack_timeout: Duration::from_secs(60),
             max_payload: 1_000_000,
             outbox_limit: 1 << 20,
+            packet_limit: PacketLimits::DEFAULT.bytes,
+            emit_timeout: Duration::from_secs(10),
             overflow: Overflow::Disconnect,
             handlers_in_flight: 128,
             handlers_bytes: 4 << 20,
             handshake_limit: 16 << 10,
             auth_limit: 64 << 10,
             pending_calls: 1024,
-            attachments: 10,
+            attachments: PacketLimits::DEFAULT.attachments,
             attachments_timeout: Duration::from_secs(60),
             namespaces_per_session: 32,
             namespace_name_limit: 1024,
@@ -106,6 +113,14 @@ impl Config {
             http_compression: Some(1024),
             client_files: None,
             line_limits: LogLimits::new(),
+        }
+    }
+
+    /// Returns how large a packet to a client may be.
+    pub(crate) fn packets(&self) -> PacketLimits {
+        PacketLimits {
+            attachments: self.attachments,
+            bytes: self.packet_limit,
         }
     }
 

@@ -94,8 +94,8 @@ impl Engine {
         let link = Link::new(self.next_id(), &self.config, handshake);
         let open = Frame::packet(&self.open_packet(&link, Transport::WebSocket));
         link.outbox.attach_websocket();
-        // The first frame of an empty outbox; a limit that it exceeds would end every session.
-        let _ = link.outbox.push(open, Vec::new());
+        // The first frame of an empty outbox.
+        let _ = link.outbox.push_always(open.into());
         link
     }
 

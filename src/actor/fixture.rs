@@ -17,6 +17,7 @@ use crate::id::Id;
 use crate::link::{Link, Outbox};
 use crate::message::Crashed;
 use crate::socket::Core;
+use crate::socketio::PacketLimits;
 
 /// Makes the actor panic with this text.
 #[derive(Debug, Message)]

@@ -182,7 +182,7 @@ mod tests {
             rooms,
             ..Audience::default()
         };
-        namespace.membership.broadcast(&audience, &packet);
+        namespace.membership.broadcast(&audience, &packet, false);
         assert_eq!(member.read().await, r#"42/chat,["after",1]"#);
     }
 

@@ -15,7 +15,7 @@ use crate::error::EmitError;
 use crate::handler::Places;
 use crate::handshake::Handshake;
 use crate::id::Id;
-use crate::link::{Frame, InFlight, Link, Outgoing, PushError};
+use crate::link::{Frame, InFlight, Link, Outgoing};
 use crate::logging::{LogKind, cut};
 use crate::reason::CloseReason;
 
@@ -55,7 +55,7 @@ impl EngineSession {
     ///
     /// [`EmitError::Disconnected`] and [`EmitError::OutboxFull`].
     pub fn send(&self, message: &EngineMessage) -> Result<(), EmitError> {
-        self.queue(Outgoing::from(Self::frame(message)?))
+        self.queue(Outgoing::from(self.frame(message)?))
     }
 
     /// Sends a message that is not worth compressing, such as an image: a poll that brings nothing
@@ -75,10 +75,15 @@ impl EngineSession {
     /// }
     /// ```
     pub fn send_uncompressed(&self, message: &EngineMessage) -> Result<(), EmitError> {
-        self.queue(Outgoing::from(Self::frame(message)?).without_compression())
+        self.queue(Outgoing::from(self.frame(message)?).without_compression())
     }
 
-    fn frame(message: &EngineMessage) -> Result<Frame, EmitError> {
+    fn frame(&self, message: &EngineMessage) -> Result<Frame, EmitError> {
+        let bytes = match message {
+            EngineMessage::Binary(data) => data.len(),
+            EngineMessage::Text(text) => text.len(),
+        };
+        self.link.config.packets().check(bytes, &[])?;
         Ok(match message {
             EngineMessage::Binary(data) => Frame::binary(data),
             EngineMessage::Text(text) => {
@@ -92,10 +97,7 @@ impl EngineSession {
     }
 
     fn queue(&self, packet: Outgoing) -> Result<(), EmitError> {
-        self.link.send(packet).map_err(|error| match error {
-            PushError::Full => EmitError::OutboxFull,
-            PushError::Closed => EmitError::Disconnected,
-        })
+        Ok(self.link.try_send(packet)?)
     }
 
     /// Closes the session, behind what was sent before.

@@ -25,6 +25,7 @@ use crate::logging::{LogKind, LogLimits, Quoted, cut};
 use crate::message::{CrashPlace, Crashed};
 use crate::pattern::{Parameters, Pattern};
 use crate::socket::{Adapter, Core, Membership, Recovery, RecoveryOptions};
+use crate::socketio::PacketLimits;
 
 /// What a namespace is made of, apart from its actor.
 #[derive(Debug)]
@@ -148,8 +149,8 @@ pub(crate) struct Registry {
     pub(crate) adapter: Option<Arc<dyn Adapter>>,
     /// How clients come back, if they may.
     recovery: Option<RecoveryOptions>,
-    /// How many attachments a packet to a client may have.
-    pub(crate) max_attachments: usize,
+    /// How large a packet to a client may be.
+    pub(crate) packets: PacketLimits,
     /// How long the name of a namespace may be that is made for a client.
     name_limit: usize,
     /// How many namespaces may be made for clients that stay without them.
@@ -177,7 +178,7 @@ impl Registry {
     ) -> Arc<Self> {
         Arc::new(Self {
             surroundings,
-            max_attachments: config.attachments,
+            packets: config.packets(),
             name_limit: config.namespace_name_limit,
             kept_limit: config.kept_namespaces,
             kept: AtomicUsize::new(0),
@@ -359,7 +360,7 @@ impl Registry {
             membership: Membership::with(
                 name,
                 parameters,
-                self.max_attachments,
+                self.packets,
                 self.adapter.clone(),
                 self.recovery,
             ),

@@ -11,14 +11,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use actix::fut::wrap_future;
 use actix::{
-    Actor, ActorContext, Addr, ArbiterHandle, Context, Handler, Message, MessageResult, Supervised,
+    Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message,
+    MessageResult, Supervised,
 };
 
 use crate::actor::supervision::{self, Fall, Intensity};
 use crate::error::EmitError;
 use crate::message::{Emit, ListMembers};
-use crate::socket::{Audience, Broadcast, Membership, SharedMembers};
+use crate::socket::{Audience, Broadcast, Membership, SharedMembers, give_short_turn};
 
 /// The actor of a room; [`Namespace::room`](crate::Namespace::room) gives its address.
 ///
@@ -66,14 +68,19 @@ impl Supervised for Room {}
 impl Handler<Emit> for Room {
     type Result = Result<(), EmitError>;
 
-    fn handle(&mut self, emit: Emit, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, emit: Emit, ctx: &mut Self::Context) -> Self::Result {
         let audience = Audience {
             rooms: Some(vec![self.name.as_ref().to_owned()]),
             except: emit.address.except,
             ..Audience::default()
         };
         let operator = Broadcast::of(&self.membership, audience);
-        operator.emit_message(&emit.event, emit.data, emit.volatile)
+        let crowd = operator.emit_message(&emit.event, emit.data, emit.volatile)?;
+        if !crowd.is_empty() {
+            // A burst of messages would fill outboxes before their clients' turn.
+            ctx.wait(wrap_future(give_short_turn(crowd)));
+        }
+        Ok(())
     }
 }
 

@@ -12,7 +12,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use actix::{Actor, Addr, Context, Handler, Message, ResponseFuture, Supervised};
+use actix::fut::wrap_future;
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, Supervised};
 
 use crate::actor::registry::Registry;
 use crate::actor::supervision::{self, Intensity};
@@ -23,7 +24,7 @@ use crate::message::{
     Address, Call, CallMany, CloseRoom, CrashPlace, Disconnect, DisconnectSockets, Emit,
     FetchSockets, Gathered, JoinRooms, LeaveRooms,
 };
-use crate::socket::{Broadcast, Membership, RemoteSocket, call};
+use crate::socket::{Broadcast, Membership, RemoteSocket, call, give_short_turn};
 use crate::socketio::Args;
 
 /// The actor that routes messages to clients; [`SocketIo::server`](crate::SocketIo::server) gives
@@ -78,8 +79,8 @@ impl Server {
             // Nobody is in it here; on other nodes somebody may be.
             None => {
                 let adapter = self.registry.adapter.clone();
-                let limit = self.registry.max_attachments;
-                Membership::with(&address.namespace, Vec::new(), limit, adapter, None)
+                let limits = self.registry.packets;
+                Membership::with(&address.namespace, Vec::new(), limits, adapter, None)
             }
         };
         Broadcast::of(&membership, address.into())
@@ -95,9 +96,14 @@ impl Supervised for Server {}
 impl Handler<Emit> for Server {
     type Result = Result<(), EmitError>;
 
-    fn handle(&mut self, emit: Emit, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, emit: Emit, ctx: &mut Self::Context) -> Self::Result {
         let operator = self.operator(emit.address);
-        operator.emit_message(&emit.event, emit.data, emit.volatile)
+        let crowd = operator.emit_message(&emit.event, emit.data, emit.volatile)?;
+        if !crowd.is_empty() {
+            // A burst of messages would fill outboxes before their clients' turn.
+            ctx.wait(wrap_future(give_short_turn(crowd)));
+        }
+        Ok(())
     }
 }
 

@@ -50,7 +50,7 @@ pub(crate) fn receive(node: &Arc<Node>, heard: Heard, origin: Origin<'_>) {
 
 /// Tells whether this node's clients take an event of another node, which may allow more.
 fn fits(node: &Node, membership: &Membership, content: &Content) -> bool {
-    match content.0.check_attachments(membership.max_attachments) {
+    match content.0.check(membership.packets) {
         Ok(()) => true,
         Err(error) => {
             let namespace = Quoted(membership.name());
@@ -72,7 +72,8 @@ fn told(node: &Arc<Node>, membership: &Arc<Membership>, message: Message, origin
             if !fits(node, membership, &content) {
                 return;
             }
-            membership.relay(&scope.into(), manner, &content.0, origin, |_| ());
+            // What comes next from other nodes does not wait for clients of this one.
+            let _ = membership.relay(&scope.into(), manner, &content.0, origin, |_| ());
         }
         Message::Join { scope, rooms } => {
             change_all(membership, scope, &Change::Join(rooms));
@@ -212,7 +213,7 @@ fn ask_clients(
     if manner.uncompressed {
         packet = packet.without_compression();
     }
-    let mut answers: Answers<()> = ask(sockets, id, &packet, manner.volatile, limit);
+    let mut answers: Answers<()> = ask(sockets, id, &packet, manner.volatile, limit).answers;
     let (node, membership) = (Arc::clone(node), Arc::clone(membership));
     let arbiter = node.arbiter.clone();
     arbiter.spawn(async move {

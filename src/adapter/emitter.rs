@@ -11,7 +11,7 @@ use crate::adapter::format::Format;
 use crate::cluster::{ClusterError, Content, Manner, Message, Scope, is_reserved_between_servers};
 use crate::error::EmitError;
 use crate::message::{RoomNames, namespace_name};
-use crate::socketio::{Args, Limits, is_reserved};
+use crate::socketio::{Args, PacketLimits, is_reserved};
 
 /// Sends events to the clients of a cluster from anywhere: a job, a command line, another service.
 /// It has no clients and answers nothing.
@@ -36,7 +36,7 @@ use crate::socketio::{Args, Limits, is_reserved};
 pub struct Emitter {
     shared: Arc<Shared>,
     namespace: String,
-    max_attachments: usize,
+    packets: PacketLimits,
 }
 
 #[derive(Debug)]
@@ -58,7 +58,7 @@ impl Emitter {
                 connection: Mutex::new(None),
             }),
             namespace: "/".to_owned(),
-            max_attachments: Limits::default().attachments,
+            packets: PacketLimits::DEFAULT,
         }
     }
 
@@ -77,7 +77,16 @@ impl Emitter {
     /// events with more than they allow.
     #[must_use]
     pub fn max_attachments(mut self, attachments: usize) -> Self {
-        self.max_attachments = attachments;
+        self.packets.attachments = attachments;
+        self
+    }
+
+    /// Sets how many bytes an event may have, its attachments too; 16 MiB by default, as of
+    /// [`Builder::packet_limit`](crate::Builder::packet_limit) of the servers, which drop events
+    /// that are larger than they allow.
+    #[must_use]
+    pub fn packet_limit(mut self, bytes: usize) -> Self {
+        self.packets.bytes = bytes;
         self
     }
 
@@ -233,7 +242,7 @@ impl EmitterBroadcast {
             return Err(EmitError::ReservedEvent(event.to_owned()));
         }
         let args = Args::from_value(&data)?;
-        args.check_attachments(self.emitter.max_attachments)?;
+        args.check(self.emitter.packets)?;
         let (content, manner) = (Content::new(event, &args), self.manner);
         self.tell(|scope| Message::Emit {
             content,

@@ -132,11 +132,7 @@ impl Replay<'_> {
             return None;
         }
         // No client of this node was sent it.
-        if content
-            .0
-            .check_attachments(self.membership.max_attachments)
-            .is_err()
-        {
+        if content.0.check(self.membership.packets).is_err() {
             return None;
         }
         let list = content.0.followed_by(&format!("{REPLAYED}.{}", self.mark));

@@ -11,11 +11,12 @@ use log::Level;
 use crate::error::ConnectError;
 use crate::handler::extract::{Connecting, Event, Extract, Incoming, Leaving};
 use crate::handler::failure::{FailureCause, INTERNAL, failed, panicked};
-use crate::handler::place::{Places, caught};
+use crate::handler::place::{Guard, Places, caught};
 use crate::handler::turn::save;
 use crate::handler::{ConnectOutcome, EventOutcome, Handler, LeaveOutcome};
-use crate::link::InFlight;
+use crate::link::{InFlight, InFlightGuard};
 use crate::logging::LogKind;
+use crate::socket;
 
 /// Tells what became of a client that asked to be let in.
 pub(crate) type Admission = Box<dyn FnOnce(Result<(), ConnectError>)>;
@@ -23,6 +24,18 @@ pub(crate) type Admission = Box<dyn FnOnce(Result<(), ConnectError>)>;
 pub(crate) type EventHandler = Arc<dyn Fn(&Incoming<'_>) + Send + Sync>;
 pub(crate) type ConnectHandler = Arc<dyn Fn(&Connecting<'_>, Admission) + Send + Sync>;
 pub(crate) type LeaveHandler = Arc<dyn Fn(&Leaving<'_>) + Send + Sync>;
+
+impl Guard for InFlightGuard {}
+
+/// A handler that answers. Its acknowledgement waits until its client has room, and the handler
+/// counts as in flight meanwhile: a client that asks for more than it reads is not read.
+struct Answering(InFlightGuard);
+
+impl Guard for Answering {
+    fn settled(&self) -> impl Future<Output = ()> {
+        socket::within(self.0.link())
+    }
+}
 
 /// Makes the handler of an event.
 pub(crate) fn on_event<H, A>(handler: H) -> EventHandler
@@ -41,7 +54,7 @@ where
             places.run(
                 || handler.call(args),
                 move |ended| reply.finish(ended),
-                || InFlight::enter(link, incoming.size()),
+                || Answering(InFlight::enter(link, incoming.size())),
             );
         }
     })

@@ -30,7 +30,7 @@ impl Places {
     /// Runs `start`'s future and gives `finish` its value, or the text of its panic.
     ///
     /// `start` is run at once. `while_pending` makes what is held for as long as the future is
-    /// spawned.
+    /// spawned, and may put off `finish`.
     pub(crate) fn run<F, G>(
         &self,
         start: impl FnOnce() -> F,
@@ -38,7 +38,7 @@ impl Places {
         while_pending: impl FnOnce() -> G,
     ) where
         F: Future + 'static,
-        G: 'static,
+        G: Guard + 'static,
     {
         let mut place = self.take::<F>();
         let polled = caught(|| {
@@ -56,6 +56,7 @@ impl Places {
                 actix_rt::spawn(async move {
                     let ended = std::future::poll_fn(|cx| place.poll_caught(cx)).await;
                     drop(place);
+                    guard.settled().await;
                     finish(ended);
                     drop(guard);
                 });
@@ -103,6 +104,16 @@ impl Drop for Places {
         FREE.lock().numbers.push(self.0);
     }
 }
+
+/// What is held for as long as a future is spawned.
+pub(crate) trait Guard {
+    /// Waits, when the future has ended, until its end may be made known.
+    fn settled(&self) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
+}
+
+impl Guard for () {}
 
 /// A place that is not in use, or was taken.
 type Kept<F> = Option<Pin<Box<Option<F>>>>;
@@ -238,6 +249,8 @@ mod tests {
         );
         assert_eq!(ended.await.unwrap(), Err("later".into()));
     }
+
+    impl Guard for Rc<()> {}
 
     #[actix_rt::test]
     async fn the_guard_lives_as_long_as_the_wait() {

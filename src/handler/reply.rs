@@ -53,8 +53,8 @@ impl Reply {
             return;
         }
         let id = self.id.unwrap_or_default();
-        let limit = self.socket.core().membership.max_attachments;
-        let write = || socket::ack(self.socket.namespace(), id, value, limit);
+        let limits = self.socket.core().membership.packets;
+        let write = || socket::ack(self.socket.namespace(), id, value, limits);
         // A `Serialize` is code of the program.
         match caught(write) {
             Ok(Ok(Answer::Value(packet))) => self.deliver(packet),
@@ -113,8 +113,9 @@ impl Reply {
             ErrorAnswer::Nothing => return,
             // A `Value` always has a text: its keys are strings.
             ErrorAnswer::Value(value) => {
+                let limits = self.socket.core().membership.packets;
                 if let Ok(Answer::Value(packet)) =
-                    socket::ack(self.socket.namespace(), id, &value, usize::MAX)
+                    socket::ack(self.socket.namespace(), id, &value, limits)
                 {
                     return self.deliver(packet);
                 }

@@ -35,6 +35,11 @@ enum Polling {
 }
 
 impl Frame {
+    /// Bytes that a waiting frame takes beside its own: its place in the queue, which may be half
+    /// empty, and what the allocator needs for a few bytes. Without them a queue of empty frames
+    /// would take thirty times of what it counts.
+    pub(crate) const OVERHEAD: usize = 128;
+
     /// Encodes a text message, which `write` appends to what it is given.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ use crate::id::Id;
 use crate::reason::CloseReason;
 
 pub(crate) use frame::Frame;
-pub(crate) use outbox::{Outbox, PollRefused, PushError, WriteFrames};
+pub(crate) use outbox::{Outbox, PollRefused, PushError, Pushed, Turn, Unsent, WriteFrames};
 pub use session::Session;
 #[allow(
     unused_imports,
@@ -76,7 +76,7 @@ impl Link {
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
             config: Arc::clone(config),
             handshake,
-            outbox: Arc::new(Outbox::new(config.outbox_limit)),
+            outbox: Arc::new(Outbox::new(config.outbox_limit, config.packet_limit)),
             in_flight: InFlight::new(config.handlers_in_flight, config.handlers_bytes),
             session: OnceLock::new(),
             holder: Mutex::default(),
@@ -117,32 +117,39 @@ impl Link {
         self.holder.lock().session = None;
     }
 
-    /// Queues a packet; where the outbox is full, the server's policy says what becomes of the
-    /// client.
-    pub(crate) fn send(&self, packet: Outgoing) -> Result<(), PushError> {
-        let pushed = self.outbox.push(packet.frame, packet.attached);
+    /// Queues a packet of somebody who cannot wait for room. If there is none, the server's policy
+    /// says what becomes of the client.
+    pub(crate) fn send(&self, packet: Outgoing) -> Result<Pushed, PushError> {
+        let pushed = self.outbox.push_now(packet);
         if pushed == Err(PushError::Full) {
             self.overflowed();
         }
         pushed
     }
 
-    /// Queues a packet where nothing else is queued and it fits, and drops it otherwise; tells
-    /// which.
+    /// Queues a packet if there is room. The client stays if there is none.
+    pub(crate) fn try_send(&self, packet: Outgoing) -> Result<(), PushError> {
+        self.outbox.push(packet).map_err(|unsent| match unsent {
+            Unsent::Full(_) => PushError::Full,
+            Unsent::Closed => PushError::Closed,
+        })
+    }
+
+    /// Queues a packet if nothing else is queued, and drops it otherwise; tells which.
     pub(crate) fn send_volatile(&self, packet: Outgoing) -> bool {
-        self.outbox.push_if_empty(packet.frame, packet.attached)
+        self.outbox.push_if_empty(packet)
     }
 
     /// Queues a packet that says where the client stands. Where it does not fit the session ends,
     /// whatever the policy: a client that takes a socket for something else than it is is of no
     /// use.
     pub(crate) fn send_vital(&self, packet: Outgoing) {
-        if self.outbox.push(packet.frame, packet.attached) == Err(PushError::Full) {
+        if self.outbox.push_vital(packet) == Err(PushError::Full) {
             self.close(CloseReason::OutboxFull);
         }
     }
 
-    /// A packet did not fit: where the policy says so the client is disconnected.
+    /// There was no room for a packet: if the policy says so the client is disconnected.
     pub(crate) fn overflowed(&self) {
         if self.config.overflow == Overflow::Disconnect {
             self.outbox.seal();
@@ -204,8 +211,14 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
+    /// Returns how many bytes it takes on a WebSocket.
     pub(crate) fn len(&self) -> usize {
         self.frame.len() + self.attached.iter().map(Frame::len).sum::<usize>()
+    }
+
+    /// Returns what it counts for in an outbox.
+    pub(crate) fn cost(&self) -> usize {
+        self.len() + (1 + self.attached.len()) * Frame::OVERHEAD
     }
 
     /// Returns about how many bytes of memory the packet takes at most, beside the value itself.
@@ -289,6 +302,12 @@ impl InFlight {
 pub(crate) struct InFlightGuard {
     link: Arc<Link>,
     bytes: usize,
+}
+
+impl InFlightGuard {
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
 }
 
 impl Drop for InFlightGuard {

@@ -43,10 +43,32 @@ macro_rules! engine_options {
             self
         }
 
-        /// Sets how many bytes may wait for a client that reads slowly; 1 MiB by default. A packet
-        /// that is larger than that can never be sent.
+        /// Sets how many bytes may wait for a client that reads slowly; 1 MiB by default. Each packet
+        /// and each attachment counts 128 bytes beside its own, for the memory that it takes. A
+        /// packet that is larger is sent if nothing else waits, up to
+        /// [`packet_limit`](Self::packet_limit).
+        ///
+        /// An emit to one socket waits for room, up to [`emit_timeout`](Self::emit_timeout). An
+        /// acknowledgement or a broadcast does not wait: it goes above the limit if the client reads,
+        /// by as many bytes as `packet_limit` says. Nothing is read from a client above the limit.
+        /// [`overflow`](Self::overflow) says what becomes of a client that does not make room.
         pub fn outbox_limit(mut self, bytes: usize) -> Self {
             self.config.outbox_limit = bytes;
+            self
+        }
+
+        /// Sets how many bytes one packet to a client may have, its attachments too; 16 MiB by
+        /// default. A larger one is [`ArgsError::TooLarge`](crate::ArgsError), nobody gets it, and
+        /// nobody is disconnected.
+        pub fn packet_limit(mut self, bytes: usize) -> Self {
+            self.config.packet_limit = bytes;
+            self
+        }
+
+        /// Sets how long an emit or a call to one socket waits for room in its outbox; 10 seconds by
+        /// default.
+        pub fn emit_timeout(mut self, timeout: Duration) -> Self {
+            self.config.emit_timeout = timeout;
             self
         }
 

@@ -16,9 +16,10 @@ use tokio::time::{Sleep, sleep};
 
 use crate::cluster::{Answer, NodeId, Reach, Reply};
 use crate::id::SocketId;
-use crate::link::Outgoing;
+use crate::link::{Outgoing, Pushed};
 use crate::message::Gathered;
 use crate::socket::core::Core;
+use crate::socket::waiting::Crowd;
 use crate::socketio::{Args, ArgsError};
 
 /// The answers of many sockets to one event, as they come: a stream of who answered, and what. Of a
@@ -69,6 +70,13 @@ struct Elsewhere {
     reach: Reach,
 }
 
+/// A call to many that is on its way.
+#[must_use = "the crowd waits for its turn"]
+pub(crate) struct Asked<R> {
+    pub(crate) answers: Answers<R>,
+    pub(crate) crowd: Crowd,
+}
+
 /// Sends a packet with this id to each of them. Who does not get it is not waited for.
 pub(crate) fn ask<R>(
     asked: Vec<Arc<Core>>,
@@ -76,22 +84,26 @@ pub(crate) fn ask<R>(
     packet: &Outgoing,
     volatile: bool,
     limit: Duration,
-) -> Answers<R> {
+) -> Asked<R> {
     let (answers, receiver) = unbounded_channel();
+    let mut crowd = Crowd::new();
     for socket in &asked {
         if socket.expect_shared_ack(id, &answers).is_err() {
             continue;
         }
-        let is_sent = if volatile {
-            socket.deliver_volatile(packet.clone())
+        let sent = if volatile {
+            let is_sent = socket.deliver_volatile(packet.clone());
+            is_sent.then_some(Pushed::Within)
         } else {
-            socket.deliver(packet.clone()).is_ok()
+            socket.deliver(packet.clone()).ok()
         };
-        if !is_sent {
-            socket.forget_call(id);
+        match sent {
+            Some(Pushed::Within) => {}
+            Some(Pushed::Over) => crowd.push(Arc::clone(socket)),
+            None => socket.forget_call(id),
         }
     }
-    Answers {
+    let answers = Answers {
         receiver,
         lapse: Box::pin(sleep(limit)),
         id,
@@ -101,7 +113,8 @@ pub(crate) fn ask<R>(
         here_ended: false,
         elsewhere: Elsewhere::default(),
         read: PhantomData,
-    }
+    };
+    Asked { answers, crowd }
 }
 
 impl<R> Answers<R> {

@@ -17,12 +17,13 @@ use tokio_util::sync::CancellationToken;
 use crate::config::SessionScope;
 use crate::error::{ConnectError, EmitError};
 use crate::id::{Id, SocketId};
-use crate::link::{Link, Outgoing, PushError, Session};
+use crate::link::{Link, Outgoing, PushError, Pushed, Session, Turn};
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::encode;
 use crate::socket::locals::Locals;
 use crate::socket::membership::Membership;
 use crate::socket::recovery::{Back, Resume};
+use crate::socket::waiting;
 use crate::socketio::Args;
 
 /// What all handles of one socket share.
@@ -187,8 +188,8 @@ impl Core {
         let connect = encode::connect(self.membership.name(), self.id.as_str(), pid);
         self.link.send_vital(connect);
         for packet in std::mem::take(&mut held.packets) {
-            // A full or closed outbox ends the session, which ends this socket.
-            let _ = self.link.send(packet);
+            // A closed outbox ends the session, which ends this socket.
+            let _ = self.link.outbox.push_always(packet);
         }
         self.enter(Phase::Connected);
         true
@@ -237,10 +238,56 @@ impl Core {
         }
     }
 
-    /// Queues a packet for the client.
-    pub(crate) fn deliver(&self, packet: Outgoing) -> Result<(), EmitError> {
+    /// Queues a packet of somebody who cannot wait for room. If there is none, the server's policy
+    /// says what becomes of the client.
+    pub(crate) fn deliver(&self, packet: Outgoing) -> Result<Pushed, EmitError> {
         match self.phase() {
-            Phase::Connected => self.send(packet),
+            Phase::Connected => Ok(self.link.send(packet)?),
+            Phase::Connecting | Phase::Accepted => {
+                if let Some(packet) = self.hold(packet).inspect_err(|error| self.full(error))? {
+                    return Ok(self.link.send(packet)?);
+                }
+                Ok(Pushed::Within)
+            }
+            Phase::Ended | Phase::Abandoned => Err(EmitError::Disconnected),
+        }
+    }
+
+    /// Queues a packet if there is room; the client stays if there is none.
+    pub(crate) fn try_deliver(&self, packet: Outgoing) -> Result<(), EmitError> {
+        match self.open_to(packet)? {
+            Some(packet) => Ok(self.link.try_send(packet)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Queues a packet when there is room. If there is none before the deadline, the server's policy
+    /// says what becomes of the client.
+    pub(crate) async fn deliver_in_turn(&self, packet: Outgoing) -> Result<(), EmitError> {
+        match self.open_to(packet)? {
+            Some(packet) => waiting::send(&self.link, packet).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits for room for a packet of about so many bytes, where the client is connected. The
+    /// packet is to be queued while the turn is held.
+    pub(crate) async fn turn(&self, bytes: usize) -> Result<Option<Turn>, EmitError> {
+        if self.phase() != Phase::Connected {
+            return Ok(None);
+        }
+        Ok(Some(waiting::turn(&self.link, bytes).await?))
+    }
+
+    /// Tells whether a packet of about so many bytes may be queued at once.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.phase() != Phase::Connected || self.link.outbox.has_room(bytes)
+    }
+
+    /// Returns the packet if it may leave at once, and holds it back if CONNECT goes first.
+    fn open_to(&self, packet: Outgoing) -> Result<Option<Outgoing>, EmitError> {
+        match self.phase() {
+            Phase::Connected => Ok(Some(packet)),
             Phase::Connecting | Phase::Accepted => self.hold(packet),
             Phase::Ended | Phase::Abandoned => Err(EmitError::Disconnected),
         }
@@ -248,11 +295,12 @@ impl Core {
 
     /// Queues a packet that its namespace has kept: for a socket that is on its way back it will be
     /// among what it missed.
-    pub(crate) fn deliver_kept(&self, packet: Outgoing) {
+    pub(crate) fn deliver_kept(&self, packet: Outgoing) -> Option<Pushed> {
         if self.back().is_none() || self.phase() == Phase::Connected {
             // One client that has gone or reads too slowly is not the sender's error.
-            let _ = self.deliver(packet);
+            return self.deliver(packet).ok();
         }
+        None
     }
 
     /// Returns what it came back with.
@@ -375,35 +423,44 @@ impl Core {
         true
     }
 
-    fn send(&self, packet: Outgoing) -> Result<(), EmitError> {
-        self.link.send(packet).map_err(|error| match error {
-            PushError::Full => EmitError::OutboxFull,
-            PushError::Closed => EmitError::Disconnected,
-        })
-    }
-
-    fn hold(&self, packet: Outgoing) -> Result<(), EmitError> {
+    /// Holds a packet back until the CONNECT packet has left; returns it if that has left already.
+    fn hold(&self, packet: Outgoing) -> Result<Option<Outgoing>, EmitError> {
         let mut held = self.held.lock();
         match self.phase() {
-            Phase::Connected => {
-                drop(held);
-                self.send(packet)
-            }
+            Phase::Connected => Ok(Some(packet)),
             Phase::Ended | Phase::Abandoned => Err(EmitError::Disconnected),
             Phase::Connecting | Phase::Accepted => {
-                if held.bytes + packet.len() > self.link.config.outbox_limit {
-                    self.link.overflowed();
+                // As much as the outbox takes at once when the socket opens.
+                let config = &self.link.config;
+                let limit = config.outbox_limit.saturating_add(config.packet_limit);
+                let bytes = held.bytes.saturating_add(packet.cost());
+                if bytes > limit {
                     return Err(EmitError::OutboxFull);
                 }
-                held.bytes += packet.len();
+                held.bytes = bytes;
                 held.packets.push(packet);
-                Ok(())
+                Ok(None)
             }
+        }
+    }
+
+    fn full(&self, error: &EmitError) {
+        if matches!(error, EmitError::OutboxFull) {
+            self.link.overflowed();
         }
     }
 
     fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Release);
+    }
+}
+
+impl From<PushError> for EmitError {
+    fn from(error: PushError) -> Self {
+        match error {
+            PushError::Full => Self::OutboxFull,
+            PushError::Closed => Self::Disconnected,
+        }
     }
 }
 

@@ -8,15 +8,15 @@ use serde_json::Value;
 
 use crate::error::{ConnectError, EmitError};
 use crate::link::{Frame, Outgoing};
-use crate::socketio::{self, Args, ArgsError, Outcome};
+use crate::socketio::{self, Args, ArgsError, Outcome, PacketLimits};
 
-/// Encodes EVENT, or BINARY_EVENT where `data` holds bytes, up to `limit` of them.
+/// Encodes EVENT, or BINARY_EVENT if `data` holds bytes, within these limits.
 pub(crate) fn event<T>(
     namespace: &str,
     id: Option<u64>,
     name: &str,
     data: &T,
-    limit: usize,
+    limits: PacketLimits,
 ) -> Result<Outgoing, EmitError>
 where
     T: Serialize + ?Sized,
@@ -27,7 +27,7 @@ where
     let head = |out: &mut Vec<u8>, attachments| {
         socketio::push_event_head(out, namespace, id, name, attachments);
     };
-    let (packet, _) = packet(head, true, data, limit)?;
+    let (packet, _) = packet(head, true, data, limits)?;
     Ok(packet)
 }
 
@@ -54,15 +54,20 @@ pub(crate) enum Answer {
     Error(String),
 }
 
-/// Encodes ACK, or BINARY_ACK where `data` holds bytes, up to `limit` of them.
-pub(crate) fn ack<T>(namespace: &str, id: u64, data: &T, limit: usize) -> Result<Answer, ArgsError>
+/// Encodes ACK, or BINARY_ACK if `data` holds bytes, within these limits.
+pub(crate) fn ack<T>(
+    namespace: &str,
+    id: u64,
+    data: &T,
+    limits: PacketLimits,
+) -> Result<Answer, ArgsError>
 where
     T: Serialize + ?Sized,
 {
     let head = |out: &mut Vec<u8>, attachments| {
         socketio::push_ack_head(out, namespace, id, attachments);
     };
-    let (packet, error) = packet(head, false, data, limit)?;
+    let (packet, error) = packet(head, false, data, limits)?;
     Ok(error.map_or(Answer::Value(packet), Answer::Error))
 }
 
@@ -99,7 +104,7 @@ fn packet<T>(
     head: impl Fn(&mut Vec<u8>, usize),
     named: bool,
     data: &T,
-    limit: usize,
+    limits: PacketLimits,
 ) -> Result<(Outgoing, Option<String>), ArgsError>
 where
     T: Serialize + ?Sized,
@@ -110,7 +115,8 @@ where
         head(out, 0);
         let args = out.len();
         let outcome = socketio::push_args(out, named, data, &mut attachments)?;
-        socketio::check_attachments(attachments.len(), limit)?;
+        // With the bracket that is still to come.
+        limits.check(out.len() - start + 1, &attachments)?;
         let error = match outcome {
             Outcome::Sent => None,
             Outcome::Failed => Some(String::from_utf8_lossy(&out[args..]).into_owned()),
@@ -157,14 +163,14 @@ mod tests {
     #[test]
     fn packets_have_the_texts_of_the_protocol() {
         assert_eq!(
-            text(&event("/", None, "a", &(1, "b"), 10).unwrap()),
+            text(&event("/", None, "a", &(1, "b"), PacketLimits::NONE).unwrap()),
             r#"42["a",1,"b"]"#
         );
         assert_eq!(
-            text(&event("/x", Some(7), "a", &(), 10).unwrap()),
+            text(&event("/x", Some(7), "a", &(), PacketLimits::NONE).unwrap()),
             r#"42/x,7["a"]"#
         );
-        let Answer::Value(ack) = ack("/", 3, &"ok", 10).unwrap() else {
+        let Answer::Value(ack) = ack("/", 3, &"ok", PacketLimits::NONE).unwrap() else {
             panic!("a value is no error")
         };
         assert_eq!(text(&ack), r#"433["ok"]"#);
@@ -180,7 +186,14 @@ mod tests {
 
     #[test]
     fn bytes_become_attachments_that_are_counted_in_the_head() {
-        let packet = event("/", None, "a", &(Bytes::from_static(&[1]), 2), 10).unwrap();
+        let packet = event(
+            "/",
+            None,
+            "a",
+            &(Bytes::from_static(&[1]), 2),
+            PacketLimits::NONE,
+        )
+        .unwrap();
         assert_eq!(
             text(&packet),
             r#"451-["a",{"_placeholder":true,"num":0},2]"#
@@ -190,13 +203,13 @@ mod tests {
 
     #[test]
     fn reserved_names_are_refused() {
-        let error = event("/", None, "disconnect", &(), 10).unwrap_err();
+        let error = event("/", None, "disconnect", &(), PacketLimits::NONE).unwrap_err();
         assert_eq!(error.to_string(), r#"event name "disconnect" is reserved"#);
     }
 
     #[test]
     fn an_err_is_told_apart() {
-        let answer = ack("/", 1, &Err::<(), _>("no"), 10).unwrap();
+        let answer = ack("/", 1, &Err::<(), _>("no"), PacketLimits::NONE).unwrap();
         assert!(matches!(answer, Answer::Error(json) if json == r#""no""#));
     }
 }

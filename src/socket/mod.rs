@@ -17,6 +17,7 @@ mod membership;
 mod observe;
 mod recovery;
 mod server_side;
+mod waiting;
 
 use std::fmt;
 use std::sync::Arc;
@@ -49,6 +50,7 @@ pub(crate) use recovery::{
     Back, Beginning, Claim, Kept, Origin, Point, Recovery, RecoveryOptions, Resume, State, mark_of,
 };
 pub use server_side::ServerSideEvent;
+pub(crate) use waiting::{give_short_turn, within};
 
 /// One client in one namespace.
 ///
@@ -162,12 +164,16 @@ impl Socket {
     /// Sends an event to this client. A tuple is sent as that many arguments, `()` as none,
     /// anything else as one; [`Bytes`](crate::Bytes) anywhere in it travel as binary.
     ///
-    /// The packet lies in the client's outbox when this returns. What is emitted while a connect
-    /// handler still runs follows the CONNECT packet.
+    /// The packet lies in the client's outbox when this returns. If there is no room in it, this
+    /// waits, up to [`Builder::emit_timeout`](crate::Builder::emit_timeout), so a handler may send
+    /// any number of events to a client that reads. What is emitted while a connect handler still
+    /// runs follows the CONNECT packet.
     ///
     /// # Errors
     ///
     /// Every variant of [`EmitError`] but `TooManyCalls`; nothing was sent then.
+    /// [`EmitError::OutboxFull`] says that there was no room before the deadline; the client is
+    /// disconnected then, or not, as [`Builder::overflow`](crate::Builder::overflow) says.
     /// [`EmitError::Cluster`] comes only where clients may come back to other nodes: this one has
     /// the event then, and would miss it if it came back elsewhere.
     ///
@@ -182,7 +188,12 @@ impl Socket {
     where
         T: Serialize,
     {
-        self.blocking_emit(event, data)
+        let membership = &self.core.membership;
+        if membership.recovery.is_some() {
+            return self.kept()?.emit(event, data).await;
+        }
+        let packet = membership.event(None, event, &data, Some(self.core.id))?;
+        self.core.deliver_in_turn(packet).await
     }
 
     /// Does what [`emit`](Self::emit) does, for code that is not async. It never waits, so it may
@@ -190,22 +201,24 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// As of [`emit`](Self::emit).
+    /// As of [`emit`](Self::emit). [`EmitError::OutboxFull`] comes at once, and the client stays
+    /// connected, whatever [`Builder::overflow`](crate::Builder::overflow) says.
     pub fn blocking_emit<T: Serialize>(&self, event: &str, data: T) -> Result<(), EmitError> {
         let membership = &self.core.membership;
         if membership.recovery.is_some() {
-            return self.emit_kept(event, &data);
+            return self.kept()?.blocking_emit(event, data);
         }
         let packet = membership.event(None, event, &data, Some(self.core.id))?;
-        self.core.deliver(packet)
+        self.core.try_deliver(packet)
     }
 
-    /// Sends an event that is kept for as long as the client may come back, also when it has gone.
-    fn emit_kept<T: Serialize>(&self, event: &str, data: &T) -> Result<(), EmitError> {
+    /// Addresses this socket by events that are kept for as long as the client may come back, also
+    /// when it has gone.
+    fn kept(&self) -> Result<Broadcast, EmitError> {
         if self.core.has_left() {
             return Err(EmitError::Disconnected);
         }
-        Broadcast::alone(&self.core).blocking_emit(event, data)
+        Ok(Broadcast::alone(&self.core))
     }
 
     /// Sends the event `message` to this client.
@@ -214,7 +227,7 @@ impl Socket {
     ///
     /// As of [`emit`](Self::emit).
     pub async fn send<T: Serialize>(&self, data: T) -> Result<(), EmitError> {
-        self.blocking_emit(broadcast::MESSAGE, data)
+        self.emit(broadcast::MESSAGE, data).await
     }
 
     /// Sends an event and waits for the client's acknowledgement, up to the server's `ack_timeout`
@@ -460,18 +473,16 @@ where
     T: Serialize + ?Sized,
 {
     let (id, answer) = core.expect_ack()?;
-    let call = PendingCall { core, id };
+    let _call = PendingCall { core, id };
     let packet = core
         .membership
         .event(Some(id), event, data, Some(core.id))?;
-    core.deliver(packet)?;
-    let answered = timeout(limit, answer).await;
-    drop(call);
-    match answered {
-        Ok(Ok(args)) => Ok(args),
-        Ok(Err(_)) => Err(CallError::Disconnected),
-        Err(_) => Err(CallError::Timeout),
-    }
+    // The time counts from here, also while the packet waits for room.
+    let answered = timeout(limit, async {
+        core.deliver_in_turn(packet).await?;
+        answer.await.map_err(|_| CallError::Disconnected)
+    });
+    answered.await.unwrap_or(Err(CallError::Timeout))
 }
 
 /// Takes a call off the books however it ends, also where its future is dropped.

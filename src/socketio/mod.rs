@@ -21,8 +21,7 @@ mod placeholder_check;
 pub(crate) use self::args::Shape;
 pub use self::args::{Args, ArgsError};
 pub(crate) use self::args::{
-    Outcome, UNANSWERED, check_attachments, from_args, from_json, is_failure, is_unanswered,
-    push_args,
+    Outcome, PacketLimits, UNANSWERED, from_args, from_json, is_failure, is_unanswered, push_args,
 };
 pub(crate) use self::assemble::Assembler;
 pub(crate) use self::encode::{

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::socket::{Answer, ack};
-use crate::socketio::{Args, ArgsError};
+use crate::socketio::{Args, ArgsError, PacketLimits};
 use crate::testing::error::TestError;
 use crate::testing::session::Session;
 
@@ -103,7 +103,7 @@ impl ReceivedEvent {
     /// ```
     pub async fn answer(self, data: impl Serialize) -> Result<(), TestError> {
         let Some(id) = self.id else { return Ok(()) };
-        match ack(&self.namespace, id, &data, usize::MAX)? {
+        match ack(&self.namespace, id, &data, PacketLimits::NONE)? {
             Answer::Value(packet) => self.session.post(&packet).await,
             // As JavaScript has no `Err`, it is a value like any other.
             Answer::Error(json) => {

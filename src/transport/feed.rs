@@ -95,7 +95,7 @@ pub(crate) struct Lane {
 
 impl Lane {
     pub(crate) fn new() -> Self {
-        let outbox = Outbox::new(LANE_LIMIT);
+        let outbox = Outbox::new(LANE_LIMIT, 0);
         outbox.attach_websocket();
         Self {
             outbox,
@@ -104,7 +104,7 @@ impl Lane {
     }
 
     pub(crate) fn send(&self, frame: Frame) {
-        if self.outbox.push(frame, Vec::new()).is_err() {
+        if self.outbox.push(frame.into()).is_err() {
             // It pings without reading.
             self.fail();
         }

@@ -275,11 +275,14 @@ async fn forced_close() {
 /// `outbox_limit`: the client read more slowly than the server sent.
 #[tokio::test]
 async fn outbox_full() {
-    let server = Server::socketio(|io| io.outbox_limit(200), |_| ());
+    let server = Server::socketio(|io| io.outbox_limit(400).packet_limit(300), |_| ());
     let mut leavers = watch(&server.io);
     let mut client = Client::open(&server, Via::Polling).await;
     let id = client.connect("/").await;
-    server.io.emit("big", "x".repeat(300)).await.unwrap();
+    // The second goes above the limit, and there is no room for the third.
+    for _ in 0..3 {
+        server.io.emit("big", "x".repeat(200)).await.unwrap();
+    }
     let told = session(&id, CloseReason::OutboxFull, "outbox full");
     assert_eq!(leavers.next().await, told);
     client.expect_close().await;

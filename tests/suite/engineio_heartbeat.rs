@@ -179,7 +179,10 @@ async fn disconnect_handler_hears_of_the_timeout() {
 /// pongs, is cut off once its outbox is full, and its connection does not stay behind.
 #[tokio::test]
 async fn client_that_has_stopped_reading_is_cut_off_when_its_outbox_is_full() {
-    let (server, mut left) = flooding(|builder| silent_socket(builder).outbox_limit(1 << 20));
+    let (server, mut left) = flooding(|builder| {
+        let builder = silent_socket(builder).outbox_limit(1 << 20);
+        builder.emit_timeout(Duration::from_millis(100))
+    });
     stops_reading(&server).await;
     assert_eq!(left.next().await, "outbox full");
     assert_eq!(server.io.clients_count(), 0);

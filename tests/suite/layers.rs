@@ -20,7 +20,7 @@ const LAYERS: &str = "
     engineio
     socketio
     websocket
-    config     handshake logging
+    config     handshake logging socketio
     handshake
     id
     logging

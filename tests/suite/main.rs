@@ -63,6 +63,7 @@ mod middleware;
 mod migrating;
 mod modifiers;
 mod namespaces;
+mod outbox;
 mod recovery;
 mod rooms;
 mod sessions;

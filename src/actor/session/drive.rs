@@ -126,7 +126,9 @@ impl Session {
 
 /// Tells whether another packet may be taken; where not, the task is woken when it may.
 fn has_room(state: &State, task: &task::Context<'_>) -> bool {
-    state.link.in_flight.poll_room(task) && state.protocol.has_room()
+    state.link.in_flight.poll_room(task)
+        && state.protocol.has_room()
+        && state.link.outbox.poll_within(task).is_ready()
 }
 
 /// Packets of a POST, or frames of a WebSocket, that one session may take before others have their

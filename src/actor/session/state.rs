@@ -68,9 +68,8 @@ impl State {
             }
             Ok(Message::Ping(payload)) => {
                 self.heard();
-                // RFC 6455, 5.5.2: a ping is answered. Where there is no room the client is ending.
-                let pong = Frame::pong(payload).into();
-                let _ = self.link.send(pong);
+                // RFC 6455, 5.5.2: a ping is answered.
+                self.link.outbox.push_pong(Frame::pong(payload));
                 Ok(())
             }
             Ok(Message::Pong | Message::Fragment) => Ok(()),
@@ -220,7 +219,7 @@ impl State {
     fn send_ping(&mut self) {
         let ping = Frame::packet(engineio::PING);
         // Where the outbox is closed the session is ending.
-        let _ = self.link.outbox.push_ping(ping);
+        let _ = self.link.outbox.push_always(ping.into());
         self.ping = self.link.outbox.pushed();
     }
 

@@ -1,5 +1,6 @@
 //! The operator that says who gets an event before saying which.
 
+mod emit;
 mod sockets;
 
 use std::sync::Arc;
@@ -9,17 +10,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::cluster::{Answer, Content, Manner, Message, Question, Scope};
+use crate::cluster::{Answer, Content, Message, Question, Scope};
 use crate::error::{CallError, EmitError};
 use crate::link::Outgoing;
 use crate::message::RoomNames;
 use crate::socket::adapter::Adapter;
-use crate::socket::answers::{Answers, ask};
+use crate::socket::answers::{Answers, Asked, ask};
 use crate::socket::call;
 use crate::socket::core::Core;
 use crate::socket::membership::{Audience, Membership, Speaker};
-use crate::socket::recovery::Origin;
-use crate::socketio::{Args, ArgsError, is_reserved};
+use crate::socket::waiting::give_turn;
+use crate::socketio::Args;
 
 /// Sends events to sockets of a namespace, and asks things of them.
 ///
@@ -178,143 +179,6 @@ impl Broadcast {
         self
     }
 
-    /// Sends an event. A tuple is sent as that many arguments, `()` as none, anything else as one.
-    ///
-    /// It is encoded once and lies in the outbox of everyone of this node when this returns; in a
-    /// cluster it is queued for the other nodes then. A receiver that has gone or reads too slowly
-    /// is no error of the sender's.
-    ///
-    /// # Errors
-    ///
-    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`]; nothing was sent to anybody then.
-    /// [`EmitError::Cluster`] where this node's sockets have it and the other nodes will not get
-    /// it.
-    pub async fn emit<T>(self, event: &str, data: T) -> Result<(), EmitError>
-    where
-        T: Serialize,
-    {
-        self.blocking_emit(event, data)
-    }
-
-    /// Does what [`emit`](Self::emit) does, for code that is not async. It never waits, so it may
-    /// be called anywhere.
-    ///
-    /// # Errors
-    ///
-    /// As of [`emit`](Self::emit).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn run(io: actix_socketio::SocketIo) {
-    /// std::thread::spawn(move || io.to("lobby").blocking_emit("progress", 100));
-    /// # }
-    /// ```
-    pub fn blocking_emit<T>(&self, event: &str, data: T) -> Result<(), EmitError>
-    where
-        T: Serialize,
-    {
-        if self.membership.recovery.is_some() {
-            return self.emit_kept(event, &data);
-        }
-        let Some((adapter, message)) = self.elsewhere() else {
-            let packet = self.packet(None, event, &data)?;
-            self.deliver(&packet);
-            return Ok(());
-        };
-        let args = Args::from_value(&data)?;
-        let packet = self.packet(None, event, &args)?;
-        self.deliver(&packet);
-        adapter.tell(
-            self.membership.shared_name(),
-            &message(Content::new(event, &args)),
-        )?;
-        Ok(())
-    }
-
-    /// Sends an event in a namespace that keeps what clients may have missed.
-    fn emit_kept<T: Serialize>(&self, event: &str, data: &T) -> Result<(), EmitError> {
-        if is_reserved(event) {
-            return Err(EmitError::ReservedEvent(event.to_owned()));
-        }
-        let args = Args::from_value(data)?;
-        args.check_attachments(self.membership.max_attachments)?;
-        let recipient = self.audience.alone.as_ref().map(|socket| socket.id);
-        self.membership.shown(event, &args, recipient);
-        let content = Content::new(event, &args);
-        let (list, manner) = (content.0.clone(), self.manner());
-        let membership = &self.membership;
-        let told = match (membership.remembering(), self.kept_elsewhere()) {
-            (Some(adapter), Some(scope)) if !manner.volatile => {
-                let message = Message::Emit {
-                    content,
-                    scope,
-                    manner,
-                };
-                membership.relay(&self.audience, manner, &list, Origin::Own, |number| {
-                    adapter.tell_as(number, membership.shared_name(), &message)
-                })
-            }
-            _ => membership.relay(&self.audience, manner, &list, Origin::Alone, |_| {
-                let Some((adapter, message)) = self.elsewhere() else {
-                    return Ok(());
-                };
-                adapter.tell(membership.shared_name(), &message(content))
-            }),
-        };
-        Ok(told?)
-    }
-
-    /// Returns whom an event is for that a client may come back for to another node: one socket
-    /// too.
-    fn kept_elsewhere(&self) -> Option<Scope> {
-        if self.local {
-            return None;
-        }
-        match &self.audience.alone {
-            Some(socket) => Some(Scope {
-                rooms: vec![socket.id.as_str().to_owned()],
-                except: Vec::new(),
-            }),
-            None => self.audience.elsewhere(),
-        }
-    }
-
-    fn manner(&self) -> Manner {
-        Manner {
-            volatile: self.volatile,
-            uncompressed: !self.compressed,
-        }
-    }
-
-    /// Does what an actor's message says.
-    pub(crate) fn emit_message(
-        self,
-        event: &str,
-        data: Result<Args, ArgsError>,
-        volatile: bool,
-    ) -> Result<(), EmitError> {
-        let operator = if volatile { self.volatile() } else { self };
-        operator.blocking_emit(event, data?)
-    }
-
-    fn deliver(&self, packet: &Outgoing) {
-        if self.volatile {
-            self.membership.broadcast_volatile(&self.audience, packet);
-        } else {
-            self.membership.broadcast(&self.audience, packet);
-        }
-    }
-
-    /// Sends the event `message`.
-    ///
-    /// # Errors
-    ///
-    /// As of [`emit`](Self::emit).
-    pub async fn send<T: Serialize>(self, data: T) -> Result<(), EmitError> {
-        self.blocking_emit(MESSAGE, data)
-    }
-
     /// Sends an event to the one socket that is addressed, and waits for its acknowledgement. The
     /// answer is read as [`Data`](crate::Data) reads an event's arguments.
     ///
@@ -381,10 +245,19 @@ impl Broadcast {
         let id = self.membership.next_ack();
         let args = Args::from_value(&data)?;
         let packet = self.packet(Some(id), event, &args)?;
+        let turn = match self.receiver() {
+            Some(socket) => socket.turn(packet.cost()).await?,
+            None => None,
+        };
         let asked = self.membership.select(&self.audience);
         let limit = self.limit(&asked);
-        let here = ask(asked, id, &packet, self.volatile, limit);
+        let Asked {
+            answers: here,
+            crowd,
+        } = ask(asked, id, &packet, self.volatile, limit);
+        drop(turn);
         let Some(scope) = self.scope_elsewhere() else {
+            give_turn(crowd).await;
             return Ok(here);
         };
         let question = |limit| Question::Emit {
@@ -393,7 +266,9 @@ impl Broadcast {
             manner: self.manner(),
             limit,
         };
-        Ok(here.and_elsewhere(self.question(question, limit)))
+        let answers = here.and_elsewhere(self.question(question, limit));
+        give_turn(crowd).await;
+        Ok(answers)
     }
 
     /// Asks everyone addressed, and returns what came, unread.

@@ -5,13 +5,22 @@ use std::sync::Arc;
 
 use crate::cluster::{Manner, Scope};
 use crate::id::SocketId;
-use crate::link::Outgoing;
+use crate::link::{Outgoing, Pushed};
 use crate::message::Address;
 use crate::socket::core::Core;
 use crate::socket::encode;
 use crate::socket::membership::{Members, Membership};
 use crate::socket::recovery::Origin;
+use crate::socket::waiting::Crowd;
 use crate::socketio::Args;
+
+/// What became of an event that was sent to many.
+#[must_use = "the crowd waits for its turn"]
+pub(crate) struct Relayed<T> {
+    pub(crate) crowd: Crowd,
+    /// What other nodes were told.
+    pub(crate) told: T,
+}
 
 /// Who gets a broadcast.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +96,7 @@ impl Membership {
         list: &Args,
         origin: Origin<'_>,
         tell: impl FnOnce(u64) -> T,
-    ) -> T {
+    ) -> Relayed<T> {
         let encoded = |list: &Args| {
             let packet = encode::relayed(&self.name, None, list);
             if manner.uncompressed {
@@ -97,20 +106,18 @@ impl Membership {
             }
         };
         let Some(recovery) = &self.recovery else {
-            let packet = encoded(list);
-            if manner.volatile {
-                self.broadcast_volatile(audience, &packet);
-            } else {
-                self.broadcast(audience, &packet);
-            }
-            return tell(0);
+            let crowd = self.broadcast(audience, &encoded(list), manner.volatile);
+            return Relayed {
+                crowd,
+                told: tell(0),
+            };
         };
         let mut log = recovery.lock();
         let audience = &*log.still_for(audience, origin);
-        let mut number = 0;
+        let (mut number, mut crowd) = (0, Crowd::new());
         if manner.volatile {
             let packet = encoded(&list.followed_by(&log.point(self.place()).text));
-            self.broadcast_volatile(audience, &packet);
+            self.broadcast(audience, &packet, true);
         } else {
             if let (Origin::Own, Some(adapter)) = (origin, &self.adapter) {
                 number = adapter.reserve();
@@ -118,24 +125,40 @@ impl Membership {
             log.advance(origin, number);
             let packet = encoded(&list.followed_by(&log.point(self.place()).text));
             recovery.record(&mut log, audience, &packet);
-            self.each(audience, |socket| socket.deliver_kept(packet.clone()));
+            self.each(audience, |socket| {
+                if socket.deliver_kept(packet.clone()) == Some(Pushed::Over) {
+                    crowd.push(Arc::clone(socket));
+                }
+            });
         }
-        tell(number)
+        Relayed {
+            crowd,
+            told: tell(number),
+        }
     }
 
-    /// Hands a packet to everyone in the audience, each once.
-    pub(crate) fn broadcast(&self, audience: &Audience, packet: &Outgoing) {
-        self.each(audience, |socket| {
-            // One client that has gone or reads too slowly is not the sender's error.
-            let _ = socket.deliver(packet.clone());
-        });
-    }
-
-    /// Hands a packet to those in the audience for whom nothing else waits.
-    pub(crate) fn broadcast_volatile(&self, audience: &Audience, packet: &Outgoing) {
-        self.each(audience, |socket| {
-            socket.deliver_volatile(packet.clone());
-        });
+    /// Hands a packet to everyone in the audience, each once; if it is volatile, to those for whom
+    /// nothing else waits. Returns those whom it has put above their limit.
+    pub(crate) fn broadcast(
+        &self,
+        audience: &Audience,
+        packet: &Outgoing,
+        volatile: bool,
+    ) -> Crowd {
+        let mut crowd = Crowd::new();
+        if volatile {
+            self.each(audience, |socket| {
+                socket.deliver_volatile(packet.clone());
+            });
+        } else {
+            self.each(audience, |socket| {
+                // One client that has gone or reads too slowly is not the sender's error.
+                if matches!(socket.deliver(packet.clone()), Ok(Pushed::Over)) {
+                    crowd.push(Arc::clone(socket));
+                }
+            });
+        }
+        crowd
     }
 
     /// Returns everyone in the audience, each once.
@@ -205,7 +228,7 @@ impl Membership {
 
     /// Returns the socket that has this id now, where clients come back under the ids that they
     /// had. One that has not been let in yet is not among them.
-    fn successor(&self, id: SocketId) -> Option<Arc<Core>> {
+    pub(crate) fn successor(&self, id: SocketId) -> Option<Arc<Core>> {
         self.recovery.as_ref().and_then(|_| self.socket(id))
     }
 

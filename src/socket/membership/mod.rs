@@ -28,9 +28,9 @@ use crate::socket::encode;
 use crate::socket::observe::Observers;
 use crate::socket::recovery::{Point, Recovery, RecoveryOptions};
 use crate::socket::server_side::ServerSide;
-use crate::socketio::Args;
+use crate::socketio::{Args, PacketLimits};
 
-pub(crate) use audience::{Audience, Speaker};
+pub(crate) use audience::{Audience, Relayed, Speaker};
 
 /// The sockets of a room, in dense slots.
 pub(crate) type Members = IndexMap<u64, Arc<Core>>;
@@ -44,8 +44,8 @@ pub(crate) struct Membership {
     name: Arc<str>,
     /// What its name says, where it was made by a pattern.
     parameters: Parameters,
-    /// How many attachments a packet to its clients may have.
-    pub(crate) max_attachments: usize,
+    /// How large a packet to its clients may be.
+    pub(crate) packets: PacketLimits,
     inner: RwLock<Inner>,
     next_ack: AtomicU64,
     pub(crate) observers: Observers,
@@ -83,13 +83,13 @@ impl Membership {
     /// Makes a namespace of a server that is alone.
     #[allow(dead_code, reason = "tests and the feature `testing` make such")]
     pub(crate) fn new(name: &str, parameters: Parameters) -> Arc<Self> {
-        Self::with(name, parameters, usize::MAX, None, None)
+        Self::with(name, parameters, PacketLimits::NONE, None, None)
     }
 
     pub(crate) fn with(
         name: &str,
         parameters: Parameters,
-        max_attachments: usize,
+        packets: PacketLimits,
         adapter: Option<Arc<dyn Adapter>>,
         recovery: Option<RecoveryOptions>,
     ) -> Arc<Self> {
@@ -100,7 +100,7 @@ impl Membership {
         Arc::new(Self {
             name: name.into(),
             parameters,
-            max_attachments,
+            packets,
             inner: RwLock::default(),
             next_ack: AtomicU64::new(0),
             observers: Observers::default(),
@@ -140,7 +140,7 @@ impl Membership {
     where
         T: Serialize + ?Sized,
     {
-        let packet = encode::event(&self.name, id, name, data, self.max_attachments)?;
+        let packet = encode::event(&self.name, id, name, data, self.packets)?;
         self.observers.show(&self.name, name, data, recipient);
         Ok(packet)
     }

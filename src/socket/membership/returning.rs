@@ -208,6 +208,7 @@ mod tests {
     use crate::socket::Audience;
     use crate::socket::recovery::{Origin, RecoveryOptions};
     use crate::socketio::Args;
+    use crate::socketio::PacketLimits;
 
     const OPTIONS: RecoveryOptions = RecoveryOptions {
         window: Duration::from_secs(60),
@@ -218,7 +219,7 @@ mod tests {
     };
 
     fn namespace(options: RecoveryOptions) -> Arc<Membership> {
-        Membership::with("/chat", Vec::new(), usize::MAX, None, Some(options))
+        Membership::with("/chat", Vec::new(), PacketLimits::NONE, None, Some(options))
     }
 
     /// Begins a socket whose client sends this payload; it is still to be let in.
@@ -260,7 +261,7 @@ mod tests {
     fn emit_to(namespace: &Membership, audience: &Audience) -> usize {
         let list = Args::new(r#""event""#.to_owned(), Vec::new());
         let manner = Manner::default();
-        namespace.relay(audience, manner, &list, Origin::Alone, |_| ());
+        let _ = namespace.relay(audience, manner, &list, Origin::Alone, |_| ());
         let log = namespace.recovery.as_ref().unwrap().lock();
         log.latest_length()
     }

@@ -8,13 +8,15 @@
 //! (`shape.rs`). Binary, anything serde calls bytes, is an attachment wherever it stands, and the
 //! text holds `{"_placeholder":true,"num":0}` in its place.
 //!
-//! Nothing here knows of packets, event names, sockets, or of the limit on attachments.
+//! Nothing here knows of packets, event names or sockets; who sets the limits of a packet (`limits.rs`)
+//! is not known either.
 
 mod binary;
 mod buffered;
 mod de;
 mod elements;
 mod failed;
+mod limits;
 mod placeholder;
 mod raw;
 mod ser;
@@ -26,8 +28,8 @@ use std::{error::Error, fmt};
 use serde::{Serialize, Serializer};
 
 use crate::socketio::Shortened;
+pub(crate) use crate::socketio::args::limits::PacketLimits;
 pub use crate::socketio::args::raw::Args;
-pub(crate) use crate::socketio::args::raw::check_attachments;
 #[cfg(feature = "contracts")]
 pub(crate) use crate::socketio::args::shape::Shape;
 pub(crate) use crate::socketio::args::{
@@ -96,6 +98,15 @@ pub enum ArgsError {
         /// How many there may be.
         limit: usize,
     },
+    /// The text and the attachments have more bytes than
+    /// [`Builder::packet_limit`](crate::Builder::packet_limit) allows a packet to a client.
+    #[non_exhaustive]
+    TooLarge {
+        /// How many bytes there are.
+        bytes: usize,
+        /// How many there may be.
+        limit: usize,
+    },
 }
 
 impl fmt::Display for ArgsError {
@@ -139,6 +150,12 @@ impl fmt::Display for ArgsError {
                 write!(
                     f,
                     "{attachments} attachments, and a packet has at most {limit}"
+                )
+            }
+            Self::TooLarge { bytes, limit } => {
+                write!(
+                    f,
+                    "{bytes} bytes, and a packet to a client has at most {limit}"
                 )
             }
         }

@@ -12,7 +12,7 @@ use serde::{
 use serde_json::Value;
 
 use crate::socketio::args::{
-    ArgsError,
+    ArgsError, PacketLimits,
     de::from_args,
     elements::{Elements, is_blank, split_first},
     placeholder::{MARK, NUM},
@@ -150,9 +150,9 @@ impl Args {
         Ok((first, Self::new(rest, self.attachments.clone())))
     }
 
-    /// Returns an error if there are more than `limit` attachments.
-    pub(crate) fn check_attachments(&self, limit: usize) -> Result<(), ArgsError> {
-        check_attachments(self.attachments.len(), limit)
+    /// Returns an error if a packet with these arguments has more than it may.
+    pub(crate) fn check(&self, limits: PacketLimits) -> Result<(), ArgsError> {
+        limits.check(self.json.len(), &self.attachments)
     }
 
     /// Makes one argument of each value, whatever its type: for a number of arguments that is known
@@ -208,14 +208,6 @@ impl Args {
             }),
         }
     }
-}
-
-/// Returns an error if there are more than `limit` attachments.
-pub(crate) fn check_attachments(attachments: usize, limit: usize) -> Result<(), ArgsError> {
-    if attachments > limit {
-        return Err(ArgsError::TooManyAttachments { attachments, limit });
-    }
-    Ok(())
 }
 
 impl Serialize for Args {

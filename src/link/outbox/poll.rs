@@ -1,0 +1,71 @@
+//! A poll that waits for an outbox, and the body of its answer.
+//!
+//! It knows nothing of HTTP: who answers the request compresses the body or not.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::engineio;
+use crate::link::outbox::{Outbox, Reader};
+
+/// A poll that waits for something to send.
+#[derive(Debug)]
+pub(crate) struct PendingPoll {
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) wants_compression: bool,
+}
+
+impl PendingPoll {
+    /// Takes what is queued, up to [`POLL_PACKETS`], as the body of one answer; `None` says that
+    /// the session is over, or that a WebSocket has it.
+    pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
+        let mut inner = self.outbox.inner.lock();
+        if inner.reader != Reader::Poll {
+            // What is queued belongs to the WebSocket now.
+            return Poll::Ready(None);
+        }
+        if inner.queue.is_empty() && !inner.noop {
+            if inner.closed {
+                return Poll::Ready(None);
+            }
+            inner.wait(cx);
+            return Poll::Pending;
+        }
+        let mut body = Vec::with_capacity(inner.bytes + 1);
+        if inner.queue.is_empty() {
+            body.extend_from_slice(engineio::NOOP.as_bytes());
+        }
+        for _ in 0..POLL_PACKETS {
+            let Some(frame) = inner.queue.front() else {
+                break;
+            };
+            if !body.is_empty() {
+                body.push(engineio::SEPARATOR);
+            }
+            frame.push_polling(&mut body);
+            self.wants_compression |= frame.wants_compression();
+            inner.pop();
+        }
+        self.outbox.unlock_relieved(inner);
+        Poll::Ready(Some(body))
+    }
+
+    /// Tells whether any packet of the body is worth compressing.
+    pub(crate) fn wants_compression(&self) -> bool {
+        self.wants_compression
+    }
+}
+
+impl Drop for PendingPoll {
+    fn drop(&mut self) {
+        let mut inner = self.outbox.inner.lock();
+        inner.noop = false;
+        if inner.reader == Reader::Poll {
+            inner.reader = Reader::None;
+            inner.waker = None;
+        }
+    }
+}
+
+/// Packets in the answer to one poll: the official Python client drops a session that sends more.
+const POLL_PACKETS: usize = 16;

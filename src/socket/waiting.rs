@@ -1,0 +1,79 @@
+//! Waiting for room in an outbox, with a deadline.
+//!
+//! The outbox says when there is room (`link/outbox/pressure.rs`); the clock is here. A packet to
+//! one socket waits in line. A broadcast does not wait to be added: it waits behind, for a moment,
+//! for the clients that it has put above their limit.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::error::EmitError;
+use crate::link::{Link, Outgoing, PushError, Turn, Unsent};
+use crate::socket::core::Core;
+
+/// The sockets that a broadcast has put above the limits of their outboxes.
+pub(crate) type Crowd = Vec<Arc<Core>>;
+
+/// Queues a packet when there is room for it. If there is none before the deadline, the server's
+/// policy says what becomes of the client.
+pub(crate) async fn send(link: &Link, packet: Outgoing) -> Result<(), EmitError> {
+    match link.outbox.push(packet) {
+        Ok(()) => Ok(()),
+        Err(Unsent::Closed) => Err(EmitError::Disconnected),
+        // Boxed, so that the future of an emit that need not wait stays small.
+        Err(Unsent::Full(packet)) => {
+            Box::pin(in_time(link, link.outbox.line_up().push(packet))).await
+        }
+    }
+}
+
+/// Waits until a packet of this cost fits, and holds the first place in the line.
+pub(crate) async fn turn(link: &Link, cost: usize) -> Result<Turn, EmitError> {
+    let mut turn = link.outbox.line_up();
+    in_time(link, turn.room(cost)).await?;
+    Ok(turn)
+}
+
+/// Lets clients take what a broadcast has put above their limits, as long as they read, and no
+/// longer than two seconds.
+pub(crate) async fn give_turn(crowd: Crowd) {
+    for socket in crowd {
+        let outbox = &socket.link.outbox;
+        while let Some(patience) = outbox.patience() {
+            // Elapsed, it is asked again whether the client has taken something meanwhile.
+            let _ = timeout(patience, poll_fn(|cx| outbox.poll_within(cx))).await;
+        }
+    }
+}
+
+/// Does the same for an actor whose other messages wait meanwhile.
+pub(crate) async fn give_short_turn(crowd: Crowd) {
+    let _ = timeout(SHORT_TURN, give_turn(crowd)).await;
+}
+
+/// Waits until no more than the limit waits in the outbox, up to the deadline of an emit.
+pub(crate) async fn within(link: &Link) {
+    if link.outbox.is_over() {
+        let within = poll_fn(|cx| link.outbox.poll_within(cx));
+        // What comes behind is queued then by the rule for those who cannot wait.
+        let _ = timeout(link.config.emit_timeout, within).await;
+    }
+}
+
+async fn in_time(
+    link: &Link,
+    room: impl Future<Output = Result<(), PushError>>,
+) -> Result<(), EmitError> {
+    let in_time = timeout(link.config.emit_timeout, room).await;
+    let outcome = in_time.unwrap_or(Err(PushError::Full));
+    if outcome == Err(PushError::Full) {
+        link.overflowed();
+    }
+    Ok(outcome?)
+}
+
+/// How long an actor waits for the clients that one message has put above their limits.
+const SHORT_TURN: Duration = Duration::from_millis(50);
