@@ -17,7 +17,6 @@ use crate::id::Id;
 use crate::link::{Link, Outbox};
 use crate::message::Crashed;
 use crate::socket::Core;
-use crate::socketio::PacketLimits;
 
 /// Makes the actor panic with this text.
 #[derive(Debug, Message)]

@@ -18,6 +18,7 @@ use crate::id::Id;
 use crate::link::{Frame, InFlight, Link, Outgoing};
 use crate::logging::{LogKind, cut};
 use crate::reason::CloseReason;
+use crate::socket::turn;
 
 /// A message of a raw Engine.IO session.
 ///
@@ -49,11 +50,13 @@ pub struct EngineSession {
 }
 
 impl EngineSession {
-    /// Sends a message.
+    /// Sends a message. It never waits.
     ///
     /// # Errors
     ///
-    /// [`EmitError::Disconnected`] and [`EmitError::OutboxFull`].
+    /// [`EmitError::Disconnected`]; [`EmitError::OutboxFull`] if there is no room for it, and the client
+    /// stays; [`EmitError::Encode`] if it has more bytes than
+    /// [`EngineIoBuilder::packet_limit`](crate::EngineIoBuilder::packet_limit) allows.
     pub fn send(&self, message: &EngineMessage) -> Result<(), EmitError> {
         self.queue(Outgoing::from(self.frame(message)?))
     }
@@ -76,6 +79,33 @@ impl EngineSession {
     /// ```
     pub fn send_uncompressed(&self, message: &EngineMessage) -> Result<(), EmitError> {
         self.queue(Outgoing::from(self.frame(message)?).without_compression())
+    }
+
+    /// Waits until the client has taken everything, up to
+    /// [`EngineIoBuilder::emit_timeout`](crate::EngineIoBuilder::emit_timeout): what is sent next has
+    /// room. It is what the event `drain` is on Node.js.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::Disconnected`]; [`EmitError::OutboxFull`] if the client has not taken everything in
+    /// time, and the policy of [`EngineIoBuilder::overflow`](crate::EngineIoBuilder::overflow) holds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{EmitError, EngineMessage, EngineSession};
+    ///
+    /// async fn send_all(session: EngineSession, rows: Vec<String>) -> Result<(), EmitError> {
+    ///     for row in rows {
+    ///         session.drained().await?;
+    ///         session.send(&EngineMessage::Text(row))?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    pub async fn drained(&self) -> Result<(), EmitError> {
+        // Nothing of this size fits beside others.
+        turn(&self.link, usize::MAX).await.map(drop)
     }
 
     fn frame(&self, message: &EngineMessage) -> Result<Frame, EmitError> {

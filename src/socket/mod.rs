@@ -50,7 +50,7 @@ pub(crate) use recovery::{
     Back, Beginning, Claim, Kept, Origin, Point, Recovery, RecoveryOptions, Resume, State, mark_of,
 };
 pub use server_side::ServerSideEvent;
-pub(crate) use waiting::{give_short_turn, within};
+pub(crate) use waiting::{give_short_turn, turn, within};
 
 /// One client in one namespace.
 ///

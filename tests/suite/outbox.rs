@@ -111,17 +111,17 @@ async fn a_handler_that_emits_many_rows_loses_no_client_that_reads() {
                 for number in 0..ROWS {
                     let data = (number, &row);
                     match way {
-                        0 => socket.emit("message", data).await?,
-                        1 => socket.compress(false).emit("message", data).await?,
-                        2 => socket.send(data).await?,
+                        0 => socket.emit("message", data).await,
+                        1 => socket.compress(false).emit("message", data).await,
+                        2 => socket.send(data).await,
                         _ => {
                             socket
                                 .everyone()
                                 .to(socket.id())
                                 .emit("message", data)
-                                .await?
+                                .await
                         }
-                    }
+                    }?;
                 }
                 Ok::<_, EmitError>("done")
             }
@@ -505,6 +505,27 @@ async fn a_raw_message_that_does_not_fit_is_an_error() {
         socket.expect_text(&format!("4{}", "x".repeat(900))).await;
         socket.expect_text(&format!("4{}", "x".repeat(800))).await;
         socket.expect_text("4end").await;
+    }
+}
+
+/// A raw handler that waits until its client has taken everything loses no client that reads.
+#[tokio::test]
+async fn a_raw_handler_sends_many_rows() {
+    const ROWS: usize = 300;
+    let server = Server::engineio(|builder| {
+        let builder = builder.outbox_limit(2000);
+        builder.on_message(|session, _| async move {
+            for row in 0..ROWS {
+                session.drained().await.unwrap();
+                let row = EngineMessage::Text(format!("{row:01000}"));
+                session.send(&row).unwrap();
+            }
+        })
+    });
+    let mut socket = WebSocket::open(&server).await;
+    socket.send_text("4go").await;
+    for row in 0..ROWS {
+        socket.expect_text(&format!("4{row:01000}")).await;
     }
 }
 

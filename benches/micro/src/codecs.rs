@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::engineio;
 use crate::link::Frame;
 use crate::socket::{Membership, ack};
-use crate::socketio::{Args, Limits, Packet};
+use crate::socketio::{Args, Limits, Packet, PacketLimits};
 use crate::websocket::Decoder;
 use crate::wire::{masked_binary, masked_text, read_event};
 
@@ -89,7 +89,7 @@ fn encode_event_with_an_attachment_of_4_kb(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn encode_ack(bencher: Bencher<'_, '_>) {
-    bencher.bench(|| ack("/", black_box(12), black_box("done"), 10));
+    bencher.bench(|| ack("/", black_box(12), black_box("done"), PacketLimits::DEFAULT));
 }
 
 /// What an event costs besides its JSON.

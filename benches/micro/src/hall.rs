@@ -59,7 +59,8 @@ impl Hall {
         else {
             panic!("a text that can be sent")
         };
-        self.membership.broadcast(audience, &packet);
+        let crowd = self.membership.broadcast(audience, &packet, false);
+        assert!(crowd.is_empty(), "outboxes with room");
     }
 }
 

@@ -24,6 +24,7 @@ use crate::hall::{Hall, drain, handshake};
 use crate::id::Id;
 use crate::link::Link;
 use crate::socket::{Answer, ack};
+use crate::socketio::PacketLimits;
 use crate::websocket::Decoder;
 use crate::wire::{masked_text, read_event};
 
@@ -66,7 +67,7 @@ fn ack_out(times: u64) {
     let value = "x".repeat(32);
     for _ in 0..times {
         // One id for all: a longer one takes more instructions.
-        let Ok(Answer::Value(packet)) = ack("/", black_box(12), black_box(&value), 10) else {
+        let Ok(Answer::Value(packet)) = ack("/", black_box(12), black_box(&value), PacketLimits::DEFAULT) else {
             panic!("a text that can be sent")
         };
         assert!(link.send(packet).is_ok(), "an outbox with room");

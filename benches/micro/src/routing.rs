@@ -93,7 +93,7 @@ fn push_and_write(bencher: Bencher<'_, '_>, frame: &Frame, frames: usize) {
 
 fn push(link: &Link, frame: &Frame, frames: usize) {
     for _ in 0..frames {
-        let pushed = link.outbox.push(frame.clone(), Vec::new());
+        let pushed = link.outbox.push(frame.clone().into());
         assert!(pushed.is_ok(), "an outbox with room");
     }
 }

@@ -268,7 +268,7 @@ impl Outbox {
     pub(crate) fn abandon(&self) {
         let mut inner = self.inner.lock();
         inner.discard();
-        self.unlock_and_wake_all(inner);
+        Self::unlock_and_wake_all(inner);
     }
 
     fn end(&self, last: Option<Frame>, discard: bool) {
@@ -281,11 +281,11 @@ impl Outbox {
             inner.discard();
         }
         inner.queue.extend(last);
-        self.unlock_and_wake_all(inner);
+        Self::unlock_and_wake_all(inner);
     }
 
     /// Wakes the reader, and all who wait for room: there will be none.
-    fn unlock_and_wake_all(&self, mut inner: MutexGuard<'_, Inner>) {
+    fn unlock_and_wake_all(mut inner: MutexGuard<'_, Inner>) {
         let (waker, woken) = (inner.waker.take(), inner.all_woken());
         drop(inner);
         woken.wake();
