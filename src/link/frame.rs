@@ -129,7 +129,7 @@ impl Frame {
         &self.websocket
     }
 
-    /// Returns how many bytes the frame counts for in an outbox.
+    /// Returns how many bytes the frame takes on a WebSocket.
     pub(crate) fn len(&self) -> usize {
         self.websocket.len()
     }
@@ -143,6 +143,11 @@ impl Frame {
             Polling::Base64 { .. } => length.div_ceil(3) * 4 + BASE64,
         };
         length + polling + ALLOCATION
+    }
+
+    /// Returns what the frame counts for in an outbox.
+    pub(crate) fn cost(&self) -> usize {
+        self.len() + Self::OVERHEAD
     }
 
     /// Appends the packet as it stands in the body of a poll.

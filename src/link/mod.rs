@@ -218,7 +218,8 @@ impl Outgoing {
 
     /// Returns what it counts for in an outbox.
     pub(crate) fn cost(&self) -> usize {
-        self.len() + (1 + self.attached.len()) * Frame::OVERHEAD
+        let attached = self.attached.iter().map(Frame::cost);
+        self.frame.cost() + attached.sum::<usize>()
     }
 
     /// Returns about how many bytes of memory the packet takes at most, beside the value itself.

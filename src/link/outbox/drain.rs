@@ -33,7 +33,7 @@ impl Outbox {
             self.unlock_relieved(inner);
             return Poll::Ready(Some(chunk));
         }
-        let mut chunk = BytesMut::with_capacity(inner.bytes.min(CHUNK));
+        let mut chunk = BytesMut::with_capacity(inner.bytes().min(CHUNK));
         while let Some(frame) = inner.queue.front() {
             if chunk.len() + frame.len() > CHUNK {
                 break;
@@ -97,7 +97,7 @@ impl Inner {
             begun = 0;
             rest
         });
-        if self.bytes <= JOINED {
+        if self.bytes() <= JOINED {
             return SCRATCH.with_borrow_mut(|joined| {
                 joined.clear();
                 front.for_each(|frame| joined.extend_from_slice(frame));

@@ -51,7 +51,8 @@ struct Inner {
     queue: VecDeque<Frame>,
     /// Bytes of the first frame that have been written already.
     begun: usize,
-    bytes: usize,
+    /// What the waiting frames count for.
+    cost: usize,
     reader: Reader,
     waker: Option<Waker>,
     /// A poll that has waited long enough is sent home with a noop.
@@ -131,15 +132,15 @@ impl Outbox {
     /// if it fits or if nothing else waits, and never in front of those who wait for room.
     // By value: the bytes of a frame that has one receiver are never counted.
     pub(crate) fn push(&self, packet: Outgoing) -> Result<(), Unsent> {
-        let mut inner = self.inner.lock();
+        let inner = self.inner.lock();
         if inner.closed {
             return Err(Unsent::Closed);
         }
-        if inner.has_line() || !inner.admits(self.limit, packet.cost()) {
+        let cost = packet.cost();
+        if inner.has_line() || !inner.admits(self.limit, cost) {
             return Err(Unsent::Full(packet));
         }
-        let waker = inner.add(packet);
-        self.unlock_and_wake(inner, waker);
+        self.add(inner, packet, cost);
         Ok(())
     }
 
@@ -164,8 +165,7 @@ impl Outbox {
         } else {
             return Err(PushError::Full);
         };
-        let waker = inner.add(packet);
-        self.unlock_and_wake(inner, waker);
+        self.add(inner, packet, cost);
         Ok(pushed)
     }
 
@@ -186,12 +186,12 @@ impl Outbox {
 
     /// Adds a packet if nothing else waits, and drops it otherwise; tells whether it was added.
     pub(crate) fn push_if_empty(&self, packet: Outgoing) -> bool {
-        let mut inner = self.inner.lock();
+        let inner = self.inner.lock();
         if inner.closed || inner.sealed || !inner.queue.is_empty() {
             return false;
         }
-        let waker = inner.add(packet);
-        self.unlock_and_wake(inner, waker);
+        let cost = packet.cost();
+        self.add(inner, packet, cost);
         true
     }
 
@@ -212,34 +212,43 @@ impl Outbox {
         }
         if let Some(waiting) = inner.waiting_pong() {
             let old = std::mem::replace(waiting, pong.clone());
-            inner.bytes = (inner.bytes + pong.len()).saturating_sub(old.len());
+            inner.cost = (inner.cost + pong.len()).saturating_sub(old.len());
             return;
         }
-        let waker = inner.add(pong.into());
-        inner.pong = Some(inner.pushed);
-        self.unlock_and_wake(inner, waker);
+        inner.pong = Some(inner.pushed + 1);
+        let pong = Outgoing::from(pong);
+        let cost = pong.cost();
+        self.add(inner, pong, cost);
     }
 
     fn push_up_to(&self, limit: usize, packet: Outgoing) -> Result<(), PushError> {
-        let mut inner = self.inner.lock();
+        let inner = self.inner.lock();
         if inner.closed {
             return Err(PushError::Closed);
         }
-        if inner.sealed || inner.cost().saturating_add(packet.cost()) > limit {
+        let cost = packet.cost();
+        if inner.sealed || inner.cost.saturating_add(cost) > limit {
             return Err(PushError::Full);
         }
-        let waker = inner.add(packet);
-        self.unlock_and_wake(inner, waker);
+        self.add(inner, packet, cost);
         Ok(())
     }
 
-    /// Notes whether more than the limit waits, and wakes the reader behind the lock.
-    fn unlock_and_wake(&self, inner: MutexGuard<'_, Inner>, waker: Option<Waker>) {
-        if inner.cost() > self.limit {
+    /// Adds a packet of this cost, and wakes the reader behind the lock.
+    fn add(&self, mut inner: MutexGuard<'_, Inner>, packet: Outgoing, cost: usize) {
+        inner.cost += cost;
+        if inner.cost > self.limit {
             self.is_over.store(true, Ordering::Relaxed);
         }
-        drop(inner);
-        if let Some(waker) = waker {
+        let was_empty = inner.queue.is_empty();
+        inner.pushed += 1;
+        inner.queue.push_back(packet.frame);
+        if !packet.attached.is_empty() {
+            inner.pushed += packet.attached.len() as u64;
+            inner.queue.extend(packet.attached);
+        }
+        if was_empty && let Some(waker) = inner.waker.take() {
+            drop(inner);
             waker.wake();
         }
     }
@@ -351,7 +360,7 @@ impl Outbox {
     pub(crate) fn preface(&self, bytes: Bytes) {
         let mut inner = self.inner.lock();
         let preface = Frame::raw(bytes);
-        inner.bytes += preface.len();
+        inner.cost += preface.len() + Frame::OVERHEAD;
         inner.pushed += 1;
         // Frames are counted from the front.
         inner.pong = None;
@@ -360,20 +369,9 @@ impl Outbox {
 }
 
 impl Inner {
-    /// Returns what the waiting frames count for.
-    fn cost(&self) -> usize {
-        self.bytes + self.queue.len() * Frame::OVERHEAD
-    }
-
-    /// Adds a packet, and returns who is to be woken by it.
-    fn add(&mut self, packet: Outgoing) -> Option<Waker> {
-        let was_empty = self.queue.is_empty();
-        let attached = packet.attached;
-        self.bytes += packet.frame.len() + attached.iter().map(Frame::len).sum::<usize>();
-        self.pushed += 1 + attached.len() as u64;
-        self.queue.push_back(packet.frame);
-        self.queue.extend(attached);
-        if was_empty { self.waker.take() } else { None }
+    /// Returns how many bytes the waiting frames have.
+    fn bytes(&self) -> usize {
+        self.cost.saturating_sub(self.queue.len() * Frame::OVERHEAD)
     }
 
     /// Returns the last pong, if it waits and no byte of it has been written.
@@ -392,7 +390,7 @@ impl Inner {
         self.queue.truncate(kept);
         self.queue.shrink_to_fit();
         self.pong = None;
-        self.bytes = self.queue.front().map_or(0, Frame::len);
+        self.cost = self.queue.front().map_or(0, Frame::cost);
     }
 
     fn wait(&mut self, cx: &Context<'_>) {
@@ -407,7 +405,7 @@ impl Inner {
 
     fn pop(&mut self) {
         if let Some(frame) = self.queue.pop_front() {
-            self.bytes = self.bytes.saturating_sub(frame.len());
+            self.cost = self.cost.saturating_sub(frame.cost());
             self.drained += 1;
         }
     }
@@ -793,7 +791,7 @@ mod tests {
         pong(&outbox, b"4");
         let rest = write(&outbox, 1000).1;
         assert_eq!(rest, b"\x05three\x81\x024b\x8a\x014");
-        assert_eq!(outbox.inner.lock().cost(), 0);
+        assert_eq!(outbox.inner.lock().cost, 0);
         pong(&outbox, b"5");
         assert_eq!(write(&outbox, 1000).1, b"\x8a\x015");
     }

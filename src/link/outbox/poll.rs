@@ -31,7 +31,7 @@ impl PendingPoll {
             inner.wait(cx);
             return Poll::Pending;
         }
-        let mut body = Vec::with_capacity(inner.bytes + 1);
+        let mut body = Vec::with_capacity(inner.bytes() + 1);
         if inner.queue.is_empty() {
             body.extend_from_slice(engineio::NOOP.as_bytes());
         }

@@ -77,13 +77,13 @@ impl Pressure {
 impl Inner {
     /// Tells whether a packet of this cost fits, or is the only one.
     pub(super) fn admits(&self, limit: usize, cost: usize) -> bool {
-        !self.sealed && (self.queue.is_empty() || self.cost().saturating_add(cost) <= limit)
+        !self.sealed && (self.queue.is_empty() || self.cost.saturating_add(cost) <= limit)
     }
 
     /// Tells whether a packet that does not fit is added all the same: up to `limit`, if the client
     /// reads.
     pub(super) fn allows_over(&mut self, limit: usize, cost: usize) -> bool {
-        if self.sealed || self.cost().saturating_add(cost) > limit {
+        if self.sealed || self.cost.saturating_add(cost) > limit {
             return false;
         }
         let (taken, now) = (self.taken(), Instant::now());
@@ -145,7 +145,7 @@ impl Outbox {
         if inner.pressure.is_none() && !self.is_over() {
             return;
         }
-        let is_over = inner.cost() > self.limit;
+        let is_over = inner.cost > self.limit;
         self.is_over.store(is_over, Ordering::Relaxed);
         let woken = inner.relieved(is_over);
         drop(inner);
@@ -163,7 +163,7 @@ impl Outbox {
             return Poll::Ready(());
         }
         let mut inner = self.inner.lock();
-        if inner.closed || inner.sealed || inner.cost() <= self.limit {
+        if inner.closed || inner.sealed || inner.cost <= self.limit {
             return Poll::Ready(());
         }
         let pressure = inner.pressure(Instant::now());
@@ -177,7 +177,7 @@ impl Outbox {
     /// is slow, or has room.
     pub(crate) fn patience(&self) -> Option<Duration> {
         let mut inner = self.inner.lock();
-        if inner.closed || inner.sealed || inner.cost() <= self.limit {
+        if inner.closed || inner.sealed || inner.cost <= self.limit {
             return None;
         }
         let taken = inner.taken();
@@ -236,8 +236,7 @@ impl Turn {
             let mut inner = self.outbox.inner.lock();
             std::task::ready!(self.poll_room(&mut inner, cx, cost))?;
             if let Some(packet) = packet.take() {
-                let waker = inner.add(packet);
-                self.outbox.unlock_and_wake(inner, waker);
+                self.outbox.add(inner, packet, cost);
             }
             Poll::Ready(Ok(()))
         })
