@@ -49,14 +49,15 @@
 //!   are for an `HttpServer`.
 //! * **Name namespaces**: [`SocketIo::of`] gives a [`Namespace`], [`SocketIo::of_pattern`] and
 //!   [`SocketIo::of_predicate`] a [`NamespacePattern`] ([`PatternError`]) of those that clients ask
-//!   for; [`SocketIo::on_new_namespace`] tells of each.
+//!   for, [`SocketIo::all_namespaces`] gives [`AllNamespaces`] together;
+//!   [`SocketIo::on_new_namespace`] tells of each.
 //! * **Register handlers**: [`Namespace::on`], [`on_any`](Namespace::on_any),
 //!   [`fallback`](Namespace::fallback), [`on_connect`](Namespace::on_connect),
 //!   [`on_disconnecting`](Namespace::on_disconnecting),
 //!   [`on_disconnect`](Namespace::on_disconnect), [`forward`](Namespace::forward);
 //!   [`off`](Namespace::off) takes them away. A [`Handler`] takes the extractors [`Socket`],
 //!   [`Data`], [`Auth`], [`State`], [`Params`], [`Handshake`], [`SocketData`], [`Session`],
-//!   [`Event`], [`Ack`] and [`DisconnectReason`]; a program writes others with [`Extract`], for
+//!   [`SocketIo`], [`Namespace`], [`Event`], [`Ack`] and [`DisconnectReason`]; a program writes others with [`Extract`], for
 //!   what a handler is called for: [`Incoming`], [`Connecting`] or [`Leaving`], all of them a
 //!   [`CallContext`]. A [`NamespaceObject`] registers its [`Methods`], each a [`Method`].
 //! * **Look at events and clients first**: [`Namespace::middleware`] for clients,
@@ -65,7 +66,8 @@
 //!   has the headers, the query ([`QueryError`]), the cookies and the address, behind trusted
 //!   proxies ([`IpNet`]) too, and what was [`Carried`] along. A [`Session`] keeps values for it
 //!   ([`SessionError`]), with the feature `session` those of actix-session (`HttpSession`).
-//! * **Answer**: by the return value, which may be an `Err`, as of [`HandlerError`]; a connect
+//! * **Answer**: by the return value, an [`EventOutcome`], which may be an `Err`, as of
+//!   [`HandlerError`]; [`AnyValue`] is JSON with binary, on either way; a connect
 //!   handler's is a [`ConnectOutcome`] and refuses with [`ConnectError`]. A failed extraction is a
 //!   [`Rejection`]. [`Namespace::on_error`] sees each [`Failure`] with its [`FailureCause`].
 //! * **Send**: [`Socket::emit`], [`Socket::call`], and a [`Broadcast`] by [`Socket::to`],
@@ -205,10 +207,10 @@ pub use reason::{CloseReason, DisconnectReason};
 #[cfg(feature = "session")]
 pub use server::HttpSession;
 pub use server::{
-    BackgroundTask, Builder, EngineIo, EngineIoBuilder, Methods, Namespace, NamespaceObject,
-    NamespacePattern, Serve, ServeHandle, Serving, SocketIo, StartError,
+    AllNamespaces, BackgroundTask, Builder, EngineIo, EngineIoBuilder, Methods, Namespace,
+    NamespaceObject, NamespacePattern, Serve, ServeHandle, Serving, SocketIo, StartError,
 };
 pub use socket::{
     Answers, Broadcast, Everywhere, OutgoingEvent, RemoteSocket, ServerSideEvent, Socket,
 };
-pub use socketio::{Args, ArgsError};
+pub use socketio::{AnyValue, Args, ArgsError};

@@ -145,6 +145,8 @@ impl fmt::Display for NoSeat {
 /// All namespaces.
 pub(crate) struct Registry {
     pub(crate) surroundings: Arc<Surroundings>,
+    /// What is registered for all namespaces: their own tables follow it.
+    pub(crate) common: SharedTable,
     /// The way to the other nodes of a cluster.
     pub(crate) adapter: Option<Arc<dyn Adapter>>,
     /// How clients come back, if they may.
@@ -178,6 +180,7 @@ impl Registry {
     ) -> Arc<Self> {
         Arc::new(Self {
             surroundings,
+            common: SharedTable::default(),
             packets: config.packets(),
             name_limit: config.namespace_name_limit,
             kept_limit: config.kept_namespaces,
@@ -208,6 +211,11 @@ impl Registry {
         self.namespaces.read().get(name).cloned()
     }
 
+    /// Returns all namespaces that there are.
+    pub(crate) fn all(&self) -> Vec<Arc<NamespaceCore>> {
+        self.namespaces.read().values().cloned().collect()
+    }
+
     /// Returns the namespaces that this pattern has made.
     pub(crate) fn made_by(&self, pattern: &PatternCore) -> Vec<Arc<NamespaceCore>> {
         let namespaces = self.namespaces.read();
@@ -220,7 +228,7 @@ impl Registry {
     pub(crate) fn add_pattern(&self, choice: Choice) -> Arc<PatternCore> {
         let pattern = Arc::new(PatternCore {
             choice,
-            table: Arc::default(),
+            table: SharedTable::following(&self.common),
             environment: Environment::within(&self.surroundings),
             frees: AtomicBool::new(false),
         });
@@ -351,7 +359,7 @@ impl Registry {
                 parameters.clone(),
             ),
             None => (
-                Arc::default(),
+                SharedTable::following(&self.common),
                 Environment::within(&self.surroundings),
                 Parameters::new(),
             ),

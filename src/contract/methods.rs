@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::contract::{ContractAnswer, EventContract, TypedArguments};
 use crate::error::{CallError, EmitError};
 use crate::handler::{EventOutcome, Extract, Handler, Incoming};
-use crate::server::{Namespace, NamespacePattern, SocketIo};
+use crate::server::{AllNamespaces, Namespace, NamespacePattern, SocketIo};
 use crate::socket::{Broadcast, Socket};
 
 /// Adds `on_event` to a type with a method `on`.
@@ -76,7 +76,7 @@ macro_rules! on_event {
     )*};
 }
 
-on_event!(Namespace NamespacePattern);
+on_event!(Namespace NamespacePattern AllNamespaces);
 
 impl Socket {
     /// Sends the event of a contract to this client, as [`emit`](Self::emit) does.

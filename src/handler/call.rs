@@ -8,9 +8,9 @@ use std::sync::Arc;
 use actix::Recipient;
 use log::Level;
 
-use crate::error::ConnectError;
+use crate::error::{ConnectError, INTERNAL};
 use crate::handler::extract::{Connecting, Event, Extract, Incoming, Leaving};
-use crate::handler::failure::{FailureCause, INTERNAL, failed, panicked};
+use crate::handler::failure::{FailureCause, failed, panicked};
 use crate::handler::place::{Guard, Places, caught};
 use crate::handler::turn::save;
 use crate::handler::{ConnectOutcome, EventOutcome, Handler, LeaveOutcome};
@@ -94,7 +94,7 @@ where
         let args = match A::extract(connecting) {
             Ok(args) => args,
             Err(rejection) => {
-                let error = ConnectError::new(rejection.to_string());
+                let error = rejection.refusal();
                 let cause = FailureCause::Rejected(rejection);
                 failed(connecting.environment, connecting.socket, "connect", cause);
                 return admission(Err(error));
@@ -107,7 +107,12 @@ where
             admission(match decided {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => {
-                    let cause = FailureCause::Refused(error.message().to_owned());
+                    let message = error.message().to_owned();
+                    let cause = if error.is_internal() {
+                        FailureCause::Returned(serde_json::Value::from(message).to_string())
+                    } else {
+                        FailureCause::Refused(message)
+                    };
                     failed(&environment, &socket, "connect", cause);
                     Err(error)
                 }

@@ -32,8 +32,12 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, state: T) {
-        self.states.insert(TypeId::of::<T>(), Arc::new(state));
+    /// Takes a state in, and returns it.
+    pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, state: T) -> Arc<T> {
+        let state = Arc::new(state);
+        self.states
+            .insert(TypeId::of::<T>(), Arc::clone(&state) as _);
+        state
     }
 
     pub(crate) fn supervise(&self, supervisor: Recipient<Crashed>) {
@@ -106,6 +110,8 @@ impl fmt::Debug for Surroundings {
 pub(crate) struct Environment {
     pub(crate) surroundings: Arc<Surroundings>,
     on_error: RwLock<Option<ErrorHook>>,
+    /// It is that of all namespaces together: its hook is the one of the surroundings.
+    is_common: bool,
 }
 
 impl Environment {
@@ -113,7 +119,17 @@ impl Environment {
         Arc::new(Self {
             surroundings: Arc::clone(surroundings),
             on_error: RwLock::default(),
+            is_common: false,
         })
+    }
+
+    /// Makes the one of what is registered for all namespaces.
+    pub(crate) fn common(surroundings: &Arc<Surroundings>) -> Self {
+        Self {
+            surroundings: Arc::clone(surroundings),
+            on_error: RwLock::default(),
+            is_common: true,
+        }
     }
 
     pub(crate) fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
@@ -123,7 +139,11 @@ impl Environment {
 
     /// Makes `hook` see this namespace's errors.
     pub(crate) fn on_error(&self, hook: ErrorHook) {
-        *self.on_error.write() = Some(hook);
+        if self.is_common {
+            self.surroundings.on_error(hook);
+        } else {
+            *self.on_error.write() = Some(hook);
+        }
     }
 
     /// Returns who sees errors here: the namespace's own hook, or the server's.

@@ -240,7 +240,8 @@ impl<C: CallContext> Extract<C> for Handshake {
 /// The event's arguments: a tuple takes as many as it has members, any other type takes the first.
 /// So `Data<[f64; 2]>` reads `emit("at", [1, 2])`, and `Data<(f64, f64)>` reads `emit("at", 1, 2)`.
 /// Further arguments are ignored, as in JavaScript; a missing one is `None` for an `Option` and an
-/// error for anything else. [`Bytes`](crate::Bytes) anywhere in the type take attachments.
+/// error for anything else. [`Bytes`](crate::Bytes) anywhere in the type take attachments, and nothing
+/// else: a text or an array of numbers is refused. [`AnyValue`](crate::AnyValue) takes whatever comes.
 ///
 /// # Examples
 ///

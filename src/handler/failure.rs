@@ -9,7 +9,7 @@ use std::sync::Arc;
 use log::Level;
 use serde_json::Value;
 
-use crate::error::{CallError, EmitError, Rejection, RoomError};
+use crate::error::{CallError, EmitError, INTERNAL, Rejection, RoomError};
 use crate::handler::environment::Environment;
 use crate::handler::place::caught;
 use crate::logging::{LogKind, Quoted, cut, plain};
@@ -102,6 +102,16 @@ impl Failure<'_> {
             }
         };
         Value::from(text).to_string()
+    }
+
+    /// Returns the JSON text of the data that the client gets beside it.
+    pub(crate) fn told_data(&self, environment: &Environment) -> Option<String> {
+        match &self.cause {
+            FailureCause::Rejected(rejection) if environment.surroundings.tells_errors => {
+                rejection.data().map(Value::to_string)
+            }
+            _ => None,
+        }
     }
 
     fn log(&self) {
@@ -260,6 +270,3 @@ pub(crate) fn report(environment: &Environment, socket: &Socket, event: &str, pa
         panic: panic.to_owned(),
     });
 }
-
-/// What a client learns of a panic.
-pub(crate) const INTERNAL: &str = "internal server error";

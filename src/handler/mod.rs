@@ -23,6 +23,7 @@ use std::future::Future;
 use serde::Serialize;
 
 use crate::error::{ConnectError, HandlerError};
+use crate::handshake::QueryError;
 
 pub(crate) use call::{forward, on_connect, on_event, on_leave};
 pub(crate) use environment::{Environment, Surroundings};
@@ -252,6 +253,18 @@ impl<T> Returns for fn() -> T {
 
 impl From<HandlerError> for ConnectError {
     fn from(error: HandlerError) -> Self {
-        Self::new(error.to_string())
+        Self::internal(error)
+    }
+}
+
+impl From<QueryError> for ConnectError {
+    fn from(error: QueryError) -> Self {
+        Self::internal(error)
+    }
+}
+
+impl From<actix::MailboxError> for ConnectError {
+    fn from(error: actix::MailboxError) -> Self {
+        Self::internal(error)
     }
 }

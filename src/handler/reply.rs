@@ -85,7 +85,7 @@ impl Reply {
         }
         // Escaped by JSON alone, and not as long as whatever the client has sent.
         let text = format!("no handler for event \"{}\"", Cut(&self.event));
-        self.send_error(&serde_json::Value::from(text).to_string());
+        self.send_error(&serde_json::Value::from(text).to_string(), None);
     }
 
     /// Ends a call whose handler panicked; the client learns no more than that.
@@ -123,13 +123,15 @@ impl Reply {
             ErrorAnswer::Default => {}
         }
         if !is_silent {
-            self.send_error(&failure.told(&self.environment));
+            let data = failure.told_data(&self.environment);
+            self.send_error(&failure.told(&self.environment), data.as_deref());
         }
     }
 
-    fn send_error(&self, json: &str) {
+    fn send_error(&self, json: &str, data: Option<&str>) {
         if let Some(id) = self.id {
-            self.deliver(socket::ack_error(self.socket.namespace(), id, json));
+            let namespace = self.socket.namespace();
+            self.deliver(socket::ack_error(namespace, id, json, data));
         }
     }
 

@@ -1,40 +1,85 @@
 //! The table that all sockets of a namespace look at.
 //!
 //! It is replaced as a whole when the program registers something, so that a session reads its own
-//! view of it without a lock.
+//! view of it without a lock. What is registered for all namespaces is in a table of its own, which
+//! the others follow: each has been merged with it before a session looks.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 
 use crate::handler::table::Table;
 
 /// A table that may change while clients are connected.
 #[derive(Debug, Default)]
 pub(crate) struct SharedTable {
-    current: RwLock<Arc<Table>>,
+    layers: RwLock<Layers>,
     version: AtomicU64,
+    /// Those that change with this one. It is locked behind `layers`.
+    followers: Mutex<Vec<Weak<Self>>>,
+}
+
+/// What a table is made of.
+#[derive(Debug, Default)]
+struct Layers {
+    /// What is registered here alone.
+    own: Arc<Table>,
+    /// What is registered for all namespaces, if this table follows.
+    common: Option<Arc<Table>>,
+    /// Both together: what sessions see.
+    current: Arc<Table>,
+}
+
+impl Layers {
+    fn merge(&mut self) {
+        self.current = match &self.common {
+            Some(common) => Arc::new(self.own.with(common)),
+            None => Arc::clone(&self.own),
+        };
+    }
 }
 
 impl SharedTable {
-    /// Replaces the table with a changed one.
+    /// Makes one that has what `common` has, now and later, beside what is its own.
+    pub(crate) fn following(common: &Self) -> Arc<Self> {
+        let shared = Arc::new(Self::default());
+        let layers = common.layers.read();
+        shared.follow(&layers.own);
+        let mut followers = common.followers.lock();
+        followers.retain(|follower| follower.strong_count() > 0);
+        followers.push(Arc::downgrade(&shared));
+        shared
+    }
+
+    /// Replaces the table with a changed one, and those of its followers.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Table) -> T) -> T {
-        let mut current = self.current.write();
-        let outcome = change(Arc::make_mut(&mut current));
+        let mut layers = self.layers.write();
+        let outcome = change(Arc::make_mut(&mut layers.own));
+        layers.merge();
         self.version.fetch_add(1, Ordering::Release);
+        for follower in self.followers.lock().iter().filter_map(Weak::upgrade) {
+            follower.follow(&layers.own);
+        }
         outcome
     }
 
+    fn follow(&self, common: &Arc<Table>) {
+        let mut layers = self.layers.write();
+        layers.common = (!common.is_empty()).then(|| Arc::clone(common));
+        layers.merge();
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
     pub(crate) fn read(&self) -> Arc<Table> {
-        Arc::clone(&self.current.read())
+        Arc::clone(&self.layers.read().current)
     }
 
     pub(crate) fn view(&self) -> TableView {
-        let current = self.current.read();
+        let layers = self.layers.read();
         TableView {
             version: self.version.load(Ordering::Acquire),
-            table: Arc::clone(&current),
+            table: Arc::clone(&layers.current),
         }
     }
 }

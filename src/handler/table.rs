@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::error::ConnectError;
+use crate::error::{ConnectError, INTERNAL};
 use crate::handler::call::{Admission, ConnectHandler, EventHandler, LeaveHandler};
 use crate::handler::environment::Environment;
 use crate::handler::extract::{Connecting, Incoming, Leaving};
-use crate::handler::failure::{INTERNAL, panicked};
+use crate::handler::failure::panicked;
 use crate::handler::place::caught;
 use crate::handler::transit::{EventCheck, EventInTransit};
 use crate::socket::Socket;
@@ -80,6 +80,55 @@ impl Table {
 
     pub(crate) fn on_disconnect(&mut self, handler: LeaveHandler) {
         self.disconnect.push(handler);
+    }
+
+    /// Tells whether nothing is registered.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self {
+            admission,
+            middleware: _,
+            checks,
+            any,
+            events,
+            fallback,
+            disconnecting,
+            disconnect,
+        } = self;
+        admission.is_empty()
+            && checks.is_empty()
+            && any.is_empty()
+            && events.is_empty()
+            && fallback.is_none()
+            && disconnecting.is_empty()
+            && disconnect.is_empty()
+    }
+
+    /// Returns this table with what is registered for all namespaces. What decides whether a client
+    /// or an event may come in is asked for all namespaces first; of an event the namespace's own
+    /// handlers are called first, and answer.
+    pub(crate) fn with(&self, common: &Self) -> Self {
+        let (mut middleware, mut connect) = (Vec::new(), Vec::new());
+        for table in [common, self] {
+            let (first, then) = table.admission.split_at(table.middleware);
+            middleware.extend_from_slice(first);
+            connect.extend_from_slice(then);
+        }
+        let mut table = Self {
+            middleware: middleware.len(),
+            admission: Arc::new([middleware, connect].concat()),
+            checks: [&common.checks[..], &self.checks].concat(),
+            any: [&common.any[..], &self.any].concat(),
+            events: self.events.clone(),
+            fallback: self.fallback.clone().or_else(|| common.fallback.clone()),
+            disconnecting: [&self.disconnecting[..], &common.disconnecting].concat(),
+            disconnect: [&self.disconnect[..], &common.disconnect].concat(),
+        };
+        for (event, handlers) in &common.events {
+            for handler in handlers {
+                table.on(event, Arc::clone(handler));
+            }
+        }
+        table
     }
 
     /// Calls the event's handlers in their order; one that nobody handles is answered with an

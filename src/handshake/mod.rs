@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::de::DeserializeOwned;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 pub use carried::Carried;
 pub(crate) use origin::{Origin, OriginError, OriginPattern};
@@ -121,6 +122,26 @@ impl Handshake {
     pub fn query_value(&self, name: &str) -> Option<Cow<'_, str>> {
         let mut pairs = form_urlencoded::parse(self.query().as_bytes());
         pairs.find_map(|(key, value)| (key == name).then_some(value))
+    }
+
+    /// Returns all values of this name in the query, in their order, percent-decoded.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{Handshake, RoomError, Socket};
+    ///
+    /// // io("https://chat.example/?room=lobby&room=news")
+    /// async fn enter(socket: Socket, handshake: Handshake) -> Result<(), RoomError> {
+    ///     for room in handshake.query_values("room") {
+    ///         socket.join(room).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn query_values<'a>(&'a self, name: &str) -> impl Iterator<Item = Cow<'a, str>> {
+        let pairs = form_urlencoded::parse(self.query().as_bytes());
+        pairs.filter_map(move |(key, value)| (key == name).then_some(value))
     }
 
     /// Reads the query into a value with a field for each name that matters.
@@ -263,6 +284,38 @@ impl fmt::Debug for Handshake {
     }
 }
 
+/// As an object with `path`, `address`, `secure`, `time` (in milliseconds since 1970), and `headers`
+/// with those of `host`, `origin`, `user-agent` and `accept-language` that were sent.
+///
+/// The query, the cookies, all other headers and what was carried along are left out, because they
+/// may be secrets. A program that needs them writes them by itself.
+impl Serialize for Handshake {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let time = self.time().duration_since(SystemTime::UNIX_EPOCH);
+        let time = u64::try_from(time.unwrap_or_default().as_millis()).unwrap_or_default();
+        let mut object = serializer.serialize_struct("Handshake", 5)?;
+        object.serialize_field("path", self.url().split('?').next().unwrap_or_default())?;
+        object.serialize_field("address", &self.address())?;
+        object.serialize_field("secure", &self.is_secure())?;
+        object.serialize_field("time", &time)?;
+        object.serialize_field("headers", &PlainHeaders(self))?;
+        object.end()
+    }
+}
+
+/// The headers of a handshake that are no secrets.
+struct PlainHeaders<'a>(&'a Handshake);
+
+impl Serialize for PlainHeaders<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let named = PLAIN_HEADERS.into_iter();
+        serializer.collect_map(named.filter_map(|name| Some((name, self.0.header(name)?))))
+    }
+}
+
+/// The headers that a handshake is serialized with.
+const PLAIN_HEADERS: [&str; 4] = ["host", "origin", "user-agent", "accept-language"];
+
 /// Why a query was not read: it does not fit the type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryError(String);
@@ -349,6 +402,10 @@ mod tests {
         ] {
             assert_eq!(handshake.query_value(name).as_deref(), value, "{name}");
         }
+        let values = |name| handshake.query_values(name).collect::<Vec<_>>();
+        assert_eq!(values("a"), ["1 2", "3"]);
+        assert_eq!(values("c"), [""]);
+        assert!(values("e").is_empty());
         #[derive(serde::Deserialize)]
         struct Numbers {
             n: u8,
@@ -393,12 +450,28 @@ mod tests {
     }
 
     #[test]
-    fn debugging_shows_no_secrets() {
-        let handshake = handshake("/chat/?token=secret", &[("cookie", b"id=secret")]);
+    fn debugging_and_serializing_show_no_secrets() {
+        let headers: [(&str, &[u8]); 6] = [
+            ("cookie", b"id=secret"),
+            ("authorization", b"Bearer secret"),
+            ("x-api-key", b"secret"),
+            ("referer", b"https://a.example/?token=secret"),
+            ("User-Agent", b"Lynx"),
+            ("origin", b"https://a.example"),
+        ];
+        let handshake = handshake("/chat/?token=secret", &headers);
         let shown = format!("{handshake:?}");
         assert!(
             shown.contains("/chat/") && !shown.contains("secret"),
             "{shown}"
         );
+        let expected = serde_json::json!({
+            "path": "/chat/",
+            "address": null,
+            "secure": false,
+            "time": 1000,
+            "headers": { "origin": "https://a.example", "user-agent": "Lynx" },
+        });
+        assert_eq!(serde_json::to_value(&handshake).unwrap(), expected);
     }
 }

@@ -15,6 +15,7 @@ use crate::message::CrashPlace;
 use crate::message::Crashed;
 #[cfg(feature = "session")]
 use crate::server::HttpSession;
+use crate::server::extractors::Home;
 use crate::server::options::engine_options;
 use crate::server::{SocketIo, StartError};
 use crate::socket::{Adapter, RecoveryOptions};
@@ -283,9 +284,10 @@ impl Builder {
     ///
     /// [`StartError`], where the thread cannot be started, or where the path or an origin of
     /// [`cors`](Self::cors) cannot be served; the text names it.
-    pub fn start(self) -> Result<SocketIo, StartError> {
+    pub fn start(mut self) -> Result<SocketIo, StartError> {
         self.config.check().map_err(StartError::option)?;
         let arbiter = lasting_arbiter().map_err(StartError)?;
+        let home = self.surroundings.insert(Home::default());
         let surroundings = Arc::new(self.surroundings);
         let recovery = recovery(&self.config);
         #[cfg(feature = "redis")]
@@ -327,7 +329,9 @@ impl Builder {
         if let Some(node) = node {
             serve(&node, &engine);
         }
-        Ok(SocketIo::new(engine, self.hooks, registry, server))
+        let io = SocketIo::new(engine, self.hooks, registry, server);
+        home.set(&io);
+        Ok(io)
     }
 }
 

@@ -3,10 +3,12 @@
 //! [`SocketIo`] puts the layers together and is the program's handle on them; [`EngineIo`] does the
 //! same for Engine.IO alone. No protocol and no routing is decided here.
 
+mod all_namespaces;
 mod background;
 mod builder;
 mod closing;
 mod engine_io;
+mod extractors;
 #[cfg(feature = "session")]
 mod http_session;
 mod namespace;
@@ -40,6 +42,9 @@ use crate::server::tuning::tune;
 use crate::socket::Broadcast;
 use crate::transport::{self, Hooks};
 
+#[cfg(feature = "testing")]
+pub(crate) use crate::transport::InMemory;
+pub use all_namespaces::AllNamespaces;
 pub use background::BackgroundTask;
 pub use builder::Builder;
 pub use engine_io::{EngineIo, EngineIoBuilder};
@@ -51,8 +56,8 @@ pub use pattern::NamespacePattern;
 pub use serve::Serve;
 pub use serving::{ServeHandle, Serving};
 
-/// A Socket.IO server: a cheap handle that any thread may use. What is said of rooms and of
-/// everyone here is said of the namespace `/`; [`of`](Self::of) names others.
+/// A Socket.IO server: a cheap handle that any thread may use, and an argument of any handler. What is
+/// said of rooms and of everyone here is said of the namespace `/`; [`of`](Self::of) names others.
 ///
 /// # Examples
 ///
@@ -105,6 +110,31 @@ impl SocketIo {
     /// left out.
     pub fn of(&self, namespace: &str) -> Namespace {
         Namespace::new(self.registry.open(&namespace_name(namespace)))
+    }
+
+    /// Returns the namespace of this name if there is one: it is not made. A slash in front may be
+    /// left out.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run(io: actix_socketio::SocketIo) {
+    /// // A name that a client sent makes no namespace.
+    /// let players = io.namespace("/game/7").map_or(0, |game| game.count());
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn namespace(&self, name: &str) -> Option<Namespace> {
+        self.registry
+            .namespace(&namespace_name(name))
+            .map(Namespace::new)
+    }
+
+    /// Returns all namespaces together, to register handlers for each: those that are named by
+    /// [`of`](Self::of), those of patterns, and those to come.
+    #[must_use]
+    pub fn all_namespaces(&self) -> AllNamespaces {
+        AllNamespaces::new(&self.registry)
     }
 
     /// Makes namespaces when the first client asks for one whose name fits the pattern. `{name}`
@@ -394,7 +424,7 @@ impl SocketIo {
     }
 
     /// Returns what was registered in vain.
-    fn fault(&self) -> Option<String> {
+    pub(crate) fn fault(&self) -> Option<String> {
         self.registry.surroundings.fault()
     }
 

@@ -22,7 +22,7 @@ use crate::server::registration::registration;
 use crate::socket::{Broadcast, Everywhere, OutgoingEvent, ServerSideEvent, Socket};
 use crate::socketio::Args;
 
-/// A namespace: its handlers, its rooms, and everyone in it.
+/// A namespace: its handlers, its rooms, and everyone in it. As an argument a handler gets its own.
 ///
 /// # Examples
 ///

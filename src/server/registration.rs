@@ -11,7 +11,8 @@ macro_rules! registration {
         /// Handlers of one socket start in the order in which its events came. Arguments are
         /// extractors: [`Socket`](crate::Socket), [`Data<T>`](crate::Data), [`Auth<T>`](crate::Auth),
         /// [`Event`](crate::Event), [`Ack`](crate::Ack), [`State<T>`](crate::State),
-        /// [`Params<T>`](crate::Params). An event may have several handlers: they start in the order in
+        /// [`Params<T>`](crate::Params), [`SocketIo`](crate::SocketIo),
+        /// [`Namespace`](crate::Namespace). An event may have several handlers: they start in the order in
         /// which they were registered, and the first is the one that answers. Handlers may be added
         /// while clients are connected. An event without a handler is acknowledged with an error.
         ///
@@ -233,7 +234,8 @@ macro_rules! registration {
         /// The client gets its CONNECT packet when the handler has let it in; what is emitted to it
         /// before follows that packet, and events that it sends before wait. Arguments are extractors:
         /// [`Socket`](crate::Socket), [`Auth<T>`](crate::Auth), [`State<T>`](crate::State),
-        /// [`Params<T>`](crate::Params). Arguments that do not fit refuse the client too, and so does a
+        /// [`Params<T>`](crate::Params), [`SocketIo`](crate::SocketIo),
+        /// [`Namespace`](crate::Namespace). Arguments that do not fit refuse the client too, and so does a
         /// panic. Several handlers are asked one after another. Without one everybody is let in.
         ///
         /// # Examples
@@ -304,7 +306,8 @@ macro_rules! registration {
 
         /// Calls `handler` when a client that was let in has left, and is in no room any more. Arguments
         /// are extractors: [`Socket`](crate::Socket), [`DisconnectReason`](crate::DisconnectReason),
-        /// [`Auth<T>`](crate::Auth), [`State<T>`](crate::State), [`Params<T>`](crate::Params). Nothing can
+        /// [`Auth<T>`](crate::Auth), [`State<T>`](crate::State), [`Params<T>`](crate::Params),
+        /// [`SocketIo`](crate::SocketIo), [`Namespace`](crate::Namespace). Nothing can
         /// be sent to the socket any more. Several are called in the order in which they were registered.
         ///
         /// # Examples

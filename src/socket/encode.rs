@@ -71,12 +71,17 @@ where
     Ok(error.map_or(Answer::Value(packet), Answer::Error))
 }
 
-/// Encodes the ACK of a call that failed: `{"error": …}`, with the JSON text of the error.
-pub(crate) fn ack_error(namespace: &str, id: u64, json: &str) -> Outgoing {
+/// Encodes the ACK of a call that failed: `{"error": …}`, with the JSON text of the error, and of the
+/// data beside it if there are any.
+pub(crate) fn ack_error(namespace: &str, id: u64, json: &str, data: Option<&str>) -> Outgoing {
     infallible(|out| {
         socketio::push_ack_head(out, namespace, id, 0);
         out.extend_from_slice(br#"{"error":"#);
         out.extend_from_slice(json.as_bytes());
+        if let Some(data) = data {
+            out.extend_from_slice(br#","data":"#);
+            out.extend_from_slice(data.as_bytes());
+        }
         out.extend_from_slice(b"}]");
     })
 }
@@ -174,7 +179,7 @@ mod tests {
             panic!("a value is no error")
         };
         assert_eq!(text(&ack), r#"433["ok"]"#);
-        assert_eq!(text(&ack_error("/", 3, "1")), r#"433[{"error":1}]"#);
+        assert_eq!(text(&ack_error("/", 3, "1", None)), r#"433[{"error":1}]"#);
         assert_eq!(text(&connect("/", "abc", None)), r#"40{"sid":"abc"}"#);
         assert_eq!(text(&disconnect("/x")), "41/x,");
         let refused = ConnectError::new("no").with_data(serde_json::json!({ "a": 1 }));

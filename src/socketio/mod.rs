@@ -19,7 +19,7 @@ mod placeholder_check;
 
 #[cfg(feature = "contracts")]
 pub(crate) use self::args::Shape;
-pub use self::args::{Args, ArgsError};
+pub use self::args::{AnyValue, Args, ArgsError};
 pub(crate) use self::args::{
     Outcome, PacketLimits, UNANSWERED, from_args, from_json, is_failure, is_unanswered, push_args,
 };

@@ -107,7 +107,7 @@ impl ReceivedEvent {
             Answer::Value(packet) => self.session.post(&packet).await,
             // As JavaScript has no `Err`, it is a value like any other.
             Answer::Error(json) => {
-                let packet = crate::socket::ack_error(&self.namespace, id, &json);
+                let packet = crate::socket::ack_error(&self.namespace, id, &json, None);
                 self.session.post(&packet).await
             }
         }

@@ -1,8 +1,8 @@
 //! Failures of handlers: who sees them, and what the client is told.
 
 use actix_socketio::{
-    Ack, Auth, ConnectError, Data, ErrorAnswer, Failure, FailureCause, HandlerError, Socket,
-    SocketIo, State,
+    Ack, Auth, CallContext, ConnectError, Data, ErrorAnswer, Extract, Failure, FailureCause,
+    HandlerError, Rejection, Socket, SocketIo, State,
 };
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
@@ -333,5 +333,149 @@ async fn a_handler_hears_of_the_end_of_its_socket() {
         assert!(ends.so_far().is_empty());
         client.close().await;
         ends.next().await;
+    }
+}
+
+/// `Rejection::with_data`: the acknowledgement has the data beside the text, and so has the error of a
+/// client that is refused.
+#[tokio::test]
+async fn a_rejection_brings_its_data() {
+    let server = start();
+    let (seen, mut sights) = channel();
+    let limited = || Rejection::from("too many").with_data(json!({ "after": 5 }));
+    server
+        .io
+        .of("/")
+        .on("limited", || async {})
+        .event_middleware(move |event| match event.name() {
+            "limited" => Err(limited()),
+            _ => Ok(()),
+        });
+    server
+        .io
+        .of("/full")
+        .on_error(move |failure| {
+            if let FailureCause::Rejected(rejection) = failure.cause() {
+                let _ = seen.send((rejection.to_string(), rejection.data().cloned()));
+            }
+            None
+        })
+        .on_connect(|_: Full| async {});
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        client.send(r#"421["limited"]"#).await;
+        client
+            .expect(r#"431[{"error":"too many","data":{"after":5}}]"#)
+            .await;
+        let refused = client.connect_with("/full", "").await.unwrap_err();
+        assert_eq!(refused, r#"{"message":"full","data":{"room":7}}"#);
+        let seen = sights.next().await;
+        assert_eq!(seen, ("full".to_owned(), Some(json!({ "room": 7 }))));
+    }
+}
+
+/// An extractor that refuses, with data.
+struct Full;
+
+impl<C: CallContext> Extract<C> for Full {
+    fn extract(_: &C) -> Result<Self, Rejection> {
+        let rejection = Rejection::from("full").with_data(json!({ "room": 6 }));
+        Err(rejection.with_data(json!({ "room": 7 })))
+    }
+}
+
+/// Registers connect handlers that fail over an error on the way, and one that refuses on purpose.
+fn refuse_in_every_way(io: &SocketIo) {
+    async fn io_error() -> Result<(), ConnectError> {
+        std::fs::read("no/such/file")?;
+        Ok(())
+    }
+    async fn json_error() -> Result<(), ConnectError> {
+        serde_json::from_str::<u8>("secret")?;
+        Ok(())
+    }
+    async fn number() -> Result<(), ConnectError> {
+        "secret".parse::<u8>()?;
+        Ok(())
+    }
+    async fn any_error() -> Result<(), HandlerError> {
+        "secret".parse::<std::net::IpAddr>()?;
+        Ok(())
+    }
+    async fn on_purpose() -> Result<(), ConnectError> {
+        Err(ConnectError::new("closed today"))
+    }
+    io.of("/io").on_connect(io_error);
+    io.of("/json").on_connect(json_error);
+    io.of("/number").on_connect(number);
+    io.of("/any").on_connect(any_error);
+    io.of("/boxed").on_connect(|| async {
+        Err::<(), Box<dyn std::error::Error + Send + Sync>>("secret".into())
+    });
+    io.of("/state").on_connect(|_: State<SocketIo>| async {});
+    io.of("/auth").on_connect(|_: Auth<u8>| async {});
+    io.of("/purpose").on_connect(on_purpose);
+    io.of("/extractor").on_connect(|_: Full| async {});
+}
+
+/// `?` works in connect handlers. The client gets the error's text with `error_details` only; what the
+/// program says on purpose it gets in any case.
+#[tokio::test]
+async fn errors_on_the_way_of_a_connect_handler_are_details() {
+    let internal = "internal server error";
+    let table = [
+        ("/io", "No such file", internal),
+        ("/json", "expected value", internal),
+        ("/number", "invalid digit", internal),
+        ("/any", "invalid IP address", internal),
+        ("/boxed", "secret", internal),
+        ("/state", "no state of type", internal),
+        (
+            "/auth",
+            "auth payload does not fit: ",
+            "auth payload does not fit\"",
+        ),
+        ("/purpose", "closed today", "closed today"),
+        (
+            "/extractor",
+            r#"full","data":{"room":7}"#,
+            r#"full","data":{"room":7}"#,
+        ),
+    ];
+    for with_details in [true, false] {
+        let server = Server::socketio(
+            move |builder| builder.error_details(with_details),
+            refuse_in_every_way,
+        );
+        let mut client = Client::open(&server, Via::WebSocket).await;
+        for (namespace, detailed, plain) in table {
+            let refused = client.connect_with(namespace, "").await.unwrap_err();
+            let expected = if with_details { detailed } else { plain };
+            let told = format!(r#"{{"message":"{expected}"#);
+            assert!(refused.starts_with(&told), "{namespace}: {refused}");
+        }
+    }
+}
+
+/// The hook sees an error on the way of a connect handler as one that was returned, with its text.
+#[tokio::test]
+async fn the_hook_tells_errors_on_the_way_from_refusals() {
+    let server = Server::socketio(|builder| builder.error_details(false), refuse_in_every_way);
+    let (seen, mut sights) = channel();
+    server.io.on_error_default(move |failure| {
+        let _ = seen.send(failure.cause().to_string());
+        None
+    });
+    let mut client = Client::open(&server, Via::Polling).await;
+    for (namespace, cause) in [
+        (
+            "/number",
+            r#"handler failed: "invalid digit found in string""#,
+        ),
+        ("/purpose", r#"client refused: "closed today""#),
+        ("/extractor", "full"),
+    ] {
+        client.connect_with(namespace, "").await.unwrap_err();
+        assert_eq!(sights.next().await, cause);
     }
 }

@@ -48,6 +48,7 @@ mod engineio_polling;
 mod engineio_upgrade;
 mod engineio_websocket;
 mod errors;
+mod extractors;
 mod failure;
 mod handlers;
 mod handshake;

@@ -1,9 +1,11 @@
 //! Namespaces that are made when the first client asks for them.
 
 use std::collections::HashMap;
+use std::future::{Ready, ready};
 
 use actix_socketio::{ConnectError, Data, Namespace, Params, Socket};
 use serde::Deserialize;
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::support::channel;
 use crate::support::socketio::{BOTH, Client, Via, start, until};
@@ -218,4 +220,138 @@ async fn what_is_no_pattern_is_an_error() {
     let error = server.io.of_pattern("/shop-{id").unwrap_err();
     let told = r#"namespace pattern "/shop-{id": a brace is not closed"#;
     assert_eq!(error.to_string(), told);
+}
+
+/// `SocketIo::namespace` finds what there is, and makes nothing.
+#[tokio::test]
+async fn a_lookup_makes_no_namespace() {
+    let server = start();
+    let (made, mut heard) = channel();
+    server.io.of_pattern("/shop-{id}").unwrap();
+    server.io.on_new_namespace(move |namespace| {
+        let _ = made.send(namespace.name().to_owned());
+    });
+    for name in ["/nowhere", "nowhere", "/shop-1"] {
+        assert!(server.io.namespace(name).is_none(), "{name}");
+    }
+    assert_eq!(server.io.namespace("/").unwrap().name(), "/");
+    let mut client = Client::open(&server, Via::WebSocket).await;
+    client.connect_with("/nowhere", "").await.unwrap_err();
+    client.connect("/shop-1").await;
+    assert_eq!(server.io.namespace("shop-1").unwrap().count(), 1);
+    assert_eq!(heard.so_far(), ["/shop-1"]);
+}
+
+/// Makes a handler that tells who it is and where, and answers with the former.
+fn answering(
+    who: &'static str,
+    told: &UnboundedSender<String>,
+) -> impl Fn(Socket) -> Ready<&'static str> + Send + Sync + use<> {
+    let told = told.clone();
+    move |socket: Socket| {
+        let _ = told.send(format!("{who} {}", socket.namespace()));
+        ready(who)
+    }
+}
+
+/// Makes one that only tells.
+fn telling(
+    who: &'static str,
+    told: &UnboundedSender<String>,
+) -> impl Fn(Socket) -> Ready<()> + Send + Sync + use<> {
+    let told = told.clone();
+    move |socket: Socket| {
+        let _ = told.send(format!("{who} {}", socket.namespace()));
+        ready(())
+    }
+}
+
+/// `SocketIo::all_namespaces`: handlers for those that are named before and after, and for those of
+/// patterns; the namespace's own come in the documented order.
+#[tokio::test]
+async fn handlers_for_all_namespaces_are_called_in_each() {
+    let server = start();
+    let (told, mut heard) = channel();
+    let own = server.io.of("/named");
+    own.middleware(telling("own middleware", &told))
+        .on_connect(telling("own connect", &told))
+        .on("both", answering("own both", &told))
+        .on_disconnect(telling("own disconnect", &told));
+    server
+        .io
+        .all_namespaces()
+        .middleware(telling("all middleware", &told))
+        .on_connect(telling("all connect", &told))
+        .on("both", answering("all both", &told))
+        .fallback(answering("all fallback", &told))
+        .on_disconnect(telling("all disconnect", &told));
+    server
+        .io
+        .of("/later")
+        .fallback(answering("own fallback", &told));
+    let shops = server.io.of_pattern("/shop-{id}").unwrap();
+    shops.on("both", answering("own both", &told));
+    let table = [
+        (
+            "/named",
+            "own both",
+            "all fallback",
+            "all middleware, own middleware, all connect, own connect, own both, all both, \
+             all fallback, own disconnect, all disconnect",
+        ),
+        (
+            "/later",
+            "all both",
+            "own fallback",
+            "all middleware, all connect, all both, own fallback, all disconnect",
+        ),
+        (
+            "/shop-1",
+            "own both",
+            "all fallback",
+            "all middleware, all connect, own both, all both, all fallback, all disconnect",
+        ),
+    ];
+    for via in BOTH {
+        for (namespace, both, other, all) in table {
+            let mut client = Client::open(&server, via).await;
+            client.connect(namespace).await;
+            for (event, answer) in [("both", both), ("other", other)] {
+                client.send(&format!(r#"42{namespace},1["{event}"]"#)).await;
+                client
+                    .expect(&format!(r#"43{namespace},1["{answer}"]"#))
+                    .await;
+            }
+            client.send(&format!("41{namespace},")).await;
+            for who in all.split(", ") {
+                assert_eq!(heard.next().await, format!("{who} {namespace}"));
+            }
+        }
+    }
+}
+
+/// Handlers for all namespaces may come and go while clients are connected; what a namespace has of
+/// its own stays.
+#[tokio::test]
+async fn handlers_for_all_namespaces_may_change_at_any_time() {
+    let server = start();
+    let all = server.io.all_namespaces();
+    server.io.of("/").on("own", || async { "own" });
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        client.send(r#"421["late"]"#).await;
+        client
+            .expect(r#"431[{"error":"no handler for event \"late\""}]"#)
+            .await;
+        all.on("late", || async { "late" })
+            .on("own", || async { "all" });
+        client.send(r#"422["late"]"#).await;
+        client.expect(r#"432["late"]"#).await;
+        client.send(r#"423["own"]"#).await;
+        client.expect(r#"433["own"]"#).await;
+        assert!(all.off("late") && all.off("own") && !all.off("late"));
+        client.send(r#"424["own"]"#).await;
+        client.expect(r#"434["own"]"#).await;
+    }
+    assert!(server.io.of("/").off("own"));
 }

@@ -7,7 +7,7 @@ mod cluster;
 mod config;
 #[path = "../../../src/engineio/mod.rs"]
 mod engineio;
-#[path = "../../../src/error.rs"]
+#[path = "../../../src/error/mod.rs"]
 mod error;
 #[path = "../../../src/handshake/mod.rs"]
 mod handshake;

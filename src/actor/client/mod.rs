@@ -408,10 +408,11 @@ impl Slot {
 fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceCore>) {
     let core = Arc::clone(socket.core());
     let environment = Arc::clone(&namespace.environment);
+    let tells_errors = environment.surroundings.tells_errors;
     let admission = Box::new(move |outcome: Result<(), ConnectError>| {
         let link = Arc::clone(&core.link);
         let decide = move |outcome: Result<(), ConnectError>| match outcome {
-            Err(error) => core.refuse(&error),
+            Err(error) => core.refuse(&error.shown(tells_errors)),
             Ok(()) => enter(core, &namespace),
         };
         match link.stored_session() {

@@ -3,7 +3,11 @@
 //! Any deserializer of JSON enters, and acts as before except where a type asks for bytes or takes
 //! whatever comes: there an object that is a placeholder is visited as the attachment's bytes,
 //! borrowed, so that serde's own buffers (untagged and internally tagged enums, flattened structs)
-//! do not copy them. It is not used when there are no attachments, so plain events do not pay.
+//! do not copy them. Bytes are read from attachments alone: a text or an array of numbers in their
+//! place is an error, because a client that sends one has not sent binary.
+//!
+//! An event without attachments is read with [`NoAttachments`], which takes no room and looks for no
+//! placeholder, so plain events do not pay.
 
 use std::fmt;
 
@@ -15,20 +19,42 @@ use serde::de::{
 use crate::socketio::args::placeholder::{Attachments, Found, find, read};
 
 /// A deserializer, visitor, seed or access that knows the attachments.
-pub(super) struct Binary<'a, 'de, D> {
+pub(super) struct Binary<S, D> {
     inner: D,
-    attachments: &'a Attachments<'de>,
+    source: S,
 }
 
-impl<'a, 'de, D> Binary<'a, 'de, D> {
-    pub(super) fn new(inner: D, attachments: &'a Attachments<'de>) -> Self {
-        Self { inner, attachments }
+/// Where attachments come from.
+pub(super) trait Source<'de>: Copy {
+    /// Returns the attachments, if the packet has any.
+    fn attachments(&self) -> Option<&Attachments<'de>>;
+}
+
+impl<'de> Source<'de> for &Attachments<'de> {
+    fn attachments(&self) -> Option<&Attachments<'de>> {
+        Some(self)
+    }
+}
+
+/// The packet has no attachments.
+#[derive(Clone, Copy)]
+pub(super) struct NoAttachments;
+
+impl<'de> Source<'de> for NoAttachments {
+    fn attachments(&self) -> Option<&Attachments<'de>> {
+        None
+    }
+}
+
+impl<S: Copy, D> Binary<S, D> {
+    pub(super) fn new(inner: D, source: S) -> Self {
+        Self { inner, source }
     }
 
-    fn visitor<V>(&self, inner: V, asked: Asked) -> BinaryVisitor<'a, 'de, V> {
+    fn visitor<V>(&self, inner: V, asked: Asked) -> BinaryVisitor<S, V> {
         BinaryVisitor {
             inner,
-            attachments: self.attachments,
+            source: self.source,
             asked,
         }
     }
@@ -61,7 +87,7 @@ macro_rules! forward_and_follow {
     )*};
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Binary<'_, 'de, D> {
+impl<'de, S: Source<'de>, D: Deserializer<'de>> Deserializer<'de> for Binary<S, D> {
     type Error = D::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -129,18 +155,15 @@ enum Asked {
     Holder,
 }
 
-struct BinaryVisitor<'a, 'de, V> {
+struct BinaryVisitor<S, V> {
     inner: V,
-    attachments: &'a Attachments<'de>,
+    source: S,
     asked: Asked,
 }
 
-impl<'a, 'de, V> BinaryVisitor<'a, 'de, V> {
-    fn wrap<D>(&self, inner: D) -> Binary<'a, 'de, D> {
-        Binary {
-            inner,
-            attachments: self.attachments,
-        }
+impl<S: Copy, V> BinaryVisitor<S, V> {
+    fn wrap<D>(&self, inner: D) -> Binary<S, D> {
+        Binary::new(inner, self.source)
     }
 }
 
@@ -152,19 +175,19 @@ macro_rules! visit {
     )*};
 }
 
-/// A string where bytes are asked for is its bytes, as with serde_json.
+/// A text is no bytes, though serde_json reads it as such.
 macro_rules! visit_text {
-    ($($method:ident($type:ty), $bytes:ident($into:ident);)*) => {$(
+    ($($method:ident: $type:ty;)*) => {$(
         fn $method<E: de::Error>(self, value: $type) -> Result<V::Value, E> {
             match self.asked {
-                Asked::Bytes => self.inner.$bytes(value.$into()),
+                Asked::Bytes => Err(no_binary("a text")),
                 Asked::Any | Asked::Holder => self.inner.$method(value),
             }
         }
     )*};
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for BinaryVisitor<'_, 'de, V> {
+impl<'de, S: Source<'de>, V: Visitor<'de>> Visitor<'de> for BinaryVisitor<S, V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -192,9 +215,9 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for BinaryVisitor<'_, 'de, V> {
     }
 
     visit_text! {
-        visit_str(&str), visit_bytes(as_bytes);
-        visit_borrowed_str(&'de str), visit_borrowed_bytes(as_bytes);
-        visit_string(String), visit_byte_buf(into_bytes);
+        visit_str: &str;
+        visit_borrowed_str: &'de str;
+        visit_string: String;
     }
 
     fn visit_none<E: de::Error>(self) -> Result<V::Value, E> {
@@ -216,21 +239,26 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for BinaryVisitor<'_, 'de, V> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<V::Value, A::Error> {
+        if matches!(self.asked, Asked::Bytes) {
+            return Err(no_binary("an array"));
+        }
         let seq = self.wrap(seq);
         self.inner.visit_seq(seq)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<V::Value, A::Error> {
-        match self.asked {
-            Asked::Holder => {
-                let map = self.wrap(map);
-                self.inner.visit_map(map)
-            }
-            Asked::Bytes => match read(&mut map, self.attachments)? {
+        let source = self.source;
+        match (self.asked, source.attachments()) {
+            (Asked::Bytes, None) => Err(de::Error::invalid_type(Unexpected::Map, &self.inner)),
+            (Asked::Bytes, Some(attachments)) => match read(&mut map, attachments)? {
                 Some(attachment) => self.inner.visit_borrowed_bytes(attachment),
                 None => Err(de::Error::invalid_type(Unexpected::Map, &self.inner)),
             },
-            Asked::Any => match find(map, self.attachments)? {
+            (Asked::Holder, _) | (Asked::Any, None) => {
+                let map = self.wrap(map);
+                self.inner.visit_map(map)
+            }
+            (Asked::Any, Some(attachments)) => match find(map, attachments)? {
                 Found::Map(map) => self.inner.visit_map(map),
                 // serde's buffers take any bytes. What refuses them here, as
                 // `serde_json::Value` does, has no place for an attachment: to hand it the
@@ -239,7 +267,9 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for BinaryVisitor<'_, 'de, V> {
                     .inner
                     .visit_borrowed_bytes(attachment)
                     .map_err(|error: A::Error| {
-                        de::Error::custom(format_args!("the value holds binary: {error}"))
+                        de::Error::custom(format_args!(
+                            "the value holds binary: {error}; read it as `AnyValue`"
+                        ))
                     }),
             },
         }
@@ -251,26 +281,23 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for BinaryVisitor<'_, 'de, V> {
     }
 }
 
-impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Binary<'_, 'de, S> {
-    type Value = S::Value;
+impl<'de, S: Source<'de>, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Binary<S, T> {
+    type Value = T::Value;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
-        self.inner.deserialize(Binary {
-            inner: deserializer,
-            attachments: self.attachments,
-        })
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T::Value, D::Error> {
+        self.inner
+            .deserialize(Binary::new(deserializer, self.source))
     }
 }
 
-impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Binary<'_, 'de, A> {
+impl<'de, S: Source<'de>, A: SeqAccess<'de>> SeqAccess<'de> for Binary<S, A> {
     type Error = A::Error;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(
+    fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, A::Error> {
-        self.inner
-            .next_element_seed(Binary::new(seed, self.attachments))
+        seed: T,
+    ) -> Result<Option<T::Value>, A::Error> {
+        self.inner.next_element_seed(Binary::new(seed, self.source))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -278,20 +305,19 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Binary<'_, 'de, A> {
     }
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Binary<'_, 'de, A> {
+impl<'de, S: Source<'de>, A: MapAccess<'de>> MapAccess<'de> for Binary<S, A> {
     type Error = A::Error;
 
-    fn next_key_seed<S: DeserializeSeed<'de>>(
+    fn next_key_seed<T: DeserializeSeed<'de>>(
         &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, A::Error> {
+        seed: T,
+    ) -> Result<Option<T::Value>, A::Error> {
         // A key is a string in JSON, never binary.
         self.inner.next_key_seed(seed)
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.inner
-            .next_value_seed(Binary::new(seed, self.attachments))
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, A::Error> {
+        self.inner.next_value_seed(Binary::new(seed, self.source))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -299,35 +325,29 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Binary<'_, 'de, A> {
     }
 }
 
-impl<'a, 'de, A: EnumAccess<'de>> EnumAccess<'de> for Binary<'a, 'de, A> {
+impl<'de, S: Source<'de>, A: EnumAccess<'de>> EnumAccess<'de> for Binary<S, A> {
     type Error = A::Error;
-    type Variant = Binary<'a, 'de, A::Variant>;
+    type Variant = Binary<S, A::Variant>;
 
-    fn variant_seed<S: DeserializeSeed<'de>>(
+    fn variant_seed<T: DeserializeSeed<'de>>(
         self,
-        seed: S,
-    ) -> Result<(S::Value, Self::Variant), A::Error> {
+        seed: T,
+    ) -> Result<(T::Value, Self::Variant), A::Error> {
         let (name, variant) = self.inner.variant_seed(seed)?;
-        Ok((
-            name,
-            Binary {
-                inner: variant,
-                attachments: self.attachments,
-            },
-        ))
+        Ok((name, Binary::new(variant, self.source)))
     }
 }
 
-impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Binary<'_, 'de, A> {
+impl<'de, S: Source<'de>, A: VariantAccess<'de>> VariantAccess<'de> for Binary<S, A> {
     type Error = A::Error;
 
     fn unit_variant(self) -> Result<(), A::Error> {
         self.inner.unit_variant()
     }
 
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, A::Error> {
         self.inner
-            .newtype_variant_seed(Binary::new(seed, self.attachments))
+            .newtype_variant_seed(Binary::new(seed, self.source))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
@@ -343,6 +363,14 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Binary<'_, 'de, A> {
         let visitor = self.visitor(visitor, Asked::Holder);
         self.inner.struct_variant(fields, visitor)
     }
+}
+
+/// Says that something else stands where bytes are asked for.
+fn no_binary<E: de::Error>(found: &str) -> E {
+    E::custom(format_args!(
+        "expected binary, got {found}: a client sends binary as an ArrayBuffer, a Uint8Array or a \
+         Buffer, or as bytes in Python"
+    ))
 }
 
 #[cfg(test)]
@@ -650,12 +678,33 @@ mod tests {
     }
 
     #[test]
-    fn text_and_numbers_are_read_as_bytes() {
-        reads("\"aé\"", &Bytes::from_static("aé".as_bytes()));
-        reads("\"a\\n\"", &Bytes::from_static(b"a\n"));
-        reads("\"ab\"", &Blob(b"ab".to_vec()));
-        reads("\"a\\n\"", &Blob(b"a\n".to_vec()));
-        reads("[1,2]", &Bytes::from_static(&[1, 2]));
+    fn text_and_numbers_are_no_bytes() {
+        type Read = fn(&str, &[Bytes]) -> Option<ArgsError>;
+        fn error<T: DeserializeOwned>(args: &str, attachments: &[Bytes]) -> Option<ArgsError> {
+            from_args::<T>(args, attachments).err()
+        }
+        let table: [(&str, &str, Read); 9] = [
+            ("a text", "\"aé\"", error::<Bytes>),
+            ("a text", "\"a\\n\"", error::<Bytes>),
+            ("a text", "\"ab\"", error::<Blob>),
+            ("an array", "[1,2]", error::<Bytes>),
+            ("an array", "[]", error::<Option<Bytes>>),
+            ("a text", "1,\"ab\"", error::<(u8, Option<Bytes>)>),
+            ("a text", "[\"ab\"]", error::<Vec<Wrapper>>),
+            ("a text", "{\"One\":\"ab\"}", error::<Part>),
+            (
+                "an array",
+                "{\"name\":\"a\",\"content\":[1]}",
+                error::<File>,
+            ),
+        ];
+        for (found, args, read) in table {
+            for attachments in [&attachments()[..], &[]] {
+                let error = read(args, attachments).unwrap().to_string();
+                let expected = format!("expected binary, got {found}: a client sends binary as");
+                assert!(error.contains(&expected), "{args}: {error}");
+            }
+        }
         for args in [
             "1",
             "null",
@@ -666,7 +715,40 @@ mod tests {
             "{\"_placeholder\":1}",
         ] {
             assert!(from_args::<Bytes>(args, &attachments()).is_err(), "{args}");
+            assert!(from_args::<Bytes>(args, &[]).is_err(), "{args}");
         }
+    }
+
+    #[test]
+    fn binary_for_another_type_says_to_use_bytes() {
+        type Read = fn(&str, &[Bytes]) -> Option<ArgsError>;
+        fn error<T: DeserializeOwned>(args: &str, attachments: &[Bytes]) -> Option<ArgsError> {
+            from_args::<T>(args, attachments).err()
+        }
+        #[derive(Deserialize)]
+        struct Upload {
+            #[allow(dead_code, reason = "only the reading of it matters")]
+            data: Vec<u8>,
+        }
+        let table: [(&str, Read); 6] = [
+            (FIRST, error::<Vec<u8>>),
+            (SECOND, error::<[u8; 3]>),
+            (FIRST, error::<String>),
+            (FIRST, error::<u8>),
+            ("1,#0", error::<(u8, Vec<u8>)>),
+            ("{\"data\":#0}", error::<Upload>),
+        ];
+        for (args, read) in table {
+            let args = args.replace("#0", FIRST);
+            let error = read(&args, &attachments()).unwrap().to_string();
+            assert!(
+                error.ends_with("if it is binary, read it as `Bytes`"),
+                "{error}"
+            );
+        }
+        // Without attachments there is no binary.
+        let error = error::<Vec<u8>>(FIRST, &[]).unwrap().to_string();
+        assert!(!error.contains("Bytes"), "{error}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use serde::{
 
 use crate::socketio::args::{
     ArgsError,
-    binary::Binary,
+    binary::{Binary, NoAttachments},
     elements::{Elements, split_first},
     placeholder::Attachments,
     shape::Shape,
@@ -105,7 +105,7 @@ macro_rules! read_the_first_argument {
             };
             let mut json = serde_json::Deserializer::from_str(text);
             if self.attachments.is_empty() {
-                let read = (&mut json).$method($($name,)* visitor);
+                let read = Binary::new(&mut json, NoAttachments).$method($($name,)* visitor);
                 finish(read, &mut json, text, 1)
             } else {
                 let attachments = Attachments::new(self.attachments);
@@ -210,7 +210,7 @@ impl<'de> SeqAccess<'de> for Members<'de> {
         };
         let mut json = serde_json::Deserializer::from_str(text);
         if self.attachments.is_empty() {
-            let read = seed.deserialize(&mut json);
+            let read = seed.deserialize(Binary::new(&mut json, NoAttachments));
             finish(read, &mut json, text, argument).map(Some)
         } else {
             let attachments = Attachments::new(self.attachments);
@@ -280,15 +280,23 @@ impl<'de> Deserializer<'de> for Absent {
 struct Failure(ArgsError);
 
 impl Failure {
-    /// Puts a placeholder without an attachment in place of serde's account of it.
+    /// Puts a placeholder without an attachment in place of serde's account of it, and says how
+    /// binary is read where an object does not fit.
     fn explained(self, argument: usize, attachments: &Attachments<'_>) -> Self {
-        match attachments.absent() {
-            Some(num) => Self(ArgsError::NoAttachment {
+        if let Some(num) = attachments.absent() {
+            return Self(ArgsError::NoAttachment {
                 argument,
                 num,
                 attachments: attachments.len(),
-            }),
-            None => self,
+            });
+        }
+        match self.0 {
+            ArgsError::Deserialize { argument, cause } if is_about_an_object(&cause) => {
+                let cause =
+                    de::Error::custom(format_args!("{cause}; if it is binary, read it as `Bytes`"));
+                Self(ArgsError::Deserialize { argument, cause })
+            }
+            other => Self(other),
         }
     }
 }
@@ -309,6 +317,11 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+/// Tells whether a type has refused an object, as which an attachment is written.
+fn is_about_an_object(refused: &serde_json::Error) -> bool {
+    refused.is_data() && refused.to_string().contains("invalid type: map")
+}
 
 /// Names the argument in an error, and sees that nothing but another argument follows a value.
 fn finish<T>(

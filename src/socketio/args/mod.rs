@@ -11,6 +11,7 @@
 //! Nothing here knows of packets, event names or sockets; who sets the limits of a packet (`limits.rs`)
 //! is not known either.
 
+mod any_value;
 mod binary;
 mod buffered;
 mod de;
@@ -28,6 +29,7 @@ use std::{error::Error, fmt};
 use serde::{Serialize, Serializer};
 
 use crate::socketio::Shortened;
+pub use crate::socketio::args::any_value::AnyValue;
 pub(crate) use crate::socketio::args::limits::PacketLimits;
 pub use crate::socketio::args::raw::Args;
 #[cfg(feature = "contracts")]

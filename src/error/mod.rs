@@ -3,14 +3,18 @@
 //! Errors of the wire stay with their codecs; a peer that breaks the protocol is disconnected with
 //! a [`CloseReason`](crate::CloseReason) and a line in the log.
 
-use std::borrow::Cow;
+mod connect;
+mod rejection;
+
 use std::fmt;
 
 use serde::{Serialize, Serializer};
-use serde_json::Value;
 
 use crate::cluster::ClusterError;
 use crate::socketio::{ArgsError, Shortened, UNANSWERED};
+
+pub use connect::ConnectError;
+pub use rejection::Rejection;
 
 /// Why an event was not sent.
 ///
@@ -275,90 +279,6 @@ impl Serialize for SessionError {
     }
 }
 
-impl From<SessionError> for ConnectError {
-    fn from(error: SessionError) -> Self {
-        Self::new(error.to_string())
-    }
-}
-
-/// Refuses a client: what its `connect_error` event gets.
-///
-/// # Examples
-///
-/// ```
-/// use actix_socketio::ConnectError;
-///
-/// let plain: ConnectError = "not authorized".into();
-/// let with_data = ConnectError::new("not authorized").with_data(serde_json::json!({ "code": 401 }));
-/// assert_eq!(plain.message(), with_data.message());
-/// ```
-#[derive(Clone, Debug, PartialEq)]
-pub struct ConnectError {
-    message: Cow<'static, str>,
-    data: Option<Value>,
-}
-
-impl ConnectError {
-    /// Refuses with a message: `error.message` in the client.
-    pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            message: message.into(),
-            data: None,
-        }
-    }
-
-    /// Adds data: `error.data` in the client.
-    #[must_use]
-    pub fn with_data(mut self, data: impl Into<Value>) -> Self {
-        self.data = Some(data.into());
-        self
-    }
-
-    /// Returns the message.
-    #[must_use]
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// Returns the data.
-    #[must_use]
-    pub fn data(&self) -> Option<&Value> {
-        self.data.as_ref()
-    }
-}
-
-impl fmt::Display for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for ConnectError {}
-
-impl From<&'static str> for ConnectError {
-    fn from(message: &'static str) -> Self {
-        Self::new(message)
-    }
-}
-
-impl From<String> for ConnectError {
-    fn from(message: String) -> Self {
-        Self::new(message)
-    }
-}
-
-impl From<EmitError> for ConnectError {
-    fn from(error: EmitError) -> Self {
-        Self::new(error.to_string())
-    }
-}
-
-impl From<RoomError> for ConnectError {
-    fn from(error: RoomError) -> Self {
-        Self::new(error.to_string())
-    }
-}
-
 /// The error of a handler that uses `?`: made from any [`std::error::Error`].
 ///
 /// What the client gets, where it asked for an acknowledgement, is `{"error": "…"}` with the
@@ -422,78 +342,5 @@ impl Serialize for HandlerError {
     }
 }
 
-/// Why a handler was not called: an argument of it could not be made from what came in, or the
-/// program's middleware refused the event.
-///
-/// Where the client asked for an acknowledgement it gets `{"error": "…"}` with this text, unless
-/// [`on_error`](crate::Namespace::on_error) answers for it; the log has a line where there is no
-/// such hook.
-///
-/// # Examples
-///
-/// ```
-/// use actix_socketio::Rejection;
-///
-/// let rejection = Rejection::from("join a room first");
-/// assert_eq!(rejection.to_string(), "join a room first");
-/// ```
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Rejection {
-    /// The event's arguments are not of the type that [`Data`](crate::Data) asks for.
-    Data(ArgsError),
-    /// The CONNECT payload is not of the type that [`Auth`](crate::Auth) asks for.
-    Auth(String),
-    /// No [`State`](crate::State) of this type was given to the builder.
-    State(&'static str),
-    /// No [`SocketData`](crate::SocketData) of this type was attached to the socket.
-    SocketData(&'static str),
-    /// The client's session could not be loaded before the handler, or not be saved after it.
-    Session(SessionError),
-    /// The parameters of the namespace's name are not of the type that
-    /// [`Params`](crate::Params) asks for.
-    Params(String),
-    /// What the program says: an extractor of its own, or its middleware.
-    Other(String),
-}
-
-impl fmt::Display for Rejection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Data(error) => write!(f, "event data does not fit: {error}"),
-            Self::Auth(error) => write!(f, "auth payload does not fit: {error}"),
-            Self::State(name) => write!(
-                f,
-                "no state of type {name}: give one to SocketIo::builder().state(..)"
-            ),
-            Self::Session(error) => error.fmt(f),
-            Self::Params(error) => write!(f, "the namespace's parameters do not fit: {error}"),
-            Self::SocketData(name) => write!(
-                f,
-                "the socket has no data of type {name}: attach it by socket.insert_data(..), \
-                 as in the connect handler"
-            ),
-            Self::Other(text) => f.write_str(text),
-        }
-    }
-}
-
-impl std::error::Error for Rejection {}
-
-impl From<&str> for Rejection {
-    fn from(text: &str) -> Self {
-        Self::Other(text.to_owned())
-    }
-}
-
-impl From<String> for Rejection {
-    fn from(text: String) -> Self {
-        Self::Other(text)
-    }
-}
-
-impl From<ArgsError> for Rejection {
-    fn from(error: ArgsError) -> Self {
-        Self::Data(error)
-    }
-}
+/// What a client learns of an error that it need not know.
+pub(crate) const INTERNAL: &str = "internal server error";

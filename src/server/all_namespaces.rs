@@ -1,0 +1,78 @@
+//! A program's handle on all namespaces together.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::actor::Registry;
+use crate::handler::{Environment, SharedTable};
+use crate::server::Namespace;
+use crate::server::registration::registration;
+
+/// All namespaces together: those that are named, those of patterns, and those to come.
+/// [`SocketIo::all_namespaces`](crate::SocketIo::all_namespaces) returns it.
+///
+/// What is registered here is called in each namespace, beside the handlers of its own:
+///
+/// | registered for | order |
+/// | --- | --- |
+/// | middleware, event middleware, connect handlers, `on_any` | for all first, then the namespace's own |
+/// | an event | the namespace's own first, which answer; then those for all |
+/// | `fallback` | the namespace's own, or the one for all |
+/// | disconnect handlers | the namespace's own first, then those for all |
+///
+/// `off` takes away what was registered here, not what a namespace has of its own. `on_error` is
+/// [`SocketIo::on_error_default`](crate::SocketIo::on_error_default).
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Auth, ConnectError, Socket, SocketIo};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Login { token: Option<String> }
+///
+/// async fn known(Auth(login): Auth<Login>) -> Result<(), ConnectError> {
+///     login.token.map(|_| ()).ok_or(ConnectError::new("log in first"))
+/// }
+///
+/// fn register(io: &SocketIo) {
+///     io.all_namespaces()
+///         .middleware(known)
+///         .on("where", |socket: Socket| async move { socket.namespace().to_owned() });
+///     io.of("/chat").on("message", || async {});
+/// }
+/// ```
+#[derive(Clone)]
+pub struct AllNamespaces {
+    registry: Arc<Registry>,
+    environment: Arc<Environment>,
+}
+
+impl AllNamespaces {
+    pub(crate) fn new(registry: &Arc<Registry>) -> Self {
+        Self {
+            registry: Arc::clone(registry),
+            environment: Arc::new(Environment::common(&registry.surroundings)),
+        }
+    }
+
+    registration!();
+
+    /// Returns the namespaces that there are, in no order.
+    #[must_use]
+    pub fn namespaces(&self) -> Vec<Namespace> {
+        let all = self.registry.all();
+        all.into_iter().map(Namespace::new).collect()
+    }
+
+    /// Where handlers are registered.
+    fn handlers(&self) -> (&SharedTable, &Environment) {
+        (&self.registry.common, &self.environment)
+    }
+}
+
+impl fmt::Debug for AllNamespaces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AllNamespaces").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,70 @@
+//! The server and the namespace as arguments of handlers.
+//!
+//! A handler knows its socket and the states of the builder, so the server lies among these, by weak
+//! references: it owns the states.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use crate::actor::{Engine, Registry};
+use crate::error::Rejection;
+use crate::handler::{CallContext, Extract};
+use crate::server::{Namespace, SocketIo};
+use crate::transport::Hooks;
+
+/// The server that a handler belongs to.
+#[derive(Debug, Default)]
+pub(super) struct Home(OnceLock<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    engine: Weak<Engine>,
+    registry: Weak<Registry>,
+    hooks: Arc<Hooks>,
+}
+
+impl Home {
+    /// Says which server it is, once.
+    pub(super) fn set(&self, io: &SocketIo) {
+        // A builder starts one server only.
+        let _ = self.0.set(Parts {
+            engine: Arc::downgrade(&io.engine),
+            registry: Arc::downgrade(&io.registry),
+            hooks: Arc::clone(&io.hooks),
+        });
+    }
+
+    fn server(&self) -> Option<SocketIo> {
+        let parts = self.0.get()?;
+        let registry = parts.registry.upgrade()?;
+        Some(SocketIo {
+            engine: parts.engine.upgrade()?,
+            hooks: Arc::clone(&parts.hooks),
+            server: registry.server()?,
+            registry,
+        })
+    }
+}
+
+/// The server that the handler belongs to, as an argument of any handler.
+impl<C: CallContext> Extract<C> for SocketIo {
+    fn extract(context: &C) -> Result<Self, Rejection> {
+        let home = context.state::<Home>();
+        let server = home.and_then(|home| home.server());
+        server.ok_or_else(|| Rejection::from("the server has ended"))
+    }
+}
+
+/// The socket's namespace, as an argument of any handler.
+impl<C: CallContext> Extract<C> for Namespace {
+    fn extract(context: &C) -> Result<Self, Rejection> {
+        let found = context.state::<Home>().and_then(|home| {
+            let registry = home.0.get()?.registry.upgrade()?;
+            let membership = &context.socket().core().membership;
+            let core = registry.namespace(membership.name())?;
+            // One that was freed may have a successor of the same name.
+            Arc::ptr_eq(&core.membership, membership).then_some(core)
+        });
+        let namespace = found.map(Self::new);
+        namespace.ok_or_else(|| Rejection::from("the namespace has ended"))
+    }
+}
