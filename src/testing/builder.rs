@@ -7,7 +7,7 @@ use actix_http::Request;
 use actix_web::body::MessageBody;
 use actix_web::cookie::Cookie;
 use actix_web::dev::{Service, ServiceResponse};
-use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{App, test};
 use serde::Serialize;
 use serde_json::Value;
@@ -16,7 +16,7 @@ use crate::server::SocketIo;
 use crate::testing::client::TestClient;
 use crate::testing::error::ConnectFailed;
 use crate::testing::service::{AnyService, Requests, erased};
-use crate::testing::session::Session;
+use crate::testing::session::{Session, session_id};
 
 /// Sets up a [`TestClient`].
 ///
@@ -149,29 +149,86 @@ impl TestClientBuilder {
         self
     }
 
-    /// Connects: handshakes, and joins the namespace.
+    /// Sends the handshake's request alone, and returns its answer, be it a refusal. A session that it
+    /// opens is closed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::SocketIo;
+    /// use actix_socketio::testing::TestClient;
+    /// use actix_web::HttpResponse;
+    /// use actix_web::error::InternalError;
+    ///
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let io = SocketIo::builder()
+    ///     .allow_request(|_| async {
+    ///         let later = HttpResponse::TooManyRequests().insert_header(("retry-after", "5")).finish();
+    ///         Err(InternalError::from_response("later", later).into())
+    ///     })
+    ///     .start()?;
+    /// let answer = TestClient::builder(&io).handshake().await;
+    /// assert_eq!(answer.status, 429);
+    /// assert_eq!(answer.headers.get("retry-after").unwrap(), "5");
+    /// # Ok(()) }
+    /// ```
+    pub async fn handshake(self) -> HandshakeAnswer {
+        let service = self.any_service().await;
+        let response = service(self.requests.get(None)).await;
+        if let Some(sid) = session_id(&response.body) {
+            service(self.requests.post(&sid, b"1".to_vec())).await;
+        }
+        HandshakeAnswer {
+            status: response.status,
+            headers: response.headers,
+            body: response.body,
+        }
+    }
+
+    /// Connects: handshakes, and joins the namespace. On a server that has no polling for clients, a
+    /// test client polls all the same.
     ///
     /// # Errors
     ///
     /// Every variant of [`ConnectFailed`].
-    pub async fn connect(self) -> Result<TestClient, ConnectFailed> {
-        let auth = self.auth.map_err(|cause| {
+    pub async fn connect(mut self) -> Result<TestClient, ConnectFailed> {
+        if let Some(fault) = self.io.fault() {
+            return Err(ConnectFailed::Program(fault));
+        }
+        let service = self.any_service().await;
+        let auth = std::mem::replace(&mut self.auth, Ok(None)).map_err(|cause| {
             ConnectFailed::Encode(crate::socketio::ArgsError::Serialize {
                 argument: None,
                 cause,
             })
         })?;
-        let service = match self.service {
-            Some(service) => service,
-            None => {
-                let app = App::new().configure(self.io.routes());
-                erased(test::init_service(app).await)
-            }
-        };
         let engine = Arc::clone(self.io.engine());
         let session = Session::open(&engine, service, self.requests, self.answers_pings).await?;
         TestClient::enter(session, &self.namespace, auth.as_ref()).await
     }
+
+    async fn any_service(&self) -> AnyService {
+        match &self.service {
+            Some(service) => service.clone(),
+            None => {
+                let app = App::new().configure(self.io.routes());
+                erased(test::init_service(app).await)
+            }
+        }
+    }
+}
+
+/// The answer to a handshake's request: [`TestClientBuilder::handshake`] returns it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct HandshakeAnswer {
+    /// The status, as 200.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body: an OPEN packet, or what the refusal says.
+    pub body: String,
 }
 
 impl std::fmt::Debug for TestClientBuilder {

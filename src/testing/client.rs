@@ -3,17 +3,21 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use actix_web::http::header::HeaderMap;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::error::EmitError;
 use crate::id::SocketId;
 use crate::link::Outgoing;
 use crate::message::namespace_name;
 use crate::server::SocketIo;
 use crate::socket::Membership;
+use crate::socketio::is_reserved;
+use crate::testing::answer;
 use crate::testing::builder::TestClientBuilder;
 use crate::testing::error::{ConnectFailed, TestError};
 use crate::testing::event::ReceivedEvent;
@@ -135,6 +139,28 @@ impl TestClient {
         matches!(self.state(), State::Connected { .. })
     }
 
+    /// Returns the headers of the answer to the handshake's request: what a browser gets, cookies
+    /// included. [`TestClientBuilder::handshake`] shows those of an answer that refuses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::SocketIo;
+    /// use actix_socketio::testing::TestClient;
+    /// use actix_web::cookie::Cookie;
+    ///
+    /// # #[actix_web::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let io = SocketIo::builder().cookie(Cookie::new("io", "")).start()?;
+    /// let client = TestClient::connect(&io).await?;
+    /// assert!(client.response_headers().contains_key("set-cookie"));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn response_headers(&self) -> &HeaderMap {
+        self.session.response_headers()
+    }
+
     /// Sends an event. A tuple is sent as that many arguments, `()` as none, anything else as one;
     /// [`Bytes`](crate::Bytes) anywhere in it travel as binary.
     ///
@@ -163,25 +189,26 @@ impl TestClient {
     ///
     /// # Errors
     ///
-    /// Every variant of [`TestError`]. A handler that failed answers `{"error": …}`, which is a value
-    /// like any other: read it as a `serde_json::Value`.
+    /// Every variant of [`TestError`]: [`TestError::Failed`] if the handler failed, or if nobody
+    /// handles the event. To look at the error itself, read a `serde_json::Value`, or another type
+    /// that has a place for `{"error": …}`.
     pub async fn call<R: DeserializeOwned>(
         &self,
         name: &str,
         data: impl Serialize,
     ) -> Result<R, TestError> {
         self.check()?;
-        let (answer, answered) = oneshot::channel();
+        let (told, answered) = oneshot::channel();
         let id = self.session.inbox(|inbox| {
             inbox.next_call += 1;
             let id = inbox.next_call;
-            inbox.calls.insert((self.namespace.clone(), id), answer);
+            inbox.calls.insert((self.namespace.clone(), id), told);
             id
         });
         let packet = self.event(Some(id), name, &data)?;
         self.session.post(&packet).await?;
         match timeout(PATIENCE, answered).await {
-            Ok(Ok(args)) => Ok(args.read()?),
+            Ok(Ok(args)) => answer::read(&args),
             Ok(Err(_)) => Err(TestError::NotConnected),
             Err(_) => Err(self.missing(format!("acknowledgement of {name:?}"), PATIENCE)),
         }
@@ -210,7 +237,8 @@ impl TestClient {
     ///
     /// # Errors
     ///
-    /// [`TestError::Missing`], which names what came instead, and [`TestError::Data`].
+    /// [`TestError::Missing`], which names what came instead, [`TestError::Data`], and
+    /// [`TestError::Emit`] for a reserved name, which no event has.
     pub async fn expect<T: DeserializeOwned>(
         &self,
         name: &str,
@@ -223,12 +251,16 @@ impl TestClient {
     ///
     /// # Errors
     ///
-    /// [`TestError::Missing`], which names what came instead.
+    /// [`TestError::Missing`], which names what came instead, and [`TestError::Emit`] for a reserved
+    /// name, which no event has.
     pub async fn expect_event(
         &self,
         name: &str,
         limit: Duration,
     ) -> Result<ReceivedEvent, TestError> {
+        if is_reserved(name) {
+            return Err(EmitError::ReservedEvent(name.to_owned()).into());
+        }
         let found = self.session.wait(limit, |inbox| {
             let events = &mut inbox.sockets.get_mut(&self.namespace)?.events;
             let at = events.iter().position(|event| event.name == name)?;

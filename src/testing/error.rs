@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::EmitError;
 use crate::socketio::ArgsError;
@@ -45,6 +45,9 @@ pub enum ConnectFailed {
     },
     /// What was to be sent along cannot be written as JSON.
     Encode(ArgsError),
+    /// The program has registered something in vain, such as a handler of a reserved event name: no
+    /// server would start with it.
+    Program(String),
     /// The session ended, or nothing came within five seconds.
     NoAnswer,
 }
@@ -62,6 +65,7 @@ impl fmt::Display for ConnectFailed {
                 data: Some(data),
             } => write!(f, "refused: {message}, with {data}"),
             Self::Encode(error) => write!(f, "the auth payload cannot be sent: {error}"),
+            Self::Program(fault) => f.write_str(fault),
             Self::NoAnswer => f.write_str("the server did not answer the connect"),
         }
     }
@@ -105,6 +109,8 @@ pub enum TestError {
     Data(ArgsError),
     /// What was to be sent cannot be.
     Emit(EmitError),
+    /// The handler of a call failed, or nobody handles the event: the acknowledgement.
+    Failed(Map<String, Value>),
 }
 
 impl fmt::Display for TestError {
@@ -124,6 +130,15 @@ impl fmt::Display for TestError {
             }
             Self::Data(error) => write!(f, "what came does not fit: {error}"),
             Self::Emit(error) => error.fmt(f),
+            Self::Failed(answer) => {
+                let nothing = Value::Null;
+                let error = answer.get("error").unwrap_or(&nothing);
+                write!(f, "the call failed: {error}")?;
+                match answer.get("data") {
+                    Some(data) => write!(f, ", with {data}"),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 //! real client's. [`pause_time`] stops the clock that heartbeats and timeouts look at. It is for tests
 //! alone: its methods wait where they have to, and say what came where something else was due.
 
+mod answer;
 mod builder;
 mod client;
 mod error;
@@ -15,7 +16,7 @@ mod session;
 
 use std::time::Duration;
 
-pub use builder::TestClientBuilder;
+pub use builder::{HandshakeAnswer, TestClientBuilder};
 pub use client::TestClient;
 pub use error::{ConnectFailed, TestError};
 pub use event::ReceivedEvent;

@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use actix_http::Request;
+use actix_http::{HttpMessage, Request};
 use actix_web::body::{MessageBody, to_bytes};
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::test::TestRequest;
 use futures_core::future::LocalBoxFuture;
+
+use crate::server::InMemory;
 
 /// A service whose type nobody needs to know.
 pub(crate) type AnyService = Rc<dyn Fn(Request) -> LocalBoxFuture<'static, Response>>;
@@ -18,6 +20,7 @@ pub(crate) type AnyService = Rc<dyn Fn(Request) -> LocalBoxFuture<'static, Respo
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
 
@@ -35,10 +38,12 @@ where
             match response.await {
                 Ok(response) => Response {
                     status: response.status().as_u16(),
+                    headers: response.headers().clone(),
                     body: text(response.into_body()).await,
                 },
                 Err(error) => Response {
                     status: error.as_response_error().status_code().as_u16(),
+                    headers: error.error_response().headers().clone(),
                     body: error.to_string(),
                 },
             }
@@ -58,13 +63,11 @@ pub(crate) struct Requests {
 
 impl Requests {
     pub(crate) fn get(&self, sid: Option<&str>) -> Request {
-        self.request(Method::GET, sid).to_request()
+        in_memory(self.request(Method::GET, sid))
     }
 
     pub(crate) fn post(&self, sid: &str, body: Vec<u8>) -> Request {
-        self.request(Method::POST, Some(sid))
-            .set_payload(body)
-            .to_request()
+        in_memory(self.request(Method::POST, Some(sid)).set_payload(body))
     }
 
     fn request(&self, method: Method, sid: Option<&str>) -> TestRequest {
@@ -83,6 +86,13 @@ impl Requests {
             None => request,
         }
     }
+}
+
+/// Lets a request pass on a server that has no polling for clients.
+fn in_memory(request: TestRequest) -> Request {
+    let request = request.to_request();
+    request.extensions_mut().insert(InMemory);
+    request
 }
 
 async fn text(body: impl MessageBody) -> String {

@@ -6,6 +6,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::http::header::HeaderMap;
 use serde_json::Value;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
@@ -24,6 +25,7 @@ pub(crate) struct Session {
     sid: String,
     engine: Arc<Engine>,
     answers_pings: bool,
+    response_headers: HeaderMap,
     inbox: RefCell<Inbox>,
     /// How many of the server's frames have come.
     received: RefCell<u64>,
@@ -41,9 +43,7 @@ impl Session {
         answers_pings: bool,
     ) -> Result<Rc<Self>, ConnectFailed> {
         let response = service(requests.get(None)).await;
-        let open = response.body.strip_prefix('0');
-        let open: Option<Value> = open.and_then(|json| serde_json::from_str(json).ok());
-        let sid = open.as_ref().and_then(|open| open["sid"].as_str());
+        let sid = session_id(&response.body);
         let (Some(sid), 200) = (sid, response.status) else {
             return Err(ConnectFailed::Http {
                 status: response.status,
@@ -51,11 +51,12 @@ impl Session {
             });
         };
         let session = Rc::new(Self {
-            sid: sid.to_owned(),
+            sid,
             service,
             requests,
             engine: Arc::clone(engine),
             answers_pings,
+            response_headers: response.headers,
             inbox: RefCell::default(),
             received: RefCell::default(),
             changed: Notify::new(),
@@ -63,6 +64,10 @@ impl Session {
         });
         actix_rt::spawn(poll(Rc::downgrade(&session)));
         Ok(session)
+    }
+
+    pub(crate) fn response_headers(&self) -> &HeaderMap {
+        &self.response_headers
     }
 
     /// Looks at what has come, and changes it.
@@ -203,6 +208,12 @@ async fn poll(session: Weak<Session>) {
             return;
         }
     }
+}
+
+/// Returns the session's id that an OPEN packet tells.
+pub(crate) fn session_id(body: &str) -> Option<String> {
+    let open: Value = serde_json::from_str(body.strip_prefix('0')?).ok()?;
+    open["sid"].as_str().map(str::to_owned)
 }
 
 /// Encodes a packet that is written by hand.

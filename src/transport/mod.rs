@@ -66,7 +66,9 @@ async fn route(
         return Err(Refusal::ShuttingDown);
     }
     origin::check(&engine.config, request)?;
-    let query = Query::parse(request.query_string(), &engine.config)?;
+    let query = Query::parse(request.query_string(), |transport| {
+        engine.config.allows(transport) || is_in_memory(request)
+    })?;
     let asks_upgrade = asks_websocket(request);
     let Some(sid) = query.sid else {
         if request.method() != Method::GET {
@@ -119,6 +121,22 @@ async fn route(
         _ => Err(Refusal::BadMethod),
     }
 }
+
+/// Tells whether it is a test client's.
+fn is_in_memory(request: &HttpRequest) -> bool {
+    #[cfg(feature = "testing")]
+    return request.extensions().contains::<InMemory>();
+    #[cfg(not(feature = "testing"))]
+    {
+        let _ = request;
+        false
+    }
+}
+
+/// Marks the request of a test client: it polls, whatever transports the server has for others.
+#[cfg(feature = "testing")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InMemory;
 
 /// RFC 9110, 7.8: an `Upgrade` counts only if `Connection` names it. Any other protocol than a
 /// WebSocket, as `h2c`, may be ignored.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::config::{Config, Transport};
+use crate::config::Transport;
 use crate::id::Id;
 use crate::transport::refusal::Refusal;
 
@@ -15,14 +15,17 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    pub(crate) fn parse(query: &str, config: &Config) -> Result<Self, Refusal> {
+    pub(crate) fn parse(
+        query: &str,
+        allows: impl FnOnce(Transport) -> bool,
+    ) -> Result<Self, Refusal> {
         let raw = Raw::read(query);
         let transport = match raw.transport.as_deref() {
             Some("polling") => Transport::Polling,
             Some("websocket") => Transport::WebSocket,
             _ => return Err(Refusal::UnknownTransport),
         };
-        if !config.allows(transport) {
+        if !allows(transport) {
             return Err(Refusal::UnknownTransport);
         }
         let sid = match raw.sid.as_deref() {
@@ -79,7 +82,7 @@ mod tests {
     use super::*;
 
     fn parse(query: &str) -> Result<Query, Refusal> {
-        Query::parse(query, &Config::new("/"))
+        Query::parse(query, |_| true)
     }
 
     #[test]

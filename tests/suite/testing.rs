@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use actix_socketio::testing::{ConnectFailed, TestClient, TestError, advance, pause_time};
 use actix_socketio::{
-    Auth, Bytes, CallError, ConnectError, Data, DisconnectReason, Socket, SocketIo,
+    Ack, Auth, Bytes, CallError, ConnectError, Data, DisconnectReason, Rejection, Socket, SocketIo,
+    Transport,
 };
 use actix_web::cookie::Cookie;
+use actix_web::error::InternalError;
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{App, HttpRequest, HttpResponse, test, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::support::channel;
+use crate::support::socketio::until;
 
 const SOON: Duration = Duration::from_secs(2);
 
@@ -103,6 +107,127 @@ async fn a_refusal_is_seen_with_its_payload() {
         panic!("it was let in")
     };
     assert_eq!(body, "not you");
+}
+
+/// A call that failed fails the test's step, whatever the test reads, unless it looks at the error.
+#[actix_web::test]
+async fn a_failed_call_is_an_error_unless_it_is_looked_at() {
+    let io = SocketIo::builder().error_details(true).start().unwrap();
+    io.of("/")
+        .on("ok", || async {})
+        .on("returned", || async { Err::<(), _>("no") })
+        .on("number", |Data(_): Data<u8>| async {})
+        .on("dropped", |_: Ack| async {})
+        .on("data", || async {})
+        .on("value", || async { json!({ "error": "told", "more": 1 }) })
+        .event_middleware(|event| match event.name() {
+            "data" => Err(Rejection::from("not now").with_data(json!(5))),
+            _ => Ok(()),
+        });
+    let client = TestClient::connect(&io).await.unwrap();
+    client.call::<()>("ok", ()).await.unwrap();
+    for (event, text) in [
+        ("returned", r#"the call failed: "no""#),
+        (
+            "number",
+            r#"the call failed: "event data does not fit: argument 1 is missing""#,
+        ),
+        (
+            "dropped",
+            r#"the call failed: "the handler gave no answer""#,
+        ),
+        ("data", r#"the call failed: "not now", with 5"#),
+        (
+            "unknown",
+            r#"the call failed: "no handler for event \"unknown\"""#,
+        ),
+    ] {
+        let error = client.call::<()>(event, ()).await.unwrap_err();
+        assert!(matches!(error, TestError::Failed(_)), "{error:?}");
+        assert_eq!(error.to_string(), text);
+        let error = client.call::<Option<u8>>(event, ()).await.unwrap_err();
+        assert_eq!(error.to_string(), text);
+        let seen: Value = client.call(event, ()).await.unwrap();
+        assert!(seen["error"].is_string());
+    }
+    client.call::<()>("value", ()).await.unwrap();
+}
+
+/// A server that has no polling for clients has test clients all the same.
+#[actix_web::test]
+async fn a_server_with_websockets_alone_is_tested() {
+    let builder = SocketIo::builder().transports([Transport::WebSocket]);
+    let io = builder.start().unwrap();
+    io.of("/")
+        .on("add", |Data((a, b)): Data<(i64, i64)>| async move { a + b });
+    let client = TestClient::connect(&io).await.unwrap();
+    assert_eq!(client.call::<i64>("add", (1, 2)).await.unwrap(), 3);
+    io.emit("news", 7).await.unwrap();
+    assert_eq!(client.expect::<u8>("news", SOON).await.unwrap(), 7);
+    // Requests that are not the test client's are refused as ever.
+    let app = test::init_service(App::new().configure(io.routes())).await;
+    let poll = test::TestRequest::with_uri("/socket.io/?EIO=4&transport=polling").to_request();
+    assert_eq!(test::call_service(&app, poll).await.status(), 400);
+}
+
+/// A reserved event name fails the test: registered by the program, sent or expected by the test.
+#[actix_web::test]
+async fn a_reserved_event_name_fails_the_test() {
+    for name in ["connect", "disconnect", "disconnecting"] {
+        let io = start();
+        let client = TestClient::connect(&io).await.unwrap();
+        let reserved = format!("event name {name:?} is reserved");
+        for error in [
+            client.emit(name, ()).await.unwrap_err(),
+            client.call::<()>(name, ()).await.unwrap_err(),
+            client.expect::<()>(name, SOON).await.unwrap_err(),
+        ] {
+            assert_eq!(error.to_string(), reserved);
+        }
+        io.of("/chat").on(name, || async {});
+        let error = TestClient::connect(&io).await.unwrap_err();
+        assert!(matches!(error, ConnectFailed::Program(_)), "{error:?}");
+        assert!(error.to_string().starts_with(&reserved), "{error}");
+    }
+}
+
+/// The headers of the answer to the handshake are seen, also those of a refusal.
+#[actix_web::test]
+async fn response_headers_are_seen() {
+    let io = SocketIo::builder()
+        .cookie(Cookie::new("node", ""))
+        .initial_headers(|_, headers| {
+            let value = HeaderValue::from_static("a");
+            headers.insert(HeaderName::from_static("x-node"), value);
+        })
+        .allow_request(|request| async move {
+            match request.query_string().contains("banned") {
+                true => {
+                    let mut later = HttpResponse::TooManyRequests();
+                    let later = later.insert_header(("retry-after", "5")).body("later");
+                    Err(InternalError::from_response("later", later).into())
+                }
+                false => Ok(()),
+            }
+        })
+        .start()
+        .unwrap();
+    let client = TestClient::connect(&io).await.unwrap();
+    let headers = client.response_headers();
+    assert_eq!(headers.get("x-node").unwrap(), "a");
+    let cookie = headers.get("set-cookie").unwrap().to_str().unwrap();
+    assert!(cookie.starts_with("node="), "{cookie}");
+    let banned = TestClient::builder(&io)
+        .query("banned", "1")
+        .handshake()
+        .await;
+    assert_eq!((banned.status, banned.body.as_str()), (429, "later"));
+    assert_eq!(banned.headers.get("retry-after").unwrap(), "5");
+    assert_eq!(io.clients_count(), 1);
+    let opened = TestClient::builder(&io).handshake().await;
+    assert_eq!(opened.status, 200);
+    assert!(opened.body.starts_with('0') && opened.headers.contains_key("x-node"));
+    until("the session to end", || io.clients_count() == 1).await;
 }
 
 /// Events: names, arguments, several of them, none, binary; taken in their order and once.
