@@ -70,7 +70,7 @@ async fn boom() {
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
     env_logger::init();
-    let io = SocketIo::builder().start()?;
+    let io = SocketIo::builder().error_details(true).start()?;
     let server = io.server();
     let auctioneer = Auctioneer { server, price: 40 }.start();
     open(&io.of("/"), &auctioneer);
@@ -90,7 +90,7 @@ mod tests {
 
     #[actix_web::test]
     async fn a_higher_bid_is_told_to_the_room() -> Result<(), Box<dyn Error>> {
-        let io = SocketIo::builder().start()?;
+        let io = SocketIo::builder().error_details(true).start()?;
         let server = io.server();
         let auctioneer = Auctioneer { server, price: 40 }.start();
         open(&io.of("/"), &auctioneer);

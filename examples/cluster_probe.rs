@@ -111,6 +111,7 @@ async fn main() -> io::Result<()> {
     let emitter = Emitter::new(adapter.clone());
     // The test's own proxy.
     let mut builder = SocketIo::builder()
+        .error_details(true)
         .adapter(adapter)
         .trusted_proxies([IpAddr::from([127, 0, 0, 1])]);
     if env::var_os("RECOVERY").is_some() {

@@ -67,7 +67,7 @@ async fn main() -> std::io::Result<()> {
         Some("--typescript") => println!("{}", contracts().typescript()),
         Some("--asyncapi") => println!("{:#}", contracts().asyncapi()),
         _ => {
-            let io = SocketIo::builder().start()?;
+            let io = SocketIo::builder().error_details(true).start()?;
             io.of("/").on_event(Say, say);
             let port = env::var("PORT").ok().and_then(|port| port.parse().ok());
             io.run(("127.0.0.1", port.unwrap_or(3000))).await?;

@@ -68,20 +68,37 @@ impl Builder {
         self
     }
 
-    /// Sets whether a client that asked for an acknowledgement is told why the call failed; true by
-    /// default. It gets `{"error": …}` in any case, unless
-    /// [`Namespace::on_error`](crate::Namespace::on_error) answers: with the error that the handler
-    /// returned, or the rejection's text; of a panic, and of everything where this is false, it
-    /// learns no more than `internal server error`. That nobody handles an event it is told in any
-    /// case.
+    /// Sets whether clients get the texts and values of errors. By default they do in a debug build,
+    /// and do not in a release build (`cfg!(debug_assertions)`), because such a text may be one of the
+    /// database's, or name a type of the program.
+    ///
+    /// A client that asked for an acknowledgement gets `{"error": …}` if the call failed, unless
+    /// [`Namespace::on_error`](crate::Namespace::on_error) answers. With details that is the error
+    /// that the handler returned, or the rejection's text. Without details, and after a panic, it is
+    /// `internal server error`. That nobody handles an event is in the answer in any case.
+    ///
+    /// A client that is refused gets what the program says on purpose by
+    /// [`ConnectError`](crate::ConnectError) in any case, and the text of another error only with
+    /// details.
+    ///
+    /// Switch it on for clients that depend on what `Err` values say, if these are written for them;
+    /// `on_error` can choose between errors.
     ///
     /// # Examples
     ///
     /// ```
-    /// use actix_socketio::SocketIo;
+    /// use actix_socketio::{Data, SocketIo};
     ///
-    /// // Clients learn that a call failed, and no more.
-    /// let builder = SocketIo::builder().error_details(false);
+    /// # fn start() -> Result<(), actix_socketio::StartError> {
+    /// // The errors of this program are written for its clients.
+    /// let io = SocketIo::builder().error_details(true).start()?;
+    /// io.of("/").on("join", |Data(room): Data<String>| async move {
+    ///     match room.as_str() {
+    ///         "lobby" => Ok(()),
+    ///         _ => Err("there is no such room"),
+    ///     }
+    /// });
+    /// # Ok(()) }
     /// ```
     pub fn error_details(mut self, told: bool) -> Self {
         self.surroundings.tells_errors = told;

@@ -479,3 +479,29 @@ async fn the_hook_tells_errors_on_the_way_from_refusals() {
         assert_eq!(sights.next().await, cause);
     }
 }
+
+/// Without the option a debug build tells clients the details, and a release build does not.
+#[tokio::test]
+async fn details_are_told_by_debug_builds_only() {
+    let server = Server::serving("/socket.io/", || {
+        let io = SocketIo::builder().start()?;
+        fail_in_every_way(&io, "/");
+        refuse_in_every_way(&io);
+        let served = io.serve(actix_web::App::new);
+        Ok((io, served))
+    });
+    let details = if cfg!(debug_assertions) {
+        [r#""no""#, "invalid digit found in string"]
+    } else {
+        [r#""internal server error""#, "internal server error"]
+    };
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        client.send(r#"421["text"]"#).await;
+        client
+            .expect(&format!(r#"431[{{"error":{}}}]"#, details[0]))
+            .await;
+        let refused = client.connect_with("/number", "").await.unwrap_err();
+        assert_eq!(refused, format!(r#"{{"message":"{}"}}"#, details[1]));
+    }
+}

@@ -91,7 +91,8 @@ impl Server<SocketIo> {
         B: MessageBody + 'static,
     {
         Self::launch("/socket.io/", move || {
-            let io = build(SocketIo::builder()).start()?;
+            // Not left to the profile that the tests are built with.
+            let io = build(SocketIo::builder().error_details(true)).start()?;
             handlers(&io);
             if is_direct() {
                 let serve = io.serve(app).workers(workers).disable_signals();
@@ -217,7 +218,7 @@ pub(crate) fn serve<S: Served>(
     set_up: impl FnOnce(&SocketIo) -> S + Send + 'static,
 ) -> Server<SocketIo> {
     Server::serving("/socket.io/", move || {
-        let io = SocketIo::builder().start()?;
+        let io = SocketIo::builder().error_details(true).start()?;
         let served = set_up(&io);
         Ok((io, served))
     })
