@@ -65,7 +65,8 @@
 //! * **Know the client**: [`Builder::allow_request`] says who may come. A client's [`Handshake`]
 //!   has the headers, the query ([`QueryError`]), the cookies and the address, behind trusted
 //!   proxies ([`IpNet`]) too, and what was [`Carried`] along. A [`Session`] keeps values for it
-//!   ([`SessionError`]), with the feature `session` those of actix-session (`HttpSession`).
+//!   ([`SessionError`]), with the feature `session` those of actix-session (`HttpSession`,
+//!   `LogoutStore`).
 //! * **Answer**: by the return value, an [`EventOutcome`], which may be an `Err`, as of
 //!   [`HandlerError`]; [`AnyValue`] is JSON with binary, on either way; a connect
 //!   handler's is a [`ConnectOutcome`] and refuses with [`ConnectError`]. A failed extraction is a
@@ -204,12 +205,12 @@ pub use message::{
 };
 pub use pattern::PatternError;
 pub use reason::{CloseReason, DisconnectReason};
-#[cfg(feature = "session")]
-pub use server::HttpSession;
 pub use server::{
     AllNamespaces, BackgroundTask, Builder, EngineIo, EngineIoBuilder, Methods, Namespace,
     NamespaceObject, NamespacePattern, Serve, ServeHandle, Serving, SocketIo, StartError,
 };
+#[cfg(feature = "session")]
+pub use server::{HttpSession, LogoutStore};
 pub use socket::{
     Answers, Broadcast, Everywhere, OutgoingEvent, RemoteSocket, ServerSideEvent, Socket,
 };

@@ -253,6 +253,9 @@ pub enum SessionError {
     NotLoaded,
     /// The same when it was saved behind an event.
     NotSaved,
+    /// The HTTP session has ended since the client came, by a logout, and the server disconnects such
+    /// clients (`HttpSession::disconnect_at_logout`).
+    Ended,
 }
 
 impl fmt::Display for SessionError {
@@ -267,6 +270,7 @@ impl fmt::Display for SessionError {
             }
             Self::NotLoaded => f.write_str("the session cannot be loaded"),
             Self::NotSaved => f.write_str("the session cannot be saved"),
+            Self::Ended => f.write_str("the session has ended"),
         }
     }
 }

@@ -105,7 +105,13 @@ impl Waiting {
                 id: self.id,
                 environment: &self.environment,
             }),
-            Err(error) => self.reply().reject(Rejection::Session(error)),
+            Err(error) => {
+                let has_ended = error == SessionError::Ended;
+                self.reply().reject(Rejection::Session(error));
+                if has_ended {
+                    self.socket.core().disconnect(true);
+                }
+            }
         }
     }
 

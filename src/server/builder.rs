@@ -16,6 +16,8 @@ use crate::message::Crashed;
 #[cfg(feature = "session")]
 use crate::server::HttpSession;
 use crate::server::extractors::Home;
+#[cfg(feature = "session")]
+use crate::server::logout::Watchers;
 use crate::server::options::engine_options;
 use crate::server::{SocketIo, StartError};
 use crate::socket::{Adapter, RecoveryOptions};
@@ -44,6 +46,8 @@ pub struct Builder {
     hooks: Hooks,
     #[cfg(feature = "redis")]
     adapter: Option<RedisAdapter>,
+    #[cfg(feature = "session")]
+    logouts: Option<Watchers>,
 }
 
 impl Builder {
@@ -57,6 +61,8 @@ impl Builder {
             hooks: Hooks::default(),
             #[cfg(feature = "redis")]
             adapter: None,
+            #[cfg(feature = "session")]
+            logouts: None,
         }
     }
 
@@ -209,7 +215,8 @@ impl Builder {
     #[cfg_attr(docsrs, doc(cfg(feature = "session")))]
     pub fn http_session(mut self, http_session: HttpSession) -> Self {
         self.config.stored_sessions = http_session.is_shared();
-        self.carry(move |request, carried| carried.insert(http_session.begin(request)))
+        self.logouts = http_session.watchers().cloned();
+        self.carry(move |request, carried| http_session.begin(request, carried))
     }
 
     /// Makes the server a node of a cluster: what is sent to many reaches the clients of all nodes.
@@ -333,6 +340,10 @@ impl Builder {
         let registry = Registry::new(surroundings, arbiter, &self.config, adapter, recovery);
         let server = Server::start(&registry);
         registry.open("/");
+        #[cfg(feature = "session")]
+        if let Some(logouts) = &self.logouts {
+            logouts.add(&registry);
+        }
         let accepting = Arc::clone(&registry);
         let accept = move |link: &Arc<Link>, now: Instant| -> Box<dyn Protocol> {
             Box::new(Client::new(&accepting, link, now))

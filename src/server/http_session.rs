@@ -8,6 +8,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -15,15 +16,18 @@ use actix_session::SessionExt;
 use actix_session::config::CookieContentSecurity;
 use actix_session::storage::{LoadError, SessionKey, SessionStore};
 use actix_web::HttpRequest;
-use actix_web::cookie::{CookieJar, Key, time};
+use actix_web::cookie::{Key, time};
 use log::Level;
 use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::error::SessionError;
 use crate::handler::caught;
+use crate::handshake::Carried;
 use crate::link::{self, Changes, Done, Entries, Session};
 use crate::logging::{LogKind, LogLimits, Quoted};
+use crate::server::logout::{LogoutStore, OpenedWith, Watchers};
+use crate::server::session_cookie::{Cookie, Fit, has_session};
 
 /// What becomes of a client's HTTP session on its sockets:
 /// [`Builder::http_session`](crate::Builder::http_session) takes it. Needs the feature `session`.
@@ -56,7 +60,12 @@ use crate::logging::{LogKind, LogLimits, Quoted};
 /// ```
 #[derive(Clone)]
 #[cfg_attr(docsrs, doc(cfg(feature = "session")))]
-pub struct HttpSession(Kind);
+pub struct HttpSession {
+    kind: Kind,
+    /// Nobody need look any more whether it fits the program's middleware: it has been seen to, or
+    /// the log says that it does not.
+    is_settled: Arc<AtomicBool>,
+}
 
 #[derive(Clone)]
 enum Kind {
@@ -68,9 +77,19 @@ impl HttpSession {
     /// Lets the client's [`Session`] begin with what its HTTP session is at the handshake. After it
     /// they go their own ways: a change on either side is not seen on the other, and a client that
     /// logs out by HTTP has to be disconnected, or to connect anew.
+    ///
+    /// The log has one warning if the App is not wrapped in a `SessionMiddleware`: sessions begin
+    /// empty then.
     #[must_use]
     pub fn fork() -> Self {
-        Self(Kind::Fork)
+        Self::new(Kind::Fork)
+    }
+
+    fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            is_settled: Arc::default(),
+        }
     }
 
     /// Makes the client's [`Session`] the HTTP session itself: before each handler it is loaded from
@@ -92,6 +111,9 @@ impl HttpSession {
     /// * A client that had no session at the handshake, or whose session was purged or renewed since,
     ///   begins each event with an empty one, and what it inserts there is dropped: only a response
     ///   can set the cookie that it would need. It has to connect anew.
+    ///   [`disconnect_at_logout`](Self::disconnect_at_logout) disconnects it instead.
+    /// * The log has one warning if a client's session is read by the middleware and not here, which
+    ///   is so if the name of the cookie, its key or its security differ.
     /// * With `CookieSessionStore` the values lie in the cookie itself: each event sees those of the
     ///   handshake, and changes are dropped.
     ///
@@ -119,7 +141,7 @@ impl HttpSession {
     where
         S: SessionStore + Send + Sync + 'static,
     {
-        Self(Kind::Shared(Arc::new(Shared {
+        Self::new(Kind::Shared(Arc::new(Shared {
             store: Arc::new(store),
             cookie: Cookie {
                 name: "id".to_owned(),
@@ -127,7 +149,23 @@ impl HttpSession {
                 key,
             },
             state_ttl: time::Duration::days(1),
+            watchers: None,
         })))
+    }
+
+    /// Disconnects a client when its HTTP session ends: when an HTTP handler purges or renews it, or
+    /// the store is told otherwise to delete it. `store` is the one that
+    /// [`shared`](Self::shared) and the program's `SessionMiddleware` have. A fork, which has no
+    /// store, is not affected.
+    ///
+    /// A client of this process is disconnected at once, from all its namespaces, and its connection
+    /// is closed; an official client does not connect again by itself. In a cluster a client of
+    /// another process is disconnected with its next event, which is refused; in place of this
+    /// option, or beside it, a program may put each client into a room of its user and call
+    /// [`disconnect_sockets`](crate::Broadcast::disconnect_sockets) at the logout.
+    #[must_use]
+    pub fn disconnect_at_logout<S: SessionStore>(self, store: &LogoutStore<S>) -> Self {
+        self.with(|shared| shared.watchers = Some(store.watchers().clone()))
     }
 
     /// Sets the name of the cookie; `id` by default, as the middleware's. A fork needs none.
@@ -152,22 +190,63 @@ impl HttpSession {
 
     /// Tells whether sessions lie in a store.
     pub(crate) fn is_shared(&self) -> bool {
-        matches!(self.0, Kind::Shared(_))
+        matches!(self.kind, Kind::Shared(_))
+    }
+
+    /// Returns who hears of sessions that end.
+    pub(super) fn watchers(&self) -> Option<&Watchers> {
+        match &self.kind {
+            Kind::Shared(shared) => shared.watchers.as_ref(),
+            Kind::Fork => None,
+        }
     }
 
     /// Begins the session of a client that sent this handshake.
-    pub(crate) fn begin(&self, request: &HttpRequest) -> Session {
-        match &self.0 {
+    pub(crate) fn begin(&self, request: &HttpRequest, carried: &mut Carried) {
+        if !self.is_settled.load(Ordering::Relaxed) {
+            self.settle(request);
+        }
+        let session = match &self.kind {
             Kind::Fork => Session::of(values(&request.get_session().entries())),
-            Kind::Shared(shared) => Session::lying_in(Box::new(Place {
-                key: shared.cookie.session_key(request),
-                shared: Arc::clone(shared),
-            })),
+            Kind::Shared(shared) => {
+                let key = shared.cookie.session_key(request);
+                if let (Some(key), Some(_)) = (&key, &shared.watchers) {
+                    carried.insert(OpenedWith(key.clone()));
+                }
+                Session::lying_in(Box::new(Place {
+                    key,
+                    shared: Arc::clone(shared),
+                    was_there: Arc::default(),
+                }))
+            }
+        };
+        carried.insert(session);
+    }
+
+    /// Looks whether it fits the program's middleware, and says once where it does not.
+    fn settle(&self, request: &HttpRequest) {
+        let fit = match &self.kind {
+            Kind::Fork if has_session(request) => Fit::Right,
+            Kind::Fork => Fit::Wrong(
+                "HttpSession::fork: a request came through no SessionMiddleware of actix-session, so \
+                 its session is empty: wrap the App in it"
+                    .to_owned(),
+            ),
+            Kind::Shared(shared) => shared.cookie.fit(request),
+        };
+        let fault = match fit {
+            Fit::Right => None,
+            Fit::Unknown => return,
+            Fit::Wrong(fault) => Some(fault),
+        };
+        let was_settled = self.is_settled.swap(true, Ordering::Relaxed);
+        if let (Some(fault), false) = (fault, was_settled) {
+            log::warn!("{fault}");
         }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Shared)) -> Self {
-        if let Kind::Shared(shared) = &mut self.0 {
+        if let Kind::Shared(shared) = &mut self.kind {
             change(Arc::make_mut(shared));
         }
         self
@@ -176,7 +255,7 @@ impl HttpSession {
 
 impl fmt::Debug for HttpSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.kind {
             Kind::Fork => f.write_str("Fork"),
             Kind::Shared(shared) => f
                 .debug_struct("Shared")
@@ -192,35 +271,16 @@ struct Shared {
     store: Arc<dyn AnyStore>,
     cookie: Cookie,
     state_ttl: time::Duration,
-}
-
-#[derive(Clone)]
-struct Cookie {
-    name: String,
-    security: CookieContentSecurity,
-    key: Key,
-}
-
-impl Cookie {
-    /// Reads the session's key from a request, as the middleware does.
-    fn session_key(&self, request: &HttpRequest) -> Option<String> {
-        let mut jar = CookieJar::new();
-        jar.add_original(request.cookie(&self.name)?);
-        let cookie = match self.security {
-            CookieContentSecurity::Signed => jar.signed(&self.key).get(&self.name),
-            CookieContentSecurity::Private => jar.private(&self.key).get(&self.name),
-        };
-        if cookie.is_none() {
-            log::debug!("a cookie {:?} that this server has not made", self.name);
-        }
-        cookie.map(|cookie| cookie.value().to_owned())
-    }
+    /// If set, a client is disconnected when its session ends.
+    watchers: Option<Watchers>,
 }
 
 /// One client's session in the store.
 struct Place {
     shared: Arc<Shared>,
     key: Option<String>,
+    /// The store has had it.
+    was_there: Arc<AtomicBool>,
 }
 
 impl link::SessionStore for Place {
@@ -228,11 +288,16 @@ impl link::SessionStore for Place {
         let Some(key) = self.key.clone() else {
             return Box::pin(async { Ok(Entries::new()) });
         };
-        let shared = Arc::clone(&self.shared);
+        let (shared, was_there) = (Arc::clone(&self.shared), Arc::clone(&self.was_there));
         Box::pin(async move {
             let loading = async { shared.store.load(session_key(key)?).await };
             let loaded = guarded("load", STORE_PATIENCE, loading).await;
             let state = loaded.ok_or(SessionError::NotLoaded)?;
+            if state.is_some() {
+                was_there.store(true, Ordering::Relaxed);
+            } else if shared.watchers.is_some() && was_there.load(Ordering::Relaxed) {
+                return Err(SessionError::Ended);
+            }
             Ok(state.as_ref().map(values).unwrap_or_default())
         })
     }

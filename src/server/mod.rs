@@ -11,6 +11,8 @@ mod engine_io;
 mod extractors;
 #[cfg(feature = "session")]
 mod http_session;
+#[cfg(feature = "session")]
+mod logout;
 mod namespace;
 mod object;
 mod operator;
@@ -19,6 +21,8 @@ mod pattern;
 mod registration;
 mod serve;
 mod serving;
+#[cfg(feature = "session")]
+mod session_cookie;
 mod tuning;
 
 use std::fmt;
@@ -50,6 +54,8 @@ pub use builder::Builder;
 pub use engine_io::{EngineIo, EngineIoBuilder};
 #[cfg(feature = "session")]
 pub use http_session::HttpSession;
+#[cfg(feature = "session")]
+pub use logout::LogoutStore;
 pub use namespace::Namespace;
 pub use object::{Methods, NamespaceObject};
 pub use pattern::NamespacePattern;

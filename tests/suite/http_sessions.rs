@@ -11,14 +11,16 @@ use actix_session::storage::{
 };
 use actix_session::{Session as HttpState, SessionMiddleware};
 use actix_socketio::{
-    Ack, Data, DisconnectReason, HttpSession, Session, SessionError, SessionScope, Socket, SocketIo,
+    Ack, ConnectError, Data, DisconnectReason, HttpSession, LogoutStore, Session, SessionError,
+    SessionScope, Socket, SocketIo,
 };
 use actix_web::cookie::{Key, time};
 use actix_web::{App, HttpResponse, web};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::support::socketio::{BOTH, Client, Gate, Via};
+use crate::support::log::Lines;
+use crate::support::socketio::{BOTH, Came, Client, Gate, Via};
 use crate::support::{Heard, Polling, Request, Server, Site, WebSocket, channel, within};
 
 /// Flask-SocketIO, `manage_session=True`: the session begins with the HTTP session, and from then on
@@ -390,6 +392,194 @@ async fn a_forged_cookie_is_nobodys_session() {
     }
 }
 
+/// `HttpSession::disconnect_at_logout`: a log out by HTTP, or a renewed session, disconnects the
+/// sockets of that session in all namespaces, and no others.
+#[tokio::test]
+async fn a_log_out_disconnects_the_sockets_of_its_session() {
+    let (server, _) = watched();
+    let (told, mut left) = channel();
+    for name in ["/", "/chat"] {
+        let told = told.clone();
+        server
+            .io
+            .of(name)
+            .on_disconnect(move |socket: Socket, reason: DisconnectReason| {
+                let _ = told.send(format!("{} {}", socket.namespace(), reason.as_str()));
+                async {}
+            });
+    }
+    for (via, target) in BOTH.into_iter().zip(["/purge", "/renew"]) {
+        let (mut ada, mut eve) = (Browser::of(&server), Browser::of(&server));
+        ada.get("/set?user=Ada").await;
+        eve.get("/set?user=Eve").await;
+        let mut other = eve.connect(via).await;
+        let mut tabs = Vec::new();
+        for _ in 0..2 {
+            let mut tab = ada.connect(via).await;
+            tab.0.connect("/chat").await;
+            tabs.push(tab);
+        }
+        ada.get(target).await;
+        let mut leavers = Vec::new();
+        for _ in 0..4 {
+            leavers.push(left.next().await);
+        }
+        leavers.sort();
+        let reason = "server namespace disconnect";
+        let expected = ["/", "/", "/chat", "/chat"].map(|name| format!("{name} {reason}"));
+        assert_eq!(leavers, expected);
+        for mut tab in tabs {
+            while !matches!(tab.0.next().await, Came::Close) {}
+        }
+        other.asks("all", r#"{"connects":1,"user":"Eve"}"#).await;
+        other.0.close().await;
+        left.next().await;
+    }
+}
+
+/// A session that ends elsewhere, as on another node, disconnects its client with the next event,
+/// which is refused; one that never was there does not.
+#[tokio::test]
+async fn a_session_that_ended_elsewhere_disconnects_with_the_next_event() {
+    let (server, store) = watched();
+    for via in BOTH {
+        let mut browser = Browser::of(&server);
+        let mut anonymous = browser.connect(via).await;
+        browser.get("/set?user=Ada").await;
+        let mut client = browser.connect(via).await;
+        client.asks("all", r#"{"connects":1,"user":"Ada"}"#).await;
+        store.0.lock().states.clear();
+        // The cookie of a session that has ended before.
+        let mut late = browser.connect(via).await;
+        client.0.send(r#"420["all"]"#).await;
+        client
+            .0
+            .expect(r#"430[{"error":"the session has ended"}]"#)
+            .await;
+        while !matches!(client.0.next().await, Came::Close) {}
+        late.asks("all", "{}").await;
+        anonymous.asks("all", "{}").await;
+    }
+}
+
+/// The recipe of docs/semantics.md for a fork: the room of a user is disconnected at the log out.
+#[tokio::test]
+async fn a_room_of_the_user_is_disconnected_at_a_log_out() {
+    let server = serve(CookieSessionStore::default, |builder| {
+        builder.http_session(HttpSession::fork())
+    });
+    server
+        .io
+        .of("/")
+        .on_connect(|socket: Socket, session: Session| async move {
+            if let Some(user) = session.get::<String>("user")? {
+                socket.join(format!("user {user}")).await?;
+            }
+            Ok::<_, ConnectError>(())
+        });
+    for via in BOTH {
+        let (mut ada, mut eve) = (Browser::of(&server), Browser::of(&server));
+        ada.get("/set?user=Ada").await;
+        eve.get("/set?user=Eve").await;
+        let (mut client, mut other) = (ada.connect(via).await, eve.connect(via).await);
+        server
+            .io
+            .to("user Ada")
+            .disconnect_sockets(true)
+            .await
+            .unwrap();
+        while !matches!(client.0.next().await, Came::Close) {}
+        other.asks("all", r#"{"user":"Eve"}"#).await;
+    }
+}
+
+/// Without the option a client whose session has ended stays.
+#[tokio::test]
+async fn without_the_option_a_log_out_disconnects_nobody() {
+    let (server, _) = shared();
+    let mut browser = Browser::of(&server);
+    browser.get("/set?user=Ada").await;
+    let mut client = browser.connect(Via::WebSocket).await;
+    browser.get("/purge").await;
+    client.asks("all", "{}").await;
+}
+
+/// `fork` without the session middleware is said once, whatever number of clients comes.
+#[tokio::test]
+async fn a_fork_without_the_middleware_is_said_once() {
+    let mut lines = Lines::with("HttpSession::fork: a request came through no SessionMiddleware");
+    let server = Server::socketio(
+        |builder| builder.http_session(HttpSession::fork()),
+        |io| {
+            io.of("/");
+        },
+    );
+    for via in [Via::Polling, Via::WebSocket, Via::Polling] {
+        Client::connected(&server, via).await;
+    }
+    assert!(lines.next().await.starts_with("WARN "));
+    assert!(lines.so_far().is_empty());
+}
+
+/// `shared` with another cookie name, key or security than the middleware is said once, and names the
+/// cookie; what fits, and a cookie that nobody made, say nothing.
+#[tokio::test]
+async fn options_that_differ_from_the_middleware_are_said_once() {
+    type Change = fn(HttpSession, &mut Key) -> HttpSession;
+    let table: [(&str, bool, Change); 4] = [
+        ("fitting", false, |session, _| session),
+        ("other-name", true, |session, _| {
+            session.cookie_name("unheard-of")
+        }),
+        ("other-key", true, |session, _| session),
+        ("other-security", true, |session, _| {
+            session.cookie_content_security(CookieContentSecurity::Signed)
+        }),
+    ];
+    for (name, is_wrong, change) in table {
+        let cookie = if name == "other-name" {
+            "unheard-of"
+        } else {
+            name
+        };
+        let mut lines = Lines::with(&format!("{cookie:?}"));
+        let (store, mut key) = (Memory::default(), Key::generate());
+        let kept = (store.clone(), key.clone());
+        let shared_key = if name == "other-key" {
+            Key::generate()
+        } else {
+            key.clone()
+        };
+        let session = HttpSession::shared(store, shared_key).cookie_name(name);
+        let session = change(session, &mut key);
+        let server = serve_with(
+            move || {
+                let middleware = SessionMiddleware::builder(kept.0.clone(), kept.1.clone());
+                middleware.cookie_name(name.to_owned()).build()
+            },
+            move |builder| builder.http_session(session),
+        );
+        let mut browser = Browser::of(&server);
+        let mut stranger = Browser::of(&server);
+        stranger.cookie = Some(format!("{name}=nonsense"));
+        stranger.connect(Via::WebSocket).await;
+        browser.get("/set?user=Ada").await;
+        for via in [Via::WebSocket, Via::Polling, Via::WebSocket] {
+            browser
+                .connect(via)
+                .await
+                .asks("all", if is_wrong { "{}" } else { r#"{"user":"Ada"}"# })
+                .await;
+        }
+        let said: Vec<_> = lines
+            .so_far()
+            .into_iter()
+            .filter(|line| line.starts_with("WARN"))
+            .collect();
+        assert_eq!(said.len(), usize::from(is_wrong), "{name}: {said:?}");
+    }
+}
+
 /// Someone who uses the server by HTTP and by sockets, and keeps the cookie.
 struct Browser {
     site: Site,
@@ -454,6 +644,23 @@ fn shared() -> (Server<SocketIo>, Memory) {
         move || SessionMiddleware::new(kept.clone(), key.clone()),
         move |builder| builder.http_session(session),
     );
+    (known(server, &store), store)
+}
+
+/// The same, where a log out disconnects.
+fn watched() -> (Server<SocketIo>, Memory) {
+    let (store, key) = (Memory::default(), Key::generate());
+    let kept = LogoutStore::new(store.clone());
+    let session = HttpSession::shared(kept.clone(), key.clone()).disconnect_at_logout(&kept);
+    let server = serve_with(
+        move || SessionMiddleware::new(kept.clone(), key.clone()),
+        move |builder| builder.http_session(session),
+    );
+    (known(server, &store), store)
+}
+
+/// Adds handlers that use the store.
+fn known(server: Server<SocketIo>, store: &Memory) -> Server<SocketIo> {
     let ran = store.clone();
     let root = server.io.of("/");
     // Known by now, or by the next event.
@@ -470,7 +677,7 @@ fn shared() -> (Server<SocketIo>, Memory) {
             async move { set(&session, pair) }
         },
     );
-    (server, store)
+    server
 }
 
 fn serve<S: SessionStore + 'static>(
@@ -491,6 +698,7 @@ fn serve_with<S: SessionStore + 'static>(
             .route("/all", web::get().to(all))
             .route("/set", web::get().to(set_by_http))
             .route("/purge", web::get().to(purge))
+            .route("/renew", web::get().to(renew))
     };
     Server::socketio_in(app, 2, build, |io| {
         for name in ["/", "/chat"] {
@@ -556,6 +764,11 @@ async fn set_by_http(
 
 async fn purge(session: HttpState) -> HttpResponse {
     session.purge();
+    HttpResponse::Ok().json(())
+}
+
+async fn renew(session: HttpState) -> HttpResponse {
+    session.renew();
     HttpResponse::Ok().json(())
 }
 

@@ -36,6 +36,7 @@ const KEPT_TO: &str = "
     actix_server  server
     actix_session  server
     actix_tls  server
+    anyhow     server
     actix_codec  transport
     actix_files  transport
     actix_cors  transport
