@@ -74,4 +74,6 @@ mod socketio_events;
 mod socketio_malformed;
 #[cfg(feature = "testing")]
 mod testing;
+#[cfg(unix)]
+mod unix_socket;
 mod unread;
