@@ -25,6 +25,7 @@ mod cluster_formats;
 #[cfg(feature = "redis")]
 mod cluster_forwarding;
 #[cfg(feature = "redis")]
+mod cluster_outbox;
 mod cluster_questions;
 #[cfg(feature = "redis")]
 mod cluster_recovery;
