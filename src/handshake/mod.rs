@@ -134,7 +134,7 @@ impl Handshake {
     /// // io("https://chat.example/?room=lobby&room=news")
     /// async fn enter(socket: Socket, handshake: Handshake) -> Result<(), RoomError> {
     ///     for room in handshake.query_values("room") {
-    ///         socket.join(room).await?;
+    ///         socket.join(&*room).await?;
     ///     }
     ///     Ok(())
     /// }

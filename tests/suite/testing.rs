@@ -21,7 +21,8 @@ use crate::support::socketio::until;
 const SOON: Duration = Duration::from_secs(2);
 
 fn start() -> SocketIo {
-    SocketIo::builder().start().unwrap()
+    let builder = SocketIo::builder().error_details(true);
+    builder.start().unwrap()
 }
 
 /// Connecting: auth, headers, query, cookies and the address reach the server.
