@@ -1,7 +1,7 @@
 //! What the tests with real clients ask of a server beyond the other examples.
 //!
 //! `call` makes the server call its client, `kick` disconnects, `boom` panics, `binary` answers with
-//! bytes; `/guarded` wants a token. `PORT` and `SERVER` (`http` or `direct`) come from the environment.
+//! bytes, `save` answers the second attempt; `/guarded` wants a token. `PORT` and `SERVER` (`http` or `direct`) come from the environment.
 //!
 //! ```sh
 //! PORT=3000 cargo run --example probe
@@ -15,7 +15,9 @@ use std::collections::BTreeMap;
 use std::env;
 use std::time::Duration;
 
-use actix_socketio::{Auth, Bytes, CallError, ConnectError, Event, HandlerError, Socket, SocketIo};
+use actix_socketio::{
+    Auth, Bytes, CallError, ConnectError, Data, Event, HandlerError, Session, Socket, SocketIo,
+};
 use actix_web::{App, HttpServer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -42,6 +44,11 @@ async fn main() -> std::io::Result<()> {
             |socket: Socket| async move { socket.disconnect(false) },
         )
         .on("boom", boom)
+        .on("save", save)
+        .on(
+            "attempts",
+            |session: Session, Data(text): Data<String>| async move { session.get::<u32>(&text) },
+        )
         .on("binary", || async {
             let data = Bytes::from_static(&[1, 2, 3]);
             Binary { data }
@@ -86,6 +93,17 @@ async fn call(socket: Socket, event: Event) -> Result<Outcome, HandlerError> {
         Err(CallError::Disconnected) => Outcome::Error("disconnected".to_owned()),
         Err(error) => Outcome::Error(error.to_string()),
     })
+}
+
+/// Leaves the first attempt to save a text unanswered, as if the database were away, and every one to
+/// save `never`: a client with `retries` and `ackTimeout` sends it again. Returns the attempts.
+async fn save(session: Session, Data(text): Data<String>) -> Result<u32, HandlerError> {
+    let attempts = session.get::<u32>(&text)?.unwrap_or_default() + 1;
+    session.insert(&text, attempts)?;
+    if attempts == 1 || text == "never" {
+        return Err(HandlerError::new("the database is away").unanswered());
+    }
+    Ok(attempts)
 }
 
 async fn boom() {

@@ -7,6 +7,7 @@ mod all_namespaces;
 mod background;
 mod builder;
 mod closing;
+mod dealing;
 mod engine_io;
 mod extractors;
 #[cfg(feature = "session")]

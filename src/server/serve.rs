@@ -10,7 +10,7 @@ use actix_http::body::BoxBody;
 use actix_http::h1::ExpectHandler;
 use actix_http::{Extensions, HttpService, KeepAlive, Response};
 use actix_rt::net::TcpStream;
-use actix_server::{GracefulShutdownSignal, ServerBuilder};
+use actix_server::ServerBuilder;
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, boxed, map_config};
 #[cfg(feature = "rustls-0_23")]
 use actix_tls::accept::rustls_0_23::{TlsStream, reexports::ServerConfig};
@@ -21,6 +21,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::actor::Engine;
 use crate::server::closing::Closing;
+use crate::server::dealing::{Connections, DEALT, Dealt};
 use crate::server::serving::{ServeHandle, Serving};
 use crate::transport::{AppService, Hooks, Io, SharedApp, Upgrades, mount_once, set_user_timeout};
 
@@ -55,6 +56,7 @@ pub struct Serve<F> {
     closing: Closing,
     app: F,
     builder: ServerBuilder,
+    connections: Connections,
     settings: Settings,
     backlog: u32,
     addresses: Vec<SocketAddr>,
@@ -98,7 +100,9 @@ where
             app,
             builder: ServerBuilder::new()
                 .disable_signals()
+                .max_concurrent_connections(DEALT)
                 .shutdown_timeout(SHUTDOWN.as_secs()),
+            connections: Connections::new(MAX_CONNECTIONS),
             settings: Settings {
                 keep_alive: KeepAlive::Timeout(KEEP_ALIVE),
                 client_request_timeout: Duration::from_secs(5),
@@ -137,8 +141,8 @@ where
     }
 
     /// Sets how many HTTP connections each worker may have; 25,600 by default.
-    pub fn max_connections(mut self, connections: usize) -> Self {
-        self.builder = self.builder.max_concurrent_connections(connections);
+    pub fn max_connections(self, connections: usize) -> Self {
+        self.connections.limit(connections);
         self
     }
 
@@ -213,7 +217,7 @@ where
             .builder
             .listen(address.to_string(), listener, move || {
                 let watch = move |stream: &TcpStream, _: &mut _| set_user_timeout(stream, limit);
-                site.service(watch).tcp()
+                site.dealt(site.service(watch).tcp())
             })?;
         self.addresses.push(address);
         Ok(self)
@@ -264,7 +268,7 @@ where
                 let watch = move |stream: &TlsStream<TcpStream>, _: &mut _| {
                     set_user_timeout(stream.get_ref().0, limit);
                 };
-                site.service(watch).rustls_0_23(config.clone())
+                site.dealt(site.service(watch).rustls_0_23(config.clone()))
             })?;
         self.addresses.push(address);
         Ok(self)
@@ -277,10 +281,16 @@ where
     }
 
     /// Starts the workers. The server runs until it is stopped; the future has to be awaited or
-    /// spawned.
+    /// spawned. It is an error if no address is bound, or if the server was stopped or closed.
     pub fn run(self) -> Serving {
-        let handle = |server| ServeHandle::new(server, self.closing, self.drain);
-        Serving::new(self.builder.run(), handle, self.handles_signals)
+        let is_bound = !self.addresses.is_empty();
+        let server = self.has_no_fault().and_then(|()| {
+            let unbound = || io::Error::other("no address is bound: call `bind` before `run`");
+            is_bound.then(|| self.builder.run()).ok_or_else(unbound)
+        });
+        let (closing, connections) = (self.closing, self.connections);
+        let handle = |server| ServeHandle::new(server, closing, connections, self.drain);
+        Serving::new(server, handle, self.handles_signals)
     }
 
     /// A program whose handlers are not what it takes them for does not start.
@@ -301,7 +311,7 @@ where
             hooks: Arc::clone(&self.hooks),
             app: self.app.clone(),
             settings: self.settings.clone(),
-            draining: self.builder.graceful_shutdown_signal(),
+            connections: self.connections.clone(),
             address,
             is_secure,
         }
@@ -323,7 +333,7 @@ struct Site<F> {
     hooks: Arc<Hooks>,
     app: F,
     settings: Settings,
-    draining: GracefulShutdownSignal,
+    connections: Connections,
     address: SocketAddr,
     is_secure: bool,
 }
@@ -345,7 +355,7 @@ where
         on_connect: impl Fn(&I, &mut Extensions) + 'static,
     ) -> HttpService<I, SharedApp, BoxBody, ExpectHandler, Upgrades> {
         let app = SharedApp::new(self.app());
-        let draining = self.draining.clone();
+        let draining = self.connections.draining();
         HttpService::<I, SharedApp, BoxBody>::build()
             .keep_alive(self.settings.keep_alive)
             .client_request_timeout(self.settings.client_request_timeout)
@@ -353,13 +363,15 @@ where
             .client_disconnect_timeout(Duration::ZERO)
             .h1_allow_half_closed(false)
             .tcp_nodelay(true)
-            .graceful_shutdown_signal(move || {
-                let draining = draining.clone();
-                async move { draining.notified().await }
-            })
+            .graceful_shutdown_signal(move || draining.clone().cancelled_owned())
             .on_connect_ext(on_connect)
             .upgrade(Upgrades(app.clone()))
             .finish(app)
+    }
+
+    /// Makes a listener's service of the service of its connections.
+    fn dealt<S>(&self, connection: S) -> Dealt<S> {
+        self.connections.clone().dealt(connection)
     }
 
     /// The program's App, with the server's routes in it.
@@ -453,3 +465,6 @@ pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// How long a stop waits by default.
 const SHUTDOWN: Duration = Duration::from_secs(5);
+
+/// How many HTTP connections a worker may have by default, as in an `HttpServer`.
+const MAX_CONNECTIONS: usize = 25_600;

@@ -12,12 +12,14 @@ use actix_server::{Server, ServerHandle};
 use futures_core::future::LocalBoxFuture;
 
 use crate::server::closing::Closing;
+use crate::server::dealing::Connections;
 
 /// A running server; it has to be awaited or spawned.
 ///
 /// # Errors
 ///
-/// That a worker could not be started.
+/// That a worker could not be started, that no address is bound, or that the server was closed
+/// already.
 ///
 /// # Examples
 ///
@@ -31,8 +33,11 @@ use crate::server::closing::Closing;
 /// ```
 #[must_use = "a server runs only while it is polled"]
 pub struct Serving {
-    server: Server,
+    /// `None` if it does not run.
+    server: Option<Server>,
     handle: ServeHandle,
+    /// Why it does not run.
+    fault: Option<io::Error>,
     /// Waits for a signal, and then for the end.
     stopping: Option<LocalBoxFuture<'static, ()>>,
 }
@@ -40,12 +45,17 @@ pub struct Serving {
 impl Serving {
     /// Runs `server`, which `handle` makes a handle of.
     pub(crate) fn new(
-        server: Server,
-        handle: impl FnOnce(ServerHandle) -> ServeHandle,
+        server: io::Result<Server>,
+        handle: impl FnOnce(Option<ServerHandle>) -> ServeHandle,
         handles_signals: bool,
     ) -> Self {
-        let handle = handle(server.handle());
+        let (server, fault) = match server {
+            Ok(server) => (Some(server), None),
+            Err(fault) => (None, Some(fault)),
+        };
+        let handle = handle(server.as_ref().map(Server::handle));
         Self {
+            fault,
             stopping: handles_signals.then(|| handle.clone().on_signal()),
             server,
             handle,
@@ -63,12 +73,18 @@ impl Future for Serving {
     type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Some(fault) = self.fault.take() {
+            return Poll::Ready(Err(fault));
+        }
         if let Some(stopping) = &mut self.stopping
             && stopping.as_mut().poll(cx).is_ready()
         {
             self.stopping = None;
         }
-        Pin::new(&mut self.server).poll(cx)
+        match &mut self.server {
+            Some(server) => Pin::new(server).poll(cx),
+            None => Poll::Ready(Ok(())),
+        }
     }
 }
 
@@ -90,16 +106,23 @@ impl fmt::Debug for Serving {
 /// ```
 #[derive(Clone)]
 pub struct ServeHandle {
-    server: ServerHandle,
+    server: Option<ServerHandle>,
     closing: Closing,
+    connections: Connections,
     drain: Duration,
 }
 
 impl ServeHandle {
-    pub(crate) fn new(server: ServerHandle, closing: Closing, drain: Duration) -> Self {
+    pub(crate) fn new(
+        server: Option<ServerHandle>,
+        closing: Closing,
+        connections: Connections,
+        drain: Duration,
+    ) -> Self {
         Self {
             server,
             closing,
+            connections,
             drain,
         }
     }
@@ -113,10 +136,12 @@ impl ServeHandle {
     /// [`Serve::shutdown_timeout`](crate::Serve::shutdown_timeout) bounds both. Any other stop ends
     /// all connections at once.
     pub async fn stop(&self, graceful: bool) {
+        let Some(server) = &self.server else { return };
         if graceful {
             self.closing.close(self.drain).await;
+            self.connections.drain(self.drain).await;
         }
-        self.server.stop(graceful).await;
+        server.stop(graceful).await;
     }
 
     /// Waits for a signal and stops gracefully; a second signal stops at once.

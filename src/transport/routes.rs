@@ -23,6 +23,10 @@ use crate::transport::{client_files, handle};
 /// everything below it belongs to the server.
 pub(crate) fn mount(engine: &Arc<Engine>, hooks: &Arc<Hooks>, app: &mut web::ServiceConfig) {
     MOUNTED.set(Some(Arc::as_ptr(engine)));
+    if engine.is_closing() {
+        let path = &engine.config.path;
+        log::error!("the server at {path} was closed, start another one: this one answers 503");
+    }
     for pattern in patterns(&engine.config.path) {
         let (engine, hooks) = (Arc::clone(engine), Arc::clone(hooks));
         let cors = cors(&engine.config);

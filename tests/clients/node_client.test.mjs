@@ -214,6 +214,19 @@ for (const [mode, transports] of Object.entries(MODES)) {
       assert.equal(socket.id, id);
     });
 
+    test("an_event_is_sent_again_until_it_is_acknowledged", async () => {
+      const socket = manager(server, transports).socket("/", { retries: 3, ackTimeout: 300 });
+      await connected(socket, mode);
+      const saves = ["a", "b"].map((text) => socket.emitWithAck("save", text));
+      assert.deepEqual(await within(Promise.all(saves), "the second attempts"), [2, 2]);
+      // Any acknowledgement ends the retries, that of a failure too.
+      const failed = await within(socket.emitWithAck("boom"), "an error reply");
+      assert.equal(typeof failed.error, "string");
+      const never = socket.emitWithAck("save", "never");
+      await within(assert.rejects(never, /operation has timed out/), "the last attempt");
+      assert.equal(await within(socket.emitWithAck("attempts", "never"), "a count"), 4);
+    });
+
     test("a_guarded_namespace_tells_why_it_refuses", async () => {
       const socket = manager(server, transports).socket("/guarded", { auth: { token: "wrong" } });
       const refusal = next(socket, "connect_error");

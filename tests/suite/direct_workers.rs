@@ -1,9 +1,9 @@
 //! `Serve`: several workers, each with connections and a flusher of its own.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_socketio::{EngineIo, EngineMessage, EngineSession, Namespace};
 use actix_web::App;
@@ -12,7 +12,9 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::interval;
 
 use crate::support::socketio::{Client, Via};
-use crate::support::{Polling, Server, Site, WebSocket, serve};
+use crate::support::{
+    Connection, Polling, Request, Server, Site, WebSocket, channel, serve, within,
+};
 
 /// docs/semantics.md, Order: an upgrade changes who reads the outbox, and nothing else; whichever
 /// workers the requests land on.
@@ -79,6 +81,85 @@ async fn emit_all(everyone: &Namespace, event: &str) {
         // Both sources have their turns.
         yield_now().await;
     }
+}
+
+/// docs/semantics.md, Workers: a worker that is held up by a handler that blocks gets one more
+/// connection and no other. Those that come next are served by the worker that is free, and the one
+/// is served when the handler ends, however long that takes.
+#[tokio::test]
+async fn a_worker_that_is_held_up_gets_no_connections() {
+    let (held, mut holds) = channel();
+    let (release, released) = mpsc::channel::<()>();
+    let released = Arc::new(std::sync::Mutex::new(released));
+    let server = serve(move |io| {
+        io.of("/").on("block", move || {
+            let _ = held.send(());
+            // The test holds the worker's thread.
+            let _ = released.lock().unwrap().recv();
+            async {}
+        });
+        let serve = io.serve(App::new).workers(2);
+        serve.client_request_timeout(Duration::from_secs(1))
+    });
+    let mut blocking = Client::connected(&server, Via::WebSocket).await;
+    blocking.send(r#"421["block"]"#).await;
+    holds.next().await;
+    let site = *server;
+    let mut polls = JoinSet::new();
+    let mut sockets = JoinSet::new();
+    for _ in 0..10 {
+        polls.spawn(async move { Polling::open(&site).await });
+        sockets.spawn(async move { WebSocket::open(&site).await });
+    }
+    let mut served = 0;
+    while served < 19 {
+        tokio::select! {
+            Some(opened) = polls.join_next() => drop(opened.unwrap()),
+            Some(opened) = sockets.join_next() => drop(opened.unwrap()),
+        }
+        served += 1;
+    }
+    // Longer than a client may take for its first request.
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(1600) {
+        Polling::open(&site).await;
+    }
+    release.send(()).unwrap();
+    blocking.expect("431[]").await;
+    while let Some(opened) = polls.join_next().await {
+        opened.unwrap();
+    }
+    while let Some(opened) = sockets.join_next().await {
+        opened.unwrap();
+    }
+}
+
+/// docs/semantics.md, Workers: a worker has as many HTTP connections as it may have again when it
+/// was held up, and not one more.
+#[tokio::test]
+async fn connections_are_counted_for_each_worker() {
+    let server = serve(|io| io.serve(App::new).workers(2).max_connections(2));
+    let target = server.target("EIO=4&transport=polling");
+    let mut kept = Vec::new();
+    for _ in 0..4 {
+        let mut connection = Connection::open(server.address).await;
+        connection
+            .write(&Request::get(server.address, &target).bytes())
+            .await;
+        assert_eq!(connection.response().await.status, 200);
+        kept.push(connection);
+    }
+    let more = tokio::spawn(Request::get(server.address, &target).send());
+    for connection in &mut kept {
+        // Those that are there are served, and the fifth is not.
+        connection
+            .write(&Request::get(server.address, &target).bytes())
+            .await;
+        assert_eq!(connection.response().await.status, 200);
+    }
+    assert!(!more.is_finished());
+    kept.pop();
+    assert_eq!(within("the fifth", more).await.unwrap().status, 200);
 }
 
 /// Moves a client from polling to a WebSocket while numbers come in, and counts them.

@@ -8,7 +8,7 @@ use actix_web::middleware::{DefaultHeaders, NormalizePath};
 use actix_web::{App, HttpResponse, web};
 
 use crate::support::socketio::{BOTH, Client};
-use crate::support::{Polling, Request, Response, Server, Site, WebSocket, serve};
+use crate::support::{Polling, Request, Response, Server, Site, WebSocket, channel, serve, within};
 
 /// `SocketIo::serve`: the path comes before the App's services, inside of its middleware.
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_slash_at_the_end_may_be_left_out() {
 #[actix_web::test]
 async fn options_that_cannot_be_served_are_errors_of_the_start() {
     for path in [
-        "/{x}/", "{", "a?b", "/a#b", "/a%20b", "*", "a//b", "/a/../b", "a\\b", "a\n",
+        "/{x}/", "{", "}", "/a}b/", "a?b", "/a#b", "/a%20b", "*", "a//b", "/a/../b", "a\\b", "a\n",
     ] {
         let error = SocketIo::builder().path(path).start().unwrap_err();
         assert!(error.to_string().starts_with("path "), "{error}");
@@ -112,6 +112,90 @@ async fn a_closed_server_is_not_served_again() {
     handle.stop(true).await;
     running.await.unwrap().unwrap();
     assert!(raw.serve(App::new).bind(("127.0.0.1", 0)).is_err());
+}
+
+/// `Serve::run`: neither is one that was closed after it was bound, or stopped at once; and one that
+/// is bound nowhere does not run for ever.
+#[actix_web::test]
+async fn a_server_that_cannot_serve_ends_with_an_error() {
+    let io = SocketIo::builder().start().unwrap();
+    let unbound = io.serve(App::new).disable_signals().run();
+    let error = within("an error", unbound).await.unwrap_err();
+    assert!(error.to_string().contains("no address is bound"), "{error}");
+    let bound = io.serve(App::new).bind(("127.0.0.1", 0)).unwrap();
+    io.close(std::time::Duration::ZERO).await;
+    let error = within("an error", bound.run()).await.unwrap_err();
+    assert!(error.to_string().contains("was closed"), "{error}");
+}
+
+/// `ServeHandle::stop`: one that was stopped at once is served again, or says that it is not. It never
+/// listens to answer 503.
+#[actix_web::test]
+async fn a_server_that_was_stopped_at_once_does_not_answer_503() {
+    let io = SocketIo::builder().start().unwrap();
+    let serving = io.serve(App::new).bind(("127.0.0.1", 0)).unwrap().run();
+    let handle = serving.handle();
+    let running = actix_web::rt::spawn(serving);
+    handle.stop(false).await;
+    running.await.unwrap().unwrap();
+    match io.serve(App::new).bind(("127.0.0.1", 0)) {
+        Err(error) => assert!(error.to_string().contains("was closed"), "{error}"),
+        Ok(serve) => {
+            let address = serve.addrs()[0];
+            actix_web::rt::spawn(serve.run());
+            let path = "/socket.io/";
+            joins(&Site { address, path }).await;
+        }
+    }
+}
+
+/// `Serve::bind`: called twice it listens on both addresses, and on one that is taken it fails.
+#[tokio::test]
+async fn a_server_may_be_bound_twice() {
+    let (told, mut addresses) = channel();
+    let server = serve(move |io| {
+        let serve = io.serve(App::new).bind(("127.0.0.1", 0)).unwrap();
+        let serve = serve.bind(("127.0.0.1", 0)).unwrap();
+        let taken = io.serve(App::new).bind(serve.addrs()[0]).unwrap_err();
+        told.send((serve.addrs(), taken.kind())).unwrap();
+        serve
+    });
+    let (bound, taken) = addresses.next().await;
+    assert_eq!(taken, std::io::ErrorKind::AddrInUse);
+    assert_eq!(bound.len(), 2);
+    for address in bound {
+        let path = server.path;
+        joins(&Site { address, path }).await;
+    }
+}
+
+/// A client joins over either transport.
+async fn joins(site: &Site) {
+    for via in BOTH {
+        Client::connected(site, via).await;
+    }
+}
+
+/// `Builder::path`: a path that a URL writes with escapes is found by them.
+#[tokio::test]
+async fn a_path_may_need_escapes() {
+    for (path, escaped) in [
+        ("/a b/", "/a%20b/"),
+        ("\u{fc}", "/%C3%BC/"),
+        ("/a+b.c/", "/a+b.c/"),
+        ("/ /", "/%20/"),
+        ("", "/"),
+        ("/", "/"),
+        ("a", "/a/"),
+    ] {
+        let server = Server::socketio(move |io| io.path(path), |_| ());
+        joins(&server.at(escaped)).await;
+        let direct = Server::serving("/", move || {
+            let io = SocketIo::builder().path(path).start()?;
+            Ok((io.clone(), io.serve(App::new)))
+        });
+        joins(&direct.at(escaped)).await;
+    }
 }
 
 /// RFC 9110, 7.8: an upgrade that is not asked for, or to something else, leaves a poll.
