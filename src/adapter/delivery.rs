@@ -258,7 +258,7 @@ fn server_side(
     let (node, membership) = (Arc::clone(node), Arc::clone(membership));
     let arbiter = node.arbiter.clone();
     arbiter.spawn(async move {
-        let called = match caught(|| listener(event)) {
+        let called = match caught(|| (listener.hear)(event)) {
             Err(panic) => Err(panic),
             Ok(answering) => {
                 let mut answering = pin!(answering);
@@ -272,22 +272,24 @@ fn server_side(
         };
         drop(place);
         match (called, asker) {
-            (Ok(Ok(args)), Some(asker)) => {
-                node.answer(membership.name(), &asker, &Reply::ServerSide(args));
+            (Ok(Ok(answered)), asker) => {
+                if answered.has_failed {
+                    let (name, json) = (Quoted(&name), cut(answered.args.as_json()));
+                    let line = format_args!("listener of server-side event {name} failed: {json}");
+                    node.line_limits.write(LogKind::Failed, Level::Warn, line);
+                }
+                if let Some(asker) = asker {
+                    let reply = Reply::ServerSide(answered.args);
+                    node.answer(membership.name(), &asker, &reply);
+                }
             }
-            (Ok(Ok(_)), None) => {}
             (Ok(Err(error)), _) => {
                 let name = Quoted(&name);
                 let line =
                     format_args!("answer to server-side event {name} cannot be sent: {error}");
                 node.line_limits.write(LogKind::Failed, Level::Error, line);
             }
-            (Err(panic), _) => {
-                let (name, panic) = (Quoted(&name), cut(panic));
-                let line = format_args!("listener of server-side event {name} panicked: {panic}");
-                node.line_limits
-                    .write(LogKind::Panicked, Level::Error, line);
-            }
+            (Err(panic), _) => (listener.panicked)(panic),
         }
     });
 }

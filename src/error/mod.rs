@@ -4,6 +4,7 @@
 //! a [`CloseReason`](crate::CloseReason) and a line in the log.
 
 mod connect;
+mod handler;
 mod rejection;
 
 use std::fmt;
@@ -11,9 +12,12 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::cluster::ClusterError;
-use crate::socketio::{ArgsError, Shortened, UNANSWERED};
+use crate::socketio::{ArgsError, Shortened};
 
 pub use connect::ConnectError;
+pub use handler::HandlerError;
+use handler::marked;
+pub(crate) use handler::says_gone;
 pub use rejection::Rejection;
 
 /// Why an event was not sent.
@@ -47,6 +51,12 @@ pub enum EmitError {
     /// The sockets of this node have it, those of other nodes will not get it. Of a call to a
     /// socket of another node: nobody waits for its answer.
     Cluster(ClusterError),
+}
+
+impl EmitError {
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self, Self::Disconnected)
+    }
 }
 
 impl fmt::Display for EmitError {
@@ -88,7 +98,7 @@ impl From<ArgsError> for EmitError {
 
 impl Serialize for EmitError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        marked(self, self.is_gone(), serializer)
     }
 }
 
@@ -128,6 +138,15 @@ pub enum CallError {
     NotOneRecipient(usize),
 }
 
+impl CallError {
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(
+            self,
+            Self::Disconnected | Self::Emit(EmitError::Disconnected)
+        )
+    }
+}
+
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -163,7 +182,7 @@ impl From<EmitError> for CallError {
 
 impl Serialize for CallError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        marked(self, self.is_gone(), serializer)
     }
 }
 
@@ -212,7 +231,7 @@ impl std::error::Error for RoomError {}
 
 impl Serialize for RoomError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        marked(self, *self == Self::Disconnected, serializer)
     }
 }
 
@@ -280,69 +299,6 @@ impl std::error::Error for SessionError {}
 impl Serialize for SessionError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
-    }
-}
-
-/// The error of a handler that uses `?`: made from any [`std::error::Error`].
-///
-/// What the client gets, where it asked for an acknowledgement, is `{"error": "…"}` with the
-/// error's text.
-///
-/// # Examples
-///
-/// ```
-/// use actix_socketio::{Data, HandlerError};
-///
-/// async fn double(Data(text): Data<String>) -> Result<i64, HandlerError> {
-///     Ok(text.parse::<i64>()? * 2)
-/// }
-/// ```
-#[derive(Debug)]
-pub struct HandlerError {
-    error: Box<dyn std::error::Error + Send + Sync>,
-    pub(crate) is_answered: bool,
-}
-
-impl<E> From<E> for HandlerError
-where
-    E: std::error::Error + Send + Sync + 'static,
-{
-    fn from(error: E) -> Self {
-        Self {
-            error: Box::new(error),
-            is_answered: true,
-        }
-    }
-}
-
-impl HandlerError {
-    /// Makes an error of a text.
-    #[must_use]
-    pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            error: message.into().into(),
-            is_answered: true,
-        }
-    }
-}
-
-impl fmt::Display for HandlerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.error.is::<serde_json::Error>() {
-            // It may repeat the whole of what a client sent.
-            return Shortened(&self.error).fmt(f);
-        }
-        self.error.fmt(f)
-    }
-}
-
-impl Serialize for HandlerError {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.is_answered {
-            serializer.collect_str(self)
-        } else {
-            serializer.serialize_newtype_struct(UNANSWERED, &self.to_string())
-        }
     }
 }
 

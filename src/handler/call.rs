@@ -6,16 +6,14 @@
 use std::sync::Arc;
 
 use actix::Recipient;
-use log::Level;
 
 use crate::error::{ConnectError, INTERNAL};
 use crate::handler::extract::{Connecting, Event, Extract, Incoming, Leaving};
-use crate::handler::failure::{FailureCause, failed, panicked};
+use crate::handler::failure::{FailureCause, failed, failed_as, panicked};
 use crate::handler::place::{Guard, Places, caught};
 use crate::handler::turn::save;
 use crate::handler::{ConnectOutcome, EventOutcome, Handler, LeaveOutcome};
 use crate::link::{InFlight, InFlightGuard};
-use crate::logging::LogKind;
 use crate::socket;
 
 /// Tells what became of a client that asked to be let in.
@@ -67,14 +65,16 @@ pub(crate) fn forward(actor: Recipient<Event>) -> EventHandler {
         let limit = incoming.socket.core().link.config.ack_timeout;
         let event = Event::forwarded(incoming);
         let actor = actor.clone();
-        let log = Arc::clone(&incoming.socket.core().link.config.line_limits);
+        let (socket, environment) = (incoming.socket.clone(), Arc::clone(incoming.environment));
+        let name = Arc::clone(incoming.event);
+        let is_answering = event.is_answering();
         // `send` by a fresh recipient, so that the event counts as in flight until the actor has
         // taken it. An event that is not taken answers by itself, when it is dropped.
         let sent = move || async move {
             let sent = tokio::time::timeout(limit, actor.send(event)).await;
-            if !matches!(sent, Ok(Ok(()))) {
-                let line = format_args!("event was forwarded to an actor that does not take it");
-                log.write(LogKind::Failed, Level::Warn, line);
+            // Dropped by the actor that has ended, its `Ack` has said so already.
+            if sent.is_err() || matches!(sent, Ok(Err(_))) && !is_answering {
+                failed(&environment, &socket, &name, FailureCause::NotTaken);
             }
         };
         let link = &incoming.socket.core().link;
@@ -141,16 +141,17 @@ where
             let (socket, environment) = (leaving.socket.clone(), leaving.environment.clone());
             let finish = move |ended: Result<H::Output, String>| {
                 // An error's `Display` may run code of the program too.
-                match ended.and_then(|outcome| caught(|| outcome.error())) {
+                let error = |outcome: H::Output| Some((outcome.error()?, outcome.says_gone()));
+                match ended.and_then(|outcome| caught(|| error(outcome))) {
                     Ok(None) => {}
-                    Ok(Some(text)) => {
+                    Ok(Some((text, says_gone))) => {
                         let json = serde_json::Value::from(text).to_string();
                         let cause = FailureCause::Returned(json);
-                        failed(&environment, &socket, event, cause);
+                        failed_as(&environment, &socket, event, cause, says_gone);
                     }
                     Err(panic) => panicked(&environment, &socket, event, panic),
                 }
-                save(&socket);
+                save(&environment, &socket, event);
             };
             places.run(|| handler.call(args), finish, || ());
         }

@@ -398,6 +398,11 @@ impl Event {
         }
     }
 
+    /// Tells whether the client waits for an answer, which this event has the right to give.
+    pub(crate) fn is_answering(&self) -> bool {
+        self.ack.as_ref().is_some_and(Ack::is_wanted)
+    }
+
     fn of(incoming: &Incoming<'_>) -> Self {
         Self {
             socket: incoming.socket.clone(),

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use log::Level;
 use serde_json::Value;
 
-use crate::error::{CallError, EmitError, INTERNAL, Rejection, RoomError};
+use crate::error::{INTERNAL, Rejection, SessionError};
 use crate::handler::environment::Environment;
 use crate::handler::place::caught;
-use crate::logging::{LogKind, Quoted, cut, plain};
+use crate::logging::{LogKind, Quoted, TARGET_HANDLER, cut, plain};
 use crate::message::{CrashPlace, Crashed};
 use crate::socket::Socket;
 use crate::socketio::ArgsError;
@@ -46,6 +46,8 @@ pub struct Failure<'a> {
     pub(crate) event: &'a str,
     pub(crate) wants_ack: bool,
     pub(crate) cause: FailureCause,
+    /// The error says that its socket has gone.
+    pub(crate) says_gone: bool,
 }
 
 impl Failure<'_> {
@@ -76,8 +78,9 @@ impl Failure<'_> {
 
     /// Returns what the hook answers; the default where there is no hook.
     pub(crate) fn shown_to_hook(&self, environment: &Environment) -> ErrorAnswer {
-        let Some(hook) = environment.error_hook() else {
-            self.log();
+        let hook = environment.error_hook();
+        self.log(hook.is_some());
+        let Some(hook) = hook else {
             return ErrorAnswer::Default;
         };
         caught(|| hook(self)).unwrap_or_else(|panic| {
@@ -97,6 +100,8 @@ impl Failure<'_> {
             FailureCause::Unsendable(_) => "the answer cannot be sent",
             cause @ (FailureCause::Rejected(_)
             | FailureCause::Refused(_)
+            | FailureCause::InvalidNamespace
+            | FailureCause::NotTaken
             | FailureCause::Unanswered) => {
                 return Value::from(cause.to_string()).to_string();
             }
@@ -114,35 +119,36 @@ impl Failure<'_> {
         }
     }
 
-    fn log(&self) {
-        match &self.cause {
-            // It stands in the log already.
-            FailureCause::Panicked(_) => {}
-            FailureCause::Unsendable(_) => {
-                self.write(LogKind::Failed, Level::Error, format_args!("{self}"));
-            }
-            FailureCause::Refused(_) => log::debug!("{self}"),
-            FailureCause::Returned(json) if self.is_routine(json) => log::debug!("{self}"),
-            _ => self.write(LogKind::Failed, Level::Warn, format_args!("{self}")),
-        }
+    /// Writes the failure to the log, once: at the level debug if it is routine, if a hook sees it, or
+    /// if the log has its cause already.
+    fn log(&self, has_hook: bool) {
+        let (kind, level) = match &self.cause {
+            // It stands in the log as a panic.
+            FailureCause::Panicked(_) => return,
+            FailureCause::Refused(_)
+            | FailureCause::Rejected(Rejection::Session(
+                SessionError::NotLoaded | SessionError::NotSaved,
+            )) => return self.debug(),
+            _ if has_hook || self.is_routine() => return self.debug(),
+            FailureCause::InvalidNamespace => (LogKind::Refused, Level::Info),
+            FailureCause::Unsendable(_) => (LogKind::Failed, Level::Error),
+            _ => (LogKind::Failed, Level::Warn),
+        };
+        self.write(kind, level, format_args!("{self}"));
+    }
+
+    fn debug(&self) {
+        log::debug!(target: TARGET_HANDLER, "{self}");
+    }
+
+    /// Tells whether the handler only found that its own client has gone: a routine end.
+    fn is_routine(&self) -> bool {
+        self.says_gone && self.socket.core().end_reason().is_some()
     }
 
     fn write(&self, kind: LogKind, level: Level, line: fmt::Arguments<'_>) {
         let config = &self.socket.core().link.config;
         config.line_limits.write(kind, level, line);
-    }
-}
-
-impl Failure<'_> {
-    /// Tells whether the handler only found that its own client has gone: a routine end.
-    fn is_routine(&self, json: &str) -> bool {
-        let text = json.trim_matches('"');
-        let is_gone = || {
-            text == CallError::Disconnected.to_string()
-                || text == EmitError::Disconnected.to_string()
-                || text == RoomError::Disconnected.to_string()
-        };
-        self.socket.core().end_reason().is_some() && is_gone()
     }
 }
 
@@ -176,7 +182,7 @@ pub enum FailureCause {
     /// [`event_middleware`](crate::Namespace::event_middleware) refused the event.
     Rejected(Rejection),
     /// Middleware or a connect handler refused the client with this message. It is routine, and
-    /// goes to the log at the level debug if there is no hook.
+    /// goes to the log at the level debug.
     Refused(String),
     /// The handler panicked with this text.
     Panicked(String),
@@ -184,6 +190,13 @@ pub enum FailureCause {
     Unsendable(ArgsError),
     /// The handler dropped its [`Ack`](crate::Ack) without an answer.
     Unanswered,
+    /// The actor that the event was [forwarded](crate::Namespace::forward) to has ended, or has not
+    /// taken it within [`Builder::ack_timeout`](crate::Builder::ack_timeout).
+    NotTaken,
+    /// The client asked for a namespace that does not exist. Only
+    /// [`on_error_default`](crate::SocketIo::on_error_default) sees it; the socket is in no
+    /// namespace, and says who asked, and for which one.
+    InvalidNamespace,
 }
 
 impl fmt::Display for FailureCause {
@@ -195,6 +208,8 @@ impl fmt::Display for FailureCause {
             Self::Panicked(panic) => write!(f, "handler panicked: {panic}"),
             Self::Unsendable(error) => write!(f, "answer cannot be sent: {error}"),
             Self::Unanswered => f.write_str("the handler gave no answer"),
+            Self::NotTaken => f.write_str("the actor has not taken the event"),
+            Self::InvalidNamespace => f.write_str("client refused: there is no such namespace"),
         }
     }
 }
@@ -243,13 +258,25 @@ impl From<Option<Value>> for ErrorAnswer {
 /// Sees a failure, and may answer for it.
 pub(crate) type ErrorHook = Arc<dyn Fn(&Failure<'_>) -> ErrorAnswer + Send + Sync>;
 
-/// Tells the program's error hook, or the log, of a failure that nobody waits for.
+/// Tells the program's error hook and the log of a failure that nobody waits for.
 pub(crate) fn failed(environment: &Environment, socket: &Socket, event: &str, cause: FailureCause) {
+    failed_as(environment, socket, event, cause, false);
+}
+
+/// The same, of an error that may say that its socket has gone.
+pub(crate) fn failed_as(
+    environment: &Environment,
+    socket: &Socket,
+    event: &str,
+    cause: FailureCause,
+    says_gone: bool,
+) {
     let failure = Failure {
         socket,
         event,
         wants_ack: false,
         cause,
+        says_gone,
     };
     let _ = failure.shown_to_hook(environment);
 }

@@ -17,12 +17,13 @@ mod table;
 mod transit;
 mod turn;
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 
 use serde::Serialize;
 
-use crate::error::{ConnectError, HandlerError};
+use crate::error::{ConnectError, HandlerError, says_gone};
 use crate::handshake::QueryError;
 
 pub(crate) use call::{forward, on_connect, on_event, on_leave};
@@ -30,6 +31,7 @@ pub(crate) use environment::{Environment, Surroundings};
 pub use extract::{
     Auth, CallContext, Connecting, Data, Event, Extract, Incoming, Leaving, Params, State,
 };
+pub(crate) use failure::failed;
 pub use failure::{ErrorAnswer, Failure, FailureCause};
 pub(crate) use method::Bound;
 pub use method::Method;
@@ -208,6 +210,12 @@ impl<E: Into<ConnectError> + 'static> ConnectOutcome for Result<(), E> {
 pub trait LeaveOutcome: 'static {
     /// Returns the error's text, if it is one.
     fn error(&self) -> Option<String>;
+
+    /// Tells whether it is an error that says that its socket has gone.
+    #[doc(hidden)]
+    fn says_gone(&self) -> bool {
+        false
+    }
 }
 
 macro_rules! no_error {
@@ -232,6 +240,11 @@ impl<T: 'static> LeaveOutcome for Option<T> {
 impl<T: 'static, E: fmt::Display + 'static> LeaveOutcome for Result<T, E> {
     fn error(&self) -> Option<String> {
         self.as_ref().err().map(ToString::to_string)
+    }
+
+    fn says_gone(&self) -> bool {
+        let Err(error) = self else { return false };
+        says_gone(error as &dyn Any)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::handler::place::caught;
 use crate::link::Outgoing;
 use crate::logging::{Quoted, plain};
 use crate::socket::{self, Answer, Socket};
-use crate::socketio::{Cut, is_failure, is_unanswered};
+use crate::socketio::{Cut, FailureMark, failure_of, is_failure};
 
 /// Where the answer to one event goes.
 #[derive(Clone, Debug)]
@@ -59,8 +59,8 @@ impl Reply {
         match caught(write) {
             Ok(Ok(Answer::Value(packet))) => self.deliver(packet),
             Ok(Ok(Answer::Error(json))) => {
-                let is_silent = caught(|| is_unanswered(value)) == Ok(true);
-                self.fail_or_not(FailureCause::Returned(json), is_silent);
+                let mark = caught(|| failure_of(value)).unwrap_or(FailureMark::Plain);
+                self.fail_as(FailureCause::Returned(json), mark);
             }
             Ok(Err(error)) => self.fail(FailureCause::Unsendable(error)),
             Err(panic) => self.panicked(panic),
@@ -96,16 +96,17 @@ impl Reply {
 
     /// Ends a call that failed: the program's hook may answer, and a rule does where it doesn't.
     fn fail(&self, cause: FailureCause) {
-        self.fail_or_not(cause, false);
+        self.fail_as(cause, FailureMark::Plain);
     }
 
-    /// Ends a call that failed; if it `is_silent`, the rule is to answer nothing.
-    fn fail_or_not(&self, cause: FailureCause, is_silent: bool) {
+    /// Ends a call that failed with an error of this kind.
+    fn fail_as(&self, cause: FailureCause, mark: FailureMark) {
         let failure = Failure {
             socket: &self.socket,
             event: &self.event,
             wants_ack: self.id.is_some(),
             cause,
+            says_gone: mark == FailureMark::Gone,
         };
         let answer = failure.shown_to_hook(&self.environment);
         let Some(id) = self.id else { return };
@@ -122,7 +123,7 @@ impl Reply {
             }
             ErrorAnswer::Default => {}
         }
-        if !is_silent {
+        if mark != FailureMark::Unanswered {
             let data = failure.told_data(&self.environment);
             self.send_error(&failure.told(&self.environment), data.as_deref());
         }

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::error::{Rejection, SessionError};
 use crate::handler::environment::Environment;
 use crate::handler::extract::size_of_args;
+use crate::handler::failure::{FailureCause, failed};
 use crate::handler::reply::Reply;
 use crate::handler::table::{Received, Table};
 use crate::link::{InFlight, Session};
@@ -57,13 +58,15 @@ impl Reply {
 }
 
 /// Saves what a handler has changed that nobody waits for.
-pub(crate) fn save(socket: &Socket) {
+pub(crate) fn save(environment: &Arc<Environment>, socket: &Socket, event: &'static str) {
     if let Some(session) = socket.core().link.stored_session()
         && session.is_changed()
     {
-        session.after_save(Box::new(|saved| {
+        let (environment, kept) = (Arc::clone(environment), socket.clone());
+        session.after_save(Box::new(move |saved| {
             if let Err(error) = saved {
-                log::warn!("what a disconnect handler has changed is lost: {error}");
+                let cause = FailureCause::Rejected(Rejection::Session(error));
+                failed(&environment, &kept, event, cause);
             }
         }));
     }

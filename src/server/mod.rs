@@ -211,7 +211,8 @@ impl SocketIo {
     }
 
     /// Shows `hook` the failures of handlers in all namespaces that have no
-    /// [`on_error`](Namespace::on_error) of their own.
+    /// [`on_error`](Namespace::on_error) of their own, and clients that ask for a namespace that does
+    /// not exist.
     ///
     /// # Examples
     ///

@@ -16,7 +16,7 @@ use crate::cluster::{
 use crate::error::{EmitError, RoomError};
 use crate::handler::{Environment, EventOutcome, SharedTable};
 use crate::id::SocketId;
-use crate::message::RoomEvent;
+use crate::message::{CrashPlace, Crashed, RoomEvent};
 use crate::server::operator::operator;
 use crate::server::registration::registration;
 use crate::socket::{Broadcast, Everywhere, OutgoingEvent, ServerSideEvent, Socket};
@@ -96,7 +96,18 @@ impl Namespace {
         F: Fn(ServerSideEvent) -> O + Send + Sync + 'static,
         O: Future<Output: EventOutcome> + Send + 'static,
     {
-        self.core.membership.server_side.add(event, listener);
+        let (environment, namespace) = (Arc::clone(&self.core.environment), self.name().to_owned());
+        let place = CrashPlace::Handler(event.to_owned());
+        let panicked = move |panic| {
+            environment.report(&Crashed {
+                place: place.clone(),
+                namespace: Some(namespace.clone()),
+                socket: None,
+                panic,
+            });
+        };
+        let server_side = &self.core.membership.server_side;
+        server_side.add(event, listener, panicked);
         self
     }
 

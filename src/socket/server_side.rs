@@ -10,7 +10,7 @@ use parking_lot::RwLock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::socketio::{Args, ArgsError};
+use crate::socketio::{Args, ArgsError, is_failure};
 
 /// An event that another server's program has sent;
 /// [`Namespace::on_server_side`](crate::Namespace::on_server_side) hears it.
@@ -68,21 +68,47 @@ pub(crate) struct ServerSide {
     listeners: RwLock<HashMap<String, Listener>>,
 }
 
-type Listener = Arc<dyn Fn(ServerSideEvent) -> Answering + Send + Sync>;
+/// Who listens to one event.
+#[derive(Clone)]
+pub(crate) struct Listener {
+    pub(crate) hear: Arc<dyn Fn(ServerSideEvent) -> Answering + Send + Sync>,
+    /// Is told of its panics.
+    pub(crate) panicked: Arc<dyn Fn(String) + Send + Sync>,
+}
 
 /// What a listener returns, as the arguments of an acknowledgement.
-pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Args, ArgsError>> + Send>>;
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Answered, ArgsError>> + Send>>;
+
+/// The arguments, and whether they are an `Err`.
+pub(crate) struct Answered {
+    pub(crate) args: Args,
+    pub(crate) has_failed: bool,
+}
 
 impl ServerSide {
-    pub(crate) fn add<F, O>(&self, name: &str, listener: F)
-    where
+    pub(crate) fn add<F, O>(
+        &self,
+        name: &str,
+        listener: F,
+        panicked: impl Fn(String) + Send + Sync + 'static,
+    ) where
         F: Fn(ServerSideEvent) -> O + Send + Sync + 'static,
         O: Future<Output: Serialize> + Send + 'static,
     {
-        let listener: Listener = Arc::new(move |event| {
+        let hear = move |event| -> Answering {
             let answer = listener(event);
-            Box::pin(async move { Args::from_value(&answer.await) })
-        });
+            Box::pin(async move {
+                let value = answer.await;
+                Ok(Answered {
+                    has_failed: is_failure(&value),
+                    args: Args::from_value(&value)?,
+                })
+            })
+        };
+        let listener = Listener {
+            hear: Arc::new(hear),
+            panicked: Arc::new(panicked),
+        };
         self.listeners.write().insert(name.to_owned(), listener);
     }
 

@@ -21,7 +21,8 @@ mod placeholder_check;
 pub(crate) use self::args::Shape;
 pub use self::args::{AnyValue, Args, ArgsError};
 pub(crate) use self::args::{
-    Outcome, PacketLimits, UNANSWERED, from_args, from_json, is_failure, is_unanswered, push_args,
+    FailureMark, GONE, Outcome, PacketLimits, UNANSWERED, failure_of, from_args, from_json,
+    is_failure, push_args,
 };
 pub(crate) use self::assemble::Assembler;
 pub(crate) use self::encode::{

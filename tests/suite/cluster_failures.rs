@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use actix::{Actor, Context, Handler};
 use actix_socketio::{
-    Builder, ClusterError, CrashPlace, Crashed, EmitError, RedisAdapter, SocketIo,
+    Builder, ClusterError, CrashPlace, Crashed, EmitError, RedisAdapter, ServerSideEvent, SocketIo,
 };
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::timeout;
 
-use crate::support::log::listen;
+use crate::support::log::{Lines, listen};
 use crate::support::redis::{Format, Redis, Way, cluster, connected};
 use crate::support::socketio::{Client, Peer, Via, find, until};
 use crate::support::{Server, channel, within};
@@ -323,6 +323,57 @@ async fn the_adapter_connects_anew_after_a_panic() {
     let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
     here.io.emit("after", ()).await.unwrap();
     peer.expect(r#"42["after"]"#).await;
+}
+
+/// Who listens to a server-side event and panics, or fails, is reported: to supervisors and the log,
+/// once.
+#[tokio::test]
+async fn a_server_side_listener_that_fails_is_reported() {
+    let redis = Redis::start();
+    let adapter = Format::Classic.adapter(&redis);
+    let (crashes, mut crashed) = channel();
+    let there = Server::socketio(
+        move |io| io.adapter(adapter),
+        move |io| {
+            io.supervise(Watching(crashes).start().recipient());
+            io.of("/")
+                .on_server_side("server-side-boom", |_: ServerSideEvent| async {
+                    panics();
+                })
+                .on_server_side("server-side-fault", |_: ServerSideEvent| async {
+                    Err::<(), _>("no")
+                });
+        },
+    );
+    connected(&there.io).await;
+    let here = Format::Classic.node(&redis, |io| io).await;
+    let mut lines = Lines::with("server-side-");
+    let told = here
+        .io
+        .of("/")
+        .server_side_emit("server-side-boom", 1)
+        .await;
+    told.unwrap();
+    let place = CrashPlace::Handler("server-side-boom".to_owned());
+    assert_eq!(crashed.next().await, place);
+    let panicked = r#"ERROR actix_socketio::handler handler of "server-side-boom" panicked in namespace /: so"#;
+    assert_eq!(lines.next().await, panicked);
+    let told = here
+        .io
+        .of("/")
+        .server_side_emit("server-side-fault", 1)
+        .await;
+    told.unwrap();
+    let line = lines.next().await;
+    assert!(
+        line.starts_with("WARN") && line.ends_with(r#"failed: "no""#),
+        "{line}"
+    );
+}
+
+/// Panics without a word of the panic hook.
+fn panics() {
+    std::panic::resume_unwind(Box::new("so"));
 }
 
 struct Watching(UnboundedSender<CrashPlace>);

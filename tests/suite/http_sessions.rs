@@ -11,8 +11,8 @@ use actix_session::storage::{
 };
 use actix_session::{Session as HttpState, SessionMiddleware};
 use actix_socketio::{
-    Ack, ConnectError, Data, DisconnectReason, HttpSession, LogoutStore, Session, SessionError,
-    SessionScope, Socket, SocketIo,
+    Ack, ConnectError, Data, DisconnectReason, Failure, HttpSession, LogoutStore, Session,
+    SessionError, SessionScope, Socket, SocketIo,
 };
 use actix_web::cookie::{Key, time};
 use actix_web::{App, HttpResponse, web};
@@ -269,6 +269,51 @@ async fn a_store_that_fails_costs_the_event_that_needs_it() {
             assert_eq!(refused, Err(message.to_owned()));
             client.0.connect("/chat").await;
         }
+    }
+}
+
+/// Each failure of a store reaches the error hook, where it is: at a connect, an event or a disconnect.
+#[tokio::test]
+async fn a_store_that_fails_is_seen_by_the_error_hook() {
+    let (server, store) = shared();
+    let (told, mut heard) = channel();
+    server.io.on_error_default(move |failure: &Failure<'_>| {
+        let _ = told.send(failure.to_string());
+        None
+    });
+    server
+        .io
+        .of("/")
+        .on_disconnect(|session: Session| async move { session.insert("left", true) });
+    let seen = |event: &str, what: &str| {
+        format!(r#"event "{event}" in namespace /: the session cannot be {what}"#)
+    };
+    for via in BOTH {
+        let mut browser = Browser::of(&server);
+        browser.get("/set?user=Ada").await;
+        let mut client = browser.connect(via).await;
+        store.next_load(Trouble::Error);
+        client
+            .asks("all", r#"{"error":"the session cannot be loaded"}"#)
+            .await;
+        assert_eq!(heard.next().await, seen("all", "loaded"));
+        store.next_update(Trouble::Error);
+        client.0.send("41").await;
+        assert_eq!(heard.next().await, seen("disconnect", "saved"));
+        for (fails, what) in [(true, "loaded"), (false, "saved")] {
+            match fails {
+                true => store.next_load(Trouble::Error),
+                false => store.next_update(Trouble::Panic),
+            }
+            assert!(client.0.connect_with("/", "").await.is_err());
+            assert_eq!(heard.next().await, seen("connect", what));
+        }
+        client.0.connect("/").await;
+        store.next_load(Trouble::Panic);
+        client.0.send("41").await;
+        assert_eq!(heard.next().await, seen("disconnect", "loaded"));
+        client.0.connect("/").await;
+        assert!(heard.so_far().is_empty());
     }
 }
 

@@ -67,6 +67,7 @@ mod modifiers;
 mod namespaces;
 mod outbox;
 mod recovery;
+mod reports;
 mod rooms;
 mod sessions;
 mod socketio_binary;

@@ -6,6 +6,7 @@
 
 mod arriving;
 mod assembling;
+mod refusing;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,12 +18,14 @@ use crate::actor::client::arriving::{Arriving, Asked};
 use crate::actor::clock::now;
 use crate::actor::registry::{NamespaceCore, Registry, Seat};
 use crate::actor::session::Protocol;
-use crate::error::ConnectError;
-use crate::handler::{Connecting, Leaving, Received, Table, TableView};
+use crate::error::{ConnectError, Rejection, SessionError};
+use crate::handler::{
+    Connecting, Environment, FailureCause, Leaving, Received, Table, TableView, failed,
+};
 use crate::link::Link;
 use crate::logging::Quoted;
 use crate::reason::{CloseReason, DisconnectReason};
-use crate::socket::{Beginning, Core, Phase, Resume, Socket, connect_error};
+use crate::socket::{Beginning, Core, Phase, Resume, Socket};
 use crate::socketio::{Args, Assembler, Body, DecodeError, Limits, Packet};
 
 /// What a client has in its session.
@@ -140,12 +143,7 @@ impl Client {
                 Phase::Ended | Phase::Abandoned
             );
             if !ended {
-                log::debug!(
-                    "session {}: second CONNECT for {}",
-                    self.link.number,
-                    Quoted(name)
-                );
-                return Err(CloseReason::ForcedClose);
+                return Err(self.connected_twice(name));
             }
             self.leave(at, DisconnectReason::ServerNamespaceDisconnect);
         }
@@ -154,24 +152,19 @@ impl Client {
             .iter()
             .any(|it| it.namespace.membership.name() == name)
         {
-            log::debug!(
-                "session {}: second CONNECT for {}",
-                self.link.number,
-                Quoted(name)
-            );
-            return Err(CloseReason::ForcedClose);
+            return Err(self.connected_twice(name));
         }
         self.left.retain(|left| left.as_ref() != name);
         let limit = self.link.config.namespaces_per_session;
         if self.slots.len() + self.arriving.len() >= limit {
             let message = format!("more than {limit} namespaces");
-            self.refuse(name, &message.into());
+            self.turn_away(name, None, FailureCause::Refused(message));
             return Ok(());
         }
         let limit = self.link.config.auth_limit;
         if auth.is_some_and(|auth| auth.len() > limit) {
             let message = format!("the auth payload has more than {limit} bytes");
-            self.refuse(name, &message.into());
+            self.turn_away(name, None, FailureCause::Refused(message));
             return Ok(());
         }
         let shown = self.registry.shown(auth);
@@ -179,7 +172,7 @@ impl Client {
         let namespace = match self.registry.seat(name, shown) {
             Ok(namespace) => namespace,
             Err(error) => {
-                self.refuse(name, &error.to_string().into());
+                self.turn_away(name, shown, error.into());
                 return Ok(());
             }
         };
@@ -225,10 +218,6 @@ impl Client {
             Quoted(name)
         );
         Err(CloseReason::ForcedClose)
-    }
-
-    fn refuse(&self, name: &str, error: &ConnectError) {
-        self.link.send_vital(connect_error(name, error));
     }
 
     fn refused(&self, error: &DecodeError) -> CloseReason {
@@ -334,7 +323,10 @@ impl Slot {
             Some(session) => session.after_load(Box::new(move |loaded| {
                 match (socket.core().phase(), loaded) {
                     (Phase::Connecting, Ok(())) => admit(&table, &socket, namespace),
-                    (_, Err(error)) => socket.core().refuse(&error.into()),
+                    (_, Err(error)) => {
+                        failed_by_session(&namespace.environment, &socket, "connect", &error);
+                        socket.core().refuse(&error.into());
+                    }
                     // It has left meanwhile, and nobody has heard of it.
                     _ => {}
                 }
@@ -411,12 +403,16 @@ fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceCore>) {
     let tells_errors = environment.surroundings.tells_errors;
     let admission = Box::new(move |outcome: Result<(), ConnectError>| {
         let link = Arc::clone(&core.link);
+        let (asking, seat) = (Socket::new(Arc::clone(&core)), Arc::clone(&namespace));
         let decide = move |outcome: Result<(), ConnectError>| match outcome {
             Err(error) => core.refuse(&error.shown(tells_errors)),
             Ok(()) => enter(core, &namespace),
         };
         match link.stored_session() {
             Some(session) if session.is_changed() => session.after_save(Box::new(move |saved| {
+                if let Err(error) = &saved {
+                    failed_by_session(&seat.environment, &asking, "connect", error);
+                }
                 decide(outcome.and(saved.map_err(Into::into)));
             })),
             _ => decide(outcome),
@@ -453,11 +449,21 @@ fn farewell(socket: &Socket, namespace: &Arc<NamespaceCore>, reason: DisconnectR
     let (socket, namespace) = (socket.clone(), Arc::clone(namespace));
     session.after_load(Box::new(move |loaded| {
         if let Err(error) = loaded {
-            // The program has to know all the same.
-            log::warn!("disconnect handlers see the session as it was: {error}");
+            // Its disconnect handlers are called all the same, and see the session as it was.
+            failed_by_session(&namespace.environment, &socket, "disconnect", &error);
         }
         leave(&socket, &namespace, reason);
     }));
+}
+
+fn failed_by_session(
+    environment: &Environment,
+    socket: &Socket,
+    event: &str,
+    error: &SessionError,
+) {
+    let cause = FailureCause::Rejected(Rejection::Session(error.clone()));
+    failed(environment, socket, event, cause);
 }
 
 fn leave(socket: &Socket, namespace: &NamespaceCore, reason: DisconnectReason) {

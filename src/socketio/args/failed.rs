@@ -12,24 +12,39 @@ use serde::{Serialize, Serializer};
 /// [`Outcome::Failed`](super::Outcome::Failed).
 pub(crate) fn is_failure<T: Serialize + ?Sized>(value: &T) -> bool {
     let verdict = value.serialize(Outermost);
-    matches!(verdict, Ok(Verdict::Failure | Verdict::Withheld))
+    matches!(verdict, Ok(Verdict::Failure(_)))
 }
 
-/// Tells whether the value is an `Err` that is to be left unanswered.
-pub(crate) fn is_unanswered<T: Serialize + ?Sized>(value: &T) -> bool {
-    matches!(value.serialize(Outermost), Ok(Verdict::Withheld))
+/// Returns what an `Err` is, by its kind and not by its text.
+pub(crate) fn failure_of<T: Serialize + ?Sized>(value: &T) -> FailureMark {
+    match value.serialize(Outermost) {
+        Ok(Verdict::Failure(mark)) => mark,
+        _ => FailureMark::Plain,
+    }
+}
+
+/// What an error says by its serde name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FailureMark {
+    Plain,
+    /// It is to be left unanswered.
+    Unanswered,
+    /// The socket that it is about has gone.
+    Gone,
 }
 
 /// The serde name of an error that is to be left unanswered; its text is the member.
 pub(crate) const UNANSWERED: &str = "$actix_socketio::Unanswered";
 
+/// The serde name of an error that says that its socket has gone; its text is the member.
+pub(crate) const GONE: &str = "$actix_socketio::Gone";
+
 /// What the outermost type is.
 enum Verdict {
-    Failure,
-    /// An `Err` that is to be left unanswered.
-    Withheld,
-    /// An error that is to be left unanswered, not in a `Result`.
-    Mark,
+    /// An `Err`.
+    Failure(FailureMark),
+    /// An error that has a mark, not in a `Result`.
+    Marked(FailureMark),
     Anything,
 }
 
@@ -76,11 +91,11 @@ impl Serializer for Outermost {
         variant: &'static str,
         value: &T,
     ) -> Result<Verdict, HasParts> {
-        Ok(match (name, variant) {
-            ("Result", "Err") => match value.serialize(self) {
-                Ok(Verdict::Mark) => Verdict::Withheld,
-                _ => Verdict::Failure,
-            },
+        // A program's own error may be made of one that has a mark.
+        Ok(match (value.serialize(self), name, variant) {
+            (Ok(Verdict::Marked(mark)), "Result", "Err") => Verdict::Failure(mark),
+            (_, "Result", "Err") => Verdict::Failure(FailureMark::Plain),
+            (Ok(Verdict::Marked(mark)), ..) => Verdict::Marked(mark),
             _ => Verdict::Anything,
         })
     }
@@ -88,11 +103,15 @@ impl Serializer for Outermost {
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
         name: &'static str,
-        _: &T,
+        value: &T,
     ) -> Result<Verdict, HasParts> {
         Ok(match name {
-            UNANSWERED => Verdict::Mark,
-            _ => Verdict::Anything,
+            UNANSWERED => Verdict::Marked(FailureMark::Unanswered),
+            GONE => Verdict::Marked(FailureMark::Gone),
+            _ => match value.serialize(self) {
+                Ok(Verdict::Marked(mark)) => Verdict::Marked(mark),
+                _ => Verdict::Anything,
+            },
         })
     }
 
@@ -172,6 +191,73 @@ mod tests {
         assert!(!is_failure("Err"));
         assert!(!is_failure(&7_i128));
         assert!(!is_failure(&()));
+    }
+
+    #[test]
+    fn an_error_says_by_its_kind_that_its_socket_has_gone() {
+        use crate::error::{CallError, EmitError, HandlerError, RoomError};
+
+        #[derive(Debug, Serialize)]
+        enum Own {
+            Emit(EmitError),
+            Other(String),
+        }
+
+        #[derive(Serialize)]
+        struct Wrapped(CallError);
+
+        let mark = |value: &dyn erased::Value| value.mark();
+        let text = CallError::Disconnected.to_string();
+        for (value, expected) in [
+            (
+                &Err::<(), _>(EmitError::Disconnected) as &dyn erased::Value,
+                FailureMark::Gone,
+            ),
+            (&Err::<(), _>(CallError::Disconnected), FailureMark::Gone),
+            (&Err::<(), _>(RoomError::Disconnected), FailureMark::Gone),
+            (
+                &Err::<(), _>(Own::Emit(EmitError::Disconnected)),
+                FailureMark::Gone,
+            ),
+            (
+                &Err::<(), _>(Wrapped(CallError::Disconnected)),
+                FailureMark::Gone,
+            ),
+            (
+                &Err::<(), _>(HandlerError::from(CallError::Disconnected)),
+                FailureMark::Gone,
+            ),
+            (&Err::<(), _>(HandlerError::new(&*text)), FailureMark::Plain),
+            (&Err::<(), _>(Own::Other(text.clone())), FailureMark::Plain),
+            (
+                &Err::<(), _>(Own::Emit(EmitError::OutboxFull)),
+                FailureMark::Plain,
+            ),
+            (&Err::<(), _>(text.clone()), FailureMark::Plain),
+            (&Err::<(), _>(RoomError::NoSuchRoom), FailureMark::Plain),
+            // It is not what failed.
+            (&Ok::<_, ()>(EmitError::Disconnected), FailureMark::Plain),
+        ] {
+            assert_eq!(mark(value), expected);
+        }
+        // Clients get the text.
+        let json = serde_json::to_string(&CallError::Disconnected).unwrap();
+        assert_eq!(json, format!("{text:?}"));
+    }
+
+    /// Values of several types in one table.
+    mod erased {
+        use super::*;
+
+        pub(super) trait Value {
+            fn mark(&self) -> FailureMark;
+        }
+
+        impl<T: Serialize> Value for T {
+            fn mark(&self) -> FailureMark {
+                failure_of(self)
+            }
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub use crate::socketio::args::raw::Args;
 pub(crate) use crate::socketio::args::shape::Shape;
 pub(crate) use crate::socketio::args::{
     de::{from_args, from_json},
-    failed::{UNANSWERED, is_failure, is_unanswered},
+    failed::{FailureMark, GONE, UNANSWERED, failure_of, is_failure},
     ser::push_args,
 };
 

@@ -1,0 +1,124 @@
+//! The error of a handler that uses `?`, and what the server sees of a handler's error.
+//!
+//! A handler's error travels as its JSON text. What the server has to know beyond the text is the
+//! serde name of the value: that it is to be left unanswered, or that its socket has gone.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::error::{CallError, EmitError, RoomError};
+use crate::socketio::{GONE, Shortened, UNANSWERED};
+
+/// The error of a handler that uses `?`: made from any [`std::error::Error`].
+///
+/// What the client gets, where it asked for an acknowledgement, is `{"error": "…"}` with the
+/// error's text.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{Data, HandlerError};
+///
+/// async fn double(Data(text): Data<String>) -> Result<i64, HandlerError> {
+///     Ok(text.parse::<i64>()? * 2)
+/// }
+/// ```
+#[derive(Debug)]
+pub struct HandlerError {
+    error: Box<dyn Error + Send + Sync>,
+    pub(crate) is_answered: bool,
+}
+
+impl<E> From<E> for HandlerError
+where
+    E: Error + Send + Sync + 'static,
+{
+    fn from(error: E) -> Self {
+        Self {
+            error: Box::new(error),
+            is_answered: true,
+        }
+    }
+}
+
+impl HandlerError {
+    /// Makes an error of a text.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            error: message.into().into(),
+            is_answered: true,
+        }
+    }
+
+    pub(crate) fn says_gone(&self) -> bool {
+        has_gone(self.error.as_ref())
+    }
+}
+
+impl fmt::Display for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.error.is::<serde_json::Error>() {
+            // It may repeat the whole of what a client sent.
+            return Shortened(&self.error).fmt(f);
+        }
+        self.error.fmt(f)
+    }
+}
+
+impl Serialize for HandlerError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.is_answered {
+            marked(self, self.says_gone(), serializer)
+        } else {
+            serializer.serialize_newtype_struct(UNANSWERED, &self.to_string())
+        }
+    }
+}
+
+/// Writes an error's text. If it says that its socket has gone, the server sees that by its name.
+pub(crate) fn marked<S: Serializer>(
+    error: &impl fmt::Display,
+    is_gone: bool,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    if is_gone {
+        serializer.serialize_newtype_struct(GONE, &error.to_string())
+    } else {
+        serializer.collect_str(error)
+    }
+}
+
+/// Tells whether a value is an error that says that its socket has gone.
+pub(crate) fn says_gone(value: &dyn Any) -> bool {
+    if let Some(error) = value.downcast_ref::<HandlerError>() {
+        return error.says_gone();
+    }
+    if let Some(error) = value.downcast_ref::<Box<dyn Error>>() {
+        return has_gone(error.as_ref());
+    }
+    if let Some(error) = value.downcast_ref::<Box<dyn Error + Send + Sync>>() {
+        return has_gone(error.as_ref());
+    }
+    value.downcast_ref().is_some_and(EmitError::is_gone)
+        || value.downcast_ref().is_some_and(CallError::is_gone)
+        || value.downcast_ref() == Some(&RoomError::Disconnected)
+}
+
+/// Tells whether an error says that its socket has gone, by itself or by what it was made of.
+fn has_gone(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let is_gone = error.downcast_ref().is_some_and(EmitError::is_gone)
+            || error.downcast_ref().is_some_and(CallError::is_gone)
+            || error.downcast_ref() == Some(&RoomError::Disconnected);
+        if is_gone {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

@@ -1,0 +1,419 @@
+//! Failures reach the error hook with their kind, and the log once.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use actix::{Actor, Context, Handler};
+use actix_socketio::{
+    Ack, CallError, ConnectError, Data, EmitError, Event, Failure, FailureCause, HandlerError,
+    Rejection, RoomError, Socket, SocketIo, State,
+};
+use serde::{Serialize, Serializer};
+
+use crate::support::log::Lines;
+use crate::support::socketio::{BOTH, Client, Via, start};
+use crate::support::{Heard, Server, channel};
+
+/// An actor that ends with the first event.
+struct Ends;
+
+impl Actor for Ends {
+    type Context = Context<Self>;
+}
+
+impl Handler<Event> for Ends {
+    type Result = ();
+
+    fn handle(&mut self, _: Event, ctx: &mut Self::Context) {
+        actix::ActorContext::stop(ctx);
+    }
+}
+
+/// What cannot be written as JSON.
+struct Unwritable;
+
+impl Serialize for Unwritable {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("no words for it"))
+    }
+}
+
+/// Panics without a word of the panic hook.
+fn panics() {
+    std::panic::resume_unwind(Box::new("so"));
+}
+
+/// Registers a handler for each way to fail, in a namespace and beside it.
+fn fail_in_every_way(io: &SocketIo) {
+    io.of("/reports")
+        .on("returned", || async { Err::<(), _>("no") })
+        .on("text", || async { Err::<(), _>(HandlerError::new("no")) })
+        .on("rejected", |Data(_): Data<u8>| async {})
+        .on("unsendable", || async { Unwritable })
+        .on("panicked", || async {
+            panics();
+        })
+        .on("unanswered", |_: Ack| async {})
+        .on("checked", || async {})
+        .event_middleware(|event| match event.name() {
+            "checked" => Err(Rejection::from("not now")),
+            _ => Ok(()),
+        })
+        .forward("forwarded", Ends.start().recipient())
+        .on_disconnecting(|| async { Err::<(), _>("going") })
+        .on_disconnect(|| async { Err::<(), _>(std::io::Error::other("gone")) })
+        .on_disconnect(|_: State<u8>| async {});
+    io.of("/reports-refused")
+        .on_connect(|| async { Err::<(), _>(ConnectError::new("no")) });
+    io.of("/reports-middleware")
+        .middleware(|| async { Err::<(), _>(ConnectError::new("no")) });
+    io.of("/reports-rejected")
+        .on_connect(|_: State<u8>| async {});
+}
+
+/// The name of a cause.
+fn kind(cause: &FailureCause) -> &'static str {
+    match cause {
+        FailureCause::Returned(_) => "returned",
+        FailureCause::Rejected(_) => "rejected",
+        FailureCause::Refused(_) => "refused",
+        FailureCause::Panicked(_) => "panicked",
+        FailureCause::Unsendable(_) => "unsendable",
+        FailureCause::Unanswered => "unanswered",
+        FailureCause::NotTaken => "not taken",
+        FailureCause::InvalidNamespace => "invalid namespace",
+        _ => "other",
+    }
+}
+
+/// Tells what the default hook sees: the event, the namespace and the kind.
+fn watch(io: &SocketIo) -> Heard<String> {
+    let (told, heard) = channel();
+    io.on_error_default(move |failure: &Failure<'_>| {
+        let (event, namespace) = (failure.event(), failure.socket().namespace());
+        let _ = told.send(format!("{event} {namespace} {}", kind(failure.cause())));
+        None
+    });
+    heard
+}
+
+/// What is sent, what the hook sees, and the level of the log's line without a hook.
+const EVENTS: [(&str, &str, &str); 10] = [
+    (r#"1["returned"]"#, "returned", "WARN"),
+    (r#"["text"]"#, "returned", "WARN"),
+    (r#"2["rejected"]"#, "rejected", "WARN"),
+    (r#"3["unsendable"]"#, "unsendable", "ERROR"),
+    (r#"4["panicked"]"#, "panicked", "ERROR"),
+    (r#"["panicked"]"#, "panicked", "ERROR"),
+    (r#"5["unanswered"]"#, "unanswered", "WARN"),
+    (r#"["checked"]"#, "rejected", "WARN"),
+    // It ends the actor.
+    (r#"6["forwarded"]"#, "unanswered", "WARN"),
+    (r#"["forwarded"]"#, "not taken", "WARN"),
+];
+
+/// The namespace, what the hook sees, and the level.
+const CONNECTS: [(&str, &str, &str); 4] = [
+    ("/reports-refused", "refused", "DEBUG"),
+    ("/reports-middleware", "refused", "DEBUG"),
+    ("/reports-rejected", "rejected", "WARN"),
+    ("/reports-nowhere", "invalid namespace", "INFO"),
+];
+
+/// The lines that tell of a failure.
+fn failures(lines: &mut Lines) -> Vec<String> {
+    let lines = lines.so_far().into_iter();
+    lines
+        .filter(|line| line.contains(" event \"") || line.contains(" panicked"))
+        // What `rest` sends, which nobody handles.
+        .filter(|line| !line.contains("fence"))
+        .collect()
+}
+
+async fn each_failure_is_reported_once(has_hook: bool) {
+    let server = Server::socketio(|io| io, fail_in_every_way);
+    let mut seen = match has_hook {
+        true => watch(&server.io),
+        false => channel().1,
+    };
+    let mut lines = Lines::with("/reports");
+    let mut client = Client::open(&server, Via::WebSocket).await;
+    for (namespace, kind, level) in CONNECTS {
+        assert!(client.connect_with(namespace, "{}").await.is_err());
+        let expected = format!("connect {namespace} {kind}");
+        check(&mut lines, &mut seen, has_hook, &expected, level);
+    }
+    client.connect("/reports").await;
+    for (event, kind, level) in EVENTS {
+        client.send(&format!("42/reports,{event}")).await;
+        client.rest("/reports").await;
+        let name = event.split('"').nth(1).unwrap();
+        let expected = format!("{name} /reports {kind}");
+        check(&mut lines, &mut seen, has_hook, &expected, level);
+    }
+}
+
+/// The failures of disconnect handlers too, on a server of its own: the lines of one kind are limited.
+async fn each_failure_of_a_leave_is_reported_once(has_hook: bool) {
+    let server = Server::socketio(|io| io, fail_in_every_way);
+    let mut seen = match has_hook {
+        true => watch(&server.io),
+        false => channel().1,
+    };
+    let mut client = Client::open(&server, Via::WebSocket).await;
+    client.connect("/reports").await;
+    let mut lines = Lines::with("/reports");
+    client.send("41/reports,").await;
+    client.connect("/reports").await;
+    let level = if has_hook { "DEBUG" } else { "WARN" };
+    let found = failures(&mut lines);
+    let name = |line: &String| line.split('"').nth(1).unwrap_or_default().to_owned();
+    let names: Vec<_> = found.iter().map(name).collect();
+    assert_eq!(
+        names,
+        ["disconnecting", "disconnect", "disconnect"],
+        "{found:?}"
+    );
+    assert!(
+        found.iter().all(|line| line.starts_with(level)),
+        "{found:?}"
+    );
+    if has_hook {
+        let expected = [
+            "disconnecting /reports returned",
+            "disconnect /reports returned",
+            "disconnect /reports rejected",
+        ];
+        assert_eq!(seen.so_far(), expected);
+    }
+}
+
+#[track_caller]
+fn check(lines: &mut Lines, seen: &mut Heard<String>, has_hook: bool, sight: &str, level: &str) {
+    let found = failures(lines);
+    let level = if has_hook && level != "ERROR" {
+        "DEBUG"
+    } else {
+        level
+    };
+    // A panic is an error in any case; a hook sees the others.
+    let level = if sight.contains("unsendable") && has_hook {
+        "DEBUG"
+    } else {
+        level
+    };
+    assert_eq!(found.len(), 1, "{sight}: {found:?}");
+    assert!(found[0].starts_with(level), "{sight}: {found:?}");
+    if has_hook {
+        assert_eq!(seen.so_far(), [sight]);
+    }
+}
+
+/// Without a hook, each failure has one line.
+#[tokio::test]
+async fn each_failure_is_in_the_log_once() {
+    each_failure_is_reported_once(false).await;
+    each_failure_of_a_leave_is_reported_once(false).await;
+}
+
+/// With a hook, each failure reaches it, and has one line at the level debug, or at error if it is a
+/// panic.
+#[tokio::test]
+async fn each_failure_reaches_the_hook_once() {
+    each_failure_is_reported_once(true).await;
+    each_failure_of_a_leave_is_reported_once(true).await;
+}
+
+/// A client that gets no socket is a failure that the default hook sees, with who asked for what.
+#[tokio::test]
+async fn the_default_hook_sees_who_asked_for_a_namespace_that_does_not_exist() {
+    let server = Server::socketio(|io| io.namespaces_per_session(1).auth_limit(100), |_| ());
+    let (told, mut heard) = channel();
+    server.io.on_error_default(move |failure: &Failure<'_>| {
+        let socket = failure.socket();
+        let page = socket.handshake().header("x-page").map(str::to_owned);
+        // It is in no namespace.
+        let is_there = socket.is_connected();
+        let sent = at_once(socket.emit("late", 1));
+        let gone = matches!(sent, Some(Err(EmitError::Disconnected)));
+        let _ = told.send((
+            socket.namespace().to_owned(),
+            kind(failure.cause()),
+            page,
+            is_there,
+            gone,
+        ));
+        None
+    });
+    for via in BOTH {
+        let mut client = Client::open_with(&server, via, &[("x-page", "7")]).await;
+        let large = format!(r#"{{"a":"{}"}}"#, "x".repeat(100));
+        for (namespace, auth, cause, message) in [
+            ("/nowhere", "{}", "invalid namespace", "Invalid namespace"),
+            (
+                "/",
+                &*large,
+                "refused",
+                "the auth payload has more than 100 bytes",
+            ),
+        ] {
+            let error = client.connect_with(namespace, auth).await.unwrap_err();
+            assert_eq!(error, format!(r#"{{"message":"{message}"}}"#));
+            let page = Some("7".to_owned());
+            let expected = (namespace.to_owned(), cause, page, false, true);
+            assert_eq!(heard.next().await, expected);
+        }
+        client.connect("/").await;
+        let error = client.connect_with("/other", "").await.unwrap_err();
+        assert_eq!(error, r#"{"message":"more than 1 namespaces"}"#);
+        assert_eq!(heard.next().await.1, "refused");
+        assert_eq!(server.io.of("/").count(), 1);
+        client.close().await;
+        crate::support::socketio::until("the client to go", || server.io.of("/").count() == 0)
+            .await;
+    }
+}
+
+/// Returns the value of a future that does not wait.
+fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    match future.as_mut().poll(&mut cx) {
+        std::task::Poll::Ready(value) => Some(value),
+        std::task::Poll::Pending => None,
+    }
+}
+
+/// An error of a program, made of the library's.
+#[derive(Debug, Serialize)]
+enum Own {
+    Emit(EmitError),
+}
+
+impl From<EmitError> for Own {
+    fn from(error: EmitError) -> Self {
+        Self::Emit(error)
+    }
+}
+
+/// One whose cause is the library's, and whose text is not.
+#[derive(Debug)]
+struct Caused(CallError);
+
+impl fmt::Display for Caused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the question failed")
+    }
+}
+
+impl std::error::Error for Caused {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// Registers handlers that fail when their client has gone, and returns where `another` finds a socket
+/// that has gone.
+fn fail_at_the_end(io: &SocketIo) -> Arc<Mutex<Option<Socket>>> {
+    let gone: Arc<Mutex<Option<Socket>>> = Arc::default();
+    let other = Arc::clone(&gone);
+    io.of("/routine")
+        .on("call", |socket: Socket| async move {
+            socket.emit_with_ack::<()>("ask", ()).await
+        })
+        .on("emit", |socket: Socket| async move {
+            socket.closed().await;
+            socket.emit("late", 1).await
+        })
+        .on("room", |socket: Socket| async move {
+            socket.closed().await;
+            socket.join("late").await
+        })
+        .on("handler-error", |socket: Socket| async move {
+            socket.emit_with_ack::<()>("ask", ()).await?;
+            Ok::<_, HandlerError>(())
+        })
+        .on("own", |socket: Socket| async move {
+            socket.closed().await;
+            Ok::<_, Own>(socket.emit("late", 1).await?)
+        })
+        .on("caused", |socket: Socket| async move {
+            let asked = socket.emit_with_ack::<()>("ask", ()).await;
+            Ok::<_, HandlerError>(asked.map_err(Caused)?)
+        })
+        .on("look-alike", |socket: Socket| async move {
+            socket.closed().await;
+            Err::<(), _>(EmitError::Disconnected.to_string())
+        })
+        .on("another", move || {
+            let other = other.lock().unwrap().clone().unwrap();
+            async move { other.emit("late", 1).await }
+        })
+        .on_disconnect(|socket: Socket| async move { socket.emit("late", 1).await })
+        .on_disconnect(|socket: Socket| async move {
+            let joined: Result<(), RoomError> = socket.join("late").await;
+            joined.map_err(|error| Box::new(error) as Box<dyn std::error::Error + Send + Sync>)
+        })
+        .on_disconnecting(|| async { Err::<(), _>(EmitError::Disconnected.to_string()) });
+    gone
+}
+
+/// A handler that ends because its client has gone is routine, by the kind of its error. One whose
+/// text is the same is a failure, and so is one whose own client is there.
+#[tokio::test]
+async fn a_handler_that_ends_with_its_client_is_routine() {
+    let server = start();
+    let gone = fail_at_the_end(&server.io);
+    for via in BOTH {
+        let mut lines = Lines::with("in namespace /routine");
+        let mut client = Client::open(&server, via).await;
+        let id = client.connect("/routine").await;
+        *gone.lock().unwrap() = server.io.of("/routine").socket(id.parse().unwrap());
+        for event in [
+            "call",
+            "emit",
+            "room",
+            "handler-error",
+            "own",
+            "caused",
+            "look-alike",
+        ] {
+            client.send(&format!(r#"42/routine,["{event}"]"#)).await;
+        }
+        client.rest("/routine").await;
+        client.close().await;
+        let mut found = Vec::new();
+        while found.len() < 10 {
+            let line = lines.next().await;
+            if line.contains("handler failed") {
+                let name = line.split('"').nth(1).unwrap().to_owned();
+                found.push((name, line.split(' ').next().unwrap().to_owned()));
+            }
+        }
+        found.sort();
+        let expected = [
+            ("call", "DEBUG"),
+            ("caused", "DEBUG"),
+            ("disconnect", "DEBUG"),
+            ("disconnect", "DEBUG"),
+            ("disconnecting", "WARN"),
+            ("emit", "DEBUG"),
+            ("handler-error", "DEBUG"),
+            ("look-alike", "WARN"),
+            ("own", "DEBUG"),
+            ("room", "DEBUG"),
+        ];
+        let found: Vec<_> = found
+            .iter()
+            .map(|(name, level)| (&**name, &**level))
+            .collect();
+        assert_eq!(found, expected);
+        let mut client = Client::open(&server, via).await;
+        client.connect("/routine").await;
+        client.send(r#"42/routine,["another"]"#).await;
+        client.rest("/routine").await;
+        let found = lines.so_far();
+        let found = found.iter().filter(|line| line.contains("handler failed"));
+        assert!(found.clone().count() == 1 && found.clone().all(|line| line.starts_with("WARN")));
+    }
+}
