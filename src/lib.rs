@@ -215,3 +215,4 @@ pub use socket::{
     Answers, Broadcast, Everywhere, OutgoingEvent, RemoteSocket, ServerSideEvent, Socket,
 };
 pub use socketio::{AnyValue, Args, ArgsError};
+pub use transport::ConnectionError;

@@ -92,6 +92,10 @@ impl fmt::Write for Cutting<'_, '_> {
 
 /// Lines that a client can cause; those of one kind share a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(all(feature = "redis", feature = "session")),
+    allow(dead_code, reason = "adapters and session stores use the rest")
+)]
 pub(crate) enum LogKind {
     /// A request that the server does not answer as its client wants.
     Refused,
@@ -101,6 +105,10 @@ pub(crate) enum LogKind {
     Panicked,
     /// A session in a store that cannot be read or written.
     Store,
+    /// A client that sent more than it may.
+    TooLarge,
+    /// A client that reads too slowly.
+    Slow,
     /// A connection that is not as it should be.
     Connection,
     /// A message of another node that is not delivered, or not answered.
@@ -115,6 +123,7 @@ impl LogKind {
         match self {
             Self::Refused | Self::Connection => TARGET_REQUEST,
             Self::Failed | Self::Panicked => TARGET_HANDLER,
+            Self::TooLarge | Self::Slow => TARGET_SESSION,
             Self::Store => TARGET_STORE,
             Self::Foreign | Self::Anew => TARGET_CLUSTER,
         }
@@ -127,6 +136,8 @@ impl LogKind {
             Self::Failed => "failed handlers",
             Self::Panicked => "panics",
             Self::Store => "failures of the session store",
+            Self::TooLarge => "messages that are too large",
+            Self::Slow => "clients that read too slowly",
             Self::Connection => "connections",
             Self::Foreign => "messages of other nodes",
             Self::Anew => "clients that begin anew",
@@ -137,6 +148,9 @@ impl LogKind {
 /// The targets of lines; each begins with the name of the crate, so that `actix_socketio` is the
 /// filter for all of them.
 pub(crate) const TARGET_REQUEST: &str = "actix_socketio::request";
+pub(crate) const TARGET_SESSION: &str = "actix_socketio::session";
+pub(crate) const TARGET_SOCKET: &str = "actix_socketio::socket";
+pub(crate) const TARGET_EVENT: &str = "actix_socketio::event";
 pub(crate) const TARGET_HANDLER: &str = "actix_socketio::handler";
 pub(crate) const TARGET_STORE: &str = "actix_socketio::store";
 pub(crate) const TARGET_CLUSTER: &str = "actix_socketio::cluster";

@@ -25,6 +25,10 @@ pub enum CloseReason {
     TransportError,
     /// The client did not answer a ping in time, or has stopped reading.
     PingTimeout,
+    /// The client sent a message with more bytes than
+    /// [`Builder::max_payload`](crate::Builder::max_payload) allows, or a packet whose attachments
+    /// have more.
+    MessageTooLarge,
     /// The client sent something that is no Engine.IO packet.
     ParseError,
     /// The client sent something that Socket.IO does not allow.
@@ -47,6 +51,7 @@ impl CloseReason {
             Self::TransportClose => "transport close",
             Self::TransportError => "transport error",
             Self::PingTimeout => "ping timeout",
+            Self::MessageTooLarge => "message too large",
             Self::ParseError => "parse error",
             Self::ForcedClose => "forced close",
             Self::ForcedServerClose => "forced server close",

@@ -24,6 +24,7 @@ use crate::engineio;
 use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::link::{Frame, Link};
+use crate::logging::TARGET_SESSION;
 use crate::reason::CloseReason;
 
 /// All sessions of a server.
@@ -189,6 +190,7 @@ impl Engine {
             transport,
         };
         let link = Arc::clone(&handle.link);
+        log::debug!(target: TARGET_SESSION, "{link} opened by {}", transport.as_str());
         self.sessions.write().insert(link.id, handle);
         if self.is_closing() {
             // It came in while the others were told.

@@ -134,11 +134,13 @@ impl Failure<'_> {
             FailureCause::Unsendable(_) => (LogKind::Failed, Level::Error),
             _ => (LogKind::Failed, Level::Warn),
         };
-        self.write(kind, level, format_args!("{self}"));
+        let client = Client(self.socket);
+        self.write(kind, level, format_args!("{self}; {client}"));
     }
 
     fn debug(&self) {
-        log::debug!(target: TARGET_HANDLER, "{self}");
+        let client = Client(self.socket);
+        log::debug!(target: TARGET_HANDLER, "{self}; {client}");
     }
 
     /// Tells whether the handler only found that its own client has gone: a routine end.
@@ -155,8 +157,26 @@ impl Failure<'_> {
 impl fmt::Display for Failure<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let namespace = plain(self.socket.namespace());
-        let (event, cause) = (Quoted(self.event), cut(&self.cause));
-        write!(f, "event {event} in namespace {namespace}: {cause}")
+        let event = Quoted(self.event);
+        write!(f, "event {event} in namespace {namespace}: ")?;
+        match &self.cause {
+            // What does not fit may be a password, and this text goes to logs.
+            FailureCause::Rejected(Rejection::Auth(_)) => f.write_str("auth payload does not fit"),
+            cause => cut(cause).fmt(f),
+        }
+    }
+}
+
+/// Whose failure it is, for the log.
+struct Client<'a>(&'a Socket);
+
+impl fmt::Display for Client<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "socket {}", self.0.id())?;
+        match self.0.handshake().address() {
+            Some(address) => write!(f, " of {address}"),
+            None => Ok(()),
+        }
     }
 }
 

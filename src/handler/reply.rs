@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use log::Level;
 use serde::Serialize;
 
 use crate::error::{HandlerError, Rejection};
@@ -14,7 +15,7 @@ use crate::handler::environment::Environment;
 use crate::handler::failure::{ErrorAnswer, Failure, FailureCause, report};
 use crate::handler::place::caught;
 use crate::link::Outgoing;
-use crate::logging::{Quoted, plain};
+use crate::logging::{Quoted, TARGET_EVENT};
 use crate::socket::{self, Answer, Socket};
 use crate::socketio::{Cut, FailureMark, failure_of, is_failure};
 
@@ -74,12 +75,8 @@ impl Reply {
 
     /// Ends a call that nobody handles.
     pub(crate) fn unhandled(&self) {
-        let namespace = self.socket.namespace();
-        log::debug!(
-            "event {} in namespace {}: no handler",
-            Quoted(&self.event),
-            plain(namespace)
-        );
+        let (event, socket) = (Quoted(&self.event), self.socket.core());
+        log::debug!(target: TARGET_EVENT, "event {event}: no handler, from {socket}");
         if !self.environment.surroundings.answers_unhandled {
             return;
         }
@@ -129,6 +126,13 @@ impl Reply {
         }
     }
 
+    /// Apart, so that who asks for no such lines pays for one look at their level.
+    #[cold]
+    fn log(&self, id: u64, size: usize) {
+        let (event, socket) = (Quoted(&self.event), self.socket.core());
+        log::debug!(target: TARGET_EVENT, "event {event}: acknowledgement {id} of {size} bytes to {socket}");
+    }
+
     fn send_error(&self, json: &str, data: Option<&str>) {
         if let Some(id) = self.id {
             let namespace = self.socket.namespace();
@@ -137,7 +141,10 @@ impl Reply {
     }
 
     fn deliver(&self, packet: Outgoing) {
-        if self.id.is_some() {
+        if let Some(id) = self.id {
+            if log::log_enabled!(target: TARGET_EVENT, Level::Debug) {
+                self.log(id, packet.len());
+            }
             // A client that has gone, or is being sent away for reading too slowly, gets no answer.
             let _ = self.socket.core().deliver(packet);
         }

@@ -9,14 +9,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use log::Level;
 
 use crate::error::{ConnectError, INTERNAL};
 use crate::handler::call::{Admission, ConnectHandler, EventHandler, LeaveHandler};
 use crate::handler::environment::Environment;
-use crate::handler::extract::{Connecting, Incoming, Leaving};
+use crate::handler::extract::{Connecting, Incoming, Leaving, size_of_args};
 use crate::handler::failure::panicked;
 use crate::handler::place::caught;
 use crate::handler::transit::{EventCheck, EventInTransit};
+use crate::logging::{Quoted, TARGET_EVENT};
 use crate::socket::Socket;
 
 /// Everything that is called for one namespace.
@@ -134,6 +136,9 @@ impl Table {
     /// Calls the event's handlers in their order; one that nobody handles is answered with an
     /// error.
     pub(crate) fn dispatch(&self, received: &Received<'_>) {
+        if log::log_enabled!(target: TARGET_EVENT, Level::Debug) {
+            received.log();
+        }
         if self.checks.is_empty() {
             return self.deliver(received);
         }
@@ -222,6 +227,19 @@ pub(crate) struct Received<'a> {
 }
 
 impl<'a> Received<'a> {
+    /// Apart, so that who asks for no such lines pays for one look at their level.
+    #[cold]
+    fn log(&self) {
+        let (name, socket) = (Quoted(self.name), self.socket.core());
+        let size = size_of_args(self.args, self.attachments);
+        let ack = if self.id.is_some() {
+            ", with an acknowledgement"
+        } else {
+            ""
+        };
+        log::debug!(target: TARGET_EVENT, "event {name}: {size} bytes from {socket}{ack}");
+    }
+
     fn incoming<'b>(&self, event: &'b Arc<str>) -> Incoming<'b>
     where
         'a: 'b,

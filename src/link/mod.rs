@@ -9,6 +9,7 @@ mod outbox;
 mod session;
 mod stored;
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Waker};
@@ -192,6 +193,17 @@ impl Link {
 }
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
+/// What the log calls it: its id is a secret.
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "session {}", self.number)?;
+        match self.handshake.address() {
+            Some(address) => write!(f, " of {address}"),
+            None => Ok(()),
+        }
+    }
+}
 
 /// The turn of one POST.
 #[derive(Debug)]

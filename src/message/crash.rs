@@ -56,7 +56,8 @@ pub struct Crashed {
 pub enum CrashPlace {
     /// The handler of this event; `connect` and `disconnect` are those of
     /// [`Namespace::on_connect`](crate::Namespace::on_connect) and
-    /// [`Namespace::on_disconnect`](crate::Namespace::on_disconnect).
+    /// [`Namespace::on_disconnect`](crate::Namespace::on_disconnect). Also the listener of this
+    /// server-side event, where no socket is named.
     Handler(String),
     /// A session's actor.
     Session,

@@ -215,6 +215,18 @@ macro_rules! engine_options {
             self
         }
 
+        /// Shows `hook` every request that is refused, with the code and the message of
+        /// [`ConnectionError`](crate::ConnectionError). It is called before the answer is sent, for each
+        /// request, so that it must not wait. A panic is written to the log. Several hooks are called in
+        /// order.
+        pub fn on_connection_error(
+            mut self,
+            hook: impl Fn(&crate::transport::ConnectionError<'_>) + Send + Sync + 'static,
+        ) -> Self {
+            self.hooks.add_connection_error(hook);
+            self
+        }
+
         /// Takes values along from the first HTTP request of each client, such as what a middleware
         /// has put into its extensions: [`Handshake::get`](crate::Handshake::get) returns them.
         ///

@@ -18,6 +18,7 @@ use crate::config::SessionScope;
 use crate::error::{ConnectError, EmitError};
 use crate::id::{Id, SocketId};
 use crate::link::{Link, Outgoing, PushError, Pushed, Session, Turn};
+use crate::logging::TARGET_EVENT;
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::encode;
 use crate::socket::locals::Locals;
@@ -363,6 +364,11 @@ impl Core {
 
     /// Gives a call its answer; an id that nobody waits for means nothing.
     pub(crate) fn acknowledge(&self, id: u64, args: Args) {
+        log::debug!(
+            target: TARGET_EVENT,
+            "{self} acknowledged call {id}: {} bytes",
+            args.as_json().len()
+        );
         let waiting = self.calls.lock().remove(&id);
         // The caller may have given up.
         match waiting {

@@ -17,6 +17,7 @@ mod membership;
 mod observe;
 mod recovery;
 mod server_side;
+mod shown;
 mod waiting;
 
 use std::fmt;

@@ -33,7 +33,8 @@ pub(crate) enum DecodeError {
     /// An ack id that does not fit 64 bits.
     AckIdTooLarge(Excerpt),
     /// A CONNECT whose payload is not an object.
-    ConnectPayloadNotAnObject(Excerpt),
+    /// It may have a password in it, and is not shown.
+    ConnectPayloadNotAnObject,
     /// A DISCONNECT with a payload.
     DisconnectPayload(Excerpt),
     /// A binary packet without a payload.
@@ -92,9 +93,7 @@ impl fmt::Display for DecodeError {
             }
             Self::AckIdInvalid(found) => write!(f, "invalid ack id {found}"),
             Self::AckIdTooLarge(found) => write!(f, "ack id {found} exceeds 64 bits"),
-            Self::ConnectPayloadNotAnObject(found) => {
-                write!(f, "connect payload {found} is not an object")
-            }
+            Self::ConnectPayloadNotAnObject => f.write_str("connect payload is not an object"),
             Self::DisconnectPayload(found) => write!(f, "disconnect with payload {found}"),
             Self::PayloadMissing => f.write_str("binary packet without a payload"),
             Self::PayloadNotAnArray(found) => write!(f, "payload {found} is not an array"),

@@ -24,15 +24,22 @@ pub(crate) fn handshake(request: &HttpRequest, config: &Config, carried: Carried
         let all = request.headers().iter();
         all.map(|(name, value)| (name.as_str(), value.as_bytes()))
     };
+    let facts = Facts {
+        peer: client(request, config),
+        time: SystemTime::now(),
+        carried,
+    };
+    Handshake::new(url.map_or("/", |url| url.as_str()), headers(), facts)
+}
+
+/// Returns who sent a request.
+pub(crate) fn client(request: &HttpRequest, config: &Config) -> Peer {
+    let headers = request.headers().iter();
+    let headers = headers.map(|(name, value)| (name.as_str(), value.as_bytes()));
     let peer = Peer {
         address: request.peer_addr().map(|address| address.ip()),
         is_secure: request.app_config().secure(),
         hops: 0,
     };
-    let facts = Facts {
-        peer: config.trusted_proxies.see_through(peer, headers()),
-        time: SystemTime::now(),
-        carried,
-    };
-    Handshake::new(url.map_or("/", |url| url.as_str()), headers(), facts)
+    config.trusted_proxies.see_through(peer, headers)
 }

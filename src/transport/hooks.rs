@@ -18,6 +18,7 @@ use crate::handler::caught;
 use crate::handshake::Carried;
 use crate::id::Id;
 use crate::logging::{LogKind, LogLimits, Quoted, cut};
+use crate::transport::connection_error::{ConnectionError, ConnectionErrorHook};
 use crate::transport::refusal::Refusal;
 
 /// What a program has to say.
@@ -29,6 +30,7 @@ pub(crate) struct Hooks {
     initial_headers: Vec<Box<HeaderHook>>,
     response_headers: Vec<Box<HeaderHook>>,
     subprotocol: Option<Box<SubprotocolHook>>,
+    connection_error: Vec<Box<ConnectionErrorHook>>,
 }
 
 type AllowHook = dyn Fn(HttpRequest) -> Asked + Send + Sync;
@@ -72,6 +74,18 @@ impl Hooks {
         hook: impl Fn(&HttpRequest, &mut HeaderMap) + Send + Sync + 'static,
     ) {
         self.response_headers.push(Box::new(hook));
+    }
+
+    pub(crate) fn add_connection_error(
+        &mut self,
+        hook: impl Fn(&ConnectionError<'_>) + Send + Sync + 'static,
+    ) {
+        self.connection_error.push(Box::new(hook));
+    }
+
+    /// Returns who sees refused requests.
+    pub(crate) fn connection_error(&self) -> &[Box<ConnectionErrorHook>] {
+        &self.connection_error
     }
 
     /// Sets the cookie of the session's id; what the template leaves open is as on Node.js.
@@ -202,7 +216,7 @@ fn change(name: &str, hooks: &[Box<HeaderHook>], request: &HttpRequest, headers:
 }
 
 /// Any request may cause this line.
-fn panicked(hook: &str, panic: &str) {
+pub(crate) fn panicked(hook: &str, panic: &str) {
     let line = format_args!("{hook} panicked: {}", cut(panic));
     LogLimits::of_process().write(LogKind::Panicked, Level::Error, line);
 }

@@ -7,6 +7,7 @@
 mod bodies;
 mod client_files;
 mod compression;
+mod connection_error;
 mod direct;
 mod feed;
 mod frames;
@@ -36,6 +37,7 @@ use handshake::handshake;
 use refusal::Refusal;
 use request::Query;
 
+pub use connection_error::ConnectionError;
 pub(crate) use direct::{AppService, Io, SharedApp, Upgrades};
 pub(crate) use hooks::Hooks;
 pub(crate) use routes::{mount, mount_once};
@@ -50,7 +52,10 @@ async fn handle(
 ) -> HttpResponse {
     match route(engine, hooks, request, payload).await {
         Ok(response) => response,
-        Err(refusal) => refusal.response(),
+        Err(refusal) => {
+            connection_error::report(&engine.config, hooks, request, refusal);
+            refusal.response()
+        }
     }
 }
 
@@ -89,7 +94,7 @@ async fn route(
         // Before anything is made for the client.
         let carried = match hooks.admit(request).await {
             Ok(carried) => carried,
-            Err(response) => return Ok(response),
+            Err(response) => return Ok(not_allowed(engine, hooks, request, response)),
         };
         let handshake = handshake(request, &engine.config, carried);
         let mut response = match query.transport {
@@ -137,6 +142,17 @@ fn is_in_memory(request: &HttpRequest) -> bool {
 #[cfg(feature = "testing")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InMemory;
+
+/// Reports a request that the program has refused by an answer of its own.
+fn not_allowed(
+    engine: &Engine,
+    hooks: &Hooks,
+    request: &HttpRequest,
+    response: HttpResponse,
+) -> HttpResponse {
+    connection_error::report(&engine.config, hooks, request, Refusal::NotAllowed);
+    response
+}
 
 /// RFC 9110, 7.8: an `Upgrade` counts only if `Connection` names it. Any other protocol than a
 /// WebSocket, as `h2c`, may be ignored.

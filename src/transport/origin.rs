@@ -7,7 +7,7 @@ use log::Level;
 use crate::config::{Config, Cors};
 use crate::handler::caught;
 use crate::handshake::Carried;
-use crate::logging::{LogKind, LogLimits, Quoted, cut};
+use crate::logging::{LogKind, LogLimits, cut};
 use crate::transport::handshake::handshake;
 use crate::transport::refusal::Refusal;
 
@@ -24,14 +24,6 @@ pub(crate) fn check(config: &Config, request: &HttpRequest) -> Result<(), Refusa
     {
         return Ok(());
     }
-    let shown = String::from_utf8_lossy(origin.as_bytes());
-    let (shown, peer) = (Quoted(&shown), request.peer_addr());
-    let line = format_args!(
-        "request from {peer:?} refused: origin {shown} is not allowed by `Builder::cors`"
-    );
-    config
-        .line_limits
-        .write(LogKind::Refused, Level::Info, line);
     Err(Refusal::Forbidden)
 }
 

@@ -3,6 +3,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
+use log::Level;
 use serde_json::json;
 
 use crate::actor::Unpolled;
@@ -14,6 +15,8 @@ pub(crate) enum Refusal {
     UnknownSession,
     BadMethod,
     BadRequest,
+    /// A request of a session that is on a WebSocket, or has ended over what it was sent.
+    NotPolling,
     UnsupportedProtocol,
     /// RFC 6455, 4.4: a version of the WebSocket protocol that there is not.
     WebSocketVersion,
@@ -21,6 +24,8 @@ pub(crate) enum Refusal {
     HookFailed,
     /// A page of an origin that is not allowed.
     Forbidden,
+    /// `allow_request` or `carry` has refused; the answer is the program's.
+    NotAllowed,
     /// The server takes no new clients any more.
     ShuttingDown,
     /// The body is larger than `maxPayload`; the session goes on.
@@ -41,32 +46,76 @@ impl Refusal {
     }
 
     fn answer(self) -> HttpResponse {
-        let (code, message) = match self {
+        if let Some((code, message)) = self.code() {
+            let mut response = match self {
+                Self::Forbidden | Self::NotAllowed => HttpResponse::Forbidden(),
+                _ => HttpResponse::BadRequest(),
+            };
+            if self == Self::WebSocketVersion {
+                response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
+            }
+            return response.json(json!({ "code": code, "message": message }));
+        }
+        match self {
+            Self::ShuttingDown => {
+                let message = json!({ "message": "server shutting down" });
+                HttpResponse::ServiceUnavailable().json(message)
+            }
+            Self::HookFailed => HttpResponse::InternalServerError().finish(),
+            Self::TooLarge => HttpResponse::build(StatusCode::PAYLOAD_TOO_LARGE).finish(),
+            Self::HandshakeTooLarge => {
+                HttpResponse::build(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).finish()
+            }
+            _ => HttpResponse::BadRequest().finish(),
+        }
+    }
+
+    /// Returns the code that clients and the program know, and its message.
+    pub(crate) fn code(self) -> Option<(u8, &'static str)> {
+        Some(match self {
             Self::UnknownTransport => (0, "Transport unknown"),
             Self::UnknownSession => (1, "Session ID unknown"),
             Self::BadMethod => (2, "Bad handshake method"),
-            Self::BadRequest | Self::WebSocketVersion => (3, "Bad request"),
+            Self::BadRequest | Self::NotPolling | Self::WebSocketVersion => (3, "Bad request"),
+            Self::Forbidden | Self::NotAllowed => (4, "Forbidden"),
             Self::UnsupportedProtocol => (5, "Unsupported protocol version"),
-            Self::Forbidden => {
-                let message = json!({ "code": 4, "message": "Forbidden" });
-                return HttpResponse::Forbidden().json(message);
-            }
-            Self::ShuttingDown => {
-                let message = json!({ "message": "server shutting down" });
-                return HttpResponse::ServiceUnavailable().json(message);
-            }
-            Self::HookFailed => return HttpResponse::InternalServerError().finish(),
-            Self::TooLarge => return HttpResponse::build(StatusCode::PAYLOAD_TOO_LARGE).finish(),
-            Self::HandshakeTooLarge => {
-                return HttpResponse::build(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).finish();
-            }
-            Self::Violation => return HttpResponse::BadRequest().finish(),
-        };
-        let mut response = HttpResponse::BadRequest();
-        if self == Self::WebSocketVersion {
-            response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
+            Self::HookFailed
+            | Self::ShuttingDown
+            | Self::TooLarge
+            | Self::HandshakeTooLarge
+            | Self::Violation => return None,
+        })
+    }
+
+    /// Returns the cause, for the log.
+    pub(crate) fn cause(self) -> &'static str {
+        match self {
+            Self::UnknownTransport => "unknown transport",
+            Self::UnknownSession => "unknown session",
+            Self::BadMethod => "bad handshake method",
+            Self::BadRequest => "bad handshake",
+            Self::NotPolling => "the session is not on polling",
+            Self::UnsupportedProtocol => "unsupported protocol version",
+            Self::WebSocketVersion => "unsupported version of WebSocket",
+            Self::HookFailed => "a hook panicked",
+            Self::Forbidden => "not allowed by `Builder::cors`",
+            Self::NotAllowed => "not allowed by `Builder::allow_request`",
+            Self::ShuttingDown => "server shutting down",
+            Self::TooLarge => "body larger than `max_payload`",
+            Self::HandshakeTooLarge => "head larger than `handshake_limit`",
+            Self::Violation => "a rule of polling is broken",
         }
-        response.json(json!({ "code": code, "message": message }))
+    }
+
+    /// Returns the level of its line: what ends a session, or comes with its end, has a line there.
+    pub(crate) fn level(self) -> Level {
+        match self {
+            Self::TooLarge | Self::HandshakeTooLarge => Level::Warn,
+            Self::NotPolling | Self::HookFailed | Self::ShuttingDown | Self::Violation => {
+                Level::Debug
+            }
+            _ => Level::Info,
+        }
     }
 }
 
@@ -74,7 +123,7 @@ impl From<Unpolled> for Refusal {
     fn from(unpolled: Unpolled) -> Self {
         match unpolled {
             Unpolled::Unknown => Self::UnknownSession,
-            Unpolled::Refused => Self::BadRequest,
+            Unpolled::Refused => Self::NotPolling,
             Unpolled::Violation => Self::Violation,
         }
     }

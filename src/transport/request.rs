@@ -44,6 +44,14 @@ impl Query {
         Raw::read(query).sid.is_some()
     }
 
+    /// Returns the first value of a parameter that is not empty.
+    pub(crate) fn value<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+        let mut values = form_urlencoded::parse(query.as_bytes());
+        let is_it =
+            |(found, value): &(Cow<'_, str>, Cow<'_, str>)| found == name && !value.is_empty();
+        values.find(is_it).map(|(_, value)| value)
+    }
+
     /// Refuses every revision of the protocol but the fourth.
     pub(crate) fn check_protocol(&self, otherwise: Refusal) -> Result<(), Refusal> {
         if self.is_v4 { Ok(()) } else { Err(otherwise) }

@@ -16,6 +16,7 @@ use crate::actor::{Engine, HandOver, Handle, Inbound, Probe, ProbeFailed, Sessio
 use crate::config::Transport;
 use crate::engineio;
 use crate::link::Frame;
+use crate::logging::TARGET_SESSION;
 use crate::transport::feed::{Feed, Lane};
 use crate::transport::hooks::Hooks;
 use crate::transport::opening::answer;
@@ -69,6 +70,7 @@ impl Candidate {
         if timeout(limit, self.probe()).await == Ok(true) {
             return self.hand_over().await;
         }
+        log::debug!(target: TARGET_SESSION, "{} not upgraded", self.handle.link);
         if self.agreed {
             // Engine.IO v4, Upgrade: the session goes on with polling. A life-cycle message.
             self.handle.session.do_send(ProbeFailed);

@@ -161,7 +161,7 @@ async fn message_of_more_than_max_payload_is_code_1009_at_its_header() {
         vec![Frame::new(opcode::BINARY, "").declaring(2_000_000_000)],
         vec![Frame::new(opcode::BINARY, "").declaring(i64::MAX as u64)],
     ] {
-        closes_with(Some(1009), &frames, CloseReason::TransportError).await;
+        closes_with(Some(1009), &frames, CloseReason::MessageTooLarge).await;
     }
 }
 
@@ -174,7 +174,7 @@ async fn message_of_more_than_max_payload_is_code_1009_also_while_it_is_being_se
     // It may break off where the server has closed the connection meanwhile.
     let _ = socket.try_send_bytes(&frame.bytes()).await;
     assert_eq!(socket.expect_close().await, Some(1009));
-    assert_eq!(closed.next().await, CloseReason::TransportError);
+    assert_eq!(closed.next().await, CloseReason::MessageTooLarge);
 }
 
 /// The same for all fragments of a message together.
@@ -186,7 +186,7 @@ async fn fragments_of_more_than_max_payload_are_code_1009() {
         Frame::new(opcode::CONTINUATION, &half).unfinished(),
         Frame::new(opcode::CONTINUATION, "").declaring(1),
     ];
-    closes_with(Some(1009), &frames, CloseReason::TransportError).await;
+    closes_with(Some(1009), &frames, CloseReason::MessageTooLarge).await;
 }
 
 /// RFC 6455, 5.5.1: a close is answered with its own code, and the server ends the

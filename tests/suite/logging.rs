@@ -2,13 +2,15 @@
 
 use std::time::Instant;
 
-use actix_socketio::{Cors, Data, SocketIo};
+use actix_socketio::{
+    Auth, ConnectError, ConnectionError, Cors, Data, HandlerError, IpNet, Socket, SocketIo,
+};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::log::Lines;
-use crate::support::socketio::{BOTH, Client, Via, start};
-use crate::support::{Request, Server};
+use crate::support::socketio::{BOTH, Client, Via, leavers, start};
+use crate::support::{Heard, Polling, Request, Server, channel};
 
 /// A client that sends 100,000 events which fail gets some lines into the log, and one line for each
 /// second that says how many were left out. So it does by either transport.
@@ -197,4 +199,323 @@ async fn a_long_text_is_cut() {
             }
         }
     }
+}
+
+/// Registers handlers that do one of each.
+fn steps(io: &SocketIo) {
+    let steps = io.of("/steps");
+    steps
+        .on_connect(|Auth(auth): Auth<Value>| async move {
+            match auth["password"].as_str() {
+                Some("wrong") => Err(ConnectError::new("not authorized")),
+                _ => Ok(()),
+            }
+        })
+        .on("go", |socket: Socket, Data(_): Data<String>| async move {
+            socket.join("hall").await?;
+            socket.emit("one", "x").await?;
+            socket.everyone().to("hall").emit("many", 1).await?;
+            socket.leave("hall").await?;
+            Ok::<_, HandlerError>("done")
+        });
+}
+
+/// Connect, event, join, emit, leave, acknowledgement, disconnect and close have a line each, with the
+/// socket, its namespace, its client's address and the sizes.
+#[tokio::test]
+async fn each_step_of_a_client_has_a_line_at_debug() {
+    let server = Server::socketio(|io| io, steps);
+    for via in BOTH {
+        let mut lines = Lines::with("/steps");
+        let mut client = Client::open(&server, via).await;
+        let id = client.connect("/steps").await;
+        client.send(r#"42/steps,7["go","é"]"#).await;
+        client.expect(r#"42/steps,["one","x"]"#).await;
+        client.expect(r#"42/steps,["many",1]"#).await;
+        client.expect(r#"43/steps,7["done"]"#).await;
+        client.send("41/steps,").await;
+        client.connect("/").await;
+        let socket = format!("socket {id} of 127.0.0.1 in namespace /steps");
+        let expected = [
+            format!("socket {socket} connected"),
+            format!(r#"event event "go": 4 bytes from {socket}, with an acknowledgement"#),
+            format!(r#"socket {socket} joined room "hall""#),
+            format!(r#"event event "one": 22 bytes to {socket}"#),
+            r#"event event "many": 21 bytes to rooms ["hall"] in namespace /steps"#.to_owned(),
+            format!(r#"socket {socket} left room "hall""#),
+            format!(r#"event event "go": acknowledgement 7 of 20 bytes to {socket}"#),
+            format!("socket {socket} disconnected: client namespace disconnect"),
+        ];
+        let expected = expected.map(|line| format!("DEBUG actix_socketio::{line}"));
+        // Sizes of packets include the head of their frame.
+        let found: Vec<String> = lines.so_far();
+        assert_eq!(found, expected);
+        let refused = client
+            .connect_with("/steps", r#"{"password":"wrong"}"#)
+            .await;
+        assert!(refused.is_err());
+        let line = lines.next().await;
+        assert!(
+            line.starts_with("DEBUG") && line.contains("not authorized"),
+            "{line}"
+        );
+        assert!(line.contains(" of 127.0.0.1"), "{line}");
+    }
+}
+
+/// A session that opens, upgrades and ends has a line each; the last names its sockets and the cause.
+#[tokio::test]
+async fn a_session_that_ends_names_its_sockets() {
+    let server = Server::socketio(|io| io, steps);
+    for via in BOTH {
+        let mut opened = Lines::with("actix_socketio::session session ");
+        let mut client = Client::open(&server, via).await;
+        let id = client.connect("/steps").await;
+        let name = match via {
+            Via::Polling => "opened by polling",
+            Via::WebSocket => "opened by websocket",
+        };
+        assert!(opened.so_far().iter().any(|line| line.ends_with(name)));
+        let mut lines = Lines::with(&id);
+        client.close().await;
+        let line = loop {
+            let line = lines.next().await;
+            if line.contains("::session ") {
+                break line;
+            }
+        };
+        let closed = format!("closed: transport close; socket {id} in namespace /steps");
+        assert!(
+            line.starts_with("DEBUG") && line.ends_with(&closed),
+            "{line}"
+        );
+        assert!(line.contains(" of 127.0.0.1 "), "{line}");
+    }
+}
+
+/// A message that is too large has a close reason of its own, and a line at the level warn with the
+/// limit; so has a body, whose session goes on.
+#[tokio::test]
+async fn a_message_that_is_too_large_has_a_line() {
+    let server = Server::socketio(|io| io.max_payload(3000), steps);
+    let mut leavers = leavers(&server.io.of("/steps"));
+    let mut client = Client::open(&server, Via::WebSocket).await;
+    let id = client.connect("/steps").await;
+    let mut lines = Lines::with(&id);
+    client.send(&"4".repeat(3001)).await;
+    assert_eq!(leavers.next().await, "message too large");
+    let line = loop {
+        let line = lines.next().await;
+        if line.contains("closed") {
+            break line;
+        }
+    };
+    let closed = "closed: message too large, the limit is 3000; socket ";
+    assert!(line.starts_with("WARN") && line.contains(closed), "{line}");
+
+    let mut lines = Lines::with("body larger than `max_payload` of 3000 bytes");
+    let polling = Polling::open(&server).await;
+    let request = polling.request("POST").body("4".repeat(3001));
+    assert_eq!(request.send().await.status, 413);
+    let line = lines.next().await;
+    let size = r#"content-length "3001""#;
+    assert!(line.starts_with("WARN") && line.contains(size), "{line}");
+    assert_eq!(polling.request("POST").body("40").send().await.status, 200);
+}
+
+/// A request that is refused.
+struct Refused {
+    method: &'static str,
+    query: &'static str,
+    /// A header that it has too; the name is empty if it has none.
+    header: (&'static str, &'static str),
+    /// How its line ends, or goes on.
+    cause: &'static str,
+    code: Option<u8>,
+}
+
+const PLAIN: Refused = Refused {
+    method: "GET",
+    query: "EIO=4&transport=polling",
+    header: ("", ""),
+    cause: "",
+    code: None,
+};
+
+const REFUSED: [Refused; 10] = [
+    Refused {
+        query: "EIO=3&transport=polling",
+        cause: r#"unsupported protocol version: EIO "3""#,
+        code: Some(5),
+        ..PLAIN
+    },
+    Refused {
+        query: "EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAA",
+        cause: "unknown session",
+        code: Some(1),
+        ..PLAIN
+    },
+    Refused {
+        query: "EIO=4&transport=%0Apigeon",
+        cause: r#"unknown transport: transport "\npigeon""#,
+        code: Some(0),
+        ..PLAIN
+    },
+    Refused {
+        query: "EIO=4",
+        cause: "unknown transport: no transport",
+        code: Some(0),
+        ..PLAIN
+    },
+    Refused {
+        method: "PUT",
+        cause: r#"bad handshake method: method "PUT""#,
+        code: Some(2),
+        ..PLAIN
+    },
+    Refused {
+        query: "EIO=4&transport=websocket",
+        cause: "bad handshake",
+        code: Some(3),
+        ..PLAIN
+    },
+    Refused {
+        query: "EIO=4&transport=websocket&sid=BBBBBBBBBBBBBBBBBBBB",
+        cause: "unknown session",
+        code: Some(1),
+        ..PLAIN
+    },
+    Refused {
+        header: ("origin", "https://evil"),
+        cause: r#"not allowed by `Builder::cors`: origin "https://evil""#,
+        code: Some(4),
+        ..PLAIN
+    },
+    Refused {
+        header: ("x-stranger", "1"),
+        cause: "not allowed by `Builder::allow_request`",
+        code: Some(4),
+        ..PLAIN
+    },
+    Refused {
+        header: ("x-large", ""),
+        cause: "head larger than `handshake_limit` of 500 bytes: 10",
+        ..PLAIN
+    },
+];
+
+/// Starts a server that refuses a stranger, and tells what its hook for refused requests sees. The hook
+/// panics over a bad method.
+fn refusing() -> (Server<SocketIo>, Heard<(u8, String)>) {
+    let (told, heard) = channel();
+    let server = Server::socketio(
+        move |io| {
+            io.cors(Cors::origins(["https://app.example"]))
+                .trusted_proxies(["127.0.0.0/8".parse::<IpNet>().unwrap()])
+                .handshake_limit(500)
+                .allow_request(|request| async move {
+                    match request.headers().contains_key("x-stranger") {
+                        true => Err(actix_web::error::ErrorUnauthorized("who?")),
+                        false => Ok(()),
+                    }
+                })
+                .on_connection_error(move |error: &ConnectionError<'_>| {
+                    assert!(error.request().path().starts_with("/socket.io"));
+                    let _ = told.send((error.code(), error.message().to_owned()));
+                    if error.code() == 2 {
+                        panics();
+                    }
+                })
+        },
+        steps,
+    );
+    (server, heard)
+}
+
+/// Every refused request has one line with address and cause, and reaches the hook with the code and
+/// the message that the client gets.
+#[tokio::test]
+async fn a_refused_request_has_a_line_and_reaches_the_hook() {
+    let (server, mut heard) = refusing();
+    let large = "x".repeat(1000);
+    for (number, refused) in REFUSED.iter().enumerate() {
+        let cause = refused.cause;
+        let address = format!("10.77.66.{number}");
+        let mut lines = Lines::with(&format!("of {address} refused"));
+        let target = server.target(refused.query);
+        let request = Request::new(refused.method, server.address, &target);
+        let request = request.header("x-forwarded-for", &address);
+        let response = match refused.header {
+            ("", _) => request,
+            (name, "") => request.header(name, &large),
+            (name, value) => request.header(name, value),
+        };
+        let response = response.send().await;
+        assert!(response.status >= 400, "{cause}: {response:?}");
+        let line = lines.next().await;
+        let level = if refused.code.is_some() {
+            "INFO"
+        } else {
+            "WARN"
+        };
+        let expected =
+            format!("{level} actix_socketio::request request of {address} refused: {cause}");
+        assert!(line.starts_with(&expected), "{line}");
+        assert!(lines.so_far().is_empty());
+        let Some(code) = refused.code else {
+            assert!(heard.so_far().is_empty(), "{cause}");
+            continue;
+        };
+        let (found, message) = heard.next().await;
+        assert_eq!(found, code, "{cause}");
+        if refused.header.0 != "x-stranger" {
+            let body = format!(r#"{{"code":{code},"message":"{message}"}}"#);
+            assert_eq!(response.text(), body);
+        }
+    }
+}
+
+/// No line has the private id of a session, or what a CONNECT payload says.
+#[tokio::test]
+async fn no_line_has_a_session_id_or_an_auth_payload() {
+    let server = Server::socketio(|io| io.max_payload(3000).auth_limit(100), steps);
+    server.io.of("/numbers").on_connect(|_: Auth<u64>| async {});
+    server.io.of("/known").on_connect(|_: Auth<Known>| async {});
+    let mut secrets = Lines::with("hunter2");
+    for via in BOTH {
+        let mut client = Client::open(&server, via).await;
+        let mut ids = Lines::with(client.session_id());
+        for (namespace, auth) in [
+            ("/steps", r#"{"password":"hunter2"}"#),
+            ("/numbers", r#"{"password":"hunter2"}"#),
+            ("/known", r#"{"hunter2":1}"#),
+            ("/nowhere", r#"{"password":"hunter2"}"#),
+            (
+                "/",
+                &format!(r#"{{"password":"hunter2","x":"{}"}}"#, "x".repeat(100)),
+            ),
+        ] {
+            let _ = client.connect_with(namespace, auth).await;
+        }
+        let socket = client
+            .connect_with("/", r#"{"a":"hunter2"}"#)
+            .await
+            .unwrap();
+        let mut control = Lines::with(&socket);
+        client.send(r#"42["unheard"]"#).await;
+        client.send(r#"40"hunter2""#).await;
+        client.expect_close().await;
+        assert!(control.next().await.contains("DEBUG"));
+        assert_eq!(ids.so_far(), [] as [&str; 0]);
+    }
+    let polling = Polling::open(&server).await;
+    let mut ids = Lines::with(polling.sid());
+    assert_eq!(polling.request("PUT").send().await.status, 400);
+    assert_eq!(polling.request("POST").body("4x").send().await.status, 200);
+    polling.request("GET").send().await;
+    polling.request("POST").body("1").send().await;
+    let gone = polling.request("POST").body("40").send().await;
+    assert_eq!(gone.status, 400);
+    assert_eq!(ids.so_far(), [] as [&str; 0]);
+    assert_eq!(secrets.so_far(), [] as [&str; 0]);
 }

@@ -4,7 +4,7 @@ use actix_socketio::{Bytes, Data, Event, Socket};
 use serde::{Deserialize, Serialize};
 
 use crate::support::Server;
-use crate::support::socketio::{BOTH, Came, Client, Via, start};
+use crate::support::socketio::{BOTH, Came, Client, Via, leavers, start};
 
 /// Socket.IO v5, Packet encoding: bytes anywhere in a value are placeholders and attachments.
 #[tokio::test]
@@ -410,6 +410,7 @@ async fn head_of_a_binary_packet_for_a_strange_namespace_is_refused() {
 #[tokio::test]
 async fn attachments_of_a_packet_have_max_payload_bytes_together() {
     let server = Server::socketio(|io| io.max_payload(2000), |_| ());
+    let mut leavers = leavers(&server.io.of("/"));
     server.io.of("/").on(
         "sizes",
         |Data((one, two)): Data<(Bytes, Bytes)>| async move { one.len() + two.len() },
@@ -428,6 +429,7 @@ async fn attachments_of_a_packet_have_max_payload_bytes_together() {
         client.attach(&[0; 1000]).await;
         client.attach(&[0; 1001]).await;
         client.expect_close().await;
+        assert_eq!(leavers.next().await, "message too large");
     }
 }
 

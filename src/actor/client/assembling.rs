@@ -10,6 +10,7 @@ use bytes::Bytes;
 use crate::actor::client::Client;
 use crate::actor::clock::now;
 use crate::actor::session::Protocol;
+use crate::logging::TARGET_SESSION;
 use crate::reason::CloseReason;
 
 impl Client {
@@ -54,8 +55,9 @@ impl Client {
         let limit = self.link.config.attachments_timeout;
         if Protocol::has_room(self) && self.link.in_flight.has_room() {
             log::debug!(
-                "session {}: attachments of a packet did not arrive within {limit:?}",
-                self.link.number
+                target: TARGET_SESSION,
+                "{}: attachments of a packet did not arrive within {limit:?}",
+                self.link
             );
             return Err(CloseReason::ForcedClose);
         }

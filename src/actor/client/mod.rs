@@ -9,12 +9,14 @@ mod assembling;
 mod refusing;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use crate::actor::client::arriving::{Arriving, Asked};
+use crate::actor::client::refusing::{SHOWN_SOCKETS, log_connected};
 use crate::actor::clock::now;
 use crate::actor::registry::{NamespaceCore, Registry, Seat};
 use crate::actor::session::Protocol;
@@ -23,7 +25,7 @@ use crate::handler::{
     Connecting, Environment, FailureCause, Leaving, Received, Table, TableView, failed,
 };
 use crate::link::Link;
-use crate::logging::Quoted;
+use crate::logging::{Quoted, TARGET_SESSION, TARGET_SOCKET, plain};
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::{Beginning, Core, Phase, Resume, Socket};
 use crate::socketio::{Args, Assembler, Body, DecodeError, Limits, Packet};
@@ -212,17 +214,9 @@ impl Client {
         if self.left.iter().any(|left| left.as_ref() == name) {
             return Ok(());
         }
-        log::debug!(
-            "session {}: packet for {}, which it has not joined",
-            self.link.number,
-            Quoted(name)
-        );
+        let name = Quoted(name);
+        log::debug!(target: TARGET_SESSION, "{}: packet for {name}, which it has not joined", self.link);
         Err(CloseReason::ForcedClose)
-    }
-
-    fn refused(&self, error: &DecodeError) -> CloseReason {
-        log::debug!("session {}: {error}", self.link.number);
-        CloseReason::ForcedClose
     }
 
     /// Takes a socket out, for this reason unless it has ended for another already.
@@ -295,7 +289,7 @@ impl Protocol for Client {
         if self.connect_by.is_none_or(|due| due > now) {
             return Ok(());
         }
-        log::debug!("session {}: no namespace joined in time", self.link.number);
+        log::debug!(target: TARGET_SESSION, "{}: no namespace joined in time", self.link);
         Err(CloseReason::ForcedClose)
     }
 
@@ -303,6 +297,18 @@ impl Protocol for Client {
         for slot in &self.slots {
             slot.socket.core().disconnect(false);
         }
+    }
+
+    fn name_sockets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, slot) in self.slots.iter().enumerate() {
+            let (id, namespace) = (slot.socket.id(), plain(slot.socket.namespace()));
+            match at {
+                0 => write!(f, "; socket {id} in namespace {namespace}")?,
+                SHOWN_SOCKETS => return write!(f, " and {} more", self.slots.len() - at),
+                _ => write!(f, ", {id} in {namespace}")?,
+            }
+        }
+        Ok(())
     }
 
     fn closed(&mut self, reason: CloseReason) {
@@ -432,6 +438,7 @@ fn enter(core: Arc<Core>, namespace: &Arc<NamespaceCore>) {
         Ok(()) => {
             // Where it is too late the session knows.
             if core.membership.enter(&core).is_ok() {
+                log_connected(&core);
                 core.link.nudge();
             }
         }
@@ -472,6 +479,7 @@ fn leave(socket: &Socket, namespace: &NamespaceCore, reason: DisconnectReason) {
         reason,
         environment: &namespace.environment,
     };
+    log::debug!(target: TARGET_SOCKET, "{} disconnected: {reason}", socket.core());
     let table = namespace.table.read();
     table.warn(&leaving);
     socket.core().membership.part(socket.core(), reason);

@@ -1,20 +1,29 @@
-//! Clients that get no socket: they are refused before the program is asked.
+//! What a client is refused before the program is asked, and what the log has of its coming.
 
 use std::sync::Arc;
 
 use crate::actor::client::Client;
 use crate::actor::registry::NoSeat;
 use crate::handler::{Environment, FailureCause, failed};
-use crate::logging::Quoted;
+use crate::logging::{Quoted, TARGET_SESSION, TARGET_SOCKET};
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::{Core, Membership, Socket, connect_error};
+use crate::socketio::DecodeError;
 
 impl Client {
     /// Notes that the client joins a namespace in which it is already, which closes its session.
     pub(super) fn connected_twice(&self, name: &str) -> CloseReason {
-        let number = self.link.number;
-        log::debug!("session {number}: second CONNECT for {}", Quoted(name));
+        log::debug!(target: TARGET_SESSION, "{}: second CONNECT for {}", self.link, Quoted(name));
         CloseReason::ForcedClose
+    }
+
+    /// Notes why a packet is refused, which closes the session.
+    pub(super) fn refused(&self, error: &DecodeError) -> CloseReason {
+        log::debug!(target: TARGET_SESSION, "{}: {error}", self.link);
+        match error {
+            DecodeError::AttachmentsTooLarge(_) => CloseReason::MessageTooLarge,
+            _ => CloseReason::ForcedClose,
+        }
     }
 
     /// Refuses the client in a namespace of this name, where no socket was made for it. The program's
@@ -32,6 +41,15 @@ impl Client {
         failed(&environment, &Socket::new(Arc::new(core)), "connect", cause);
     }
 }
+
+/// Notes that a client was let in.
+pub(super) fn log_connected(core: &Core) {
+    let again = if core.back().is_some() { " again" } else { "" };
+    log::debug!(target: TARGET_SOCKET, "{core} connected{again}");
+}
+
+/// Sockets that the line of a closed session names.
+pub(super) const SHOWN_SOCKETS: usize = 4;
 
 impl From<NoSeat> for FailureCause {
     fn from(cause: NoSeat) -> Self {

@@ -31,7 +31,7 @@ use crate::actor::supervision::{self, Intensity};
 use crate::config::Transport;
 use crate::handler::caught;
 use crate::link::{Control, Link};
-use crate::logging::LogKind;
+use crate::logging::{LogKind, TARGET_SESSION};
 use crate::reason::CloseReason;
 use crate::websocket;
 
@@ -72,6 +72,11 @@ pub(crate) trait Protocol: Send {
 
     /// The program closes the session: what is sent now still reaches the client.
     fn closing(&mut self) {}
+
+    /// Writes who is closed with the session, for the log.
+    fn name_sockets(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
+    }
 
     /// The session is over; nothing will come any more.
     fn closed(&mut self, reason: CloseReason);
@@ -305,6 +310,7 @@ impl Handler<HandOver> for Session {
         link.held_by(heir.clone().recipient());
         self.engine.moved(link.id, heir.clone());
         self.heir = Some(heir);
+        log::debug!(target: TARGET_SESSION, "{link} upgraded to websocket");
         ctx.run_later(FORWARDING, |_, ctx| ctx.stop());
         Ok(())
     }

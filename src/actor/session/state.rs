@@ -2,10 +2,12 @@
 //!
 //! Packets come in, as text or as a WebSocket's messages; the protocol above gets what they carry.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use log::Level;
 use tokio::sync::oneshot;
 
 use crate::actor::clock::now;
@@ -14,8 +16,9 @@ use crate::actor::session::{Deliver, Lost, Protocol};
 use crate::config::Transport;
 use crate::engineio::{self, Packet};
 use crate::link::{Frame, Link};
+use crate::logging::{LogKind, TARGET_SESSION};
 use crate::reason::CloseReason;
-use crate::websocket::Message;
+use crate::websocket::{DecodeError, Message};
 
 /// A session's state.
 pub(crate) struct State {
@@ -38,7 +41,7 @@ impl State {
         let packet = match Packet::decode(text) {
             Ok(packet) => packet,
             Err(error) => {
-                log::debug!("session {}: {error}", self.link.number);
+                log::debug!(target: TARGET_SESSION, "{}: {error}", self.link);
                 return Err(CloseReason::ParseError);
             }
         };
@@ -80,9 +83,13 @@ impl State {
             Err(Lost::Closed) => return self.close(CloseReason::TransportClose),
             Err(Lost::Broken) => return self.close(CloseReason::TransportError),
             Err(Lost::Refused(error)) => {
-                log::debug!("session {}: {error}", self.link.number);
+                log::debug!(target: TARGET_SESSION, "{}: {error}", self.link);
+                let reason = match error {
+                    DecodeError::MessageTooBig { .. } => CloseReason::MessageTooLarge,
+                    _ => CloseReason::TransportError,
+                };
                 let code = Some(error.close_code());
-                return self.close_with(CloseReason::TransportError, code, Queued::Sent);
+                return self.close_with(reason, code, Queued::Sent);
             }
         };
         if let Err(reason) = outcome {
@@ -167,7 +174,7 @@ impl State {
         if self.leaving.is_some() {
             return;
         }
-        log::debug!("session {} closed: {reason}", self.link.number);
+        self.log_close(reason);
         if reason == CloseReason::ForcedServerClose {
             self.protocol.closing();
         }
@@ -179,6 +186,11 @@ impl State {
             _ => Frame::close(code),
         });
         self.leaving = match reason {
+            // Of attachments; the connection below is sound.
+            CloseReason::MessageTooLarge if code.is_none() => {
+                self.link.outbox.close(last);
+                Some(now + LAST_PACKETS)
+            }
             CloseReason::ForcedClose
             | CloseReason::ForcedServerClose
             | CloseReason::ServerShuttingDown => {
@@ -191,7 +203,10 @@ impl State {
                 // The poll that the client sent before may come behind, by another worker.
                 Some(now + LATE_POLL)
             }
-            CloseReason::TransportClose | CloseReason::TransportError | CloseReason::ParseError => {
+            CloseReason::TransportClose
+            | CloseReason::TransportError
+            | CloseReason::MessageTooLarge
+            | CloseReason::ParseError => {
                 self.end_outbox(last, queued);
                 // RFC 6455, 5.5.2 and 7.1.7: what the client was owed goes out before the close.
                 self.is_farewell = queued == Queued::Sent && !polling;
@@ -207,6 +222,27 @@ impl State {
             }
         };
         self.protocol.closed(reason);
+    }
+
+    /// Writes one line, with the sockets that end too.
+    fn log_close(&self, reason: CloseReason) {
+        let (link, config) = (&self.link, &self.link.config);
+        let sockets = Sockets(self.protocol.as_ref());
+        match reason {
+            CloseReason::MessageTooLarge => {
+                let limit = config.max_payload;
+                let line = format_args!("{link} closed: {reason}, the limit is {limit}{sockets}");
+                config
+                    .line_limits
+                    .write(LogKind::TooLarge, Level::Warn, line);
+            }
+            CloseReason::OutboxFull => {
+                let limit = config.outbox_limit;
+                let line = format_args!("{link} closed: {reason}, the limit is {limit}{sockets}");
+                config.line_limits.write(LogKind::Slow, Level::Info, line);
+            }
+            _ => log::debug!(target: TARGET_SESSION, "{link} closed: {reason}{sockets}"),
+        }
     }
 
     fn end_outbox(&self, last: Option<Frame>, queued: Queued) {
@@ -234,6 +270,15 @@ impl State {
         if self.machine.is_asking() {
             self.machine.heard(now());
         }
+    }
+}
+
+/// Who is closed with a session, for the log.
+struct Sockets<'a>(&'a dyn Protocol);
+
+impl fmt::Display for Sockets<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.name_sockets(f)
     }
 }
 

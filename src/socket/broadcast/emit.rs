@@ -6,15 +6,19 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use log::Level;
 use serde::Serialize;
 
 use crate::cluster::{Content, Manner, Message, Scope};
 use crate::error::EmitError;
 use crate::link::Frame;
+use crate::logging::TARGET_EVENT;
 use crate::socket::broadcast::{Broadcast, MESSAGE};
 use crate::socket::core::Core;
 use crate::socket::membership::Relayed;
 use crate::socket::recovery::Origin;
+use crate::socket::shown::{Many, log_emit};
 use crate::socket::waiting::{self, Crowd};
 use crate::socketio::{Args, ArgsError, is_reserved};
 
@@ -157,6 +161,11 @@ impl Broadcast {
     fn emit_kept(&self, event: &str, args: &Args) -> Result<Crowd, EmitError> {
         let recipient = self.audience.alone.as_ref().map(|socket| socket.id);
         self.membership.shown(event, args, recipient);
+        if log::log_enabled!(target: TARGET_EVENT, Level::Debug) {
+            let attached = args.attachments().iter().map(Bytes::len);
+            let size = args.as_json().len() + attached.sum::<usize>();
+            log_emit(event, size, &Many(&self.membership, &self.audience));
+        }
         let content = Content::new(event, args);
         let (list, manner) = (content.0.clone(), self.manner());
         let membership = &self.membership;

@@ -6,6 +6,7 @@ mod sockets;
 use std::sync::Arc;
 use std::time::Duration;
 
+use log::Level;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -13,12 +14,14 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use crate::cluster::{Answer, Content, Message, Question, Scope};
 use crate::error::{CallError, EmitError};
 use crate::link::Outgoing;
+use crate::logging::TARGET_EVENT;
 use crate::message::RoomNames;
 use crate::socket::adapter::Adapter;
 use crate::socket::answers::{Answers, Asked, ask};
 use crate::socket::call;
 use crate::socket::core::Core;
 use crate::socket::membership::{Audience, Membership, Speaker};
+use crate::socket::shown::{Many, log_emit};
 use crate::socket::waiting::give_turn;
 use crate::socketio::Args;
 
@@ -331,6 +334,9 @@ impl Broadcast {
     ) -> Result<Outgoing, EmitError> {
         let recipient = self.audience.alone.as_ref().map(|socket| socket.id);
         let packet = self.membership.event(id, event, data, recipient)?;
+        if recipient.is_none() && log::log_enabled!(target: TARGET_EVENT, Level::Debug) {
+            log_emit(event, packet.len(), &Many(&self.membership, &self.audience));
+        }
         Ok(if self.compressed {
             packet
         } else {

@@ -14,12 +14,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix::{Message, Recipient};
 use indexmap::{IndexMap, IndexSet};
+use log::Level;
 use parking_lot::RwLock;
 use serde::Serialize;
 
 use crate::error::{EmitError, RoomError};
 use crate::id::SocketId;
 use crate::link::Outgoing;
+use crate::logging::{Quoted, TARGET_EVENT, TARGET_SOCKET};
 use crate::message::{RoomEvent, RoomEventKind};
 use crate::pattern::Parameters;
 use crate::socket::adapter::Adapter;
@@ -28,6 +30,7 @@ use crate::socket::encode;
 use crate::socket::observe::Observers;
 use crate::socket::recovery::{Point, Recovery, RecoveryOptions};
 use crate::socket::server_side::ServerSide;
+use crate::socket::shown;
 use crate::socketio::{Args, PacketLimits};
 
 pub(crate) use audience::{Audience, Relayed, Speaker};
@@ -142,6 +145,9 @@ impl Membership {
     {
         let packet = encode::event(&self.name, id, name, data, self.packets)?;
         self.observers.show(&self.name, name, data, recipient);
+        if log::log_enabled!(target: TARGET_EVENT, Level::Debug) {
+            shown::log_emit_to(self, name, packet.len(), recipient);
+        }
         Ok(packet)
     }
 
@@ -191,14 +197,14 @@ impl Membership {
         let config = &socket.link.config;
         let (names, rooms) = (config.room_name_limit, config.rooms_per_socket);
         if room.len() > names {
-            return self.not_joined(socket, RoomError::NameTooLong(names));
+            return Self::not_joined(socket, RoomError::NameTooLong(names));
         }
         {
             let mut log = self.recovery.as_ref().map(Recovery::lock);
             let since = log.as_mut().map(|log| log.point(self.place()).clone());
             if !self.join_since(socket, room, since, rooms) {
                 drop(log);
-                return self.not_joined(socket, RoomError::TooManyRooms(rooms));
+                return Self::not_joined(socket, RoomError::TooManyRooms(rooms));
             }
             self.write_down(log, socket);
         }
@@ -208,15 +214,17 @@ impl Membership {
                 self.exit(socket);
                 Err(RoomError::Disconnected)
             }
-            Phase::Connecting | Phase::Accepted | Phase::Connected => Ok(()),
+            Phase::Connecting | Phase::Accepted | Phase::Connected => {
+                log::debug!(target: TARGET_SOCKET, "{socket} joined room {}", Quoted(room));
+                Ok(())
+            }
         }
     }
 
     /// Says in the log too that a limit was reached: other nodes, and programs that move many
     /// sockets, get no error.
-    fn not_joined(&self, socket: &Core, error: RoomError) -> Result<(), RoomError> {
-        let (id, namespace) = (socket.id, &self.name);
-        log::debug!("socket {id} in namespace {namespace:?} joined no room: {error}");
+    fn not_joined(socket: &Core, error: RoomError) -> Result<(), RoomError> {
+        log::debug!(target: TARGET_SOCKET, "{socket} joined no room: {error}");
         Err(error)
     }
 
@@ -261,13 +269,16 @@ impl Membership {
         // A socket that comes back may just be let into the rooms that it had.
         let log = self.recovery.as_ref().map(Recovery::lock);
         let mut inner = self.inner.write();
-        socket.rooms.lock().swap_remove(room);
+        let was_there = socket.rooms.lock().swap_remove(room);
         if let Some(resume) = &socket.resume {
             resume.joined.lock().swap_remove(room);
         }
         self.leave_room(&mut inner, socket, room);
         drop(inner);
         self.write_down(log, socket);
+        if was_there {
+            log::debug!(target: TARGET_SOCKET, "{socket} left room {}", Quoted(room));
+        }
     }
 
     /// Takes a socket out of everything; it is in no room any more when this returns, also where

@@ -1,0 +1,151 @@
+//! Requests that get no session, or do not reach theirs: who hears of them.
+//!
+//! A refusal comes in with its request; a line of the log leaves, and the program's hooks are called.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use log::Level;
+
+use crate::config::Config;
+use crate::handler::caught;
+use crate::logging::{LogKind, Quoted, TARGET_REQUEST};
+use crate::transport::handshake;
+use crate::transport::hooks::Hooks;
+use crate::transport::refusal::Refusal;
+use crate::transport::request::Query;
+
+/// A request that was refused; [`Builder::on_connection_error`](crate::Builder::on_connection_error)
+/// sees it.
+///
+/// | code | message | cause |
+/// | --- | --- | --- |
+/// | 0 | `Transport unknown` | no transport, or one that the server does not serve |
+/// | 1 | `Session ID unknown` | the session has ended, or was never here |
+/// | 2 | `Bad handshake method` | a first request that is no GET |
+/// | 3 | `Bad request` | a WebSocket handshake or a request of a session that breaks a rule |
+/// | 4 | `Forbidden` | the origin is not allowed, or `allow_request` refused |
+/// | 5 | `Unsupported protocol version` | a revision of Engine.IO other than the fourth |
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{ConnectionError, SocketIo};
+///
+/// fn count(error: &ConnectionError<'_>) {
+///     let agent = error.request().headers().get("user-agent");
+///     println!("{} {}: {agent:?}", error.code(), error.message());
+/// }
+///
+/// let builder = SocketIo::builder().on_connection_error(count);
+/// ```
+#[derive(Debug)]
+pub struct ConnectionError<'a> {
+    request: &'a HttpRequest,
+    code: u8,
+    message: &'static str,
+}
+
+impl ConnectionError<'_> {
+    /// Returns the request.
+    #[must_use]
+    pub fn request(&self) -> &HttpRequest {
+        self.request
+    }
+
+    /// Returns the code, which the client gets too.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        self.code
+    }
+
+    /// Returns the message of the code.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        self.message
+    }
+}
+
+/// Sees requests that were refused.
+pub(crate) type ConnectionErrorHook = dyn Fn(&ConnectionError<'_>) + Send + Sync;
+
+/// Tells the log and the program of a request that was refused.
+pub(crate) fn report(config: &Config, hooks: &Hooks, request: &HttpRequest, refusal: Refusal) {
+    let line = Line {
+        config,
+        request,
+        refusal,
+    };
+    match refusal.level() {
+        Level::Debug => log::debug!(target: TARGET_REQUEST, "{line}"),
+        level => {
+            let kind = match refusal {
+                Refusal::TooLarge => LogKind::TooLarge,
+                _ => LogKind::Refused,
+            };
+            config
+                .line_limits
+                .write(kind, level, format_args!("{line}"));
+        }
+    }
+    let Some((code, message)) = refusal.code() else {
+        return;
+    };
+    let error = ConnectionError {
+        request,
+        code,
+        message,
+    };
+    for hook in hooks.connection_error() {
+        if let Err(panic) = caught(|| hook(&error)) {
+            super::hooks::panicked("on_connection_error", &panic);
+        }
+    }
+}
+
+/// The line of a refused request. Not the query as a whole: it may name a session, which is a secret.
+struct Line<'a> {
+    config: &'a Config,
+    request: &'a HttpRequest,
+    refusal: Refusal,
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (config, request) = (self.config, self.request);
+        let client = handshake::client(request, config).address;
+        f.write_str("request of ")?;
+        match client {
+            Some(address) => write!(f, "{address}")?,
+            None => f.write_str("a client without an address")?,
+        }
+        write!(f, " refused: {}", self.refusal.cause())?;
+        let parameter = |name| Query::value(request.query_string(), name);
+        let header = |name| {
+            let value = request.headers().get(name)?;
+            Some(String::from_utf8_lossy(value.as_bytes()))
+        };
+        let (name, value): (_, Option<Cow<'_, str>>) = match self.refusal {
+            Refusal::UnknownTransport => ("transport", parameter("transport")),
+            Refusal::UnsupportedProtocol => ("EIO", parameter("EIO")),
+            Refusal::BadMethod => ("method", Some(request.method().as_str().into())),
+            Refusal::Forbidden => ("origin", header(header::ORIGIN)),
+            Refusal::WebSocketVersion => ("version", header(header::SEC_WEBSOCKET_VERSION)),
+            Refusal::TooLarge => {
+                write!(f, " of {} bytes", config.max_payload)?;
+                ("content-length", header(header::CONTENT_LENGTH))
+            }
+            Refusal::HandshakeTooLarge => {
+                let size = handshake::size(request);
+                return write!(f, " of {} bytes: {size}", config.handshake_limit);
+            }
+            _ => return Ok(()),
+        };
+        match value {
+            Some(value) => write!(f, ": {name} {}", Quoted(&value)),
+            None => write!(f, ": no {name}"),
+        }
+    }
+}
