@@ -8,7 +8,8 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout};
 
 use crate::error::EmitError;
 use crate::link::{Link, Outgoing, PushError, Turn, Unsent};
@@ -40,9 +41,12 @@ pub(crate) async fn turn(link: &Link, cost: usize) -> Result<Turn, EmitError> {
 /// Lets clients take what a broadcast has put above their limits, as long as they read, and no
 /// longer than two seconds.
 pub(crate) async fn give_turn(crowd: Crowd) {
+    if !has_clock() {
+        return;
+    }
     for socket in crowd {
         let outbox = &socket.link.outbox;
-        while let Some(patience) = outbox.patience() {
+        while let Some(patience) = outbox.patience(Instant::now().into_std()) {
             // Elapsed, it is asked again whether the client has taken something meanwhile.
             let _ = timeout(patience, poll_fn(|cx| outbox.poll_within(cx))).await;
         }
@@ -56,7 +60,7 @@ pub(crate) async fn give_short_turn(crowd: Crowd) {
 
 /// Waits until no more than the limit waits in the outbox, up to the deadline of an emit.
 pub(crate) async fn within(link: &Link) {
-    if link.outbox.is_over() {
+    if link.outbox.is_over() && has_clock() {
         let within = poll_fn(|cx| link.outbox.poll_within(cx));
         // What comes behind is queued then by the rule for those who cannot wait.
         let _ = timeout(link.config.emit_timeout, within).await;
@@ -67,12 +71,21 @@ async fn in_time(
     link: &Link,
     room: impl Future<Output = Result<(), PushError>>,
 ) -> Result<(), EmitError> {
+    if !has_clock() {
+        return Err(EmitError::OutboxFull);
+    }
     let in_time = timeout(link.config.emit_timeout, room).await;
     let outcome = in_time.unwrap_or(Err(PushError::Full));
     if outcome == Err(PushError::Full) {
         link.overflowed();
     }
     Ok(outcome?)
+}
+
+/// Tells whether there is a runtime whose timers can be waited for. A program may poll an emit on a
+/// thread without one: it is as `blocking_emit` then.
+fn has_clock() -> bool {
+    Handle::try_current().is_ok()
 }
 
 /// How long an actor waits for the clients that one message has put above their limits.

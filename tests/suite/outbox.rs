@@ -1,7 +1,9 @@
 //! docs/semantics.md, Slow clients: who waits for room in an outbox, who goes above its limit, and
 //! what becomes of a client that does not read.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use actix::Addr;
@@ -344,6 +346,34 @@ async fn a_packet_whose_attachments_do_not_fit_is_not_sent_in_part() {
     peer.client.expect_binary(head, &[&fits, &fits]).await;
     peer.expect(r#"42["text"]"#).await;
     peer.expect_nothing_more().await;
+}
+
+/// Without a runtime there is no clock to wait by: an emit that would wait is as `blocking_emit`.
+#[tokio::test]
+async fn an_emit_without_a_runtime_does_not_wait() {
+    let (server, mut leavers) = server(|io| io.outbox_limit(1000).packet_limit(1000));
+    let peer = Peer::enter(&server, Via::Polling, &[]).await;
+    let (io, socket) = (server.io.clone(), peer.socket.clone());
+    let emits = std::thread::spawn(move || {
+        let data = "x".repeat(700);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut polled = Vec::new();
+        polled.push(pin!(socket.emit("e", &data)).poll(&mut cx));
+        polled.push(pin!(socket.emit("e", &data)).poll(&mut cx));
+        polled.push(pin!(io.emit("e", &data)).poll(&mut cx));
+        polled
+    });
+    let emits = emits.join().unwrap();
+    let [
+        Poll::Ready(Ok(())),
+        Poll::Ready(Err(full)),
+        Poll::Ready(Ok(())),
+    ] = &emits[..]
+    else {
+        panic!("{emits:?}")
+    };
+    assert!(matches!(full, EmitError::OutboxFull), "{full}");
+    assert_eq!(leavers.so_far(), [] as [&str; 0]);
 }
 
 /// Emits that wait for room keep their order, also before one that would fit.

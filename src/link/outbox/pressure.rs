@@ -175,13 +175,13 @@ impl Outbox {
 
     /// Returns how long a broadcast waits for this client before it looks again; `None` if the client
     /// is slow, or has room.
-    pub(crate) fn patience(&self) -> Option<Duration> {
+    pub(crate) fn patience(&self, now: Instant) -> Option<Duration> {
         let mut inner = self.inner.lock();
         if inner.closed || inner.sealed || inner.cost <= self.limit {
             return None;
         }
         let taken = inner.taken();
-        inner.pressure.as_mut()?.patience(taken, Instant::now())
+        inner.pressure.as_mut()?.patience(taken, now)
     }
 
     /// Takes the last place in the line of those who wait for room.
