@@ -170,6 +170,16 @@ impl Engine {
         are_gone
     }
 
+    /// Opens no more sessions, and asks those that there are to end now; waits for nobody. The
+    /// program's background tasks end too.
+    pub(crate) fn abort(&self) {
+        self.closing.store(true, Ordering::Release);
+        for handle in self.sessions.read().values() {
+            handle.link.close(CloseReason::ServerShuttingDown);
+        }
+        self.ended.cancel();
+    }
+
     /// Tells of a session's panic.
     pub(crate) fn session_fell(&self, fall: Fall) {
         (self.fallen)(fall);

@@ -6,10 +6,11 @@
 //! sender gets `MailboxError::Closed`, the messages behind it are handled by the restarted actor. An
 //! actor that panics too often is given up, and its parent is told.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use actix::dev::{AsyncContextParts, ContextFut, channel};
@@ -151,6 +152,35 @@ where
             }
         }
     }
+}
+
+impl<A, F> Drop for Watched<A, F>
+where
+    A: Actor<Context = Context<A>>,
+    Context<A>: AsyncContextParts<A>,
+{
+    /// If the actor has not ended, its thread ends: the actor's `stopped` runs, and finds
+    /// [`is_abandoned`] true.
+    fn drop(&mut self) {
+        if !self.actor.alive() {
+            return;
+        }
+        self.actor.ctx().stop();
+        ABANDONED.set(true);
+        let mut cx = std::task::Context::from_waker(Waker::noop());
+        let _ = caught(|| Pin::new(&mut self.actor).poll(&mut cx));
+        ABANDONED.set(false);
+    }
+}
+
+/// Tells an actor in its `stopped` whether it ends with its thread, as at the end of a worker, and
+/// not by itself or by a panic.
+pub(crate) fn is_abandoned() -> bool {
+    ABANDONED.get()
+}
+
+thread_local! {
+    static ABANDONED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// When an actor has panicked lately.

@@ -36,6 +36,11 @@ impl Closing {
         let rest = limit.saturating_sub(begun.elapsed());
         Arc::clone(adapter).close(rest).await && gone
     }
+
+    /// Ends the sessions with the reason of a shutdown, and waits for nobody.
+    pub(crate) fn abort(&self) {
+        self.engine.abort();
+    }
 }
 
 /// The adapter's part of the time, which it has to itself behind the sessions: a tenth.

@@ -134,12 +134,16 @@ impl ServeHandle {
     /// there get what was sent to them and are disconnected, and in a cluster the other nodes what
     /// was queued for them; then it waits for the HTTP requests that are being answered.
     /// [`Serve::shutdown_timeout`](crate::Serve::shutdown_timeout) bounds both. Any other stop ends
-    /// all connections at once.
+    /// all connections at once: the sockets leave with the reason `server shutting down` too, but
+    /// what their clients have not got by then is lost, and so is a handler that waits.
     pub async fn stop(&self, graceful: bool) {
         let Some(server) = &self.server else { return };
         if graceful {
             self.closing.close(self.drain).await;
             self.connections.drain(self.drain).await;
+        } else {
+            // Before the command to the workers, which drop the sessions: each has heard it by then.
+            self.closing.abort();
         }
         server.stop(graceful).await;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_socketio::{CloseReason, DisconnectReason, Socket, SocketIo};
 
 use crate::support::socketio::{BOTH, Client, Via, start, until};
-use crate::support::{Heard, Server, channel};
+use crate::support::{Heard, Polling, Server, WebSocket, channel, recording};
 
 type Left = (String, DisconnectReason, &'static str);
 
@@ -316,6 +316,43 @@ async fn server_shutting_down() {
         client.expect_close().await;
         assert!(closing.await.unwrap(), "everybody has gone in time");
         expect_empty(&server).await;
+    }
+}
+
+/// `ServeHandle::stop(false)`, and an `HttpServer` that is stopped before `SocketIo::close`: the
+/// sessions end with the server, and have not crashed.
+#[tokio::test]
+async fn a_stop_at_once_is_a_shutdown_too() {
+    for via in BOTH {
+        let server = start();
+        let mut leavers = watch(&server.io);
+        let mut client = Client::open(&server, via).await;
+        let main = client.connect("/").await;
+        let chat = client.connect("/chat").await;
+        let io = server.io.clone();
+        drop(server);
+        let reason = CloseReason::ServerShuttingDown;
+        let mut left = [leavers.next().await, leavers.next().await];
+        let mut expected = [
+            session(&main, reason, "server shutting down"),
+            session(&chat, reason, "server shutting down"),
+        ];
+        left.sort_by(|a, b| a.0.cmp(&b.0));
+        expected.sort_by(|a, b| a.0.cmp(&b.0));
+        assert_eq!(left, expected);
+        until("the last client to go", || io.clients_count() == 0).await;
+    }
+}
+
+/// The same on a raw server.
+#[tokio::test]
+async fn a_stop_at_once_shuts_a_raw_server_down() {
+    let (server, mut reasons) = recording(|engine| engine);
+    let _socket = WebSocket::open(&server).await;
+    let _polling = Polling::open(&server).await;
+    drop(server);
+    for _ in 0..2 {
+        assert_eq!(reasons.next().await, CloseReason::ServerShuttingDown);
     }
 }
 

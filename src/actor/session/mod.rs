@@ -189,10 +189,16 @@ impl Actor for Session {
         }
     }
 
-    /// Runs after a panic too, so that the client, its sockets and everyone else are told.
+    /// Runs after a panic too, and if the worker ends, so that the client, its sockets and everyone
+    /// else are told.
     fn stopped(&mut self, _: &mut Self::Context) {
+        let reason = if supervision::is_abandoned() {
+            CloseReason::ServerShuttingDown
+        } else {
+            CloseReason::Crashed
+        };
         if let Some(state) = &mut self.state
-            && caught(|| state.close(CloseReason::Crashed)).is_err()
+            && caught(|| state.close(reason)).is_err()
         {
             let number = state.link.number;
             let line = format_args!("session {number}: panicked once more while it closed");
