@@ -40,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) handshake_limit: usize,
     /// Bytes of a CONNECT payload.
     pub(crate) auth_limit: usize,
+    /// How long a handler may go on when its socket has ended.
+    pub(crate) handler_grace: Option<Duration>,
     /// Calls to one socket that may wait for their acknowledgement at the same time.
     pub(crate) pending_calls: usize,
     /// Attachments of one binary packet.
@@ -93,6 +95,7 @@ impl Config {
             handlers_bytes: 4 << 20,
             handshake_limit: 16 << 10,
             auth_limit: 64 << 10,
+            handler_grace: Some(HANDLER_GRACE),
             pending_calls: 1024,
             attachments: PacketLimits::DEFAULT.attachments,
             attachments_timeout: Duration::from_secs(60),
@@ -158,6 +161,9 @@ impl Config {
         self.ping_interval + self.ping_timeout
     }
 }
+
+/// How long a handler may go on by default when its socket has ended.
+const HANDLER_GRACE: Duration = Duration::from_secs(30);
 
 /// How the bytes of a session travel.
 ///

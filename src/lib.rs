@@ -79,7 +79,8 @@
 //! * **From outside**: [`Broadcast::fetch_sockets`], [`sockets_join`](Broadcast::sockets_join),
 //!   [`sockets_leave`](Broadcast::sockets_leave) and
 //!   [`disconnect_sockets`](Broadcast::disconnect_sockets); [`Namespace::close_room`];
-//!   [`SocketIo::spawn`] runs a [`BackgroundTask`].
+//!   [`SocketIo::spawn`] runs a [`BackgroundTask`], and [`Socket::spawn`] one that ends with its
+//!   socket.
 //! * **From actors**: [`Emit`], [`Call`], [`CallMany`], [`FetchSockets`], [`JoinRooms`],
 //!   [`LeaveRooms`], [`CloseRoom`], [`Disconnect`] and [`DisconnectSockets`] to the [`Server`];
 //!   [`Emit`] and [`ListMembers`] to a [`Room`]; a [`SocketId`] names a socket
@@ -101,7 +102,7 @@
 //! * **Test a program**: `testing::TestClient` (feature `testing`) is a client in memory, whose
 //!   time may be paused.
 //! * **Without Socket.IO on top**: [`EngineIo`], [`EngineIoBuilder`], [`EngineSession`],
-//!   [`EngineMessage`].
+//!   [`EngineMessage`], [`ReadyState`].
 //!
 //! # Order
 //!
@@ -179,7 +180,7 @@ mod reason;
 pub use bytes::Bytes;
 pub use ipnet::IpNet;
 
-pub use actor::{EngineMessage, EngineSession, Room, Server};
+pub use actor::{EngineMessage, EngineSession, ReadyState, Room, Server};
 #[cfg(feature = "redis")]
 pub use adapter::{Emitter, EmitterBroadcast, RedisAdapter};
 pub use cluster::{AdapterError, AdapterHealth, ClusterError, NodeId, Reach};
@@ -191,9 +192,9 @@ pub use error::{
     CallError, ConnectError, EmitError, HandlerError, Rejection, RoomError, SessionError,
 };
 pub use handler::{
-    Ack, Auth, CallContext, ConnectOutcome, Connecting, Data, ErrorAnswer, Event, EventInTransit,
-    EventOutcome, Extract, Failure, FailureCause, Handler, Incoming, LeaveOutcome, Leaving, Method,
-    Params, SocketData, State,
+    Ack, Auth, BackgroundTask, CallContext, ConnectOutcome, Connecting, Data, ErrorAnswer, Event,
+    EventInTransit, EventOutcome, Extract, Failure, FailureCause, Handler, Incoming, LeaveOutcome,
+    Leaving, Method, Params, SocketData, State,
 };
 pub use handshake::{Carried, Handshake, QueryError};
 pub use id::{InvalidSocketId, SocketId};
@@ -206,8 +207,8 @@ pub use message::{
 pub use pattern::PatternError;
 pub use reason::{CloseReason, DisconnectReason};
 pub use server::{
-    AllNamespaces, BackgroundTask, Builder, EngineIo, EngineIoBuilder, Methods, Namespace,
-    NamespaceObject, NamespacePattern, Serve, ServeHandle, Serving, SocketIo, StartError,
+    AllNamespaces, Builder, EngineIo, EngineIoBuilder, Methods, Namespace, NamespaceObject,
+    NamespacePattern, Serve, ServeHandle, Serving, SocketIo, StartError,
 };
 #[cfg(feature = "session")]
 pub use server::{HttpSession, LogoutStore};

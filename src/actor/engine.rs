@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use actix::Addr;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -30,16 +31,63 @@ use crate::reason::CloseReason;
 /// All sessions of a server.
 pub(crate) struct Engine {
     pub(crate) config: Arc<Config>,
-    sessions: RwLock<HashMap<Id, Handle>>,
+    sessions: RwLock<Sessions>,
+    lingering: Mutex<Lingering>,
     accept: Accept,
     fallen: Box<dyn Fn(Fall) + Send + Sync>,
     /// The way to the sessions of other nodes.
     forwarding: Option<Arc<dyn Forwarding>>,
     closing: AtomicBool,
-    /// Told when the last session has gone.
+    /// Told when the last session has ended.
     emptied: Notify,
     /// Cancelled when the server has been closed.
     pub(crate) ended: CancellationToken,
+}
+
+/// The sessions that may be asked for.
+#[derive(Default)]
+struct Sessions {
+    open: HashMap<Id, Handle>,
+    /// Those that have closed, and whose clients have yet to take the last packets.
+    leaving: HashMap<Id, Handle>,
+}
+
+impl Lingering {
+    fn add(&mut self, link: &Arc<Link>) {
+        if self.links.len() >= self.bound {
+            let is_busy = |link: &Weak<Link>| {
+                let link = link.upgrade();
+                link.is_some_and(|link| link.in_flight.is_busy())
+            };
+            self.links.retain(|_, link| is_busy(link));
+            self.bound = 2 * self.links.len() + LINGERING;
+        }
+        self.links.insert(link.id, Arc::downgrade(link));
+    }
+
+    fn links(&self) -> impl Iterator<Item = Arc<Link>> {
+        self.links.values().filter_map(Weak::upgrade)
+    }
+}
+
+impl Sessions {
+    fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.leaving.is_empty()
+    }
+
+    fn get_mut(&mut self, id: Id) -> Option<&mut Handle> {
+        let open = self.open.get_mut(&id);
+        open.or_else(|| self.leaving.get_mut(&id))
+    }
+}
+
+/// Links of sessions that have ended, while something runs for them still. What runs holds its link,
+/// and nothing here keeps what the program has attached to it.
+#[derive(Default)]
+struct Lingering {
+    links: HashMap<Id, Weak<Link>>,
+    /// How many there may be before those that have nothing left are looked for.
+    bound: usize,
 }
 
 /// Makes what speaks through a new session.
@@ -70,6 +118,7 @@ impl Engine {
         Arc::new(Self {
             config,
             sessions: RwLock::default(),
+            lingering: Mutex::default(),
             accept,
             fallen: Box::new(fallen),
             forwarding,
@@ -107,7 +156,9 @@ impl Engine {
     }
 
     pub(crate) fn find(&self, id: Id) -> Option<Handle> {
-        self.sessions.read().get(&id).cloned()
+        let sessions = self.sessions.read();
+        let found = sessions.open.get(&id);
+        found.or_else(|| sessions.leaving.get(&id)).cloned()
     }
 
     /// Returns the way to a session that is not here; `None` where no other node can have it.
@@ -118,23 +169,55 @@ impl Engine {
 
     /// Notes that a session has moved to a WebSocket, held by another actor.
     pub(crate) fn moved(&self, id: Id, session: Addr<Session>) {
-        if let Some(handle) = self.sessions.write().get_mut(&id) {
+        if let Some(handle) = self.sessions.write().get_mut(id) {
             handle.session = session;
             handle.transport = Transport::WebSocket;
         }
     }
 
-    pub(crate) fn forget(&self, id: Id) {
+    /// A session has closed: it is not counted any more, and found by its client only.
+    pub(crate) fn leave(&self, id: Id) {
         let mut sessions = self.sessions.write();
-        sessions.remove(&id);
-        if sessions.is_empty() {
-            self.emptied.notify_waiters();
+        if let Some(handle) = sessions.open.remove(&id) {
+            sessions.leaving.insert(id, handle);
         }
+    }
+
+    /// A session has ended, and is found by nobody. What still runs for it is what a server that
+    /// stops waits for.
+    pub(crate) fn retire(&self, link: &Arc<Link>) {
+        if link.in_flight.is_busy() {
+            self.lingering.lock().add(link);
+        }
+        let gone = {
+            let mut sessions = self.sessions.write();
+            let gone = sessions.open.remove(&link.id);
+            let gone = gone.or_else(|| sessions.leaving.remove(&link.id));
+            if gone.is_some() && sessions.is_empty() {
+                self.emptied.notify_waiters();
+            }
+            gone
+        };
+        drop(gone);
     }
 
     /// Returns how many clients there are.
     pub(crate) fn count(&self) -> usize {
-        self.sessions.read().len()
+        self.sessions.read().open.len()
+    }
+
+    /// Returns the links of the sessions that are open.
+    pub(crate) fn open_links(&self) -> Vec<Arc<Link>> {
+        let sessions = self.sessions.read();
+        let open = sessions.open.values();
+        open.map(|handle| Arc::clone(&handle.link)).collect()
+    }
+
+    /// Returns the link of an open session.
+    pub(crate) fn open_link(&self, id: Id) -> Option<Arc<Link>> {
+        let sessions = self.sessions.read();
+        let handle = sessions.open.get(&id)?;
+        Some(Arc::clone(&handle.link))
     }
 
     /// Tells whether new clients are to be sent away.
@@ -142,40 +225,88 @@ impl Engine {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// Opens no more sessions, closes those that there are, and waits up to `limit` until each has
-    /// sent its last packets, and no client of another node waits here; tells whether it came to
-    /// that. The program's background tasks end then.
+    /// Opens no more sessions, and ends those that there are. Each takes no new events, waits for
+    /// its handlers in flight, and closes. Waits up to `limit` until each client has the last
+    /// packets, nothing runs any more, and no client of another node waits here; tells whether it
+    /// came to that. What still runs when the last tenth of the limit begins is dropped then, and so
+    /// is what clients have yet to take but the close, so that they get it. The program's background
+    /// tasks end at the end.
     pub(crate) async fn close(&self, limit: Duration) -> bool {
         self.closing.store(true, Ordering::Release);
-        for handle in self.sessions.read().values() {
-            handle.link.close(CloseReason::ServerShuttingDown);
-        }
-        let emptied = async {
-            loop {
-                let notified = self.emptied.notified();
-                if self.count() == 0 {
-                    return;
-                }
-                notified.await;
-            }
-        };
+        let links = self.links();
+        // None of them closes before all of them have stopped to take events.
+        links.iter().for_each(|link| link.in_flight.drain());
+        links.iter().for_each(|link| link.drain());
+        drop(links);
         let released = async {
             if let Some(forwarding) = &self.forwarding {
                 Arc::clone(forwarding).release().await;
             }
         };
-        let done = async { tokio::join!(emptied, released) };
-        let are_gone = timeout(limit, done).await.is_ok();
+        let mut done = pin!(async { tokio::join!(self.finished(), released) });
+        let last = limit / LAST_SHARE;
+        let mut is_done = timeout(limit - last, &mut done).await.is_ok();
+        if !is_done {
+            let dropped = self.cut();
+            is_done = timeout(last, done).await.is_ok() && dropped == 0;
+        }
         self.ended.cancel();
-        are_gone
+        is_done
+    }
+
+    /// Waits until every session has ended, and what runs for them.
+    async fn finished(&self) {
+        loop {
+            let notified = self.emptied.notified();
+            if self.sessions.read().is_empty() {
+                break;
+            }
+            notified.await;
+        }
+        while let Some(link) = self.busy() {
+            link.in_flight.finished().await;
+        }
+    }
+
+    /// Returns a session that has ended and for which something still runs.
+    fn busy(&self) -> Option<Arc<Link>> {
+        let lingering = self.lingering.lock();
+        lingering.links().find(|link| link.in_flight.is_busy())
+    }
+
+    /// Has the handlers in flight dropped, and closes every session, whose client gets no more than
+    /// the close; returns how many handlers it were.
+    fn cut(&self) -> usize {
+        let mut dropped = 0;
+        for link in self.links() {
+            dropped += link.in_flight.waiting();
+            link.in_flight.cut();
+            // Those that have closed; the others do it when they close.
+            link.outbox.hasten();
+            link.close(CloseReason::ServerShuttingDown);
+        }
+        if dropped > 0 {
+            log::warn!("server stopped: {dropped} handlers did not end in time and are dropped");
+        }
+        dropped
+    }
+
+    /// Returns the links of all sessions, those included that have ended and have something running.
+    fn links(&self) -> Vec<Arc<Link>> {
+        let sessions = self.sessions.read();
+        let handles = sessions.open.values().chain(sessions.leaving.values());
+        let mut links: Vec<_> = handles.map(|handle| Arc::clone(&handle.link)).collect();
+        drop(sessions);
+        links.extend(self.lingering.lock().links());
+        links
     }
 
     /// Opens no more sessions, and asks those that there are to end now; waits for nobody. The
     /// program's background tasks end too.
     pub(crate) fn abort(&self) {
         self.closing.store(true, Ordering::Release);
-        for handle in self.sessions.read().values() {
-            handle.link.close(CloseReason::ServerShuttingDown);
+        for link in self.links() {
+            link.close(CloseReason::ServerShuttingDown);
         }
         self.ended.cancel();
     }
@@ -201,9 +332,10 @@ impl Engine {
         };
         let link = Arc::clone(&handle.link);
         log::debug!(target: TARGET_SESSION, "{link} opened by {}", transport.as_str());
-        self.sessions.write().insert(link.id, handle);
+        self.sessions.write().open.insert(link.id, handle);
         if self.is_closing() {
             // It came in while the others were told.
+            link.in_flight.drain();
             link.close(CloseReason::ServerShuttingDown);
         }
     }
@@ -232,6 +364,13 @@ impl Engine {
         .encode()
     }
 }
+
+/// The part of the time to stop that is left to the last packets when handlers have taken all the
+/// rest: a tenth.
+const LAST_SHARE: u32 = 10;
+
+/// Sessions that have ended and may have something running before they are looked through.
+const LINGERING: usize = 64;
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -29,7 +29,7 @@ pub(crate) use forwarding::{Elsewhere, Forwarding, PolledFuture, ReleasedFuture,
 pub(crate) use namespace::FindRoom;
 pub(crate) use polling::{CloseOnDrop, Poll, Polled, Unpolled};
 pub(crate) use raw::{Callbacks, Raw, Running};
-pub use raw::{EngineMessage, EngineSession};
+pub use raw::{EngineMessage, EngineSession, ReadyState};
 pub(crate) use registry::{Choice, NamespaceCore, PatternCore, Registry};
 pub use room::Room;
 pub use server::Server;

@@ -79,8 +79,8 @@ impl Handle {
         unfinished.finished();
         let compress = poll.wants_compression();
         drop(poll);
-        if link.outbox.is_spent() {
-            // The session has waited for this poll to take its last packets.
+        if link.outbox.is_closed() {
+            // The session has waited for this poll, which may have taken its last packets.
             link.nudge();
         }
         match body {

@@ -11,8 +11,9 @@ use bytes::Bytes;
 use log::Level;
 
 use crate::actor::session::Protocol;
+use crate::config::Transport;
 use crate::error::EmitError;
-use crate::handler::Places;
+use crate::handler::{Pending, Places, Unfinished};
 use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::link::{Frame, InFlight, Link, Outgoing};
@@ -147,6 +148,104 @@ impl EngineSession {
     pub fn handshake(&self) -> &Handshake {
         &self.link.handshake
     }
+
+    /// Returns what carries the client's messages at the moment: polling becomes a WebSocket by the
+    /// upgrade.
+    #[must_use]
+    pub fn transport(&self) -> Transport {
+        if self.link.outbox.has_websocket() {
+            Transport::WebSocket
+        } else {
+            Transport::Polling
+        }
+    }
+
+    /// Returns whether messages may still come and go.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{EngineSession, ReadyState};
+    ///
+    /// fn is_there(session: &EngineSession) -> bool {
+    ///     session.ready_state() == ReadyState::Open
+    /// }
+    /// ```
+    #[must_use]
+    pub fn ready_state(&self) -> ReadyState {
+        if !self.link.is_closing() {
+            ReadyState::Open
+        } else if self.link.has_ended() {
+            ReadyState::Closed
+        } else {
+            ReadyState::Closing
+        }
+    }
+
+    /// Attaches a value to this session, and returns the value of its type that was there before. One
+    /// value for each type; it goes with the last handle on the session, so it must not hold one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{EngineIo, EngineMessage, EngineSession};
+    ///
+    /// struct Name(String);
+    ///
+    /// let builder = EngineIo::builder().on_message(
+    ///     |session: EngineSession, message: EngineMessage| async move {
+    ///         if let EngineMessage::Text(text) = message {
+    ///             session.insert_data(Name(text));
+    ///         }
+    ///     },
+    /// );
+    /// ```
+    pub fn insert_data<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
+        self.link.values().insert(value)
+    }
+
+    /// Returns the value of this type that was attached to the session.
+    #[must_use]
+    pub fn data<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.link.values().find()
+    }
+
+    /// Takes the value of this type off the session, and returns it.
+    pub fn remove_data<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.link.values().remove()
+    }
+}
+
+impl From<Arc<Link>> for EngineSession {
+    fn from(link: Arc<Link>) -> Self {
+        Self { link }
+    }
+}
+
+impl PartialEq for EngineSession {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.link, &other.link)
+    }
+}
+
+impl Eq for EngineSession {}
+
+/// How far a session of a raw Engine.IO server is: the `readyState` of engine.io.
+///
+/// | state | messages | when |
+/// | --- | --- | --- |
+/// | `Open` | come and go | from `on_open` on |
+/// | `Closing` | those that were sent before still go out | the session is being closed, and its client has yet to take the last packets |
+/// | `Closed` | none | its client has them, or will not get them |
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ReadyState {
+    /// Messages come and go.
+    Open,
+    /// It is being closed.
+    Closing,
+    /// It has ended.
+    Closed,
 }
 
 /// What a raw server does with its sessions.
@@ -181,9 +280,7 @@ pub(crate) struct Raw {
 impl Raw {
     pub(crate) fn open(link: &Arc<Link>, callbacks: &Arc<Callbacks>) -> Self {
         let raw = Self {
-            session: EngineSession {
-                link: Arc::clone(link),
-            },
+            session: Arc::clone(link).into(),
             callbacks: Arc::clone(callbacks),
         };
         raw.call(raw.callbacks.open.as_ref(), (), 0);
@@ -193,37 +290,57 @@ impl Raw {
     fn call<T: 'static>(&self, callback: Option<&Callback<T>>, value: T, bytes: usize) {
         let Some(callback) = callback else { return };
         let session = self.session.clone();
-        let log = Arc::clone(&self.session.link.config.line_limits);
-        self.callbacks.places.run(
-            || callback(session, value),
-            move |ended| {
-                if let Err(panic) = ended {
-                    let panic = cut(panic);
-                    let line = format_args!("engine handler panicked: {panic}");
-                    log.write(LogKind::Panicked, Level::Error, line);
-                }
-            },
-            || InFlight::enter(&self.session.link, bytes),
-        );
+        let pending = || Pending::of_session(&self.session.link, bytes);
+        let call = || callback(session, value);
+        let ended = ended(&self.session.link);
+        self.callbacks.places.run(call, ended, pending);
+    }
+
+    /// Calls the program, unless the server stops.
+    fn message(&self, message: EngineMessage, bytes: usize) {
+        if !self.session.link.in_flight.is_draining() {
+            self.call(self.callbacks.message.as_ref(), message, bytes);
+        }
+    }
+}
+
+/// Makes what hears of a handler's end; its value is `()`.
+fn ended(link: &Link) -> impl FnOnce(Result<(), Unfinished>) + use<> {
+    let log = Arc::clone(&link.config.line_limits);
+    move |ended| match ended {
+        Ok(()) => {}
+        Err(Unfinished::Panicked(panic)) => {
+            let panic = cut(panic);
+            let line = format_args!("engine handler panicked: {panic}");
+            log.write(LogKind::Panicked, Level::Error, line);
+        }
+        Err(Unfinished::Dropped) => {
+            log::debug!("engine handler dropped: it still waited behind its session's end");
+        }
     }
 }
 
 impl Protocol for Raw {
     fn text(&mut self, text: &str) -> Result<(), CloseReason> {
-        let message = EngineMessage::Text(text.to_owned());
-        self.call(self.callbacks.message.as_ref(), message, text.len());
+        self.message(EngineMessage::Text(text.to_owned()), text.len());
         Ok(())
     }
 
     fn binary(&mut self, data: Bytes) -> Result<(), CloseReason> {
         let bytes = data.len();
-        let message = EngineMessage::Binary(data);
-        self.call(self.callbacks.message.as_ref(), message, bytes);
+        self.message(EngineMessage::Binary(data), bytes);
         Ok(())
     }
 
     fn closed(&mut self, reason: CloseReason) {
-        self.call(self.callbacks.close.as_ref(), reason, 0);
+        let Some(callback) = &self.callbacks.close else {
+            return;
+        };
+        let session = self.session.clone();
+        let leaving = || InFlight::enter_leaving(&self.session.link);
+        let call = || callback(session, reason);
+        let ended = ended(&self.session.link);
+        self.callbacks.places.run(call, ended, leaving);
     }
 }
 

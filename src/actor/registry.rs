@@ -19,7 +19,7 @@ use crate::actor::room::Stop;
 use crate::actor::server::{GivenUp, Server};
 use crate::actor::supervision::Fall;
 use crate::config::Config;
-use crate::handler::{Environment, SharedTable, Surroundings, caught};
+use crate::handler::{Environment, SharedTable, Surroundings, Tasks, caught};
 use crate::id::SocketId;
 use crate::logging::{LogKind, LogLimits, Quoted, cut};
 use crate::message::{CrashPlace, Crashed};
@@ -377,6 +377,8 @@ impl Registry {
             actor: Mutex::new(None),
             seats: frees.then(AtomicUsize::default),
         });
+        let tasks = Tasks::of(&core.environment, &self.arbiter);
+        core.membership.keep_tasks(tasks);
         self.start(&core);
         if let Some(adapter) = &self.adapter {
             adapter.enter(&core.membership);

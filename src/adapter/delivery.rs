@@ -252,12 +252,16 @@ fn server_side(
     let Some(listener) = membership.server_side.listener(&name) else {
         return;
     };
+    if node.answering.is_closed() {
+        log::debug!("server-side event {name:?} is passed over: the server stops");
+        return;
+    }
     let Some(place) = node.server_side.enter("server-side events") else {
         return;
     };
     let (node, membership) = (Arc::clone(node), Arc::clone(membership));
-    let arbiter = node.arbiter.clone();
-    arbiter.spawn(async move {
+    let (arbiter, answering) = (node.arbiter.clone(), node.answering.clone());
+    arbiter.spawn(answering.track_future(async move {
         let called = match caught(|| (listener.hear)(event)) {
             Err(panic) => Err(panic),
             Ok(answering) => {
@@ -291,5 +295,5 @@ fn server_side(
             }
             (Err(panic), _) => (listener.panicked)(panic),
         }
-    });
+    }));
 }

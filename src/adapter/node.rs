@@ -13,6 +13,7 @@ use redis::aio::MultiplexedConnection;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::adapter::actor::Connections;
 use crate::adapter::channels::Channels;
@@ -53,6 +54,8 @@ pub(crate) struct Node {
     pub(crate) questions: Arc<Load>,
     /// Server-side events of other nodes that the program works on.
     pub(crate) server_side: Arc<Load>,
+    /// Server-side events of other nodes that the program is answering.
+    pub(crate) answering: TaskTracker,
     pub(crate) closed: CancellationToken,
     /// The address that keeps the actor running.
     pub(crate) actor: Mutex<Option<Addr<Connections>>>,
@@ -112,6 +115,7 @@ impl Node {
             replays: Semaphore::new(REPLAYS),
             questions: Load::new(config.requests_in_flight),
             server_side: Load::new(config.requests_in_flight),
+            answering: TaskTracker::new(),
             closed: CancellationToken::new(),
             actor: Mutex::new(None),
             pending: Mutex::default(),
@@ -422,6 +426,13 @@ impl Adapter for Node {
             reconnects: health.reconnects,
             error: health.error.clone().or_else(|| health.denied.clone()),
         }
+    }
+
+    fn settle(self: Arc<Self>) -> crate::socket::SettledFuture {
+        Box::pin(async move {
+            self.answering.close();
+            self.answering.wait().await;
+        })
     }
 
     fn close(self: Arc<Self>, limit: Duration) -> crate::socket::ClosedFuture {

@@ -10,11 +10,11 @@ use actix::Recipient;
 use crate::error::{ConnectError, INTERNAL};
 use crate::handler::extract::{Connecting, Event, Extract, Incoming, Leaving};
 use crate::handler::failure::{FailureCause, failed, failed_as, panicked};
-use crate::handler::place::{Guard, Places, caught};
+use crate::handler::pending::{Pending, Unfinished};
+use crate::handler::place::{Places, caught};
 use crate::handler::turn::save;
 use crate::handler::{ConnectOutcome, EventOutcome, Handler, LeaveOutcome};
-use crate::link::{InFlight, InFlightGuard};
-use crate::socket;
+use crate::link::InFlight;
 
 /// Tells what became of a client that asked to be let in.
 pub(crate) type Admission = Box<dyn FnOnce(Result<(), ConnectError>)>;
@@ -22,18 +22,6 @@ pub(crate) type Admission = Box<dyn FnOnce(Result<(), ConnectError>)>;
 pub(crate) type EventHandler = Arc<dyn Fn(&Incoming<'_>) + Send + Sync>;
 pub(crate) type ConnectHandler = Arc<dyn Fn(&Connecting<'_>, Admission) + Send + Sync>;
 pub(crate) type LeaveHandler = Arc<dyn Fn(&Leaving<'_>) + Send + Sync>;
-
-impl Guard for InFlightGuard {}
-
-/// A handler that answers. Its acknowledgement waits until its client has room, and the handler
-/// counts as in flight meanwhile: a client that asks for more than it reads is not read.
-struct Answering(InFlightGuard);
-
-impl Guard for Answering {
-    fn settled(&self) -> impl Future<Output = ()> {
-        socket::within(self.0.link())
-    }
-}
 
 /// Makes the handler of an event.
 pub(crate) fn on_event<H, A>(handler: H) -> EventHandler
@@ -48,11 +36,11 @@ where
         Ok(args) => {
             incoming.hand_over();
             let reply = incoming.take_reply();
-            let link = &incoming.socket.core().link;
+            let core = incoming.socket.core();
             places.run(
                 || handler.call(args),
                 move |ended| reply.finish(ended),
-                || Answering(InFlight::enter(link, incoming.size())),
+                || Pending::of_event(core, incoming.size()),
             );
         }
     })
@@ -77,8 +65,8 @@ pub(crate) fn forward(actor: Recipient<Event>) -> EventHandler {
                 failed(&environment, &socket, &name, FailureCause::NotTaken);
             }
         };
-        let link = &incoming.socket.core().link;
-        places.run(sent, |_| (), || InFlight::enter(link, incoming.size()));
+        let core = incoming.socket.core();
+        places.run(sent, |_| (), || Pending::of_socket(core, incoming.size()));
     })
 }
 
@@ -101,9 +89,10 @@ where
             }
         };
         let (socket, environment) = (connecting.socket.clone(), connecting.environment.clone());
-        let finish = move |ended: Result<H::Output, String>| {
+        let finish = move |ended: Result<H::Output, Unfinished>| {
             // Making a `ConnectError` of an error may run code of the program too.
-            let decided = ended.and_then(|outcome| caught(|| outcome.outcome()));
+            let decided = ended
+                .and_then(|outcome| caught(|| outcome.outcome()).map_err(Unfinished::Panicked));
             admission(match decided {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => {
@@ -116,15 +105,20 @@ where
                     failed(&environment, &socket, "connect", cause);
                     Err(error)
                 }
-                Err(panic) => {
+                Err(Unfinished::Panicked(panic)) => {
                     panicked(&environment, &socket, "connect", panic);
+                    Err(INTERNAL.into())
+                }
+                Err(Unfinished::Dropped) => {
+                    failed(&environment, &socket, "connect", FailureCause::Dropped);
                     Err(INTERNAL.into())
                 }
             });
         };
-        let link = &connecting.socket.core().link;
+        let core = connecting.socket.core();
         // The payload is the socket's, and kept for as long as that.
-        places.run(|| handler.call(args), finish, || InFlight::enter(link, 0));
+        let pending = || Pending::of_socket(core, 0);
+        places.run(|| handler.call(args), finish, pending);
     })
 }
 
@@ -139,21 +133,33 @@ where
     Arc::new(move |leaving| match A::extract(leaving) {
         Ok(args) => {
             let (socket, environment) = (leaving.socket.clone(), leaving.environment.clone());
-            let finish = move |ended: Result<H::Output, String>| {
+            let finish = move |ended: Result<H::Output, Unfinished>| {
                 // An error's `Display` may run code of the program too.
                 let error = |outcome: H::Output| Some((outcome.error()?, outcome.says_gone()));
-                match ended.and_then(|outcome| caught(|| error(outcome))) {
+                let failure = ended
+                    .and_then(|outcome| caught(|| error(outcome)).map_err(Unfinished::Panicked));
+                match failure {
                     Ok(None) => {}
                     Ok(Some((text, says_gone))) => {
                         let json = serde_json::Value::from(text).to_string();
                         let cause = FailureCause::Returned(json);
                         failed_as(&environment, &socket, event, cause, says_gone);
                     }
-                    Err(panic) => panicked(&environment, &socket, event, panic),
+                    Err(Unfinished::Panicked(panic)) => {
+                        panicked(&environment, &socket, event, panic);
+                    }
+                    Err(Unfinished::Dropped) => {
+                        failed(&environment, &socket, event, FailureCause::Dropped);
+                    }
                 }
                 save(&environment, &socket, event);
             };
-            places.run(|| handler.call(args), finish, || ());
+            let link = &leaving.socket.core().link;
+            places.run(
+                || handler.call(args),
+                finish,
+                || InFlight::enter_leaving(link),
+            );
         }
         Err(rejection) => {
             let cause = FailureCause::Rejected(rejection);

@@ -58,7 +58,7 @@ impl Failure<'_> {
     }
 
     /// Returns the event's name; `connect`, `disconnecting` and `disconnect` are those of the
-    /// handlers for these.
+    /// handlers for these, and `spawn` is that of a task of [`Socket::spawn`].
     #[must_use]
     pub fn event(&self) -> &str {
         self.event
@@ -102,7 +102,8 @@ impl Failure<'_> {
             | FailureCause::Refused(_)
             | FailureCause::InvalidNamespace
             | FailureCause::NotTaken
-            | FailureCause::Unanswered) => {
+            | FailureCause::Unanswered
+            | FailureCause::Dropped) => {
                 return Value::from(cause.to_string()).to_string();
             }
         };
@@ -126,9 +127,11 @@ impl Failure<'_> {
             // It stands in the log as a panic.
             FailureCause::Panicked(_) => return,
             FailureCause::Refused(_)
+            | FailureCause::Dropped
             | FailureCause::Rejected(Rejection::Session(
                 SessionError::NotLoaded | SessionError::NotSaved,
             )) => return self.debug(),
+            FailureCause::Unanswered if self.socket.core().has_ended() => return self.debug(),
             _ if has_hook || self.is_routine() => return self.debug(),
             FailureCause::InvalidNamespace => (LogKind::Refused, Level::Info),
             FailureCause::Unsendable(_) => (LogKind::Failed, Level::Error),
@@ -217,6 +220,9 @@ pub enum FailureCause {
     /// [`on_error_default`](crate::SocketIo::on_error_default) sees it; the socket is in no
     /// namespace, and says who asked, and for which one.
     InvalidNamespace,
+    /// The handler was dropped where it waited for something: its socket had ended, and
+    /// [`Builder::handler_grace`](crate::Builder::handler_grace) was over, or the server was stopped.
+    Dropped,
 }
 
 impl fmt::Display for FailureCause {
@@ -230,6 +236,7 @@ impl fmt::Display for FailureCause {
             Self::Unanswered => f.write_str("the handler gave no answer"),
             Self::NotTaken => f.write_str("the actor has not taken the event"),
             Self::InvalidNamespace => f.write_str("client refused: there is no such namespace"),
+            Self::Dropped => f.write_str("the handler still waited behind its socket's end"),
         }
     }
 }
@@ -316,4 +323,15 @@ pub(crate) fn report(environment: &Environment, socket: &Socket, event: &str, pa
         socket: Some(socket.id()),
         panic: panic.to_owned(),
     });
+}
+
+/// The same, of a panic in a task of a socket.
+pub(crate) fn task_panicked(environment: &Environment, socket: &Socket, panic: String) {
+    environment.report(&Crashed {
+        place: CrashPlace::BackgroundTask,
+        namespace: Some(socket.namespace().to_owned()),
+        socket: Some(socket.id()),
+        panic: panic.clone(),
+    });
+    failed(environment, socket, "spawn", FailureCause::Panicked(panic));
 }

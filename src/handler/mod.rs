@@ -9,11 +9,13 @@ mod environment;
 mod extract;
 mod failure;
 mod method;
+mod pending;
 mod place;
 mod reply;
 mod shared;
 mod socket_data;
 mod table;
+mod task;
 mod transit;
 mod turn;
 
@@ -35,11 +37,14 @@ pub(crate) use failure::failed;
 pub use failure::{ErrorAnswer, Failure, FailureCause};
 pub(crate) use method::Bound;
 pub use method::Method;
+pub(crate) use pending::{Pending, Unfinished};
 pub(crate) use place::{Places, caught};
 pub use reply::Ack;
 pub(crate) use shared::{SharedTable, TableView};
 pub use socket_data::SocketData;
 pub(crate) use table::{Received, Table};
+pub use task::BackgroundTask;
+pub(crate) use task::Tasks;
 pub use transit::EventInTransit;
 
 /// An async function whose arguments are extractors, up to eight of them.

@@ -2,17 +2,20 @@
 //!
 //! A future is polled once in place, under `catch_unwind`; most are done then and have cost no
 //! allocation, since the place where they lay is used again by the handler's next one. A future that
-//! is still pending is spawned on this worker, each poll of it under `catch_unwind` too. Nothing
-//! here knows what the futures are for.
+//! is still pending is spawned on this worker, each poll of it under `catch_unwind` too, until it
+//! ends or what is held for it says that it is to be dropped. Nothing here knows what the futures are
+//! for.
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
+
+use crate::handler::pending::{Unfinished, WhilePending};
 
 /// One handler's places: one on each thread that calls it.
 #[derive(Debug)]
@@ -27,18 +30,18 @@ impl Places {
         }))
     }
 
-    /// Runs `start`'s future and gives `finish` its value, or the text of its panic.
+    /// Runs `start`'s future and gives `finish` its value, or why there is none.
     ///
     /// `start` is run at once. `while_pending` makes what is held for as long as the future is
     /// spawned, and may put off `finish`.
     pub(crate) fn run<F, G>(
         &self,
         start: impl FnOnce() -> F,
-        finish: impl FnOnce(Result<F::Output, String>) + 'static,
+        finish: impl FnOnce(Result<F::Output, Unfinished>) + 'static,
         while_pending: impl FnOnce() -> G,
     ) where
         F: Future + 'static,
-        G: Guard + 'static,
+        G: WhilePending,
     {
         let mut place = self.take::<F>();
         let polled = caught(|| {
@@ -52,18 +55,18 @@ impl Places {
                 finish(Ok(value));
             }
             Ok(Poll::Pending) => {
-                let guard = while_pending();
+                let mut held = while_pending();
                 actix_rt::spawn(async move {
-                    let ended = std::future::poll_fn(|cx| place.poll_caught(cx)).await;
-                    drop(place);
-                    guard.settled().await;
+                    let ended = poll_fn(|cx| place.poll_held(cx, &mut held)).await;
+                    place.discard();
+                    held.settled(&ended).await;
                     finish(ended);
-                    drop(guard);
+                    drop(held);
                 });
             }
             Err(panic) => {
                 place.discard();
-                finish(Err(panic));
+                finish(Err(Unfinished::Panicked(panic)));
             }
         }
     }
@@ -105,16 +108,6 @@ impl Drop for Places {
     }
 }
 
-/// What is held for as long as a future is spawned.
-pub(crate) trait Guard {
-    /// Waits, when the future has ended, until its end may be made known.
-    fn settled(&self) -> impl Future<Output = ()> {
-        std::future::ready(())
-    }
-}
-
-impl Guard for () {}
-
 /// A place that is not in use, or was taken.
 type Kept<F> = Option<Pin<Box<Option<F>>>>;
 
@@ -154,14 +147,18 @@ impl<F: Future + 'static> Place<F> {
         }
     }
 
-    fn poll_caught(&mut self, cx: &mut Context<'_>) -> Poll<Result<F::Output, String>> {
-        let ended = match caught(|| self.poll(cx)) {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(value)) => Ok(value),
-            Err(panic) => Err(panic),
-        };
-        let _ = self.clear();
-        Poll::Ready(ended)
+    /// Polls the future, and then, if it is pending, what is held for it.
+    fn poll_held(
+        &mut self,
+        cx: &mut Context<'_>,
+        held: &mut impl WhilePending,
+    ) -> Poll<Result<F::Output, Unfinished>> {
+        held.resumes();
+        match caught(|| self.poll(cx)) {
+            Ok(Poll::Pending) => held.poll_cut(cx).map(|()| Err(Unfinished::Dropped)),
+            Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+            Err(panic) => Poll::Ready(Err(Unfinished::Panicked(panic))),
+        }
     }
 }
 
@@ -187,10 +184,33 @@ mod tests {
 
     use super::*;
 
-    fn ended<F: Future + 'static>(start: impl FnOnce() -> F) -> Option<Result<F::Output, String>> {
+    /// Holds a value, and drops the future when it is told.
+    #[derive(Default)]
+    struct Held {
+        _value: Rc<()>,
+        is_cut: bool,
+    }
+
+    impl WhilePending for Held {
+        fn poll_cut(&mut self, _: &mut Context<'_>) -> Poll<()> {
+            if self.is_cut {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        }
+    }
+
+    fn panicked<T>(text: &str) -> Result<T, Unfinished> {
+        Err(Unfinished::Panicked(text.to_owned()))
+    }
+
+    fn ended<F: Future + 'static>(
+        start: impl FnOnce() -> F,
+    ) -> Option<Result<F::Output, Unfinished>> {
         let ended = Rc::new(Cell::new(None));
         let slot = Rc::clone(&ended);
-        Places::new().run(start, move |value| slot.set(Some(value)), || ());
+        Places::new().run(start, move |value| slot.set(Some(value)), Held::default);
         ended.take()
     }
 
@@ -207,7 +227,7 @@ mod tests {
         first.run(
             || async { "text" },
             |value| assert_eq!(value, Ok("text")),
-            || (),
+            Held::default,
         );
         let number = first.0;
         drop(first);
@@ -221,8 +241,8 @@ mod tests {
         }
         for places in &next {
             let slot = Rc::clone(&heard);
-            let finish = move |value: Result<u8, String>| slot.set(slot.get() + value.unwrap());
-            places.run(|| std::future::ready(7), finish, || ());
+            let finish = move |value: Result<u8, _>| slot.set(slot.get() + value.unwrap());
+            places.run(|| std::future::ready(7), finish, Held::default);
         }
         assert_eq!(heard.get(), 56);
     }
@@ -230,27 +250,25 @@ mod tests {
     #[test]
     fn a_panic_is_an_error_wherever_it_comes() {
         let in_call = ended(|| -> std::future::Ready<()> { panic!("in the call") });
-        assert_eq!(in_call, Some(Err("in the call".into())));
+        assert_eq!(in_call, Some(panicked("in the call")));
         let in_future = ended(|| async { panic!("in the {}", "future") });
-        assert_eq!(in_future, Some(Err::<(), _>("in the future".into())));
+        assert_eq!(in_future, Some(panicked::<()>("in the future")));
     }
 
     #[actix_rt::test]
     async fn a_panic_after_a_wait_is_an_error_too() {
         let (sender, ended) = tokio::sync::oneshot::channel();
-        let finish = move |value: Result<(), String>| sender.send(value).unwrap();
+        let finish = move |value: Result<(), _>| sender.send(value).unwrap();
         Places::new().run(
             || async {
                 tokio::task::yield_now().await;
                 panic!("later")
             },
             finish,
-            || (),
+            Held::default,
         );
-        assert_eq!(ended.await.unwrap(), Err("later".into()));
+        assert_eq!(ended.await.unwrap(), panicked("later"));
     }
-
-    impl Guard for Rc<()> {}
 
     #[actix_rt::test]
     async fn the_guard_lives_as_long_as_the_wait() {
@@ -261,8 +279,30 @@ mod tests {
         Places::new().run(
             tokio::task::yield_now,
             move |_| sender.send(Rc::strong_count(&count)).unwrap(),
-            move || held,
+            move || Held {
+                _value: held,
+                is_cut: false,
+            },
         );
         assert_eq!(ended.await.unwrap(), 3);
+    }
+
+    #[actix_rt::test]
+    async fn a_future_that_is_cut_is_gone_before_anybody_hears_of_it() {
+        let (sender, ended) = tokio::sync::oneshot::channel();
+        let in_future = Rc::new(());
+        let kept = Rc::downgrade(&in_future);
+        Places::new().run(
+            move || async move {
+                std::future::pending::<()>().await;
+                drop(in_future);
+            },
+            move |value| sender.send((value, kept.strong_count())).unwrap(),
+            || Held {
+                is_cut: true,
+                ..Held::default()
+            },
+        );
+        assert_eq!(ended.await.unwrap(), (Err(Unfinished::Dropped), 0));
     }
 }

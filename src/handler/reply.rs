@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::error::{HandlerError, Rejection};
 use crate::handler::environment::Environment;
 use crate::handler::failure::{ErrorAnswer, Failure, FailureCause, report};
+use crate::handler::pending::Unfinished;
 use crate::handler::place::caught;
 use crate::link::Outgoing;
 use crate::logging::{Quoted, TARGET_EVENT};
@@ -32,7 +33,7 @@ pub(crate) struct Reply {
 impl Reply {
     /// Ends the call with what the handler returned, or with its panic; where the handler has changed
     /// a session that lies in a store, that is saved first.
-    pub(crate) fn finish<T: Serialize + 'static>(self, ended: Result<T, String>) {
+    pub(crate) fn finish<T: Serialize + 'static>(self, ended: Result<T, Unfinished>) {
         match self.socket.core().link.stored_session() {
             Some(session) if session.is_changed() => self.clone().end_saved(session, ended),
             _ => self.end(ended),
@@ -40,10 +41,13 @@ impl Reply {
     }
 
     /// Ends the call at once.
-    pub(crate) fn end<T: Serialize>(self, ended: Result<T, String>) {
+    pub(crate) fn end<T: Serialize>(self, ended: Result<T, Unfinished>) {
         match ended {
             Ok(value) => self.answer(&value),
-            Err(panic) => self.panicked(panic),
+            Err(Unfinished::Panicked(panic)) => self.panicked(panic),
+            Err(Unfinished::Dropped) => {
+                self.fail_as(FailureCause::Dropped, FailureMark::Unanswered);
+            }
         }
     }
 
@@ -168,7 +172,7 @@ impl Reply {
 /// ```
 #[derive(Debug)]
 pub struct Ack {
-    reply: Option<Reply>,
+    reply: Option<Owed>,
     /// Set when the handler gets it. Before, it answers nothing when it is dropped: another
     /// extractor has failed, and the client is told of that instead.
     handed: Option<Arc<AtomicBool>>,
@@ -177,7 +181,7 @@ pub struct Ack {
 impl Ack {
     pub(crate) fn new(reply: Reply) -> Self {
         Self {
-            reply: Some(reply),
+            reply: Some(Owed::of(reply)),
             handed: None,
         }
     }
@@ -185,7 +189,7 @@ impl Ack {
     /// Makes one that counts from the moment when `handed` is set.
     pub(crate) fn lent(reply: Reply, handed: &Arc<AtomicBool>) -> Self {
         Self {
-            reply: Some(reply),
+            reply: Some(Owed::of(reply)),
             handed: Some(Arc::clone(handed)),
         }
     }
@@ -198,14 +202,15 @@ impl Ack {
     /// Tells whether the client asked for an acknowledgement.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
-        self.reply.as_ref().is_some_and(|reply| reply.id.is_some())
+        let reply = self.reply.as_ref();
+        reply.is_some_and(|reply| reply.0.id.is_some())
     }
 
     /// Sends the acknowledgement. A tuple is sent as that many arguments, `()` as none, anything
     /// else as one, and an `Err` as `{"error": …}`. Does nothing where the client asked for none.
     pub fn send<T: Serialize>(mut self, data: T) {
         if let Some(reply) = self.reply.take() {
-            reply.answer(&data);
+            reply.0.answer(&data);
         }
     }
 
@@ -232,13 +237,34 @@ impl Ack {
     }
 }
 
+/// A reply that a server which stops waits for, if there is a client that waits for it.
+#[derive(Debug)]
+struct Owed(Reply);
+
+impl Owed {
+    fn of(reply: Reply) -> Self {
+        if reply.id.is_some() {
+            reply.socket.core().link.in_flight.owe();
+        }
+        Self(reply)
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        if self.0.id.is_some() {
+            self.0.socket.core().link.in_flight.settle();
+        }
+    }
+}
+
 impl Drop for Ack {
     fn drop(&mut self) {
         if let Some(reply) = self.reply.take()
-            && reply.id.is_some()
+            && reply.0.id.is_some()
             && self.is_handed()
         {
-            reply.fail(FailureCause::Unanswered);
+            reply.0.fail(FailureCause::Unanswered);
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::error::{Rejection, SessionError};
 use crate::handler::environment::Environment;
 use crate::handler::extract::size_of_args;
 use crate::handler::failure::{FailureCause, failed};
+use crate::handler::pending::Unfinished;
 use crate::handler::reply::Reply;
 use crate::handler::table::{Received, Table};
 use crate::link::{InFlight, Session};
@@ -37,7 +38,7 @@ impl Received<'_> {
 
 impl Reply {
     /// Ends the call when the session has been saved; with an error where it has not.
-    pub(crate) fn end_saved<T>(self, session: &Session, ended: Result<T, String>)
+    pub(crate) fn end_saved<T>(self, session: &Session, ended: Result<T, Unfinished>)
     where
         T: Serialize + 'static,
     {
@@ -63,11 +64,13 @@ pub(crate) fn save(environment: &Arc<Environment>, socket: &Socket, event: &'sta
         && session.is_changed()
     {
         let (environment, kept) = (Arc::clone(environment), socket.clone());
+        let guard = InFlight::enter_leaving(&socket.core().link);
         session.after_save(Box::new(move |saved| {
             if let Err(error) = saved {
                 let cause = FailureCause::Rejected(Rejection::Session(error));
                 failed(&environment, &kept, event, cause);
             }
+            drop(guard);
         }));
     }
 }

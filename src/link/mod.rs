@@ -5,14 +5,15 @@
 //! Frames go into the outbox, never through a mailbox; only life-cycle messages reach the actor.
 
 mod frame;
+mod in_flight;
 mod outbox;
 mod session;
 mod stored;
+mod values;
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Waker};
 
 use actix::{Message, Recipient};
 use parking_lot::Mutex;
@@ -23,8 +24,10 @@ use crate::id::Id;
 use crate::reason::CloseReason;
 
 pub(crate) use frame::Frame;
+pub(crate) use in_flight::{InFlight, InFlightGuard, has_waited_for_end, waits_for_end};
 pub(crate) use outbox::{Outbox, PollRefused, PushError, Pushed, Turn, Unsent, WriteFrames};
 pub use session::Session;
+pub(crate) use values::Values;
 #[allow(
     unused_imports,
     reason = "stores are made by the crate's feature `session`"
@@ -46,6 +49,8 @@ pub(crate) struct Link {
     pub(crate) in_flight: InFlight,
     /// What the program keeps for the client, made when it is first asked for.
     session: OnceLock<Session>,
+    /// What a program that speaks Engine.IO attaches to the session.
+    values: OnceLock<Box<Values>>,
     holder: Mutex<Holder>,
     closing: AtomicBool,
     posting: AtomicBool,
@@ -66,6 +71,8 @@ pub(crate) enum Control {
     Close(CloseReason),
     /// The transport has gone; whatever was still to be sent is lost, or has been sent.
     Gone,
+    /// The server stops: end when the handlers in flight have.
+    Drain,
     /// Look again: a socket of yours was accepted, refused or disconnected.
     Nudge,
 }
@@ -80,6 +87,7 @@ impl Link {
             outbox: Arc::new(Outbox::new(config.outbox_limit, config.packet_limit)),
             in_flight: InFlight::new(config.handlers_in_flight, config.handlers_bytes),
             session: OnceLock::new(),
+            values: OnceLock::new(),
             holder: Mutex::default(),
             closing: AtomicBool::new(false),
             posting: AtomicBool::new(false),
@@ -94,6 +102,11 @@ impl Link {
                 .map(|session| Session::clone(&session))
                 .unwrap_or_default()
         })
+    }
+
+    /// Returns the values that the program has attached to the session.
+    pub(crate) fn values(&self) -> &Values {
+        self.values.get_or_init(Box::default)
     }
 
     /// Returns the session where it lies in a store: it is to be loaded before a handler is called,
@@ -116,6 +129,17 @@ impl Link {
     /// Lets go of the actor; what is asked from now on is asked of nobody.
     pub(crate) fn release(&self) {
         self.holder.lock().session = None;
+    }
+
+    /// Tells whether somebody has asked for the session to be closed, or it has closed by itself.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed) || self.in_flight.has_ended()
+    }
+
+    /// Tells whether the session has ended: its client has the last packets, or will not get them.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.in_flight.has_ended()
+            && (self.outbox.is_spent() || self.holder.lock().session.is_none())
     }
 
     /// Queues a packet of somebody who cannot wait for room. If there is none, the server's policy
@@ -169,6 +193,11 @@ impl Link {
         if !self.closing.swap(true, Ordering::Relaxed) {
             self.ask(Control::Close(reason));
         }
+    }
+
+    /// Asks a session that takes nothing new any more to end when its handlers in flight have.
+    pub(crate) fn drain(&self) {
+        self.ask(Control::Drain);
     }
 
     pub(crate) fn nudge(&self) {
@@ -257,120 +286,5 @@ impl From<Frame> for Outgoing {
             frame,
             attached: Vec::new(),
         }
-    }
-}
-
-/// The handlers of a client that wait for something; at the limit its transport is not read.
-#[derive(Debug)]
-pub(crate) struct InFlight {
-    limit: usize,
-    count: AtomicUsize,
-    /// From how many bytes on nothing more is read.
-    bytes_limit: usize,
-    /// Bytes of the events that they were called for.
-    bytes: AtomicUsize,
-    reader: Mutex<Option<Waker>>,
-}
-
-impl InFlight {
-    fn new(limit: usize, bytes_limit: usize) -> Self {
-        Self {
-            limit: limit.max(1),
-            count: AtomicUsize::new(0),
-            bytes_limit: bytes_limit.max(1),
-            bytes: AtomicUsize::new(0),
-            reader: Mutex::new(None),
-        }
-    }
-
-    /// Tells whether there is room for one more; where not, wakes `cx` when there is.
-    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> bool {
-        if self.has_room() {
-            return true;
-        }
-        *self.reader.lock() = Some(cx.waker().clone());
-        // A handler may have ended between the look and the registration.
-        self.has_room()
-    }
-
-    /// Tells whether there is room for one more.
-    pub(crate) fn has_room(&self) -> bool {
-        self.count.load(Ordering::Acquire) < self.limit
-            && self.bytes.load(Ordering::Acquire) < self.bytes_limit
-    }
-
-    /// Counts a handler that was called for an event of so many bytes, until the guard is dropped.
-    pub(crate) fn enter(link: &Arc<Link>, bytes: usize) -> InFlightGuard {
-        link.in_flight.count.fetch_add(1, Ordering::AcqRel);
-        link.in_flight.bytes.fetch_add(bytes, Ordering::AcqRel);
-        InFlightGuard {
-            link: Arc::clone(link),
-            bytes,
-        }
-    }
-}
-
-/// One handler that waits.
-#[derive(Debug)]
-pub(crate) struct InFlightGuard {
-    link: Arc<Link>,
-    bytes: usize,
-}
-
-impl InFlightGuard {
-    pub(crate) fn link(&self) -> &Link {
-        &self.link
-    }
-}
-
-impl Drop for InFlightGuard {
-    fn drop(&mut self) {
-        let in_flight = &self.link.in_flight;
-        let bytes = in_flight.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
-        let was = in_flight.count.fetch_sub(1, Ordering::AcqRel);
-        if (was >= in_flight.limit || bytes >= in_flight.bytes_limit)
-            && let Some(waker) = in_flight.reader.lock().take()
-        {
-            waker.wake();
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn link(handlers: usize, bytes: usize) -> Arc<Link> {
-        let mut config = Config::new("/");
-        config.handlers_in_flight = handlers;
-        config.handlers_bytes = bytes;
-        Link::new(Id::random(), &Arc::new(config), Handshake::empty())
-    }
-
-    #[test]
-    fn reading_pauses_at_the_limit_of_handlers() {
-        let link = link(2, 100);
-        let cx = Context::from_waker(Waker::noop());
-        let first = InFlight::enter(&link, 0);
-        assert!(link.in_flight.poll_room(&cx));
-        let second = InFlight::enter(&link, 0);
-        assert!(!link.in_flight.poll_room(&cx));
-        drop(first);
-        assert!(link.in_flight.poll_room(&cx));
-        drop(second);
-    }
-
-    #[test]
-    fn reading_pauses_at_the_limit_of_what_handlers_hold() {
-        let link = link(10, 100);
-        let cx = Context::from_waker(Waker::noop());
-        let first = InFlight::enter(&link, 99);
-        assert!(link.in_flight.poll_room(&cx));
-        let second = InFlight::enter(&link, 1);
-        assert!(!link.in_flight.poll_room(&cx));
-        drop(second);
-        assert!(link.in_flight.poll_room(&cx));
-        drop(first);
-        assert!(link.in_flight.has_room());
     }
 }

@@ -67,7 +67,8 @@ pub enum CrashPlace {
     Namespace,
     /// The server's actor.
     Server,
-    /// A task that [`SocketIo::spawn`](crate::SocketIo::spawn) has started.
+    /// A task that [`SocketIo::spawn`](crate::SocketIo::spawn) or
+    /// [`Socket::spawn`](crate::Socket::spawn) has started.
     BackgroundTask,
     /// The adapter's actor, which keeps the way to the other nodes of a cluster.
     Adapter,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::actor::Engine;
 use crate::socket::Adapter;
@@ -23,8 +23,9 @@ impl Closing {
         }
     }
 
-    /// Closes the sessions, and then the way to the other nodes, by which their clients and what
-    /// they said at their end have still to go. Returns whether all had gone within `limit`.
+    /// Closes the sessions, waits for the server-side events that the program is answering, and then
+    /// closes the way to the other nodes, by which their clients and what they said at their end
+    /// have still to go. Returns whether all had gone within `limit`.
     pub(crate) async fn close(&self, limit: Duration) -> bool {
         let Some(adapter) = &self.adapter else {
             return self.engine.close(limit).await;
@@ -32,9 +33,11 @@ impl Closing {
         let begun = Instant::now();
         // One client that takes nothing must not take the time of the others' words.
         let share = limit / ADAPTER_SHARE;
-        let gone = self.engine.close(limit.saturating_sub(share)).await;
+        let patience = limit.saturating_sub(share);
+        let settled = timeout(patience, Arc::clone(adapter).settle());
+        let (gone, settled) = tokio::join!(self.engine.close(patience), settled);
         let rest = limit.saturating_sub(begun.elapsed());
-        Arc::clone(adapter).close(rest).await && gone
+        Arc::clone(adapter).close(rest).await && gone && settled.is_ok()
     }
 
     /// Ends the sessions with the reason of a shutdown, and waits for nobody.

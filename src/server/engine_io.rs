@@ -10,6 +10,7 @@ use log::Level;
 
 use crate::actor::{Callbacks, Engine, EngineMessage, EngineSession, Fall, Protocol, Raw, Running};
 use crate::config::{Config, Cors, Overflow, Transport};
+use crate::id::Id;
 use crate::logging::{LogKind, cut};
 use crate::reason::CloseReason;
 use crate::server::StartError;
@@ -85,6 +86,63 @@ impl EngineIo {
     #[must_use]
     pub fn clients_count(&self) -> usize {
         self.engine.count()
+    }
+
+    /// Returns the open session of this id; see [`EngineSession::sid`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{EmitError, EngineIo, EngineMessage};
+    ///
+    /// fn tell(engine: &EngineIo, sid: &str, text: &str) -> Result<(), EmitError> {
+    ///     let session = engine.session(sid).ok_or(EmitError::Disconnected)?;
+    ///     session.send(&EngineMessage::Text(text.to_owned()))
+    /// }
+    /// ```
+    #[must_use]
+    pub fn session(&self, sid: &str) -> Option<EngineSession> {
+        let link = self.engine.open_link(Id::parse(sid)?)?;
+        Some(link.into())
+    }
+
+    /// Returns the sessions that are open.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{EngineIo, EngineMessage};
+    ///
+    /// fn tell_all(engine: &EngineIo, text: &str) {
+    ///     for session in engine.sessions() {
+    ///         // One that has gone meanwhile misses nothing.
+    ///         let _ = session.send(&EngineMessage::Text(text.to_owned()));
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn sessions(&self) -> Vec<EngineSession> {
+        let links = self.engine.open_links().into_iter();
+        links.map(EngineSession::from).collect()
+    }
+
+    /// Closes the server for good, as [`SocketIo::close`](crate::SocketIo::close) does: new clients
+    /// are answered with 503, no more messages are taken, handlers in flight get the time that there
+    /// is, and each session ends with [`CloseReason::ServerShuttingDown`], behind what was sent to
+    /// its client before. Returns whether all had ended within `limit`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # async fn run(engine: actix_socketio::EngineIo, server: actix_web::dev::ServerHandle) {
+    /// engine.close(Duration::from_secs(5)).await;
+    /// server.stop(true).await;
+    /// # }
+    /// ```
+    pub async fn close(&self, limit: Duration) -> bool {
+        self.closing().close(limit).await
     }
 }
 

@@ -37,7 +37,7 @@ use serde_json::Value;
 
 use crate::actor::{Choice, Engine, NamespaceCore, Registry, Server};
 use crate::cluster::{AdapterHealth, ClusterError, NodeId};
-use crate::handler::{ErrorAnswer, Failure};
+use crate::handler::{BackgroundTask, ErrorAnswer, Failure};
 use crate::message::{Crashed, namespace_name};
 use crate::pattern::{Pattern, PatternError};
 use crate::server::closing::Closing;
@@ -50,7 +50,6 @@ use crate::transport::{self, Hooks};
 #[cfg(feature = "testing")]
 pub(crate) use crate::transport::InMemory;
 pub use all_namespaces::AllNamespaces;
-pub use background::BackgroundTask;
 pub use builder::Builder;
 pub use engine_io::{EngineIo, EngineIoBuilder};
 #[cfg(feature = "session")]
@@ -338,21 +337,28 @@ impl SocketIo {
         adapter.map_or_else(alone, |adapter| adapter.health())
     }
 
-    /// Returns how many clients are connected.
+    /// Returns how many clients are connected. A client that was disconnected is not counted, also
+    /// if it has yet to fetch its last packets.
     #[must_use]
     pub fn clients_count(&self) -> usize {
         self.engine.count()
     }
 
-    /// Closes the server for good: new clients are answered with 503, those who are there are
-    /// disconnected with [`CloseReason::ServerShuttingDown`](crate::CloseReason), behind what was
-    /// sent to them before. Returns whether all had gone within `limit`, and in a cluster whether
-    /// what was queued for the other nodes has been sent too, for which the last tenth of the time
-    /// is kept.
+    /// Closes the server for good: new clients are answered with 503, no new events are taken, and
+    /// those who are there are disconnected with
+    /// [`CloseReason::ServerShuttingDown`](crate::CloseReason), each when its handlers in flight have
+    /// ended and have been acknowledged, behind what was sent to it before. Returns whether all had
+    /// gone within `limit`, and in a cluster whether what was queued for the other nodes has been sent
+    /// too, for which the last tenth of the time is kept.
+    ///
+    /// Handlers that are in flight when the last tenth begins are dropped, and so is what slow clients
+    /// have not taken, so that all clients get the close. A handler that waits for [`Socket::closed`](crate::Socket::closed) is not waited
+    /// for: it ends by the close. Disconnect handlers are waited for up to the limit.
     ///
     /// A client has gone when its transport has taken the last packets: its WebSocket has written
-    /// them, or a poll has fetched them. Clients of other nodes that poll here are sent home with a
-    /// noop, so that their next poll goes to a node that stays.
+    /// them, or a poll has fetched them. A client that polls and has no request open is waited for up
+    /// to 3 seconds. Clients of other nodes that poll here are sent home with a noop, so that their
+    /// next poll goes to a node that stays.
     ///
     /// # Examples
     ///

@@ -87,6 +87,30 @@ macro_rules! engine_options {
             self
         }
 
+        /// Sets how long a handler that waits for something may go on when its client has gone, or
+        /// has left the namespace; 30 seconds by default. Then it is dropped where it waits, with
+        /// all that it holds: a loop that does not look at its client ends so. With
+        /// `Duration::ZERO` it is dropped at once, with `None` it is never dropped, and a client that
+        /// comes and goes may leave any number of them behind.
+        ///
+        /// Connect handlers and middleware are dropped in the same way, disconnect handlers are not.
+        /// What must be done whatever becomes of the client belongs in a task of its own, as
+        /// [`SocketIo::spawn`](crate::SocketIo::spawn) starts one.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use std::time::Duration;
+        ///
+        /// use actix_socketio::SocketIo;
+        ///
+        /// let builder = SocketIo::builder().handler_grace(Some(Duration::from_secs(5)));
+        /// ```
+        pub fn handler_grace(mut self, limit: Option<Duration>) -> Self {
+            self.config.handler_grace = limit;
+            self
+        }
+
         /// Sets from how many bytes on the events that the handlers in flight of one client were
         /// called for, with their attachments, keep more from being read from it; 4 MiB by default.
         /// One event may pass the limit. As at the limit of

@@ -16,6 +16,12 @@ macro_rules! registration {
         /// which they were registered, and the first is the one that answers. Handlers may be added
         /// while clients are connected. An event without a handler is acknowledged with an error.
         ///
+        /// A handler that waits when its client has gone is dropped behind
+        /// [`handler_grace`](crate::Builder::handler_grace). A handler that loops waits for
+        /// [`Socket::closed`](crate::Socket::closed) too, or starts the loop by
+        /// [`Socket::spawn`](crate::Socket::spawn): a task of a socket ends with it, and holds no place
+        /// among the handlers in flight.
+        ///
         /// A name that Socket.IO keeps for itself, as `connect`, is refused: an error in the log says
         /// what to use instead, and [`Serve::bind`](crate::Serve::bind) fails with it.
         ///
@@ -32,6 +38,24 @@ macro_rules! registration {
         ///     namespace
         ///         .on("message", message)
         ///         .on("add", |Data((a, b)): Data<(i64, i64)>| async move { a + b });
+        /// }
+        /// ```
+        ///
+        /// A loop that ends with its client:
+        ///
+        /// ```
+        /// use std::time::Duration;
+        ///
+        /// use actix_socketio::{EmitError, Socket};
+        ///
+        /// async fn watch(socket: Socket) -> Result<(), EmitError> {
+        ///     loop {
+        ///         tokio::select! {
+        ///             () = socket.closed() => return Ok(()),
+        ///             () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        ///         }
+        ///         socket.emit("tick", ()).await?;
+        ///     }
         /// }
         /// ```
         pub fn on<H, A>(&self, event: &str, handler: H) -> &Self

@@ -170,8 +170,9 @@ where
         self
     }
 
-    /// Sets how long a stop waits: first for the clients of the server to take their last packets,
-    /// and as long again for HTTP requests to be answered. 5 seconds by default.
+    /// Sets how long a stop waits: first for the handlers in flight and for the clients of the server
+    /// to take their last packets, and as long again for HTTP requests to be answered. 5 seconds by
+    /// default.
     pub fn shutdown_timeout(mut self, limit: Duration) -> Self {
         self.drain = limit;
         // The server below counts in whole seconds.

@@ -130,9 +130,9 @@ impl ServeHandle {
     /// Stops the server, and returns when it has stopped.
     ///
     /// A graceful stop closes the Socket.IO server first, as
-    /// [`SocketIo::close`](crate::SocketIo::close) does: new clients are refused, those who are
-    /// there get what was sent to them and are disconnected, and in a cluster the other nodes what
-    /// was queued for them; then it waits for the HTTP requests that are being answered.
+    /// [`SocketIo::close`](crate::SocketIo::close) does: new clients are refused, handlers in flight
+    /// end, those who are there get what was sent to them and are disconnected, and in a cluster the
+    /// other nodes what was queued for them; then it waits for the HTTP requests that are being answered.
     /// [`Serve::shutdown_timeout`](crate::Serve::shutdown_timeout) bounds both. Any other stop ends
     /// all connections at once: the sockets leave with the reason `server shutting down` too, but
     /// what their clients have not got by then is lost, and so is a handler that waits.

@@ -92,6 +92,10 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
 
     fn health(&self) -> AdapterHealth;
 
+    /// Takes no more server-side events of other nodes, and waits until the program has answered
+    /// those that it has.
+    fn settle(self: Arc<Self>) -> SettledFuture;
+
     /// Sends what is queued and what other nodes wait for, for up to `limit`, and ends; tells
     /// whether all was sent.
     fn close(self: Arc<Self>, limit: Duration) -> ClosedFuture;
@@ -100,6 +104,9 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
 /// The nodes of a cluster, to be waited for.
 pub(crate) type NodesFuture =
     Pin<Box<dyn Future<Output = Result<Vec<NodeId>, ClusterError>> + Send>>;
+
+/// The end of the last server-side event, to be waited for.
+pub(crate) type SettledFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Whether an adapter has sent everything, to be waited for.
 pub(crate) type ClosedFuture = Pin<Box<dyn Future<Output = bool> + Send>>;

@@ -388,6 +388,11 @@ impl Core {
         reason.is_some_and(|reason| !matches!(reason, DisconnectReason::Session(_)))
     }
 
+    /// Tells whether it has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.phase(), Phase::Ended | Phase::Abandoned)
+    }
+
     /// Waits until the socket has ended.
     pub(crate) async fn ended(&self) {
         let ended = self.ended.get_or_init(CancellationToken::new);
@@ -426,6 +431,7 @@ impl Core {
         if let Some(ended) = self.ended.get() {
             ended.cancel();
         }
+        self.link.in_flight.wake_others();
         true
     }
 

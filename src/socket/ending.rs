@@ -2,14 +2,24 @@
 //!
 //! A socket's state comes in, which knows its end. Nothing here ends a socket.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+
+use actix::ArbiterHandle;
+
+use crate::link::waits_for_end;
 use crate::socket::Socket;
+use crate::socket::membership::Membership;
 
 impl Socket {
     /// Waits until the socket has ended: its client has left, or was disconnected, or refused. It
     /// returns at once if that has happened already.
     ///
-    /// A handler that loops holds a place among the handlers in flight for as long as it runs, also
-    /// when its client has gone. It ends with its socket if it waits for this too.
+    /// A handler that loops holds a place among the handlers in flight for as long as it runs, and is
+    /// dropped only when its client has been gone for
+    /// [`handler_grace`](crate::Builder::handler_grace). It ends with its socket if it waits for this
+    /// too. A server that stops does not wait for a handler that waits here: it closes, and the
+    /// handler ends. [`Socket::spawn`] runs a loop without a place.
     ///
     /// # Examples
     ///
@@ -29,6 +39,35 @@ impl Socket {
     /// }
     /// ```
     pub async fn closed(&self) {
-        self.core.ended().await;
+        let mut ended = pin!(self.core.ended());
+        poll_fn(|cx| {
+            let polled = ended.as_mut().poll(cx);
+            if polled.is_pending() {
+                // A server that stops does not wait for a handler that waits for it.
+                waits_for_end(true);
+            }
+            polled
+        })
+        .await;
+    }
+}
+
+/// What a namespace does for the tasks of its sockets.
+pub(crate) trait TaskKeeper: std::fmt::Debug + Send + Sync {
+    /// Returns where a task runs that is spawned on no worker.
+    fn arbiter(&self) -> &ArbiterHandle;
+
+    /// A task has panicked.
+    fn panicked(&self, socket: &Socket, panic: String);
+}
+
+impl Membership {
+    /// Names who keeps the tasks of the namespace's sockets; the first one counts.
+    pub(crate) fn keep_tasks(&self, keeper: Box<dyn TaskKeeper>) {
+        let _ = self.task_keeper.set(keeper);
+    }
+
+    pub(crate) fn task_keeper(&self) -> Option<&dyn TaskKeeper> {
+        self.task_keeper.get().map(AsRef::as_ref)
     }
 }

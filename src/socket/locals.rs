@@ -4,14 +4,10 @@
 //! Most sockets have neither, so all of it lies in a box that the first use makes. It goes with the
 //! last handle on the socket.
 
-use std::any::{Any, TypeId};
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
-
-use crate::link::Session;
+use crate::link::{Session, Values};
 
 /// The attachments of one socket.
 #[derive(Default)]
@@ -19,7 +15,7 @@ pub(crate) struct Locals(OnceLock<Box<Attached>>);
 
 #[derive(Default)]
 struct Attached {
-    data: Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>,
+    data: Values,
     session: OnceLock<Session>,
 }
 
@@ -28,29 +24,27 @@ impl Locals {
     pub(crate) fn share(&self) -> Self {
         let shared = Self::default();
         if let Some(attached) = self.0.get() {
-            *shared.attached().data.lock() = attached.data.lock().clone();
+            let attached = Attached {
+                data: attached.data.share(),
+                session: OnceLock::new(),
+            };
+            // Nobody else has it yet.
+            let _ = shared.0.set(Box::new(attached));
         }
         shared
     }
 
     /// Keeps a value, and returns the one of its type that it replaces.
     pub(crate) fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
-        let value: Arc<dyn Any + Send + Sync> = Arc::new(value);
-        let mut data = self.attached().data.lock();
-        let before = data.insert(TypeId::of::<T>(), value);
-        // What goes may run code of the program, as a `Drop`, but never under the lock.
-        drop(data);
-        before?.downcast().ok()
+        self.attached().data.insert(value)
     }
 
     pub(crate) fn find<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let found = self.0.get()?.data.lock().get(&TypeId::of::<T>()).cloned();
-        found?.downcast().ok()
+        self.0.get()?.data.find()
     }
 
     pub(crate) fn remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let removed = self.0.get()?.data.lock().remove(&TypeId::of::<T>());
-        removed?.downcast().ok()
+        self.0.get()?.data.remove()
     }
 
     /// Returns the socket's own session; `begin` makes it where there is none yet.
@@ -65,11 +59,8 @@ impl Locals {
 
 impl fmt::Debug for Locals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let values = self
-            .0
-            .get()
-            .map_or(0, |attached| attached.data.lock().len());
-        f.debug_struct("Locals").field("values", &values).finish()
+        let values = self.0.get().map(|attached| &attached.data);
+        f.debug_tuple("Locals").field(&values).finish()
     }
 }
 

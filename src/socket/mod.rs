@@ -36,13 +36,14 @@ use crate::link::Session;
 use crate::message::RoomNames;
 use crate::socketio::{Args, Shortened, from_json};
 
-pub(crate) use adapter::{Adapter, BackFuture, ClosedFuture, NodesFuture};
+pub(crate) use adapter::{Adapter, BackFuture, ClosedFuture, NodesFuture, SettledFuture};
 pub use answers::Answers;
 pub(crate) use answers::ask;
 pub use broadcast::Broadcast;
 pub(crate) use core::{Core, Phase};
 pub(crate) use details::describe;
 pub(crate) use encode::{Answer, ack, ack_error, connect_error};
+pub(crate) use ending::TaskKeeper;
 pub use everywhere::{Everywhere, RemoteSocket};
 pub(crate) use locals::Locals;
 pub(crate) use membership::{Audience, Membership, RoomChange, SharedMembers};

@@ -4,14 +4,14 @@
 use std::thread;
 use std::time::Duration;
 
-use actix_socketio::{RedisAdapter, ServeHandle, SocketIo};
+use actix_socketio::{RedisAdapter, ServeHandle, ServerSideEvent, SocketIo};
 use actix_web::App;
 use actix_web::rt::System;
 use tokio::task::JoinHandle;
 
 use crate::support::redis::{Astray, Format, Redis, Way, connected};
-use crate::support::socketio::{Peer, Via, until};
-use crate::support::{Served, Site, packets, within};
+use crate::support::socketio::{Client, Gate, Peer, Via, until};
+use crate::support::{Served, Site, channel, packets, within};
 
 /// What a node has queued for the others goes out before it ends.
 #[tokio::test]
@@ -52,6 +52,45 @@ async fn a_stop_sends_the_clients_of_others_home() {
         within("the stop", stopping).await.unwrap();
         here.io.emit("still", ()).await.unwrap();
         client.home.expect(&[r#"42["still"]"#]).await;
+    }
+}
+
+/// The program answers the server-side events of other nodes that it has, and takes no others.
+#[tokio::test]
+async fn a_stop_waits_for_server_side_events() {
+    let redis = Redis::start();
+    for format in Format::NODE {
+        let here = Stoppable::start(format.adapter(&redis)).await;
+        let there = format.node(&redis, |io| io).await;
+        let gate = Gate::default();
+        let (began, mut begun) = channel();
+        let passing = gate.clone();
+        here.io
+            .of("/")
+            .on_server_side("work", move |event: ServerSideEvent| {
+                let gate = passing.clone();
+                began.send(event.read::<u32>().unwrap()).unwrap();
+                async move {
+                    gate.pass().await;
+                    "done"
+                }
+            });
+        let namespace = there.io.of("/");
+        let asking = namespace.clone();
+        let asking = async move { asking.server_side_emit_with_ack("work", 1, LONG).await };
+        let asking = tokio::spawn(asking);
+        assert_eq!(begun.next().await, 1);
+        let mut idle = Client::connected(&here.site, Via::WebSocket).await;
+        let stopping = here.stopping();
+        idle.expect_close().await;
+        namespace.server_side_emit("work", 2).await.unwrap();
+        assert!(!stopping.is_finished());
+        gate.open();
+        let answers = within("the answer", asking).await.unwrap().unwrap();
+        let answers: Vec<String> = answers.iter().map(|it| it.read().unwrap()).collect();
+        assert_eq!(answers, ["done"]);
+        within("the stop", stopping).await.unwrap();
+        assert_eq!(begun.so_far(), [] as [u32; 0]);
     }
 }
 

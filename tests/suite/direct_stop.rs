@@ -1,17 +1,20 @@
 //! `ServeHandle::stop`: who gets what when the server ends.
 
 use std::io;
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use actix_socketio::{ServeHandle, SocketIo};
+use actix_socketio::{ServeHandle, Socket, SocketIo};
 use actix_web::rt::System;
 use actix_web::{App, web};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpStream;
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::oneshot;
 
-use crate::support::socketio::{Client, Gate, Via};
-use crate::support::{Connection, Received, Request, Served, Site, WebSocket, within};
+use crate::support::socketio::{BOTH, Client, Gate, Via};
+use crate::support::{Connection, Received, Request, Served, Site, WebSocket, channel, within};
 
 /// `ServeHandle::stop`: a graceful stop lets clients have what was sent to them, refuses new ones
 /// meanwhile, and whoever asks how it is, and ends when the last has gone.
@@ -91,6 +94,127 @@ async fn stop_ends_all_connections_at_once() {
     }
     assert_eq!(received, Received::End);
 }
+
+/// `ServeHandle::stop`: a graceful stop waits for handlers in flight, whose acknowledgements leave, and
+/// not for a tab that sleeps.
+#[tokio::test]
+async fn graceful_stop_waits_for_handlers_and_not_for_sleeping_tabs() {
+    for via in BOTH {
+        let server = Stoppable::start(LONG);
+        let (began, mut begun) = channel();
+        let gate = server.gate.clone();
+        server.io.of("/").on("save", move || {
+            let (gate, began) = (gate.clone(), began.clone());
+            async move {
+                let _ = began.send(());
+                gate.pass().await;
+                "saved"
+            }
+        });
+        let mut sleeping = Vec::new();
+        if via == Via::Polling {
+            sleeping.push(Client::connected(&server.site, via).await);
+        }
+        let mut idle = Client::connected(&server.site, Via::WebSocket).await;
+        let mut client = Client::connected(&server.site, via).await;
+        client.send(r#"421["save"]"#).await;
+        begun.next().await;
+        let stopping = server.stopping(true);
+        idle.expect_close().await;
+        server.gate.open();
+        client.expect(r#"431["saved"]"#).await;
+        client.expect_close().await;
+        within("the stop", stopping).await.unwrap();
+        server.ended().await;
+    }
+}
+
+/// `Serve::run`: by SIGTERM a handler in flight is not cut off.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_signal_lets_handlers_end() {
+    if std::env::var_os(SIGNALLED).is_some() {
+        return thread::spawn(serve_until_signalled).join().unwrap();
+    }
+    let mut process = Process::start("direct_stop::a_signal_lets_handlers_end");
+    let address = process.line("listening ").await.parse().unwrap();
+    let path = "/socket.io/";
+    let site = Site { address, path };
+    let mut idle = Client::connected(&site, Via::WebSocket).await;
+    let mut client = Client::connected(&site, Via::WebSocket).await;
+    client.send(r#"421["save"]"#).await;
+    client.expect(r#"420["ready"]"#).await;
+    process.terminate();
+    idle.expect_close().await;
+    client.send("430[]").await;
+    client.expect(r#"431["saved"]"#).await;
+    client.expect_close().await;
+    assert!(
+        within("the process to end", process.0.wait())
+            .await
+            .unwrap()
+            .success()
+    );
+}
+
+/// What the other process does: it serves until it gets a signal.
+#[cfg(unix)]
+fn serve_until_signalled() {
+    System::new().block_on(async {
+        let io = SocketIo::builder().start().unwrap();
+        io.of("/").on("save", |socket: Socket| async move {
+            socket.call::<()>("ready", (), LONG).await.unwrap();
+            "saved"
+        });
+        let serve = io.serve(App::new).workers(1).shutdown_timeout(LONG);
+        let serve = serve.bind(("127.0.0.1", 0)).unwrap();
+        println!("\nlistening {}", serve.addrs()[0]);
+        serve.run().await.unwrap();
+    });
+}
+
+/// A test in a process of its own.
+#[cfg(unix)]
+struct Process(Child, Lines<BufReader<ChildStdout>>);
+
+#[cfg(unix)]
+impl Process {
+    fn start(test: &str) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args([test, "--exact", "--nocapture"])
+            .env(SIGNALLED, "1");
+        command.stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self(child, lines)
+    }
+
+    /// Returns the rest of the next line that begins so.
+    async fn line(&mut self, head: &str) -> String {
+        loop {
+            let line = within("the process to speak", self.1.next_line())
+                .await
+                .unwrap();
+            let line = line.expect("a process that serves");
+            if let Some(rest) = line.strip_prefix(head) {
+                return rest.to_owned();
+            }
+        }
+    }
+
+    fn terminate(&self) {
+        let id = self.0.id().unwrap().to_string();
+        let killed = std::process::Command::new("kill")
+            .args(["-TERM", &id])
+            .status();
+        assert!(killed.unwrap().success());
+    }
+}
+
+/// Set in the process that serves.
+#[cfg(unix)]
+const SIGNALLED: &str = "SOCKETIO_TEST_SERVES_UNTIL_SIGNALLED";
 
 /// A server on the direct path, and word of its end.
 struct Stoppable {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use actix_session::config::CookieContentSecurity;
 use actix_session::storage::{
@@ -20,7 +21,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::support::log::Lines;
-use crate::support::socketio::{BOTH, Came, Client, Gate, Via};
+use crate::support::socketio::{BOTH, Came, Client, Gate, Via, until};
 use crate::support::{Heard, Polling, Request, Server, Site, WebSocket, channel, within};
 
 /// Flask-SocketIO, `manage_session=True`: the session begins with the HTTP session, and from then on
@@ -352,6 +353,38 @@ async fn a_change_of_a_disconnect_handler_is_saved() {
         let saved = async { while browser.get("/all").await == before {} };
         within("the change to be saved", saved).await;
         assert_eq!(browser.get("/all").await, json!({ "user": "Ada" }));
+    }
+}
+
+/// `SocketIo::close` waits for events that wait for the store, and for what they save there.
+#[tokio::test]
+async fn a_close_waits_for_the_store() {
+    for via in BOTH {
+        let (server, store) = shared();
+        let mut browser = Browser::of(&server);
+        browser.get("/set?user=Ada").await;
+        let mut client = browser.connect(via).await.0;
+        let mut idle = Client::connected(&server, Via::WebSocket).await;
+        let gate = store.hold();
+        let loads = store.loads();
+        client.send(r#"421["set","late",true]"#).await;
+        until("the store to be asked", || store.loads() > loads).await;
+        let io = server.io.clone();
+        let closing = tokio::spawn(async move { io.close(Duration::from_secs(60)).await });
+        idle.expect_close().await;
+        client.settle().await;
+        assert!(!closing.is_finished());
+        gate.open();
+        client.expect("431[null]").await;
+        client.expect_close().await;
+        assert!(within("the close", closing).await.unwrap());
+        let saved = store
+            .0
+            .lock()
+            .states
+            .values()
+            .any(|state| state.contains_key("late"));
+        assert!(saved);
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod arriving;
 mod assembling;
+mod passing;
 mod refusing;
 
 use std::collections::VecDeque;
@@ -16,16 +17,14 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::actor::client::arriving::{Arriving, Asked};
-use crate::actor::client::refusing::{SHOWN_SOCKETS, log_connected};
+use crate::actor::client::passing::{admit, failed_by_session, farewell};
+use crate::actor::client::refusing::SHOWN_SOCKETS;
 use crate::actor::clock::now;
-use crate::actor::registry::{NamespaceCore, Registry, Seat};
+use crate::actor::registry::{Registry, Seat};
 use crate::actor::session::Protocol;
-use crate::error::{ConnectError, Rejection, SessionError};
-use crate::handler::{
-    Connecting, Environment, FailureCause, Leaving, Received, Table, TableView, failed,
-};
+use crate::handler::{FailureCause, Received, TableView};
 use crate::link::Link;
-use crate::logging::{Quoted, TARGET_SESSION, TARGET_SOCKET, plain};
+use crate::logging::{Quoted, TARGET_SESSION, plain};
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::{Beginning, Core, Phase, Resume, Socket};
 use crate::socketio::{Args, Assembler, Body, DecodeError, Limits, Packet};
@@ -94,6 +93,10 @@ impl Client {
     fn packet(&mut self, text: &str, attachments: Vec<Bytes>) -> Result<(), CloseReason> {
         let packet = Packet::decode(text, &self.limits).map_err(|error| self.refused(&error))?;
         let namespace = packet.namespace;
+        // A server that stops takes nothing new.
+        if self.link.in_flight.is_draining() && is_new(&packet.body, &attachments) {
+            return Ok(());
+        }
         if let Body::Connect { auth } = packet.body {
             return self.connect(namespace, auth);
         }
@@ -293,6 +296,10 @@ impl Protocol for Client {
         Err(CloseReason::ForcedClose)
     }
 
+    fn is_busy(&self) -> bool {
+        self.slots.iter().any(Slot::is_busy)
+    }
+
     fn closing(&mut self) {
         for slot in &self.slots {
             slot.socket.core().disconnect(false);
@@ -365,6 +372,12 @@ impl Slot {
         }
     }
 
+    /// Tells whether packets wait for a socket that may still be let in.
+    fn is_busy(&self) -> bool {
+        let phase = self.socket.core().phase();
+        !self.waiting.is_empty() && !matches!(phase, Phase::Ended | Phase::Abandoned)
+    }
+
     /// Keeps a packet until the socket is open.
     fn wait(&mut self, text: &str, attachments: Vec<Bytes>) {
         let waiting = Waiting {
@@ -401,87 +414,12 @@ impl Slot {
     }
 }
 
-/// Asks the program to let a socket in, and says so to the namespace when what it has changed of a
-/// stored session is saved.
-fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceCore>) {
-    let core = Arc::clone(socket.core());
-    let environment = Arc::clone(&namespace.environment);
-    let tells_errors = environment.surroundings.tells_errors;
-    let admission = Box::new(move |outcome: Result<(), ConnectError>| {
-        let link = Arc::clone(&core.link);
-        let (asking, seat) = (Socket::new(Arc::clone(&core)), Arc::clone(&namespace));
-        let decide = move |outcome: Result<(), ConnectError>| match outcome {
-            Err(error) => core.refuse(&error.shown(tells_errors)),
-            Ok(()) => enter(core, &namespace),
-        };
-        match link.stored_session() {
-            Some(session) if session.is_changed() => session.after_save(Box::new(move |saved| {
-                if let Err(error) = &saved {
-                    failed_by_session(&seat.environment, &asking, "connect", error);
-                }
-                decide(outcome.and(saved.map_err(Into::into)));
-            })),
-            _ => decide(outcome),
-        }
-    });
-    let connecting = Connecting {
-        socket,
-        environment: &environment,
-    };
-    table.admit(&connecting, admission);
-}
-
-/// Lets a socket in that the program has accepted, unless it has left while the program was
-/// deciding.
-fn enter(core: Arc<Core>, namespace: &Arc<NamespaceCore>) {
-    match core.accept() {
-        Ok(()) => {
-            // Where it is too late the session knows.
-            if core.membership.enter(&core).is_ok() {
-                log_connected(&core);
-                core.link.nudge();
-            }
-        }
-        // The program let it in all the same.
-        Err(reason) => farewell(&Socket::new(core), namespace, reason),
+/// Tells whether a packet would begin something. The head of a binary event does not: its attachments
+/// have to be taken for what they are.
+fn is_new(body: &Body<'_>, attached: &[Bytes]) -> bool {
+    match body {
+        Body::Connect { .. } => true,
+        Body::Event { attachments, .. } => *attachments == attached.len(),
+        _ => false,
     }
-}
-
-/// Tells the program, then the namespace, that a socket has left: where its session lies in a
-/// store, behind the events that wait for that.
-fn farewell(socket: &Socket, namespace: &Arc<NamespaceCore>, reason: DisconnectReason) {
-    let Some(session) = socket.core().link.stored_session() else {
-        return leave(socket, namespace, reason);
-    };
-    let (socket, namespace) = (socket.clone(), Arc::clone(namespace));
-    session.after_load(Box::new(move |loaded| {
-        if let Err(error) = loaded {
-            // Its disconnect handlers are called all the same, and see the session as it was.
-            failed_by_session(&namespace.environment, &socket, "disconnect", &error);
-        }
-        leave(&socket, &namespace, reason);
-    }));
-}
-
-fn failed_by_session(
-    environment: &Environment,
-    socket: &Socket,
-    event: &str,
-    error: &SessionError,
-) {
-    let cause = FailureCause::Rejected(Rejection::Session(error.clone()));
-    failed(environment, socket, event, cause);
-}
-
-fn leave(socket: &Socket, namespace: &NamespaceCore, reason: DisconnectReason) {
-    let leaving = Leaving {
-        socket,
-        reason,
-        environment: &namespace.environment,
-    };
-    log::debug!(target: TARGET_SOCKET, "{} disconnected: {reason}", socket.core());
-    let table = namespace.table.read();
-    table.warn(&leaving);
-    socket.core().membership.part(socket.core(), reason);
-    table.farewell(&leaving);
 }

@@ -15,6 +15,7 @@ use tokio::time::{Sleep, sleep_until};
 
 use crate::actor::clock::now;
 use crate::actor::session::{Session, State};
+use crate::reason::CloseReason;
 
 pin_project! {
     /// The actor's one future.
@@ -43,7 +44,10 @@ impl ActorFuture<Session> for Drive {
             };
             if state.is_farewell {
                 // It is over for everybody else; only its last frames are still on the way.
-                session.engine.forget(state.link.id);
+                session.engine.retire(&state.link);
+            }
+            if state.is_drained(task) {
+                state.close(CloseReason::ServerShuttingDown);
             }
             if let Some(until) = state.leaving
                 && (state.link.outbox.is_spent() || until <= now())
@@ -124,6 +128,16 @@ impl Session {
     }
 }
 
+impl State {
+    /// Tells whether the server stops and nothing that this client has begun is left.
+    fn is_drained(&self, task: &task::Context<'_>) -> bool {
+        self.link.in_flight.is_draining()
+            && self.leaving.is_none()
+            && self.link.in_flight.poll_drained(task)
+            && !self.protocol.is_busy()
+    }
+}
+
 /// Tells whether another packet may be taken; where not, the task is woken when it may.
 fn has_room(state: &State, task: &task::Context<'_>) -> bool {
     state.link.in_flight.poll_room(task)
@@ -149,7 +163,6 @@ mod tests {
     use crate::handshake::Handshake;
     use crate::id::Id;
     use crate::link::{Control, Link};
-    use crate::reason::CloseReason;
     use crate::websocket::Message;
 
     struct Silent;

@@ -70,6 +70,11 @@ pub(crate) trait Protocol: Send {
         Ok(())
     }
 
+    /// Tells whether there is something that was taken before and has yet to begin.
+    fn is_busy(&self) -> bool {
+        false
+    }
+
     /// The program closes the session: what is sent now still reaches the client.
     fn closing(&mut self) {}
 
@@ -124,12 +129,14 @@ impl Session {
         now: Instant,
     ) -> Addr<Self> {
         let state = State {
+            engine: Arc::clone(engine),
             link: Arc::clone(link),
             machine: Machine::new(&engine.config, transport, now),
             protocol,
             post: None,
             ping: 0,
             leaving: None,
+            is_awaited: false,
             is_farewell: false,
         };
         let session = Self::start(engine, Some(Box::new(state)), inbound);
@@ -169,7 +176,7 @@ impl Session {
     /// Gives up the state once its client has got the last packet.
     fn finish(&mut self) {
         if let Some(state) = self.state.take() {
-            self.engine.forget(state.link.id);
+            self.engine.retire(&state.link);
             state.link.release();
             if state.is_farewell {
                 // Nothing is left, unless the client does not read.
@@ -226,7 +233,10 @@ impl Handler<Control> for Session {
         match control {
             Control::Close(reason) => state.close(reason),
             Control::Gone => state.transport_gone(),
+            // The session's task looks at the link.
+            Control::Drain => state.hurry(now()),
             Control::Nudge => {
+                state.polled(now());
                 let outcome = state.protocol.nudged();
                 self.settle(outcome);
             }

@@ -11,6 +11,7 @@ use log::Level;
 use tokio::sync::oneshot;
 
 use crate::actor::clock::now;
+use crate::actor::engine::Engine;
 use crate::actor::session::machine::{Action, Machine};
 use crate::actor::session::{Deliver, Lost, Protocol};
 use crate::config::Transport;
@@ -22,6 +23,7 @@ use crate::websocket::{DecodeError, Message};
 
 /// A session's state.
 pub(crate) struct State {
+    pub(crate) engine: Arc<Engine>,
     pub(crate) link: Arc<Link>,
     pub(crate) machine: Machine,
     pub(crate) protocol: Box<dyn Protocol>,
@@ -31,6 +33,8 @@ pub(crate) struct State {
     pub(crate) ping: u64,
     /// Until when a closed session waits for its client to fetch the last packets.
     pub(crate) leaving: Option<Instant>,
+    /// The server closed the session, and waits until its client has the last packets.
+    pub(crate) is_awaited: bool,
     /// The client closed or broke its WebSocket: what is not written by `leaving` is dropped.
     pub(crate) is_farewell: bool,
 }
@@ -185,6 +189,7 @@ impl State {
             CloseReason::TransportClose if polling => Frame::packet(engineio::NOOP),
             _ => Frame::close(code),
         });
+        self.engine.leave(self.link.id);
         self.leaving = match reason {
             // Of attachments; the connection below is sound.
             CloseReason::MessageTooLarge if code.is_none() => {
@@ -195,8 +200,12 @@ impl State {
             | CloseReason::ForcedServerClose
             | CloseReason::ServerShuttingDown => {
                 self.link.outbox.close(last);
+                if self.link.in_flight.is_cut() {
+                    self.link.outbox.hasten();
+                }
                 // Until the WebSocket has sent the last packets, or the client's next poll has.
-                Some(now + LAST_PACKETS)
+                self.is_awaited = true;
+                Some(now + self.last_packets())
             }
             CloseReason::TransportClose if polling => {
                 self.end_outbox(last, queued);
@@ -222,6 +231,35 @@ impl State {
             }
         };
         self.protocol.closed(reason);
+        self.link.in_flight.end();
+    }
+
+    /// The server stops: if the session has closed already, it waits no longer for its client than
+    /// one that closes now.
+    pub(crate) fn hurry(&mut self, now: Instant) {
+        if let Some(until) = self.leaving
+            && self.is_awaited
+            && until > now + BETWEEN_POLLS
+        {
+            let closed = until.checked_sub(LAST_PACKETS).unwrap_or(now);
+            self.leaving = Some(until.min(closed + self.last_packets()));
+        }
+    }
+
+    /// A poll may have taken a part of the last packets: its client comes again for the others.
+    pub(crate) fn polled(&mut self, now: Instant) {
+        if self.is_awaited && self.engine.is_closing() {
+            self.leaving = Some(now + self.last_packets());
+        }
+    }
+
+    /// Returns how long the last packets wait for the client. If the server stops, a client that has
+    /// no request open is not waited for longer than it is away between two polls.
+    fn last_packets(&self) -> Duration {
+        let is_away = self.machine.transport() == Transport::Polling
+            && !self.link.outbox.has_poll()
+            && self.engine.is_closing();
+        if is_away { BETWEEN_POLLS } else { LAST_PACKETS }
     }
 
     /// Writes one line, with the sockets that end too.
@@ -331,6 +369,10 @@ const LATE_POLL: Duration = Duration::from_millis(500);
 /// How long a WebSocket that its client closed or broke may take what was queued before. The outbox's
 /// limit bounds the bytes.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How long a server that stops waits for a client that is between two polls: it comes again within
+/// one round trip, unless its tab sleeps or has gone.
+const BETWEEN_POLLS: Duration = Duration::from_secs(3);
 
 /// How long the last packets of a closed session wait for its client to take them.
 const LAST_PACKETS: Duration = Duration::from_secs(30);

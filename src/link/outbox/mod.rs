@@ -280,6 +280,17 @@ impl Outbox {
         Self::unlock_and_wake_all(inner);
     }
 
+    /// Drops what a closed outbox still has but for its last frame, and the rest of one that the client
+    /// has a part of: the reader has no time for more.
+    pub(crate) fn hasten(&self) {
+        let mut inner = self.inner.lock();
+        if inner.closed && inner.queue.len() > 1 {
+            let last = inner.queue.pop_back();
+            inner.discard();
+            inner.queue.extend(last);
+        }
+    }
+
     fn end(&self, last: Option<Frame>, discard: bool) {
         let mut inner = self.inner.lock();
         if inner.closed {
@@ -301,6 +312,16 @@ impl Outbox {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Tells whether it was closed, also if the reader has yet to take the last frames.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.inner.lock().closed
+    }
+
+    /// Tells whether a poll waits.
+    pub(crate) fn has_poll(&self) -> bool {
+        self.inner.lock().reader == Reader::Poll
     }
 
     /// Tells whether it was closed and the reader has taken everything.
@@ -644,6 +665,23 @@ mod tests {
                 assert_eq!(write(&outbox, begun).1.len(), begun);
             }
             outbox.discard(Some(Frame::close(None)));
+            let (polled, taken, _) = write(&outbox, 1000);
+            assert_eq!((polled, taken.as_slice()), (Poll::Ready(true), rest));
+        }
+    }
+
+    #[test]
+    fn hastening_spares_the_last_frame_and_one_that_was_begun() {
+        for (begun, rest) in [(0, &b"\x88\x00"[..]), (3, b"a\x88\x00")] {
+            let outbox = outbox(1000);
+            for text in ["4a", "4b", "4c"] {
+                outbox.push(Frame::packet(text).into()).unwrap();
+            }
+            assert_eq!(write(&outbox, begun).1.len(), begun);
+            outbox.hasten();
+            outbox.close(Some(Frame::close(None)));
+            outbox.hasten();
+            outbox.hasten();
             let (polled, taken, _) = write(&outbox, 1000);
             assert_eq!((polled, taken.as_slice()), (Poll::Ready(true), rest));
         }

@@ -9,8 +9,8 @@ mod audience;
 mod returning;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use actix::{Message, Recipient};
 use indexmap::{IndexMap, IndexSet};
@@ -27,6 +27,7 @@ use crate::pattern::Parameters;
 use crate::socket::adapter::Adapter;
 use crate::socket::core::{Core, Phase};
 use crate::socket::encode;
+use crate::socket::ending::TaskKeeper;
 use crate::socket::observe::Observers;
 use crate::socket::recovery::{Point, Recovery, RecoveryOptions};
 use crate::socket::server_side::ServerSide;
@@ -59,6 +60,8 @@ pub(crate) struct Membership {
     pub(crate) recovery: Option<Recovery>,
     /// The actor that supervises the rooms.
     supervisor: RwLock<Option<Recipient<RoomChange>>>,
+    /// Set once, by whoever makes the namespace.
+    pub(crate) task_keeper: OnceLock<Box<dyn TaskKeeper>>,
 }
 
 #[derive(Debug, Default)]
@@ -111,6 +114,7 @@ impl Membership {
             adapter,
             recovery: recovery.map(|options| Recovery::new(options, own)),
             supervisor: RwLock::new(None),
+            task_keeper: OnceLock::new(),
         })
     }
 

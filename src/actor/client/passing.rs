@@ -1,0 +1,105 @@
+//! A socket's way in and out: the program is asked to let it in, and told that it has left.
+//!
+//! Each step waits for the client's session, if that lies in a store.
+
+use std::sync::Arc;
+
+use crate::actor::client::refusing::log_connected;
+use crate::actor::registry::NamespaceCore;
+use crate::error::{ConnectError, Rejection, SessionError};
+use crate::handler::{Connecting, Environment, FailureCause, Leaving, Table, failed};
+use crate::link::InFlight;
+use crate::logging::TARGET_SOCKET;
+use crate::reason::DisconnectReason;
+use crate::socket::{Core, Socket};
+
+/// Asks the program to let a socket in, and says so to the namespace when what it has changed of a
+/// stored session is saved.
+pub(super) fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceCore>) {
+    let core = Arc::clone(socket.core());
+    let environment = Arc::clone(&namespace.environment);
+    let tells_errors = environment.surroundings.tells_errors;
+    let admission = Box::new(move |outcome: Result<(), ConnectError>| {
+        let link = Arc::clone(&core.link);
+        let (asking, seat) = (Socket::new(Arc::clone(&core)), Arc::clone(&namespace));
+        let decide = move |outcome: Result<(), ConnectError>| match outcome {
+            Err(error) => core.refuse(&error.shown(tells_errors)),
+            Ok(()) => enter(core, &namespace),
+        };
+        match link.stored_session() {
+            Some(session) if session.is_changed() => {
+                let guard = InFlight::enter(&link, 0);
+                session.after_save(Box::new(move |saved| {
+                    if let Err(error) = &saved {
+                        failed_by_session(&seat.environment, &asking, "connect", error);
+                    }
+                    decide(outcome.and(saved.map_err(Into::into)));
+                    drop(guard);
+                }));
+            }
+            _ => decide(outcome),
+        }
+    });
+    let connecting = Connecting {
+        socket,
+        environment: &environment,
+    };
+    table.admit(&connecting, admission);
+}
+
+/// Lets a socket in that the program has accepted, unless it has left while the program was
+/// deciding.
+fn enter(core: Arc<Core>, namespace: &Arc<NamespaceCore>) {
+    match core.accept() {
+        Ok(()) => {
+            // Where it is too late the session knows.
+            if core.membership.enter(&core).is_ok() {
+                log_connected(&core);
+                core.link.nudge();
+            }
+        }
+        // The program let it in all the same.
+        Err(reason) => farewell(&Socket::new(core), namespace, reason),
+    }
+}
+
+/// Tells the program, then the namespace, that a socket has left: where its session lies in a
+/// store, behind the events that wait for that.
+pub(super) fn farewell(socket: &Socket, namespace: &Arc<NamespaceCore>, reason: DisconnectReason) {
+    let Some(session) = socket.core().link.stored_session() else {
+        return leave(socket, namespace, reason);
+    };
+    let (socket, namespace) = (socket.clone(), Arc::clone(namespace));
+    let guard = InFlight::enter_leaving(&socket.core().link);
+    session.after_load(Box::new(move |loaded| {
+        if let Err(error) = loaded {
+            // Its disconnect handlers are called all the same, and see the session as it was.
+            failed_by_session(&namespace.environment, &socket, "disconnect", &error);
+        }
+        leave(&socket, &namespace, reason);
+        drop(guard);
+    }));
+}
+
+pub(super) fn failed_by_session(
+    environment: &Environment,
+    socket: &Socket,
+    event: &str,
+    error: &SessionError,
+) {
+    let cause = FailureCause::Rejected(Rejection::Session(error.clone()));
+    failed(environment, socket, event, cause);
+}
+
+fn leave(socket: &Socket, namespace: &NamespaceCore, reason: DisconnectReason) {
+    let leaving = Leaving {
+        socket,
+        reason,
+        environment: &namespace.environment,
+    };
+    log::debug!(target: TARGET_SOCKET, "{} disconnected: {reason}", socket.core());
+    let table = namespace.table.read();
+    table.warn(&leaving);
+    socket.core().membership.part(socket.core(), reason);
+    table.farewell(&leaving);
+}

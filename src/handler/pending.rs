@@ -1,0 +1,129 @@
+//! What is held for a future of the program's while it is pending, and when the future is dropped.
+//!
+//! A handler that still waits for something when its socket has ended gets a grace. Behind it, or at
+//! the end of a stop, its future is dropped, with all that it holds.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::time::{Sleep, sleep};
+
+use crate::link::{InFlight, InFlightGuard, Link, has_waited_for_end, waits_for_end};
+use crate::socket::{self, Core};
+
+/// Held while a future is pending.
+pub(crate) trait WhilePending: 'static {
+    /// Looks at a future that was just polled, and is pending. Ready says that it is to be dropped.
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// The future is about to be polled.
+    fn resumes(&mut self) {}
+
+    /// Waits, when the future has ended, until its end may be made known.
+    fn settled<T>(&self, _ended: &Result<T, Unfinished>) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
+}
+
+/// Why a future of the program's has no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Unfinished {
+    /// It panicked with this text.
+    Panicked(String),
+    /// It was dropped: its socket has ended, or the server has.
+    Dropped,
+}
+
+/// A handler in flight.
+pub(crate) struct Pending {
+    guard: InFlightGuard,
+    /// The socket that it runs for; without one it runs for the whole session.
+    core: Option<Arc<Core>>,
+    /// Its acknowledgement waits until the client has room, and it counts as in flight meanwhile: a
+    /// client that asks for more than it reads is not read.
+    answers: bool,
+    /// Made when the socket has ended.
+    grace: Option<Pin<Box<Sleep>>>,
+}
+
+impl Pending {
+    /// Makes what is held for the handler of an event, which answers.
+    pub(crate) fn of_event(core: &Arc<Core>, bytes: usize) -> Self {
+        Self {
+            answers: true,
+            ..Self::of_socket(core, bytes)
+        }
+    }
+
+    /// Makes what is held for a handler of a socket, which was called for an event of so many bytes.
+    pub(crate) fn of_socket(core: &Arc<Core>, bytes: usize) -> Self {
+        Self {
+            guard: InFlight::enter(&core.link, bytes),
+            core: Some(Arc::clone(core)),
+            answers: false,
+            grace: None,
+        }
+    }
+
+    pub(crate) fn of_session(link: &Arc<Link>, bytes: usize) -> Self {
+        Self {
+            guard: InFlight::enter(link, bytes),
+            core: None,
+            answers: false,
+            grace: None,
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        match &self.core {
+            Some(core) => core.has_ended(),
+            None => self.guard.link().in_flight.has_ended(),
+        }
+    }
+}
+
+impl WhilePending for Pending {
+    fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.guard.set_idle(has_waited_for_end());
+        // Before the look: an end that comes behind it wakes this task.
+        self.guard.watch(cx);
+        if self.guard.link().in_flight.is_cut() {
+            return Poll::Ready(());
+        }
+        let Some(grace) = self.guard.link().config.handler_grace else {
+            return Poll::Pending;
+        };
+        if !self.has_ended() {
+            return Poll::Pending;
+        }
+        let sleep = self.grace.get_or_insert_with(|| Box::pin(sleep(grace)));
+        sleep.as_mut().poll(cx)
+    }
+
+    fn resumes(&mut self) {
+        waits_for_end(false);
+        self.guard.set_idle(false);
+    }
+
+    async fn settled<T>(&self, ended: &Result<T, Unfinished>) {
+        if self.answers && !matches!(ended, Err(Unfinished::Dropped)) {
+            socket::within(self.guard.link()).await;
+        }
+    }
+}
+
+/// What runs for a socket that has left is not dropped.
+impl WhilePending for InFlightGuard {
+    fn poll_cut(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,176 @@
+//! Tasks of the program's beside its handlers, and how they end: by themselves, by their handle, by a
+//! panic, or with what they belong to.
+//!
+//! A future comes in; its value goes to whoever holds the handle, its panic to whoever hears of
+//! panics. Where it runs is decided by who spawns it.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use actix::{Arbiter, ArbiterHandle};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::handler::environment::Environment;
+use crate::handler::failure::task_panicked;
+use crate::handler::place::caught;
+use crate::socket::{Socket, TaskKeeper};
+
+/// A task that [`SocketIo::spawn`](crate::SocketIo::spawn) or [`Socket::spawn`] has started. Awaited,
+/// it gives the task's value, or `None` where it was stopped, panicked, or ended with the server or
+/// its socket. Dropped, it lets the task run on.
+///
+/// # Examples
+///
+/// ```
+/// # async fn run(io: actix_socketio::SocketIo) {
+/// let task = io.spawn(async { 6 * 7 });
+/// assert_eq!(task.await, Some(42));
+/// # }
+/// ```
+pub struct BackgroundTask<T> {
+    value: oneshot::Receiver<T>,
+    stop: CancellationToken,
+}
+
+impl<T> BackgroundTask<T> {
+    /// Makes a task that runs until its work ends or `stop` is cancelled, and its handle; the task is
+    /// still to be spawned.
+    pub(crate) fn of<F>(
+        work: F,
+        stop: CancellationToken,
+        panicked: impl FnOnce(String),
+    ) -> (Self, impl Future<Output = ()>)
+    where
+        F: Future<Output = T>,
+    {
+        let (sender, value) = oneshot::channel();
+        let stopped = stop.clone();
+        let task = async move {
+            let mut work = pin!(work);
+            let guarded = poll_fn(|cx| match caught(|| work.as_mut().poll(cx)) {
+                Ok(Poll::Pending) => Poll::Pending,
+                Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
+                Err(panic) => Poll::Ready(Err(panic)),
+            });
+            match stopped.run_until_cancelled(guarded).await {
+                // Nobody may be waiting for it.
+                Some(Ok(value)) => drop(sender.send(value)),
+                Some(Err(panic)) => panicked(panic),
+                None => {}
+            }
+        };
+        (Self { value, stop }, task)
+    }
+
+    /// Stops the task where it next waits for something.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+impl<T> Future for BackgroundTask<T> {
+    type Output = Option<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        Pin::new(&mut self.value).poll(cx).map(Result::ok)
+    }
+}
+
+impl<T> fmt::Debug for BackgroundTask<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackgroundTask").finish_non_exhaustive()
+    }
+}
+
+impl Socket {
+    /// Runs a task that ends with this socket: where it waits for something when the client has left,
+    /// or was disconnected, it is dropped. If that has happened already, it does not begin.
+    ///
+    /// Unlike a handler it holds no place among the
+    /// [`handlers_in_flight`](crate::Builder::handlers_in_flight), and a server that stops does not
+    /// wait for it. It runs on the worker of the handler that starts it, and on the thread of
+    /// [`SocketIo::spawn`](crate::SocketIo::spawn) if no worker does. Its panic goes to
+    /// [`on_error`](crate::Namespace::on_error), as an event `spawn`, to the log, and to whoever
+    /// [`supervise`](crate::SocketIo::supervise)s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use actix_socketio::Socket;
+    /// use actix_web::rt::time::interval;
+    ///
+    /// /// Sends the time of day until the client leaves, and acknowledges at once.
+    /// async fn watch(socket: Socket) {
+    ///     let client = socket.clone();
+    ///     socket.spawn(async move {
+    ///         let mut every_second = interval(Duration::from_secs(1));
+    ///         while client.emit("tick", ()).await.is_ok() {
+    ///             every_second.tick().await;
+    ///         }
+    ///     });
+    /// }
+    /// ```
+    pub fn spawn<F>(&self, task: F) -> BackgroundTask<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (core, owner) = (Arc::clone(self.core()), self.clone());
+        let panicked = move |panic| {
+            if let Some(keeper) = owner.core().membership.task_keeper() {
+                keeper.panicked(&owner, panic);
+            }
+        };
+        let (handle, work) = BackgroundTask::of(task, CancellationToken::new(), panicked);
+        let work = async move {
+            tokio::select! {
+                biased;
+                () = core.ended() => {}
+                () = work => {}
+            }
+        };
+        let keeper = self.core().membership.task_keeper();
+        let kept = || keeper.map(|keeper| keeper.arbiter().clone());
+        if let Some(arbiter) = Arbiter::try_current().or_else(kept) {
+            arbiter.spawn(work);
+        }
+        handle
+    }
+}
+
+/// Whom the tasks of a namespace's sockets belong to.
+pub(crate) struct Tasks {
+    environment: Arc<Environment>,
+    arbiter: ArbiterHandle,
+}
+
+impl Tasks {
+    pub(crate) fn of(environment: &Arc<Environment>, arbiter: &ArbiterHandle) -> Box<Self> {
+        Box::new(Self {
+            environment: Arc::clone(environment),
+            arbiter: arbiter.clone(),
+        })
+    }
+}
+
+impl TaskKeeper for Tasks {
+    fn arbiter(&self) -> &ArbiterHandle {
+        &self.arbiter
+    }
+
+    fn panicked(&self, socket: &Socket, panic: String) {
+        task_panicked(&self.environment, socket, panic);
+    }
+}
+
+impl fmt::Debug for Tasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tasks").finish_non_exhaustive()
+    }
+}
