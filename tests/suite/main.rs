@@ -79,6 +79,7 @@ mod socketio_events;
 mod socketio_malformed;
 #[cfg(feature = "testing")]
 mod testing;
+mod tutorial;
 #[cfg(unix)]
 mod unix_socket;
 mod unread;

@@ -353,7 +353,7 @@ async fn a_packet_whose_attachments_do_not_fit_is_not_sent_in_part() {
 async fn an_emit_without_a_runtime_does_not_wait() {
     let (server, mut leavers) = server(|io| io.outbox_limit(1000).packet_limit(1000));
     let peer = Peer::enter(&server, Via::Polling, &[]).await;
-    let (io, socket) = (server.io.clone(), peer.socket.clone());
+    let (io, socket) = (server.io.clone(), peer.socket);
     let emits = std::thread::spawn(move || {
         let data = "x".repeat(700);
         let mut cx = Context::from_waker(Waker::noop());
