@@ -67,7 +67,9 @@ fn ack_out(times: u64) {
     let value = "x".repeat(32);
     for _ in 0..times {
         // One id for all: a longer one takes more instructions.
-        let Ok(Answer::Value(packet)) = ack("/", black_box(12), black_box(&value), PacketLimits::DEFAULT) else {
+        let Ok(Answer::Value(packet)) =
+            ack("/", black_box(12), black_box(&value), PacketLimits::DEFAULT)
+        else {
             panic!("a text that can be sent")
         };
         assert!(link.send(packet).is_ok(), "an outbox with room");
