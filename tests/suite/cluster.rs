@@ -582,7 +582,7 @@ async fn a_node_that_ends_is_named_by_the_questions_that_it_leaves_open() {
                 told.send(()).unwrap();
                 std::future::pending::<()>()
             });
-        let io = here.io.clone();
+        let (io, looks) = (here.io.clone(), redis.looks());
         let asking = tokio::spawn(async move {
             io.of("/")
                 .server_side_emit_with_ack("hang", (), LONG)
@@ -590,6 +590,8 @@ async fn a_node_that_ends_is_named_by_the_questions_that_it_leaves_open() {
                 .unwrap()
         });
         heard.next().await;
+        // Beside the question it is asked, by two commands, who listens: the node has to be there.
+        until("the nodes to be counted", || redis.looks() >= looks + 2).await;
         there.io.close(Duration::ZERO).await;
         let answers = within("the question to end", asking).await.unwrap();
         assert!(answers.is_empty());
