@@ -92,10 +92,7 @@ impl fmt::Write for Cutting<'_, '_> {
 
 /// Lines that a client can cause; those of one kind share a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(all(feature = "redis", feature = "session")),
-    allow(dead_code, reason = "adapters and session stores use the rest")
-)]
+#[allow(dead_code, reason = "adapters and session stores use the rest")]
 pub(crate) enum LogKind {
     /// A request that the server does not answer as its client wants.
     Refused,
