@@ -41,6 +41,8 @@ async fn main() -> io::Result<()> {
 fn start(logins: &Logins) -> io::Result<SocketIo> {
     let io = SocketIo::builder()
         .state(logins.clone())
+        // The errors of these handlers are written for the page.
+        .error_details(true)
         .start()
         .map_err(io::Error::other)?;
     io.of("/")
