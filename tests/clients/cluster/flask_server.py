@@ -1,6 +1,6 @@
 """A Flask-SocketIO node of a cluster that does what a test asks of it, by `POST /control`.
 
-Enters: `PORT` and `REDIS_URL`. It is the counterpart of the Rust example `cluster_probe` in the mode
+Enters: `PORT` and `REDIS_URL`. It is the counterpart of the Rust server `cluster_probe` in the mode
 `bus`.
 """
 

@@ -1,7 +1,7 @@
 // A Node.js node of a cluster that does what a test asks of it, by `POST /control`.
 //
 // Enters: `PORT`, `REDIS_URL`, `MODE` (`classic`, `sharded`, `streams`), and `RECOVERY` for connection
-// state recovery. It is the counterpart of the Rust example `cluster_probe`.
+// state recovery. It is the counterpart of the Rust server `cluster_probe`.
 
 import { createServer } from "node:http";
 import { createClient } from "redis";

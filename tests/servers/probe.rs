@@ -1,7 +1,8 @@
 //! What the tests with real clients ask of a server beyond the other examples.
 //!
 //! `call` makes the server call its client, `kick` disconnects, `boom` panics, `binary` answers with
-//! bytes, `save` answers the second attempt; `/guarded` wants a token. `PORT` and `SERVER` (`http` or `direct`) come from the environment.
+//! bytes, `save` answers the second attempt; `/guarded` wants a token. `PORT` and `SERVER` (`http`
+//! or `direct`) come from the environment.
 //!
 //! ```sh
 //! PORT=3000 cargo run --example probe

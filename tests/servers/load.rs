@@ -1,8 +1,9 @@
 //! The server that load generators talk to.
 //!
-//! `echo` args are emitted back, `ack` args are acknowledged, `bcast` args go to everyone, `join` a
-//! or `leave` a room, `rcast` a room and args go to that room. `SERVER` (`http` or `direct`), `PORT`, `WORKERS`, `PING_INTERVAL_MS`,
-//! `PING_TIMEOUT_MS` and `MAX_PAYLOAD` come from the environment.
+//! `echo` args are emitted back, `ack` args are acknowledged, `bcast` args go to everyone, `join`
+//! and `leave` take a room, `rcast` a room and args, which go to that room. `SERVER` (`http` or
+//! `direct`), `PORT`, `WORKERS`, `PING_INTERVAL_MS`, `PING_TIMEOUT_MS` and `MAX_PAYLOAD` come from
+//! the environment.
 //!
 //! ```sh
 //! PORT=3000 cargo run --release --example load
