@@ -68,6 +68,7 @@ mod migrating;
 mod modifiers;
 mod namespaces;
 mod outbox;
+mod prose;
 mod recovery;
 mod reports;
 mod rooms;

@@ -1,0 +1,214 @@
+//! The language of the documents: the subject of a sentence is a noun, not a relative clause.
+//!
+//! [`ROOTS`] lists the files and folders that are checked. Markdown is checked whole, without its code.
+//! Of a Rust file the lines `//!` and `///` are checked.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Files and folders that are checked, relative to the crate.
+const ROOTS: [&str; 4] = ["docs", "README.md", "CONTRIBUTING.md", "benches/README.md"];
+
+/// Words that begin a relative clause. Such a sentence has no noun of the protocol or of the code.
+const RELATIVE: [&str; 9] = [
+    "what",
+    "who",
+    "whose",
+    "where",
+    "which",
+    "whatever",
+    "whoever",
+    "whichever",
+    "wherever",
+];
+
+#[test]
+fn no_sentence_begins_with_a_relative_clause() {
+    let crate_root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files: Vec<_> = ROOTS
+        .iter()
+        .flat_map(|root| files(&crate_root.join(root)))
+        .collect();
+    assert!(files.len() > 8, "only {files:?}");
+    let faults: Vec<_> = files
+        .iter()
+        .flat_map(|file| {
+            let text = fs::read_to_string(file).unwrap();
+            let name = file.strip_prefix(crate_root).unwrap().display();
+            let is_rust = file.extension().is_some_and(|extension| extension == "rs");
+            faults(&text, is_rust)
+                .into_iter()
+                .map(|(line, sentence)| format!("{name}:{line}: {sentence}"))
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(faults.is_empty(), "no noun:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn relative_clauses_are_found_in_markdown() {
+    for (text, lines) in [
+        ("What is sent first arrives first.", vec![1]),
+        ("The session ends. Who waits\nfor it is told.", vec![1]),
+        ("The session ends.\nWhere it\nends, others go on.", vec![2]),
+        ("**Order.** What comes first is first.", vec![1]),
+        (
+            "* what is left\n* one room\n  of many. Whose name is known.\n1. Who waits",
+            vec![1, 3, 4],
+        ),
+        ("> Whatever a client sends", vec![1]),
+        ("`a. b`. Whoever asks", vec![1]),
+        (
+            "| who | limit |\n| --- | --- |\n| a room | what it keeps |",
+            vec![1, 3],
+        ),
+        // A question, a heading, code, and other words.
+        ("What is sent first? The event.", vec![]),
+        ("What is sent\nfirst? The event.", vec![]),
+        ("# What is sent", vec![]),
+        ("```text\nWhat is sent\n```\nAn event.", vec![]),
+        (
+            "It says what is sent. `What` is code; whole numbers.",
+            vec![],
+        ),
+        ("Wholly. Whatsoever. Whereas.", vec![]),
+        ("An event, e.g. what a client sends.", vec![]),
+    ] {
+        assert_eq!(lines_of(faults(text, false)), lines, "{text}");
+    }
+}
+
+#[test]
+fn relative_clauses_are_found_in_rust() {
+    let source = "//! What it is for.\n\
+                  use what::Who;\n\
+                  /// The session.\n\
+                  // What a comment says.\n\
+                  /// Whose limit is reached\n\
+                  let text = \"What\"; // Who\n\
+                  \x20   /// Ends. Where\n\
+                  \x20   /// it waits.\n\
+                  /// ```\n\
+                  /// What\n\
+                  /// ```\n";
+    assert_eq!(lines_of(faults(source, true)), [1, 5, 7]);
+}
+
+fn lines_of(faults: Vec<(usize, String)>) -> Vec<usize> {
+    faults.into_iter().map(|(line, _)| line).collect()
+}
+
+/// Returns the Markdown and Rust files at `path`.
+fn files(path: &Path) -> Vec<PathBuf> {
+    if path.is_dir() {
+        let entries = fs::read_dir(path).unwrap();
+        let mut entries: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        entries.sort();
+        return entries.iter().flat_map(|entry| files(entry)).collect();
+    }
+    let is_read = path
+        .extension()
+        .is_some_and(|extension| extension == "md" || extension == "rs");
+    // A root that is missing is an error when it is read.
+    if is_read {
+        vec![path.to_owned()]
+    } else {
+        Vec::new()
+    }
+}
+
+/// Returns the sentences of a text that begin with a relative clause, with their lines.
+fn faults(text: &str, is_rust: bool) -> Vec<(usize, String)> {
+    let mut faults = Vec::new();
+    for block in blocks(text, is_rust) {
+        for (index, (line, sentence)) in sentences(&block).into_iter().enumerate() {
+            let mut words = sentence.split(|c: char| !c.is_alphanumeric() && c != '`');
+            let first = words.find(|word| !word.is_empty()).unwrap_or_default();
+            // A bullet or a cell may begin in lower case, a later sentence does not.
+            let may_begin = index == 0 || first.starts_with(char::is_uppercase);
+            let is_relative = RELATIVE.contains(&first.to_lowercase().as_str());
+            if may_begin && is_relative && !sentence.ends_with('?') {
+                faults.push((line, sentence));
+            }
+        }
+    }
+    faults
+}
+
+/// A paragraph, a bullet or a cell: its lines, each with its number.
+type Block = Vec<(usize, String)>;
+
+/// Splits a text into blocks, without headings and code.
+fn blocks(text: &str, is_rust: bool) -> Vec<Block> {
+    let mut blocks = vec![Block::new()];
+    let mut is_code = false;
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        let line = if is_rust {
+            let line = line.strip_prefix("//!").or(line.strip_prefix("///"));
+            line.unwrap_or_default().trim()
+        } else {
+            line
+        };
+        if line.starts_with("```") {
+            is_code = !is_code;
+        } else if let Some(row) = line.strip_prefix('|').filter(|_| !is_code) {
+            // A pipe in code is written as `\|`.
+            let cells = row.replace(r"\|", "");
+            blocks.extend(
+                cells
+                    .split('|')
+                    .map(|cell| vec![(index + 1, cell.to_owned())]),
+            );
+        } else if !is_code && !line.is_empty() && !line.starts_with('#') {
+            let text = without_marker(line);
+            if text.len() < line.len() {
+                blocks.push(Block::new());
+            }
+            if let Some(block) = blocks.last_mut() {
+                block.push((index + 1, text.to_owned()));
+            }
+            continue;
+        }
+        blocks.push(Block::new());
+    }
+    blocks
+}
+
+/// Returns a line without the marker of a bullet, of a numbered item or of a quotation.
+fn without_marker(line: &str) -> &str {
+    let text = ["* ", "- ", "> "]
+        .iter()
+        .find_map(|marker| line.strip_prefix(marker));
+    let number = line.trim_start_matches(|c: char| c.is_ascii_digit());
+    let text = text.or(number.strip_prefix(". ").filter(|_| number != line));
+    text.unwrap_or(line)
+}
+
+/// Splits a block into sentences, each with the line in which it begins. Full stops in code do not
+/// count.
+fn sentences(block: &Block) -> Vec<(usize, String)> {
+    let mut sentences = Vec::new();
+    let mut sentence = String::new();
+    let mut began = 0;
+    let mut is_code = false;
+    for (line, text) in block {
+        for word in text.split_whitespace() {
+            if sentence.is_empty() {
+                began = *line;
+            } else {
+                sentence.push(' ');
+            }
+            sentence.push_str(word);
+            is_code ^= word.matches('`').count() % 2 == 1;
+            let word = word.trim_end_matches(['*', '_', ')', '"']);
+            if !is_code && word.ends_with(['.', '!', '?']) {
+                sentences.push((began, std::mem::take(&mut sentence)));
+            }
+        }
+    }
+    if !sentence.is_empty() {
+        sentences.push((began, sentence));
+    }
+    sentences
+}
