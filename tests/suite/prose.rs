@@ -7,7 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files and folders that are checked, relative to the crate.
-const ROOTS: [&str; 4] = ["docs", "README.md", "CONTRIBUTING.md", "benches/README.md"];
+const ROOTS: [&str; 5] = [
+    "docs",
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "benches/README.md",
+];
 
 /// Words that begin a relative clause. Such a sentence has no noun of the protocol or of the code.
 const RELATIVE: [&str; 9] = [
@@ -56,6 +62,7 @@ fn relative_clauses_are_found_in_markdown() {
             "* what is left\n* one room\n  of many. Whose name is known.\n1. Who waits",
             vec![1, 3, 4],
         ),
+        ("* **added:** what a client sends", vec![1]),
         ("> Whatever a client sends", vec![1]),
         ("`a. b`. Whoever asks", vec![1]),
         (
@@ -175,14 +182,19 @@ fn blocks(text: &str, is_rust: bool) -> Vec<Block> {
     blocks
 }
 
-/// Returns a line without the marker of a bullet, of a numbered item or of a quotation.
+/// Returns a line without the marker of a bullet, of a numbered item or of a quotation, and without the
+/// label of a line in the changelog.
 fn without_marker(line: &str) -> &str {
     let text = ["* ", "- ", "> "]
         .iter()
         .find_map(|marker| line.strip_prefix(marker));
     let number = line.trim_start_matches(|c: char| c.is_ascii_digit());
     let text = text.or(number.strip_prefix(". ").filter(|_| number != line));
-    text.unwrap_or(line)
+    let text = text.unwrap_or(line);
+    let labelled = text
+        .strip_prefix("**")
+        .and_then(|text| text.split_once(":** "));
+    labelled.map_or(text, |(_, text)| text)
 }
 
 /// Splits a block into sentences, each with the line in which it begins. Full stops in code do not
