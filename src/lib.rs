@@ -174,6 +174,7 @@ mod error;
 mod handshake;
 mod id;
 mod logging;
+mod panics;
 mod pattern;
 mod reason;
 

@@ -19,10 +19,11 @@ use crate::actor::room::Stop;
 use crate::actor::server::{GivenUp, Server};
 use crate::actor::supervision::Fall;
 use crate::config::Config;
-use crate::handler::{Environment, SharedTable, Surroundings, Tasks, caught};
+use crate::handler::{Environment, SharedTable, Surroundings, Tasks};
 use crate::id::SocketId;
 use crate::logging::{LogKind, LogLimits, Quoted, cut};
 use crate::message::{CrashPlace, Crashed};
+use crate::panics::catch_panic;
 use crate::pattern::{Parameters, Pattern};
 use crate::socket::{Adapter, Core, Membership, Recovery, RecoveryOptions};
 use crate::socketio::PacketLimits;
@@ -73,7 +74,7 @@ impl Choice {
                 let auth = auth.and_then(|auth| serde_json::from_str(auth).ok());
                 let auth = auth.unwrap_or_else(|| json!({}));
                 // Code of the program: where it panics, the name is nobody's.
-                let taken = caught(|| predicate(name, &auth)).unwrap_or_else(|panic| {
+                let taken = catch_panic(|| predicate(name, &auth)).unwrap_or_else(|panic| {
                     let (name, panic) = (Quoted(name), cut(panic));
                     let line =
                         format_args!("the predicate of a namespace panicked over {name}: {panic}");
@@ -394,7 +395,7 @@ impl Registry {
         }
         let watchers = self.watchers.read().clone();
         for watcher in watchers {
-            if let Err(panic) = caught(|| watcher(core)) {
+            if let Err(panic) = catch_panic(|| watcher(core)) {
                 let (name, panic) = (Quoted(core.membership.name()), cut(panic));
                 let line = format_args!("who was told of namespace {name} panicked: {panic}");
                 self.surroundings

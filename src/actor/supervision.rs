@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use actix::dev::{AsyncContextParts, ContextFut, channel};
 use actix::{Actor, ActorContext, Addr, Arbiter, ArbiterHandle, Context, Supervised};
 
-use crate::handler::caught;
+use crate::panics::catch_panic;
 
 /// What the parent hears of a child's panic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,7 +138,7 @@ where
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<()> {
         loop {
             let this = &mut *self;
-            let panic = match caught(|| Pin::new(&mut this.actor).poll(cx)) {
+            let panic = match catch_panic(|| Pin::new(&mut this.actor).poll(cx)) {
                 Ok(polled) => return polled,
                 Err(panic) => panic,
             };
@@ -168,7 +168,7 @@ where
         self.actor.ctx().stop();
         ABANDONED.set(true);
         let mut cx = std::task::Context::from_waker(Waker::noop());
-        let _ = caught(|| Pin::new(&mut self.actor).poll(&mut cx));
+        let _ = catch_panic(|| Pin::new(&mut self.actor).poll(&mut cx));
         ABANDONED.set(false);
     }
 }

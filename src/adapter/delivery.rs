@@ -4,10 +4,7 @@
 //! [`Load`](crate::adapter::load::Load) bounds how many. One beyond that is refused, not queued: what
 //! came in order would wait behind a client that may never answer.
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use log::Level;
@@ -16,9 +13,9 @@ use crate::adapter::format::{Asker, Change, Heard, Word};
 use crate::adapter::node::Node;
 use crate::adapter::restore::MOVED;
 use crate::cluster::{Content, Manner, Message, Question, Reply, Scope};
-use crate::handler::caught;
 use crate::id::SocketId;
 use crate::logging::{LogKind, Quoted, cut};
+use crate::panics::{Caught, catch_panic};
 use crate::socket::{Answers, Audience, Core, Membership, Origin, ServerSideEvent, ask, describe};
 
 /// Does what was said. It never waits: what takes time is done in a task of its own.
@@ -262,17 +259,9 @@ fn server_side(
     let (node, membership) = (Arc::clone(node), Arc::clone(membership));
     let (arbiter, answering) = (node.arbiter.clone(), node.answering.clone());
     arbiter.spawn(answering.track_future(async move {
-        let called = match caught(|| (listener.hear)(event)) {
+        let called = match catch_panic(|| (listener.hear)(event)) {
             Err(panic) => Err(panic),
-            Ok(answering) => {
-                let mut answering = pin!(answering);
-                poll_fn(|cx| match caught(|| answering.as_mut().poll(cx)) {
-                    Ok(Poll::Pending) => Poll::Pending,
-                    Ok(Poll::Ready(answer)) => Poll::Ready(Ok(answer)),
-                    Err(panic) => Poll::Ready(Err(panic)),
-                })
-                .await
-            }
+            Ok(answering) => Caught::new(answering).await,
         };
         drop(place);
         match (called, asker) {

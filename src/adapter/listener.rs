@@ -12,8 +12,8 @@ use crate::adapter::connection::{Backoff, RESPONSE_LIMIT, connect, is_final};
 use crate::adapter::format::{Channel, check_length};
 use crate::adapter::node::{Node, Part};
 use crate::adapter::{delivery, forward};
-use crate::handler::caught;
 use crate::logging::{LogKind, Quoted, cut};
+use crate::panics::catch_panic;
 use crate::socket::Origin;
 
 /// Listens for as long as it is polled.
@@ -123,7 +123,7 @@ fn hear(node: &Arc<Node>, info: PushInfo) {
     let heard_by = pattern.as_deref().unwrap_or(&channel);
     let payload = Bytes::from(payload);
     // A panic must not cost the connection.
-    let heard = caught(|| {
+    let heard = catch_panic(|| {
         let done = if node.forwards.is_heard_on(&channel) {
             forward::hear(node, &payload)
         } else {

@@ -16,8 +16,8 @@ use crate::adapter::format::{check_length, from_fields};
 use crate::adapter::node::{Node, OWN, Part};
 use crate::adapter::queue::SEQUENCE;
 use crate::cluster::EntryId;
-use crate::handler::caught;
 use crate::logging::{LogKind, cut};
+use crate::panics::catch_panic;
 use crate::socket::Origin;
 
 /// How far this node has read a stream.
@@ -263,7 +263,7 @@ fn take(node: &Arc<Node>, stream: &str, entry: &Entry) {
     if own || entry.namespace.is_empty() || entry.sequence.is_some_and(again) {
         return;
     }
-    let taken = caught(|| {
+    let taken = catch_panic(|| {
         let heard = check_length(entry.data.len())
             .and_then(|()| from_fields(&entry.uid, &entry.namespace, &entry.kind, &entry.data));
         match heard {

@@ -11,10 +11,11 @@ use crate::error::{ConnectError, INTERNAL};
 use crate::handler::extract::{Connecting, Event, Extract, Incoming, Leaving};
 use crate::handler::failure::{FailureCause, failed, failed_as, panicked};
 use crate::handler::pending::{Pending, Unfinished};
-use crate::handler::place::{Places, caught};
+use crate::handler::place::Places;
 use crate::handler::turn::save;
 use crate::handler::{ConnectOutcome, EventOutcome, Handler, LeaveOutcome};
 use crate::link::InFlight;
+use crate::panics::catch_panic;
 
 /// Tells what became of a client that asked to be let in.
 pub(crate) type Admission = Box<dyn FnOnce(Result<(), ConnectError>)>;
@@ -91,8 +92,9 @@ where
         let (socket, environment) = (connecting.socket.clone(), connecting.environment.clone());
         let finish = move |ended: Result<H::Output, Unfinished>| {
             // Making a `ConnectError` of an error may run code of the program too.
-            let decided = ended
-                .and_then(|outcome| caught(|| outcome.outcome()).map_err(Unfinished::Panicked));
+            let decided = ended.and_then(|outcome| {
+                catch_panic(|| outcome.outcome()).map_err(Unfinished::Panicked)
+            });
             admission(match decided {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => {
@@ -136,8 +138,9 @@ where
             let finish = move |ended: Result<H::Output, Unfinished>| {
                 // An error's `Display` may run code of the program too.
                 let error = |outcome: H::Output| Some((outcome.error()?, outcome.says_gone()));
-                let failure = ended
-                    .and_then(|outcome| caught(|| error(outcome)).map_err(Unfinished::Panicked));
+                let failure = ended.and_then(|outcome| {
+                    catch_panic(|| error(outcome)).map_err(Unfinished::Panicked)
+                });
                 match failure {
                     Ok(None) => {}
                     Ok(Some((text, says_gone))) => {

@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use crate::error::{INTERNAL, Rejection, SessionError};
 use crate::handler::environment::Environment;
-use crate::handler::place::caught;
 use crate::logging::{LogKind, Quoted, TARGET_HANDLER, cut, plain};
 use crate::message::{CrashPlace, Crashed};
+use crate::panics::catch_panic;
 use crate::socket::Socket;
 use crate::socketio::ArgsError;
 
@@ -83,7 +83,7 @@ impl Failure<'_> {
         let Some(hook) = hook else {
             return ErrorAnswer::Default;
         };
-        caught(|| hook(self)).unwrap_or_else(|panic| {
+        catch_panic(|| hook(self)).unwrap_or_else(|panic| {
             let panic = cut(panic);
             let line = format_args!("{self}; the error hook panicked over it: {panic}");
             self.write(LogKind::Panicked, Level::Error, line);

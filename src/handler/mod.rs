@@ -38,7 +38,7 @@ pub use failure::{ErrorAnswer, Failure, FailureCause};
 pub(crate) use method::Bound;
 pub use method::Method;
 pub(crate) use pending::{Pending, Unfinished};
-pub(crate) use place::{Places, caught};
+pub(crate) use place::Places;
 pub use reply::Ack;
 pub(crate) use shared::{SharedTable, TableView};
 pub use socket_data::SocketData;

@@ -9,13 +9,13 @@
 use std::any::Any;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 
 use crate::handler::pending::{Unfinished, WhilePending};
+use crate::panics::catch_panic;
 
 /// One handler's places: one on each thread that calls it.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Places {
         G: WhilePending,
     {
         let mut place = self.take::<F>();
-        let polled = caught(|| {
+        let polled = catch_panic(|| {
             place.0.set(Some(start()));
             // Nobody needs to be woken yet: a pending future is polled again by its own task.
             place.poll(&mut Context::from_waker(Waker::noop()))
@@ -111,21 +111,6 @@ impl Drop for Places {
 /// A place that is not in use, or was taken.
 type Kept<F> = Option<Pin<Box<Option<F>>>>;
 
-/// Runs code that may panic; returns its value, or the text of its panic.
-///
-/// Unwind safety is the caller's: what the code was changing must not be looked at after a panic, or
-/// bear it.
-pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| panic_text(panic.as_ref()))
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a text")
-        .to_owned()
-}
-
 /// Room for one future of type `F`.
 struct Place<F>(Pin<Box<Option<F>>>);
 
@@ -136,7 +121,7 @@ impl<F: Future + 'static> Place<F> {
     }
 
     fn clear(&mut self) -> Result<(), String> {
-        caught(|| self.0.set(None))
+        catch_panic(|| self.0.set(None))
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -154,7 +139,7 @@ impl<F: Future + 'static> Place<F> {
         held: &mut impl WhilePending,
     ) -> Poll<Result<F::Output, Unfinished>> {
         held.resumes();
-        match caught(|| self.poll(cx)) {
+        match catch_panic(|| self.poll(cx)) {
             Ok(Poll::Pending) => held.poll_cut(cx).map(|()| Err(Unfinished::Dropped)),
             Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
             Err(panic) => Poll::Ready(Err(Unfinished::Panicked(panic))),

@@ -14,9 +14,9 @@ use crate::error::{HandlerError, Rejection};
 use crate::handler::environment::Environment;
 use crate::handler::failure::{ErrorAnswer, Failure, FailureCause, report};
 use crate::handler::pending::Unfinished;
-use crate::handler::place::caught;
 use crate::link::Outgoing;
 use crate::logging::{Quoted, TARGET_EVENT};
+use crate::panics::catch_panic;
 use crate::socket::{self, Answer, Socket};
 use crate::socketio::{Cut, FailureMark, failure_of, is_failure};
 
@@ -54,17 +54,19 @@ impl Reply {
     /// Sends the value as the acknowledgement; an `Err` is a failure.
     pub(crate) fn answer<T: Serialize>(&self, value: &T) {
         // Without an id the value is not written, unless it is an `Err`, for the log.
-        if self.id.is_none() && (size_of::<T>() == 0 || caught(|| is_failure(value)) == Ok(false)) {
+        if self.id.is_none()
+            && (size_of::<T>() == 0 || catch_panic(|| is_failure(value)) == Ok(false))
+        {
             return;
         }
         let id = self.id.unwrap_or_default();
         let limits = self.socket.core().membership.packets;
         let write = || socket::ack(self.socket.namespace(), id, value, limits);
         // A `Serialize` is code of the program.
-        match caught(write) {
+        match catch_panic(write) {
             Ok(Ok(Answer::Value(packet))) => self.deliver(packet),
             Ok(Ok(Answer::Error(json))) => {
-                let mark = caught(|| failure_of(value)).unwrap_or(FailureMark::Plain);
+                let mark = catch_panic(|| failure_of(value)).unwrap_or(FailureMark::Plain);
                 self.fail_as(FailureCause::Returned(json), mark);
             }
             Ok(Err(error)) => self.fail(FailureCause::Unsendable(error)),

@@ -16,9 +16,9 @@ use crate::handler::call::{Admission, ConnectHandler, EventHandler, LeaveHandler
 use crate::handler::environment::Environment;
 use crate::handler::extract::{Connecting, Incoming, Leaving, size_of_args};
 use crate::handler::failure::panicked;
-use crate::handler::place::caught;
 use crate::handler::transit::{EventCheck, EventInTransit};
 use crate::logging::{Quoted, TARGET_EVENT};
+use crate::panics::catch_panic;
 use crate::socket::Socket;
 
 /// Everything that is called for one namespace.
@@ -145,7 +145,7 @@ impl Table {
         let mut event = EventInTransit::new(received);
         for check in &self.checks {
             let reply = || received.incoming(&received.name.into()).take_reply();
-            match caught(|| check(&mut event)) {
+            match catch_panic(|| check(&mut event)) {
                 Ok(Ok(())) => {}
                 Ok(Err(rejection)) => return reply().reject(rejection),
                 Err(panic) => return reply().panicked(panic),
@@ -265,7 +265,7 @@ fn call_all(handlers: &[EventHandler], incoming: &Incoming<'_>) {
 
 fn call(handler: &EventHandler, incoming: &Incoming<'_>) {
     // An extractor may run code of the program, as a `Deserialize`.
-    if let Err(panic) = caught(|| handler(incoming)) {
+    if let Err(panic) = catch_panic(|| handler(incoming)) {
         incoming.take_reply().panicked(panic);
     }
 }
@@ -304,7 +304,7 @@ impl Admitting {
                 Err(error) => admission(Err(error)),
             })
         };
-        if let Err(panic) = caught(|| handler(connecting, next)) {
+        if let Err(panic) = catch_panic(|| handler(connecting, next)) {
             panicked(connecting.environment, connecting.socket, "connect", panic);
             connecting.socket.core().refuse(&INTERNAL.into());
         }
@@ -313,7 +313,7 @@ impl Admitting {
 
 fn tell(handlers: &[LeaveHandler], event: &str, leaving: &Leaving<'_>) {
     for handler in handlers {
-        if let Err(panic) = caught(|| handler(leaving)) {
+        if let Err(panic) = catch_panic(|| handler(leaving)) {
             panicked(leaving.environment, leaving.socket, event, panic);
         }
     }

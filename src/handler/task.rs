@@ -5,8 +5,8 @@
 //! panics. Where it runs is decided by who spawns it.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::handler::environment::Environment;
 use crate::handler::failure::task_panicked;
-use crate::handler::place::caught;
+use crate::panics::Caught;
 use crate::socket::{Socket, TaskKeeper};
 
 /// A task that [`SocketIo::spawn`](crate::SocketIo::spawn) or [`Socket::spawn`] has started. Awaited,
@@ -50,13 +50,7 @@ impl<T> BackgroundTask<T> {
         let (sender, value) = oneshot::channel();
         let stopped = stop.clone();
         let task = async move {
-            let mut work = pin!(work);
-            let guarded = poll_fn(|cx| match caught(|| work.as_mut().poll(cx)) {
-                Ok(Poll::Pending) => Poll::Pending,
-                Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-                Err(panic) => Poll::Ready(Err(panic)),
-            });
-            match stopped.run_until_cancelled(guarded).await {
+            match stopped.run_until_cancelled(Caught::new(work)).await {
                 // Nobody may be waiting for it.
                 Some(Ok(value)) => drop(sender.send(value)),
                 Some(Err(panic)) => panicked(panic),

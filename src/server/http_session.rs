@@ -5,11 +5,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
 use std::time::Duration;
 
 use actix_session::SessionExt;
@@ -22,10 +21,10 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::error::SessionError;
-use crate::handler::caught;
 use crate::handshake::Carried;
 use crate::link::{self, Changes, Done, Entries, Session};
 use crate::logging::{LogKind, LogLimits, Quoted};
+use crate::panics::Caught;
 use crate::server::logout::{LogoutStore, OpenedWith, Watchers};
 use crate::server::session_cookie::{Cookie, Fit, has_session};
 
@@ -386,16 +385,15 @@ async fn guarded<T>(
     patience: Duration,
     work: impl Future<Output = Result<T, String>>,
 ) -> Option<T> {
-    let mut work = pin!(work);
-    let caught = poll_fn(|cx| match caught(|| work.as_mut().poll(cx)) {
-        Ok(polled) => polled,
-        Err(panic) => Poll::Ready(Err(format!("panicked: {panic}"))),
-    });
-    match timeout(patience, caught).await {
-        Ok(Ok(value)) => return Some(value),
-        Ok(Err(error)) => {
+    match timeout(patience, Caught::new(work)).await {
+        Ok(Ok(Ok(value))) => return Some(value),
+        Ok(Ok(Err(error))) => {
             store_failed(Level::Error, format_args!("session store, {what}: {error}"));
         }
+        Ok(Err(panic)) => store_failed(
+            Level::Error,
+            format_args!("session store, {what}: panicked: {panic}"),
+        ),
         Err(_) => store_failed(
             Level::Error,
             format_args!("session store, {what}: no answer within {patience:?}"),

@@ -1,7 +1,6 @@
 //! What a program sees of the events that it sends.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::id::SocketId;
 use crate::logging::{LogKind, LogLimits, Quoted, plain};
+use crate::panics::catch_panic;
 use crate::socketio::{Args, ArgsError};
 
 /// An event that is about to be sent; [`Namespace::on_any_outgoing`](crate::Namespace::on_any_outgoing)
@@ -98,7 +98,7 @@ impl Observers {
         }
         let observers = self.all.read().clone();
         // Code of the program, which must not keep the event from being sent.
-        let shown = catch_unwind(AssertUnwindSafe(|| {
+        let shown = catch_panic(|| {
             let Ok(args) = Args::from_value(data) else {
                 return;
             };
@@ -111,7 +111,7 @@ impl Observers {
             for observer in &observers {
                 observer(&event);
             }
-        }));
+        });
         if shown.is_err() {
             let (name, namespace) = (Quoted(name), plain(namespace));
             let line = format_args!(

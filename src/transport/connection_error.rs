@@ -10,8 +10,8 @@ use actix_web::http::header;
 use log::Level;
 
 use crate::config::Config;
-use crate::handler::caught;
 use crate::logging::{LogKind, Quoted, TARGET_REQUEST};
+use crate::panics::catch_panic;
 use crate::transport::handshake;
 use crate::transport::hooks::Hooks;
 use crate::transport::refusal::Refusal;
@@ -99,7 +99,7 @@ pub(crate) fn report(config: &Config, hooks: &Hooks, request: &HttpRequest, refu
         message,
     };
     for hook in hooks.connection_error() {
-        if let Err(panic) = caught(|| hook(&error)) {
+        if let Err(panic) = catch_panic(|| hook(&error)) {
             super::hooks::panicked("on_connection_error", &panic);
         }
     }

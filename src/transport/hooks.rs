@@ -5,8 +5,7 @@
 //! request. What the answers mean to a session is not known here.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::task::Poll;
+use std::future::Future;
 
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
@@ -14,10 +13,10 @@ use actix_web::{Error, HttpRequest, HttpResponse};
 use futures_core::future::LocalBoxFuture;
 use log::Level;
 
-use crate::handler::caught;
 use crate::handshake::Carried;
 use crate::id::Id;
 use crate::logging::{LogKind, LogLimits, Quoted, cut};
+use crate::panics::{Caught, catch_panic};
 use crate::transport::connection_error::{ConnectionError, ConnectionErrorHook};
 use crate::transport::refusal::Refusal;
 
@@ -126,7 +125,7 @@ impl Hooks {
         let Some(choose) = &self.subprotocol else {
             return Ok(offered.first().map(|&first| first.to_owned()));
         };
-        let chosen = caught(|| choose(request, offered)).map_err(|panic| {
+        let chosen = catch_panic(|| choose(request, offered)).map_err(|panic| {
             panicked("subprotocol", &panic);
             Refusal::HookFailed
         })?;
@@ -164,7 +163,7 @@ impl Hooks {
         }
         let mut carried = Carried::default();
         for carry in &self.carry {
-            if let Err(panic) = caught(|| carry(request, &mut carried)) {
+            if let Err(panic) = catch_panic(|| carry(request, &mut carried)) {
                 panicked("carry", &panic);
                 return Err(HttpResponse::InternalServerError().finish());
             }
@@ -209,7 +208,7 @@ impl fmt::Debug for Hooks {
 /// Runs header hooks one after the other; one that panics leaves the head as it got to.
 fn change(name: &str, hooks: &[Box<HeaderHook>], request: &HttpRequest, headers: &mut HeaderMap) {
     for hook in hooks {
-        if let Err(panic) = caught(|| hook(request, headers)) {
+        if let Err(panic) = catch_panic(|| hook(request, headers)) {
             panicked(name, &panic);
         }
     }
@@ -223,14 +222,5 @@ pub(crate) fn panicked(hook: &str, panic: &str) {
 
 /// Runs a future of the program's to its end; an error is the text of its panic.
 async fn finished<T>(start: impl FnOnce() -> LocalBoxFuture<'static, T>) -> Result<T, String> {
-    let mut future = caught(start)?;
-    let ended = poll_fn(|cx| match caught(|| future.as_mut().poll(cx)) {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-        Err(panic) => Poll::Ready(Err(panic)),
-    })
-    .await;
-    // Its destructors are the program's code too.
-    caught(|| drop(future))?;
-    ended
+    Caught::new(catch_panic(start)?).await
 }

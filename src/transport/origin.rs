@@ -5,9 +5,9 @@ use actix_web::http::header;
 use log::Level;
 
 use crate::config::{Config, Cors};
-use crate::handler::caught;
 use crate::handshake::Carried;
 use crate::logging::{LogKind, LogLimits, cut};
+use crate::panics::catch_panic;
 use crate::transport::handshake::handshake;
 use crate::transport::refusal::Refusal;
 
@@ -31,7 +31,7 @@ pub(crate) fn check(config: &Config, request: &HttpRequest) -> Result<(), Refusa
 pub(crate) fn lets_in(cors: &Cors, origin: &str) -> bool {
     cors.lists(origin)
         || cors.predicates.iter().any(|predicate| {
-            caught(|| predicate(origin)).unwrap_or_else(|panic| {
+            catch_panic(|| predicate(origin)).unwrap_or_else(|panic| {
                 let line = format_args!("a predicate of `Cors` panicked: {}", cut(panic));
                 LogLimits::of_process().write(LogKind::Panicked, Level::Error, line);
                 false

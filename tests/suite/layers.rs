@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 const LAYERS: &str = "
     testing    server actor socket link message error socketio id
     contract   server handler socket error socketio
-    server     transport adapter actor handler socket link message error socketio cluster config handshake id logging pattern reason
-    transport  actor handler link websocket engineio config handshake id logging reason
-    adapter    actor handler socket link message error socketio cluster id logging reason
-    actor      handler socket link message error cluster engineio socketio websocket config handshake id logging pattern reason
-    handler    socket link message error socketio handshake logging reason
-    socket     link message error socketio cluster config handshake id logging pattern reason
+    server     transport adapter actor handler socket link message error socketio cluster config handshake id logging panics pattern reason
+    transport  actor handler link websocket engineio config handshake id logging panics reason
+    adapter    actor handler socket link message error socketio cluster id logging panics reason
+    actor      handler socket link message error cluster engineio socketio websocket config handshake id logging panics pattern reason
+    handler    socket link message error socketio handshake logging panics reason
+    socket     link message error socketio cluster config handshake id logging panics pattern reason
     link       error engineio websocket config handshake id logging reason
     message    error cluster socketio id logging
     error      cluster socketio
@@ -24,6 +24,7 @@ const LAYERS: &str = "
     handshake
     id
     logging
+    panics
     pattern
     reason
 ";
@@ -61,6 +62,7 @@ const TIMELESS: &[&str] = &[
     "config",
     "handshake",
     "id",
+    "panics",
     "pattern",
     "reason",
 ];

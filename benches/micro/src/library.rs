@@ -19,6 +19,8 @@ mod link;
 mod logging;
 #[path = "../../../src/message/mod.rs"]
 mod message;
+#[path = "../../../src/panics.rs"]
+mod panics;
 #[path = "../../../src/pattern.rs"]
 mod pattern;
 #[path = "../../../src/reason.rs"]

@@ -29,9 +29,9 @@ use crate::actor::clock::now;
 use crate::actor::engine::Engine;
 use crate::actor::supervision::{self, Intensity};
 use crate::config::Transport;
-use crate::handler::caught;
 use crate::link::{Control, Link};
 use crate::logging::{LogKind, TARGET_SESSION};
+use crate::panics::catch_panic;
 use crate::reason::CloseReason;
 use crate::websocket;
 
@@ -205,7 +205,7 @@ impl Actor for Session {
             CloseReason::Crashed
         };
         if let Some(state) = &mut self.state
-            && caught(|| state.close(reason)).is_err()
+            && catch_panic(|| state.close(reason)).is_err()
         {
             let number = state.link.number;
             let line = format_args!("session {number}: panicked once more while it closed");

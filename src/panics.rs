@@ -1,0 +1,129 @@
+//! Panics of the program's code, caught.
+//!
+//! Code or a future comes in; its value leaves, or the text of its panic. The callers decide what a
+//! panic costs and who is told. Nothing here writes to the log, spawns, or knows what the code is for.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+/// Runs code that may panic; returns its value, or the text of its panic.
+///
+/// Unwind safety is the caller's: after a panic, the state that the code was changing must not be
+/// looked at, or must bear it.
+pub(crate) fn catch_panic<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| panic_text(panic.as_ref()))
+}
+
+pin_project! {
+    /// A future, each poll of which runs under [`catch_panic`], and its destructor too.
+    #[must_use = "a future does nothing unless it is polled"]
+    pub(crate) struct Caught<F> {
+        // `None` once it has ended.
+        #[pin]
+        future: Option<F>,
+    }
+
+    impl<F> PinnedDrop for Caught<F> {
+        fn drop(this: Pin<&mut Self>) {
+            // Dropped before its end: nobody waits for the text of this panic.
+            let _ = catch_panic(|| this.project().future.set(None));
+        }
+    }
+}
+
+impl<F> Caught<F> {
+    pub(crate) fn new(future: F) -> Self {
+        Self {
+            future: Some(future),
+        }
+    }
+}
+
+impl<F: Future> Future for Caught<F> {
+    type Output = Result<F::Output, String>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut future = self.project().future;
+        let polled = catch_panic(|| match future.as_mut().as_pin_mut() {
+            Some(future) => future.poll(cx),
+            // It has ended, and its value is taken.
+            None => Poll::Pending,
+        });
+        let ended = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(value)) => Ok(value),
+            Err(panic) => Err(panic),
+        };
+        let dropped = catch_panic(|| future.set(None));
+        Poll::Ready(ended.and_then(|value| dropped.map(|()| value)))
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a text")
+        .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    /// Panics when it is dropped.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("in the destructor");
+        }
+    }
+
+    #[test]
+    fn a_panic_is_its_text() {
+        assert_eq!(catch_panic(|| 7), Ok(7));
+        let table: [(fn(), &str); 3] = [
+            (|| panic!("as it is"), "as it is"),
+            (|| panic!("with {}", 1), "with 1"),
+            (|| std::panic::panic_any(1), "a panic without a text"),
+        ];
+        for (run, text) in table {
+            assert_eq!(catch_panic(run), Err(text.to_owned()));
+        }
+    }
+
+    #[actix_rt::test]
+    async fn a_future_gives_its_value_or_the_text_of_its_panic() {
+        assert_eq!(Caught::new(ready(7)).await, Ok(7));
+        let panics = async {
+            tokio::task::yield_now().await;
+            panic!("in the {}", "future");
+        };
+        assert_eq!(
+            Caught::new(panics).await,
+            Err::<(), _>("in the future".to_owned())
+        );
+    }
+
+    #[actix_rt::test]
+    async fn a_panic_of_the_destructor_is_caught_too() {
+        let bomb = Bomb;
+        let ends = std::future::poll_fn(move |_| {
+            let _held = &bomb;
+            Poll::Ready(())
+        });
+        assert_eq!(Caught::new(ends).await, Err("in the destructor".to_owned()));
+        let bomb = Bomb;
+        drop(Caught::new(async move {
+            let _held = bomb;
+            pending::<()>().await;
+        }));
+    }
+}
