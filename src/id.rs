@@ -5,7 +5,9 @@
 //! a cluster recognise an id by it. A session's id is a secret between client and server, a
 //! socket's is public. This module knows nothing of what an id stands for.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use base64::Engine as _;
@@ -13,8 +15,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Serialize, Serializer};
 
 /// An id's text.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Id([u8; Self::LENGTH]);
+
+impl Hash for Id {
+    /// The last eight characters have 48 random bits, which is enough to tell ids apart.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let mut last = [0; 8];
+        last.copy_from_slice(&self.0[Self::LENGTH - 8..]);
+        state.write_u64(u64::from_ne_bytes(last));
+    }
+}
 
 impl Id {
     /// Characters in an id.
@@ -70,6 +81,10 @@ impl fmt::Display for Id {
         f.write_str(self.as_str())
     }
 }
+
+/// Values by id. Servers make ids at random, so no client can choose ids that share a bucket: a fast
+/// hash is enough.
+pub(crate) type IdMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
 /// What the ids of one node's sessions begin with.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

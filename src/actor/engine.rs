@@ -3,8 +3,8 @@
 //! A handshake comes in, a session's link goes out. What speaks through the sessions is made by the
 //! function that the engine was built with; the engine does not know what it is.
 
-use std::collections::HashMap;
 use std::fmt;
+use std::mem;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -23,7 +23,7 @@ use crate::actor::supervision::Fall;
 use crate::config::{Config, Transport};
 use crate::engineio;
 use crate::handshake::Handshake;
-use crate::id::Id;
+use crate::id::{Id, IdMap};
 use crate::link::{Frame, Link};
 use crate::logging::TARGET_SESSION;
 use crate::reason::CloseReason;
@@ -44,12 +44,13 @@ pub(crate) struct Engine {
     pub(crate) ended: CancellationToken,
 }
 
-/// The sessions that may be asked for.
+/// The sessions that may be asked for: those that are open, and those that have closed and whose
+/// clients have yet to take the last packets.
 #[derive(Default)]
 struct Sessions {
-    open: HashMap<Id, Handle>,
-    /// Those that have closed, and whose clients have yet to take the last packets.
-    leaving: HashMap<Id, Handle>,
+    by_id: IdMap<Id, Handle>,
+    /// How many of them are open.
+    open: usize,
 }
 
 impl Lingering {
@@ -71,13 +72,29 @@ impl Lingering {
 }
 
 impl Sessions {
-    fn is_empty(&self) -> bool {
-        self.open.is_empty() && self.leaving.is_empty()
+    fn open(&self) -> impl Iterator<Item = &Handle> {
+        self.by_id.values().filter(|handle| !handle.has_closed)
     }
 
-    fn get_mut(&mut self, id: Id) -> Option<&mut Handle> {
-        let open = self.open.get_mut(&id);
-        open.or_else(|| self.leaving.get_mut(&id))
+    fn insert(&mut self, handle: Handle) {
+        self.open += 1;
+        self.by_id.insert(handle.link.id, handle);
+    }
+
+    fn close(&mut self, id: Id) {
+        if let Some(handle) = self.by_id.get_mut(&id)
+            && !mem::replace(&mut handle.has_closed, true)
+        {
+            self.open -= 1;
+        }
+    }
+
+    fn remove(&mut self, id: Id) -> Option<Handle> {
+        let removed = self.by_id.remove(&id)?;
+        if !removed.has_closed {
+            self.open -= 1;
+        }
+        Some(removed)
     }
 }
 
@@ -85,7 +102,7 @@ impl Sessions {
 /// and nothing here keeps what the program has attached to it.
 #[derive(Default)]
 struct Lingering {
-    links: HashMap<Id, Weak<Link>>,
+    links: IdMap<Id, Weak<Link>>,
     /// How many there may be before those that have nothing left are looked for.
     bound: usize,
 }
@@ -99,6 +116,7 @@ pub(crate) struct Handle {
     pub(crate) link: Arc<Link>,
     pub(crate) session: Addr<Session>,
     pub(crate) transport: Transport,
+    has_closed: bool,
 }
 
 /// A session that was opened on polling.
@@ -156,9 +174,7 @@ impl Engine {
     }
 
     pub(crate) fn find(&self, id: Id) -> Option<Handle> {
-        let sessions = self.sessions.read();
-        let found = sessions.open.get(&id);
-        found.or_else(|| sessions.leaving.get(&id)).cloned()
+        self.sessions.read().by_id.get(&id).cloned()
     }
 
     /// Returns the way to a session that is not here; `None` where no other node can have it.
@@ -169,7 +185,7 @@ impl Engine {
 
     /// Notes that a session has moved to a WebSocket, held by another actor.
     pub(crate) fn moved(&self, id: Id, session: Addr<Session>) {
-        if let Some(handle) = self.sessions.write().get_mut(id) {
+        if let Some(handle) = self.sessions.write().by_id.get_mut(&id) {
             handle.session = session;
             handle.transport = Transport::WebSocket;
         }
@@ -177,10 +193,7 @@ impl Engine {
 
     /// A session has closed: it is not counted any more, and found by its client only.
     pub(crate) fn leave(&self, id: Id) {
-        let mut sessions = self.sessions.write();
-        if let Some(handle) = sessions.open.remove(&id) {
-            sessions.leaving.insert(id, handle);
-        }
+        self.sessions.write().close(id);
     }
 
     /// A session has ended, and is found by nobody. What still runs for it is what a server that
@@ -191,9 +204,8 @@ impl Engine {
         }
         let gone = {
             let mut sessions = self.sessions.write();
-            let gone = sessions.open.remove(&link.id);
-            let gone = gone.or_else(|| sessions.leaving.remove(&link.id));
-            if gone.is_some() && sessions.is_empty() {
+            let gone = sessions.remove(link.id);
+            if gone.is_some() && sessions.by_id.is_empty() {
                 self.emptied.notify_waiters();
             }
             gone
@@ -203,21 +215,21 @@ impl Engine {
 
     /// Returns how many clients there are.
     pub(crate) fn count(&self) -> usize {
-        self.sessions.read().open.len()
+        self.sessions.read().open
     }
 
     /// Returns the links of the sessions that are open.
     pub(crate) fn open_links(&self) -> Vec<Arc<Link>> {
         let sessions = self.sessions.read();
-        let open = sessions.open.values();
+        let open = sessions.open();
         open.map(|handle| Arc::clone(&handle.link)).collect()
     }
 
     /// Returns the link of an open session.
     pub(crate) fn open_link(&self, id: Id) -> Option<Arc<Link>> {
         let sessions = self.sessions.read();
-        let handle = sessions.open.get(&id)?;
-        Some(Arc::clone(&handle.link))
+        let handle = sessions.by_id.get(&id)?;
+        (!handle.has_closed).then(|| Arc::clone(&handle.link))
     }
 
     /// Tells whether new clients are to be sent away.
@@ -258,7 +270,7 @@ impl Engine {
     async fn finished(&self) {
         loop {
             let notified = self.emptied.notified();
-            if self.sessions.read().is_empty() {
+            if self.sessions.read().by_id.is_empty() {
                 break;
             }
             notified.await;
@@ -294,7 +306,7 @@ impl Engine {
     /// Returns the links of all sessions, those included that have ended and have something running.
     fn links(&self) -> Vec<Arc<Link>> {
         let sessions = self.sessions.read();
-        let handles = sessions.open.values().chain(sessions.leaving.values());
+        let handles = sessions.by_id.values();
         let mut links: Vec<_> = handles.map(|handle| Arc::clone(&handle.link)).collect();
         drop(sessions);
         links.extend(self.lingering.lock().links());
@@ -329,10 +341,11 @@ impl Engine {
             link,
             session,
             transport,
+            has_closed: false,
         };
         let link = Arc::clone(&handle.link);
         log::debug!(target: TARGET_SESSION, "{link} opened by {}", transport.as_str());
-        self.sessions.write().open.insert(link.id, handle);
+        self.sessions.write().insert(handle);
         if self.is_closing() {
             // It came in while the others were told.
             link.in_flight.drain();

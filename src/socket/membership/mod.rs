@@ -19,7 +19,7 @@ use parking_lot::RwLock;
 use serde::Serialize;
 
 use crate::error::{EmitError, RoomError};
-use crate::id::SocketId;
+use crate::id::{IdMap, SocketId};
 use crate::link::Outgoing;
 use crate::logging::{Quoted, TARGET_EVENT, TARGET_SOCKET};
 use crate::message::{RoomEvent, RoomEventKind};
@@ -67,7 +67,7 @@ pub(crate) struct Membership {
 #[derive(Debug, Default)]
 struct Inner {
     sockets: Members,
-    keys: HashMap<SocketId, u64>,
+    keys: IdMap<SocketId, u64>,
     rooms: HashMap<Arc<str>, SharedMembers>,
     /// Who is told what happens in rooms.
     watchers: Vec<Recipient<RoomEvent>>,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cluster::{EntryId, Mark};
-use crate::id::{Id, SocketId};
+use crate::id::{Id, IdMap, SocketId};
 use crate::link::Outgoing;
 use crate::socket::core::Core;
 use crate::socket::membership::Audience;
@@ -37,13 +37,13 @@ pub(crate) struct Log {
     /// The latest that was let go before its time, for its bytes: its number, and when it was sent.
     pub(super) early: Option<(u64, Instant)>,
     /// Sockets that have ended and may come back, by their secret.
-    pub(super) gone: HashMap<Id, Gone>,
+    pub(super) gone: IdMap<Id, Gone>,
     /// Bytes of memory that they take.
     pub(super) gone_bytes: usize,
     /// When they may not any more.
     pub(super) leaving: BTreeSet<(Instant, Id)>,
     /// Sockets that are here, and may come back before anybody has noticed that they went.
-    pub(super) here: HashMap<Id, Weak<Core>>,
+    pub(super) here: IdMap<Id, Weak<Core>>,
     /// What is to be dropped when the lock is free.
     pub(super) spent: Vec<Spent>,
 }
