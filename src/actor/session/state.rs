@@ -216,9 +216,10 @@ impl State {
             | CloseReason::TransportError
             | CloseReason::MessageTooLarge
             | CloseReason::ParseError => {
-                self.end_outbox(last, queued);
-                // RFC 6455, 5.5.2 and 7.1.7: what the client was owed goes out before the close.
-                self.is_farewell = queued == Queued::Sent && !polling;
+                let has_owed = self.end_outbox(last, queued);
+                // RFC 6455, 5.5.2 and 7.1.7: what the client was owed goes out before the close. If
+                // there is only the close, the session does not wait for it.
+                self.is_farewell = has_owed && queued == Queued::Sent && !polling;
                 Some(if self.is_farewell {
                     now + FAREWELL
                 } else {
@@ -283,10 +284,14 @@ impl State {
         }
     }
 
-    fn end_outbox(&self, last: Option<Frame>, queued: Queued) {
+    /// Ends the outbox; tells whether it has anything to send before `last`.
+    fn end_outbox(&self, last: Option<Frame>, queued: Queued) -> bool {
         match queued {
             Queued::Sent => self.link.outbox.close(last),
-            Queued::Dropped => self.link.outbox.discard(last),
+            Queued::Dropped => {
+                self.link.outbox.discard(last);
+                false
+            }
         }
     }
 

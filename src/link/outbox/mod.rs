@@ -263,9 +263,10 @@ impl Outbox {
         self.inner.lock().drained >= number
     }
 
-    /// Takes `last` in past the limit, then nothing more; the reader ends after it.
-    pub(crate) fn close(&self, last: Option<Frame>) {
-        self.end(last, false);
+    /// Takes `last` in past the limit, then nothing more; the reader ends after it. Tells whether
+    /// anything else was still to be sent.
+    pub(crate) fn close(&self, last: Option<Frame>) -> bool {
+        self.end(last, false)
     }
 
     /// Drops what is queued, and ends the reader with `last`.
@@ -291,17 +292,19 @@ impl Outbox {
         }
     }
 
-    fn end(&self, last: Option<Frame>, discard: bool) {
+    fn end(&self, last: Option<Frame>, discard: bool) -> bool {
         let mut inner = self.inner.lock();
         if inner.closed {
-            return;
+            return false;
         }
         inner.closed = true;
         if discard {
             inner.discard();
         }
+        let has_owed = !inner.queue.is_empty();
         inner.queue.extend(last);
         Self::unlock_and_wake_all(inner);
+        has_owed
     }
 
     /// Wakes the reader, and all who wait for room: there will be none.
