@@ -61,20 +61,24 @@ struct Said {
 }
 
 impl Handshake {
-    /// Keeps what a request says. A header that no HTTP request can have is left out.
+    /// Keeps what a request says, in about `size` bytes. A header that no HTTP request can have is
+    /// left out.
     pub(crate) fn new<'a>(
         url: &str,
+        size: usize,
         headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
         facts: Facts,
     ) -> Self {
         let url = url.split(['\n', '\r']).next().unwrap_or_default();
-        let mut text = url.as_bytes().to_vec();
+        let mut text = Vec::with_capacity(size);
+        text.extend_from_slice(url.as_bytes());
         for (name, value) in headers {
-            if name.contains([':', '\n']) || value.contains(&b'\n') {
+            let name = name.as_bytes();
+            if name.contains(&b':') || name.contains(&b'\n') || value.contains(&b'\n') {
                 continue;
             }
             text.push(b'\n');
-            text.extend_from_slice(name.as_bytes());
+            text.extend_from_slice(name);
             text.push(b':');
             text.extend_from_slice(value);
         }
@@ -352,7 +356,7 @@ mod tests {
             time: SystemTime::UNIX_EPOCH + Duration::from_secs(1),
             carried: Carried::default(),
         };
-        Handshake::new(url, headers.iter().copied(), facts)
+        Handshake::new(url, 0, headers.iter().copied(), facts)
     }
 
     #[test]

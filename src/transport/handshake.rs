@@ -17,8 +17,13 @@ pub(crate) fn size(request: &HttpRequest) -> usize {
     headers.fold(url, |size, header| size + header)
 }
 
-/// Keeps what a request says.
-pub(crate) fn handshake(request: &HttpRequest, config: &Config, carried: Carried) -> Handshake {
+/// Keeps what a request says, whose head has `size` bytes.
+pub(crate) fn handshake(
+    request: &HttpRequest,
+    size: usize,
+    config: &Config,
+    carried: Carried,
+) -> Handshake {
     let url = request.uri().path_and_query();
     let headers = || {
         let all = request.headers().iter();
@@ -29,7 +34,7 @@ pub(crate) fn handshake(request: &HttpRequest, config: &Config, carried: Carried
         time: SystemTime::now(),
         carried,
     };
-    Handshake::new(url.map_or("/", |url| url.as_str()), headers(), facts)
+    Handshake::new(url.map_or("/", |url| url.as_str()), size, headers(), facts)
 }
 
 /// Returns who sent a request.

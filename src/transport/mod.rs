@@ -74,21 +74,21 @@ async fn route(
     let query = Query::parse(request.query_string(), |transport| {
         engine.config.allows(transport) || is_in_memory(request)
     })?;
-    let asks_upgrade = asks_websocket(request);
     let Some(sid) = query.sid else {
         if request.method() != Method::GET {
             return Err(Refusal::BadMethod);
         }
         query.check_protocol(Refusal::UnsupportedProtocol)?;
-        if query.transport == Transport::Polling && asks_upgrade {
+        if query.transport == Transport::Polling && asks_websocket(request) {
             return Err(Refusal::BadRequest);
         }
-        if handshake::size(request) > engine.config.handshake_limit {
+        let size = handshake::size(request);
+        if size > engine.config.handshake_limit {
             return Err(Refusal::HandshakeTooLarge);
         }
         if hooks.asks() {
             // For the client's address, which only the server's options can tell.
-            let seen = handshake(request, &engine.config, Carried::default());
+            let seen = handshake(request, size, &engine.config, Carried::default());
             request.extensions_mut().insert(seen);
         }
         // Before anything is made for the client.
@@ -96,7 +96,7 @@ async fn route(
             Ok(carried) => carried,
             Err(response) => return Ok(not_allowed(engine, hooks, request, response)),
         };
-        let handshake = handshake(request, &engine.config, carried);
+        let handshake = handshake(request, size, &engine.config, carried);
         let mut response = match query.transport {
             Transport::Polling => polling::handshake(engine, hooks, handshake),
             Transport::WebSocket => websocket::open(engine, hooks, request, payload, handshake)?,

@@ -8,7 +8,7 @@ use crate::config::{Config, Cors};
 use crate::handshake::Carried;
 use crate::logging::{LogKind, LogLimits, cut};
 use crate::panics::catch_panic;
-use crate::transport::handshake::handshake;
+use crate::transport::handshake::{handshake, size};
 use crate::transport::refusal::Refusal;
 
 /// Refuses a request of a page that may not talk to the server, if the server refuses such.
@@ -20,7 +20,7 @@ pub(crate) fn check(config: &Config, request: &HttpRequest) -> Result<(), Refusa
         return Ok(());
     };
     if origin.to_str().is_ok_and(|origin| lets_in(cors, origin))
-        || handshake(request, config, Carried::default()).is_of_own_page()
+        || handshake(request, size(request), config, Carried::default()).is_of_own_page()
     {
         return Ok(());
     }

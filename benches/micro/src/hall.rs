@@ -85,5 +85,5 @@ pub(crate) fn handshake() -> Handshake {
         time: SystemTime::UNIX_EPOCH,
         carried: Carried::default(),
     };
-    Handshake::new("/", [], facts)
+    Handshake::new("/", 1, [], facts)
 }
