@@ -72,9 +72,13 @@ where
     let mut app = make();
     let is_mounted = MOUNTED.take() == Some(Arc::as_ptr(engine));
     if !is_mounted {
-        let (engine, hooks) = (Arc::clone(engine), Arc::clone(hooks));
-        app = app.configure(|app| mount(&engine, &hooks, app));
-        app = app.service(First { engine, hooks });
+        // The router asks its services in the order of their registration. Most requests are for
+        // `First`: behind it, the others would run a regular expression for each of them.
+        app = app.service(First {
+            engine: Arc::clone(engine),
+            hooks: Arc::clone(hooks),
+        });
+        app = app.configure(|app| mount(engine, hooks, app));
     }
     let path = &engine.config.path;
     // A server at the root would take the whole App: its path stays behind the App's services.
