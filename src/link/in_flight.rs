@@ -17,9 +17,9 @@ use crate::link::Link;
 /// The handlers of a client that wait for something; at the limit its transport is not read.
 #[derive(Debug)]
 pub(crate) struct InFlight {
-    limit: usize,
+    limit: u32,
     /// Handlers that hold a place.
-    count: AtomicUsize,
+    count: AtomicU32,
     /// From how many bytes on nothing more is read.
     bytes_limit: usize,
     /// Bytes of the events that these handlers were called for.
@@ -43,15 +43,19 @@ pub(crate) struct InFlight {
 struct Waiters {
     /// The session.
     reader: Option<Waker>,
-    /// Handlers, which are told that a socket has ended, and servers that stop.
-    others: Vec<Option<Waker>>,
+    /// Handlers, which are told that a socket has ended, and servers that stop. An idle client has
+    /// none, and only the pointer.
+    others: Option<Box<Others>>,
 }
+
+#[derive(Debug, Default)]
+struct Others(Vec<Option<Waker>>);
 
 impl InFlight {
     pub(crate) fn new(limit: usize, bytes_limit: usize) -> Self {
         Self {
-            limit: limit.max(1),
-            count: AtomicUsize::new(0),
+            limit: u32::try_from(limit).unwrap_or(u32::MAX).max(1),
+            count: AtomicU32::new(0),
             bytes_limit: bytes_limit.max(1),
             bytes: AtomicUsize::new(0),
             idle: AtomicU32::new(0),
@@ -137,8 +141,8 @@ impl InFlight {
 
     /// Returns how many handlers wait for anything but the end of their own socket.
     pub(crate) fn waiting(&self) -> usize {
-        let idle = self.idle.load(Ordering::SeqCst) as usize;
-        self.count.load(Ordering::SeqCst).saturating_sub(idle)
+        let idle = self.idle.load(Ordering::SeqCst);
+        self.count.load(Ordering::SeqCst).saturating_sub(idle) as usize
     }
 
     /// Waits until nothing runs any more, behind [`drain`](Self::drain).
@@ -184,13 +188,15 @@ impl InFlight {
     pub(crate) fn wake_others(&self) {
         let wakers: Vec<Waker> = {
             let waiters = self.waiters.lock();
-            waiters.others.iter().flatten().cloned().collect()
+            let others = waiters.others.iter().flat_map(|others| &others.0);
+            others.flatten().cloned().collect()
         };
         wakers.into_iter().for_each(Waker::wake);
     }
 
     fn watch(&self, waker: Waker) -> usize {
-        let others = &mut self.waiters.lock().others;
+        let mut waiters = self.waiters.lock();
+        let others = &mut waiters.others.get_or_insert_default().0;
         if let Some(free) = others.iter().position(Option::is_none) {
             others[free] = Some(waker);
             return free;
@@ -200,17 +206,18 @@ impl InFlight {
     }
 
     fn unwatch(&self, slot: usize) {
-        let waker = {
-            let others = &mut self.waiters.lock().others;
-            let waker = others.get_mut(slot).and_then(Option::take);
-            while let Some(None) = others.last() {
-                others.pop();
-            }
-            if others.is_empty() {
-                *others = Vec::new();
-            }
-            waker
+        let mut waiters = self.waiters.lock();
+        let Some(others) = &mut waiters.others else {
+            return;
         };
+        let waker = others.0.get_mut(slot).and_then(Option::take);
+        while let Some(None) = others.0.last() {
+            others.0.pop();
+        }
+        if others.0.is_empty() {
+            waiters.others = None;
+        }
+        drop(waiters);
         drop(waker);
     }
 
@@ -423,8 +430,12 @@ mod tests {
         guards[0].watch(&cx);
         let mut next = InFlight::enter(&link, 0);
         next.watch(&cx);
-        assert_eq!(link.in_flight.waiters.lock().others.len(), 3);
+        let others = |link: &Link| {
+            let waiters = link.in_flight.waiters.lock();
+            waiters.others.as_ref().map(|others| others.0.len())
+        };
+        assert_eq!(others(&link), Some(3));
         drop((guards, next));
-        assert_eq!(link.in_flight.waiters.lock().others.capacity(), 0);
+        assert_eq!(others(&link), None);
     }
 }
