@@ -1,29 +1,37 @@
 //! Connections, dealt to workers and counted.
 //!
 //! actix-server deals them in turn, and passes over a worker that has as many as it may have. It
-//! counts a connection until its service's future ends. Here a worker may have one, and that future
-//! ends when the worker has taken the connection and has room for another: so a worker that is held
-//! up gets one more and no other, and those that come next are for workers that are free. The
+//! counts a connection until its service's future ends. Here each of several workers may have one,
+//! and that future ends when the worker has taken the connection and has room for another: so a
+//! worker that is held up gets one more and no other, and the next are for workers that are free. The
 //! connections that have been taken run in tasks of their own, and are counted here: for the limit of
 //! each worker, and for the end of the server.
 
-use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
+use std::cell::Cell;
+use std::future::{Future, Ready, ready};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use actix_rt::net::TcpStream;
 use actix_rt::time::{interval, sleep, timeout};
 use actix_service::{Service, ServiceFactory};
 use futures_core::future::LocalBoxFuture;
+use tokio::sync::Notify;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-/// How many connections a worker may have been dealt that it has not taken.
-pub(crate) const DEALT: usize = 1;
+/// Returns how many connections each of `workers` may have been dealt that it has not taken.
+///
+/// Whenever a worker has as many, the thread that deals stops, and has to be woken. If there is no
+/// other worker that could have the connection instead, that would only cost time.
+pub(crate) fn ahead(workers: usize) -> usize {
+    if workers == 1 { AHEAD_ALONE } else { 1 }
+}
 
 /// The HTTP connections of a server, on all its workers.
 #[derive(Clone, Debug)]
@@ -55,8 +63,8 @@ impl Connections {
 
     /// Takes no more connections, and waits until those that there are have ended, for up to `limit`.
     pub(crate) async fn drain(&self, limit: Duration) {
-        self.draining.cancel();
         self.tracker.close();
+        self.draining.cancel();
         if timeout(limit, self.tracker.wait()).await.is_err() {
             let left = self.tracker.len();
             log::info!("{left} HTTP connections have not ended within {limit:?}, and are closed");
@@ -118,42 +126,72 @@ where
 {
     type Response = ();
     type Error = S::Error;
-    type Future = LocalBoxFuture<'static, Result<(), S::Error>>;
+    type Future = Taken<S::Error>;
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.connection.poll_ready(cx)
     }
 
     fn call(&self, stream: TcpStream) -> Self::Future {
-        if self.connections.draining.is_cancelled() {
+        if self.connections.tracker.is_closed() {
             // The server ends, and closes it.
-            return Box::pin(async { Ok(()) });
+            return Either::Left(ready(Ok(())));
         }
-        let counted = Counted::begin(&self.connections);
         let serving = self.connection.call(stream);
-        let is_late = HERE.with(Worker::is_late);
-        actix_rt::spawn(async move {
-            if is_late {
-                // actix-http measures by a clock that its own task sets. That task has been held up
-                // too: before it has run, the time for the first request would be over already.
-                sleep(Duration::from_millis(1)).await;
+        let limit = self.connections.limit.load(Ordering::Relaxed);
+        let mut waiting = Some(serving);
+        if HERE.with(|here| here.has_room(limit))
+            && let Some(serving) = waiting.take()
+        {
+            serve(&self.connections, serving);
+            if HERE.with(|here| here.has_room(limit)) {
+                return Either::Left(ready(Ok(())));
             }
-            // What has gone wrong is the connection's own affair.
-            let _ = serving.await;
-            drop(counted);
-        });
+        }
         let connections = self.connections.clone();
-        Box::pin(async move {
-            let limit = connections.limit.load(Ordering::Relaxed);
-            let has_room = poll_fn(|cx| HERE.with(|here| here.poll_room(limit, cx)));
+        let room = HERE.with(|here| Rc::clone(&here.room));
+        Either::Right(Box::pin(async move {
+            let has_room = async {
+                while !HERE.with(|here| here.has_room(limit)) {
+                    room.notified().await;
+                }
+            };
             tokio::select! {
+                biased;
+                () = connections.draining.cancelled() => return Ok(()),
                 () = has_room => {}
-                () = connections.draining.cancelled() => {}
+            }
+            if let Some(serving) = waiting {
+                serve(&connections, serving);
+            }
+            if HERE.with(|here| here.has_room(limit)) {
+                // For the next that waits.
+                room.notify_one();
             }
             Ok(())
-        })
+        }))
     }
 }
+
+/// Serves a connection in a task of its own.
+fn serve(connections: &Connections, serving: impl Future + 'static) {
+    let counted = Counted::begin(connections);
+    let is_late = HERE.with(Worker::is_late);
+    actix_rt::spawn(async move {
+        if is_late {
+            // actix-http measures by a clock that its own task sets. That task has been held up too:
+            // before it has run, the time for the first request would be over already.
+            sleep(Duration::from_millis(1)).await;
+        }
+        // What has gone wrong is the connection's own affair.
+        let _ = serving.await;
+        drop(counted);
+    });
+}
+
+/// Ends when the worker has taken a connection, and has room for another: at once, but for a worker
+/// that has as many as it may have.
+type Taken<E> = Either<Ready<Result<(), E>>, LocalBoxFuture<'static, Result<(), E>>>;
 
 /// One HTTP connection of this worker.
 struct Counted {
@@ -174,18 +212,17 @@ impl Drop for Counted {
         // At the end of the thread there is nobody left to be woken.
         let _ = HERE.try_with(|here| {
             here.connections.set(here.connections.get() - 1);
-            if let Some(waker) = here.waiting.take() {
-                waker.wake();
-            }
+            here.room.notify_one();
         });
     }
 }
 
 /// What a worker's listeners share.
+#[derive(Default)]
 struct Worker {
     connections: Cell<usize>,
-    /// Wakes who waits for room.
-    waiting: RefCell<Option<Waker>>,
+    /// Told when there may be room for one more.
+    room: Rc<Notify>,
     /// When the worker's tasks have had their turn lately.
     ticked: Cell<Option<Instant>>,
 }
@@ -211,26 +248,17 @@ impl Worker {
         ticked.is_some_and(|ticked| ticked.elapsed() > 2 * TICK)
     }
 
-    /// Waits until there is room for one more connection. Whoever waits was dealt the last one, and
-    /// no other is dealt meanwhile.
-    fn poll_room(&self, limit: usize, cx: &Context<'_>) -> Poll<()> {
-        if self.connections.get() < limit.max(1) {
-            return Poll::Ready(());
-        }
-        self.waiting.replace(Some(cx.waker().clone()));
-        Poll::Pending
+    fn has_room(&self, limit: usize) -> bool {
+        self.connections.get() < limit.max(1)
     }
 }
 
 thread_local! {
-    static HERE: Worker = const {
-        Worker {
-            connections: Cell::new(0),
-            waiting: RefCell::new(None),
-            ticked: Cell::new(None),
-        }
-    };
+    static HERE: Worker = Worker::default();
 }
+
+/// Connections that the only worker of a server may have been dealt and not taken.
+const AHEAD_ALONE: usize = 64;
 
 /// How often a worker says that its tasks have their turns.
 const TICK: Duration = Duration::from_millis(250);

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use actix_http::body::BoxBody;
@@ -21,7 +23,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::actor::Engine;
 use crate::server::closing::Closing;
-use crate::server::dealing::{Connections, DEALT, Dealt};
+use crate::server::dealing::{Connections, Dealt, ahead};
 use crate::server::serving::{ServeHandle, Serving};
 use crate::transport::{AppService, Hooks, Io, SharedApp, Upgrades, mount_once, set_user_timeout};
 
@@ -100,7 +102,7 @@ where
             app,
             builder: ServerBuilder::new()
                 .disable_signals()
-                .max_concurrent_connections(DEALT)
+                .max_concurrent_connections(ahead(default_workers()))
                 .shutdown_timeout(SHUTDOWN.as_secs()),
             connections: Connections::new(MAX_CONNECTIONS),
             settings: Settings {
@@ -122,7 +124,8 @@ where
     ///
     /// Panics where it is 0.
     pub fn workers(mut self, workers: usize) -> Self {
-        self.builder = self.builder.workers(workers);
+        let builder = self.builder.workers(workers);
+        self.builder = builder.max_concurrent_connections(ahead(workers));
         self
     }
 
@@ -325,6 +328,11 @@ impl<F> fmt::Debug for Serve<F> {
             .field("addresses", &self.addresses)
             .finish_non_exhaustive()
     }
+}
+
+/// Returns how many workers a server has by default.
+fn default_workers() -> usize {
+    thread::available_parallelism().map_or(2, NonZero::get)
 }
 
 /// A listener's services are made of this, on each worker.

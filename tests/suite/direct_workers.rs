@@ -162,6 +162,37 @@ async fn connections_are_counted_for_each_worker() {
     assert_eq!(within("the fifth", more).await.unwrap().status, 200);
 }
 
+/// docs/semantics.md, Workers: a server's only worker serves no more connections than it may have,
+/// however many wait for it, and all of them in the end.
+#[tokio::test]
+async fn the_only_worker_serves_those_that_wait_when_others_end() {
+    let server = serve(|io| io.serve(App::new).workers(1).max_connections(2));
+    let target = server.target("EIO=4&transport=polling");
+    let mut kept = Vec::new();
+    for _ in 0..2 {
+        let mut connection = Connection::open(server.address).await;
+        let request = Request::get(server.address, &target);
+        connection.write(&request.bytes()).await;
+        assert_eq!(connection.response().await.status, 200);
+        kept.push(connection);
+    }
+    let mut waiting = JoinSet::new();
+    // More than may wait at the worker, so that some are in the backlog.
+    for _ in 0..100 {
+        waiting.spawn(Request::get(server.address, &target).send());
+    }
+    for connection in &mut kept {
+        let request = Request::get(server.address, &target);
+        connection.write(&request.bytes()).await;
+        assert_eq!(connection.response().await.status, 200);
+    }
+    assert!(waiting.try_join_next().is_none());
+    kept.pop();
+    while let Some(response) = within("those that wait", waiting.join_next()).await {
+        assert_eq!(response.unwrap().status, 200);
+    }
+}
+
 /// Moves a client from polling to a WebSocket while numbers come in, and counts them.
 async fn upgrade(site: Site) {
     let session = Polling::open(&site).await;
