@@ -16,50 +16,21 @@ mod background;
 mod backpressure;
 mod calls;
 mod client_files;
-#[cfg(feature = "redis")]
 mod cluster;
-#[cfg(feature = "redis")]
-mod cluster_failures;
-#[cfg(feature = "redis")]
-mod cluster_formats;
-#[cfg(feature = "redis")]
-mod cluster_forwarding;
-#[cfg(feature = "redis")]
-mod cluster_outbox;
-mod cluster_questions;
-#[cfg(feature = "redis")]
-mod cluster_recovery;
-#[cfg(feature = "redis")]
-mod cluster_stop;
 mod contracts;
 mod cors;
 mod diagnostics;
 mod direct;
-mod direct_routes;
-mod direct_stop;
-#[cfg(feature = "rustls-0_23")]
-mod direct_tls;
-mod direct_wire;
-mod direct_workers;
 mod disconnect;
 mod emitting;
-mod engineio_handshake;
-mod engineio_heartbeat;
-mod engineio_polling;
-mod engineio_sessions;
-mod engineio_upgrade;
-mod engineio_websocket;
+mod engineio;
 mod errors;
 mod extractors;
 mod failure;
 mod grace;
 mod handlers;
 mod handshake;
-mod http_compression;
-mod http_edge;
-mod http_hooks;
-#[cfg(feature = "session")]
-mod http_sessions;
+mod http;
 mod layers;
 mod limits;
 mod logging;
@@ -74,10 +45,7 @@ mod reports;
 mod rooms;
 mod sessions;
 mod shutdown;
-mod socketio_binary;
-mod socketio_connect;
-mod socketio_events;
-mod socketio_malformed;
+mod socketio;
 #[cfg(feature = "testing")]
 mod testing;
 mod tutorial;

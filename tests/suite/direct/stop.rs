@@ -136,7 +136,7 @@ async fn a_signal_lets_handlers_end() {
     if std::env::var_os(SIGNALLED).is_some() {
         return thread::spawn(serve_until_signalled).join().unwrap();
     }
-    let mut process = Process::start("direct_stop::a_signal_lets_handlers_end");
+    let mut process = Process::start("direct::stop::a_signal_lets_handlers_end");
     let address = process.line("listening ").await.parse().unwrap();
     let path = "/socket.io/";
     let site = Site { address, path };

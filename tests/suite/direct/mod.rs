@@ -1,0 +1,9 @@
+//! The direct path: servers of `Serve`, without an `HttpServer`.
+
+mod routes;
+mod serve;
+mod stop;
+#[cfg(feature = "rustls-0_23")]
+mod tls;
+mod wire;
+mod workers;

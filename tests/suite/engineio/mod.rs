@@ -1,0 +1,8 @@
+//! Engine.IO, version 4: sessions and their transports.
+
+mod handshake;
+mod heartbeat;
+mod polling;
+mod sessions;
+mod upgrade;
+mod websocket;
