@@ -12,13 +12,13 @@ use mio::{Events, Poll, Token};
 use crate::Failure;
 use crate::args::{Args, Transport, Workload};
 use crate::client::{Birth, Client, Stage};
+use crate::clients::{Clients, OPEN_MAX, OPENING_MAX};
 use crate::clock::{Clock, nanos};
 use crate::closing::{Closing, Closings, Late};
-use crate::crowd::{Crowd, OPEN_MAX, OPENING_MAX};
-use crate::door::{Door, Step};
 use crate::frame;
 use crate::link::Link;
-use crate::pace::{Pace, SENT_AT_ONCE_MAX};
+use crate::polling_start::{PollingStart, Step};
+use crate::rate::{Rate, SENT_AT_ONCE_MAX};
 use crate::rooms::{Course, Verb};
 use crate::tally::Tally;
 use crate::traffic::{Traffic, Turn};
@@ -33,9 +33,9 @@ pub(crate) struct Load {
     events: Events,
     clients: Vec<Option<Client>>,
     /// How those begin whose sessions begin on polling, under the clients' indices.
-    doors: Vec<Option<Door>>,
+    starts: Vec<Option<PollingStart>>,
     traffic: Traffic,
-    pace: Option<Pace>,
+    rate: Option<Rate>,
     turn: Turn,
     buffer: Box<[u8]>,
     scratch: Vec<u8>,
@@ -58,12 +58,12 @@ impl Load {
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS_MAX),
             clients: (0..args.connections).map(|_| None).collect(),
-            doors: match args.transport {
+            starts: match args.transport {
                 Transport::Upgrade => (0..args.connections).map(|_| None).collect(),
                 Transport::WebSocket | Transport::Polling => Vec::new(),
             },
             traffic: Traffic::new(args),
-            pace: args.rate.map(Pace::new),
+            rate: args.rate.map(Rate::new),
             turn: Turn::default(),
             buffer: vec![0; READ_MAX].into_boxed_slice(),
             scratch: Vec::new(),
@@ -92,7 +92,7 @@ impl Load {
         Ok(true)
     }
 
-    /// Turns the clients to joining or leaving, for [`Crowd::start`].
+    /// Turns the clients to joining or leaving, for [`Clients::start`].
     pub(crate) fn begin_rooms(&mut self, verb: Verb) {
         if let Traffic::Rooms(rooms) = &mut self.traffic {
             rooms.begin(verb, self.clock.now());
@@ -131,10 +131,10 @@ impl Load {
         };
         let addr = self.addr_of(index);
         let registry = self.poll.registry();
-        if let Some(door) = self.doors.get_mut(index) {
+        if let Some(start) = self.starts.get_mut(index) {
             // Behind the clients' own tokens.
             let token = Token(self.clients.len() + index);
-            *door = Some(Door::open(addr, registry, token, birth)?);
+            *start = Some(PollingStart::open(addr, registry, token, birth)?);
         } else {
             let client = Client::connect(addr, registry, index, None, birth)?;
             self.clients[index] = Some(client);
@@ -145,16 +145,16 @@ impl Load {
 
     /// Does what there is to do, and waits for it unless a message will soon be due.
     fn step(&mut self, deadline: u64) -> Result<(), Failure> {
-        if !self.pace.as_ref().is_some_and(Pace::is_running) {
+        if !self.rate.as_ref().is_some_and(Rate::is_running) {
             self.poll_once(deadline)?;
             return Ok(());
         }
         self.send_due();
         let events = self.poll_once(0)?;
         if events == 0
-            && let Some(pace) = &self.pace
+            && let Some(rate) = &self.rate
         {
-            pace.spin(self.clock);
+            rate.spin(self.clock);
         }
         Ok(())
     }
@@ -162,7 +162,7 @@ impl Load {
     fn send_due(&mut self) {
         for _ in 0..SENT_AT_ONCE_MAX {
             let now = self.clock.now();
-            let Some(due) = self.pace.as_mut().and_then(|pace| pace.take(now)) else {
+            let Some(due) = self.rate.as_mut().and_then(|rate| rate.take(now)) else {
                 return;
             };
             let index = due.index(self.clients.len());
@@ -196,7 +196,7 @@ impl Load {
             count += 1;
             let index = event.token().0;
             if let Some(index) = index.checked_sub(self.clients.len()) {
-                self.on_door_event(index, event);
+                self.on_start_event(index, event);
                 continue;
             }
             if event.is_writable() {
@@ -211,19 +211,19 @@ impl Load {
         Ok(count)
     }
 
-    fn on_door_event(&mut self, index: usize, event: &Event) {
+    fn on_start_event(&mut self, index: usize, event: &Event) {
         let addr = self.addr_of(index);
-        let Some(door) = &mut self.doors[index] else {
+        let Some(start) = &mut self.starts[index] else {
             return;
         };
         let client = self.clients[index].as_ref();
         let probed = client.is_some_and(|client| client.progress.stage == Stage::Probed);
         let registry = self.poll.registry();
-        match door.on_event(event, registry, &mut self.buffer, probed) {
+        match start.on_event(event, registry, &mut self.buffer, probed) {
             Ok(Step::Wait) => {}
             Ok(Step::OpenWebSocket) => {
-                let sid = Some(door.sid());
-                match Client::connect(addr, registry, index, sid, door.birth) {
+                let sid = Some(start.sid());
+                match Client::connect(addr, registry, index, sid, start.birth) {
                     Ok(client) => self.clients[index] = Some(client),
                     Err(error) => self.lose(index, &error.to_string()),
                 }
@@ -235,14 +235,14 @@ impl Load {
 
     /// Ends polling, and goes on as a client does that has been on WebSocket from the start.
     fn take_over(&mut self, index: usize) {
-        let (Some(mut door), Some(client)) = (self.doors[index].take(), &mut self.clients[index])
+        let (Some(mut start), Some(client)) = (self.starts[index].take(), &mut self.clients[index])
         else {
             return;
         };
-        door.hang_up(self.poll.registry());
+        start.hang_up(self.poll.registry());
         self.turn.begin(self.clock.now());
         self.turn.replies.extend(frame::text("5"));
-        if door.pong_due {
+        if start.pong_due {
             self.turn.replies.extend(frame::text("3"));
         }
         let mut link = Link {
@@ -296,7 +296,7 @@ impl Load {
             }
         }
         self.turn.begin(self.clock.now());
-        if upgrading && !self.doors.is_empty() {
+        if upgrading && !self.starts.is_empty() {
             client.progress.stage = Stage::Probing;
             self.turn.replies.extend(frame::text("2probe"));
         }
@@ -397,9 +397,9 @@ impl Load {
 
     /// Takes a client out, in error unless it was closing.
     fn lose(&mut self, index: usize, error: &str) {
-        let door = self.doors.get_mut(index).and_then(Option::take);
+        let start = self.starts.get_mut(index).and_then(Option::take);
         let client = self.clients[index].take();
-        if door.is_none() && client.is_none() {
+        if start.is_none() && client.is_none() {
             return;
         }
         self.open -= 1;
@@ -410,8 +410,8 @@ impl Load {
         if stage != Some(Stage::Closing) {
             self.tally.error(error);
         }
-        if let Some(mut door) = door {
-            door.hang_up(self.poll.registry());
+        if let Some(mut start) = start {
+            start.hang_up(self.poll.registry());
         }
         if let Some(client) = client {
             client.wire.abandon(self.poll.registry());
@@ -446,7 +446,7 @@ impl Load {
     }
 }
 
-impl Crowd for Load {
+impl Clients for Load {
     fn open_all(&mut self) -> Result<(), Failure> {
         let deadline = self.clock.now() + nanos(OPEN_MAX);
         let mut next = 0;
@@ -467,8 +467,8 @@ impl Crowd for Load {
     }
 
     fn start(&mut self) -> Result<(), Failure> {
-        if let Some(pace) = &mut self.pace {
-            pace.start(self.clock.now());
+        if let Some(rate) = &mut self.rate {
+            rate.start(self.clock.now());
             return Ok(());
         }
         self.running = true;
@@ -504,8 +504,8 @@ impl Crowd for Load {
         &mut self.tally
     }
 
-    fn pace(&mut self) -> Option<&mut Pace> {
-        self.pace.as_mut()
+    fn rate(&mut self) -> Option<&mut Rate> {
+        self.rate.as_mut()
     }
 }
 

@@ -11,10 +11,10 @@ use mio::{Events, Poll, Token};
 
 use crate::Failure;
 use crate::args::Args;
+use crate::clients::{Clients, OPEN_MAX, OPENING_MAX};
 use crate::clock::{Clock, nanos};
-use crate::crowd::{Crowd, OPEN_MAX, OPENING_MAX};
-use crate::pace::{Pace, SENT_AT_ONCE_MAX};
 use crate::poller::{Poller, Scratch, Side, Stage};
+use crate::rate::{Rate, SENT_AT_ONCE_MAX};
 use crate::tally::Tally;
 
 pub(crate) struct Polling {
@@ -27,7 +27,7 @@ pub(crate) struct Polling {
     /// The packet that everybody sends.
     message: Vec<u8>,
     in_flight: usize,
-    pace: Option<Pace>,
+    rate: Option<Rate>,
     buffer: Box<[u8]>,
     scratch: Scratch,
     ready: usize,
@@ -47,7 +47,7 @@ impl Polling {
             pollers: (0..args.connections).map(|_| None).collect(),
             message: format!(r#"42["echo","{payload}"]"#).into_bytes(),
             in_flight: args.in_flight,
-            pace: args.rate.map(Pace::new),
+            rate: args.rate.map(Rate::new),
             buffer: vec![0; READ_MAX].into_boxed_slice(),
             scratch: Scratch::default(),
             ready: 0,
@@ -72,16 +72,16 @@ impl Polling {
 
     /// Does what there is to do, and waits for it unless a message will soon be due.
     fn step(&mut self, deadline: u64) -> Result<(), Failure> {
-        if !self.pace.as_ref().is_some_and(Pace::is_running) {
+        if !self.rate.as_ref().is_some_and(Rate::is_running) {
             self.poll_once(deadline)?;
             return Ok(());
         }
         self.send_due();
         let events = self.poll_once(0)?;
         if events == 0
-            && let Some(pace) = &self.pace
+            && let Some(rate) = &self.rate
         {
-            pace.spin(self.clock);
+            rate.spin(self.clock);
         }
         Ok(())
     }
@@ -89,7 +89,7 @@ impl Polling {
     fn send_due(&mut self) {
         for _ in 0..SENT_AT_ONCE_MAX {
             let now = self.clock.now();
-            let Some(due) = self.pace.as_mut().and_then(|pace| pace.take(now)) else {
+            let Some(due) = self.rate.as_mut().and_then(|rate| rate.take(now)) else {
                 return;
             };
             let index = due.index(self.pollers.len());
@@ -178,7 +178,7 @@ impl Polling {
     }
 }
 
-impl Crowd for Polling {
+impl Clients for Polling {
     fn open_all(&mut self) -> Result<(), Failure> {
         let deadline = self.clock.now() + nanos(OPEN_MAX);
         let mut next = 0;
@@ -200,8 +200,8 @@ impl Crowd for Polling {
 
     fn start(&mut self) -> Result<(), Failure> {
         let now = self.clock.now();
-        if let Some(pace) = &mut self.pace {
-            pace.start(now);
+        if let Some(rate) = &mut self.rate {
+            rate.start(now);
             return Ok(());
         }
         self.running = true;
@@ -233,8 +233,8 @@ impl Crowd for Polling {
         &mut self.tally
     }
 
-    fn pace(&mut self) -> Option<&mut Pace> {
-        self.pace.as_mut()
+    fn rate(&mut self) -> Option<&mut Rate> {
+        self.rate.as_mut()
     }
 }
 

@@ -7,11 +7,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::Failure;
 use crate::args::{Args, Transport, Workload};
+use crate::clients::Clients;
 use crate::clock::{Clock, cpu_seconds};
-use crate::crowd::Crowd;
 use crate::load::Load;
-use crate::pace::Pace;
 use crate::polling::Polling;
+use crate::rate::Rate;
 use crate::report::Report;
 use crate::rooms::Verb;
 use crate::server::Server;
@@ -40,35 +40,35 @@ pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
 
 fn traffic(
     args: &Args,
-    crowd: &mut impl Crowd,
+    clients: &mut impl Clients,
     server: Option<Server>,
     report: &mut Report,
 ) -> Result<(), Failure> {
     if args.workload != Workload::Connect {
-        crowd.open_all()?;
+        clients.open_all()?;
         // Time for joins that a server has answered before they took effect.
-        crowd.run_for(PAUSE)?;
+        clients.run_for(PAUSE)?;
     }
-    crowd.start()?;
-    crowd.run_for(args.warmup)?;
-    crowd.tally().latencies.clear();
-    if let Some(pace) = crowd.pace() {
-        pace.lateness.clear();
+    clients.start()?;
+    clients.run_for(args.warmup)?;
+    clients.tally().latencies.clear();
+    if let Some(rate) = clients.rate() {
+        rate.lateness.clear();
     }
-    let before = Usage::now(crowd.clock(), server)?;
-    crowd.run_for(args.seconds)?;
-    let after = Usage::now(crowd.clock(), server)?;
+    let before = Usage::now(clients.clock(), server)?;
+    clients.run_for(args.seconds)?;
+    let after = Usage::now(clients.clock(), server)?;
 
-    let messages = crowd.tally().latencies.total();
+    let messages = clients.tally().latencies.total();
     let mut unanswered = 0;
-    if let Some(pace) = crowd.pace() {
-        pace.stop();
+    if let Some(rate) = clients.rate() {
+        rate.stop();
         // The messages that would be left out otherwise are the slowest.
-        unanswered = crowd.settle(SETTLE_MAX)?;
+        unanswered = clients.settle(SETTLE_MAX)?;
     }
     let seconds = after.seconds - before.seconds;
-    report.put_messages(messages, &crowd.tally().latencies, seconds);
-    if let Some(Pace { lateness, .. }) = crowd.pace() {
+    report.put_messages(messages, &clients.tally().latencies, seconds);
+    if let Some(Rate { lateness, .. }) = clients.rate() {
         report.put_pace(lateness, unanswered, seconds);
     }
     put_cpu(&before, &after, report);

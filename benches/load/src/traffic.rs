@@ -2,11 +2,11 @@
 //! clients. Out: latencies, and what to send next. It touches no stream.
 
 use crate::args::{Args, Workload};
-use crate::cast::Group;
+use crate::broadcast::Group;
 use crate::client::Progress;
 use crate::frame;
 use crate::histogram::Histogram;
-use crate::pace::Due;
+use crate::rate::Due;
 use crate::rooms::{Rooms, ack};
 
 pub(crate) enum Traffic {
@@ -24,10 +24,10 @@ pub(crate) enum Traffic {
         frames: Vec<Vec<u8>>,
     },
     /// Messages whose number in flight has no limit, so that each needs an id of its own.
-    PacedAck {
+    AckAtRate {
         tail: String,
     },
-    Cast {
+    Broadcast {
         event: &'static [u8],
         rooms: bool,
         burst: Burst,
@@ -48,7 +48,7 @@ impl Traffic {
                 let burst = Burst::new([format!(r#"42["echo","{payload}"]"#)], in_flight);
                 Self::Echo { burst, in_flight }
             }
-            Workload::Ack if args.rate.is_some() => Self::PacedAck {
+            Workload::Ack if args.rate.is_some() => Self::AckAtRate {
                 tail: format!(r#"["ack","{payload}"]"#),
             },
             Workload::Ack => {
@@ -60,7 +60,7 @@ impl Traffic {
             Workload::Bcast => {
                 let burst = Burst::new([format!(r#"42["bcast","{payload}"]"#)], in_flight);
                 let groups = vec![Group::new(0, args.connections)];
-                Self::Cast {
+                Self::Broadcast {
                     event: br#"42["bcast""#,
                     rooms: false,
                     burst,
@@ -76,7 +76,7 @@ impl Traffic {
                 let groups = (0..rooms)
                     .map(|room| Group::new(room, (args.connections - room).div_ceil(rooms)))
                     .collect();
-                Self::Cast {
+                Self::Broadcast {
                     event: br#"42["rcast""#,
                     rooms: true,
                     burst,
@@ -108,7 +108,7 @@ impl Traffic {
     /// Returns what a client sends to enter its room, if it has one.
     pub(crate) fn join(&self, index: usize) -> Option<Vec<u8>> {
         match self {
-            Self::Cast {
+            Self::Broadcast {
                 rooms: true,
                 groups,
                 ..
@@ -148,7 +148,7 @@ impl Traffic {
                     .get_mut(id)
                     .and_then(|sent| (*sent != VACANT).then(|| std::mem::replace(sent, VACANT)))
             }
-            Self::PacedAck { .. } => {
+            Self::AckAtRate { .. } => {
                 let (id, _) = ack(packet).ok_or("no ack where one was due")?;
                 progress.acks.settle(id)
             }
@@ -156,7 +156,7 @@ impl Traffic {
                 turn.answers.push(0);
                 rooms.receive(packet, progress, turn.now)?
             }
-            Self::Cast { event, groups, .. } if packet.starts_with(event) => {
+            Self::Broadcast { event, groups, .. } if packet.starts_with(event) => {
                 let group = index % groups.len();
                 progress.received += 1;
                 groups[group].deliver(progress.received - 1)
@@ -223,7 +223,7 @@ impl Traffic {
                 progress.sent.push_back(due.at);
                 burst.frames(0, 1)
             }
-            Self::PacedAck { tail } => {
+            Self::AckAtRate { tail } => {
                 let id = progress.acks.issue(due.at);
                 scratch.clear();
                 frame::append(scratch, frame::TEXT, format!("42{id}{tail}").as_bytes());
@@ -258,7 +258,7 @@ impl Traffic {
                 }
                 scratch.as_slice()
             }
-            Self::Cast {
+            Self::Broadcast {
                 burst,
                 groups,
                 in_flight,
@@ -275,7 +275,7 @@ impl Traffic {
                 turn.answers.clear();
                 scratch.as_slice()
             }
-            Self::PacedAck { .. } | Self::Silent => return None,
+            Self::AckAtRate { .. } | Self::Silent => return None,
         };
         (!frames.is_empty()).then_some((index, frames))
     }
@@ -292,7 +292,7 @@ impl Traffic {
                 turn.answers.extend(0..frames.len());
             }
             Self::Rooms(rooms) => turn.answers.resize(rooms.in_flight(), 0),
-            Self::Cast { .. } | Self::PacedAck { .. } | Self::Silent => {}
+            Self::Broadcast { .. } | Self::AckAtRate { .. } | Self::Silent => {}
         }
     }
 }

@@ -9,8 +9,8 @@
 include!("library.rs");
 
 mod codecs;
-mod hall;
 mod routing;
+mod server_fixture;
 mod wire;
 
 use std::time::Duration;

@@ -11,7 +11,7 @@
 
 include!("library.rs");
 
-mod hall;
+mod server_fixture;
 mod wire;
 
 use std::env;
@@ -20,9 +20,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::hall::{Hall, drain, handshake};
 use crate::id::Id;
 use crate::link::Link;
+use crate::server_fixture::{ServerFixture, drain, handshake};
 use crate::socket::{Answer, ack};
 use crate::socketio::PacketLimits;
 use crate::websocket::Decoder;
@@ -79,9 +79,9 @@ fn ack_out(times: u64) {
 
 /// From an event to the bytes that each of a thousand members is written.
 fn broadcast(times: u64) {
-    let hall = Hall::new(1000);
+    let fixture = ServerFixture::new(1000);
     for _ in 0..times {
-        hall.broadcast();
+        fixture.broadcast();
     }
 }
 

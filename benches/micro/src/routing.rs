@@ -6,9 +6,9 @@ use std::task::{Context, Waker};
 use divan::{Bencher, black_box};
 
 use crate::config::Config;
-use crate::hall::{Hall, drain, handshake};
 use crate::id::Id;
 use crate::link::{Frame, Link};
+use crate::server_fixture::{ServerFixture, drain, handshake};
 use crate::socket::Audience;
 
 #[divan::bench(args = [1, 16])]
@@ -37,47 +37,47 @@ fn push_and_take_small_frames_as_a_chunk(bencher: Bencher<'_, '_>, frames: usize
 /// A room of 1,000: must not grow with the number of the namespace's other rooms.
 #[divan::bench(args = [100, 10_000, 100_000])]
 fn join_and_leave_among_rooms(bencher: Bencher<'_, '_>, rooms: usize) {
-    let hall = Hall::new(MEMBERS);
+    let fixture = ServerFixture::new(MEMBERS);
     for member in 1..MEMBERS {
-        hall.join(member, "room");
+        fixture.join(member, "room");
     }
     for room in 0..rooms {
-        hall.join(1 + room % (MEMBERS - 1), &format!("room {room}"));
+        fixture.join(1 + room % (MEMBERS - 1), &format!("room {room}"));
     }
-    join_and_leave(bencher, &hall);
+    join_and_leave(bencher, &fixture);
 }
 
 /// Must not grow with the number of members.
 #[divan::bench(args = [10, 1000, 10_000])]
 fn join_and_leave_among_members(bencher: Bencher<'_, '_>, members: usize) {
-    let hall = Hall::new(members + 1);
+    let fixture = ServerFixture::new(members + 1);
     for member in 1..=members {
-        hall.join(member, "room");
+        fixture.join(member, "room");
     }
-    join_and_leave(bencher, &hall);
+    join_and_leave(bencher, &fixture);
 }
 
 /// Encoding and all writes are part of it.
 #[divan::bench]
 fn broadcast_to_a_thousand(bencher: Bencher<'_, '_>) {
-    let hall = Hall::new(MEMBERS);
-    bencher.bench(|| hall.broadcast());
+    let fixture = ServerFixture::new(MEMBERS);
+    bencher.bench(|| fixture.broadcast());
 }
 
 /// Among 1,000 rooms of ten; encoding and all writes are part of it.
 #[divan::bench]
 fn broadcast_to_a_room_of_ten(bencher: Bencher<'_, '_>) {
-    let hall = Hall::new(10 * MEMBERS);
-    for member in 0..hall.sockets.len() {
-        hall.join(member, &format!("room {}", member / 10));
+    let fixture = ServerFixture::new(10 * MEMBERS);
+    for member in 0..fixture.sockets.len() {
+        fixture.join(member, &format!("room {}", member / 10));
     }
     let audience = Audience {
         rooms: Some(vec!["room 500".to_owned()]),
         ..Audience::default()
     };
     bencher.bench(|| {
-        hall.send(black_box(&audience));
-        for socket in &hall.sockets[5000..5010] {
+        fixture.send(black_box(&audience));
+        for socket in &fixture.sockets[5000..5010] {
             drain(&socket.link.outbox);
         }
     });
@@ -104,11 +104,11 @@ fn websocket() -> Arc<Link> {
     link
 }
 
-fn join_and_leave(bencher: Bencher<'_, '_>, hall: &Hall) {
-    let socket = &hall.sockets[0];
+fn join_and_leave(bencher: Bencher<'_, '_>, fixture: &ServerFixture) {
+    let socket = &fixture.sockets[0];
     bencher.bench(|| {
-        let joined = hall.membership.join(socket, black_box("room"));
-        hall.membership.leave(socket, black_box("room"));
+        let joined = fixture.membership.join(socket, black_box("room"));
+        fixture.membership.leave(socket, black_box("room"));
         joined
     });
 }

@@ -15,7 +15,7 @@ use crate::exchange::Exchange;
 use crate::http;
 use crate::payload::{packets, sid};
 
-pub(crate) struct Door {
+pub(crate) struct PollingStart {
     exchange: Exchange,
     addr: SocketAddr,
     state: State,
@@ -26,7 +26,7 @@ pub(crate) struct Door {
     pub(crate) birth: Birth,
 }
 
-impl Door {
+impl PollingStart {
     /// Sends the handshake.
     pub(crate) fn open(
         addr: SocketAddr,

@@ -11,9 +11,9 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::histogram::Histogram;
 
-/// The schedule of a run: message number n is due n / rate seconds after the start.
-pub(crate) struct Pace {
-    rate: NonZeroU64,
+/// The schedule of a run: message number n is due n / `per_second` seconds after the start.
+pub(crate) struct Rate {
+    per_second: NonZeroU64,
     start: Option<u64>,
     /// How many messages have been taken.
     taken: u64,
@@ -21,10 +21,10 @@ pub(crate) struct Pace {
     pub(crate) lateness: Histogram,
 }
 
-impl Pace {
-    pub(crate) fn new(rate: NonZeroU64) -> Self {
+impl Rate {
+    pub(crate) fn new(per_second: NonZeroU64) -> Self {
         Self {
-            rate,
+            per_second,
             start: None,
             taken: 0,
             lateness: Histogram::new(),
@@ -46,7 +46,7 @@ impl Pace {
 
     /// Returns when the next message is due, if one ever is.
     pub(crate) fn next_due(&self) -> Option<u64> {
-        let offset = u128::from(self.taken) * NANOS / u128::from(self.rate.get());
+        let offset = u128::from(self.taken) * NANOS / u128::from(self.per_second.get());
         Some(self.start? + u64::try_from(offset).unwrap_or(u64::MAX / 2))
     }
 
@@ -101,51 +101,51 @@ const NANOS: u128 = 1_000_000_000;
 mod tests {
     use std::num::NonZeroU64;
 
-    use super::{Due, Pace};
+    use super::{Due, Rate};
 
-    fn pace(rate: u64) -> Pace {
-        Pace::new(NonZeroU64::new(rate).unwrap())
+    fn rate(per_second: u64) -> Rate {
+        Rate::new(NonZeroU64::new(per_second).unwrap())
     }
 
     #[test]
     fn messages_are_spread_evenly_and_do_not_drift() {
-        let mut pace = pace(3);
-        assert_eq!(pace.take(u64::MAX), None);
-        pace.start(1_000);
-        let due: Vec<u64> = (0..4).map(|_| pace.take(u64::MAX).unwrap().at).collect();
+        let mut rate = rate(3);
+        assert_eq!(rate.take(u64::MAX), None);
+        rate.start(1_000);
+        let due: Vec<u64> = (0..4).map(|_| rate.take(u64::MAX).unwrap().at).collect();
         assert_eq!(due, [1_000, 333_334_333, 666_667_666, 1_000_001_000]);
         for _ in 4..300_000 {
-            pace.take(u64::MAX);
+            rate.take(u64::MAX);
         }
-        assert_eq!(pace.next_due(), Some(100_000_000_001_000));
+        assert_eq!(rate.next_due(), Some(100_000_000_001_000));
     }
 
     #[test]
     fn nothing_goes_out_before_it_is_due() {
-        let mut pace = pace(1_000_000);
-        pace.start(0);
-        assert_eq!(pace.take(0), Some(Due { number: 0, at: 0 }));
-        assert_eq!(pace.take(999), None);
+        let mut rate = rate(1_000_000);
+        rate.start(0);
+        assert_eq!(rate.take(0), Some(Due { number: 0, at: 0 }));
+        assert_eq!(rate.take(999), None);
         assert_eq!(
-            pace.take(1_500),
+            rate.take(1_500),
             Some(Due {
                 number: 1,
                 at: 1_000
             })
         );
-        assert_eq!(pace.lateness.percentile(1.0), Some(501));
-        pace.stop();
-        assert_eq!(pace.take(u64::MAX), None);
+        assert_eq!(rate.lateness.percentile(1.0), Some(501));
+        rate.stop();
+        assert_eq!(rate.take(u64::MAX), None);
     }
 
     #[test]
     fn waiting_ends_with_the_next_message_or_the_next_look() {
-        let mut pace = pace(1_000);
-        assert_eq!(pace.idle_until(7), 5_007);
-        pace.start(0);
-        pace.take(0);
-        assert_eq!(pace.idle_until(0), 5_000);
-        assert_eq!(pace.idle_until(998_000), 1_000_000);
+        let mut rate = rate(1_000);
+        assert_eq!(rate.idle_until(7), 5_007);
+        rate.start(0);
+        rate.take(0);
+        assert_eq!(rate.idle_until(0), 5_000);
+        assert_eq!(rate.idle_until(998_000), 1_000_000);
     }
 
     #[test]

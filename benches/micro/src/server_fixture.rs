@@ -12,12 +12,12 @@ use crate::id::Id;
 use crate::link::{Link, Outbox};
 use crate::socket::{Audience, Core, Membership};
 
-pub(crate) struct Hall {
+pub(crate) struct ServerFixture {
     pub(crate) membership: Arc<Membership>,
     pub(crate) sockets: Vec<Arc<Core>>,
 }
 
-impl Hall {
+impl ServerFixture {
     pub(crate) fn new(sockets: usize) -> Self {
         let membership = Membership::new("/", Vec::new());
         let config = Arc::new(Config::new("/"));
@@ -59,8 +59,8 @@ impl Hall {
         else {
             panic!("a text that can be sent")
         };
-        let crowd = self.membership.broadcast(audience, &packet, false);
-        assert!(crowd.is_empty(), "outboxes with room");
+        let full = self.membership.broadcast(audience, &packet, false);
+        assert!(full.is_empty(), "outboxes with room");
     }
 }
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::Failure;
 use crate::clock::Clock;
-use crate::pace::Pace;
+use crate::rate::Rate;
 use crate::tally::Tally;
 
-pub(crate) trait Crowd {
+pub(crate) trait Clients {
     /// Opens all clients and waits until each is ready.
     ///
     /// # Errors
@@ -28,7 +28,7 @@ pub(crate) trait Crowd {
     fn tally(&mut self) -> &mut Tally;
 
     /// Returns the schedule of a run that has a rate.
-    fn pace(&mut self) -> Option<&mut Pace>;
+    fn rate(&mut self) -> Option<&mut Rate>;
 }
 
 /// How many clients may be opening at once: no more than any server's backlog takes.
