@@ -1,7 +1,6 @@
 //! All clients on one epoll, but for those that stay on polling. In: readiness. Out: the tally. It
 //! drives clients through the protocol, and sends what the traffic has for them to say.
 
-use std::io::ErrorKind;
 use std::mem;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,13 +11,13 @@ use mio::{Events, Poll, Token};
 use crate::Failure;
 use crate::args::{Args, Transport, Workload};
 use crate::client::{Birth, Client, Stage};
-use crate::clients::{Clients, OPEN_MAX, OPENING_MAX};
-use crate::clock::{Clock, nanos};
+use crate::clients::{Clients, EVENTS_MAX, READ_MAX, wait};
+use crate::clock::Clock;
 use crate::closing::{Closing, Closings, Late};
 use crate::frame;
 use crate::link::Link;
 use crate::polling_start::{PollingStart, Step};
-use crate::rate::{Rate, SENT_AT_ONCE_MAX};
+use crate::rate::{Due, Rate};
 use crate::rooms::{Course, Verb};
 use crate::tally::Tally;
 use crate::traffic::{Traffic, Turn};
@@ -76,22 +75,6 @@ impl Load {
         })
     }
 
-    /// Runs until the time is up or `done` holds, and returns whether it did.
-    pub(crate) fn drive(
-        &mut self,
-        span: Duration,
-        done: impl Fn(&Self) -> bool,
-    ) -> Result<bool, Failure> {
-        let deadline = self.clock.now() + nanos(span);
-        while !done(self) {
-            if self.clock.now() >= deadline {
-                return Ok(false);
-            }
-            self.step(deadline)?;
-        }
-        Ok(true)
-    }
-
     /// Turns the clients to joining or leaving, for [`Clients::start`].
     pub(crate) fn begin_rooms(&mut self, verb: Verb) {
         if let Traffic::Rooms(rooms) = &mut self.traffic {
@@ -121,94 +104,6 @@ impl Load {
         } else {
             self.second
         }
-    }
-
-    fn open(&mut self, index: usize) -> Result<(), Failure> {
-        self.serial += 1;
-        let birth = Birth {
-            opened_at: self.clock.now(),
-            serial: self.serial,
-        };
-        let addr = self.addr_of(index);
-        let registry = self.poll.registry();
-        if let Some(start) = self.starts.get_mut(index) {
-            // Behind the clients' own tokens.
-            let token = Token(self.clients.len() + index);
-            *start = Some(PollingStart::open(addr, registry, token, birth)?);
-        } else {
-            let client = Client::connect(addr, registry, index, None, birth)?;
-            self.clients[index] = Some(client);
-        }
-        self.open += 1;
-        Ok(())
-    }
-
-    /// Does what there is to do, and waits for it unless a message will soon be due.
-    fn step(&mut self, deadline: u64) -> Result<(), Failure> {
-        if !self.rate.as_ref().is_some_and(Rate::is_running) {
-            self.poll_once(deadline)?;
-            return Ok(());
-        }
-        self.send_due();
-        let events = self.poll_once(0)?;
-        if events == 0
-            && let Some(rate) = &self.rate
-        {
-            rate.spin(self.clock);
-        }
-        Ok(())
-    }
-
-    fn send_due(&mut self) {
-        for _ in 0..SENT_AT_ONCE_MAX {
-            let now = self.clock.now();
-            let Some(due) = self.rate.as_mut().and_then(|rate| rate.take(now)) else {
-                return;
-            };
-            let index = due.index(self.clients.len());
-            // The error that has lost a client is counted already.
-            if let Some(client) = &mut self.clients[index] {
-                let frames = self
-                    .traffic
-                    .due(due, &mut client.progress, &mut self.scratch);
-                if let Err(error) = client.wire.send(frames) {
-                    self.lose(index, &error.to_string());
-                }
-            }
-        }
-    }
-
-    /// Serves the streams that are ready, and returns how many there were.
-    fn poll_once(&mut self, deadline: u64) -> Result<usize, Failure> {
-        let now = self.clock.now();
-        let until = self
-            .closings
-            .deadline()
-            .map_or(deadline, |late| late.min(deadline));
-        let timeout = Duration::from_nanos(until.saturating_sub(now));
-        let mut events = mem::replace(&mut self.events, Events::with_capacity(0));
-        match self.poll.poll(&mut events, Some(timeout)) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error.into()),
-            _ => {}
-        }
-        let mut count = 0;
-        for event in &events {
-            count += 1;
-            let index = event.token().0;
-            if let Some(index) = index.checked_sub(self.clients.len()) {
-                self.on_start_event(index, event);
-                continue;
-            }
-            if event.is_writable() {
-                self.on_writable(index);
-            }
-            if event.is_readable() {
-                self.on_readable(index, event.is_read_closed());
-            }
-        }
-        self.events = events;
-        self.abandon_late();
-        Ok(count)
     }
 
     fn on_start_event(&mut self, index: usize, event: &Event) {
@@ -317,7 +212,7 @@ impl Load {
     fn after_chunk(&mut self, index: usize) {
         if !self.turn.replies.is_empty() {
             let replies = mem::take(&mut self.turn.replies);
-            self.send(index, &replies);
+            self.write(index, &replies);
             self.turn.replies = replies;
         }
         if self.turn.closed {
@@ -360,7 +255,7 @@ impl Load {
         }
     }
 
-    fn send(&mut self, index: usize, bytes: &[u8]) {
+    fn write(&mut self, index: usize, bytes: &[u8]) {
         if let Some(client) = &mut self.clients[index]
             && let Err(error) = client.wire.send(bytes)
         {
@@ -375,13 +270,7 @@ impl Load {
         client.progress.stage = Stage::Closing;
         let serial = client.birth.serial;
         self.closings.add(self.clock.now(), index, serial);
-        self.send(index, &frame::close());
-    }
-
-    /// Returns how many messages are not answered.
-    fn pending(&self) -> usize {
-        let clients = self.clients.iter().flatten();
-        clients.map(|client| client.progress.pending()).sum()
+        self.write(index, &frame::close());
     }
 
     fn on_close_frame(&mut self, index: usize) {
@@ -447,25 +336,6 @@ impl Load {
 }
 
 impl Clients for Load {
-    fn open_all(&mut self) -> Result<(), Failure> {
-        let deadline = self.clock.now() + nanos(OPEN_MAX);
-        let mut next = 0;
-        while self.ready < self.clients.len() {
-            while next < self.clients.len() && self.open - self.ready < OPENING_MAX {
-                self.open(next)?;
-                next += 1;
-            }
-            self.step(deadline)?;
-            if let Some(error) = &self.tally.first_error {
-                return Err(format!("while opening {next} clients: {error}").into());
-            }
-            if self.clock.now() >= deadline {
-                return Err(format!("{} clients are ready after {OPEN_MAX:?}", self.ready).into());
-            }
-        }
-        Ok(())
-    }
-
     fn start(&mut self) -> Result<(), Failure> {
         if let Some(rate) = &mut self.rate {
             rate.start(self.clock.now());
@@ -486,14 +356,78 @@ impl Clients for Load {
         Ok(())
     }
 
-    fn run_for(&mut self, span: Duration) -> Result<(), Failure> {
-        self.drive(span, |_| false)?;
+    fn open(&mut self, index: usize) -> Result<(), Failure> {
+        self.serial += 1;
+        let birth = Birth {
+            opened_at: self.clock.now(),
+            serial: self.serial,
+        };
+        let addr = self.addr_of(index);
+        let registry = self.poll.registry();
+        if let Some(start) = self.starts.get_mut(index) {
+            // Behind the clients' own tokens.
+            let token = Token(self.clients.len() + index);
+            *start = Some(PollingStart::open(addr, registry, token, birth)?);
+        } else {
+            let client = Client::connect(addr, registry, index, None, birth)?;
+            self.clients[index] = Some(client);
+        }
+        self.open += 1;
         Ok(())
     }
 
-    fn settle(&mut self, span: Duration) -> Result<usize, Failure> {
-        self.drive(span, |load| load.pending() == 0)?;
-        Ok(self.pending())
+    fn send(&mut self, due: Due) {
+        let index = due.index(self.clients.len());
+        // The error that has lost a client is counted already.
+        if let Some(client) = &mut self.clients[index] {
+            let frames = self
+                .traffic
+                .due(due, &mut client.progress, &mut self.scratch);
+            if let Err(error) = client.wire.send(frames) {
+                self.lose(index, &error.to_string());
+            }
+        }
+    }
+
+    fn poll_once(&mut self, deadline: u64) -> Result<usize, Failure> {
+        let now = self.clock.now();
+        let until = self
+            .closings
+            .deadline()
+            .map_or(deadline, |late| late.min(deadline));
+        let timeout = Duration::from_nanos(until.saturating_sub(now));
+        let events = wait(&mut self.poll, &mut self.events, timeout)?;
+        let mut count = 0;
+        for event in &events {
+            count += 1;
+            let index = event.token().0;
+            if let Some(index) = index.checked_sub(self.clients.len()) {
+                self.on_start_event(index, event);
+                continue;
+            }
+            if event.is_writable() {
+                self.on_writable(index);
+            }
+            if event.is_readable() {
+                self.on_readable(index, event.is_read_closed());
+            }
+        }
+        self.events = events;
+        self.abandon_late();
+        Ok(count)
+    }
+
+    fn len(&self) -> usize {
+        self.clients.len()
+    }
+
+    fn ready(&self) -> usize {
+        self.ready
+    }
+
+    fn pending(&self) -> usize {
+        let clients = self.clients.iter().flatten();
+        clients.map(|client| client.progress.pending()).sum()
     }
 
     fn clock(&self) -> Clock {
@@ -508,6 +442,3 @@ impl Clients for Load {
         self.rate.as_mut()
     }
 }
-
-const EVENTS_MAX: usize = 1024;
-const READ_MAX: usize = 256 * 1024;

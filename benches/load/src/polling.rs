@@ -1,8 +1,6 @@
 //! All clients that stay on polling, on one epoll. In: readiness. Out: the tally. Each has two streams,
 //! with two tokens.
 
-use std::io::ErrorKind;
-use std::mem;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,10 +9,10 @@ use mio::{Events, Poll, Token};
 
 use crate::Failure;
 use crate::args::Args;
-use crate::clients::{Clients, OPEN_MAX, OPENING_MAX};
-use crate::clock::{Clock, nanos};
+use crate::clients::{Clients, EVENTS_MAX, READ_MAX, wait};
+use crate::clock::Clock;
 use crate::poller::{Poller, Scratch, Side, Stage};
-use crate::rate::{Rate, SENT_AT_ONCE_MAX};
+use crate::rate::{Due, Rate};
 use crate::tally::Tally;
 
 pub(crate) struct Polling {
@@ -53,76 +51,6 @@ impl Polling {
             ready: 0,
             running: false,
         })
-    }
-
-    fn open(&mut self, index: usize) -> Result<(), Failure> {
-        let tokens = [Token(2 * index), Token(2 * index + 1)];
-        let poller = Poller::open(self.addr, self.poll.registry(), tokens)?;
-        self.pollers[index] = Some(poller);
-        Ok(())
-    }
-
-    fn drive(&mut self, span: Duration, done: impl Fn(&Self) -> bool) -> Result<(), Failure> {
-        let deadline = self.clock.now() + nanos(span);
-        while !done(self) && self.clock.now() < deadline {
-            self.step(deadline)?;
-        }
-        Ok(())
-    }
-
-    /// Does what there is to do, and waits for it unless a message will soon be due.
-    fn step(&mut self, deadline: u64) -> Result<(), Failure> {
-        if !self.rate.as_ref().is_some_and(Rate::is_running) {
-            self.poll_once(deadline)?;
-            return Ok(());
-        }
-        self.send_due();
-        let events = self.poll_once(0)?;
-        if events == 0
-            && let Some(rate) = &self.rate
-        {
-            rate.spin(self.clock);
-        }
-        Ok(())
-    }
-
-    fn send_due(&mut self) {
-        for _ in 0..SENT_AT_ONCE_MAX {
-            let now = self.clock.now();
-            let Some(due) = self.rate.as_mut().and_then(|rate| rate.take(now)) else {
-                return;
-            };
-            let index = due.index(self.pollers.len());
-            if let Some(poller) = &mut self.pollers[index] {
-                poller.add(due.at);
-                self.flush(index);
-            }
-        }
-    }
-
-    /// Serves the streams that are ready, and returns how many there were.
-    fn poll_once(&mut self, deadline: u64) -> Result<usize, Failure> {
-        let timeout = Duration::from_nanos(deadline.saturating_sub(self.clock.now()));
-        let mut events = mem::replace(&mut self.events, Events::with_capacity(0));
-        match self.poll.poll(&mut events, Some(timeout)) {
-            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error.into()),
-            _ => {}
-        }
-        let mut count = 0;
-        for event in &events {
-            count += 1;
-            let Token(token) = event.token();
-            let side = if token % 2 == 0 {
-                Side::Polls
-            } else {
-                Side::Posts
-            };
-            if let Err(error) = self.on_event(token / 2, side, event) {
-                self.lose(token / 2, &error);
-            }
-        }
-        self.events = events;
-        Ok(count)
     }
 
     fn on_event(&mut self, index: usize, side: Side, event: &Event) -> Result<(), String> {
@@ -172,32 +100,9 @@ impl Polling {
         }
         self.tally.error(error);
     }
-
-    fn pending(&self) -> usize {
-        self.pollers.iter().flatten().map(Poller::pending).sum()
-    }
 }
 
 impl Clients for Polling {
-    fn open_all(&mut self) -> Result<(), Failure> {
-        let deadline = self.clock.now() + nanos(OPEN_MAX);
-        let mut next = 0;
-        while self.ready < self.pollers.len() {
-            while next < self.pollers.len() && next - self.ready < OPENING_MAX {
-                self.open(next)?;
-                next += 1;
-            }
-            self.poll_once(deadline)?;
-            if let Some(error) = &self.tally.first_error {
-                return Err(format!("while opening {next} clients: {error}").into());
-            }
-            if self.clock.now() >= deadline {
-                return Err(format!("{} clients are ready after {OPEN_MAX:?}", self.ready).into());
-            }
-        }
-        Ok(())
-    }
-
     fn start(&mut self) -> Result<(), Failure> {
         let now = self.clock.now();
         if let Some(rate) = &mut self.rate {
@@ -216,13 +121,51 @@ impl Clients for Polling {
         Ok(())
     }
 
-    fn run_for(&mut self, span: Duration) -> Result<(), Failure> {
-        self.drive(span, |_| false)
+    fn open(&mut self, index: usize) -> Result<(), Failure> {
+        let tokens = [Token(2 * index), Token(2 * index + 1)];
+        let poller = Poller::open(self.addr, self.poll.registry(), tokens)?;
+        self.pollers[index] = Some(poller);
+        Ok(())
     }
 
-    fn settle(&mut self, span: Duration) -> Result<usize, Failure> {
-        self.drive(span, |polling| polling.pending() == 0)?;
-        Ok(self.pending())
+    fn send(&mut self, due: Due) {
+        let index = due.index(self.pollers.len());
+        if let Some(poller) = &mut self.pollers[index] {
+            poller.add(due.at);
+            self.flush(index);
+        }
+    }
+
+    fn poll_once(&mut self, deadline: u64) -> Result<usize, Failure> {
+        let timeout = Duration::from_nanos(deadline.saturating_sub(self.clock.now()));
+        let events = wait(&mut self.poll, &mut self.events, timeout)?;
+        let mut count = 0;
+        for event in &events {
+            count += 1;
+            let Token(token) = event.token();
+            let side = if token % 2 == 0 {
+                Side::Polls
+            } else {
+                Side::Posts
+            };
+            if let Err(error) = self.on_event(token / 2, side, event) {
+                self.lose(token / 2, &error);
+            }
+        }
+        self.events = events;
+        Ok(count)
+    }
+
+    fn len(&self) -> usize {
+        self.pollers.len()
+    }
+
+    fn ready(&self) -> usize {
+        self.ready
+    }
+
+    fn pending(&self) -> usize {
+        self.pollers.iter().flatten().map(Poller::pending).sum()
     }
 
     fn clock(&self) -> Clock {
@@ -237,6 +180,3 @@ impl Clients for Polling {
         self.rate.as_mut()
     }
 }
-
-const EVENTS_MAX: usize = 1024;
-const READ_MAX: usize = 256 * 1024;
