@@ -46,7 +46,11 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 
 async fn say(socket: Socket, Typed(chat): Typed<Say>) -> Result<Receipt, HandlerError> {
     let limit = Duration::from_secs(10);
-    if !socket.call_event(Confirm, chat.text.clone(), limit).await? {
+    if !socket
+        .timeout(limit)
+        .call_event(Confirm, chat.text.clone())
+        .await?
+    {
         return Err(HandlerError::new("not confirmed"));
     }
     let number = COUNT.fetch_add(1, Ordering::Relaxed) + 1;

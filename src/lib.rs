@@ -56,7 +56,7 @@
 //!   [`on_disconnecting`](Namespace::on_disconnecting),
 //!   [`on_disconnect`](Namespace::on_disconnect), [`forward`](Namespace::forward);
 //!   [`off`](Namespace::off) takes them away. A [`Handler`] takes the extractors [`Socket`],
-//!   [`Data`], [`Auth`], [`State`], [`Params`], [`Handshake`], [`SocketData`], [`Session`],
+//!   [`Data`], [`Auth`], [`State`], [`Params`], [`Handshake`], [`Extension`], [`Session`],
 //!   [`SocketIo`], [`Namespace`], [`Event`], [`Ack`] and [`DisconnectReason`]; a program writes others with [`Extract`], for
 //!   what a handler is called for: [`Incoming`], [`Connecting`] or [`Leaving`], all of them a
 //!   [`CallContext`]. A [`NamespaceObject`] registers its [`Methods`], each a [`Method`].
@@ -194,8 +194,8 @@ pub use error::{
 };
 pub use handler::{
     Ack, Auth, BackgroundTask, CallContext, ConnectOutcome, Connecting, Data, ErrorAnswer, Event,
-    EventInTransit, EventOutcome, Extract, Failure, FailureCause, Handler, Incoming, LeaveOutcome,
-    Leaving, Method, Params, SocketData, State,
+    EventInTransit, EventOutcome, Extension, Extract, Failure, FailureCause, Handler, Incoming,
+    LeaveOutcome, Leaving, Method, Params, State,
 };
 pub use handshake::{Carried, Handshake, QueryError};
 pub use id::{InvalidSocketId, SocketId};

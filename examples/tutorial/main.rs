@@ -12,7 +12,7 @@ use std::io;
 use std::time::Instant;
 
 use actix_socketio::{
-    Auth, ConnectError, Data, HandlerError, Namespace, RoomError, Socket, SocketData, SocketIo,
+    Auth, ConnectError, Data, Extension, HandlerError, Namespace, RoomError, Socket, SocketIo,
     State,
 };
 use actix_web::rt::time::sleep_until;
@@ -48,7 +48,7 @@ fn start(logins: &Logins) -> io::Result<SocketIo> {
     io.of("/")
         .on_connect(enter)
         .on_disconnect(left)
-        .event_middleware(|event| match event.socket().data::<Rate>() {
+        .event_middleware(|event| match event.socket().extension::<Rate>() {
             Some(rate) => rate.spend(),
             None => Ok(()),
         })
@@ -99,9 +99,9 @@ async fn enter(
             .await
             .map_err(gone)?;
     }
-    socket.insert_data(Rate::default());
+    socket.insert_extension(Rate::default());
     socket.spawn(expire(socket.clone(), login.ends));
-    socket.insert_data(login);
+    socket.insert_extension(login);
     Ok(())
 }
 
@@ -126,7 +126,7 @@ async fn expire(socket: Socket, ends: Instant) {
 async fn left(
     socket: Socket,
     namespace: Namespace,
-    login: SocketData<Login>,
+    login: Extension<Login>,
 ) -> Result<(), HandlerError> {
     // The socket is in no room any more: this was the last tab if nobody else is in it.
     if namespace.room_count(&format!("user:{}", login.name)) == 0 {
@@ -148,7 +148,7 @@ struct Message {
 async fn say(
     socket: Socket,
     Data(message): Data<Message>,
-    login: SocketData<Login>,
+    login: Extension<Login>,
 ) -> Result<(), HandlerError> {
     let room = format!("room:{}", message.room);
     if !socket.rooms().contains(&room) {

@@ -195,23 +195,23 @@ impl EngineSession {
     /// let builder = EngineIo::builder().on_message(
     ///     |session: EngineSession, message: EngineMessage| async move {
     ///         if let EngineMessage::Text(text) = message {
-    ///             session.insert_data(Name(text));
+    ///             session.insert_extension(Name(text));
     ///         }
     ///     },
     /// );
     /// ```
-    pub fn insert_data<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
+    pub fn insert_extension<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
         self.link.values().insert(value)
     }
 
     /// Returns the value of this type that was attached to the session.
     #[must_use]
-    pub fn data<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+    pub fn extension<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.link.values().find()
     }
 
     /// Takes the value of this type off the session, and returns it.
-    pub fn remove_data<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+    pub fn remove_extension<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.link.values().remove()
     }
 }

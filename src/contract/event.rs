@@ -44,8 +44,6 @@ pub trait EventContract {
 /// # Examples
 ///
 /// ```
-/// use std::time::Duration;
-///
 /// use actix_socketio::{CallError, Namespace, Socket, Typed, event};
 ///
 /// event! {
@@ -57,7 +55,7 @@ pub trait EventContract {
 /// }
 ///
 /// async fn say(socket: Socket, Typed(text): Typed<Say>) -> Result<u64, CallError> {
-///     let sure = socket.call_event(Confirm, text.clone(), Duration::from_secs(5)).await?;
+///     let sure = socket.call_event(Confirm, text.clone()).await?;
 ///     if sure {
 ///         socket.to("lobby").emit_event(Said, (1, text)).await?;
 ///     }

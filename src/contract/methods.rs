@@ -1,7 +1,5 @@
 //! The typed twins of the methods that take an event's name: each asks the compiler and calls them.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -117,12 +115,54 @@ impl Socket {
         self.emit(E::NAME, data).await
     }
 
-    /// Sends the event of a contract and waits for the client's answer, up to `limit`, as
-    /// [`call`](Self::call) does.
+    /// Sends the event of a contract and waits for the client's answer, as [`call`](Self::call)
+    /// does.
     ///
     /// # Errors
     ///
     /// Every variant of [`CallError`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{CallError, Socket, event};
+    ///
+    /// event! { pub Ask("ask", String => u32); }
+    ///
+    /// async fn age(socket: Socket) -> Result<u32, CallError> {
+    ///     socket.call_event(Ask, "age".to_owned()).await
+    /// }
+    /// ```
+    ///
+    /// To take the answer for something else does not compile:
+    ///
+    /// ```compile_fail,E0308
+    /// use actix_socketio::{CallError, Socket, event};
+    ///
+    /// event! { pub Ask("ask", String => u32); }
+    ///
+    /// async fn age(socket: Socket) -> Result<String, CallError> {
+    ///     socket.call_event(Ask, "age".to_owned()).await
+    /// }
+    /// ```
+    pub async fn call_event<E>(&self, event: E, data: E::Data) -> Result<E::Answer, CallError>
+    where
+        E: EventContract,
+        E::Data: Serialize,
+        E::Answer: DeserializeOwned,
+    {
+        let _ = event;
+        self.call(E::NAME, data).await
+    }
+}
+
+impl Broadcast {
+    /// Sends the event of a contract to one client and waits for its answer, as
+    /// [`call`](Self::call) does.
+    ///
+    /// # Errors
+    ///
+    /// As of [`call`](Self::call).
     ///
     /// # Examples
     ///
@@ -134,40 +174,20 @@ impl Socket {
     /// event! { pub Ask("ask", String => u32); }
     ///
     /// async fn age(socket: Socket) -> Result<u32, CallError> {
-    ///     socket.call_event(Ask, "age".to_owned(), Duration::from_secs(5)).await
+    ///     let socket = socket.timeout(Duration::from_secs(5));
+    ///     socket.call_event(Ask, "age".to_owned()).await
     /// }
     /// ```
-    ///
-    /// To take the answer for something else does not compile:
-    ///
-    /// ```compile_fail,E0308
-    /// use std::time::Duration;
-    ///
-    /// use actix_socketio::{CallError, Socket, event};
-    ///
-    /// event! { pub Ask("ask", String => u32); }
-    ///
-    /// async fn age(socket: Socket) -> Result<String, CallError> {
-    ///     socket.call_event(Ask, "age".to_owned(), Duration::from_secs(5)).await
-    /// }
-    /// ```
-    pub async fn call_event<E>(
-        &self,
-        event: E,
-        data: E::Data,
-        limit: Duration,
-    ) -> Result<E::Answer, CallError>
+    pub async fn call_event<E>(self, event: E, data: E::Data) -> Result<E::Answer, CallError>
     where
         E: EventContract,
         E::Data: Serialize,
         E::Answer: DeserializeOwned,
     {
         let _ = event;
-        self.call(E::NAME, data, limit).await
+        self.call(E::NAME, data).await
     }
-}
 
-impl Broadcast {
     /// Sends the event of a contract, as [`emit`](Self::emit) does.
     ///
     /// # Errors

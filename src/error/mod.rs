@@ -107,12 +107,10 @@ impl Serialize for EmitError {
 /// # Examples
 ///
 /// ```
-/// use std::time::Duration;
-///
 /// use actix_socketio::{CallError, Socket};
 ///
 /// async fn age(socket: &Socket) -> Option<u32> {
-///     match socket.call("ask", "age", Duration::from_secs(5)).await {
+///     match socket.call("ask", "age").await {
 ///         Ok(age) => Some(age),
 ///         Err(CallError::Timeout | CallError::Disconnected) => None,
 ///         Err(error) => {

@@ -31,8 +31,8 @@ pub enum Rejection {
     Auth(String),
     /// No [`State`](crate::State) of this type was given to the builder.
     State(&'static str),
-    /// No [`SocketData`](crate::SocketData) of this type was attached to the socket.
-    SocketData(&'static str),
+    /// No [`Extension`](crate::Extension) of this type was attached to the socket.
+    Extension(&'static str),
     /// The client's session could not be loaded before the handler, or not be saved after it.
     Session(SessionError),
     /// The parameters of the namespace's name are not of the type that
@@ -87,7 +87,7 @@ impl Rejection {
             Self::WithData(rejection, data) => rejection.refusal().with_data(data.clone()),
             Self::Auth(_) => error.undetailed("auth payload does not fit"),
             Self::Params(_) => error.undetailed("the namespace's parameters do not fit"),
-            Self::Data(_) | Self::State(_) | Self::SocketData(_) | Self::Session(_) => {
+            Self::Data(_) | Self::State(_) | Self::Extension(_) | Self::Session(_) => {
                 error.undetailed(INTERNAL)
             }
         }
@@ -105,9 +105,9 @@ impl fmt::Display for Rejection {
             ),
             Self::Session(error) => error.fmt(f),
             Self::Params(error) => write!(f, "the namespace's parameters do not fit: {error}"),
-            Self::SocketData(name) => write!(
+            Self::Extension(name) => write!(
                 f,
-                "the socket has no data of type {name}: attach it by socket.insert_data(..), \
+                "the socket has no extension of type {name}: attach it by socket.insert_extension(..), \
                  as in the connect handler"
             ),
             Self::Other(text) => f.write_str(text),

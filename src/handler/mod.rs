@@ -6,6 +6,7 @@
 
 mod call;
 mod environment;
+mod extension;
 mod extract;
 mod failure;
 mod method;
@@ -13,7 +14,6 @@ mod pending;
 mod place;
 mod reply;
 mod shared;
-mod socket_data;
 mod table;
 mod task;
 mod transit;
@@ -30,6 +30,7 @@ use crate::handshake::QueryError;
 
 pub(crate) use call::{forward, on_connect, on_event, on_leave};
 pub(crate) use environment::{Environment, Surroundings};
+pub use extension::Extension;
 pub use extract::{
     Auth, CallContext, Connecting, Data, Event, Extract, Incoming, Leaving, Params, State,
 };
@@ -41,7 +42,6 @@ pub(crate) use pending::{Pending, Unfinished};
 pub(crate) use place::Places;
 pub use reply::Ack;
 pub(crate) use shared::{SharedTable, TableView};
-pub use socket_data::SocketData;
 pub(crate) use table::{Received, Table};
 pub use task::BackgroundTask;
 pub(crate) use task::Tasks;

@@ -150,7 +150,7 @@ impl Session {
     ///
     /// [`SessionError::Read`], where it is not a `T`.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, SessionError> {
-        let Some(value) = self.shared.state.lock().entries.get(key).cloned() else {
+        let Some(value) = self.value(key) else {
             return Ok(None);
         };
         // Not under the lock: a `Deserialize` is code of the program.
@@ -215,6 +215,11 @@ impl Session {
     #[must_use]
     pub fn entries(&self) -> BTreeMap<String, Value> {
         self.shared.state.lock().entries.clone()
+    }
+
+    /// Returns the value under this key, as it is kept.
+    pub(crate) fn value(&self, key: &str) -> Option<Value> {
+        self.shared.state.lock().entries.get(key).cloned()
     }
 
     /// Takes all values out.

@@ -249,7 +249,7 @@ impl Builder {
     /// Its connect handlers run again, where [`Socket::recovered`](crate::Socket::recovered) is
     /// true; middleware does not, unless
     /// [`recovery_skips_middleware`](Self::recovery_skips_middleware) says so. Data are the values
-    /// of [`Socket::insert_data`](crate::Socket::insert_data) and those of its
+    /// of [`Socket::insert_extension`](crate::Socket::insert_extension) and those of its
     /// [`Session`](crate::Session). Events that wait for an acknowledgement and volatile ones are
     /// not kept. Every other event carries its number as one more argument, from which the official
     /// client takes the offset that it comes back with.

@@ -152,7 +152,7 @@ impl RemoteSocket {
     #[must_use]
     pub fn data<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         let value = match &self.place {
-            Place::Here(core) => core.session().entries().remove(key),
+            Place::Here(core) => core.session().value(key),
             Place::There(details) => details.data.get(key).cloned(),
         };
         value.and_then(|value| serde_json::from_value(value).ok())
@@ -187,7 +187,7 @@ impl RemoteSocket {
         self.alone().emit(event, data).await
     }
 
-    /// Sends an event and waits for the client's acknowledgement, up to `limit`.
+    /// Sends an event and waits for the client's acknowledgement, as [`Socket::call`] does.
     ///
     /// # Errors
     ///
@@ -196,9 +196,14 @@ impl RemoteSocket {
         &self,
         event: &str,
         data: impl Serialize,
-        limit: Duration,
     ) -> Result<R, CallError> {
-        self.alone().timeout(limit).call(event, data).await
+        self.alone().call(event, data).await
+    }
+
+    /// Sets how long [`Broadcast::call`] waits for this client's acknowledgement.
+    #[must_use = "a broadcast does nothing by itself"]
+    pub fn timeout(&self, limit: Duration) -> Broadcast {
+        self.alone().timeout(limit)
     }
 
     /// Makes it join rooms, as far as the limits of its server allow.

@@ -20,12 +20,14 @@ mod server_side;
 mod shown;
 mod waiting;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::config::Transport;
@@ -233,43 +235,29 @@ impl Socket {
     }
 
     /// Sends an event and waits for the client's acknowledgement, up to the server's `ack_timeout`
-    /// (60 seconds by default). The answer is read as [`Data`](crate::Data) reads an event's
-    /// arguments.
+    /// (60 seconds by default), or up to the time of [`timeout`](Self::timeout). The answer is read
+    /// as [`Data`](crate::Data) reads an event's arguments.
+    ///
+    /// [`Broadcast::emit_with_ack`] asks many clients.
     ///
     /// # Errors
     ///
-    /// Every variant of [`CallError`].
-    pub async fn emit_with_ack<R>(&self, event: &str, data: impl Serialize) -> Result<R, CallError>
-    where
-        R: DeserializeOwned,
-    {
-        let limit = self.core.link.config.ack_timeout;
-        self.call(event, data, limit).await
-    }
-
-    /// Sends an event and waits for the client's acknowledgement, up to `limit`.
-    ///
-    /// # Errors
-    ///
-    /// Every variant of [`CallError`]; `Disconnected` comes as soon as the client has gone.
+    /// Every variant of [`CallError`]; `Disconnected` as soon as the client has disconnected.
     ///
     /// # Examples
     ///
     /// ```
     /// # use std::time::Duration;
     /// # async fn run(socket: actix_socketio::Socket) -> Result<(), actix_socketio::CallError> {
-    /// let age: u32 = socket.call("ask", "age", Duration::from_secs(5)).await?;
+    /// let age: u32 = socket.call("ask", "age").await?;
+    /// let size: u32 = socket.timeout(Duration::from_secs(5)).call("ask", "size").await?;
     /// # Ok(()) }
     /// ```
-    pub async fn call<R>(
-        &self,
-        event: &str,
-        data: impl Serialize,
-        limit: Duration,
-    ) -> Result<R, CallError>
+    pub async fn call<R>(&self, event: &str, data: impl Serialize) -> Result<R, CallError>
     where
         R: DeserializeOwned,
     {
+        let limit = self.core.link.config.ack_timeout;
         let args = call(&self.core, event, &data, limit).await?;
         args.read().map_err(CallError::Answer)
     }
@@ -323,19 +311,19 @@ impl Socket {
     /// # Examples
     ///
     /// ```
-    /// use actix_socketio::{Auth, Socket, SocketData};
+    /// use actix_socketio::{Auth, Socket, Extension};
     ///
     /// struct Nick(String);
     ///
     /// async fn enter(socket: Socket, Auth(nick): Auth<String>) {
-    ///     socket.insert_data(Nick(nick));
+    ///     socket.insert_extension(Nick(nick));
     /// }
     ///
-    /// async fn whoami(nick: SocketData<Nick>) -> String {
+    /// async fn whoami(nick: Extension<Nick>) -> String {
     ///     nick.0.clone()
     /// }
     /// ```
-    pub fn insert_data<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
+    pub fn insert_extension<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
         self.core.locals.insert(value)
     }
 
@@ -346,20 +334,44 @@ impl Socket {
     /// ```
     /// # use std::sync::atomic::{AtomicU32, Ordering};
     /// # fn run(socket: &actix_socketio::Socket) {
-    /// socket.insert_data(AtomicU32::new(0));
-    /// if let Some(count) = socket.data::<AtomicU32>() {
+    /// socket.insert_extension(AtomicU32::new(0));
+    /// if let Some(count) = socket.extension::<AtomicU32>() {
     ///     count.fetch_add(1, Ordering::Relaxed);
     /// }
     /// # }
     /// ```
     #[must_use]
-    pub fn data<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+    pub fn extension<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.core.locals.find()
     }
 
     /// Takes the value of this type off the socket, and returns it.
-    pub fn remove_data<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+    pub fn remove_extension<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.core.locals.remove()
+    }
+
+    /// Returns the value under this key of what the program keeps for this client: of its
+    /// [`session`](Self::session), as [`RemoteSocket::data`] does for a socket of any node. `None` if
+    /// there is none, or if it is no `T`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run(socket: &actix_socketio::Socket) -> Result<(), actix_socketio::SessionError> {
+    /// socket.session().insert("name", "Ada")?;
+    /// assert_eq!(socket.data::<String>("name").as_deref(), Some("Ada"));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn data<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+        let value = self.core.session().value(key)?;
+        serde_json::from_value(value).ok()
+    }
+
+    /// Returns all that the program keeps for this client, by key.
+    #[must_use]
+    pub fn all_data(&self) -> BTreeMap<String, Value> {
+        self.core.session().entries()
     }
 
     /// Returns what the program keeps for this client by key, shared with the client's other

@@ -89,7 +89,7 @@ impl ReceivedEvent {
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let io = SocketIo::builder().start()?;
     /// io.of("/").on("older", |socket: Socket| async move {
-    ///     let age: u32 = socket.emit_with_ack("age", ()).await?;
+    ///     let age: u32 = socket.call("age", ()).await?;
     ///     socket.emit("age in a year", age + 1).await?;
     ///     Ok::<_, CallError>(())
     /// });

@@ -88,7 +88,7 @@ enum Outcome {
 async fn call(socket: Socket, event: Event) -> Result<Outcome, HandlerError> {
     let (name, args) = event.args().split_first::<String>()?;
     let limit = Duration::from_secs(2);
-    Ok(match socket.call(&name, args, limit).await {
+    Ok(match socket.timeout(limit).call(&name, args).await {
         Ok(answer) => Outcome::Answer(answer),
         Err(CallError::Timeout) => Outcome::Error("timeout".to_owned()),
         Err(CallError::Disconnected) => Outcome::Error("disconnected".to_owned()),

@@ -175,9 +175,9 @@ async fn calls_and_their_answers_go_by_the_same_rule() {
         let mut peer = Peer::enter(&server, via, &[]).await;
         let socket = peer.socket.clone();
         let asks = tokio::spawn(async move {
-            let array: [u8; 2] = socket.emit_with_ack("ask", [3, 4]).await.unwrap();
-            let pair: (u8, u8) = socket.emit_with_ack("ask", Value::Null).await.unwrap();
-            let null: Value = socket.emit_with_ack("ask", ()).await.unwrap();
+            let array: [u8; 2] = socket.call("ask", [3, 4]).await.unwrap();
+            let pair: (u8, u8) = socket.call("ask", Value::Null).await.unwrap();
+            let null: Value = socket.call("ask", ()).await.unwrap();
             (array, pair, null)
         });
         for (args, answer) in [(",[3,4]", "[1,2]"), (",null", "1,2"), ("", "null")] {
@@ -271,7 +271,7 @@ async fn a_whole_number_is_an_integer_however_it_is_written() {
     }
     let mut peer = Peer::enter(&server, BOTH[0], &[]).await;
     let socket = peer.socket.clone();
-    let asked = tokio::spawn(async move { socket.emit_with_ack::<u8>("ask", ()).await });
+    let asked = tokio::spawn(async move { socket.call::<u8>("ask", ()).await });
     let packet = peer.client.text().await;
     let id = packet.strip_suffix(r#"["ask"]"#).unwrap();
     let id = id.strip_prefix("42").unwrap().to_owned();

@@ -53,7 +53,7 @@ async fn one_attachment_more_than_the_limit_is_not_sent() {
                     .await
                     .unwrap()
                     .unwrap_err(),
-                match socket.call::<()>("e", &many, long).await {
+                match socket.timeout(long).call::<()>("e", &many).await {
                     Err(CallError::Emit(error)) => error,
                     other => panic!("{other:?}"),
                 },

@@ -25,7 +25,7 @@ where
     R: for<'de> Deserialize<'de> + Send + 'static,
 {
     let socket = socket.clone();
-    tokio::spawn(async move { socket.call("ask", 1, limit).await })
+    tokio::spawn(async move { socket.timeout(limit).call("ask", 1).await })
 }
 
 /// Reads the call that `ask` made, and returns its id.
@@ -78,7 +78,7 @@ async fn emit_with_ack_ends_with_its_value_or_the_servers_timeout() {
         let (mut client, socket) = enter(&server, via, "/").await;
         let ask = || {
             let socket = socket.clone();
-            tokio::spawn(async move { socket.emit_with_ack::<u8>("ask", 1).await })
+            tokio::spawn(async move { socket.call::<u8>("ask", 1).await })
         };
         let call = ask();
         let id = asked(&mut client).await;
@@ -253,16 +253,13 @@ async fn one_call_more_than_the_limit_is_refused() {
 async fn a_call_that_cannot_be_sent_fails_and_waits_for_nothing() {
     let server = Server::socketio(|io| io.pending_calls(1), |_| ());
     let (mut client, socket) = enter(&server, Via::WebSocket, "/").await;
-    let reserved = socket.call::<()>("disconnect", (), LONG).await.unwrap_err();
+    let reserved = socket.call::<()>("disconnect", ()).await.unwrap_err();
     assert_eq!(
         reserved.to_string(),
         r#"event name "disconnect" is reserved"#
     );
     let unwritable = std::collections::BTreeMap::from([((1, 2), 3)]);
-    let unwritten = socket
-        .call::<()>("ask", unwritable, LONG)
-        .await
-        .unwrap_err();
+    let unwritten = socket.call::<()>("ask", unwritable).await.unwrap_err();
     assert!(
         matches!(unwritten, CallError::Emit(EmitError::Encode(_))),
         "{unwritten}"
@@ -278,8 +275,8 @@ async fn a_call_that_cannot_be_sent_fails_and_waits_for_nothing() {
 async fn a_handler_may_call_its_own_client() {
     let server = start();
     server.io.of("/").on("sum", |socket: Socket| async move {
-        let first: u32 = socket.call("ask", 1, LONG).await?;
-        let second: u32 = socket.call("ask", 1, LONG).await?;
+        let first: u32 = socket.call("ask", 1).await?;
+        let second: u32 = socket.call("ask", 1).await?;
         Ok::<_, CallError>(first + second)
     });
     for via in BOTH {

@@ -132,7 +132,10 @@ async fn a_typed_call_reads_its_answer() {
     server.io.of("/").on("go", move |socket: Socket| {
         let told = told.clone();
         async move {
-            let answer = socket.call_event(Ask, "age".to_owned(), LIMIT).await;
+            let answer = socket
+                .timeout(LIMIT)
+                .call_event(Ask, "age".to_owned())
+                .await;
             let _ = told.send(answer.map(|receipt| receipt.number));
         }
     });

@@ -200,7 +200,7 @@ async fn bytes_refuse_what_is_no_binary() {
     server.io.of("/calls");
     let id = client.connect("/calls").await;
     let socket = server.io.of("/calls").socket(id.parse().unwrap()).unwrap();
-    let call = tokio::spawn(async move { socket.emit_with_ack::<Bytes>("ask", ()).await });
+    let call = tokio::spawn(async move { socket.call::<Bytes>("ask", ()).await });
     let packet = client.text().await;
     let number = packet
         .strip_prefix("42/calls,")

@@ -82,7 +82,9 @@ async fn a_packet_above_the_limit_reaches_idle_clients() {
             peer.expect(&format!(r#"437["{data}"]"#)).await;
         }
         let (asked, ()) = join!(
-            peer.socket.call::<u8>("e", &data, Duration::from_secs(5)),
+            peer.socket
+                .timeout(Duration::from_secs(5))
+                .call::<u8>("e", &data),
             answer_one(&mut peer.client),
         );
         assert_eq!(asked.unwrap(), 1);
@@ -453,7 +455,7 @@ async fn a_packet_above_its_own_limit_is_an_error() {
             .emit_with_ack::<u8>("e", &longer)
             .await
             .unwrap_err(),
-        match peer.socket.call::<u8>("e", &longer, limit).await {
+        match peer.socket.timeout(limit).call::<u8>("e", &longer).await {
             Err(CallError::Emit(error)) => error,
             other => panic!("{other:?}"),
         },

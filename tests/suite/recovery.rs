@@ -96,7 +96,7 @@ async fn a_client_that_comes_back_has_what_it_had_and_what_it_missed() {
     let mut ann = Returning::enter(&server).await;
     let socket = ann.socket(&server);
     socket.join(["a", "b"]).await.unwrap();
-    socket.insert_data(7_u8);
+    socket.insert_extension(7_u8);
     socket.session().insert("name", "Ann").unwrap();
     io.emit("first", ()).await.unwrap();
     socket.emit("second", (1, "x")).await.unwrap();
@@ -126,7 +126,7 @@ async fn a_client_that_comes_back_has_what_it_had_and_what_it_missed() {
     let socket = find(&io.of("/"), &sid);
     assert!(socket.recovered());
     assert_eq!(socket.rooms(), ["a", "b"]);
-    assert_eq!(socket.data::<u8>().as_deref(), Some(&7));
+    assert_eq!(socket.extension::<u8>().as_deref(), Some(&7));
     assert_eq!(socket.session().get("name"), Ok(Some("Ann".to_owned())));
     io.to("b").emit("live", ()).await.unwrap();
     client.expect(r#"42["live","10"]"#).await;
@@ -169,7 +169,7 @@ async fn what_is_not_kept_leaves_the_offset_as_it_is() {
     let came = within("a volatile event", comes).await;
     let expected = r#"42["volatile","a string","1"]"#;
     assert_eq!(came, Came::Text(expected.to_owned()));
-    let asking = tokio::spawn(async move { socket.emit_with_ack::<()>("ask", "a string").await });
+    let asking = tokio::spawn(async move { socket.call::<()>("ask", "a string").await });
     let packet = ann.client.text().await;
     assert!(packet.ends_with(r#"["ask","a string"]"#), "{packet}");
     let (_, pid) = ann.lose(&server).await;

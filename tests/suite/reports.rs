@@ -323,7 +323,7 @@ fn fail_at_the_end(io: &SocketIo) -> Arc<Mutex<Option<Socket>>> {
     let other = Arc::clone(&gone);
     io.of("/routine")
         .on("call", |socket: Socket| async move {
-            socket.emit_with_ack::<()>("ask", ()).await
+            socket.call::<()>("ask", ()).await
         })
         .on("emit", |socket: Socket| async move {
             socket.closed().await;
@@ -334,7 +334,7 @@ fn fail_at_the_end(io: &SocketIo) -> Arc<Mutex<Option<Socket>>> {
             socket.join("late").await
         })
         .on("handler-error", |socket: Socket| async move {
-            socket.emit_with_ack::<()>("ask", ()).await?;
+            socket.call::<()>("ask", ()).await?;
             Ok::<_, HandlerError>(())
         })
         .on("own", |socket: Socket| async move {
@@ -342,7 +342,7 @@ fn fail_at_the_end(io: &SocketIo) -> Arc<Mutex<Option<Socket>>> {
             Ok::<_, Own>(socket.emit("late", 1).await?)
         })
         .on("caused", |socket: Socket| async move {
-            let asked = socket.emit_with_ack::<()>("ask", ()).await;
+            let asked = socket.call::<()>("ask", ()).await;
             Ok::<_, HandlerError>(asked.map_err(Caused)?)
         })
         .on("look-alike", |socket: Socket| async move {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use actix_socketio::{
-    Data, DisconnectReason, Namespace, Session, SessionError, SessionScope, Socket, SocketData,
+    Data, DisconnectReason, Extension, Namespace, Session, SessionError, SessionScope, Socket,
     SocketIo,
 };
 use serde_json::{Value, json};
@@ -17,23 +17,23 @@ struct Nick(&'static str);
 
 /// Socket data: attached once, found by every later handler of the socket, by its type.
 #[tokio::test]
-async fn socket_data_is_found_by_later_handlers_and_by_no_other_socket() {
+async fn an_extension_is_found_by_later_handlers_and_by_no_other_socket() {
     let server = start();
     for name in ["/", "/chat"] {
         server
             .io
             .of(name)
             .on("name", |socket: Socket| async move {
-                let before = socket.insert_data(Nick("Ada"));
-                socket.insert_data(AtomicU32::new(1));
+                let before = socket.insert_extension(Nick("Ada"));
+                socket.insert_extension(AtomicU32::new(1));
                 before.map(|nick| nick.0)
             })
-            .on("whoami", |nick: SocketData<Nick>| async move { nick.0 })
-            .on("count", |count: SocketData<AtomicU32>| async move {
+            .on("whoami", |nick: Extension<Nick>| async move { nick.0 })
+            .on("count", |count: Extension<AtomicU32>| async move {
                 count.fetch_add(1, Ordering::Relaxed)
             })
             .on("forget", |socket: Socket| async move {
-                socket.remove_data::<Nick>().map(|nick| nick.0)
+                socket.remove_extension::<Nick>().map(|nick| nick.0)
             });
     }
     for via in BOTH {
@@ -58,25 +58,25 @@ async fn socket_data_is_found_by_later_handlers_and_by_no_other_socket() {
 
 /// Socket data: a handler that asks for what is not there does not run, and says what to do.
 #[tokio::test]
-async fn missing_socket_data_is_answered_with_what_to_do() {
+async fn a_missing_extension_is_answered_with_what_to_do() {
     let server = start();
     server
         .io
         .of("/")
-        .on("whoami", |nick: SocketData<Nick>| async move { nick.0 });
+        .on("whoami", |nick: Extension<Nick>| async move { nick.0 });
     let mut client = Client::connected(&server, Via::WebSocket).await;
     client.send(r#"421["whoami"]"#).await;
     let answer = client.text().await;
     assert!(
-        answer.starts_with(r#"431[{"error":"the socket has no data of type "#)
-            && answer.contains("Nick: attach it by socket.insert_data(..)"),
+        answer.starts_with(r#"431[{"error":"the socket has no extension of type "#)
+            && answer.contains("Nick: attach it by socket.insert_extension(..)"),
         "{answer}"
     );
 }
 
 /// Socket data: dropped when the socket and its last handle have gone.
 #[tokio::test]
-async fn socket_data_is_freed_with_its_socket() {
+async fn an_extension_is_freed_with_its_socket() {
     struct Told(tokio::sync::mpsc::UnboundedSender<&'static str>);
 
     impl Drop for Told {
@@ -92,10 +92,10 @@ async fn socket_data_is_freed_with_its_socket() {
         .io
         .of("/")
         .on("attach", move |socket: Socket| {
-            socket.insert_data(Told(told.clone()));
+            socket.insert_extension(Told(told.clone()));
             async { "attached" }
         })
-        .on_disconnect(move |data: SocketData<Told>| {
+        .on_disconnect(move |data: Extension<Told>| {
             let leaving = leaving.clone();
             async move {
                 let _ = (leaving.send("left"), data);

@@ -87,7 +87,7 @@ async fn acknowledgements_of_clients_are_still_taken() {
             async move {
                 let _ = began.send(());
                 gate.pass().await;
-                socket.call::<u32>("age", (), LONG).await
+                socket.call::<u32>("age", ()).await
             }
         });
         let mut client = Client::connected(&server, via).await;

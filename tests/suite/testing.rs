@@ -540,7 +540,7 @@ async fn calls_time_out_in_paused_time() {
     let client = TestClient::connect(&io).await.unwrap();
     let socket = io.of("/").socket(client.id().unwrap()).unwrap();
     let before = tokio::time::Instant::now();
-    let answer = socket.emit_with_ack::<u8>("ask", ()).await;
+    let answer = socket.call::<u8>("ask", ()).await;
     assert!(matches!(answer, Err(CallError::Timeout)), "{answer:?}");
     assert_eq!(before.elapsed().as_secs(), 60);
 }

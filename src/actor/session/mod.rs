@@ -452,7 +452,7 @@ mod tests {
         let engine = engine(&fixture.registry);
         let handle = connect(&engine).await;
         let socket = Socket::new(Arc::clone(&namespace.membership.all()[0]));
-        let call = socket.emit_with_ack::<()>("ask", ());
+        let call = socket.call::<()>("ask", ());
         handle.session.do_send(Boom("fire"));
         let error = within(call).await.unwrap_err();
         assert!(

@@ -254,7 +254,16 @@ async fn sockets_of_all_nodes_are_found_and_moved() {
             .find(|socket| socket.id() == bob.socket.id())
             .unwrap();
         assert_eq!(remote.rooms(), ["a", "b"]);
-        assert_eq!(remote.data::<String>("name").as_deref(), Some("Bob"));
+        // The same by its own handle, and by that of another node.
+        for name in [remote.data("name"), bob.socket.data::<String>("name")] {
+            assert_eq!(name.as_deref(), Some("Bob"));
+        }
+        assert_eq!(remote.all_data(), bob.socket.all_data());
+        assert_eq!(bob.socket.data::<u8>("name"), None);
+        assert_eq!(bob.socket.data::<String>("else"), None);
+        let asked = remote.timeout(SHORT).call::<u8>("ask", ()).await;
+        assert!(matches!(asked, Err(CallError::Timeout)), "{asked:?}");
+        assert!(bob.client.text().await.ends_with(r#"["ask"]"#));
         assert_eq!(remote.handshake()["address"], "127.0.0.1");
         assert!(remote.socket().is_none());
         assert_eq!(*here.io.to("b").count_everywhere().await, 1);

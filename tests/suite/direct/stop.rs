@@ -163,7 +163,7 @@ fn serve_until_signalled() {
     System::new().block_on(async {
         let io = SocketIo::builder().start().unwrap();
         io.of("/").on("save", |socket: Socket| async move {
-            socket.call::<()>("ready", (), LONG).await.unwrap();
+            socket.call::<()>("ready", ()).await.unwrap();
             "saved"
         });
         let serve = io.serve(App::new).workers(1).shutdown_timeout(LONG);

@@ -120,7 +120,7 @@ async fn a_session_tells_how_far_it_is() {
     until("it to be closed", is_closed).await;
 }
 
-/// `EngineSession::insert_data`: one value of each type, seen by all handles on the session, gone with
+/// `EngineSession::insert_extension`: one value of each type, seen by all handles on the session, gone with
 /// the last one.
 #[tokio::test]
 async fn a_session_keeps_what_is_attached_to_it() {
@@ -130,14 +130,14 @@ async fn a_session_keeps_what_is_attached_to_it() {
     let polling = Polling::open(&server).await;
     let session = sessions.next().await;
     let again = server.io.session(polling.sid()).unwrap();
-    assert!(again.data::<Name>().is_none() && again.remove_data::<Name>().is_none());
-    assert!(session.insert_data(Name("Ada")).is_none());
-    assert_eq!(again.data::<Name>().unwrap().0, "Ada");
-    assert_eq!(again.insert_data(Name("Grace")).unwrap().0, "Ada");
-    assert!(again.data::<u8>().is_none());
-    assert_eq!(session.remove_data::<Name>().unwrap().0, "Grace");
+    assert!(again.extension::<Name>().is_none() && again.remove_extension::<Name>().is_none());
+    assert!(session.insert_extension(Name("Ada")).is_none());
+    assert_eq!(again.extension::<Name>().unwrap().0, "Ada");
+    assert_eq!(again.insert_extension(Name("Grace")).unwrap().0, "Ada");
+    assert!(again.extension::<u8>().is_none());
+    assert_eq!(session.remove_extension::<Name>().unwrap().0, "Grace");
     let held = Arc::new(());
-    session.insert_data(Arc::clone(&held));
+    session.insert_extension(Arc::clone(&held));
     polling.post(&["1"]).await;
     drop((session, again));
     until("the value to go", || Arc::strong_count(&held) == 1).await;

@@ -99,7 +99,7 @@ async fn a_call_is_answered_with_binary() {
         let socket = io.socket(id.parse().unwrap()).unwrap();
         let call = tokio::spawn(async move {
             let sent = Bytes::from_static(&[9]);
-            socket.emit_with_ack::<(u8, Bytes)>("ask", sent).await
+            socket.call::<(u8, Bytes)>("ask", sent).await
         });
         let packet = client.text().await;
         let id = packet
