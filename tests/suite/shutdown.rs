@@ -40,8 +40,8 @@ fn save_on(server: &Server<SocketIo>) -> (Gate, Heard<()>) {
     (gate, begun)
 }
 
-/// A handler in flight ends, its acknowledgement leaves, then the client gets the close. What it sends
-/// meanwhile is not taken.
+/// A handler in flight ends, its acknowledgement leaves, then the client gets the close. What it
+/// sends meanwhile is not taken.
 #[tokio::test]
 async fn handlers_in_flight_acknowledge_before_the_close() {
     for via in BOTH {
@@ -103,7 +103,8 @@ async fn acknowledgements_of_clients_are_still_taken() {
     }
 }
 
-/// At the limit handlers are dropped, with all that they hold, and their clients still get the close.
+/// At the limit handlers are dropped, with all that they hold, and their clients still get the
+/// close.
 #[tokio::test]
 async fn handlers_that_do_not_end_are_dropped_at_the_limit() {
     for via in BOTH {
@@ -209,11 +210,18 @@ async fn connect_handlers_in_flight_end() {
                 tokio::task::yield_now().await;
                 a + b
             });
-        let mut client = Client::open(&server, via).await;
+        let (read, mut reads) = channel();
+        server.io.of("/").on("mark", move || {
+            let _ = read.send(());
+            async {}
+        });
+        let mut client = Client::connected(&server, via).await;
         client
-            .send_all(&["40/chat,", r#"42/chat,1["add",1,2]"#])
+            .send_all(&["40/chat,", r#"42/chat,1["add",1,2]"#, r#"42["mark"]"#])
             .await;
         begun.next().await;
+        // Then the packets before it have been read too.
+        reads.next().await;
         client.settle().await;
         let closing = closing(&server, LONG).await;
         gate.open();
@@ -224,7 +232,8 @@ async fn connect_handlers_in_flight_end() {
     }
 }
 
-/// Disconnect handlers are waited for: those of the close, and those of clients that have left before.
+/// Disconnect handlers are waited for: those of the close, and those of clients that have left
+/// before.
 #[tokio::test]
 async fn disconnect_handlers_are_waited_for() {
     for via in BOTH {
@@ -324,8 +333,8 @@ async fn handlers_that_wait_for_the_end_of_their_socket_hold_nobody_up() {
     }
 }
 
-/// The same on a raw server: a message's handler ends, what it sends leaves, then the close; and the
-/// handler of the end is waited for.
+/// The same on a raw server: a message's handler ends, what it sends leaves, then the close; and
+/// the handler of the end is waited for.
 #[tokio::test]
 async fn handlers_of_raw_sessions_end_before_the_close() {
     let gate = Gate::default();
@@ -373,8 +382,8 @@ async fn handlers_of_raw_sessions_end_before_the_close() {
     assert_eq!(hears.so_far(), [] as [String; 0]);
 }
 
-/// A client that polls and has left its last packets where they are is not counted, and is found only
-/// by itself.
+/// A client that polls and has left its last packets where they are is not counted, and is found
+/// only by itself.
 #[tokio::test]
 async fn a_poller_that_was_disconnected_is_not_counted() {
     let server = start();
@@ -399,8 +408,8 @@ async fn a_poller_that_was_disconnected_is_not_counted() {
     client.expect_close().await;
 }
 
-/// A client that polls and does not come again is not waited for up to the limit, whether the server
-/// or the close has disconnected it.
+/// A client that polls and does not come again is not waited for up to the limit, whether the
+/// server or the close has disconnected it.
 #[tokio::test]
 async fn a_poller_that_does_not_come_again_does_not_hold_the_close_up() {
     let server = start();
@@ -430,8 +439,8 @@ async fn a_poller_gets_all_that_was_sent_before_the_close() {
     assert!(within("the close", closing).await.unwrap());
 }
 
-/// When the time is nearly over, a client that has more to fetch than its polls can take gets the close
-/// without it. Of a WebSocket's outbox the same becomes, as the tests beside it say.
+/// When the time is nearly over, a client that has more to fetch than its polls can take gets the
+/// close without it. Of a WebSocket's outbox the same becomes, as the tests beside it say.
 #[tokio::test]
 async fn a_slow_poller_gets_the_close_at_the_limit() {
     let server = start();
@@ -463,7 +472,8 @@ async fn a_slow_poller_gets_the_close_at_the_limit() {
     assert!(!within("the close", closing).await.unwrap());
 }
 
-/// A close under load, with many clients that are behind what is sent to them: everybody gets the close.
+/// A close under load, with many clients that are behind what is sent to them: everybody gets the
+/// close.
 #[tokio::test]
 async fn everybody_gets_the_close_under_load() {
     let server = start();
