@@ -4,8 +4,9 @@
 //! cargo run --features session --example login
 //! REDIS_URL=redis://127.0.0.1:6379 cargo run --features session --example login
 //! ```
-//! Open <http://localhost:3000>. The session lies in the cookie, and a socket knows what it was at its
-//! handshake; with `REDIS_URL` it lies in Redis, and the next event of every socket sees a log out.
+//! Open <http://localhost:3000>. The session lies in the cookie, and a socket knows what it was at
+//! its handshake; with `REDIS_URL` it lies in Redis, and the next event of every socket sees a log
+//! out.
 
 use std::env;
 use std::error::Error;
@@ -27,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let Ok(redis) = env::var("REDIS_URL") else {
         let store = CookieSessionStore::default;
         let sessions = move || SessionMiddleware::builder(store(), key.clone());
-        return serve(HttpSession::fork(), sessions).await;
+        return serve(HttpSession::copy(), sessions).await;
     };
     let store = RedisSessionStore::new(redis).await?;
     let shared = HttpSession::shared(store.clone(), key.clone());

@@ -1,5 +1,5 @@
-//! Namespaces: one shop for each name that fits a pattern, made by its first client and freed with its
-//! last, and an object whose methods are the handlers of another.
+//! Namespaces: one shop for each name that fits a pattern, made by its first client and freed with
+//! its last, and an object whose methods are the handlers of another.
 //!
 //! ```sh
 //! cargo run --example namespaces
@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix_socketio::{
-    ConnectError, Data, EmitError, Methods, NamespaceObject, Params, PatternError, Socket, SocketIo,
+    ConnectError, Data, EmitError, NamespaceHandlers, Params, PatternError, Registrar, Socket,
+    SocketIo,
 };
 use serde::Deserialize;
 
@@ -51,16 +52,19 @@ impl Counter {
     }
 }
 
-impl NamespaceObject for Counter {
-    fn register(methods: &Methods<'_, Self>) {
+impl NamespaceHandlers for Counter {
+    fn register(methods: &Registrar<'_, Self>) {
         methods.on("add", Self::add);
     }
 }
 
 fn register(io: &SocketIo) -> Result<(), PatternError> {
     let shops = io.of_pattern("/shop-{id}")?;
-    shops.free_when_empty().on_connect(enter).on("price", price);
-    io.of("/counter").object(Counter::default());
+    shops
+        .remove_when_empty()
+        .on_connect(enter)
+        .on("price", price);
+    io.of("/counter").register(Counter::default());
     Ok(())
 }
 

@@ -31,9 +31,9 @@ pub(crate) struct Config {
     pub(crate) packet_limit: usize,
     /// How long an emit to one socket waits for room in its outbox.
     pub(crate) emit_timeout: Duration,
-    pub(crate) overflow: Overflow,
+    pub(crate) slow_client_policy: SlowClientPolicy,
     /// Handlers of one client that may be waiting for something at the same time.
-    pub(crate) handlers_in_flight: usize,
+    pub(crate) max_concurrent_handlers: usize,
     /// Bytes of events that these handlers hold, from which on nothing more is read.
     pub(crate) handlers_bytes: usize,
     /// Bytes of the head of a client's first request.
@@ -90,8 +90,8 @@ impl Config {
             outbox_limit: 1 << 20,
             packet_limit: PacketLimits::DEFAULT.bytes,
             emit_timeout: Duration::from_secs(10),
-            overflow: Overflow::Disconnect,
-            handlers_in_flight: 128,
+            slow_client_policy: SlowClientPolicy::Disconnect,
+            max_concurrent_handlers: 128,
             handlers_bytes: 4 << 20,
             handshake_limit: 16 << 10,
             auth_limit: 64 << 10,
@@ -201,13 +201,15 @@ impl Transport {
 /// # Examples
 ///
 /// ```
-/// use actix_socketio::{Overflow, SocketIo};
+/// use actix_socketio::{SlowClientPolicy, SocketIo};
 ///
-/// let builder = SocketIo::builder().outbox_limit(64 * 1024).overflow(Overflow::Drop);
+/// let builder = SocketIo::builder()
+///     .outbox_limit(64 * 1024)
+///     .slow_client_policy(SlowClientPolicy::Drop);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Overflow {
+pub enum SlowClientPolicy {
     /// The client is disconnected with [`DisconnectReason::OutboxFull`](crate::DisconnectReason).
     #[default]
     Disconnect,

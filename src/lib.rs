@@ -43,10 +43,10 @@
 //!
 //! # What there is, in the order of use
 //!
-//! * **Start and mount**: [`SocketIo`] and its [`Builder`]; the options [`Cors`], [`Overflow`],
-//!   [`SessionScope`], [`Transport`]; [`StartError`]. [`SocketIo::serve`] makes a [`Serve`], which
-//!   runs as a [`Serving`] with its [`ServeHandle`]; [`SocketIo::routes`] and [`SocketIo::tune`]
-//!   are for an `HttpServer`.
+//! * **Start and mount**: [`SocketIo`] and its [`Builder`]; the options [`Cors`],
+//!   [`SlowClientPolicy`], [`SessionScope`], [`Transport`]; [`StartError`]. [`SocketIo::serve`]
+//!   makes an [`AppServer`], which runs as a [`RunningAppServer`] with its [`AppServerHandle`];
+//!   [`SocketIo::routes`] and [`SocketIo::tune`] are for an `HttpServer`.
 //! * **Name namespaces**: [`SocketIo::of`] gives a [`Namespace`], [`SocketIo::of_pattern`] and
 //!   [`SocketIo::of_predicate`] a [`NamespacePattern`] ([`PatternError`]) of those that clients ask
 //!   for, [`SocketIo::all_namespaces`] gives [`AllNamespaces`] together;
@@ -57,14 +57,15 @@
 //!   [`on_disconnect`](Namespace::on_disconnect), [`forward`](Namespace::forward);
 //!   [`off`](Namespace::off) takes them away. A [`Handler`] takes the extractors [`Socket`],
 //!   [`Data`], [`Auth`], [`State`], [`Params`], [`Handshake`], [`Extension`], [`Session`],
-//!   [`SocketIo`], [`Namespace`], [`Event`], [`Ack`] and [`DisconnectReason`]; a program writes others with [`Extract`], for
-//!   what a handler is called for: [`Incoming`], [`Connecting`] or [`Leaving`], all of them a
-//!   [`CallContext`]. A [`NamespaceObject`] registers its [`Methods`], each a [`Method`].
+//!   [`SocketIo`], [`Namespace`], [`Event`], [`Ack`] and [`DisconnectReason`]; a program writes
+//!   others with [`Extract`], for what a handler is called for: [`Incoming`], [`Connecting`] or
+//!   [`Leaving`], all of them a [`CallContext`]. A [`NamespaceHandlers`] registers its
+//!   [`Registrar`], each a [`Method`].
 //! * **Look at events and clients first**: [`Namespace::middleware`] for clients,
-//!   [`Namespace::event_middleware`] for each [`EventInTransit`].
+//!   [`Namespace::event_middleware`] for each [`IncomingEvent`].
 //! * **Know the client**: [`Builder::allow_request`] says who may come. A client's [`Handshake`]
 //!   has the headers, the query ([`QueryError`]), the cookies and the address, behind trusted
-//!   proxies ([`IpNet`]) too, and what was [`Carried`] along. A [`Session`] keeps values for it
+//!   proxies ([`IpNet`]) too, and what was [`Extensions`] along. A [`Session`] keeps values for it
 //!   ([`SessionError`]), with the feature `session` those of actix-session (`HttpSession`,
 //!   `LogoutStore`).
 //! * **Answer**: by the return value, an [`EventOutcome`], which may be an `Err`, as of
@@ -185,7 +186,7 @@ pub use actor::{EngineMessage, EngineSession, ReadyState, Room, Server};
 #[cfg(feature = "redis")]
 pub use adapter::{Emitter, EmitterBroadcast, RedisAdapter};
 pub use cluster::{AdapterError, AdapterHealth, ClusterError, NodeId, Reach};
-pub use config::{Cors, Overflow, SessionScope, Transport};
+pub use config::{Cors, SessionScope, SlowClientPolicy, Transport};
 #[cfg(feature = "contracts")]
 pub use contract::Contracts;
 pub use contract::{Binary, ContractAnswer, EventContract, Typed, TypedArguments, is_event_name};
@@ -194,10 +195,10 @@ pub use error::{
 };
 pub use handler::{
     Ack, Auth, BackgroundTask, CallContext, ConnectOutcome, Connecting, Data, ErrorAnswer, Event,
-    EventInTransit, EventOutcome, Extension, Extract, Failure, FailureCause, Handler, Incoming,
+    EventOutcome, Extension, Extract, Failure, FailureCause, Handler, Incoming, IncomingEvent,
     LeaveOutcome, Leaving, Method, Params, State,
 };
-pub use handshake::{Carried, Handshake, QueryError};
+pub use handshake::{Extensions, Handshake, QueryError};
 pub use id::{InvalidSocketId, SocketId};
 pub use link::Session;
 pub use message::{
@@ -208,8 +209,8 @@ pub use message::{
 pub use pattern::PatternError;
 pub use reason::{CloseReason, DisconnectReason};
 pub use server::{
-    AllNamespaces, Builder, EngineIo, EngineIoBuilder, Methods, Namespace, NamespaceObject,
-    NamespacePattern, Serve, ServeHandle, Serving, SocketIo, StartError,
+    AllNamespaces, AppServer, AppServerHandle, Builder, EngineIo, EngineIoBuilder, Namespace,
+    NamespaceHandlers, NamespacePattern, Registrar, RunningAppServer, SocketIo, StartError,
 };
 #[cfg(feature = "session")]
 pub use server::{HttpSession, LogoutStore};

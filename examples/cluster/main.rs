@@ -17,7 +17,7 @@ mod redis;
 use std::time::Duration;
 use std::{env, io};
 
-use actix_socketio::{Cors, Data, EmitError, RedisAdapter, Serving, Socket, SocketIo};
+use actix_socketio::{Cors, Data, EmitError, RedisAdapter, RunningAppServer, Socket, SocketIo};
 use actix_web::{App, web};
 
 use crate::redis::Redis;
@@ -39,7 +39,7 @@ async fn main() -> io::Result<()> {
 }
 
 /// Starts a server that is one node of the cluster.
-fn node(redis: &str, port: u16, page: &str) -> io::Result<Serving> {
+fn node(redis: &str, port: u16, page: &str) -> io::Result<RunningAppServer> {
     let io = SocketIo::builder()
         .adapter(RedisAdapter::streams(redis)?)
         .connection_state_recovery(Duration::from_secs(120))

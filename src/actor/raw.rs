@@ -1,6 +1,7 @@
 //! Raw messages in a session: what a program that speaks Engine.IO without Socket.IO gets.
 //!
-//! Messages come in as they are and go to the program's functions; nothing is known of their meaning.
+//! Messages come in as they are and go to the program's functions; nothing is known of their
+//! meaning.
 
 use std::fmt;
 use std::future::Future;
@@ -55,8 +56,8 @@ impl EngineSession {
     ///
     /// # Errors
     ///
-    /// [`EmitError::Disconnected`]; [`EmitError::OutboxFull`] if there is no room for it, and the client
-    /// stays; [`EmitError::Encode`] if it has more bytes than
+    /// [`EmitError::Disconnected`]; [`EmitError::OutboxFull`] if there is no room for it, and the
+    /// client stays; [`EmitError::Encode`] if it has more bytes than
     /// [`EngineIoBuilder::packet_limit`](crate::EngineIoBuilder::packet_limit) allows.
     pub fn send(&self, message: &EngineMessage) -> Result<(), EmitError> {
         self.queue(Outgoing::from(self.frame(message)?))
@@ -83,13 +84,14 @@ impl EngineSession {
     }
 
     /// Waits until the client has taken everything, up to
-    /// [`EngineIoBuilder::emit_timeout`](crate::EngineIoBuilder::emit_timeout): what is sent next has
-    /// room. It is what the event `drain` is on Node.js.
+    /// [`EngineIoBuilder::emit_timeout`](crate::EngineIoBuilder::emit_timeout): what is sent next
+    /// has room. It is what the event `drain` is on Node.js.
     ///
     /// # Errors
     ///
-    /// [`EmitError::Disconnected`]; [`EmitError::OutboxFull`] if the client has not taken everything in
-    /// time, and the policy of [`EngineIoBuilder::overflow`](crate::EngineIoBuilder::overflow) holds.
+    /// [`EmitError::Disconnected`]; [`EmitError::OutboxFull`] if the client has not taken
+    /// everything in time, and the policy of
+    /// [`EngineIoBuilder::slow_client_policy`](crate::EngineIoBuilder::slow_client_policy) holds.
     ///
     /// # Examples
     ///
@@ -182,8 +184,9 @@ impl EngineSession {
         }
     }
 
-    /// Attaches a value to this session, and returns the value of its type that was there before. One
-    /// value for each type; it goes with the last handle on the session, so it must not hold one.
+    /// Attaches a value to this session, and returns the value of its type that was there before.
+    /// One value for each type; it goes with the last handle on the session, so it must not hold
+    /// one.
     ///
     /// # Examples
     ///

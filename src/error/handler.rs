@@ -10,7 +10,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::error::{CallError, EmitError, RoomError};
-use crate::socketio::{GONE, Shortened, UNANSWERED};
+use crate::socketio::{ACK_DROPPED, GONE, Shortened};
 
 /// The error of a handler that uses `?`: made from any [`std::error::Error`].
 ///
@@ -74,7 +74,7 @@ impl Serialize for HandlerError {
         if self.is_answered {
             marked(self, self.says_gone(), serializer)
         } else {
-            serializer.serialize_newtype_struct(UNANSWERED, &self.to_string())
+            serializer.serialize_newtype_struct(ACK_DROPPED, &self.to_string())
         }
     }
 }

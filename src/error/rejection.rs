@@ -12,7 +12,8 @@ use crate::socketio::ArgsError;
 ///
 /// Where the client asked for an acknowledgement it gets `{"error": "…"}` with this text, unless
 /// [`on_error`](crate::Namespace::on_error) answers for it, or the server tells no
-/// [`error_details`](crate::Builder::error_details); the log has a line where there is no such hook.
+/// [`error_details`](crate::Builder::error_details); the log has a line where there is no such
+/// hook.
 ///
 /// # Examples
 ///
@@ -51,10 +52,10 @@ impl Rejection {
     /// # Examples
     ///
     /// ```
-    /// use actix_socketio::{EventInTransit, Namespace, Rejection};
+    /// use actix_socketio::{IncomingEvent, Namespace, Rejection};
     /// use serde_json::json;
     ///
-    /// fn limit(_: &mut EventInTransit<'_>) -> Result<(), Rejection> {
+    /// fn limit(_: &mut IncomingEvent<'_>) -> Result<(), Rejection> {
     ///     Err(Rejection::from("too many messages").with_data(json!({ "retry_after": 5 })))
     /// }
     ///

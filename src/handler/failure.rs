@@ -97,12 +97,12 @@ impl Failure<'_> {
             _ if !environment.surroundings.tells_errors => INTERNAL,
             FailureCause::Returned(json) => return json.clone(),
             FailureCause::Panicked(_) => INTERNAL,
-            FailureCause::Unsendable(_) => "the answer cannot be sent",
+            FailureCause::SerializeFailed(_) => "the answer cannot be sent",
             cause @ (FailureCause::Rejected(_)
             | FailureCause::Refused(_)
             | FailureCause::InvalidNamespace
             | FailureCause::NotTaken
-            | FailureCause::Unanswered
+            | FailureCause::AckDropped
             | FailureCause::Dropped) => {
                 return Value::from(cause.to_string()).to_string();
             }
@@ -120,8 +120,8 @@ impl Failure<'_> {
         }
     }
 
-    /// Writes the failure to the log, once: at the level debug if it is routine, if a hook sees it, or
-    /// if the log has its cause already.
+    /// Writes the failure to the log, once: at the level debug if it is routine, if a hook sees it,
+    /// or if the log has its cause already.
     fn log(&self, has_hook: bool) {
         let (kind, level) = match &self.cause {
             // It stands in the log as a panic.
@@ -131,10 +131,10 @@ impl Failure<'_> {
             | FailureCause::Rejected(Rejection::Session(
                 SessionError::NotLoaded | SessionError::NotSaved,
             )) => return self.debug(),
-            FailureCause::Unanswered if self.socket.core().has_ended() => return self.debug(),
+            FailureCause::AckDropped if self.socket.core().has_ended() => return self.debug(),
             _ if has_hook || self.is_routine() => return self.debug(),
             FailureCause::InvalidNamespace => (LogKind::Refused, Level::Info),
-            FailureCause::Unsendable(_) => (LogKind::Failed, Level::Error),
+            FailureCause::SerializeFailed(_) => (LogKind::Failed, Level::Error),
             _ => (LogKind::Failed, Level::Warn),
         };
         let client = Client(self.socket);
@@ -191,7 +191,7 @@ impl fmt::Display for Client<'_> {
 /// use actix_socketio::FailureCause;
 ///
 /// fn is_ours(cause: &FailureCause) -> bool {
-///     matches!(cause, FailureCause::Panicked(_) | FailureCause::Unsendable(_))
+///     matches!(cause, FailureCause::Panicked(_) | FailureCause::SerializeFailed(_))
 /// }
 /// assert!(is_ours(&FailureCause::Panicked("oh".into())));
 /// ```
@@ -210,9 +210,9 @@ pub enum FailureCause {
     /// The handler panicked with this text.
     Panicked(String),
     /// What the handler returned cannot be written as JSON.
-    Unsendable(ArgsError),
+    SerializeFailed(ArgsError),
     /// The handler dropped its [`Ack`](crate::Ack) without an answer.
-    Unanswered,
+    AckDropped,
     /// The actor that the event was [forwarded](crate::Namespace::forward) to has ended, or has not
     /// taken it within [`Builder::ack_timeout`](crate::Builder::ack_timeout).
     NotTaken,
@@ -221,7 +221,8 @@ pub enum FailureCause {
     /// namespace, and says who asked, and for which one.
     InvalidNamespace,
     /// The handler was dropped where it waited for something: its socket had ended, and
-    /// [`Builder::handler_grace`](crate::Builder::handler_grace) was over, or the server was stopped.
+    /// [`Builder::handler_grace`](crate::Builder::handler_grace) was over, or the server was
+    /// stopped.
     Dropped,
 }
 
@@ -232,8 +233,8 @@ impl fmt::Display for FailureCause {
             Self::Rejected(rejection) => rejection.fmt(f),
             Self::Refused(message) => write!(f, "client refused: {message:?}"),
             Self::Panicked(panic) => write!(f, "handler panicked: {panic}"),
-            Self::Unsendable(error) => write!(f, "answer cannot be sent: {error}"),
-            Self::Unanswered => f.write_str("the handler gave no answer"),
+            Self::SerializeFailed(error) => write!(f, "answer cannot be sent: {error}"),
+            Self::AckDropped => f.write_str("the handler gave no answer"),
             Self::NotTaken => f.write_str("the actor has not taken the event"),
             Self::InvalidNamespace => f.write_str("client refused: there is no such namespace"),
             Self::Dropped => f.write_str("the handler still waited behind its socket's end"),
@@ -249,8 +250,8 @@ impl fmt::Display for FailureCause {
 /// | `Value` | this value | ends | stop |
 /// | `Nothing` | nothing | waits, or fails after its `timeout` | send the event again |
 ///
-/// `None` is `Default`, and `Some(value)` is `Value(value)`. Of a connect or disconnect handler, and
-/// of an event without an acknowledgement, the answer has no effect.
+/// `None` is `Default`, and `Some(value)` is `Value(value)`. Of a connect or disconnect handler,
+/// and of an event without an acknowledgement, the answer has no effect.
 ///
 /// # Examples
 ///

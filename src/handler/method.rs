@@ -9,14 +9,14 @@ use crate::handler::Handler;
 ///
 /// It is implemented for functions that take an `Arc<Object>` first, as methods with
 /// `self: Arc<Self>` do; there is no need to implement it otherwise. See
-/// [`NamespaceObject`](crate::NamespaceObject).
+/// [`NamespaceHandlers`](crate::NamespaceHandlers).
 ///
 /// # Examples
 ///
 /// ```
 /// use std::sync::Arc;
 ///
-/// use actix_socketio::{Data, Methods, NamespaceObject};
+/// use actix_socketio::{Data, Registrar, NamespaceHandlers};
 ///
 /// struct Scale(f64);
 ///
@@ -26,8 +26,8 @@ use crate::handler::Handler;
 ///     }
 /// }
 ///
-/// impl NamespaceObject for Scale {
-///     fn register(methods: &Methods<'_, Self>) {
+/// impl NamespaceHandlers for Scale {
+///     fn register(methods: &Registrar<'_, Self>) {
 ///         methods.on("scale", Self::scale);
 ///     }
 /// }

@@ -1,8 +1,8 @@
 //! Handlers: the program's async functions, and how they are called.
 //!
-//! A packet's event and its socket come in; what the function returns leaves as the acknowledgement.
-//! User code runs here and nowhere else, and never outside of `catch_unwind`. Nothing here knows how
-//! a packet came or which actor holds the socket.
+//! A packet's event and its socket come in; what the function returns leaves as the
+//! acknowledgement. User code runs here and nowhere else, and never outside of `catch_unwind`.
+//! Nothing here knows how a packet came or which actor holds the socket.
 
 mod call;
 mod environment;
@@ -45,7 +45,7 @@ pub(crate) use shared::{SharedTable, TableView};
 pub(crate) use table::{Received, Table};
 pub use task::BackgroundTask;
 pub(crate) use task::Tasks;
-pub use transit::EventInTransit;
+pub use transit::IncomingEvent;
 
 /// An async function whose arguments are extractors, up to eight of them.
 ///

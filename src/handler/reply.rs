@@ -31,8 +31,8 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// Ends the call with what the handler returned, or with its panic; where the handler has changed
-    /// a session that lies in a store, that is saved first.
+    /// Ends the call with what the handler returned, or with its panic; where the handler has
+    /// changed a session that lies in a store, that is saved first.
     pub(crate) fn finish<T: Serialize + 'static>(self, ended: Result<T, Unfinished>) {
         match self.socket.core().link.stored_session() {
             Some(session) if session.is_changed() => self.clone().end_saved(session, ended),
@@ -46,7 +46,7 @@ impl Reply {
             Ok(value) => self.answer(&value),
             Err(Unfinished::Panicked(panic)) => self.panicked(panic),
             Err(Unfinished::Dropped) => {
-                self.fail_as(FailureCause::Dropped, FailureMark::Unanswered);
+                self.fail_as(FailureCause::Dropped, FailureMark::AckDropped);
             }
         }
     }
@@ -69,7 +69,7 @@ impl Reply {
                 let mark = catch_panic(|| failure_of(value)).unwrap_or(FailureMark::Plain);
                 self.fail_as(FailureCause::Returned(json), mark);
             }
-            Ok(Err(error)) => self.fail(FailureCause::Unsendable(error)),
+            Ok(Err(error)) => self.fail(FailureCause::SerializeFailed(error)),
             Err(panic) => self.panicked(panic),
         }
     }
@@ -126,7 +126,7 @@ impl Reply {
             }
             ErrorAnswer::Default => {}
         }
-        if mark != FailureMark::Unanswered {
+        if mark != FailureMark::AckDropped {
             let data = failure.told_data(&self.environment);
             self.send_error(&failure.told(&self.environment), data.as_deref());
         }
@@ -159,9 +159,9 @@ impl Reply {
 
 /// The acknowledgement of an event, to be sent by hand.
 ///
-/// A handler that takes it as an argument answers with [`send`](Self::send), at a time of its choice;
-/// its return value is not sent then. An `Ack` that is dropped unused answers with an error, so that
-/// no client waits in vain.
+/// A handler that takes it as an argument answers with [`send`](Self::send), at a time of its
+/// choice; its return value is not sent then. An `Ack` that is dropped unused answers with an
+/// error, so that no client waits in vain.
 ///
 /// # Examples
 ///
@@ -266,7 +266,7 @@ impl Drop for Ack {
             && reply.0.id.is_some()
             && self.is_handed()
         {
-            reply.0.fail(FailureCause::Unanswered);
+            reply.0.fail(FailureCause::AckDropped);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::handler::call::{Admission, ConnectHandler, EventHandler, LeaveHandler
 use crate::handler::environment::Environment;
 use crate::handler::extract::{Connecting, Incoming, Leaving, size_of_args};
 use crate::handler::failure::panicked;
-use crate::handler::transit::{EventCheck, EventInTransit};
+use crate::handler::transit::{EventCheck, IncomingEvent};
 use crate::logging::{Quoted, TARGET_EVENT};
 use crate::panics::catch_panic;
 use crate::socket::Socket;
@@ -142,7 +142,7 @@ impl Table {
         if self.checks.is_empty() {
             return self.deliver(received);
         }
-        let mut event = EventInTransit::new(received);
+        let mut event = IncomingEvent::new(received);
         for check in &self.checks {
             let reply = || received.incoming(&received.name.into()).take_reply();
             match catch_panic(|| check(&mut event)) {

@@ -1,5 +1,5 @@
-//! Tasks of the program's beside its handlers, and how they end: by themselves, by their handle, by a
-//! panic, or with what they belong to.
+//! Tasks of the program's beside its handlers, and how they end: by themselves, by their handle, by
+//! a panic, or with what they belong to.
 //!
 //! A future comes in; its value goes to whoever holds the handle, its panic to whoever hears of
 //! panics. Where it runs is decided by who spawns it.
@@ -19,9 +19,9 @@ use crate::handler::failure::task_panicked;
 use crate::panics::Caught;
 use crate::socket::{Socket, TaskKeeper};
 
-/// A task that [`SocketIo::spawn`](crate::SocketIo::spawn) or [`Socket::spawn`] has started. Awaited,
-/// it gives the task's value, or `None` where it was stopped, panicked, or ended with the server or
-/// its socket. Dropped, it lets the task run on.
+/// A task that [`SocketIo::spawn`](crate::SocketIo::spawn) or [`Socket::spawn`] has started.
+/// Awaited, it gives the task's value, or `None` where it was stopped, panicked, or ended with the
+/// server or its socket. Dropped, it lets the task run on.
 ///
 /// # Examples
 ///
@@ -37,8 +37,8 @@ pub struct BackgroundTask<T> {
 }
 
 impl<T> BackgroundTask<T> {
-    /// Makes a task that runs until its work ends or `stop` is cancelled, and its handle; the task is
-    /// still to be spawned.
+    /// Makes a task that runs until its work ends or `stop` is cancelled, and its handle; the task
+    /// is still to be spawned.
     pub(crate) fn of<F>(
         work: F,
         stop: CancellationToken,
@@ -81,13 +81,13 @@ impl<T> fmt::Debug for BackgroundTask<T> {
 }
 
 impl Socket {
-    /// Runs a task that ends with this socket: where it waits for something when the client has left,
-    /// or was disconnected, it is dropped. If that has happened already, it does not begin.
+    /// Runs a task that ends with this socket: where it waits for something when the client has
+    /// left, or was disconnected, it is dropped. If that has happened already, it does not begin.
     ///
     /// Unlike a handler it holds no place among the
-    /// [`handlers_in_flight`](crate::Builder::handlers_in_flight), and a server that stops does not
-    /// wait for it. It runs on the worker of the handler that starts it, and on the thread of
-    /// [`SocketIo::spawn`](crate::SocketIo::spawn) if no worker does. Its panic goes to
+    /// [`max_concurrent_handlers`](crate::Builder::max_concurrent_handlers), and a server that
+    /// stops does not wait for it. It runs on the worker of the handler that starts it, and on the
+    /// thread of [`SocketIo::spawn`](crate::SocketIo::spawn) if no worker does. Its panic goes to
     /// [`on_error`](crate::Namespace::on_error), as an event `spawn`, to the log, and to whoever
     /// [`supervise`](crate::SocketIo::supervise)s.
     ///

@@ -18,9 +18,9 @@ use crate::socketio::{self, Args, ArgsError};
 /// # Examples
 ///
 /// ```
-/// use actix_socketio::{EventInTransit, Namespace, Rejection};
+/// use actix_socketio::{IncomingEvent, Namespace, Rejection};
 ///
-/// fn polite(event: &mut EventInTransit<'_>) -> Result<(), Rejection> {
+/// fn polite(event: &mut IncomingEvent<'_>) -> Result<(), Rejection> {
 ///     if event.name() == "shout" {
 ///         let text: String = event.read().map_err(Rejection::Data)?;
 ///         event.rename("message");
@@ -37,7 +37,7 @@ use crate::socketio::{self, Args, ArgsError};
 /// }
 /// ```
 #[derive(Debug)]
-pub struct EventInTransit<'a> {
+pub struct IncomingEvent<'a> {
     socket: &'a Socket,
     name: Cow<'a, str>,
     args: Cow<'a, str>,
@@ -45,7 +45,7 @@ pub struct EventInTransit<'a> {
     wants_ack: bool,
 }
 
-impl<'a> EventInTransit<'a> {
+impl<'a> IncomingEvent<'a> {
     pub(crate) fn new(received: &Received<'a>) -> Self {
         Self {
             socket: received.socket,
@@ -113,4 +113,4 @@ impl<'a> EventInTransit<'a> {
 
 /// Looks at an event before its handlers.
 pub(crate) type EventCheck =
-    Arc<dyn Fn(&mut EventInTransit<'_>) -> Result<(), Rejection> + Send + Sync>;
+    Arc<dyn Fn(&mut IncomingEvent<'_>) -> Result<(), Rejection> + Send + Sync>;

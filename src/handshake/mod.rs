@@ -4,7 +4,7 @@
 //! again. There are many idle clients and few questions, so nothing is parsed ahead: a handshake is
 //! the raw text in one piece and a few words beside it. Nothing here knows HTTP's machinery.
 
-mod carried;
+mod extensions;
 mod origin;
 mod proxies;
 
@@ -19,7 +19,7 @@ use std::time::SystemTime;
 use serde::de::DeserializeOwned;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-pub use carried::Carried;
+pub use extensions::Extensions;
 pub(crate) use origin::{Origin, OriginError, OriginPattern};
 pub(crate) use proxies::{Peer, TrustedProxies};
 
@@ -51,7 +51,7 @@ pub(crate) struct Facts {
     /// Who the client is, whatever stands between.
     pub(crate) peer: Peer,
     pub(crate) time: SystemTime,
-    pub(crate) carried: Carried,
+    pub(crate) extensions: Extensions,
 }
 
 struct Said {
@@ -265,11 +265,12 @@ impl Handshake {
         self.0.facts.time
     }
 
-    /// Returns the value of type `T` that [`Builder::carry`](crate::Builder::carry) took from the
+    /// Returns the value of type `T` that
+    /// [`Builder::handshake_extensions`](crate::Builder::handshake_extensions) took from the
     /// request.
     #[must_use]
     pub fn get<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        self.0.facts.carried.get()
+        self.0.facts.extensions.get()
     }
 
     fn lines_of<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
@@ -288,10 +289,10 @@ impl fmt::Debug for Handshake {
     }
 }
 
-/// As an object with `path`, `address`, `secure`, `time` (in milliseconds since 1970), and `headers`
-/// with those of `host`, `origin`, `user-agent` and `accept-language` that were sent.
+/// As an object with `path`, `address`, `secure`, `time` (in milliseconds since 1970), and
+/// `headers` with those of `host`, `origin`, `user-agent` and `accept-language` that were sent.
 ///
-/// The query, the cookies, all other headers and what was carried along are left out, because they
+/// The query, the cookies, all other headers and the extensions are left out, because they
 /// may be secrets. A program that needs them writes them by itself.
 impl Serialize for Handshake {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -354,7 +355,7 @@ mod tests {
                 hops: 0,
             },
             time: SystemTime::UNIX_EPOCH + Duration::from_secs(1),
-            carried: Carried::default(),
+            extensions: Extensions::default(),
         };
         Handshake::new(url, 0, headers.iter().copied(), facts)
     }

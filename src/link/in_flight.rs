@@ -1,8 +1,9 @@
 //! What the program has running for one client: handlers that wait for something, acknowledgements
 //! that they have kept for later, and what runs when a socket has left.
 //!
-//! Guards come in when a handler begins to wait and go with it. The session asks here whether it may
-//! read on, and a server that stops asks whether it may close. Nothing here knows what a handler is.
+//! Guards come in when a handler begins to wait and go with it. The session asks here whether it
+//! may read on, and a server that stops asks whether it may close. Nothing here knows what a
+//! handler is.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -352,7 +353,7 @@ mod tests {
 
     fn link(handlers: usize, bytes: usize) -> Arc<Link> {
         let mut config = Config::new("/");
-        config.handlers_in_flight = handlers;
+        config.max_concurrent_handlers = handlers;
         config.handlers_bytes = bytes;
         Link::new(Id::random(), &Arc::new(config), Handshake::empty())
     }

@@ -18,7 +18,7 @@ use std::sync::{Arc, OnceLock};
 use actix::{Message, Recipient};
 use parking_lot::Mutex;
 
-use crate::config::{Config, Overflow};
+use crate::config::{Config, SlowClientPolicy};
 use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::reason::CloseReason;
@@ -85,7 +85,7 @@ impl Link {
             config: Arc::clone(config),
             handshake,
             outbox: Arc::new(Outbox::new(config.outbox_limit, config.packet_limit)),
-            in_flight: InFlight::new(config.handlers_in_flight, config.handlers_bytes),
+            in_flight: InFlight::new(config.max_concurrent_handlers, config.handlers_bytes),
             session: OnceLock::new(),
             values: OnceLock::new(),
             holder: Mutex::default(),
@@ -176,7 +176,7 @@ impl Link {
 
     /// There was no room for a packet: if the policy says so the client is disconnected.
     pub(crate) fn overflowed(&self) {
-        if self.config.overflow == Overflow::Disconnect {
+        if self.config.slow_client_policy == SlowClientPolicy::Disconnect {
             self.outbox.seal();
             self.close(CloseReason::OutboxFull);
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::actor::{Client, Engine, Fall, Forwarding, Protocol, Registry, Server, lasting_arbiter};
 #[cfg(feature = "redis")]
 use crate::adapter::{RedisAdapter, serve, start as start_adapter};
-use crate::config::{Config, Cors, Overflow, SessionScope, Transport};
+use crate::config::{Config, Cors, SessionScope, SlowClientPolicy, Transport};
 use crate::handler::Surroundings;
 use crate::link::Link;
 use crate::message::CrashPlace;
@@ -74,21 +74,21 @@ impl Builder {
         self
     }
 
-    /// Sets whether clients get the texts and values of errors. By default they do in a debug build,
-    /// and do not in a release build (`cfg!(debug_assertions)`), because such a text may be one of the
-    /// database's, or name a type of the program.
+    /// Sets whether clients get the texts and values of errors. By default they do in a debug
+    /// build, and do not in a release build (`cfg!(debug_assertions)`), because such a text may be
+    /// one of the database's, or name a type of the program.
     ///
     /// A client that asked for an acknowledgement gets `{"error": …}` if the call failed, unless
     /// [`Namespace::on_error`](crate::Namespace::on_error) answers. With details that is the error
-    /// that the handler returned, or the rejection's text. Without details, and after a panic, it is
-    /// `internal server error`. That nobody handles an event is in the answer in any case.
+    /// that the handler returned, or the rejection's text. Without details, and after a panic, it
+    /// is `internal server error`. That nobody handles an event is in the answer in any case.
     ///
     /// A client that is refused gets what the program says on purpose by
     /// [`ConnectError`](crate::ConnectError) in any case, and the text of another error only with
     /// details.
     ///
-    /// Switch it on for clients that depend on what `Err` values say, if these are written for them;
-    /// `on_error` can choose between errors.
+    /// Switch it on for clients that depend on what `Err` values say, if these are written for
+    /// them; `on_error` can choose between errors.
     ///
     /// # Examples
     ///
@@ -170,18 +170,19 @@ impl Builder {
     }
 
     /// Sets how many bytes the name of a namespace may have that
-    /// [`of_pattern`](crate::SocketIo::of_pattern) or [`of_predicate`](crate::SocketIo::of_predicate)
-    /// makes for a client; 1024 by default. A client that asks for a longer one is refused, and no
-    /// predicate is asked. Namespaces that the program has named itself are not bound by it.
+    /// [`of_pattern`](crate::SocketIo::of_pattern) or
+    /// [`of_predicate`](crate::SocketIo::of_predicate) makes for a client; 1024 by default. A
+    /// client that asks for a longer one is refused, and no predicate is asked. Namespaces that the
+    /// program has named itself are not bound by it.
     pub fn namespace_name_limit(mut self, bytes: usize) -> Self {
         self.config.namespace_name_limit = bytes;
         self
     }
 
     /// Sets how many namespaces patterns and predicates may make without
-    /// [`free_when_empty`](crate::NamespacePattern::free_when_empty); 10,000 by default. They stay
-    /// until the server ends, so a client that asks for one more is refused. Those that there are
-    /// can be joined at any time.
+    /// [`remove_when_empty`](crate::NamespacePattern::remove_when_empty); 10,000 by default. They
+    /// stay until the server ends, so a client that asks for one more is refused. Those that there
+    /// are can be joined at any time.
     pub fn kept_namespaces(mut self, namespaces: usize) -> Self {
         self.config.kept_namespaces = namespaces;
         self
@@ -216,7 +217,9 @@ impl Builder {
     pub fn http_session(mut self, http_session: HttpSession) -> Self {
         self.config.stored_sessions = http_session.is_shared();
         self.logouts = http_session.watchers().cloned();
-        self.carry(move |request, carried| http_session.begin(request, carried))
+        self.handshake_extensions(move |request, extensions| {
+            http_session.begin(request, extensions);
+        })
     }
 
     /// Makes the server a node of a cluster: what is sent to many reaches the clients of all nodes.
@@ -286,8 +289,8 @@ impl Builder {
     /// Sets how many bytes of events each namespace keeps for clients that come back, and as many
     /// again of what these clients had; 16 MiB by default. An event counts with the names of its
     /// rooms and exceptions and about 400 bytes more. A client that has missed more, or more than
-    /// half of [`outbox_limit`](Self::outbox_limit), begins anew, and so do those that went first if
-    /// too many have gone.
+    /// half of [`outbox_limit`](Self::outbox_limit), begins anew, and so do those that went first
+    /// if too many have gone.
     pub fn recovery_limit(mut self, bytes: usize) -> Self {
         self.config.recovery_limit = bytes;
         self

@@ -9,7 +9,7 @@ use actix_web::web;
 use log::Level;
 
 use crate::actor::{Callbacks, Engine, EngineMessage, EngineSession, Fall, Protocol, Raw, Running};
-use crate::config::{Config, Cors, Overflow, Transport};
+use crate::config::{Config, Cors, SlowClientPolicy, Transport};
 use crate::id::Id;
 use crate::logging::{LogKind, cut};
 use crate::reason::CloseReason;
@@ -60,8 +60,8 @@ impl EngineIo {
 
     /// Returns what mounts the server in an App: `App::new().configure(engine.routes())`.
     ///
-    /// actix-web asks an App's services in the order in which they were registered: mount the server
-    /// before `Files::new("/", ..)`, `web::scope("")` and resources that fit every path.
+    /// actix-web asks an App's services in the order in which they were registered: mount the
+    /// server before `Files::new("/", ..)`, `web::scope("")` and resources that fit every path.
     pub fn routes(&self) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<> {
         let (engine, hooks) = (Arc::clone(&self.engine), Arc::clone(&self.hooks));
         move |app: &mut web::ServiceConfig| transport::mount(&engine, &hooks, app)
@@ -127,9 +127,9 @@ impl EngineIo {
     }
 
     /// Closes the server for good, as [`SocketIo::close`](crate::SocketIo::close) does: new clients
-    /// are answered with 503, no more messages are taken, handlers in flight get the time that there
-    /// is, and each session ends with [`CloseReason::ServerShuttingDown`], behind what was sent to
-    /// its client before. Returns whether all had ended within `limit`.
+    /// are answered with 503, no more messages are taken, handlers in flight get the time that
+    /// there is, and each session ends with [`CloseReason::ServerShuttingDown`], behind what was
+    /// sent to its client before. Returns whether all had ended within `limit`.
     ///
     /// # Examples
     ///

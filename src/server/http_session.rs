@@ -1,4 +1,4 @@
-//! HTTP sessions of `actix-session` on the socket: forked at the handshake, or shared by a store.
+//! HTTP sessions of `actix-session` on the socket: copied at the handshake, or shared by a store.
 //!
 //! A handshake's request comes in, the client's [`Session`] goes out. It is the program's
 //! `SessionMiddleware` that writes cookies; here they are only read.
@@ -21,7 +21,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::error::SessionError;
-use crate::handshake::Carried;
+use crate::handshake::Extensions;
 use crate::link::{self, Changes, Done, Entries, Session};
 use crate::logging::{LogKind, LogLimits, Quoted};
 use crate::panics::Caught;
@@ -48,7 +48,7 @@ use crate::server::session_cookie::{Cookie, Fit, has_session};
 /// use actix_web::cookie::Key;
 ///
 /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let io = SocketIo::builder().http_session(HttpSession::fork()).start()?;
+/// let io = SocketIo::builder().http_session(HttpSession::copy()).start()?;
 /// io.of("/").on("whoami", |session: Session| async move {
 ///     session.get::<String>("user")
 /// });
@@ -68,7 +68,7 @@ pub struct HttpSession {
 
 #[derive(Clone)]
 enum Kind {
-    Fork,
+    Copy,
     Shared(Arc<Shared>),
 }
 
@@ -80,8 +80,8 @@ impl HttpSession {
     /// The log has one warning if the App is not wrapped in a `SessionMiddleware`: sessions begin
     /// empty then.
     #[must_use]
-    pub fn fork() -> Self {
-        Self::new(Kind::Fork)
+    pub fn copy() -> Self {
+        Self::new(Kind::Copy)
     }
 
     fn new(kind: Kind) -> Self {
@@ -91,13 +91,13 @@ impl HttpSession {
         }
     }
 
-    /// Makes the client's [`Session`] the HTTP session itself: before each handler it is loaded from
-    /// the store, and after it what has been changed is saved, key by key. So HTTP and socket
+    /// Makes the client's [`Session`] the HTTP session itself: before each handler it is loaded
+    /// from the store, and after it what has been changed is saved, key by key. So HTTP and socket
     /// handlers see what the others do, and who logs out by HTTP is unknown to the next event.
     ///
     /// `store` and `key` are those of the program's `SessionMiddleware`; the key of the session is
-    /// read from the cookie of the handshake. Where the middleware was built with other options than
-    /// its default ones, they are to be set here too: [`cookie_name`](Self::cookie_name),
+    /// read from the cookie of the handshake. Where the middleware was built with other options
+    /// than its default ones, they are to be set here too: [`cookie_name`](Self::cookie_name),
     /// [`cookie_content_security`](Self::cookie_content_security), [`state_ttl`](Self::state_ttl).
     ///
     /// * Handlers of a client start in the order in which its events came, each behind its load.
@@ -107,14 +107,14 @@ impl HttpSession {
     ///   changes are saved behind the next handler.
     /// * Where the store fails, panics or takes longer than 5 s the handler is not called, and a
     ///   connecting client is refused; a disconnect handler is called all the same.
-    /// * A client that had no session at the handshake, or whose session was purged or renewed since,
-    ///   begins each event with an empty one, and what it inserts there is dropped: only a response
-    ///   can set the cookie that it would need. It has to connect anew.
+    /// * A client that had no session at the handshake, or whose session was purged or renewed
+    ///   since, begins each event with an empty one, and what it inserts there is dropped: only a
+    ///   response can set the cookie that it would need. It has to connect anew.
     ///   [`disconnect_at_logout`](Self::disconnect_at_logout) disconnects it instead.
-    /// * The log has one warning if a client's session is read by the middleware and not here, which
-    ///   is so if the name of the cookie, its key or its security differ.
-    /// * With `CookieSessionStore` the values lie in the cookie itself: each event sees those of the
-    ///   handshake, and changes are dropped.
+    /// * The log has one warning if a client's session is read by the middleware and not here,
+    ///   which is so if the name of the cookie, its key or its security differ.
+    /// * With `CookieSessionStore` the values lie in the cookie itself: each event sees those of
+    ///   the handshake, and changes are dropped.
     ///
     /// # Examples
     ///
@@ -152,35 +152,35 @@ impl HttpSession {
         })))
     }
 
-    /// Disconnects a client when its HTTP session ends: when an HTTP handler purges or renews it, or
-    /// the store is told otherwise to delete it. `store` is the one that
-    /// [`shared`](Self::shared) and the program's `SessionMiddleware` have. A fork, which has no
+    /// Disconnects a client when its HTTP session ends: when an HTTP handler purges or renews it,
+    /// or the store is told otherwise to delete it. `store` is the one that
+    /// [`shared`](Self::shared) and the program's `SessionMiddleware` have. A copy, which has no
     /// store, is not affected.
     ///
-    /// A client of this process is disconnected at once, from all its namespaces, and its connection
-    /// is closed; an official client does not connect again by itself. In a cluster a client of
-    /// another process is disconnected with its next event, which is refused; in place of this
-    /// option, or beside it, a program may put each client into a room of its user and call
+    /// A client of this process is disconnected at once, from all its namespaces, and its
+    /// connection is closed; an official client does not connect again by itself. In a cluster a
+    /// client of another process is disconnected with its next event, which is refused; in place of
+    /// this option, or beside it, a program may put each client into a room of its user and call
     /// [`disconnect_sockets`](crate::Broadcast::disconnect_sockets) at the logout.
     #[must_use]
     pub fn disconnect_at_logout<S: SessionStore>(self, store: &LogoutStore<S>) -> Self {
         self.with(|shared| shared.watchers = Some(store.watchers().clone()))
     }
 
-    /// Sets the name of the cookie; `id` by default, as the middleware's. A fork needs none.
+    /// Sets the name of the cookie; `id` by default, as the middleware's. A copy needs none.
     #[must_use]
     pub fn cookie_name(self, name: impl Into<String>) -> Self {
         self.with(|shared| shared.cookie.name = name.into())
     }
 
-    /// Sets whether the cookie is encrypted, which is the default, or signed. A fork needs none.
+    /// Sets whether the cookie is encrypted, which is the default, or signed. A copy needs none.
     #[must_use]
     pub fn cookie_content_security(self, security: CookieContentSecurity) -> Self {
         self.with(|shared| shared.cookie.security = security)
     }
 
     /// Sets for how long the store keeps a session that was changed on a socket; a day by default.
-    /// Events that change nothing do not prolong it. A fork needs none.
+    /// Events that change nothing do not prolong it. A copy needs none.
     #[must_use]
     pub fn state_ttl(self, ttl: Duration) -> Self {
         let ttl = time::Duration::try_from(ttl).unwrap_or(time::Duration::MAX);
@@ -196,21 +196,21 @@ impl HttpSession {
     pub(super) fn watchers(&self) -> Option<&Watchers> {
         match &self.kind {
             Kind::Shared(shared) => shared.watchers.as_ref(),
-            Kind::Fork => None,
+            Kind::Copy => None,
         }
     }
 
     /// Begins the session of a client that sent this handshake.
-    pub(crate) fn begin(&self, request: &HttpRequest, carried: &mut Carried) {
+    pub(crate) fn begin(&self, request: &HttpRequest, extensions: &mut Extensions) {
         if !self.is_settled.load(Ordering::Relaxed) {
             self.settle(request);
         }
         let session = match &self.kind {
-            Kind::Fork => Session::of(values(&request.get_session().entries())),
+            Kind::Copy => Session::of(values(&request.get_session().entries())),
             Kind::Shared(shared) => {
                 let key = shared.cookie.session_key(request);
                 if let (Some(key), Some(_)) = (&key, &shared.watchers) {
-                    carried.insert(OpenedWith(key.clone()));
+                    extensions.insert(OpenedWith(key.clone()));
                 }
                 Session::lying_in(Box::new(Place {
                     key,
@@ -219,15 +219,15 @@ impl HttpSession {
                 }))
             }
         };
-        carried.insert(session);
+        extensions.insert(session);
     }
 
     /// Looks whether it fits the program's middleware, and says once where it does not.
     fn settle(&self, request: &HttpRequest) {
         let fit = match &self.kind {
-            Kind::Fork if has_session(request) => Fit::Right,
-            Kind::Fork => Fit::Wrong(
-                "HttpSession::fork: a request came through no SessionMiddleware of actix-session, so \
+            Kind::Copy if has_session(request) => Fit::Right,
+            Kind::Copy => Fit::Wrong(
+                "HttpSession::copy: a request came through no SessionMiddleware of actix-session, so \
                  its session is empty: wrap the App in it"
                     .to_owned(),
             ),
@@ -255,7 +255,7 @@ impl HttpSession {
 impl fmt::Debug for HttpSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
-            Kind::Fork => f.write_str("Fork"),
+            Kind::Copy => f.write_str("Copy"),
             Kind::Shared(shared) => f
                 .debug_struct("Shared")
                 .field("cookie_name", &shared.cookie.name)
@@ -327,8 +327,8 @@ impl Shared {
         let named = session_key(key.clone())?;
         let kept_as = self.store.update(named, state, self.state_ttl).await?;
         if kept_as.as_ref() != key {
-            // Under a key that the client will never know: the session has ended meanwhile, or lies in
-            // the cookie.
+            // Under a key that the client will never know: the session has ended meanwhile, or lies
+            // in the cookie.
             log::debug!("the store keeps this HTTP session by its cookie: changes are dropped");
             self.store.delete(kept_as).await?;
         }
@@ -484,9 +484,9 @@ mod tests {
 
     #[test]
     fn options_are_for_shared_sessions() {
-        let fork = HttpSession::fork().cookie_name("who");
-        assert!(!fork.is_shared());
-        assert_eq!(format!("{fork:?}"), "Fork");
+        let copy = HttpSession::copy().cookie_name("who");
+        assert!(!copy.is_shared());
+        assert_eq!(format!("{copy:?}"), "Copy");
         let store = actix_session::storage::CookieSessionStore::default();
         let shared = HttpSession::shared(store, Key::generate());
         let shared = shared.cookie_name("who").state_ttl(Duration::MAX);

@@ -57,13 +57,13 @@ pub use http_session::HttpSession;
 #[cfg(feature = "session")]
 pub use logout::LogoutStore;
 pub use namespace::Namespace;
-pub use object::{Methods, NamespaceObject};
+pub use object::{NamespaceHandlers, Registrar};
 pub use pattern::NamespacePattern;
-pub use serve::Serve;
-pub use serving::{ServeHandle, Serving};
+pub use serve::AppServer;
+pub use serving::{AppServerHandle, RunningAppServer};
 
-/// A Socket.IO server: a cheap handle that any thread may use, and an argument of any handler. What is
-/// said of rooms and of everyone here is said of the namespace `/`; [`of`](Self::of) names others.
+/// A Socket.IO server: a cheap handle that any thread may use, and an argument of any handler. Its
+/// methods about rooms and sockets are those of the namespace `/`; [`of`](Self::of) names others.
 ///
 /// # Examples
 ///
@@ -162,7 +162,7 @@ impl SocketIo {
     ///
     /// fn register(io: &SocketIo) -> Result<(), PatternError> {
     ///     io.of_pattern("/shop-{id}")?
-    ///         .free_when_empty()
+    ///         .remove_when_empty()
     ///         .on("which", |Params(shop): Params<Shop>| async move { shop.id });
     ///     Ok(())
     /// }
@@ -180,7 +180,7 @@ impl SocketIo {
     /// ```
     /// # fn register(io: &actix_socketio::SocketIo) {
     /// io.of_predicate(|name, auth| name.starts_with("/game/") && auth["token"] == "secret")
-    ///     .free_when_empty()
+    ///     .remove_when_empty()
     ///     .on("move", |actix_socketio::Data(to): actix_socketio::Data<String>| async move { to });
     /// # }
     /// ```
@@ -210,8 +210,8 @@ impl SocketIo {
     }
 
     /// Shows `hook` the failures of handlers in all namespaces that have no
-    /// [`on_error`](Namespace::on_error) of their own, and clients that ask for a namespace that does
-    /// not exist.
+    /// [`on_error`](Namespace::on_error) of their own, and clients that ask for a namespace that
+    /// does not exist.
     ///
     /// # Examples
     ///
@@ -346,19 +346,20 @@ impl SocketIo {
 
     /// Closes the server for good: new clients are answered with 503, no new events are taken, and
     /// those who are there are disconnected with
-    /// [`CloseReason::ServerShuttingDown`](crate::CloseReason), each when its handlers in flight have
-    /// ended and have been acknowledged, behind what was sent to it before. Returns whether all had
-    /// gone within `limit`, and in a cluster whether what was queued for the other nodes has been sent
-    /// too, for which the last tenth of the time is kept.
+    /// [`CloseReason::ServerShuttingDown`](crate::CloseReason), each when its handlers in flight
+    /// have ended and have been acknowledged, behind what was sent to it before. Returns whether
+    /// all had gone within `limit`, and in a cluster whether what was queued for the other nodes
+    /// has been sent too, for which the last tenth of the time is kept.
     ///
-    /// Handlers that are in flight when the last tenth begins are dropped, and so is what slow clients
-    /// have not taken, so that all clients get the close. A handler that waits for [`Socket::closed`](crate::Socket::closed) is not waited
-    /// for: it ends by the close. Disconnect handlers are waited for up to the limit.
+    /// Handlers that are in flight when the last tenth begins are dropped, and so is what slow
+    /// clients have not taken, so that all clients get the close. A handler that waits for
+    /// [`Socket::closed`](crate::Socket::closed) is not waited for: it ends by the close.
+    /// Disconnect handlers are waited for up to the limit.
     ///
     /// A client has gone when its transport has taken the last packets: its WebSocket has written
-    /// them, or a poll has fetched them. A client that polls and has no request open is waited for up
-    /// to 3 seconds. Clients of other nodes that poll here are sent home with a noop, so that their
-    /// next poll goes to a node that stays.
+    /// them, or a poll has fetched them. A client that polls and has no request open is waited for
+    /// up to 3 seconds. Clients of other nodes that poll here are sent home with a noop, so that
+    /// their next poll goes to a node that stays.
     ///
     /// # Examples
     ///
@@ -384,8 +385,8 @@ impl SocketIo {
     }
 
     /// Runs a task of the program's beside the server's actors, until it ends or
-    /// [`close`](Self::close) has closed the server; [`Serve::run`] closes it at its end. A panic
-    /// of the task goes to the log and to whoever [`supervise`](Self::supervise)s.
+    /// [`close`](Self::close) has closed the server; [`AppServer::run`] closes it at its end. A
+    /// panic of the task goes to the log and to whoever [`supervise`](Self::supervise)s.
     ///
     /// # Examples
     ///
@@ -416,8 +417,8 @@ impl SocketIo {
     /// Returns what mounts the server in an App: `App::new().configure(io.routes())`. The App of an
     /// `HttpServer` needs it; [`serve`](Self::serve) does it by itself.
     ///
-    /// actix-web asks an App's services in the order in which they were registered: mount the server
-    /// before `Files::new("/", ..)`, `web::scope("")` and resources that fit every path.
+    /// actix-web asks an App's services in the order in which they were registered: mount the
+    /// server before `Files::new("/", ..)`, `web::scope("")` and resources that fit every path.
     pub fn routes(&self) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<> {
         let (engine, hooks) = (Arc::clone(&self.engine), Arc::clone(&self.hooks));
         move |app: &mut web::ServiceConfig| transport::mount(&engine, &hooks, app)

@@ -10,8 +10,8 @@ use crate::handler::{
 
 /// An object whose methods are the handlers of a namespace, with what they share as its fields.
 ///
-/// [`Namespace::object`](crate::Namespace::object) registers it. A method takes the object first, as
-/// `self: Arc<Self>`, and extractors behind it.
+/// [`Namespace::object`](crate::Namespace::object) registers it. A method takes the object first,
+/// as `self: Arc<Self>`, and extractors behind it.
 ///
 /// # Examples
 ///
@@ -19,7 +19,7 @@ use crate::handler::{
 /// use std::sync::Arc;
 /// use std::sync::atomic::{AtomicU64, Ordering};
 ///
-/// use actix_socketio::{Data, Methods, NamespaceObject, Socket, SocketIo};
+/// use actix_socketio::{Data, Registrar, NamespaceHandlers, Socket, SocketIo};
 ///
 /// #[derive(Default)]
 /// struct Counter { total: AtomicU64 }
@@ -34,30 +34,30 @@ use crate::handler::{
 ///     }
 /// }
 ///
-/// impl NamespaceObject for Counter {
-///     fn register(methods: &Methods<'_, Self>) {
+/// impl NamespaceHandlers for Counter {
+///     fn register(methods: &Registrar<'_, Self>) {
 ///         methods.on_connect(Self::enter).on("add", Self::add);
 ///     }
 /// }
 ///
 /// fn register(io: &SocketIo) {
-///     io.of("/counter").object(Counter::default());
+///     io.of("/counter").register(Counter::default());
 /// }
 /// ```
-pub trait NamespaceObject: Send + Sync + Sized + 'static {
+pub trait NamespaceHandlers: Send + Sync + Sized + 'static {
     /// Names the methods, and the events that they handle.
-    fn register(methods: &Methods<'_, Self>);
+    fn register(methods: &Registrar<'_, Self>);
 }
 
-/// Registers an object's methods; the rules are those of [`Namespace`](crate::Namespace)'s methods of
-/// the same names.
-pub struct Methods<'a, T> {
+/// Registers an object's methods; the rules are those of [`Namespace`](crate::Namespace)'s methods
+/// of the same names.
+pub struct Registrar<'a, T> {
     table: &'a SharedTable,
     environment: &'a Environment,
     object: &'a Arc<T>,
 }
 
-impl<'a, T: Send + Sync + 'static> Methods<'a, T> {
+impl<'a, T: Send + Sync + 'static> Registrar<'a, T> {
     pub(crate) fn new(
         table: &'a SharedTable,
         environment: &'a Environment,
@@ -152,8 +152,8 @@ impl<'a, T: Send + Sync + 'static> Methods<'a, T> {
     }
 }
 
-impl<T> fmt::Debug for Methods<'_, T> {
+impl<T> fmt::Debug for Registrar<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Methods").finish_non_exhaustive()
+        f.debug_struct("Registrar").finish_non_exhaustive()
     }
 }

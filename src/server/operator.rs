@@ -74,12 +74,12 @@ macro_rules! operator {
         /// # Errors
         ///
         /// As of [`emit`](Self::emit).
-        pub fn blocking_emit<T: serde::Serialize>(
+        pub fn emit_sync<T: serde::Serialize>(
             &self,
             event: &str,
             data: T,
         ) -> Result<(), crate::error::EmitError> {
-            self.everyone().blocking_emit(event, data)
+            self.everyone().emit_sync(event, data)
         }
 
         /// Sends an event to everyone, and returns their acknowledgements as they come; see

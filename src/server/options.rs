@@ -1,11 +1,13 @@
 //! The options that every server has, whatever its protocol.
 
-/// Writes the setters of a builder that has a `config` of type `Config` and `hooks` of type `Hooks`.
+/// Writes the setters of a builder that has a `config` of type `Config` and `hooks` of type
+/// `Hooks`.
 macro_rules! engine_options {
     () => {
         /// Sets where the server is mounted: `/socket.io/` by default, `/engine.io/` for a raw
-        /// server. A slash at either end may be left out, here and in a request. Everything below it is
-        /// the server's. A path that no router can find, as one with `{`, is an error of the start.
+        /// server. A slash at either end may be left out, here and in a request. Everything below
+        /// it is the server's. A path that no router can find, as one with `{`, is an error of the
+        /// start.
         pub fn path(mut self, path: &str) -> Self {
             let path = path.trim_matches('/');
             self.config.path = if path.is_empty() {
@@ -43,15 +45,16 @@ macro_rules! engine_options {
             self
         }
 
-        /// Sets how many bytes may wait for a client that reads slowly; 1 MiB by default. Each packet
-        /// and each attachment counts 128 bytes beside its own, for the memory that it takes. A
-        /// packet that is larger is sent if nothing else waits, up to
+        /// Sets how many bytes may wait for a client that reads slowly; 1 MiB by default. Each
+        /// packet and each attachment counts 128 bytes beside its own, for the memory that it
+        /// takes. A packet that is larger is sent if nothing else waits, up to
         /// [`packet_limit`](Self::packet_limit).
         ///
         /// An emit to one socket waits for room, up to [`emit_timeout`](Self::emit_timeout). An
-        /// acknowledgement or a broadcast does not wait: it goes above the limit if the client reads,
-        /// by as many bytes as `packet_limit` says. Nothing is read from a client above the limit.
-        /// [`overflow`](Self::overflow) says what becomes of a client that does not make room.
+        /// acknowledgement or a broadcast does not wait: it goes above the limit if the client
+        /// reads, by as many bytes as `packet_limit` says. Nothing is read from a client above the
+        /// limit. [`slow_client_policy`](Self::slow_client_policy) says what becomes of a client
+        /// that does not make room.
         pub fn outbox_limit(mut self, bytes: usize) -> Self {
             self.config.outbox_limit = bytes;
             self
@@ -65,16 +68,16 @@ macro_rules! engine_options {
             self
         }
 
-        /// Sets how long an emit or a call to one socket waits for room in its outbox; 10 seconds by
-        /// default.
+        /// Sets how long an emit or a call to one socket waits for room in its outbox; 10 seconds
+        /// by default.
         pub fn emit_timeout(mut self, timeout: Duration) -> Self {
             self.config.emit_timeout = timeout;
             self
         }
 
         /// Sets what becomes of a client whose outbox is full; it is disconnected by default.
-        pub fn overflow(mut self, overflow: Overflow) -> Self {
-            self.config.overflow = overflow;
+        pub fn slow_client_policy(mut self, policy: SlowClientPolicy) -> Self {
+            self.config.slow_client_policy = policy;
             self
         }
 
@@ -82,19 +85,19 @@ macro_rules! engine_options {
         /// default. At the limit nothing more is read from the client until one of them ends, no
         /// pongs and no acknowledgements either: handlers that all wait for their own client's
         /// answer wait until their calls time out.
-        pub fn handlers_in_flight(mut self, handlers: usize) -> Self {
-            self.config.handlers_in_flight = handlers;
+        pub fn max_concurrent_handlers(mut self, handlers: usize) -> Self {
+            self.config.max_concurrent_handlers = handlers;
             self
         }
 
         /// Sets how long a handler that waits for something may go on when its client has gone, or
         /// has left the namespace; 30 seconds by default. Then it is dropped where it waits, with
         /// all that it holds: a loop that does not look at its client ends so. With
-        /// `Duration::ZERO` it is dropped at once, with `None` it is never dropped, and a client that
-        /// comes and goes may leave any number of them behind.
+        /// `Duration::ZERO` it is dropped at once, with `None` it is never dropped, and a client
+        /// that comes and goes may leave any number of them behind.
         ///
-        /// Connect handlers and middleware are dropped in the same way, disconnect handlers are not.
-        /// What must be done whatever becomes of the client belongs in a task of its own, as
+        /// Connect handlers and middleware are dropped in the same way, disconnect handlers are
+        /// not. What must be done whatever becomes of the client belongs in a task of its own, as
         /// [`SocketIo::spawn`](crate::SocketIo::spawn) starts one.
         ///
         /// # Examples
@@ -114,7 +117,8 @@ macro_rules! engine_options {
         /// Sets from how many bytes on the events that the handlers in flight of one client were
         /// called for, with their attachments, keep more from being read from it; 4 MiB by default.
         /// One event may pass the limit. As at the limit of
-        /// [`handlers_in_flight`](Self::handlers_in_flight) reading goes on when a handler has ended.
+        /// [`max_concurrent_handlers`](Self::max_concurrent_handlers) reading goes on when a
+        /// handler has ended.
         pub fn handlers_bytes(mut self, bytes: usize) -> Self {
             self.config.handlers_bytes = bytes;
             self
@@ -147,9 +151,9 @@ macro_rules! engine_options {
             self
         }
 
-        /// Sets from how many bytes on what a poll brings is compressed, by gzip or deflate where the
-        /// client accepts it; 1024 by default. `None` switches it off. What a WebSocket brings is
-        /// never compressed.
+        /// Sets from how many bytes on what a poll brings is compressed, by gzip or deflate where
+        /// the client accepts it; 1024 by default. `None` switches it off. What a WebSocket brings
+        /// is never compressed.
         ///
         /// # Examples
         ///
@@ -201,8 +205,8 @@ macro_rules! engine_options {
         }
 
         /// Asks `handler` about the first HTTP request of each client, before there is anything of
-        /// the client: an `Err` is the answer, with the error's own status and body. An error of the
-        /// program's own becomes an `actix_web::Error` by `?` or `.into()`, if it is a
+        /// the client: an `Err` is the answer, with the error's own status and body. An error of
+        /// the program's own becomes an `actix_web::Error` by `?` or `.into()`, if it is a
         /// `ResponseError`.
         ///
         /// The request's extensions have its [`Handshake`](crate::Handshake), which tells the
@@ -210,8 +214,8 @@ macro_rules! engine_options {
         /// `request.extensions().get::<Handshake>()`.
         ///
         /// Further requests of a session are not asked about, its upgrade neither. A panic is
-        /// answered with 500. Several handlers are asked in order, until one refuses; a handler that
-        /// never ends keeps its client waiting. One that has nothing to wait for returns
+        /// answered with 500. Several handlers are asked in order, until one refuses; a handler
+        /// that never ends keeps its client waiting. One that has nothing to wait for returns
         /// [`std::future::ready`].
         ///
         /// # Examples
@@ -240,9 +244,9 @@ macro_rules! engine_options {
         }
 
         /// Shows `hook` every request that is refused, with the code and the message of
-        /// [`ConnectionError`](crate::ConnectionError). It is called before the answer is sent, for each
-        /// request, so that it must not wait. A panic is written to the log. Several hooks are called in
-        /// order.
+        /// [`ConnectionError`](crate::ConnectionError). It is called before the answer is sent, for
+        /// each request, so that it must not wait. A panic is written to the log. Several hooks are
+        /// called in order.
         pub fn on_connection_error(
             mut self,
             hook: impl Fn(&crate::transport::ConnectionError<'_>) + Send + Sync + 'static,
@@ -254,8 +258,8 @@ macro_rules! engine_options {
         /// Takes values along from the first HTTP request of each client, such as what a middleware
         /// has put into its extensions: [`Handshake::get`](crate::Handshake::get) returns them.
         ///
-        /// `hook` runs behind [`allow_request`](Self::allow_request). A panic in it is answered with
-        /// 500.
+        /// `hook` runs behind [`allow_request`](Self::allow_request). A panic in it is answered
+        /// with 500.
         ///
         /// # Examples
         ///
@@ -266,9 +270,9 @@ macro_rules! engine_options {
         /// #[derive(Clone)]
         /// struct User(String);
         ///
-        /// let builder = SocketIo::builder().carry(|request, carried| {
+        /// let builder = SocketIo::builder().handshake_extensions(|request, extensions| {
         ///     if let Some(user) = request.extensions().get::<User>() {
-        ///         carried.insert(user.clone());
+        ///         extensions.insert(user.clone());
         ///     }
         /// });
         ///
@@ -276,17 +280,20 @@ macro_rules! engine_options {
         ///     handshake.get::<User>().map(|user| user.0.clone())
         /// }
         /// ```
-        pub fn carry<F>(mut self, hook: F) -> Self
+        pub fn handshake_extensions<F>(mut self, hook: F) -> Self
         where
-            F: Fn(&actix_web::HttpRequest, &mut crate::handshake::Carried) + Send + Sync + 'static,
+            F: Fn(&actix_web::HttpRequest, &mut crate::handshake::Extensions)
+                + Send
+                + Sync
+                + 'static,
         {
-            self.hooks.add_carry(hook);
+            self.hooks.add_extension(hook);
             self
         }
 
         /// Gives clients the id of their session as a cookie, for load balancers that tell clients
-        /// apart by one. The answer to a polling handshake sets it; a WebSocket's does not, since it
-        /// is the client's only connection.
+        /// apart by one. The answer to a polling handshake sets it; a WebSocket's does not, since
+        /// it is the client's only connection.
         ///
         /// `cookie` is a template, whose value does not matter. What it leaves open is as on the
         /// Node.js server: the name `io` for an empty one, `Path=/`, `HttpOnly`, `SameSite=Lax`.
@@ -312,9 +319,9 @@ macro_rules! engine_options {
         ///
         /// `hook` gets the request that opens the WebSocket, which may be an upgrade of a polling
         /// session, and what its client offers, in its order of preference. With `None` the answer
-        /// names no subprotocol, and a browser closes the WebSocket. The same becomes of a name that
-        /// was not offered, which is written to the log. A panic is answered with 500. The last hook
-        /// counts.
+        /// names no subprotocol, and a browser closes the WebSocket. The same becomes of a name
+        /// that was not offered, which is written to the log. A panic is answered with 500. The
+        /// last hook counts.
         ///
         /// # Examples
         ///
@@ -336,8 +343,9 @@ macro_rules! engine_options {
 
         /// Lets `hook` change the headers of the answer that opens a session.
         ///
-        /// Several hooks run in order, before those of [`response_headers`](Self::response_headers).
-        /// A panic in one is written to the log, and the answer goes out all the same.
+        /// Several hooks run in order, before those of
+        /// [`response_headers`](Self::response_headers). A panic in one is written to the log, and
+        /// the answer goes out all the same.
         ///
         /// # Examples
         ///
@@ -361,11 +369,11 @@ macro_rules! engine_options {
         }
 
         /// Lets `hook` change the headers of every answer of this server: handshakes, polls, posts,
-        /// upgrades, errors, and the client's files. Answers to the preflights of [`cors`](Self::cors)
-        /// are not among them, and the headers of `cors` are added afterwards.
+        /// upgrades, errors, and the client's files. Answers to the preflights of
+        /// [`cors`](Self::cors) are not among them, and the headers of `cors` are added afterwards.
         ///
-        /// Several hooks run in order. A panic in one is written to the log, and the answer goes out
-        /// all the same.
+        /// Several hooks run in order. A panic in one is written to the log, and the answer goes
+        /// out all the same.
         ///
         /// # Examples
         ///

@@ -24,7 +24,7 @@ use crate::server::registration::registration;
 /// ```
 /// # async fn run(io: actix_socketio::SocketIo) -> Result<(), Box<dyn std::error::Error>> {
 /// let games = io.of_pattern("/game/{id}")?;
-/// games.free_when_empty().on("now", || async { "now" });
+/// games.remove_when_empty().on("now", || async { "now" });
 /// games.emit("news", "a game has ended").await?;
 /// for game in games.namespaces() {
 ///     println!("{} has {} players", game.name(), game.count());
@@ -51,7 +51,7 @@ impl NamespacePattern {
     /// asks for it gets a new one. Without it they stay, and a client may make as many as it finds
     /// names for. It counts for namespaces that are made from now on, and never for those that
     /// [`SocketIo::of`](crate::SocketIo::of) has made.
-    pub fn free_when_empty(&self) -> &Self {
+    pub fn remove_when_empty(&self) -> &Self {
         self.core.frees.store(true, Ordering::Relaxed);
         self
     }

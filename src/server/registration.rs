@@ -3,27 +3,28 @@
 /// Adds the methods by which handlers are registered, to a type with a method `handlers`.
 macro_rules! registration {
     () => {
-        /// Calls `handler` for an event. What it returns is the acknowledgement, if the client asked
-        /// for one: a tuple is sent as that many arguments, `()` as none, anything else as one. An
-        /// `Err` and a panic go to [`on_error`](Self::on_error); without it they are sent as
-        /// `{"error": …}`.
+        /// Calls `handler` for an event. What it returns is the acknowledgement, if the client
+        /// asked for one: a tuple is sent as that many arguments, `()` as none, anything else as
+        /// one. An `Err` and a panic go to [`on_error`](Self::on_error); without it they are sent
+        /// as `{"error": …}`.
         ///
         /// Handlers of one socket start in the order in which its events came. Arguments are
-        /// extractors: [`Socket`](crate::Socket), [`Data<T>`](crate::Data), [`Auth<T>`](crate::Auth),
-        /// [`Event`](crate::Event), [`Ack`](crate::Ack), [`State<T>`](crate::State),
-        /// [`Params<T>`](crate::Params), [`SocketIo`](crate::SocketIo),
-        /// [`Namespace`](crate::Namespace). An event may have several handlers: they start in the order in
-        /// which they were registered, and the first is the one that answers. Handlers may be added
-        /// while clients are connected. An event without a handler is acknowledged with an error.
+        /// extractors: [`Socket`](crate::Socket), [`Data<T>`](crate::Data),
+        /// [`Auth<T>`](crate::Auth), [`Event`](crate::Event), [`Ack`](crate::Ack),
+        /// [`State<T>`](crate::State), [`Params<T>`](crate::Params), [`SocketIo`](crate::SocketIo),
+        /// [`Namespace`](crate::Namespace). An event may have several handlers: they start in the
+        /// order in which they were registered, and the first is the one that answers. Handlers may
+        /// be added while clients are connected. An event without a handler is acknowledged with an
+        /// error.
         ///
         /// A handler that waits when its client has gone is dropped behind
         /// [`handler_grace`](crate::Builder::handler_grace). A handler that loops waits for
         /// [`Socket::closed`](crate::Socket::closed) too, or starts the loop by
-        /// [`Socket::spawn`](crate::Socket::spawn): a task of a socket ends with it, and holds no place
-        /// among the handlers in flight.
+        /// [`Socket::spawn`](crate::Socket::spawn): a task of a socket ends with it, and holds no
+        /// place among the handlers in flight.
         ///
-        /// A name that Socket.IO keeps for itself, as `connect`, is refused: an error in the log says
-        /// what to use instead, and [`Serve::bind`](crate::Serve::bind) fails with it.
+        /// A name that Socket.IO keeps for itself, as `connect`, is refused: an error in the log
+        /// says what to use instead, and [`AppServer::bind`](crate::AppServer::bind) fails with it.
         ///
         /// # Examples
         ///
@@ -72,8 +73,8 @@ macro_rules! registration {
             self
         }
 
-        /// Takes all handlers of an event away; tells whether there were any. Calls that are on their
-        /// way are finished.
+        /// Takes all handlers of an event away; tells whether there were any. Calls that are on
+        /// their way are finished.
         ///
         /// # Examples
         ///
@@ -89,9 +90,9 @@ macro_rules! registration {
             self.handlers().0.change(|table| table.off(event))
         }
 
-        /// Calls `handler` for every event, before its own handlers. What it returns is not sent; an
-        /// `Err` goes to [`on_error`](Self::on_error). Several are called in the order in which they were
-        /// registered.
+        /// Calls `handler` for every event, before its own handlers. What it returns is not sent;
+        /// an `Err` goes to [`on_error`](Self::on_error). Several are called in the order in which
+        /// they were registered.
         ///
         /// # Examples
         ///
@@ -136,12 +137,13 @@ macro_rules! registration {
             self
         }
 
-        /// Makes an actor a handler of an event: it gets each as an [`Event`](crate::Event), with the
-        /// right to answer where it is the event's first handler.
+        /// Makes an actor a handler of an event: it gets each as an [`Event`](crate::Event), with
+        /// the right to answer where it is the event's first handler.
         ///
         /// Events that the actor has not handled yet count as handlers in flight, for up to the
-        /// server's `ack_timeout`, so that a client cannot fill its mailbox without limit. Where the
-        /// actor has ended, or drops the event without an answer, the client gets `{"error": …}`.
+        /// server's `ack_timeout`, so that a client cannot fill its mailbox without limit. Where
+        /// the actor has ended, or drops the event without an answer, the client gets
+        /// `{"error": …}`.
         ///
         /// # Examples
         ///
@@ -183,9 +185,10 @@ macro_rules! registration {
             self
         }
 
-        /// Asks `handler` whether a client may enter, before the connect handlers; `Err` refuses it, with
-        /// the error's message and data. Several are asked in the order in which they were registered,
-        /// each when the one before has agreed. Arguments are those of [`on_connect`](Self::on_connect).
+        /// Asks `handler` whether a client may enter, before the connect handlers; `Err` refuses
+        /// it, with the error's message and data. Several are asked in the order in which they were
+        /// registered, each when the one before has agreed. Arguments are those of
+        /// [`on_connect`](Self::on_connect).
         ///
         /// # Examples
         ///
@@ -219,20 +222,21 @@ macro_rules! registration {
             self
         }
 
-        /// Shows `check` every event before its handlers: it may look, change or refuse. Several are
-        /// called in the order in which they were registered, each on what the one before has left.
+        /// Shows `check` every event before its handlers: it may look, change or refuse. Several
+        /// are called in the order in which they were registered, each on what the one before has
+        /// left.
         ///
-        /// What is refused has no handler called, and goes to [`on_error`](Self::on_error); without it a
-        /// client that asked for an acknowledgement gets `{"error": …}` with the rejection's text. A
-        /// check does not wait, since events are handled in the order in which they came.
+        /// What is refused has no handler called, and goes to [`on_error`](Self::on_error); without
+        /// it a client that asked for an acknowledgement gets `{"error": …}` with the rejection's
+        /// text. A check does not wait, since events are handled in the order in which they came.
         ///
         /// # Examples
         ///
         /// ```
-        /// use actix_socketio::{EventInTransit, Namespace, Rejection};
+        /// use actix_socketio::{IncomingEvent, Namespace, Rejection};
         ///
         /// fn register(namespace: &Namespace) {
-        ///     namespace.event_middleware(|event: &mut EventInTransit<'_>| match event.name() {
+        ///     namespace.event_middleware(|event: &mut IncomingEvent<'_>| match event.name() {
         ///         "admin" if !event.socket().rooms().contains(&"admins".to_owned()) => {
         ///             Err(Rejection::from("not for you"))
         ///         }
@@ -243,7 +247,7 @@ macro_rules! registration {
         #[doc(alias = "use")]
         pub fn event_middleware<F>(&self, check: F) -> &Self
         where
-            F: Fn(&mut crate::handler::EventInTransit<'_>) -> Result<(), crate::error::Rejection>
+            F: Fn(&mut crate::handler::IncomingEvent<'_>) -> Result<(), crate::error::Rejection>
                 + Send
                 + Sync
                 + 'static,
@@ -253,14 +257,16 @@ macro_rules! registration {
             self
         }
 
-        /// Calls `handler` when a client connects; `Err` refuses it, with the error's message and data.
+        /// Calls `handler` when a client connects; `Err` refuses it, with the error's message and
+        /// data.
         ///
         /// The client gets its CONNECT packet when the handler has let it in; what is emitted to it
-        /// before follows that packet, and events that it sends before wait. Arguments are extractors:
-        /// [`Socket`](crate::Socket), [`Auth<T>`](crate::Auth), [`State<T>`](crate::State),
-        /// [`Params<T>`](crate::Params), [`SocketIo`](crate::SocketIo),
-        /// [`Namespace`](crate::Namespace). Arguments that do not fit refuse the client too, and so does a
-        /// panic. Several handlers are asked one after another. Without one everybody is let in.
+        /// before follows that packet, and events that it sends before wait. Arguments are
+        /// extractors: [`Socket`](crate::Socket), [`Auth<T>`](crate::Auth),
+        /// [`State<T>`](crate::State), [`Params<T>`](crate::Params), [`SocketIo`](crate::SocketIo),
+        /// [`Namespace`](crate::Namespace). Arguments that do not fit refuse the client too, and so
+        /// does a panic. Several handlers are asked one after another. Without one everybody is let
+        /// in.
         ///
         /// # Examples
         ///
@@ -295,9 +301,9 @@ macro_rules! registration {
             self
         }
 
-        /// Calls `handler` when a client that was let in is leaving, while it still is in its rooms: it
-        /// leaves them when the handler first waits for something, or has ended. Arguments are those of
-        /// [`on_disconnect`](Self::on_disconnect).
+        /// Calls `handler` when a client that was let in is leaving, while it still is in its
+        /// rooms: it leaves them when the handler first waits for something, or has ended.
+        /// Arguments are those of [`on_disconnect`](Self::on_disconnect).
         ///
         /// # Examples
         ///
@@ -328,11 +334,12 @@ macro_rules! registration {
             self
         }
 
-        /// Calls `handler` when a client that was let in has left, and is in no room any more. Arguments
-        /// are extractors: [`Socket`](crate::Socket), [`DisconnectReason`](crate::DisconnectReason),
-        /// [`Auth<T>`](crate::Auth), [`State<T>`](crate::State), [`Params<T>`](crate::Params),
-        /// [`SocketIo`](crate::SocketIo), [`Namespace`](crate::Namespace). Nothing can
-        /// be sent to the socket any more. Several are called in the order in which they were registered.
+        /// Calls `handler` when a client that was let in has left, and is in no room any more.
+        /// Arguments are extractors: [`Socket`](crate::Socket),
+        /// [`DisconnectReason`](crate::DisconnectReason), [`Auth<T>`](crate::Auth),
+        /// [`State<T>`](crate::State), [`Params<T>`](crate::Params), [`SocketIo`](crate::SocketIo),
+        /// [`Namespace`](crate::Namespace). Nothing can be sent to the socket any more. Several are
+        /// called in the order in which they were registered.
         ///
         /// # Examples
         ///
@@ -360,11 +367,11 @@ macro_rules! registration {
             self
         }
 
-        /// Shows `hook` every failure of a handler here: an `Err` that it returned, a panic, arguments that
-        /// did not fit, an event that was refused. What the hook returns is the acknowledgement; with
-        /// `None` the client gets `{"error": …}`, by the rule of
-        /// [`Builder::error_details`](crate::Builder::error_details). A second hook takes the place of the
-        /// first. A client that was not let in stays out, whatever the hook says. With
+        /// Shows `hook` every failure of a handler here: an `Err` that it returned, a panic,
+        /// arguments that did not fit, an event that was refused. What the hook returns is the
+        /// acknowledgement; with `None` the client gets `{"error": …}`, by the rule of
+        /// [`Builder::error_details`](crate::Builder::error_details). A second hook takes the place
+        /// of the first. A client that was not let in stays out, whatever the hook says. With
         /// [`ErrorAnswer::Nothing`](crate::ErrorAnswer::Nothing) the event stays unanswered.
         ///
         /// # Examples
@@ -391,11 +398,14 @@ macro_rules! registration {
         }
 
         /// Registers the methods of an object as handlers, and returns the object; see
-        /// [`NamespaceObject`](crate::NamespaceObject).
-        pub fn object<T: crate::server::NamespaceObject>(&self, object: T) -> std::sync::Arc<T> {
+        /// [`NamespaceHandlers`](crate::NamespaceHandlers).
+        pub fn register<T: crate::server::NamespaceHandlers>(
+            &self,
+            object: T,
+        ) -> std::sync::Arc<T> {
             let object = std::sync::Arc::new(object);
             let (table, environment) = self.handlers();
-            T::register(&crate::server::Methods::new(table, environment, &object));
+            T::register(&crate::server::Registrar::new(table, environment, &object));
             object
         }
     };

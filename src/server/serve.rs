@@ -24,7 +24,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::actor::Engine;
 use crate::server::closing::Closing;
 use crate::server::dealing::{Connections, Dealt, ahead};
-use crate::server::serving::{ServeHandle, Serving};
+use crate::server::serving::{AppServerHandle, RunningAppServer};
 use crate::transport::{AppService, Hooks, Io, SharedApp, Upgrades, mount_once, set_user_timeout};
 
 /// An HTTP server of the program's own [`App`], in which the WebSockets of Socket.IO are taken over
@@ -52,7 +52,7 @@ use crate::transport::{AppService, Hooks, Io, SharedApp, Upgrades, mount_once, s
 /// }
 /// ```
 #[must_use = "nothing is served before `run`"]
-pub struct Serve<F> {
+pub struct AppServer<F> {
     engine: Arc<Engine>,
     hooks: Arc<Hooks>,
     closing: Closing,
@@ -76,7 +76,7 @@ struct Settings {
     hostname: Option<String>,
 }
 
-impl<F, T, B> Serve<F>
+impl<F, T, B> AppServer<F>
 where
     F: Fn() -> App<T> + Send + Clone + 'static,
     T: ServiceFactory<
@@ -173,9 +173,9 @@ where
         self
     }
 
-    /// Sets how long a stop waits: first for the handlers in flight and for the clients of the server
-    /// to take their last packets, and as long again for HTTP requests to be answered. 5 seconds by
-    /// default.
+    /// Sets how long a stop waits: first for the handlers in flight and for the clients of the
+    /// server to take their last packets, and as long again for HTTP requests to be answered. 5
+    /// seconds by default.
     pub fn shutdown_timeout(mut self, limit: Duration) -> Self {
         self.drain = limit;
         // The server below counts in whole seconds.
@@ -186,7 +186,7 @@ where
     }
 
     /// Leaves the process's signals to the program. By default SIGINT (Ctrl-C) and SIGTERM stop the
-    /// server as [`ServeHandle::stop`] does.
+    /// server as [`AppServerHandle::stop`] does.
     pub fn disable_signals(mut self) -> Self {
         self.handles_signals = false;
         self
@@ -197,8 +197,8 @@ where
     /// # Errors
     ///
     /// The last one's error, where none can be listened on; or that a name cannot be resolved; or
-    /// that an event with a reserved name was given a handler before `serve`; or that the server was
-    /// stopped or closed already.
+    /// that an event with a reserved name was given a handler before `serve`; or that the server
+    /// was stopped or closed already.
     pub fn bind(mut self, addresses: impl ToSocketAddrs) -> io::Result<Self> {
         for listener in listeners(addresses, self.backlog)? {
             self = self.listen(listener)?;
@@ -286,15 +286,15 @@ where
 
     /// Starts the workers. The server runs until it is stopped; the future has to be awaited or
     /// spawned. It is an error if no address is bound, or if the server was stopped or closed.
-    pub fn run(self) -> Serving {
+    pub fn run(self) -> RunningAppServer {
         let is_bound = !self.addresses.is_empty();
         let server = self.has_no_fault().and_then(|()| {
             let unbound = || io::Error::other("no address is bound: call `bind` before `run`");
             is_bound.then(|| self.builder.run()).ok_or_else(unbound)
         });
         let (closing, connections) = (self.closing, self.connections);
-        let handle = |server| ServeHandle::new(server, closing, connections, self.drain);
-        Serving::new(server, handle, self.handles_signals)
+        let handle = |server| AppServerHandle::new(server, closing, connections, self.drain);
+        RunningAppServer::new(server, handle, self.handles_signals)
     }
 
     /// A program whose handlers are not what it takes them for does not start.
@@ -322,9 +322,9 @@ where
     }
 }
 
-impl<F> fmt::Debug for Serve<F> {
+impl<F> fmt::Debug for AppServer<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Serve")
+        f.debug_struct("AppServer")
             .field("addresses", &self.addresses)
             .finish_non_exhaustive()
     }
@@ -408,8 +408,9 @@ macro_rules! serve {
         /// services, so that no `Files::new("/", ..)` or empty scope takes their requests. Only a
         /// server whose path is `/` comes behind the App's services.
         ///
-        /// [`Serve`](crate::server::Serve) says what such a server does, and how it is set up.
-        pub fn serve<F, T, B>(&self, app: F) -> crate::server::Serve<F>
+        /// [`AppServer`](crate::server::AppServer) says what such a server does, and how it is set
+        /// up.
+        pub fn serve<F, T, B>(&self, app: F) -> crate::server::AppServer<F>
         where
             F: Fn() -> actix_web::App<T> + Send + Clone + 'static,
             T: actix_service::ServiceFactory<
@@ -422,7 +423,7 @@ macro_rules! serve {
             B: actix_web::body::MessageBody + 'static,
         {
             let closing = self.closing();
-            crate::server::Serve::new(&self.engine, &self.hooks, closing, app, self.fault())
+            crate::server::AppServer::new(&self.engine, &self.hooks, closing, app, self.fault())
         }
 
         /// Serves nothing but this server, at these addresses, until the process is asked to end.

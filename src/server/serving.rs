@@ -32,21 +32,21 @@ use crate::server::dealing::Connections;
 /// # Ok(()) }
 /// ```
 #[must_use = "a server runs only while it is polled"]
-pub struct Serving {
+pub struct RunningAppServer {
     /// `None` if it does not run.
     server: Option<Server>,
-    handle: ServeHandle,
+    handle: AppServerHandle,
     /// Why it does not run.
     fault: Option<io::Error>,
     /// Waits for a signal, and then for the end.
     stopping: Option<LocalBoxFuture<'static, ()>>,
 }
 
-impl Serving {
+impl RunningAppServer {
     /// Runs `server`, which `handle` makes a handle of.
     pub(crate) fn new(
         server: io::Result<Server>,
-        handle: impl FnOnce(Option<ServerHandle>) -> ServeHandle,
+        handle: impl FnOnce(Option<ServerHandle>) -> AppServerHandle,
         handles_signals: bool,
     ) -> Self {
         let (server, fault) = match server {
@@ -64,12 +64,12 @@ impl Serving {
 
     /// Returns a handle that stops the server.
     #[must_use]
-    pub fn handle(&self) -> ServeHandle {
+    pub fn handle(&self) -> AppServerHandle {
         self.handle.clone()
     }
 }
 
-impl Future for Serving {
+impl Future for RunningAppServer {
     type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -88,9 +88,9 @@ impl Future for Serving {
     }
 }
 
-impl fmt::Debug for Serving {
+impl fmt::Debug for RunningAppServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Serving").finish_non_exhaustive()
+        f.debug_struct("RunningAppServer").finish_non_exhaustive()
     }
 }
 
@@ -99,20 +99,20 @@ impl fmt::Debug for Serving {
 /// # Examples
 ///
 /// ```
-/// # async fn run(handle: actix_socketio::ServeHandle) {
+/// # async fn run(handle: actix_socketio::AppServerHandle) {
 /// // Clients get their last packets first.
 /// handle.stop(true).await;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct ServeHandle {
+pub struct AppServerHandle {
     server: Option<ServerHandle>,
     closing: Closing,
     connections: Connections,
     drain: Duration,
 }
 
-impl ServeHandle {
+impl AppServerHandle {
     pub(crate) fn new(
         server: Option<ServerHandle>,
         closing: Closing,
@@ -130,19 +130,21 @@ impl ServeHandle {
     /// Stops the server, and returns when it has stopped.
     ///
     /// A graceful stop closes the Socket.IO server first, as
-    /// [`SocketIo::close`](crate::SocketIo::close) does: new clients are refused, handlers in flight
-    /// end, those who are there get what was sent to them and are disconnected, and in a cluster the
-    /// other nodes what was queued for them; then it waits for the HTTP requests that are being answered.
-    /// [`Serve::shutdown_timeout`](crate::Serve::shutdown_timeout) bounds both. Any other stop ends
-    /// all connections at once: the sockets leave with the reason `server shutting down` too, but
-    /// what their clients have not got by then is lost, and so is a handler that waits.
+    /// [`SocketIo::close`](crate::SocketIo::close) does: new clients are refused, handlers in
+    /// flight end, those who are there get what was sent to them and are disconnected, and in a
+    /// cluster the other nodes what was queued for them; then it waits for the HTTP requests that
+    /// are being answered. [`AppServer::shutdown_timeout`](crate::AppServer::shutdown_timeout)
+    /// bounds both. Any other stop ends all connections at once: the sockets leave with the reason
+    /// `server shutting down` too, but what their clients have not got by then is lost, and so is a
+    /// handler that waits.
     pub async fn stop(&self, graceful: bool) {
         let Some(server) = &self.server else { return };
         if graceful {
             self.closing.close(self.drain).await;
             self.connections.drain(self.drain).await;
         } else {
-            // Before the command to the workers, which drop the sessions: each has heard it by then.
+            // Before the command to the workers, which drop the sessions: each has heard it by
+            // then.
             self.closing.abort();
         }
         server.stop(graceful).await;
@@ -164,9 +166,9 @@ impl ServeHandle {
     }
 }
 
-impl fmt::Debug for ServeHandle {
+impl fmt::Debug for AppServerHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServeHandle").finish_non_exhaustive()
+        f.debug_struct("AppServerHandle").finish_non_exhaustive()
     }
 }
 

@@ -8,6 +8,7 @@ mod adapter;
 mod answers;
 mod broadcast;
 mod core;
+mod data;
 mod details;
 mod encode;
 mod ending;
@@ -20,21 +21,18 @@ mod server_side;
 mod shown;
 mod waiting;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::config::Transport;
 use crate::error::{CallError, EmitError, Rejection, RoomError};
 use crate::handshake::Handshake;
 use crate::id::SocketId;
-use crate::link::Session;
 use crate::message::RoomNames;
 use crate::socketio::{Args, Shortened, from_json};
 
@@ -177,7 +175,8 @@ impl Socket {
     ///
     /// Every variant of [`EmitError`] but `TooManyCalls`; nothing was sent then.
     /// [`EmitError::OutboxFull`] says that there was no room before the deadline; the client is
-    /// disconnected then, or not, as [`Builder::overflow`](crate::Builder::overflow) says.
+    /// disconnected then, or not, as
+    /// [`Builder::slow_client_policy`](crate::Builder::slow_client_policy) says.
     /// [`EmitError::Cluster`] comes only where clients may come back to other nodes: this one has
     /// the event then, and would miss it if it came back elsewhere.
     ///
@@ -206,11 +205,12 @@ impl Socket {
     /// # Errors
     ///
     /// As of [`emit`](Self::emit). [`EmitError::OutboxFull`] comes at once, and the client stays
-    /// connected, whatever [`Builder::overflow`](crate::Builder::overflow) says.
-    pub fn blocking_emit<T: Serialize>(&self, event: &str, data: T) -> Result<(), EmitError> {
+    /// connected, whatever [`Builder::slow_client_policy`](crate::Builder::slow_client_policy)
+    /// says.
+    pub fn emit_sync<T: Serialize>(&self, event: &str, data: T) -> Result<(), EmitError> {
         let membership = &self.core.membership;
         if membership.recovery.is_some() {
-            return self.kept()?.blocking_emit(event, data);
+            return self.kept()?.emit_sync(event, data);
         }
         let packet = membership.event(None, event, &data, Some(self.core.id))?;
         self.core.try_deliver(packet)
@@ -302,83 +302,6 @@ impl Socket {
     pub fn rooms(&self) -> Vec<String> {
         let rooms = self.core.rooms.lock();
         rooms.iter().map(|room| room.as_ref().to_owned()).collect()
-    }
-
-    /// Attaches a value to this socket, and returns the value of its type that was there before.
-    /// One value for each type; it goes with the last handle on the socket, so it must not hold
-    /// one.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use actix_socketio::{Auth, Socket, Extension};
-    ///
-    /// struct Nick(String);
-    ///
-    /// async fn enter(socket: Socket, Auth(nick): Auth<String>) {
-    ///     socket.insert_extension(Nick(nick));
-    /// }
-    ///
-    /// async fn whoami(nick: Extension<Nick>) -> String {
-    ///     nick.0.clone()
-    /// }
-    /// ```
-    pub fn insert_extension<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
-        self.core.locals.insert(value)
-    }
-
-    /// Returns the value of this type that was attached to the socket.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::sync::atomic::{AtomicU32, Ordering};
-    /// # fn run(socket: &actix_socketio::Socket) {
-    /// socket.insert_extension(AtomicU32::new(0));
-    /// if let Some(count) = socket.extension::<AtomicU32>() {
-    ///     count.fetch_add(1, Ordering::Relaxed);
-    /// }
-    /// # }
-    /// ```
-    #[must_use]
-    pub fn extension<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.core.locals.find()
-    }
-
-    /// Takes the value of this type off the socket, and returns it.
-    pub fn remove_extension<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.core.locals.remove()
-    }
-
-    /// Returns the value under this key of what the program keeps for this client: of its
-    /// [`session`](Self::session), as [`RemoteSocket::data`] does for a socket of any node. `None` if
-    /// there is none, or if it is no `T`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn run(socket: &actix_socketio::Socket) -> Result<(), actix_socketio::SessionError> {
-    /// socket.session().insert("name", "Ada")?;
-    /// assert_eq!(socket.data::<String>("name").as_deref(), Some("Ada"));
-    /// # Ok(()) }
-    /// ```
-    #[must_use]
-    pub fn data<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        let value = self.core.session().value(key)?;
-        serde_json::from_value(value).ok()
-    }
-
-    /// Returns all that the program keeps for this client, by key.
-    #[must_use]
-    pub fn all_data(&self) -> BTreeMap<String, Value> {
-        self.core.session().entries()
-    }
-
-    /// Returns what the program keeps for this client by key, shared with the client's other
-    /// sockets or not as [`Builder::session_scope`](crate::Builder::session_scope) says.
-    #[must_use]
-    pub fn session(&self) -> Session {
-        self.core.session().clone()
     }
 
     /// Makes this socket leave its namespace: the client gets a DISCONNECT packet, and

@@ -83,7 +83,7 @@ async fn in_time(
 }
 
 /// Tells whether there is a runtime whose timers can be waited for. A program may poll an emit on a
-/// thread without one: it is as `blocking_emit` then.
+/// thread without one: it is as `emit_sync` then.
 fn has_clock() -> bool {
     Handle::try_current().is_ok()
 }

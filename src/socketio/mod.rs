@@ -19,11 +19,11 @@ mod placeholder_check;
 
 #[cfg(feature = "contracts")]
 pub(crate) use self::args::Shape;
-pub use self::args::{AnyValue, Args, ArgsError};
 pub(crate) use self::args::{
-    FailureMark, GONE, Outcome, PacketLimits, UNANSWERED, failure_of, from_args, from_json,
+    ACK_DROPPED, FailureMark, GONE, Outcome, PacketLimits, failure_of, from_args, from_json,
     is_failure, push_args,
 };
+pub use self::args::{AnyValue, Args, ArgsError};
 pub(crate) use self::assemble::Assembler;
 pub(crate) use self::encode::{
     push_ack_head, push_connect, push_connect_error, push_disconnect, push_event_head,

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use actix_web::HttpRequest;
 
 use crate::config::Config;
-use crate::handshake::{Carried, Facts, Handshake, Peer};
+use crate::handshake::{Extensions, Facts, Handshake, Peer};
 
 /// Returns how many bytes a request's head has: the path with the query, and each header with its
 /// `: ` and its line's end.
@@ -22,7 +22,7 @@ pub(crate) fn handshake(
     request: &HttpRequest,
     size: usize,
     config: &Config,
-    carried: Carried,
+    extensions: Extensions,
 ) -> Handshake {
     let url = request.uri().path_and_query();
     let headers = || {
@@ -32,7 +32,7 @@ pub(crate) fn handshake(
     let facts = Facts {
         peer: client(request, config),
         time: SystemTime::now(),
-        carried,
+        extensions,
     };
     Handshake::new(url.map_or("/", |url| url.as_str()), size, headers(), facts)
 }

@@ -13,7 +13,7 @@ use actix_web::{Error, HttpRequest, HttpResponse};
 use futures_core::future::LocalBoxFuture;
 use log::Level;
 
-use crate::handshake::Carried;
+use crate::handshake::Extensions;
 use crate::id::Id;
 use crate::logging::{LogKind, LogLimits, Quoted, cut};
 use crate::panics::{Caught, catch_panic};
@@ -24,7 +24,7 @@ use crate::transport::refusal::Refusal;
 #[derive(Default)]
 pub(crate) struct Hooks {
     allow: Vec<Box<AllowHook>>,
-    carry: Vec<Box<CarryHook>>,
+    extend: Vec<Box<ExtensionHook>>,
     cookie: Option<Cookie<'static>>,
     initial_headers: Vec<Box<HeaderHook>>,
     response_headers: Vec<Box<HeaderHook>>,
@@ -33,7 +33,7 @@ pub(crate) struct Hooks {
 }
 
 type AllowHook = dyn Fn(HttpRequest) -> Asked + Send + Sync;
-type CarryHook = dyn Fn(&HttpRequest, &mut Carried) + Send + Sync;
+type ExtensionHook = dyn Fn(&HttpRequest, &mut Extensions) + Send + Sync;
 /// An error is the answer to the client.
 type Asked = LocalBoxFuture<'static, Result<(), HttpResponse>>;
 type SubprotocolHook = dyn Fn(&HttpRequest, &[&str]) -> Option<String> + Send + Sync;
@@ -54,11 +54,11 @@ impl Hooks {
         }));
     }
 
-    pub(crate) fn add_carry(
+    pub(crate) fn add_extension(
         &mut self,
-        hook: impl Fn(&HttpRequest, &mut Carried) + Send + Sync + 'static,
+        hook: impl Fn(&HttpRequest, &mut Extensions) + Send + Sync + 'static,
     ) {
-        self.carry.push(Box::new(hook));
+        self.extend.push(Box::new(hook));
     }
 
     pub(crate) fn add_initial_headers(
@@ -142,7 +142,7 @@ impl Hooks {
 
     /// Tells whether the program has its say about first requests.
     pub(crate) fn asks(&self) -> bool {
-        !self.allow.is_empty() || !self.carry.is_empty()
+        !self.allow.is_empty() || !self.extend.is_empty()
     }
 
     /// Asks whether the client of a first request may come, and takes along what is to be kept.
@@ -150,7 +150,7 @@ impl Hooks {
     /// # Errors
     ///
     /// The answer of whoever refuses.
-    pub(crate) async fn admit(&self, request: &HttpRequest) -> Result<Carried, HttpResponse> {
+    pub(crate) async fn admit(&self, request: &HttpRequest) -> Result<Extensions, HttpResponse> {
         for allow in &self.allow {
             match finished(|| allow(request.clone())).await {
                 Ok(Ok(())) => {}
@@ -161,14 +161,14 @@ impl Hooks {
                 }
             }
         }
-        let mut carried = Carried::default();
-        for carry in &self.carry {
-            if let Err(panic) = catch_panic(|| carry(request, &mut carried)) {
-                panicked("carry", &panic);
+        let mut extensions = Extensions::default();
+        for extend in &self.extend {
+            if let Err(panic) = catch_panic(|| extend(request, &mut extensions)) {
+                panicked("handshake_extensions", &panic);
                 return Err(HttpResponse::InternalServerError().finish());
             }
         }
-        Ok(carried)
+        Ok(extensions)
     }
 
     /// Adds the cookie of a session's id to the answer of a polling handshake.
@@ -200,7 +200,7 @@ impl fmt::Debug for Hooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hooks")
             .field("allow", &self.allow.len())
-            .field("carry", &self.carry.len())
+            .field("extend", &self.extend.len())
             .finish_non_exhaustive()
     }
 }

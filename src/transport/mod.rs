@@ -31,7 +31,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 
 use crate::actor::Engine;
 use crate::config::Transport;
-use crate::handshake::Carried;
+use crate::handshake::Extensions;
 
 use handshake::handshake;
 use refusal::Refusal;
@@ -88,15 +88,15 @@ async fn route(
         }
         if hooks.asks() {
             // For the client's address, which only the server's options can tell.
-            let seen = handshake(request, size, &engine.config, Carried::default());
+            let seen = handshake(request, size, &engine.config, Extensions::default());
             request.extensions_mut().insert(seen);
         }
         // Before anything is made for the client.
-        let carried = match hooks.admit(request).await {
-            Ok(carried) => carried,
+        let extensions = match hooks.admit(request).await {
+            Ok(extensions) => extensions,
             Err(response) => return Ok(not_allowed(engine, hooks, request, response)),
         };
-        let handshake = handshake(request, size, &engine.config, carried);
+        let handshake = handshake(request, size, &engine.config, extensions);
         let mut response = match query.transport {
             Transport::Polling => polling::handshake(engine, hooks, handshake),
             Transport::WebSocket => websocket::open(engine, hooks, request, payload, handshake)?,

@@ -5,7 +5,7 @@ use actix_web::http::header;
 use log::Level;
 
 use crate::config::{Config, Cors};
-use crate::handshake::Carried;
+use crate::handshake::Extensions;
 use crate::logging::{LogKind, LogLimits, cut};
 use crate::panics::catch_panic;
 use crate::transport::handshake::{handshake, size};
@@ -20,7 +20,7 @@ pub(crate) fn check(config: &Config, request: &HttpRequest) -> Result<(), Refusa
         return Ok(());
     };
     if origin.to_str().is_ok_and(|origin| lets_in(cors, origin))
-        || handshake(request, size(request), config, Carried::default()).is_of_own_page()
+        || handshake(request, size(request), config, Extensions::default()).is_of_own_page()
     {
         return Ok(());
     }

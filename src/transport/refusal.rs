@@ -24,7 +24,7 @@ pub(crate) enum Refusal {
     HookFailed,
     /// A page of an origin that is not allowed.
     Forbidden,
-    /// `allow_request` or `carry` has refused; the answer is the program's.
+    /// `allow_request` or `handshake_extensions` has refused; the answer is the program's.
     NotAllowed,
     /// The server takes no new clients any more.
     ShuttingDown,

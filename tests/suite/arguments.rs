@@ -48,7 +48,7 @@ async fn every_way_to_emit_has_the_same_arguments() {
         macro_rules! check {
             ($value:expr, $args:expr) => {
                 socket.emit("e", $value).await.unwrap();
-                socket.blocking_emit("e", $value).unwrap();
+                socket.emit_sync("e", $value).unwrap();
                 socket.compress(false).emit("e", $value).await.unwrap();
                 io.to("r").emit("e", $value).await.unwrap();
                 io.of("/").emit("e", $value).await.unwrap();
@@ -227,8 +227,8 @@ async fn what_came_is_passed_on_as_it_came() {
     }
 }
 
-/// A whole number is an integer, however the client's language writes it: in an event, in the `auth`
-/// payload and in an answer.
+/// A whole number is an integer, however the client's language writes it: in an event, in the
+/// `auth` payload and in an answer.
 #[tokio::test]
 async fn a_whole_number_is_an_integer_however_it_is_written() {
     let server = start();

@@ -1,10 +1,11 @@
-//! Design, Promises, Backpressure: whoever reads or is served slowly is bounded, and slows no other.
+//! Design, Promises, Backpressure: whoever reads or is served slowly is bounded, and slows no
+//! other.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler, ResponseFuture};
-use actix_socketio::{Builder, Data, EmitError, Event, Overflow, Socket, SocketIo};
+use actix_socketio::{Builder, Data, EmitError, Event, SlowClientPolicy, Socket, SocketIo};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -13,9 +14,9 @@ use crate::support::{Connection, Heard, Server, channel};
 
 /// Starts a server with such outboxes, for whose room nobody waits long, and tells why clients have
 /// left.
-fn bounded(limit: usize, overflow: Overflow) -> (Server<SocketIo>, Heard<&'static str>) {
+fn bounded(limit: usize, overflow: SlowClientPolicy) -> (Server<SocketIo>, Heard<&'static str>) {
     let build = move |io: Builder| {
-        let io = io.outbox_limit(limit).overflow(overflow);
+        let io = io.outbox_limit(limit).slow_client_policy(overflow);
         io.emit_timeout(Duration::from_millis(50))
     };
     let server = Server::socketio(build, |_| ());
@@ -39,10 +40,10 @@ fn event_of(bytes: usize) -> (String, String) {
     (data, packet)
 }
 
-/// `Overflow::Disconnect`: also where the client has stopped reading its WebSocket.
+/// `SlowClientPolicy::Disconnect`: also where the client has stopped reading its WebSocket.
 #[tokio::test]
 async fn a_websocket_that_is_not_read_is_disconnected() {
-    let (server, mut leavers) = bounded(100_000, Overflow::Disconnect);
+    let (server, mut leavers) = bounded(100_000, SlowClientPolicy::Disconnect);
     let connection = Connection::open_narrow(server.address).await;
     let mut client = Client::open_on(connection, &server).await;
     let id = client.connect("/").await;
@@ -61,13 +62,13 @@ async fn a_websocket_that_is_not_read_is_disconnected() {
     assert!(matches!(error, EmitError::Disconnected), "{error}");
 }
 
-/// `Overflow::Drop`: a client that reads again gets what comes then.
+/// `SlowClientPolicy::Drop`: a client that reads again gets what comes then.
 #[tokio::test]
 async fn a_client_whose_packets_were_dropped_goes_on() {
     let build = |io: Builder| {
         let io = io.outbox_limit(800).packet_limit(300);
         let io = io.emit_timeout(Duration::from_millis(50));
-        io.overflow(Overflow::Drop)
+        io.slow_client_policy(SlowClientPolicy::Drop)
     };
     let server = Server::socketio(build, |_| ());
     let mut leavers = leavers(&server.io.of("/"));
@@ -94,12 +95,12 @@ async fn a_client_whose_packets_were_dropped_goes_on() {
     assert_eq!(leavers.so_far(), [] as [&str; 0]);
 }
 
-/// `Overflow::Drop` keeps the client: a full outbox does not keep the ping from it either.
+/// `SlowClientPolicy::Drop` keeps the client: a full outbox does not keep the ping from it either.
 #[tokio::test]
 async fn a_full_outbox_does_not_hold_up_the_ping() {
     let build = |io: Builder| {
         io.outbox_limit(800)
-            .overflow(Overflow::Drop)
+            .slow_client_policy(SlowClientPolicy::Drop)
             .ping_interval(Duration::from_secs(1))
             .ping_timeout(Duration::from_secs(20))
     };
@@ -119,7 +120,7 @@ async fn a_full_outbox_does_not_hold_up_the_ping() {
 /// Design, Promises: a slow client does not slow the others of its room.
 #[tokio::test]
 async fn a_slow_client_does_not_slow_the_others() {
-    let (server, mut leavers) = bounded(200_000, Overflow::Disconnect);
+    let (server, mut leavers) = bounded(200_000, SlowClientPolicy::Disconnect);
     let connection = Connection::open_narrow(server.address).await;
     let mut slow = Client::open_on(connection, &server).await;
     slow.connect("/").await;
@@ -155,7 +156,7 @@ async fn a_slow_client_does_not_slow_the_others() {
 #[tokio::test]
 async fn a_post_of_many_events_cuts_off_nobody_who_reads() {
     const EVENTS: usize = 20_000;
-    let (server, mut leavers) = bounded(64 * 1024, Overflow::Disconnect);
+    let (server, mut leavers) = bounded(64 * 1024, SlowClientPolicy::Disconnect);
     server.io.of("/").on("bcast", |socket: Socket| async move {
         let _ = socket.broadcast().emit("b", ()).await;
     });
@@ -187,7 +188,7 @@ struct Workshop {
 }
 
 fn workshop(limit: usize) -> Workshop {
-    let server = Server::socketio(move |io| io.handlers_in_flight(limit), |_| ());
+    let server = Server::socketio(move |io| io.max_concurrent_handlers(limit), |_| ());
     let (begun, begins) = channel();
     let ends = Arc::new(Semaphore::new(0));
     let permits = Arc::clone(&ends);
@@ -210,8 +211,8 @@ fn workshop(limit: usize) -> Workshop {
     }
 }
 
-/// `handlers_in_flight`: as many wait as the limit says, the next event is not started before one
-/// of them ends, and nothing is lost.
+/// `max_concurrent_handlers`: as many wait as the limit says, the next event is not started before
+/// one of them ends, and nothing is lost.
 #[tokio::test]
 async fn one_event_more_than_the_limit_waits_for_a_handler_to_end() {
     for via in BOTH {
@@ -246,7 +247,7 @@ async fn one_event_more_than_the_limit_waits_for_a_handler_to_end() {
     }
 }
 
-/// `handlers_in_flight`: below the limit nothing waits.
+/// `max_concurrent_handlers`: below the limit nothing waits.
 #[tokio::test]
 async fn events_below_the_limit_are_served_beside_those_that_wait() {
     let Workshop {
@@ -272,7 +273,7 @@ async fn events_below_the_limit_are_served_beside_those_that_wait() {
 /// Handlers in flight are counted over all namespaces of a client, and a connect handler is one.
 #[tokio::test]
 async fn a_connect_handler_counts_as_in_flight() {
-    let server = Server::socketio(|io| io.handlers_in_flight(1), |_| ());
+    let server = Server::socketio(|io| io.max_concurrent_handlers(1), |_| ());
     let (begun, mut begins) = channel();
     let ends = Arc::new(Semaphore::new(0));
     let permits = Arc::clone(&ends);
@@ -342,7 +343,7 @@ async fn a_busy_actor_holds_up_its_clients_as_handlers_do() {
     let gate = Arc::clone(&ends);
     // The server's own thread has the actix system that the actor lives in.
     let server = Server::socketio(
-        |io| io.handlers_in_flight(1),
+        |io| io.max_concurrent_handlers(1),
         move |io| {
             let slow = Slow { begun, ends: gate }.start();
             io.of("/").forward("n", slow.recipient());

@@ -1,4 +1,5 @@
-//! What the compiler says of a handler that does not fit: the crate's own words, which name the cure.
+//! What the compiler says of a handler that does not fit: the crate's own words, which name the
+//! cure.
 //!
 //! The small programs here are compiled by `rustc` against the library that this test was linked
 //! with. Only the crate's phrases are looked for, because the rest differs between compilers.
@@ -142,23 +143,23 @@ const REFUSED: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "struct O; impl O { async fn m(&self) {} } impl NamespaceObject for O { \
-         fn register(m: &Methods<'_, Self>) { m.on(\"e\", Self::m); } }",
+        "struct O; impl O { async fn m(&self) {} } impl NamespaceHandlers for O { \
+         fn register(m: &Registrar<'_, Self>) { m.on(\"e\", Self::m); } }",
         &["is not a method of", "take `self: Arc<Self>`"],
     ),
     (
-        "struct O; impl O { fn m(self: std::sync::Arc<Self>) {} } impl NamespaceObject for O { \
-         fn register(m: &Methods<'_, Self>) { m.on_connect(Self::m); } }",
+        "struct O; impl O { fn m(self: std::sync::Arc<Self>) {} } impl NamespaceHandlers for O { \
+         fn register(m: &Registrar<'_, Self>) { m.on_connect(Self::m); } }",
         &["is not a method of", "if it is not async: write `async fn`"],
     ),
     (
         "struct O; impl O { async fn m(self: std::sync::Arc<Self>, _: String) {} } \
-         impl NamespaceObject for O { fn register(m: &Methods<'_, Self>) { m.on(\"e\", Self::m); } }",
+         impl NamespaceHandlers for O { fn register(m: &Registrar<'_, Self>) { m.on(\"e\", Self::m); } }",
         &["`String` cannot be an argument", "`Data<String>`"],
     ),
     (
         "struct O; impl O { async fn m(self: std::sync::Arc<Self>) -> bool { false } } \
-         impl NamespaceObject for O { fn register(m: &Methods<'_, Self>) { m.on_connect(Self::m); } }",
+         impl NamespaceHandlers for O { fn register(m: &Registrar<'_, Self>) { m.on_connect(Self::m); } }",
         &["`bool` cannot be what a connect handler returns"],
     ),
     (

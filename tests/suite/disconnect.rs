@@ -1,4 +1,5 @@
-//! Why a socket has left: each reason with its text, told once to each socket, and nothing left behind.
+//! Why a socket has left: each reason with its text, told once to each socket, and nothing left
+//! behind.
 
 use std::time::Duration;
 
@@ -61,7 +62,8 @@ async fn client_namespace_disconnect() {
     }
 }
 
-/// Socket.IO v5, Disconnection from a namespace: by the server; the client is told, its session goes on.
+/// Socket.IO v5, Disconnection from a namespace: by the server; the client is told, its session
+/// goes on.
 #[tokio::test]
 async fn server_namespace_disconnect() {
     let server = start();
@@ -319,8 +321,8 @@ async fn server_shutting_down() {
     }
 }
 
-/// `ServeHandle::stop(false)`, and an `HttpServer` that is stopped before `SocketIo::close`: the
-/// sessions end with the server, and have not crashed.
+/// `AppServerHandle::stop(false)`, and an `HttpServer` that is stopped before `SocketIo::close`:
+/// the sessions end with the server, and have not crashed.
 #[tokio::test]
 async fn a_stop_at_once_is_a_shutdown_too() {
     for via in BOTH {
@@ -376,8 +378,8 @@ async fn who_was_refused_does_not_leave() {
     assert_eq!(leavers.so_far(), []);
 }
 
-/// In `on_disconnecting` the socket still has its rooms, in `on_disconnect` no more; of both it can be
-/// spoken to others.
+/// In `on_disconnecting` the socket still has its rooms, in `on_disconnect` no more; of both it can
+/// be spoken to others.
 #[tokio::test]
 async fn a_leaving_socket_still_has_its_rooms_and_one_that_has_left_has_none() {
     let server = start();

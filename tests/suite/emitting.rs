@@ -137,18 +137,18 @@ async fn server_namespace_and_socket_make_the_same_operator() {
     bob.expect_nothing_more().await;
 }
 
-/// `blocking_emit`: from a thread that knows no runtime, in order.
+/// `emit_sync`: from a thread that knows no runtime, in order.
 #[tokio::test]
 async fn a_thread_without_a_runtime_emits() {
     let server = start();
     let mut ann = Peer::enter(&server, Via::WebSocket, &["hall"]).await;
     let (io, socket) = (server.io.clone(), ann.socket.clone());
     let thread = std::thread::spawn(move || {
-        io.blocking_emit("all", 1).unwrap();
-        io.to("hall").blocking_emit("hall", 2).unwrap();
-        io.of("/").blocking_emit("namespace", 3).unwrap();
-        socket.blocking_emit("socket", 4).unwrap();
-        io.blocking_emit("connect", 5).unwrap_err()
+        io.emit_sync("all", 1).unwrap();
+        io.to("hall").emit_sync("hall", 2).unwrap();
+        io.of("/").emit_sync("namespace", 3).unwrap();
+        socket.emit_sync("socket", 4).unwrap();
+        io.emit_sync("connect", 5).unwrap_err()
     });
     let error = thread.join().unwrap();
     assert_eq!(error.to_string(), r#"event name "connect" is reserved"#);
@@ -355,7 +355,7 @@ async fn what_cannot_be_sent_is_an_error_and_nothing_is_sent() {
     let errors = [
         io.emit("e", Unwritable).await.unwrap_err(),
         io.to("hall").send(Unwritable).await.unwrap_err(),
-        io.to("hall").blocking_emit("e", Unwritable).unwrap_err(),
+        io.to("hall").emit_sync("e", Unwritable).unwrap_err(),
         io.emit_with_ack::<()>("e", Unwritable).await.unwrap_err(),
         ann.socket.send(Unwritable).await.unwrap_err(),
         ann.socket

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix_socketio::{
-    AnyValue, Bytes, Data, Handshake, Methods, Namespace, NamespaceObject, SocketIo,
+    AnyValue, Bytes, Data, Handshake, Namespace, NamespaceHandlers, Registrar, SocketIo,
 };
 use serde::Deserialize;
 use tokio::sync::mpsc::UnboundedSender;
@@ -44,8 +44,8 @@ impl Finder {
     }
 }
 
-impl NamespaceObject for Finder {
-    fn register(methods: &Methods<'_, Self>) {
+impl NamespaceHandlers for Finder {
+    fn register(methods: &Registrar<'_, Self>) {
         methods.on("method", Self::find);
     }
 }
@@ -58,7 +58,7 @@ async fn every_handler_may_take_the_server_and_the_namespace() {
     let (told, mut found) = channel();
     let games = server.io.of_pattern("/game/{id}").unwrap();
     games
-        .free_when_empty()
+        .remove_when_empty()
         .middleware(finding("middleware", &told))
         .on_connect(finding("connect", &told))
         .on("event", finding("event", &told))
@@ -66,7 +66,7 @@ async fn every_handler_may_take_the_server_and_the_namespace() {
         .fallback(finding("fallback", &told))
         .on_disconnecting(finding("disconnecting", &told))
         .on_disconnect(finding("disconnect", &told));
-    games.object(Finder(told));
+    games.register(Finder(told));
     for (via, namespace) in BOTH.into_iter().zip(["/game/1", "/game/2"]) {
         let mut client = Client::open(&server, via).await;
         client.connect(namespace).await;

@@ -1,5 +1,5 @@
-//! What becomes of handlers and tasks whose socket has ended: handlers get a grace, tasks of the socket
-//! end with it, and disconnect handlers are left alone.
+//! What becomes of handlers and tasks whose socket has ended: handlers get a grace, tasks of the
+//! socket end with it, and disconnect handlers are left alone.
 
 use std::sync::Arc;
 use std::thread;
@@ -81,7 +81,8 @@ async fn a_handler_is_dropped_a_grace_behind_its_clients_end() {
     }
 }
 
-/// `handler_grace`: within the grace a handler goes on, and with `None` for good; so it does by default.
+/// `handler_grace`: within the grace a handler goes on, and with `None` for good; so it does by
+/// default.
 #[tokio::test]
 async fn a_handler_goes_on_within_the_grace() {
     for server in [graceful(Some(LONG)), graceful(None), start()] {
@@ -98,13 +99,13 @@ async fn a_handler_goes_on_within_the_grace() {
     }
 }
 
-/// `handler_grace`: it is the socket that counts: a client that leaves one namespace keeps the handlers
-/// that it has in another, and gets the places of the others back.
+/// `handler_grace`: it is the socket that counts: a client that leaves one namespace keeps the
+/// handlers that it has in another, and gets the places of the others back.
 #[tokio::test]
 async fn a_namespace_that_is_left_takes_its_handlers_only() {
     let build = |io: actix_socketio::Builder| {
         let io = io.handler_grace(Some(Duration::ZERO));
-        io.handlers_in_flight(2)
+        io.max_concurrent_handlers(2)
     };
     let server = Server::socketio(build, |_| ());
     let gate = Gate::default();
@@ -248,7 +249,7 @@ async fn handlers_of_raw_sessions_are_dropped_too() {
 /// socket.
 #[tokio::test]
 async fn a_task_of_a_socket_ends_with_it_and_holds_no_place() {
-    let server = Server::socketio(|io| io.handlers_in_flight(1), |_| ());
+    let server = Server::socketio(|io| io.max_concurrent_handlers(1), |_| ());
     let (told, mut hears) = channel();
     server.io.of("/").on("watch", move |socket: Socket| {
         let (held, client) = (Held(told.clone()), socket.clone());
@@ -275,8 +276,8 @@ async fn a_task_of_a_socket_ends_with_it_and_holds_no_place() {
     }
 }
 
-/// `Socket::spawn`: from any thread; the handle gives the value, stops the task, or lets it run on. A
-/// socket that has ended starts nothing.
+/// `Socket::spawn`: from any thread; the handle gives the value, stops the task, or lets it run on.
+/// A socket that has ended starts nothing.
 #[tokio::test]
 async fn a_task_of_a_socket_gives_its_value_or_is_stopped() {
     let server = start();

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix_socketio::{
-    Ack, ConnectError, Data, Event, Methods, Namespace, NamespaceObject, Socket, SocketIo,
+    Ack, ConnectError, Data, Event, Namespace, NamespaceHandlers, Registrar, Socket, SocketIo,
 };
 use actix_web::App;
 
 use crate::support::channel;
 use crate::support::socketio::{BOTH, Client, Via, start};
 
-/// Several handlers of one event start in the order in which they were registered; the first answers.
+/// Several handlers of one event start in the order in which they were registered; the first
+/// answers.
 #[tokio::test]
 async fn several_handlers_start_in_order_and_the_first_answers() {
     let server = start();
@@ -106,8 +107,8 @@ async fn the_fallback_answers_what_has_no_handler() {
     }
 }
 
-/// Socket.IO v5, Sending and receiving data: a reserved name has no handler, and the error says what
-/// to use instead; the server does not start with it.
+/// Socket.IO v5, Sending and receiving data: a reserved name has no handler, and the error says
+/// what to use instead; the server does not start with it.
 #[tokio::test]
 async fn a_reserved_event_name_is_refused_with_an_error_that_says_so() {
     for (name, told) in [
@@ -140,7 +141,7 @@ async fn a_reserved_event_name_is_refused_with_an_error_that_says_so() {
     }
 }
 
-/// `NamespaceObject`: methods are handlers, and share the object.
+/// `NamespaceHandlers`: methods are handlers, and share the object.
 #[tokio::test]
 async fn methods_of_an_object_are_handlers_and_share_it() {
     #[derive(Default)]
@@ -174,8 +175,8 @@ async fn methods_of_an_object_are_handlers_and_share_it() {
         }
     }
 
-    impl NamespaceObject for Counter {
-        fn register(methods: &Methods<'_, Self>) {
+    impl NamespaceHandlers for Counter {
+        fn register(methods: &Registrar<'_, Self>) {
             methods
                 .on_connect(Self::enter)
                 .on("add", Self::add)
@@ -186,7 +187,7 @@ async fn methods_of_an_object_are_handlers_and_share_it() {
     }
 
     let server = start();
-    let counter = server.io.of("/counter").object(Counter::default());
+    let counter = server.io.of("/counter").register(Counter::default());
     for (via, total) in [(Via::WebSocket, 0), (Via::Polling, 3)] {
         let mut client = Client::open(&server, via).await;
         client.connect("/counter").await;

@@ -1,5 +1,5 @@
-//! Design, Promises, Backpressure: what a client can make the server keep has a limit each, which is
-//! tested at its last value and one above.
+//! Design, Promises, Backpressure: what a client can make the server keep has a limit each, which
+//! is tested at its last value and one above.
 
 use std::sync::Arc;
 
@@ -82,7 +82,7 @@ async fn a_predicate_is_not_asked_about_a_long_name() {
 async fn patterns_make_as_many_lasting_namespaces_as_the_limit_says() {
     let server = Server::socketio(|io| io.kept_namespaces(2), |_| ());
     let freed = server.io.of_pattern("/free-{n}").unwrap();
-    freed.free_when_empty();
+    freed.remove_when_empty();
     server.io.of_pattern("/kept-{n}").unwrap();
     server.io.of_predicate(|name, _| name.starts_with("/own"));
     server.io.of("/kept-program");
@@ -134,8 +134,8 @@ fn padded(request: Request, bytes: usize) -> Request {
     request
 }
 
-/// `handshake_limit`: 16 KiB by default, of the path, the query and the headers of the first request
-/// together. Further requests of a session are not bound by it.
+/// `handshake_limit`: 16 KiB by default, of the path, the query and the headers of the first
+/// request together. Further requests of a session are not bound by it.
 #[tokio::test]
 async fn the_first_request_has_a_limit() {
     for (server, limit) in [
@@ -329,8 +329,8 @@ fn workshop(bytes: usize) -> Workshop {
     }
 }
 
-/// `handlers_bytes`: as long as the handlers in flight hold less, events are read, of which the last
-/// may pass the limit; then nothing is read until one has ended. The event's name counts too.
+/// `handlers_bytes`: as long as the handlers in flight hold less, events are read, of which the
+/// last may pass the limit; then nothing is read until one has ended. The event's name counts too.
 #[tokio::test]
 async fn a_client_is_read_until_its_handlers_hold_as_much_as_the_limit() {
     for name in ["n", "f"] {

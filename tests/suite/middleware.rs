@@ -1,6 +1,6 @@
 //! Middleware: on CONNECT, and on each event before its handlers.
 
-use actix_socketio::{Auth, Bytes, ConnectError, Data, EventInTransit, Rejection, Socket};
+use actix_socketio::{Auth, Bytes, ConnectError, Data, IncomingEvent, Rejection, Socket};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -102,7 +102,7 @@ async fn a_check_sees_and_refuses_events() {
     server
         .io
         .of("/")
-        .event_middleware(move |event: &mut EventInTransit<'_>| {
+        .event_middleware(move |event: &mut IncomingEvent<'_>| {
             let first: Option<String> = event.read()?;
             let _ = seen.send((event.name().to_owned(), first, event.wants_ack()));
             match event.name() {
@@ -143,7 +143,7 @@ async fn checks_change_events_one_after_another() {
     server
         .io
         .of("/")
-        .event_middleware(|event: &mut EventInTransit<'_>| {
+        .event_middleware(|event: &mut IncomingEvent<'_>| {
             if event.name() == "old" {
                 let data: Bytes = event.read()?;
                 event.rename("new");
@@ -151,7 +151,7 @@ async fn checks_change_events_one_after_another() {
             }
             Ok(())
         })
-        .event_middleware(move |event: &mut EventInTransit<'_>| {
+        .event_middleware(move |event: &mut IncomingEvent<'_>| {
             let _ = seen.send(event.name().to_owned());
             Ok(())
         })
@@ -180,7 +180,7 @@ async fn a_check_that_panics_costs_its_event_only() {
     server
         .io
         .of("/")
-        .event_middleware(|event: &mut EventInTransit<'_>| {
+        .event_middleware(|event: &mut IncomingEvent<'_>| {
             assert_ne!(event.name(), "bad");
             Ok(())
         })

@@ -119,7 +119,7 @@ async fn two_first_clients_meet_in_one_namespace() {
         let _ = made.send(namespace.name().to_owned());
     });
     let rooms = server.io.of_pattern("/room/{n}").unwrap();
-    rooms.free_when_empty().on(
+    rooms.remove_when_empty().on(
         "all",
         |socket: Socket, Data(text): Data<String>| async move {
             socket.everyone().emit("said", text).await
@@ -149,14 +149,14 @@ async fn two_first_clients_meet_in_one_namespace() {
     }
 }
 
-/// `free_when_empty`: a namespace goes with its last client, also with one that was refused; the next
-/// one gets a new one. One that the program has named stays.
+/// `remove_when_empty`: a namespace goes with its last client, also with one that was refused; the
+/// next one gets a new one. One that the program has named stays.
 #[tokio::test]
 async fn an_empty_namespace_is_freed_where_asked() {
     let server = start();
     let freed = server.io.of_pattern("/freed-{n}").unwrap();
     freed
-        .free_when_empty()
+        .remove_when_empty()
         .on_connect(|socket: Socket| async move {
             match socket.namespace() {
                 "/freed-no" => Err(ConnectError::new("no")),

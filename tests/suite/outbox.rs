@@ -9,7 +9,7 @@ use std::time::Duration;
 use actix::Addr;
 use actix_socketio::{
     Ack, ArgsError, Builder, Bytes, CallError, ConnectError, Data, Emit, EmitError, EngineMessage,
-    Event, Overflow, Server as Registry, Socket, SocketIo,
+    Event, Server as Registry, SlowClientPolicy, Socket, SocketIo,
 };
 use tokio::join;
 use tokio::sync::Semaphore;
@@ -59,7 +59,7 @@ async fn a_packet_above_the_limit_reaches_idle_clients() {
         let registry: Addr<Registry> = server.io.server();
         peer.socket.emit("e", &data).await.unwrap();
         peer.expect(&packet).await;
-        peer.socket.blocking_emit("e", &data).unwrap();
+        peer.socket.emit_sync("e", &data).unwrap();
         peer.expect(&packet).await;
         server.io.to("lobby").emit("e", &data).await.unwrap();
         peer.expect(&packet).await;
@@ -293,13 +293,15 @@ async fn a_client_that_reads_late_gets_all_its_acknowledgements() {
     }
 }
 
-/// `outbox_limit`: the last byte that fits, and the first that does not. `blocking_emit` says so and
+/// `outbox_limit`: the last byte that fits, and the first that does not. `emit_sync` says so and
 /// leaves the client alone; `emit` waits until its deadline, and then the policy holds.
 #[tokio::test]
 async fn an_outbox_holds_as_many_bytes_as_its_limit() {
-    for overflow in [Overflow::Disconnect, Overflow::Drop] {
+    for overflow in [SlowClientPolicy::Disconnect, SlowClientPolicy::Drop] {
         let build = move |io: Builder| {
-            let io = io.outbox_limit(2 * (200 + OVERHEAD)).overflow(overflow);
+            let io = io
+                .outbox_limit(2 * (200 + OVERHEAD))
+                .slow_client_policy(overflow);
             io.emit_timeout(Duration::from_millis(50))
         };
         let server = Server::socketio(build, |_| ());
@@ -309,8 +311,8 @@ async fn an_outbox_holds_as_many_bytes_as_its_limit() {
         let (data, packet) = event_of(200 - 4 - r#"42["e",""]"#.len());
         for _ in 0..2 {
             peer.socket.emit("e", &data).await.unwrap();
-            peer.socket.blocking_emit("e", &data).unwrap();
-            let full = peer.socket.blocking_emit("e", &data).unwrap_err();
+            peer.socket.emit_sync("e", &data).unwrap();
+            let full = peer.socket.emit_sync("e", &data).unwrap_err();
             assert!(matches!(full, EmitError::OutboxFull), "{full}");
             peer.expect(&packet).await;
             peer.expect(&packet).await;
@@ -320,7 +322,7 @@ async fn an_outbox_holds_as_many_bytes_as_its_limit() {
         assert!(matches!(full, EmitError::OutboxFull), "{full}");
         assert_eq!(full.to_string(), "the client's outbox is full");
         match overflow {
-            Overflow::Drop => {
+            SlowClientPolicy::Drop => {
                 peer.expect(&packet).await;
                 peer.expect_nothing_more().await;
                 assert_eq!(leavers.so_far(), [] as [&str; 0]);
@@ -341,7 +343,7 @@ async fn a_packet_whose_attachments_do_not_fit_is_not_sent_in_part() {
     let mut peer = Peer::enter(&server, Via::Polling, &[]).await;
     let fits = Bytes::from(vec![1; 300]);
     peer.socket.emit("bin", (&fits, &fits)).await.unwrap();
-    let full = peer.socket.blocking_emit("bin", (&fits, &fits));
+    let full = peer.socket.emit_sync("bin", (&fits, &fits));
     assert!(matches!(full, Err(EmitError::OutboxFull)), "{full:?}");
     peer.socket.emit("text", ()).await.unwrap();
     let head = r#"452-["bin",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]"#;
@@ -350,7 +352,7 @@ async fn a_packet_whose_attachments_do_not_fit_is_not_sent_in_part() {
     peer.expect_nothing_more().await;
 }
 
-/// Without a runtime there is no clock to wait by: an emit that would wait is as `blocking_emit`.
+/// Without a runtime there is no clock to wait by: an emit that would wait is as `emit_sync`.
 #[tokio::test]
 async fn an_emit_without_a_runtime_does_not_wait() {
     let (server, mut leavers) = server(|io| io.outbox_limit(1000).packet_limit(1000));
@@ -438,13 +440,9 @@ async fn a_packet_above_its_own_limit_is_an_error() {
     let registry: Addr<Registry> = server.io.server();
     let errors = [
         peer.socket.emit("e", &longer).await.unwrap_err(),
-        peer.socket.blocking_emit("e", &longer).unwrap_err(),
+        peer.socket.emit_sync("e", &longer).unwrap_err(),
         server.io.emit("e", &longer).await.unwrap_err(),
-        server
-            .io
-            .to("hall")
-            .blocking_emit("e", &longer)
-            .unwrap_err(),
+        server.io.to("hall").emit_sync("e", &longer).unwrap_err(),
         registry
             .send(Emit::event("e", &longer))
             .await
@@ -581,13 +579,13 @@ async fn pings_do_not_fill_an_outbox() {
     }
 }
 
-/// `Overflow::Drop`: what says where a client stands is never dropped; if it does not fit, the
-/// client is disconnected.
+/// `SlowClientPolicy::Drop`: what says where a client stands is never dropped; if it does not fit,
+/// the client is disconnected.
 #[tokio::test]
 async fn a_client_that_cannot_be_told_where_it_stands_is_disconnected() {
     let build = |io: Builder| {
         let io = io.outbox_limit(530).packet_limit(400);
-        io.overflow(Overflow::Drop)
+        io.slow_client_policy(SlowClientPolicy::Drop)
     };
     let (server, mut leavers) = server(build);
     let gate = Arc::new(Semaphore::new(0));
@@ -632,12 +630,16 @@ async fn a_client_that_cannot_be_told_where_it_stands_is_disconnected() {
     }
 }
 
-/// What waits for the CONNECT packet is bounded too: an emit of the connect handler is an error, and
-/// for a broadcast the policy holds.
+/// What waits for the CONNECT packet is bounded too: an emit of the connect handler is an error,
+/// and for a broadcast the policy holds.
 #[tokio::test]
 async fn what_waits_for_the_connect_packet_is_bounded_too() {
-    for overflow in [Overflow::Disconnect, Overflow::Drop] {
-        let build = move |io: Builder| io.outbox_limit(400).packet_limit(300).overflow(overflow);
+    for overflow in [SlowClientPolicy::Disconnect, SlowClientPolicy::Drop] {
+        let build = move |io: Builder| {
+            io.outbox_limit(400)
+                .packet_limit(300)
+                .slow_client_policy(overflow)
+        };
         let server = Server::socketio(build, |_| ());
         let mut leavers = leavers(&server.io.of("/"));
         let (gate, begun) = (Gate::default(), Gate::default());
@@ -666,7 +668,7 @@ async fn what_waits_for_the_connect_packet_is_bounded_too() {
             .await
             .unwrap();
         match overflow {
-            Overflow::Drop => {
+            SlowClientPolicy::Drop => {
                 gate.open();
                 client.expect_connect("/early").await;
                 assert!(matches!(client.next().await, Came::Text(_)));

@@ -540,7 +540,7 @@ async fn nothing_is_lost_or_doubled_while_events_go_on() {
         while stopped.try_recv().is_err() {
             if sent < ahead_of.load(Ordering::Relaxed) + 1000 {
                 sent += 1;
-                io.to("a").blocking_emit("n", sent).unwrap();
+                io.to("a").emit_sync("n", sent).unwrap();
             }
             std::thread::yield_now();
         }

@@ -78,8 +78,8 @@ fn kind(cause: &FailureCause) -> &'static str {
         FailureCause::Rejected(_) => "rejected",
         FailureCause::Refused(_) => "refused",
         FailureCause::Panicked(_) => "panicked",
-        FailureCause::Unsendable(_) => "unsendable",
-        FailureCause::Unanswered => "unanswered",
+        FailureCause::SerializeFailed(_) => "unsendable",
+        FailureCause::AckDropped => "unanswered",
         FailureCause::NotTaken => "not taken",
         FailureCause::InvalidNamespace => "invalid namespace",
         _ => "other",
@@ -162,7 +162,8 @@ async fn each_failure_is_reported_once(name: &'static str, has_hook: bool) {
     assert!(!has_hook || seen.so_far().is_empty());
 }
 
-/// The failures of disconnect handlers too, on a server of its own: the lines of one kind are limited.
+/// The failures of disconnect handlers too, on a server of its own: the lines of one kind are
+/// limited.
 async fn each_failure_of_a_leave_is_reported_once(name: &'static str, has_hook: bool) {
     let server = Server::socketio(|io| io, move |io| fail_in_every_way(io, name));
     let mut seen = match has_hook {
@@ -220,8 +221,8 @@ async fn each_failure_is_in_the_log_once() {
     each_failure_of_a_leave_is_reported_once("/leave-reports-false", false).await;
 }
 
-/// With a hook, each failure reaches it, and has one line at the level debug, or at error if it is a
-/// panic.
+/// With a hook, each failure reaches it, and has one line at the level debug, or at error if it is
+/// a panic.
 #[tokio::test]
 async fn each_failure_reaches_the_hook_once() {
     each_failure_is_reported_once("/reports-true", true).await;
@@ -316,8 +317,8 @@ impl std::error::Error for Caused {
     }
 }
 
-/// Registers handlers that fail when their client has gone, and returns where `another` finds a socket
-/// that has gone.
+/// Registers handlers that fail when their client has gone, and returns where `another` finds a
+/// socket that has gone.
 fn fail_at_the_end(io: &SocketIo) -> Arc<Mutex<Option<Socket>>> {
     let gone: Arc<Mutex<Option<Socket>>> = Arc::default();
     let other = Arc::clone(&gone);

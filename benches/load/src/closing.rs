@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::clock::nanos;
 
-/// The clients that are closing. They stay in it when their streams have ended: whose index and serial
-/// are nobody's any more is passed over.
+/// The clients that are closing. They stay in it when their streams have ended: whose index and
+/// serial are nobody's any more is passed over.
 #[derive(Default)]
 pub(crate) struct Closings {
     /// Those who wait for the server's close frame, oldest first.
@@ -48,7 +48,7 @@ impl Closings {
     /// Returns the next client to give up on. `is_open` says whether one is still there.
     pub(crate) fn late(&mut self, now: u64, is_open: impl Fn(Closing) -> bool) -> Option<Late> {
         let answered = late(&mut self.answered, now, &is_open).map(Late::Lingering);
-        answered.or_else(|| late(&mut self.unanswered, now, &is_open).map(Late::Unanswered))
+        answered.or_else(|| late(&mut self.unanswered, now, &is_open).map(Late::AckDropped))
     }
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Closing {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Late {
     /// The server has not answered its close frame.
-    Unanswered(usize),
+    AckDropped(usize),
     /// The server has, and has left the stream open.
     Lingering(usize),
 }
@@ -87,8 +87,8 @@ fn late(
 }
 
 const ANSWER_MAX: Duration = Duration::from_secs(2);
-/// RFC 6455, 7.1.1: it is the server that ends the stream, but some, like Werkzeug's, leave it open for
-/// a further request.
+/// RFC 6455, 7.1.1: it is the server that ends the stream, but some, like Werkzeug's, leave it open
+/// for a further request.
 const LINGER_MAX: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(closings.late(2_000_000_001, is_open), None);
         assert_eq!(
             closings.late(2_000_000_002, is_open),
-            Some(Late::Unanswered(0))
+            Some(Late::AckDropped(0))
         );
         assert_eq!(closings.late(2_000_000_002, is_open), None);
     }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::SystemTime;
 
 use crate::config::Config;
-use crate::handshake::{Carried, Facts, Handshake, Peer};
+use crate::handshake::{Extensions, Facts, Handshake, Peer};
 use crate::id::Id;
 use crate::link::{Link, Outbox};
 use crate::socket::{Audience, Core, Membership};
@@ -83,7 +83,7 @@ pub(crate) fn handshake() -> Handshake {
             hops: 0,
         },
         time: SystemTime::UNIX_EPOCH,
-        carried: Carried::default(),
+        extensions: Extensions::default(),
     };
     Handshake::new("/", 1, [], facts)
 }

@@ -272,7 +272,7 @@ impl Protocol for Client {
     }
 
     fn has_room(&self) -> bool {
-        let limit = self.link.config.handlers_in_flight;
+        let limit = self.link.config.max_concurrent_handlers;
         let few = self.slots.iter().all(|slot| slot.waiting.len() < limit)
             && self.arriving.iter().all(|it| it.waiting.len() < limit);
         let bytes = self.slots.iter().map(|slot| slot.waiting_bytes);
@@ -414,8 +414,8 @@ impl Slot {
     }
 }
 
-/// Tells whether a packet would begin something. The head of a binary event does not: its attachments
-/// have to be taken for what they are.
+/// Tells whether a packet would begin something. The head of a binary event does not: its
+/// attachments have to be taken for what they are.
 fn is_new(body: &Body<'_>, attached: &[Bytes]) -> bool {
     match body {
         Body::Connect { .. } => true,

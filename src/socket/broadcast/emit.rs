@@ -1,8 +1,8 @@
 //! Sending an event to everyone who is addressed.
 //!
 //! The event is encoded once, lies in the outboxes of this node's sockets and is queued for the
-//! other nodes. An event to one socket waits for room in its outbox; an event to many waits, when it
-//! lies there, for the clients that read (`waiting.rs`).
+//! other nodes. An event to one socket waits for room in its outbox; an event to many waits, when
+//! it lies there, for the clients that read (`waiting.rs`).
 
 use std::sync::Arc;
 
@@ -31,8 +31,8 @@ impl Broadcast {
     ///
     /// It never waits before it sends. If the event puts clients that read above their
     /// [`outbox_limit`](crate::Builder::outbox_limit), it returns when they are below it, after two
-    /// seconds at the latest, so that a burst of events reaches all who read. An event to one socket
-    /// alone, as by [`Socket::compress`](crate::Socket::compress), waits for room as
+    /// seconds at the latest, so that a burst of events reaches all who read. An event to one
+    /// socket alone, as by [`Socket::compress`](crate::Socket::compress), waits for room as
     /// [`Socket::emit`](crate::Socket::emit) does.
     ///
     /// # Errors
@@ -73,17 +73,17 @@ impl Broadcast {
     ///
     /// # Errors
     ///
-    /// As of [`emit`](Self::emit). For one socket alone, [`EmitError::OutboxFull`] leaves the client
-    /// connected.
+    /// As of [`emit`](Self::emit). For one socket alone, [`EmitError::OutboxFull`] leaves the
+    /// client connected.
     ///
     /// # Examples
     ///
     /// ```
     /// # fn run(io: actix_socketio::SocketIo) {
-    /// std::thread::spawn(move || io.to("lobby").blocking_emit("progress", 100));
+    /// std::thread::spawn(move || io.to("lobby").emit_sync("progress", 100));
     /// # }
     /// ```
-    pub fn blocking_emit<T>(&self, event: &str, data: T) -> Result<(), EmitError>
+    pub fn emit_sync<T>(&self, event: &str, data: T) -> Result<(), EmitError>
     where
         T: Serialize,
     {

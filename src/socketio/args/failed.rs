@@ -28,13 +28,13 @@ pub(crate) fn failure_of<T: Serialize + ?Sized>(value: &T) -> FailureMark {
 pub(crate) enum FailureMark {
     Plain,
     /// It is to be left unanswered.
-    Unanswered,
+    AckDropped,
     /// The socket that it is about has gone.
     Gone,
 }
 
 /// The serde name of an error that is to be left unanswered; its text is the member.
-pub(crate) const UNANSWERED: &str = "$actix_socketio::Unanswered";
+pub(crate) const ACK_DROPPED: &str = "$actix_socketio::AckDropped";
 
 /// The serde name of an error that says that its socket has gone; its text is the member.
 pub(crate) const GONE: &str = "$actix_socketio::Gone";
@@ -106,7 +106,7 @@ impl Serializer for Outermost {
         value: &T,
     ) -> Result<Verdict, HasParts> {
         Ok(match name {
-            UNANSWERED => Verdict::Marked(FailureMark::Unanswered),
+            ACK_DROPPED => Verdict::Marked(FailureMark::AckDropped),
             GONE => Verdict::Marked(FailureMark::Gone),
             _ => match value.serialize(self) {
                 Ok(Verdict::Marked(mark)) => Verdict::Marked(mark),

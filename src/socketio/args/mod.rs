@@ -8,8 +8,8 @@
 //! (`shape.rs`). Binary, anything serde calls bytes, is an attachment wherever it stands, and the
 //! text holds `{"_placeholder":true,"num":0}` in its place.
 //!
-//! Nothing here knows of packets, event names or sockets; who sets the limits of a packet (`limits.rs`)
-//! is not known either.
+//! Nothing here knows of packets, event names or sockets; who sets the limits of a packet
+//! (`limits.rs`) is not known either.
 
 mod any_value;
 mod binary;
@@ -36,7 +36,7 @@ pub use crate::socketio::args::raw::Args;
 pub(crate) use crate::socketio::args::shape::Shape;
 pub(crate) use crate::socketio::args::{
     de::{from_args, from_json},
-    failed::{FailureMark, GONE, UNANSWERED, failure_of, is_failure},
+    failed::{ACK_DROPPED, FailureMark, GONE, failure_of, is_failure},
     ser::push_args,
 };
 
@@ -91,8 +91,9 @@ pub enum ArgsError {
         /// What serde found.
         cause: serde_json::Error,
     },
-    /// There are more attachments than [`Builder::max_attachments`](crate::Builder::max_attachments)
-    /// allows a packet. Official clients close the connection over a packet with more than 10.
+    /// There are more attachments than
+    /// [`Builder::max_attachments`](crate::Builder::max_attachments) allows a packet. Official
+    /// clients close the connection over a packet with more than 10.
     #[non_exhaustive]
     TooManyAttachments {
         /// How many there are.

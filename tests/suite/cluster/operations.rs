@@ -331,7 +331,7 @@ async fn namespaces_are_kept_apart() {
     for format in Format::ALL {
         let [here, there] = cluster(&redis, format).await;
         for io in [&here.io, &there.io] {
-            io.of_pattern("/shop-{id}").unwrap().free_when_empty();
+            io.of_pattern("/shop-{id}").unwrap().remove_when_empty();
         }
         let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
         peer.client.connect("/shop-1").await;

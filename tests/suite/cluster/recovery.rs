@@ -225,7 +225,7 @@ async fn a_client_goes_back_and_forth_without_an_event_in_between() {
 async fn a_client_comes_back_to_a_namespace_that_was_made_again() {
     let redis = Redis::start();
     let one = node(&redis).await;
-    one.io.of_pattern("/shop-{id}").unwrap().free_when_empty();
+    one.io.of_pattern("/shop-{id}").unwrap().remove_when_empty();
     let mut ann = enter_in(&one, "/shop-1,", "").await;
     let socket = find(&one.io.of("/shop-1"), &ann.sid);
     socket.emit("seen", ()).await.unwrap();

@@ -1,10 +1,10 @@
-//! `ServeHandle::stop` of a node of a cluster: the end of the server is one for the other nodes
+//! `AppServerHandle::stop` of a node of a cluster: the end of the server is one for the other nodes
 //! too.
 
 use std::thread;
 use std::time::Duration;
 
-use actix_socketio::{RedisAdapter, ServeHandle, ServerSideEvent, SocketIo};
+use actix_socketio::{AppServerHandle, RedisAdapter, ServerSideEvent, SocketIo};
 use actix_web::App;
 use actix_web::rt::System;
 use tokio::task::JoinHandle;
@@ -98,7 +98,7 @@ async fn a_stop_waits_for_server_side_events() {
 struct Stoppable {
     io: SocketIo,
     site: Site,
-    handle: ServeHandle,
+    handle: AppServerHandle,
 }
 
 impl Stoppable {

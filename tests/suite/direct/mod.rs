@@ -1,4 +1,4 @@
-//! The direct path: servers of `Serve`, without an `HttpServer`.
+//! The direct path: servers of `AppServer`, without an `HttpServer`.
 
 mod routes;
 mod serve;

@@ -1,4 +1,4 @@
-//! `Serve`: what the program's other routes do beside Socket.IO, and what their failures cost.
+//! `AppServer`: what the program's other routes do beside Socket.IO, and what their failures cost.
 
 use std::convert::Infallible;
 use std::panic::panic_any;
@@ -18,7 +18,7 @@ use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext, WsResponseB
 use crate::support::socketio::{Client, Via};
 use crate::support::{Connection, Received, Request, Server, Site, WebSocket, serve};
 
-/// `Serve`: WebSockets of other routes are as in an `HttpServer`, here by actix-web-actors.
+/// `AppServer`: WebSockets of other routes are as in an `HttpServer`, here by actix-web-actors.
 #[tokio::test]
 async fn websocket_of_actix_web_actors_works_beside_socketio() {
     echoes("/actor").await;
@@ -30,7 +30,7 @@ async fn websocket_of_actix_ws_works_beside_socketio() {
     echoes("/stream").await;
 }
 
-/// `Serve`: an answer that refuses an upgrade closes its connection, behind its whole body.
+/// `AppServer`: an answer that refuses an upgrade closes its connection, behind its whole body.
 #[tokio::test]
 async fn refused_upgrade_of_another_route_is_answered_whole() {
     let server = mixed();
@@ -63,7 +63,7 @@ async fn refused_upgrade_with_a_streamed_body_is_answered_whole() {
     connection.expect_orderly_end().await;
 }
 
-/// `Serve`: a plain request that refuses nothing keeps its connection.
+/// `AppServer`: a plain request that refuses nothing keeps its connection.
 #[tokio::test]
 async fn plain_requests_keep_their_connection() {
     let server = mixed();

@@ -1,4 +1,4 @@
-//! `Serve`: a server of the program's App, whose middleware, guards and settings hold as ever.
+//! `AppServer`: a server of the program's App, whose middleware, guards and settings hold as ever.
 //!
 //! The other chapters run on this path too, with `SERVER=direct`; here is what they cannot see.
 
@@ -20,8 +20,8 @@ use tokio::time::timeout;
 use crate::support::socketio::{Client, Via};
 use crate::support::{Connection, Heard, Request, Server, WebSocket, channel, serve, within};
 
-/// `Serve`: an upgrade request goes through the App's middleware, which may refuse it with an answer
-/// or an error, before or behind the route. Nobody has come then, and the connection ends.
+/// `AppServer`: an upgrade request goes through the App's middleware, which may refuse it with an
+/// answer or an error, before or behind the route. Nobody has come then, and the connection ends.
 #[tokio::test]
 async fn middleware_refuses_a_websocket() {
     let (server, mut opened) = guarded();
@@ -54,7 +54,7 @@ async fn middleware_adds_a_header_to_the_handshake() {
     assert_eq!(server.io.clients_count(), 1);
 }
 
-/// `Serve`: what the App mounts by itself is not mounted a second time at its root.
+/// `AppServer`: what the App mounts by itself is not mounted a second time at its root.
 #[tokio::test]
 async fn routes_that_the_app_has_mounted_stay_where_they_are() {
     let server = Server::serving("/api/socket.io/", || {
@@ -76,7 +76,7 @@ async fn routes_that_the_app_has_mounted_stay_where_they_are() {
     refused.expect(418, "teapot");
 }
 
-/// `Serve`: an App that does not mount the server gets it at its root, beside the program's own
+/// `AppServer`: an App that does not mount the server gets it at its root, beside the program's own
 /// routes; guards and the default service decide as ever.
 #[tokio::test]
 async fn routes_are_added_to_an_app_that_has_not_mounted_them() {
@@ -100,7 +100,7 @@ async fn routes_are_added_to_an_app_that_has_not_mounted_them() {
     opened.expect(200, "inside");
 }
 
-/// `Serve::listen`: a socket that is bound already is served, here with an App of nothing else.
+/// `AppServer::listen`: a socket that is bound already is served, here with an App of nothing else.
 #[tokio::test]
 async fn listener_of_the_program_is_served() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -114,7 +114,7 @@ async fn listener_of_the_program_is_served() {
     assert_eq!(Request::get(address, "/").send().await.status, 404);
 }
 
-/// `Serve::bind`: an address that is taken is an error, not a server of nobody.
+/// `AppServer::bind`: an address that is taken is an error, not a server of nobody.
 #[tokio::test]
 async fn address_that_is_taken_is_an_error() {
     let server = serve(|io| io.serve(App::new));
@@ -125,7 +125,7 @@ async fn address_that_is_taken_is_an_error() {
     assert_eq!(error.unwrap_err().kind(), io::ErrorKind::AddrInUse);
 }
 
-/// `Serve::server_hostname`: the App builds its URLs with it where a request names no host; by
+/// `AppServer::server_hostname`: the App builds its URLs with it where a request names no host; by
 /// default with the listener's address.
 #[tokio::test]
 async fn hostname_is_what_the_app_builds_its_urls_with() {
@@ -141,7 +141,7 @@ async fn hostname_is_what_the_app_builds_its_urls_with() {
     }
 }
 
-/// `Serve::keep_alive`: how long an HTTP connection waits for its next request.
+/// `AppServer::keep_alive`: how long an HTTP connection waits for its next request.
 #[tokio::test]
 async fn idle_connection_ends_after_keep_alive() {
     let server = serve(|io| io.serve(App::new).keep_alive(Duration::from_secs(1)));
@@ -155,7 +155,7 @@ async fn idle_connection_ends_after_keep_alive() {
     asked(&server).await.expect_orderly_end().await;
 }
 
-/// `Serve::client_request_timeout`: how long a request's head may take.
+/// `AppServer::client_request_timeout`: how long a request's head may take.
 #[tokio::test]
 async fn slow_request_is_answered_with_408() {
     let server = serve(|io| {
@@ -169,7 +169,8 @@ async fn slow_request_is_answered_with_408() {
     assert!(began.elapsed() < Duration::from_secs(4));
 }
 
-/// `Serve::max_connections` bounds the HTTP connections of a worker; a WebSocket is none any more.
+/// `AppServer::max_connections` bounds the HTTP connections of a worker; a WebSocket is none any
+/// more.
 #[tokio::test]
 async fn websockets_do_not_count_for_max_connections() {
     let server = serve(|io| {

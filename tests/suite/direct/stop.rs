@@ -1,11 +1,11 @@
-//! `ServeHandle::stop`: who gets what when the server ends.
+//! `AppServerHandle::stop`: who gets what when the server ends.
 
 use std::io;
 use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use actix_socketio::{ServeHandle, Socket, SocketIo};
+use actix_socketio::{AppServerHandle, Socket, SocketIo};
 use actix_web::rt::System;
 use actix_web::{App, web};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -16,8 +16,8 @@ use tokio::sync::oneshot;
 use crate::support::socketio::{BOTH, Client, Gate, Via};
 use crate::support::{Connection, Received, Request, Served, Site, WebSocket, channel, within};
 
-/// `ServeHandle::stop`: a graceful stop lets clients have what was sent to them, refuses new ones
-/// meanwhile, and whoever asks how it is, and ends when the last has gone.
+/// `AppServerHandle::stop`: a graceful stop lets clients have what was sent to them, refuses new
+/// ones meanwhile, and whoever asks how it is, and ends when the last has gone.
 #[tokio::test]
 async fn graceful_stop_waits_for_the_last_packets() {
     let server = Stoppable::start(LONG);
@@ -47,7 +47,8 @@ async fn graceful_stop_waits_for_the_last_packets() {
     server.ended().await;
 }
 
-/// `ServeHandle::stop`: then the HTTP requests that are being answered are, and no others come in.
+/// `AppServerHandle::stop`: then the HTTP requests that are being answered are, and no others come
+/// in.
 #[tokio::test]
 async fn graceful_stop_waits_for_answers() {
     let server = Stoppable::start(LONG);
@@ -64,7 +65,8 @@ async fn graceful_stop_waits_for_answers() {
     assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
 }
 
-/// `Serve::shutdown_timeout`: a client that fetches nothing does not hold the stop up for longer.
+/// `AppServer::shutdown_timeout`: a client that fetches nothing does not hold the stop up for
+/// longer.
 #[tokio::test]
 async fn graceful_stop_has_an_end() {
     let server = Stoppable::start(Duration::from_millis(200));
@@ -73,7 +75,7 @@ async fn graceful_stop_has_an_end() {
     server.ended().await;
 }
 
-/// `ServeHandle::stop`: a stop that is not graceful waits for nobody.
+/// `AppServerHandle::stop`: a stop that is not graceful waits for nobody.
 #[tokio::test]
 async fn stop_ends_all_connections_at_once() {
     let server = Stoppable::start(LONG);
@@ -95,8 +97,8 @@ async fn stop_ends_all_connections_at_once() {
     assert_eq!(received, Received::End);
 }
 
-/// `ServeHandle::stop`: a graceful stop waits for handlers in flight, whose acknowledgements leave, and
-/// not for a tab that sleeps.
+/// `AppServerHandle::stop`: a graceful stop waits for handlers in flight, whose acknowledgements
+/// leave, and not for a tab that sleeps.
 #[tokio::test]
 async fn graceful_stop_waits_for_handlers_and_not_for_sleeping_tabs() {
     for via in BOTH {
@@ -129,7 +131,7 @@ async fn graceful_stop_waits_for_handlers_and_not_for_sleeping_tabs() {
     }
 }
 
-/// `Serve::run`: by SIGTERM a handler in flight is not cut off.
+/// `AppServer::run`: by SIGTERM a handler in flight is not cut off.
 #[cfg(unix)]
 #[tokio::test]
 async fn a_signal_lets_handlers_end() {
@@ -220,7 +222,7 @@ const SIGNALLED: &str = "SOCKETIO_TEST_SERVES_UNTIL_SIGNALLED";
 struct Stoppable {
     io: SocketIo,
     site: Site,
-    handle: ServeHandle,
+    handle: AppServerHandle,
     /// Holds the route `/slow` up.
     gate: Gate,
     ended: oneshot::Receiver<io::Result<()>>,

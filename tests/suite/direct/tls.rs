@@ -1,4 +1,4 @@
-//! `Serve::bind_rustls_0_23`: the same by TLS, which keeps bytes of its own on their way.
+//! `AppServer::bind_rustls_0_23`: the same by TLS, which keeps bytes of its own on their way.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use crate::support::socketio::Client;
 use crate::support::{Connection, Open, Request, Response, Server, WebSocket, packets, within};
 
-/// `Serve::bind_rustls_0_23`: the App is served by TLS, and knows that it is.
+/// `AppServer::bind_rustls_0_23`: the App is served by TLS, and knows that it is.
 #[tokio::test]
 async fn app_is_served_by_tls() {
     let tls = Tls::start();
@@ -131,7 +131,7 @@ async fn close_of_the_client_ends_tls_in_order() {
     socket.into_connection().expect_orderly_end().await;
 }
 
-/// `Serve`: a refusal by TLS, whose connection ends in order too.
+/// `AppServer`: a refusal by TLS, whose connection ends in order too.
 #[tokio::test]
 async fn refused_upgrade_ends_tls_in_order() {
     let tls = Tls::start();

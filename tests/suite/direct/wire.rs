@@ -1,5 +1,5 @@
-//! `Serve`: a connection that was taken over from HTTP, byte by byte: what is cut, late, slow, or
-//! sent too soon.
+//! `AppServer`: a connection that was taken over from HTTP, byte by byte: what is cut, late, slow,
+//! or sent too soon.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,8 @@ async fn frames_right_behind_the_handshake_are_taken() {
     assert_eq!(answer, large.replace(r#"421["echo","#, "431["));
 }
 
-/// The same for a WebSocket that takes a session over: its probe, its upgrade and its first message.
+/// The same for a WebSocket that takes a session over: its probe, its upgrade and its first
+/// message.
 #[tokio::test]
 async fn upgrade_right_behind_the_handshake_is_taken() {
     let server = raw(echo);

@@ -1,4 +1,4 @@
-//! `Serve`: several workers, each with connections and a flusher of its own.
+//! `AppServer`: several workers, each with connections and a flusher of its own.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use actix_socketio::{
-    Builder, Bytes, CloseReason, DisconnectReason, EngineIoBuilder, Overflow, Socket, SocketIo,
+    Builder, Bytes, CloseReason, DisconnectReason, EngineIoBuilder, SlowClientPolicy, Socket,
+    SocketIo,
 };
 use tokio::task::yield_now;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -203,7 +204,7 @@ async fn client_that_has_stopped_reading_is_cut_off_when_its_pings_are_not_drain
 async fn client_that_has_stopped_reading_is_cut_off_when_packets_are_dropped() {
     let (server, mut left) = flooding(|builder| {
         let builder = silent_socket(builder).outbox_limit(1 << 20);
-        builder.overflow(Overflow::Drop)
+        builder.slow_client_policy(SlowClientPolicy::Drop)
     });
     stops_reading(&server).await;
     assert_eq!(left.next().await, "ping timeout");

@@ -97,7 +97,7 @@ async fn options_that_cannot_be_served_are_errors_of_the_start() {
     }
 }
 
-/// `Serve::bind`: a server that was closed is not served again.
+/// `AppServer::bind`: a server that was closed is not served again.
 #[actix_web::test]
 async fn a_closed_server_is_not_served_again() {
     let io = SocketIo::builder().start().unwrap();
@@ -114,8 +114,8 @@ async fn a_closed_server_is_not_served_again() {
     assert!(raw.serve(App::new).bind(("127.0.0.1", 0)).is_err());
 }
 
-/// `Serve::run`: neither is one that was closed after it was bound, or stopped at once; and one that
-/// is bound nowhere does not run for ever.
+/// `AppServer::run`: neither is one that was closed after it was bound, or stopped at once; and one
+/// that is bound nowhere does not run for ever.
 #[actix_web::test]
 async fn a_server_that_cannot_serve_ends_with_an_error() {
     let io = SocketIo::builder().start().unwrap();
@@ -128,8 +128,8 @@ async fn a_server_that_cannot_serve_ends_with_an_error() {
     assert!(error.to_string().contains("was closed"), "{error}");
 }
 
-/// `ServeHandle::stop`: one that was stopped at once is served again, or says that it is not. It never
-/// listens to answer 503.
+/// `AppServerHandle::stop`: one that was stopped at once is served again, or says that it is not.
+/// It never listens to answer 503.
 #[actix_web::test]
 async fn a_server_that_was_stopped_at_once_does_not_answer_503() {
     let io = SocketIo::builder().start().unwrap();
@@ -149,7 +149,7 @@ async fn a_server_that_was_stopped_at_once_does_not_answer_503() {
     }
 }
 
-/// `Serve::bind`: called twice it listens on both addresses, and on one that is taken it fails.
+/// `AppServer::bind`: called twice it listens on both addresses, and on one that is taken it fails.
 #[tokio::test]
 async fn a_server_may_be_bound_twice() {
     let (told, mut addresses) = channel();

@@ -19,7 +19,8 @@ use crate::support::{
     Heard, Open, Polling, Request, Response, Server, Site, WebSocket, channel, echo, within,
 };
 
-/// reference/socketio.md, 1.2, `allowRequest`: the error's own status and body, and nobody has come.
+/// reference/socketio.md, 1.2, `allowRequest`: the error's own status and body, and nobody has
+/// come.
 #[tokio::test]
 async fn refused_request_gets_the_errors_own_answer_and_no_session() {
     for via in BOTH {
@@ -139,7 +140,7 @@ async fn panic_is_answered_with_500_and_disturbs_nobody() {
                     }
                 }
             })
-            .carry(|request, _| assert_ne!(key(request).as_deref(), Some("carry")))
+            .handshake_extensions(|request, _| assert_ne!(key(request).as_deref(), Some("carry")))
     });
     let session = Polling::open(&server).await;
     for via in BOTH {
@@ -190,16 +191,16 @@ async fn client_that_does_not_wait_has_never_come() {
 
 /// What a middleware of the App knows about a request is carried to the handlers.
 #[tokio::test]
-async fn carried_values_come_out_of_the_handshake() {
+async fn extensions_come_out_of_the_handshake() {
     let (told, mut heard) = channel();
     let server = Server::serving("/socket.io/", move || {
         let io = SocketIo::builder()
-            .carry(|request, carried| {
+            .handshake_extensions(|request, extensions| {
                 if let Some(user) = request.extensions().get::<User>() {
-                    carried.insert(user.clone());
+                    extensions.insert(user.clone());
                 }
             })
-            .carry(|request, carried| carried.insert(request.path().len()))
+            .handshake_extensions(|request, extensions| extensions.insert(request.path().len()))
             .start()?;
         io.of("/").on_connect(move |handshake: Handshake| {
             let user = handshake.get::<User>().map(|user| user.0.clone());
@@ -221,20 +222,21 @@ async fn carried_values_come_out_of_the_handshake() {
     }
 }
 
-/// `carry` comes behind `allow_request`: nothing is taken of a client that may not come.
+/// `handshake_extensions` comes behind `allow_request`: nothing is taken of a client that may not
+/// come.
 #[tokio::test]
 async fn nothing_is_carried_for_a_client_that_is_refused() {
     let (told, mut heard) = channel();
     let server = Server::engineio(move |builder| {
         let (carrying, opening) = (told.clone(), told);
         guarded(builder)
-            .carry(move |request, carried| {
+            .handshake_extensions(move |request, extensions| {
                 let _ = carrying.send("carried".to_owned());
-                carried.insert(key(request));
+                extensions.insert(key(request));
             })
             .on_open(move |session: EngineSession| {
-                let carried = session.handshake().get::<Option<String>>();
-                let _ = opening.send(format!("{carried:?}"));
+                let extensions = session.handshake().get::<Option<String>>();
+                let _ = opening.send(format!("{extensions:?}"));
                 async {}
             })
     });
@@ -326,8 +328,8 @@ async fn panic_in_a_header_hook_costs_its_headers_alone() {
     session.expect(&["4a"]).await;
 }
 
-/// reference/socketio.md, 1.2, `cookie`: name `io`, path `/`, HttpOnly, SameSite=Lax; on the polling
-/// handshake, and nowhere else.
+/// reference/socketio.md, 1.2, `cookie`: name `io`, path `/`, HttpOnly, SameSite=Lax; on the
+/// polling handshake, and nowhere else.
 #[tokio::test]
 async fn cookie_has_the_sessions_id() {
     let template = || Cookie::new("", "");

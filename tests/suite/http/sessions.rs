@@ -1,4 +1,4 @@
-//! HTTP sessions of `actix-session` on the socket: forked at the handshake, or shared by a store.
+//! HTTP sessions of `actix-session` on the socket: copied at the handshake, or shared by a store.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,14 +24,14 @@ use crate::support::log::Lines;
 use crate::support::socketio::{BOTH, Came, Client, Gate, Via, until};
 use crate::support::{Heard, Polling, Request, Server, Site, WebSocket, channel, within};
 
-/// Flask-SocketIO, `manage_session=True`: the session begins with the HTTP session, and from then on
-/// neither side sees the other.
+/// Flask-SocketIO, `manage_session=True`: the session begins with the HTTP session, and from then
+/// on neither side sees the other.
 #[tokio::test]
-async fn a_fork_begins_with_the_http_session_and_goes_its_own_way() {
+async fn a_copy_begins_with_the_http_session_and_goes_its_own_way() {
     for scope in [SessionScope::Client, SessionScope::Namespace] {
         let server = serve(CookieSessionStore::default, move |builder| {
             let builder = builder.session_scope(scope);
-            builder.http_session(HttpSession::fork())
+            builder.http_session(HttpSession::copy())
         });
         for via in BOTH {
             let mut browser = Browser::of(&server);
@@ -273,7 +273,8 @@ async fn a_store_that_fails_costs_the_event_that_needs_it() {
     }
 }
 
-/// Each failure of a store reaches the error hook, where it is: at a connect, an event or a disconnect.
+/// Each failure of a store reaches the error hook, where it is: at a connect, an event or a
+/// disconnect.
 #[tokio::test]
 async fn a_store_that_fails_is_seen_by_the_error_hook() {
     let (server, store) = shared();
@@ -388,7 +389,8 @@ async fn a_close_waits_for_the_store() {
     }
 }
 
-/// An acknowledgement that a handler sends by itself does not wait; the change is saved all the same.
+/// An acknowledgement that a handler sends by itself does not wait; the change is saved all the
+/// same.
 #[tokio::test]
 async fn a_change_behind_an_acknowledgement_by_hand_is_saved() {
     let (server, _) = shared();
@@ -411,7 +413,8 @@ async fn a_change_behind_an_acknowledgement_by_hand_is_saved() {
     assert_eq!(browser.get("/all").await, expected);
 }
 
-/// Flask-SocketIO, sessions in cookies: each event sees those of the handshake, changes are dropped.
+/// Flask-SocketIO, sessions in cookies: each event sees those of the handshake, changes are
+/// dropped.
 #[tokio::test]
 async fn a_session_that_lies_in_the_cookie_is_that_of_the_handshake() {
     let key = Key::generate();
@@ -540,11 +543,11 @@ async fn a_session_that_ended_elsewhere_disconnects_with_the_next_event() {
     }
 }
 
-/// The recipe of docs/semantics.md for a fork: the room of a user is disconnected at the log out.
+/// The recipe of docs/semantics.md for a copy: the room of a user is disconnected at the log out.
 #[tokio::test]
 async fn a_room_of_the_user_is_disconnected_at_a_log_out() {
     let server = serve(CookieSessionStore::default, |builder| {
-        builder.http_session(HttpSession::fork())
+        builder.http_session(HttpSession::copy())
     });
     server
         .io
@@ -582,12 +585,12 @@ async fn without_the_option_a_log_out_disconnects_nobody() {
     client.asks("all", "{}").await;
 }
 
-/// `fork` without the session middleware is said once, whatever number of clients comes.
+/// `copy` without the session middleware is said once, whatever number of clients comes.
 #[tokio::test]
-async fn a_fork_without_the_middleware_is_said_once() {
-    let mut lines = Lines::with("HttpSession::fork: a request came through no SessionMiddleware");
+async fn a_copy_without_the_middleware_is_said_once() {
+    let mut lines = Lines::with("HttpSession::copy: a request came through no SessionMiddleware");
     let server = Server::socketio(
-        |builder| builder.http_session(HttpSession::fork()),
+        |builder| builder.http_session(HttpSession::copy()),
         |io| {
             io.of("/");
         },
@@ -599,8 +602,8 @@ async fn a_fork_without_the_middleware_is_said_once() {
     assert!(lines.so_far().is_empty());
 }
 
-/// `shared` with another cookie name, key or security than the middleware is said once, and names the
-/// cookie; what fits, and a cookie that nobody made, say nothing.
+/// `shared` with another cookie name, key or security than the middleware is said once, and names
+/// the cookie; what fits, and a cookie that nobody made, say nothing.
 #[tokio::test]
 async fn options_that_differ_from_the_middleware_are_said_once() {
     type Change = fn(HttpSession, &mut Key) -> HttpSession;

@@ -11,8 +11,8 @@ use std::thread;
 use std::time::Duration;
 
 use actix_socketio::{
-    Builder, CloseReason, EngineIo, EngineIoBuilder, EngineMessage, EngineSession, Serve, Serving,
-    SocketIo,
+    AppServer, Builder, CloseReason, EngineIo, EngineIoBuilder, EngineMessage, EngineSession,
+    RunningAppServer, SocketIo,
 };
 use actix_web::body::MessageBody;
 use actix_web::dev::{self, ServiceFactory, ServiceRequest, ServiceResponse};
@@ -212,8 +212,8 @@ impl<I: Send + 'static> Server<I> {
     }
 }
 
-/// Starts a Socket.IO server on the direct path, with the default options; `set_up` returns what is to
-/// be served.
+/// Starts a Socket.IO server on the direct path, with the default options; `set_up` returns what is
+/// to be served.
 pub(crate) fn serve<S: Served>(
     set_up: impl FnOnce(&SocketIo) -> S + Send + 'static,
 ) -> Server<SocketIo> {
@@ -224,13 +224,13 @@ pub(crate) fn serve<S: Served>(
     })
 }
 
-/// A [`Serve`] of whatever App.
+/// A [`AppServer`] of whatever App.
 pub(crate) trait Served {
     /// Runs it as a test does, on a port of its own unless it is bound.
-    fn run_here(self) -> io::Result<(SocketAddr, Serving)>;
+    fn run_here(self) -> io::Result<(SocketAddr, RunningAppServer)>;
 }
 
-impl<F, T, B> Served for Serve<F>
+impl<F, T, B> Served for AppServer<F>
 where
     F: Fn() -> App<T> + Send + Clone + 'static,
     T: ServiceFactory<
@@ -242,7 +242,7 @@ where
         > + 'static,
     B: MessageBody + 'static,
 {
-    fn run_here(self) -> io::Result<(SocketAddr, Serving)> {
+    fn run_here(self) -> io::Result<(SocketAddr, RunningAppServer)> {
         let mut serve = self.disable_signals().worker_max_blocking_threads(1);
         if serve.addrs().is_empty() {
             serve = serve.bind(("127.0.0.1", 0))?;
@@ -273,7 +273,7 @@ impl Running {
         }
     }
 
-    fn direct(server: Serving) -> Self {
+    fn direct(server: RunningAppServer) -> Self {
         let handle = server.handle();
         Self {
             server: Box::pin(server),
