@@ -41,7 +41,181 @@
 //! }
 //! ```
 //!
-//! # What there is, in the order of use
+//! # Handlers
+//!
+//! A handler is an async function. Its arguments are extractors, as in actix-web: [`Socket`],
+//! [`Data`], [`Auth`], [`State`], [`Event`], [`Ack`], [`Handshake`], [`Session`] and others, or one
+//! of the program ([`Extract`]). If an extractor fails, the handler is not called and the client
+//! gets an error.
+//!
+//! ```
+//! use actix_socketio::{Data, Event, Namespace, Socket, State};
+//!
+//! struct Motd(String);
+//!
+//! fn register(chat: &Namespace) {
+//!     chat.on("motd", |motd: State<Motd>| async move { motd.0.clone() })
+//!         .on("move", |socket: Socket, Data((x, y)): Data<(f64, f64)>| async move {
+//!             socket.broadcast().emit("move", (x, y)).await
+//!         })
+//!         // All events that have no handler of their own.
+//!         .fallback(|event: Event| async move { format!("no event {:?}", event.name()) });
+//! }
+//! ```
+//!
+//! # Acknowledgements and errors
+//!
+//! The return value of a handler is the acknowledgement: `()` is an empty one, a tuple has several
+//! arguments, any other value is one argument. An `Err` is acknowledged as `{"error": text}`;
+//! [`Namespace::on_error`] sees each failure and may answer something else. A panic costs its own
+//! event only.
+//!
+//! ```
+//! use actix_socketio::{Ack, Data, HandlerError};
+//!
+//! async fn divide(Data((a, b)): Data<(i64, i64)>) -> Result<i64, HandlerError> {
+//!     a.checked_div(b).ok_or_else(|| HandlerError::new("division by zero"))
+//! }
+//!
+//! /// Acknowledges before it ends.
+//! async fn long(ack: Ack) {
+//!     ack.send("begun");
+//! }
+//! ```
+//!
+//! # Rooms and broadcasts
+//!
+//! A socket joins rooms, and is in the room of its own id. A broadcast names its receivers by `to`,
+//! `except` and `broadcast`, in any order, and is encoded once. `socket.to(room)` does not reach
+//! the sender; `io.to(room)` reaches all.
+//!
+//! ```
+//! use actix_socketio::{Data, EmitError, RoomError, Socket, SocketIo};
+//!
+//! async fn enter(socket: Socket, Data(room): Data<String>) -> Result<(), RoomError> {
+//!     socket.join(room).await
+//! }
+//!
+//! async fn news(io: SocketIo) -> Result<(), EmitError> {
+//!     io.to(["lobby", "hall"]).except("quiet").emit("news", "hello").await
+//! }
+//! ```
+//!
+//! # Ask a client
+//!
+//! `call` sends an event to one client and returns its acknowledgement; `emit_with_ack` asks all
+//! receivers of a broadcast and returns a stream.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use actix_socketio::{CallError, Socket};
+//!
+//! async fn ask(socket: Socket) -> Result<u32, CallError> {
+//!     let age = socket.call("age", ()).await?;
+//!     let votes = socket.everyone().timeout(Duration::from_secs(5));
+//!     let votes = votes.emit_with_ack::<bool>("vote", age).await?.collect().await;
+//!     println!("{} clients answered, {} did not", votes.answers.len(), votes.missing.len());
+//!     Ok(age)
+//! }
+//! ```
+//!
+//! # Namespaces
+//!
+//! Handlers belong to a namespace, or to all namespaces whose names fit a pattern. Clients cannot
+//! join a namespace that the program does not name.
+//!
+//! ```
+//! use actix_socketio::{Params, PatternError, SocketIo};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Shop {
+//!     id: u32,
+//! }
+//!
+//! fn register(io: &SocketIo) -> Result<(), PatternError> {
+//!     io.of("/admin").on("who", || async { "admin" });
+//!     io.of_pattern("/shop-{id}")?
+//!         .remove_when_empty()
+//!         .on("which", |Params(shop): Params<Shop>| async move { shop.id });
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # What a program keeps for a client
+//!
+//! [`Socket::insert_extension`] keeps a value of any type on this node; the extractor [`Extension`]
+//! returns it. A [`Session`] has values by key, which other nodes see and which recovery keeps.
+//!
+//! ```
+//! use actix_socketio::{Auth, Extension, Session, SessionError, Socket};
+//!
+//! struct User(String);
+//!
+//! async fn enter(socket: Socket, session: Session, Auth(name): Auth<String>)
+//! -> Result<(), SessionError> {
+//!     session.insert("name", &name)?;
+//!     socket.insert_extension(User(name));
+//!     Ok(())
+//! }
+//!
+//! async fn whoami(user: Extension<User>) -> String {
+//!     user.0.clone()
+//! }
+//! ```
+//!
+//! # Actors
+//!
+//! Sessions, rooms, namespaces and the server are actors. Actors of the program send them messages,
+//! receive events by [`Namespace::forward`], and are told of panics by [`SocketIo::supervise`].
+//!
+//! ```
+//! use actix::{Actor, Addr, Context, Handler};
+//! use actix_socketio::{Emit, Event, Server, SocketIo};
+//!
+//! struct Auction {
+//!     server: Addr<Server>,
+//! }
+//!
+//! impl Actor for Auction {
+//!     type Context = Context<Self>;
+//! }
+//!
+//! impl Handler<Event> for Auction {
+//!     type Result = ();
+//!
+//!     fn handle(&mut self, bid: Event, _: &mut Self::Context) {
+//!         self.server.do_send(Emit::event("bid", bid.into_args()).to("auction"));
+//!     }
+//! }
+//!
+//! fn register(io: &SocketIo) {
+//!     let auction = Auction { server: io.server() }.start();
+//!     io.of("/").forward("bid", auction.recipient());
+//! }
+//! ```
+//!
+//! # Tests
+//!
+//! With the feature `testing`, `testing::TestClient` is a client in memory: no port, no browser,
+//! and a clock that may be paused.
+//!
+//! # Clusters
+//!
+//! With the feature `redis`, `Builder::adapter` makes several servers one cluster, also with
+//! servers on Node.js and in Python. An `Emitter` sends from a process that is no server.
+//!
+//! # Order
+//!
+//! * Handlers of one socket start in the order in which its events came.
+//! * What one task emits to a socket arrives in the order of its emits, broadcasts included; the
+//!   CONNECT packet goes first.
+//! * When [`Socket::join`] returns, the next emit to the room reaches the socket.
+//!
+//! The exact promises, with their limits and defaults, are in the repository's `docs/semantics.md`;
+//! how it is built is in its `ARCHITECTURE.md`.
+//!
+//! # Index
 //!
 //! * **Start and mount**: [`SocketIo`] and its [`Builder`]; the options [`Cors`],
 //!   [`SlowClientPolicy`], [`SessionScope`], [`Transport`]; [`StartError`]. [`SocketIo::serve`]
@@ -104,16 +278,6 @@
 //!   time may be paused.
 //! * **Without Socket.IO on top**: [`EngineIo`], [`EngineIoBuilder`], [`EngineSession`],
 //!   [`EngineMessage`], [`ReadyState`].
-//!
-//! # Order
-//!
-//! * Handlers of one socket start in the order in which its events came.
-//! * What one task emits to a socket arrives in the order of its emits, broadcasts included; the
-//!   CONNECT packet goes first.
-//! * When [`Socket::join`] returns, the next emit to the room reaches the socket.
-//!
-//! The exact promises, with their limits and defaults, are in the repository's `docs/semantics.md`;
-//! how it is built is in its `ARCHITECTURE.md`.
 
 #![warn(
     clippy::unwrap_used,

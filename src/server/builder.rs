@@ -125,7 +125,7 @@ impl Builder {
         self
     }
 
-    /// Sets how long [`Socket::emit_with_ack`](crate::Socket::emit_with_ack), and a
+    /// Sets how long [`Socket::call`](crate::Socket::call), and a
     /// [`Call`](crate::Call) without a timeout of its own, wait; 60 seconds by default.
     pub fn ack_timeout(mut self, timeout: Duration) -> Self {
         self.config.ack_timeout = timeout;

@@ -10,7 +10,7 @@ use crate::handler::{
 
 /// An object whose methods are the handlers of a namespace, with what they share as its fields.
 ///
-/// [`Namespace::object`](crate::Namespace::object) registers it. A method takes the object first,
+/// [`Namespace::register`](crate::Namespace::register) registers it. A method takes the object first,
 /// as `self: Arc<Self>`, and extractors behind it.
 ///
 /// # Examples

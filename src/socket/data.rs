@@ -58,8 +58,8 @@ impl Socket {
     }
 
     /// Returns the value under this key of what the program keeps for this client: of its
-    /// [`session`](Self::session), as [`RemoteSocket::data`] does for a socket of any node. `None`
-    /// if there is none, or if it is no `T`.
+    /// [`session`](Self::session), as [`RemoteSocket::data`](crate::RemoteSocket::data) does for a
+    /// socket of any node. `None` if there is none, or if it is no `T`.
     ///
     /// # Examples
     ///
