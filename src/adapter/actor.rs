@@ -5,8 +5,8 @@
 //! * parent: the builder, which starts it with the server;
 //! * ends: when the server is closed and what was queued has been sent, or with the system.
 //!
-//! What is queued, what is listened to and who waits for answers lies in the shared [`Node`], so
-//! that a restart loses nothing but its connections, which it makes anew.
+//! The queue, the subscriptions and the pending questions belong to the shared [`Node`], so that a
+//! restart loses nothing but the connections, which it makes anew.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -17,9 +17,9 @@ use actix::{
 };
 
 use crate::actor::{Fall, Intensity, start_on};
+use crate::adapter::namespaces::Namespaces;
 use crate::adapter::node::Node;
-use crate::adapter::{forward, listener, publisher, reader};
-use crate::socket::Adapter;
+use crate::adapter::queue::Queue;
 
 /// The actor.
 #[derive(Debug)]
@@ -45,18 +45,16 @@ pub(crate) fn start(
         }
     };
     let started = start_on(arbiter, Intensity::LASTING, told, move |_| actor);
-    *node.actor.lock() = Some(started);
+    node.keep_running(started);
 }
 
 impl Connections {
     fn connect(&self, ctx: &mut Context<Self>) {
-        ctx.spawn(wrap_future(publisher::run(Arc::clone(&self.node))));
-        ctx.spawn(wrap_future(listener::run(Arc::clone(&self.node))));
-        ctx.spawn(wrap_future(reader::run(Arc::clone(&self.node))));
-        ctx.spawn(wrap_future(forward::watch(Arc::clone(&self.node))));
-        ctx.spawn(wrap_future(remember(Arc::clone(&self.node))));
-        let node = Arc::clone(&self.node);
-        let closed = wrap_future(async move { node.closed.cancelled().await });
+        for task in self.node.connections() {
+            ctx.spawn(wrap_future(task));
+        }
+        let closed = self.node.closed();
+        let closed = wrap_future(async move { closed.cancelled().await });
         ctx.spawn(closed.map(|(), _, ctx: &mut Context<Self>| ctx.stop()));
     }
 }
@@ -75,32 +73,29 @@ impl Actor for Connections {
 
 impl Supervised for Connections {}
 
-/// Writes down again and again what sockets have: after a crash another node finds what was
-/// written.
-async fn remember(node: Arc<Node>) {
-    if !node.remembers() {
-        return;
-    }
+/// Writes the state of sockets again and again: after a crash of this node another one finds what
+/// was written last.
+pub(crate) async fn remember(namespaces: Arc<Namespaces>, queue: Arc<Queue>) {
     loop {
         tokio::time::sleep(REMEMBER).await;
-        for membership in node.memberships() {
+        for membership in namespaces.all() {
             let Some(recovery) = &membership.recovery else {
                 continue;
             };
-            // No socket is held on to while Redis is away.
+            // No socket is held on to while the broker is away.
             let here: Vec<_> = recovery.lock().here().iter().map(Arc::downgrade).collect();
             for some in here.chunks(REMEMBERED) {
                 for socket in some.iter().filter_map(Weak::upgrade) {
                     membership.remember(&socket);
                 }
-                node.queue.recorded().await;
+                queue.recorded().await;
             }
         }
     }
 }
 
-/// How often what sockets have is written down again.
+/// Interval at which the state of all sockets is written again.
 const REMEMBER: Duration = Duration::from_secs(10);
 
-/// Sockets whose state is written down at once.
+/// Sockets whose state is written at once.
 const REMEMBERED: usize = 256;

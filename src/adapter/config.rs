@@ -6,9 +6,12 @@ use std::time::Duration;
 use actix::ArbiterHandle;
 use uuid::Uuid;
 
+use crate::actor::Fall;
 use crate::adapter::actor;
+use crate::adapter::broker::{Broker, DirectPublisher};
 use crate::adapter::format::{Bus, Classic, Format, Sharded, Streams};
 use crate::adapter::node::Node;
+use crate::adapter::redis::{Redis, RedisEmitter};
 use crate::cluster::{AdapterError, Mark};
 
 /// The way to the other nodes of a cluster: which Redis, and in which format.
@@ -290,6 +293,25 @@ impl RedisAdapter {
         self
     }
 
+    /// Makes the parts of a new node.
+    pub(crate) fn setup(self) -> Setup {
+        let Written { format, read } = self.format(None);
+        let broker = Redis::new(self.client, self.max_length, format.uid(), read);
+        Setup {
+            format,
+            broker: Arc::new(broker),
+            queue_limit: self.queue_limit,
+            requests_in_flight: self.requests_in_flight,
+        }
+    }
+
+    /// Makes the parts of an emitter that signs with `uid`.
+    pub(crate) fn emitter(self, uid: &str) -> (Arc<dyn Format>, Box<dyn DirectPublisher>) {
+        let format = self.format(Some(uid)).format;
+        let publisher = RedisEmitter::new(self.client, self.max_length);
+        (format, Box::new(publisher))
+    }
+
     /// Returns the format, for a node that signs with `uid`; for a new node without.
     pub(crate) fn format(&self, uid: Option<&str>) -> Written {
         let random = Uuid::new_v4().simple().to_string();
@@ -306,7 +328,7 @@ impl RedisAdapter {
                 let streams = Streams::new(&own(Mark::NODE_LENGTH), stream, prefix, *count);
                 Written {
                     read: streams.streams(),
-                    format: Box::new(streams),
+                    format: Arc::new(streams),
                 }
             }
         }
@@ -316,27 +338,37 @@ impl RedisAdapter {
 /// A format, and the streams that are to be read.
 #[derive(Debug)]
 pub(crate) struct Written {
-    pub(crate) format: Box<dyn Format>,
+    pub(crate) format: Arc<dyn Format>,
     pub(crate) read: Vec<String>,
 }
 
 impl Written {
     fn plain(format: impl Format + 'static) -> Self {
         Self {
-            format: Box::new(format),
+            format: Arc::new(format),
             read: Vec::new(),
         }
     }
 }
 
-/// Starts the adapter's actor.
+/// The parts of a node that its adapter decides.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) format: Arc<dyn Format>,
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) queue_limit: usize,
+    pub(crate) requests_in_flight: usize,
+}
+
+/// Starts a node, and the actor that runs its connections.
 pub(crate) fn start(
-    config: RedisAdapter,
+    adapter: RedisAdapter,
     arbiter: &ArbiterHandle,
     ack_timeout: Duration,
-    fallen: impl Fn(crate::actor::Fall) + Send + Sync + 'static,
+    fallen: impl Fn(Fall) + Send + Sync + 'static,
 ) -> Arc<Node> {
-    let node = Node::new(config, arbiter.clone(), ack_timeout);
-    actor::start(&node, arbiter, Arc::new(fallen));
+    let fallen: Arc<dyn Fn(Fall) + Send + Sync> = Arc::new(fallen);
+    let node = Node::new(adapter.setup(), arbiter, ack_timeout, Arc::clone(&fallen));
+    actor::start(&node, arbiter, fallen);
     node
 }

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use tokio::sync::Mutex;
 
 use crate::adapter::RedisAdapter;
-use crate::adapter::connection::{Connection, RESPONSE_LIMIT, connect, pipeline};
+use crate::adapter::broker::DirectPublisher;
 use crate::adapter::format::Format;
 use crate::cluster::{ClusterError, Content, Manner, Message, Scope, is_reserved_between_servers};
 use crate::error::EmitError;
@@ -41,22 +40,17 @@ pub struct Emitter {
 
 #[derive(Debug)]
 struct Shared {
-    config: RedisAdapter,
-    format: Box<dyn Format>,
-    connection: Mutex<Option<Connection>>,
+    format: Arc<dyn Format>,
+    publisher: Box<dyn DirectPublisher>,
 }
 
 impl Emitter {
     /// Speaks to the cluster whose nodes have this adapter.
     #[must_use]
     pub fn new(adapter: RedisAdapter) -> Self {
-        let written = adapter.format(Some(EMITTER));
+        let (format, publisher) = adapter.emitter(EMITTER);
         Self {
-            shared: Arc::new(Shared {
-                format: written.format,
-                config: adapter,
-                connection: Mutex::new(None),
-            }),
+            shared: Arc::new(Shared { format, publisher }),
             namespace: "/".to_owned(),
             packets: PacketLimits::DEFAULT,
         }
@@ -161,27 +155,7 @@ impl Emitter {
         if parcels.is_empty() {
             return Ok(());
         }
-        let commands = pipeline(&mut parcels.iter(), shared.config.max_length);
-        let unavailable = |error: redis::RedisError| ClusterError::Unavailable(error.to_string());
-        // One at a time: what one task sends arrives in that order.
-        let mut held = shared.connection.lock().await;
-        let mut connection = match held.take() {
-            Some(connection) if !connection.is_broken().await => connection,
-            _ => {
-                let limit = Some(RESPONSE_LIMIT);
-                let made = connect(&shared.config.client, limit, |_| {}).await;
-                made.map_err(unavailable)?
-            }
-        };
-        let sent = commands.query_async::<()>(&mut connection.commands).await;
-        match sent {
-            Ok(()) => {
-                *held = Some(connection);
-                Ok(())
-            }
-            // The next call connects anew.
-            Err(error) => Err(unavailable(error)),
-        }
+        Ok(shared.publisher.publish(parcels).await?)
     }
 }
 

@@ -1,9 +1,8 @@
-//! Requests of polling that reached the wrong node: to the right one by publish and subscribe, and
-//! back.
+//! Requests of polling that reached the wrong node: to the right one, and back.
 //!
-//! Each node listens on a channel of its own. Redis tells how many have heard a message, so that a
-//! request to a node that is gone ends at once, and packets that nobody took close their session.
-//! So nothing is asked while this node does not hear the answers, or is about to end.
+//! Each node listens on a channel of its own. The broker tells whether anybody has heard a message,
+//! so that a request to a node that is gone ends at once, and packets that nobody took close their
+//! session. So nothing is asked while this node does not hear the answers, or is about to end.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,8 +11,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use redis::RedisResult;
-use redis::aio::MultiplexedConnection;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
@@ -22,9 +19,11 @@ use crate::actor::{
     CloseOnDrop, Engine, Forwarding, Handle, Poll, Polled, PolledFuture, ReleasedFuture,
     ThereFuture, Unpolled,
 };
-use crate::adapter::format::{Channel, Forwarded};
+use crate::adapter::broker::{Broker, BrokerError, Receipt};
+use crate::adapter::context::NodeContext;
+use crate::adapter::format::{Channel, Format, Forwarded};
 use crate::adapter::known::Known;
-use crate::adapter::node::Node;
+use crate::adapter::tasks::Tasks;
 use crate::id::{Id, Tag};
 use crate::reason::CloseReason;
 
@@ -32,14 +31,17 @@ use crate::reason::CloseReason;
 #[derive(Debug)]
 pub(crate) struct Forwards {
     tag: Tag,
-    /// Where this node listens.
+    /// The channel of this node.
     channel: String,
+    format: Arc<dyn Format>,
+    broker: Arc<dyn Broker>,
+    tasks: Arc<Tasks>,
     next: AtomicU64,
     standing: watch::Sender<Standing>,
     waiting: Mutex<HashMap<u64, Waiting>>,
     emptied: Notify,
-    /// Bytes of bodies for which there is room on the way: Redis cuts a node off that takes them
-    /// slower than they come.
+    /// Bytes of bodies for which there is room on the way: a broker may cut a node off that takes
+    /// them slower than they come.
     room: Semaphore,
     known: Mutex<Known>,
     /// Where sessions are found.
@@ -66,10 +68,13 @@ struct Waiting {
 }
 
 impl Forwards {
-    pub(crate) fn new(tag: Tag, channel: Channel) -> Self {
-        Self {
+    pub(crate) fn new(context: &NodeContext, tag: Tag, channel: Channel) -> Arc<Self> {
+        Arc::new(Self {
             tag,
             channel: channel.into_name(),
+            format: Arc::clone(&context.format),
+            broker: Arc::clone(&context.broker),
+            tasks: Arc::clone(&context.tasks),
             next: AtomicU64::new(0),
             standing: watch::Sender::default(),
             waiting: Mutex::default(),
@@ -78,18 +83,31 @@ impl Forwards {
             known: Mutex::default(),
             engine: OnceLock::new(),
             answering: TaskTracker::new(),
-        }
+        })
     }
 
-    /// Tells whether what came on a channel is for [`hear`].
+    /// Answers requests of other nodes for these sessions from now on.
+    pub(crate) fn serve(&self, engine: &Arc<Engine>) {
+        // Once for each start.
+        let _ = self.engine.set(Arc::downgrade(engine));
+    }
+
+    /// Waits until this node's own clients have got their last packets through the others.
+    pub(crate) async fn answered(&self) {
+        self.answering.close();
+        self.answering.wait().await;
+    }
+
+    /// Tells whether the messages of a channel are for [`received`](Self::received).
     pub(crate) fn is_heard_on(&self, channel: &str) -> bool {
         self.channel == channel
     }
 
-    /// Notes whether answers can come; where they cannot, every request ends.
-    pub(crate) fn hears(&self, hears: bool) {
-        self.standing.send_modify(|standing| standing.hears = hears);
-        if !hears {
+    /// Notes whether answers can come; if they cannot, every request ends.
+    pub(crate) fn listens(&self, listens: bool) {
+        self.standing
+            .send_modify(|standing| standing.hears = listens);
+        if !listens {
             self.waiting.lock().clear();
         }
     }
@@ -110,8 +128,8 @@ impl Forwards {
     async fn expect(&self, session: Id, takes: bool) -> Result<Option<Expected>, Unpolled> {
         let mut standing = self.standing.subscribe();
         let hears = hears(&mut standing, takes);
-        // Nothing changes while it is looked at: who changes it sees the request, or the request
-        // it.
+        // No race: either the writer sees this request in the table, or this request sees the
+        // written state.
         let now = hears.await.ok_or(Unpolled::Unknown)?;
         if takes && now.ends {
             return Ok(None);
@@ -173,6 +191,248 @@ impl Forwards {
             .lock()
             .retain(|_, waiting| waiting.session.tag() != node);
     }
+
+    /// Takes a message that another node has published for this one.
+    ///
+    /// # Errors
+    ///
+    /// Says why it cannot be read.
+    pub(crate) fn received(self: &Arc<Self>, payload: &Bytes) -> Result<(), String> {
+        match Forwarded::decode(payload)? {
+            Forwarded::Answered {
+                number,
+                session,
+                polled,
+            } => {
+                match self.forget(number) {
+                    // The request may have ended, and has said so.
+                    Some(waiting) => drop(waiting.answer.send(polled)),
+                    // Given up while the way was broken: nobody gets these packets.
+                    None if matches!(polled, Ok(Polled::Packets { .. })) => {
+                        self.say_ended(session, CloseReason::TransportError);
+                    }
+                    None => {}
+                }
+            }
+            Forwarded::Ended { session, reason } => {
+                if let Some(handle) = self.find(session) {
+                    handle.link.close(reason);
+                }
+            }
+            Forwarded::Released { session } => {
+                // Behind the poll itself, which has a task of its own too.
+                let forwards = Arc::clone(self);
+                self.tasks.spawn("release of a forwarded poll", async move {
+                    if let Some(handle) = forwards.find(session) {
+                        handle.link.outbox.release_poll();
+                    }
+                });
+            }
+            Forwarded::Asked {
+                number,
+                from,
+                session,
+                poll,
+            } => {
+                let answering = Arc::clone(self).answer(number, from, session, poll);
+                self.tasks
+                    .spawn_in(&self.answering, "forwarded poll", answering);
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what a request wants that another node got, and answers it.
+    async fn answer(self: Arc<Self>, number: u64, from: Tag, session: Id, poll: Poll) {
+        let polled = match self.find(session) {
+            Some(handle) => match handle.check_polling() {
+                Err(refused) => Err(refused),
+                Ok(()) => match poll {
+                    Poll::Take => handle.take().await,
+                    Poll::Bring(packets) => match handle.begin_post() {
+                        Ok(_turn) => handle.bring(packets).await,
+                        Err(refused) => Err(refused),
+                    },
+                },
+            },
+            None => Err(Unpolled::Unknown),
+        };
+        let answered = Forwarded::Answered {
+            number,
+            session,
+            polled,
+        };
+        let taken = self.publish(from, &answered).await;
+        if !matches!(taken, Ok(Receipt::Somebody))
+            && let Some(handle) = self.find(session)
+        {
+            log::debug!(
+                "session {}: the node that its request reached is gone",
+                handle.link.number
+            );
+            handle.link.close(CloseReason::TransportError);
+        }
+    }
+
+    /// Publishes for one node.
+    async fn publish(&self, to: Tag, message: &Forwarded) -> Result<Receipt, BrokerError> {
+        let message = message.encode();
+        let message = message.map_err(|error| BrokerError::new(&error))?;
+        let channel = self.format.poll_channel(to);
+        self.broker.send(channel, message.into()).await
+    }
+
+    /// Has another node close a session.
+    fn say_ended(self: &Arc<Self>, session: Id, reason: CloseReason) {
+        let forwards = Arc::clone(self);
+        self.tasks.spawn("end of a forwarded session", async move {
+            let ended = Forwarded::Ended { session, reason };
+            if let Err(error) = forwards.publish(session.tag(), &ended).await {
+                log::debug!("another node is not told of the end of a session: {error}");
+            }
+        });
+    }
+
+    /// Ends requests to nodes that are gone, for as long as it is polled.
+    pub(crate) async fn watch(self: Arc<Self>) {
+        loop {
+            sleep(LOOK).await;
+            let nodes = self.waited_for();
+            if nodes.is_empty() || !self.broker.is_connected() {
+                continue;
+            }
+            match self.gone(nodes).await {
+                Ok(gone) => gone.into_iter().for_each(|tag| self.give_up_on(tag)),
+                // The connection tells of that itself.
+                Err(error) => log::debug!("the broker does not tell which nodes listen: {error}"),
+            }
+        }
+    }
+
+    /// Returns those nodes that do not listen any more.
+    async fn gone(&self, nodes: HashSet<Tag>) -> Result<Vec<Tag>, BrokerError> {
+        let Some(listeners) = self.broker.listeners() else {
+            return Ok(Vec::new());
+        };
+        let nodes: Vec<_> = nodes.into_iter().collect();
+        let channels = nodes.iter().map(|tag| self.format.poll_channel(*tag));
+        let counts = listeners.count(channels.collect()).await?;
+        let gone = nodes.into_iter().zip(counts);
+        let gone = gone.filter(|(_, count)| *count == 0);
+        Ok(gone.map(|(tag, _)| tag).collect())
+    }
+
+    /// Asks another node, and waits for its answer.
+    async fn ask(
+        self: &Arc<Self>,
+        session: Id,
+        poll: Poll,
+        limit: Duration,
+    ) -> Result<Polled, Unpolled> {
+        let takes = poll == Poll::Take;
+        let Ok(room) = timeout(limit, self.room_for(&poll)).await else {
+            return Err(Unpolled::Unknown);
+        };
+        let Some(Expected { number, answered }) = self.expect(session, takes).await? else {
+            // Its next poll may well come here again.
+            sleep(HOME_PAUSE).await;
+            return Ok(Polled::noop());
+        };
+        let given_up = CloseOnDrop::new(|| {
+            self.forget(number);
+            if takes {
+                // The packets that were on the way are lost.
+                self.say_ended(session, CloseReason::TransportError);
+            }
+        });
+        let asked = Forwarded::Asked {
+            number,
+            from: self.tag,
+            session,
+            poll,
+        };
+        let polled = match self.publish(session.tag(), &asked).await {
+            Ok(Receipt::Nobody) => Err(Unpolled::Unknown),
+            Err(error) => {
+                log::debug!("a request for a session of another node cannot be forwarded: {error}");
+                Err(Unpolled::Unknown)
+            }
+            Ok(Receipt::Somebody) => match timeout(limit, answered).await {
+                Ok(Ok(polled)) => polled,
+                // Its node is gone, or the way to it.
+                Ok(Err(_)) => Err(Unpolled::Unknown),
+                Err(_) => {
+                    drop(given_up);
+                    return Err(Unpolled::Violation);
+                }
+            },
+        };
+        drop(room);
+        self.forget(number);
+        given_up.finished();
+        polled
+    }
+
+    /// Asks the broker whether a node listens, unless it has just said so.
+    async fn is_there(&self, tag: Tag) -> bool {
+        let known = self.known.lock().is_there(tag, Instant::now());
+        if let Some(is_there) = known {
+            return is_there;
+        }
+        let mut standing = self.standing.subscribe();
+        if hears(&mut standing, false).await.is_none() {
+            return false;
+        }
+        match self.gone(HashSet::from([tag])).await {
+            Ok(gone) => {
+                let mut known = self.known.lock();
+                known.note(tag, gone.is_empty(), Instant::now());
+                gone.is_empty()
+            }
+            Err(error) => {
+                log::debug!("the broker does not tell whether a node listens: {error}");
+                false
+            }
+        }
+    }
+}
+
+impl Forwarding for Forwards {
+    fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    fn is_there(self: Arc<Self>, session: Id) -> ThereFuture {
+        Box::pin(async move { Self::is_there(&self, session.tag()).await })
+    }
+
+    fn forward(self: Arc<Self>, session: Id, poll: Poll, limit: Duration) -> PolledFuture {
+        Box::pin(async move { self.ask(session, poll, limit).await })
+    }
+
+    fn end(self: Arc<Self>, session: Id, reason: CloseReason) {
+        self.say_ended(session, reason);
+    }
+
+    fn release(self: Arc<Self>) -> ReleasedFuture {
+        Box::pin(async move {
+            self.standing.send_modify(|standing| standing.ends = true);
+            loop {
+                for session in self.polled() {
+                    let released = Forwarded::Released { session };
+                    if let Err(error) = self.publish(session.tag(), &released).await {
+                        log::debug!(
+                            "a poll for a session of another node is not released: {error}"
+                        );
+                    }
+                }
+                // A poll that was just on its way may have been overtaken.
+                if timeout(LOOK, self.finished()).await.is_ok() {
+                    return;
+                }
+            }
+        })
+    }
 }
 
 /// Waits until answers can be heard, or a poll is not to wait here any more; `None` where it takes
@@ -191,281 +451,14 @@ struct Expected {
     answered: oneshot::Receiver<Result<Polled, Unpolled>>,
 }
 
-/// Does what other nodes ask of this one's sessions from now on.
-pub(crate) fn serve(node: &Node, engine: &Arc<Engine>) {
-    // Once for each start.
-    let _ = node.forwards.engine.set(Arc::downgrade(engine));
-}
-
-/// Waits until this node's own clients have got their last packets through the others.
-pub(crate) async fn answered(node: &Node) {
-    node.forwards.answering.close();
-    node.forwards.answering.wait().await;
-}
-
-/// Takes what another node has published for this one.
-pub(crate) fn hear(node: &Arc<Node>, payload: &Bytes) -> Result<(), String> {
-    match Forwarded::decode(payload)? {
-        Forwarded::Answered {
-            number,
-            session,
-            polled,
-        } => {
-            match node.forwards.forget(number) {
-                // Whoever asked may have gone, and has said so.
-                Some(waiting) => drop(waiting.answer.send(polled)),
-                // Given up while the way was broken: nobody gets these packets.
-                None if matches!(polled, Ok(Polled::Packets { .. })) => {
-                    Arc::clone(node).end(session, CloseReason::TransportError);
-                }
-                None => {}
-            }
-        }
-        Forwarded::Ended { session, reason } => {
-            if let Some(handle) = node.forwards.find(session) {
-                handle.link.close(reason);
-            }
-        }
-        Forwarded::Released { session } => {
-            // Behind the poll itself, which has a task of its own too.
-            let node = Arc::clone(node);
-            node.arbiter.clone().spawn(async move {
-                if let Some(handle) = node.forwards.find(session) {
-                    handle.link.outbox.release_poll();
-                }
-            });
-        }
-        Forwarded::Asked {
-            number,
-            from,
-            session,
-            poll,
-        } => {
-            let answering = answer(Arc::clone(node), number, from, session, poll);
-            let answering = node.forwards.answering.track_future(answering);
-            node.arbiter.spawn(answering);
-        }
-    }
-    Ok(())
-}
-
-/// Does what a request wants that another node got, and answers it.
-async fn answer(node: Arc<Node>, number: u64, from: Tag, session: Id, poll: Poll) {
-    let polled = match node.forwards.find(session) {
-        Some(handle) => match handle.check_polling() {
-            Err(refused) => Err(refused),
-            Ok(()) => match poll {
-                Poll::Take => handle.take().await,
-                Poll::Bring(packets) => match handle.begin_post() {
-                    Ok(_turn) => handle.bring(packets).await,
-                    Err(refused) => Err(refused),
-                },
-            },
-        },
-        None => Err(Unpolled::Unknown),
-    };
-    let answered = Forwarded::Answered {
-        number,
-        session,
-        polled,
-    };
-    let taken = publish(&node, from, &answered).await;
-    if !matches!(taken, Ok(1..))
-        && let Some(handle) = node.forwards.find(session)
-    {
-        log::debug!(
-            "session {}: the node that its request reached is gone",
-            handle.link.number
-        );
-        handle.link.close(CloseReason::TransportError);
-    }
-}
-
-/// Publishes for one node, and returns how many have heard it.
-async fn publish(node: &Node, to: Tag, message: &Forwarded) -> Result<usize, String> {
-    let message = message.encode().map_err(|error| error.to_string())?;
-    let channel = node.format.poll_channel(to);
-    let is_shard = matches!(channel, Channel::Shard(_));
-    let mut command = redis::cmd(if is_shard { "SPUBLISH" } else { "PUBLISH" });
-    command.arg(channel.into_name()).arg(message);
-    let connection = node.commands.read().clone();
-    let mut connection = connection.ok_or("there is no connection to Redis")?;
-    let heard = command.query_async(&mut connection).await;
-    heard.map_err(|error| error.to_string())
-}
-
-/// Ends requests to nodes that are gone, for as long as it is polled.
-pub(crate) async fn watch(node: Arc<Node>) {
-    loop {
-        sleep(LOOK).await;
-        let nodes = node.forwards.waited_for();
-        let connection = node.commands.read().clone();
-        let (Some(connection), false) = (connection, nodes.is_empty()) else {
-            continue;
-        };
-        match gone(&node, nodes, connection).await {
-            Ok(gone) => gone.iter().for_each(|tag| node.forwards.give_up_on(*tag)),
-            // The connection tells of that itself.
-            Err(error) => log::debug!("Redis does not tell which nodes listen: {error}"),
-        }
-    }
-}
-
-/// Returns those nodes that do not listen any more.
-async fn gone(
-    node: &Node,
-    nodes: HashSet<Tag>,
-    mut connection: MultiplexedConnection,
-) -> RedisResult<Vec<Tag>> {
-    let channels = nodes
-        .into_iter()
-        .map(|tag| (node.format.poll_channel(tag), tag));
-    let channels: Vec<_> = channels.collect();
-    let sharded = matches!(channels.first(), Some((Channel::Shard(_), _)));
-    let mut command = redis::cmd("PUBSUB");
-    command.arg(if sharded { "SHARDNUMSUB" } else { "NUMSUB" });
-    let mut tags = HashMap::new();
-    for (channel, tag) in channels {
-        let name = channel.into_name();
-        command.arg(&name);
-        tags.insert(name, tag);
-    }
-    let listeners: Vec<(String, usize)> = command.query_async(&mut connection).await?;
-    let gone = listeners.into_iter().filter(|(_, count)| *count == 0);
-    Ok(gone.filter_map(|(name, _)| tags.remove(&name)).collect())
-}
-
-/// Asks another node, and waits for what it answers.
-async fn ask(
-    node: &Arc<Node>,
-    session: Id,
-    poll: Poll,
-    limit: Duration,
-) -> Result<Polled, Unpolled> {
-    let takes = poll == Poll::Take;
-    let Ok(room) = timeout(limit, node.forwards.room_for(&poll)).await else {
-        return Err(Unpolled::Unknown);
-    };
-    let expected = node.forwards.expect(session, takes).await?;
-    let Some(Expected { number, answered }) = expected else {
-        // Its next poll may well come here again.
-        sleep(HOME_PAUSE).await;
-        return Ok(Polled::noop());
-    };
-    let given_up = CloseOnDrop::new(|| {
-        node.forwards.forget(number);
-        if takes {
-            // What was on the way is lost.
-            Arc::clone(node).end(session, CloseReason::TransportError);
-        }
-    });
-    let asked = Forwarded::Asked {
-        number,
-        from: node.forwards.tag,
-        session,
-        poll,
-    };
-    let polled = match publish(node, session.tag(), &asked).await {
-        Ok(0) => Err(Unpolled::Unknown),
-        Err(error) => {
-            log::debug!("a request for a session of another node cannot be forwarded: {error}");
-            Err(Unpolled::Unknown)
-        }
-        Ok(_) => match timeout(limit, answered).await {
-            Ok(Ok(polled)) => polled,
-            // Its node is gone, or the way to it.
-            Ok(Err(_)) => Err(Unpolled::Unknown),
-            Err(_) => {
-                drop(given_up);
-                return Err(Unpolled::Violation);
-            }
-        },
-    };
-    drop(room);
-    node.forwards.forget(number);
-    given_up.finished();
-    polled
-}
-
-/// Asks Redis whether a node listens, unless it has just said so.
-async fn is_there(node: &Node, tag: Tag) -> bool {
-    let known = node.forwards.known.lock().is_there(tag, Instant::now());
-    if let Some(is_there) = known {
-        return is_there;
-    }
-    let mut standing = node.forwards.standing.subscribe();
-    if hears(&mut standing, false).await.is_none() {
-        return false;
-    }
-    let Some(connection) = node.commands.read().clone() else {
-        return false;
-    };
-    match gone(node, HashSet::from([tag]), connection).await {
-        Ok(gone) => {
-            let mut known = node.forwards.known.lock();
-            known.note(tag, gone.is_empty(), Instant::now());
-            gone.is_empty()
-        }
-        Err(error) => {
-            log::debug!("Redis does not tell whether a node listens: {error}");
-            false
-        }
-    }
-}
-
-impl Forwarding for Node {
-    fn tag(&self) -> Tag {
-        self.forwards.tag
-    }
-
-    fn is_there(self: Arc<Self>, session: Id) -> ThereFuture {
-        Box::pin(async move { is_there(&self, session.tag()).await })
-    }
-
-    fn forward(self: Arc<Self>, session: Id, poll: Poll, limit: Duration) -> PolledFuture {
-        Box::pin(async move { ask(&self, session, poll, limit).await })
-    }
-
-    fn end(self: Arc<Self>, session: Id, reason: CloseReason) {
-        let arbiter = self.arbiter.clone();
-        arbiter.spawn(async move {
-            let ended = Forwarded::Ended { session, reason };
-            if let Err(error) = publish(&self, session.tag(), &ended).await {
-                log::debug!("another node is not told of the end of a session: {error}");
-            }
-        });
-    }
-
-    fn release(self: Arc<Self>) -> ReleasedFuture {
-        Box::pin(async move {
-            let standing = &self.forwards.standing;
-            standing.send_modify(|standing| standing.ends = true);
-            loop {
-                for session in self.forwards.polled() {
-                    let released = Forwarded::Released { session };
-                    if let Err(error) = publish(&self, session.tag(), &released).await {
-                        log::debug!(
-                            "a poll for a session of another node is not released: {error}"
-                        );
-                    }
-                }
-                // A poll that was just on its way may have been overtaken.
-                if timeout(LOOK, self.forwards.finished()).await.is_ok() {
-                    return;
-                }
-            }
-        })
-    }
-}
-
-/// How often is looked whether the nodes are there that are waited for, and whether this one may
-/// end.
+/// Interval of the check whether the awaited nodes still exist and this node may shut down.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long a request waits for a Redis that is away: clients look for other nodes just then.
+/// How long a request waits for a broker that is away: an outage is when clients change nodes.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How long a poll waits before it is sent home: its client must not ask again and again at once.
+/// How long a poll waits before it is answered without packets: its client must not ask again and
+/// again at once.
 const HOME_PAUSE: Duration = Duration::from_millis(100);
 
 /// Bytes of bodies that are on their way to other nodes: a quarter of what Redis lets wait for one

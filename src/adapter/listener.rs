@@ -1,38 +1,36 @@
-//! What other nodes say by publish and subscribe.
+//! Messages that other nodes have published.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use log::Level;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, PushInfo, PushKind, RedisError, Value};
 
+use crate::adapter::broker::{Inbound, Wires};
 use crate::adapter::channels::Change;
-use crate::adapter::connection::{Backoff, RESPONSE_LIMIT, connect, is_final};
-use crate::adapter::format::{Channel, check_length};
-use crate::adapter::node::{Node, Part};
-use crate::adapter::{delivery, forward};
-use crate::logging::{LogKind, Quoted, cut};
-use crate::panics::catch_panic;
-use crate::socket::Origin;
+use crate::adapter::connection::{RESPONSE_LIMIT, connect, is_final};
+use crate::adapter::format::Channel;
+use crate::adapter::health::ConnectionRole;
+use crate::adapter::redis::Redis;
+use crate::adapter::retry::Backoff;
 
 /// Listens for as long as it is polled.
-pub(crate) async fn run(node: Arc<Node>) {
+pub(crate) async fn run(redis: Arc<Redis>, wires: Wires) {
     let mut backoff = Backoff::new();
     loop {
-        let hearing = Arc::clone(&node);
-        let pushed = move |info: PushInfo| hear(&hearing, info);
-        match connect(&node.config.client, Some(RESPONSE_LIMIT), pushed).await {
+        let inbound = Arc::clone(&wires.inbound);
+        let pushed = move |info: PushInfo| hear(inbound.as_ref(), info);
+        match connect(redis.client(), Some(RESPONSE_LIMIT), pushed).await {
             Ok(connection) => {
                 let mut commands = connection.commands.clone();
                 let error = tokio::select! {
-                    error = listen(&node, &mut commands, &mut backoff) => error,
+                    error = listen(&wires, &mut commands, &mut backoff) => error,
                     error = connection.fails() => error,
                 };
-                node.channels.not_followed();
-                node.broken(Part::Listener, &error);
+                wires.channels.not_followed();
+                wires.broken(ConnectionRole::Listener, &error);
             }
-            Err(error) => node.broken(Part::Listener, &error.to_string()),
+            Err(error) => wires.broken(ConnectionRole::Listener, &error.to_string()),
         }
         tokio::time::sleep(backoff.next()).await;
     }
@@ -40,11 +38,11 @@ pub(crate) async fn run(node: Arc<Node>) {
 
 /// Subscribes by one connection to what is wanted, until it fails, and says why it did.
 async fn listen(
-    node: &Node,
+    wires: &Wires,
     connection: &mut MultiplexedConnection,
     backoff: &mut Backoff,
 ) -> String {
-    let mut changes = node.channels.all();
+    let mut changes = wires.channels.all();
     let mut is_new = true;
     loop {
         for some in changes.chunks(CHANGES) {
@@ -53,26 +51,26 @@ async fn listen(
                 pipeline.add_command(command(change)).ignore();
             }
             if let Err(error) = pipeline.query_async::<()>(connection).await
-                && let Err(error) = do_without(node, some, error)
+                && let Err(error) = do_without(wires, some, error)
             {
                 return error;
             }
         }
         if std::mem::take(&mut is_new) {
             backoff.reset();
-            node.connected(Part::Listener);
+            wires.connected(ConnectionRole::Listener);
         }
-        changes = node.channels.changes().await;
+        changes = wires.channels.changes().await;
     }
 }
 
-/// Redis lets this node not listen everywhere, by the rights of its user: it does without those
-/// channels until it connects again.
+/// The Redis user may not subscribe to some channels (ACL). The node runs without them until the
+/// next reconnect.
 ///
 /// # Errors
 ///
 /// Says what else is wrong.
-fn do_without(node: &Node, changes: &[Change], error: RedisError) -> Result<(), String> {
+fn do_without(wires: &Wires, changes: &[Change], error: RedisError) -> Result<(), String> {
     let text = error.to_string();
     match error.into_server_errors().as_deref() {
         Some(refusals @ [(first, error), ..])
@@ -83,7 +81,9 @@ fn do_without(node: &Node, changes: &[Change], error: RedisError) -> Result<(), 
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            node.is_denied(&format!("channel {name:?}{more}: {error}"));
+            wires
+                .health
+                .denied(&format!("channel {name:?}{more}: {error}"));
             Ok(())
         }
         _ => Err(text),
@@ -105,8 +105,8 @@ fn command(change: &Change) -> Cmd {
     command
 }
 
-/// Takes what Redis has pushed: a channel's name and a payload, with a pattern before them or not.
-fn hear(node: &Arc<Node>, info: PushInfo) {
+/// Takes a push of Redis: a channel's name and a payload, with a pattern before them or not.
+fn hear(inbound: &dyn Inbound, info: PushInfo) {
     let mut data = info.data.into_iter();
     let mut text = || match data.next() {
         Some(Value::BulkString(text)) => String::from_utf8(text).ok(),
@@ -120,33 +120,8 @@ fn hear(node: &Arc<Node>, info: PushInfo) {
     let (Some(channel), Some(Value::BulkString(payload))) = (text(), data.next()) else {
         return;
     };
-    let heard_by = pattern.as_deref().unwrap_or(&channel);
-    let payload = Bytes::from(payload);
-    // A panic must not cost the connection.
-    let heard = catch_panic(|| {
-        let done = if node.forwards.is_heard_on(&channel) {
-            forward::hear(node, &payload)
-        } else {
-            let heard = check_length(payload.len())
-                .and_then(|()| node.format.hear(heard_by, &channel, &payload));
-            heard.map(|heard| {
-                if let Some(heard) = heard {
-                    delivery::receive(node, heard, Origin::Alone);
-                }
-            })
-        };
-        if let Err(error) = done {
-            let channel = Quoted(&channel);
-            let line = format_args!("message on channel {channel} is skipped: {error}");
-            node.line_limits.write(LogKind::Foreign, Level::Warn, line);
-        }
-    });
-    if let Err(panic) = heard {
-        let (channel, panic) = (Quoted(&channel), cut(panic));
-        let line = format_args!("message on channel {channel} made a panic: {panic}");
-        node.line_limits
-            .write(LogKind::Panicked, Level::Error, line);
-    }
+    let subscription = pattern.as_deref().unwrap_or(&channel);
+    inbound.received(subscription, &channel, &Bytes::from(payload));
 }
 
 /// Changes that are sent at once.

@@ -1,9 +1,9 @@
-//! What this node says, on its way to Redis.
+//! The queue of this node, on its way to Redis.
 //!
-//! Whatever waits goes out at once, in one piece, and the next piece when Redis has answered. What
-//! was on its way when a connection broke may have arrived or not: what is appended to a stream is
-//! looked for there and sent again if it is missing; what is published is not, since nobody could
-//! tell.
+//! Whatever waits goes out at once, in one piece, and the next piece when Redis has answered. A
+//! piece that was under way when a connection broke may have arrived or not: entries of a stream are
+//! looked for there, and sent again if they are missing; messages that were published are not,
+//! because nobody can tell.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,99 +12,109 @@ use std::time::Instant;
 use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult};
 
-use crate::adapter::connection::{Backoff, Connection, RESPONSE_LIMIT, batch, connect, is_final};
-use crate::adapter::node::{Node, Part};
+use crate::adapter::broker::Wires;
+use crate::adapter::connection::{Connection, RESPONSE_LIMIT, batch, connect, is_final};
+use crate::adapter::health::ConnectionRole;
 use crate::adapter::queue::Batch;
-use crate::adapter::reader::entries_of;
+use crate::adapter::redis::{Redis, entries_of};
+use crate::adapter::retry::Backoff;
 
 /// Publishes for as long as it is polled.
-pub(crate) async fn run(node: Arc<Node>) {
+pub(crate) async fn run(redis: Arc<Redis>, wires: Wires) {
     let mut backoff = Backoff::new();
     loop {
-        match begin(&node).await {
+        match begin(&redis).await {
             Ok(connection) => {
-                *node.commands.write() = Some(connection.commands.clone());
-                let error = publish(&node, connection, &mut backoff).await;
-                *node.commands.write() = None;
-                node.broken(Part::Publisher, &error);
+                redis.set_commands(Some(connection.commands.clone()));
+                let error = publish(&redis, &wires, connection, &mut backoff).await;
+                redis.set_commands(None);
+                wires.broken(ConnectionRole::Publisher, &error);
             }
-            Err(error) => node.broken(Part::Publisher, &error.to_string()),
+            Err(error) => wires.broken(ConnectionRole::Publisher, &error.to_string()),
         }
         tokio::time::sleep(backoff.next()).await;
     }
 }
 
-/// Connects to a Redis that does what it is told: one that has just been started refuses for a
+/// Connects, and waits for a first answer: a Redis that has just been started refuses commands for a
 /// while.
-async fn begin(node: &Node) -> RedisResult<Connection> {
-    let mut connection = connect(&node.config.client, Some(RESPONSE_LIMIT), |_| {}).await?;
+async fn begin(redis: &Redis) -> RedisResult<Connection> {
+    let mut connection = connect(redis.client(), Some(RESPONSE_LIMIT), |_| {}).await?;
     let ping = redis::cmd("PING");
     ping.query_async::<()>(&mut connection.commands).await?;
     Ok(connection)
 }
 
 /// Publishes by one connection until it breaks, and says why it did.
-async fn publish(node: &Node, mut connection: Connection, backoff: &mut Backoff) -> String {
-    if let Err(error) = settle(node, &mut connection.commands).await {
+async fn publish(
+    redis: &Redis,
+    wires: &Wires,
+    mut connection: Connection,
+    backoff: &mut Backoff,
+) -> String {
+    if let Err(error) = settle(redis, wires, &mut connection.commands).await {
         return error.to_string();
     }
     // A Redis that refuses what waits is as good as away.
-    let mut is_proven = node.queue.is_empty(Instant::now());
+    let mut is_proven = wires.queue.is_empty(Instant::now());
     if is_proven {
-        node.connected(Part::Publisher);
+        wires.connected(ConnectionRole::Publisher);
     }
     loop {
-        let write = |shown: Batch<'_>| batch(&shown, node.config.max_length);
+        let write = |shown: Batch<'_>| batch(&shown, redis.max_length());
         let commands = tokio::select! {
             biased;
             error = connection.fails() => return error,
-            commands = node.queue.batch(write) => commands,
+            commands = wires.queue.batch(write) => commands,
         };
-        if let Err(error) = send(node, &commands, &mut connection.commands).await {
+        if let Err(error) = send(wires, &commands, &mut connection.commands).await {
             return error;
         }
         backoff.reset();
         if !std::mem::replace(&mut is_proven, true) {
-            node.connected(Part::Publisher);
+            wires.connected(ConnectionRole::Publisher);
         }
     }
 }
 
-/// Finds out which entries have arrived of those that were on their way when a connection broke.
-async fn settle(node: &Node, connection: &mut MultiplexedConnection) -> RedisResult<()> {
-    // Where a panic has cost the connection.
-    node.lost(node.queue.failed(), "to other nodes");
-    if node.streams.is_empty() {
+/// Finds out which entries have arrived of those that were under way when a connection broke.
+async fn settle(
+    redis: &Redis,
+    wires: &Wires,
+    connection: &mut MultiplexedConnection,
+) -> RedisResult<()> {
+    // If a panic has cost the connection.
+    wires.health.lost(wires.queue.failed(), "to other nodes");
+    if redis.streams().is_empty() {
         return Ok(());
     }
-    let earlier = node.publisher.lock().clone();
-    let doubtful = node.queue.doubtful();
+    let earlier = redis.publisher();
+    let doubtful = wires.queue.doubtful();
     if let Some(earlier) = earlier
         && !doubtful.is_empty()
     {
         end(&earlier, connection).await?;
     }
-    let client = Client::of(connection).await?;
-    *node.publisher.lock() = client;
+    redis.publishes_by(ConnectionId::of(connection).await?);
     let mut arrived = HashMap::new();
     for stream in doubtful {
-        if let Some(last) = last_own(node, &stream, connection).await? {
+        if let Some(last) = last_own(redis.uid(), &stream, connection).await? {
             arrived.insert(stream, last);
         }
     }
-    node.queue.settle(&arrived);
+    wires.queue.settle(&arrived);
     Ok(())
 }
 
-/// A connection as Redis knows it.
+/// The name that Redis has for a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Client {
+pub(crate) struct ConnectionId {
     id: String,
     address: String,
 }
 
-impl Client {
-    /// Asks Redis; `None` where it does not say.
+impl ConnectionId {
+    /// Asks Redis; `None` if it does not say.
     async fn of(connection: &mut MultiplexedConnection) -> RedisResult<Option<Self>> {
         let mut command = redis::cmd("CLIENT");
         command.arg("INFO");
@@ -132,7 +142,7 @@ impl Client {
 
 /// Ends an earlier connection of this node. Redis may not know yet that it has broken, and still
 /// get what was on its way there, behind the back of who looks what has arrived.
-async fn end(earlier: &Client, connection: &mut MultiplexedConnection) -> RedisResult<()> {
+async fn end(earlier: &ConnectionId, connection: &mut MultiplexedConnection) -> RedisResult<()> {
     let mut command = redis::cmd("CLIENT");
     command.arg("KILL").arg("ID").arg(&earlier.id);
     // Another server may have taken the place of the one that gave this id.
@@ -148,7 +158,7 @@ async fn end(earlier: &Client, connection: &mut MultiplexedConnection) -> RedisR
 
 /// Returns the number of this node's last entry in a stream.
 async fn last_own(
-    node: &Node,
+    uid: &str,
     stream: &str,
     connection: &mut MultiplexedConnection,
 ) -> RedisResult<Option<u64>> {
@@ -158,9 +168,7 @@ async fn last_own(
         command.arg(stream).arg(&end).arg("-");
         command.arg("COUNT").arg(LOOKED_AT);
         let entries = entries_of(command.query_async(connection).await?);
-        let mut own = entries
-            .iter()
-            .filter(|entry| entry.uid == node.format.uid());
+        let mut own = entries.iter().filter(|entry| entry.uid == uid);
         if let Some(number) = own.find_map(|entry| entry.sequence) {
             return Ok(Some(number));
         }
@@ -173,29 +181,29 @@ async fn last_own(
 
 /// Sends a batch, and says why the connection is of no use any more.
 async fn send(
-    node: &Node,
+    wires: &Wires,
     commands: &Pipeline,
     connection: &mut MultiplexedConnection,
 ) -> Result<(), String> {
     let Err(error) = commands.query_async::<()>(connection).await else {
-        node.queue.sent();
+        wires.queue.sent();
         return Ok(());
     };
     let text = error.to_string();
     let Some(refusals) = error.into_server_errors() else {
-        node.lost(node.queue.failed(), "to other nodes");
+        wires.health.lost(wires.queue.failed(), "to other nodes");
         return Err(text);
     };
     let (for_good, for_now): (Vec<_>, Vec<_>) = refusals
         .iter()
         .partition(|(_, error)| is_final(error.code()));
     let again: HashSet<usize> = for_now.iter().map(|(place, _)| *place).collect();
-    let messages = node.queue.answered(&again);
+    let messages = wires.queue.answered(&again);
     if let Some((_, error)) = for_good.first() {
         // To send it again would change nothing.
         log::error!("Redis refuses what other nodes are told: {error}");
         let lost = for_good.iter().filter(|(place, _)| *place < messages);
-        node.lost(lost.count(), "to other nodes");
+        wires.health.lost(lost.count(), "to other nodes");
     }
     match for_now.first() {
         Some((_, error)) => Err(error.to_string()),
@@ -213,11 +221,11 @@ mod tests {
     #[test]
     fn a_connection_is_known_by_id_and_address() {
         let info = "id=7 addr=127.0.0.1:52998 laddr=127.0.0.1:6379 fd=9 name= resp=3\n";
-        let client = Client {
+        let client = ConnectionId {
             id: "7".to_owned(),
             address: "127.0.0.1:52998".to_owned(),
         };
-        assert_eq!(Client::parse(info), Some(client));
-        assert_eq!(Client::parse("id=7"), None);
+        assert_eq!(ConnectionId::parse(info), Some(client));
+        assert_eq!(ConnectionId::parse("id=7"), None);
     }
 }

@@ -1,64 +1,50 @@
-//! What a client missed while it was on its way from another node, read from the stream.
+//! The events that a client missed between two nodes, read from the stream.
 //!
-//! What is given is how far it has got, and how far this node was when it came; what comes out are
-//! its packets, or that they are not all there any more. What this node had not done when the
-//! client came it has in its own memory.
+//! The client's offset and this node's read position enter; its packets leave, or nothing if they
+//! are not all there any more. Events that this node read later are in its own log.
 
 use std::collections::HashMap;
 
-use redis::aio::MultiplexedConnection;
-use redis::{RedisResult, Value};
-
+use crate::adapter::broker::{BrokerError, EventLog, LogEntry};
 use crate::adapter::format::{Heard, Word, from_fields};
-use crate::adapter::reader::{Entry, entries_of};
 use crate::cluster::{EntryId, Manner, Mark, Message};
 use crate::link::Outgoing;
 use crate::socket::{Kept, Membership, mark_of};
 
-/// What is replayed, and for whom.
+/// A replay for one client.
 pub(crate) struct Replay<'a> {
     pub(crate) membership: &'a Membership,
     pub(crate) kept: &'a Kept,
     /// This node's name.
     pub(crate) own: &'a str,
-    /// How far the client has got, with what is replayed.
+    /// The client's offset, which moves on with the replay.
     pub(crate) mark: Mark,
-    /// From where on it has a right to events.
+    /// The point from which on it is entitled to events.
     pub(crate) begun: &'a Mark,
-    /// How far this node was when it came.
+    /// This node's position when the client came.
     pub(crate) now: &'a Mark,
-    /// How many bytes it may be sent.
+    /// Bytes that it may be sent.
     pub(crate) limit: usize,
-    /// The number of each node's last entry: an entry whose answer was lost may lie there twice.
+    /// The number of each node's last entry: an entry whose answer was lost may be there twice.
     pub(crate) seen: HashMap<String, u64>,
 }
 
-/// A stream, and how long nodes of this configuration let it become.
-#[derive(Clone, Copy)]
-pub(crate) struct Stream<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) max_length: usize,
-}
-
 impl Replay<'_> {
-    /// Reads what the client has missed; `None` where it is not all there, or too much.
+    /// Reads the events that the client has missed; `None` if they are not all there, or too many.
     pub(crate) async fn read(
         mut self,
-        connection: &mut MultiplexedConnection,
-        stream: Stream<'_>,
-    ) -> RedisResult<Option<Vec<Outgoing>>> {
+        log: &dyn EventLog,
+        stream: &str,
+    ) -> Result<Option<Vec<Outgoing>>, BrokerError> {
         let start = self.mark.entry.max(self.begun.entry);
-        if !stream.reaches_back(connection, start).await? {
+        if !reaches_back(log, stream, start).await? {
             return Ok(None);
         }
-        // What comes behind it this node had not done when the client came.
-        let end = stream.last(connection).await?;
+        // Entries after `end` arrived after the client did; the log delivers them.
+        let end = log.last(stream).await?;
         let (mut packets, mut bytes, mut last) = (Vec::new(), 0, start);
         while last < end {
-            let mut command = redis::cmd("XRANGE");
-            command.arg(stream.name).arg(format!("({last}"));
-            command.arg(end.to_string()).arg("COUNT").arg(READ_COUNT);
-            let entries = entries_of(command.query_async(connection).await?);
+            let entries = log.range(stream, last, end, READ_COUNT).await?;
             let count = entries.len();
             for entry in entries {
                 let Ok(id) = entry.id.parse() else { continue };
@@ -77,16 +63,16 @@ impl Replay<'_> {
             }
         }
         // It may have been cut off while it was read.
-        let is_whole = stream.reaches_back(connection, start).await?;
+        let is_whole = reaches_back(log, stream, start).await?;
         Ok(is_whole.then_some(packets))
     }
 
-    fn packet(&mut self, entry: &Entry, id: EntryId) -> Option<Outgoing> {
+    fn packet(&mut self, entry: &LogEntry, id: EntryId) -> Option<Outgoing> {
         let node = entry.uid.as_str();
         if self.is_again(entry) || self.is_elsewhere(entry, id) {
             return None;
         }
-        // What is not for the client it has as well, in a way.
+        // An event that does not match the client's rooms counts as received.
         if id > self.now.entry {
             // This node's own, behind everything of others that is replayed.
             self.mark = Mark {
@@ -139,7 +125,7 @@ impl Replay<'_> {
         Some(self.membership.relayed(None, &list))
     }
 
-    fn is_again(&mut self, entry: &Entry) -> bool {
+    fn is_again(&mut self, entry: &LogEntry) -> bool {
         let Some(number) = entry.sequence else {
             return false;
         };
@@ -151,7 +137,7 @@ impl Replay<'_> {
 
     /// Tells whether an entry is no event of this namespace, or the client has it, or gets it
     /// otherwise.
-    fn is_elsewhere(&self, entry: &Entry, id: EntryId) -> bool {
+    fn is_elsewhere(&self, entry: &LogEntry, id: EntryId) -> bool {
         let node = entry.uid.as_str();
         let is_here = match entry.own {
             Some(own) if node == self.own => own > self.now.own,
@@ -167,69 +153,22 @@ impl Replay<'_> {
     }
 }
 
-impl Stream<'_> {
-    /// Tells whether everything is there that came after an entry.
-    async fn reaches_back(
-        self,
-        connection: &mut MultiplexedConnection,
-        entry: EntryId,
-    ) -> RedisResult<bool> {
-        let mut command = redis::cmd("XRANGE");
-        command.arg(self.name).arg("-").arg("+").arg("COUNT").arg(1);
-        let first = entries_of(command.query_async(connection).await?);
-        let first = first.first().and_then(|first| first.id.parse().ok());
-        let Some(first) = first else {
-            // Of one that has vanished nobody knows what was in it.
-            return Ok(entry == EntryId::default());
-        };
-        if entry >= first {
-            return Ok(true);
-        }
-        // There is nothing before the first entry where the client was there before it, and nothing
-        // was ever cut off.
-        Ok(entry == EntryId::default() && self.is_uncut(connection).await?)
+/// Tells whether everything is there that came after an entry.
+async fn reaches_back(
+    log: &dyn EventLog,
+    stream: &str,
+    entry: EntryId,
+) -> Result<bool, BrokerError> {
+    let Some(first) = log.first(stream).await? else {
+        // The stream was deleted: it cannot be told whether events were missed.
+        return Ok(entry == EntryId::default());
+    };
+    if entry >= first {
+        return Ok(true);
     }
-
-    async fn is_uncut(self, connection: &mut MultiplexedConnection) -> RedisResult<bool> {
-        let mut command = redis::cmd("XINFO");
-        command.arg("STREAM").arg(self.name);
-        let info: Value = command.query_async(connection).await?;
-        let pairs: Vec<(&Value, &Value)> = match &info {
-            Value::Map(pairs) => pairs.iter().map(|(name, value)| (name, value)).collect(),
-            Value::Array(list) => list
-                .chunks_exact(2)
-                .map(|pair| (&pair[0], &pair[1]))
-                .collect(),
-            _ => Vec::new(),
-        };
-        let field = |wanted: &str| {
-            pairs.iter().find_map(|(name, value)| match (name, value) {
-                (Value::BulkString(name), Value::Int(value)) if name == wanted.as_bytes() => {
-                    Some(*value)
-                }
-                (Value::SimpleString(name), Value::Int(value)) if name == wanted => Some(*value),
-                _ => None,
-            })
-        };
-        let Some(length) = field("length") else {
-            return Ok(false);
-        };
-        Ok(match field("entries-added") {
-            Some(added) => added == length,
-            // Redis before 7.0 does not count: one that is shorter than it may become was never
-            // cut.
-            None => usize::try_from(length).is_ok_and(|length| length < self.max_length),
-        })
-    }
-
-    /// Returns the id of the last entry.
-    async fn last(self, connection: &mut MultiplexedConnection) -> RedisResult<EntryId> {
-        let mut command = redis::cmd("XREVRANGE");
-        command.arg(self.name).arg("+").arg("-").arg("COUNT").arg(1);
-        let last = entries_of(command.query_async(connection).await?);
-        let last = last.first().and_then(|last| last.id.parse().ok());
-        Ok(last.unwrap_or_default())
-    }
+    // There is nothing before the first entry if the client was there before it, and nothing was
+    // ever cut off.
+    Ok(entry == EntryId::default() && log.is_uncut(stream).await?)
 }
 
 /// Stands where an event's number would be, which this node has not given it.

@@ -1,7 +1,7 @@
-//! A question that is on its way: who has answered, and who will not any more.
+//! A question that is under way: the nodes that have answered, and those that will not any more.
 //!
-//! The nodes that listen are known from Redis, which forgets one with its last connection; so the
-//! question ends early where a node dies, and says which. A task of its own drives it.
+//! The broker knows the nodes that listen, and forgets one with its last connection. So a question
+//! ends early if a node dies, and says which. A task of its own drives it.
 
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
@@ -11,96 +11,184 @@ use std::time::Duration;
 use log::Level;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::adapter::format::Others;
-use crate::adapter::node::Node;
+use crate::adapter::broker::Broker;
+use crate::adapter::context::NodeContext;
+use crate::adapter::format::{Format, Others};
+use crate::adapter::health::Health;
+use crate::adapter::outbound::Outbound;
+use crate::adapter::pending::Pending;
+use crate::adapter::roster::Roster;
+use crate::adapter::tasks::Tasks;
 use crate::cluster::{Answer, ClusterError, NodeId, Question, Reach, Reply, Scope};
-use crate::logging::LogKind;
+use crate::logging::{LogKind, LogLimits};
 
-/// Asks every other node, if there is a way to them: what waited for one would be asked later, when
-/// nobody expects it any more.
-pub(crate) fn start(
-    node: &Arc<Node>,
-    namespace: &Arc<str>,
-    question: &Question,
-    limit: Duration,
-) -> UnboundedReceiver<Answer> {
-    let (answers, receiver) = unbounded_channel();
-    let deadline = Instant::now() + limit;
-    if let Err(error) = node.connection() {
-        cut_off(node, &answers, error);
-        return receiver;
-    }
-    let request = new_request();
-    // At once, so that it keeps its place behind what was told before it.
-    let replies = node.expect(&request);
-    let written = node.format.ask(namespace, question, &request);
-    if let Err(error) = written.and_then(|parcels| node.queue.push(parcels)) {
-        node.forget(&request);
-        cut_off(node, &answers, error);
-        return receiver;
-    }
-    let tally = Tally {
-        counts_clients: matches!(question, Question::Emit { .. }),
-        ..Tally::default()
-    };
-    let asking = Asking {
-        node: Arc::clone(node),
-        namespace: Arc::clone(namespace),
-        request,
-        replies,
-        answers,
-        tally,
-        deadline,
-    };
-    node.arbiter.spawn(asking.run());
-    receiver
+/// Asks the other nodes.
+#[derive(Debug)]
+pub(crate) struct Questions {
+    format: Arc<dyn Format>,
+    broker: Arc<dyn Broker>,
+    roster: Roster,
+    outbound: Arc<Outbound>,
+    pending: Arc<Pending>,
+    health: Arc<Health>,
+    tasks: Arc<Tasks>,
+    closed: CancellationToken,
+    line_limits: Arc<LogLimits>,
 }
 
-/// Finds out who the other nodes of a namespace are where their channels do not tell, since rooms
-/// have names like theirs: asks all for the sockets of nobody, and returns who answers.
-///
-/// # Errors
-///
-/// Where they cannot be asked.
-pub(crate) async fn who_answers(
-    node: &Node,
-    namespace: &str,
-    count: usize,
-) -> Result<HashSet<String>, ClusterError> {
-    let expecting = Expecting {
-        node,
-        request: new_request(),
-    };
-    let mut replies = node.expect(&expecting.request);
-    let nobody = Scope {
-        rooms: vec![expecting.request.clone()],
-        except: Vec::new(),
-    };
-    let question = Question::Sockets(nobody);
-    let written = node.format.ask(namespace, &question, &expecting.request)?;
-    node.queue.push(written)?;
-    let mut names = HashSet::new();
-    let deadline = Instant::now() + ROLL_CALL_LIMIT;
-    while names.len() < count {
-        match timeout_at(deadline, replies.recv()).await {
-            Ok(Some((name, _))) => names.insert(name),
-            Ok(None) | Err(_) => break,
-        };
+impl Questions {
+    pub(crate) fn new(
+        context: &NodeContext,
+        outbound: &Arc<Outbound>,
+        pending: &Arc<Pending>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            format: Arc::clone(&context.format),
+            broker: Arc::clone(&context.broker),
+            roster: Roster::new(&context.format, &context.broker),
+            outbound: Arc::clone(outbound),
+            pending: Arc::clone(pending),
+            health: Arc::clone(&context.health),
+            tasks: Arc::clone(&context.tasks),
+            closed: context.closed.clone(),
+            line_limits: Arc::clone(&context.line_limits),
+        })
     }
-    Ok(names)
+
+    /// Sends a request to all other nodes. Fails at once if the broker is unreachable: a queued
+    /// request would arrive after its timeout.
+    pub(crate) fn start(
+        self: &Arc<Self>,
+        namespace: &Arc<str>,
+        question: &Question,
+        limit: Duration,
+    ) -> UnboundedReceiver<Answer> {
+        let (answers, receiver) = unbounded_channel();
+        let deadline = Instant::now() + limit;
+        if let Err(error) = self.check_connection() {
+            self.cut_off(&answers, error);
+            return receiver;
+        }
+        let request = new_request();
+        // At once, so that it keeps its place behind the messages before it.
+        let replies = self.pending.expect(&request);
+        if let Err(error) = self.outbound.ask(namespace, question, &request) {
+            self.pending.forget(&request);
+            self.cut_off(&answers, error);
+            return receiver;
+        }
+        let tally = Tally {
+            counts_clients: matches!(question, Question::Emit { .. }),
+            ..Tally::default()
+        };
+        let asking = Asking {
+            questions: Arc::clone(self),
+            namespace: Arc::clone(namespace),
+            request,
+            replies,
+            answers,
+            tally,
+            deadline,
+        };
+        self.tasks.spawn("question", asking.run());
+        receiver
+    }
+
+    /// Returns the names of all nodes of a namespace, this one included.
+    ///
+    /// # Errors
+    ///
+    /// If the broker cannot be asked, or the format cannot tell.
+    pub(crate) async fn nodes(&self, namespace: &str) -> Result<Vec<NodeId>, ClusterError> {
+        let others = self.peers(namespace).await?;
+        let others = others.ok_or(ClusterError::Unsupported("which nodes there are"))?;
+        let names = if others.names.len() > others.count {
+            self.who_answers(namespace, others.count).await?
+        } else {
+            others.names
+        };
+        let own = std::iter::once(self.format.uid());
+        let all = own.chain(names.iter().map(String::as_str));
+        Ok(all.map(NodeId::new).collect())
+    }
+
+    /// Discovers the other nodes if their channels cannot be told from room channels: sends a
+    /// fetch-sockets request that matches no socket, and returns the nodes that respond.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be asked.
+    async fn who_answers(
+        &self,
+        namespace: &str,
+        count: usize,
+    ) -> Result<HashSet<String>, ClusterError> {
+        let expecting = Expecting {
+            pending: &self.pending,
+            request: new_request(),
+        };
+        let mut replies = self.pending.expect(&expecting.request);
+        let nobody = Scope {
+            rooms: vec![expecting.request.clone()],
+            except: Vec::new(),
+        };
+        let question = Question::Sockets(nobody);
+        self.outbound
+            .ask(namespace, &question, &expecting.request)?;
+        let mut names = HashSet::new();
+        let deadline = Instant::now() + ROLL_CALL_LIMIT;
+        while names.len() < count {
+            match timeout_at(deadline, replies.recv()).await {
+                Ok(Some((name, _))) => names.insert(name),
+                Ok(None) | Err(_) => break,
+            };
+        }
+        Ok(names)
+    }
+
+    async fn peers(&self, namespace: &str) -> Result<Option<Others>, ClusterError> {
+        self.check_connection()?;
+        self.roster.peers(namespace).await
+    }
+
+    /// Waits for a while, then returns those of these nodes that are still there; `None` if nobody
+    /// can tell.
+    async fn look(&self, namespace: &str, nodes: HashSet<String>) -> Option<Others> {
+        sleep(LOOK).await;
+        let left = self.roster.still_there(namespace, &nodes).await;
+        left.ok().flatten()
+    }
+
+    fn check_connection(&self) -> Result<(), ClusterError> {
+        match self.broker.is_connected() {
+            true => Ok(()),
+            false => Err(self.health.unavailable()),
+        }
+    }
+
+    fn cut_off(&self, answers: &UnboundedSender<Answer>, error: ClusterError) {
+        let line = format_args!("other nodes are not asked: {error}");
+        self.line_limits.write(LogKind::Foreign, Level::Warn, line);
+        // The task that has asked may have ended.
+        let _ = answers.send(Answer::Reach(Reach {
+            cut_off: Some(error),
+            ..Reach::default()
+        }));
+    }
 }
 
 /// A request whose answers are waited for, for as long as it lives.
-struct Expecting<'n> {
-    node: &'n Node,
+struct Expecting<'p> {
+    pending: &'p Pending,
     request: String,
 }
 
 impl Drop for Expecting<'_> {
     fn drop(&mut self) {
-        self.node.forget(&self.request);
+        self.pending.forget(&self.request);
     }
 }
 
@@ -108,18 +196,8 @@ fn new_request() -> String {
     Uuid::new_v4().simple().to_string()[..REQUEST].to_owned()
 }
 
-fn cut_off(node: &Node, answers: &UnboundedSender<Answer>, error: ClusterError) {
-    let line = format_args!("other nodes are not asked: {error}");
-    node.line_limits.write(LogKind::Foreign, Level::Warn, line);
-    // Whoever asked may have gone.
-    let _ = answers.send(Answer::Reach(Reach {
-        cut_off: Some(error),
-        ..Reach::default()
-    }));
-}
-
 struct Asking {
-    node: Arc<Node>,
+    questions: Arc<Questions>,
     namespace: Arc<str>,
     request: String,
     replies: UnboundedReceiver<(String, Reply)>,
@@ -130,7 +208,31 @@ struct Asking {
 
 impl Asking {
     async fn run(mut self) {
-        let roll = timeout_at(self.deadline, self.node.roll(&self.namespace)).await;
+        let closed = self.questions.closed.clone();
+        let asked = tokio::select! {
+            biased;
+            asked = self.pass_on() => asked,
+            () = closed.cancelled() => {
+                // Nobody answers a node that has closed.
+                self.tally.timed_out = true;
+                Ok(())
+            }
+        };
+        match asked {
+            // The task that has asked may have ended.
+            Ok(()) => drop(self.answers.send(Answer::Reach(self.tally.reach()))),
+            Err(error) => self.questions.cut_off(&self.answers, error),
+        }
+    }
+
+    /// Passes answers on until all have come that will.
+    ///
+    /// # Errors
+    ///
+    /// If nobody says which nodes there are.
+    async fn pass_on(&mut self) -> Result<(), ClusterError> {
+        let questions = Arc::clone(&self.questions);
+        let roll = timeout_at(self.deadline, questions.peers(&self.namespace)).await;
         self.tally.only_one = match roll {
             Ok(Ok(Some(nodes))) => {
                 self.tally.expect(nodes);
@@ -138,53 +240,43 @@ impl Asking {
             }
             // Nobody knows who listens; what is asked there has one answer.
             Ok(Ok(None)) => true,
-            Ok(Err(error)) => return cut_off(&self.node, &self.answers, error),
+            Ok(Err(error)) => return Err(error),
             Err(_) => {
-                let error = ClusterError::Unavailable("Redis does not answer".to_owned());
-                return cut_off(&self.node, &self.answers, error);
+                let cause = "the broker does not answer".to_owned();
+                return Err(ClusterError::Unavailable(cause));
             }
         };
-        let mut looking = pin!(look(
-            &self.node,
-            &self.namespace,
-            self.tally.expected.clone()
-        ));
+        let mut looking = pin!(questions.look(&self.namespace, self.tally.expected.clone()));
         while !self.tally.is_done() {
             tokio::select! {
                 biased;
                 Some((from, reply)) = self.replies.recv() => {
                     let is_asked_for = self.tally.count(&from, &reply);
                     if is_asked_for && self.answers.send(Answer::Reply(reply)).is_err() {
-                        return;
+                        break;
                     }
                 }
-                () = self.answers.closed() => return,
+                () = self.answers.closed() => break,
                 () = sleep_until(self.deadline) => {
                     self.tally.timed_out = true;
                     break;
                 }
                 nodes = &mut looking => {
-                    // While Redis is away nobody is given up.
+                    // While the broker is away nobody is given up.
                     if let Some(nodes) = nodes {
                         self.tally.only(&nodes);
                     }
-                    looking.set(look(&self.node, &self.namespace, self.tally.expected.clone()));
+                    looking.set(questions.look(&self.namespace, self.tally.expected.clone()));
                 }
             }
         }
-        let _ = self.answers.send(Answer::Reach(self.tally.reach()));
+        Ok(())
     }
-}
-
-/// Looks in a while which of these nodes are still there; `None` where nobody says.
-async fn look(node: &Node, namespace: &str, nodes: HashSet<String>) -> Option<Others> {
-    sleep(LOOK).await;
-    node.still_there(namespace, &nodes).await.ok().flatten()
 }
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        self.node.forget(&self.request);
+        self.questions.pending.forget(&self.request);
     }
 }
 

@@ -1,8 +1,8 @@
-//! Clients that come back to this node and were on another: what it kept, and what they missed.
+//! Clients that reconnect to this node and were connected to another.
 //!
-//! Another node has written down what its sockets have, and the stream has what was sent. What lies
-//! in the stream up to where this node has read, or has written itself, is replayed from there;
-//! what comes after it this node has in its own memory by the time the client enters.
+//! The previous node stored the socket's state; the stream holds the events. Events up to this
+//! node's read position are replayed from the stream. Later events are in this node's own log by
+//! the time the socket connects.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,89 +10,238 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use log::Level;
-use redis::RedisResult;
-use redis::aio::MultiplexedConnection;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::adapter::format::from_text;
-use crate::adapter::node::Node;
-use crate::adapter::replay::{Replay, Stream};
+use crate::adapter::broker::{Broker, BrokerError, EventLog, RecordStore};
+use crate::adapter::context::NodeContext;
+use crate::adapter::format::{Format, from_text};
+use crate::adapter::outbound::Outbound;
+use crate::adapter::queue::Queue;
+use crate::adapter::replay::Replay;
 use crate::cluster::{EntryId, Mark, Message, Scope};
 use crate::id::{Id, SocketId};
 use crate::link::{Outgoing, Session};
-use crate::logging::LogKind;
-use crate::socket::{
-    Adapter, Back, Claim, Kept, Locals, Membership, Point, Recovery, State, mark_of,
-};
+use crate::logging::{LogKind, LogLimits};
+use crate::socket::{Back, Claim, Kept, Locals, Membership, Point, Recovery, State, mark_of};
 
-/// Finds what a client comes back with; `None` where it begins anew.
-pub(crate) async fn run(
-    node: Arc<Node>,
-    membership: Arc<Membership>,
-    claim: Claim,
-) -> Option<Back> {
-    let Ok(arrived) = timeout(ARRIVAL_LIMIT, arrive(&node, &membership, &claim)).await else {
-        begins_anew(&node, &"Redis is away, or what it sends comes late");
-        return None;
-    };
-    let mut connection = arrived?;
-    // Each reads a part of the stream: where many come at once they wait for one another.
-    let _turn = node.replays.acquire().await.ok()?;
-    match restore(&node, &membership, &claim, &mut connection).await {
-        Ok(back) => back,
-        Err(error) => {
-            begins_anew(&node, &error);
-            None
-        }
-    }
+/// Restores sockets from what other nodes have stored.
+#[derive(Debug)]
+pub(crate) struct Restorer {
+    format: Arc<dyn Format>,
+    broker: Arc<dyn Broker>,
+    queue: Arc<Queue>,
+    outbound: Arc<Outbound>,
+    /// Bounds how many read a stream at the same time.
+    turns: Semaphore,
+    line_limits: Arc<LogLimits>,
 }
 
-/// Every client that comes back may cause this line.
-fn begins_anew(node: &Node, cause: &dyn fmt::Display) {
-    let line = format_args!("client that comes back begins anew: {cause}");
-    node.line_limits.write(LogKind::Anew, Level::Warn, line);
-}
-
-/// Waits until Redis is there and this node has read as far as the client, which would get again
-/// what it has got elsewhere; `None` where nothing is kept for it here. Where Redis was away,
-/// clients look for other nodes just then.
-async fn arrive(
-    node: &Node,
-    membership: &Membership,
-    claim: &Claim,
-) -> Option<MultiplexedConnection> {
-    let is_held = |recovery: &Recovery| recovery.lock().holds(&claim.pid);
-    if membership.recovery.as_ref().is_some_and(is_held) {
-        // It was here last, and what this node has kept of it may be on its way to Redis.
-        node.queue.written(&key(&claim.pid)).await;
+impl Restorer {
+    pub(crate) fn new(
+        context: &NodeContext,
+        queue: &Arc<Queue>,
+        outbound: &Arc<Outbound>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            format: Arc::clone(&context.format),
+            broker: Arc::clone(&context.broker),
+            queue: Arc::clone(queue),
+            outbound: Arc::clone(outbound),
+            turns: Semaphore::new(REPLAYS),
+            line_limits: Arc::clone(&context.line_limits),
+        })
     }
-    let late = Instant::now() + RECORD_LIMIT;
-    loop {
-        let connection = node.commands.read().clone();
-        if let Some(mut connection) = connection {
-            match look(&mut connection, membership.name(), &claim.pid).await {
-                // A client that moves on at once is faster than what its last node says of it.
-                Ok(None) if Instant::now() < late => {}
-                Ok(kept) => {
-                    let begins = Begins::of(claim, &kept?)?;
-                    let position = membership.place().map(|(_, entry)| entry);
-                    if position >= Some(begins.entry()) {
-                        return Some(connection);
-                    }
-                }
+
+    /// Finds the state and the missed events of a client; `None` if it starts a new session.
+    pub(crate) async fn run(&self, membership: Arc<Membership>, claim: Claim) -> Option<Back> {
+        let (Some(records), Some(log)) = (self.broker.records(), self.broker.log()) else {
+            return None;
+        };
+        let arrive = self.arrive(records, &membership, &claim);
+        let Ok(arrived) = timeout(ARRIVAL_LIMIT, arrive).await else {
+            self.begins_anew(&"the broker is away, or what it sends comes late");
+            return None;
+        };
+        arrived?;
+        let restoring = async {
+            // Each reads a part of the stream: if many come at once they wait for one another.
+            let _turn = self.turns.acquire().await.ok()?;
+            match self.restore(records, log, &membership, &claim).await {
+                Ok(back) => back,
                 Err(error) => {
-                    log::debug!("what a client comes back with is not there yet: {error}");
+                    self.begins_anew(&error);
+                    None
                 }
             }
+        };
+        let Ok(back) = timeout(RESTORE_LIMIT, restoring).await else {
+            self.begins_anew(&"the broker takes too long to send what it missed");
+            return None;
+        };
+        back
+    }
+
+    /// Every client that reconnects may cause this line.
+    fn begins_anew(&self, cause: &dyn fmt::Display) {
+        let line = format_args!("client that comes back begins anew: {cause}");
+        self.line_limits.write(LogKind::Anew, Level::Warn, line);
+    }
+
+    /// Waits until the broker is reachable and this node's read position has passed the client's
+    /// offset; otherwise the client would receive events twice. Returns `None` if nothing is
+    /// stored for it. Waits although the broker may be down, because an outage is when clients
+    /// change nodes.
+    async fn arrive(
+        &self,
+        records: &dyn RecordStore,
+        membership: &Membership,
+        claim: &Claim,
+    ) -> Option<()> {
+        let is_held = |recovery: &Recovery| recovery.lock().holds(&claim.pid);
+        if membership.recovery.as_ref().is_some_and(is_held) {
+            // It was here last, and its record may still be in this node's queue.
+            self.queue.written(&key(&claim.pid)).await;
         }
-        sleep(LOOK).await;
+        let late = Instant::now() + RECORD_LIMIT;
+        loop {
+            if self.broker.is_connected() {
+                match look(records, membership.name(), &claim.pid).await {
+                    // A client that moves on at once is faster than the record of its last node.
+                    Ok(None) if Instant::now() < late => {}
+                    Ok(kept) => {
+                        let begins = Begins::of(claim, &kept?)?;
+                        let position = membership.place().map(|(_, entry)| entry);
+                        if position >= Some(begins.entry()) {
+                            return Some(());
+                        }
+                    }
+                    Err(error) => {
+                        log::debug!("the record of a client cannot be read yet: {error}");
+                    }
+                }
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    async fn restore(
+        &self,
+        records: &dyn RecordStore,
+        log: &dyn EventLog,
+        membership: &Arc<Membership>,
+        claim: &Claim,
+    ) -> Result<Option<Back>, BrokerError> {
+        // It is taken, so that no other node gets it.
+        let kept = records.take(key(&claim.pid)).await?;
+        let Some(kept) = kept.and_then(|text| from_text(&text)) else {
+            return Ok(None);
+        };
+        let parsed = (kept.sid.parse::<SocketId>(), Id::parse(&kept.pid));
+        let (Some(begins), (Ok(id), Some(pid))) = (Begins::of(claim, &kept), parsed) else {
+            return Ok(None);
+        };
+        let Some(recovery) = &membership.recovery else {
+            return Ok(None);
+        };
+        self.say_moved(membership, &kept);
+        let before = recovery
+            .lock()
+            .moved_away(id, kept.moves + 1, recovery.options());
+        // From here on this node's own log has everything, but for the events that the client has
+        // got elsewhere.
+        let here = {
+            let mut log = recovery.lock();
+            log.expect(id, begins.got(self.format.uid(), &kept));
+            log.point(membership.place()).clone()
+        };
+        let expecting = Expecting { recovery, id };
+        let missed = self.missed(log, membership, &kept, begins, &here).await;
+        let Some(earlier) = missed? else {
+            return Ok(None);
+        };
+        expecting.restored();
+        let locals = before.map(|state| state.locals).unwrap_or_default();
+        Ok(Some(Back {
+            earlier,
+            ..back_with(recovery, &kept, id, pid, locals, &here)
+        }))
+    }
+
+    /// Returns the events that the client missed on other nodes; `None` if they are not all there,
+    /// or too many.
+    async fn missed(
+        &self,
+        log: &dyn EventLog,
+        membership: &Membership,
+        kept: &Kept,
+        begins: Begins,
+        here: &Point,
+    ) -> Result<Option<Vec<Outgoing>>, BrokerError> {
+        let (Some(recovery), Some(stream), Some(now)) = (
+            &membership.recovery,
+            self.format.stream(membership.name()),
+            here.mark(),
+        ) else {
+            return Ok(None);
+        };
+        // Then the stream has this node's own events up to now.
+        if timeout(FLUSH_LIMIT, self.queue.flushed()).await.is_err() {
+            self.begins_anew(&"this node's own events are not written");
+            return Ok(None);
+        }
+        let replay = Replay {
+            membership,
+            kept,
+            own: self.format.uid(),
+            mark: begins.mark,
+            begun: &begins.begun,
+            now: &now,
+            limit: recovery.options().burst,
+            seen: HashMap::new(),
+        };
+        replay.read(log, &stream).await
+    }
+
+    /// Tells the node that had the client, which may not know that it has gone.
+    fn say_moved(&self, membership: &Membership, kept: &Kept) {
+        let message = Message::Disconnect {
+            scope: Scope {
+                rooms: vec![kept.sid.clone()],
+                except: vec![MOVED.to_owned(), (kept.moves + 1).to_string()],
+            },
+            close: true,
+        };
+        if let Err(error) = self.outbound.tell(membership.name(), &message) {
+            let line = format_args!("client has come back, and its old node is not told: {error}");
+            self.line_limits.write(LogKind::Anew, Level::Warn, line);
+        }
     }
 }
 
-/// From where on a client gets what it has missed.
+/// A socket that this node's log is told to expect; no longer, if it is not restored.
+struct Expecting<'r> {
+    recovery: &'r Recovery,
+    id: SocketId,
+}
+
+impl Expecting<'_> {
+    fn restored(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Expecting<'_> {
+    fn drop(&mut self) {
+        self.recovery.lock().expect_no_more(self.id);
+    }
+}
+
+/// The start of the replay for a client.
 struct Begins {
-    /// How far it has got, as it says; from where on it has a right to events, where it does not.
+    /// Its offset, as it says; if it says none, the point from which on it is entitled to events.
     mark: Mark,
+    /// The point from which on it is entitled to events.
     begun: Mark,
 }
 
@@ -116,121 +265,31 @@ impl Begins {
     }
 
     /// Returns what the client has got of other nodes' own events, wherever it was.
-    fn got(&self, node: &Node, kept: &Kept) -> Vec<(String, u64)> {
+    fn got(&self, own: &str, kept: &Kept) -> Vec<(String, u64)> {
         let mut got = kept.late.clone();
         for mark in [&self.begun, &self.mark] {
             match got.iter_mut().find(|(name, _)| *name == mark.node) {
-                Some((_, own)) => *own = mark.own.max(*own),
+                Some((_, last)) => *last = mark.own.max(*last),
                 None => got.push((mark.node.clone(), mark.own)),
             }
         }
-        got.retain(|(name, own)| *own > 0 && !name.is_empty() && name != node.format.uid());
+        got.retain(|(name, last)| *last > 0 && !name.is_empty() && name != own);
         // A client comes from few nodes; one that invents some costs no more than that.
         got.drain(..got.len().saturating_sub(MAX_NODES));
         got
     }
 }
 
-/// Returns what is kept of a client in this namespace. What it has in another one opens no door
-/// here, which may have other middleware.
+/// Returns the record of a client in this namespace. A session stored for another namespace is not
+/// accepted: its middleware may be different.
 async fn look(
-    connection: &mut MultiplexedConnection,
+    records: &dyn RecordStore,
     namespace: &str,
     pid: &str,
-) -> RedisResult<Option<Kept>> {
-    let text: Option<String> = redis::cmd("GET")
-        .arg(key(pid))
-        .query_async(connection)
-        .await?;
+) -> Result<Option<Kept>, BrokerError> {
+    let text = records.get(key(pid)).await?;
     let kept = text.and_then(|text| from_text(&text));
     Ok(kept.filter(|kept| kept.namespace.is_empty() || kept.namespace == namespace))
-}
-
-/// Takes what was kept, so that nobody else gets it.
-async fn take(connection: &mut MultiplexedConnection, pid: &str) -> RedisResult<Option<Kept>> {
-    let key = key(pid);
-    let mut pipeline = redis::pipe();
-    pipeline.atomic();
-    pipeline.cmd("GET").arg(&key).cmd("DEL").arg(&key).ignore();
-    let (text,): (Option<String>,) = pipeline.query_async(connection).await?;
-    Ok(text.and_then(|text| from_text(&text)))
-}
-
-async fn restore(
-    node: &Arc<Node>,
-    membership: &Arc<Membership>,
-    claim: &Claim,
-    connection: &mut MultiplexedConnection,
-) -> RedisResult<Option<Back>> {
-    let Some(kept) = take(connection, &claim.pid).await? else {
-        return Ok(None);
-    };
-    let parsed = (kept.sid.parse::<SocketId>(), Id::parse(&kept.pid));
-    let (Some(begins), (Ok(id), Some(pid))) = (Begins::of(claim, &kept), parsed) else {
-        return Ok(None);
-    };
-    let Some(recovery) = &membership.recovery else {
-        return Ok(None);
-    };
-    say_moved(node, membership, &kept);
-    let before = recovery
-        .lock()
-        .moved_away(id, kept.moves + 1, recovery.options());
-    // From here on this node's own memory has everything, but for what the client has got
-    // elsewhere.
-    let here = {
-        let mut log = recovery.lock();
-        log.expect(id, begins.got(node, &kept));
-        log.point(membership.place()).clone()
-    };
-    let missed = missed(node, membership, &kept, begins, &here, connection).await;
-    if !matches!(missed, Ok(Some(_))) {
-        recovery.lock().expect_no_more(id);
-    }
-    let earlier = missed?;
-    let locals = before.map(|state| state.locals).unwrap_or_default();
-    Ok(earlier.map(|earlier| Back {
-        earlier,
-        ..back_with(recovery, &kept, id, pid, locals, &here)
-    }))
-}
-
-/// Returns what the client missed on other nodes; `None` where it is not all there, or too much.
-async fn missed(
-    node: &Node,
-    membership: &Membership,
-    kept: &Kept,
-    begins: Begins,
-    here: &Point,
-    connection: &mut MultiplexedConnection,
-) -> RedisResult<Option<Vec<Outgoing>>> {
-    let (Some(recovery), Some(stream), Some(now)) = (
-        &membership.recovery,
-        node.format.stream(membership.name()),
-        here.mark(),
-    ) else {
-        return Ok(None);
-    };
-    // What this node has sent itself up to now lies in the stream then.
-    if timeout(FLUSH_LIMIT, node.queue.flushed()).await.is_err() {
-        begins_anew(node, &"this node's own events are not written");
-        return Ok(None);
-    }
-    let replay = Replay {
-        membership,
-        kept,
-        own: node.format.uid(),
-        mark: begins.mark,
-        begun: &begins.begun,
-        now: &now,
-        limit: recovery.options().burst,
-        seen: HashMap::new(),
-    };
-    let stream = Stream {
-        name: &stream,
-        max_length: node.config.max_length,
-    };
-    replay.read(connection, stream).await
 }
 
 fn back_with(
@@ -267,22 +326,7 @@ fn back_with(
     }
 }
 
-/// Tells the node that had the client, which may not know that it has gone.
-fn say_moved(node: &Node, membership: &Membership, kept: &Kept) {
-    let message = Message::Disconnect {
-        scope: Scope {
-            rooms: vec![kept.sid.clone()],
-            except: vec![MOVED.to_owned(), (kept.moves + 1).to_string()],
-        },
-        close: true,
-    };
-    if let Err(error) = node.tell(membership.shared_name(), &message) {
-        let line = format_args!("client has come back, and its old node is not told: {error}");
-        node.line_limits.write(LogKind::Anew, Level::Warn, line);
-    }
-}
-
-/// Returns where it is kept what a client needs, as the reference has it.
+/// Returns the key of a client's record, as the reference has it.
 pub(crate) fn key(pid: &str) -> String {
     format!("sio:session:{pid}")
 }
@@ -290,16 +334,22 @@ pub(crate) fn key(pid: &str) -> String {
 /// Stands among those left out where sockets are disconnected because their clients are elsewhere.
 pub(crate) const MOVED: &str = "actix-socketio:moved";
 
-/// How long a client that comes back waits for Redis and for what it sends, and how often is
-/// looked.
+/// How long a client waits for the broker and for its record, and the interval of the looks.
 const ARRIVAL_LIMIT: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long it may take until what another node has kept is there.
+/// How long the restoration may take from then on, its turn included: a client gives up later, by
+/// the connect timeout of its own.
+const RESTORE_LIMIT: Duration = Duration::from_secs(15);
+
+/// Clients for whom a stream is read at the same time.
+const REPLAYS: usize = 8;
+
+/// How long the record of another node may take to arrive.
 const RECORD_LIMIT: Duration = Duration::from_millis(200);
 
-/// How long what this node has queued may take to be written.
+/// How long the queue of this node may take to be written.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
-/// Nodes of which is kept how far a client has got in their own events.
+/// Nodes whose last event at a client is kept.
 const MAX_NODES: usize = 16;

@@ -120,6 +120,7 @@ pub struct AdapterHealth {
     pub(crate) queued_bytes: usize,
     pub(crate) refused: u64,
     pub(crate) lost: u64,
+    pub(crate) unreadable: u64,
     pub(crate) reconnects: u64,
     pub(crate) error: Option<String>,
 }
@@ -152,6 +153,14 @@ impl AdapterHealth {
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost
+    }
+
+    /// Returns how many messages of other nodes could not be read so far, and were dropped: each is
+    /// a line in the log, unless there are many. Nodes that use different formats on one channel
+    /// cause them, and programs that are no nodes.
+    #[must_use]
+    pub fn unreadable(&self) -> u64 {
+        self.unreadable
     }
 
     /// Returns how often the connection was made anew.

@@ -70,7 +70,8 @@ pub enum CrashPlace {
     /// A task that [`SocketIo::spawn`](crate::SocketIo::spawn) or
     /// [`Socket::spawn`](crate::Socket::spawn) has started.
     BackgroundTask,
-    /// The adapter's actor, which keeps the way to the other nodes of a cluster.
+    /// The adapter's actor, which keeps the connections to the broker, or a task of the adapter: then
+    /// the text of the panic begins with the task's name.
     Adapter,
 }
 

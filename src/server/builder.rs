@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::actor::{Client, Engine, Fall, Forwarding, Protocol, Registry, Server, lasting_arbiter};
 #[cfg(feature = "redis")]
-use crate::adapter::{RedisAdapter, serve, start as start_adapter};
+use crate::adapter::{RedisAdapter, start as start_adapter};
 use crate::config::{Config, Cors, SessionScope, SlowClientPolicy, Transport};
 use crate::handler::Surroundings;
 use crate::link::Link;
@@ -332,10 +332,9 @@ impl Builder {
             start_adapter(adapter, &arbiter, ack_timeout, fallen)
         });
         #[cfg(feature = "redis")]
-        let (adapter, forwarding) = (
-            node.clone().map(|node| node as Arc<dyn Adapter>),
-            node.clone().map(|node| node as Arc<dyn Forwarding>),
-        );
+        let adapter = node.clone().map(|node| node as Arc<dyn Adapter>);
+        #[cfg(feature = "redis")]
+        let forwarding: Option<Arc<dyn Forwarding>> = node.as_ref().map(|node| node.forwarding());
         #[cfg(not(feature = "redis"))]
         let adapter: Option<Arc<dyn Adapter>> = None;
         #[cfg(not(feature = "redis"))]
@@ -358,7 +357,7 @@ impl Builder {
         let engine = Engine::new(Arc::new(self.config), Box::new(accept), fallen, forwarding);
         #[cfg(feature = "redis")]
         if let Some(node) = node {
-            serve(&node, &engine);
+            node.serve(&engine);
         }
         let io = SocketIo::new(engine, self.hooks, registry, server);
         home.set(&io);

@@ -177,9 +177,8 @@ impl Channel {
 /// it that has its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Roll {
-    pub(crate) sharded: bool,
     /// Where all listen.
-    pub(crate) everyone: String,
+    pub(crate) everyone: Channel,
     /// What precedes the names.
     pub(crate) prefix: String,
     /// Characters of a node's name.
@@ -187,22 +186,18 @@ pub(crate) struct Roll {
 }
 
 impl Roll {
-    /// Returns what finds channels, and what counts those who listen.
-    pub(crate) fn commands(&self) -> (&'static str, &'static str) {
-        match self.sharded {
-            true => ("SHARDCHANNELS", "SHARDNUMSUB"),
-            false => ("CHANNELS", "NUMSUB"),
-        }
-    }
-
     /// Returns the pattern of the nodes' own channels.
     pub(crate) fn pattern(&self) -> String {
         format!("{}{}#", glob(&self.prefix), "?".repeat(self.length))
     }
 
     /// Returns the channel of a node.
-    pub(crate) fn channel(&self, name: &str) -> String {
-        format!("{}{name}#", self.prefix)
+    pub(crate) fn channel(&self, name: &str) -> Channel {
+        let channel = format!("{}{name}#", self.prefix);
+        match self.everyone {
+            Channel::Shard(_) => Channel::Shard(channel),
+            Channel::Plain(_) | Channel::Pattern(_) => Channel::Plain(channel),
+        }
     }
 
     /// Returns which nodes there are beside `own`, of the channels that fit the pattern and the
@@ -326,8 +321,7 @@ mod tests {
 
     fn roll() -> Roll {
         Roll {
-            sharded: false,
-            everyone: "socket.io-request#/a*#".to_owned(),
+            everyone: Channel::Plain("socket.io-request#/a*#".to_owned()),
             prefix: "socket.io#/a*#".to_owned(),
             length: 6,
         }

@@ -122,8 +122,7 @@ impl Format for Sharded {
 
     fn roll(&self, namespace: &str) -> Option<Roll> {
         Some(Roll {
-            sharded: true,
-            everyone: self.channel(namespace),
+            everyone: Channel::Shard(self.channel(namespace)),
             prefix: self.channel(namespace),
             length: self.uid.len(),
         })

@@ -193,8 +193,7 @@ impl Format for Streams {
 
     fn roll(&self, namespace: &str) -> Option<Roll> {
         Some(Roll {
-            sharded: false,
-            everyone: self.public(namespace),
+            everyone: Channel::Plain(self.public(namespace)),
             prefix: self.public(namespace),
             length: self.uid.len(),
         })

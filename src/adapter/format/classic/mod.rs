@@ -351,8 +351,7 @@ impl Format for Classic {
 
     fn roll(&self, namespace: &str) -> Option<Roll> {
         Some(Roll {
-            sharded: false,
-            everyone: self.requests(namespace),
+            everyone: Channel::Plain(self.requests(namespace)),
             prefix: self.responses(namespace),
             length: self.uid.len(),
         })

@@ -1,0 +1,230 @@
+//! The contract between a node and a broker: how bytes travel, and what else a broker can tell.
+//!
+//! A broker gets [`Wires`]. It publishes the content of the queue, subscribes to the channels that
+//! the node wants, and hands in what it receives. It does not queue, number, count or answer:
+//! that is the node's work. Nothing here names a broker, or knows what the bytes mean.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::adapter::channels::Channels;
+use crate::adapter::format::{Channel, Parcel};
+use crate::adapter::health::{ConnectionRole, Health};
+use crate::adapter::positions::Positions;
+use crate::adapter::queue::{Queue, SEQUENCE};
+use crate::cluster::{ClusterError, EntryId};
+use crate::socket::Origin;
+
+/// A way for bytes between the nodes.
+pub(crate) trait Broker: fmt::Debug + Send + Sync {
+    /// Returns the tasks that run as long as the node does. Each connects, and connects again, by
+    /// itself. After a panic in one of them all are made anew.
+    fn tasks(self: Arc<Self>, wires: &Wires) -> Vec<BrokerTask>;
+
+    /// Tells whether the broker can be reached now, as far as this node knows.
+    fn is_connected(&self) -> bool;
+
+    /// Forgets the connections. The node calls it when the tasks have ended.
+    fn ended(&self);
+
+    /// Publishes to one channel at once, past the queue.
+    fn send(&self, channel: Channel, payload: Bytes) -> BrokerFuture<'_, Receipt>;
+
+    /// Returns the counter of a channel's listeners, if the broker has one.
+    fn listeners(&self) -> Option<&dyn ListenerCount> {
+        None
+    }
+
+    /// Returns the log of events, if the broker keeps one.
+    fn log(&self) -> Option<&dyn EventLog> {
+        None
+    }
+
+    /// Returns the store of records, if the broker keeps them.
+    fn records(&self) -> Option<&dyn RecordStore> {
+        None
+    }
+}
+
+/// A task of a broker, which is polled by the adapter's actor.
+pub(crate) type BrokerTask = Pin<Box<dyn Future<Output = ()>>>;
+
+/// The answer of a broker.
+pub(crate) type BrokerFuture<'a, T> =
+    Pin<Box<dyn Future<Output = Result<T, BrokerError>> + Send + 'a>>;
+
+/// Counts the nodes that listen.
+pub(crate) trait ListenerCount: Send + Sync {
+    /// Returns the number of listeners of each of these channels, in their order. They are all of
+    /// one kind.
+    fn count(&self, channels: Vec<Channel>) -> BrokerFuture<'_, Vec<usize>>;
+
+    /// Returns the names of the channels that have listeners and match a glob pattern, and the
+    /// number of listeners of `everyone`, which is of the same kind.
+    fn find(&self, pattern: String, everyone: Channel) -> BrokerFuture<'_, (Vec<String>, usize)>;
+}
+
+/// Keeps the events of a stream, in their order.
+pub(crate) trait EventLog: Send + Sync {
+    /// Returns the id of the first entry that is still there.
+    fn first<'a>(&'a self, stream: &'a str) -> BrokerFuture<'a, Option<EntryId>>;
+
+    /// Returns the id of the last entry; the least id if there is none.
+    fn last<'a>(&'a self, stream: &'a str) -> BrokerFuture<'a, EntryId>;
+
+    /// Tells whether all entries are still there that there ever were.
+    fn is_uncut<'a>(&'a self, stream: &'a str) -> BrokerFuture<'a, bool>;
+
+    /// Returns the first `count` entries after one entry and up to another.
+    fn range<'a>(
+        &'a self,
+        stream: &'a str,
+        after: EntryId,
+        upto: EntryId,
+        count: usize,
+    ) -> BrokerFuture<'a, Vec<LogEntry>>;
+}
+
+/// Keeps values under keys for a time. They are written through the queue.
+pub(crate) trait RecordStore: Send + Sync {
+    fn get(&self, key: String) -> BrokerFuture<'_, Option<String>>;
+
+    /// Returns a value and deletes it, so that nobody else gets it.
+    fn take(&self, key: String) -> BrokerFuture<'_, Option<String>>;
+}
+
+/// The ends of a node that a broker connects.
+#[derive(Clone, Debug)]
+pub(crate) struct Wires {
+    /// What the broker is to publish.
+    pub(crate) queue: Arc<Queue>,
+    /// The channels that the node wants to hear.
+    pub(crate) channels: Arc<Channels>,
+    /// How far each stream was read; the broker's reader writes them.
+    pub(crate) positions: Arc<Positions>,
+    pub(crate) inbound: Arc<dyn Inbound>,
+    pub(crate) health: Arc<Health>,
+}
+
+impl Wires {
+    /// Notes that a connection was made.
+    pub(crate) fn connected(&self, role: ConnectionRole) {
+        if role == ConnectionRole::Listener {
+            self.inbound.listens(true);
+        }
+        self.health.connected(role);
+    }
+
+    /// Notes that a connection has broken, or could not be made.
+    pub(crate) fn broken(&self, role: ConnectionRole, error: &str) {
+        if role == ConnectionRole::Listener {
+            self.inbound.listens(false);
+        }
+        self.health.broken(role, error);
+    }
+}
+
+/// Receives the messages that a broker has heard. It never blocks, and never fails: a message that
+/// cannot be read is counted and logged.
+pub(crate) trait Inbound: fmt::Debug + Send + Sync {
+    /// A message has come on a channel. `subscription` is the pattern that it matches, or the
+    /// channel's name.
+    fn received(&self, subscription: &str, channel: &str, payload: &Bytes);
+
+    /// An entry of a stream was read.
+    fn entry(&self, stream: &str, entry: &LogEntry);
+
+    /// The node hears the channels that it wants from now on, or does so no longer.
+    fn listens(&self, listens: bool);
+}
+
+/// Publishes for a process that is no node.
+pub(crate) trait DirectPublisher: fmt::Debug + Send + Sync {
+    /// Publishes all of it, in its order, and waits until the broker has it.
+    fn publish(&self, parcels: Vec<Parcel>) -> BrokerFuture<'_, ()>;
+}
+
+/// Whether a message was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Receipt {
+    Nobody,
+    Somebody,
+}
+
+/// Why a broker does not do what it is asked to. The text is for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BrokerError(String);
+
+impl BrokerError {
+    pub(crate) fn new(cause: &dyn fmt::Display) -> Self {
+        Self(cause.to_string())
+    }
+
+    pub(crate) fn not_connected() -> Self {
+        Self("there is no connection to the broker".to_owned())
+    }
+}
+
+impl fmt::Display for BrokerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<BrokerError> for ClusterError {
+    fn from(error: BrokerError) -> Self {
+        Self::Unavailable(error.0)
+    }
+}
+
+/// An entry of a stream.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LogEntry {
+    pub(crate) id: String,
+    pub(crate) uid: String,
+    pub(crate) namespace: String,
+    pub(crate) kind: String,
+    pub(crate) data: Vec<u8>,
+    /// The number among all entries of its node.
+    pub(crate) sequence: Option<u64>,
+    /// The number among its node's own events.
+    pub(crate) own: Option<u64>,
+}
+
+impl LogEntry {
+    pub(crate) fn new(id: String) -> Self {
+        Self {
+            id,
+            ..Self::default()
+        }
+    }
+
+    /// Takes a field; an unknown one is skipped.
+    pub(crate) fn set(&mut self, name: &str, value: Vec<u8>) {
+        let text = |value| String::from_utf8(value).unwrap_or_default();
+        match name {
+            "uid" => self.uid = text(value),
+            "nsp" => self.namespace = text(value),
+            "type" => self.kind = text(value),
+            "data" => self.data = value,
+            SEQUENCE => self.sequence = text(value).parse().ok(),
+            OWN => self.own = text(value).parse().ok(),
+            _ => {}
+        }
+    }
+
+    /// Says where an event that it holds comes from.
+    pub(crate) fn origin(&self) -> Origin<'_> {
+        match self.id.parse() {
+            Ok(id) => Origin::Entry(id, &self.uid, self.own.unwrap_or(0)),
+            Err(()) => Origin::Alone,
+        }
+    }
+}
+
+/// The field of an entry that has the number of a node's own event; readers of other kinds skip it.
+pub(crate) const OWN: &str = "own";

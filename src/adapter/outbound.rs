@@ -1,0 +1,88 @@
+//! The messages of this node, on their way into the queue.
+//!
+//! A message is encoded on the thread of its sender and queued; nothing here waits. The node's own
+//! events are numbered here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use log::Level;
+
+use crate::adapter::broker::OWN;
+use crate::adapter::context::NodeContext;
+use crate::adapter::format::{Asker, Format, Parcel};
+use crate::adapter::queue::Queue;
+use crate::cluster::{ClusterError, Message, Question, Reply};
+use crate::logging::{LogKind, LogLimits, plain};
+
+/// Encodes messages and queues them.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    format: Arc<dyn Format>,
+    queue: Arc<Queue>,
+    /// The number of the next event of this node, by which clients say how far they have got.
+    own: AtomicU64,
+    line_limits: Arc<LogLimits>,
+}
+
+impl Outbound {
+    pub(crate) fn new(context: &NodeContext, queue: &Arc<Queue>) -> Arc<Self> {
+        Arc::new(Self {
+            format: Arc::clone(&context.format),
+            queue: Arc::clone(queue),
+            own: AtomicU64::new(1),
+            line_limits: Arc::clone(&context.line_limits),
+        })
+    }
+
+    /// Queues a message for all other nodes.
+    pub(crate) fn tell(&self, namespace: &str, message: &Message) -> Result<(), ClusterError> {
+        self.queue.push(self.format.tell(namespace, message)?)
+    }
+
+    /// Returns the number of this node's next event.
+    pub(crate) fn reserve(&self) -> u64 {
+        self.own.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Queues a message under a number that was [reserved](Self::reserve).
+    pub(crate) fn tell_as(
+        &self,
+        number: u64,
+        namespace: &str,
+        message: &Message,
+    ) -> Result<(), ClusterError> {
+        let mut parcels = self.format.tell(namespace, message)?;
+        for parcel in &mut parcels {
+            if let Parcel::Append { fields, .. } = parcel {
+                fields.push((OWN, number.to_string().into()));
+            }
+        }
+        self.queue.push(parcels)
+    }
+
+    /// Queues a question for all other nodes.
+    pub(crate) fn ask(
+        &self,
+        namespace: &str,
+        question: &Question,
+        request: &str,
+    ) -> Result<(), ClusterError> {
+        self.queue
+            .push(self.format.ask(namespace, question, request)?)
+    }
+
+    /// Queues an answer. If it cannot be queued it is lost, and the node that asked waits until its
+    /// timeout.
+    pub(crate) fn answer(&self, namespace: &str, asker: &Asker, reply: &Reply) {
+        let written = self.format.answer(namespace, asker, reply);
+        let queued = written.and_then(|parcel| match parcel {
+            Some(parcel) => self.queue.push(vec![parcel]),
+            None => Ok(()),
+        });
+        if let Err(error) = queued {
+            let line = format_args!("node {} is not answered: {error}", plain(&asker.uid));
+            self.line_limits.write(LogKind::Foreign, Level::Warn, line);
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Publishing for an [`Emitter`](crate::Emitter), by one connection that is made when it is needed.
+
+use tokio::sync::Mutex;
+
+use crate::adapter::broker::{BrokerFuture, DirectPublisher};
+use crate::adapter::connection::{Connection, RESPONSE_LIMIT, connect, pipeline};
+use crate::adapter::format::Parcel;
+
+/// The Redis of an emitter.
+#[derive(Debug)]
+pub(crate) struct RedisEmitter {
+    client: redis::Client,
+    max_length: usize,
+    connection: Mutex<Option<Connection>>,
+}
+
+impl RedisEmitter {
+    pub(crate) fn new(client: redis::Client, max_length: usize) -> Self {
+        Self {
+            client,
+            max_length,
+            connection: Mutex::new(None),
+        }
+    }
+}
+
+impl DirectPublisher for RedisEmitter {
+    fn publish(&self, parcels: Vec<Parcel>) -> BrokerFuture<'_, ()> {
+        Box::pin(async move {
+            let commands = pipeline(&mut parcels.iter(), self.max_length);
+            // One at a time: what one task sends arrives in that order.
+            let mut held = self.connection.lock().await;
+            let mut connection = match held.take() {
+                Some(connection) if !connection.is_broken().await => connection,
+                _ => connect(&self.client, Some(RESPONSE_LIMIT), |_| {}).await?,
+            };
+            // After an error the next call connects anew.
+            commands.query_async::<()>(&mut connection.commands).await?;
+            *held = Some(connection);
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! Redis as a broker: publish and subscribe, streams and records.
+//!
+//! [`Redis`] joins the parts: a task publishes, one listens, and one reads streams, each by a
+//! connection of its own; questions to Redis itself go by the publisher's. Nothing outside this
+//! folder names the crate `redis`.
+
+mod emitting;
+mod records;
+mod roster;
+mod stream;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::{Mutex, RwLock};
+use redis::RedisError;
+use redis::aio::MultiplexedConnection;
+
+use crate::adapter::broker::{
+    Broker, BrokerError, BrokerFuture, BrokerTask, EventLog, ListenerCount, Receipt, RecordStore,
+    Wires,
+};
+use crate::adapter::format::Channel;
+use crate::adapter::publisher::ConnectionId;
+use crate::adapter::{listener, publisher, reader};
+
+pub(crate) use emitting::RedisEmitter;
+pub(crate) use stream::{StreamInfo, entries_of, info_of, streams_of};
+
+/// The Redis of one node.
+#[derive(Debug)]
+pub(crate) struct Redis {
+    client: redis::Client,
+    /// Entries that a stream keeps, about.
+    max_length: usize,
+    /// The name that this node signs entries with.
+    uid: String,
+    /// The streams that are read.
+    streams: Vec<String>,
+    /// The connection for questions to Redis itself; `None` while it is away. The publisher writes
+    /// it.
+    commands: RwLock<Option<MultiplexedConnection>>,
+    /// The name that Redis has for the connection that publishes.
+    publisher: Mutex<Option<ConnectionId>>,
+}
+
+impl Redis {
+    pub(crate) fn new(
+        client: redis::Client,
+        max_length: usize,
+        uid: &str,
+        streams: Vec<String>,
+    ) -> Self {
+        Self {
+            client,
+            max_length,
+            uid: uid.to_owned(),
+            streams,
+            commands: RwLock::new(None),
+            publisher: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn client(&self) -> &redis::Client {
+        &self.client
+    }
+
+    pub(crate) fn max_length(&self) -> usize {
+        self.max_length
+    }
+
+    pub(crate) fn uid(&self) -> &str {
+        &self.uid
+    }
+
+    pub(crate) fn streams(&self) -> &[String] {
+        &self.streams
+    }
+
+    /// Sets the connection for questions to Redis itself.
+    pub(crate) fn set_commands(&self, connection: Option<MultiplexedConnection>) {
+        *self.commands.write() = connection;
+    }
+
+    /// Notes which connection publishes.
+    pub(crate) fn publishes_by(&self, connection: Option<ConnectionId>) {
+        *self.publisher.lock() = connection;
+    }
+
+    /// Returns the connection that published last.
+    pub(crate) fn publisher(&self) -> Option<ConnectionId> {
+        self.publisher.lock().clone()
+    }
+
+    /// Returns the connection for questions to Redis itself.
+    fn commands(&self) -> Result<MultiplexedConnection, BrokerError> {
+        let connection = self.commands.read().clone();
+        connection.ok_or_else(BrokerError::not_connected)
+    }
+}
+
+impl Broker for Redis {
+    fn tasks(self: Arc<Self>, wires: &Wires) -> Vec<BrokerTask> {
+        let mut tasks: Vec<BrokerTask> = vec![
+            Box::pin(publisher::run(Arc::clone(&self), wires.clone())),
+            Box::pin(listener::run(Arc::clone(&self), wires.clone())),
+        ];
+        if !self.streams.is_empty() {
+            tasks.push(Box::pin(reader::run(self, wires.clone())));
+        }
+        tasks
+    }
+
+    fn is_connected(&self) -> bool {
+        self.commands.read().is_some()
+    }
+
+    fn ended(&self) {
+        self.set_commands(None);
+    }
+
+    fn send(&self, channel: Channel, payload: Bytes) -> BrokerFuture<'_, Receipt> {
+        Box::pin(async move {
+            let is_shard = matches!(channel, Channel::Shard(_));
+            let mut command = redis::cmd(if is_shard { "SPUBLISH" } else { "PUBLISH" });
+            command.arg(channel.into_name()).arg(payload.as_ref());
+            let heard: usize = command.query_async(&mut self.commands()?).await?;
+            Ok(match heard {
+                0 => Receipt::Nobody,
+                _ => Receipt::Somebody,
+            })
+        })
+    }
+
+    fn listeners(&self) -> Option<&dyn ListenerCount> {
+        Some(self)
+    }
+
+    fn log(&self) -> Option<&dyn EventLog> {
+        (!self.streams.is_empty()).then_some(self)
+    }
+
+    fn records(&self) -> Option<&dyn RecordStore> {
+        Some(self)
+    }
+}
+
+impl From<RedisError> for BrokerError {
+    fn from(error: RedisError) -> Self {
+        Self::new(&error)
+    }
+}

@@ -1,0 +1,67 @@
+//! The other nodes of a namespace, as the broker knows them.
+//!
+//! The number of nodes is the number of listeners of the channel to which all listen; their names
+//! are those of the channels to which each listens alone. A broker forgets a node with its
+//! connection, so that a node that has died is missed at once.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::adapter::broker::{Broker, ListenerCount};
+use crate::adapter::format::{Format, Others, Roll};
+use crate::cluster::ClusterError;
+
+/// Finds the other nodes.
+#[derive(Debug)]
+pub(crate) struct Roster {
+    format: Arc<dyn Format>,
+    broker: Arc<dyn Broker>,
+}
+
+impl Roster {
+    pub(crate) fn new(format: &Arc<dyn Format>, broker: &Arc<dyn Broker>) -> Self {
+        Self {
+            format: Arc::clone(format),
+            broker: Arc::clone(broker),
+        }
+    }
+
+    /// Returns the other nodes of a namespace; `None` if the format, or the broker, cannot tell.
+    pub(crate) async fn peers(&self, namespace: &str) -> Result<Option<Others>, ClusterError> {
+        let Some((roll, listeners)) = self.discovery(namespace) else {
+            return Ok(None);
+        };
+        let (channels, count) = listeners
+            .find(roll.pattern(), roll.everyone.clone())
+            .await?;
+        Ok(Some(roll.others(self.format.uid(), &channels, count)))
+    }
+
+    /// Returns those of these nodes that are still there. Unlike [`peers`](Self::peers) it looks at
+    /// no other channels than theirs.
+    pub(crate) async fn still_there(
+        &self,
+        namespace: &str,
+        nodes: &HashSet<String>,
+    ) -> Result<Option<Others>, ClusterError> {
+        let Some((roll, listeners)) = self.discovery(namespace) else {
+            return Ok(None);
+        };
+        let own = self.format.uid();
+        let names = nodes.iter().map(String::as_str).chain([own]);
+        let mut channels: Vec<_> = names.map(|name| roll.channel(name)).collect();
+        channels.push(roll.everyone.clone());
+        let mut counts = listeners.count(channels.clone()).await?;
+        let everyone = counts.pop().unwrap_or_default();
+        let there = channels
+            .into_iter()
+            .zip(counts)
+            .filter(|(_, count)| *count > 0);
+        let channels: Vec<_> = there.map(|(channel, _)| channel.into_name()).collect();
+        Ok(Some(roll.others(own, &channels, everyone)))
+    }
+
+    fn discovery(&self, namespace: &str) -> Option<(Roll, &dyn ListenerCount)> {
+        self.format.roll(namespace).zip(self.broker.listeners())
+    }
+}
