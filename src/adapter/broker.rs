@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::adapter::channels::Channels;
 use crate::adapter::format::{Channel, Parcel};
 use crate::adapter::health::{ConnectionRole, Health};
-use crate::adapter::positions::Positions;
-use crate::adapter::queue::{Queue, SEQUENCE};
+use crate::adapter::receiving::Positions;
+use crate::adapter::sending::{Queue, SEQUENCE};
+use crate::adapter::subscriptions::Channels;
 use crate::cluster::{ClusterError, EntryId};
 use crate::socket::Origin;
 

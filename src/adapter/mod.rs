@@ -5,38 +5,25 @@
 //! [`delivery`]. The actor keeps the connections and makes them anew. Sockets and namespaces know
 //! nothing of it but the trait [`Adapter`](crate::socket::Adapter).
 
-mod actor;
 mod broker;
-mod channels;
-mod config;
-mod connection;
+mod connections;
 mod context;
-mod delivery;
 mod emitter;
 mod format;
-mod forward;
+mod forwarding;
 mod health;
-mod known;
-mod listener;
-mod load;
 mod namespaces;
 mod node;
-mod outbound;
-mod pending;
-mod positions;
-mod publisher;
-mod queue;
-mod reader;
-mod records;
+mod questions;
+mod receiving;
+mod recovery;
 mod redis;
-mod replay;
-mod request;
-mod restore;
 mod retry;
 mod roster;
-mod seen;
+mod sending;
+mod subscriptions;
 mod tasks;
 
-pub use config::RedisAdapter;
-pub(crate) use config::start;
+pub use self::redis::RedisAdapter;
+pub(crate) use self::redis::start;
 pub use emitter::{Emitter, EmitterBroadcast};

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::adapter::format::body::{for_clients, inner, list, quoted};
+use crate::adapter::format::json::{for_clients, inner, list, quoted};
 use crate::adapter::format::{
     Asker, Callback, Change, Channel, Format, Heard, Parcel, Roll, Word, polls,
 };

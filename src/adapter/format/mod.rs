@@ -4,15 +4,13 @@
 //! becomes something [`Heard`]. Each format says which channels a node listens to. Nothing here
 //! does I/O, keeps time or knows a socket.
 
-mod body;
 mod bus;
 mod classic;
-mod family;
+mod cluster_adapter;
 #[cfg(test)]
 mod fixture;
-mod forwarded;
-mod msgpack;
-mod session;
+mod json;
+pub(crate) mod msgpack;
 mod sharded;
 mod streams;
 
@@ -27,9 +25,7 @@ use crate::id::{SocketId, Tag};
 
 pub(crate) use bus::Bus;
 pub(crate) use classic::Classic;
-pub(crate) use family::from_fields;
-pub(crate) use forwarded::Forwarded;
-pub(crate) use session::{from_text, to_text};
+pub(crate) use cluster_adapter::from_fields;
 pub(crate) use sharded::Sharded;
 pub(crate) use streams::Streams;
 

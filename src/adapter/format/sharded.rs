@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use crate::adapter::format::classic::{payload, unpack};
-use crate::adapter::format::family::{Body, from_whole};
+use crate::adapter::format::cluster_adapter::{Body, from_whole};
 use crate::adapter::format::{Asker, Channel, Format, Heard, Parcel, Roll, polls};
 use crate::cluster::{ClusterError, Message, Question, Reply};
 use crate::id::{SocketId, Tag};

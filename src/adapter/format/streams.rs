@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use crate::adapter::format::family::{BROADCAST, Body, SERVER_SIDE_EMIT, from_whole};
+use crate::adapter::format::cluster_adapter::{BROADCAST, Body, SERVER_SIDE_EMIT, from_whole};
 use crate::adapter::format::{Asker, Channel, Format, Heard, Parcel, Roll, msgpack, polls};
 use crate::cluster::{ClusterError, Message, Question, Reply};
 use crate::id::Tag;

@@ -4,10 +4,15 @@
 //! connection of its own; questions to Redis itself go by the publisher's. Nothing outside this
 //! folder names the crate `redis`.
 
-mod emitting;
+mod connection;
+mod emitter;
+mod options;
+mod publisher;
+mod reader;
 mod records;
 mod roster;
 mod stream;
+mod subscriber;
 
 use std::sync::Arc;
 
@@ -21,11 +26,10 @@ use crate::adapter::broker::{
     Wires,
 };
 use crate::adapter::format::Channel;
-use crate::adapter::publisher::ConnectionId;
-use crate::adapter::{listener, publisher, reader};
+use crate::adapter::redis::publisher::ConnectionId;
 
-pub(crate) use emitting::RedisEmitter;
-pub(crate) use stream::{StreamInfo, entries_of, info_of, streams_of};
+pub use options::RedisAdapter;
+pub(crate) use options::{Setup, start};
 
 /// The Redis of one node.
 #[derive(Debug)]
@@ -103,7 +107,7 @@ impl Broker for Redis {
     fn tasks(self: Arc<Self>, wires: &Wires) -> Vec<BrokerTask> {
         let mut tasks: Vec<BrokerTask> = vec![
             Box::pin(publisher::run(Arc::clone(&self), wires.clone())),
-            Box::pin(listener::run(Arc::clone(&self), wires.clone())),
+            Box::pin(subscriber::run(Arc::clone(&self), wires.clone())),
         ];
         if !self.streams.is_empty() {
             tasks.push(Box::pin(reader::run(self, wires.clone())));

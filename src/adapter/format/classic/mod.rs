@@ -12,12 +12,12 @@ mod words;
 use bytes::Bytes;
 use serde::Deserialize;
 
-use crate::adapter::format::body::{
-    EventPacket, Options, acknowledged, details_json, first, list, options, quoted,
-};
 use crate::adapter::format::classic::words::{
     ALL_ROOMS, BROADCAST, BROADCAST_ACK, BROADCAST_CLIENT_COUNT, REMOTE_DISCONNECT, REMOTE_FETCH,
     REMOTE_JOIN, REMOTE_LEAVE, Request, Response, SERVER_SIDE_EMIT, SOCKETS,
+};
+use crate::adapter::format::json::{
+    EventPacket, Options, acknowledged, details_json, first, list, options, quoted,
 };
 use crate::adapter::format::{
     Asker, Channel, Format, Heard, Parcel, Roll, Word, glob, msgpack, polls,

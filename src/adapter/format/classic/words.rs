@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::adapter::format::body::{EventPacket, Options, argument, named, value, with_more};
+use crate::adapter::format::json::{EventPacket, Options, argument, named, value, with_more};
 use crate::adapter::format::{Asker, Change, Word};
 use crate::cluster::{Details, Message, Question, Reply, names};
 

@@ -9,10 +9,11 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
 
 use crate::adapter::broker::Wires;
-use crate::adapter::connection::{RESPONSE_LIMIT, connect};
 use crate::adapter::health::ConnectionRole;
-use crate::adapter::positions::Position;
-use crate::adapter::redis::{Redis, StreamInfo, entries_of, info_of, streams_of};
+use crate::adapter::receiving::Position;
+use crate::adapter::redis::Redis;
+use crate::adapter::redis::connection::{RESPONSE_LIMIT, connect};
+use crate::adapter::redis::stream::{StreamInfo, entries_of, info_of, streams_of};
 use crate::adapter::retry::Backoff;
 
 /// Reads for as long as it is polled.

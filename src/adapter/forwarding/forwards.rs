@@ -21,8 +21,9 @@ use crate::actor::{
 };
 use crate::adapter::broker::{Broker, BrokerError, Receipt};
 use crate::adapter::context::NodeContext;
-use crate::adapter::format::{Channel, Format, Forwarded};
-use crate::adapter::known::Known;
+use crate::adapter::format::{Channel, Format};
+use crate::adapter::forwarding::wire::Forwarded;
+use crate::adapter::roster::Known;
 use crate::adapter::tasks::Tasks;
 use crate::id::{Id, Tag};
 use crate::reason::CloseReason;

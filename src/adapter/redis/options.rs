@@ -7,11 +7,12 @@ use actix::ArbiterHandle;
 use uuid::Uuid;
 
 use crate::actor::Fall;
-use crate::adapter::actor;
 use crate::adapter::broker::{Broker, DirectPublisher};
+use crate::adapter::connections;
 use crate::adapter::format::{Bus, Classic, Format, Sharded, Streams};
 use crate::adapter::node::Node;
-use crate::adapter::redis::{Redis, RedisEmitter};
+use crate::adapter::redis::Redis;
+use crate::adapter::redis::emitter::RedisEmitter;
 use crate::cluster::{AdapterError, Mark};
 
 /// The way to the other nodes of a cluster: which Redis, and in which format.
@@ -369,6 +370,6 @@ pub(crate) fn start(
 ) -> Arc<Node> {
     let fallen: Arc<dyn Fn(Fall) + Send + Sync> = Arc::new(fallen);
     let node = Node::new(adapter.setup(), arbiter, ack_timeout, Arc::clone(&fallen));
-    actor::start(&node, arbiter, fallen);
+    connections::start(&node, arbiter, fallen);
     node
 }

@@ -13,11 +13,12 @@ use redis::aio::MultiplexedConnection;
 use redis::{Pipeline, RedisResult};
 
 use crate::adapter::broker::Wires;
-use crate::adapter::connection::{Connection, RESPONSE_LIMIT, batch, connect, is_final};
 use crate::adapter::health::ConnectionRole;
-use crate::adapter::queue::Batch;
-use crate::adapter::redis::{Redis, entries_of};
+use crate::adapter::redis::Redis;
+use crate::adapter::redis::connection::{Connection, RESPONSE_LIMIT, batch, connect, is_final};
+use crate::adapter::redis::stream::entries_of;
 use crate::adapter::retry::Backoff;
+use crate::adapter::sending::Batch;
 
 /// Publishes for as long as it is polled.
 pub(crate) async fn run(redis: Arc<Redis>, wires: Wires) {

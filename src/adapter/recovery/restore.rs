@@ -15,10 +15,10 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::adapter::broker::{Broker, BrokerError, EventLog, RecordStore};
 use crate::adapter::context::NodeContext;
-use crate::adapter::format::{Format, from_text};
-use crate::adapter::outbound::Outbound;
-use crate::adapter::queue::Queue;
-use crate::adapter::replay::Replay;
+use crate::adapter::format::Format;
+use crate::adapter::recovery::record::from_text;
+use crate::adapter::recovery::replay::Replay;
+use crate::adapter::sending::{Outbound, Queue};
 use crate::cluster::{EntryId, Mark, Message, Scope};
 use crate::id::{Id, SocketId};
 use crate::link::{Outgoing, Session};

@@ -1,7 +1,7 @@
 //! The messages of other nodes, delivered to the sockets of this one.
 //!
 //! Clients that are asked, and the program where it is called, are waited for in a task each;
-//! [`Load`](crate::adapter::load::Load) bounds how many. One beyond that is refused, not queued: the
+//! [`Load`](crate::adapter::receiving::load::Load) bounds how many. One beyond that is refused, not queued: the
 //! messages behind it would wait for a client that may never answer.
 
 use std::fmt;
@@ -15,14 +15,14 @@ use tokio_util::task::TaskTracker;
 use crate::adapter::broker::{Inbound, LogEntry};
 use crate::adapter::context::NodeContext;
 use crate::adapter::format::{Asker, Change, Format, Heard, Word, check_length, from_fields};
-use crate::adapter::forward::Forwards;
+use crate::adapter::forwarding::Forwards;
 use crate::adapter::health::Health;
-use crate::adapter::load::Load;
 use crate::adapter::namespaces::Namespaces;
-use crate::adapter::outbound::Outbound;
-use crate::adapter::pending::Pending;
-use crate::adapter::restore::MOVED;
-use crate::adapter::seen::Seen;
+use crate::adapter::questions::Pending;
+use crate::adapter::receiving::load::Load;
+use crate::adapter::receiving::seen::Seen;
+use crate::adapter::recovery::MOVED;
+use crate::adapter::sending::Outbound;
 use crate::adapter::tasks::Tasks;
 use crate::cluster::{Content, Manner, Message, Question, Reply, Scope};
 use crate::id::SocketId;

@@ -4,12 +4,16 @@
 //! are those of the channels to which each listens alone. A broker forgets a node with its
 //! connection, so that a node that has died is missed at once.
 
+mod recent;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::adapter::broker::{Broker, ListenerCount};
 use crate::adapter::format::{Format, Others, Roll};
 use crate::cluster::ClusterError;
+
+pub(crate) use recent::Known;
 
 /// Finds the other nodes.
 #[derive(Debug)]

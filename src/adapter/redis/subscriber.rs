@@ -7,12 +7,12 @@ use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, PushInfo, PushKind, RedisError, Value};
 
 use crate::adapter::broker::{Inbound, Wires};
-use crate::adapter::channels::Change;
-use crate::adapter::connection::{RESPONSE_LIMIT, connect, is_final};
 use crate::adapter::format::Channel;
 use crate::adapter::health::ConnectionRole;
 use crate::adapter::redis::Redis;
+use crate::adapter::redis::connection::{RESPONSE_LIMIT, connect, is_final};
 use crate::adapter::retry::Backoff;
+use crate::adapter::subscriptions::Change;
 
 /// Listens for as long as it is polled.
 pub(crate) async fn run(redis: Arc<Redis>, wires: Wires) {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::adapter::format::body::{
+use crate::adapter::format::json::{
     EventPacket, Options, acknowledged, argument, details_json, first, list, named, options,
     quoted, value, with_more,
 };

@@ -10,8 +10,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::adapter::format::Parcel;
-use crate::adapter::queue::{Batch, SEQUENCE};
-use crate::adapter::records::Record;
+use crate::adapter::sending::{Batch, Record, SEQUENCE};
 
 /// A connection, and the news that it has broken.
 #[derive(Debug)]

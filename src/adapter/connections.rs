@@ -19,7 +19,7 @@ use actix::{
 use crate::actor::{Fall, Intensity, start_on};
 use crate::adapter::namespaces::Namespaces;
 use crate::adapter::node::Node;
-use crate::adapter::queue::Queue;
+use crate::adapter::sending::Queue;
 
 /// The actor.
 #[derive(Debug)]

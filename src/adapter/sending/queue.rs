@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::adapter::format::{Parcel, check_length};
-use crate::adapter::records::{Record, Records};
+use crate::adapter::sending::records::{Record, Records};
 use crate::cluster::ClusterError;
 
 /// A queue that any thread fills and the publisher empties.

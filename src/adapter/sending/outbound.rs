@@ -11,7 +11,7 @@ use log::Level;
 use crate::adapter::broker::OWN;
 use crate::adapter::context::NodeContext;
 use crate::adapter::format::{Asker, Format, Parcel};
-use crate::adapter::queue::Queue;
+use crate::adapter::sending::Queue;
 use crate::cluster::{ClusterError, Message, Question, Reply};
 use crate::logging::{LogKind, LogLimits, plain};
 

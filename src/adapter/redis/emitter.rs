@@ -3,8 +3,8 @@
 use tokio::sync::Mutex;
 
 use crate::adapter::broker::{BrokerFuture, DirectPublisher};
-use crate::adapter::connection::{Connection, RESPONSE_LIMIT, connect, pipeline};
 use crate::adapter::format::Parcel;
+use crate::adapter::redis::connection::{Connection, RESPONSE_LIMIT, connect, pipeline};
 
 /// The Redis of an emitter.
 #[derive(Debug)]

@@ -1,0 +1,9 @@
+//! The messages of this node, until the broker has them.
+
+mod outbound;
+mod queue;
+mod records;
+
+pub(crate) use outbound::Outbound;
+pub(crate) use queue::{Batch, Queue, SEQUENCE};
+pub(crate) use records::Record;
