@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::adapter::format::{Channel, Parcel};
+use crate::adapter::format::{Channel, Envelope};
 use crate::adapter::health::{ConnectionRole, Health};
 use crate::adapter::receiving::Positions;
 use crate::adapter::sending::{Queue, SEQUENCE};
-use crate::adapter::subscriptions::Channels;
+use crate::adapter::subscriptions::Subscriptions;
 use crate::cluster::{ClusterError, EntryId};
 use crate::socket::Origin;
 
@@ -103,7 +103,7 @@ pub(crate) struct Wires {
     /// What the broker is to publish.
     pub(crate) queue: Arc<Queue>,
     /// The channels that the node wants to hear.
-    pub(crate) channels: Arc<Channels>,
+    pub(crate) channels: Arc<Subscriptions>,
     /// How far each stream was read; the broker's reader writes them.
     pub(crate) positions: Arc<Positions>,
     pub(crate) inbound: Arc<dyn Inbound>,
@@ -145,7 +145,7 @@ pub(crate) trait Inbound: fmt::Debug + Send + Sync {
 /// Publishes for a process that is no node.
 pub(crate) trait DirectPublisher: fmt::Debug + Send + Sync {
     /// Publishes all of it, in its order, and waits until the broker has it.
-    fn publish(&self, parcels: Vec<Parcel>) -> BrokerFuture<'_, ()>;
+    fn publish(&self, envelopes: Vec<Envelope>) -> BrokerFuture<'_, ()>;
 }
 
 /// Whether a message was heard.

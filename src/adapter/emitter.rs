@@ -150,12 +150,12 @@ impl Emitter {
     /// Waits until Redis has what it is told.
     async fn tell(&self, message: &Message) -> Result<(), ClusterError> {
         let shared = &self.shared;
-        let parcels = shared.format.tell(&self.namespace, message)?;
-        // To join no rooms, where each takes a parcel.
-        if parcels.is_empty() {
+        let envelopes = shared.format.encode(&self.namespace, message)?;
+        // To join no rooms, where each takes a envelope.
+        if envelopes.is_empty() {
             return Ok(());
         }
-        Ok(shared.publisher.publish(parcels).await?)
+        Ok(shared.publisher.publish(envelopes).await?)
     }
 }
 

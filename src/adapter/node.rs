@@ -15,7 +15,7 @@ use crate::adapter::broker::{Broker, BrokerTask, Wires};
 use crate::adapter::connections::{Connections, remember};
 use crate::adapter::context::NodeContext;
 use crate::adapter::format::Format;
-use crate::adapter::forwarding::Forwards;
+use crate::adapter::forwarding::PollForwarder;
 use crate::adapter::health::Health;
 use crate::adapter::namespaces::Namespaces;
 use crate::adapter::questions::{Pending, Questions};
@@ -23,7 +23,7 @@ use crate::adapter::receiving::{Delivery, Positions};
 use crate::adapter::recovery::{Restorer, key, to_text};
 use crate::adapter::redis::Setup;
 use crate::adapter::sending::{Outbound, Queue};
-use crate::adapter::subscriptions::Channels;
+use crate::adapter::subscriptions::Subscriptions;
 use crate::adapter::tasks::Tasks;
 use crate::cluster::{AdapterHealth, Answer, ClusterError, EntryId, Message, Question};
 use crate::id::Tag;
@@ -41,7 +41,7 @@ pub(crate) struct Node {
     outbound: Arc<Outbound>,
     delivery: Arc<Delivery>,
     questions: Arc<Questions>,
-    forwards: Arc<Forwards>,
+    forwarder: Arc<PollForwarder>,
     restorer: Arc<Restorer>,
     namespaces: Arc<Namespaces>,
     tasks: Arc<Tasks>,
@@ -62,7 +62,7 @@ impl Node {
         let tag = Tag::random();
         let channel = format.poll_channel(tag);
         // From the first connection on, so that this node hears the answers that it waits for.
-        let channels = Arc::new(Channels::default());
+        let channels = Arc::new(Subscriptions::default());
         channels.listen(channel.clone());
         let queue = Arc::new(Queue::new(setup.queue_limit));
         let namespaces = Arc::new(Namespaces::default());
@@ -77,13 +77,13 @@ impl Node {
             line_limits,
         };
         let outbound = Outbound::new(&context, &queue);
-        let forwards = Forwards::new(&context, tag, channel);
+        let forwarder = PollForwarder::new(&context, tag, channel);
         let delivery = Delivery::new(
             &context,
             &namespaces,
             &outbound,
             &pending,
-            &forwards,
+            &forwarder,
             setup.requests_in_flight,
         );
         let questions = Questions::new(&context, &outbound, &pending);
@@ -104,7 +104,7 @@ impl Node {
             outbound,
             delivery,
             questions,
-            forwards,
+            forwarder,
             restorer,
             namespaces,
             actor: Mutex::new(None),
@@ -120,7 +120,7 @@ impl Node {
     /// Returns the tasks that run as long as the node does.
     pub(crate) fn connections(&self) -> Vec<BrokerTask> {
         let mut tasks = Arc::clone(&self.broker).tasks(&self.wires);
-        tasks.push(Box::pin(Arc::clone(&self.forwards).watch()));
+        tasks.push(Box::pin(Arc::clone(&self.forwarder).watch()));
         if self.remembers() {
             let (namespaces, queue) = (&self.namespaces, &self.wires.queue);
             tasks.push(Box::pin(remember(
@@ -138,19 +138,19 @@ impl Node {
 
     /// Notes that there will be no connections any more.
     pub(crate) fn ended(&self) {
-        self.forwards.listens(false);
+        self.forwarder.listens(false);
         self.broker.ended();
         self.wires.health.ended();
     }
 
     /// Returns the way to sessions of other nodes.
     pub(crate) fn forwarding(&self) -> Arc<dyn Forwarding> {
-        Arc::clone(&self.forwards) as _
+        Arc::clone(&self.forwarder) as _
     }
 
     /// Answers requests of other nodes for this one's sessions from now on.
     pub(crate) fn serve(&self, engine: &Arc<Engine>) {
-        self.forwards.serve(engine);
+        self.forwarder.serve(engine);
     }
 }
 
@@ -174,7 +174,7 @@ impl Adapter for Node {
     }
 
     fn remembers(&self) -> bool {
-        self.broker.log().is_some()
+        self.format.capabilities().recovery
     }
 
     fn uid(&self) -> &str {
@@ -245,7 +245,7 @@ impl Adapter for Node {
     }
 
     fn asks_for_rooms(&self) -> bool {
-        self.format.asks_for_rooms()
+        self.format.capabilities().rooms
     }
 
     fn ack_timeout(&self) -> Duration {
@@ -271,7 +271,7 @@ impl Adapter for Node {
         Box::pin(async move {
             let deadline = tokio::time::Instant::now() + limit;
             let done = async {
-                self.forwards.answered().await;
+                self.forwarder.answered().await;
                 self.wires.queue.drained().await;
                 self.wires.queue.recorded().await;
             };

@@ -9,7 +9,7 @@ use crate::adapter::format::Channel;
 
 /// The channels that are wanted, by how many want each.
 #[derive(Debug, Default)]
-pub(crate) struct Channels {
+pub(crate) struct Subscriptions {
     inner: Mutex<Inner>,
     changed: Notify,
 }
@@ -29,7 +29,7 @@ pub(crate) enum Change {
     Leave(Channel),
 }
 
-impl Channels {
+impl Subscriptions {
     pub(crate) fn listen(&self, channel: Channel) {
         let mut inner = self.inner.lock();
         let wants = inner.wanted.entry(channel.clone()).or_default();
@@ -104,7 +104,7 @@ mod tests {
 
     #[actix_rt::test]
     async fn a_channel_is_left_with_the_last_that_wants_it() {
-        let channels = Channels::default();
+        let channels = Subscriptions::default();
         let one = Channel::Plain("one".to_owned());
         assert_eq!(channels.all(), []);
         channels.listen(one.clone());
@@ -119,7 +119,7 @@ mod tests {
 
     #[actix_rt::test]
     async fn no_changes_are_noted_while_nobody_follows_them() {
-        let channels = Channels::default();
+        let channels = Subscriptions::default();
         let channel = |name: &str| Channel::Plain(name.to_owned());
         channels.listen(channel("one"));
         assert_eq!(channels.all(), [Change::Listen(channel("one"))]);

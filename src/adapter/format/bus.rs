@@ -16,7 +16,8 @@ use serde_json::value::RawValue;
 
 use crate::adapter::format::json::{for_clients, inner, list, quoted};
 use crate::adapter::format::{
-    Asker, Callback, Change, Channel, Format, Heard, Parcel, Roll, Word, polls,
+    Callback, Channel, Envelope, Format, Incoming, MembershipChange, NodeDiscovery, Received,
+    Requester, polls,
 };
 use crate::cluster::{ClusterError, Content, Manner, Message, Question, Reply, Scope};
 use crate::id::{SocketId, Tag};
@@ -53,9 +54,9 @@ impl Bus {
         }
     }
 
-    fn parcel(&self, json: String) -> Parcel {
-        Parcel::Publish {
-            channel: self.channel.clone(),
+    fn envelope(&self, json: String) -> Envelope {
+        Envelope::Publish {
+            channel: Channel::Plain(self.channel.clone()),
             payload: json.into(),
         }
     }
@@ -66,7 +67,7 @@ impl Bus {
         content: &Content,
         scope: &Scope,
         callback: Option<String>,
-    ) -> Result<Parcel, ClusterError> {
+    ) -> Result<Envelope, ClusterError> {
         if scope.except.iter().any(|name| !is_socket(name)) {
             return Err(ClusterError::Unsupported("that a room is left out"));
         }
@@ -85,7 +86,7 @@ impl Bus {
         let (room, skip) = (one_or_many(&scope.rooms), one_or_many(&scope.except));
         let callback = callback.unwrap_or_else(|| "null".to_owned());
         let (namespace, uid) = (quoted(namespace), quoted(&self.uid));
-        Ok(self.parcel(format!(
+        Ok(self.envelope(format!(
             r#"{{"method":"emit","event":{name},"data":{data},"binary":{binary},"namespace":{namespace},"room":{room},"skip_sid":{skip},"callback":{callback},"host_id":{uid}}}"#
         )))
     }
@@ -97,7 +98,7 @@ impl Bus {
         method: &str,
         scope: &Scope,
         fields: &[String],
-    ) -> Result<Vec<Parcel>, ClusterError> {
+    ) -> Result<Vec<Envelope>, ClusterError> {
         let one_by_one = scope.except.is_empty() && scope.rooms.iter().all(|name| is_socket(name));
         if !one_by_one || scope.rooms.is_empty() {
             return Err(ClusterError::Unsupported("what is about many sockets"));
@@ -107,7 +108,7 @@ impl Bus {
         let written = sockets.flat_map(|socket| {
             let (namespace, uid) = (&namespace, &uid);
             fields.iter().map(move |field| {
-                self.parcel(format!(
+                self.envelope(format!(
                     r#"{{"method":"{method}","sid":"{socket}",{field},"namespace":{namespace},"host_id":{uid}}}"#
                 ))
             })
@@ -121,7 +122,7 @@ impl Format for Bus {
         &self.uid
     }
 
-    fn tell(&self, namespace: &str, message: &Message) -> Result<Vec<Parcel>, ClusterError> {
+    fn encode(&self, namespace: &str, message: &Message) -> Result<Vec<Envelope>, ClusterError> {
         match message {
             Message::Emit { content, scope, .. } => {
                 Ok(vec![self.emit(namespace, content, scope, None)?])
@@ -139,7 +140,7 @@ impl Format for Bus {
             }
             Message::CloseRoom { room } => {
                 let (room, namespace, uid) = (quoted(room), quoted(namespace), quoted(&self.uid));
-                Ok(vec![self.parcel(format!(
+                Ok(vec![self.envelope(format!(
                     r#"{{"method":"close_room","room":{room},"namespace":{namespace},"host_id":{uid}}}"#
                 ))])
             }
@@ -147,12 +148,12 @@ impl Format for Bus {
         }
     }
 
-    fn ask(
+    fn encode_question(
         &self,
         namespace: &str,
         question: &Question,
         request: &str,
-    ) -> Result<Vec<Parcel>, ClusterError> {
+    ) -> Result<Vec<Envelope>, ClusterError> {
         let Question::Emit { content, scope, .. } = question else {
             return Err(ClusterError::Unsupported("this question"));
         };
@@ -172,13 +173,13 @@ impl Format for Bus {
         )?])
     }
 
-    fn answer(
+    fn encode_reply(
         &self,
         _: &str,
-        asker: &Asker,
+        requester: &Requester,
         reply: &Reply,
-    ) -> Result<Option<Parcel>, ClusterError> {
-        let (Reply::Acknowledged(_, args), Some(callback)) = (reply, &asker.callback) else {
+    ) -> Result<Option<Envelope>, ClusterError> {
+        let (Reply::Acknowledged(_, args), Some(callback)) = (reply, &requester.callback) else {
             return Ok(None);
         };
         if !args.attachments().is_empty() {
@@ -189,18 +190,19 @@ impl Format for Bus {
             namespace,
             id,
         } = callback;
-        let (host, args) = (quoted(&asker.uid), args.as_json());
-        Ok(Some(self.parcel(format!(
+        let (host, args) = (quoted(&requester.uid), args.as_json());
+        Ok(Some(self.envelope(format!(
             r#"{{"method":"callback","host_id":{host},"sid":{room},"namespace":{namespace},"id":{id},"args":[{args}]}}"#
         ))))
     }
 
-    fn hear(&self, _: &str, _: &str, payload: &Bytes) -> Result<Option<Heard>, String> {
+    fn decode(&self, _: &str, _: &str, payload: &Bytes) -> Result<Option<Incoming>, String> {
         if is_pickle(payload) {
             self.refuse_pickle();
             return Ok(None);
         }
-        let said: Said<'_> = serde_json::from_slice(payload).map_err(|error| error.to_string())?;
+        let said: BusMessage<'_> =
+            serde_json::from_slice(payload).map_err(|error| error.to_string())?;
         let own = said.host.as_deref() == Some(&self.uid);
         if own != (said.method == "callback") {
             return Ok(None);
@@ -209,7 +211,7 @@ impl Format for Bus {
             said.namespace.clone().unwrap_or_else(|| "/".to_owned()),
             said.host.clone().unwrap_or_default(),
         );
-        Ok(said.word(&from)?.map(|word| Heard {
+        Ok(said.word(&from)?.map(|word| Incoming {
             namespace,
             from,
             word,
@@ -228,13 +230,13 @@ impl Format for Bus {
         Channel::Plain(polls(&self.channel, node))
     }
 
-    fn roll(&self, _: &str) -> Option<Roll> {
+    fn discovery(&self, _: &str) -> Option<NodeDiscovery> {
         None
     }
 }
 
 #[derive(Deserialize)]
-struct Said<'a> {
+struct BusMessage<'a> {
     method: String,
     #[serde(rename = "host_id")]
     host: Option<String>,
@@ -257,22 +259,22 @@ struct Said<'a> {
     close: Option<bool>,
 }
 
-impl Said<'_> {
+impl BusMessage<'_> {
     /// Says what it means; `None` where it is nothing for this node.
-    fn word(self, from: &str) -> Result<Option<Word>, String> {
+    fn word(self, from: &str) -> Result<Option<Received>, String> {
         let Self { method, sid, .. } = &self;
         let rooms = || names(&self.room);
         let change = match method.as_str() {
             "emit" => return self.emit(from),
-            "disconnect" => Change::Disconnect {
+            "disconnect" => MembershipChange::Disconnect {
                 close: self.close == Some(true),
             },
-            "enter_room" => Change::Join(rooms()),
-            "leave_room" => Change::Leave(rooms()),
+            "enter_room" => MembershipChange::Join(rooms()),
+            "leave_room" => MembershipChange::Leave(rooms()),
             "close_room" => {
                 let room = rooms().into_iter().next();
                 let room = room.ok_or("close_room without a room")?;
-                return Ok(Some(Word::Told(Message::CloseRoom { room })));
+                return Ok(Some(Received::Told(Message::CloseRoom { room })));
             }
             "callback" => return self.callback().map(Some),
             _ => return Ok(None),
@@ -281,25 +283,25 @@ impl Said<'_> {
             .as_ref()
             .ok_or_else(|| format!("{method} without a sid"))?;
         // An id of another form is none of this node's.
-        Ok(sid.parse().ok().map(|socket| Word::Single {
-            asker: Asker::default(),
+        Ok(sid.parse().ok().map(|socket| Received::Single {
+            requester: Requester::default(),
             socket,
             change,
         }))
     }
 
-    fn callback(self) -> Result<Word, String> {
+    fn callback(self) -> Result<Received, String> {
         let id = self.id.ok_or("a callback without its number")?;
         let socket = self.sid.and_then(|sid| sid.parse().ok());
         let args = self.args.map_or("[]", RawValue::get);
         let args = inner(args).ok_or("a callback whose args are no list")?;
-        Ok(Word::Answered {
+        Ok(Received::Answered {
             request: format!("{id:012x}"),
             reply: Reply::Acknowledged(socket, Args::new(args.to_owned(), Vec::new())),
         })
     }
 
-    fn emit(self, from: &str) -> Result<Option<Word>, String> {
+    fn emit(self, from: &str) -> Result<Option<Received>, String> {
         // No room is everybody, and none of several is nobody.
         if self.room.as_array().is_some_and(Vec::is_empty) {
             return Ok(None);
@@ -314,20 +316,20 @@ impl Said<'_> {
         };
         let manner = Manner::default();
         let Some([room, namespace, id]) = self.callback.as_deref() else {
-            return Ok(Some(Word::Told(Message::Emit {
+            return Ok(Some(Received::Told(Message::Emit {
                 content,
                 scope,
                 manner,
             })));
         };
-        let asker = Asker {
+        let requester = Requester {
             uid: from.to_owned(),
             callback: Some(Callback {
                 room: room.get().to_owned(),
                 namespace: namespace.get().to_owned(),
                 id: id.get().to_owned(),
             }),
-            ..Asker::default()
+            ..Requester::default()
         };
         let question = Question::Emit {
             content,
@@ -335,7 +337,7 @@ impl Said<'_> {
             manner,
             limit: CALLBACK_LIMIT,
         };
-        Ok(Some(Word::Asked(asker, question)))
+        Ok(Some(Received::Asked(requester, question)))
     }
 }
 
@@ -410,9 +412,9 @@ mod tests {
         Bus::new("own", CHANNEL)
     }
 
-    fn read(json: &str) -> Result<Option<Word>, String> {
+    fn read(json: &str) -> Result<Option<Received>, String> {
         let payload = json.to_owned().into();
-        let heard = node().hear(CHANNEL, CHANNEL, &payload)?;
+        let heard = node().decode(CHANNEL, CHANNEL, &payload)?;
         Ok(heard.map(|heard| heard.word))
     }
 
@@ -432,14 +434,14 @@ mod tests {
         let pickle = fixture::payload(PICKLE);
         assert!(is_pickle(&pickle));
         for _ in 0..2 {
-            assert_eq!(node.hear(CHANNEL, CHANNEL, &pickle), Ok(None));
+            assert_eq!(node.decode(CHANNEL, CHANNEL, &pickle), Ok(None));
             assert!(node.has_seen_pickle.load(Ordering::Relaxed));
         }
-        assert!(matches!(read(JSON), Ok(Some(Word::Told(_)))));
+        assert!(matches!(read(JSON), Ok(Some(Received::Told(_)))));
         for other in [&b"\x80\x06."[..], b"\x80\x01.", b"\x80", b"{}", b"\x80\x04"] {
             assert!(!is_pickle(other), "{other:?}");
             assert!(
-                node.hear(CHANNEL, CHANNEL, &Bytes::copy_from_slice(other))
+                node.decode(CHANNEL, CHANNEL, &Bytes::copy_from_slice(other))
                     .is_err()
             );
         }
@@ -489,7 +491,7 @@ mod tests {
             let message = fixture::emit(fixture::args(list), scope, fixture::PLAIN);
             assert_eq!(
                 read(&emit(data, &rest)),
-                Ok(Some(Word::Told(message))),
+                Ok(Some(Received::Told(message))),
                 "{data}"
             );
         }
@@ -500,7 +502,10 @@ mod tests {
             vec![Bytes::from_static(&[1, 2])],
         );
         let message = fixture::emit(list, Scope::default(), fixture::PLAIN);
-        assert_eq!(read(&emit(binary, &rest)), Ok(Some(Word::Told(message))));
+        assert_eq!(
+            read(&emit(binary, &rest)),
+            Ok(Some(Received::Told(message)))
+        );
     }
 
     #[test]
@@ -512,21 +517,25 @@ mod tests {
     #[test]
     fn callbacks_go_back_to_who_asked() {
         let rest = r#""binary": false, "room": "a", "skip_sid": null, "callback": ["a", "/", 7]"#;
-        let Ok(Some(Word::Asked(asker, Question::Emit { limit, .. }))) = read(&emit("[1]", rest))
+        let Ok(Some(Received::Asked(requester, Question::Emit { limit, .. }))) =
+            read(&emit("[1]", rest))
         else {
             panic!("no question");
         };
         assert_eq!(limit, CALLBACK_LIMIT);
         for (args, written) in [("", "[]"), ("null", "[null]"), (r#"1,"a""#, r#"[1,"a"]"#)] {
             let reply = Reply::Acknowledged(None, fixture::args(args));
-            let parcel = node().answer("/", &asker, &reply).unwrap().unwrap();
+            let envelope = node()
+                .encode_reply("/", &requester, &reply)
+                .unwrap()
+                .unwrap();
             let json = format!(
                 r#"{{"method":"callback","host_id":"{PYTHON}","sid":"a","namespace":"/","id":7,"args":{written}}}"#
             );
-            assert_eq!(parcel, node().parcel(json));
+            assert_eq!(envelope, node().envelope(json));
         }
         let reply = Reply::Acknowledged(None, fixture::binary());
-        let answered = node().answer("/", &asker, &reply);
+        let answered = node().encode_reply("/", &requester, &reply);
         assert_eq!(
             answered,
             Err(ClusterError::Unsupported("a callback with binary"))
@@ -535,7 +544,7 @@ mod tests {
         let json = r#"{"method": "callback", "host_id": "own", "sid": "a", "namespace": "/", "id": 255, "args": [null, 5]}"#;
         let request = "0000000000ff".to_owned();
         let reply = Reply::Acknowledged(None, fixture::args("null, 5"));
-        assert_eq!(read(json), Ok(Some(Word::Answered { request, reply })));
+        assert_eq!(read(json), Ok(Some(Received::Answered { request, reply })));
         assert_eq!(read(&json.replace("own", PYTHON)), Ok(None));
     }
 
@@ -544,20 +553,32 @@ mod tests {
         let id = SocketId::random();
         let rooms = || vec!["a".to_owned()];
         for (method, rest, change) in [
-            ("enter_room", r#""room": "a", "#, Change::Join(rooms())),
-            ("leave_room", r#""room": "a", "#, Change::Leave(rooms())),
-            ("disconnect", "", Change::Disconnect { close: false }),
+            (
+                "enter_room",
+                r#""room": "a", "#,
+                MembershipChange::Join(rooms()),
+            ),
+            (
+                "leave_room",
+                r#""room": "a", "#,
+                MembershipChange::Leave(rooms()),
+            ),
+            (
+                "disconnect",
+                "",
+                MembershipChange::Disconnect { close: false },
+            ),
             (
                 "disconnect",
                 r#""close": true, "#,
-                Change::Disconnect { close: true },
+                MembershipChange::Disconnect { close: true },
             ),
         ] {
             let json = format!(
                 r#"{{"method": "{method}", "sid": "{id}", {rest}"namespace": "/", "host_id": "{PYTHON}"}}"#
             );
-            let single = Word::Single {
-                asker: Asker::default(),
+            let single = Received::Single {
+                requester: Requester::default(),
                 socket: id,
                 change,
             };
@@ -572,7 +593,7 @@ mod tests {
         let room = "a".to_owned();
         assert_eq!(
             read(&close),
-            Ok(Some(Word::Told(Message::CloseRoom { room })))
+            Ok(Some(Received::Told(Message::CloseRoom { room })))
         );
     }
 
@@ -621,11 +642,11 @@ mod tests {
                 vec![format!(r#"{{"method":"close_room","room":"a",{end}"#)],
             ),
         ] {
-            let parcels = written
+            let envelopes = written
                 .into_iter()
-                .map(|json| node().parcel(json))
+                .map(|json| node().envelope(json))
                 .collect();
-            assert_eq!(node().tell("/", &message), Ok(parcels));
+            assert_eq!(node().encode("/", &message), Ok(envelopes));
         }
     }
 
@@ -634,7 +655,7 @@ mod tests {
         let rooms = || vec!["a".to_owned()];
         let all = fixture::scope(&[], &[]);
         let unsupported = |message: Message| {
-            let told = node().tell("/", &message);
+            let told = node().encode("/", &message);
             assert!(
                 matches!(told, Err(ClusterError::Unsupported(_))),
                 "{message:?}"
@@ -653,7 +674,7 @@ mod tests {
         let rooms = Question::Rooms;
         let ids = Question::Ids(Vec::new());
         for question in fixture::questions().into_iter().chain([rooms, ids]) {
-            let asked = node().ask("/", &question, "0000000000ff");
+            let asked = node().encode_question("/", &question, "0000000000ff");
             assert!(
                 matches!(asked, Err(ClusterError::Unsupported(_))),
                 "{question:?}"

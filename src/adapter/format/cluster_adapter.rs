@@ -13,7 +13,7 @@ use crate::adapter::format::json::{
     EventPacket, Options, acknowledged, argument, details_json, first, list, named, options,
     quoted, value, with_more,
 };
-use crate::adapter::format::{Asker, Change, Heard, Word, msgpack};
+use crate::adapter::format::{Incoming, MembershipChange, Presence, Received, Requester, msgpack};
 use crate::cluster::{Details, Manner, Message, Question, Reply, Scope, names};
 
 /// A message's type and data.
@@ -113,9 +113,9 @@ impl<'a> Body<'a> {
         })
     }
 
-    /// `None` where the asker has no word for it.
-    pub(crate) fn of_reply(asker: &Asker, reply: &'a Reply) -> Option<Self> {
-        let request = format!(r#"{{"requestId":{}"#, quoted(&asker.request));
+    /// `None` where the requester has no word for it.
+    pub(crate) fn of_reply(requester: &Requester, reply: &'a Reply) -> Option<Self> {
+        let request = format!(r#"{{"requestId":{}"#, quoted(&requester.request));
         let (kind, data, attachments) = match reply {
             Reply::Asked(count) => {
                 let data = format!(r#"{request},"clientCount":{count}}}"#);
@@ -125,7 +125,7 @@ impl<'a> Body<'a> {
                 let data = format!("{request}{}}}", acknowledged(*socket, args));
                 (BROADCAST_ACK, data, args.attachments())
             }
-            Reply::Gone(count) if asker.kin => (
+            Reply::Gone(count) if requester.is_native => (
                 BROADCAST_ACK,
                 format!(r#"{request},"gone":{count}}}"#),
                 &[][..],
@@ -171,7 +171,7 @@ pub(crate) fn from_whole(
     json: &str,
     attachments: Vec<Bytes>,
     own: &str,
-) -> Result<Option<Heard>, String> {
+) -> Result<Option<Incoming>, String> {
     let whole: Whole<'_> = serde_json::from_str(json).map_err(|error| error.to_string())?;
     let (from, namespace) = (whole.uid.unwrap_or_default(), whole.nsp.unwrap_or_default());
     if from == own {
@@ -179,7 +179,7 @@ pub(crate) fn from_whole(
     }
     let data = whole.data.map_or("{}", RawValue::get);
     let word = word(whole.kind, data, attachments, &from)?;
-    Ok(word.map(|word| Heard {
+    Ok(word.map(|word| Incoming {
         namespace,
         from,
         word,
@@ -192,7 +192,7 @@ pub(crate) fn from_fields(
     namespace: &str,
     kind: &str,
     data: &[u8],
-) -> Result<Option<Heard>, String> {
+) -> Result<Option<Incoming>, String> {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
 
@@ -209,7 +209,7 @@ pub(crate) fn from_fields(
         }
     };
     let word = word(kind, &json, attachments, from)?;
-    Ok(word.map(|word| Heard {
+    Ok(word.map(|word| Incoming {
         namespace: namespace.to_owned(),
         from: from.to_owned(),
         word,
@@ -233,14 +233,21 @@ struct Data<'a> {
     more: Option<&'a RawValue>,
     sid: Option<String>,
     gone: Option<usize>,
-    #[serde(default)]
-    kin: bool,
+    #[serde(default, rename = "kin")]
+    is_native: bool,
 }
 
-fn word(kind: u8, json: &str, attachments: Vec<Bytes>, from: &str) -> Result<Option<Word>, String> {
+fn word(
+    kind: u8,
+    json: &str,
+    attachments: Vec<Bytes>,
+    from: &str,
+) -> Result<Option<Received>, String> {
     let data: Data<'_> = serde_json::from_str(json).map_err(|error| error.to_string())?;
     let reply = match kind {
-        INITIAL_HEARTBEAT | HEARTBEAT | ADAPTER_CLOSE => return Ok(None),
+        INITIAL_HEARTBEAT => return Ok(Some(Received::Presence(Presence::Hello))),
+        HEARTBEAT => return Ok(Some(Received::Presence(Presence::Here))),
+        ADAPTER_CLOSE => return Ok(Some(Received::Presence(Presence::Bye))),
         FETCH_SOCKETS_RESPONSE => {
             let sockets = data.sockets.unwrap_or_default().into_iter();
             let sockets = sockets.map(|socket| with_binary(socket, &attachments));
@@ -258,16 +265,16 @@ fn word(kind: u8, json: &str, attachments: Vec<Bytes>, from: &str) -> Result<Opt
         _ => return data.said(kind, attachments, from).map(Some),
     };
     let request = data.request.unwrap_or_default();
-    Ok(Some(Word::Answered { request, reply }))
+    Ok(Some(Received::Answered { request, reply }))
 }
 
 impl Data<'_> {
     /// Says what a node tells, or asks where it has given the message an id.
-    fn said(self, kind: u8, attachments: Vec<Bytes>, from: &str) -> Result<Word, String> {
-        let asker = self.request.map(|request| Asker {
+    fn said(self, kind: u8, attachments: Vec<Bytes>, from: &str) -> Result<Received, String> {
+        let requester = self.request.map(|request| Requester {
             uid: from.to_owned(),
             request,
-            kin: self.kin,
+            is_native: self.is_native,
             callback: None,
         });
         // It is not for everybody, who would be meant by empty ones.
@@ -275,55 +282,55 @@ impl Data<'_> {
         let options = options.ok_or_else(|| format!("a message of type {kind} without opts"));
         let packet = self.packet.ok_or("a message without its packet");
         let change = match kind {
-            BROADCAST => return broadcast(asker, packet?, options?, attachments),
+            BROADCAST => return broadcast(requester, packet?, options?, attachments),
             FETCH_SOCKETS => {
                 let question = Question::Sockets(options?.into_scope());
-                return Ok(Word::Asked(asker.unwrap_or_default(), question));
+                return Ok(Received::Asked(requester.unwrap_or_default(), question));
             }
             SERVER_SIDE_EMIT => {
                 let content = named(packet?, attachments)?;
-                return Ok(match asker {
-                    None => Word::Told(Message::ServerSide(content)),
-                    Some(asker) => Word::Asked(asker, Question::ServerSide(content)),
+                return Ok(match requester {
+                    None => Received::Told(Message::ServerSide(content)),
+                    Some(requester) => Received::Asked(requester, Question::ServerSide(content)),
                 });
             }
-            SOCKETS_JOIN => Change::Join(self.rooms),
-            SOCKETS_LEAVE => Change::Leave(self.rooms),
-            DISCONNECT_SOCKETS => Change::Disconnect {
+            SOCKETS_JOIN => MembershipChange::Join(self.rooms),
+            SOCKETS_LEAVE => MembershipChange::Leave(self.rooms),
+            DISCONNECT_SOCKETS => MembershipChange::Disconnect {
                 close: self.close.unwrap_or(false),
             },
             other => return Err(format!("message type {other}")),
         };
-        Ok(Word::Told(change.of(options?.into_scope())))
+        Ok(Received::Told(change.of(options?.into_scope())))
     }
 }
 
 /// Reads an event for clients, which they acknowledge where somebody asks.
 fn broadcast(
-    asker: Option<Asker>,
+    requester: Option<Requester>,
     packet: &RawValue,
     options: Options,
     attachments: Vec<Bytes>,
-) -> Result<Word, String> {
+) -> Result<Received, String> {
     let packet: EventPacket<'_> =
         serde_json::from_str(packet.get()).map_err(|error| error.to_string())?;
     let content = packet.content(attachments)?;
     let (manner, limit) = (options.manner(), options.limit());
     let scope = options.into_scope();
-    Ok(match asker {
-        None => Word::Told(Message::Emit {
+    Ok(match requester {
+        None => Received::Told(Message::Emit {
             content,
             scope,
             manner,
         }),
-        Some(asker) => {
+        Some(requester) => {
             let question = Question::Emit {
                 content,
                 scope,
                 manner,
                 limit,
             };
-            Word::Asked(asker, question)
+            Received::Asked(requester, question)
         }
     })
 }
@@ -382,16 +389,16 @@ mod tests {
     use crate::id::SocketId;
     use crate::socketio::Args;
 
-    fn read(json: &str, attachments: &[Bytes]) -> Result<Option<Word>, String> {
+    fn read(json: &str, attachments: &[Bytes]) -> Result<Option<Received>, String> {
         let heard = from_whole(json, attachments.to_vec(), "own")?;
         Ok(heard.map(|heard| heard.word))
     }
 
-    fn asker(kin: bool) -> Asker {
-        Asker {
+    fn requester(is_native: bool) -> Requester {
+        Requester {
             uid: "other".to_owned(),
             request: "r".to_owned(),
-            kin,
+            is_native,
             callback: None,
         }
     }
@@ -413,7 +420,7 @@ mod tests {
             Reply::ServerSide(fixture::binary()),
         ];
         for reply in acknowledged.into_iter().chain(others) {
-            let body = Body::of_reply(&asker(true), &reply).unwrap();
+            let body = Body::of_reply(&requester(true), &reply).unwrap();
             let word = read(&body.whole("other", "/"), body.attachments).unwrap();
             let reply = match &reply {
                 // There is one argument in these.
@@ -424,10 +431,13 @@ mod tests {
                 other => other.clone(),
             };
             let request = "r".to_owned();
-            assert_eq!(word, Some(Word::Answered { request, reply }));
+            assert_eq!(word, Some(Received::Answered { request, reply }));
         }
         for reply in [Reply::Gone(1), Reply::Rooms(Vec::new()), Reply::Done] {
-            assert!(Body::of_reply(&asker(false), &reply).is_none(), "{reply:?}");
+            assert!(
+                Body::of_reply(&requester(false), &reply).is_none(),
+                "{reply:?}"
+            );
         }
     }
 
@@ -436,7 +446,7 @@ mod tests {
         let question = fixture::swift_question();
         let body = Body::of_question(&question, "r").unwrap();
         let word = read(&body.whole("other", "/"), body.attachments).unwrap();
-        assert_eq!(word, Some(Word::Asked(asker(true), question)));
+        assert_eq!(word, Some(Received::Asked(requester(true), question)));
     }
 
     #[test]
@@ -446,7 +456,7 @@ mod tests {
             r#""data":{"key":{"_placeholder":true,"num":0},"list":[1,{"_placeholder":true,"num":1}]}}]}}"#
         );
         let attachments = [Bytes::from_static(&[1, 2]), Bytes::from_static(&[3])];
-        let Ok(Some(Word::Answered {
+        let Ok(Some(Received::Answered {
             reply: Reply::Sockets(sockets),
             ..
         })) = read(json, &attachments)
@@ -514,7 +524,7 @@ mod tests {
         // Between servers these are names like others.
         let json = r#"{"type":9,"uid":"other","nsp":"/","data":{"packet":["disconnect"]}}"#;
         let content = Content(fixture::args(r#""disconnect""#));
-        let told = Word::Told(Message::ServerSide(content));
+        let told = Received::Told(Message::ServerSide(content));
         assert_eq!(read(json, &[]), Ok(Some(told)));
     }
 }

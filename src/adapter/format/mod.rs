@@ -1,7 +1,7 @@
-//! How the nodes' messages look on Redis, in the formats that existing servers speak.
+//! The nodes' messages as bytes, in the formats that existing servers use.
 //!
-//! Messages of [`crate::cluster`] become [`Parcel`]s, and what came on a channel or a stream
-//! becomes something [`Heard`]. Each format says which channels a node listens to. Nothing here
+//! Messages of [`crate::cluster`] become [`Envelope`]s, and what came on a channel or a stream
+//! becomes something [`Incoming`]. Each format says which channels a node listens to. Nothing here
 //! does I/O, keeps time or knows a socket.
 
 mod bus;
@@ -9,6 +9,7 @@ mod classic;
 mod cluster_adapter;
 #[cfg(test)]
 mod fixture;
+mod heard;
 mod json;
 pub(crate) mod msgpack;
 mod sharded;
@@ -20,92 +21,102 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::cluster::{ClusterError, Message, Question, Reply, Scope};
-use crate::id::{SocketId, Tag};
+use crate::cluster::{ClusterError, Message, Question, Reply};
+use crate::id::Tag;
 
 pub(crate) use bus::Bus;
 pub(crate) use classic::Classic;
 pub(crate) use cluster_adapter::from_fields;
+pub(crate) use heard::{Callback, Incoming, MembershipChange, Presence, Received, Requester};
 pub(crate) use sharded::Sharded;
 pub(crate) use streams::Streams;
 
-/// A way to write and read what nodes say.
+/// Writes and reads the messages of nodes.
 pub(crate) trait Format: fmt::Debug + Send + Sync {
     /// Returns the name that this node signs with.
     fn uid(&self) -> &str;
 
-    /// Writes what every other node is told.
+    /// Writes a message for all other nodes.
     ///
     /// # Errors
     ///
     /// [`ClusterError::Encode`] and [`ClusterError::Unsupported`].
-    fn tell(&self, namespace: &str, message: &Message) -> Result<Vec<Parcel>, ClusterError>;
+    fn encode(&self, namespace: &str, message: &Message) -> Result<Vec<Envelope>, ClusterError>;
 
-    /// Writes what every other node is asked, under a request's id.
+    /// Writes a question for all other nodes, under a request's id.
     ///
     /// # Errors
     ///
     /// As of [`tell`](Self::tell).
-    fn ask(
+    fn encode_question(
         &self,
         namespace: &str,
         question: &Question,
         request: &str,
-    ) -> Result<Vec<Parcel>, ClusterError>;
+    ) -> Result<Vec<Envelope>, ClusterError>;
 
-    /// Writes an answer; `None` where the format, or the asker, has no word for it.
+    /// Writes an answer; `None` where the format, or the requester, has no word for it.
     ///
     /// # Errors
     ///
     /// As of [`tell`](Self::tell).
-    fn answer(
+    fn encode_reply(
         &self,
         namespace: &str,
-        asker: &Asker,
+        requester: &Requester,
         reply: &Reply,
-    ) -> Result<Option<Parcel>, ClusterError>;
+    ) -> Result<Option<Envelope>, ClusterError>;
 
-    /// Reads what came on a channel, to which this node listens by `heard_by`: its name, or a
-    /// pattern. `None` where it is nothing for this node.
+    /// Reads a message that came on a channel. `heard_by` is the subscription that it matches: the
+    /// channel's name, or a pattern. Returns `None` if it is nothing for this node.
     ///
     /// # Errors
     ///
     /// Says what is wrong with it.
-    fn hear(&self, heard_by: &str, channel: &str, payload: &Bytes)
-    -> Result<Option<Heard>, String>;
+    fn decode(
+        &self,
+        heard_by: &str,
+        channel: &str,
+        payload: &Bytes,
+    ) -> Result<Option<Incoming>, String>;
 
-    /// Returns the stream that a namespace's events are written to.
+    /// Returns the stream of a namespace's events.
     fn stream(&self, _: &str) -> Option<String> {
         None
     }
 
-    /// Tells whether there is a question for a node's rooms.
-    fn asks_for_rooms(&self) -> bool {
-        false
+    /// Returns what it has messages for beyond those that all formats have.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
     }
 
-    /// Returns where a node listens for one namespace.
+    /// Returns the channels of a namespace to which each node listens.
     fn channels(&self, namespace: &str) -> Vec<Channel>;
 
-    /// Returns where a node listens that has somebody in this room.
+    /// Returns the channel to which the nodes listen that have a member of this room.
     fn room_channel(&self, namespace: &str, room: &str) -> Option<Channel>;
 
-    /// Returns where a node listens for requests of polling to its sessions.
+    /// Returns the channel on which a node gets requests of polling for its sessions.
     fn poll_channel(&self, node: Tag) -> Channel;
 
-    /// Returns how to find out which nodes there are; `None` where the format has no way.
-    fn roll(&self, namespace: &str) -> Option<Roll>;
+    /// Returns how the nodes of a namespace are found; `None` if the format has no way.
+    fn discovery(&self, namespace: &str) -> Option<NodeDiscovery>;
 }
 
-/// Something to be handed to Redis.
+/// The messages that only some formats have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Capabilities {
+    /// A node can be asked for its rooms.
+    pub(crate) rooms: bool,
+    /// Clients are restored that were connected to another node: there are streams and records.
+    pub(crate) recovery: bool,
+}
+
+/// Something that a broker is to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Parcel {
+pub(crate) enum Envelope {
     Publish {
-        channel: String,
-        payload: Bytes,
-    },
-    ShardPublish {
-        channel: String,
+        channel: Channel,
         payload: Bytes,
     },
     /// An entry of a stream.
@@ -115,13 +126,11 @@ pub(crate) enum Parcel {
     },
 }
 
-impl Parcel {
+impl Envelope {
     /// Returns about how many bytes it takes.
     pub(crate) fn len(&self) -> usize {
         let content = match self {
-            Self::Publish { channel, payload } | Self::ShardPublish { channel, payload } => {
-                channel.len() + payload.len()
-            }
+            Self::Publish { channel, payload } => channel.name().len() + payload.len(),
             Self::Append { stream, fields } => {
                 let fields = fields.iter().map(|(name, value)| name.len() + value.len());
                 stream.len() + fields.sum::<usize>()
@@ -131,7 +140,7 @@ impl Parcel {
     }
 }
 
-/// Refuses what is too long to be read: what it becomes takes several times its bytes.
+/// Refuses a message that is too long to be read: its JSON takes several times its bytes.
 ///
 /// # Errors
 ///
@@ -149,10 +158,10 @@ pub(crate) fn check_length(length: usize) -> Result<(), String> {
 /// sixty times the default of `max_payload`.
 const MAX_MESSAGE: usize = 64 << 20;
 
-/// Bytes that a parcel takes beside its content.
+/// Bytes that a envelope takes beside its content.
 const OVERHEAD: usize = 64;
 
-/// Where a node listens.
+/// A channel to which a node can listen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Channel {
     Plain(String),
@@ -162,6 +171,11 @@ pub(crate) enum Channel {
 }
 
 impl Channel {
+    pub(crate) fn name(&self) -> &str {
+        let (Self::Plain(name) | Self::Pattern(name) | Self::Shard(name)) = self;
+        name
+    }
+
     pub(crate) fn into_name(self) -> String {
         match self {
             Self::Plain(name) | Self::Pattern(name) | Self::Shard(name) => name,
@@ -169,19 +183,19 @@ impl Channel {
     }
 }
 
-/// How the nodes of a namespace are found: all listen on one channel, and each on a channel below
-/// it that has its name.
+/// How the nodes of a namespace are found: all listen to one channel, and each to a channel of its
+/// own name below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Roll {
-    /// Where all listen.
+pub(crate) struct NodeDiscovery {
+    /// The channel to which all listen.
     pub(crate) everyone: Channel,
-    /// What precedes the names.
+    /// The part of the channels' names before the nodes'.
     pub(crate) prefix: String,
     /// Characters of a node's name.
     pub(crate) length: usize,
 }
 
-impl Roll {
+impl NodeDiscovery {
     /// Returns the pattern of the nodes' own channels.
     pub(crate) fn pattern(&self) -> String {
         format!("{}{}#", glob(&self.prefix), "?".repeat(self.length))
@@ -196,13 +210,13 @@ impl Roll {
         }
     }
 
-    /// Returns which nodes there are beside `own`, of the channels that fit the pattern and the
-    /// number of those that listen where all do.
-    pub(crate) fn others(&self, own: &str, channels: &[String], listeners: usize) -> Others {
+    /// Returns the nodes beside `own`: of the channels that match the pattern, and the number of
+    /// listeners of the channel to which all listen.
+    pub(crate) fn others(&self, own: &str, channels: &[String], listeners: usize) -> Peers {
         let names = channels.iter().filter_map(|channel| self.name(channel));
         let mut names: HashSet<_> = names.map(str::to_owned).collect();
         let is_there = names.remove(own);
-        Others {
+        Peers {
             names,
             count: listeners.saturating_sub(usize::from(is_there)),
         }
@@ -220,74 +234,11 @@ impl Roll {
 
 /// The other nodes of a namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Others {
+pub(crate) struct Peers {
     /// Their names. In the sharded format a room has a channel of the same form: one whose name is
     /// as long as a node's is among them, and only the number tells.
     pub(crate) names: HashSet<String>,
     pub(crate) count: usize,
-}
-
-/// What came from another node.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Heard {
-    pub(crate) namespace: String,
-    /// Who said it; empty where it doesn't say.
-    pub(crate) from: String,
-    pub(crate) word: Word,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Word {
-    Told(Message),
-    Asked(Asker, Question),
-    Answered {
-        request: String,
-        reply: Reply,
-    },
-    /// What one socket is to do, by its id: a room of that name is not meant.
-    Single {
-        asker: Asker,
-        socket: SocketId,
-        change: Change,
-    },
-}
-
-/// What a socket is to do.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Change {
-    Join(Vec<String>),
-    Leave(Vec<String>),
-    Disconnect { close: bool },
-}
-
-impl Change {
-    /// Says it of all sockets of a scope.
-    fn of(self, scope: Scope) -> Message {
-        match self {
-            Self::Join(rooms) => Message::Join { scope, rooms },
-            Self::Leave(rooms) => Message::Leave { scope, rooms },
-            Self::Disconnect { close } => Message::Disconnect { scope, close },
-        }
-    }
-}
-
-/// Who asks, and under which id.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Asker {
-    pub(crate) uid: String,
-    pub(crate) request: String,
-    /// It is a node of this crate, and takes words that only those say.
-    pub(crate) kin: bool,
-    /// What goes back with each answer, in the format of Flask-SocketIO.
-    pub(crate) callback: Option<Callback>,
-}
-
-/// The callback of an emit in the format of Flask-SocketIO, in JSON: a room, a namespace, a number.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Callback {
-    pub(crate) room: String,
-    pub(crate) namespace: String,
-    pub(crate) id: String,
 }
 
 /// Returns the name of the channel for polls to a node; all channels of the cluster begin with
@@ -296,7 +247,7 @@ fn polls(key: &str, node: Tag) -> String {
     format!("{key}-poll#{}#", node.as_str())
 }
 
-/// Escapes what a glob pattern gives a meaning.
+/// Escapes the characters that have a meaning in a glob pattern.
 pub(crate) fn glob(text: &str) -> String {
     let mut pattern = String::with_capacity(text.len());
     for character in text.chars() {
@@ -308,15 +259,15 @@ pub(crate) fn glob(text: &str) -> String {
     pattern
 }
 
-/// How long an event that clients acknowledge may take, where it doesn't say.
+/// Time for acknowledgements of clients, if the message does not say.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn roll() -> Roll {
-        Roll {
+    fn discovery() -> NodeDiscovery {
+        NodeDiscovery {
             everyone: Channel::Plain("socket.io-request#/a*#".to_owned()),
             prefix: "socket.io#/a*#".to_owned(),
             length: 6,
@@ -325,15 +276,15 @@ mod tests {
 
     #[test]
     fn a_roll_finds_the_names_of_nodes_and_no_rooms() {
-        let roll = roll();
-        assert_eq!(roll.pattern(), r"socket.io#/a\*#??????#");
-        assert_eq!(roll.name("socket.io#/a*#abc-_9#"), Some("abc-_9"));
+        let discovery = discovery();
+        assert_eq!(discovery.pattern(), r"socket.io#/a\*#??????#");
+        assert_eq!(discovery.name("socket.io#/a*#abc-_9#"), Some("abc-_9"));
         for other in [
             "socket.io#/a*#abc#",
             "socket.io#/a*#ab#def#",
             "socket.io#/b#abcdef#",
         ] {
-            assert_eq!(roll.name(other), None, "{other}");
+            assert_eq!(discovery.name(other), None, "{other}");
         }
     }
 
@@ -348,9 +299,9 @@ mod tests {
             (&[], 0, &[], 0),
         ] {
             let channels: Vec<_> = channels.iter().map(|name| channel(name)).collect();
-            let others = roll().others("node-1", &channels, listeners);
+            let others = discovery().others("node-1", &channels, listeners);
             let names = names.iter().map(|&name| name.to_owned()).collect();
-            assert_eq!(others, Others { names, count });
+            assert_eq!(others, Peers { names, count });
         }
     }
 }

@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use crate::adapter::format::classic::{payload, unpack};
 use crate::adapter::format::cluster_adapter::{Body, from_whole};
-use crate::adapter::format::{Asker, Channel, Format, Heard, Parcel, Roll, polls};
+use crate::adapter::format::{
+    Channel, Envelope, Format, Incoming, NodeDiscovery, Requester, polls,
+};
 use crate::cluster::{ClusterError, Message, Question, Reply};
 use crate::id::{SocketId, Tag};
 
@@ -35,14 +37,14 @@ impl Sharded {
         format!("{}#{namespace}#{room}#", self.prefix)
     }
 
-    fn parcel(
+    fn envelope(
         &self,
         channel: String,
         namespace: &str,
         body: &Body<'_>,
-    ) -> Result<Parcel, ClusterError> {
-        Ok(Parcel::ShardPublish {
-            channel,
+    ) -> Result<Envelope, ClusterError> {
+        Ok(Envelope::Publish {
+            channel: Channel::Shard(channel),
             payload: payload(body.whole(&self.uid, namespace), body.attachments)?,
         })
     }
@@ -53,7 +55,7 @@ impl Format for Sharded {
         &self.uid
     }
 
-    fn tell(&self, namespace: &str, message: &Message) -> Result<Vec<Parcel>, ClusterError> {
+    fn encode(&self, namespace: &str, message: &Message) -> Result<Vec<Envelope>, ClusterError> {
         let channel = match message {
             Message::Emit { scope, .. } => match scope.rooms.as_slice() {
                 // As long as a socket's id: its readers take it for one, and listen to no such
@@ -63,42 +65,42 @@ impl Format for Sharded {
             },
             _ => self.channel(namespace),
         };
-        Ok(vec![self.parcel(
+        Ok(vec![self.envelope(
             channel,
             namespace,
             &Body::of_message(message),
         )?])
     }
 
-    fn ask(
+    fn encode_question(
         &self,
         namespace: &str,
         question: &Question,
         request: &str,
-    ) -> Result<Vec<Parcel>, ClusterError> {
+    ) -> Result<Vec<Envelope>, ClusterError> {
         let body = Body::of_question(question, request);
         let body = body.ok_or(ClusterError::Unsupported("this question"))?;
-        Ok(vec![self.parcel(
+        Ok(vec![self.envelope(
             self.channel(namespace),
             namespace,
             &body,
         )?])
     }
 
-    fn answer(
+    fn encode_reply(
         &self,
         namespace: &str,
-        asker: &Asker,
+        requester: &Requester,
         reply: &Reply,
-    ) -> Result<Option<Parcel>, ClusterError> {
-        let Some(body) = Body::of_reply(asker, reply) else {
+    ) -> Result<Option<Envelope>, ClusterError> {
+        let Some(body) = Body::of_reply(requester, reply) else {
             return Ok(None);
         };
-        let channel = self.room(namespace, &asker.uid);
-        self.parcel(channel, namespace, &body).map(Some)
+        let channel = self.room(namespace, &requester.uid);
+        self.envelope(channel, namespace, &body).map(Some)
     }
 
-    fn hear(&self, _: &str, _: &str, payload: &Bytes) -> Result<Option<Heard>, String> {
+    fn decode(&self, _: &str, _: &str, payload: &Bytes) -> Result<Option<Incoming>, String> {
         let (json, attachments) = unpack(payload)?;
         from_whole(&json, attachments, &self.uid)
     }
@@ -120,8 +122,8 @@ impl Format for Sharded {
         Channel::Shard(polls(&self.prefix, node))
     }
 
-    fn roll(&self, namespace: &str) -> Option<Roll> {
-        Some(Roll {
+    fn discovery(&self, namespace: &str) -> Option<NodeDiscovery> {
+        Some(NodeDiscovery {
             everyone: Channel::Shard(self.channel(namespace)),
             prefix: self.channel(namespace),
             length: self.uid.len(),
@@ -135,7 +137,7 @@ const SOCKET_ID: usize = 20;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapter::format::{Word, fixture};
+    use crate::adapter::format::{Received, fixture};
 
     const OWN: &str = "521af9e9fc91fdfa";
 
@@ -147,16 +149,16 @@ mod tests {
     fn messages_are_written_and_read_as_captured() {
         for (message, (channel, captured)) in fixture::messages().into_iter().zip(MESSAGES) {
             let payload = fixture::payload(captured);
-            let parcel = Parcel::ShardPublish {
-                channel: channel.to_owned(),
+            let envelope = Envelope::Publish {
+                channel: Channel::Shard(channel.to_owned()),
                 payload: payload.clone(),
             };
-            assert_eq!(node(OWN).tell("/nsp", &message), Ok(vec![parcel]));
-            let read = node("0123456789abcdef").hear(channel, channel, &payload);
+            assert_eq!(node(OWN).encode("/nsp", &message), Ok(vec![envelope]));
+            let read = node("0123456789abcdef").decode(channel, channel, &payload);
             let read = read.unwrap().unwrap();
             assert_eq!((read.namespace.as_str(), read.from.as_str()), ("/nsp", OWN));
-            assert_eq!(read.word, Word::Told(message));
-            assert_eq!(node(OWN).hear(channel, channel, &payload), Ok(None));
+            assert_eq!(read.word, Received::Told(message));
+            assert_eq!(node(OWN).decode(channel, channel, &payload), Ok(None));
         }
     }
 
@@ -165,8 +167,16 @@ mod tests {
         let ids = ["b402d730b4b3fe53", "89695d503b6611f8", "1dd59a8ed2d2562f"];
         for (n, (question, captured)) in fixture::questions().into_iter().zip(QUESTIONS).enumerate()
         {
-            let written = node(OWN).ask("/nsp", &question, ids[n]).unwrap();
-            let [Parcel::ShardPublish { channel, payload }] = written.as_slice() else {
+            let written = node(OWN)
+                .encode_question("/nsp", &question, ids[n])
+                .unwrap();
+            let [
+                Envelope::Publish {
+                    channel: Channel::Shard(channel),
+                    payload,
+                },
+            ] = written.as_slice()
+            else {
                 panic!("{written:?}");
             };
             let written = std::str::from_utf8(payload)
@@ -176,13 +186,16 @@ mod tests {
                 (channel.as_str(), written.as_str()),
                 ("socket.io#/nsp#", captured)
             );
-            let read = node("0123456789abcdef").hear(channel, channel, &captured.into());
-            let asker = Asker {
+            let read = node("0123456789abcdef").decode(channel, channel, &captured.into());
+            let requester = Requester {
                 uid: OWN.to_owned(),
                 request: ids[n].to_owned(),
-                ..Asker::default()
+                ..Requester::default()
             };
-            assert_eq!(read.unwrap().unwrap().word, Word::Asked(asker, question));
+            assert_eq!(
+                read.unwrap().unwrap().word,
+                Received::Asked(requester, question)
+            );
         }
     }
 

@@ -12,7 +12,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use crate::adapter::format::cluster_adapter::{BROADCAST, Body, SERVER_SIDE_EMIT, from_whole};
-use crate::adapter::format::{Asker, Channel, Format, Heard, Parcel, Roll, msgpack, polls};
+use crate::adapter::format::{
+    Capabilities, Channel, Envelope, Format, Incoming, NodeDiscovery, Requester, msgpack, polls,
+};
 use crate::cluster::{ClusterError, Message, Question, Reply};
 use crate::id::Tag;
 
@@ -70,12 +72,12 @@ impl Streams {
     }
 
     /// Writes what every node is to get. `kind` is the message's type, as the entry has it.
-    fn parcel(
+    fn envelope(
         &self,
         namespace: &str,
         kind: String,
         body: &Body<'_>,
-    ) -> Result<Parcel, ClusterError> {
+    ) -> Result<Envelope, ClusterError> {
         if body.kind == SERVER_SIDE_EMIT {
             self.publish(self.public(namespace), namespace, body)
         } else {
@@ -88,10 +90,10 @@ impl Streams {
         channel: String,
         namespace: &str,
         body: &Body<'_>,
-    ) -> Result<Parcel, ClusterError> {
+    ) -> Result<Envelope, ClusterError> {
         let packed = msgpack::from_json(&body.whole(&self.uid, namespace), body.attachments);
-        Ok(Parcel::Publish {
-            channel,
+        Ok(Envelope::Publish {
+            channel: Channel::Plain(channel),
             payload: packed.map_err(ClusterError::Encode)?.into(),
         })
     }
@@ -101,7 +103,7 @@ impl Streams {
         namespace: &str,
         kind: String,
         body: &Body<'_>,
-    ) -> Result<Parcel, ClusterError> {
+    ) -> Result<Envelope, ClusterError> {
         let data: Bytes = if body.attachments.is_empty() {
             body.data.clone().into()
         } else {
@@ -110,7 +112,7 @@ impl Streams {
                 .encode(packed.map_err(ClusterError::Encode)?)
                 .into()
         };
-        Ok(Parcel::Append {
+        Ok(Envelope::Append {
             stream: self.stream_of(namespace),
             fields: vec![
                 ("uid", self.uid.clone().into()),
@@ -127,21 +129,21 @@ impl Format for Streams {
         &self.uid
     }
 
-    fn tell(&self, namespace: &str, message: &Message) -> Result<Vec<Parcel>, ClusterError> {
+    fn encode(&self, namespace: &str, message: &Message) -> Result<Vec<Envelope>, ClusterError> {
         let body = Body::of_message(message);
-        Ok(vec![self.parcel(
+        Ok(vec![self.envelope(
             namespace,
             body.kind.to_string(),
             &body,
         )?])
     }
 
-    fn ask(
+    fn encode_question(
         &self,
         namespace: &str,
         question: &Question,
         request: &str,
-    ) -> Result<Vec<Parcel>, ClusterError> {
+    ) -> Result<Vec<Envelope>, ClusterError> {
         let body = Body::of_question(question, request);
         let body = body.ok_or(ClusterError::Unsupported("this question"))?;
         // The reference replays entries of the type `3` to a client that comes back, and a question
@@ -151,23 +153,23 @@ impl Format for Streams {
         } else {
             body.kind.to_string()
         };
-        Ok(vec![self.parcel(namespace, kind, &body)?])
+        Ok(vec![self.envelope(namespace, kind, &body)?])
     }
 
-    fn answer(
+    fn encode_reply(
         &self,
         namespace: &str,
-        asker: &Asker,
+        requester: &Requester,
         reply: &Reply,
-    ) -> Result<Option<Parcel>, ClusterError> {
-        let Some(body) = Body::of_reply(asker, reply) else {
+    ) -> Result<Option<Envelope>, ClusterError> {
+        let Some(body) = Body::of_reply(requester, reply) else {
             return Ok(None);
         };
-        let channel = self.channel(namespace, &asker.uid);
+        let channel = self.channel(namespace, &requester.uid);
         self.publish(channel, namespace, &body).map(Some)
     }
 
-    fn hear(&self, _: &str, _: &str, payload: &Bytes) -> Result<Option<Heard>, String> {
+    fn decode(&self, _: &str, _: &str, payload: &Bytes) -> Result<Option<Incoming>, String> {
         let (json, attachments) = msgpack::to_json(payload)?;
         from_whole(&json, attachments, &self.uid)
     }
@@ -177,6 +179,13 @@ impl Format for Streams {
             Channel::Plain(self.public(namespace)),
             Channel::Plain(self.channel(namespace, &self.uid)),
         ]
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            rooms: false,
+            recovery: true,
+        }
     }
 
     fn stream(&self, namespace: &str) -> Option<String> {
@@ -191,8 +200,8 @@ impl Format for Streams {
         Channel::Plain(polls(&self.prefix, node))
     }
 
-    fn roll(&self, namespace: &str) -> Option<Roll> {
-        Some(Roll {
+    fn discovery(&self, namespace: &str) -> Option<NodeDiscovery> {
+        Some(NodeDiscovery {
             everyone: Channel::Plain(self.public(namespace)),
             prefix: self.public(namespace),
             length: self.uid.len(),
@@ -203,7 +212,7 @@ impl Format for Streams {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapter::format::{Word, fixture, from_fields};
+    use crate::adapter::format::{Received, fixture, from_fields};
 
     const OWN: &str = "63cb95890f858ad4";
 
@@ -211,9 +220,9 @@ mod tests {
         Streams::new(uid, "socket.io", "socket.io", 1)
     }
 
-    fn heard(payload: &Bytes) -> Word {
+    fn heard(payload: &Bytes) -> Received {
         let channel = "socket.io#/#";
-        let read = node("0123456789abcdef").hear(channel, channel, payload);
+        let read = node("0123456789abcdef").decode(channel, channel, payload);
         read.unwrap().unwrap().word
     }
 
@@ -224,7 +233,7 @@ mod tests {
         let appended = &messages[..ENTRIES.len()];
         assert_eq!(appended.len() + 1, messages.len());
         for (message, (kind, data)) in appended.iter().zip(ENTRIES) {
-            let written = node(OWN).tell("/", message).unwrap();
+            let written = node(OWN).encode("/", message).unwrap();
             let fields = vec![
                 ("uid", OWN.into()),
                 ("nsp", "/".into()),
@@ -232,12 +241,12 @@ mod tests {
                 ("data", data.into()),
             ];
             let stream = "socket.io".to_owned();
-            assert_eq!(written, [Parcel::Append { stream, fields }]);
+            assert_eq!(written, [Envelope::Append { stream, fields }]);
             let read = from_fields(OWN, "/", kind, data.as_bytes())
                 .unwrap()
                 .unwrap();
             assert_eq!((read.namespace.as_str(), read.from.as_str()), ("/", OWN));
-            assert_eq!(&read.word, &Word::Told(message.clone()));
+            assert_eq!(&read.word, &Received::Told(message.clone()));
         }
     }
 
@@ -245,17 +254,17 @@ mod tests {
     fn events_between_servers_are_published_as_captured() {
         let payload = fixture::payload(PUBLISHED[1]);
         let message = fixture::messages()[8].clone();
-        let parcel = |payload| Parcel::Publish {
-            channel: "socket.io#/#".to_owned(),
+        let envelope = |payload| Envelope::Publish {
+            channel: Channel::Plain("socket.io#/#".to_owned()),
             payload,
         };
-        let written = node(OWN).tell("/", &message);
-        assert_eq!(written, Ok(vec![parcel(payload.clone())]));
-        assert_eq!(heard(&payload), Word::Told(message));
+        let written = node(OWN).encode("/", &message);
+        assert_eq!(written, Ok(vec![envelope(payload.clone())]));
+        assert_eq!(heard(&payload), Received::Told(message));
         let payload = fixture::payload(PUBLISHED[2]);
         let question = fixture::questions()[1].clone();
-        let written = node(OWN).ask("/", &question, "2bf0877de64fba0e");
-        assert_eq!(written, Ok(vec![parcel(payload)]));
+        let written = node(OWN).encode_question("/", &question, "2bf0877de64fba0e");
+        assert_eq!(written, Ok(vec![envelope(payload)]));
     }
 
     #[test]
@@ -264,17 +273,17 @@ mod tests {
         let captured = [PUBLISHED[0], PUBLISHED[2], PUBLISHED[3]];
         let kinds = [Some("03"), None, Some("7")];
         for (n, question) in fixture::questions().into_iter().enumerate() {
-            let asker = |kin| Asker {
+            let requester = |is_native| Requester {
                 uid: OWN.to_owned(),
                 request: ids[n].to_owned(),
-                kin,
+                is_native,
                 callback: None,
             };
             let read = heard(&fixture::payload(captured[n]));
-            assert_eq!(read, Word::Asked(asker(false), question.clone()));
-            let written = node(OWN).ask("/", &question, ids[n]).unwrap();
+            assert_eq!(read, Received::Asked(requester(false), question.clone()));
+            let written = node(OWN).encode_question("/", &question, ids[n]).unwrap();
             let kind = match written.as_slice() {
-                [Parcel::Append { fields, .. }] => Some(fields),
+                [Envelope::Append { fields, .. }] => Some(fields),
                 _ => None,
             };
             assert_eq!(
@@ -284,7 +293,10 @@ mod tests {
             if let (Some(fields), Some(kind)) = (kind, kinds[n]) {
                 let read = from_fields(OWN, "/", kind, &fields[3].1).unwrap().unwrap();
                 let is_for_clients = matches!(question, Question::Emit { .. });
-                assert_eq!(read.word, Word::Asked(asker(is_for_clients), question));
+                assert_eq!(
+                    read.word,
+                    Received::Asked(requester(is_for_clients), question)
+                );
             }
         }
     }

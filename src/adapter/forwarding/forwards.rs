@@ -23,14 +23,14 @@ use crate::adapter::broker::{Broker, BrokerError, Receipt};
 use crate::adapter::context::NodeContext;
 use crate::adapter::format::{Channel, Format};
 use crate::adapter::forwarding::wire::Forwarded;
-use crate::adapter::roster::Known;
+use crate::adapter::roster::RecentNodes;
 use crate::adapter::tasks::Tasks;
 use crate::id::{Id, Tag};
 use crate::reason::CloseReason;
 
 /// What this node has forwarded, and what it answers to.
 #[derive(Debug)]
-pub(crate) struct Forwards {
+pub(crate) struct PollForwarder {
     tag: Tag,
     /// The channel of this node.
     channel: String,
@@ -38,13 +38,13 @@ pub(crate) struct Forwards {
     broker: Arc<dyn Broker>,
     tasks: Arc<Tasks>,
     next: AtomicU64,
-    standing: watch::Sender<Standing>,
+    standing: watch::Sender<LinkState>,
     waiting: Mutex<HashMap<u64, Waiting>>,
     emptied: Notify,
     /// Bytes of bodies for which there is room on the way: a broker may cut a node off that takes
     /// them slower than they come.
     room: Semaphore,
-    known: Mutex<Known>,
+    known: Mutex<RecentNodes>,
     /// Where sessions are found.
     engine: OnceLock<Weak<Engine>>,
     /// Requests of other nodes that are being answered.
@@ -53,7 +53,7 @@ pub(crate) struct Forwards {
 
 /// What this node may ask of others.
 #[derive(Clone, Copy, Debug, Default)]
-struct Standing {
+struct LinkState {
     /// It is subscribed to its channel, and so hears what it is answered.
     hears: bool,
     /// It is about to end, and lets nobody wait here any more.
@@ -68,7 +68,7 @@ struct Waiting {
     answer: oneshot::Sender<Result<Polled, Unpolled>>,
 }
 
-impl Forwards {
+impl PollForwarder {
     pub(crate) fn new(context: &NodeContext, tag: Tag, channel: Channel) -> Arc<Self> {
         Arc::new(Self {
             tag,
@@ -222,9 +222,9 @@ impl Forwards {
             }
             Forwarded::Released { session } => {
                 // Behind the poll itself, which has a task of its own too.
-                let forwards = Arc::clone(self);
+                let forwarder = Arc::clone(self);
                 self.tasks.spawn("release of a forwarded poll", async move {
-                    if let Some(handle) = forwards.find(session) {
+                    if let Some(handle) = forwarder.find(session) {
                         handle.link.outbox.release_poll();
                     }
                 });
@@ -285,10 +285,10 @@ impl Forwards {
 
     /// Has another node close a session.
     fn say_ended(self: &Arc<Self>, session: Id, reason: CloseReason) {
-        let forwards = Arc::clone(self);
+        let forwarder = Arc::clone(self);
         self.tasks.spawn("end of a forwarded session", async move {
             let ended = Forwarded::Ended { session, reason };
-            if let Err(error) = forwards.publish(session.tag(), &ended).await {
+            if let Err(error) = forwarder.publish(session.tag(), &ended).await {
                 log::debug!("another node is not told of the end of a session: {error}");
             }
         });
@@ -398,7 +398,7 @@ impl Forwards {
     }
 }
 
-impl Forwarding for Forwards {
+impl Forwarding for PollForwarder {
     fn tag(&self) -> Tag {
         self.tag
     }
@@ -439,9 +439,9 @@ impl Forwarding for Forwards {
 /// Waits until answers can be heard, or a poll is not to wait here any more; `None` where it takes
 /// too long.
 async fn hears(
-    standing: &mut watch::Receiver<Standing>,
+    standing: &mut watch::Receiver<LinkState>,
     takes: bool,
-) -> Option<watch::Ref<'_, Standing>> {
+) -> Option<watch::Ref<'_, LinkState>> {
     let hears = standing.wait_for(|now| now.hears || takes && now.ends);
     timeout(PATIENCE, hears).await.ok()?.ok()
 }

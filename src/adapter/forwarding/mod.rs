@@ -3,4 +3,4 @@
 mod forwards;
 mod wire;
 
-pub(crate) use forwards::Forwards;
+pub(crate) use forwards::PollForwarder;

@@ -149,11 +149,11 @@ impl Forwarded {
             Ok(Polled::Packets { body, compress })
         };
         match serde_json::from_slice(line).map_err(|error| error.to_string())? {
-            Line::Take(asker) => asked(asker, Poll::Take),
-            Line::Bring(asker) => {
+            Line::Take(requester) => asked(requester, Poll::Take),
+            Line::Bring(requester) => {
                 let packets = String::from_utf8(packets.to_vec());
                 let packets = packets.map_err(|error| error.to_string())?;
-                asked(asker, Poll::Bring(packets))
+                asked(requester, Poll::Bring(packets))
             }
             Line::End { session, reason } => Ok(Self::Ended {
                 session: Id::parse(session).ok_or(NO_SESSION)?,
@@ -166,12 +166,12 @@ impl Forwarded {
             Line::Release { session } => Ok(Self::Released {
                 session: Id::parse(session).ok_or(NO_SESSION)?,
             }),
-            Line::Packets(asker) => answered(asker, packets_in(false)),
-            Line::Compressible(asker) => answered(asker, packets_in(true)),
-            Line::Taken(asker) => answered(asker, Ok(Polled::Taken)),
-            Line::Unknown(asker) => answered(asker, Err(Unpolled::Unknown)),
-            Line::Refused(asker) => answered(asker, Err(Unpolled::Refused)),
-            Line::Violation(asker) => answered(asker, Err(Unpolled::Violation)),
+            Line::Packets(requester) => answered(requester, packets_in(false)),
+            Line::Compressible(requester) => answered(requester, packets_in(true)),
+            Line::Taken(requester) => answered(requester, Ok(Polled::Taken)),
+            Line::Unknown(requester) => answered(requester, Err(Unpolled::Unknown)),
+            Line::Refused(requester) => answered(requester, Err(Unpolled::Refused)),
+            Line::Violation(requester) => answered(requester, Err(Unpolled::Violation)),
         }
     }
 }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::adapter::broker::Broker;
 use crate::adapter::context::NodeContext;
-use crate::adapter::format::{Format, Others};
+use crate::adapter::format::{Format, Peers};
 use crate::adapter::health::Health;
 use crate::adapter::questions::Pending;
 use crate::adapter::roster::Roster;
@@ -80,9 +80,9 @@ impl Questions {
             self.cut_off(&answers, error);
             return receiver;
         }
-        let tally = Tally {
+        let tracker = ResponseTracker {
             counts_clients: matches!(question, Question::Emit { .. }),
-            ..Tally::default()
+            ..ResponseTracker::default()
         };
         let asking = Asking {
             questions: Arc::clone(self),
@@ -90,7 +90,7 @@ impl Questions {
             request,
             replies,
             answers,
-            tally,
+            tracker,
             deadline,
         };
         self.tasks.spawn("question", asking.run());
@@ -149,14 +149,14 @@ impl Questions {
         Ok(names)
     }
 
-    async fn peers(&self, namespace: &str) -> Result<Option<Others>, ClusterError> {
+    async fn peers(&self, namespace: &str) -> Result<Option<Peers>, ClusterError> {
         self.check_connection()?;
         self.roster.peers(namespace).await
     }
 
     /// Waits for a while, then returns those of these nodes that are still there; `None` if nobody
     /// can tell.
-    async fn look(&self, namespace: &str, nodes: HashSet<String>) -> Option<Others> {
+    async fn look(&self, namespace: &str, nodes: HashSet<String>) -> Option<Peers> {
         sleep(LOOK).await;
         let left = self.roster.still_there(namespace, &nodes).await;
         left.ok().flatten()
@@ -202,7 +202,7 @@ struct Asking {
     request: String,
     replies: UnboundedReceiver<(String, Reply)>,
     answers: UnboundedSender<Answer>,
-    tally: Tally,
+    tracker: ResponseTracker,
     deadline: Instant,
 }
 
@@ -214,13 +214,13 @@ impl Asking {
             asked = self.pass_on() => asked,
             () = closed.cancelled() => {
                 // Nobody answers a node that has closed.
-                self.tally.timed_out = true;
+                self.tracker.timed_out = true;
                 Ok(())
             }
         };
         match asked {
             // The task that has asked may have ended.
-            Ok(()) => drop(self.answers.send(Answer::Reach(self.tally.reach()))),
+            Ok(()) => drop(self.answers.send(Answer::Reach(self.tracker.reach()))),
             Err(error) => self.questions.cut_off(&self.answers, error),
         }
     }
@@ -233,9 +233,9 @@ impl Asking {
     async fn pass_on(&mut self) -> Result<(), ClusterError> {
         let questions = Arc::clone(&self.questions);
         let roll = timeout_at(self.deadline, questions.peers(&self.namespace)).await;
-        self.tally.only_one = match roll {
+        self.tracker.only_one = match roll {
             Ok(Ok(Some(nodes))) => {
-                self.tally.expect(nodes);
+                self.tracker.expect(nodes);
                 false
             }
             // Nobody knows who listens; what is asked there has one answer.
@@ -246,27 +246,27 @@ impl Asking {
                 return Err(ClusterError::Unavailable(cause));
             }
         };
-        let mut looking = pin!(questions.look(&self.namespace, self.tally.expected.clone()));
-        while !self.tally.is_done() {
+        let mut looking = pin!(questions.look(&self.namespace, self.tracker.expected.clone()));
+        while !self.tracker.is_done() {
             tokio::select! {
                 biased;
                 Some((from, reply)) = self.replies.recv() => {
-                    let is_asked_for = self.tally.count(&from, &reply);
+                    let is_asked_for = self.tracker.count(&from, &reply);
                     if is_asked_for && self.answers.send(Answer::Reply(reply)).is_err() {
                         break;
                     }
                 }
                 () = self.answers.closed() => break,
                 () = sleep_until(self.deadline) => {
-                    self.tally.timed_out = true;
+                    self.tracker.timed_out = true;
                     break;
                 }
                 nodes = &mut looking => {
                     // While the broker is away nobody is given up.
                     if let Some(nodes) = nodes {
-                        self.tally.only(&nodes);
+                        self.tracker.only(&nodes);
                     }
-                    looking.set(questions.look(&self.namespace, self.tally.expected.clone()));
+                    looking.set(questions.look(&self.namespace, self.tracker.expected.clone()));
                 }
             }
         }
@@ -282,7 +282,7 @@ impl Drop for Asking {
 
 /// Who has answered so far.
 #[derive(Clone, Debug, Default)]
-struct Tally {
+struct ResponseTracker {
     /// Names of nodes; there may be more of them than nodes.
     expected: HashSet<String>,
     /// How many nodes there are.
@@ -305,9 +305,9 @@ struct Tally {
     timed_out: bool,
 }
 
-impl Tally {
+impl ResponseTracker {
     /// Takes note of a reply, and tells whether it is one that was asked for: a client answers
-    /// once, after its node has counted it, and so does a node. Others would fill what the asker
+    /// once, after its node has counted it, and so does a node. Others would fill what the requester
     /// has yet to read.
     fn count(&mut self, from: &str, reply: &Reply) -> bool {
         match reply {
@@ -342,14 +342,14 @@ impl Tally {
     }
 
     /// Takes note of which nodes are asked.
-    fn expect(&mut self, nodes: Others) {
+    fn expect(&mut self, nodes: Peers) {
         self.nodes = nodes.count;
         self.left = nodes.count;
         self.expected = nodes.names;
     }
 
     /// Takes note of which nodes there still are.
-    fn only(&mut self, nodes: &Others) {
+    fn only(&mut self, nodes: &Peers) {
         self.gone = self.expected.difference(&nodes.names).cloned().collect();
         self.left = self.left.min(nodes.count);
     }
@@ -423,17 +423,17 @@ const LOOK: Duration = Duration::from_millis(250);
 mod tests {
     use super::*;
 
-    fn tally(names: &[&str], counts_clients: bool) -> Tally {
-        let mut tally = Tally {
+    fn tracker(names: &[&str], counts_clients: bool) -> ResponseTracker {
+        let mut tracker = ResponseTracker {
             counts_clients,
-            ..Tally::default()
+            ..ResponseTracker::default()
         };
-        tally.expect(nodes(names));
-        tally
+        tracker.expect(nodes(names));
+        tracker
     }
 
-    fn nodes(names: &[&str]) -> Others {
-        Others {
+    fn nodes(names: &[&str]) -> Peers {
+        Peers {
             names: names.iter().map(|&name| name.to_owned()).collect(),
             count: names.len(),
         }
@@ -441,53 +441,53 @@ mod tests {
 
     #[test]
     fn it_is_done_when_every_node_has_answered() {
-        let mut tally = tally(&["a", "b"], false);
-        tally.count("a", &Reply::Rooms(Vec::new()));
-        assert!(!tally.is_done());
-        tally.count("", &Reply::Rooms(Vec::new()));
-        assert!(tally.is_done());
-        assert!(tally.reach().is_complete());
+        let mut tracker = tracker(&["a", "b"], false);
+        tracker.count("a", &Reply::Rooms(Vec::new()));
+        assert!(!tracker.is_done());
+        tracker.count("", &Reply::Rooms(Vec::new()));
+        assert!(tracker.is_done());
+        assert!(tracker.reach().is_complete());
     }
 
     #[test]
     fn a_node_that_ends_is_named_and_not_waited_for() {
-        let mut tally = tally(&["a", "b"], false);
-        tally.count("a", &Reply::Rooms(Vec::new()));
-        tally.only(&nodes(&["a"]));
-        assert!(tally.is_done());
-        assert_eq!(tally.reach().silent(), [NodeId::new("b")]);
+        let mut tracker = tracker(&["a", "b"], false);
+        tracker.count("a", &Reply::Rooms(Vec::new()));
+        tracker.only(&nodes(&["a"]));
+        assert!(tracker.is_done());
+        assert_eq!(tracker.reach().silent(), [NodeId::new("b")]);
     }
 
     #[test]
     fn answers_without_names_are_those_of_nodes_that_are_there() {
-        let mut tally = tally(&["a", "b"], false);
-        tally.only(&nodes(&["a"]));
-        assert!(!tally.is_done());
-        tally.count("", &Reply::Rooms(Vec::new()));
-        assert!(tally.is_done());
-        assert_eq!(tally.reach().silent(), [NodeId::new("b")]);
+        let mut tracker = tracker(&["a", "b"], false);
+        tracker.only(&nodes(&["a"]));
+        assert!(!tracker.is_done());
+        tracker.count("", &Reply::Rooms(Vec::new()));
+        assert!(tracker.is_done());
+        assert_eq!(tracker.reach().silent(), [NodeId::new("b")]);
     }
 
     #[test]
     fn a_name_too_many_is_no_node() {
-        let mut tally = tally(&[], false);
-        let others = Others {
+        let mut tracker = tracker(&[], false);
+        let others = Peers {
             count: 2,
             ..nodes(&["a", "b", "room"])
         };
-        tally.expect(others.clone());
-        tally.count("a", &Reply::Rooms(Vec::new()));
-        tally.only(&others);
-        assert!(!tally.is_done());
-        let reach = tally.reach();
+        tracker.expect(others.clone());
+        tracker.count("a", &Reply::Rooms(Vec::new()));
+        tracker.only(&others);
+        assert!(!tracker.is_done());
+        let reach = tracker.reach();
         assert_eq!(
             (reach.nodes(), reach.silent(), reach.unnamed()),
             (2, &[][..], 1)
         );
-        let mut ended = tally.clone();
-        tally.count("b", &Reply::Rooms(Vec::new()));
-        assert!(tally.is_done() && tally.reach().is_complete());
-        ended.only(&Others {
+        let mut ended = tracker.clone();
+        tracker.count("b", &Reply::Rooms(Vec::new()));
+        assert!(tracker.is_done() && tracker.reach().is_complete());
+        ended.only(&Peers {
             count: 1,
             ..nodes(&["a", "room"])
         });
@@ -497,32 +497,32 @@ mod tests {
 
     #[test]
     fn counts_that_are_too_large_are_no_panic() {
-        let mut tally = tally(&["a", "b"], true);
+        let mut tracker = tracker(&["a", "b"], true);
         for node in ["a", "b", "", ""] {
-            tally.count(node, &Reply::Asked(usize::MAX));
+            tracker.count(node, &Reply::Asked(usize::MAX));
         }
-        assert!(!tally.is_done());
+        assert!(!tracker.is_done());
     }
 
     #[test]
     fn clients_are_waited_for_but_those_of_a_node_that_has_ended() {
-        let mut tally = tally(&["a", "b"], true);
-        tally.count("a", &Reply::Asked(2));
-        tally.count("b", &Reply::Asked(1));
-        tally.count("a", &Reply::Acknowledged(None, Default::default()));
-        assert!(!tally.is_done());
-        tally.count("a", &Reply::Gone(1));
-        assert!(!tally.is_done());
-        assert!(tally.reach().silent().is_empty());
-        tally.only(&nodes(&["a"]));
-        assert!(tally.is_done());
-        assert_eq!(tally.reach().silent(), [NodeId::new("b")]);
+        let mut tracker = tracker(&["a", "b"], true);
+        tracker.count("a", &Reply::Asked(2));
+        tracker.count("b", &Reply::Asked(1));
+        tracker.count("a", &Reply::Acknowledged(None, Default::default()));
+        assert!(!tracker.is_done());
+        tracker.count("a", &Reply::Gone(1));
+        assert!(!tracker.is_done());
+        assert!(tracker.reach().silent().is_empty());
+        tracker.only(&nodes(&["a"]));
+        assert!(tracker.is_done());
+        assert_eq!(tracker.reach().silent(), [NodeId::new("b")]);
     }
 
     #[test]
     fn what_was_not_asked_for_is_not_passed_on() {
         let acknowledged = || Reply::Acknowledged(None, Default::default());
-        let mut clients = tally(&["a", "b"], true);
+        let mut clients = tracker(&["a", "b"], true);
         assert!(!clients.count("a", &acknowledged()));
         assert!(clients.count("a", &Reply::Asked(2)));
         assert!(!clients.count("a", &Reply::Asked(2)));
@@ -532,15 +532,15 @@ mod tests {
         assert!(clients.count("", &Reply::Asked(1)));
         assert!(clients.count("", &acknowledged()));
         assert!(!clients.count("", &acknowledged()));
-        let mut nodes = tally(&["a", "b"], false);
+        let mut nodes = tracker(&["a", "b"], false);
         assert!(nodes.count("a", &Reply::Rooms(Vec::new())));
         assert!(!nodes.count("a", &Reply::Rooms(Vec::new())));
         for is_asked_for in [true, true, false] {
             assert_eq!(nodes.count("", &Reply::Rooms(Vec::new())), is_asked_for);
         }
-        let mut only_one = Tally {
+        let mut only_one = ResponseTracker {
             only_one: true,
-            ..Tally::default()
+            ..ResponseTracker::default()
         };
         assert!(only_one.count("", &acknowledged()));
         assert!(!only_one.count("", &acknowledged()));
@@ -548,9 +548,9 @@ mod tests {
 
     #[test]
     fn who_is_silent_until_time_is_up_is_counted_where_it_cannot_be_named() {
-        let mut tally = tally(&["a", "b", "c"], false);
-        tally.count("", &Reply::Rooms(Vec::new()));
-        let reach = tally.reach();
+        let mut tracker = tracker(&["a", "b", "c"], false);
+        tracker.count("", &Reply::Rooms(Vec::new()));
+        let reach = tracker.reach();
         assert_eq!((reach.silent(), reach.unnamed()), (&[][..], 2));
     }
 }

@@ -14,8 +14,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::adapter::broker::{Inbound, LogEntry};
 use crate::adapter::context::NodeContext;
-use crate::adapter::format::{Asker, Change, Format, Heard, Word, check_length, from_fields};
-use crate::adapter::forwarding::Forwards;
+use crate::adapter::format::{
+    Format, Incoming, MembershipChange, Received, Requester, check_length, from_fields,
+};
+use crate::adapter::forwarding::PollForwarder;
 use crate::adapter::health::Health;
 use crate::adapter::namespaces::Namespaces;
 use crate::adapter::questions::Pending;
@@ -37,7 +39,7 @@ pub(crate) struct Delivery {
     namespaces: Arc<Namespaces>,
     outbound: Arc<Outbound>,
     pending: Arc<Pending>,
-    forwards: Arc<Forwards>,
+    forwarder: Arc<PollForwarder>,
     seen: Seen,
     /// Questions of other nodes that wait for clients of this one.
     questions: Arc<Load>,
@@ -56,7 +58,7 @@ impl Delivery {
         namespaces: &Arc<Namespaces>,
         outbound: &Arc<Outbound>,
         pending: &Arc<Pending>,
-        forwards: &Arc<Forwards>,
+        forwarder: &Arc<PollForwarder>,
         requests_in_flight: usize,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -64,7 +66,7 @@ impl Delivery {
             namespaces: Arc::clone(namespaces),
             outbound: Arc::clone(outbound),
             pending: Arc::clone(pending),
-            forwards: Arc::clone(forwards),
+            forwarder: Arc::clone(forwarder),
             seen: Seen::default(),
             questions: Load::new(requests_in_flight),
             server_side: Load::new(requests_in_flight),
@@ -83,22 +85,23 @@ impl Delivery {
     }
 
     /// Delivers one message. It never waits: what takes time is done in a task of its own.
-    fn deliver(&self, heard: Heard, origin: Origin<'_>) {
-        if let Word::Answered { request, reply } = heard.word {
+    fn deliver(&self, heard: Incoming, origin: Origin<'_>) {
+        if let Received::Answered { request, reply } = heard.word {
             return self.pending.answered(heard.from, &request, reply);
         }
         let Some(membership) = self.namespaces.get(&heard.namespace) else {
             return;
         };
         match heard.word {
-            Word::Answered { .. } => {}
-            Word::Told(message) => self.told(&membership, message, origin),
-            Word::Asked(asker, question) => self.asked(&membership, asker, question),
-            Word::Single {
-                asker,
+            // The broker tells which nodes there are.
+            Received::Answered { .. } | Received::Presence(_) => {}
+            Received::Told(message) => self.told(&membership, message, origin),
+            Received::Asked(requester, question) => self.asked(&membership, requester, question),
+            Received::Single {
+                requester,
                 socket,
                 change,
-            } => self.single(&membership, &asker, socket, &change),
+            } => self.single(&membership, &requester, socket, &change),
         }
     }
 
@@ -149,10 +152,10 @@ impl Delivery {
                 let _ = membership.relay(&scope.into(), manner, &content.0, origin, |_| ());
             }
             Message::Join { scope, rooms } => {
-                change_all(membership, scope, &Change::Join(rooms));
+                change_all(membership, scope, &MembershipChange::Join(rooms));
             }
             Message::Leave { scope, rooms } => {
-                change_all(membership, scope, &Change::Leave(rooms));
+                change_all(membership, scope, &MembershipChange::Leave(rooms));
             }
             Message::Disconnect { scope, .. }
                 if scope.except.first().is_some_and(|it| it == MOVED) =>
@@ -160,7 +163,7 @@ impl Delivery {
                 moved(membership, &scope);
             }
             Message::Disconnect { scope, close } => {
-                change_all(membership, scope, &Change::Disconnect { close });
+                change_all(membership, scope, &MembershipChange::Disconnect { close });
             }
             Message::CloseRoom { room } => {
                 membership.close_room(&room);
@@ -172,17 +175,24 @@ impl Delivery {
     }
 
     /// Changes one socket, if it is one of this node.
-    fn single(&self, membership: &Membership, asker: &Asker, socket: SocketId, change: &Change) {
+    fn single(
+        &self,
+        membership: &Membership,
+        requester: &Requester,
+        socket: SocketId,
+        change: &MembershipChange,
+    ) {
         let Some(socket) = membership.socket(socket) else {
             return;
         };
         apply(membership, &socket, change);
-        if !asker.request.is_empty() {
-            self.outbound.answer(membership.name(), asker, &Reply::Done);
+        if !requester.request.is_empty() {
+            self.outbound
+                .answer(membership.name(), requester, &Reply::Done);
         }
     }
 
-    fn asked(&self, membership: &Arc<Membership>, asker: Asker, question: Question) {
+    fn asked(&self, membership: &Arc<Membership>, requester: Requester, question: Question) {
         let namespace = membership.name();
         match question {
             Question::Emit {
@@ -192,13 +202,13 @@ impl Delivery {
                 limit,
             } => {
                 let audience = scope.into();
-                self.ask_clients(membership, asker, &content, &audience, manner, limit);
+                self.ask_clients(membership, requester, &content, &audience, manner, limit);
             }
             Question::Sockets(scope) => {
                 let sockets = membership.select(&scope.into());
                 let sockets = sockets.iter().map(|socket| describe(socket)).collect();
                 self.outbound
-                    .answer(namespace, &asker, &Reply::Sockets(sockets));
+                    .answer(namespace, &requester, &Reply::Sockets(sockets));
             }
             Question::Ids(rooms) => {
                 let scope = Scope {
@@ -208,21 +218,21 @@ impl Delivery {
                 let sockets = membership.select(&scope.into());
                 let ids = sockets.iter().map(|socket| socket.id.as_str().to_owned());
                 self.outbound
-                    .answer(namespace, &asker, &Reply::Ids(ids.collect()));
+                    .answer(namespace, &requester, &Reply::Ids(ids.collect()));
             }
             Question::Rooms => {
                 let rooms = membership.rooms().into_iter();
                 let mut rooms: Vec<_> = rooms.map(|(name, _)| name.as_ref().to_owned()).collect();
                 // To other kinds of nodes each socket is a room of its own.
-                if !asker.kin {
+                if !requester.is_native {
                     let ids = membership.all().into_iter();
                     rooms.extend(ids.map(|socket| socket.id.as_str().to_owned()));
                 }
                 self.outbound
-                    .answer(namespace, &asker, &Reply::Rooms(rooms));
+                    .answer(namespace, &requester, &Reply::Rooms(rooms));
             }
             Question::ServerSide(content) => {
-                self.call_program(membership, &content, Some(asker));
+                self.call_program(membership, &content, Some(requester));
             }
         }
     }
@@ -231,7 +241,7 @@ impl Delivery {
     fn ask_clients(
         &self,
         membership: &Arc<Membership>,
-        asker: Asker,
+        requester: Requester,
         content: &Content,
         audience: &Audience,
         manner: Manner,
@@ -244,13 +254,13 @@ impl Delivery {
         };
         let count = sockets.len();
         self.outbound
-            .answer(membership.name(), &asker, &Reply::Asked(count));
+            .answer(membership.name(), &requester, &Reply::Asked(count));
         if count == 0 {
             return;
         }
         let Some(place) = self.questions.enter("questions") else {
             let reply = Reply::Gone(count);
-            return self.outbound.answer(membership.name(), &asker, &reply);
+            return self.outbound.answer(membership.name(), &requester, &reply);
         };
         let id = membership.next_ack();
         let mut packet = membership.relayed(Some(id), &content.0);
@@ -268,20 +278,25 @@ impl Delivery {
                 }
                 outbound.answer(
                     membership.name(),
-                    &asker,
+                    &requester,
                     &Reply::Acknowledged(socket, args),
                 );
             }
             drop(place);
             let missing = answers.missing().len();
             if missing > 0 {
-                outbound.answer(membership.name(), &asker, &Reply::Gone(missing));
+                outbound.answer(membership.name(), &requester, &Reply::Gone(missing));
             }
         });
     }
 
     /// Calls the program, and passes its answer on to the node that wants one.
-    fn call_program(&self, membership: &Arc<Membership>, content: &Content, asker: Option<Asker>) {
+    fn call_program(
+        &self,
+        membership: &Arc<Membership>,
+        content: &Content,
+        requester: Option<Requester>,
+    ) {
         let Some(event) = ServerSideEvent::of(&content.0) else {
             return;
         };
@@ -305,17 +320,17 @@ impl Delivery {
                 Ok(answering) => Caught::new(answering).await,
             };
             drop(place);
-            match (called, asker) {
-                (Ok(Ok(answered)), asker) => {
+            match (called, requester) {
+                (Ok(Ok(answered)), requester) => {
                     if answered.has_failed {
                         let (name, json) = (Quoted(&name), cut(answered.args.as_json()));
                         let line =
                             format_args!("listener of server-side event {name} failed: {json}");
                         line_limits.write(LogKind::Failed, Level::Warn, line);
                     }
-                    if let Some(asker) = asker {
+                    if let Some(requester) = requester {
                         let reply = Reply::ServerSide(answered.args);
-                        outbound.answer(membership.name(), &asker, &reply);
+                        outbound.answer(membership.name(), &requester, &reply);
                     }
                 }
                 (Ok(Err(error)), _) => {
@@ -337,11 +352,11 @@ impl Inbound for Delivery {
         self.guard(
             &format_args!("message on channel {}", Quoted(channel)),
             || {
-                if self.forwards.is_heard_on(channel) {
-                    return self.forwards.received(payload);
+                if self.forwarder.is_heard_on(channel) {
+                    return self.forwarder.received(payload);
                 }
                 check_length(payload.len())?;
-                if let Some(heard) = self.format.hear(subscription, channel, payload)? {
+                if let Some(heard) = self.format.decode(subscription, channel, payload)? {
                     self.deliver(heard, Origin::Alone);
                 }
                 Ok(())
@@ -366,30 +381,30 @@ impl Inbound for Delivery {
     }
 
     fn listens(&self, listens: bool) {
-        self.forwards.listens(listens);
+        self.forwarder.listens(listens);
     }
 }
 
-fn change_all(membership: &Membership, scope: Scope, change: &Change) {
+fn change_all(membership: &Membership, scope: Scope, change: &MembershipChange) {
     for socket in membership.select(&scope.into()) {
         apply(membership, &socket, change);
     }
 }
 
-fn apply(membership: &Membership, socket: &Arc<Core>, change: &Change) {
+fn apply(membership: &Membership, socket: &Arc<Core>, change: &MembershipChange) {
     match change {
-        Change::Join(rooms) => {
+        MembershipChange::Join(rooms) => {
             for room in rooms {
                 // One that is just leaving joins nothing.
                 let _ = membership.join(socket, room);
             }
         }
-        Change::Leave(rooms) => {
+        MembershipChange::Leave(rooms) => {
             for room in rooms {
                 membership.leave(socket, room);
             }
         }
-        Change::Disconnect { close } => socket.disconnect(*close),
+        MembershipChange::Disconnect { close } => socket.disconnect(*close),
     }
 }
 

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use crate::adapter::broker::{BrokerError, EventLog, LogEntry};
-use crate::adapter::format::{Heard, Word, from_fields};
+use crate::adapter::format::{Incoming, Received, from_fields};
 use crate::cluster::{EntryId, Manner, Mark, Message};
 use crate::link::Outgoing;
 use crate::socket::{Kept, Membership, mark_of};
@@ -86,9 +86,9 @@ impl Replay<'_> {
             }
         }
         let heard = from_fields(node, &entry.namespace, &entry.kind, &entry.data).ok()??;
-        let Heard {
+        let Incoming {
             word:
-                Word::Told(Message::Emit {
+                Received::Told(Message::Emit {
                     content,
                     scope,
                     manner:

@@ -1,15 +1,16 @@
-//! Connections to Redis, and parcels as its commands.
+//! Connections to Redis, and envelopes as its commands.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, Cmd, Pipeline, PushInfo, PushKind, RedisResult};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use crate::adapter::format::Parcel;
+use crate::adapter::format::{Channel, Envelope};
 use crate::adapter::sending::{Batch, Record, SEQUENCE};
 
 /// A connection, and the news that it has broken.
@@ -94,11 +95,14 @@ pub(crate) async fn connect(
     })
 }
 
-/// Writes parcels as commands, in their order.
-pub(crate) fn pipeline(parcels: &mut dyn Iterator<Item = &Parcel>, max_length: usize) -> Pipeline {
+/// Writes envelopes as commands, in their order.
+pub(crate) fn pipeline(
+    envelopes: &mut dyn Iterator<Item = &Envelope>,
+    max_length: usize,
+) -> Pipeline {
     let mut pipeline = Pipeline::new();
-    for parcel in parcels {
-        let command = command(parcel, None, max_length);
+    for envelope in envelopes {
+        let command = command(envelope, None, max_length);
         pipeline.add_command(command).ignore();
     }
     pipeline
@@ -107,8 +111,8 @@ pub(crate) fn pipeline(parcels: &mut dyn Iterator<Item = &Parcel>, max_length: u
 /// Writes a batch as commands, in its order.
 pub(crate) fn batch(batch: &Batch<'_>, max_length: usize) -> Pipeline {
     let mut pipeline = Pipeline::new();
-    for (parcel, number) in batch.parcels() {
-        let command = command(parcel, number, max_length);
+    for (envelope, number) in batch.envelopes() {
+        let command = command(envelope, number, max_length);
         pipeline.add_command(command).ignore();
     }
     for (key, record) in batch.records {
@@ -118,19 +122,10 @@ pub(crate) fn batch(batch: &Batch<'_>, max_length: usize) -> Pipeline {
     pipeline
 }
 
-fn command(parcel: &Parcel, number: Option<u64>, max_length: usize) -> Cmd {
-    match parcel {
-        Parcel::Publish { channel, payload } => {
-            let mut command = redis::cmd("PUBLISH");
-            command.arg(channel).arg(payload.as_ref());
-            command
-        }
-        Parcel::ShardPublish { channel, payload } => {
-            let mut command = redis::cmd("SPUBLISH");
-            command.arg(channel).arg(payload.as_ref());
-            command
-        }
-        Parcel::Append { stream, fields } => {
+fn command(envelope: &Envelope, number: Option<u64>, max_length: usize) -> Cmd {
+    match envelope {
+        Envelope::Publish { channel, payload } => publish(channel, payload),
+        Envelope::Append { stream, fields } => {
             let mut command = redis::cmd("XADD");
             command.arg(stream).arg("MAXLEN").arg("~").arg(max_length);
             command.arg("*");
@@ -143,6 +138,17 @@ fn command(parcel: &Parcel, number: Option<u64>, max_length: usize) -> Cmd {
             command
         }
     }
+}
+
+/// Writes the command that publishes to a channel.
+pub(crate) fn publish(channel: &Channel, payload: &Bytes) -> Cmd {
+    let mut command = redis::cmd(match channel {
+        Channel::Shard(_) => "SPUBLISH",
+        // Nothing is published to a pattern.
+        Channel::Plain(_) | Channel::Pattern(_) => "PUBLISH",
+    });
+    command.arg(channel.name()).arg(payload.as_ref());
+    command
 }
 
 fn record_command(key: &str, record: &Record, now: Instant) -> Cmd {

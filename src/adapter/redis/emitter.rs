@@ -3,7 +3,7 @@
 use tokio::sync::Mutex;
 
 use crate::adapter::broker::{BrokerFuture, DirectPublisher};
-use crate::adapter::format::Parcel;
+use crate::adapter::format::Envelope;
 use crate::adapter::redis::connection::{Connection, RESPONSE_LIMIT, connect, pipeline};
 
 /// The Redis of an emitter.
@@ -25,9 +25,9 @@ impl RedisEmitter {
 }
 
 impl DirectPublisher for RedisEmitter {
-    fn publish(&self, parcels: Vec<Parcel>) -> BrokerFuture<'_, ()> {
+    fn publish(&self, envelopes: Vec<Envelope>) -> BrokerFuture<'_, ()> {
         Box::pin(async move {
-            let commands = pipeline(&mut parcels.iter(), self.max_length);
+            let commands = pipeline(&mut envelopes.iter(), self.max_length);
             // One at a time: what one task sends arrives in that order.
             let mut held = self.connection.lock().await;
             let mut connection = match held.take() {

@@ -26,6 +26,7 @@ use crate::adapter::broker::{
     Wires,
 };
 use crate::adapter::format::Channel;
+use crate::adapter::redis::connection::publish;
 use crate::adapter::redis::publisher::ConnectionId;
 
 pub use options::RedisAdapter;
@@ -125,9 +126,7 @@ impl Broker for Redis {
 
     fn send(&self, channel: Channel, payload: Bytes) -> BrokerFuture<'_, Receipt> {
         Box::pin(async move {
-            let is_shard = matches!(channel, Channel::Shard(_));
-            let mut command = redis::cmd(if is_shard { "SPUBLISH" } else { "PUBLISH" });
-            command.arg(channel.into_name()).arg(payload.as_ref());
+            let command = publish(&channel, &payload);
             let heard: usize = command.query_async(&mut self.commands()?).await?;
             Ok(match heard {
                 0 => Receipt::Nobody,

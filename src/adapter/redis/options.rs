@@ -296,7 +296,7 @@ impl RedisAdapter {
 
     /// Makes the parts of a new node.
     pub(crate) fn setup(self) -> Setup {
-        let Written { format, read } = self.format(None);
+        let FormatConfig { format, read } = self.format(None);
         let broker = Redis::new(self.client, self.max_length, format.uid(), read);
         Setup {
             format,
@@ -314,20 +314,20 @@ impl RedisAdapter {
     }
 
     /// Returns the format, for a node that signs with `uid`; for a new node without.
-    pub(crate) fn format(&self, uid: Option<&str>) -> Written {
+    pub(crate) fn format(&self, uid: Option<&str>) -> FormatConfig {
         let random = Uuid::new_v4().simple().to_string();
         let own = |length: usize| uid.map_or_else(|| random[..length].to_owned(), str::to_owned);
         match &self.kind {
-            Kind::Classic { key } => Written::plain(Classic::new(&own(6), key)),
-            Kind::Sharded { prefix } => Written::plain(Sharded::new(&own(16), prefix)),
-            Kind::FlaskSocketIo { channel } => Written::plain(Bus::new(&own(32), channel)),
+            Kind::Classic { key } => FormatConfig::plain(Classic::new(&own(6), key)),
+            Kind::Sharded { prefix } => FormatConfig::plain(Sharded::new(&own(16), prefix)),
+            Kind::FlaskSocketIo { channel } => FormatConfig::plain(Bus::new(&own(32), channel)),
             Kind::Streams {
                 stream,
                 prefix,
                 count,
             } => {
                 let streams = Streams::new(&own(Mark::NODE_LENGTH), stream, prefix, *count);
-                Written {
+                FormatConfig {
                     read: streams.streams(),
                     format: Arc::new(streams),
                 }
@@ -338,12 +338,12 @@ impl RedisAdapter {
 
 /// A format, and the streams that are to be read.
 #[derive(Debug)]
-pub(crate) struct Written {
+pub(crate) struct FormatConfig {
     pub(crate) format: Arc<dyn Format>,
     pub(crate) read: Vec<String>,
 }
 
-impl Written {
+impl FormatConfig {
     fn plain(format: impl Format + 'static) -> Self {
         Self {
             format: Arc::new(format),

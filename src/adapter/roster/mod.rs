@@ -10,10 +10,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::adapter::broker::{Broker, ListenerCount};
-use crate::adapter::format::{Format, Others, Roll};
+use crate::adapter::format::{Format, NodeDiscovery, Peers};
 use crate::cluster::ClusterError;
 
-pub(crate) use recent::Known;
+pub(crate) use recent::RecentNodes;
 
 /// Finds the other nodes.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl Roster {
     }
 
     /// Returns the other nodes of a namespace; `None` if the format, or the broker, cannot tell.
-    pub(crate) async fn peers(&self, namespace: &str) -> Result<Option<Others>, ClusterError> {
+    pub(crate) async fn peers(&self, namespace: &str) -> Result<Option<Peers>, ClusterError> {
         let Some((roll, listeners)) = self.discovery(namespace) else {
             return Ok(None);
         };
@@ -47,7 +47,7 @@ impl Roster {
         &self,
         namespace: &str,
         nodes: &HashSet<String>,
-    ) -> Result<Option<Others>, ClusterError> {
+    ) -> Result<Option<Peers>, ClusterError> {
         let Some((roll, listeners)) = self.discovery(namespace) else {
             return Ok(None);
         };
@@ -65,7 +65,9 @@ impl Roster {
         Ok(Some(roll.others(own, &channels, everyone)))
     }
 
-    fn discovery(&self, namespace: &str) -> Option<(Roll, &dyn ListenerCount)> {
-        self.format.roll(namespace).zip(self.broker.listeners())
+    fn discovery(&self, namespace: &str) -> Option<(NodeDiscovery, &dyn ListenerCount)> {
+        self.format
+            .discovery(namespace)
+            .zip(self.broker.listeners())
     }
 }

@@ -10,11 +10,11 @@ use crate::id::Tag;
 
 /// Nodes, by whether they were there when Redis was asked.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
+pub(crate) struct RecentNodes {
     nodes: HashMap<Tag, (bool, Instant)>,
 }
 
-impl Known {
+impl RecentNodes {
     /// Tells whether a node is there; `None` where Redis has to be asked.
     pub(crate) fn is_there(&self, node: Tag, now: Instant) -> Option<bool> {
         let (is_there, asked) = self.nodes.get(&node)?;
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_good_for_a_second() {
-        let (now, mut known) = (Instant::now(), Known::default());
+        let (now, mut known) = (Instant::now(), RecentNodes::default());
         let (one, other) = (Tag::random(), Tag::random());
         known.note(one, true, now);
         known.note(other, false, now);
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_nodes_that_are_made_up_is_not_remembered() {
-        let (now, mut known) = (Instant::now(), Known::default());
+        let (now, mut known) = (Instant::now(), RecentNodes::default());
         for _ in 0..3 * REMEMBERED {
             known.note(Tag::random(), false, now);
             assert!(known.nodes.len() <= REMEMBERED);

@@ -10,7 +10,7 @@ use log::Level;
 
 use crate::adapter::broker::OWN;
 use crate::adapter::context::NodeContext;
-use crate::adapter::format::{Asker, Format, Parcel};
+use crate::adapter::format::{Envelope, Format, Requester};
 use crate::adapter::sending::Queue;
 use crate::cluster::{ClusterError, Message, Question, Reply};
 use crate::logging::{LogKind, LogLimits, plain};
@@ -37,7 +37,7 @@ impl Outbound {
 
     /// Queues a message for all other nodes.
     pub(crate) fn tell(&self, namespace: &str, message: &Message) -> Result<(), ClusterError> {
-        self.queue.push(self.format.tell(namespace, message)?)
+        self.queue.push(self.format.encode(namespace, message)?)
     }
 
     /// Returns the number of this node's next event.
@@ -52,13 +52,13 @@ impl Outbound {
         namespace: &str,
         message: &Message,
     ) -> Result<(), ClusterError> {
-        let mut parcels = self.format.tell(namespace, message)?;
-        for parcel in &mut parcels {
-            if let Parcel::Append { fields, .. } = parcel {
+        let mut envelopes = self.format.encode(namespace, message)?;
+        for envelope in &mut envelopes {
+            if let Envelope::Append { fields, .. } = envelope {
                 fields.push((OWN, number.to_string().into()));
             }
         }
-        self.queue.push(parcels)
+        self.queue.push(envelopes)
     }
 
     /// Queues a question for all other nodes.
@@ -69,19 +69,19 @@ impl Outbound {
         request: &str,
     ) -> Result<(), ClusterError> {
         self.queue
-            .push(self.format.ask(namespace, question, request)?)
+            .push(self.format.encode_question(namespace, question, request)?)
     }
 
     /// Queues an answer. If it cannot be queued it is lost, and the node that asked waits until its
     /// timeout.
-    pub(crate) fn answer(&self, namespace: &str, asker: &Asker, reply: &Reply) {
-        let written = self.format.answer(namespace, asker, reply);
-        let queued = written.and_then(|parcel| match parcel {
-            Some(parcel) => self.queue.push(vec![parcel]),
+    pub(crate) fn answer(&self, namespace: &str, requester: &Requester, reply: &Reply) {
+        let written = self.format.encode_reply(namespace, requester, reply);
+        let queued = written.and_then(|envelope| match envelope {
+            Some(envelope) => self.queue.push(vec![envelope]),
             None => Ok(()),
         });
         if let Err(error) = queued {
-            let line = format_args!("node {} is not answered: {error}", plain(&asker.uid));
+            let line = format_args!("node {} is not answered: {error}", plain(&requester.uid));
             self.line_limits.write(LogKind::Foreign, Level::Warn, line);
         }
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::adapter::format::{Parcel, check_length};
+use crate::adapter::format::{Envelope, check_length};
 use crate::adapter::sending::records::{Record, Records};
 use crate::cluster::ClusterError;
 
@@ -27,7 +27,7 @@ struct Inner {
     /// Sent behind each batch, outside the bound.
     records: Records,
     bytes: usize,
-    /// How many parcels there were ever.
+    /// How many envelopes there were ever.
     pushed: u64,
     /// The number of the latest entry for a stream.
     sequence: u64,
@@ -39,10 +39,10 @@ struct Inner {
     doubtful: usize,
 }
 
-/// A parcel that waits.
+/// A envelope that waits.
 #[derive(Debug)]
 struct Waiting {
-    parcel: Parcel,
+    envelope: Envelope,
     /// Which one of all there were ever.
     place: u64,
     /// An entry's number, once it may have arrived: then it must not get another.
@@ -59,12 +59,12 @@ impl Queue {
         }
     }
 
-    /// Adds parcels that belong together, all or none.
-    pub(crate) fn push(&self, parcels: Vec<Parcel>) -> Result<(), ClusterError> {
-        let bytes: usize = parcels.iter().map(Parcel::len).sum();
+    /// Adds envelopes that belong together, all or none.
+    pub(crate) fn push(&self, envelopes: Vec<Envelope>) -> Result<(), ClusterError> {
+        let bytes: usize = envelopes.iter().map(Envelope::len).sum();
         // The other nodes would not read it.
-        for parcel in &parcels {
-            check_length(parcel.len()).map_err(ClusterError::Encode)?;
+        for envelope in &envelopes {
+            check_length(envelope.len()).map_err(ClusterError::Encode)?;
         }
         {
             let mut inner = self.inner.lock();
@@ -73,11 +73,11 @@ impl Queue {
                 return Err(ClusterError::QueueFull { bytes: inner.bytes });
             }
             inner.bytes += bytes;
-            for parcel in parcels {
+            for envelope in envelopes {
                 inner.pushed += 1;
                 let place = inner.pushed;
                 inner.waiting.push_back(Waiting {
-                    parcel,
+                    envelope,
                     place,
                     number: None,
                 });
@@ -161,9 +161,9 @@ impl Queue {
     pub(crate) fn doubtful(&self) -> HashSet<String> {
         let inner = self.inner.lock();
         let doubtful = inner.waiting.iter().take(inner.doubtful);
-        let streams = doubtful.filter_map(|waiting| match &waiting.parcel {
-            Parcel::Append { stream, .. } => Some(stream.clone()),
-            _ => None,
+        let streams = doubtful.filter_map(|waiting| match &waiting.envelope {
+            Envelope::Append { stream, .. } => Some(stream.clone()),
+            Envelope::Publish { .. } => None,
         });
         streams.collect()
     }
@@ -172,9 +172,9 @@ impl Queue {
     pub(crate) fn settle(&self, arrived: &HashMap<String, u64>) {
         let mut inner = self.inner.lock();
         let doubtful = std::mem::take(&mut inner.doubtful);
-        inner.take_out(doubtful, |waiting| match &waiting.parcel {
-            Parcel::Append { stream, .. } => waiting.number > arrived.get(stream).copied(),
-            _ => true,
+        inner.take_out(doubtful, |waiting| match &waiting.envelope {
+            Envelope::Append { stream, .. } => waiting.number > arrived.get(stream).copied(),
+            Envelope::Publish { .. } => true,
         });
         drop(inner);
         self.shorter.notify_waiters();
@@ -233,16 +233,16 @@ impl Queue {
 pub(crate) struct Batch<'a> {
     waiting: &'a VecDeque<Waiting>,
     count: usize,
-    /// They come behind the parcels.
+    /// They come behind the envelopes.
     pub(crate) records: &'a [(String, Record)],
     pub(crate) now: Instant,
 }
 
 impl Batch<'_> {
-    /// Returns the parcels, and the numbers of entries.
-    pub(crate) fn parcels(&self) -> impl Iterator<Item = (&Parcel, Option<u64>)> {
+    /// Returns the envelopes, and the numbers of entries.
+    pub(crate) fn envelopes(&self) -> impl Iterator<Item = (&Envelope, Option<u64>)> {
         let first = self.waiting.iter().take(self.count);
-        first.map(|waiting| (&waiting.parcel, waiting.number))
+        first.map(|waiting| (&waiting.envelope, waiting.number))
     }
 }
 
@@ -251,7 +251,7 @@ impl Inner {
         let count = self.first_batch();
         self.begun = count;
         for waiting in self.waiting.iter_mut().take(count) {
-            if matches!(waiting.parcel, Parcel::Append { .. }) && waiting.number.is_none() {
+            if matches!(waiting.envelope, Envelope::Append { .. }) && waiting.number.is_none() {
                 self.sequence += 1;
                 waiting.number = Some(self.sequence);
             }
@@ -272,7 +272,7 @@ impl Inner {
         left.retain_mut(|waiting| {
             let stays = stays(waiting);
             if !stays {
-                self.bytes -= waiting.parcel.len();
+                self.bytes -= waiting.envelope.len();
             }
             stays
         });
@@ -287,7 +287,7 @@ impl Inner {
         let mut bytes = 0;
         let mut few = self.waiting.iter().take(BATCH);
         few.position(|waiting| {
-            bytes += waiting.parcel.len();
+            bytes += waiting.envelope.len();
             bytes > BATCH_BYTES
         })
         .map_or(self.waiting.len().min(BATCH), |at| at + 1)
@@ -308,27 +308,28 @@ mod tests {
     use std::task::{Context, Waker};
 
     use super::*;
+    use crate::adapter::format::Channel;
 
-    fn parcel(bytes: usize) -> Parcel {
-        Parcel::Publish {
-            channel: String::new(),
+    fn envelope(bytes: usize) -> Envelope {
+        Envelope::Publish {
+            channel: Channel::Plain(String::new()),
             payload: vec![0; bytes].into(),
         }
     }
 
     #[test]
     fn what_fits_is_taken_and_what_does_not_is_refused() {
-        let one = parcel(100).len();
+        let one = envelope(100).len();
         let queue = Queue::new(2 * one);
-        queue.push(vec![parcel(100)]).unwrap();
-        queue.push(vec![parcel(100)]).unwrap();
+        queue.push(vec![envelope(100)]).unwrap();
+        queue.push(vec![envelope(100)]).unwrap();
         let full = ClusterError::QueueFull { bytes: 2 * one };
-        assert_eq!(queue.push(vec![parcel(0)]), Err(full));
+        assert_eq!(queue.push(vec![envelope(0)]), Err(full));
         assert_eq!(queue.state(), (2 * one, 1));
     }
 
-    fn entry(stream: &str) -> Parcel {
-        Parcel::Append {
+    fn entry(stream: &str) -> Envelope {
+        Envelope::Append {
             stream: stream.to_owned(),
             fields: Vec::new(),
         }
@@ -336,7 +337,7 @@ mod tests {
 
     /// Returns the numbers of the next batch.
     async fn numbers(queue: &Queue) -> Vec<Option<u64>> {
-        let numbers = |batch: Batch<'_>| batch.parcels().map(|(_, number)| number).collect();
+        let numbers = |batch: Batch<'_>| batch.envelopes().map(|(_, number)| number).collect();
         queue.batch(numbers).await
     }
 
@@ -344,12 +345,12 @@ mod tests {
     async fn what_may_have_arrived_is_looked_for() {
         let queue = Queue::new(1 << 20);
         queue
-            .push(vec![entry("one"), parcel(1), entry("two")])
+            .push(vec![entry("one"), envelope(1), entry("two")])
             .unwrap();
         queue.push(vec![entry("one"), entry("one")]).unwrap();
         let all = [Some(1), None, Some(2), Some(3), Some(4)];
         assert_eq!(numbers(&queue).await, all);
-        queue.push(vec![parcel(2)]).unwrap();
+        queue.push(vec![envelope(2)]).unwrap();
         assert_eq!(queue.failed(), 1);
         assert_eq!(
             queue.doubtful(),
@@ -367,7 +368,7 @@ mod tests {
     async fn what_is_refused_for_now_stays_and_is_numbered_behind_what_was_taken() {
         let queue = Queue::new(1 << 20);
         queue
-            .push(vec![entry("one"), entry("one"), parcel(1), parcel(2)])
+            .push(vec![entry("one"), entry("one"), envelope(1), envelope(2)])
             .unwrap();
         assert_eq!(numbers(&queue).await, [Some(1), Some(2), None, None]);
         queue.push(vec![entry("one")]).unwrap();
@@ -382,12 +383,12 @@ mod tests {
     async fn what_comes_later_is_not_waited_for() {
         let queue = Queue::new(1 << 20);
         queue.flushed().await;
-        queue.push(vec![parcel(1), parcel(2)]).unwrap();
+        queue.push(vec![envelope(1), envelope(2)]).unwrap();
         assert_eq!(numbers(&queue).await.len(), 2);
         let mut flushed = pin!(queue.flushed());
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(flushed.as_mut().poll(cx).is_pending());
-        queue.push(vec![parcel(3)]).unwrap();
+        queue.push(vec![envelope(3)]).unwrap();
         queue.sent();
         assert!(flushed.as_mut().poll(cx).is_ready());
         assert!(pin!(queue.flushed()).poll(cx).is_pending());
@@ -396,11 +397,11 @@ mod tests {
     #[actix_rt::test]
     async fn what_was_shown_stays_until_it_was_sent() {
         let queue = Queue::new(1 << 20);
-        queue.push(vec![parcel(1), parcel(2)]).unwrap();
+        queue.push(vec![envelope(1), envelope(2)]).unwrap();
         for _ in 0..2 {
             assert_eq!(numbers(&queue).await.len(), 2);
         }
-        queue.push(vec![parcel(3)]).unwrap();
+        queue.push(vec![envelope(3)]).unwrap();
         queue.sent();
         assert_eq!(numbers(&queue).await.len(), 1);
         queue.sent();
@@ -424,12 +425,12 @@ mod tests {
 
     #[actix_rt::test]
     async fn records_come_behind_messages_and_take_no_room_of_theirs() {
-        let queue = Queue::new(parcel(100).len());
+        let queue = Queue::new(envelope(100).len());
         let (now, minute) = (Instant::now(), Duration::from_secs(60));
         queue.keep("a".to_owned(), vec![0; 1000].into(), minute, now);
-        queue.push(vec![parcel(100)]).unwrap();
+        queue.push(vec![envelope(100)]).unwrap();
         assert!(queue.state().0 > 1000);
-        let shown = |batch: Batch<'_>| (batch.parcels().count(), batch.records.len());
+        let shown = |batch: Batch<'_>| (batch.envelopes().count(), batch.records.len());
         let mut written = pin!(queue.written("a"));
         let cx = &mut Context::from_waker(Waker::noop());
         assert!(written.as_mut().poll(cx).is_pending());

@@ -20,7 +20,8 @@ use crate::adapter::format::json::{
     EventPacket, Options, acknowledged, details_json, first, list, options, quoted,
 };
 use crate::adapter::format::{
-    Asker, Channel, Format, Heard, Parcel, Roll, Word, glob, msgpack, polls,
+    Capabilities, Channel, Envelope, Format, Incoming, NodeDiscovery, Received, Requester, glob,
+    msgpack, polls,
 };
 use crate::cluster::{ClusterError, Message, Question, Reply, Scope};
 use crate::id::Tag;
@@ -59,17 +60,17 @@ impl Classic {
         format!("{}*", glob(&self.events(namespace)))
     }
 
-    fn request(&self, namespace: &str, json: String, attachments: &[Bytes]) -> Wrote {
-        Ok(Parcel::Publish {
-            channel: self.requests(namespace),
+    fn request(&self, namespace: &str, json: String, attachments: &[Bytes]) -> EncodeResult {
+        Ok(Envelope::Publish {
+            channel: Channel::Plain(self.requests(namespace)),
             payload: payload(json, attachments)?,
         })
     }
 
     /// Writes an answer's JSON, what is attached to it, and whether it is always packed.
-    fn reply<'r>(&self, asker: &Asker, reply: &'r Reply) -> (String, &'r [Bytes], bool) {
+    fn reply<'r>(&self, requester: &Requester, reply: &'r Reply) -> (String, &'r [Bytes], bool) {
         let uid = quoted(&self.uid);
-        let request = format!(r#""requestId":{}"#, quoted(&asker.request));
+        let request = format!(r#""requestId":{}"#, quoted(&requester.request));
         match reply {
             Reply::Asked(count) => {
                 let kind = BROADCAST_CLIENT_COUNT;
@@ -117,7 +118,7 @@ impl Classic {
         }
     }
 
-    fn hear_event(&self, pattern: &str, channel: &str, payload: &Bytes) -> Hears {
+    fn hear_event(&self, pattern: &str, channel: &str, payload: &Bytes) -> DecodeResult {
         let (json, attachments) = msgpack::to_json(payload)?;
         let (from, packet, options): (String, EventPacket<'_>, Options) = read(&json)?;
         let namespace = packet.namespace().unwrap_or("/");
@@ -139,21 +140,21 @@ impl Classic {
             scope,
             manner,
         };
-        Ok(Some(Heard {
+        Ok(Some(Incoming {
             namespace: namespace.to_owned(),
             from,
-            word: Word::Told(message),
+            word: Received::Told(message),
         }))
     }
 
-    fn hear_request(&self, namespace: &str, payload: &Bytes) -> Hears {
+    fn hear_request(&self, namespace: &str, payload: &Bytes) -> DecodeResult {
         let (json, attachments) = unpack(payload)?;
         let request: Request<'_> = read(&json)?;
         if request.uid.as_deref() == Some(&self.uid) {
             return Ok(None);
         }
         let from = request.uid.clone().unwrap_or_default();
-        Ok(request.word(attachments)?.map(|word| Heard {
+        Ok(request.word(attachments)?.map(|word| Incoming {
             namespace: namespace.to_owned(),
             from,
             word,
@@ -161,17 +162,17 @@ impl Classic {
     }
 
     /// A request's id is enough: the channel may have a node's name behind the namespace's.
-    fn hear_response(payload: &Bytes) -> Hears {
+    fn hear_response(payload: &Bytes) -> DecodeResult {
         let (json, attachments) = unpack(payload)?;
         let response: Response<'_> = read(&json)?;
         let (from, request) = (response.uid.clone(), response.request.clone());
         let (Some(request), Some(reply)) = (request, response.reply(attachments)?) else {
             return Ok(None);
         };
-        Ok(Some(Heard {
+        Ok(Some(Incoming {
             namespace: String::new(),
             from: from.unwrap_or_default(),
-            word: Word::Answered { request, reply },
+            word: Received::Answered { request, reply },
         }))
     }
 }
@@ -181,13 +182,13 @@ impl Format for Classic {
         &self.uid
     }
 
-    fn tell(&self, namespace: &str, message: &Message) -> Result<Vec<Parcel>, ClusterError> {
+    fn encode(&self, namespace: &str, message: &Message) -> Result<Vec<Envelope>, ClusterError> {
         let uid = quoted(&self.uid);
         let about = |kind: u8, scope: &Scope, rest: &str| {
             let scope = scope_json(scope);
             format!(r#"{{"uid":{uid},"type":{kind},"opts":{scope},{rest}}}"#)
         };
-        let parcel = match message {
+        let envelope = match message {
             Message::Emit {
                 content,
                 scope,
@@ -204,8 +205,8 @@ impl Format for Classic {
                     channel.push_str(room);
                     channel.push('#');
                 }
-                Parcel::Publish {
-                    channel,
+                Envelope::Publish {
+                    channel: Channel::Plain(channel),
                     payload: packed.map_err(ClusterError::Encode)?.into(),
                 }
             }
@@ -235,21 +236,21 @@ impl Format for Classic {
                 self.request(namespace, json, content.0.attachments())?
             }
         };
-        Ok(vec![parcel])
+        Ok(vec![envelope])
     }
 
-    fn ask(
+    fn encode_question(
         &self,
         namespace: &str,
         question: &Question,
         request: &str,
-    ) -> Result<Vec<Parcel>, ClusterError> {
+    ) -> Result<Vec<Envelope>, ClusterError> {
         let head = format!(
             r#"{{"uid":{},"requestId":{}"#,
             quoted(&self.uid),
             quoted(request)
         );
-        let parcel = match question {
+        let envelope = match question {
             Question::Emit {
                 content,
                 scope,
@@ -262,8 +263,8 @@ impl Format for Classic {
                     options(scope, *manner, Some(*limit))
                 );
                 let packed = msgpack::from_json(&json, content.0.attachments());
-                Parcel::Publish {
-                    channel: self.requests(namespace),
+                Envelope::Publish {
+                    channel: Channel::Plain(self.requests(namespace)),
                     payload: packed.map_err(ClusterError::Encode)?.into(),
                 }
             }
@@ -287,22 +288,22 @@ impl Format for Classic {
                 self.request(namespace, json, content.0.attachments())?
             }
         };
-        Ok(vec![parcel])
+        Ok(vec![envelope])
     }
 
-    fn answer(
+    fn encode_reply(
         &self,
         namespace: &str,
-        asker: &Asker,
+        requester: &Requester,
         reply: &Reply,
-    ) -> Result<Option<Parcel>, ClusterError> {
-        if matches!(reply, Reply::Gone(_)) && !asker.kin {
+    ) -> Result<Option<Envelope>, ClusterError> {
+        if matches!(reply, Reply::Gone(_)) && !requester.is_native {
             return Ok(None);
         }
-        let (json, attachments, packed) = self.reply(asker, reply);
+        let (json, attachments, packed) = self.reply(requester, reply);
         let mut channel = self.responses(namespace);
-        if !asker.uid.is_empty() {
-            channel.push_str(&asker.uid);
+        if !requester.uid.is_empty() {
+            channel.push_str(&requester.uid);
             channel.push('#');
         }
         let payload = if packed {
@@ -311,10 +312,13 @@ impl Format for Classic {
         } else {
             payload(json, attachments)?
         };
-        Ok(Some(Parcel::Publish { channel, payload }))
+        Ok(Some(Envelope::Publish {
+            channel: Channel::Plain(channel),
+            payload,
+        }))
     }
 
-    fn hear(&self, heard_by: &str, channel: &str, payload: &Bytes) -> Hears {
+    fn decode(&self, heard_by: &str, channel: &str, payload: &Bytes) -> DecodeResult {
         let rest = channel.strip_prefix(&self.prefix).unwrap_or_default();
         if rest.starts_with('#') {
             self.hear_event(heard_by, channel, payload)
@@ -337,8 +341,11 @@ impl Format for Classic {
         ]
     }
 
-    fn asks_for_rooms(&self) -> bool {
-        true
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            rooms: true,
+            recovery: false,
+        }
     }
 
     fn room_channel(&self, _: &str, _: &str) -> Option<Channel> {
@@ -349,8 +356,8 @@ impl Format for Classic {
         Channel::Plain(polls(&self.prefix, node))
     }
 
-    fn roll(&self, namespace: &str) -> Option<Roll> {
-        Some(Roll {
+    fn discovery(&self, namespace: &str) -> Option<NodeDiscovery> {
+        Some(NodeDiscovery {
             everyone: Channel::Plain(self.requests(namespace)),
             prefix: self.responses(namespace),
             length: self.uid.len(),
@@ -358,8 +365,8 @@ impl Format for Classic {
     }
 }
 
-type Wrote = Result<Parcel, ClusterError>;
-type Hears = Result<Option<Heard>, String>;
+type EncodeResult = Result<Envelope, ClusterError>;
+type DecodeResult = Result<Option<Incoming>, String>;
 
 fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Result<T, String> {
     serde_json::from_str(json).map_err(|error| error.to_string())
@@ -402,7 +409,7 @@ fn scope_json(scope: &Scope) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapter::format::{Change, fixture};
+    use crate::adapter::format::{MembershipChange, fixture};
     use crate::cluster::Details;
 
     const OWN: &str = "socket.io#/#*";
@@ -411,21 +418,21 @@ mod tests {
         Classic::new(uid, "socket.io")
     }
 
-    fn hear(channel: &str, payload: impl Into<Bytes>) -> Hears {
+    fn decode(channel: &str, payload: impl Into<Bytes>) -> DecodeResult {
         let events = channel.starts_with("socket.io#");
         let heard_by = if events { OWN } else { channel };
-        node("abcdef").hear(heard_by, channel, &payload.into())
+        node("abcdef").decode(heard_by, channel, &payload.into())
     }
 
-    fn heard(channel: &str, payload: impl Into<Bytes>) -> Word {
-        hear(channel, payload).unwrap().unwrap().word
+    fn heard(channel: &str, payload: impl Into<Bytes>) -> Received {
+        decode(channel, payload).unwrap().unwrap().word
     }
 
-    fn asker(kin: bool) -> Asker {
-        Asker {
+    fn requester(is_native: bool) -> Requester {
+        Requester {
             uid: "TSOU2i".to_owned(),
             request: "RB2tsa".to_owned(),
-            kin,
+            is_native,
             callback: None,
         }
     }
@@ -434,24 +441,24 @@ mod tests {
     fn messages_are_written_and_read_as_captured() {
         for (message, (channel, captured)) in fixture::messages().into_iter().zip(MESSAGES) {
             let payload = fixture::payload(captured);
-            let parcel = Parcel::Publish {
-                channel: channel.to_owned(),
+            let envelope = Envelope::Publish {
+                channel: Channel::Plain(channel.to_owned()),
                 payload: payload.clone(),
             };
             let sender = node("TSOU2i");
-            assert_eq!(sender.tell("/", &message), Ok(vec![parcel]));
-            let read = hear(channel, payload.clone()).unwrap().unwrap();
+            assert_eq!(sender.encode("/", &message), Ok(vec![envelope]));
+            let read = decode(channel, payload.clone()).unwrap().unwrap();
             assert_eq!(
                 (read.namespace.as_str(), read.from.as_str()),
                 ("/", "TSOU2i")
             );
-            assert_eq!(read.word, Word::Told(message));
+            assert_eq!(read.word, Received::Told(message));
             let heard_by = if channel.starts_with("socket.io#") {
                 OWN
             } else {
                 channel
             };
-            assert_eq!(sender.hear(heard_by, channel, &payload), Ok(None));
+            assert_eq!(sender.decode(heard_by, channel, &payload), Ok(None));
         }
     }
 
@@ -460,44 +467,68 @@ mod tests {
         let ids = ["1gHFtN", "RB2tsa", "q-se6x"];
         for (n, (question, captured)) in fixture::questions().into_iter().zip(QUESTIONS).enumerate()
         {
-            let asker = |kin| Asker {
+            let requester = |is_native| Requester {
                 request: ids[n].to_owned(),
-                ..asker(kin)
+                ..requester(is_native)
             };
             let read = heard("socket.io-request#/#", fixture::payload(captured));
-            assert_eq!(read, Word::Asked(asker(false), question.clone()));
-            let written = node("TSOU2i").ask("/", &question, ids[n]).unwrap();
-            let [Parcel::Publish { channel, payload }] = written.as_slice() else {
+            assert_eq!(read, Received::Asked(requester(false), question.clone()));
+            let written = node("TSOU2i")
+                .encode_question("/", &question, ids[n])
+                .unwrap();
+            let [
+                Envelope::Publish {
+                    channel: Channel::Plain(channel),
+                    payload,
+                },
+            ] = written.as_slice()
+            else {
                 panic!("{written:?}");
             };
             let is_for_clients = matches!(question, Question::Emit { .. });
             let read = heard(channel, payload.clone());
-            assert_eq!(read, Word::Asked(asker(is_for_clients), question));
+            assert_eq!(read, Received::Asked(requester(is_for_clients), question));
         }
-        let rooms = node("TSOU2i").ask("/", &Question::Rooms, "RB2tsa").unwrap();
+        let rooms = node("TSOU2i")
+            .encode_question("/", &Question::Rooms, "RB2tsa")
+            .unwrap();
         let json = r#"{"uid":"TSOU2i","requestId":"RB2tsa","type":1,"kin":true}"#;
         let channel = "socket.io-request#/#".to_owned();
         let payload = json.into();
-        assert_eq!(rooms, [Parcel::Publish { channel, payload }]);
+        assert_eq!(
+            rooms,
+            [Envelope::Publish {
+                channel: Channel::Plain(channel),
+                payload
+            }]
+        );
         let read = heard("socket.io-request#/#", json.replace(r#","kin":true"#, ""));
-        assert_eq!(read, Word::Asked(asker(false), Question::Rooms));
+        assert_eq!(read, Received::Asked(requester(false), Question::Rooms));
         let json = r#"{"requestId":"RB2tsa","uid":"TSOU2i","type":0,"rooms":["a",42]}"#;
         let ids = Question::Ids(vec!["a".to_owned(), "42".to_owned()]);
         assert_eq!(
             heard("socket.io-request#/#", json),
-            Word::Asked(asker(false), ids)
+            Received::Asked(requester(false), ids)
         );
     }
 
     #[test]
     fn how_an_event_is_sent_that_clients_acknowledge_is_said() {
         let question = fixture::swift_question();
-        let written = node("TSOU2i").ask("/", &question, "RB2tsa").unwrap();
-        let [Parcel::Publish { channel, payload }] = written.as_slice() else {
+        let written = node("TSOU2i")
+            .encode_question("/", &question, "RB2tsa")
+            .unwrap();
+        let [
+            Envelope::Publish {
+                channel: Channel::Plain(channel),
+                payload,
+            },
+        ] = written.as_slice()
+        else {
             panic!("{written:?}");
         };
         let read = heard(channel, payload.clone());
-        assert_eq!(read, Word::Asked(asker(true), question));
+        assert_eq!(read, Received::Asked(requester(true), question));
     }
 
     #[test]
@@ -520,20 +551,26 @@ mod tests {
             Reply::ServerSide(fixture::args(r#"{"a":1}"#)),
         ];
         for reply in acknowledged.into_iter().chain(others) {
-            let written = node("abcdef").answer("/", &asker(true), &reply).unwrap();
-            let Some(Parcel::Publish { channel, payload }) = written else {
+            let written = node("abcdef")
+                .encode_reply("/", &requester(true), &reply)
+                .unwrap();
+            let Some(Envelope::Publish {
+                channel: Channel::Plain(channel),
+                payload,
+            }) = written
+            else {
                 panic!("{reply:?}");
             };
             assert_eq!(channel, "socket.io-response#/#TSOU2i#");
             let read = node("TSOU2i")
-                .hear(&channel, &channel, &payload)
+                .decode(&channel, &channel, &payload)
                 .unwrap()
                 .unwrap();
             let request = "RB2tsa".to_owned();
-            assert_eq!(read.word, Word::Answered { request, reply });
+            assert_eq!(read.word, Received::Answered { request, reply });
             assert_eq!(read.from, "abcdef");
         }
-        let gone = node("abcdef").answer("/", &asker(false), &Reply::Gone(1));
+        let gone = node("abcdef").encode_reply("/", &requester(false), &Reply::Gone(1));
         assert_eq!(gone, Ok(None));
     }
 
@@ -541,7 +578,7 @@ mod tests {
     fn answers_of_the_reference_are_read() {
         let channel = "socket.io-response#/#";
         let answered = |json: &str| match heard(channel, json.to_owned()) {
-            Word::Answered { request, reply } if request == "r" => reply,
+            Received::Answered { request, reply } if request == "r" => reply,
             other => panic!("{other:?}"),
         };
         assert_eq!(
@@ -567,7 +604,7 @@ mod tests {
             panic!("{sockets:?}");
         };
         assert_eq!(sockets[0].rooms, ["s", "42"]);
-        let no_sockets = hear(channel, r#"{"requestId":"r","sockets":[{"rooms":[]}]}"#);
+        let no_sockets = decode(channel, r#"{"requestId":"r","sockets":[{"rooms":[]}]}"#);
         assert!(no_sockets.unwrap_err().contains("missing field `id`"));
     }
 
@@ -578,8 +615,8 @@ mod tests {
             fixture::scope(&["a", "b#", "c"], &["d"]),
             fixture::PLAIN,
         );
-        let written = node("TSOU2i").tell("/", &message).unwrap();
-        let [Parcel::Publish { payload, .. }] = written.as_slice() else {
+        let written = node("TSOU2i").encode("/", &message).unwrap();
+        let [Envelope::Publish { payload, .. }] = written.as_slice() else {
             panic!("{written:?}");
         };
         for (channel, rooms) in [
@@ -592,7 +629,7 @@ mod tests {
                 fixture::scope(rooms, &["d"]),
                 fixture::PLAIN,
             );
-            assert_eq!(heard(channel, payload.clone()), Word::Told(message));
+            assert_eq!(heard(channel, payload.clone()), Received::Told(message));
         }
     }
 
@@ -603,23 +640,35 @@ mod tests {
             fixture::scope(&[], &[]),
             fixture::PLAIN,
         );
-        let written = node("TSOU2i").tell("/#x", &message).unwrap();
-        let [Parcel::Publish { channel, payload }] = written.as_slice() else {
+        let written = node("TSOU2i").encode("/#x", &message).unwrap();
+        let [
+            Envelope::Publish {
+                channel: Channel::Plain(channel),
+                payload,
+            },
+        ] = written.as_slice()
+        else {
             panic!("{written:?}");
         };
         // It fits the pattern of the namespace `/` too.
-        assert_eq!(node("abcdef").hear(OWN, channel, payload), Ok(None));
-        let read = node("abcdef").hear("socket.io#/#x#*", channel, payload);
+        assert_eq!(node("abcdef").decode(OWN, channel, payload), Ok(None));
+        let read = node("abcdef").decode("socket.io#/#x#*", channel, payload);
         assert_eq!(read.unwrap().unwrap().namespace, "/#x");
         let message = Message::Leave {
             scope: Scope::default(),
             rooms: vec!["z".to_owned()],
         };
-        let written = node("TSOU2i").tell("/#x", &message).unwrap();
-        let [Parcel::Publish { channel, payload }] = written.as_slice() else {
+        let written = node("TSOU2i").encode("/#x", &message).unwrap();
+        let [
+            Envelope::Publish {
+                channel: Channel::Plain(channel),
+                payload,
+            },
+        ] = written.as_slice()
+        else {
             panic!("{written:?}");
         };
-        let read = hear(channel, payload.clone()).unwrap().unwrap();
+        let read = decode(channel, payload.clone()).unwrap().unwrap();
         assert_eq!(read.namespace, "/#x");
     }
 
@@ -628,28 +677,32 @@ mod tests {
         let id = crate::id::SocketId::random();
         let rooms = || vec!["a".to_owned()];
         for (kind, rest, change) in [
-            (2, r#""room":"a""#, Change::Join(rooms())),
-            (3, r#""room":"a""#, Change::Leave(rooms())),
-            (4, r#""close":true"#, Change::Disconnect { close: true }),
+            (2, r#""room":"a""#, MembershipChange::Join(rooms())),
+            (3, r#""room":"a""#, MembershipChange::Leave(rooms())),
+            (
+                4,
+                r#""close":true"#,
+                MembershipChange::Disconnect { close: true },
+            ),
         ] {
             let json = format!(r#"{{"requestId":"RB2tsa","type":{kind},"sid":"{id}",{rest}}}"#);
-            let asker = Asker {
+            let requester = Requester {
                 uid: String::new(),
-                ..asker(false)
+                ..requester(false)
             };
-            let single = Word::Single {
-                asker: asker.clone(),
+            let single = Received::Single {
+                requester: requester.clone(),
                 socket: id,
                 change,
             };
             assert_eq!(heard("socket.io-request#/#", json.clone()), single);
             let lobby = json.replace(id.as_str(), "lobby");
-            assert_eq!(hear("socket.io-request#/#", lobby), Ok(None));
-            let done = Parcel::Publish {
-                channel: "socket.io-response#/#".to_owned(),
+            assert_eq!(decode("socket.io-request#/#", lobby), Ok(None));
+            let done = Envelope::Publish {
+                channel: Channel::Plain("socket.io-response#/#".to_owned()),
                 payload: r#"{"requestId":"RB2tsa","uid":"abcdef"}"#.into(),
             };
-            let written = node("abcdef").answer("/", &asker, &Reply::Done);
+            let written = node("abcdef").encode_reply("/", &requester, &Reply::Done);
             assert_eq!(written, Ok(Some(done)));
         }
     }
@@ -686,7 +739,7 @@ mod tests {
             ("{", "EOF"),
             ("\u{1}\u{1}", "bytes behind the value"),
         ] {
-            let error = hear("socket.io-request#/#", payload).unwrap_err();
+            let error = decode("socket.io-request#/#", payload).unwrap_err();
             assert!(error.contains(why), "{payload}: {error}");
         }
         for (json, why) in [
@@ -704,7 +757,7 @@ mod tests {
             ),
         ] {
             let packed = msgpack::from_json(json, &[]).unwrap();
-            let error = hear("socket.io#/#", packed).unwrap_err();
+            let error = decode("socket.io#/#", packed).unwrap_err();
             assert!(error.contains(why), "{json}: {error}");
         }
     }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::adapter::format::json::{EventPacket, Options, argument, named, value, with_more};
-use crate::adapter::format::{Asker, Change, Word};
+use crate::adapter::format::{MembershipChange, Received, Requester};
 use crate::cluster::{Details, Message, Question, Reply, names};
 
 /// What a node asks or tells, but for events.
@@ -28,34 +28,34 @@ pub(super) struct Request<'a> {
     data: Option<&'a RawValue>,
     #[serde(borrow)]
     packet: Option<EventPacket<'a>>,
-    #[serde(default)]
-    kin: bool,
+    #[serde(default, rename = "kin")]
+    is_native: bool,
 }
 
 impl Request<'_> {
     /// Says what it means; `None` for a kind that nobody knows here.
-    pub(super) fn word(self, attachments: Vec<Bytes>) -> Result<Option<Word>, String> {
-        let asker = Asker {
+    pub(super) fn word(self, attachments: Vec<Bytes>) -> Result<Option<Received>, String> {
+        let requester = Requester {
             uid: self.uid.unwrap_or_default(),
             request: self.request.clone().unwrap_or_default(),
-            kin: self.kin,
+            is_native: self.is_native,
             callback: None,
         };
         let rooms: Vec<String> = self.rooms.into_iter().chain(self.room).collect();
         let change = match self.kind {
-            SOCKETS => return Ok(Some(Word::Asked(asker, Question::Ids(rooms)))),
-            ALL_ROOMS => return Ok(Some(Word::Asked(asker, Question::Rooms))),
+            SOCKETS => return Ok(Some(Received::Asked(requester, Question::Ids(rooms)))),
+            ALL_ROOMS => return Ok(Some(Received::Asked(requester, Question::Rooms))),
             SERVER_SIDE_EMIT => {
                 let data = self.data.ok_or("a server-side event without data")?;
                 let content = named(data, attachments)?;
                 return Ok(Some(match self.request {
-                    Some(_) => Word::Asked(asker, Question::ServerSide(content)),
-                    None => Word::Told(Message::ServerSide(content)),
+                    Some(_) => Received::Asked(requester, Question::ServerSide(content)),
+                    None => Received::Told(Message::ServerSide(content)),
                 }));
             }
-            REMOTE_JOIN => Some(Change::Join(rooms)),
-            REMOTE_LEAVE => Some(Change::Leave(rooms)),
-            REMOTE_DISCONNECT => Some(Change::Disconnect {
+            REMOTE_JOIN => Some(MembershipChange::Join(rooms)),
+            REMOTE_LEAVE => Some(MembershipChange::Leave(rooms)),
+            REMOTE_DISCONNECT => Some(MembershipChange::Disconnect {
                 close: self.close.unwrap_or(false),
             }),
             REMOTE_FETCH | BROADCAST => None,
@@ -63,12 +63,12 @@ impl Request<'_> {
         };
         let options = match (self.opts, change, self.sid) {
             (Some(options), Some(change), _) => {
-                return Ok(Some(Word::Told(change.of(options.into_scope()))));
+                return Ok(Some(Received::Told(change.of(options.into_scope()))));
             }
             // An older adapter names one socket; an id of another form is none of this node's.
             (None, Some(change), Some(sid)) => {
-                let single = |socket| Word::Single {
-                    asker,
+                let single = |socket| Received::Single {
+                    requester,
                     socket,
                     change,
                 };
@@ -90,7 +90,7 @@ impl Request<'_> {
             }
             _ => Question::Sockets(options.into_scope()),
         };
-        Ok(Some(Word::Asked(asker, question)))
+        Ok(Some(Received::Asked(requester, question)))
     }
 }
 
