@@ -348,7 +348,7 @@ pub use ipnet::IpNet;
 
 pub use actor::{EngineMessage, EngineSession, ReadyState, Room, Server};
 #[cfg(feature = "redis")]
-pub use adapter::{Emitter, EmitterBroadcast, RedisAdapter};
+pub use adapter::{AdapterSetup, Emitter, EmitterBroadcast, RedisAdapter};
 pub use cluster::{AdapterError, AdapterHealth, ClusterError, NodeId, Reach};
 pub use config::{Cors, SessionScope, SlowClientPolicy, Transport};
 #[cfg(feature = "contracts")]

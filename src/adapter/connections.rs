@@ -8,8 +8,7 @@
 //! The queue, the subscriptions and the pending questions belong to the shared [`Node`], so that a
 //! restart loses nothing but the connections, which it makes anew.
 
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
 
 use actix::fut::wrap_future;
 use actix::{
@@ -17,9 +16,7 @@ use actix::{
 };
 
 use crate::actor::{Fall, Intensity, start_on};
-use crate::adapter::namespaces::Namespaces;
 use crate::adapter::node::Node;
-use crate::adapter::sending::Queue;
 
 /// The actor.
 #[derive(Debug)]
@@ -72,30 +69,3 @@ impl Actor for Connections {
 }
 
 impl Supervised for Connections {}
-
-/// Writes the state of sockets again and again: after a crash of this node another one finds what
-/// was written last.
-pub(crate) async fn remember(namespaces: Arc<Namespaces>, queue: Arc<Queue>) {
-    loop {
-        tokio::time::sleep(REMEMBER).await;
-        for membership in namespaces.all() {
-            let Some(recovery) = &membership.recovery else {
-                continue;
-            };
-            // No socket is held on to while the broker is away.
-            let here: Vec<_> = recovery.lock().here().iter().map(Arc::downgrade).collect();
-            for some in here.chunks(REMEMBERED) {
-                for socket in some.iter().filter_map(Weak::upgrade) {
-                    membership.remember(&socket);
-                }
-                queue.recorded().await;
-            }
-        }
-    }
-}
-
-/// Interval at which the state of all sockets is written again.
-const REMEMBER: Duration = Duration::from_secs(10);
-
-/// Sockets whose state is written at once.
-const REMEMBERED: usize = 256;

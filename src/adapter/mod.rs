@@ -1,9 +1,9 @@
-//! The other nodes of a cluster, through Redis.
+//! The other nodes of a cluster, through a broker.
 //!
-//! What this node tells and asks leaves by a bounded queue, [`format`] says how it looks, and
-//! [`connection`] carries it; what others say is read there and done to this node's sockets by
-//! [`delivery`]. The actor keeps the connections and makes them anew. Sockets and namespaces know
-//! nothing of it but the trait [`Adapter`](crate::socket::Adapter).
+//! A message leaves by `sending` and the broker, and one of another node comes in by `receiving`,
+//! which delivers it to this node's sockets. A broker ([`broker`] has the contract) knows how bytes
+//! travel, a [`format`] how they are written: the two are chosen apart. [`node`] owns the parts.
+//! Sockets and namespaces know nothing of it but the trait [`Adapter`](crate::socket::Adapter).
 
 mod broker;
 mod connections;
@@ -21,9 +21,11 @@ mod redis;
 mod retry;
 mod roster;
 mod sending;
+mod setup;
 mod subscriptions;
 mod tasks;
 
 pub use self::redis::RedisAdapter;
-pub(crate) use self::redis::start;
 pub use emitter::{Emitter, EmitterBroadcast};
+pub use setup::AdapterSetup;
+pub(crate) use setup::start;

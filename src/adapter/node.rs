@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::actor::{Engine, Fall, Forwarding};
 use crate::adapter::broker::{Broker, BrokerTask, Wires};
-use crate::adapter::connections::{Connections, remember};
+use crate::adapter::connections::Connections;
 use crate::adapter::context::NodeContext;
 use crate::adapter::format::Format;
 use crate::adapter::forwarding::PollForwarder;
@@ -20,9 +20,9 @@ use crate::adapter::health::Health;
 use crate::adapter::namespaces::Namespaces;
 use crate::adapter::questions::{Pending, Questions};
 use crate::adapter::receiving::{Delivery, Positions};
-use crate::adapter::recovery::{Restorer, key, to_text};
-use crate::adapter::redis::Setup;
+use crate::adapter::recovery::{Restorer, keep_writing, key, to_text};
 use crate::adapter::sending::{Outbound, Queue};
+use crate::adapter::setup::AdapterSetup;
 use crate::adapter::subscriptions::Subscriptions;
 use crate::adapter::tasks::Tasks;
 use crate::cluster::{AdapterHealth, Answer, ClusterError, EntryId, Message, Question};
@@ -53,12 +53,12 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn new(
-        setup: Setup,
+        setup: AdapterSetup,
         arbiter: &ArbiterHandle,
         ack_timeout: Duration,
         fallen: Arc<dyn Fn(Fall) + Send + Sync>,
     ) -> Arc<Self> {
-        let Setup { format, broker, .. } = setup;
+        let AdapterSetup { format, broker, .. } = setup;
         let tag = Tag::random();
         let channel = format.poll_channel(tag);
         // From the first connection on, so that this node hears the answers that it waits for.
@@ -123,7 +123,7 @@ impl Node {
         tasks.push(Box::pin(Arc::clone(&self.forwarder).watch()));
         if self.remembers() {
             let (namespaces, queue) = (&self.namespaces, &self.wires.queue);
-            tasks.push(Box::pin(remember(
+            tasks.push(Box::pin(keep_writing(
                 Arc::clone(namespaces),
                 Arc::clone(queue),
             )));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::actor::{Client, Engine, Fall, Forwarding, Protocol, Registry, Server, lasting_arbiter};
 #[cfg(feature = "redis")]
-use crate::adapter::{RedisAdapter, start as start_adapter};
+use crate::adapter::{AdapterSetup, start as start_adapter};
 use crate::config::{Config, Cors, SessionScope, SlowClientPolicy, Transport};
 use crate::handler::Surroundings;
 use crate::link::Link;
@@ -45,7 +45,7 @@ pub struct Builder {
     surroundings: Surroundings,
     hooks: Hooks,
     #[cfg(feature = "redis")]
-    adapter: Option<RedisAdapter>,
+    adapter: Option<AdapterSetup>,
     #[cfg(feature = "session")]
     logouts: Option<Watchers>,
 }
@@ -240,8 +240,8 @@ impl Builder {
     /// ```
     #[cfg(feature = "redis")]
     #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
-    pub fn adapter(mut self, adapter: RedisAdapter) -> Self {
-        self.adapter = Some(adapter);
+    pub fn adapter(mut self, adapter: impl Into<AdapterSetup>) -> Self {
+        self.adapter = Some(adapter.into());
         self
     }
 

@@ -29,7 +29,7 @@ const LAYERS: &str = "
     reason
 ";
 
-/// A crate (or family of crates), then the only modules that may name it.
+/// A crate (or family of crates), then the only modules, or folders in them, that may name it.
 const KEPT_TO: &str = "
     actix_web  testing server transport
     actix_web_actors
@@ -41,8 +41,8 @@ const KEPT_TO: &str = "
     actix_codec  transport
     actix_files  transport
     actix_cors  transport
-    redis      adapter
-    rmp        adapter
+    redis      adapter/redis
+    rmp        adapter/format
     actix      testing server transport adapter actor handler socket link message
     tokio      testing server transport adapter actor handler socket logging
     futures    testing server transport actor handler socket
@@ -51,6 +51,9 @@ const KEPT_TO: &str = "
     parking_lot  transport adapter actor handler socket link
     log        server transport adapter actor handler socket link logging
 ";
+
+/// Folders of this crate that have the name of another crate, as they are named.
+const FOLDERS: &[&str] = &["adapter::redis", "self::redis", "mod redis"];
 
 /// Modules that own no clock: they are told the time.
 const TIMELESS: &[&str] = &[
@@ -85,8 +88,9 @@ fn every_module_imports_only_what_its_row_allows() {
     let mut broken = Vec::new();
     for (module, allowed) in rows(LAYERS) {
         for file in files_of(module) {
+            let inside = folder_of(&file);
             for (index, line) in code_lines(&file).iter().enumerate() {
-                let faults = faults(module, &allowed, line);
+                let faults = faults(module, &inside, &allowed, line);
                 let place = format!("{}:{}", file.display(), index + 1);
                 broken.extend(
                     faults
@@ -113,8 +117,8 @@ fn no_file_outgrows_its_idea() {
     }
 }
 
-/// What one line of `module` does that its row forbids.
-fn faults(module: &str, allowed: &[&str], line: &str) -> Vec<String> {
+/// What one line of `module`, in a file of the folder `inside`, does that its row forbids.
+fn faults(module: &str, inside: &str, allowed: &[&str], line: &str) -> Vec<String> {
     let mut faults = Vec::new();
     // An exported macro names what is published, which no module is.
     let published = names_after(line, "$crate::");
@@ -133,8 +137,13 @@ fn faults(module: &str, allowed: &[&str], line: &str) -> Vec<String> {
     }
     // The name of a feature is no crate's.
     let line = line.split("feature = ").next().unwrap_or_default();
+    // Nor is that of a folder of this crate.
+    let line = FOLDERS
+        .iter()
+        .fold(line.to_owned(), |line, folder| line.replace(folder, ""));
     for (family, keepers) in rows(KEPT_TO) {
-        if !keepers.contains(&module) && words(line).any(|word| is_of(word, family)) {
+        let keeps = |keeper: &&str| *keeper == module || inside == *keeper;
+        if !keepers.iter().any(keeps) && words(&line).any(|word| is_of(word, family)) {
             faults.push(format!("names {family}"));
         }
     }
@@ -149,6 +158,13 @@ fn rows(table: &'static str) -> impl Iterator<Item = (&'static str, Vec<&'static
         let mut words = line.split_whitespace();
         Some((words.next()?, words.collect()))
     })
+}
+
+/// The folder that a file is in, from `src` on and with two names at most.
+fn folder_of(file: &Path) -> String {
+    let inside = file.strip_prefix(src()).unwrap().parent().unwrap();
+    let names = inside.iter().take(2).map(|name| name.to_str().unwrap());
+    names.collect::<Vec<_>>().join("/")
 }
 
 fn src() -> PathBuf {

@@ -2,6 +2,7 @@
 
 mod asking;
 mod pending;
+mod tracker;
 
 pub(crate) use asking::Questions;
 pub(crate) use pending::Pending;

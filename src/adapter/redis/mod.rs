@@ -30,7 +30,6 @@ use crate::adapter::redis::connection::publish;
 use crate::adapter::redis::publisher::ConnectionId;
 
 pub use options::RedisAdapter;
-pub(crate) use options::{Setup, start};
 
 /// The Redis of one node.
 #[derive(Debug)]

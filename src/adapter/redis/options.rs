@@ -1,18 +1,14 @@
-//! What a program says of its cluster.
+//! The options of a cluster on Redis.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use actix::ArbiterHandle;
 use uuid::Uuid;
 
-use crate::actor::Fall;
-use crate::adapter::broker::{Broker, DirectPublisher};
-use crate::adapter::connections;
+use crate::adapter::broker::DirectPublisher;
 use crate::adapter::format::{Bus, Classic, Format, Sharded, Streams};
-use crate::adapter::node::Node;
 use crate::adapter::redis::Redis;
 use crate::adapter::redis::emitter::RedisEmitter;
+use crate::adapter::setup::{AdapterSetup, QUEUE_LIMIT, REQUESTS_IN_FLIGHT, STREAM_LENGTH};
 use crate::cluster::{AdapterError, Mark};
 
 /// The way to the other nodes of a cluster: which Redis, and in which format.
@@ -22,9 +18,8 @@ use crate::cluster::{AdapterError, Mark};
 ///
 /// # Redis
 ///
-/// It is one server, by the address of whoever takes the writes; a Redis Cluster is not spoken to,
-/// as whose client a node would have to follow its redirections. A node holds two connections, and
-/// a third where it reads streams. An address that begins with `rediss://` is one only in a program
+/// Connects to one Redis server: the primary. Redis Cluster is not supported, because redirections
+/// are not followed. A node holds two connections, and a third if it reads streams. An address that begins with `rediss://` is one only in a program
 /// that has the crate `redis` with a feature for TLS, as `tokio-rustls-comp`.
 ///
 /// The user of the address needs the rights to these commands, on what begins with the names of the
@@ -154,9 +149,9 @@ impl RedisAdapter {
         Ok(Self {
             client: client.map_err(|error| AdapterError::new(&error))?,
             kind,
-            queue_limit: 16 << 20,
-            max_length: 10_000,
-            requests_in_flight: 10_000,
+            queue_limit: QUEUE_LIMIT,
+            max_length: STREAM_LENGTH,
+            requests_in_flight: REQUESTS_IN_FLIGHT,
         })
     }
 
@@ -294,18 +289,6 @@ impl RedisAdapter {
         self
     }
 
-    /// Makes the parts of a new node.
-    pub(crate) fn setup(self) -> Setup {
-        let FormatConfig { format, read } = self.format(None);
-        let broker = Redis::new(self.client, self.max_length, format.uid(), read);
-        Setup {
-            format,
-            broker: Arc::new(broker),
-            queue_limit: self.queue_limit,
-            requests_in_flight: self.requests_in_flight,
-        }
-    }
-
     /// Makes the parts of an emitter that signs with `uid`.
     pub(crate) fn emitter(self, uid: &str) -> (Arc<dyn Format>, Box<dyn DirectPublisher>) {
         let format = self.format(Some(uid)).format;
@@ -336,6 +319,19 @@ impl RedisAdapter {
     }
 }
 
+impl From<RedisAdapter> for AdapterSetup {
+    fn from(adapter: RedisAdapter) -> Self {
+        let FormatConfig { format, read } = adapter.format(None);
+        let broker = Redis::new(adapter.client, adapter.max_length, format.uid(), read);
+        Self {
+            format,
+            broker: Arc::new(broker),
+            queue_limit: adapter.queue_limit,
+            requests_in_flight: adapter.requests_in_flight,
+        }
+    }
+}
+
 /// A format, and the streams that are to be read.
 #[derive(Debug)]
 pub(crate) struct FormatConfig {
@@ -350,26 +346,4 @@ impl FormatConfig {
             read: Vec::new(),
         }
     }
-}
-
-/// The parts of a node that its adapter decides.
-#[derive(Debug)]
-pub(crate) struct Setup {
-    pub(crate) format: Arc<dyn Format>,
-    pub(crate) broker: Arc<dyn Broker>,
-    pub(crate) queue_limit: usize,
-    pub(crate) requests_in_flight: usize,
-}
-
-/// Starts a node, and the actor that runs its connections.
-pub(crate) fn start(
-    adapter: RedisAdapter,
-    arbiter: &ArbiterHandle,
-    ack_timeout: Duration,
-    fallen: impl Fn(Fall) + Send + Sync + 'static,
-) -> Arc<Node> {
-    let fallen: Arc<dyn Fn(Fall) + Send + Sync> = Arc::new(fallen);
-    let node = Node::new(adapter.setup(), arbiter, ack_timeout, Arc::clone(&fallen));
-    connections::start(&node, arbiter, fallen);
-    node
 }

@@ -1,0 +1,282 @@
+//! The answers to one question: the nodes that have answered, and those that are still to.
+//!
+//! Pure: replies and looks at the roster enter, and the state of the question leaves.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::adapter::format::Peers;
+use crate::cluster::{NodeId, Reach, Reply};
+
+/// The nodes that have answered so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ResponseTracker {
+    /// Names of nodes; there may be more of them than nodes.
+    pub(crate) expected: HashSet<String>,
+    /// How many nodes there are.
+    nodes: usize,
+    /// How many of them there were at the last look, or fewer.
+    left: usize,
+    /// Nodes that have ended while they were asked.
+    gone: HashSet<String>,
+    /// The clients of each node that has answered that are still to answer.
+    said: HashMap<String, usize>,
+    /// Answers without a name.
+    unnamed: usize,
+    /// Clients of those nodes that are still to answer.
+    waiting: usize,
+    /// Each node counts its clients first, and these answer one by one.
+    counts_clients: bool,
+    /// The only answer there will be is a client's.
+    pub(crate) only_one: bool,
+    heard_one: bool,
+    pub(crate) timed_out: bool,
+}
+
+impl ResponseTracker {
+    /// Waits for the nodes, and if it counts clients for those that each node counts.
+    pub(crate) fn new(counts_clients: bool) -> Self {
+        Self {
+            counts_clients,
+            ..Self::default()
+        }
+    }
+
+    /// Takes note of a reply, and tells whether it is one that was asked for: a client answers
+    /// once, after its node has counted it, and so does a node. Others would fill what the requester
+    /// has yet to read.
+    pub(crate) fn count(&mut self, from: &str, reply: &Reply) -> bool {
+        match reply {
+            Reply::Acknowledged(..) | Reply::Gone(_) if self.only_one => {
+                !std::mem::replace(&mut self.heard_one, true)
+            }
+            Reply::Acknowledged(..) => self.answered(from, 1),
+            Reply::Gone(count) => self.answered(from, *count),
+            Reply::Asked(clients) => self.said(from, *clients),
+            _ => self.said(from, 0),
+        }
+    }
+
+    /// So many clients have answered, or gone.
+    fn answered(&mut self, from: &str, count: usize) -> bool {
+        let waiting = self.said.get_mut(from).unwrap_or(&mut self.waiting);
+        let is_awaited = *waiting >= count;
+        *waiting = waiting.saturating_sub(count);
+        is_awaited
+    }
+
+    /// A node has answered, and has so many clients that are still to do so.
+    fn said(&mut self, from: &str, clients: usize) -> bool {
+        if !from.is_empty() {
+            let is_first = !self.said.contains_key(from);
+            self.said.entry(from.to_owned()).or_insert(clients);
+            return is_first;
+        }
+        self.unnamed += 1;
+        self.waiting = self.waiting.saturating_add(clients);
+        self.unnamed <= self.nodes
+    }
+
+    /// Notes the nodes that are asked.
+    pub(crate) fn expect(&mut self, nodes: Peers) {
+        self.nodes = nodes.count;
+        self.left = nodes.count;
+        self.expected = nodes.names;
+    }
+
+    /// Notes the nodes that are still there.
+    pub(crate) fn only(&mut self, nodes: &Peers) {
+        self.gone = self.expected.difference(&nodes.names).cloned().collect();
+        self.left = self.left.min(nodes.count);
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        if self.only_one {
+            return self.heard_one;
+        }
+        let is_there = |node: &&String| !self.gone.contains(*node);
+        let said = self.said.keys().filter(is_there).count();
+        let silent = self.silent().filter(is_there).count();
+        // If there are more names than nodes some are no nodes', and nobody answers for those.
+        let silent = silent.min(self.left.saturating_sub(said));
+        let clients = self.said.iter().filter(|(node, _)| is_there(node));
+        let waiting = clients.fold(self.waiting, |sum, (_, waiting)| {
+            sum.saturating_add(*waiting)
+        });
+        silent <= self.unnamed && (!self.counts_clients || waiting == 0)
+    }
+
+    /// Returns those of the names that have said nothing.
+    fn silent(&self) -> impl Iterator<Item = &String> {
+        let expected = self.expected.iter();
+        expected.filter(|node| !self.said.contains_key(*node))
+    }
+
+    /// Returns the nodes that have ended with clients that were asked, and have not answered.
+    fn lost(&self) -> impl Iterator<Item = NodeId> {
+        let said = self.said.iter();
+        let lost = said.filter(|(node, waiting)| **waiting > 0 && self.gone.contains(*node));
+        lost.map(|(node, _)| NodeId::new(node))
+    }
+
+    pub(crate) fn reach(&self) -> Reach {
+        let silent: Vec<NodeId> = self.silent().map(|node| NodeId::new(node)).collect();
+        let missing = silent.len().min(self.nodes.saturating_sub(self.said.len()));
+        let missing = missing.saturating_sub(self.unnamed);
+        let (mut silent, unnamed) = if missing == silent.len() {
+            (silent, 0)
+        } else {
+            // Some of these have answered without a name, or are no nodes; those that have gone are
+            // known.
+            let gone = silent
+                .into_iter()
+                .filter(|node| self.gone.contains(node.as_str()));
+            let gone: Vec<_> = gone.take(missing).collect();
+            let unnamed = missing - gone.len();
+            (gone, unnamed)
+        };
+        silent.extend(self.lost());
+        Reach {
+            nodes: self.nodes,
+            silent,
+            unnamed,
+            cut_off: None,
+            timed_out: self.timed_out,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tracker(names: &[&str], counts_clients: bool) -> ResponseTracker {
+        let mut tracker = ResponseTracker {
+            counts_clients,
+            ..ResponseTracker::default()
+        };
+        tracker.expect(nodes(names));
+        tracker
+    }
+
+    fn nodes(names: &[&str]) -> Peers {
+        Peers {
+            names: names.iter().map(|&name| name.to_owned()).collect(),
+            count: names.len(),
+        }
+    }
+
+    #[test]
+    fn it_is_done_when_every_node_has_answered() {
+        let mut tracker = tracker(&["a", "b"], false);
+        tracker.count("a", &Reply::Rooms(Vec::new()));
+        assert!(!tracker.is_done());
+        tracker.count("", &Reply::Rooms(Vec::new()));
+        assert!(tracker.is_done());
+        assert!(tracker.reach().is_complete());
+    }
+
+    #[test]
+    fn a_node_that_ends_is_named_and_not_waited_for() {
+        let mut tracker = tracker(&["a", "b"], false);
+        tracker.count("a", &Reply::Rooms(Vec::new()));
+        tracker.only(&nodes(&["a"]));
+        assert!(tracker.is_done());
+        assert_eq!(tracker.reach().silent(), [NodeId::new("b")]);
+    }
+
+    #[test]
+    fn answers_without_names_are_those_of_nodes_that_are_there() {
+        let mut tracker = tracker(&["a", "b"], false);
+        tracker.only(&nodes(&["a"]));
+        assert!(!tracker.is_done());
+        tracker.count("", &Reply::Rooms(Vec::new()));
+        assert!(tracker.is_done());
+        assert_eq!(tracker.reach().silent(), [NodeId::new("b")]);
+    }
+
+    #[test]
+    fn a_name_too_many_is_no_node() {
+        let mut tracker = tracker(&[], false);
+        let others = Peers {
+            count: 2,
+            ..nodes(&["a", "b", "room"])
+        };
+        tracker.expect(others.clone());
+        tracker.count("a", &Reply::Rooms(Vec::new()));
+        tracker.only(&others);
+        assert!(!tracker.is_done());
+        let reach = tracker.reach();
+        assert_eq!(
+            (reach.nodes(), reach.silent(), reach.unnamed()),
+            (2, &[][..], 1)
+        );
+        let mut ended = tracker.clone();
+        tracker.count("b", &Reply::Rooms(Vec::new()));
+        assert!(tracker.is_done() && tracker.reach().is_complete());
+        ended.only(&Peers {
+            count: 1,
+            ..nodes(&["a", "room"])
+        });
+        assert!(ended.is_done());
+        assert_eq!(ended.reach().silent(), [NodeId::new("b")]);
+    }
+
+    #[test]
+    fn counts_that_are_too_large_are_no_panic() {
+        let mut tracker = tracker(&["a", "b"], true);
+        for node in ["a", "b", "", ""] {
+            tracker.count(node, &Reply::Asked(usize::MAX));
+        }
+        assert!(!tracker.is_done());
+    }
+
+    #[test]
+    fn clients_are_waited_for_but_those_of_a_node_that_has_ended() {
+        let mut tracker = tracker(&["a", "b"], true);
+        tracker.count("a", &Reply::Asked(2));
+        tracker.count("b", &Reply::Asked(1));
+        tracker.count("a", &Reply::Acknowledged(None, Default::default()));
+        assert!(!tracker.is_done());
+        tracker.count("a", &Reply::Gone(1));
+        assert!(!tracker.is_done());
+        assert!(tracker.reach().silent().is_empty());
+        tracker.only(&nodes(&["a"]));
+        assert!(tracker.is_done());
+        assert_eq!(tracker.reach().silent(), [NodeId::new("b")]);
+    }
+
+    #[test]
+    fn what_was_not_asked_for_is_not_passed_on() {
+        let acknowledged = || Reply::Acknowledged(None, Default::default());
+        let mut clients = tracker(&["a", "b"], true);
+        assert!(!clients.count("a", &acknowledged()));
+        assert!(clients.count("a", &Reply::Asked(2)));
+        assert!(!clients.count("a", &Reply::Asked(2)));
+        assert!(clients.count("a", &acknowledged()));
+        assert!(clients.count("a", &acknowledged()));
+        assert!(!clients.count("a", &acknowledged()));
+        assert!(clients.count("", &Reply::Asked(1)));
+        assert!(clients.count("", &acknowledged()));
+        assert!(!clients.count("", &acknowledged()));
+        let mut nodes = tracker(&["a", "b"], false);
+        assert!(nodes.count("a", &Reply::Rooms(Vec::new())));
+        assert!(!nodes.count("a", &Reply::Rooms(Vec::new())));
+        for is_asked_for in [true, true, false] {
+            assert_eq!(nodes.count("", &Reply::Rooms(Vec::new())), is_asked_for);
+        }
+        let mut only_one = ResponseTracker {
+            only_one: true,
+            ..ResponseTracker::default()
+        };
+        assert!(only_one.count("", &acknowledged()));
+        assert!(!only_one.count("", &acknowledged()));
+    }
+
+    #[test]
+    fn who_is_silent_until_time_is_up_is_counted_where_it_cannot_be_named() {
+        let mut tracker = tracker(&["a", "b", "c"], false);
+        tracker.count("", &Reply::Rooms(Vec::new()));
+        let reach = tracker.reach();
+        assert_eq!((reach.silent(), reach.unnamed()), (&[][..], 2));
+    }
+}
