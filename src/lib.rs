@@ -304,13 +304,17 @@ mod transport;
 mod actor;
 
 // The other nodes of a cluster.
-#[cfg(feature = "redis")]
+#[cfg(feature = "cluster")]
+#[cfg_attr(
+    not(feature = "redis"),
+    allow(dead_code, unused_imports, reason = "a broker uses the rest")
+)]
 mod adapter;
 
 // What user code plugs in, and what it holds.
 mod handler;
 #[cfg_attr(
-    not(feature = "redis"),
+    not(feature = "cluster"),
     allow(dead_code, unused_imports, reason = "an adapter uses the rest")
 )]
 mod socket;
@@ -322,7 +326,7 @@ mod message;
 // The wire: values only, no I/O, no clock.
 mod engineio;
 #[cfg_attr(
-    not(feature = "redis"),
+    not(feature = "cluster"),
     allow(dead_code, unused_imports, reason = "an adapter uses the rest")
 )]
 mod socketio;
@@ -330,7 +334,7 @@ mod websocket;
 
 // Plain data for all.
 #[cfg_attr(
-    not(feature = "redis"),
+    not(feature = "cluster"),
     allow(dead_code, reason = "an adapter uses the rest")
 )]
 mod cluster;
@@ -347,8 +351,10 @@ pub use bytes::Bytes;
 pub use ipnet::IpNet;
 
 pub use actor::{EngineMessage, EngineSession, ReadyState, Room, Server};
+#[cfg(feature = "cluster")]
+pub use adapter::AdapterSetup;
 #[cfg(feature = "redis")]
-pub use adapter::{AdapterSetup, Emitter, EmitterBroadcast, RedisAdapter};
+pub use adapter::{Emitter, EmitterBroadcast, RedisAdapter};
 pub use cluster::{AdapterError, AdapterHealth, ClusterError, NodeId, Reach};
 pub use config::{Cors, SessionScope, SlowClientPolicy, Transport};
 #[cfg(feature = "contracts")]

@@ -8,15 +8,19 @@
 mod broker;
 mod connections;
 mod context;
+#[cfg(feature = "redis")]
 mod emitter;
 mod format;
 mod forwarding;
 mod health;
+#[cfg(feature = "testing")]
+mod memory;
 mod namespaces;
 mod node;
 mod questions;
 mod receiving;
 mod recovery;
+#[cfg(feature = "redis")]
 mod redis;
 mod retry;
 mod roster;
@@ -25,7 +29,11 @@ mod setup;
 mod subscriptions;
 mod tasks;
 
+#[cfg(feature = "redis")]
 pub use self::redis::RedisAdapter;
+#[cfg(feature = "redis")]
 pub use emitter::{Emitter, EmitterBroadcast};
+#[cfg(feature = "testing")]
+pub use memory::MemoryBroker;
 pub use setup::AdapterSetup;
 pub(crate) use setup::start;

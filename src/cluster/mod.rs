@@ -19,10 +19,10 @@ use crate::id::SocketId;
 use crate::socketio::Args;
 
 pub(crate) use calendar::date_text;
-#[cfg(feature = "redis")]
+#[cfg(feature = "cluster")]
 pub(crate) use calendar::iso_time;
 pub(crate) use details::Details;
-#[cfg(feature = "redis")]
+#[cfg(feature = "cluster")]
 pub(crate) use details::names;
 pub use error::{AdapterError, AdapterHealth, ClusterError};
 pub use fetched::Reach;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::actor::{Client, Engine, Fall, Forwarding, Protocol, Registry, Server, lasting_arbiter};
-#[cfg(feature = "redis")]
+#[cfg(feature = "cluster")]
 use crate::adapter::{AdapterSetup, start as start_adapter};
 use crate::config::{Config, Cors, SessionScope, SlowClientPolicy, Transport};
 use crate::handler::Surroundings;
 use crate::link::Link;
 use crate::message::CrashPlace;
-#[cfg(feature = "redis")]
+#[cfg(feature = "cluster")]
 use crate::message::Crashed;
 #[cfg(feature = "session")]
 use crate::server::HttpSession;
@@ -44,7 +44,7 @@ pub struct Builder {
     config: Config,
     surroundings: Surroundings,
     hooks: Hooks,
-    #[cfg(feature = "redis")]
+    #[cfg(feature = "cluster")]
     adapter: Option<AdapterSetup>,
     #[cfg(feature = "session")]
     logouts: Option<Watchers>,
@@ -59,7 +59,7 @@ impl Builder {
             config,
             surroundings,
             hooks: Hooks::default(),
-            #[cfg(feature = "redis")]
+            #[cfg(feature = "cluster")]
             adapter: None,
             #[cfg(feature = "session")]
             logouts: None,
@@ -231,15 +231,17 @@ impl Builder {
     /// # Examples
     ///
     /// ```no_run
+    /// # #[cfg(feature = "redis")] {
     /// use actix_socketio::{RedisAdapter, SocketIo};
     ///
     /// # fn start() -> std::io::Result<()> {
     /// let adapter = RedisAdapter::streams("redis://127.0.0.1:6379")?;
     /// let io = SocketIo::builder().adapter(adapter).start()?;
     /// # Ok(()) }
+    /// # }
     /// ```
-    #[cfg(feature = "redis")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "redis")))]
+    #[cfg(feature = "cluster")]
+    #[cfg_attr(docsrs, doc(cfg(any(feature = "redis", feature = "testing"))))]
     pub fn adapter(mut self, adapter: impl Into<AdapterSetup>) -> Self {
         self.adapter = Some(adapter.into());
         self
@@ -317,7 +319,7 @@ impl Builder {
         let home = self.surroundings.insert(Home::default());
         let surroundings = Arc::new(self.surroundings);
         let recovery = recovery(&self.config);
-        #[cfg(feature = "redis")]
+        #[cfg(feature = "cluster")]
         let node = self.adapter.map(|adapter| {
             let told = Arc::clone(&surroundings);
             let fallen = move |fall: Fall| {
@@ -331,13 +333,13 @@ impl Builder {
             let ack_timeout = self.config.ack_timeout;
             start_adapter(adapter, &arbiter, ack_timeout, fallen)
         });
-        #[cfg(feature = "redis")]
+        #[cfg(feature = "cluster")]
         let adapter = node.clone().map(|node| node as Arc<dyn Adapter>);
-        #[cfg(feature = "redis")]
+        #[cfg(feature = "cluster")]
         let forwarding: Option<Arc<dyn Forwarding>> = node.as_ref().map(|node| node.forwarding());
-        #[cfg(not(feature = "redis"))]
+        #[cfg(not(feature = "cluster"))]
         let adapter: Option<Arc<dyn Adapter>> = None;
-        #[cfg(not(feature = "redis"))]
+        #[cfg(not(feature = "cluster"))]
         let forwarding: Option<Arc<dyn Forwarding>> = None;
         let registry = Registry::new(surroundings, arbiter, &self.config, adapter, recovery);
         let server = Server::start(&registry);
@@ -355,7 +357,7 @@ impl Builder {
             reporting.report(CrashPlace::Session, None, fall.panic);
         };
         let engine = Engine::new(Arc::new(self.config), Box::new(accept), fallen, forwarding);
-        #[cfg(feature = "redis")]
+        #[cfg(feature = "cluster")]
         if let Some(node) = node {
             node.serve(&engine);
         }

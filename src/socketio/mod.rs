@@ -32,5 +32,5 @@ pub(crate) use self::encode::{
 pub(crate) use self::error::DecodeError;
 pub(crate) use self::excerpt::{Cut, Shortened};
 pub(crate) use self::packet::{Body, Limits, Packet, is_reserved};
-#[cfg(feature = "redis")]
+#[cfg(feature = "cluster")]
 pub(crate) use self::placeholder_check::check_placeholders;

@@ -16,6 +16,7 @@ mod session;
 
 use std::time::Duration;
 
+pub use crate::adapter::MemoryBroker;
 pub use builder::{HandshakeAnswer, TestClientBuilder};
 pub use client::TestClient;
 pub use error::{ConnectFailed, TestError};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// A module of the crate, then the modules it may import besides itself.
 const LAYERS: &str = "
-    testing    server actor socket link message error socketio id
+    testing    server adapter actor socket link message error socketio id
     contract   server handler socket error socketio
     server     transport adapter actor handler socket link message error socketio cluster config handshake id logging panics pattern reason
     transport  actor handler link websocket engineio config handshake id logging panics reason

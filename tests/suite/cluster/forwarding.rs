@@ -16,7 +16,7 @@ use crate::support::{Polling, channel, packets, within};
 #[tokio::test]
 async fn requests_are_done_by_the_node_that_has_the_session() {
     let redis = Redis::start();
-    for format in Format::ALL {
+    for format in Format::anywhere() {
         let [here, there] = cluster(&redis, format).await;
         let namespace = here.io.of("/");
         namespace.on("echo", |Data(text): Data<String>| async move { text });
@@ -48,7 +48,7 @@ async fn requests_are_done_by_the_node_that_has_the_session() {
 #[tokio::test]
 async fn a_session_that_nobody_has_is_unknown() {
     let redis = Redis::start();
-    for format in Format::ALL {
+    for format in Format::anywhere() {
         let [here, there] = cluster(&redis, format).await;
         let session = Polling::open(&here).await;
         let tag = &session.sid()[..6];
@@ -120,7 +120,7 @@ async fn many_large_bodies_pass() {
 #[tokio::test]
 async fn what_breaks_a_rule_elsewhere_ends_the_session() {
     let redis = Redis::start();
-    for format in Format::ALL {
+    for format in Format::anywhere() {
         let [here, there] = cluster(&redis, format).await;
         // A poll that its client gives up.
         let mut client = Astray::enter(&here, &there).await;
@@ -193,7 +193,7 @@ async fn a_forwarded_poll_is_compressed() {
 #[tokio::test]
 async fn a_poll_elsewhere_gets_the_last_packets_of_a_server() {
     let redis = Redis::start();
-    for format in Format::ALL {
+    for format in Format::anywhere() {
         let [here, there] = cluster(&redis, format).await;
         let mut client = Astray::enter(&here, &there).await;
         let poll = client.away.waiting_poll().await;

@@ -28,7 +28,7 @@ async fn fence(from: &SocketIo, peers: &mut [&mut Peer]) {
 #[tokio::test]
 async fn events_of_every_shape_reach_the_clients_of_other_nodes() {
     let redis = Redis::start();
-    for format in Format::ALL {
+    for format in Format::anywhere() {
         let [here, there] = cluster(&redis, format).await;
         let mut peer = Peer::enter(&there, Via::WebSocket, &["a"]).await;
         reach(&here.io, "a", &mut peer).await;
@@ -73,7 +73,7 @@ async fn events_of_every_shape_reach_the_clients_of_other_nodes() {
 #[tokio::test]
 async fn rooms_exceptions_and_ids_hold_on_every_node() {
     let redis = Redis::start();
-    for format in Format::ALL {
+    for format in Format::anywhere() {
         let [here, there] = cluster(&redis, format).await;
         let mut ann = Peer::enter(&here, Via::WebSocket, &["a"]).await;
         let mut bob = Peer::enter(&there, Via::WebSocket, &["a", "b"]).await;
@@ -129,7 +129,7 @@ async fn reach(io: &SocketIo, room: &str, peer: &mut Peer) {
 #[tokio::test]
 async fn the_order_of_a_sender_holds_on_every_node() {
     let redis = Redis::start();
-    for format in Format::NODE {
+    for format in Format::node_anywhere() {
         let [here, there] = cluster(&redis, format).await;
         let mut peer = Peer::enter(&there, Via::WebSocket, &["a"]).await;
         reach(&here.io, "a", &mut peer).await;
@@ -158,7 +158,7 @@ async fn the_order_of_a_sender_holds_on_every_node() {
 #[tokio::test]
 async fn acknowledgements_come_from_every_node() {
     let redis = Redis::start();
-    for format in Format::NODE {
+    for format in Format::node_anywhere() {
         let [here, there] = cluster(&redis, format).await;
         let mut ann = Peer::enter(&here, Via::WebSocket, &[]).await;
         let mut bob = Peer::enter(&there, Via::WebSocket, &[]).await;
@@ -209,7 +209,7 @@ async fn asked(client: &mut Client, list: &str) -> u64 {
 #[tokio::test]
 async fn a_socket_of_another_node_is_called() {
     let redis = Redis::start();
-    for format in Format::ALL {
+    for format in Format::anywhere() {
         let [here, there] = cluster(&redis, format).await;
         let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
         let (io, id) = (here.io.clone(), peer.socket.id());
@@ -236,7 +236,7 @@ async fn a_socket_of_another_node_is_called() {
 #[tokio::test]
 async fn sockets_of_all_nodes_are_found_and_moved() {
     let redis = Redis::start();
-    for format in Format::NODE {
+    for format in Format::node_anywhere() {
         let [here, there] = cluster(&redis, format).await;
         let ann = Peer::enter(&here, Via::WebSocket, &["a"]).await;
         let mut bob = Peer::enter(&there, Via::WebSocket, &["a", "b"]).await;
@@ -295,7 +295,7 @@ async fn sockets_of_all_nodes_are_found_and_moved() {
 #[tokio::test]
 async fn server_side_events_reach_the_other_servers() {
     let redis = Redis::start();
-    for format in Format::NODE {
+    for format in Format::node_anywhere() {
         let [here, there] = cluster(&redis, format).await;
         let listen = |namespace: &Namespace, factor: u32| {
             let (told, heard) = channel();
@@ -328,7 +328,7 @@ async fn server_side_events_reach_the_other_servers() {
 #[tokio::test]
 async fn namespaces_are_kept_apart() {
     let redis = Redis::start();
-    for format in Format::ALL {
+    for format in Format::anywhere() {
         let [here, there] = cluster(&redis, format).await;
         for io in [&here.io, &there.io] {
             io.of_pattern("/shop-{id}").unwrap().remove_when_empty();
@@ -614,7 +614,7 @@ async fn a_node_that_ends_is_named_by_the_questions_that_it_leaves_open() {
 #[tokio::test]
 async fn a_node_that_does_not_answer_in_time_is_named() {
     let redis = Redis::start();
-    for format in Format::NODE {
+    for format in Format::node_anywhere() {
         let [here, there] = cluster(&redis, format).await;
         let name = there.io.nodes().await.unwrap()[0].clone();
         let namespace = here.io.of("/");

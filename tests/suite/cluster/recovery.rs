@@ -12,8 +12,8 @@ use crate::support::{Server, within};
 
 const WINDOW: Duration = Duration::from_secs(60);
 
-async fn node(redis: &Redis) -> Server<SocketIo> {
-    Format::Streams
+async fn node(format: Format, redis: &Redis) -> Server<SocketIo> {
+    format
         .node(redis, |io| io.connection_state_recovery(WINDOW))
         .await
 }
@@ -75,94 +75,96 @@ fn auth(pid: &str, offset: Option<&str>) -> String {
 #[tokio::test]
 async fn a_client_comes_back_to_another_node() {
     let redis = Redis::start();
-    let (one, two) = (node(&redis).await, node(&redis).await);
-    let mut ann = enter(&one, "").await;
-    let socket = find(&one.io.of("/"), &ann.sid);
-    socket.join(["a", "b"]).await.unwrap();
-    socket.session().insert("name", "Ann").unwrap();
-    let mut offset = None;
-    for (n, io) in [&one.io, &two.io, &one.io].into_iter().enumerate() {
-        io.to("a").emit("seen", n).await.unwrap();
-        let (event, at) = split(&ann.client.text().await);
-        assert_eq!(event, format!(r#""seen",{n}"#));
-        offset = Some(at);
-    }
-    drop(ann.client);
-    until("the socket to end", || one.io.of("/").count() == 0).await;
-    for (n, io) in [&one.io, &two.io, &two.io, &one.io].into_iter().enumerate() {
-        io.to("a").emit("missed", n).await.unwrap();
-        io.to("c").emit("not for it", n).await.unwrap();
-        io.except("b").emit("nor this", n).await.unwrap();
-    }
-    socket.emit("its own", ()).await.unwrap();
-    until("all to be written", || {
-        one.io.adapter_health().queued_bytes() == 0 && two.io.adapter_health().queued_bytes() == 0
-    })
-    .await;
+    for format in Format::with_streams() {
+        let (one, two) = (node(format, &redis).await, node(format, &redis).await);
+        let mut ann = enter(&one, "").await;
+        let socket = find(&one.io.of("/"), &ann.sid);
+        socket.join(["a", "b"]).await.unwrap();
+        socket.session().insert("name", "Ann").unwrap();
+        let mut offset = None;
+        for (n, io) in [&one.io, &two.io, &one.io].into_iter().enumerate() {
+            io.to("a").emit("seen", n).await.unwrap();
+            let (event, at) = split(&ann.client.text().await);
+            assert_eq!(event, format!(r#""seen",{n}"#));
+            offset = Some(at);
+        }
+        drop(ann.client);
+        until("the socket to end", || one.io.of("/").count() == 0).await;
+        for (n, io) in [&one.io, &two.io, &two.io, &one.io].into_iter().enumerate() {
+            io.to("a").emit("missed", n).await.unwrap();
+            io.to("c").emit("not for it", n).await.unwrap();
+            io.except("b").emit("nor this", n).await.unwrap();
+        }
+        socket.emit("its own", ()).await.unwrap();
+        until("all to be written", || {
+            one.io.adapter_health().queued_bytes() == 0
+                && two.io.adapter_health().queued_bytes() == 0
+        })
+        .await;
 
-    let mut back = enter(&two, &auth(&ann.pid, offset.as_deref())).await;
-    assert_eq!((&back.sid, &back.pid), (&ann.sid, &ann.pid));
-    let missed: Vec<_> = back.before.iter().map(|packet| split(packet).0).collect();
-    // In the order of each node; that between the two is the stream's.
-    let of_one = [r#""missed",0"#, r#""missed",3"#, r#""its own""#];
-    let of_two = [r#""missed",1"#, r#""missed",2"#];
-    let (first, second): (Vec<_>, Vec<_>) = missed
-        .iter()
-        .map(String::as_str)
-        .partition(|event| of_one.contains(event));
-    assert_eq!(
-        (first.as_slice(), second.as_slice()),
-        (&of_one[..], &of_two[..])
-    );
-    let socket = find(&two.io.of("/"), &ann.sid);
-    assert!(socket.recovered());
-    let mut rooms = socket.rooms();
-    rooms.sort();
-    assert_eq!(rooms, ["a", "b"]);
-    assert_eq!(socket.session().get("name"), Ok(Some("Ann".to_owned())));
-    one.io.to("b").emit("live", ()).await.unwrap();
-    let (event, offset) = split(&back.client.text().await);
-    assert_eq!(event, r#""live""#);
-    // And from there to the first again.
-    drop(back.client);
-    until("the socket to end", || two.io.of("/").count() == 0).await;
-    two.io.to("a").emit("again", ()).await.unwrap();
-    until("all to be written", || {
-        two.io.adapter_health().queued_bytes() == 0
-    })
-    .await;
-    let back = enter(&one, &auth(&ann.pid, Some(&offset))).await;
-    assert_eq!(back.sid, ann.sid);
-    let missed: Vec<_> = back.before.iter().map(|packet| split(packet).0).collect();
-    assert_eq!(missed, [r#""again""#]);
+        let mut back = enter(&two, &auth(&ann.pid, offset.as_deref())).await;
+        assert_eq!((&back.sid, &back.pid), (&ann.sid, &ann.pid));
+        let missed: Vec<_> = back.before.iter().map(|packet| split(packet).0).collect();
+        // In the order of each node; that between the two is the stream's.
+        let of_one = [r#""missed",0"#, r#""missed",3"#, r#""its own""#];
+        let of_two = [r#""missed",1"#, r#""missed",2"#];
+        let (first, second): (Vec<_>, Vec<_>) = missed
+            .iter()
+            .map(String::as_str)
+            .partition(|event| of_one.contains(event));
+        assert_eq!(
+            (first.as_slice(), second.as_slice()),
+            (&of_one[..], &of_two[..])
+        );
+        let socket = find(&two.io.of("/"), &ann.sid);
+        assert!(socket.recovered());
+        let mut rooms = socket.rooms();
+        rooms.sort();
+        assert_eq!(rooms, ["a", "b"]);
+        assert_eq!(socket.session().get("name"), Ok(Some("Ann".to_owned())));
+        one.io.to("b").emit("live", ()).await.unwrap();
+        let (event, offset) = split(&back.client.text().await);
+        assert_eq!(event, r#""live""#);
+        // And from there to the first again.
+        drop(back.client);
+        until("the socket to end", || two.io.of("/").count() == 0).await;
+        two.io.to("a").emit("again", ()).await.unwrap();
+        kept_by(&two).await;
+        let back = enter(&one, &auth(&ann.pid, Some(&offset))).await;
+        assert_eq!(back.sid, ann.sid);
+        let missed: Vec<_> = back.before.iter().map(|packet| split(packet).0).collect();
+        assert_eq!(missed, [r#""again""#]);
+    }
 }
 
 /// The connection may be dead, and its node not know it yet; the client may have no offset.
 #[tokio::test]
 async fn a_client_is_on_one_node_only() {
     let redis = Redis::start();
-    let (one, two) = (node(&redis).await, node(&redis).await);
-    let ann = enter(&one, "").await;
-    find(&one.io.of("/"), &ann.sid).join("a").await.unwrap();
-    one.io.emit("unread", ()).await.unwrap();
-    until("all to be written", || {
-        one.io.adapter_health().queued_bytes() == 0
-    })
-    .await;
-    let mut back = enter(&two, &auth(&ann.pid, None)).await;
-    assert_eq!(back.sid, ann.sid);
-    let missed: Vec<_> = back.before.iter().map(|packet| split(packet).0).collect();
-    assert_eq!(missed, [r#""unread""#]);
-    until("the old socket to end", || one.io.of("/").count() == 0).await;
-    one.io.to("a").emit("live", ()).await.unwrap();
-    assert_eq!(split(&back.client.text().await).0, r#""live""#);
-    // With its end the secret is used up, everywhere.
-    find(&two.io.of("/"), &ann.sid).disconnect(false);
-    until("the socket to end", || two.io.of("/").count() == 0).await;
-    kept_by(&two).await;
-    for node in [&one, &two] {
-        let other = enter(node, &auth(&ann.pid, None)).await;
-        assert!(other.sid != ann.sid && other.before.is_empty());
+    for format in Format::with_streams() {
+        let (one, two) = (node(format, &redis).await, node(format, &redis).await);
+        let ann = enter(&one, "").await;
+        find(&one.io.of("/"), &ann.sid).join("a").await.unwrap();
+        one.io.emit("unread", ()).await.unwrap();
+        until("all to be written", || {
+            one.io.adapter_health().queued_bytes() == 0
+        })
+        .await;
+        let mut back = enter(&two, &auth(&ann.pid, None)).await;
+        assert_eq!(back.sid, ann.sid);
+        let missed: Vec<_> = back.before.iter().map(|packet| split(packet).0).collect();
+        assert_eq!(missed, [r#""unread""#]);
+        until("the old socket to end", || one.io.of("/").count() == 0).await;
+        one.io.to("a").emit("live", ()).await.unwrap();
+        assert_eq!(split(&back.client.text().await).0, r#""live""#);
+        // With its end the secret is used up, everywhere.
+        find(&two.io.of("/"), &ann.sid).disconnect(false);
+        until("the socket to end", || two.io.of("/").count() == 0).await;
+        kept_by(&two).await;
+        for node in [&one, &two] {
+            let other = enter(node, &auth(&ann.pid, None)).await;
+            assert!(other.sid != ann.sid && other.before.is_empty());
+        }
     }
 }
 
@@ -171,21 +173,23 @@ async fn a_client_is_on_one_node_only() {
 #[tokio::test]
 async fn who_has_no_offset_yet_misses_nothing_however_often_it_comes() {
     let redis = Redis::start();
-    let (one, two) = (node(&redis).await, node(&redis).await);
-    let ann = enter(&one, "").await;
-    find(&one.io.of("/"), &ann.sid).join("a").await.unwrap();
-    drop(ann.client);
-    until("the socket to end", || one.io.of("/").count() == 0).await;
-    one.io.to("a").emit("missed", ()).await.unwrap();
-    kept_by(&one).await;
-    for node in [&two, &two, &one, &two] {
-        let back = enter(node, &auth(&ann.pid, None)).await;
-        assert_eq!(back.sid, ann.sid);
-        let missed: Vec<_> = back.before.iter().map(|packet| split(packet).0).collect();
-        assert_eq!(missed, [r#""missed""#]);
-        drop(back.client);
-        until("the socket to end", || node.io.of("/").count() == 0).await;
-        kept_by(node).await;
+    for format in Format::with_streams() {
+        let (one, two) = (node(format, &redis).await, node(format, &redis).await);
+        let ann = enter(&one, "").await;
+        find(&one.io.of("/"), &ann.sid).join("a").await.unwrap();
+        drop(ann.client);
+        until("the socket to end", || one.io.of("/").count() == 0).await;
+        one.io.to("a").emit("missed", ()).await.unwrap();
+        kept_by(&one).await;
+        for node in [&two, &two, &one, &two] {
+            let back = enter(node, &auth(&ann.pid, None)).await;
+            assert_eq!(back.sid, ann.sid);
+            let missed: Vec<_> = back.before.iter().map(|packet| split(packet).0).collect();
+            assert_eq!(missed, [r#""missed""#]);
+            drop(back.client);
+            until("the socket to end", || node.io.of("/").count() == 0).await;
+            kept_by(node).await;
+        }
     }
 }
 
@@ -193,30 +197,32 @@ async fn who_has_no_offset_yet_misses_nothing_however_often_it_comes() {
 #[tokio::test]
 async fn a_client_goes_back_and_forth_without_an_event_in_between() {
     let redis = Redis::start();
-    let (one, two) = (node(&redis).await, node(&redis).await);
-    let mut witness = enter(&one, "").await;
-    let mut ann = enter(&one, "").await;
-    find(&one.io.of("/"), &ann.sid).join("a").await.unwrap();
-    one.io.to("a").emit("seen", ()).await.unwrap();
-    let (_, offset) = split(&ann.client.text().await);
-    kept_by(&one).await;
-    for (n, node) in [&two, &one, &two, &two, &one].into_iter().enumerate() {
-        let back = enter(node, &auth(&ann.pid, Some(&offset))).await;
-        assert_eq!(
-            (back.sid.as_str(), back.before.len()),
-            (ann.sid.as_str(), 0)
-        );
-        drop(ann.client);
-        ann.client = back.client;
-        let socket = find(&node.io.of("/"), &ann.sid);
-        assert_eq!(socket.rooms(), ["a"]);
-        socket.broadcast().emit("there", n).await.unwrap();
-        // The first has heard by then that the client has moved.
-        assert_eq!(
-            split(&witness.client.text().await).0,
-            format!(r#""there",{n}"#)
-        );
-        kept_by(node).await;
+    for format in Format::with_streams() {
+        let (one, two) = (node(format, &redis).await, node(format, &redis).await);
+        let mut witness = enter(&one, "").await;
+        let mut ann = enter(&one, "").await;
+        find(&one.io.of("/"), &ann.sid).join("a").await.unwrap();
+        one.io.to("a").emit("seen", ()).await.unwrap();
+        let (_, offset) = split(&ann.client.text().await);
+        kept_by(&one).await;
+        for (n, node) in [&two, &one, &two, &two, &one].into_iter().enumerate() {
+            let back = enter(node, &auth(&ann.pid, Some(&offset))).await;
+            assert_eq!(
+                (back.sid.as_str(), back.before.len()),
+                (ann.sid.as_str(), 0)
+            );
+            drop(ann.client);
+            ann.client = back.client;
+            let socket = find(&node.io.of("/"), &ann.sid);
+            assert_eq!(socket.rooms(), ["a"]);
+            socket.broadcast().emit("there", n).await.unwrap();
+            // The first has heard by then that the client has moved.
+            assert_eq!(
+                split(&witness.client.text().await).0,
+                format!(r#""there",{n}"#)
+            );
+            kept_by(node).await;
+        }
     }
 }
 
@@ -224,28 +230,33 @@ async fn a_client_goes_back_and_forth_without_an_event_in_between() {
 #[tokio::test]
 async fn a_client_comes_back_to_a_namespace_that_was_made_again() {
     let redis = Redis::start();
-    let one = node(&redis).await;
-    one.io.of_pattern("/shop-{id}").unwrap().remove_when_empty();
-    let mut ann = enter_in(&one, "/shop-1,", "").await;
-    let socket = find(&one.io.of("/shop-1"), &ann.sid);
-    socket.emit("seen", ()).await.unwrap();
-    let (_, offset) = split(&ann.client.text().await);
-    socket.emit("as if it had not arrived", ()).await.unwrap();
-    ann.client.text().await;
-    drop(ann.client);
-    until("the socket to end", || one.io.clients_count() == 0).await;
-    kept_by(&one).await;
-    let back = enter_in(&one, "/shop-1,", &auth(&ann.pid, Some(&offset))).await;
-    assert_eq!(back.sid, ann.sid);
-    let missed: Vec<_> = back.before.iter().map(|packet| split(packet).0).collect();
-    assert_eq!(missed, [r#""as if it had not arrived""#]);
+    for format in Format::with_streams() {
+        let one = node(format, &redis).await;
+        one.io.of_pattern("/shop-{id}").unwrap().remove_when_empty();
+        let mut ann = enter_in(&one, "/shop-1,", "").await;
+        let socket = find(&one.io.of("/shop-1"), &ann.sid);
+        socket.emit("seen", ()).await.unwrap();
+        let (_, offset) = split(&ann.client.text().await);
+        socket.emit("as if it had not arrived", ()).await.unwrap();
+        ann.client.text().await;
+        drop(ann.client);
+        until("the socket to end", || one.io.clients_count() == 0).await;
+        kept_by(&one).await;
+        let back = enter_in(&one, "/shop-1,", &auth(&ann.pid, Some(&offset))).await;
+        assert_eq!(back.sid, ann.sid);
+        let missed: Vec<_> = back.before.iter().map(|packet| split(packet).0).collect();
+        assert_eq!(missed, [r#""as if it had not arrived""#]);
+    }
 }
 
 /// A node that reads late lets a client in when it has read what the client has got.
 #[tokio::test]
 async fn a_node_that_reads_late_sends_nothing_twice() {
     let redis = Redis::start();
-    let (one, three) = (node(&redis).await, node(&redis).await);
+    let (one, three) = (
+        node(Format::Streams, &redis).await,
+        node(Format::Streams, &redis).await,
+    );
     redis.command("ACL SETUSER late on nopass ~* &* +@all");
     let url = redis.url().replace("redis://", "redis://late:any@");
     let adapter = RedisAdapter::streams(&url).unwrap();
@@ -285,7 +296,10 @@ async fn a_node_that_reads_late_sends_nothing_twice() {
 #[tokio::test]
 async fn an_entry_that_lies_there_twice_is_replayed_once() {
     let redis = Redis::start();
-    let (one, two) = (node(&redis).await, node(&redis).await);
+    let (one, two) = (
+        node(Format::Streams, &redis).await,
+        node(Format::Streams, &redis).await,
+    );
     let ann = enter(&one, "").await;
     drop(ann.client);
     until("the socket to end", || one.io.of("/").count() == 0).await;
@@ -306,7 +320,10 @@ async fn an_entry_that_lies_there_twice_is_replayed_once() {
 async fn who_comes_after_the_stream_has_vanished_begins_anew() {
     for more in [false, true] {
         let redis = Redis::start();
-        let (one, two) = (node(&redis).await, node(&redis).await);
+        let (one, two) = (
+            node(Format::Streams, &redis).await,
+            node(Format::Streams, &redis).await,
+        );
         let mut ann = enter(&one, "").await;
         two.io.emit("seen", ()).await.unwrap();
         let (_, offset) = split(&ann.client.text().await);
@@ -328,20 +345,22 @@ async fn who_comes_after_the_stream_has_vanished_begins_anew() {
 #[tokio::test]
 async fn who_leaves_while_the_cluster_is_asked_may_enter_at_once() {
     let redis = Redis::start();
-    let one = node(&redis).await;
-    let ann = enter(&one, "").await;
-    drop(ann.client);
-    until("the socket to end", || one.io.of("/").count() == 0).await;
-    // From a time that this node has not read of: it waits for that.
-    let claim = auth(&ann.pid, Some("9999999999999-0"));
-    let mut client = Client::open(&one, Via::WebSocket).await;
-    client.send_all(&[&format!("40{claim}"), "41", "40"]).await;
-    let packet = client.text().await;
-    assert!(
-        packet.starts_with("40") && !packet.contains(&ann.sid),
-        "{packet}"
-    );
-    client.expect_nothing_more("/").await;
+    for format in Format::with_streams() {
+        let one = node(format, &redis).await;
+        let ann = enter(&one, "").await;
+        drop(ann.client);
+        until("the socket to end", || one.io.of("/").count() == 0).await;
+        // From a time that this node has not read of: it waits for that.
+        let claim = auth(&ann.pid, Some("9999999999999-0"));
+        let mut client = Client::open(&one, Via::WebSocket).await;
+        client.send_all(&[&format!("40{claim}"), "41", "40"]).await;
+        let packet = client.text().await;
+        assert!(
+            packet.starts_with("40") && !packet.contains(&ann.sid),
+            "{packet}"
+        );
+        client.expect_nothing_more("/").await;
+    }
 }
 
 /// Where the cluster remembers nothing, each node does so for its own clients.
@@ -369,83 +388,87 @@ async fn on_publish_and_subscribe_a_client_comes_back_to_its_own_node() {
 #[tokio::test]
 async fn a_secret_of_one_namespace_opens_no_other() {
     let redis = Redis::start();
-    let (one, two) = (node(&redis).await, node(&redis).await);
-    for node in [&one, &two] {
-        node.io.of("/chat");
-        let admin = node.io.of("/admin");
-        admin.middleware(|_: Socket| async { Err::<(), _>(ConnectError::new("not you")) });
-    }
-    let ann = enter_in(&one, "/chat,", "").await;
-    let socket = find(&one.io.of("/chat"), &ann.sid);
-    socket.join("a").await.unwrap();
-    drop(ann.client);
-    until("the socket to end", || one.io.of("/chat").count() == 0).await;
-    one.io.of("/chat").to("a").emit("missed", ()).await.unwrap();
-    kept_by(&one).await;
+    for format in Format::with_streams() {
+        let (one, two) = (node(format, &redis).await, node(format, &redis).await);
+        for node in [&one, &two] {
+            node.io.of("/chat");
+            let admin = node.io.of("/admin");
+            admin.middleware(|_: Socket| async { Err::<(), _>(ConnectError::new("not you")) });
+        }
+        let ann = enter_in(&one, "/chat,", "").await;
+        let socket = find(&one.io.of("/chat"), &ann.sid);
+        socket.join("a").await.unwrap();
+        drop(ann.client);
+        until("the socket to end", || one.io.of("/chat").count() == 0).await;
+        one.io.of("/chat").to("a").emit("missed", ()).await.unwrap();
+        kept_by(&one).await;
 
-    for node in [&one, &two] {
-        let mut client = Client::open(node, Via::WebSocket).await;
-        let refused = client.connect_with("/admin", &auth(&ann.pid, None)).await;
-        assert_eq!(refused.unwrap_err(), r#"{"message":"not you"}"#);
+        for node in [&one, &two] {
+            let mut client = Client::open(node, Via::WebSocket).await;
+            let refused = client.connect_with("/admin", &auth(&ann.pid, None)).await;
+            assert_eq!(refused.unwrap_err(), r#"{"message":"not you"}"#);
+        }
+        // And it is still there for where it belongs.
+        let back = enter_in(&two, "/chat,", &auth(&ann.pid, None)).await;
+        assert_eq!(back.sid, ann.sid);
+        assert_eq!(split(&back.before[0]).0, r#""missed""#);
+        assert_eq!(find(&two.io.of("/chat"), &back.sid).rooms(), ["a"]);
     }
-    // And it is still there for where it belongs.
-    let back = enter_in(&two, "/chat,", &auth(&ann.pid, None)).await;
-    assert_eq!(back.sid, ann.sid);
-    assert_eq!(split(&back.before[0]).0, r#""missed""#);
-    assert_eq!(find(&two.io.of("/chat"), &back.sid).rooms(), ["a"]);
 }
 
 /// A client that changes nodes again and again while both send gets each event once.
 #[tokio::test]
 async fn nothing_is_lost_or_doubled_between_nodes() {
     let redis = Redis::start();
-    let nodes = [node(&redis).await, node(&redis).await];
-    let senders = nodes.each_ref().map(|node| node.io.clone());
-    let (stop, stopped) = tokio::sync::watch::channel(false);
-    let sending = tokio::spawn(async move {
-        let mut sent = [0_u64; 2];
-        while !*stopped.borrow() {
-            for (at, io) in senders.iter().enumerate() {
-                sent[at] += 1;
-                io.to("a").emit("n", (at, sent[at])).await.unwrap();
+    for format in Format::with_streams() {
+        let nodes = [node(format, &redis).await, node(format, &redis).await];
+        let senders = nodes.each_ref().map(|node| node.io.clone());
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let sending = tokio::spawn(async move {
+            let mut sent = [0_u64; 2];
+            while !*stopped.borrow() {
+                for (at, io) in senders.iter().enumerate() {
+                    sent[at] += 1;
+                    io.to("a").emit("n", (at, sent[at])).await.unwrap();
+                }
+                // No more than a client can take in the meantime.
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            // No more than a client can take in the meantime.
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            sent
+        });
+        let mut seen: [Option<u64>; 2] = [None, None];
+        let mut take = |packet: &str| {
+            let list: (String, usize, u64, String) = serde_json::from_str(&packet[2..]).unwrap();
+            let (_, from, n, offset) = list;
+            if let Some(last) = seen[from] {
+                assert_eq!(n, last + 1, "of node {from}");
+            }
+            seen[from] = Some(n);
+            (offset, seen)
+        };
+        let first = enter(&nodes[0], "").await;
+        let id = first.sid.clone();
+        find(&nodes[0].io.of("/"), &id).join("a").await.unwrap();
+        let (mut client, mut pid) = (first.client, first.pid);
+        let mut so_far = [None, None];
+        for round in 0..20 {
+            let mut offset = String::new();
+            for _ in 0..20 {
+                offset = take(&client.text().await).0;
+            }
+            drop(client);
+            let back = enter(&nodes[(round + 1) % 2], &auth(&pid, Some(&offset))).await;
+            assert_eq!(back.sid, id, "round {round}");
+            for packet in &back.before {
+                so_far = take(packet).1;
+            }
+            (client, pid) = (back.client, back.pid);
         }
-        sent
-    });
-    let mut seen: [Option<u64>; 2] = [None, None];
-    let mut take = |packet: &str| {
-        let list: (String, usize, u64, String) = serde_json::from_str(&packet[2..]).unwrap();
-        let (_, from, n, offset) = list;
-        if let Some(last) = seen[from] {
-            assert_eq!(n, last + 1, "of node {from}");
+        stop.send(true).unwrap();
+        let sent = within("the sender to end", sending).await.unwrap();
+        while so_far != sent.map(Some) {
+            so_far = take(&client.text().await).1;
         }
-        seen[from] = Some(n);
-        (offset, seen)
-    };
-    let first = enter(&nodes[0], "").await;
-    let id = first.sid.clone();
-    find(&nodes[0].io.of("/"), &id).join("a").await.unwrap();
-    let (mut client, mut pid) = (first.client, first.pid);
-    let mut so_far = [None, None];
-    for round in 0..20 {
-        let mut offset = String::new();
-        for _ in 0..20 {
-            offset = take(&client.text().await).0;
-        }
-        drop(client);
-        let back = enter(&nodes[(round + 1) % 2], &auth(&pid, Some(&offset))).await;
-        assert_eq!(back.sid, id, "round {round}");
-        for packet in &back.before {
-            so_far = take(packet).1;
-        }
-        (client, pid) = (back.client, back.pid);
-    }
-    stop.send(true).unwrap();
-    let sent = within("the sender to end", sending).await.unwrap();
-    while so_far != sent.map(Some) {
-        so_far = take(&client.text().await).1;
     }
 }
 
@@ -468,7 +491,10 @@ async fn what_a_client_brings_along_does_not_come_again() {
         |_| (),
     );
     connected(&one.io).await;
-    let (two, three) = (node(&redis).await, node(&redis).await);
+    let (two, three) = (
+        node(Format::Streams, &redis).await,
+        node(Format::Streams, &redis).await,
+    );
     let mut ann = enter(&one, "").await;
     find(&one.io.of("/"), &ann.sid).join("a").await.unwrap();
     let mut other = enter(&two, "").await;

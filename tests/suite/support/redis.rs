@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use actix_socketio::{Builder, DisconnectReason, RedisAdapter, SocketIo};
+#[cfg(feature = "testing")]
+use actix_socketio::testing::MemoryBroker;
+use actix_socketio::{AdapterSetup, Builder, DisconnectReason, RedisAdapter, SocketIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::watch;
@@ -20,6 +22,9 @@ use super::{Heard, PATIENCE, Pending, Polling, Server, Site, channel, within};
 pub(crate) struct Redis {
     port: u16,
     child: Option<Child>,
+    /// For the nodes of [`Format::Memory`], which need no Redis.
+    #[cfg(feature = "testing")]
+    memory: MemoryBroker,
 }
 
 impl Redis {
@@ -29,7 +34,12 @@ impl Redis {
             let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
             let port = listener.local_addr().unwrap().port();
             drop(listener);
-            let mut redis = Self { port, child: None };
+            let mut redis = Self {
+                port,
+                child: None,
+                #[cfg(feature = "testing")]
+                memory: MemoryBroker::seeded(u64::from(port)),
+            };
             if redis.run() {
                 return redis;
             }
@@ -239,19 +249,57 @@ impl Dead {
     }
 }
 
-/// A format of the cluster.
+/// A format of the cluster, and the broker that carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Classic,
     Sharded,
     Streams,
     Flask,
+    /// The format of streams, on the broker in memory.
+    #[cfg(feature = "testing")]
+    Memory,
 }
 
 impl Format {
-    /// Those of the Node.js adapters, which have words for everything.
+    /// Those of the Node.js adapters, which have words for everything, on Redis.
     pub(crate) const NODE: [Self; 3] = [Self::Classic, Self::Sharded, Self::Streams];
+    /// All on Redis.
     pub(crate) const ALL: [Self; 4] = [Self::Classic, Self::Sharded, Self::Streams, Self::Flask];
+
+    /// Returns those that have words for everything, on every broker.
+    pub(crate) fn node_anywhere() -> Vec<Self> {
+        let anywhere = Self::NODE.into_iter().chain(Self::in_memory());
+        anywhere.collect()
+    }
+
+    /// Returns all, on every broker.
+    pub(crate) fn anywhere() -> Vec<Self> {
+        let anywhere = Self::ALL.into_iter().chain(Self::in_memory());
+        anywhere.collect()
+    }
+
+    /// Returns those that keep events for clients that come back, on every broker.
+    pub(crate) fn with_streams() -> Vec<Self> {
+        let streams = [Self::Streams].into_iter().chain(Self::in_memory());
+        streams.collect()
+    }
+
+    fn in_memory() -> Option<Self> {
+        #[cfg(feature = "testing")]
+        return Some(Self::Memory);
+        #[cfg(not(feature = "testing"))]
+        None
+    }
+
+    /// Returns an adapter with the defaults.
+    fn setup(self, redis: &Redis) -> AdapterSetup {
+        match self {
+            #[cfg(feature = "testing")]
+            Self::Memory => redis.memory.adapter(),
+            _ => self.adapter(redis).into(),
+        }
+    }
 
     pub(crate) fn adapter(self, redis: &Redis) -> RedisAdapter {
         self.adapter_to(&redis.url())
@@ -263,6 +311,8 @@ impl Format {
             Self::Sharded => RedisAdapter::sharded(url),
             Self::Streams => RedisAdapter::streams(url),
             Self::Flask => RedisAdapter::flask_socketio(url),
+            #[cfg(feature = "testing")]
+            Self::Memory => panic!("the broker in memory has no Redis"),
         };
         adapter.unwrap()
     }
@@ -273,16 +323,16 @@ impl Format {
         redis: &Redis,
         build: impl FnOnce(Builder) -> Builder + Send + 'static,
     ) -> Server<SocketIo> {
-        Self::node_of(self.adapter(redis), build).await
+        Self::node_of(self.setup(redis), build).await
     }
 
     /// Starts a node on a way of its own.
     pub(crate) async fn node_on(self, way: &Way) -> Server<SocketIo> {
-        Self::node_of(self.adapter_to(&way.url()), |io| io).await
+        Self::node_of(self.adapter_to(&way.url()).into(), |io| io).await
     }
 
     async fn node_of(
-        adapter: RedisAdapter,
+        adapter: AdapterSetup,
         build: impl FnOnce(Builder) -> Builder + Send + 'static,
     ) -> Server<SocketIo> {
         let server = Server::socketio(move |io| build(io.adapter(adapter)), |_| ());
