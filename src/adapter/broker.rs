@@ -100,7 +100,7 @@ pub(crate) trait RecordStore: Send + Sync {
 /// The ends of a node that a broker connects.
 #[derive(Clone, Debug)]
 pub(crate) struct Wires {
-    /// What the broker is to publish.
+    /// The envelopes and records that the broker is to publish.
     pub(crate) queue: Arc<Queue>,
     /// The channels that the node wants to hear.
     pub(crate) channels: Arc<Subscriptions>,
@@ -217,7 +217,7 @@ impl LogEntry {
         }
     }
 
-    /// Says where an event that it holds comes from.
+    /// Returns the origin of an event that it holds.
     pub(crate) fn origin(&self) -> Origin<'_> {
         match self.id.parse() {
             Ok(id) => Origin::Entry(id, &self.uid, self.own.unwrap_or(0)),

@@ -24,7 +24,7 @@ pub(crate) struct Connections {
     node: Arc<Node>,
 }
 
-/// Starts the actor, and another in its place where it panics too often.
+/// Starts the actor, and another in its place if it panics too often.
 pub(crate) fn start(
     node: &Arc<Node>,
     arbiter: &ArbiterHandle,

@@ -1,4 +1,4 @@
-//! What the parts of a node have in common: each takes from it the owners that it needs.
+//! The owners that the parts of a node share: each part takes those that it needs.
 
 use std::sync::Arc;
 

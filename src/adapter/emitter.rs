@@ -15,10 +15,10 @@ use crate::socketio::{Args, PacketLimits, is_reserved};
 /// Sends events to the clients of a cluster from anywhere: a job, a command line, another service.
 /// It has no clients and answers nothing.
 ///
-/// It is a cheap handle. It connects when it first sends, and again when Redis was away; what it is
-/// asked to do meanwhile fails, so that the job knows. Redis may take five seconds to accept a
-/// connection, and five to answer. What fails may have been done all the same, where the connection
-/// broke before the answer.
+/// It is a cheap handle. It connects when it first sends, and again when Redis was away; calls in the
+/// meantime fail, so that the job knows. Redis may take five seconds to accept a connection, and five
+/// to answer. A call that fails may have been done all the same, if the connection broke before the
+/// answer.
 ///
 /// # Examples
 ///
@@ -151,7 +151,7 @@ impl Emitter {
     async fn tell(&self, message: &Message) -> Result<(), ClusterError> {
         let shared = &self.shared;
         let envelopes = shared.format.encode(&self.namespace, message)?;
-        // To join no rooms, where each takes a envelope.
+        // To join no rooms: each takes an envelope.
         if envelopes.is_empty() {
             return Ok(());
         }
@@ -209,7 +209,7 @@ impl EmitterBroadcast {
     ///
     /// # Errors
     ///
-    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`], and [`EmitError::Cluster`] where
+    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`], and [`EmitError::Cluster`] if
     /// Redis cannot be reached or the format has no word for it.
     pub async fn emit<T: Serialize>(self, event: &str, data: T) -> Result<(), EmitError> {
         if is_reserved(event) {
@@ -231,7 +231,7 @@ impl EmitterBroadcast {
     ///
     /// # Errors
     ///
-    /// [`ClusterError`], where Redis cannot be reached or the format has no word for it: that of
+    /// [`ClusterError`] if Redis cannot be reached or the format has no word for it: that of
     /// Flask-SocketIO has one for single sockets only.
     pub async fn sockets_join(self, rooms: impl RoomNames) -> Result<(), ClusterError> {
         let rooms = names(rooms);
@@ -272,5 +272,5 @@ fn names(rooms: impl RoomNames) -> Vec<String> {
     names
 }
 
-/// What the emitters of all kinds sign with: no node has this name.
+/// The name that emitters of all kinds sign with: no node has it.
 const EMITTER: &str = "emitter";

@@ -1,4 +1,4 @@
-//! Where this node listens, and what has changed since the listener last looked.
+//! The channels that this node wants to hear, and their changes since the broker last looked.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ struct Inner {
     is_followed: bool,
 }
 
-/// What the listener has to do.
+/// A subscription that begins or ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Listen(Channel),
@@ -62,7 +62,7 @@ impl Subscriptions {
         inner.wanted.keys().cloned().map(Change::Listen).collect()
     }
 
-    /// Nobody takes the changes: the connection has broken.
+    /// The connection has broken: nobody takes the changes.
     pub(crate) fn not_followed(&self) {
         let mut inner = self.inner.lock();
         inner.is_followed = false;

@@ -1,8 +1,8 @@
 //! The way from a namespace to the other nodes of its cluster.
 //!
-//! A server without one is alone, and pays for it with one look at an empty place. What is sent
-//! goes to this node's sockets first and then to the adapter, which never makes the sender wait.
-//! What comes from other nodes is done to the [`Membership`] by the adapter itself.
+//! A server without an adapter is alone, at the cost of one check. A message goes to this node's
+//! sockets first and then to the adapter, which never makes the sender wait. The adapter delivers
+//! messages of other nodes to the [`Membership`] itself.
 
 use std::fmt;
 use std::future::Future;
@@ -16,18 +16,18 @@ use crate::cluster::{AdapterHealth, Answer, ClusterError, EntryId, Message, Node
 use crate::socket::membership::Membership;
 use crate::socket::recovery::{Back, Claim, Kept};
 
-/// What carries messages between nodes.
+/// Carries messages between nodes.
 pub(crate) trait Adapter: fmt::Debug + Send + Sync {
-    /// Queues a message for every other node. What one thread tells is heard in that order.
+    /// Queues a message for every other node. Messages of one thread arrive in their order.
     ///
     /// # Errors
     ///
-    /// Says why nobody will hear it.
+    /// If no other node will get it.
     fn tell(&self, namespace: &Arc<str>, message: &Message) -> Result<(), ClusterError>;
 
-    /// Asks every other node. The channel brings what each answers and ends when all have, or time
-    /// is up; then it says how far the question got. What cannot be asked at once is not asked at
-    /// all.
+    /// Asks every other node. The channel brings the answers, and ends when all have come or time is
+    /// up; its last item says which nodes answered. A question that cannot be sent at once is not
+    /// sent at all.
     fn ask(
         self: Arc<Self>,
         namespace: &Arc<str>,
@@ -35,10 +35,10 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
         limit: Duration,
     ) -> UnboundedReceiver<Answer>;
 
-    /// Finds out which nodes there are, this one included.
+    /// Returns the nodes of the cluster, this one included.
     fn nodes(self: Arc<Self>, namespace: &Arc<str>) -> NodesFuture;
 
-    /// Tells whether it keeps what clients need that come back to another node.
+    /// Tells whether clients are restored that were connected to another node.
     fn remembers(&self) -> bool {
         false
     }
@@ -46,11 +46,11 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     /// Returns this node's name.
     fn uid(&self) -> &str;
 
-    /// Returns the number of this node's next message; the caller tells it before the next one, if
+    /// Returns the number of this node's next message; the caller sends it before the next one, if
     /// at all.
     fn reserve(&self) -> u64;
 
-    /// Queues a message under a number of its own.
+    /// Queues a message under a number that was [reserved](Self::reserve).
     ///
     /// # Errors
     ///
@@ -62,17 +62,17 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
         message: &Message,
     ) -> Result<(), ClusterError>;
 
-    /// Returns the last entry of the namespace's stream that was done here; `None` before the first
-    /// look.
+    /// Returns the last entry of the namespace's stream that was delivered here; `None` before the
+    /// stream is read.
     fn position(&self, namespace: &str) -> Option<EntryId>;
 
-    /// Keeps what a client needs to come back, for this long.
+    /// Stores the record of a client for this long.
     fn keep(&self, kept: Kept, limit: Duration);
 
-    /// Keeps it no longer.
+    /// Deletes the record of a client.
     fn forget(&self, pid: &str);
 
-    /// Finds what a client needs that was on another node, and what it has missed since.
+    /// Returns the state and the missed events of a client that was connected to another node.
     fn restore(self: Arc<Self>, membership: Arc<Membership>, claim: Claim) -> BackFuture;
 
     /// Starts to listen for a namespace.
@@ -81,10 +81,10 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     /// Stops listening for a namespace.
     fn leave(&self, namespace: &Arc<str>);
 
-    /// A room has got its first member here, or lost its last. Called under the namespace's lock.
+    /// A room has got its first member here, or lost its last one. Called under the namespace's lock.
     fn room_changed(&self, namespace: &Arc<str>, room: &Arc<str>, began: bool);
 
-    /// Returns how long clients of other nodes may take to acknowledge, unless it is said.
+    /// Returns the time for acknowledgements of clients of other nodes, if a call sets none.
     fn ack_timeout(&self) -> Duration;
 
     /// Tells whether nodes may be asked for their rooms.
@@ -96,8 +96,8 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     /// those that it has.
     fn settle(self: Arc<Self>) -> SettledFuture;
 
-    /// Sends what is queued and what other nodes wait for, for up to `limit`, and ends; tells
-    /// whether all was sent.
+    /// Sends the queue and the answers that other nodes wait for, for up to `limit`, and ends. Returns
+    /// `true` if all were sent.
     fn close(self: Arc<Self>, limit: Duration) -> ClosedFuture;
 }
 
@@ -111,5 +111,5 @@ pub(crate) type SettledFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Whether an adapter has sent everything, to be waited for.
 pub(crate) type ClosedFuture = Pin<Box<dyn Future<Output = bool> + Send>>;
 
-/// What a client comes back with, to be waited for.
+/// The state of a client that has reconnected, to be waited for.
 pub(crate) type BackFuture = Pin<Box<dyn Future<Output = Option<Back>> + Send>>;

@@ -260,7 +260,7 @@ struct BusMessage<'a> {
 }
 
 impl BusMessage<'_> {
-    /// Says what it means; `None` where it is nothing for this node.
+    /// Returns its content; `None` if it is nothing for this node.
     fn word(self, from: &str) -> Result<Option<Received>, String> {
         let Self { method, sid, .. } = &self;
         let rooms = || names(&self.room);
@@ -418,14 +418,14 @@ mod tests {
         Ok(heard.map(|heard| heard.word))
     }
 
-    /// What python-socketio 5.13.0 publishes on Python 3.11 for
+    /// The message of python-socketio 5.13.0 on Python 3.11 for
     /// `emit("e", {"a": 1}, namespace="/", room="r")`.
     const PICKLE: &str = "80049591000000000000007d94288c066d6574686f64948c04656d6974948c0565766\
         56e74948c0165948c0464617461947d948c0161944b01738c096e616d657370616365948c012f948c04726f6f6d\
         948c0172948c08736b69705f736964944e8c0863616c6c6261636b944e8c07686f73745f6964948c20336630653\
         864366637633262346135653964316330623861376636653564346394752e";
 
-    /// What python-socketio 5.14.0 publishes for the same.
+    /// The message of python-socketio 5.14.0 for the same.
     const JSON: &str = r#"{"method": "emit", "event": "e", "data": {"a": 1}, "namespace": "/", "room": "r", "skip_sid": null, "callback": null, "host_id": "3f0e8d6f7c2b4a5e9d1c0b8a7f6e5d4c"}"#;
 
     #[test]

@@ -76,7 +76,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// `None` where the family has no such question.
+    /// `None` if these messages have no such question.
     pub(crate) fn of_question(question: &'a Question, request: &str) -> Option<Self> {
         let request = quoted(request);
         let everyone = Manner::default();
@@ -113,7 +113,7 @@ impl<'a> Body<'a> {
         })
     }
 
-    /// `None` where the requester has no word for it.
+    /// `None` if the node that asks has no message for it.
     pub(crate) fn of_reply(requester: &Requester, reply: &'a Reply) -> Option<Self> {
         let request = format!(r#"{{"requestId":{}"#, quoted(&requester.request));
         let (kind, data, attachments) = match reply {
@@ -269,7 +269,7 @@ fn word(
 }
 
 impl Data<'_> {
-    /// Says what a node tells, or asks where it has given the message an id.
+    /// Returns a message, or a question if the node has given it an id.
     fn said(self, kind: u8, attachments: Vec<Bytes>, from: &str) -> Result<Received, String> {
         let requester = self.request.map(|request| Requester {
             uid: from.to_owned(),
@@ -305,7 +305,7 @@ impl Data<'_> {
     }
 }
 
-/// Reads an event for clients, which they acknowledge where somebody asks.
+/// Reads an event for clients, with or without acknowledgements.
 fn broadcast(
     requester: Option<Requester>,
     packet: &RawValue,

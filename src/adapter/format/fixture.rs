@@ -1,4 +1,4 @@
-//! What the tests of the formats say: the same that was captured of the reference in each of them.
+//! The messages in the tests of the formats: those that were captured of the reference in each.
 
 use std::time::Duration;
 
@@ -104,7 +104,7 @@ pub(super) fn swift_question() -> Question {
     }
 }
 
-/// What a client may have acknowledged.
+/// Acknowledgements of clients.
 pub(super) fn acknowledgements() -> [Args; 8] {
     let binary = Args::new(
         r#"null,{"_placeholder":true,"num":0}"#.to_owned(),

@@ -1,4 +1,4 @@
-//! What the formats of the Node.js adapters have in common: events, whom they are for, and answers.
+//! The JSON that the formats of the Node.js adapters have in common: events, audiences, answers.
 
 use std::time::Duration;
 
@@ -121,7 +121,7 @@ pub(crate) fn for_clients(content: Content, is_binary: bool) -> Result<Content, 
     Ok(content)
 }
 
-/// Reads one value as the only argument; nothing where there is none.
+/// Reads one value as the only argument; no value is no argument.
 pub(crate) fn argument(value: Option<&RawValue>, attachments: Vec<Bytes>) -> Args {
     with_more(value, None, attachments)
 }
@@ -152,7 +152,7 @@ pub(crate) fn acknowledged(socket: Option<SocketId>, args: &Args) -> String {
     fields
 }
 
-/// Writes the first argument as a field behind others; nothing where there is none.
+/// Writes the first argument as a field behind others; nothing if there is none.
 pub(crate) fn first(name: &str, args: &Args) -> String {
     match args.split_text().0 {
         "" => String::new(),

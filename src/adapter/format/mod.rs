@@ -55,7 +55,7 @@ pub(crate) trait Format: fmt::Debug + Send + Sync {
         request: &str,
     ) -> Result<Vec<Envelope>, ClusterError>;
 
-    /// Writes an answer; `None` where the format, or the requester, has no word for it.
+    /// Writes an answer; `None` if the format, or the node that asks, has no message for it.
     ///
     /// # Errors
     ///

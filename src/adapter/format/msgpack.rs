@@ -1,8 +1,8 @@
-//! Between JSON with attachments and MessagePack, where binary stands in its place.
+//! Between JSON with attachments and MessagePack, which has binary in its place.
 //!
 //! JSON text with placeholders and the attachments that they count enter, and MessagePack leaves,
 //! as `notepack.io` writes it; or the other way. Neither makes a tree of values: order and number
-//! of keys are kept. What MessagePack has and JSON has not, becomes what `JSON.stringify` makes of
+//! of keys are kept. A value that JSON does not have becomes what `JSON.stringify` makes of
 //! it.
 
 use std::fmt;
@@ -15,7 +15,7 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::cluster::iso_time;
 
-/// Writes JSON as MessagePack, with each attachment where its placeholder stands.
+/// Writes JSON as MessagePack, with each attachment in the place of its placeholder.
 ///
 /// # Errors
 ///
@@ -69,7 +69,7 @@ struct Writer<'a> {
     attachments: &'a [Bytes],
 }
 
-/// What a value means when it stands in a placeholder.
+/// The meaning of a value in a placeholder.
 enum Seen {
     Mark,
     Number(u64),

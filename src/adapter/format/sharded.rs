@@ -199,7 +199,7 @@ mod tests {
         }
     }
 
-    /// What the reference has published.
+    /// Messages that the reference has published.
     const MESSAGES: [(&str, &str); 9] = [
         (
             "socket.io#/nsp#",

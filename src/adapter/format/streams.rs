@@ -1,11 +1,11 @@
 //! The format of `@socket.io/redis-streams-adapter` 0.3, on a Redis stream.
 //!
-//! What every node must get is appended to a stream, from which each reads on where it was; answers
-//! go by pub/sub to the channel of who asked. Questions to clients and for sockets are appended
-//! too, so that they keep their place behind the events before them, where the reference hands them
-//! to pub/sub: its readers take them from either. Events between servers go by pub/sub as there.
-//! Where the program of a reader of the reference throws at what the stream has brought, that
-//! reader takes the same entry again and again, and no other.
+//! Messages for all nodes are appended to a stream, and each node reads on from its position;
+//! answers go by pub/sub to the channel of the node that asked. Questions to clients and for sockets
+//! are appended too, so that they keep their place behind the events before them. The reference
+//! publishes them; its readers take them from either. Events between servers go by pub/sub, as there:
+//! if the program of a reader of the reference throws at an entry of the stream, that reader takes the
+//! same entry again and again, and no other.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -351,7 +351,7 @@ mod tests {
         ),
     ];
 
-    /// What it has published: an event for clients to acknowledge, one for servers, one for them to
+    /// Messages that it has published: an event for clients to acknowledge, one for servers, one for them to
     /// answer, and the question for sockets.
     const PUBLISHED: [&str; 4] = [
         "84a47479706503a46461746183a67061636b657482a47479706502a46461746192a361636b01a9726571756573744964b066306363396437373461653663636262a46f70747383a5726f6f6d7390a665786365707490a5666c61677381a774696d656f757432a3756964b036336362393538393066383538616434a36e7370a12f",

@@ -28,7 +28,7 @@ use crate::adapter::tasks::Tasks;
 use crate::id::{Id, Tag};
 use crate::reason::CloseReason;
 
-/// What this node has forwarded, and what it answers to.
+/// The requests that this node has forwarded, and those that it answers.
 #[derive(Debug)]
 pub(crate) struct PollForwarder {
     tag: Tag,
@@ -45,13 +45,13 @@ pub(crate) struct PollForwarder {
     /// them slower than they come.
     room: Semaphore,
     known: Mutex<RecentNodes>,
-    /// Where sessions are found.
+    /// Finds sessions.
     engine: OnceLock<Weak<Engine>>,
     /// Requests of other nodes that are being answered.
     answering: TaskTracker,
 }
 
-/// What this node may ask of others.
+/// Whether this node may ask others.
 #[derive(Clone, Copy, Debug, Default)]
 struct LinkState {
     /// It is subscribed to its channel, and so hears what it is answered.
@@ -60,7 +60,7 @@ struct LinkState {
     ends: bool,
 }
 
-/// Who waits for an answer, and about what.
+/// A request that waits for its answer.
 #[derive(Debug)]
 struct Waiting {
     session: Id,
@@ -436,7 +436,7 @@ impl Forwarding for PollForwarder {
     }
 }
 
-/// Waits until answers can be heard, or a poll is not to wait here any more; `None` where it takes
+/// Waits until answers can be heard, or a poll is not to wait here any more; `None` if it takes
 /// too long.
 async fn hears(
     standing: &mut watch::Receiver<LinkState>,

@@ -1,4 +1,4 @@
-//! What the nodes of a broker in memory share: subscriptions, streams, records.
+//! The part of a broker in memory that its nodes share: subscriptions, streams, records.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ struct Content {
 #[derive(Debug, Default)]
 struct Member {
     subscriptions: HashSet<Channel>,
-    /// What it publishes, until it is its turn.
+    /// Its envelopes, until it is their turn.
     outgoing: VecDeque<Outgoing>,
     incoming: VecDeque<Message>,
 }
@@ -62,7 +62,7 @@ struct Stream {
     last: EntryId,
 }
 
-/// What a stream has.
+/// The extent of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Extent {
     pub(super) first: Option<EntryId>,

@@ -47,7 +47,7 @@ pub(super) async fn listen(hub: Arc<Hub>, number: NodeNumber, wires: Wires) {
     }
 }
 
-/// Reads a stream on from its end, or from where it was read.
+/// Reads a stream, from its end or from the position of an earlier reader.
 pub(super) async fn read(hub: Arc<Hub>, stream: &'static str, wires: Wires) {
     let position = wires.positions.get(stream).unwrap_or_else(|| {
         let last = hub.extent(stream).last;

@@ -1,6 +1,6 @@
 //! The messages of other nodes, delivered to the sockets of this one.
 //!
-//! Clients that are asked, and the program where it is called, are waited for in a task each;
+//! Clients that are asked, and server-side events of the program, are waited for in a task each;
 //! [`Load`](crate::adapter::receiving::load::Load) bounds how many. One beyond that is refused, not queued: the
 //! messages behind it would wait for a client that may never answer.
 
@@ -148,7 +148,7 @@ impl Delivery {
                 if !self.fits(membership, &content) {
                     return;
                 }
-                // What comes next from other nodes does not wait for clients of this one.
+                // The next message of other nodes does not wait for clients of this one.
                 let _ = membership.relay(&scope.into(), manner, &content.0, origin, |_| ());
             }
             Message::Join { scope, rooms } => {
@@ -416,7 +416,7 @@ fn moved(membership: &Membership, scope: &Scope) {
     };
     for id in scope.rooms.iter().filter_map(|id| id.parse().ok()) {
         let gone = recovery.lock().moved_away(id, moves, recovery.options());
-        // What the program has attached to it goes outside of the lock.
+        // The values that the program has attached to it are dropped outside of the lock.
         drop(gone);
     }
 }

@@ -1,7 +1,7 @@
-//! What this node does for other nodes at the same time, bounded in number.
+//! The bound of the work that this node does for others at the same time.
 //!
 //! Questions that wait for clients, and server-side events that wait for the program, take a place
-//! each; where none is left they are refused. Nothing here knows what they are.
+//! each; if none is left they are refused. Nothing here knows what they are.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -1,4 +1,4 @@
-//! What is kept of a socket for other nodes, as `@socket.io/redis-streams-adapter` keeps it.
+//! The record of a socket for other nodes, as `@socket.io/redis-streams-adapter` writes it.
 //!
 //! It is the base64 of MessagePack: `sid`, `pid`, `rooms` with the socket's own among them, and
 //! `data`. `nsp`, `since`, `begun`, `entered`, `late` and `moves` are between nodes of this crate,
@@ -37,7 +37,7 @@ struct Session {
     moves: u64,
 }
 
-/// Writes it; `None` where its data cannot be written.
+/// Writes a record; `None` if its data cannot be written.
 pub(crate) fn to_text(kept: &Kept) -> Option<String> {
     let rooms = kept.rooms.iter().map(|(room, _)| room.clone());
     let session = Session {
@@ -57,7 +57,7 @@ pub(crate) fn to_text(kept: &Kept) -> Option<String> {
     Some(STANDARD.encode(packed))
 }
 
-/// Reads it; `None` where it is something else.
+/// Reads a record; `None` if it is something else.
 pub(crate) fn from_text(text: &str) -> Option<Kept> {
     let packed = STANDARD.decode(text).ok()?;
     let (json, _) = msgpack::to_json(&packed.into()).ok()?;

@@ -171,7 +171,7 @@ async fn reaches_back(
     Ok(entry == EntryId::default() && log.is_uncut(stream).await?)
 }
 
-/// Stands where an event's number would be, which this node has not given it.
+/// In the place of an event's number, which this node has not given it.
 const REPLAYED: &str = "r";
 
 /// The type of events that are replayed.

@@ -246,7 +246,7 @@ struct Begins {
 }
 
 impl Begins {
-    /// `None` where neither says so.
+    /// `None` if neither the client nor the record has one.
     fn of(claim: &Claim, kept: &Kept) -> Option<Self> {
         let begun = mark_of(&kept.begun);
         let mark = match &claim.offset {
@@ -331,7 +331,7 @@ pub(crate) fn key(pid: &str) -> String {
     format!("sio:session:{pid}")
 }
 
-/// Stands among those left out where sockets are disconnected because their clients are elsewhere.
+/// The first exception of a message that disconnects sockets because their clients have moved.
 pub(crate) const MOVED: &str = "actix-socketio:moved";
 
 /// How long a client waits for the broker and for its record, and the interval of the looks.

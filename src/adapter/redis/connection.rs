@@ -171,13 +171,12 @@ fn record_command(key: &str, record: &Record, now: Instant) -> Cmd {
     }
 }
 
-/// Tells whether Redis will refuse a command again that it has refused with this code, whatever
-/// becomes of Redis.
+/// Tells whether Redis would refuse a command again that it has refused with this code.
 pub(crate) fn is_final(code: &str) -> bool {
     !FOR_NOW.contains(&code)
 }
 
-/// What Redis says where it is there and can do nothing for now: it loads what it has, its memory
+/// The codes of refusals that may end: Redis loads its data, its memory
 /// or disk is full, a script blocks it, or its cluster is looking for another server.
 const FOR_NOW: [&str; 10] = [
     "BUSY",

@@ -74,13 +74,13 @@ enum Kind {
 }
 
 impl RedisAdapter {
-    /// Speaks the format of `@socket.io/redis-adapter`, by publish and subscribe. What is sent
-    /// while a node is cut off from Redis does not reach it.
+    /// Speaks the format of `@socket.io/redis-adapter`, by publish and subscribe. Messages
+    /// that are sent while a node is cut off from Redis do not reach it.
     ///
     /// # Errors
     ///
-    /// [`AdapterError`], where `url` is none of a Redis server. That it can be reached is not
-    /// looked at here.
+    /// [`AdapterError`] if `url` is no address of a Redis server. Whether it can be reached is not
+    /// checked here.
     pub fn classic(url: &str) -> Result<Self, AdapterError> {
         let key = "socket.io".to_owned();
         Self::new(url, Kind::Classic { key })
@@ -244,8 +244,8 @@ impl RedisAdapter {
     }
 
     /// Sets how many bytes may wait to be published while Redis is away or slow; 16 MiB by default.
-    /// What comes then is refused with [`ClusterError::QueueFull`](crate::ClusterError). What is
-    /// kept for clients that come back waits beside it: the latest state of each, and nothing
+    /// Later messages are refused with [`ClusterError::QueueFull`](crate::ClusterError). The
+    /// records of clients that may reconnect wait beside it: the latest state of each, and nothing
     /// older. One message has at most 64 MiB, whatever the limit: a larger one is
     /// [`ClusterError::Encode`](crate::ClusterError).
     ///

@@ -1,6 +1,6 @@
 //! The queue of this node, on its way to Redis.
 //!
-//! Whatever waits goes out at once, in one piece, and the next piece when Redis has answered. A
+//! All that waits goes out at once, in one piece, and the next piece when Redis has answered. A
 //! piece that was under way when a connection broke may have arrived or not: entries of a stream are
 //! looked for there, and sent again if they are missing; messages that were published are not,
 //! because nobody can tell.

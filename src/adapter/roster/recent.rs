@@ -1,27 +1,27 @@
-//! What was found out a short while ago: which nodes are there.
+//! The nodes about which the broker was asked lately, and its answers.
 //!
-//! Session ids come from anybody, and anybody may make one up. So the answer is kept for those too
-//! that are not there, and no more of them are remembered than a flood of such ids may cost.
+//! Session ids come from anybody, and anybody may make one up. So the answer is kept for nodes too
+//! that are not there, and their number is bounded: a flood of such ids costs no more.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::id::Tag;
 
-/// Nodes, by whether they were there when Redis was asked.
+/// Nodes, and whether they were there when the broker was asked.
 #[derive(Debug, Default)]
 pub(crate) struct RecentNodes {
     nodes: HashMap<Tag, (bool, Instant)>,
 }
 
 impl RecentNodes {
-    /// Tells whether a node is there; `None` where Redis has to be asked.
+    /// Tells whether a node is there; `None` if the broker has to be asked.
     pub(crate) fn is_there(&self, node: Tag, now: Instant) -> Option<bool> {
         let (is_there, asked) = self.nodes.get(&node)?;
         (now.saturating_duration_since(*asked) < FRESH).then_some(*is_there)
     }
 
-    /// Notes what Redis has said.
+    /// Notes the answer of the broker.
     pub(crate) fn note(&mut self, node: Tag, is_there: bool, now: Instant) {
         if self.nodes.len() >= REMEMBERED {
             self.nodes.clear();
@@ -30,10 +30,10 @@ impl RecentNodes {
     }
 }
 
-/// How long an answer is good for.
+/// Time for which an answer is used.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Nodes that are remembered, most of them made up where there are so many.
+/// Nodes that are remembered; if there are so many, most of them are made up.
 const REMEMBERED: usize = 1000;
 
 #[cfg(test)]

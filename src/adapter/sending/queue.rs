@@ -1,4 +1,4 @@
-//! What waits to be published, bounded in bytes.
+//! The envelopes that wait to be published, bounded in bytes.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -43,7 +43,7 @@ struct Inner {
 #[derive(Debug)]
 struct Waiting {
     envelope: Envelope,
-    /// Which one of all there were ever.
+    /// Its number among all there ever were.
     place: u64,
     /// An entry's number, once it may have arrived: then it must not get another.
     number: Option<u64>,
@@ -117,13 +117,13 @@ impl Queue {
         }
     }
 
-    /// Takes away what [`batch`](Self::batch) has shown.
+    /// Removes the batch.
     pub(crate) fn sent(&self) {
         self.answered(&HashSet::new());
     }
 
-    /// Takes away what [`batch`](Self::batch) has shown, but for what Redis has refused for now, by
-    /// the places in the batch. It may come behind what followed it, and so it is numbered anew.
+    /// Removes the batch, except the messages at the indexes in `again`, which the broker refused
+    /// temporarily. Those are queued again with new numbers, and may be sent after later messages.
     /// Returns how many messages the batch began with; records follow them.
     pub(crate) fn answered(&self, again: &HashSet<usize>) -> usize {
         let mut inner = self.inner.lock();
@@ -141,8 +141,8 @@ impl Queue {
         begun
     }
 
-    /// Nobody knows whether what [`batch`](Self::batch) has shown has arrived. Returns how many are
-    /// given up for that: what is published cannot be looked for, and must not come twice.
+    /// It is unknown whether the batch has arrived. Returns how many messages are given up for that:
+    /// a message that is published cannot be looked for, and must not come twice.
     pub(crate) fn failed(&self) -> usize {
         let mut inner = self.inner.lock();
         inner.records.failed();
@@ -190,16 +190,15 @@ impl Queue {
         self.until(|inner| inner.records.is_empty()).await;
     }
 
-    /// Waits until Redis has the latest that is to be kept, or forgotten, under this key.
+    /// Waits until the broker has the latest record of this key.
     pub(crate) async fn written(&self, key: &str) {
         self.until(|inner| !inner.records.has(key)).await;
     }
 
-    /// Waits until all messages have been sent that are in the queue now, whatever comes behind
-    /// them.
+    /// Waits until the messages have been sent that are in the queue now; later ones may follow.
     pub(crate) async fn flushed(&self) {
         let last = self.inner.lock().pushed;
-        // What was refused for now has kept its place.
+        // A message that was refused for now has kept its place.
         let is_past = |first: &Waiting| first.place > last;
         self.until(|inner| inner.waiting.front().is_none_or(is_past))
             .await;
@@ -228,7 +227,7 @@ impl Queue {
     }
 }
 
-/// What is sent at once.
+/// The messages and records that are sent at once.
 #[derive(Debug)]
 pub(crate) struct Batch<'a> {
     waiting: &'a VecDeque<Waiting>,

@@ -1,8 +1,8 @@
-//! What is kept for clients that come back, on its way to Redis.
+//! The records of clients that may reconnect, on their way to the broker.
 //!
-//! Only the latest word about a client counts, and takes the place of one that still waits. So
-//! there are no more of them than clients, and they need no bound: what has lapsed while Redis was
-//! away is dropped. Nothing here does I/O or reads a clock.
+//! Keeps one record per client: a newer record replaces one that is not written yet. The number of
+//! records is bounded by the number of clients. Records that expire while the broker is unreachable
+//! are dropped. Nothing here does I/O or reads a clock.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -10,26 +10,26 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-/// The latest word about each client, until Redis has it.
+/// The latest record of each client, until the broker has it.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     waiting: HashMap<String, Record>,
     /// Their keys, in the order in which they came.
     keys: VecDeque<String>,
-    /// Those that have been handed to Redis, which has not answered yet.
+    /// Those that have been handed to the broker, which has not answered yet.
     begun: Vec<(String, Record)>,
     bytes: usize,
-    /// How long the longest is kept.
+    /// The longest time for which one is kept.
     longest: Duration,
-    /// How many may wait before it is looked for some that have lapsed.
-    many: usize,
+    /// Number of waiting records at which expired ones are purged.
+    purge_at: usize,
 }
 
-/// What is written under a key, or that nothing is any more.
+/// The value of a key; without one the key is deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) value: Option<Bytes>,
-    /// Until when it says something.
+    /// The time at which it expires.
     pub(crate) until: Instant,
 }
 
@@ -43,7 +43,7 @@ impl Records {
     }
 
     pub(crate) fn forget(&mut self, key: String, now: Instant) {
-        // By then Redis has forgotten it by itself.
+        // By then the earlier record has expired by itself.
         let until = now + self.longest;
         self.put(key, Record { value: None, until }, now);
     }
@@ -69,7 +69,7 @@ impl Records {
         &self.begun
     }
 
-    /// Redis has answered; those that it has refused for now wait again.
+    /// The broker has answered; those that it has refused for now wait again.
     pub(crate) fn answered(&mut self, stays: impl Fn(usize) -> bool) {
         let begun = std::mem::take(&mut self.begun);
         for (at, (key, record)) in begun.into_iter().enumerate().rev() {
@@ -84,12 +84,12 @@ impl Records {
         }
     }
 
-    /// Nobody knows what has arrived: to write it again does no harm.
+    /// It is unknown which have arrived: to write one again does no harm.
     pub(crate) fn failed(&mut self) {
         self.answered(|_| true);
     }
 
-    /// Tells whether there is one under this key that Redis does not have yet.
+    /// Tells whether there is one under this key that the broker does not have yet.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.waiting.contains_key(key) || self.begun.iter().any(|(begun, _)| begun == key)
     }
@@ -98,7 +98,7 @@ impl Records {
         self.waiting.is_empty() && self.begun.is_empty()
     }
 
-    /// Tells whether there is one that has not lapsed.
+    /// Tells whether there is one that has not expired.
     pub(crate) fn are_due(&self, now: Instant) -> bool {
         let mut waiting = self.waiting.values();
         !self.begun.is_empty() || waiting.any(|record| record.until > now)
@@ -121,13 +121,13 @@ impl Records {
                 vacant.insert(record);
             }
         }
-        if self.waiting.len() > self.many {
-            self.drop_lapsed(now);
-            self.many = (self.waiting.len() * 2).max(FEW);
+        if self.waiting.len() > self.purge_at {
+            self.purge(now);
+            self.purge_at = (self.waiting.len() * 2).max(PURGE_THRESHOLD);
         }
     }
 
-    fn drop_lapsed(&mut self, now: Instant) {
+    fn purge(&mut self, now: Instant) {
         let bytes = &mut self.bytes;
         self.waiting.retain(|key, record| {
             let lasts = record.until > now;
@@ -158,8 +158,8 @@ const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Bytes that a record takes beside its content.
 const OVERHEAD: usize = 96;
 
-/// So many wait without it being looked for some that have lapsed.
-const FEW: usize = 1024;
+/// Waiting records below which none are purged.
+const PURGE_THRESHOLD: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -224,11 +224,11 @@ mod tests {
         records.keep("early".to_owned(), "1".into(), MINUTE, now);
         records.forget("gone".to_owned(), now);
         let later = now + MINUTE;
-        for n in 0..FEW - 1 {
+        for n in 0..PURGE_THRESHOLD - 1 {
             records.keep(n.to_string(), "1".into(), MINUTE, later);
         }
-        assert_eq!(records.waiting.len(), FEW - 1);
-        assert_eq!(records.keys.len(), FEW - 1);
+        assert_eq!(records.waiting.len(), PURGE_THRESHOLD - 1);
+        assert_eq!(records.keys.len(), PURGE_THRESHOLD - 1);
         assert_eq!(records.begin(later + MINUTE), []);
         assert!(records.is_empty());
         assert_eq!(records.bytes(), 0);

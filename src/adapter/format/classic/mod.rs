@@ -2,10 +2,10 @@
 //! pub/sub.
 //!
 //! An event goes to `<prefix>#<namespace>#`, or to its room's channel below that, as MessagePack;
-//! everything else to `<prefix>-request#<namespace>#`, as JSON, or as MessagePack where clients are
-//! asked or binary is sent. Answers go to `<prefix>-response#<namespace>#<uid>#` of who asked. What
-//! is written here beside the adapter's own fields, `uid`, `sid`, `more` and `gone` in answers and
-//! `kin` in requests, is skipped by its readers.
+//! everything else to `<prefix>-request#<namespace>#`, as JSON, or as MessagePack if clients are
+//! asked or binary is sent. Answers go to `<prefix>-response#<namespace>#<uid>#` of the node that
+//! asked. Fields that the reference does not write, `uid`, `sid`, `more` and `gone` in answers and
+//! `kin` in requests, are skipped by its readers.
 
 mod words;
 
@@ -381,7 +381,7 @@ pub(crate) fn unpack(payload: &Bytes) -> Result<(String, Vec<Bytes>), String> {
     Ok(msgpack::to_json(payload)?)
 }
 
-/// Writes JSON where it can carry what there is, and MessagePack where binary is in it.
+/// Writes JSON, or MessagePack if there is binary.
 pub(crate) fn payload(json: String, attachments: &[Bytes]) -> Result<Bytes, ClusterError> {
     if attachments.is_empty() {
         return Ok(json.into());
@@ -762,7 +762,7 @@ mod tests {
         }
     }
 
-    /// What the reference has published.
+    /// Messages that the reference has published.
     const MESSAGES: [(&str, &str); 9] = [
         (
             "socket.io#/#",

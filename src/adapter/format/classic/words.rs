@@ -8,7 +8,7 @@ use crate::adapter::format::json::{EventPacket, Options, argument, named, value,
 use crate::adapter::format::{MembershipChange, Received, Requester};
 use crate::cluster::{Details, Message, Question, Reply, names};
 
-/// What a node asks or tells, but for events.
+/// A request of a node: a question or a message, but no event.
 #[derive(Deserialize)]
 pub(super) struct Request<'a> {
     pub(super) uid: Option<String>,
@@ -33,7 +33,7 @@ pub(super) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Says what it means; `None` for a kind that nobody knows here.
+    /// Returns its content; `None` for an unknown type.
     pub(super) fn word(self, attachments: Vec<Bytes>) -> Result<Option<Received>, String> {
         let requester = Requester {
             uid: self.uid.unwrap_or_default(),
@@ -94,7 +94,7 @@ impl Request<'_> {
     }
 }
 
-/// What a node answers.
+/// An answer of a node.
 #[derive(Deserialize)]
 pub(super) struct Response<'a> {
     pub(super) uid: Option<String>,
@@ -119,7 +119,7 @@ pub(super) struct Response<'a> {
 }
 
 impl Response<'_> {
-    /// Says what it means; `None` where it is no answer.
+    /// Returns its content; `None` if it is no answer.
     pub(super) fn reply(self, attachments: Vec<Bytes>) -> Result<Option<Reply>, String> {
         Ok(match self.kind {
             Some(SERVER_SIDE_EMIT) => Some(Reply::ServerSide(argument(self.data, attachments))),
