@@ -103,7 +103,7 @@ pub(crate) struct Wires {
     /// The envelopes and records that the broker is to publish.
     pub(crate) queue: Arc<Queue>,
     /// The channels that the node wants to hear.
-    pub(crate) channels: Arc<Subscriptions>,
+    pub(crate) subscriptions: Arc<Subscriptions>,
     /// How far each stream was read; the broker's reader writes them.
     pub(crate) positions: Arc<Positions>,
     pub(crate) inbound: Arc<dyn Inbound>,

@@ -62,8 +62,8 @@ impl Node {
         let tag = Tag::random();
         let channel = format.poll_channel(tag);
         // From the first connection on, so that this node hears the answers that it waits for.
-        let channels = Arc::new(Subscriptions::default());
-        channels.listen(channel.clone());
+        let subscriptions = Arc::new(Subscriptions::default());
+        subscriptions.listen(channel.clone());
         let queue = Arc::new(Queue::new(setup.queue_limit));
         let namespaces = Arc::new(Namespaces::default());
         let pending = Arc::new(Pending::default());
@@ -90,7 +90,7 @@ impl Node {
         let restorer = Restorer::new(&context, &queue, &outbound);
         let wires = Wires {
             queue,
-            channels,
+            subscriptions,
             positions: Arc::new(Positions::default()),
             inbound: Arc::clone(&delivery) as _,
             health: Arc::clone(&context.health),
@@ -225,21 +225,21 @@ impl Adapter for Node {
     fn enter(&self, membership: &Arc<Membership>) {
         self.namespaces.add(membership);
         for channel in self.format.channels(membership.name()) {
-            self.wires.channels.listen(channel);
+            self.wires.subscriptions.listen(channel);
         }
     }
 
     fn leave(&self, namespace: &Arc<str>) {
         self.namespaces.remove(namespace);
         for channel in self.format.channels(namespace) {
-            self.wires.channels.leave(&channel);
+            self.wires.subscriptions.leave(&channel);
         }
     }
 
     fn room_changed(&self, namespace: &Arc<str>, room: &Arc<str>, began: bool) {
         match self.format.room_channel(namespace, room) {
-            Some(channel) if began => self.wires.channels.listen(channel),
-            Some(channel) => self.wires.channels.leave(&channel),
+            Some(channel) if began => self.wires.subscriptions.listen(channel),
+            Some(channel) => self.wires.subscriptions.leave(&channel),
             None => {}
         }
     }

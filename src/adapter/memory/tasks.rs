@@ -32,12 +32,12 @@ pub(super) async fn publish(hub: Arc<Hub>, number: NodeNumber, wires: Wires) {
 
 /// Follows the subscriptions, and receives their messages.
 pub(super) async fn listen(hub: Arc<Hub>, number: NodeNumber, wires: Wires) {
-    hub.enter(number, wires.channels.all());
+    hub.enter(number, wires.subscriptions.all());
     wires.connected(ConnectionRole::Listener);
     loop {
         tokio::select! {
             biased;
-            changes = wires.channels.changes() => hub.change(number, changes),
+            changes = wires.subscriptions.changes() => hub.change(number, changes),
             message = hub.next(number) => {
                 let (subscription, channel) = (&message.subscription, &message.channel);
                 wires.inbound.received(subscription, channel, &message.payload);

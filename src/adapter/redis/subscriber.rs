@@ -27,7 +27,7 @@ pub(crate) async fn run(redis: Arc<Redis>, wires: Wires) {
                     error = listen(&wires, &mut commands, &mut backoff) => error,
                     error = connection.fails() => error,
                 };
-                wires.channels.not_followed();
+                wires.subscriptions.not_followed();
                 wires.broken(ConnectionRole::Listener, &error);
             }
             Err(error) => wires.broken(ConnectionRole::Listener, &error.to_string()),
@@ -42,7 +42,7 @@ async fn listen(
     connection: &mut MultiplexedConnection,
     backoff: &mut Backoff,
 ) -> String {
-    let mut changes = wires.channels.all();
+    let mut changes = wires.subscriptions.all();
     let mut is_new = true;
     loop {
         for some in changes.chunks(CHANGES) {
@@ -60,7 +60,7 @@ async fn listen(
             backoff.reset();
             wires.connected(ConnectionRole::Listener);
         }
-        changes = wires.channels.changes().await;
+        changes = wires.subscriptions.changes().await;
     }
 }
 
