@@ -327,12 +327,16 @@ async fn a_message_that_would_become_huge_is_skipped() {
     ] {
         let [here, there] = cluster(&redis, format).await;
         let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
-        for command in commands {
-            let said = redis.command(&command);
+        for command in &commands {
+            let said = redis.command(command);
             assert!(!said.starts_with('-'), "{said}");
         }
         here.io.emit("after", ()).await.unwrap();
         peer.expect(r#"42["after"]"#).await;
+        until("each to be counted", || {
+            there.io.adapter_health().unreadable() == commands.len() as u64
+        })
+        .await;
     }
 }
 
