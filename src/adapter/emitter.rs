@@ -7,7 +7,9 @@ use serde::Serialize;
 use crate::adapter::RedisAdapter;
 use crate::adapter::broker::DirectPublisher;
 use crate::adapter::format::Format;
-use crate::cluster::{ClusterError, Content, Manner, Message, Scope, is_reserved_between_servers};
+use crate::cluster::{
+    ClusterError, EmitFlags, EventPayload, Message, Scope, is_reserved_between_servers,
+};
 use crate::error::EmitError;
 use crate::message::{RoomNames, namespace_name};
 use crate::socketio::{Args, PacketLimits, is_reserved};
@@ -105,7 +107,7 @@ impl Emitter {
             emitter: self.clone(),
             scope: Scope::default(),
             is_nobody: false,
-            manner: Manner::default(),
+            flags: EmitFlags::default(),
         }
     }
 
@@ -134,7 +136,7 @@ impl Emitter {
             return Err(EmitError::ReservedEvent(event.to_owned()));
         }
         let args = Args::from_value(&data)?;
-        let message = Message::ServerSide(Content::new(event, &args));
+        let message = Message::ServerSide(EventPayload::new(event, &args));
         Ok(self.tell(&message).await?)
     }
 
@@ -175,7 +177,7 @@ pub struct EmitterBroadcast {
     scope: Scope,
     /// An empty list of rooms was named.
     is_nobody: bool,
-    manner: Manner,
+    flags: EmitFlags,
 }
 
 impl EmitterBroadcast {
@@ -194,13 +196,13 @@ impl EmitterBroadcast {
 
     /// Drops the event for clients that have something waiting to be sent to them already.
     pub fn volatile(mut self) -> Self {
-        self.manner.volatile = true;
+        self.flags.volatile = true;
         self
     }
 
     /// Sets whether the event is worth compressing; true by default.
     pub fn compress(mut self, compressed: bool) -> Self {
-        self.manner.uncompressed = !compressed;
+        self.flags.uncompressed = !compressed;
         self
     }
 
@@ -217,11 +219,11 @@ impl EmitterBroadcast {
         }
         let args = Args::from_value(&data)?;
         args.check(self.emitter.packets)?;
-        let (content, manner) = (Content::new(event, &args), self.manner);
+        let (content, flags) = (EventPayload::new(event, &args), self.flags);
         self.tell(|scope| Message::Emit {
             content,
             scope,
-            manner,
+            flags,
         })
         .await?;
         Ok(())

@@ -76,16 +76,16 @@ pub(crate) struct Scope {
 
 /// How an event is to be sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Manner {
+pub(crate) struct EmitFlags {
     pub(crate) volatile: bool,
     pub(crate) uncompressed: bool,
 }
 
 /// An event: its name, then its arguments, as the list that a packet holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Content(pub(crate) Args);
+pub(crate) struct EventPayload(pub(crate) Args);
 
-impl Content {
+impl EventPayload {
     /// Puts an event's name before its arguments.
     pub(crate) fn new(name: &str, args: &Args) -> Self {
         let mut json = serde_json::Value::from(name).to_string();
@@ -107,9 +107,9 @@ pub(crate) fn is_reserved_between_servers(name: &str) -> bool {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Message {
     Emit {
-        content: Content,
+        content: EventPayload,
         scope: Scope,
-        manner: Manner,
+        flags: EmitFlags,
     },
     Join {
         scope: Scope,
@@ -127,7 +127,7 @@ pub(crate) enum Message {
         room: String,
     },
     /// An event for the servers' programs, not for clients.
-    ServerSide(Content),
+    ServerSide(EventPayload),
 }
 
 /// What one node asks all others.
@@ -135,9 +135,9 @@ pub(crate) enum Message {
 pub(crate) enum Question {
     /// An event that clients acknowledge: answered by a count of them, and by each of them.
     Emit {
-        content: Content,
+        content: EventPayload,
         scope: Scope,
-        manner: Manner,
+        flags: EmitFlags,
         limit: Duration,
     },
     /// Who is there.
@@ -147,7 +147,7 @@ pub(crate) enum Question {
     /// Which rooms somebody is in.
     Rooms,
     /// An event for the servers' programs, which they answer.
-    ServerSide(Content),
+    ServerSide(EventPayload),
 }
 
 /// What a node answers to a question.

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::actor::{FindRoom, NamespaceCore, Room};
 use crate::cluster::{
-    ClusterError, Content, Message, Question, Reply, is_reserved_between_servers,
+    ClusterError, EventPayload, Message, Question, Reply, is_reserved_between_servers,
 };
 use crate::error::{EmitError, RoomError};
 use crate::handler::{Environment, EventOutcome, SharedTable};
@@ -314,11 +314,11 @@ impl fmt::Debug for Namespace {
 }
 
 /// Writes an event between servers.
-fn between_servers(event: &str, data: &impl Serialize) -> Result<Content, EmitError> {
+fn between_servers(event: &str, data: &impl Serialize) -> Result<EventPayload, EmitError> {
     if is_reserved_between_servers(event) {
         return Err(EmitError::ReservedEvent(event.to_owned()));
     }
-    Ok(Content::new(event, &Args::from_value(data)?))
+    Ok(EventPayload::new(event, &Args::from_value(data)?))
 }
 
 /// How long a namespace may take to look a room up.

@@ -19,7 +19,7 @@ use crate::adapter::format::{
     Callback, Channel, Envelope, Format, Incoming, MembershipChange, NodeDiscovery, Received,
     Requester, polls,
 };
-use crate::cluster::{ClusterError, Content, Manner, Message, Question, Reply, Scope};
+use crate::cluster::{ClusterError, EmitFlags, EventPayload, Message, Question, Reply, Scope};
 use crate::id::{SocketId, Tag};
 use crate::socketio::Args;
 
@@ -64,7 +64,7 @@ impl Bus {
     fn emit(
         &self,
         namespace: &str,
-        content: &Content,
+        content: &EventPayload,
         scope: &Scope,
         callback: Option<String>,
     ) -> Result<Envelope, ClusterError> {
@@ -309,17 +309,17 @@ impl BusMessage<'_> {
         let name = self.event.as_deref().ok_or("an emit without an event")?;
         let is_binary = self.binary == Some(true);
         let args = arguments(self.data.map_or("null", RawValue::get), is_binary)?;
-        let content = for_clients(Content::new(name, &args), is_binary)?;
+        let content = for_clients(EventPayload::new(name, &args), is_binary)?;
         let scope = Scope {
             rooms: names(&self.room),
             except: names(&self.skip_sid),
         };
-        let manner = Manner::default();
+        let flags = EmitFlags::default();
         let Some([room, namespace, id]) = self.callback.as_deref() else {
             return Ok(Some(Received::Told(Message::Emit {
                 content,
                 scope,
-                manner,
+                flags,
             })));
         };
         let requester = Requester {
@@ -334,7 +334,7 @@ impl BusMessage<'_> {
         let question = Question::Emit {
             content,
             scope,
-            manner,
+            flags,
             limit: CALLBACK_LIMIT,
         };
         Ok(Some(Received::Asked(requester, question)))

@@ -14,7 +14,7 @@ use crate::adapter::format::json::{
     quoted, value, with_more,
 };
 use crate::adapter::format::{Incoming, MembershipChange, Presence, Received, Requester, msgpack};
-use crate::cluster::{Details, Manner, Message, Question, Reply, Scope, names};
+use crate::cluster::{Details, EmitFlags, Message, Question, Reply, Scope, names};
 
 /// A message's type and data.
 #[derive(Debug)]
@@ -26,14 +26,14 @@ pub(crate) struct Body<'a> {
 
 impl<'a> Body<'a> {
     pub(crate) fn of_message(message: &'a Message) -> Self {
-        let everyone = Manner::default();
+        let everyone = EmitFlags::default();
         let (kind, data, attachments) = match message {
             Message::Emit {
                 content,
                 scope,
-                manner,
+                flags,
             } => {
-                let (packet, options) = (content.0.as_json(), options(scope, *manner, None));
+                let (packet, options) = (content.0.as_json(), options(scope, *flags, None));
                 let data =
                     format!(r#"{{"packet":{{"type":2,"data":[{packet}]}},"opts":{options}}}"#);
                 (BROADCAST, data, content.0.attachments())
@@ -79,16 +79,16 @@ impl<'a> Body<'a> {
     /// `None` if these messages have no such question.
     pub(crate) fn of_question(question: &'a Question, request: &str) -> Option<Self> {
         let request = quoted(request);
-        let everyone = Manner::default();
+        let everyone = EmitFlags::default();
         let (kind, data, attachments) = match question {
             Question::Emit {
                 content,
                 scope,
-                manner,
+                flags,
                 limit,
             } => {
                 let packet = content.0.as_json();
-                let options = options(scope, *manner, Some(*limit));
+                let options = options(scope, *flags, Some(*limit));
                 let data = format!(
                     r#"{{"packet":{{"type":2,"data":[{packet}]}},"requestId":{request},"opts":{options},"kin":true}}"#
                 );
@@ -315,19 +315,19 @@ fn broadcast(
     let packet: EventPacket<'_> =
         serde_json::from_str(packet.get()).map_err(|error| error.to_string())?;
     let content = packet.content(attachments)?;
-    let (manner, limit) = (options.manner(), options.limit());
+    let (flags, limit) = (options.flags(), options.limit());
     let scope = options.into_scope();
     Ok(match requester {
         None => Received::Told(Message::Emit {
             content,
             scope,
-            manner,
+            flags,
         }),
         Some(requester) => {
             let question = Question::Emit {
                 content,
                 scope,
-                manner,
+                flags,
                 limit,
             };
             Received::Asked(requester, question)
@@ -385,7 +385,7 @@ const ADAPTER_CLOSE: u8 = 13;
 mod tests {
     use super::*;
     use crate::adapter::format::fixture;
-    use crate::cluster::Content;
+    use crate::cluster::EventPayload;
     use crate::id::SocketId;
     use crate::socketio::Args;
 
@@ -523,7 +523,7 @@ mod tests {
         }
         // Between servers these are names like others.
         let json = r#"{"type":9,"uid":"other","nsp":"/","data":{"packet":["disconnect"]}}"#;
-        let content = Content(fixture::args(r#""disconnect""#));
+        let content = EventPayload(fixture::args(r#""disconnect""#));
         let told = Received::Told(Message::ServerSide(content));
         assert_eq!(read(json, &[]), Ok(Some(told)));
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::cluster::{Content, Manner, Message, Question, Scope};
+use crate::cluster::{EmitFlags, EventPayload, Message, Question, Scope};
 use crate::socketio::Args;
 
 /// Makes bytes of captured text: JSON, or hexadecimal digits.
@@ -28,20 +28,20 @@ pub(super) fn scope(rooms: &[&str], except: &[&str]) -> Scope {
     }
 }
 
-pub(super) fn emit(list: Args, scope: Scope, manner: Manner) -> Message {
+pub(super) fn emit(list: Args, scope: Scope, flags: EmitFlags) -> Message {
     Message::Emit {
-        content: Content(list),
+        content: EventPayload(list),
         scope,
-        manner,
+        flags,
     }
 }
 
-pub(super) const PLAIN: Manner = Manner {
+pub(super) const PLAIN: EmitFlags = EmitFlags {
     volatile: false,
     uncompressed: false,
 };
 
-pub(super) const SWIFT: Manner = Manner {
+pub(super) const SWIFT: EmitFlags = EmitFlags {
     volatile: true,
     uncompressed: true,
 };
@@ -76,7 +76,7 @@ pub(super) fn messages() -> [Message; 9] {
             scope: scope(&["s"], &[]),
             close: true,
         },
-        Message::ServerSide(Content(args(r#""ping",1"#))),
+        Message::ServerSide(EventPayload(args(r#""ping",1"#))),
     ]
 }
 
@@ -84,12 +84,12 @@ pub(super) fn messages() -> [Message; 9] {
 pub(super) fn questions() -> [Question; 3] {
     [
         Question::Emit {
-            content: Content(args(r#""ack",1"#)),
+            content: EventPayload(args(r#""ack",1"#)),
             scope: scope(&[], &[]),
-            manner: PLAIN,
+            flags: PLAIN,
             limit: Duration::from_millis(50),
         },
-        Question::ServerSide(Content(args(r#""ping2""#))),
+        Question::ServerSide(EventPayload(args(r#""ping2""#))),
         Question::Sockets(scope(&[], &[])),
     ]
 }
@@ -97,9 +97,9 @@ pub(super) fn questions() -> [Question; 3] {
 /// A question that says how it is to be sent, and carries binary.
 pub(super) fn swift_question() -> Question {
     Question::Emit {
-        content: Content(binary()),
+        content: EventPayload(binary()),
         scope: scope(&["a"], &["b"]),
-        manner: SWIFT,
+        flags: SWIFT,
         limit: Duration::from_secs(5),
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::adapter::format::DEFAULT_LIMIT;
-use crate::cluster::{Content, Details, Manner, Scope, names};
+use crate::cluster::{Details, EmitFlags, EventPayload, Scope, names};
 use crate::id::SocketId;
 use crate::socketio::{Args, check_placeholders, is_reserved};
 
@@ -31,8 +31,8 @@ impl Options {
         }
     }
 
-    pub(crate) fn manner(&self) -> Manner {
-        self.flags.manner
+    pub(crate) fn flags(&self) -> EmitFlags {
+        self.flags.emit
     }
 
     pub(crate) fn limit(&self) -> Duration {
@@ -42,7 +42,7 @@ impl Options {
 
 #[derive(Debug, Default)]
 struct Flags {
-    manner: Manner,
+    emit: EmitFlags,
     timeout: Option<Duration>,
 }
 
@@ -54,7 +54,7 @@ impl<'de> Deserialize<'de> for Flags {
         let timeout = flags.get("timeout").and_then(Value::as_f64);
         let timeout = timeout.filter(|milliseconds| *milliseconds >= 0.0);
         Ok(Self {
-            manner: Manner {
+            emit: EmitFlags {
                 volatile: flags.get("volatile").is_some_and(is_truthy),
                 uncompressed: flags.get("compress") == Some(&Value::Bool(false)),
             },
@@ -82,7 +82,7 @@ pub(crate) struct EventPacket<'a> {
 }
 
 impl EventPacket<'_> {
-    pub(crate) fn content(&self, attachments: Vec<Bytes>) -> Result<Content, String> {
+    pub(crate) fn content(&self, attachments: Vec<Bytes>) -> Result<EventPayload, String> {
         let content = named(self.data, attachments)?;
         let is_binary = !content.0.attachments().is_empty();
         for_clients(content, is_binary)
@@ -95,18 +95,18 @@ impl EventPacket<'_> {
 }
 
 /// Reads the list of an event's name and its arguments.
-pub(crate) fn named(list: &RawValue, attachments: Vec<Bytes>) -> Result<Content, String> {
+pub(crate) fn named(list: &RawValue, attachments: Vec<Bytes>) -> Result<EventPayload, String> {
     let inner = inner(list.get());
     let begins = |inner: &&str| inner.starts_with(|c: char| c == '"' || c.is_ascii_digit());
     match inner.filter(begins) {
-        Some(inner) => Ok(Content(Args::new(inner.to_owned(), attachments))),
+        Some(inner) => Ok(EventPayload(Args::new(inner.to_owned(), attachments))),
         None => Err("an event is a list that begins with its name".to_owned()),
     }
 }
 
 /// Refuses an event that makes clients end their session: one with a reserved name, or with a
 /// placeholder for an attachment that is not there.
-pub(crate) fn for_clients(content: Content, is_binary: bool) -> Result<Content, String> {
+pub(crate) fn for_clients(content: EventPayload, is_binary: bool) -> Result<EventPayload, String> {
     let list = &content.0;
     let name = serde_json::from_str::<String>(list.split_text().0);
     if let Ok(name) = name
@@ -185,12 +185,12 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// Writes whom an event is for, and how it is to be sent.
-pub(crate) fn options(scope: &Scope, manner: Manner, limit: Option<Duration>) -> String {
+pub(crate) fn options(scope: &Scope, emit: EmitFlags, limit: Option<Duration>) -> String {
     let mut flags = Vec::new();
-    if manner.volatile {
+    if emit.volatile {
         flags.push(r#""volatile":true"#.to_owned());
     }
-    if manner.uncompressed {
+    if emit.uncompressed {
         flags.push(r#""compress":false"#.to_owned());
     }
     if let Some(limit) = limit {
@@ -234,9 +234,9 @@ mod tests {
             ("null", false, false),
             ("7", false, false),
         ] {
-            let manner = options_of(flags).manner();
+            let emit = options_of(flags).flags();
             assert_eq!(
-                (manner.volatile, manner.uncompressed),
+                (emit.volatile, emit.uncompressed),
                 (volatile, uncompressed),
                 "{flags}"
             );
@@ -259,7 +259,7 @@ mod tests {
             let options = options_of(&format!(r#"{{"timeout":{timeout}}}"#));
             assert_eq!(options.limit(), limit, "{timeout}");
         }
-        let longest = options(&Scope::default(), Manner::default(), Some(Duration::MAX));
+        let longest = options(&Scope::default(), EmitFlags::default(), Some(Duration::MAX));
         let json = r#"{"rooms":[],"except":[],"flags":{"timeout":2147483647}}"#;
         assert_eq!(longest, json);
     }

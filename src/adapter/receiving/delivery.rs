@@ -26,7 +26,7 @@ use crate::adapter::receiving::seen::Seen;
 use crate::adapter::recovery::MOVED;
 use crate::adapter::sending::Outbound;
 use crate::adapter::tasks::Tasks;
-use crate::cluster::{Content, Manner, Message, Question, Reply, Scope};
+use crate::cluster::{EmitFlags, EventPayload, Message, Question, Reply, Scope};
 use crate::id::SocketId;
 use crate::logging::{LogKind, LogLimits, Quoted, cut};
 use crate::panics::{Caught, catch_panic};
@@ -125,7 +125,7 @@ impl Delivery {
     }
 
     /// Tells whether this node's clients take an event of another node, which may allow more.
-    fn fits(&self, membership: &Membership, content: &Content) -> bool {
+    fn fits(&self, membership: &Membership, content: &EventPayload) -> bool {
         match content.0.check(membership.packets) {
             Ok(()) => true,
             Err(error) => {
@@ -143,13 +143,13 @@ impl Delivery {
             Message::Emit {
                 content,
                 scope,
-                manner,
+                flags,
             } => {
                 if !self.fits(membership, &content) {
                     return;
                 }
                 // The next message of other nodes does not wait for clients of this one.
-                let _ = membership.relay(&scope.into(), manner, &content.0, origin, |_| ());
+                let _ = membership.relay(&scope.into(), flags, &content.0, origin, |_| ());
             }
             Message::Join { scope, rooms } => {
                 change_all(membership, scope, &MembershipChange::Join(rooms));
@@ -198,11 +198,11 @@ impl Delivery {
             Question::Emit {
                 content,
                 scope,
-                manner,
+                flags,
                 limit,
             } => {
                 let audience = scope.into();
-                self.ask_clients(membership, requester, &content, &audience, manner, limit);
+                self.ask_clients(membership, requester, &content, &audience, flags, limit);
             }
             Question::Sockets(scope) => {
                 let sockets = membership.select(&scope.into());
@@ -242,9 +242,9 @@ impl Delivery {
         &self,
         membership: &Arc<Membership>,
         requester: Requester,
-        content: &Content,
+        content: &EventPayload,
         audience: &Audience,
-        manner: Manner,
+        flags: EmitFlags,
         limit: Duration,
     ) {
         let sockets = if self.fits(membership, content) {
@@ -264,10 +264,10 @@ impl Delivery {
         };
         let id = membership.next_ack();
         let mut packet = membership.relayed(Some(id), &content.0);
-        if manner.uncompressed {
+        if flags.uncompressed {
             packet = packet.without_compression();
         }
-        let mut answers: Answers<()> = ask(sockets, id, &packet, manner.volatile, limit).answers;
+        let mut answers: Answers<()> = ask(sockets, id, &packet, flags.volatile, limit).answers;
         let (outbound, membership) = (Arc::clone(&self.outbound), Arc::clone(membership));
         self.tasks.spawn("question to clients", async move {
             let mut place = Some(place);
@@ -294,7 +294,7 @@ impl Delivery {
     fn call_program(
         &self,
         membership: &Arc<Membership>,
-        content: &Content,
+        content: &EventPayload,
         requester: Option<Requester>,
     ) {
         let Some(event) = ServerSideEvent::of(&content.0) else {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crate::adapter::broker::{BrokerError, EventLog, LogEntry};
 use crate::adapter::format::{Incoming, Received, from_fields};
-use crate::cluster::{EntryId, Manner, Mark, Message};
+use crate::cluster::{EmitFlags, EntryId, Mark, Message};
 use crate::link::Outgoing;
 use crate::socket::{Kept, Membership, mark_of};
 
@@ -91,8 +91,8 @@ impl Replay<'_> {
                 Received::Told(Message::Emit {
                     content,
                     scope,
-                    manner:
-                        Manner {
+                    flags:
+                        EmitFlags {
                             volatile: false, ..
                         },
                 }),

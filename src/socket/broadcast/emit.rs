@@ -10,7 +10,7 @@ use bytes::Bytes;
 use log::Level;
 use serde::Serialize;
 
-use crate::cluster::{Content, Manner, Message, Scope};
+use crate::cluster::{EmitFlags, EventPayload, Message, Scope};
 use crate::error::EmitError;
 use crate::link::Frame;
 use crate::logging::TARGET_EVENT;
@@ -142,7 +142,7 @@ impl Broadcast {
         let crowd = deliver(self.packet(None, event, &args)?);
         adapter.tell(
             self.membership.shared_name(),
-            &message(Content::new(event, &args)),
+            &message(EventPayload::new(event, &args)),
         )?;
         Ok(crowd)
     }
@@ -166,21 +166,21 @@ impl Broadcast {
             let size = args.as_json().len() + attached.sum::<usize>();
             log_emit(event, size, &Many(&self.membership, &self.audience));
         }
-        let content = Content::new(event, args);
-        let (list, manner) = (content.0.clone(), self.manner());
+        let content = EventPayload::new(event, args);
+        let (list, flags) = (content.0.clone(), self.flags());
         let membership = &self.membership;
         let Relayed { crowd, told } = match (membership.remembering(), self.kept_elsewhere()) {
-            (Some(adapter), Some(scope)) if !manner.volatile => {
+            (Some(adapter), Some(scope)) if !flags.volatile => {
                 let message = Message::Emit {
                     content,
                     scope,
-                    manner,
+                    flags,
                 };
-                membership.relay(&self.audience, manner, &list, Origin::Own, |number| {
+                membership.relay(&self.audience, flags, &list, Origin::Own, |number| {
                     adapter.tell_as(number, membership.shared_name(), &message)
                 })
             }
-            _ => membership.relay(&self.audience, manner, &list, Origin::Alone, |_| {
+            _ => membership.relay(&self.audience, flags, &list, Origin::Alone, |_| {
                 let Some((adapter, message)) = self.elsewhere() else {
                     return Ok(());
                 };
@@ -206,8 +206,8 @@ impl Broadcast {
         }
     }
 
-    pub(super) fn manner(&self) -> Manner {
-        Manner {
+    pub(super) fn flags(&self) -> EmitFlags {
+        EmitFlags {
             volatile: self.volatile,
             uncompressed: !self.compressed,
         }

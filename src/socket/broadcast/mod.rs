@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::cluster::{Answer, Content, Message, Question, Scope};
+use crate::cluster::{Answer, EventPayload, Message, Question, Scope};
 use crate::error::{CallError, EmitError};
 use crate::link::Outgoing;
 use crate::logging::TARGET_EVENT;
@@ -264,9 +264,9 @@ impl Broadcast {
             return Ok(here);
         };
         let question = |limit| Question::Emit {
-            content: Content::new(event, &args),
+            content: EventPayload::new(event, &args),
             scope,
-            manner: self.manner(),
+            flags: self.flags(),
             limit,
         };
         let answers = here.and_elsewhere(self.question(question, limit));
@@ -285,14 +285,19 @@ impl Broadcast {
     }
 
     /// Returns the adapter and what makes the message for it, where other nodes are meant.
-    fn elsewhere(&self) -> Option<(&Arc<dyn Adapter>, impl FnOnce(Content) -> Message + use<>)> {
+    fn elsewhere(
+        &self,
+    ) -> Option<(
+        &Arc<dyn Adapter>,
+        impl FnOnce(EventPayload) -> Message + use<>,
+    )> {
         let adapter = self.membership.adapter.as_ref()?;
         let scope = self.scope_elsewhere()?;
-        let manner = self.manner();
+        let flags = self.flags();
         let message = move |content| Message::Emit {
             content,
             scope,
-            manner,
+            flags,
         };
         Some((adapter, message))
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::cluster::{Manner, Scope};
+use crate::cluster::{EmitFlags, Scope};
 use crate::id::SocketId;
 use crate::link::{Outgoing, Pushed};
 use crate::message::Address;
@@ -92,21 +92,21 @@ impl Membership {
     pub(crate) fn relay<T>(
         &self,
         audience: &Audience,
-        manner: Manner,
+        flags: EmitFlags,
         list: &Args,
         origin: Origin<'_>,
         tell: impl FnOnce(u64) -> T,
     ) -> Relayed<T> {
         let encoded = |list: &Args| {
             let packet = encode::relayed(&self.name, None, list);
-            if manner.uncompressed {
+            if flags.uncompressed {
                 packet.without_compression()
             } else {
                 packet
             }
         };
         let Some(recovery) = &self.recovery else {
-            let crowd = self.broadcast(audience, &encoded(list), manner.volatile);
+            let crowd = self.broadcast(audience, &encoded(list), flags.volatile);
             return Relayed {
                 crowd,
                 told: tell(0),
@@ -115,7 +115,7 @@ impl Membership {
         let mut log = recovery.lock();
         let audience = &*log.still_for(audience, origin);
         let (mut number, mut crowd) = (0, Crowd::new());
-        if manner.volatile {
+        if flags.volatile {
             let packet = encoded(&list.followed_by(&log.point(self.place()).text));
             self.broadcast(audience, &packet, true);
         } else {

@@ -200,7 +200,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::cluster::Manner;
+    use crate::cluster::EmitFlags;
     use crate::config::Config;
     use crate::handshake::Handshake;
     use crate::id::Id;
@@ -260,8 +260,8 @@ mod tests {
 
     fn emit_to(namespace: &Membership, audience: &Audience) -> usize {
         let list = Args::new(r#""event""#.to_owned(), Vec::new());
-        let manner = Manner::default();
-        let _ = namespace.relay(audience, manner, &list, Origin::Alone, |_| ());
+        let flags = EmitFlags::default();
+        let _ = namespace.relay(audience, flags, &list, Origin::Alone, |_| ());
         let log = namespace.recovery.as_ref().unwrap().lock();
         log.latest_length()
     }

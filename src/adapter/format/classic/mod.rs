@@ -127,7 +127,7 @@ impl Classic {
         if from == self.uid || pattern != self.pattern(namespace) {
             return Ok(None);
         }
-        let manner = options.manner();
+        let flags = options.flags();
         let mut scope = options.into_scope();
         let events = self.events(namespace);
         let below = channel.strip_prefix(&events);
@@ -138,7 +138,7 @@ impl Classic {
         let message = Message::Emit {
             content: packet.content(attachments)?,
             scope,
-            manner,
+            flags,
         };
         Ok(Some(Incoming {
             namespace: namespace.to_owned(),
@@ -192,12 +192,12 @@ impl Format for Classic {
             Message::Emit {
                 content,
                 scope,
-                manner,
+                flags,
             } => {
                 let json = format!(
                     r#"[{uid},{},{}]"#,
                     packet(namespace, &content.0),
-                    options(scope, *manner, None)
+                    options(scope, *flags, None)
                 );
                 let packed = msgpack::from_json(&json, content.0.attachments());
                 let mut channel = self.events(namespace);
@@ -254,13 +254,13 @@ impl Format for Classic {
             Question::Emit {
                 content,
                 scope,
-                manner,
+                flags,
                 limit,
             } => {
                 let json = format!(
                     r#"{head},"type":{BROADCAST},"packet":{},"opts":{},"kin":true}}"#,
                     packet(namespace, &content.0),
-                    options(scope, *manner, Some(*limit))
+                    options(scope, *flags, Some(*limit))
                 );
                 let packed = msgpack::from_json(&json, content.0.attachments());
                 Envelope::Publish {

@@ -81,7 +81,7 @@ impl Request<'_> {
         let question = match self.packet {
             Some(packet) if self.kind == BROADCAST => Question::Emit {
                 content: packet.content(attachments)?,
-                manner: options.manner(),
+                flags: options.flags(),
                 limit: options.limit(),
                 scope: options.into_scope(),
             },
