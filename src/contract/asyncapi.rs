@@ -1,7 +1,7 @@
 //! Contracts as an AsyncAPI 3.0.0 document.
 //!
 //! The contracts enter, the document leaves, from the server's point of view. Schemas are of draft
-//! 07, which is what AsyncAPI builds on, and lie among the document's components.
+//! 07, on which AsyncAPI builds, and are among the document's components.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ pub(crate) fn write(contracts: &Contracts) -> Value {
     written
 }
 
-/// What grows while events are written.
+/// The parts to which the writing of events adds.
 struct Document {
     generator: SchemaGenerator,
     channels: Map<String, Value>,
@@ -95,7 +95,8 @@ impl Document {
         self.operations.insert(name, operation);
     }
 
-    /// Adds a message to the components and to its channel; returns what refers to it there.
+    /// Adds a message to the components and to its channel. Returns the reference to it in the
+    /// channel.
     fn message(
         &mut self,
         channel: &str,
@@ -119,7 +120,7 @@ impl Document {
     }
 }
 
-/// Gives the definitions keys that components may have, here and wherever they are referred to.
+/// Renames the definitions to keys that components may have, and renames all references to them.
 fn renamed(document: &mut Value, definitions: Map<String, Value>) -> Value {
     let mut schemas = Map::new();
     let mut names = BTreeMap::new();
@@ -153,7 +154,7 @@ fn redirect(value: &mut Value, names: &BTreeMap<String, String>) {
     }
 }
 
-/// Makes a key of `map` from any name: of the characters that AsyncAPI allows, and not in use.
+/// Makes an unused key of `map` from any name, of the characters that AsyncAPI allows.
 fn free(map: &Map<String, Value>, name: &str) -> String {
     let allowed = |next: char| next.is_ascii_alphanumeric() || "._-".contains(next);
     let name: String = name
@@ -167,7 +168,7 @@ fn free(map: &Map<String, Value>, name: &str) -> String {
     free.unwrap_or(name)
 }
 
-/// Where the document keeps the schemas.
+/// The position of the schemas in the document.
 const SCHEMAS: &str = "/components/schemas";
 
 #[cfg(test)]

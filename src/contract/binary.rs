@@ -1,13 +1,14 @@
-//! Bytes whose definition says that they are binary.
+//! Bytes that are defined as binary in schemas.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// Bytes that travel as binary, and say so in TypeScript definitions and AsyncAPI documents.
+/// Bytes that are sent as binary, and that TypeScript definitions and AsyncAPI documents describe
+/// as binary.
 ///
-/// It travels as the [`Bytes`] in it do; those alone have no schema that says "binary". As a field
-/// `Bytes` may stay as they are: `#[schemars(with = "Binary")] data: Bytes`. In TypeScript it is
-/// `ArrayBuffer | Uint8Array`, in JSON schema a text of the format `binary`.
+/// They are sent in the same way as [`Bytes`], which has no schema for binary. A field may keep the
+/// type `Bytes`: `#[schemars(with = "Binary")] data: Bytes`. The type in TypeScript is
+/// `ArrayBuffer | Uint8Array`. In JSON schema it is a text of the format `binary`.
 ///
 /// # Examples
 ///

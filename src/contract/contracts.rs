@@ -1,4 +1,4 @@
-//! The contracts of a whole server, to be written down for those who talk to it.
+//! The contracts of a whole server, to export them for its clients.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
@@ -6,11 +6,11 @@ use serde_json::Value;
 use crate::contract::{EventContract, asyncapi, typescript};
 use crate::socketio::Shape;
 
-/// The contracts of a server: which side sends which event, in which namespace. Feature `contracts`.
+/// The contracts of a server: which side sends which event in which namespace. Feature `contracts`.
 ///
-/// Events belong to the namespace that was named last, `/` before any. Their types must have a
-/// schema, by `#[derive(schemars::JsonSchema)]` with the crate `schemars` 1; it reads serde's
-/// attributes. A type has one definition whichever way it travels: as it is read.
+/// Events belong to the namespace that was named last, or to `/` before any. Their types must have
+/// a schema. `#[derive(schemars::JsonSchema)]` of the crate `schemars` 1 makes one from serde's
+/// attributes. A type has one definition for both directions: the one for reading it.
 ///
 /// # Examples
 ///
@@ -39,7 +39,7 @@ pub struct Contracts {
 }
 
 impl Contracts {
-    /// Makes an empty collection; `title` and `version` are those of the program's interface.
+    /// Makes an empty collection. `title` and `version` describe the program's interface.
     pub fn new(title: impl Into<String>, version: impl Into<String>) -> Self {
         Self {
             title: title.into(),
@@ -48,10 +48,10 @@ impl Contracts {
         }
     }
 
-    /// Names the namespace of the events that follow. A slash in front may be left out.
+    /// Names the namespace of the following events. The leading slash is optional.
     pub fn namespace(mut self, name: &str) -> Self {
         let name = format!("/{}", name.trim_start_matches('/'));
-        // The last one is the one in use.
+        // The last one is the current one.
         let known = self.namespaces.iter().position(|known| known.name == name);
         let namespace = known.map(|at| self.namespaces.remove(at));
         let events = namespace.map_or_else(Vec::new, |namespace| namespace.events);
@@ -80,22 +80,24 @@ impl Contracts {
     }
 
     /// Returns definitions for `socket.io-client` and TypeScript: `ServerToClientEvents` and
-    /// `ClientToServerEvents`, for its `Socket<ServerToClientEvents, ClientToServerEvents>`, and the
-    /// types that they use.
+    /// `ClientToServerEvents`, for its `Socket<ServerToClientEvents, ClientToServerEvents>`, and
+    /// the types that they use.
     ///
-    /// An event with an answer takes a callback as its last argument. Where there are several
-    /// namespaces, the interfaces of `/chat` are `ChatServerToClientEvents` and its twin; those of `/`
-    /// have no prefix. What has no type in TypeScript is `unknown`; [`Binary`](crate::Binary) is
-    /// `ArrayBuffer | Uint8Array`. That a failed handler answers `{"error": …}` is not said there.
+    /// An event with an answer takes a callback as its last argument. If there are several
+    /// namespaces, the interfaces of `/chat` are `ChatServerToClientEvents` and
+    /// `ChatClientToServerEvents`; those of `/` have no prefix. A value without a type in
+    /// TypeScript is `unknown`; [`Binary`](crate::Binary) is `ArrayBuffer | Uint8Array`. The answer
+    /// `{"error": …}` of a failed handler is not part of the types.
     #[must_use]
     pub fn typescript(&self) -> String {
         typescript::write(self)
     }
 
-    /// Returns an AsyncAPI 3.0.0 document, from the server's point of view: it receives what clients
-    /// send. A namespace is a channel, an event a message and an operation, its answer the reply.
+    /// Returns an AsyncAPI 3.0.0 document from the server's point of view: the server receives the
+    /// events of clients. A namespace is a channel, an event is a message and an operation, its
+    /// answer is the reply.
     ///
-    /// A message's payload is what the event carries. A tuple, which is several arguments, is an
+    /// A message's payload is the data of the event. A tuple, which is several arguments, is an
     /// array whose `items` are a list of schemas; an array, which is one argument, has one schema
     /// as `items`. `null` is no argument.
     #[must_use]
@@ -134,7 +136,7 @@ pub(crate) struct NamespaceContracts {
     pub(crate) events: Vec<EventSchemas>,
 }
 
-/// One event, and how its schemas are made.
+/// One event and the functions that make its schemas.
 #[derive(Clone, Debug)]
 pub(crate) struct EventSchemas {
     pub(crate) name: &'static str,
@@ -147,25 +149,26 @@ pub(crate) struct EventSchemas {
 }
 
 impl EventSchemas {
-    /// Returns the schema of what the event carries.
+    /// Returns the schema of the event's data.
     pub(crate) fn data(&self, generator: &mut SchemaGenerator) -> Value {
         finished(generator, self.data)
     }
 
-    /// Returns the schema of the answer; `None` where there is none.
+    /// Returns the schema of the answer; `None` if the event has none.
     pub(crate) fn answer(&self, generator: &mut SchemaGenerator) -> Option<Value> {
         (!self.answer_shape.is_unit()).then(|| finished(generator, self.answer))
     }
 }
 
-/// Who sends an event.
+/// The side that sends an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Client,
     Server,
 }
 
-/// Makes a schema and brings it into the generator's draft, which it does for whole documents only.
+/// Makes a schema and converts it to the generator's draft. The generator converts only whole
+/// documents itself.
 fn finished(generator: &mut SchemaGenerator, make: fn(&mut SchemaGenerator) -> Schema) -> Value {
     let mut schema = make(generator);
     for transform in generator.transforms_mut() {

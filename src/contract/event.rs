@@ -1,9 +1,9 @@
-//! What a contract is, and the macro that makes them.
+//! The contract of an event, and the macro that makes contracts.
 //!
-//! A name and two types enter, a unit type that carries them leaves. Names that no event may have
-//! are refused by the compiler.
+//! A name and two types enter, a unit type that carries them leaves. The compiler refuses names
+//! that no event may have.
 
-/// The contract of an event: its name, what it carries and what answers it.
+/// The contract of an event: its name, its data and its answer.
 ///
 /// [`event!`](crate::event) implements it for unit types.
 ///
@@ -21,25 +21,24 @@
 pub trait EventContract {
     /// The event's name.
     const NAME: &'static str;
-    /// What is told of the event, for those who read its definition.
+    /// The documentation of the event, for readers of its definition.
     const DOCS: &'static str = "";
-    /// What the event carries: a tuple is as many arguments as it has members, `()` is none,
-    /// anything else is one.
+    /// The event's data: a tuple is as many arguments as it has members, `()` is none, any other
+    /// type is one.
     type Data;
-    /// What its acknowledgement carries; `()` where it has none.
+    /// The data of its acknowledgement; `()` if it has none.
     type Answer;
 }
 
 /// Makes contracts of events: a unit type for each, which implements
 /// [`EventContract`](crate::EventContract).
 ///
-/// A line is a visibility, the type's name, and in parentheses the event's name, what it carries
-/// and, behind `=>`, what answers it. Doc comments in front are kept, and end up in the definitions
-/// that `Contracts` writes (feature `contracts`). Both sides are meant alike: who sends the event
-/// is not said here.
+/// A line is a visibility, the type's name, and in parentheses the event's name, the type of its
+/// data and, after `=>`, the type of its answer. Doc comments before a line are kept, and appear in
+/// the definitions that `Contracts` writes (feature `contracts`). A contract is valid for both
+/// directions: it does not name the sender.
 ///
-/// An event's name may not be empty, nor be one that Socket.IO keeps for itself: that does not
-/// compile.
+/// An event's name must not be empty or reserved by Socket.IO. Such a name does not compile.
 ///
 /// # Examples
 ///
@@ -71,7 +70,7 @@ pub trait EventContract {
 /// actix_socketio::event! { pub Gone("disconnect", String); }
 /// ```
 ///
-/// The same with a name that is free:
+/// A name that is not reserved compiles:
 ///
 /// ```
 /// actix_socketio::event! { pub Gone("disconnected", String); }
@@ -106,8 +105,7 @@ macro_rules! event {
     )*};
 }
 
-/// Tells whether an event may have this name: it is not empty, and not one of those that Socket.IO
-/// keeps for itself.
+/// Returns `true` if an event may have this name: it is not empty and not reserved by Socket.IO.
 ///
 /// # Examples
 ///
@@ -119,7 +117,7 @@ macro_rules! event {
 /// ```
 #[must_use]
 pub const fn is_event_name(name: &str) -> bool {
-    // `matches!` on texts is not for constants.
+    // `matches!` on texts is not allowed in constants.
     let mut rest = RESERVED;
     while let Some((reserved, others)) = rest.split_first() {
         if equal(name.as_bytes(), reserved.as_bytes()) {

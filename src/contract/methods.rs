@@ -1,4 +1,5 @@
-//! The typed twins of the methods that take an event's name: each asks the compiler and calls them.
+//! Typed variants of the methods that take an event's name. The compiler checks the types, then
+//! they call those methods.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,9 +16,9 @@ macro_rules! on_event {
         impl $handle {
             /// Calls `handler` for the event of a contract, as [`on`](Self::on) does for a name.
             ///
-            /// Among the handler's arguments is exactly one [`Typed`](crate::Typed) of the contract,
-            /// and it returns the contract's answer, or a `Result` of it. Anything else does not
-            /// compile.
+            /// Among the handler's arguments is exactly one [`Typed`](crate::Typed) of the
+            /// contract, and it returns the contract's answer, or a `Result` of it. Any other
+            /// handler does not compile.
             ///
             /// # Examples
             ///
@@ -47,7 +48,7 @@ macro_rules! on_event {
             /// }
             /// ```
             ///
-            /// Nor does a handler of plain data, though it has the type:
+            /// A handler of plain data does not compile either, even if the type is right:
             ///
             /// ```compile_fail,E0277
             #[doc = concat!("use actix_socketio::{", stringify!($handle), ", Data, Socket, event};")]
@@ -81,7 +82,7 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// Every variant of [`EmitError`] but `TooManyCalls`; nothing was sent then.
+    /// Every variant of [`EmitError`] except `TooManyCalls`. The event was not sent.
     ///
     /// # Examples
     ///
@@ -115,8 +116,8 @@ impl Socket {
         self.emit(E::NAME, data).await
     }
 
-    /// Sends the event of a contract and waits for the client's answer, as [`call`](Self::call)
-    /// does.
+    /// Sends the event of a contract and waits for the client's acknowledgement, as
+    /// [`call`](Self::call) does.
     ///
     /// # Errors
     ///
@@ -134,7 +135,7 @@ impl Socket {
     /// }
     /// ```
     ///
-    /// To take the answer for something else does not compile:
+    /// An answer of another type does not compile:
     ///
     /// ```compile_fail,E0308
     /// use actix_socketio::{CallError, Socket, event};
@@ -157,12 +158,12 @@ impl Socket {
 }
 
 impl Broadcast {
-    /// Sends the event of a contract to one client and waits for its answer, as
+    /// Sends the event of a contract to one client and waits for its acknowledgement, as
     /// [`call`](Self::call) does.
     ///
     /// # Errors
     ///
-    /// As of [`call`](Self::call).
+    /// The same as of [`call`](Self::call).
     ///
     /// # Examples
     ///
@@ -192,7 +193,7 @@ impl Broadcast {
     ///
     /// # Errors
     ///
-    /// [`EmitError::Encode`]; nothing was sent to anybody then.
+    /// [`EmitError::Encode`]. The event was sent to no client.
     ///
     /// # Examples
     ///
@@ -224,7 +225,7 @@ macro_rules! emit_event {
             ///
             /// # Errors
             ///
-            /// [`EmitError::Encode`]; nothing was sent to anybody then.
+            /// [`EmitError::Encode`]. The event was sent to no client.
             ///
             /// # Examples
             ///

@@ -1,11 +1,10 @@
-//! Typed events: a contract says what an event carries and what answers it, for the compiler.
+//! Typed events: a contract states the types of an event's data and answer, for the compiler.
 //!
-//! [`event!`](crate::event) makes contracts. Handlers, emits and calls that name one are checked
-//! against it when the program is compiled, and then go the way of every plain event: nothing is
-//! asked of a contract while the program runs. With the feature `contracts`, [`Contracts`] writes
-//! them down for others, as TypeScript definitions and as an AsyncAPI document.
+//! [`event!`](crate::event) makes contracts. The compiler checks handlers, emits and calls that
+//! name one. At run time they are the same as those of a plain event. With the feature `contracts`,
+//! [`Contracts`] exports them as TypeScript definitions and as an AsyncAPI document.
 //!
-//! Nothing here knows how an event travels; it only calls what a program could call itself.
+//! This module does not know how an event is sent; it only calls the public methods.
 
 #[cfg(feature = "contracts")]
 mod asyncapi;

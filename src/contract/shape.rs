@@ -1,7 +1,7 @@
 //! From JSON schema to the types of TypeScript.
 //!
-//! A schema of draft 2020-12 enters, as schemars writes it, and the text of a type leaves. What has
-//! no type there becomes `unknown`. It is pure, and total: any JSON has an answer.
+//! A schema of draft 2020-12 enters, as schemars writes it, and the text of a type leaves. A schema
+//! without a TypeScript type becomes `unknown`. It is pure and total: any JSON has a result.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use serde_json::{Map, Value};
 
 use crate::socketio::Shape;
 
-/// Writes types, with the names that definitions have been given.
+/// Writes types, with the names of their definitions.
 #[derive(Debug)]
 pub(crate) struct Shapes {
-    /// By the key of a definition: the name of its type.
+    /// The name of the type, by the key of its definition.
     pub(crate) names: BTreeMap<String, String>,
 }
 
 impl Shapes {
-    /// Returns the type of a schema; `depth` is how far its lines are indented.
+    /// Returns the type of a schema; `depth` is the indentation of its lines.
     pub(crate) fn of(&self, schema: &Value, depth: usize) -> String {
         let schema = match schema {
             Value::Object(schema) => schema,
@@ -42,7 +42,7 @@ impl Shapes {
         if let Some(all) = list(schema, "allOf") {
             parts.extend(self.all(all, depth));
         }
-        // A bare `object` beside others says nothing that they do not say.
+        // A bare `object` beside other types adds no information.
         if parts.is_empty() || MEMBERS.iter().any(|key| schema.contains_key(*key)) {
             parts.push(self.plain(schema, depth));
         }
@@ -57,8 +57,8 @@ impl Shapes {
         }
     }
 
-    /// Returns the arguments that a value of this schema is sent as, which the shape of its type
-    /// decides: a tuple is several, `()` is none, anything else is one.
+    /// Returns the arguments of a value of this schema. The shape of its type decides: a tuple is
+    /// several, `()` is none, any other type is one.
     pub(crate) fn arguments(&self, schema: &Value, shape: Shape, depth: usize) -> Vec<String> {
         match tuple(schema) {
             _ if shape.is_unit() => Vec::new(),
@@ -78,7 +78,7 @@ impl Shapes {
         name.map_or_else(|| UNKNOWN.to_owned(), Clone::clone)
     }
 
-    /// A schema that says by its `type` what it is.
+    /// Returns the type of a schema with the key `type`.
     fn plain(&self, schema: &Map<String, Value>, depth: usize) -> String {
         match schema.get("type") {
             Some(Value::String(name)) => self.named(name, schema, depth),
@@ -132,7 +132,7 @@ impl Shapes {
             ));
         }
         if let Some(values) = self.values(schema, depth) {
-            // An index covers the named members too, whatever their types.
+            // An index signature covers the named members too, whatever their types.
             let values = if members.is_empty() {
                 values
             } else {
@@ -148,7 +148,7 @@ impl Shapes {
         format!("{{\n{}\n{}}}", lines.join("\n"), indent(depth))
     }
 
-    /// Returns the type of those members of a map that have no name of their own.
+    /// Returns the type of the members of a map that have no name of their own.
     fn values(&self, schema: &Map<String, Value>, depth: usize) -> Option<String> {
         let patterns = schema.get("patternProperties").and_then(Value::as_object);
         let mut kinds: Vec<&Value> = patterns.into_iter().flat_map(Map::values).collect();
@@ -159,7 +159,7 @@ impl Shapes {
     }
 }
 
-/// Returns a description as a comment above what is `depth` deep; nothing where there is none.
+/// Returns a description as a comment with the indentation `depth`; empty if there is none.
 pub(crate) fn comment(text: &str, depth: usize) -> String {
     let text = text.trim().replace("*/", "*\\/");
     if text.is_empty() {
@@ -177,13 +177,13 @@ pub(crate) fn comment(text: &str, depth: usize) -> String {
     format!("{indent}/**\n{}\n{indent} */\n", lines.join("\n"))
 }
 
-/// Returns what a schema says of itself.
+/// Returns the description of a schema.
 pub(crate) fn description(schema: &Value) -> &str {
     let text = schema.get("description").and_then(Value::as_str);
     text.unwrap_or_default()
 }
 
-/// Returns a name as the key of an object's type: in quotes where it is no identifier.
+/// Returns a name as the key of an object's type: in quotes if it is not an identifier.
 pub(crate) fn key(name: &str) -> String {
     if is_identifier(name) {
         name.to_owned()
@@ -221,7 +221,7 @@ fn literal(value: &Value) -> String {
     }
 }
 
-/// Joins types, each of them once.
+/// Joins types without duplicates.
 fn union(types: Vec<String>) -> String {
     let mut distinct: Vec<String> = Vec::new();
     for one in types {
@@ -236,7 +236,7 @@ fn union(types: Vec<String>) -> String {
     }
 }
 
-/// Puts brackets around a type that is made of several.
+/// Adds parentheses around a type that is a union.
 fn grouped(shape: &str) -> String {
     if shape.contains(" | ") || shape.contains(" & ") {
         format!("({shape})")
@@ -245,7 +245,7 @@ fn grouped(shape: &str) -> String {
     }
 }
 
-/// Undoes what a JSON pointer in a URI does to a key.
+/// Reverses the escapes of a key in a JSON pointer in a URI.
 pub(crate) fn decoded(key: &str) -> String {
     let mut bytes = Vec::with_capacity(key.len());
     let mut rest = key.as_bytes();
@@ -269,7 +269,7 @@ pub(crate) fn decoded(key: &str) -> String {
     text.replace("~1", "/").replace("~0", "~")
 }
 
-/// What makes an object more than just any.
+/// The keys that restrict the members of an object.
 const MEMBERS: &[&str] = &["properties", "additionalProperties", "patternProperties"];
 
 const UNKNOWN: &str = "unknown";

@@ -1,4 +1,4 @@
-//! What the compiler asks of the handler of a typed event: its arguments and its answer.
+//! The compiler's requirements for the handler of a typed event: its arguments and its answer.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use crate::contract::EventContract;
 use crate::error::Rejection;
 use crate::handler::{Extract, Incoming};
 
-/// What an event of the contract `E` carries, as an argument of its handler:
-/// [`Namespace::on_event`](crate::Namespace::on_event) asks for one.
+/// The data of an event of the contract `E`, as an argument of its handler.
+/// [`Namespace::on_event`](crate::Namespace::on_event) requires one.
 ///
 /// It is read as [`Data`](crate::Data) reads an event's arguments.
 ///
@@ -46,10 +46,10 @@ where
 }
 
 /// The arguments of a handler of the contract `E`: extractors, and exactly one [`Typed<E>`](Typed)
-/// among them, at the place `AT`, counted from 0.
+/// among them, at the position `AT`, counted from 0.
 ///
-/// It is implemented for tuples of up to eight; there is no need to implement it otherwise. The
-/// compiler finds `AT` by itself.
+/// It is implemented for tuples of up to eight; no other implementation is needed. The compiler
+/// infers `AT`.
 #[diagnostic::on_unimplemented(
     message = "a handler of the event `{E}` takes `Typed<{E}>`, but this one takes `{Self}`",
     label = "`Typed<{E}>` is not among the arguments",
@@ -57,8 +57,8 @@ where
 )]
 pub trait TypedArguments<E: EventContract, const AT: usize> {}
 
-/// Makes the impls for `Typed` behind the arguments in the first brackets, and in front of those in
-/// the second, of which each impl leaves one more out.
+/// Makes the impls for `Typed` after the arguments in the first brackets, and before those in the
+/// second. Each impl omits one more argument.
 macro_rules! typed_arguments {
     ($at:literal [$($before:ident)*] []) => {
         impl<E: EventContract, $($before),*> TypedArguments<E, $at>
@@ -80,10 +80,10 @@ typed_arguments!(5 [A B C D F] [G H]);
 typed_arguments!(6 [A B C D F G] [H]);
 typed_arguments!(7 [A B C D F G H] []);
 
-/// What a handler may return where its contract asks for the answer `T`: a `T`, or a `Result` of
-/// one and any error that can be sent.
+/// A return type of a handler whose contract has the answer `T`: a `T`, or a `Result` of one and
+/// any error that can be sent.
 ///
-/// There is no need to implement it.
+/// No other implementation is needed.
 #[diagnostic::on_unimplemented(
     message = "the contract asks for the answer `{T}`, but the handler returns `{Self}`",
     label = "returns `{Self}`, neither `{T}` nor a `Result<{T}, _>`"

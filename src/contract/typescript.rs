@@ -16,7 +16,7 @@ use crate::contract::shape::{Shapes, comment, description, key};
 pub(crate) fn write(contracts: &Contracts) -> String {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let prefixes = prefixes(&contracts.namespaces);
-    // The events first: asking for their schemas is what makes the definitions.
+    // The events first: the request for their schemas makes the definitions.
     let events: Vec<[Vec<Signature<'_>>; 2]> = contracts
         .namespaces
         .iter()
@@ -52,7 +52,7 @@ pub(crate) fn write(contracts: &Contracts) -> String {
     blocks.join("\n")
 }
 
-/// An event and the schemas of what it carries and of its answer.
+/// An event and the schemas of its data and of its answer.
 struct Signature<'a> {
     event: &'a EventSchemas,
     data: Value,
@@ -98,7 +98,7 @@ fn interface(name: &str, events: &[Signature<'_>], shapes: &Shapes) -> String {
     text + "}\n"
 }
 
-/// Gives arguments names: `data`, or `data1`, `data2` and so on.
+/// Names the arguments: `data`, or `data1`, `data2` and so on.
 fn named(name: &str, types: &[String]) -> Vec<String> {
     if let [only] = types {
         return vec![format!("{name}: {only}")];
@@ -109,7 +109,7 @@ fn named(name: &str, types: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Returns what the interfaces of each namespace begin with: nothing where there is one only.
+/// Returns the prefix of the interfaces of each namespace: empty if there is only one.
 fn prefixes(namespaces: &[NamespaceContracts]) -> Vec<String> {
     let mut taken = Vec::new();
     let prefix = |namespace: &NamespaceContracts| match namespaces {
@@ -120,7 +120,7 @@ fn prefixes(namespaces: &[NamespaceContracts]) -> Vec<String> {
     namespaces.iter().map(prefix).collect()
 }
 
-/// Gives each definition the name of a type, and no name twice.
+/// Gives each definition a unique type name.
 fn names<'a>(
     keys: impl Iterator<Item = &'a String>,
     taken: &mut Vec<String>,
@@ -129,7 +129,7 @@ fn names<'a>(
         .collect()
 }
 
-/// Makes a name that is not taken, and takes it.
+/// Makes an unused name and marks it as used.
 fn free(name: &str, taken: &mut Vec<String>) -> String {
     let numbered = (2_u32..).map(|number| format!("{name}{number}"));
     let free = std::iter::once(name.to_owned())
@@ -170,7 +170,7 @@ fn pascal(name: &str) -> String {
 
 const INTERFACES: [&str; 2] = ["ServerToClientEvents", "ClientToServerEvents"];
 
-/// Names that a type may not have, since TypeScript or these definitions need them.
+/// Names that a type may not have, because TypeScript or these definitions use them.
 const TAKEN: &[&str] = &[
     "ArrayBuffer",
     "Uint8Array",

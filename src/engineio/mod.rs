@@ -1,10 +1,10 @@
 //! Engine.IO v4 as text: packets, polling payloads and the OPEN packet's JSON.
 //!
-//! Enters: one packet's text, or the body of a polling POST. Leaves: [`Packet`]s that borrow from
-//! it, and the bytes of what the server sends. A raw binary WebSocket frame is no packet text and
-//! never comes here.
+//! Decoding: one packet's text enters, or the body of a polling POST; [`Packet`]s leave that borrow
+//! from it. Encoding: the bytes of the server's packets leave. A binary WebSocket frame is not
+//! packet text and is not decoded here.
 //!
-//! Pure code: it knows no session, no transport and no clock, and it does not look into messages.
+//! Pure code: it knows no session, no transport and no clock, and it does not read messages.
 
 use std::error::Error;
 use std::fmt;
@@ -17,14 +17,15 @@ pub(crate) use self::open::Open;
 pub(crate) use self::packet::Packet;
 pub(crate) use self::payload::{SEPARATOR, push_binary, split_packet};
 
-/// Why a packet's text was refused. The reference closes the session with "parse error" for each.
+/// The reason for refusing a packet's text. The reference closes the session with "parse error" for
+/// each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DecodeError {
-    /// A packet without even a type.
+    /// A packet without a type.
     Empty,
     /// A first character that is neither a type digit nor `b`.
     UnknownType(char),
-    /// What follows the `b` of a binary packet is no base64.
+    /// The text after the `b` of a binary packet is not base64.
     InvalidBase64(base64::DecodeError),
 }
 
@@ -63,17 +64,17 @@ impl Error for DecodeError {
 
 /// The packet that ends a session.
 pub(crate) const CLOSE: &str = "1";
-/// The heartbeat's question. Engine.IO v4, Heartbeat: the server sends the ping.
+/// The heartbeat's ping. Engine.IO v4, Heartbeat: the server sends the ping.
 pub(crate) const PING: &str = "2";
 /// The first byte of a MESSAGE packet's text; the message follows.
 pub(crate) const MESSAGE: u8 = b'4';
-/// The client's last word of an upgrade.
+/// The client's last packet of an upgrade.
 pub(crate) const UPGRADE: &str = "5";
-/// Ends a pending poll that has nothing to say, so that an upgrade can go on.
+/// Ends a pending poll without data, so that an upgrade can proceed.
 pub(crate) const NOOP: &str = "6";
-/// The first packet on a transport that a session is to be upgraded to.
+/// The first packet on a transport to which a session upgrades.
 pub(crate) const PROBE: &str = "2probe";
-/// The server's answer to [`PROBE`].
+/// The server's response to [`PROBE`].
 pub(crate) const PROBE_ANSWER: &str = "3probe";
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! The OPEN packet: what the server tells a client about its new session.
+//! The OPEN packet: the server's description of a new session for the client.
 //!
-//! Enters: the session's id and the settings that the client has to know. Leaves: the packet's
-//! text, with exactly the five keys, in the order, that clients and conformance suites expect.
+//! The session's id and the settings for the client enter. The packet's text leaves. It has exactly
+//! the five keys, in the order, that clients and conformance suites expect.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use serde_json::Value;
 pub(crate) struct Open<'a> {
     /// The session's id.
     pub(crate) sid: &'a str,
-    /// The transports the session can still be upgraded to.
+    /// The transports to which the session can upgrade.
     pub(crate) upgrades: &'a [&'a str],
-    /// How often the server pings.
+    /// The interval of the server's pings.
     pub(crate) ping_interval: Duration,
-    /// How long it waits for the pong.
+    /// The time limit for the pong.
     pub(crate) ping_timeout: Duration,
-    /// How many bytes a client may send in one body or frame.
+    /// The number of bytes that a client may send in one body or frame.
     pub(crate) max_payload: usize,
 }
 

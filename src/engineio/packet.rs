@@ -1,8 +1,8 @@
-//! One Engine.IO packet, as a client sends it in text.
+//! One Engine.IO packet, as text from a client.
 //!
-//! Enters: a text frame, or one piece of a polling body. Leaves: what kind of packet it is and the
-//! text behind its type, borrowed. Whether a packet is welcome now (a ping from a v4 client is not)
-//! is the session's business.
+//! A text frame enters, or one part of a polling body. The packet's type and the text after it
+//! leave, borrowed. The session decides whether a packet is allowed in the present state (a ping
+//! from a v4 client is not).
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -14,7 +14,7 @@ use super::DecodeError;
 /// A decoded packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Packet<'a> {
-    /// `0`, only ever meaningful from a WebTransport client.
+    /// `0`, only valid from a WebTransport client.
     Open(&'a str),
     /// `1`
     Close,
@@ -28,14 +28,14 @@ pub(crate) enum Packet<'a> {
     Upgrade,
     /// `6`
     Noop,
-    /// `b`, with the binary message its base64 stood for.
+    /// `b`, with the binary message decoded from base64.
     Binary(Bytes),
 }
 
 impl<'a> Packet<'a> {
     /// Reads one packet's text.
     ///
-    /// Text behind a CLOSE, UPGRADE or NOOP is ignored, as the reference ignores it.
+    /// Text after a CLOSE, UPGRADE or NOOP is ignored, as in the reference.
     ///
     /// # Errors
     ///
@@ -62,8 +62,8 @@ impl<'a> Packet<'a> {
     }
 }
 
-/// The standard alphabet, with or without padding: Node's decoder asks for none, and so there are
-/// clients that send none.
+/// The standard alphabet, with or without padding: Node's decoder does not require padding, so some
+/// clients send none.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),

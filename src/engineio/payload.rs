@@ -1,20 +1,19 @@
 //! Payloads: several packets in one HTTP body.
 //!
-//! Enters: a POST's body, whose packets are split off one by one; or binary data, which is appended
-//! to a GET's body as base64. Joining text packets needs no code here: the outbox puts a
-//! [`SEPARATOR`] between them. How large a body may be is decided before it is read, by the
-//! transport.
+//! A POST's body enters, and its packets are split off one by one. Or binary data enters, which is
+//! appended to a GET's body as base64. Text packets are joined elsewhere: the outbox writes a
+//! [`SEPARATOR`] between them. The transport checks the size of a body before reading it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// What stands between two packets of a body.
+/// The separator between two packets of a body.
 // Engine.IO v4, Packet encoding, HTTP long-polling: record separator.
 pub(crate) const SEPARATOR: u8 = 0x1e;
 
-/// Splits the first packet's text off a body; what follows its separator is the rest.
+/// Splits off the first packet's text of a body. The text after its separator is the rest.
 ///
-/// An empty body is one empty packet, and so is nothing behind a separator.
+/// An empty body is one empty packet, and so is the empty text after a separator.
 pub(crate) fn split_packet(body: &str) -> (&str, Option<&str>) {
     match body.split_once(char::from(SEPARATOR)) {
         Some((packet, rest)) => (packet, Some(rest)),

@@ -1,4 +1,4 @@
-//! The refusal of a client: what a program says on purpose, and what an error on the way becomes.
+//! The refusal of a client: one that the program makes, and one made from an error.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,16 +13,16 @@ use crate::cluster::ClusterError;
 use crate::error::{CallError, EmitError, INTERNAL, Rejection, RoomError, SessionError};
 use crate::socketio::{ArgsError, Shortened};
 
-/// Refuses a client: what its `connect_error` event gets.
+/// Refuses a client. The client's `connect_error` event receives it.
 ///
-/// What a program says by [`new`](Self::new), or makes of a text, is for the client. An error that
-/// `?` turns into one is not: the client gets its text only if the server tells
-/// [`error_details`](crate::Builder::error_details), and `internal server error` otherwise.
+/// A message that the program gives to [`new`](Self::new), or a text that it converts, is for the
+/// client. An error that `?` converts is not: the client receives its text only if
+/// [`error_details`](crate::Builder::error_details) is on, otherwise `internal server error`.
 /// [`Namespace::on_error`](crate::Namespace::on_error) and the log have the text in any case.
 ///
-/// `?` turns these into one: `io::Error`, `serde_json::Error`, the errors of parsed numbers and
-/// texts, `actix::MailboxError`, a boxed error, [`HandlerError`](crate::HandlerError), and the errors
-/// of this crate. For any other error write `.map_err(ConnectError::internal)?`, or let the handler
+/// `?` converts these: `io::Error`, `serde_json::Error`, the errors of parsed numbers and texts,
+/// `actix::MailboxError`, a boxed error, [`HandlerError`](crate::HandlerError), and the errors of
+/// this crate. For any other error write `.map_err(ConnectError::internal)?`, or let the handler
 /// return `Result<(), HandlerError>`.
 ///
 /// # Examples
@@ -47,7 +47,7 @@ use crate::socketio::{ArgsError, Shortened};
 pub struct ConnectError {
     message: Cow<'static, str>,
     data: Option<Value>,
-    /// What the client gets instead of the message if the server tells no details.
+    /// The client's message if error details are off.
     undetailed: Option<&'static str>,
 }
 
@@ -61,8 +61,8 @@ impl ConnectError {
         }
     }
 
-    /// Refuses because of an error that the client need not know: it gets the error's text only if
-    /// the server tells [`error_details`](crate::Builder::error_details).
+    /// Refuses because of an internal error. The client receives the error's text only if
+    /// [`error_details`](crate::Builder::error_details) is on.
     ///
     /// # Examples
     ///
@@ -82,7 +82,7 @@ impl ConnectError {
         Self::new(error.to_string()).undetailed(INTERNAL)
     }
 
-    /// Says what the client gets if the server tells no details.
+    /// Sets the client's message for the case that error details are off.
     pub(crate) fn undetailed(mut self, text: &'static str) -> Self {
         self.undetailed = Some(text);
         self
@@ -107,12 +107,12 @@ impl ConnectError {
         self.data.as_ref()
     }
 
-    /// Tells whether it is an error on the way, and no refusal on purpose.
+    /// Returns `true` if it was made from an error, not by the program.
     pub(crate) fn is_internal(&self) -> bool {
         self.undetailed.is_some()
     }
 
-    /// Returns what the client gets, with or without the details.
+    /// Returns the client's version, with or without the details.
     pub(crate) fn shown(self, with_details: bool) -> Self {
         match self.undetailed {
             Some(text) if !with_details => Self::new(text),
@@ -149,7 +149,7 @@ impl From<Rejection> for ConnectError {
 
 impl From<serde_json::Error> for ConnectError {
     fn from(error: serde_json::Error) -> Self {
-        // It may repeat the whole of what a client sent.
+        // The text may repeat a client's whole packet.
         Self::internal(Shortened(&error))
     }
 }

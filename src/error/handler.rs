@@ -1,7 +1,7 @@
-//! The error of a handler that uses `?`, and what the server sees of a handler's error.
+//! The error of a handler that uses `?`, and the meaning of a handler's error for the server.
 //!
-//! A handler's error travels as its JSON text. What the server has to know beyond the text is the
-//! serde name of the value: that it is to be left unanswered, or that its socket has gone.
+//! A handler's error is sent as its JSON text. The serde name of the value tells the server the
+//! rest: the acknowledgement is dropped, or the socket is disconnected.
 
 use std::any::Any;
 use std::error::Error;
@@ -14,8 +14,7 @@ use crate::socketio::{ACK_DROPPED, GONE, Shortened};
 
 /// The error of a handler that uses `?`: made from any [`std::error::Error`].
 ///
-/// What the client gets, where it asked for an acknowledgement, is `{"error": "…"}` with the
-/// error's text.
+/// If the client expects an acknowledgement it receives `{"error": "…"}` with the error's text.
 ///
 /// # Examples
 ///
@@ -45,7 +44,7 @@ where
 }
 
 impl HandlerError {
-    /// Makes an error of a text.
+    /// Makes an error from a text.
     #[must_use]
     pub fn new(message: impl Into<String>) -> Self {
         Self {
@@ -62,7 +61,7 @@ impl HandlerError {
 impl fmt::Display for HandlerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.error.is::<serde_json::Error>() {
-            // It may repeat the whole of what a client sent.
+            // The text may repeat a client's whole packet.
             return Shortened(&self.error).fmt(f);
         }
         self.error.fmt(f)
@@ -79,7 +78,7 @@ impl Serialize for HandlerError {
     }
 }
 
-/// Writes an error's text. If it says that its socket has gone, the server sees that by its name.
+/// Writes an error's text. The serde name tells the server if the error's socket is disconnected.
 pub(crate) fn marked<S: Serializer>(
     error: &impl fmt::Display,
     is_gone: bool,
@@ -92,7 +91,7 @@ pub(crate) fn marked<S: Serializer>(
     }
 }
 
-/// Tells whether a value is an error that says that its socket has gone.
+/// Returns `true` if a value is an error about a disconnected socket.
 pub(crate) fn says_gone(value: &dyn Any) -> bool {
     if let Some(error) = value.downcast_ref::<HandlerError>() {
         return error.says_gone();
@@ -108,7 +107,7 @@ pub(crate) fn says_gone(value: &dyn Any) -> bool {
         || value.downcast_ref() == Some(&RoomError::Disconnected)
 }
 
-/// Tells whether an error says that its socket has gone, by itself or by what it was made of.
+/// Returns `true` if an error, or one of its sources, is about a disconnected socket.
 fn has_gone(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {

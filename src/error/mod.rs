@@ -1,7 +1,7 @@
-//! What can go wrong for a program: a variant for each cause that it can act on.
+//! The errors of the public interface: a variant for each cause on which a program can act.
 //!
-//! Errors of the wire stay with their codecs; a peer that breaks the protocol is disconnected with
-//! a [`CloseReason`](crate::CloseReason) and a line in the log.
+//! Errors of the protocol stay in their codecs. If a peer violates the protocol, its session is
+//! closed with a [`CloseReason`](crate::CloseReason) and a log line.
 
 mod connect;
 mod handler;
@@ -20,7 +20,7 @@ use handler::marked;
 pub(crate) use handler::says_gone;
 pub use rejection::Rejection;
 
-/// Why an event was not sent.
+/// The reason why an event was not sent.
 ///
 /// # Examples
 ///
@@ -38,18 +38,18 @@ pub use rejection::Rejection;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum EmitError {
-    /// The socket has left its namespace.
+    /// The socket is disconnected from its namespace.
     Disconnected,
-    /// The client reads too slowly: its outbox has no room for this packet.
+    /// The client is slow: its outbox has no room for this packet.
     OutboxFull,
-    /// The event has a name that the protocol keeps for itself.
+    /// The event's name is reserved by the protocol.
     ReservedEvent(String),
     /// The data cannot be written as JSON.
     Encode(ArgsError),
-    /// As many calls as the server allows wait for an acknowledgement of this socket already.
+    /// The server's limit of calls to this socket that wait for an acknowledgement is reached.
     TooManyCalls(usize),
-    /// The sockets of this node have it, those of other nodes will not get it. Of a call to a
-    /// socket of another node: nobody waits for its answer.
+    /// The sockets of this node have received the event, those of other nodes will not. If it was a
+    /// call to a socket of another node, no acknowledgement is awaited.
     Cluster(ClusterError),
 }
 
@@ -102,7 +102,7 @@ impl Serialize for EmitError {
     }
 }
 
-/// Why a call has no answer.
+/// The reason why a call has no answer.
 ///
 /// # Examples
 ///
@@ -127,12 +127,12 @@ pub enum CallError {
     Emit(EmitError),
     /// The client did not acknowledge in time.
     Timeout,
-    /// The client has gone, or the node that had it.
+    /// The client is disconnected, or its node has ended.
     Disconnected,
-    /// The client's answer is not of the type that was asked for.
+    /// The client's answer has another type than requested.
     Answer(ArgsError),
-    /// A call goes to exactly one socket; this many were addressed, or have answered on other
-    /// nodes.
+    /// A call is for exactly one socket. The value is the number of sockets that were addressed, or
+    /// that have answered on other nodes.
     NotOneRecipient(usize),
 }
 
@@ -184,7 +184,7 @@ impl Serialize for CallError {
     }
 }
 
-/// Why a room was not joined, left or found.
+/// The reason why a room was not joined, left or found.
 ///
 /// # Examples
 ///
@@ -198,17 +198,17 @@ impl Serialize for CallError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RoomError {
-    /// The socket has left its namespace.
+    /// The socket is disconnected from its namespace.
     Disconnected,
-    /// Nobody is in the room.
+    /// The room has no members.
     NoSuchRoom,
-    /// The server is being closed, or did not answer within five seconds.
+    /// The server is closing, or did not answer within five seconds.
     Unavailable,
-    /// The room's name has more bytes than
-    /// [`Builder::room_name_limit`](crate::Builder::room_name_limit) allows, which is this many.
+    /// The room's name exceeds the limit in bytes of
+    /// [`Builder::room_name_limit`](crate::Builder::room_name_limit), the value.
     NameTooLong(usize),
-    /// The socket is in as many rooms as
-    /// [`Builder::rooms_per_socket`](crate::Builder::rooms_per_socket) allows, which is this many.
+    /// The socket has reached the limit of
+    /// [`Builder::rooms_per_socket`](crate::Builder::rooms_per_socket), the value.
     TooManyRooms(usize),
 }
 
@@ -218,7 +218,7 @@ impl fmt::Display for RoomError {
             Self::Disconnected => f.write_str("the socket is disconnected"),
             Self::NoSuchRoom => f.write_str("nobody is in the room"),
             Self::Unavailable => f.write_str("the namespace does not answer"),
-            // Not the name: a client may have chosen it.
+            // The name is omitted: a client may have chosen it.
             Self::NameTooLong(limit) => write!(f, "the room's name has more than {limit} bytes"),
             Self::TooManyRooms(limit) => write!(f, "the socket is in {limit} rooms already"),
         }
@@ -233,7 +233,7 @@ impl Serialize for RoomError {
     }
 }
 
-/// Why a value was not read from a [`Session`](crate::Session), or not kept in it.
+/// The reason why a value was not read from a [`Session`](crate::Session), or not saved in it.
 ///
 /// # Examples
 ///
@@ -251,27 +251,27 @@ impl Serialize for RoomError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionError {
-    /// The value under this key is not of the type that was asked for; the text says why.
+    /// The value under this key has another type than requested.
     Read {
-        /// The key that was asked for.
+        /// The requested key.
         key: String,
-        /// What does not fit.
+        /// The error of serde.
         message: String,
     },
-    /// The value for this key cannot be written as JSON; the text says why.
+    /// The value for this key cannot be written as JSON.
     Write {
-        /// The key that it was for.
+        /// The key of the value.
         key: String,
-        /// What cannot be written.
+        /// The error of serde.
         message: String,
     },
-    /// The store of the HTTP session failed, or took too long, when the session was loaded for an
-    /// event; the log says why.
+    /// The store of the HTTP session failed, or exceeded its timeout, while loading the session for
+    /// an event. The log has the cause.
     NotLoaded,
-    /// The same when it was saved behind an event.
+    /// The store failed, or exceeded its timeout, while saving the session after an event.
     NotSaved,
-    /// The HTTP session has ended since the client came, by a logout, and the server disconnects such
-    /// clients (`HttpSession::disconnect_at_logout`).
+    /// The HTTP session was ended by a logout after the client connected, and the server
+    /// disconnects such clients (`HttpSession::disconnect_at_logout`).
     Ended,
 }
 
@@ -300,5 +300,5 @@ impl Serialize for SessionError {
     }
 }
 
-/// What a client learns of an error that it need not know.
+/// The text that a client receives instead of an internal error.
 pub(crate) const INTERNAL: &str = "internal server error";

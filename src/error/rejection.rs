@@ -1,4 +1,4 @@
-//! The refusal of one call: an argument that could not be made, or middleware that said no.
+//! The refusal of one call of a handler: by an extractor, or by middleware.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use serde_json::Value;
 use crate::error::{ConnectError, INTERNAL, SessionError};
 use crate::socketio::ArgsError;
 
-/// Why a handler was not called: an argument of it could not be made from what came in, or the
+/// The reason why a handler was not called: an extractor could not make an argument, or the
 /// program's middleware refused the event.
 ///
-/// Where the client asked for an acknowledgement it gets `{"error": "…"}` with this text, unless
-/// [`on_error`](crate::Namespace::on_error) answers for it, or the server tells no
-/// [`error_details`](crate::Builder::error_details); the log has a line where there is no such
+/// If the client expects an acknowledgement it receives `{"error": "…"}` with this text. The text
+/// is replaced if [`on_error`](crate::Namespace::on_error) answers, or if
+/// [`error_details`](crate::Builder::error_details) is off. The log has a line if there is no such
 /// hook.
 ///
 /// # Examples
@@ -26,28 +26,28 @@ use crate::socketio::ArgsError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// The event's arguments are not of the type that [`Data`](crate::Data) asks for.
+    /// The event's arguments do not have the type that [`Data`](crate::Data) asks for.
     Data(ArgsError),
-    /// The CONNECT payload is not of the type that [`Auth`](crate::Auth) asks for.
+    /// The CONNECT payload does not have the type that [`Auth`](crate::Auth) asks for.
     Auth(String),
-    /// No [`State`](crate::State) of this type was given to the builder.
+    /// The builder has no [`State`](crate::State) of this type.
     State(&'static str),
-    /// No [`Extension`](crate::Extension) of this type was attached to the socket.
+    /// The socket has no [`Extension`](crate::Extension) of this type.
     Extension(&'static str),
     /// The client's session could not be loaded before the handler, or not be saved after it.
     Session(SessionError),
-    /// The parameters of the namespace's name are not of the type that
-    /// [`Params`](crate::Params) asks for.
+    /// The parameters of the namespace's name do not have the type that [`Params`](crate::Params)
+    /// asks for.
     Params(String),
-    /// What the program says: an extractor of its own, or its middleware.
+    /// A text of the program, from an extractor of its own or from its middleware.
     Other(String),
-    /// A rejection with data for the client, by [`with_data`](Self::with_data).
+    /// A rejection with data for the client, made by [`with_data`](Self::with_data).
     WithData(Box<Self>, Value),
 }
 
 impl Rejection {
-    /// Adds data for the client. The acknowledgement is `{"error": "…", "data": …}` then; a client
-    /// that is refused by it finds them in `error.data` of its `connect_error`.
+    /// Adds data for the client. The acknowledgement is then `{"error": "…", "data": …}`. If the
+    /// rejection refuses a client, its `connect_error` has the data in `error.data`.
     ///
     /// # Examples
     ///
@@ -80,7 +80,7 @@ impl Rejection {
         }
     }
 
-    /// Returns what a client gets that is refused by it.
+    /// Returns the client's refusal that this rejection causes.
     pub(crate) fn refusal(&self) -> ConnectError {
         let error = ConnectError::new(self.to_string());
         match self {

@@ -1,8 +1,8 @@
-//! Binary packets, put together from the messages they come in.
+//! Binary packets, assembled from several messages.
 //!
-//! Enters: a packet's text that announces attachments, then one binary message after the other.
-//! Leaves: the text and its attachments, once the last is there. The text is kept as it came and
-//! decoded again by the taker, since a decoded packet borrows from it.
+//! The text of a packet that announces attachments enters, then one binary message after the other.
+//! The text and its attachments leave after the last one. The text is kept as received and is
+//! decoded again by the caller, because a decoded packet borrows from it.
 //!
 //! ```text
 //!         begin(text, n)             add(last)
@@ -15,9 +15,7 @@ use bytes::Bytes;
 
 use super::DecodeError;
 
-/// Keeps one packet until its attachments are there.
-// Socket.IO v5, Packet encoding: the attachments follow their packet, in order, with nothing else
-// between; so one packet at a time is enough.
+/// Keeps one packet until its attachments have arrived.
 #[derive(Debug, Default)]
 pub(crate) struct Assembler {
     // Boxed, for there is one assembler per session and most of them never see an attachment.
@@ -25,16 +23,16 @@ pub(crate) struct Assembler {
 }
 
 impl Assembler {
-    /// Tells whether attachments are still to come. A text message is an error until they have:
+    /// Returns `true` if attachments are missing. A text message is then an error:
     /// [`DecodeError::TextAmongAttachments`].
     pub(crate) fn is_waiting(&self) -> bool {
         self.waiting.is_some()
     }
 
-    /// Keeps a packet's text until its attachments are there, which have up to `limit` bytes
-    /// together; a packet kept before is dropped.
+    /// Keeps a packet's text until its attachments have arrived. All of them together have up to
+    /// `limit` bytes. A packet kept before is dropped.
     ///
-    /// How many attachments may be announced was decided when the text was decoded.
+    /// The number of attachments was checked when the text was decoded.
     pub(crate) fn begin(&mut self, text: &str, attachments: usize, limit: usize) {
         let packet = Assembled {
             text: text.to_owned(),
@@ -43,7 +41,7 @@ impl Assembler {
         self.wait(Some(packet), attachments, limit);
     }
 
-    /// Waits for the attachments of a packet that nobody wants, and drops them as they come.
+    /// Waits for the attachments of a packet that is not used, and drops them.
     pub(crate) fn skip(&mut self, attachments: usize, limit: usize) {
         self.wait(None, attachments, limit);
     }
@@ -59,12 +57,12 @@ impl Assembler {
         });
     }
 
-    /// Takes the next attachment; the whole packet when it was the last one.
+    /// Takes the next attachment. Returns the whole packet if it was the last one.
     ///
     /// # Errors
     ///
-    /// Refuses an attachment when none is waited for, and one that exceeds the limit with those
-    /// before it: nothing is waited for any more then.
+    /// Refuses an unexpected attachment, and one that exceeds the limit together with those before
+    /// it. In both cases the assembler stops waiting.
     pub(crate) fn add(&mut self, attachment: Bytes) -> Result<Option<Assembled>, DecodeError> {
         let mut waiting = self
             .waiting
@@ -90,7 +88,7 @@ impl Assembler {
 /// A packet with all its attachments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Assembled {
-    /// The packet's text, as it was given to [`Assembler::begin`].
+    /// The packet's text, as given to [`Assembler::begin`].
     pub(crate) text: String,
     /// Its attachments, in order.
     pub(crate) attachments: Vec<Bytes>,
@@ -101,13 +99,13 @@ struct Waiting {
     // Never 0.
     missing: usize,
     limit: usize,
-    /// Bytes of the attachments that have come.
+    /// The total size of the received attachments.
     bytes: usize,
-    /// `None` where they are dropped.
+    /// `None` if the attachments are dropped.
     packet: Option<Assembled>,
 }
 
-/// A client that announces many attachments gets memory for them as they come.
+/// Memory for more attachments than this is allocated only as they arrive.
 const MAX_RESERVED_ATTACHMENTS: usize = 16;
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Decoding of what a client sends.
+//! Decoding of packets from clients.
 //!
-//! Enters: the text of an Engine.IO message. Leaves: a packet that borrows from it, or the reason
-//! why there is none. The text is gone over once, from left to right, and nothing is allocated
-//! unless the event's name has escapes, there are attachments, or the nesting is deep.
+//! The text of an Engine.IO message enters. A packet that borrows from it leaves, or the reason for
+//! its refusal. The text is read once, from left to right. Nothing is allocated unless the event's
+//! name has escapes, there are attachments, or the nesting is deep.
 //!
 //! Socket.IO v5, Packet encoding: `<type>[<attachments>-][<namespace>,][<ack id>][<JSON>]`.
 
@@ -19,8 +19,7 @@ impl<'a> Packet<'a> {
     ///
     /// # Errors
     ///
-    /// Refuses whatever the protocol does not allow a client to send at any time, and what is
-    /// beyond the limits.
+    /// Refuses a packet that the protocol never allows a client to send, and one beyond the limits.
     pub(crate) fn decode(text: &'a str, limits: &Limits) -> Result<Self, DecodeError> {
         let mut head = Head { text, at: 0 };
         let kind = head.kind()?;
@@ -83,8 +82,8 @@ fn event<'a>(
     let mut scanner = array(head, limits, observer)?;
     let name = match scanner.peek() {
         Some(b'"') => unescape(scanner.scalar()?)?,
-        // The reference takes a number, and JavaScript makes a property's name of it. The text's
-        // end is for the scanner to refuse.
+        // The reference accepts a number, and JavaScript makes a property's name of it. The scanner
+        // refuses the end of the text.
         Some(b'-' | b'0'..=b'9') | None => Cow::Borrowed(scanner.scalar()?),
         Some(b']') => return Err(DecodeError::EventNameMissing),
         Some(_) => return Err(DecodeError::EventNameInvalid(Excerpt::of(scanner.rest()))),
@@ -109,7 +108,8 @@ fn ack<'a>(
     limits: &Limits,
     observer: impl Observer<'a>,
 ) -> Result<Body<'a>, DecodeError> {
-    // As the reference does: what no event has asked for is ignored, not a fault of the session.
+    // As in the reference, an acknowledgement without an event is ignored: it is not a protocol
+    // error.
     let id = match head.id() {
         Ok(id) => id.unwrap_or(NOBODYS_ID),
         Err(DecodeError::AckIdTooLarge(_)) => NOBODYS_ID,
@@ -128,12 +128,12 @@ fn ack<'a>(
     })
 }
 
-/// The id of acknowledgements without one that an event may have: ids count from 0, and no server
-/// gets this far.
+/// The id for acknowledgements without one that an event may have. Ids count from 0 and never reach
+/// it.
 const NOBODYS_ID: u64 = u64::MAX;
 
-/// No payload at all. The reference takes it from a text packet; from a binary packet too, but
-/// there it would have attachments that belong to nothing.
+/// No payload. The reference accepts it in a text packet. It accepts it in a binary packet too, but
+/// there it would have attachments without an event.
 fn nothing<'a>(attachments: usize) -> Result<Body<'a>, DecodeError> {
     if attachments == 0 {
         Ok(Body::Empty)
@@ -155,10 +155,10 @@ fn array<'a, O: Observer<'a>>(
     Ok(scanner)
 }
 
-/// Takes the quotes off an event's name.
+/// Removes the quotes of an event's name.
 fn unescape(quoted: &str) -> Result<Cow<'_, str>, DecodeError> {
     if quoted.contains('\\') {
-        // It was scanned, so only half of a surrogate pair can keep it from being a string.
+        // The scanner has checked it, so only half of a surrogate pair can prevent a string.
         return match serde_json::from_str(quoted) {
             Ok(name) => Ok(Cow::Owned(name)),
             Err(_) => Err(DecodeError::EventNameInvalid(Excerpt::of(quoted))),
@@ -178,7 +178,7 @@ enum Kind {
     BinaryAck,
 }
 
-/// A packet's text, and how far its head has been read.
+/// A packet's text and the position up to which its head has been read.
 struct Head<'a> {
     text: &'a str,
     at: usize,
@@ -205,7 +205,7 @@ impl<'a> Head<'a> {
         Ok(kind)
     }
 
-    /// Takes the number of attachments and its `-`.
+    /// Reads the number of attachments and its `-`.
     fn attachments(&mut self, limit: usize) -> Result<usize, DecodeError> {
         let digits = self.digits();
         let rest = self.rest();
@@ -221,7 +221,7 @@ impl<'a> Head<'a> {
             });
         }
         self.at += 1;
-        // Digits that do not parse are too many of them.
+        // Digits that do not parse are too large a number.
         match digits.parse().unwrap_or(usize::MAX) {
             0 => Err(DecodeError::AttachmentsZero),
             count if count > limit => Err(DecodeError::TooManyAttachments { count, limit }),
@@ -229,7 +229,7 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// Takes the namespace and its comma, which may be left out at the text's end.
+    /// Reads the namespace and its comma, which is optional at the text's end.
     fn namespace(&mut self) -> &'a str {
         let rest = self.rest();
         if !rest.starts_with('/') {
@@ -245,13 +245,13 @@ impl<'a> Head<'a> {
                 rest
             }
         };
-        // Clients of older protocols put the connection's query here.
+        // Clients of older protocols append the connection's query.
         namespace
             .split_once('?')
             .map_or(namespace, |(path, _)| path)
     }
 
-    /// Takes the ack id, if there is one.
+    /// Reads the ack id, if there is one.
     fn id(&mut self) -> Result<Option<u64>, DecodeError> {
         let start = self.at;
         let digits = self.digits();
@@ -259,7 +259,7 @@ impl<'a> Head<'a> {
             self.rest().as_bytes().first(),
             None | Some(b'[' | b'{' | b'"' | b' ' | b'\t' | b'\n' | b'\r')
         );
-        // Something stands between the namespace and the array: `2-1["a"]`.
+        // Other characters are between the namespace and the array: `2-1["a"]`.
         if !payload && let Some(length) = self.rest().find('[') {
             let found = self.text.get(start..self.at + length).unwrap_or_default();
             return Err(DecodeError::AckIdInvalid(Excerpt::of(found)));
@@ -404,7 +404,7 @@ mod tests {
             ("21 [\"a\"]", event(Some(1), "a", "", 0)),
             ("2[\"é😀\",\"]\"]", event(None, "é😀", "\"]\"", 0)),
             ("2[\"error\"]", event(None, "error", "", 0)),
-            // Data, since the packet is not binary.
+            // Data, because the packet is not binary.
             (
                 "2[\"a\",{\"_placeholder\":true,\"num\":7}]",
                 event(None, "a", "{\"_placeholder\":true,\"num\":7}", 0),
@@ -719,7 +719,7 @@ mod tests {
         }
     }
 
-    /// The default depth is chosen for this: what passes is not too deep for serde_json.
+    /// The default depth is chosen for this: serde_json accepts any JSON that passes the scanner.
     #[test]
     fn an_argument_at_the_depth_limit_is_deserialised() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
@@ -790,7 +790,7 @@ mod tests {
             match decode(&text) {
                 Ok(Packet { body: Body::Event { args, .. } | Body::Ack { args, .. }, .. }) => {
                     let array = format!("[{args}]");
-                    // Raw: half of a surrogate pair passes, and is no `String`.
+                    // Raw: half of a surrogate pair is accepted, but is not a `String`.
                     prop_assert!(serde_json::from_str::<Vec<&RawValue>>(&array).is_ok());
                 }
                 Ok(Packet { body: Body::Connect { auth: Some(auth) }, .. }) => {

@@ -1,18 +1,18 @@
 //! The packets that the server sends, appended to a buffer.
 //!
-//! Enters: names, numbers, and JSON that someone else serialised. Leaves: the text inside an
-//! Engine.IO message, without its leading `4`. Of events and acknowledgements only the head is
-//! written here; the arguments and the closing bracket are the caller's.
+//! Names, numbers, and serialized JSON enter. The text inside an Engine.IO message leaves, without
+//! its leading `4`. Only the head of events and acknowledgements is written here; the caller writes
+//! the arguments and the closing bracket.
 //!
-//! A namespace must start with `/` and hold no comma: that is checked where namespaces are named.
+//! A namespace must start with `/` and contain no comma. That is checked when a namespace is named.
 
 use serde_json::value::RawValue;
 
 use super::packet::MAIN_NAMESPACE;
 
 /// Appends a CONNECT: `0{"sid":"…"}`, `0/nsp,{"sid":"…"}`.
-// Socket.IO v5, Connection to a namespace: the answer carries the socket's id, and with connection
-// state recovery a secret to come back with.
+// Socket.IO v5, Connection to a namespace: the response carries the socket's id. With connection
+// state recovery it also carries the private session id.
 pub(crate) fn push_connect(out: &mut Vec<u8>, namespace: &str, sid: &str, pid: Option<&str>) {
     out.push(b'0');
     push_namespace(out, namespace);
@@ -26,7 +26,7 @@ pub(crate) fn push_connect(out: &mut Vec<u8>, namespace: &str, sid: &str, pid: O
 }
 
 /// Appends a CONNECT_ERROR: `4{"message":"…"}`, `4/nsp,{"message":"…","data":…}`.
-// Socket.IO v5, Connection to a namespace: the refusal carries a message, and data if there is any.
+// Socket.IO v5, Connection to a namespace: the refusal carries a message, and data if present.
 pub(crate) fn push_connect_error(
     out: &mut Vec<u8>,
     namespace: &str,
@@ -50,7 +50,7 @@ pub(crate) fn push_disconnect(out: &mut Vec<u8>, namespace: &str) {
     push_namespace(out, namespace);
 }
 
-/// Appends the head of an EVENT, or of a BINARY_EVENT if there are attachments, up to and with the
+/// Appends the head of an EVENT, or of a BINARY_EVENT if there are attachments, including the
 /// event's name: `2/nsp,12["name"`. The caller appends `,arg` for each argument, then `]`.
 pub(crate) fn push_event_head(
     out: &mut Vec<u8>,
@@ -63,7 +63,7 @@ pub(crate) fn push_event_head(
     push_json_str(out, name);
 }
 
-/// Appends what stands before an event's name: `2/nsp,12[`. The caller appends the name in JSON,
+/// Appends the part before an event's name: `2/nsp,12[`. The caller appends the name in JSON,
 /// `,arg` for each argument, then `]`.
 pub(crate) fn push_event_start(
     out: &mut Vec<u8>,
@@ -118,7 +118,7 @@ fn push_kind(out: &mut Vec<u8>, plain: u8, binary: u8, attachments: usize) {
     }
 }
 
-// Socket.IO v5, Packet encoding: the namespace is left out when it is the main one.
+// Socket.IO v5, Packet encoding: the main namespace is omitted.
 fn push_namespace(out: &mut Vec<u8>, namespace: &str) {
     if namespace != MAIN_NAMESPACE {
         out.extend_from_slice(namespace.as_bytes());

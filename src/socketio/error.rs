@@ -1,39 +1,39 @@
-//! Why a packet from a client was refused.
+//! The reasons for refusing a packet from a client.
 //!
-//! One variant per way to break the protocol. Whoever gets one closes the whole session: the
-//! client and the server no longer agree on what was said.
+//! Each variant is one violation of the protocol. The caller closes the whole session, because the
+//! client and the server no longer agree on the state of the stream.
 
 use std::error::Error;
 use std::fmt;
 
-/// Why a packet was refused.
+/// The reason for refusing a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DecodeError {
-    /// A message without even a packet type.
+    /// A message without a packet type.
     Empty,
     /// A packet type other than 0 to 6.
     UnknownType(char),
     /// A CONNECT_ERROR, which only a server sends.
     ConnectErrorFromClient,
-    /// A binary packet that does not say how many attachments it has.
+    /// A binary packet without its number of attachments.
     AttachmentsMissing,
-    /// A binary packet whose number of attachments is no number, or not followed by `-`.
+    /// A binary packet whose number of attachments is not a number, or is not followed by `-`.
     AttachmentsInvalid(Excerpt),
     /// A binary packet with 0 attachments.
     AttachmentsZero,
     /// More attachments than the limit.
     TooManyAttachments {
-        /// How many were announced; `usize::MAX` stands for anything above it.
+        /// The announced number; `usize::MAX` stands for anything above it.
         count: usize,
-        /// How many are taken.
+        /// The limit.
         limit: usize,
     },
-    /// Something other than decimal digits where an ack id stands.
+    /// Characters other than decimal digits in the place of an ack id.
     AckIdInvalid(Excerpt),
     /// An ack id that does not fit 64 bits.
     AckIdTooLarge(Excerpt),
-    /// A CONNECT whose payload is not an object.
-    /// It may have a password in it, and is not shown.
+    /// A CONNECT whose payload is not an object. The payload may contain a password, so it is not
+    /// shown.
     ConnectPayloadNotAnObject,
     /// A DISCONNECT with a payload.
     DisconnectPayload(Excerpt),
@@ -45,37 +45,37 @@ pub(crate) enum DecodeError {
     EventNameMissing,
     /// An EVENT whose name is neither a number nor a string, or has half of a surrogate pair.
     EventNameInvalid(Excerpt),
-    /// An EVENT with a name that is not the client's to send.
+    /// An EVENT with a reserved name.
     EventNameReserved(Excerpt),
     /// A payload that is not JSON.
     InvalidJson {
-        /// Where in the packet's text it goes wrong, in bytes.
+        /// The position of the error in the packet's text, in bytes.
         offset: usize,
     },
     /// A payload with more open brackets than the limit.
     TooDeep {
-        /// How many may be open at once.
+        /// The limit of open brackets.
         limit: usize,
     },
     /// A placeholder without a `num`.
     PlaceholderWithoutNum,
-    /// A placeholder for an attachment that the packet does not have.
+    /// A placeholder of an attachment that the packet does not have.
     PlaceholderOutOfRange {
-        /// The `num`, as it was written.
+        /// The `num` as written.
         num: Excerpt,
-        /// How many attachments there are.
+        /// The number of attachments.
         attachments: usize,
     },
     /// More placeholders than attachments.
     TooManyPlaceholders {
-        /// How many attachments there are.
+        /// The number of attachments.
         attachments: usize,
     },
-    /// A binary message that no packet announced.
+    /// A binary message without a packet that announced it.
     UnexpectedAttachment,
     /// The attachments of one packet have more bytes than this limit.
     AttachmentsTooLarge(usize),
-    /// A text message while attachments are still to come.
+    /// A text message while attachments are missing.
     TextAmongAttachments,
 }
 
@@ -123,7 +123,7 @@ impl fmt::Display for DecodeError {
 
 impl Error for DecodeError {}
 
-/// The start of what a client sent, cut to what a log line can bear, shown quoted and escaped.
+/// The start of a client's text, cut to a length for log lines, displayed quoted and escaped.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Excerpt(Box<str>);
 

@@ -1,12 +1,11 @@
-//! What a client sent, where it stands in a text: cut, so that no answer is much longer than what it
-//! answers.
+//! Excerpts of a client's text, so that a response is not much longer than the text it is about.
 //!
-//! A client's word, or a message that repeats it, enters; a text of bounded length leaves.
+//! A text from a client, or a message that repeats it, enters; a text of bounded length leaves.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write};
 
-/// The beginning of a client's word. If it is longer, an ellipsis follows.
+/// The beginning of a client's text. If the text is longer, an ellipsis follows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cut<'a>(pub(crate) &'a str);
 
@@ -19,8 +18,8 @@ impl fmt::Display for Cut<'_> {
     }
 }
 
-/// A message that may repeat a client's whole word, as those of serde do: if it is long, without its
-/// middle, so that it says at its beginning what is wrong and at its end what was expected.
+/// A message that may repeat a client's whole text, as serde's messages do. The middle of a long
+/// one is removed: its beginning says what is wrong, and its end what was expected.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shortened<T>(pub(crate) T);
 
@@ -63,10 +62,10 @@ impl Write for Ends {
     }
 }
 
-/// Characters of a client's word.
+/// The number of characters of a client's text.
 const WORD: usize = 64;
 
-/// Characters of a message's beginning and of its end.
+/// The number of characters at a message's beginning and at its end.
 const HEAD: usize = 160;
 const TAIL: usize = 96;
 

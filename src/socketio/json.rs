@@ -1,30 +1,30 @@
-//! JSON that is checked and cut, but not parsed.
+//! JSON that is checked and split, but not parsed.
 //!
-//! Enters: a packet's text and where its JSON begins. Leaves: the knowledge that it is well formed,
-//! or where it is not; and slices of it. One pass from left to right with a loop and a bit per open
-//! bracket, so that what a client nests costs neither stack nor, below 65 levels, memory.
+//! A packet's text and the position of its JSON enter. Slices of it leave, or the position of an
+//! error. The scanner makes one pass from left to right, in a loop, with one bit per open bracket.
+//! So nesting costs a client's packet no stack, and no memory below 65 levels.
 //!
-//! It knows JSON (RFC 8259) and nothing of packets. What passes can be deserialised by `serde_json`
-//! later, except that numbers may be too large for their type, and that a string with half of a
-//! surrogate pair is no `String`.
+//! It knows JSON (RFC 8259) but no packets. `serde_json` can deserialize any JSON that passes, with
+//! two exceptions: a number may be too large for its type, and a string with half of a surrogate
+//! pair is not a `String`.
 
 use std::ops::Range;
 
 use super::DecodeError;
 
-/// Is told what a [`Scanner`] comes across, in order.
+/// Receives the tokens that a [`Scanner`] finds, in order.
 pub(super) trait Observer<'a> {
     /// A bracket, square or curly, was opened.
     fn open(&mut self);
     /// The key of an object's next member, with its quotes and escapes.
     fn key(&mut self, quoted: &'a str);
-    /// A string, number, boolean or null, as it was written.
+    /// A string, number, boolean or null, as written.
     fn scalar(&mut self, text: &'a str);
     /// The innermost bracket was closed.
     fn close(&mut self) -> Result<(), DecodeError>;
 }
 
-/// Nobody listens.
+/// Ignores all tokens.
 impl<'a> Observer<'a> for () {
     fn open(&mut self) {}
     fn key(&mut self, _: &'a str) {}
@@ -36,7 +36,7 @@ impl<'a> Observer<'a> for () {
 
 /// A position in a text, moving over valid JSON.
 ///
-/// Every position where it stands, and so every slice that it cuts, is at an ASCII character.
+/// Every position, and so every slice boundary, is at an ASCII character.
 #[derive(Debug)]
 pub(super) struct Scanner<'a, O> {
     text: &'a str,
@@ -47,7 +47,7 @@ pub(super) struct Scanner<'a, O> {
 }
 
 impl<'a, O: Observer<'a>> Scanner<'a, O> {
-    /// Stands at a position of a text; no more than `limit` brackets may be open at once.
+    /// Starts at a position of a text; no more than `limit` brackets may be open at once.
     pub(super) fn new(text: &'a str, at: usize, limit: usize, observer: O) -> Self {
         Self {
             text,
@@ -58,7 +58,7 @@ impl<'a, O: Observer<'a>> Scanner<'a, O> {
         }
     }
 
-    /// Returns the next byte that is not whitespace, and goes there.
+    /// Moves to the next byte that is not whitespace, and returns it.
     pub(super) fn peek(&mut self) -> Option<u8> {
         loop {
             let byte = self.byte();
@@ -69,7 +69,7 @@ impl<'a, O: Observer<'a>> Scanner<'a, O> {
         }
     }
 
-    /// Goes over one whole value.
+    /// Reads one whole value.
     pub(super) fn value(&mut self) -> Result<&'a str, DecodeError> {
         self.peek();
         let start = self.at;
@@ -77,7 +77,7 @@ impl<'a, O: Observer<'a>> Scanner<'a, O> {
         Ok(self.slice(start..self.at))
     }
 
-    /// Goes over a `[`.
+    /// Reads a `[`.
     pub(super) fn enter_array(&mut self) -> Result<(), DecodeError> {
         match self.peek() {
             Some(b'[') => self.open(false),
@@ -85,7 +85,7 @@ impl<'a, O: Observer<'a>> Scanner<'a, O> {
         }
     }
 
-    /// Goes over one string or number, right after [`enter_array`](Self::enter_array).
+    /// Reads one string or number, directly after [`enter_array`](Self::enter_array).
     pub(super) fn scalar(&mut self) -> Result<&'a str, DecodeError> {
         let text = match self.peek() {
             Some(b'"') => self.string()?,
@@ -95,8 +95,8 @@ impl<'a, O: Observer<'a>> Scanner<'a, O> {
         Ok(text)
     }
 
-    /// Goes to the end of the array that was entered, and returns its elements; without the first
-    /// one and the comma after it, if that was gone over.
+    /// Moves to the end of the entered array and returns its elements. The first element and its
+    /// comma are omitted if they were read already.
     pub(super) fn leave_array(&mut self, first: First) -> Result<&'a str, DecodeError> {
         let comma = self.peek() == Some(b',');
         let (start, expect) = match first {
@@ -108,7 +108,7 @@ impl<'a, O: Observer<'a>> Scanner<'a, O> {
         Ok(elements.trim_matches(WHITESPACE))
     }
 
-    /// Sees to it that nothing follows.
+    /// Returns an error if text follows.
     pub(super) fn end(&mut self) -> Result<(), DecodeError> {
         match self.peek() {
             None => Ok(()),
@@ -116,12 +116,12 @@ impl<'a, O: Observer<'a>> Scanner<'a, O> {
         }
     }
 
-    /// Returns what has not been gone over.
+    /// Returns the unread text.
     pub(super) fn rest(&self) -> &'a str {
         self.slice(self.at..self.text.len())
     }
 
-    /// Goes on until no bracket is open.
+    /// Reads until no bracket is open.
     fn run(&mut self, mut expect: Expect) -> Result<(), DecodeError> {
         loop {
             expect = match (expect, self.peek()) {
@@ -199,7 +199,7 @@ impl<'a, O: Observer<'a>> Scanner<'a, O> {
         Ok(Expect::Value)
     }
 
-    /// Goes over a string and returns it with its quotes.
+    /// Reads a string and returns it with its quotes.
     fn string(&mut self) -> Result<&'a str, DecodeError> {
         let start = self.at;
         self.at += 1;
@@ -223,8 +223,8 @@ impl<'a, O: Observer<'a>> Scanner<'a, O> {
                 self.at += 2;
                 Ok(())
             }
-            // RFC 8259, 8.2: half of a surrogate pair is grammatical, and browsers send it. No
-            // `String` can hold it, so the one event that is read as such is rejected later.
+            // RFC 8259, 8.2: half of a surrogate pair is grammatical, and browsers send it. A
+            // `String` cannot hold it, so an event that is read as one is rejected later.
             Some(b'u') => self.code_unit(),
             _ => {
                 self.at += 1;
@@ -233,7 +233,7 @@ impl<'a, O: Observer<'a>> Scanner<'a, O> {
         }
     }
 
-    /// Goes over a `\u` and its four digits.
+    /// Reads a `\u` and its four digits.
     fn code_unit(&mut self) -> Result<(), DecodeError> {
         self.at += 2;
         for _ in 0..4 {
@@ -255,7 +255,7 @@ impl<'a, O: Observer<'a>> Scanner<'a, O> {
         Ok(self.slice(start..self.at))
     }
 
-    // RFC 8259, 6: no leading zeros, and a digit at both sides of the point.
+    // RFC 8259, 6: no leading zeros, and a digit on both sides of the point.
     fn number(&mut self) -> Result<&'a str, DecodeError> {
         let start = self.at;
         if self.byte() == Some(b'-') {
@@ -304,22 +304,23 @@ impl<'a, O: Observer<'a>> Scanner<'a, O> {
     }
 }
 
-/// Where the first element of an entered array is.
+/// The state of the first element of an entered array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum First {
-    /// Still to come, if there is one.
+    /// Not read yet, if there is one.
     Ahead,
-    /// Gone over.
+    /// Read.
     Behind,
 }
 
-/// Returns where the first quote, backslash or control character from `at` on is, or the end.
+/// Returns the position of the first quote, backslash or control character from `at` on, or the
+/// end.
 fn plain_end(text: &[u8], mut at: usize) -> usize {
     at = skip_plain::<64>(text, at);
     at = skip_plain::<16>(text, at);
-    // Eight bytes at a time: in `word ^ 0x22…` a zero byte is a quote, and subtracting one from
-    // each byte borrows from its high bit where it was zero. What a borrow spoils is above the
-    // first hit, so counting zeros from below finds the right one.
+    // Eight bytes at a time: in `word ^ 0x22…` a zero byte is a quote. Subtracting one from each
+    // byte borrows from the high bit of a zero byte. A borrow changes only bits above the first
+    // hit, so counting zeros from below finds the right one.
     const ONES: u64 = u64::from_le_bytes([0x01; 8]);
     const HIGH_BITS: u64 = u64::from_le_bytes([0x80; 8]);
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH_BITS;
@@ -345,12 +346,12 @@ fn plain_end(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Goes over whole blocks of plain bytes.
+/// Skips whole blocks of plain bytes.
 #[inline(always)]
 fn skip_plain<const BLOCK: usize>(text: &[u8], mut at: usize) -> usize {
     while let Some(block) = text.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) {
-        // Without a way out of the loop over one block, the compiler makes a few vector instructions
-        // of it.
+        // The loop over one block has no early exit, so the compiler uses a few vector
+        // instructions.
         let is_special = |byte: &u8| (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\');
         if block
             .iter()
@@ -372,7 +373,7 @@ enum Expect {
     CommaOrEnd,
 }
 
-/// Which brackets are open: a bit each, the innermost at the bottom.
+/// The open brackets: one bit each, the innermost is the lowest.
 #[derive(Debug, Default)]
 struct Brackets {
     depth: usize,
@@ -417,8 +418,8 @@ mod tests {
         scanner.end()
     }
 
-    /// What serde_json says; `None` where it speaks of something else than well-formedness: numbers
-    /// beyond f64, and its own recursion limit.
+    /// Returns whether serde_json accepts the text; `None` if its error is not about
+    /// well-formedness: a number beyond f64, or its own recursion limit.
     fn accepted_by_serde_json(text: &str) -> Option<bool> {
         match serde_json::from_str::<Value>(text) {
             Ok(_) => Some(true),
@@ -672,9 +673,9 @@ mod tests {
 
         #[test]
         fn the_scanner_agrees_with_serde_json(text in prop_oneof![jsonish(), nearly_json()]) {
-            // It differs in three things, none of which is about being well formed: it takes
-            // numbers beyond f64 and halves of surrogate pairs, and its limit of depth is its
-            // caller's.
+            // serde_json differs in three things that are not about well-formedness: it accepts
+            // numbers beyond f64 and halves of surrogate pairs, and its depth limit is set by its
+            // caller.
             if let Some(accepted) = accepted_by_serde_json(&text) {
                 prop_assert_eq!(validate(&text, 128).is_ok(), accepted, "{}", text);
             }

@@ -1,11 +1,11 @@
-//! Socket.IO v5 as text: what stands inside an Engine.IO message.
+//! Socket.IO v5 as text: the content of an Engine.IO message.
 //!
-//! Enters: a message's text, and the binary messages that follow it as attachments. Leaves:
-//! [`Packet`]s that borrow from the text, whose JSON is known to be well formed but is not parsed;
-//! and, the other way, the bytes of packets to be sent.
+//! Decoding: the text of a message enters, and the binary messages that follow it as attachments.
+//! [`Packet`]s leave that borrow from the text; their JSON is checked but not parsed. Encoding: the
+//! bytes of packets to send leave.
 //!
-//! Pure code: it knows no namespace by name, no socket and no clock. Whether a packet is welcome
-//! (a second CONNECT is not) is decided by who asked for its decoding.
+//! Pure code: it knows no namespace by name, no socket and no clock. The caller decides whether a
+//! packet is allowed in the present state, for example a second CONNECT.
 
 mod args;
 mod assemble;

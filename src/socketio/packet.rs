@@ -1,62 +1,61 @@
-//! A Socket.IO packet from a client, and how large it may be.
+//! A Socket.IO packet from a client, and its size limits.
 //!
-//! The types only: [`decode`](super::decode) makes them from text. What is borrowed is the text of
-//! the Engine.IO message, or of the [`Assembler`](super::Assembler)'s packet.
+//! The types only: [`decode`](super::decode) makes them from text. A packet borrows from the text
+//! of the Engine.IO message, or of the [`Assembler`](super::Assembler)'s packet.
 
 use std::borrow::Cow;
 
-/// A packet, with the namespace it is for.
+/// A packet with its namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Packet<'a> {
-    /// The namespace: `/` when the text names none, and without the query that older clients
-    /// append.
+    /// The namespace: `/` if the text names none, and without the query that older clients append.
     pub(crate) namespace: &'a str,
-    /// What the packet asks for.
+    /// The packet's type and content.
     pub(crate) body: Body<'a>,
 }
 
-/// What a packet asks for. EVENT and BINARY_EVENT are one, and so are ACK and BINARY_ACK: they
-/// differ in the number of attachments.
+/// A packet's type and content. EVENT and BINARY_EVENT are one variant, and so are ACK and
+/// BINARY_ACK: they differ in the number of attachments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Body<'a> {
-    /// The client wants to join the namespace.
+    /// The client connects to the namespace.
     Connect {
-        /// A JSON object's text, if there was a payload.
+        /// The text of a JSON object, if there was a payload.
         auth: Option<&'a str>,
     },
-    /// The client leaves the namespace.
+    /// The client disconnects from the namespace.
     Disconnect,
     /// An event.
     Event {
-        /// The number the client wants to see in the acknowledgement, if it wants one.
+        /// The ack id, if the client expects an acknowledgement.
         id: Option<u64>,
-        /// The event's name; a number's text, if the name was a number.
+        /// The event's name, or a number's text if the name was a number.
         name: Cow<'a, str>,
         /// The JSON text of the arguments, without brackets: `1,{"b":2}`.
         args: &'a str,
-        /// How many attachments follow, or have followed; 0 for a plain EVENT.
+        /// The number of attachments; 0 for a plain EVENT.
         attachments: usize,
     },
-    /// The answer to one of the server's events.
+    /// The acknowledgement of one of the server's events.
     Ack {
-        /// The number that the server's event carried.
+        /// The ack id of the server's event.
         id: u64,
         /// The JSON text of the arguments, without brackets.
         args: &'a str,
-        /// How many attachments follow, or have followed; 0 for a plain ACK.
+        /// The number of attachments; 0 for a plain ACK.
         attachments: usize,
     },
-    /// An EVENT or ACK with no payload at all (`2`, `31`). The reference takes it and does nothing.
+    /// An EVENT or ACK without a payload (`2`, `31`). The reference accepts and ignores it.
     Empty,
 }
 
-/// How much of a packet is taken from a client.
+/// The size limits of a packet from a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
-    /// How many attachments a binary packet may announce. They are kept until the last has come.
+    /// The number of attachments of a binary packet. They are kept until the last has arrived.
     pub(crate) attachments: usize,
-    /// How many brackets may be open at once, the payload's own among them. What is deserialised
-    /// later is parsed by recursion, and `serde_json` gives up on an argument deeper than 127.
+    /// The number of brackets that may be open at once, including the payload's own. serde_json
+    /// later parses arguments by recursion, and refuses one deeper than 127.
     pub(crate) depth: usize,
 }
 
@@ -69,10 +68,10 @@ impl Default for Limits {
     }
 }
 
-/// The namespace that a packet is for when its text names none.
+/// The namespace of a packet whose text names none.
 pub(super) const MAIN_NAMESPACE: &str = "/";
 
-/// Tells whether an event's name is one that clients use for their own events.
+/// Returns `true` if clients reserve the event's name for their own events.
 // Socket.IO v5, Sending and receiving data: reserved event names.
 pub(crate) fn is_reserved(name: &str) -> bool {
     matches!(

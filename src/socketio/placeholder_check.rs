@@ -1,15 +1,15 @@
-//! Placeholders in a binary packet's JSON: whether each stands for an attachment that there is.
+//! Checks that each placeholder in a binary packet's JSON has its attachment.
 //!
-//! Enters: what the scanner of the JSON comes across. Leaves: nothing, or an error. It is used for
-//! binary packets only; in others a placeholder is data like any other. What replaces a placeholder
-//! by its attachment is elsewhere.
+//! The tokens of the scanner enter; an error leaves if a placeholder is wrong. Only binary packets
+//! are checked: in others a placeholder is ordinary data. Another module replaces placeholders by
+//! attachments.
 
 use super::DecodeError;
 use super::error::Excerpt;
 use super::json::{Observer, Scanner};
 
-/// Checks an event's list, without its brackets, that has come with so many attachments from
-/// elsewhere than a client.
+/// Checks an event's list, without its brackets, that another node sent with `attachments`
+/// attachments.
 #[allow(dead_code, reason = "adapters take such")]
 pub(crate) fn check_placeholders(list: &str, attachments: usize) -> Result<(), DecodeError> {
     let list = format!("[{list}]");
@@ -17,8 +17,8 @@ pub(crate) fn check_placeholders(list: &str, attachments: usize) -> Result<(), D
     Scanner::new(&list, 0, usize::MAX, check).value().map(drop)
 }
 
-/// Looks for objects with `"_placeholder":true`, in any order of keys and with any other keys, and
-/// takes the last of several equal keys: as JavaScript does.
+/// Looks for objects with `"_placeholder":true`, in any order of keys and with any other keys. It
+/// uses the last of several equal keys, as JavaScript does.
 #[derive(Debug)]
 pub(super) struct PlaceholderCheck<'a> {
     attachments: usize,
@@ -27,7 +27,7 @@ pub(super) struct PlaceholderCheck<'a> {
 }
 
 impl PlaceholderCheck<'_> {
-    /// Makes a check for a packet with so many attachments.
+    /// Makes a check for a packet with `attachments` attachments.
     pub(super) fn new(attachments: usize) -> Self {
         Self {
             attachments,
@@ -39,7 +39,7 @@ impl PlaceholderCheck<'_> {
 
 impl<'a> Observer<'a> for PlaceholderCheck<'a> {
     fn open(&mut self) {
-        // A container as the value of one of the two keys.
+        // A container is the value of one of the two keys.
         self.set(None);
         self.open.push(Container::default());
     }
@@ -69,8 +69,9 @@ impl<'a> Observer<'a> for PlaceholderCheck<'a> {
                 attachments: self.attachments,
             });
         }
-        // The encoders number every placeholder anew, even for the same data. Thousands of
-        // placeholders for one attachment would have a small packet deserialised into a huge value.
+        // The encoders give every placeholder a new number, even for the same data. Otherwise
+        // thousands of placeholders for one attachment would make a small packet deserialize into a
+        // huge value.
         self.seen += 1;
         if self.seen > self.attachments {
             return Err(DecodeError::TooManyPlaceholders {
@@ -115,7 +116,7 @@ impl Member {
         match quoted {
             "\"_placeholder\"" => Self::Placeholder,
             "\"num\"" => Self::Num,
-            // An escape in a key must not hide it from the check only.
+            // An escape in a key must not hide the key from the check alone.
             _ if quoted.contains('\\') => match serde_json::from_str::<String>(quoted).as_deref() {
                 Ok("_placeholder") => Self::Placeholder,
                 Ok("num") => Self::Num,

@@ -1,10 +1,10 @@
 //! Turns a client's bytes into messages, RFC 6455 §5 and §6.2.
 //!
-//! Bytes enter cut at any place; whole messages leave through the caller's buffer, unmasked, put
-//! together from their fragments and checked. A frame that lies whole in the input goes straight
-//! there; only what is half received is kept here, never more of it than has arrived (plus the
-//! spare room of a growing `Vec`) and never more than the limit. What a message means to a session,
-//! and what to answer to a control frame, is not known here.
+//! Bytes enter, split at any position. Whole messages leave through the caller's buffer: unmasked,
+//! joined from their fragments and checked. A frame that is whole in the input is written directly
+//! to that buffer. The decoder keeps only incomplete data: never more of it than has arrived (plus
+//! the spare capacity of a growing `Vec`) and never more than the limit. The decoder knows neither
+//! the meaning of a message for a session nor the response to a control frame.
 
 use std::{mem, str};
 
@@ -14,7 +14,7 @@ use super::{
     mask,
 };
 
-/// Decodes what one client sends.
+/// Decodes the bytes of one client.
 ///
 /// ```text
 ///        header whole
@@ -24,22 +24,23 @@ use super::{
 ///  └── message whole ────┘       leaves through the caller's buffer
 /// ```
 ///
-/// A control frame passes between the fragments of a message and leaves `open` as it was. After an
-/// error the place of the next frame is lost, and the decoder is of no more use.
+/// A control frame is accepted between the fragments of a message and leaves `open` unchanged.
+/// After an error the position of the next frame is unknown, and the decoder must not be used
+/// again.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     max_message: usize,
-    /// What arrived of the message that is not whole yet; behind it, what arrived of a control
-    /// frame that came in between, which spares a second buffer. Holds no heap while idle.
+    /// The received part of the incomplete message. Behind it is the received part of a control
+    /// frame between its fragments, which saves a second buffer. No heap memory is held while idle.
     half: Vec<u8>,
-    /// The kind of the fragmented message of which at least one frame is whole.
+    /// The kind of the fragmented message, if at least one of its frames is whole.
     open: Option<Kind>,
     stage: Stage,
 }
 
 impl Decoder {
-    /// Creates a decoder that refuses messages with more than `max_message` bytes of payload, over
-    /// all their fragments.
+    /// Creates a decoder that refuses messages with more than `max_message` bytes of payload in all
+    /// their fragments.
     pub(crate) fn new(max_message: usize) -> Self {
         Self {
             max_message,
@@ -49,13 +50,13 @@ impl Decoder {
         }
     }
 
-    /// Takes bytes off the front of `input` until a frame is whole, and returns its kind, or
-    /// `None` once all of it is used up; `scratch` is cleared and filled with the message's payload,
+    /// Takes bytes from the front of `input` until a frame is whole, and returns its kind. Returns
+    /// `None` if all input is used up. `scratch` is cleared and filled with the message's payload,
     /// which [`Kind::message`] reads.
     ///
     /// # Errors
     ///
-    /// Returns the rule of RFC 6455 the client broke, or that its message exceeds the limit.
+    /// Returns the violated rule of RFC 6455, or an error if the message exceeds the limit.
     pub(crate) fn decode(
         &mut self,
         input: &mut &[u8],
@@ -71,13 +72,13 @@ impl Decoder {
         };
         Ok(match self.body(body, input, scratch) {
             Progress::Message(kind) => Some(kind),
-            // Handed on, so that a caller that counts sees each frame, also an empty one.
+            // Returned so that a caller that counts frames sees each of them, also an empty one.
             Progress::Fragment => Some(Kind::Fragment),
             Progress::Partial => None,
         })
     }
 
-    /// Reads a header, of which the first `held` of `bytes` came with earlier input.
+    /// Reads a header. The first `held` of `bytes` arrived with earlier input.
     fn head(
         &mut self,
         mut bytes: [u8; MAX_CLIENT_HEADER],
@@ -86,7 +87,7 @@ impl Decoder {
     ) -> Result<Option<Body>, DecodeError> {
         let earlier = usize::from(held);
         let (header, filled) = if earlier == 0 {
-            // The usual case reads in place, and copies only what is left of a cut header.
+            // The usual case reads in place, and copies only the rest of a split header.
             match Header::read(input)? {
                 None => (None, fill(&mut bytes, 0, input)),
                 header => (header, 0),
@@ -109,7 +110,7 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Decides from its header alone whether a frame may follow what came before.
+    /// Decides from the header alone whether the frame may follow the previous frames.
     fn accept(&self, header: Header) -> Result<Body, DecodeError> {
         // RFC 6455 §5.4: fragments of one message are not interleaved with those of another, but
         // control frames may come between them.
@@ -125,8 +126,8 @@ impl Decoder {
                 return Err(DecodeError::InterruptedMessage(header.opcode));
             }
         };
-        // RFC 6455 §10.4 asks for a limit. Before a header `half` holds nothing but the earlier
-        // fragments. A control frame has its own limit, which the header was checked against.
+        // RFC 6455 §10.4 asks for a limit. Before a header `half` holds only the earlier fragments.
+        // A control frame has its own limit, which was checked with the header.
         let (limit, earlier) = if kind.is_control() {
             (MAX_CONTROL_PAYLOAD, 0)
         } else {
@@ -159,7 +160,7 @@ impl Decoder {
             return Progress::Message(body.kind);
         }
 
-        // The next fragment's length is not known, only that all of them stay below the limit.
+        // The next fragment's length is unknown; all of them together stay below the limit.
         let most = if body.is_final {
             self.half.len() + missing
         } else {
@@ -210,18 +211,18 @@ impl Stage {
     };
 }
 
-/// A frame whose header is accepted.
+/// A frame whose header was accepted.
 #[derive(Debug, Clone, Copy)]
 struct Body {
     kind: Kind,
     is_final: bool,
     mask: [u8; 4],
     length: usize,
-    /// How much of it has arrived, at most `length`.
+    /// The number of its bytes that have arrived, at most `length`.
     received: usize,
 }
 
-/// What a frame is a part of: its opcode, with continuations resolved.
+/// The kind of message of a frame: its opcode, with continuations resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Text,
@@ -229,7 +230,7 @@ pub(crate) enum Kind {
     Ping,
     Pong,
     Close,
-    /// No message: a frame that ends none.
+    /// No message: a frame that is not the last of its message.
     Fragment,
 }
 
@@ -238,11 +239,11 @@ impl Kind {
     ///
     /// # Errors
     ///
-    /// Returns what is wrong with a text or a close frame's payload.
+    /// Returns the error in the payload of a text or of a close frame.
     pub(crate) fn message(self, payload: &mut Vec<u8>) -> Result<Message<'_>, DecodeError> {
         match self {
-            // RFC 6455 §8.1: text that is not UTF-8 fails. It is checked when whole, as a character
-            // may lie across fragments.
+            // RFC 6455 §8.1: text that is not UTF-8 fails. The whole text is checked, because a
+            // character may be split between fragments.
             Self::Text => match str::from_utf8(payload) {
                 Ok(text) => Ok(Message::Text(text)),
                 Err(error) => Err(DecodeError::InvalidText(error.valid_up_to())),
@@ -261,15 +262,15 @@ impl Kind {
 }
 
 enum Progress {
-    /// A message is whole and lies in the caller's buffer.
+    /// A message is whole and is in the caller's buffer.
     Message(Kind),
-    /// A frame is whole, its message is not.
+    /// A frame is whole, but its message is not.
     Fragment,
     /// The input ends within the frame.
     Partial,
 }
 
-/// RFC 6455 §5.5.1: nothing, or a status code and perhaps a reason in UTF-8.
+/// RFC 6455 §5.5.1: empty, or a status code and optionally a reason in UTF-8.
 fn close_code(payload: &[u8]) -> Result<Option<u16>, DecodeError> {
     let Some((code, reason)) = payload.split_first_chunk() else {
         return if payload.is_empty() {
@@ -289,14 +290,14 @@ fn close_code(payload: &[u8]) -> Result<Option<u16>, DecodeError> {
     }
 }
 
-/// Takes up to `most` bytes off the front of `input`.
+/// Takes up to `most` bytes from the front of `input`.
 fn take<'i>(input: &mut &'i [u8], most: usize) -> &'i [u8] {
     let (taken, rest) = input.split_at(most.min(input.len()));
     *input = rest;
     taken
 }
 
-/// Copies from the front of `input` into `bytes` from `start` on, and returns how many it copied.
+/// Copies from the front of `input` into `bytes` from `start` on. Returns the number of bytes.
 fn fill(bytes: &mut [u8; MAX_CLIENT_HEADER], start: usize, input: &[u8]) -> usize {
     let space = bytes.get_mut(start..).unwrap_or_default();
     let count = space.len().min(input.len());
@@ -304,9 +305,9 @@ fn fill(bytes: &mut [u8; MAX_CLIENT_HEADER], start: usize, input: &[u8]) -> usiz
     count
 }
 
-/// Makes room for `arrived` bytes, doubling as `Vec` does so that many small pieces stay cheap, but
-/// not beyond `most` bytes in all. What a header declares is only ever an upper bound: a client
-/// that declares much and sends little must not make us allocate.
+/// Reserves capacity for `arrived` bytes, up to `most` bytes in total. It doubles the capacity as
+/// `Vec` does, so that many small pieces are cheap. The length in a header is only an upper bound:
+/// a client that declares much and sends little must not cause a large allocation.
 fn grow(half: &mut Vec<u8>, arrived: usize, most: usize) {
     let needed = half.len().saturating_add(arrived);
     if needed > half.capacity() {
@@ -320,9 +321,9 @@ fn grow(half: &mut Vec<u8>, arrived: usize, most: usize) {
     }
 }
 
-/// Moves `half` into `scratch`, so that an idle decoder holds no heap. The larger of the two
-/// buffers is the one that stays with the caller: a short message that was cut by chance must not
-/// cost it the room it has.
+/// Moves `half` into `scratch`, so that an idle decoder holds no heap memory. The caller keeps the
+/// larger of the two buffers: a short message that was split by chance must not replace a large
+/// buffer by a small one.
 fn give_up(half: &mut Vec<u8>, scratch: &mut Vec<u8>) {
     let whole = mem::take(half);
     if whole.len() > scratch.capacity() {
@@ -332,7 +333,7 @@ fn give_up(half: &mut Vec<u8>, scratch: &mut Vec<u8>) {
     }
 }
 
-/// Spares the first few bytes of a trickling message an allocation each.
+/// Saves one allocation each for the first few bytes of a slow message.
 const LEAST_CAPACITY: usize = 64;
 
 #[cfg(test)]
@@ -375,7 +376,7 @@ mod tests {
         Owned::Text(text.to_owned())
     }
 
-    /// A masked frame; the first byte is given as it goes on the wire.
+    /// A masked frame; the first byte is given as sent.
     fn masked(first: u8, mask: [u8; 4], payload: &[u8]) -> Vec<u8> {
         let mut wire = head(first, payload.len() as u64, mask);
         wire.extend(
@@ -590,7 +591,7 @@ mod tests {
         }
     }
 
-    /// RFC 6455 §5.2: the header's own rules hold when it comes in pieces, too.
+    /// RFC 6455 §5.2: the header's own rules hold if it arrives in pieces, too.
     #[test]
     fn a_broken_header_is_refused_however_it_is_cut() {
         let table: [(&[u8], DecodeError); 6] = [
@@ -790,7 +791,7 @@ mod tests {
         assert_eq!(capacity, 100_000);
     }
 
-    /// A message, where it is fragmented, its frames' mask and the pings between them.
+    /// A message, its split into fragments, its frames' mask and the pings between them.
     fn sent() -> impl Strategy<Value = (Owned, Vec<u8>)> {
         let message = prop_oneof![
             ".{0,200}".prop_map(Owned::Text),
@@ -822,7 +823,7 @@ mod tests {
         })
     }
 
-    /// Bytes that often go on as frames, so that random input gets past the first header.
+    /// Bytes that often continue as frames, so that random input passes the first header.
     fn hostile() -> impl Strategy<Value = Vec<u8>> {
         let first = prop_oneof![
             Just(0x00_u8),
@@ -848,7 +849,7 @@ mod tests {
         vec(piece, 0..8).prop_map(|pieces| pieces.concat())
     }
 
-    /// Cuts `wire` and returns the pieces.
+    /// Splits `wire` and returns the pieces.
     fn pieces<'w>(wire: &'w [u8], cuts: &[Index]) -> Vec<&'w [u8]> {
         let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(wire.len() + 1)).collect();
         cuts.extend([0, wire.len()]);
@@ -890,7 +891,8 @@ mod tests {
             let mut arrived = 0;
             for mut piece in pieces(&wire, &cuts) {
                 arrived += piece.len();
-                // An error does not end the test: even a decoder used on must not panic.
+                // The test continues after an error: a decoder must not panic even if it is used
+                // again.
                 while let Ok(Some(_)) = decoder.decode(&mut piece, &mut scratch) {}
                 let most = (2 * arrived).max(LEAST_CAPACITY);
                 prop_assert!(decoder.half.capacity() <= most);

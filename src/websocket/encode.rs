@@ -1,8 +1,8 @@
 //! Writes server frames, RFC 6455 §5.2: final, and never masked (§5.1).
 //!
-//! A payload's opcode and length enter, a header leaves, placed so that a payload that lies behind
-//! the space for it need not move; or, for what is small, a whole frame. When to send which frame
-//! is not known here.
+//! A payload's opcode and length enter, a header leaves. The header is written at the end of the
+//! space before the payload, so the payload need not move. For a small payload a whole frame
+//! leaves. The decision to send a frame is the caller's.
 
 use bytes::Bytes;
 
@@ -11,8 +11,7 @@ use super::{FIN, LENGTH_16, LENGTH_64, MAX_CONTROL_PAYLOAD, Opcode};
 /// The longest header of a server frame: two bytes and a length of 64 bits.
 pub(crate) const MAX_HEADER: usize = 10;
 
-/// Writes the header of a final frame to the end of `space` and returns how many of its last bytes
-/// it takes.
+/// Writes the header of a final frame to the end of `space`. Returns the number of its bytes.
 pub(crate) fn write_header(space: &mut [u8; MAX_HEADER], opcode: Opcode, payload: usize) -> usize {
     let first = FIN | opcode as u8;
     if let Ok(length @ ..LENGTH_16) = u8::try_from(payload) {
@@ -30,10 +29,10 @@ pub(crate) fn write_header(space: &mut [u8; MAX_HEADER], opcode: Opcode, payload
     }
 }
 
-/// Returns a whole final frame, for payloads so small that copying them costs nothing.
+/// Returns a whole final frame, for small payloads that are cheap to copy.
 ///
-/// A control frame's payload is cut at 125 bytes, as RFC 6455 §5.5 allows no more; a ping's payload
-/// that [`Decoder`](super::Decoder) let through always fits its pong.
+/// A control frame's payload is cut at 125 bytes, the limit of RFC 6455 §5.5. A ping's payload that
+/// [`Decoder`](super::Decoder) accepted always fits its pong.
 pub(crate) fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
     let payload = match payload.get(..MAX_CONTROL_PAYLOAD) {
         Some(start) if opcode.is_control() => start,

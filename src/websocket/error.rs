@@ -1,17 +1,18 @@
-//! Why bytes from a client are no WebSocket messages.
+//! The reasons for refusing bytes from a client as WebSocket messages.
 //!
-//! Every variant is the peer's fault, breaks the framing for good and asks for the transport to be
-//! closed with [`DecodeError::close_code`]. The network's failures and the caller's mistakes do not
-//! pass through here.
+//! Each variant is caused by the peer and makes all later framing invalid. The caller closes the
+//! transport with [`DecodeError::close_code`]. Errors of the network and of the caller are of other
+//! types.
 
 use std::{error::Error, fmt};
 
 use super::Opcode;
 
-/// A breach of RFC 6455 by the client.
+/// A violation of RFC 6455 by the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DecodeError {
-    /// Bits of extensions are set, and none was negotiated; carries them as they lay in the byte.
+    /// Bits of extensions are set, although none was negotiated. The value holds them at their
+    /// position in the byte.
     ReservedBits(u8),
     /// The opcode has no meaning.
     ReservedOpcode(u8),
@@ -21,28 +22,28 @@ pub(crate) enum DecodeError {
     FragmentedControl(Opcode),
     /// A control frame declares more than 125 bytes.
     LongControl(Opcode),
-    /// A length would have fitted a shorter form.
+    /// A length is not encoded in its shortest form.
     NonMinimalLength(u64),
     /// A 64 bit length has its highest bit set.
     NegativeLength(u64),
-    /// A continuation has nothing to continue.
+    /// A continuation has no started message.
     StrayContinuation,
-    /// A data frame starts a message while a fragmented one is not yet whole.
+    /// A data frame starts a message while a fragmented one is incomplete.
     InterruptedMessage(Opcode),
-    /// The message would exceed the limit; `declared` counts its earlier fragments too.
+    /// The message would exceed the limit; `declared` includes its earlier fragments.
     MessageTooBig { declared: u64, limit: usize },
     /// A text message is not UTF-8 from this byte on.
     InvalidText(usize),
     /// A close frame has one byte of payload, half a status code.
     HalfCloseCode,
-    /// A close frame's status code must not be sent, or has no meaning.
+    /// A close frame's status code must not be sent, or is undefined.
     InvalidCloseCode(u16),
     /// A close frame's reason is not UTF-8 from this byte on.
     InvalidCloseReason(usize),
 }
 
 impl DecodeError {
-    /// Returns the status code to close with, RFC 6455 §7.4.1.
+    /// Returns the status code for closing, RFC 6455 §7.4.1.
     pub(crate) fn close_code(&self) -> u16 {
         match self {
             Self::ReservedBits(_)

@@ -1,18 +1,18 @@
 //! Reads the header of one client frame, RFC 6455 §5.2.
 //!
-//! The first bytes of a frame enter; what they say leaves, or that more of them are needed, or the
-//! rule they break. Each rule is checked as soon as its byte is there. What the header means for
-//! the message it belongs to, and whether that grows too big, it does not know.
+//! The first bytes of a frame enter. The header leaves, or a request for more bytes, or the
+//! violated rule. Each rule is checked as soon as its byte has arrived. The state of the message
+//! and its size limit are not checked here.
 
 use super::{DecodeError, FIN, LENGTH_16, LENGTH_64, MAX_CONTROL_PAYLOAD, Opcode};
 
 /// The longest header a client can send: two bytes, a length of 64 bits and the mask.
 pub(super) const MAX_CLIENT_HEADER: usize = 14;
 
-/// What a client frame's header says.
+/// The content of a client frame's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
-    /// How many bytes the header itself takes.
+    /// The size of the header itself, in bytes.
     pub(super) size: usize,
     pub(super) is_final: bool,
     pub(super) opcode: Opcode,
@@ -21,7 +21,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Reads the header `bytes` begin with; `None` means that they end before it does.
+    /// Reads the header at the beginning of `bytes`; `None` means that it is incomplete.
     pub(super) fn read(bytes: &[u8]) -> Result<Option<Self>, DecodeError> {
         let Some((&first, rest)) = bytes.split_first() else {
             return Ok(None);
@@ -36,7 +36,7 @@ impl Header {
         let Some((&second, rest)) = rest.split_first() else {
             return Ok(None);
         };
-        // RFC 6455 §5.1: a server closes upon a frame that is not masked.
+        // RFC 6455 §5.1: a server closes the connection if a frame is not masked.
         if second & MASKED == 0 {
             return Err(DecodeError::Unmasked);
         }
@@ -78,7 +78,7 @@ fn opcode(first: u8) -> Result<Opcode, DecodeError> {
     }
 }
 
-/// Returns the payload's length and what follows it.
+/// Returns the payload's length and the bytes after it.
 fn length(short: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, DecodeError> {
     let (length, rest, least) = match short {
         LENGTH_16 => match rest.split_first_chunk() {
@@ -104,9 +104,9 @@ fn length(short: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, DecodeError> {
 
 const RESERVED_BITS: u8 = 0x70;
 const OPCODE: u8 = 0x0F;
-/// The bit of a frame's second byte that says that a mask follows.
+/// The bit of a frame's second byte that announces a mask.
 const MASKED: u8 = 0x80;
-/// The least lengths that need the forms of 16 and of 64 bits.
+/// The smallest lengths that need the forms of 16 and of 64 bits.
 const LEAST_16: u64 = 126;
 const LEAST_64: u64 = 65_536;
 
@@ -198,7 +198,7 @@ mod tests {
         }
     }
 
-    /// Rules are checked on the byte that breaks them: nothing follows it here.
+    /// A rule is checked at the byte that violates it: no more bytes follow here.
     #[test]
     fn a_broken_rule_is_told_at_its_byte() {
         let table: [(&[u8], DecodeError); 15] = [

@@ -1,9 +1,9 @@
-//! Takes the mask off a payload, RFC 6455 §5.3.
+//! Removes the mask from a payload, RFC 6455 §5.3.
 //!
-//! Masked bytes enter, plain bytes are appended to a buffer. It knows neither frames nor limits;
-//! whoever calls has reserved the room, as only the caller knows how much is still to come.
+//! Masked bytes enter, plain bytes are appended to a buffer. It knows neither frames nor limits.
+//! The caller has reserved the capacity, because only the caller knows the remaining length.
 
-/// Appends `masked` to `plain` with `mask` taken off.
+/// Appends `masked` to `plain` and removes `mask`.
 pub(super) fn unmask(plain: &mut Vec<u8>, masked: &[u8], mask: [u8; 4]) {
     let key = block_key(mask);
     let (blocks, rest) = masked.as_chunks::<BLOCK>();
@@ -19,7 +19,7 @@ pub(super) fn unmask(plain: &mut Vec<u8>, masked: &[u8], mask: [u8; 4]) {
     }
 }
 
-/// Returns the mask as it lies over a frame's payload from the byte `position` on.
+/// Returns the mask for a frame's payload from the byte `position` on.
 pub(super) fn rotated(mut mask: [u8; 4], position: usize) -> [u8; 4] {
     mask.rotate_left(position % 4);
     mask
@@ -40,8 +40,8 @@ fn xor(bytes: &mut [u8], key: &[u8; BLOCK]) {
     }
 }
 
-/// A multiple of the mask's four bytes, and enough of them that the loop over one block becomes a
-/// few vector instructions and the check of the buffer's room is paid once for all of them.
+/// A multiple of the mask's four bytes. It is large enough that the loop over one block becomes a
+/// few vector instructions, and that the buffer's capacity is checked once for all of them.
 const BLOCK: usize = 64;
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! The WebSocket framing of RFC 6455, server side, and nothing else of it: the opening handshake
-//! is HTTP's business.
+//! The WebSocket framing of RFC 6455, server side. The opening handshake belongs to HTTP and is not
+//! part of it.
 //!
-//! Bytes from a client enter [`Decoder`] in whatever pieces the network made of them, and whole
-//! messages leave it, their payload in a buffer the caller keeps. Payloads to send leave through
+//! Bytes from a client enter [`Decoder`] in the pieces that the network delivers. Whole messages
+//! leave it, and the caller owns the buffer of their payload. Payloads to send leave through
 //! [`write_header`], [`frame`] and [`close_frame`].
 //!
-//! The folder is pure: it must not know a runtime, a clock, a socket or any other module of the
-//! crate. Answering a ping, echoing a close and dropping the peer are decisions of its caller.
+//! The folder is pure: it knows no runtime, clock or socket, and no other module of the crate. Its
+//! caller answers a ping, echoes a close frame and closes the connection.
 
 mod decoder;
 mod encode;
@@ -20,22 +20,22 @@ pub(crate) use decoder::{Decoder, Kind};
 pub(crate) use encode::{MAX_HEADER, close_frame, frame, write_header};
 pub(crate) use error::DecodeError;
 
-/// What one decoded message is; its payload lies in the caller's scratch buffer.
+/// One decoded message; its payload is in the caller's scratch buffer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Message<'s> {
     Text(&'s str),
     /// The caller may take the `Vec` and leave an empty one.
     Binary(&'s mut Vec<u8>),
-    /// Carries what the pong has to repeat, at most 125 bytes.
+    /// Carries the payload of the pong, at most 125 bytes.
     Ping(&'s [u8]),
     Pong,
-    /// A frame of a message of which more is to come: it counts as work, and carries nothing.
+    /// A frame that is not the last of its message: it counts as work, and carries no data.
     Fragment,
-    /// Carries the status code, if the client gave one; its reason is checked and dropped.
+    /// Carries the status code, if the client sent one; its reason is checked and dropped.
     Close(Option<u16>),
 }
 
-/// RFC 6455 §5.2: the opcodes that have a meaning.
+/// RFC 6455 §5.2: the defined opcodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Opcode {
     Continuation = 0x0,
@@ -47,7 +47,7 @@ pub(crate) enum Opcode {
 }
 
 impl Opcode {
-    /// RFC 6455 §5.5: control frames are those whose opcode has its highest bit set.
+    /// RFC 6455 §5.5: an opcode whose highest bit is set is a control frame.
     const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0
     }
@@ -68,7 +68,7 @@ impl fmt::Display for Opcode {
 
 /// The bit of a frame's first byte that marks the last frame of a message.
 const FIN: u8 = 0x80;
-/// RFC 6455 §5.5: the most payload a control frame may have.
+/// RFC 6455 §5.5: the maximal payload of a control frame.
 const MAX_CONTROL_PAYLOAD: usize = 125;
 /// The short lengths that announce a length of 16 and of 64 bits.
 const LENGTH_16: u8 = 126;

@@ -7,12 +7,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files and folders that are checked, relative to the crate.
-const ROOTS: [&str; 5] = [
+const ROOTS: [&str; 10] = [
     "docs",
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "benches/README.md",
+    "src/contract",
+    "src/engineio",
+    "src/error",
+    "src/socketio",
+    "src/websocket",
 ];
 
 /// Words that begin a relative clause. Such a sentence has no noun of the protocol or of the code.

@@ -1,7 +1,7 @@
 //! Any value that an event may carry: JSON, with binary anywhere in it.
 //!
-//! What serde reads enters, and the same leaves when it is written; an attachment is `Bytes` on both
-//! ways.
+//! serde reads a value of any shape into it and writes the same value from it. An attachment is
+//! `Bytes` in both directions.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,12 +12,12 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use serde_json::{Number, Value};
 
-/// A JSON value that may hold binary at any depth: what `serde_json::Value` is for events without
-/// attachments.
+/// A JSON value that may hold binary at any depth. Its counterpart for events without attachments
+/// is `serde_json::Value`.
 ///
-/// It is read as [`Data`](crate::Data), by `read` of [`Args`](crate::Args) and [`Event`](crate::Event),
-/// and as the answer of a call. Sent, its binary travels as attachments again. A serializer of
-/// another format writes binary as that format does, serde_json as an array of numbers.
+/// [`Data`](crate::Data), `read` of [`Args`](crate::Args) and [`Event`](crate::Event), and calls
+/// return it. Binary in it is sent as attachments again. A serializer of another format writes
+/// binary in that format's own way; serde_json writes an array of numbers.
 ///
 /// # Examples
 ///
@@ -54,12 +54,12 @@ pub enum AnyValue {
     Binary(Bytes),
     /// An array.
     Array(Vec<Self>),
-    /// An object, its keys in their order.
+    /// An object with its keys in order.
     Object(BTreeMap<String, Self>),
 }
 
 impl AnyValue {
-    /// Returns the text, if it is one.
+    /// Returns the text, or `None` if the value is not a text.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         match self {
@@ -68,7 +68,7 @@ impl AnyValue {
         }
     }
 
-    /// Returns the binary, if it is some.
+    /// Returns the binary, or `None` if the value is not binary.
     #[must_use]
     pub fn as_bytes(&self) -> Option<&Bytes> {
         match self {
@@ -77,7 +77,7 @@ impl AnyValue {
         }
     }
 
-    /// Returns the number, if it is one.
+    /// Returns the number, or `None` if the value is not a number.
     #[must_use]
     pub fn as_number(&self) -> Option<&Number> {
         match self {
@@ -86,7 +86,7 @@ impl AnyValue {
         }
     }
 
-    /// Returns the boolean, if it is one.
+    /// Returns the boolean, or `None` if the value is not a boolean.
     #[must_use]
     pub fn as_bool(&self) -> Option<bool> {
         match self {
@@ -95,7 +95,7 @@ impl AnyValue {
         }
     }
 
-    /// Returns the elements, if it is an array.
+    /// Returns the elements, or `None` if the value is not an array.
     #[must_use]
     pub fn as_array(&self) -> Option<&[Self]> {
         match self {
@@ -104,7 +104,7 @@ impl AnyValue {
         }
     }
 
-    /// Returns the entries, if it is an object.
+    /// Returns the entries, or `None` if the value is not an object.
     #[must_use]
     pub fn as_object(&self) -> Option<&BTreeMap<String, Self>> {
         match self {
@@ -113,13 +113,13 @@ impl AnyValue {
         }
     }
 
-    /// Tells whether it is `null`.
+    /// Returns `true` if the value is `null`.
     #[must_use]
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
 
-    /// Returns the value as plain JSON; `None` if there is binary in it.
+    /// Returns the value as plain JSON, or `None` if it contains binary.
     ///
     /// # Examples
     ///

@@ -1,13 +1,13 @@
-//! The deserializer around serde_json's that puts attachments where placeholders stand.
+//! The deserializer around serde_json's that replaces placeholders with attachments.
 //!
-//! Any deserializer of JSON enters, and acts as before except where a type asks for bytes or takes
-//! whatever comes: there an object that is a placeholder is visited as the attachment's bytes,
-//! borrowed, so that serde's own buffers (untagged and internally tagged enums, flattened structs)
-//! do not copy them. Bytes are read from attachments alone: a text or an array of numbers in their
-//! place is an error, because a client that sends one has not sent binary.
+//! It wraps any deserializer of JSON. It differs from it only if a type asks for bytes or for any
+//! value. Then an object that is a placeholder is visited as the attachment's bytes. The bytes are
+//! borrowed, so serde's own buffers (untagged and internally tagged enums, flattened structs) do
+//! not copy them. Bytes are read from attachments alone: a text or an array of numbers is an error,
+//! because a client that sends one has not sent binary.
 //!
-//! An event without attachments is read with [`NoAttachments`], which takes no room and looks for no
-//! placeholder, so plain events do not pay.
+//! An event without attachments is read with [`NoAttachments`]. It occupies no memory and looks for
+//! no placeholder, so plain events pay nothing.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ pub(super) struct Binary<S, D> {
     source: S,
 }
 
-/// Where attachments come from.
+/// The source of the attachments.
 pub(super) trait Source<'de>: Copy {
     /// Returns the attachments, if the packet has any.
     fn attachments(&self) -> Option<&Attachments<'de>>;
@@ -60,7 +60,7 @@ impl<S: Copy, D> Binary<S, D> {
     }
 }
 
-/// Types that are never binary and hold nothing that is.
+/// Types that are never binary and contain no binary.
 macro_rules! forward {
     ($($method:ident($($name:ident: $type:ty),*);)*) => {$(
         fn $method<V: Visitor<'de>>(
@@ -73,7 +73,7 @@ macro_rules! forward {
     )*};
 }
 
-/// Types that may hold something binary.
+/// Types that may contain binary.
 macro_rules! forward_and_follow {
     ($($method:ident($($name:ident: $type:ty),*);)*) => {$(
         fn $method<V: Visitor<'de>>(
@@ -97,7 +97,7 @@ impl<'de, S: Source<'de>, D: Deserializer<'de>> Deserializer<'de> for Binary<S, 
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
         let visitor = self.visitor(visitor, Asked::Bytes);
-        // serde_json refuses an object where bytes are asked for, so it is asked for anything.
+        // serde_json refuses an object for a request of bytes, so any value is requested.
         self.inner.deserialize_any(visitor)
     }
 
@@ -144,14 +144,14 @@ impl<'de, S: Source<'de>, D: Deserializer<'de>> Deserializer<'de> for Binary<S, 
     }
 }
 
-/// What the type asked the deserializer for.
+/// The request of the type to the deserializer.
 #[derive(Clone, Copy)]
 enum Asked {
-    /// Whatever there is: a placeholder is one if it begins like one.
+    /// Any value: an object that begins like a placeholder is one.
     Any,
     /// Bytes: an object must be a placeholder.
     Bytes,
-    /// Something of a known shape: an object is an object.
+    /// A value of a known shape: an object is an object.
     Holder,
 }
 
@@ -175,7 +175,7 @@ macro_rules! visit {
     )*};
 }
 
-/// A text is no bytes, though serde_json reads it as such.
+/// A text is not bytes, although serde_json reads it as bytes.
 macro_rules! visit_text {
     ($($method:ident: $type:ty;)*) => {$(
         fn $method<E: de::Error>(self, value: $type) -> Result<V::Value, E> {
@@ -260,9 +260,9 @@ impl<'de, S: Source<'de>, V: Visitor<'de>> Visitor<'de> for BinaryVisitor<S, V> 
             }
             (Asked::Any, Some(attachments)) => match find(map, attachments)? {
                 Found::Map(map) => self.inner.visit_map(map),
-                // serde's buffers take any bytes. What refuses them here, as
-                // `serde_json::Value` does, has no place for an attachment: to hand it the
-                // placeholder instead would lose the attachment without a word.
+                // serde's buffers take any bytes. A type that refuses them here, like
+                // `serde_json::Value`, cannot hold an attachment. Giving it the placeholder instead
+                // would lose the attachment silently.
                 Found::Attachment(attachment) => self
                     .inner
                     .visit_borrowed_bytes(attachment)
@@ -365,7 +365,7 @@ impl<'de, S: Source<'de>, A: VariantAccess<'de>> VariantAccess<'de> for Binary<S
     }
 }
 
-/// Says that something else stands where bytes are asked for.
+/// Returns the error that a value other than bytes was found.
 fn no_binary<E: de::Error>(found: &str) -> E {
     E::custom(format_args!(
         "expected binary, got {found}: a client sends binary as an ArrayBuffer, a Uint8Array or a \

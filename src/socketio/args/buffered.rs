@@ -1,9 +1,9 @@
-//! A value that had to be read before it was known who asks for it.
+//! A value that had to be read before its type was known.
 //!
-//! A JSON tree and the attachments enter, and it is read as if it still were text: placeholders in
-//! it are visited as bytes. Objects are looked into here as wholes. To look at their first entries
-//! one by one, as is done while parsing, would copy the tree once for every level of it, and a peer
-//! chooses the levels.
+//! A JSON tree and the attachments enter. The tree is read as if it still were text, and
+//! placeholders in it are visited as bytes. Each object is checked as a whole. Checking its first
+//! entries one by one, as the parser does, would copy the tree once per level, and a peer chooses
+//! the number of levels.
 
 use std::marker::PhantomData;
 

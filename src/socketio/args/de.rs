@@ -1,9 +1,9 @@
-//! Reading: the outermost deserializer, which hands an event's arguments to a type.
+//! Reading: the outermost deserializer, which gives an event's arguments to a type.
 //!
-//! Argument text and attachments enter, a value leaves. Here is decided how many arguments a type
-//! takes and what becomes of those that are missing or too many; what is inside an argument is
-//! serde_json's work, behind [`Binary`] when there are attachments and without a wrapper when there
-//! are none. serde_json's limit on recursion stays on.
+//! Argument text and attachments enter, a value leaves. This module decides how many arguments a
+//! type takes, and handles missing and additional ones. serde_json reads the inside of an argument:
+//! behind [`Binary`] if there are attachments, otherwise without a wrapper. serde_json's recursion
+//! limit stays on.
 
 use std::fmt;
 
@@ -24,10 +24,9 @@ use crate::socketio::args::{
 
 /// Reads `args`, the text between an event's brackets after its name, and its attachments.
 ///
-/// Without attachments a placeholder is an object like any other, as it is to the reference
-/// client.
+/// Without attachments a placeholder is an ordinary object, as in the reference client.
 ///
-/// A whole number is an integer, however it is written (`whole.rs`).
+/// A whole number is an integer in every notation (`whole.rs`).
 pub(crate) fn from_args<T: DeserializeOwned>(
     args: &str,
     attachments: &[Bytes],
@@ -52,7 +51,7 @@ pub(crate) fn from_args<T: DeserializeOwned>(
     })
 }
 
-/// Reads JSON text, in which a whole number is an integer, however it is written.
+/// Reads JSON text, in which a whole number is an integer in every notation.
 pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
     serde_json::from_str(text).or_else(|refused| {
         let integers = Integers::of(text);
@@ -63,7 +62,7 @@ pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, serde_json
     })
 }
 
-/// Says of a number that is too large for it why it is not taken for an integer.
+/// Adds to the error for a number that is too large why it is not read as an integer.
 fn explained(refused: serde_json::Error, integers: &Integers) -> serde_json::Error {
     if !integers.has_unsafe || !refused.is_data() {
         return refused;
@@ -83,7 +82,7 @@ fn read_once<T: DeserializeOwned>(args: &str, attachments: &[Bytes]) -> Result<T
     .map_err(|Failure(error)| error)
 }
 
-/// The arguments as a whole. A tuple gets all of them, another type the first.
+/// All the arguments. A tuple takes all of them, another type takes the first.
 struct Arguments<'de> {
     shape: Shape,
     elements: Elements<'de>,
@@ -226,7 +225,7 @@ impl<'de> SeqAccess<'de> for Members<'de> {
     }
 }
 
-/// An argument that did not come. What can do without a value does, anything else is an error.
+/// A missing argument. A type that needs no value accepts it; any other type is an error.
 struct Absent {
     argument: usize,
 }
@@ -274,14 +273,14 @@ impl<'de> Deserializer<'de> for Absent {
     }
 }
 
-/// An [`ArgsError`] on its way through serde, kept apart so that the public type does not carry
-/// serde's error trait.
+/// An [`ArgsError`] while it passes through serde. It is a type of its own so that the public type
+/// does not implement serde's error trait.
 #[derive(Debug)]
 struct Failure(ArgsError);
 
 impl Failure {
-    /// Puts a placeholder without an attachment in place of serde's account of it, and says how
-    /// binary is read where an object does not fit.
+    /// Replaces serde's message if a placeholder has no attachment, and adds how binary is read if
+    /// an object has the wrong type.
     fn explained(self, argument: usize, attachments: &Attachments<'_>) -> Self {
         if let Some(num) = attachments.absent() {
             return Self(ArgsError::NoAttachment {
@@ -318,12 +317,12 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Tells whether a type has refused an object, as which an attachment is written.
+/// Returns `true` if a type has refused an object, the form of an attachment.
 fn is_about_an_object(refused: &serde_json::Error) -> bool {
     refused.is_data() && refused.to_string().contains("invalid type: map")
 }
 
-/// Names the argument in an error, and sees that nothing but another argument follows a value.
+/// Names the argument in an error, and checks that only another argument follows the value.
 fn finish<T>(
     read: Result<T, serde_json::Error>,
     json: &mut serde_json::Deserializer<serde_json::de::StrRead<'_>>,
@@ -332,7 +331,7 @@ fn finish<T>(
 ) -> Result<T, Failure> {
     let ended = read.and_then(|value| match json.end() {
         Ok(()) => Ok(value),
-        // As in JavaScript, arguments nobody asked for are ignored.
+        // As in JavaScript, additional arguments are ignored.
         Err(_) if is_followed_by_an_argument(text) => Ok(value),
         Err(error) => Err(error),
     });
@@ -344,7 +343,7 @@ fn finish<T>(
     })
 }
 
-/// Tells whether `text` is one whole argument and a comma. The parser cannot say where it stopped.
+/// Returns `true` if `text` is one whole argument and a comma. The parser does not report its end.
 fn is_followed_by_an_argument(text: &str) -> bool {
     match split_first(text) {
         (first, Some(_)) => serde_json::from_str::<IgnoredAny>(first).is_ok(),
@@ -439,7 +438,7 @@ mod tests {
         reads("{\"Square\":{\"side\":1e1}}", &Shape::Square { side: 10 });
         reads("[1.0,2.0]", &[1_u8, 2]);
         reads("1.0,\"1.0\",2.0", &(1_u8, "1.0".to_owned(), 2.0_f64));
-        // What is read as it came stays as it came.
+        // A value that is read in its own notation is unchanged.
         reads("3.0", &json!(3.0));
         fails::<u8>(
             "3.5",
@@ -577,7 +576,7 @@ mod tests {
                 assert!(error.to_string().contains("recursion limit"), "{error}");
             }
             assert!(from_args::<(Value, Value)>(&nested(100_000), attachments).is_err());
-            // What is ignored is skipped without recursion.
+            // An ignored argument is skipped without recursion.
             let extra = format!("1,{}", nested(100_000));
             assert_eq!(from_args::<u8>(&extra, attachments).unwrap(), 1);
         }

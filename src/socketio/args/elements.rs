@@ -1,24 +1,24 @@
-//! The scanner that cuts an event's arguments at the commas between them.
+//! The scanner that splits an event's arguments at the commas between them.
 //!
-//! Argument text enters, slices of it leave. The scanner knows strings and nesting and nothing
-//! else of JSON: what it hands out may still be malformed, and whoever parses it finds out. It does
-//! not recurse and does not allocate.
+//! Argument text enters, slices of it leave. The scanner knows only the strings and the nesting of
+//! JSON. A slice may still be malformed; its parser finds that. The scanner does not recurse and
+//! does not allocate.
 
-/// The arguments in a text, in order, each with what may surround it of white space.
+/// The arguments in a text, in order, each with the white space around it.
 #[derive(Clone, Debug)]
 pub(super) struct Elements<'de> {
     rest: Option<&'de str>,
 }
 
 impl<'de> Elements<'de> {
-    /// Begins at the first argument of `args`. Blank text holds none.
+    /// Starts at the first argument of `args`. Blank text holds none.
     pub(super) fn new(args: &'de str) -> Self {
         Self {
             rest: (!is_blank(args)).then_some(args),
         }
     }
 
-    /// Takes everything that is left, so that a last argument need not be scanned.
+    /// Takes the remaining text, so that a last argument need not be scanned.
     pub(super) fn take_rest(&mut self) -> Option<&'de str> {
         self.rest.take()
     }
@@ -34,13 +34,13 @@ impl<'de> Iterator for Elements<'de> {
     }
 }
 
-/// Tells whether `args` holds no argument at all.
+/// Returns `true` if `args` holds no argument.
 pub(super) fn is_blank(args: &str) -> bool {
     args.bytes()
         .all(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
 }
 
-/// Cuts `args` at its first comma that is in no string, array or object.
+/// Splits `args` at its first comma outside strings, arrays and objects.
 pub(super) fn split_first(args: &str) -> (&str, Option<&str>) {
     let mut depth = 0_usize;
     let mut bytes = args.bytes().enumerate();
@@ -58,10 +58,10 @@ pub(super) fn split_first(args: &str) -> (&str, Option<&str>) {
                 }
             }
             b'[' | b'{' => depth += 1,
-            // A stray closing bracket is for the parser to refuse.
+            // The parser refuses a stray closing bracket.
             b']' | b'}' => depth = depth.saturating_sub(1),
             b',' if depth == 0 => {
-                // The comma is ASCII, so the cuts are between characters.
+                // The comma is ASCII, so both slices end between characters.
                 return (args.get(..at).unwrap_or(args), args.get(at + 1..));
             }
             _ => {}

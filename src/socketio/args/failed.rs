@@ -1,21 +1,21 @@
-//! Whether a value is a failure, found out without writing it.
+//! Finds out whether a value is a failure, without writing it.
 //!
-//! A value enters; whether it serializes as the `Err` of a `Result` leaves. Nothing inside it is
-//! looked at.
+//! A value enters. The result says whether it serializes as the `Err` of a `Result`. The inside of
+//! the value is not read.
 
 use std::fmt;
 
 use serde::ser::{Error, Impossible};
 use serde::{Serialize, Serializer};
 
-/// Tells whether [`push_args`](super::push_args) would call the value
-/// [`Outcome::Failed`](super::Outcome::Failed).
+/// Returns `true` if [`push_args`](super::push_args) would return
+/// [`Outcome::Failed`](super::Outcome::Failed) for the value.
 pub(crate) fn is_failure<T: Serialize + ?Sized>(value: &T) -> bool {
     let verdict = value.serialize(Outermost);
     matches!(verdict, Ok(Verdict::Failure(_)))
 }
 
-/// Returns what an `Err` is, by its kind and not by its text.
+/// Returns the meaning of an `Err` by its serde name, not by its text.
 pub(crate) fn failure_of<T: Serialize + ?Sized>(value: &T) -> FailureMark {
     match value.serialize(Outermost) {
         Ok(Verdict::Failure(mark)) => mark,
@@ -23,32 +23,32 @@ pub(crate) fn failure_of<T: Serialize + ?Sized>(value: &T) -> FailureMark {
     }
 }
 
-/// What an error says by its serde name.
+/// The meaning of an error's serde name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureMark {
     Plain,
-    /// It is to be left unanswered.
+    /// The acknowledgement is dropped.
     AckDropped,
-    /// The socket that it is about has gone.
+    /// The error's socket is disconnected.
     Gone,
 }
 
-/// The serde name of an error that is to be left unanswered; its text is the member.
+/// The serde name of an error that drops the acknowledgement; its text is the member.
 pub(crate) const ACK_DROPPED: &str = "$actix_socketio::AckDropped";
 
-/// The serde name of an error that says that its socket has gone; its text is the member.
+/// The serde name of an error about a disconnected socket; its text is the member.
 pub(crate) const GONE: &str = "$actix_socketio::Gone";
 
-/// What the outermost type is.
+/// The outermost type.
 enum Verdict {
     /// An `Err`.
     Failure(FailureMark),
-    /// An error that has a mark, not in a `Result`.
+    /// An error with a mark that is not in a `Result`.
     Marked(FailureMark),
     Anything,
 }
 
-/// Looks at the outermost type only.
+/// Reads the outermost type only.
 struct Outermost;
 
 /// Ends the serialization of a value that has parts.
@@ -91,7 +91,7 @@ impl Serializer for Outermost {
         variant: &'static str,
         value: &T,
     ) -> Result<Verdict, HasParts> {
-        // A program's own error may be made of one that has a mark.
+        // A program's own error may wrap one that has a mark.
         Ok(match (value.serialize(self), name, variant) {
             (Ok(Verdict::Marked(mark)), "Result", "Err") => Verdict::Failure(mark),
             (_, "Result", "Err") => Verdict::Failure(FailureMark::Plain),
@@ -235,12 +235,12 @@ mod tests {
             ),
             (&Err::<(), _>(text.clone()), FailureMark::Plain),
             (&Err::<(), _>(RoomError::NoSuchRoom), FailureMark::Plain),
-            // It is not what failed.
+            // The value is not a failure.
             (&Ok::<_, ()>(EmitError::Disconnected), FailureMark::Plain),
         ] {
             assert_eq!(mark(value), expected);
         }
-        // Clients get the text.
+        // Clients receive the text.
         let json = serde_json::to_string(&CallError::Disconnected).unwrap();
         assert_eq!(json, format!("{text:?}"));
     }

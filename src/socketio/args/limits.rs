@@ -1,36 +1,37 @@
-//! How large a packet to a client may be.
+//! The size limits of a packet to a client.
 //!
-//! Numbers of attachments and bytes enter, an error that names both numbers leaves. Who sets the
-//! limits is not known here.
+//! Numbers of attachments and bytes enter, an error that names both numbers leaves. The limits come
+//! from the caller.
 
 use bytes::Bytes;
 
 use crate::socketio::args::ArgsError;
 
-/// What one packet may have.
+/// The limits of one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PacketLimits {
     pub(crate) attachments: usize,
-    /// Of its Socket.IO text and its attachments together.
+    /// Bytes of its Socket.IO text and its attachments together.
     pub(crate) bytes: usize,
 }
 
 impl PacketLimits {
-    /// Ten attachments, since official clients close the connection over more, and 16 MiB.
+    /// Ten attachments, because official clients close the connection if there are more, and 16
+    /// MiB.
     pub(crate) const DEFAULT: Self = Self {
         attachments: 10,
         bytes: 16 << 20,
     };
 
-    /// For packets that have been checked, or that nobody gets.
+    /// For packets that are checked already or that are not sent.
     #[allow(dead_code, reason = "tests and the feature `testing` have such")]
     pub(crate) const NONE: Self = Self {
         attachments: usize::MAX,
         bytes: usize::MAX,
     };
 
-    /// Returns an error if a packet with a text of so many bytes, and with these attachments, has
-    /// more than it may.
+    /// Returns an error if a packet with a text of `text` bytes and these attachments exceeds a
+    /// limit.
     pub(crate) fn check(self, text: usize, attachments: &[Bytes]) -> Result<(), ArgsError> {
         if attachments.len() > self.attachments {
             return Err(ArgsError::TooManyAttachments {

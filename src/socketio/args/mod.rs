@@ -1,15 +1,15 @@
 //! An event's arguments: from JSON text and attachments to Rust values, and back.
 //!
-//! The text between an event's brackets enters, with the attachments that came along, and a value
-//! of any serde type leaves; or a value enters, and text and attachments leave.
+//! Reading: the text between an event's brackets and its attachments enter, a value of any serde
+//! type leaves. Writing: a value enters, text and attachments leave.
 //!
 //! The rule is about the outermost type only. A tuple is as many arguments as it has members, `()`
-//! is none, and every other type is one argument: an array, a struct and `Value::Null` too
-//! (`shape.rs`). Binary, anything serde calls bytes, is an attachment wherever it stands, and the
-//! text holds `{"_placeholder":true,"num":0}` in its place.
+//! is none. Every other type is one argument: an array, a struct and `Value::Null` too
+//! (`shape.rs`). Binary is any value that serde calls bytes. It is an attachment at any depth, and
+//! the text holds `{"_placeholder":true,"num":0}` in its place.
 //!
-//! Nothing here knows of packets, event names or sockets; who sets the limits of a packet
-//! (`limits.rs`) is not known either.
+//! This module knows no packets, event names or sockets. The limits of a packet (`limits.rs`) come
+//! from the caller.
 
 mod any_value;
 mod binary;
@@ -40,10 +40,10 @@ pub(crate) use crate::socketio::args::{
     ser::push_args,
 };
 
-/// Tells why arguments could not be read or written.
+/// Error of reading or writing arguments.
 ///
-/// Arguments are counted from 1, and an event's name is not one of them. The serde message is part
-/// of the text, so [`source`](Error::source) is always `None`.
+/// Arguments are counted from 1, and an event's name is not one of them. The message of serde is
+/// part of the text, so [`source`](Error::source) is always `None`.
 ///
 /// # Examples
 ///
@@ -59,55 +59,55 @@ pub(crate) use crate::socketio::args::{
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ArgsError {
-    /// Fewer arguments came than the type asks for: the peer's doing.
+    /// An argument that the type asks for is missing. The peer caused it.
     #[non_exhaustive]
     Missing {
         /// The first argument that is missing.
         argument: usize,
     },
-    /// An argument is not what the type asks for: the peer's doing.
+    /// An argument has the wrong type. The peer caused it.
     #[non_exhaustive]
     Deserialize {
-        /// The argument, where it is known.
+        /// The argument, if it is known.
         argument: Option<usize>,
-        /// What serde found. Its line and column count from the start of the argument.
+        /// The error of serde. Its line and column count from the start of the argument.
         cause: serde_json::Error,
     },
-    /// A placeholder stands for an attachment that does not exist: the peer's doing.
+    /// A placeholder refers to an attachment that does not exist. The peer caused it.
     #[non_exhaustive]
     NoAttachment {
         /// The argument that holds the placeholder.
         argument: usize,
         /// The attachment's index in the placeholder, counted from 0.
         num: u64,
-        /// How many attachments there are.
+        /// The number of attachments.
         attachments: usize,
     },
-    /// A value has no form in JSON, or its `Serialize` failed: the caller's doing.
+    /// A value has no form in JSON, or its `Serialize` failed. The caller caused it.
     #[non_exhaustive]
     Serialize {
-        /// The argument, where it is known.
+        /// The argument, if it is known.
         argument: Option<usize>,
-        /// What serde found.
+        /// The error of serde.
         cause: serde_json::Error,
     },
     /// There are more attachments than
-    /// [`Builder::max_attachments`](crate::Builder::max_attachments) allows a packet. Official
-    /// clients close the connection over a packet with more than 10.
+    /// [`Builder::max_attachments`](crate::Builder::max_attachments) allows in a packet. Official
+    /// clients close the connection if a packet has more than 10.
     #[non_exhaustive]
     TooManyAttachments {
-        /// How many there are.
+        /// The number of attachments.
         attachments: usize,
-        /// How many there may be.
+        /// The limit.
         limit: usize,
     },
     /// The text and the attachments have more bytes than
     /// [`Builder::packet_limit`](crate::Builder::packet_limit) allows a packet to a client.
     #[non_exhaustive]
     TooLarge {
-        /// How many bytes there are.
+        /// The number of bytes.
         bytes: usize,
-        /// How many there may be.
+        /// The limit.
         limit: usize,
     },
 }
@@ -167,19 +167,19 @@ impl fmt::Display for ArgsError {
 
 impl Error for ArgsError {}
 
-/// As its text, so that a handler may return it.
+/// Serialized as its text, so that a handler may return it.
 impl Serialize for ArgsError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// What [`push_args`] was given.
+/// The kind of value that [`push_args`] was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// A plain value, or the value of a `Result::Ok`.
     Sent,
-    /// The error of a `Result::Err`, which then makes up the arguments.
+    /// The error of a `Result::Err`. It then is the arguments.
     Failed,
 }
 
@@ -194,7 +194,7 @@ mod tests {
 
     use super::{Args, ArgsError, from_args, push_args};
 
-    /// Something of every shape that serde has.
+    /// A value of every shape in serde.
     #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
     enum Tree {
         Empty,
@@ -241,7 +241,7 @@ mod tests {
         collection::vec(any::<u8>(), 0..6).prop_map(Bytes::from)
     }
 
-    /// Keys that are near to those of a placeholder.
+    /// Keys that are similar to those of a placeholder.
     fn key() -> impl Strategy<Value = String> {
         prop_oneof![
             Just("num".to_owned()),
@@ -274,7 +274,7 @@ mod tests {
         ];
         leaf.prop_recursive(4, 24, 3, |inner| {
             let boxed = || inner.clone().prop_map(Box::new);
-            // An internally tagged enum's own tag is no key of its content.
+            // An internally tagged enum's own tag is not a key of its content.
             let flat = collection::btree_map("[a-m]{1,2}", loose(), 0..3);
             prop_oneof![
                 proptest::option::of(boxed()).prop_map(Tree::Maybe),
@@ -362,7 +362,7 @@ mod tests {
         fn valid_text_is_read_as_by_serde_json(
             args in text(), spare in proptest::bool::ANY
         ) {
-            // No text here refers to so many attachments, and so none of it is a placeholder.
+            // No text here refers to so many attachments, so no object in it is a placeholder.
             let args = args.replace("true", "false");
             let attachments = if spare { vec![Bytes::new(); 4] } else { Vec::new() };
             if let Ok(values) = serde_json::from_str::<Vec<Value>>(&format!("[{args}]"))

@@ -1,8 +1,8 @@
-//! Placeholders: the objects that stand in an argument for an attachment.
+//! Placeholders: the objects that represent attachments in an argument.
 //!
-//! An object's entries enter; the attachment it stands for leaves, or the entries unchanged. Under
-//! the keys `_placeholder` and `num`, a value that turns out to be the program's own is kept as a
-//! [`Value`] until it is asked for; serde_json's limit on recursion holds for it as well.
+//! An object's entries enter; the attachment that it represents leaves, or the entries unchanged. A
+//! value under the keys `_placeholder` and `num` that belongs to the program is kept as a [`Value`]
+//! until it is read. serde_json's recursion limit holds for it as well.
 
 use std::{borrow::Cow, cell::Cell, fmt};
 
@@ -29,18 +29,18 @@ impl<'de> Attachments<'de> {
         }
     }
 
-    /// How many there are.
+    /// Returns the number of attachments.
     pub(super) fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// The last attachment that a placeholder referred to and that is not there. serde's errors
-    /// are text only, so the number goes past them.
+    /// Returns the last attachment that a placeholder referred to but that does not exist. It is
+    /// kept here because errors of serde hold only text.
     pub(super) fn absent(&self) -> Option<u64> {
         self.absent.get()
     }
 
-    /// The attachment at the index that a placeholder gives.
+    /// Returns the attachment at the index of a placeholder.
     pub(super) fn attachment<E: de::Error>(&self, num: Option<u64>) -> Result<&'de [u8], E> {
         // Socket.IO v5, Packet types: a placeholder's num is the index of an attachment.
         let Some(num) = num else {
@@ -56,11 +56,11 @@ impl<'de> Attachments<'de> {
     }
 }
 
-/// What an object is.
+/// The meaning of an object.
 pub(super) enum Found<'a, 'de, A> {
-    /// A placeholder for this attachment.
+    /// A placeholder of this attachment.
     Attachment(&'de [u8]),
-    /// Anything else.
+    /// Any other object.
     Map(Entries<'a, 'de, A>),
 }
 
@@ -87,11 +87,10 @@ pub(super) fn read<'de, A: MapAccess<'de>>(
     }
 }
 
-/// Tells a placeholder from an object of the program's by how it begins.
+/// Distinguishes a placeholder from an object of the program by its beginning.
 ///
-/// Only `_placeholder`, or `num` and then `_placeholder`, are looked for: every client writes them
-/// in one of these orders and nothing before them, and to look further would be to buffer every
-/// object.
+/// Recognizes only `_placeholder`, or `num` and then `_placeholder`. Every client writes them first
+/// and in one of these orders. Searching further would buffer every object.
 pub(super) fn find<'a, 'de, A: MapAccess<'de>>(
     mut map: A,
     attachments: &'a Attachments<'de>,
@@ -143,7 +142,7 @@ fn finish<'a, 'de, A: MapAccess<'de>>(
     attachments.attachment(num).map(Found::Attachment)
 }
 
-/// An object's entries, beginning with those that have been looked at already.
+/// An object's entries, starting with those that were read already.
 pub(super) struct Entries<'a, 'de, A> {
     map: A,
     attachments: &'a Attachments<'de>,
@@ -152,7 +151,7 @@ pub(super) struct Entries<'a, 'de, A> {
     value: Option<Value>,
 }
 
-/// A key, and its value if that has been read too.
+/// A key, and its value if it was read too.
 type Entry<'de> = (Cow<'de, str>, Option<Value>);
 
 impl<'a, 'de, A> Entries<'a, 'de, A> {
@@ -207,7 +206,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Entries<'_, 'de, A> {
     }
 }
 
-/// A key that borrows from the text where it can.
+/// A key that borrows from the text if possible.
 struct Key<'de>(Cow<'de, str>);
 
 impl<'de> Deserialize<'de> for Key<'de> {
@@ -238,7 +237,7 @@ impl<'de> Visitor<'de> for KeyVisitor {
     }
 }
 
-/// The key that marks a placeholder, when its value is `true`.
+/// The key that marks a placeholder if its value is `true`.
 pub(super) const MARK: &str = "_placeholder";
 
 /// The key of a placeholder's index into the attachments.

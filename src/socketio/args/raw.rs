@@ -1,7 +1,8 @@
-//! Arguments that are kept as they came, for a program that only passes them on.
+//! Arguments that are kept as received, for a program that only forwards them.
 //!
-//! Text and attachments enter and leave unchanged; they are read when the program asks. Anywhere
-//! but as an event's arguments they are an array of values, so that any serializer can take them.
+//! Text and attachments enter and leave unchanged. They are read if the program asks for a value.
+//! Outside an event's arguments they serialize as an array of values, so any serializer can write
+//! them.
 
 use bytes::Bytes;
 use serde::{
@@ -19,15 +20,14 @@ use crate::socketio::args::{
     ser::push_args,
 };
 
-/// An event's arguments as they came, to read later or to send on.
+/// The arguments of an event as received, to read later or to forward.
 ///
-/// Sent as an event's arguments, an `Args` is those arguments again, text and attachments byte for
-/// byte. Serialized in any other place, inside another value or with a serializer of another
-/// format, it is an array of the arguments: the values are the same and each placeholder is the
-/// binary it stands for, but white space goes, the keys of objects may change their order, and a
-/// number with more digits than an `f64` or a 64-bit integer holds loses some. Half of a surrogate
-/// pair, which JavaScript may send in a string, is an error there, since no Rust string holds it.
-/// Attachments are copied on the way.
+/// An `Args` that is sent as an event's arguments is written unchanged: text and attachments byte
+/// for byte. In any other place it serializes as an array of the arguments, for example inside
+/// another value or in another format. Each placeholder is then replaced by its binary, which is
+/// copied. White space is lost, and the keys of objects may change their order. A number with more
+/// digits than an `f64` or a 64-bit integer loses some. Half of a surrogate pair, which JavaScript
+/// may send in a string, is an error, because no Rust string holds it.
 ///
 /// # Examples
 ///
@@ -56,12 +56,12 @@ impl Args {
         Self { json, attachments }
     }
 
-    /// Returns the text of the first argument, and of those behind it if there are any.
+    /// Returns the text of the first argument, and the text of the others if there are any.
     pub(crate) fn split_text(&self) -> (&str, Option<&str>) {
         split_first(&self.json)
     }
 
-    /// Returns the same with a string behind them, which needs no escapes.
+    /// Returns a copy with one more argument: a string that needs no escapes.
     pub(crate) fn followed_by(&self, plain: &str) -> Self {
         let mut json = self.json.clone();
         if !self.is_empty() {
@@ -92,12 +92,12 @@ impl Args {
         &self.json
     }
 
-    /// Returns the attachments, in the order in which placeholders count them.
+    /// Returns the attachments in the order of their indexes in placeholders.
     pub fn attachments(&self) -> &[Bytes] {
         &self.attachments
     }
 
-    /// Tells whether there is no argument.
+    /// Returns `true` if there are no arguments.
     ///
     /// # Examples
     ///
@@ -114,24 +114,24 @@ impl Args {
 
     /// Reads the arguments as a value of type `T`.
     ///
-    /// A tuple reads as many arguments as it has members, `()` reads none, and any other type the
-    /// first: an array `[U; N]` reads a client's array. More arguments than that are ignored. One
-    /// that is missing is `None` for an [`Option`]. Binary is read by types that ask serde for
-    /// bytes, such as [`bytes::Bytes`], at any depth.
+    /// A tuple reads as many arguments as it has members, `()` reads none, and any other type reads
+    /// the first: an array `[U; N]` reads a client's array. Additional arguments are ignored. A
+    /// missing argument is `None` for an [`Option`]. Types that ask serde for bytes, such as
+    /// [`bytes::Bytes`], read binary at any depth.
     ///
     /// # Errors
     ///
-    /// Returns an [`ArgsError`] if an argument is missing, is not what `T` asks for, or refers to
+    /// Returns an [`ArgsError`] if an argument is missing or has the wrong type, or if it refers to
     /// an attachment that does not exist.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
         from_args(&self.json, &self.attachments)
     }
 
-    /// Reads the first argument, and keeps the others as they came.
+    /// Reads the first argument, and keeps the others as received.
     ///
     /// # Errors
     ///
-    /// Returns an [`ArgsError`] if there is no argument, or it is not what `T` asks for.
+    /// Returns an [`ArgsError`] if there is no argument, or if it has the wrong type.
     ///
     /// # Examples
     ///
@@ -150,17 +150,17 @@ impl Args {
         Ok((first, Self::new(rest, self.attachments.clone())))
     }
 
-    /// Returns an error if a packet with these arguments has more than it may.
+    /// Returns an error if a packet with these arguments exceeds a limit.
     pub(crate) fn check(&self, limits: PacketLimits) -> Result<(), ArgsError> {
         limits.check(self.json.len(), &self.attachments)
     }
 
-    /// Makes one argument of each value, whatever its type: for a number of arguments that is known
-    /// only when the program runs.
+    /// Makes one argument of each value, whatever its type. Use it if the number of arguments is
+    /// known only at run time.
     ///
     /// # Errors
     ///
-    /// As of [`from_value`](Self::from_value).
+    /// The same as of [`from_value`](Self::from_value).
     ///
     /// # Examples
     ///
@@ -182,12 +182,13 @@ impl Args {
         Self::from_text(json, attachments)
     }
 
-    /// Makes the arguments that `value` is sent as.
+    /// Makes the arguments for sending `value`.
     ///
-    /// A tuple is as many arguments as it has members and `()` is none. Any other value is one
-    /// argument: an array, a slice, a vector, a map, a struct (a newtype around a tuple too), an
+    /// A tuple is as many arguments as it has members, and `()` is none. Any other value is one
+    /// argument: an array, a slice, a vector, a map, a struct (also a newtype around a tuple), an
     /// [`Option`], and `Value::Null`, which is `null`. References, `Box`, `Rc`, `Arc` and `Cow`
-    /// count as what they point to, and a [`Result`] as what it holds. Bytes become attachments.
+    /// count as the type that they point to, and a [`Result`] as the type in it. Bytes become
+    /// attachments.
     ///
     /// # Errors
     ///
@@ -225,9 +226,9 @@ impl Serialize for Args {
 
 /// The content of an [`Args`], in one of two forms.
 ///
-/// The outermost serializer of this module knows [`NAME`] and answers it by asking for the text
-/// itself. It says so by not being as human readable as it was a moment ago, which no other
-/// serializer does between a newtype struct and its content.
+/// The outermost serializer of this module knows [`NAME`] and asks for the text itself. It signals
+/// this by a change of `is_human_readable` between the newtype struct and its content. No other
+/// serializer does that.
 struct Body<'a> {
     args: &'a Args,
     readable: bool,
@@ -254,7 +255,7 @@ impl Serialize for Body<'_> {
     }
 }
 
-/// A value with its placeholders replaced with the bytes they stand for.
+/// A value whose placeholders are replaced by their bytes.
 struct Resolved<'a> {
     value: &'a Value,
     attachments: &'a [Bytes],

@@ -1,9 +1,9 @@
-//! Writing: the outermost serializer, which spreads a value over an event's arguments.
+//! Writing: the outermost serializer, which writes a value as an event's arguments.
 //!
-//! A value enters; JSON text is appended to a buffer and attachments to a list. Here is decided how
-//! many arguments a value is and whether it is a failure; what is inside an argument is
-//! serde_json's work, with a [`Formatter`] that turns bytes into placeholders and leaves out the
-//! brackets of the outermost tuple.
+//! A value enters; JSON text is appended to a buffer and attachments to a list. This module decides
+//! how many arguments a value is and whether it is a failure. serde_json writes the inside of an
+//! argument, with a [`Formatter`] that turns bytes into placeholders and omits the brackets of the
+//! outermost tuple.
 
 use std::{
     cell::{Cell, RefCell},
@@ -24,9 +24,9 @@ use crate::socketio::args::{
 
 /// Appends the arguments of `value`, separated by commas, to `out`.
 ///
-/// With `prefix` a comma goes before the first of them, because an event's name stands there.
-/// Attachments are pushed to `attachments`, and a placeholder's number is the index in all of it.
-/// After an error both are as they were. The bytes are copied: serde lends them and no more.
+/// If `prefix` is set a comma precedes the first of them, because an event's name stands before it.
+/// Attachments are appended to `attachments`, and a placeholder's number is the index in all of it.
+/// After an error both are unchanged. The bytes are copied, because serde only lends them.
 pub(crate) fn push_args<T: Serialize + ?Sized>(
     out: &mut Vec<u8>,
     prefix: bool,
@@ -77,30 +77,30 @@ pub(crate) fn push_args<T: Serialize + ?Sized>(
     })
 }
 
-/// What the serializer and its formatter both see while serde_json is between them.
+/// The state that the serializer and its formatter share while serde_json is between them.
 #[derive(Default)]
 struct Progress {
-    /// How many attachments stood before this value's.
+    /// The number of attachments before those of this value.
     attached_before: usize,
     attached: RefCell<Vec<Bytes>>,
-    /// Whether the outermost array is the arguments themselves.
+    /// `true` if the outermost array is the list of arguments.
     spread: Cell<bool>,
-    /// The argument being written, counted from 1.
+    /// The argument that is written now, counted from 1.
     argument: Cell<usize>,
     failed: Cell<bool>,
-    /// The text of an [`Args`](raw::Args) that stands for all of the arguments.
+    /// The text of an [`Args`](raw::Args) that is all of the arguments.
     verbatim: RefCell<Option<String>>,
 }
 
 impl Progress {
-    /// Adds an attachment and tells its number.
+    /// Adds an attachment and returns its number.
     fn attach(&self, bytes: &[u8]) -> usize {
         let mut attached = self.attached.borrow_mut();
         attached.push(Bytes::copy_from_slice(bytes));
         self.attached_before + attached.len() - 1
     }
 
-    /// Whether no attachment stands before the next one.
+    /// Returns `true` if the next attachment is the first.
     fn is_first(&self) -> bool {
         self.attached_before == 0 && self.attached.borrow().is_empty()
     }
@@ -108,18 +108,18 @@ impl Progress {
 
 type Json<'a> = serde_json::Serializer<&'a mut Vec<u8>, ArgumentFormatter<'a>>;
 
-/// Where the value stands that is given to [`Arguments`].
+/// The position of the value that is given to [`Arguments`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// It is what was sent: the rule holds, and a `Result` tells the outcome.
+    /// The sent value: the rule holds, and a `Result` decides the outcome.
     Outermost,
-    /// It was in a `Result`: the rule holds.
+    /// The value in a `Result`: the rule holds.
     InResult,
-    /// It is an [`Args`](raw::Args), or a part of one, asked for its text and attachments.
+    /// An [`Args`](raw::Args), or a part of one, that is asked for its text and attachments.
     Verbatim,
 }
 
-/// The arguments as a whole. A tuple is all of them, another value is one.
+/// All the arguments. A tuple is all of them, another value is one.
 struct Arguments<'s, 'a> {
     json: &'s mut Json<'a>,
     progress: &'a Progress,
@@ -166,7 +166,7 @@ impl<'s, 'a> Serializer for Arguments<'s, 'a> {
         if self.shape.is_unit() {
             return Ok(());
         }
-        // `null`, as of `Value::Null`.
+        // `null`, the value of `Value::Null`.
         self.one().serialize_unit()
     }
 
@@ -213,7 +213,7 @@ impl<'s, 'a> Serializer for Arguments<'s, 'a> {
         if name != raw::NAME {
             return self.one().serialize_newtype_struct(name, value);
         }
-        // The numbers in the text are right only if no attachment stands before its own.
+        // The numbers in the text are right only if no attachment precedes its own.
         let place = if self.progress.is_first() {
             Place::Verbatim
         } else {
@@ -247,7 +247,7 @@ impl<'s, 'a> Serializer for Arguments<'s, 'a> {
     }
 
     fn is_human_readable(&self) -> bool {
-        // An `Args` knows by the change that it is asked for its text.
+        // An `Args` recognizes by the change that its text is requested.
         self.place != Place::Verbatim
     }
 
@@ -284,9 +284,9 @@ impl<'s, 'a> Serializer for Arguments<'s, 'a> {
 
 type Compound<'s, 'a> = serde_json::ser::Compound<'s, &'a mut Vec<u8>, ArgumentFormatter<'a>>;
 
-/// What serde calls the outermost tuple.
+/// The types that serde calls a tuple, at the outermost position.
 enum Tuple<'s, 'a> {
-    /// A tuple, of which each member is an argument; or an array, which is one argument.
+    /// A tuple, whose members are the arguments; or an array, which is one argument.
     Members(Compound<'s, 'a>),
     /// An [`Args`](raw::Args): its text, then its attachments.
     Verbatim(Arguments<'s, 'a>),
@@ -319,10 +319,10 @@ impl SerializeTuple for Tuple<'_, '_> {
     }
 }
 
-/// Writes compact JSON in which bytes are placeholders and the outermost tuple has no brackets.
+/// Writes compact JSON. Bytes are placeholders, and the outermost tuple has no brackets.
 struct ArgumentFormatter<'a> {
     progress: &'a Progress,
-    /// How many arrays are open, when the outermost one is the arguments.
+    /// The number of open arrays, if the outermost one is the list of arguments.
     depth: usize,
 }
 
@@ -574,7 +574,7 @@ mod tests {
             failed(",\"no\",1")
         );
         assert_eq!(pushed(&Result::<(), _>::Err(())), failed(""));
-        // Deeper than the top, a result is an enum.
+        // Below the outermost position a result is an enum.
         assert_eq!(
             pushed(&Answer::Ok(Answer::<()>::Err("no"))),
             sent(",{\"Err\":\"no\"}")

@@ -1,20 +1,20 @@
-//! How many arguments a type is.
+//! The number of arguments of a type.
 //!
-//! A type enters, and its shape leaves. serde calls an array `[T; N]` a tuple and writes
-//! `Value::Null` like `()`, so a serializer cannot tell them apart: the name of the type does. Only
-//! its brackets are looked at, which are Rust's own syntax. References and the pointers that serde
-//! passes over (`Box`, `Rc`, `Arc`, `Cow`) count as what they point to.
+//! A type enters, its shape leaves. serde calls an array `[T; N]` a tuple and writes `Value::Null`
+//! like `()`, so a serializer cannot distinguish them. The type's name can. Only its brackets are
+//! read, which are Rust's own syntax. References and the pointers that serde skips (`Box`, `Rc`,
+//! `Arc`, `Cow`) count as the type that they point to.
 
 use std::any::type_name;
 
-/// What decides how many arguments a value of a type is.
+/// The part of a type that decides how many arguments its value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     name: &'static str,
 }
 
 impl Shape {
-    /// As many arguments as it has members, whatever its type is called.
+    /// As many arguments as members, whatever the type's name.
     pub(super) const TUPLE: Self = Self { name: "(..)" };
 
     pub(crate) fn of<T: ?Sized>() -> Self {
@@ -23,17 +23,17 @@ impl Shape {
         }
     }
 
-    /// Tells whether it is `()`, which is no argument.
+    /// Returns `true` if the type is `()`, which is no argument.
     pub(crate) fn is_unit(self) -> bool {
         self.pointed_to() == "()"
     }
 
-    /// Tells whether each of its members is an argument; of `()` it has none.
+    /// Returns `true` if each member is an argument; `()` has no members.
     pub(crate) fn is_tuple(self) -> bool {
         self.pointed_to().starts_with('(')
     }
 
-    /// Returns the shape of what a `Result` of this type holds as `Ok`, or as `Err`.
+    /// Returns the shape of the `Ok` type, or of the `Err` type, of this `Result`.
     pub(super) fn in_result(self, variant: &str) -> Self {
         let held = self.pointed_to().strip_prefix(RESULT).and_then(|types| {
             let types = types.strip_suffix('>')?;
@@ -45,8 +45,8 @@ impl Shape {
         }
     }
 
-    /// Returns the type's name, behind references and pointers. It is looked for only if serde
-    /// speaks of a unit, a tuple or a `Result`: most values need none of it.
+    /// Returns the type's name, behind references and pointers. It is computed only if serde
+    /// reports a unit, a tuple or a `Result`: most values need none of it.
     fn pointed_to(self) -> &'static str {
         let mut name = self.name;
         loop {
@@ -62,27 +62,27 @@ impl Shape {
     }
 }
 
-/// Returns what a pointer points to.
+/// Returns the type that a pointer points to.
 fn pointee(name: &'static str) -> Option<&'static str> {
     let types = POINTERS.iter().find_map(|it| name.strip_prefix(it))?;
     let types = types.strip_suffix('>')?;
-    // A lifetime or an allocator may stand beside it.
+    // A lifetime or an allocator may be a parameter as well.
     let types = types.strip_prefix("'_, ").unwrap_or(types);
     Some(first_type(types).0)
 }
 
-/// Cuts a list of types behind the first.
+/// Splits a list of types after the first.
 fn first_type(types: &'static str) -> (&'static str, &'static str) {
     let mut depth = 0_usize;
     let mut before = 0;
     for (at, byte) in types.bytes().enumerate() {
         match byte {
             b'<' | b'(' | b'[' => depth += 1,
-            // The arrow of a function closes nothing.
+            // The arrow of a function is not a closing bracket.
             b'>' if before == b'-' => {}
             b'>' | b')' | b']' => depth = depth.saturating_sub(1),
             b',' if depth == 0 => {
-                // The comma is ASCII, so the cuts are between characters.
+                // The comma is ASCII, so both slices end between characters.
                 let first = types.get(..at).unwrap_or(types);
                 let rest = types.get(at + 1..).unwrap_or_default();
                 return (first, rest.trim_start());
@@ -116,7 +116,7 @@ mod tests {
     struct Two(#[allow(dead_code, reason = "only its type is looked at")] (i32, i32));
     type Callback = fn(&str, (u8, u8)) -> Option<u8>;
 
-    /// How many arguments a type is: `n` is as many as a tuple has.
+    /// The number of arguments of a type: `n` is as many as a tuple has.
     fn arguments(shape: Shape) -> &'static str {
         match (shape.is_unit(), shape.is_tuple()) {
             (true, _) => "0",

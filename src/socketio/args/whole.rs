@@ -1,16 +1,16 @@
 //! Whole numbers that are written with a fraction or an exponent, as `3.0` and `1e3`.
 //!
-//! JSON has one kind of number, and some languages write every number as a float: Lua, Swift,
-//! C# and Java clients send `3.0` for 3. The text that a type has refused enters, and leaves with
-//! such numbers written as integers. Nothing is changed that is accepted as it came, and nothing in
-//! a string.
+//! JSON has one kind of number, and some languages write every number as a float: Lua, Swift, C#
+//! and Java clients send `3.0` for 3. The text that a type has refused enters, and leaves with such
+//! numbers written as integers. Text that is accepted as received is not changed, and strings are
+//! not changed.
 
 /// The text of arguments, with its whole numbers written as integers.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Integers {
-    /// The text; `None` if it would be the same.
+    /// The text; `None` if it is unchanged.
     pub(super) text: Option<String>,
-    /// Some whole number is above [`MAX_SAFE_INTEGER`] and stays as it is.
+    /// `true` if a whole number is above [`MAX_SAFE_INTEGER`] and is left unchanged.
     pub(super) has_unsafe: bool,
 }
 
@@ -69,7 +69,7 @@ fn end_of_number(bytes: &[u8], start: usize) -> usize {
     length.map_or(bytes.len(), |length| start + length)
 }
 
-/// What a token of JSON is.
+/// The meaning of a token of JSON.
 enum Number {
     /// A whole number with a fraction or an exponent: its digits as an integer.
     Whole(String),
@@ -104,16 +104,16 @@ impl Number {
         }
         let significant = significant.trim_start_matches('0');
         if significant.is_empty() {
-            // Without its sign, which makes a float of it.
+            // Without the sign, because `-0` is a float.
             return Self::Whole("0".to_owned());
         }
         let exponent: i64 = match exponent.map_or(Ok(0), str::parse) {
             Ok(exponent) => exponent,
-            // Too long for any number that is meant.
+            // Too long for any real number.
             Err(_) => return Self::Other,
         };
         let zeros = digits.len() - digits.trim_end_matches('0').len();
-        // How many zeros follow the significant digits; below 0 they have a fraction.
+        // The number of zeros after the significant digits; below 0 they have a fraction.
         let follow = exponent
             .saturating_sub(signed(fraction.len()))
             .saturating_add(signed(zeros));
@@ -135,8 +135,8 @@ fn signed(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
 
-/// The largest integer that a float holds apart from its neighbours, as JavaScript's
-/// `Number.MAX_SAFE_INTEGER`. A larger one that is written as a float may have been another.
+/// The largest integer whose neighbours are different floats: JavaScript's
+/// `Number.MAX_SAFE_INTEGER`. A larger one that is written as a float may have been rounded.
 pub(super) const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// The digits of [`MAX_SAFE_INTEGER`].
