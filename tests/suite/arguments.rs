@@ -37,7 +37,7 @@ fn event(args: &str) -> String {
 }
 
 /// Every way to send an event has the same arguments.
-#[tokio::test]
+#[on_both_servers]
 async fn every_way_to_emit_has_the_same_arguments() {
     let server = start();
     let io = server.io.clone();
@@ -71,7 +71,7 @@ async fn every_way_to_emit_has_the_same_arguments() {
 
 /// Every way to acknowledge has the same arguments: a handler's value, its `Ok`, an `Ack`, and what
 /// an error hook answers.
-#[tokio::test]
+#[on_both_servers]
 async fn every_acknowledgement_has_the_same_arguments() {
     let server = start();
     let io = server.io.clone();
@@ -104,7 +104,7 @@ async fn every_acknowledgement_has_the_same_arguments() {
 }
 
 /// An error hook's `Value::Null` is one argument, and its array is one.
-#[tokio::test]
+#[on_both_servers]
 async fn what_an_error_hook_answers_is_one_argument() {
     let server = start();
     let answers = [(Value::Null, "null"), (json!([1, 2]), "[1,2]")];
@@ -125,7 +125,7 @@ async fn what_an_error_hook_answers_is_one_argument() {
 }
 
 /// `Data` reads a client's array as one argument, and a tuple takes one for each member.
-#[tokio::test]
+#[on_both_servers]
 async fn data_takes_an_array_as_one_argument() {
     let server = start();
     let told = |io: &SocketIo| {
@@ -168,7 +168,7 @@ async fn data_takes_an_array_as_one_argument() {
 }
 
 /// A call's arguments and its answer go by the same rule, from handles and from actors.
-#[tokio::test]
+#[on_both_servers]
 async fn calls_and_their_answers_go_by_the_same_rule() {
     let server = start();
     for via in BOTH {
@@ -202,7 +202,7 @@ async fn calls_and_their_answers_go_by_the_same_rule() {
 }
 
 /// What came is passed on as it came, however many arguments it has.
-#[tokio::test]
+#[on_both_servers]
 async fn what_came_is_passed_on_as_it_came() {
     let server = start();
     let (told, mut heard) = channel();
@@ -229,7 +229,7 @@ async fn what_came_is_passed_on_as_it_came() {
 
 /// A whole number is an integer, however the client's language writes it: in an event, in the
 /// `auth` payload and in an answer.
-#[tokio::test]
+#[on_both_servers]
 async fn a_whole_number_is_an_integer_however_it_is_written() {
     let server = start();
     server
@@ -280,7 +280,7 @@ async fn a_whole_number_is_an_integer_however_it_is_written() {
 }
 
 /// A number that a handler reads and sends back is the same number.
-#[tokio::test]
+#[on_both_servers]
 async fn numbers_survive_exactly() {
     let server = start();
     server

@@ -23,7 +23,7 @@ fn too_many(error: &EmitError, limit: usize) -> bool {
 
 /// Official clients close the connection over a packet with more than ten attachments: as many as
 /// `max_attachments` are sent, and one more is an error of whoever sends it, and of nobody else.
-#[tokio::test]
+#[on_both_servers]
 async fn one_attachment_more_than_the_limit_is_not_sent() {
     for (server, limit) in [
         (start(), 10),
@@ -80,7 +80,7 @@ async fn one_attachment_more_than_the_limit_is_not_sent() {
 }
 
 /// The same where events are kept for clients that come back.
-#[tokio::test]
+#[on_both_servers]
 async fn one_attachment_more_than_the_limit_is_not_kept_either() {
     let recovering = |io: Builder| io.connection_state_recovery(Duration::from_secs(60));
     let server = Server::socketio(recovering, |_| ());
@@ -93,7 +93,7 @@ async fn one_attachment_more_than_the_limit_is_not_kept_either() {
 }
 
 /// The same of an acknowledgement: a failure of its handler, and the client stays.
-#[tokio::test]
+#[on_both_servers]
 async fn one_attachment_more_than_the_limit_is_no_acknowledgement() {
     let server = start();
     let limit = 10;

@@ -9,7 +9,7 @@ use crate::support::socketio::{Client, Gate, Peer, Via, start};
 use crate::support::{channel, within};
 
 /// `spawn`: the task's value is the handle's; a handle that is dropped lets the task run on.
-#[tokio::test]
+#[on_both_servers]
 async fn a_task_gives_its_value_and_runs_on_without_its_handle() {
     let server = start();
     let mut client = Client::connected(&server, Via::WebSocket).await;
@@ -32,7 +32,7 @@ async fn a_task_gives_its_value_and_runs_on_without_its_handle() {
 }
 
 /// `spawn`: a task ends when it is stopped, when it panics, and with the server.
-#[tokio::test]
+#[on_both_servers]
 async fn a_task_ends_by_itself_or_with_the_server() {
     let server = start();
     let held = Arc::new(());
@@ -61,7 +61,7 @@ async fn a_task_ends_by_itself_or_with_the_server() {
 
 /// `on_any_outgoing`: every emit is shown once, with its arguments and its one recipient, and one that
 /// cannot be sent is not.
-#[tokio::test]
+#[on_both_servers]
 async fn outgoing_events_are_shown_once_each() {
     let server = start();
     let (seen, mut sights) = channel();

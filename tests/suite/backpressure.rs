@@ -41,7 +41,7 @@ fn event_of(bytes: usize) -> (String, String) {
 }
 
 /// `SlowClientPolicy::Disconnect`: also where the client has stopped reading its WebSocket.
-#[tokio::test]
+#[on_both_servers]
 async fn a_websocket_that_is_not_read_is_disconnected() {
     let (server, mut leavers) = bounded(100_000, SlowClientPolicy::Disconnect);
     let connection = Connection::open_narrow(server.address).await;
@@ -63,7 +63,7 @@ async fn a_websocket_that_is_not_read_is_disconnected() {
 }
 
 /// `SlowClientPolicy::Drop`: a client that reads again gets what comes then.
-#[tokio::test]
+#[on_both_servers]
 async fn a_client_whose_packets_were_dropped_goes_on() {
     let build = |io: Builder| {
         let io = io.outbox_limit(800).packet_limit(300);
@@ -96,7 +96,7 @@ async fn a_client_whose_packets_were_dropped_goes_on() {
 }
 
 /// `SlowClientPolicy::Drop` keeps the client: a full outbox does not keep the ping from it either.
-#[tokio::test]
+#[on_both_servers]
 async fn a_full_outbox_does_not_hold_up_the_ping() {
     let build = |io: Builder| {
         io.outbox_limit(800)
@@ -118,7 +118,7 @@ async fn a_full_outbox_does_not_hold_up_the_ping() {
 }
 
 /// Design, Promises: a slow client does not slow the others of its room.
-#[tokio::test]
+#[on_both_servers]
 async fn a_slow_client_does_not_slow_the_others() {
     let (server, mut leavers) = bounded(200_000, SlowClientPolicy::Disconnect);
     let connection = Connection::open_narrow(server.address).await;
@@ -153,7 +153,7 @@ async fn a_slow_client_does_not_slow_the_others() {
 
 /// One client's POST is taken in turns: those who read a WebSocket are served between them, and
 /// none of them reaches its limit.
-#[tokio::test]
+#[on_both_servers]
 async fn a_post_of_many_events_cuts_off_nobody_who_reads() {
     const EVENTS: usize = 20_000;
     let (server, mut leavers) = bounded(64 * 1024, SlowClientPolicy::Disconnect);
@@ -213,7 +213,7 @@ fn workshop(limit: usize) -> Workshop {
 
 /// `max_concurrent_handlers`: as many wait as the limit says, the next event is not started before
 /// one of them ends, and nothing is lost.
-#[tokio::test]
+#[on_both_servers]
 async fn one_event_more_than_the_limit_waits_for_a_handler_to_end() {
     for via in BOTH {
         let Workshop {
@@ -248,7 +248,7 @@ async fn one_event_more_than_the_limit_waits_for_a_handler_to_end() {
 }
 
 /// `max_concurrent_handlers`: below the limit nothing waits.
-#[tokio::test]
+#[on_both_servers]
 async fn events_below_the_limit_are_served_beside_those_that_wait() {
     let Workshop {
         server,
@@ -271,7 +271,7 @@ async fn events_below_the_limit_are_served_beside_those_that_wait() {
 }
 
 /// Handlers in flight are counted over all namespaces of a client, and a connect handler is one.
-#[tokio::test]
+#[on_both_servers]
 async fn a_connect_handler_counts_as_in_flight() {
     let server = Server::socketio(|io| io.max_concurrent_handlers(1), |_| ());
     let (begun, mut begins) = channel();
@@ -296,7 +296,7 @@ async fn a_connect_handler_counts_as_in_flight() {
 }
 
 /// A client that waits for room is not silent: its handlers end, and it is still there.
-#[tokio::test]
+#[on_both_servers]
 async fn a_client_at_the_limit_gets_what_is_sent_to_it() {
     for via in BOTH {
         let Workshop {
@@ -336,7 +336,7 @@ impl Handler<Event> for Slow {
 }
 
 /// `Namespace::forward`: events that the actor has not handled yet are in flight.
-#[tokio::test]
+#[on_both_servers]
 async fn a_busy_actor_holds_up_its_clients_as_handlers_do() {
     let (begun, mut begins) = channel();
     let ends = Arc::new(Semaphore::new(0));
@@ -366,7 +366,7 @@ async fn a_busy_actor_holds_up_its_clients_as_handlers_do() {
 }
 
 /// The default limits let a burst of ordinary events through without a wait.
-#[tokio::test]
+#[on_both_servers]
 async fn a_burst_of_quick_events_is_served_in_order() {
     let server = start();
     server

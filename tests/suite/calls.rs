@@ -42,7 +42,7 @@ async fn end<R>(call: JoinHandle<Result<R, CallError>>) -> Result<R, CallError> 
 }
 
 /// Socket.IO v5, Acknowledgement: the arguments of the ACK are the call's value.
-#[tokio::test]
+#[on_both_servers]
 async fn a_call_ends_with_its_value() {
     #[derive(Debug, Deserialize, PartialEq)]
     struct Answer {
@@ -71,7 +71,7 @@ async fn a_call_ends_with_its_value() {
 }
 
 /// `emit_with_ack` waits as long as the server's `ack_timeout`.
-#[tokio::test]
+#[on_both_servers]
 async fn emit_with_ack_ends_with_its_value_or_the_servers_timeout() {
     let server = Server::socketio(|io| io.ack_timeout(Duration::from_secs(1)), |_| ());
     for via in BOTH {
@@ -91,7 +91,7 @@ async fn emit_with_ack_ends_with_its_value_or_the_servers_timeout() {
 }
 
 /// Each call has an id of its own, and answers may come in any order.
-#[tokio::test]
+#[on_both_servers]
 async fn answers_may_come_in_any_order() {
     let server = start();
     for via in BOTH {
@@ -110,7 +110,7 @@ async fn answers_may_come_in_any_order() {
 }
 
 /// `CallError::Answer`: an answer of another type says which argument does not fit.
-#[tokio::test]
+#[on_both_servers]
 async fn an_answer_of_another_type_is_an_error_that_says_so() {
     let server = start();
     for via in BOTH {
@@ -136,7 +136,7 @@ async fn an_answer_of_another_type_is_an_error_that_says_so() {
 }
 
 /// `CallError::Timeout`: a client that does not answer in time; its late answer means nothing.
-#[tokio::test]
+#[on_both_servers]
 async fn a_late_answer_is_ignored() {
     let server = start();
     for via in BOTH {
@@ -162,7 +162,7 @@ async fn a_late_answer_is_ignored() {
 }
 
 /// An answer belongs to the namespace and the socket that asked.
-#[tokio::test]
+#[on_both_servers]
 async fn an_answer_from_another_socket_is_ignored() {
     let server = start();
     server.io.of("/chat");
@@ -182,7 +182,7 @@ async fn an_answer_from_another_socket_is_ignored() {
 }
 
 /// `CallError::Disconnected`: at once, not after the timeout, however the client goes.
-#[tokio::test]
+#[on_both_servers]
 async fn a_call_ends_at_once_when_the_client_goes() {
     let server = start();
     for via in BOTH {
@@ -203,7 +203,7 @@ async fn a_call_ends_at_once_when_the_client_goes() {
 }
 
 /// `CallError::Disconnected`: a socket that has gone is not asked at all.
-#[tokio::test]
+#[on_both_servers]
 async fn a_call_to_who_has_gone_fails_at_once() {
     let server = start();
     let (_client, socket) = enter(&server, Via::WebSocket, "/").await;
@@ -214,7 +214,7 @@ async fn a_call_to_who_has_gone_fails_at_once() {
 
 /// `pending_calls`: the last that may wait, and the first that may not; one that ends makes room,
 /// also where its future was dropped.
-#[tokio::test]
+#[on_both_servers]
 async fn one_call_more_than_the_limit_is_refused() {
     let server = Server::socketio(|io| io.pending_calls(2), |_| ());
     for via in BOTH {
@@ -249,7 +249,7 @@ async fn one_call_more_than_the_limit_is_refused() {
 }
 
 /// `EmitError`: what cannot be sent fails before the client hears of it, and leaves no call behind.
-#[tokio::test]
+#[on_both_servers]
 async fn a_call_that_cannot_be_sent_fails_and_waits_for_nothing() {
     let server = Server::socketio(|io| io.pending_calls(1), |_| ());
     let (mut client, socket) = enter(&server, Via::WebSocket, "/").await;
@@ -271,7 +271,7 @@ async fn a_call_that_cannot_be_sent_fails_and_waits_for_nothing() {
 }
 
 /// A handler may ask the client that it serves, and answer with what it learns.
-#[tokio::test]
+#[on_both_servers]
 async fn a_handler_may_call_its_own_client() {
     let server = start();
     server.io.of("/").on("sum", |socket: Socket| async move {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use actix_socketio::SocketIo;
 
-use crate::support::{Connection, Request, Response, Server};
+use crate::support::{Connection, Request, Response, Server, TestRun};
 
 const SCRIPT: &str = "/* the client */";
 
@@ -18,7 +18,8 @@ struct Served {
 impl Served {
     fn start(name: &str) -> Self {
         let process = std::process::id();
-        let root = std::env::temp_dir().join(format!("actix-socketio-{process}-{name}"));
+        let run = TestRun::with_path().number;
+        let root = std::env::temp_dir().join(format!("actix-socketio-{process}-{run}-{name}"));
         let dist = root.join("dist");
         fs::create_dir_all(&dist).unwrap();
         fs::write(dist.join("socket.io.js"), SCRIPT).unwrap();
@@ -48,7 +49,7 @@ impl Drop for Served {
 }
 
 /// The file, its type, and a header that lets caches ask again each time.
-#[tokio::test]
+#[on_both_servers]
 async fn files_are_served_with_their_type_and_to_be_revalidated() {
     let served = Served::start("served");
     let script = served.get("socket.io.js").await;
@@ -65,7 +66,7 @@ async fn files_are_served_with_their_type_and_to_be_revalidated() {
 }
 
 /// RFC 9110, 13.1.2: a client that has the file already gets 304.
-#[tokio::test]
+#[on_both_servers]
 async fn a_file_that_the_client_has_is_not_sent_again() {
     let served = Served::start("etag");
     let first = served.get("socket.io.js").await;
@@ -87,7 +88,7 @@ async fn a_file_that_the_client_has_is_not_sent_again() {
 }
 
 /// HEAD says the same without the file.
-#[tokio::test]
+#[on_both_servers]
 async fn head_says_what_get_says() {
     let served = Served::start("head");
     let get = served.get("socket.io.js").await;
@@ -111,7 +112,7 @@ async fn head_says_what_get_says() {
 }
 
 /// Names that are not the client's are requests to the engine, which does not know them.
-#[tokio::test]
+#[on_both_servers]
 async fn other_names_are_not_served() {
     let served = Served::start("unknown");
     for name in [
@@ -134,7 +135,7 @@ async fn other_names_are_not_served() {
 }
 
 /// No path leads out of the folder, however it is written.
-#[tokio::test]
+#[on_both_servers]
 async fn no_path_leads_out_of_the_folder() {
     let served = Served::start("paths");
     for name in [
@@ -157,7 +158,7 @@ async fn no_path_leads_out_of_the_folder() {
 }
 
 /// Only GET and HEAD get a file.
-#[tokio::test]
+#[on_both_servers]
 async fn other_methods_get_no_file() {
     let served = Served::start("methods");
     for method in ["POST", "PUT", "DELETE", "PATCH"] {
@@ -169,7 +170,7 @@ async fn other_methods_get_no_file() {
 }
 
 /// Without a folder there are no files.
-#[tokio::test]
+#[on_both_servers]
 async fn without_a_folder_nothing_is_served() {
     let server = Server::socketio(|io| io, |_| ());
     let request = Request::get(server.address, "/socket.io/socket.io.js");

@@ -31,7 +31,7 @@ event! {
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// A handler takes the contract's data among other extractors, and what it returns is the answer.
-#[tokio::test]
+#[on_both_servers]
 async fn a_typed_handler_answers() {
     let server = start();
     let count = AtomicU32::new(0);
@@ -68,7 +68,7 @@ async fn a_typed_handler_answers() {
 }
 
 /// Data that is not the contract's is refused as [`Data`](actix_socketio::Data) refuses it.
-#[tokio::test]
+#[on_both_servers]
 async fn data_that_breaks_the_contract_is_refused() {
     let server = start();
     let handler = |Typed(chat): Typed<Say>| async move {
@@ -86,7 +86,7 @@ async fn data_that_breaks_the_contract_is_refused() {
 }
 
 /// Each way of sending writes the contract's name and data.
-#[tokio::test]
+#[on_both_servers]
 async fn every_sender_has_a_typed_twin() {
     let server = start();
     let io = server.io.clone();
@@ -125,7 +125,7 @@ async fn every_sender_has_a_typed_twin() {
 }
 
 /// A call's answer is the contract's type; another one from the client is an error.
-#[tokio::test]
+#[on_both_servers]
 async fn a_typed_call_reads_its_answer() {
     let server = start();
     let (told, mut answers) = channel();
@@ -160,7 +160,7 @@ async fn a_typed_call_reads_its_answer() {
 }
 
 /// A pattern of namespaces takes typed handlers too, and sends to all that it has made.
-#[tokio::test]
+#[on_both_servers]
 async fn patterns_of_namespaces_are_typed_too() {
     let server = start();
     let pattern = server.io.of_pattern("/shop-{id}").unwrap();

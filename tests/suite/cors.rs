@@ -5,7 +5,7 @@ use actix_socketio::Cors;
 use crate::support::{Polling, Request, Response, Server, Site, WebSocket, echo};
 
 /// Fetch, 3.2.3: `*` lets every origin in, on every answer of a session.
-#[tokio::test]
+#[on_both_servers]
 async fn any_origin_is_let_in_everywhere() {
     let server = Server::engineio(|builder| echo(builder).cors(Cors::any()));
     let session = Polling::open(&server).await;
@@ -24,7 +24,7 @@ async fn any_origin_is_let_in_everywhere() {
 }
 
 /// reference/socketio.md, 2.2: the headers are on a WebSocket's 101 too.
-#[tokio::test]
+#[on_both_servers]
 async fn websocket_handshake_has_the_headers_too() {
     let server = Server::engineio(|builder| builder.cors(Cors::any()));
     let query = "EIO=4&transport=websocket";
@@ -34,7 +34,7 @@ async fn websocket_handshake_has_the_headers_too() {
 }
 
 /// Fetch, 3.2.3: an origin of the list is named, and caches are told that it matters.
-#[tokio::test]
+#[on_both_servers]
 async fn origin_of_the_list_is_let_in() {
     let server = Server::engineio(|builder| builder.cors(Cors::origins([APP, OTHER])));
     for origin in [APP, OTHER] {
@@ -46,7 +46,7 @@ async fn origin_of_the_list_is_let_in() {
 }
 
 /// reference/socketio.md, 2.2: another origin is refused, and its browser is not told to let it in.
-#[tokio::test]
+#[on_both_servers]
 async fn origin_that_is_not_of_the_list_is_not_let_in() {
     let server = Server::engineio(|builder| builder.cors(Cors::origins([APP])));
     for origin in [
@@ -63,7 +63,7 @@ async fn origin_that_is_not_of_the_list_is_not_let_in() {
 }
 
 /// An empty list lets nobody in.
-#[tokio::test]
+#[on_both_servers]
 async fn empty_list_lets_no_origin_in() {
     let none: [&str; 0] = [];
     let server = Server::engineio(move |builder| builder.cors(Cors::origins(none)));
@@ -74,7 +74,7 @@ async fn empty_list_lets_no_origin_in() {
 }
 
 /// Fetch, 3.2.5: with credentials the origin is named, as `*` would not do.
-#[tokio::test]
+#[on_both_servers]
 async fn credentials_are_let_in_with_the_origins_name() {
     for cors in [Cors::origins([APP]), Cors::any()] {
         let server = Server::engineio(|builder| builder.cors(cors.credentials(true)));
@@ -88,7 +88,7 @@ async fn credentials_are_let_in_with_the_origins_name() {
 }
 
 /// Fetch, 3.2.2: a preflight is answered with the methods and headers that may be used.
-#[tokio::test]
+#[on_both_servers]
 async fn preflight_allows_get_and_post_and_any_header() {
     let server = Server::engineio(|builder| builder.cors(Cors::any()));
     let response = preflight(&server)
@@ -112,7 +112,7 @@ async fn preflight_allows_get_and_post_and_any_header() {
 }
 
 /// Fetch, 3.2.2: the preflight of an origin that is not of the list allows nothing.
-#[tokio::test]
+#[on_both_servers]
 async fn preflight_of_another_origin_allows_nothing() {
     let server = Server::engineio(|builder| builder.cors(Cors::origins([APP])));
     let response = preflight(&server).header("origin", OTHER).send().await;
@@ -120,7 +120,7 @@ async fn preflight_of_another_origin_allows_nothing() {
 }
 
 /// A client that is no browser says no origin, and is served.
-#[tokio::test]
+#[on_both_servers]
 async fn request_without_an_origin_is_served() {
     let server = Server::engineio(|builder| echo(builder).cors(Cors::origins([APP])));
     let session = Polling::open(&server).await;
@@ -130,7 +130,7 @@ async fn request_without_an_origin_is_served() {
 }
 
 /// Without CORS there are no headers of it.
-#[tokio::test]
+#[on_both_servers]
 async fn no_header_is_sent_without_cors() {
     let server = Server::engineio(|builder| builder);
     let response = handshake(&server).header("origin", APP).send().await;

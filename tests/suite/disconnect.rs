@@ -38,7 +38,7 @@ async fn expect_empty(server: &Server<SocketIo>) {
 }
 
 /// Socket.IO v5, Disconnection from a namespace: by the client; its session goes on.
-#[tokio::test]
+#[on_both_servers]
 async fn client_namespace_disconnect() {
     let server = start();
     let mut leavers = watch(&server.io);
@@ -64,7 +64,7 @@ async fn client_namespace_disconnect() {
 
 /// Socket.IO v5, Disconnection from a namespace: by the server; the client is told, its session
 /// goes on.
-#[tokio::test]
+#[on_both_servers]
 async fn server_namespace_disconnect() {
     let server = start();
     let mut leavers = watch(&server.io);
@@ -93,7 +93,7 @@ async fn server_namespace_disconnect() {
 }
 
 /// A handler may send its own client away.
-#[tokio::test]
+#[on_both_servers]
 async fn a_handler_may_disconnect_its_socket() {
     let server = start();
     let mut leavers = watch(&server.io);
@@ -113,7 +113,7 @@ async fn a_handler_may_disconnect_its_socket() {
 }
 
 /// A client cannot know at once that the server made it leave: what it sends till then is dropped.
-#[tokio::test]
+#[on_both_servers]
 async fn events_after_the_servers_disconnect_are_dropped_without_closing() {
     let server = start();
     let mut leavers = watch(&server.io);
@@ -157,7 +157,7 @@ async fn events_after_the_servers_disconnect_are_dropped_without_closing() {
 }
 
 /// A client that was refused cannot know that at once either.
-#[tokio::test]
+#[on_both_servers]
 async fn events_behind_a_refused_connect_are_dropped_without_closing() {
     let server = start();
     server
@@ -185,7 +185,7 @@ async fn events_behind_a_refused_connect_are_dropped_without_closing() {
 }
 
 /// Engine.IO v4: the client closes its transport or its session; every socket of it is told.
-#[tokio::test]
+#[on_both_servers]
 async fn transport_close() {
     let server = start();
     let mut leavers = watch(&server.io);
@@ -216,7 +216,7 @@ async fn transport_close() {
 }
 
 /// Engine.IO v4, Heartbeat: a client that answers no ping.
-#[tokio::test]
+#[on_both_servers]
 async fn ping_timeout() {
     let (interval, timeout) = (Duration::from_millis(800), Duration::from_millis(100));
     let server = Server::socketio(
@@ -236,7 +236,7 @@ async fn ping_timeout() {
 }
 
 /// What is no Engine.IO packet, and a ping from the client.
-#[tokio::test]
+#[on_both_servers]
 async fn parse_error_and_transport_error() {
     let server = start();
     let mut leavers = watch(&server.io);
@@ -257,7 +257,7 @@ async fn parse_error_and_transport_error() {
 }
 
 /// What Socket.IO does not allow.
-#[tokio::test]
+#[on_both_servers]
 async fn forced_close() {
     let server = start();
     let mut leavers = watch(&server.io);
@@ -275,7 +275,7 @@ async fn forced_close() {
 }
 
 /// `outbox_limit`: the client read more slowly than the server sent.
-#[tokio::test]
+#[on_both_servers]
 async fn outbox_full() {
     let server = Server::socketio(|io| io.outbox_limit(400).packet_limit(300), |_| ());
     let mut leavers = watch(&server.io);
@@ -292,7 +292,7 @@ async fn outbox_full() {
 }
 
 /// `SocketIo::close`: every socket is told, after what was sent to it before.
-#[tokio::test]
+#[on_both_servers]
 async fn server_shutting_down() {
     for via in BOTH {
         let server = start();
@@ -323,7 +323,7 @@ async fn server_shutting_down() {
 
 /// `AppServerHandle::stop(false)`, and an `HttpServer` that is stopped before `SocketIo::close`:
 /// the sessions end with the server, and have not crashed.
-#[tokio::test]
+#[on_both_servers]
 async fn a_stop_at_once_is_a_shutdown_too() {
     for via in BOTH {
         let server = start();
@@ -347,7 +347,7 @@ async fn a_stop_at_once_is_a_shutdown_too() {
 }
 
 /// The same on a raw server.
-#[tokio::test]
+#[on_both_servers]
 async fn a_stop_at_once_shuts_a_raw_server_down() {
     let (server, mut reasons) = recording(|engine| engine);
     let _socket = WebSocket::open(&server).await;
@@ -359,7 +359,7 @@ async fn a_stop_at_once_shuts_a_raw_server_down() {
 }
 
 /// `on_disconnect` runs for clients that were let in, and for no others.
-#[tokio::test]
+#[on_both_servers]
 async fn who_was_refused_does_not_leave() {
     let server = start();
     let mut leavers = watch(&server.io);
@@ -380,7 +380,7 @@ async fn who_was_refused_does_not_leave() {
 
 /// In `on_disconnecting` the socket still has its rooms, in `on_disconnect` no more; of both it can
 /// be spoken to others.
-#[tokio::test]
+#[on_both_servers]
 async fn a_leaving_socket_still_has_its_rooms_and_one_that_has_left_has_none() {
     let server = start();
     let (left, mut leavers) = channel();
@@ -423,7 +423,7 @@ async fn a_leaving_socket_still_has_its_rooms_and_one_that_has_left_has_none() {
 }
 
 /// Counts go up with each client and namespace, and back to nothing.
-#[tokio::test]
+#[on_both_servers]
 async fn counts_go_back_to_zero() {
     let server = start();
     let mut clients = Vec::new();

@@ -41,7 +41,7 @@ async fn answer(client: &mut Client, value: &str) -> u64 {
 }
 
 /// Many rooms are a union: a socket in two of them gets an event once. An empty list is nobody.
-#[tokio::test]
+#[on_both_servers]
 async fn rooms_are_a_union_and_an_empty_list_is_nobody() {
     let server = start();
     let io = &server.io;
@@ -102,7 +102,7 @@ async fn rooms_are_a_union_and_an_empty_list_is_nobody() {
 }
 
 /// The same operator is made by the server, a namespace and a socket, and may be kept.
-#[tokio::test]
+#[on_both_servers]
 async fn server_namespace_and_socket_make_the_same_operator() {
     let server = start();
     let mut ann = Peer::enter(&server, Via::WebSocket, &["hall"]).await;
@@ -138,7 +138,7 @@ async fn server_namespace_and_socket_make_the_same_operator() {
 }
 
 /// `emit_sync`: from a thread that knows no runtime, in order.
-#[tokio::test]
+#[on_both_servers]
 async fn a_thread_without_a_runtime_emits() {
     let server = start();
     let mut ann = Peer::enter(&server, Via::WebSocket, &["hall"]).await;
@@ -158,7 +158,7 @@ async fn a_thread_without_a_runtime_emits() {
 }
 
 /// `volatile`: dropped where something waits, kept where nothing does, and the order stays.
-#[tokio::test]
+#[on_both_servers]
 async fn a_volatile_event_is_dropped_where_others_wait() {
     let server = start();
     // Nobody polls: what is emitted waits.
@@ -189,7 +189,7 @@ async fn a_volatile_event_is_dropped_where_others_wait() {
 }
 
 /// `volatile`: who is not connected yet does not get it.
-#[tokio::test]
+#[on_both_servers]
 async fn a_volatile_event_does_not_wait_for_the_connect_packet() {
     let server = start();
     server.io.of("/").on_connect(|socket: Socket| async move {
@@ -202,7 +202,7 @@ async fn a_volatile_event_does_not_wait_for_the_connect_packet() {
 }
 
 /// `call`: exactly one recipient, by a room of one or by an id; anything else is an error.
-#[tokio::test]
+#[on_both_servers]
 async fn a_call_goes_to_exactly_one_socket() {
     let server = start();
     let io = server.io.clone();
@@ -240,7 +240,7 @@ impl Peer {
 
 /// `emit_with_ack` to many: one id for all, a stream of who answered what, and the end when all
 /// have.
-#[tokio::test]
+#[on_both_servers]
 async fn many_answer_one_event_as_a_stream() {
     let server = start();
     for via in BOTH {
@@ -274,7 +274,7 @@ async fn many_answer_one_event_as_a_stream() {
 }
 
 /// `emit_with_ack` to many ends early for those who leave.
-#[tokio::test]
+#[on_both_servers]
 async fn who_leaves_is_not_waited_for() {
     let server = start();
     let mut ann = Peer::enter(&server, Via::WebSocket, &["hall"]).await;
@@ -293,7 +293,7 @@ async fn who_leaves_is_not_waited_for() {
 
 /// `emit_with_ack` to many is partial at the timeout, and says who was silent; a late answer means
 /// nothing.
-#[tokio::test]
+#[on_both_servers]
 async fn at_the_timeout_the_answers_are_partial() {
     let server = Server::socketio(|builder| builder.ack_timeout(SHORT), |_| ());
     let mut ann = Peer::enter(&server, Via::WebSocket, &[]).await;
@@ -317,7 +317,7 @@ async fn at_the_timeout_the_answers_are_partial() {
 }
 
 /// `emit_with_ack` to nobody ends at once; one that is dropped leaves no call behind.
-#[tokio::test]
+#[on_both_servers]
 async fn nobody_answers_at_once_and_dropped_calls_are_off_the_books() {
     let server = Server::socketio(|builder| builder.pending_calls(1), |_| ());
     let none = server
@@ -346,7 +346,7 @@ async fn nobody_answers_at_once_and_dropped_calls_are_off_the_books() {
 }
 
 /// What cannot be written is an error at the call, and nothing is sent; so is a reserved name.
-#[tokio::test]
+#[on_both_servers]
 async fn what_cannot_be_sent_is_an_error_and_nothing_is_sent() {
     let server = start();
     let mut ann = Peer::enter(&server, Via::WebSocket, &["hall"]).await;
@@ -385,7 +385,7 @@ async fn what_cannot_be_sent_is_an_error_and_nothing_is_sent() {
 }
 
 /// Sockets from outside: found, counted, put into rooms and out of them, and disconnected.
-#[tokio::test]
+#[on_both_servers]
 async fn sockets_are_moved_from_outside() {
     let server = start();
     let io = server.io.clone();
@@ -450,7 +450,7 @@ async fn sockets_are_moved_from_outside() {
 
 /// `disconnect(true)`: the client leaves all its namespaces, is told so of each, and its session
 /// ends.
-#[tokio::test]
+#[on_both_servers]
 async fn a_disconnect_that_closes_ends_the_whole_session() {
     let server = start();
     let (main, chat) = (server.io.of("/"), server.io.of("/chat"));
@@ -495,7 +495,7 @@ impl Handler<RoomEvent> for Watch {
 
 /// `watch_rooms`: created, joined, left and deleted, in the order of the changes; the room of an id
 /// is none of them, and a join that changes nothing is none.
-#[tokio::test]
+#[on_both_servers]
 async fn room_events_come_in_the_order_of_the_changes() {
     let server = start();
     let (told, mut events) = channel();
@@ -537,7 +537,7 @@ async fn room_events_come_in_the_order_of_the_changes() {
 }
 
 /// Actors' messages have the operator's words, and mean the same.
-#[tokio::test]
+#[on_both_servers]
 async fn messages_to_the_server_do_what_the_operator_does() {
     let server: Server<SocketIo> = start();
     let actor = server.io.server();
@@ -581,7 +581,7 @@ async fn messages_to_the_server_do_what_the_operator_does() {
 }
 
 /// `CallMany`, `DisconnectSockets`: the same for what many answer, and for their end.
-#[tokio::test]
+#[on_both_servers]
 async fn messages_to_the_server_ask_many_and_send_them_away() {
     let server: Server<SocketIo> = start();
     let actor = server.io.server();

@@ -46,7 +46,7 @@ const TOLD: [(&str, &str); 6] = [
 ];
 
 /// Without a hook the client that asked is told `{"error": …}`, with the error's own text.
-#[tokio::test]
+#[on_both_servers]
 async fn without_a_hook_the_client_is_told_the_error() {
     let server = start();
     fail_in_every_way(&server.io, "/");
@@ -63,7 +63,7 @@ async fn without_a_hook_the_client_is_told_the_error() {
 }
 
 /// `error_details(false)`: the client learns that the call failed, and no more.
-#[tokio::test]
+#[on_both_servers]
 async fn without_details_every_failure_reads_the_same() {
     let server = Server::socketio(
         |builder| builder.error_details(false),
@@ -102,7 +102,7 @@ fn hook(
 }
 
 /// `on_error` sees every failure, with event and socket, and may answer for it.
-#[tokio::test]
+#[on_both_servers]
 async fn the_hook_sees_every_failure_and_may_answer() {
     let server = start();
     fail_in_every_way(&server.io, "/");
@@ -134,7 +134,7 @@ async fn the_hook_sees_every_failure_and_may_answer() {
 }
 
 /// The default hook serves the namespaces that have none of their own.
-#[tokio::test]
+#[on_both_servers]
 async fn the_default_hook_serves_namespaces_without_their_own() {
     let server = start();
     let (default, mut by_default) = hook("default");
@@ -156,7 +156,7 @@ async fn the_default_hook_serves_namespaces_without_their_own() {
 }
 
 /// A hook that panics leaves the answer to the rule, and the session goes on.
-#[tokio::test]
+#[on_both_servers]
 async fn a_hook_that_panics_leaves_the_rule() {
     let server = start();
     fail_in_every_way(&server.io, "/");
@@ -173,7 +173,7 @@ async fn a_hook_that_panics_leaves_the_rule() {
 
 /// Connect errors fail closed: whatever the hook says, who was not let in stays out. It sees a refusal
 /// too, as a cause of its own.
-#[tokio::test]
+#[on_both_servers]
 async fn the_hook_sees_refusals_and_panics_of_connect_handlers_and_cannot_let_in() {
     #[derive(Deserialize)]
     struct Panics {
@@ -212,7 +212,7 @@ async fn the_hook_sees_refusals_and_panics_of_connect_handlers_and_cannot_let_in
 }
 
 /// The hook sees panics of `on_disconnect` too.
-#[tokio::test]
+#[on_both_servers]
 async fn the_hook_sees_panics_of_disconnect_handlers() {
     let server = start();
     let (seen, mut sights) = channel();
@@ -236,7 +236,7 @@ async fn the_hook_sees_panics_of_disconnect_handlers() {
 }
 
 /// The hook sees what disconnect handlers return, and the rejection of an extractor wherever it is.
-#[tokio::test]
+#[on_both_servers]
 async fn the_hook_sees_errors_and_rejections_of_connect_and_disconnect_handlers() {
     let server = start();
     let (seen, mut sights) = channel();
@@ -284,7 +284,7 @@ async fn the_hook_sees_errors_and_rejections_of_connect_and_disconnect_handlers(
 
 /// An event may stay unanswered: by its handler's error, by its `Ack`, by the hook, and by an option
 /// if nobody handles it.
-#[tokio::test]
+#[on_both_servers]
 async fn an_event_may_stay_unanswered() {
     let server = Server::socketio(|builder| builder.answer_unhandled(false), |_| ());
     server
@@ -313,7 +313,7 @@ async fn an_event_may_stay_unanswered() {
 }
 
 /// A handler may end with its client.
-#[tokio::test]
+#[on_both_servers]
 async fn a_handler_hears_of_the_end_of_its_socket() {
     let server = start();
     let (ended, mut ends) = channel();
@@ -338,7 +338,7 @@ async fn a_handler_hears_of_the_end_of_its_socket() {
 
 /// `Rejection::with_data`: the acknowledgement has the data beside the text, and so has the error of a
 /// client that is refused.
-#[tokio::test]
+#[on_both_servers]
 async fn a_rejection_brings_its_data() {
     let server = start();
     let (seen, mut sights) = channel();
@@ -420,7 +420,7 @@ fn refuse_in_every_way(io: &SocketIo) {
 
 /// `?` works in connect handlers. The client gets the error's text with `error_details` only; what the
 /// program says on purpose it gets in any case.
-#[tokio::test]
+#[on_both_servers]
 async fn errors_on_the_way_of_a_connect_handler_are_details() {
     let internal = "internal server error";
     let table = [
@@ -458,7 +458,7 @@ async fn errors_on_the_way_of_a_connect_handler_are_details() {
 }
 
 /// The hook sees an error on the way of a connect handler as one that was returned, with its text.
-#[tokio::test]
+#[on_both_servers]
 async fn the_hook_tells_errors_on_the_way_from_refusals() {
     let server = Server::socketio(|builder| builder.error_details(false), refuse_in_every_way);
     let (seen, mut sights) = channel();

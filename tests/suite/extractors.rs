@@ -52,7 +52,7 @@ impl NamespaceHandlers for Finder {
 
 /// `SocketIo` and `Namespace` are arguments of every kind of handler, in a namespace that ends with
 /// its last client too.
-#[tokio::test]
+#[on_both_servers]
 async fn every_handler_may_take_the_server_and_the_namespace() {
     let server = start();
     let (told, mut found) = channel();
@@ -103,7 +103,7 @@ async fn every_handler_may_take_the_server_and_the_namespace() {
 }
 
 /// The server that a handler takes is the server: what it emits reaches clients of all namespaces.
-#[tokio::test]
+#[on_both_servers]
 async fn the_server_of_a_handler_is_its_server() {
     let server = start();
     server.io.of("/news");
@@ -124,7 +124,7 @@ async fn the_server_of_a_handler_is_its_server() {
 }
 
 /// `AnyValue` takes whatever comes, binary at any depth, and goes back as it came.
-#[tokio::test]
+#[on_both_servers]
 async fn any_value_is_echoed_with_its_binary() {
     let server = start();
     server
@@ -164,7 +164,7 @@ struct Upload {
 
 /// `Bytes` are attachments: a text or an array of numbers is refused, wherever it stands, and says
 /// what to send.
-#[tokio::test]
+#[on_both_servers]
 async fn bytes_refuse_what_is_no_binary() {
     let server = start();
     server
@@ -212,7 +212,7 @@ async fn bytes_refuse_what_is_no_binary() {
 }
 
 /// Binary for a type that takes none says that `Bytes` take it.
-#[tokio::test]
+#[on_both_servers]
 async fn binary_for_a_list_of_numbers_says_to_use_bytes() {
     let server = start();
     server
@@ -240,7 +240,7 @@ async fn binary_for_a_list_of_numbers_says_to_use_bytes() {
 }
 
 /// A handshake is serialized without what may be secret.
-#[tokio::test]
+#[on_both_servers]
 async fn a_handshake_is_sent_without_secrets() {
     let server = start();
     server
@@ -263,7 +263,7 @@ async fn a_handshake_is_sent_without_secrets() {
 }
 
 /// A disconnect handler gets the server while it is being stopped.
-#[tokio::test]
+#[on_both_servers]
 async fn the_server_is_there_for_the_last_handlers() {
     let server: Server<SocketIo> = start();
     let (told, mut heard) = channel();

@@ -107,7 +107,7 @@ async fn later() {
 }
 
 /// Design, Promises: a panic is an error for its call; the session, its rooms and others go on.
-#[tokio::test]
+#[on_both_servers]
 async fn a_panic_costs_its_own_call_only() {
     let server = start();
     let mut listening = listen();
@@ -158,7 +158,7 @@ async fn a_panic_costs_its_own_call_only() {
 }
 
 /// A panic of a handler that holds the `Ack` is answered too.
-#[tokio::test]
+#[on_both_servers]
 async fn a_panic_with_an_ack_in_hand_is_answered() {
     async fn explode(ack: Ack) {
         assert!(!ack.is_wanted(), "it is wanted");
@@ -178,7 +178,7 @@ async fn a_panic_with_an_ack_in_hand_is_answered() {
 }
 
 /// An extractor may run code of the program: a panic in it is one of the handler's.
-#[tokio::test]
+#[on_both_servers]
 async fn a_panic_in_an_extractor_is_contained() {
     struct Bad;
 
@@ -219,7 +219,7 @@ async fn a_panic_in_an_extractor_is_contained() {
 }
 
 /// A panic in `on_connect` refuses; one in `on_disconnect` changes nothing; both are told of.
-#[tokio::test]
+#[on_both_servers]
 async fn panics_when_clients_come_and_go_are_told_of() {
     async fn bad_farewell(_: DisconnectReason) {
         panic!("goodbye");
@@ -255,7 +255,7 @@ async fn panics_when_clients_come_and_go_are_told_of() {
 }
 
 /// `SocketIo::supervise`: everybody who asked is told, and one who has ended is in nobody's way.
-#[tokio::test]
+#[on_both_servers]
 async fn every_supervisor_that_lives_is_told() {
     let server = start();
     let (mut first, second) = (listen(), listen());
@@ -275,7 +275,7 @@ async fn every_supervisor_that_lives_is_told() {
 }
 
 /// `Namespace::forward`: an actor gets events in order, as values, with the right to answer.
-#[tokio::test]
+#[on_both_servers]
 async fn a_forwarded_event_reaches_the_actor_that_answers() {
     let server = start();
     let mut listening = listen();
@@ -308,7 +308,7 @@ async fn a_forwarded_event_reaches_the_actor_that_answers() {
 }
 
 /// `Namespace::forward`: where the actor has gone, or goes over the event, the client is told.
-#[tokio::test]
+#[on_both_servers]
 async fn an_actor_that_has_gone_leaves_no_client_in_silence() {
     let server = start();
     let listening = listen();
@@ -328,7 +328,7 @@ async fn an_actor_that_has_gone_leaves_no_client_in_silence() {
 }
 
 /// Clients that leave in the middle of it all leave nothing behind: neither a count nor a room.
-#[tokio::test]
+#[on_both_servers]
 async fn a_handler_whose_client_has_gone_ends_in_peace() {
     let server: Server<SocketIo> = start();
     let (begun, mut begins) = channel();

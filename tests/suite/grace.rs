@@ -61,7 +61,7 @@ fn dropped(namespace: &Namespace) -> Heard<String> {
 
 /// `handler_grace`: a handler that waits when its client has left is dropped behind the grace, with
 /// what it holds, and the error hook hears of it.
-#[tokio::test]
+#[on_both_servers]
 async fn a_handler_is_dropped_a_grace_behind_its_clients_end() {
     for grace in [Duration::ZERO, Duration::from_millis(50)] {
         let server = graceful(Some(grace));
@@ -83,7 +83,7 @@ async fn a_handler_is_dropped_a_grace_behind_its_clients_end() {
 
 /// `handler_grace`: within the grace a handler goes on, and with `None` for good; so it does by
 /// default.
-#[tokio::test]
+#[on_both_servers]
 async fn a_handler_goes_on_within_the_grace() {
     for server in [graceful(Some(LONG)), graceful(None), start()] {
         let gate = Gate::default();
@@ -101,7 +101,7 @@ async fn a_handler_goes_on_within_the_grace() {
 
 /// `handler_grace`: it is the socket that counts: a client that leaves one namespace keeps the
 /// handlers that it has in another, and gets the places of the others back.
-#[tokio::test]
+#[on_both_servers]
 async fn a_namespace_that_is_left_takes_its_handlers_only() {
     let build = |io: actix_socketio::Builder| {
         let io = io.handler_grace(Some(Duration::ZERO));
@@ -130,7 +130,7 @@ async fn a_namespace_that_is_left_takes_its_handlers_only() {
 }
 
 /// `handler_grace`: connect handlers and middleware are dropped too, and nobody is let in.
-#[tokio::test]
+#[on_both_servers]
 async fn connect_handlers_are_dropped_a_grace_behind_their_clients_end() {
     let server = graceful(Some(Duration::ZERO));
     for name in ["/middleware", "/connect"] {
@@ -161,7 +161,7 @@ async fn connect_handlers_are_dropped_a_grace_behind_their_clients_end() {
 }
 
 /// `handler_grace`: what runs because a socket leaves is not cut off by that.
-#[tokio::test]
+#[on_both_servers]
 async fn disconnect_handlers_are_not_dropped() {
     let server = graceful(Some(Duration::ZERO));
     let root = server.io.of("/");
@@ -193,7 +193,7 @@ async fn disconnect_handlers_are_not_dropped() {
 }
 
 /// `handler_grace`: an `Ack` that a dropped handler held is no failure of its own.
-#[tokio::test]
+#[on_both_servers]
 async fn a_dropped_handler_answers_nobody() {
     let server = graceful(Some(Duration::ZERO));
     let (told, mut hears) = channel();
@@ -215,7 +215,7 @@ async fn a_dropped_handler_answers_nobody() {
 }
 
 /// `handler_grace` of a raw server.
-#[tokio::test]
+#[on_both_servers]
 async fn handlers_of_raw_sessions_are_dropped_too() {
     let (told, mut hears) = channel();
     let (closed, mut reasons) = channel();
@@ -247,7 +247,7 @@ async fn handlers_of_raw_sessions_are_dropped_too() {
 
 /// `Socket::spawn`: the task runs beside the handlers without a place among them, and ends with its
 /// socket.
-#[tokio::test]
+#[on_both_servers]
 async fn a_task_of_a_socket_ends_with_it_and_holds_no_place() {
     let server = Server::socketio(|io| io.max_concurrent_handlers(1), |_| ());
     let (told, mut hears) = channel();
@@ -278,7 +278,7 @@ async fn a_task_of_a_socket_ends_with_it_and_holds_no_place() {
 
 /// `Socket::spawn`: from any thread; the handle gives the value, stops the task, or lets it run on.
 /// A socket that has ended starts nothing.
-#[tokio::test]
+#[on_both_servers]
 async fn a_task_of_a_socket_gives_its_value_or_is_stopped() {
     let server = start();
     let root = server.io.of("/");
@@ -307,7 +307,7 @@ async fn a_task_of_a_socket_gives_its_value_or_is_stopped() {
 }
 
 /// `Socket::spawn` in a connect handler: a client that is refused takes its tasks with it.
-#[tokio::test]
+#[on_both_servers]
 async fn a_task_of_a_client_that_is_refused_ends() {
     let server = start();
     let (told, mut hears) = channel();
@@ -331,7 +331,7 @@ async fn a_task_of_a_client_that_is_refused_ends() {
 }
 
 /// `Socket::spawn`: a panic costs the task, and goes to the namespace's hook and to who supervises.
-#[tokio::test]
+#[on_both_servers]
 async fn a_panic_of_a_task_is_reported() {
     struct Watch(UnboundedSender<Crashed>);
 

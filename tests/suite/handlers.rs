@@ -14,7 +14,7 @@ use crate::support::socketio::{BOTH, Client, Via, start};
 
 /// Several handlers of one event start in the order in which they were registered; the first
 /// answers.
-#[tokio::test]
+#[on_both_servers]
 async fn several_handlers_start_in_order_and_the_first_answers() {
     let server = start();
     let (called, mut calls) = channel();
@@ -36,7 +36,7 @@ async fn several_handlers_start_in_order_and_the_first_answers() {
 }
 
 /// One of several handlers that panics or does not fit costs the others nothing.
-#[tokio::test]
+#[on_both_servers]
 async fn a_handler_that_fails_leaves_the_others_to_run() {
     let server = start();
     let (called, mut calls) = channel();
@@ -63,7 +63,7 @@ async fn a_handler_that_fails_leaves_the_others_to_run() {
 }
 
 /// `on_any`: sees every event before its handlers, those without one too, and answers none.
-#[tokio::test]
+#[on_both_servers]
 async fn on_any_sees_every_event_before_its_handlers() {
     let server = start();
     let (called, mut calls) = channel();
@@ -90,7 +90,7 @@ async fn on_any_sees_every_event_before_its_handlers() {
 }
 
 /// `fallback`: answers what has no handler of its own, and nothing else.
-#[tokio::test]
+#[on_both_servers]
 async fn the_fallback_answers_what_has_no_handler() {
     let server = start();
     server
@@ -142,7 +142,7 @@ async fn a_reserved_event_name_is_refused_with_an_error_that_says_so() {
 }
 
 /// `NamespaceHandlers`: methods are handlers, and share the object.
-#[tokio::test]
+#[on_both_servers]
 async fn methods_of_an_object_are_handlers_and_share_it() {
     #[derive(Default)]
     struct Counter {
@@ -210,7 +210,7 @@ async fn methods_of_an_object_are_handlers_and_share_it() {
 }
 
 /// Handlers of several connects run one after another, each when the one before has agreed.
-#[tokio::test]
+#[on_both_servers]
 async fn connect_handlers_are_asked_one_after_another() {
     let server = start();
     let (called, mut calls) = channel();

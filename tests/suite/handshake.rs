@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 /// reference/socketio.md, 1.4: headers, url, query, cookies, address, secure, xdomain, time.
-#[tokio::test]
+#[on_both_servers]
 async fn handshake_says_what_the_first_request_said() {
     let (server, mut opened) = listening(|builder| builder);
     for via in BOTH {
@@ -45,7 +45,7 @@ async fn handshake_says_what_the_first_request_said() {
 }
 
 /// Fetch, 3.2: a request that a page sends to its own server has no `Origin`.
-#[tokio::test]
+#[on_both_servers]
 async fn handshake_without_an_origin_is_not_cross_origin() {
     let (server, mut opened) = listening(|builder| builder);
     for via in BOTH {
@@ -55,7 +55,7 @@ async fn handshake_without_an_origin_is_not_cross_origin() {
 }
 
 /// The query is read into a type, and what does not fit is named.
-#[tokio::test]
+#[on_both_servers]
 async fn query_is_read_into_a_type() {
     #[derive(Debug, PartialEq, serde::Deserialize)]
     struct Page {
@@ -76,7 +76,7 @@ async fn query_is_read_into_a_type() {
 }
 
 /// Bytes that are no text are no error: they are kept as bytes, and are no text.
-#[tokio::test]
+#[on_both_servers]
 async fn bytes_that_are_no_text_harm_nobody() {
     let (server, mut opened) = listening(|builder| builder.trusted_proxies([LOCALHOST]));
     for transport in ["polling", "websocket"] {
@@ -114,7 +114,7 @@ async fn bytes_that_are_no_text_harm_nobody() {
 }
 
 /// What a client itself says of its address is not believed.
-#[tokio::test]
+#[on_both_servers]
 async fn forwarded_headers_of_a_stranger_are_ignored() {
     let strangers: [fn(EngineIoBuilder) -> EngineIoBuilder; 2] = [
         |builder| builder,
@@ -137,7 +137,7 @@ async fn forwarded_headers_of_a_stranger_are_ignored() {
 }
 
 /// The chain is walked from its end: the client's own words before it do not count.
-#[tokio::test]
+#[on_both_servers]
 async fn trusted_proxies_are_believed_as_far_as_they_reach() {
     let (server, mut opened) = listening(|builder| {
         let nets = ["127.0.0.0/8", "10.0.0.0/8", "fd00::/8"];
@@ -173,7 +173,7 @@ async fn trusted_proxies_are_believed_as_far_as_they_reach() {
 
 /// An upgrade changes the transport and not what the first request said; that of the WebSocket says
 /// nothing about the client.
-#[tokio::test]
+#[on_both_servers]
 async fn handshake_survives_the_upgrade() {
     let (told, mut heard) = channel();
     let server = Server::engineio(move |builder| {
@@ -216,7 +216,7 @@ async fn handshake_survives_the_upgrade() {
 }
 
 /// Every handler may ask for it, or ask its socket; so may the program, from outside.
-#[tokio::test]
+#[on_both_servers]
 async fn every_handler_gets_the_handshake() {
     let (told, mut heard) = channel();
     let server = Server::socketio(
@@ -253,7 +253,7 @@ async fn every_handler_gets_the_handshake() {
 }
 
 /// The CONNECT payload is each socket's own, and may be read at any time.
-#[tokio::test]
+#[on_both_servers]
 async fn auth_is_read_from_the_socket() {
     #[derive(Debug, serde::Deserialize)]
     struct Login {
@@ -335,7 +335,7 @@ fn name(via: Via) -> &'static str {
 const LOCALHOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 /// Engine.IO v4, Upgrade: the transport is polling before, and a WebSocket after.
-#[tokio::test]
+#[on_both_servers]
 async fn transport_is_that_of_the_moment() {
     let server = start();
     let transport = |socket: Socket| async move { socket.transport().as_str() };

@@ -27,7 +27,7 @@ fn name_of(bytes: usize) -> String {
 }
 
 /// `namespace_name_limit`: 1,024 bytes by default, whether a pattern or a predicate takes the name.
-#[tokio::test]
+#[on_both_servers]
 async fn a_pattern_makes_namespaces_whose_names_are_short_enough() {
     for (limit, predicate) in [(1024, false), (1024, true), (20, false)] {
         let build = move |io: actix_socketio::Builder| match limit {
@@ -56,7 +56,7 @@ async fn a_pattern_makes_namespaces_whose_names_are_short_enough() {
 }
 
 /// A name that nobody takes is refused whatever its length, and no predicate sees a long one.
-#[tokio::test]
+#[on_both_servers]
 async fn a_predicate_is_not_asked_about_a_long_name() {
     let server = Server::socketio(|io| io.namespace_name_limit(10), |_| ());
     let (asked, mut asks) = channel();
@@ -78,7 +78,7 @@ async fn a_predicate_is_not_asked_about_a_long_name() {
 
 /// `kept_namespaces`: those that stay are counted, and can still be joined at the limit; those that
 /// go with their last client, and those that the program names, are not counted.
-#[tokio::test]
+#[on_both_servers]
 async fn patterns_make_as_many_lasting_namespaces_as_the_limit_says() {
     let server = Server::socketio(|io| io.kept_namespaces(2), |_| ());
     let freed = server.io.of_pattern("/free-{n}").unwrap();
@@ -106,7 +106,7 @@ async fn patterns_make_as_many_lasting_namespaces_as_the_limit_says() {
 }
 
 /// `auth_limit`: 64 KiB by default.
-#[tokio::test]
+#[on_both_servers]
 async fn a_connect_payload_has_a_limit() {
     for (server, limit) in [
         (Server::socketio(|io| io, |_| ()), 65_536),
@@ -136,7 +136,7 @@ fn padded(request: Request, bytes: usize) -> Request {
 
 /// `handshake_limit`: 16 KiB by default, of the path, the query and the headers of the first
 /// request together. Further requests of a session are not bound by it.
-#[tokio::test]
+#[on_both_servers]
 async fn the_first_request_has_a_limit() {
     for (server, limit) in [
         (Server::socketio(|io| io, |_| ()), 16_384),
@@ -167,7 +167,7 @@ async fn the_first_request_has_a_limit() {
 }
 
 /// A request that is too large is refused before the program is asked about it.
-#[tokio::test]
+#[on_both_servers]
 async fn no_hook_is_asked_about_a_request_that_is_too_large() {
     let (asked, mut asks) = channel();
     let build = move |io: actix_socketio::Builder| {
@@ -187,7 +187,7 @@ async fn no_hook_is_asked_about_a_request_that_is_too_large() {
 
 /// `rooms_per_socket` and `room_name_limit`: an error of the join, which leaves the socket where it
 /// was; a room that it is in may be joined again, and one that it leaves makes room.
-#[tokio::test]
+#[on_both_servers]
 async fn a_socket_joins_as_many_rooms_as_the_limits_allow() {
     let server = Server::socketio(|io| io.rooms_per_socket(3).room_name_limit(10), |_| ());
     let Peer { socket, client } = Peer::enter(&server, Via::WebSocket, &[]).await;
@@ -209,7 +209,7 @@ async fn a_socket_joins_as_many_rooms_as_the_limits_allow() {
 }
 
 /// The default limits.
-#[tokio::test]
+#[on_both_servers]
 async fn a_socket_may_be_in_a_thousand_rooms() {
     let server = Server::socketio(|io| io, |_| ());
     let Peer { socket, client } = Peer::enter(&server, Via::WebSocket, &[]).await;
@@ -226,7 +226,7 @@ async fn a_socket_may_be_in_a_thousand_rooms() {
 
 /// The limits hold whoever lets a socket join: its connect handler, `sockets_join`, a message, or a
 /// handle on any socket. Those that do not join are not counted.
-#[tokio::test]
+#[on_both_servers]
 async fn the_limits_of_rooms_hold_whoever_lets_a_socket_join() {
     let server = Server::socketio(|io| io.rooms_per_socket(1).room_name_limit(10), |_| ());
     let io = &server.io;
@@ -256,7 +256,7 @@ async fn the_limits_of_rooms_hold_whoever_lets_a_socket_join() {
 
 /// They hold too if another node lets the socket join.
 #[cfg(feature = "redis")]
-#[tokio::test]
+#[on_both_servers]
 async fn the_limits_of_rooms_hold_for_joins_of_other_nodes() {
     let redis = Redis::start();
     let build = |io: actix_socketio::Builder| io.rooms_per_socket(2).room_name_limit(10);
@@ -331,7 +331,7 @@ fn workshop(bytes: usize) -> Workshop {
 
 /// `handlers_bytes`: as long as the handlers in flight hold less, events are read, of which the
 /// last may pass the limit; then nothing is read until one has ended. The event's name counts too.
-#[tokio::test]
+#[on_both_servers]
 async fn a_client_is_read_until_its_handlers_hold_as_much_as_the_limit() {
     for name in ["n", "f"] {
         let Workshop {
@@ -368,7 +368,7 @@ async fn a_client_is_read_until_its_handlers_hold_as_much_as_the_limit() {
 }
 
 /// Attachments count, and the limit is over all namespaces of a client.
-#[tokio::test]
+#[on_both_servers]
 async fn attachments_and_other_namespaces_count_for_what_handlers_hold() {
     let Workshop {
         server,
@@ -394,7 +394,7 @@ async fn attachments_and_other_namespaces_count_for_what_handlers_hold() {
 }
 
 /// A raw server has the same limits.
-#[tokio::test]
+#[on_both_servers]
 async fn a_raw_server_bounds_what_its_handlers_hold_and_the_first_request() {
     let (begun, mut begins) = channel();
     let ends = Arc::new(Semaphore::new(0));
@@ -451,7 +451,7 @@ enum Kind {
 }
 
 /// The name of an event that nobody handles is cut, and escaped once.
-#[tokio::test]
+#[on_both_servers]
 async fn the_name_of_an_unhandled_event_is_not_repeated_whole() {
     let server = Server::socketio(|io| io, |_| ());
     for via in BOTH {
@@ -476,7 +476,7 @@ async fn the_name_of_an_unhandled_event_is_not_repeated_whole() {
 
 /// Errors that repeat what a client sent are as short, whatever repeats it: the arguments of an
 /// event, its handler's own reading, or a payload.
-#[tokio::test]
+#[on_both_servers]
 async fn an_error_does_not_repeat_the_whole_of_what_a_client_sent() {
     let server = Server::socketio(|io| io, |_| ());
     let text = |Data(text): Data<String>| async move {
@@ -517,7 +517,7 @@ async fn an_error_does_not_repeat_the_whole_of_what_a_client_sent() {
 }
 
 /// The same of a client that is refused: by its payload, its namespace's parameters or its query.
-#[tokio::test]
+#[on_both_servers]
 async fn a_refusal_does_not_repeat_the_whole_of_what_a_client_sent() {
     let server = Server::socketio(|io| io, |_| ());
     let io = &server.io;

@@ -14,7 +14,7 @@ use crate::support::{Heard, Polling, Request, Server, channel};
 
 /// A client that sends 100,000 events which fail gets some lines into the log, and one line for each
 /// second that says how many were left out. So it does by either transport.
-#[tokio::test]
+#[on_both_servers]
 async fn a_client_cannot_fill_the_log() {
     for (via, event, count) in [
         (Via::WebSocket, r#"42/flooded,["join",1]"#, 100_000),
@@ -56,7 +56,7 @@ fn panics() {
 }
 
 /// Events that nobody handles leave no line above the level debug.
-#[tokio::test]
+#[on_both_servers]
 async fn an_event_that_nobody_handles_is_at_debug() {
     let server = start();
     server.io.of("/unheard");
@@ -108,7 +108,7 @@ fn careless(io: &SocketIo) {
 }
 
 /// No text of a client begins a line of its own, wherever it comes from.
-#[tokio::test]
+#[on_both_servers]
 async fn a_client_cannot_forge_a_line() {
     let server = Server::socketio(
         |io| io.cors(Cors::origins(["https://app.example"])),
@@ -141,7 +141,7 @@ async fn a_client_cannot_forge_a_line() {
 }
 
 /// Values of a query and of headers are shown tame too.
-#[tokio::test]
+#[on_both_servers]
 async fn a_request_cannot_forge_a_line() {
     let server = Server::socketio(
         |io| io.cors(Cors::origins(["https://app.example"])),
@@ -176,7 +176,7 @@ fn tame(lines: &[String]) {
 }
 
 /// A long text is cut.
-#[tokio::test]
+#[on_both_servers]
 async fn a_long_text_is_cut() {
     let server = Server::socketio(|io| io, careless);
     let mut lines = Lines::with("long-winded");
@@ -222,7 +222,7 @@ fn steps(io: &SocketIo) {
 
 /// Connect, event, join, emit, leave, acknowledgement, disconnect and close have a line each, with the
 /// socket, its namespace, its client's address and the sizes.
-#[tokio::test]
+#[on_both_servers]
 async fn each_step_of_a_client_has_a_line_at_debug() {
     let server = Server::socketio(|io| io, steps);
     for via in BOTH {
@@ -264,7 +264,7 @@ async fn each_step_of_a_client_has_a_line_at_debug() {
 }
 
 /// A session that opens, upgrades and ends has a line each; the last names its sockets and the cause.
-#[tokio::test]
+#[on_both_servers]
 async fn a_session_that_ends_names_its_sockets() {
     let server = Server::socketio(|io| io, steps);
     for via in BOTH {
@@ -295,7 +295,7 @@ async fn a_session_that_ends_names_its_sockets() {
 
 /// A message that is too large has a close reason of its own, and a line at the level warn with the
 /// limit; so has a body, whose session goes on.
-#[tokio::test]
+#[on_both_servers]
 async fn a_message_that_is_too_large_has_a_line() {
     let server = Server::socketio(|io| io.max_payload(3000), steps);
     let mut leavers = leavers(&server.io.of("/steps"));
@@ -434,7 +434,7 @@ fn refusing() -> (Server<SocketIo>, Heard<(u8, String)>) {
 
 /// Every refused request has one line with address and cause, and reaches the hook with the code and
 /// the message that the client gets.
-#[tokio::test]
+#[on_both_servers]
 async fn a_refused_request_has_a_line_and_reaches_the_hook() {
     let (server, mut heard) = refusing();
     let large = "x".repeat(1000);
@@ -476,7 +476,7 @@ async fn a_refused_request_has_a_line_and_reaches_the_hook() {
 }
 
 /// No line has the private id of a session, or what a CONNECT payload says.
-#[tokio::test]
+#[on_both_servers]
 async fn no_line_has_a_session_id_or_an_auth_payload() {
     let server = Server::socketio(|io| io.max_payload(3000).auth_limit(100), steps);
     server.io.of("/numbers").on_connect(|_: Auth<u64>| async {});

@@ -2,11 +2,17 @@
 //!
 //! A file is a chapter of a specification, a test is one of its rules. `support` starts servers on
 //! ports of their own and speaks to them in bytes; nothing is mocked, and every wait has an end.
+//!
+//! A test that is `#[on_both_servers]` is two: `http` runs it on an `HttpServer`, `direct` on a server
+//! of `SocketIo::serve`. `#[tokio::test]` is for a test whose servers have one path only.
 
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on has failed where it stands"
 )]
+
+#[macro_use]
+extern crate on_both_servers;
 
 mod support;
 

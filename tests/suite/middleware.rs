@@ -8,7 +8,7 @@ use crate::support::channel;
 use crate::support::socketio::{BOTH, Client, Via, start};
 
 /// CONNECT: middleware is asked in order and before connect handlers, whenever it was registered.
-#[tokio::test]
+#[on_both_servers]
 async fn middleware_goes_before_connect_handlers_in_its_own_order() {
     let server = start();
     let io = server.io.of("/");
@@ -31,7 +31,7 @@ async fn middleware_goes_before_connect_handlers_in_its_own_order() {
 }
 
 /// CONNECT: who refuses says why, with data; nobody behind is asked, and nobody is in.
-#[tokio::test]
+#[on_both_servers]
 async fn middleware_refuses_with_a_message_and_data() {
     #[derive(Deserialize)]
     struct Login {
@@ -68,7 +68,7 @@ async fn middleware_refuses_with_a_message_and_data() {
 }
 
 /// CONNECT: middleware that panics refuses, and the next client is asked as ever.
-#[tokio::test]
+#[on_both_servers]
 async fn middleware_that_panics_refuses() {
     #[derive(Deserialize)]
     struct Panics {
@@ -95,7 +95,7 @@ async fn middleware_that_panics_refuses() {
 }
 
 /// Events: a check sees name, arguments and whether an answer is wanted; it may refuse.
-#[tokio::test]
+#[on_both_servers]
 async fn a_check_sees_and_refuses_events() {
     let server = start();
     let (seen, mut sights) = channel();
@@ -136,7 +136,7 @@ async fn a_check_sees_and_refuses_events() {
 }
 
 /// Events: a check changes the name and the data, attachments too; the next one sees the change.
-#[tokio::test]
+#[on_both_servers]
 async fn checks_change_events_one_after_another() {
     let server = start();
     let (seen, mut sights) = channel();
@@ -174,7 +174,7 @@ async fn checks_change_events_one_after_another() {
 }
 
 /// Events: a check that panics costs that event only.
-#[tokio::test]
+#[on_both_servers]
 async fn a_check_that_panics_costs_its_event_only() {
     let server = start();
     server

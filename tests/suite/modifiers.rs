@@ -106,7 +106,7 @@ impl Hall {
 }
 
 /// Any order of any of the modifiers has the audience that the modifiers name.
-#[tokio::test]
+#[on_both_servers]
 async fn every_order_of_modifiers_has_the_same_audience() {
     let server = start();
     let mut hall = Hall {
@@ -143,7 +143,7 @@ async fn every_order_of_modifiers_has_the_same_audience() {
 }
 
 /// The same holds by polling, and for questions.
-#[tokio::test]
+#[on_both_servers]
 async fn a_room_behind_a_modifier_is_asked_without_the_sender() {
     let server = start();
     for via in [Via::WebSocket, Via::Polling] {

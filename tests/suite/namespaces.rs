@@ -16,7 +16,7 @@ struct Shop {
 }
 
 /// A name that fits is a namespace of its own, with the pattern's handlers and its parameters.
-#[tokio::test]
+#[on_both_servers]
 async fn a_name_that_fits_is_a_namespace_with_its_parameters() {
     let server = start();
     let shops = server.io.of_pattern("/shop-{id}").unwrap();
@@ -36,7 +36,7 @@ async fn a_name_that_fits_is_a_namespace_with_its_parameters() {
 }
 
 /// Parameters that do not fit are a rejection that names them: of the event, or of the client.
-#[tokio::test]
+#[on_both_servers]
 async fn parameters_that_do_not_fit_are_told() {
     let server = start();
     server
@@ -69,7 +69,7 @@ async fn parameters_that_do_not_fit_are_told() {
 }
 
 /// A predicate sees the name and the client's payload; one that panics takes nobody.
-#[tokio::test]
+#[on_both_servers]
 async fn a_predicate_sees_the_name_and_the_payload() {
     let server = start();
     server.io.of_predicate(|name, auth| {
@@ -93,7 +93,7 @@ async fn a_predicate_sees_the_name_and_the_payload() {
 }
 
 /// The first pattern that takes a name makes it; handlers that are added later serve it too.
-#[tokio::test]
+#[on_both_servers]
 async fn patterns_are_tried_in_order_and_may_get_handlers_later() {
     let server = start();
     let first = server.io.of_pattern("/{a}-{b}").unwrap();
@@ -111,7 +111,7 @@ async fn patterns_are_tried_in_order_and_may_get_handlers_later() {
 }
 
 /// Two clients that are first at the same time meet in one namespace.
-#[tokio::test]
+#[on_both_servers]
 async fn two_first_clients_meet_in_one_namespace() {
     let server = start();
     let (made, mut making) = channel();
@@ -151,7 +151,7 @@ async fn two_first_clients_meet_in_one_namespace() {
 
 /// `remove_when_empty`: a namespace goes with its last client, also with one that was refused; the
 /// next one gets a new one. One that the program has named stays.
-#[tokio::test]
+#[on_both_servers]
 async fn an_empty_namespace_is_freed_where_asked() {
     let server = start();
     let freed = server.io.of_pattern("/freed-{n}").unwrap();
@@ -194,7 +194,7 @@ async fn an_empty_namespace_is_freed_where_asked() {
 }
 
 /// A pattern's emit reaches everyone in all its namespaces, and nobody else.
-#[tokio::test]
+#[on_both_servers]
 async fn a_pattern_emits_to_all_its_namespaces() {
     let server = start();
     let shops = server.io.of_pattern("/shop-{id}").unwrap();
@@ -214,7 +214,7 @@ async fn a_pattern_emits_to_all_its_namespaces() {
 }
 
 /// What is no pattern is an error that says why.
-#[tokio::test]
+#[on_both_servers]
 async fn what_is_no_pattern_is_an_error() {
     let server = start();
     let error = server.io.of_pattern("/shop-{id").unwrap_err();
@@ -223,7 +223,7 @@ async fn what_is_no_pattern_is_an_error() {
 }
 
 /// `SocketIo::namespace` finds what there is, and makes nothing.
-#[tokio::test]
+#[on_both_servers]
 async fn a_lookup_makes_no_namespace() {
     let server = start();
     let (made, mut heard) = channel();
@@ -268,7 +268,7 @@ fn telling(
 
 /// `SocketIo::all_namespaces`: handlers for those that are named before and after, and for those of
 /// patterns; the namespace's own come in the documented order.
-#[tokio::test]
+#[on_both_servers]
 async fn handlers_for_all_namespaces_are_called_in_each() {
     let server = start();
     let (told, mut heard) = channel();
@@ -332,7 +332,7 @@ async fn handlers_for_all_namespaces_are_called_in_each() {
 
 /// Handlers for all namespaces may come and go while clients are connected; what a namespace has of
 /// its own stays.
-#[tokio::test]
+#[on_both_servers]
 async fn handlers_for_all_namespaces_may_change_at_any_time() {
     let server = start();
     let all = server.io.all_namespaces();

@@ -39,7 +39,7 @@ fn event_of(bytes: usize) -> (String, String) {
 
 /// With the default options, a packet of more than 1 MiB reaches clients that have nothing waiting,
 /// whoever sends it.
-#[tokio::test]
+#[on_both_servers]
 async fn a_packet_above_the_limit_reaches_idle_clients() {
     let (server, mut leavers) = server(|io| io);
     let (data, packet) = event_of(LARGE);
@@ -102,7 +102,7 @@ async fn answer_one(client: &mut Client) {
 
 /// A handler may emit any number of events to its client, one behind the other: it waits for the
 /// client, which keeps them all in order.
-#[tokio::test]
+#[on_both_servers]
 async fn a_handler_that_emits_many_rows_loses_no_client_that_reads() {
     const ROWS: usize = 600;
     let (server, mut leavers) = server(|io| io.outbox_limit(20_000).packet_limit(2_000));
@@ -149,7 +149,7 @@ async fn a_handler_that_emits_many_rows_loses_no_client_that_reads() {
 }
 
 /// The same if the namespace keeps what its clients may have missed: each event is kept once.
-#[tokio::test]
+#[on_both_servers]
 async fn many_rows_in_a_namespace_with_recovery_lose_no_client_that_reads() {
     const ROWS: usize = 300;
     let (server, mut leavers) = server(|io| {
@@ -184,7 +184,7 @@ async fn many_rows_in_a_namespace_with_recovery_lose_no_client_that_reads() {
 
 /// A burst of broadcasts from one handler reaches all who read, however much it is: the handler
 /// gives their transports a turn.
-#[tokio::test]
+#[on_both_servers]
 async fn a_burst_of_broadcasts_reaches_all_who_read() {
     const EVENTS: usize = 1000;
     let (server, mut leavers) = server(|io| io.outbox_limit(20_000).packet_limit(20_000));
@@ -222,7 +222,7 @@ async fn a_burst_of_broadcasts_reaches_all_who_read() {
 }
 
 /// So does a burst of messages to the server's actor and to a room's, sent without waiting.
-#[tokio::test]
+#[on_both_servers]
 async fn a_burst_of_messages_reaches_all_who_read() {
     const EVENTS: usize = 500;
     let (server, mut leavers) = server(|io| io.outbox_limit(20_000).packet_limit(20_000));
@@ -251,7 +251,7 @@ async fn a_burst_of_messages_reaches_all_who_read() {
 
 /// A client that asks for more than it reads is not read meanwhile, and gets every answer in the
 /// end: whether the handler answers at once or later.
-#[tokio::test]
+#[on_both_servers]
 async fn a_client_that_reads_late_gets_all_its_acknowledgements() {
     const EVENTS: usize = 150;
     let (server, mut leavers) = server(|io| io.outbox_limit(50_000).packet_limit(50_000));
@@ -295,7 +295,7 @@ async fn a_client_that_reads_late_gets_all_its_acknowledgements() {
 
 /// `outbox_limit`: the last byte that fits, and the first that does not. `emit_sync` says so and
 /// leaves the client alone; `emit` waits until its deadline, and then the policy holds.
-#[tokio::test]
+#[on_both_servers]
 async fn an_outbox_holds_as_many_bytes_as_its_limit() {
     for overflow in [SlowClientPolicy::Disconnect, SlowClientPolicy::Drop] {
         let build = move |io: Builder| {
@@ -337,7 +337,7 @@ async fn an_outbox_holds_as_many_bytes_as_its_limit() {
 
 /// A packet and its attachments count together, each with its frame, and are taken together or not
 /// at all.
-#[tokio::test]
+#[on_both_servers]
 async fn a_packet_whose_attachments_do_not_fit_is_not_sent_in_part() {
     let (server, _leavers) = server(|io| io.outbox_limit(1300));
     let mut peer = Peer::enter(&server, Via::Polling, &[]).await;
@@ -353,7 +353,7 @@ async fn a_packet_whose_attachments_do_not_fit_is_not_sent_in_part() {
 }
 
 /// Without a runtime there is no clock to wait by: an emit that would wait is as `emit_sync`.
-#[tokio::test]
+#[on_both_servers]
 async fn an_emit_without_a_runtime_does_not_wait() {
     let (server, mut leavers) = server(|io| io.outbox_limit(1000).packet_limit(1000));
     let peer = Peer::enter(&server, Via::Polling, &[]).await;
@@ -381,7 +381,7 @@ async fn an_emit_without_a_runtime_does_not_wait() {
 }
 
 /// Emits that wait for room keep their order, also before one that would fit.
-#[tokio::test]
+#[on_both_servers]
 async fn emits_that_wait_keep_their_order() {
     let (server, _leavers) = server(|io| io.outbox_limit(1000));
     let mut peer = Peer::enter(&server, Via::Polling, &[]).await;
@@ -405,7 +405,7 @@ async fn emits_that_wait_keep_their_order() {
 }
 
 /// A wait for room ends with the client.
-#[tokio::test]
+#[on_both_servers]
 async fn a_wait_for_room_ends_with_the_client() {
     let (server, mut leavers) = server(|io| io.outbox_limit(1000));
     let peer = Peer::enter(&server, Via::Polling, &[]).await;
@@ -427,7 +427,7 @@ async fn a_wait_for_room_ends_with_the_client() {
 
 /// `packet_limit`: the last packet that is sent, and the first that is an error, of every kind.
 /// Nobody gets it, and nobody is disconnected.
-#[tokio::test]
+#[on_both_servers]
 async fn a_packet_above_its_own_limit_is_an_error() {
     let (server, mut leavers) = server(|io| io.packet_limit(1000));
     let text = 1000 - r#"2["e",""]"#.len();
@@ -484,7 +484,7 @@ async fn a_packet_above_its_own_limit_is_an_error() {
 }
 
 /// So is an acknowledgement: the client is told that the answer failed.
-#[tokio::test]
+#[on_both_servers]
 async fn an_acknowledgement_above_the_limit_is_an_error() {
     let (server, mut leavers) = server(|io| io.packet_limit(1000));
     server
@@ -507,7 +507,7 @@ async fn an_acknowledgement_above_the_limit_is_an_error() {
 }
 
 /// An `EngineIo` session has the same limits, and its client stays as well.
-#[tokio::test]
+#[on_both_servers]
 async fn a_raw_message_that_does_not_fit_is_an_error() {
     let server = Server::engineio(|builder| {
         builder
@@ -539,7 +539,7 @@ async fn a_raw_message_that_does_not_fit_is_an_error() {
 }
 
 /// A raw handler that waits until its client has taken everything loses no client that reads.
-#[tokio::test]
+#[on_both_servers]
 async fn a_raw_handler_sends_many_rows() {
     const ROWS: usize = 300;
     let server = Server::engineio(|builder| {
@@ -560,7 +560,7 @@ async fn a_raw_handler_sends_many_rows() {
 }
 
 /// Pings of a client that does not read are answered by one pong: they fill no outbox.
-#[tokio::test]
+#[on_both_servers]
 async fn pings_do_not_fill_an_outbox() {
     let server = Server::engineio(|builder| builder.outbox_limit(500));
     let mut socket = WebSocket::open(&server).await;
@@ -581,7 +581,7 @@ async fn pings_do_not_fill_an_outbox() {
 
 /// `SlowClientPolicy::Drop`: what says where a client stands is never dropped; if it does not fit,
 /// the client is disconnected.
-#[tokio::test]
+#[on_both_servers]
 async fn a_client_that_cannot_be_told_where_it_stands_is_disconnected() {
     let build = |io: Builder| {
         let io = io.outbox_limit(530).packet_limit(400);
@@ -632,7 +632,7 @@ async fn a_client_that_cannot_be_told_where_it_stands_is_disconnected() {
 
 /// What waits for the CONNECT packet is bounded too: an emit of the connect handler is an error,
 /// and for a broadcast the policy holds.
-#[tokio::test]
+#[on_both_servers]
 async fn what_waits_for_the_connect_packet_is_bounded_too() {
     for overflow in [SlowClientPolicy::Disconnect, SlowClientPolicy::Drop] {
         let build = move |io: Builder| {
@@ -686,7 +686,7 @@ async fn what_waits_for_the_connect_packet_is_bounded_too() {
 
 /// A broadcast puts a client above its limit by no more than `packet_limit`, and the policy says
 /// what becomes of it then.
-#[tokio::test]
+#[on_both_servers]
 async fn a_broadcast_that_finds_no_room_ends_the_client_by_the_policy() {
     let (server, mut leavers) = server(|io| io.outbox_limit(1000).packet_limit(1000));
     let peer = Peer::enter(&server, Via::Polling, &[]).await;

@@ -89,7 +89,7 @@ async fn back(
 }
 
 /// Id, rooms, data and everything that it missed, in order and once, and then the CONNECT packet.
-#[tokio::test]
+#[on_both_servers]
 async fn a_client_that_comes_back_has_what_it_had_and_what_it_missed() {
     let server = start(|io| io);
     let io = &server.io;
@@ -134,7 +134,7 @@ async fn a_client_that_comes_back_has_what_it_had_and_what_it_missed() {
 }
 
 /// One that has got nothing yet has no offset, and gets everything since it came.
-#[tokio::test]
+#[on_both_servers]
 async fn a_client_without_an_offset_gets_everything_since_it_came() {
     let server = start(|io| io);
     server.io.emit("before", ()).await.unwrap();
@@ -149,7 +149,7 @@ async fn a_client_without_an_offset_gets_everything_since_it_came() {
 }
 
 /// A volatile event and a call end with no string that would be taken for an offset.
-#[tokio::test]
+#[on_both_servers]
 async fn what_is_not_kept_leaves_the_offset_as_it_is() {
     let server = start(|io| io);
     let mut ann = Returning::enter(&server).await;
@@ -183,7 +183,7 @@ async fn what_is_not_kept_leaves_the_offset_as_it_is() {
 }
 
 /// Events for rooms that a client joined later are not among those that it missed.
-#[tokio::test]
+#[on_both_servers]
 async fn what_was_sent_before_a_room_was_joined_was_not_missed() {
     let server = start(|io| io);
     let mut ann = Returning::enter(&server).await;
@@ -201,7 +201,7 @@ async fn what_was_sent_before_a_room_was_joined_was_not_missed() {
 }
 
 /// A client may be back before the server knows that it was gone.
-#[tokio::test]
+#[on_both_servers]
 async fn a_client_that_is_back_early_takes_the_place_of_its_dead_connection() {
     let server = start(|io| io);
     let (told, mut ends) = channel();
@@ -235,7 +235,7 @@ async fn a_client_that_is_back_early_takes_the_place_of_its_dead_connection() {
 
 /// The program may still hold the socket that its client had before: it stands for the client, in
 /// what it is sent and in whom its own broadcasts leave out.
-#[tokio::test]
+#[on_both_servers]
 async fn a_handle_from_before_the_break_speaks_for_the_client_that_is_back() {
     let server = start(|io| io);
     let ann = Returning::enter(&server).await;
@@ -261,7 +261,7 @@ async fn a_handle_from_before_the_break_speaks_for_the_client_that_is_back() {
 }
 
 /// Who left, was sent away, has a wrong secret or an offset from nowhere begins anew.
-#[tokio::test]
+#[on_both_servers]
 async fn who_may_not_come_back_begins_anew() {
     let server = start(|io| io);
     let namespace = server.io.of("/");
@@ -289,7 +289,7 @@ async fn who_may_not_come_back_begins_anew() {
 }
 
 /// What is kept is bounded in bytes; who has missed more begins anew.
-#[tokio::test]
+#[on_both_servers]
 async fn who_has_missed_more_than_is_kept_begins_anew() {
     for (events, comes_back) in [(3, true), (300, false)] {
         let server = start(|io| io.recovery_limit(2000));
@@ -305,7 +305,7 @@ async fn who_has_missed_more_than_is_kept_begins_anew() {
 
 /// What is kept counts as the memory that it takes: with the names of rooms and exceptions, and
 /// with what an event takes beside its packet.
-#[tokio::test]
+#[on_both_servers]
 async fn an_event_counts_as_the_memory_that_it_takes() {
     let long = "x".repeat(10_000);
     for (events, names, comes_back) in
@@ -331,7 +331,7 @@ async fn an_event_counts_as_the_memory_that_it_takes() {
 }
 
 /// As many bytes again are kept of clients that have gone: those that went first begin anew.
-#[tokio::test]
+#[on_both_servers]
 async fn clients_that_have_gone_make_room_for_others() {
     let server = start(|io| io.recovery_limit(20_000));
     let mut gone = Vec::new();
@@ -348,7 +348,7 @@ async fn clients_that_have_gone_make_room_for_others() {
 }
 
 /// What its connect handler sends a client it may miss too, to itself or to all.
-#[tokio::test]
+#[on_both_servers]
 async fn what_a_connect_handler_emits_is_replayed() {
     let server = start(|io| io);
     server.io.of("/").on_connect(|socket: Socket| async move {
@@ -370,7 +370,7 @@ async fn what_a_connect_handler_emits_is_replayed() {
 
 /// A client that breaks off again while its connect handler runs may come once more, whether the
 /// server has noticed or not.
-#[tokio::test]
+#[on_both_servers]
 async fn who_breaks_off_on_the_way_back_may_come_again() {
     for is_noticed in [true, false] {
         let server = start(|io| io);
@@ -408,7 +408,7 @@ async fn who_breaks_off_on_the_way_back_may_come_again() {
 
 /// Where a part of what it missed is let go while its connect handler runs, a client is not taken
 /// for one that misses nothing.
-#[tokio::test]
+#[on_both_servers]
 async fn who_misses_more_than_is_kept_on_its_way_in_begins_anew() {
     let server = start(|io| io.recovery_limit(2000));
     let (told, mut attempts) = channel();
@@ -439,7 +439,7 @@ async fn who_misses_more_than_is_kept_on_its_way_in_begins_anew() {
 }
 
 /// Connect handlers run again and may refuse; middleware runs where the program says so.
-#[tokio::test]
+#[on_both_servers]
 async fn connect_handlers_run_again_and_middleware_does_not() {
     for skips in [true, false] {
         let server = start(move |io| io.recovery_skips_middleware(skips));
@@ -485,7 +485,7 @@ async fn connect_handlers_run_again_and_middleware_does_not() {
 
 /// A connect handler of a client that comes back finds it in its rooms: it may leave one, and to
 /// join one again changes nothing. What comes for a room that it joins there is not lost.
-#[tokio::test]
+#[on_both_servers]
 async fn a_connect_handler_finds_a_returning_client_in_its_rooms() {
     let server = start(|io| io);
     let (told, mut rooms) = channel();
@@ -526,7 +526,7 @@ async fn a_connect_handler_finds_a_returning_client_in_its_rooms() {
 }
 
 /// Events that come while a client returns are neither lost nor doubled.
-#[tokio::test]
+#[on_both_servers]
 async fn nothing_is_lost_or_doubled_while_events_go_on() {
     let server = start(|io| io);
     let io = server.io.clone();
@@ -582,7 +582,7 @@ async fn nothing_is_lost_or_doubled_while_events_go_on() {
 }
 
 /// The secret and the offset belong to the protocol: no program sees them, whichever way it looks.
-#[tokio::test]
+#[on_both_servers]
 async fn a_program_never_sees_what_a_client_comes_back_with() {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]

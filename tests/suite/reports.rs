@@ -215,7 +215,7 @@ async fn check(
 }
 
 /// Without a hook, each failure has one line.
-#[tokio::test]
+#[on_both_servers]
 async fn each_failure_is_in_the_log_once() {
     each_failure_is_reported_once("/reports-false", false).await;
     each_failure_of_a_leave_is_reported_once("/leave-reports-false", false).await;
@@ -223,14 +223,14 @@ async fn each_failure_is_in_the_log_once() {
 
 /// With a hook, each failure reaches it, and has one line at the level debug, or at error if it is
 /// a panic.
-#[tokio::test]
+#[on_both_servers]
 async fn each_failure_reaches_the_hook_once() {
     each_failure_is_reported_once("/reports-true", true).await;
     each_failure_of_a_leave_is_reported_once("/leave-reports-true", true).await;
 }
 
 /// A client that gets no socket is a failure that the default hook sees, with who asked for what.
-#[tokio::test]
+#[on_both_servers]
 async fn the_default_hook_sees_who_asked_for_a_namespace_that_does_not_exist() {
     let server = Server::socketio(|io| io.namespaces_per_session(1).auth_limit(100), |_| ());
     let (told, mut heard) = channel();
@@ -365,7 +365,7 @@ fn fail_at_the_end(io: &SocketIo) -> Arc<Mutex<Option<Socket>>> {
 
 /// A handler that ends because its client has gone is routine, by the kind of its error. One whose
 /// text is the same is a failure, and so is one whose own client is there.
-#[tokio::test]
+#[on_both_servers]
 async fn a_handler_that_ends_with_its_client_is_routine() {
     let server = start();
     let gone = fail_at_the_end(&server.io);

@@ -34,7 +34,7 @@ fn elsewhere<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static
 }
 
 /// `Socket::join`: done when it returns, so that the next emit to the room reaches the socket.
-#[tokio::test]
+#[on_both_servers]
 async fn a_join_is_seen_by_the_next_emit() {
     let server = start();
     server.io.of("/").on(
@@ -58,7 +58,7 @@ async fn a_join_is_seen_by_the_next_emit() {
 }
 
 /// `Socket::to`, `broadcast`, `everyone`, `except`: the sender is left out unless it says everyone.
-#[tokio::test]
+#[on_both_servers]
 async fn the_sender_is_left_out_unless_it_says_everyone() {
     let server = start();
     for via in BOTH {
@@ -105,7 +105,7 @@ async fn the_sender_is_left_out_unless_it_says_everyone() {
 }
 
 /// Rooms are a union: a socket in several of them gets the event once.
-#[tokio::test]
+#[on_both_servers]
 async fn a_socket_in_several_rooms_gets_an_event_once() {
     let server = start();
     let mut both = Peer::enter(&server, Via::WebSocket, &["a", "b"]).await;
@@ -123,7 +123,7 @@ async fn a_socket_in_several_rooms_gets_an_event_once() {
 }
 
 /// A socket's id is the name of a room that holds this socket alone.
-#[tokio::test]
+#[on_both_servers]
 async fn a_sockets_id_is_a_room_of_its_own() {
     let server = start();
     let mut ann = Peer::enter(&server, Via::WebSocket, &[]).await;
@@ -154,7 +154,7 @@ async fn a_sockets_id_is_a_room_of_its_own() {
 }
 
 /// `Socket::leave` and `Socket::rooms`.
-#[tokio::test]
+#[on_both_servers]
 async fn who_has_left_a_room_gets_nothing_of_it() {
     let server = start();
     let mut ann = Peer::enter(&server, Via::WebSocket, &["a", "b", "a"]).await;
@@ -171,7 +171,7 @@ async fn who_has_left_a_room_gets_nothing_of_it() {
 }
 
 /// A room starts with the first join and ends with the last leave, or with the last one's session.
-#[tokio::test]
+#[on_both_servers]
 async fn a_room_ends_with_its_last_member() {
     let server = start();
     let namespace = server.io.of("/");
@@ -199,7 +199,7 @@ async fn a_room_ends_with_its_last_member() {
 }
 
 /// `RoomError::Disconnected`: who has gone joins nothing, and is left in no room.
-#[tokio::test]
+#[on_both_servers]
 async fn a_socket_that_has_gone_joins_nothing() {
     let server = start();
     let ann = Peer::enter(&server, Via::WebSocket, &["hall"]).await;
@@ -216,7 +216,7 @@ async fn a_socket_that_has_gone_joins_nothing() {
 }
 
 /// `Addr<Room>`: takes `Emit` from any thread, and keeps to its members.
-#[tokio::test]
+#[on_both_servers]
 async fn a_rooms_address_emits_to_its_members() {
     let server = start();
     let mut ann = Peer::enter(&server, Via::WebSocket, &["hall"]).await;
@@ -242,7 +242,7 @@ async fn a_rooms_address_emits_to_its_members() {
 }
 
 /// `Addr<Server>`: takes `Emit`, `Call` and `Disconnect` from a thread without actix.
-#[tokio::test]
+#[on_both_servers]
 async fn the_servers_address_is_good_on_any_thread() {
     let server = start();
     server.io.of("/chat");
@@ -329,7 +329,7 @@ impl Handler<Ask> for Referee {
 }
 
 /// `Addr<Server>`: actors use it like any other address.
-#[tokio::test]
+#[on_both_servers]
 async fn the_servers_address_is_good_in_an_actor() {
     let server = start();
     let mut ann = Peer::enter(&server, Via::WebSocket, &["stadium"]).await;
@@ -350,7 +350,7 @@ async fn the_servers_address_is_good_in_an_actor() {
 }
 
 /// Namespaces have nothing in common: neither rooms, nor broadcasts, nor ids.
-#[tokio::test]
+#[on_both_servers]
 async fn namespaces_are_apart() {
     let server = start();
     let (main, chat) = (server.io.of("/"), server.io.of("/chat"));
@@ -384,7 +384,7 @@ async fn namespaces_are_apart() {
 }
 
 /// `SocketIo::of`: the slash in front may be left out.
-#[tokio::test]
+#[on_both_servers]
 async fn a_namespaces_slash_may_be_left_out() {
     let server = start();
     assert_eq!(server.io.of("chat").name(), "/chat");
@@ -396,7 +396,7 @@ async fn a_namespaces_slash_may_be_left_out() {
 }
 
 /// Design, Two planes: sessions live on several workers, and a room spans them all.
-#[tokio::test]
+#[on_both_servers]
 async fn a_room_spans_all_workers() {
     let server = Server::socketio_on(4, |io| io, |_| ());
     let (left, mut leavers) = channel();
@@ -431,7 +431,7 @@ async fn a_room_spans_all_workers() {
 }
 
 /// Sockets join and leave on every thread at once, and nobody is lost or left behind.
-#[tokio::test]
+#[on_both_servers]
 async fn joins_and_leaves_of_many_at_once_add_up() {
     let server = Server::socketio_on(4, |io| io, |_| ());
     let mut peers = Vec::new();

@@ -16,7 +16,7 @@ use crate::support::{Server, channel};
 struct Nick(&'static str);
 
 /// Socket data: attached once, found by every later handler of the socket, by its type.
-#[tokio::test]
+#[on_both_servers]
 async fn an_extension_is_found_by_later_handlers_and_by_no_other_socket() {
     let server = start();
     for name in ["/", "/chat"] {
@@ -57,7 +57,7 @@ async fn an_extension_is_found_by_later_handlers_and_by_no_other_socket() {
 }
 
 /// Socket data: a handler that asks for what is not there does not run, and says what to do.
-#[tokio::test]
+#[on_both_servers]
 async fn a_missing_extension_is_answered_with_what_to_do() {
     let server = start();
     server
@@ -75,7 +75,7 @@ async fn a_missing_extension_is_answered_with_what_to_do() {
 }
 
 /// Socket data: dropped when the socket and its last handle have gone.
-#[tokio::test]
+#[on_both_servers]
 async fn an_extension_is_freed_with_its_socket() {
     struct Told(tokio::sync::mpsc::UnboundedSender<&'static str>);
 
@@ -113,7 +113,7 @@ async fn an_extension_is_freed_with_its_socket() {
 }
 
 /// Session: a client has one in all its namespaces, as in Flask-SocketIO.
-#[tokio::test]
+#[on_both_servers]
 async fn a_session_is_shared_by_the_namespaces_of_a_client_and_by_nobody_else() {
     let server = Server::socketio(|builder| builder, both_namespaces);
     for via in BOTH {
@@ -135,7 +135,7 @@ async fn a_session_is_shared_by_the_namespaces_of_a_client_and_by_nobody_else() 
 }
 
 /// Session: with `SessionScope::Namespace` there is one for each socket, which ends with it.
-#[tokio::test]
+#[on_both_servers]
 async fn a_session_of_a_namespace_is_seen_in_no_other_and_ends_with_its_socket() {
     let scoped = |builder: actix_socketio::Builder| builder.session_scope(SessionScope::Namespace);
     let server = Server::socketio(scoped, both_namespaces);
@@ -155,7 +155,7 @@ async fn a_session_of_a_namespace_is_seen_in_no_other_and_ends_with_its_socket()
 }
 
 /// Session: connect, event and disconnect handlers have the same; so has a handle outside of them.
-#[tokio::test]
+#[on_both_servers]
 async fn every_kind_of_handler_has_the_session() {
     let server = start();
     let (told, mut heard) = channel();
@@ -185,7 +185,7 @@ async fn every_kind_of_handler_has_the_session() {
 }
 
 /// Session: a value of another type is the handler's error, and names its key.
-#[tokio::test]
+#[on_both_servers]
 async fn a_session_value_of_another_type_is_an_error_that_names_the_key() {
     let server = Server::socketio(|builder| builder, both_namespaces);
     server
@@ -204,7 +204,7 @@ async fn a_session_value_of_another_type_is_an_error_that_names_the_key() {
 }
 
 /// Session: it may be used from any thread while handlers use it.
-#[tokio::test]
+#[on_both_servers]
 async fn a_session_takes_writes_of_many_threads() {
     let server = start();
     let client = &mut Client::open(&server, Via::WebSocket).await;

@@ -42,7 +42,7 @@ fn save_on(server: &Server<SocketIo>) -> (Gate, Heard<()>) {
 
 /// A handler in flight ends, its acknowledgement leaves, then the client gets the close. What it
 /// sends meanwhile is not taken.
-#[tokio::test]
+#[on_both_servers]
 async fn handlers_in_flight_acknowledge_before_the_close() {
     for via in BOTH {
         let server = start();
@@ -75,7 +75,7 @@ async fn handlers_in_flight_acknowledge_before_the_close() {
 }
 
 /// A handler that waits for its client's acknowledgement gets it.
-#[tokio::test]
+#[on_both_servers]
 async fn acknowledgements_of_clients_are_still_taken() {
     for via in BOTH {
         let server = start();
@@ -105,7 +105,7 @@ async fn acknowledgements_of_clients_are_still_taken() {
 
 /// At the limit handlers are dropped, with all that they hold, and their clients still get the
 /// close.
-#[tokio::test]
+#[on_both_servers]
 async fn handlers_that_do_not_end_are_dropped_at_the_limit() {
     for via in BOTH {
         let server = start();
@@ -138,7 +138,7 @@ async fn handlers_that_do_not_end_are_dropped_at_the_limit() {
 
 /// An acknowledgement that a handler has kept for later is waited for as a handler is, also if an
 /// actor has it.
-#[tokio::test]
+#[on_both_servers]
 async fn acknowledgements_that_are_kept_are_waited_for() {
     struct Keeper(tokio::sync::mpsc::UnboundedSender<Ack>);
 
@@ -189,7 +189,7 @@ async fn acknowledgements_that_are_kept_are_waited_for() {
 }
 
 /// A connect handler in flight ends, and so do the events that wait for it.
-#[tokio::test]
+#[on_both_servers]
 async fn connect_handlers_in_flight_end() {
     for via in BOTH {
         let server = start();
@@ -234,7 +234,7 @@ async fn connect_handlers_in_flight_end() {
 
 /// Disconnect handlers are waited for: those of the close, and those of clients that have left
 /// before.
-#[tokio::test]
+#[on_both_servers]
 async fn disconnect_handlers_are_waited_for() {
     for via in BOTH {
         for leaves_before in [false, true] {
@@ -272,7 +272,7 @@ async fn disconnect_handlers_are_waited_for() {
 }
 
 /// A handler whose client has left while it runs is waited for too.
-#[tokio::test]
+#[on_both_servers]
 async fn handlers_of_clients_that_have_left_are_waited_for() {
     for via in BOTH {
         let server = start();
@@ -301,7 +301,7 @@ async fn handlers_of_clients_that_have_left_are_waited_for() {
 }
 
 /// A handler that waits for the end of its socket ends by the close, and does not hold it up.
-#[tokio::test]
+#[on_both_servers]
 async fn handlers_that_wait_for_the_end_of_their_socket_hold_nobody_up() {
     for via in BOTH {
         let server = start();
@@ -335,7 +335,7 @@ async fn handlers_that_wait_for_the_end_of_their_socket_hold_nobody_up() {
 
 /// The same on a raw server: a message's handler ends, what it sends leaves, then the close; and
 /// the handler of the end is waited for.
-#[tokio::test]
+#[on_both_servers]
 async fn handlers_of_raw_sessions_end_before_the_close() {
     let gate = Gate::default();
     let (told, mut hears) = channel();
@@ -384,7 +384,7 @@ async fn handlers_of_raw_sessions_end_before_the_close() {
 
 /// A client that polls and has left its last packets where they are is not counted, and is found
 /// only by itself.
-#[tokio::test]
+#[on_both_servers]
 async fn a_poller_that_was_disconnected_is_not_counted() {
     let server = start();
     let mut left = leavers(&server.io.of("/"));
@@ -410,7 +410,7 @@ async fn a_poller_that_was_disconnected_is_not_counted() {
 
 /// A client that polls and does not come again is not waited for up to the limit, whether the
 /// server or the close has disconnected it.
-#[tokio::test]
+#[on_both_servers]
 async fn a_poller_that_does_not_come_again_does_not_hold_the_close_up() {
     let server = start();
     let mut before = Client::open(&server, Via::Polling).await;
@@ -424,7 +424,7 @@ async fn a_poller_that_does_not_come_again_does_not_hold_the_close_up() {
 }
 
 /// A poller that has much to fetch gets all of it, and then the close.
-#[tokio::test]
+#[on_both_servers]
 async fn a_poller_gets_all_that_was_sent_before_the_close() {
     let server = start();
     let mut client = Client::connected(&server, Via::Polling).await;
@@ -441,7 +441,7 @@ async fn a_poller_gets_all_that_was_sent_before_the_close() {
 
 /// When the time is nearly over, a client that has more to fetch than its polls can take gets the
 /// close without it. Of a WebSocket's outbox the same becomes, as the tests beside it say.
-#[tokio::test]
+#[on_both_servers]
 async fn a_slow_poller_gets_the_close_at_the_limit() {
     let server = start();
     let (told, mut hears) = channel();
@@ -474,7 +474,7 @@ async fn a_slow_poller_gets_the_close_at_the_limit() {
 
 /// A close under load, with many clients that are behind what is sent to them: everybody gets the
 /// close.
-#[tokio::test]
+#[on_both_servers]
 async fn everybody_gets_the_close_under_load() {
     let server = start();
     let mut clients = tokio::task::JoinSet::new();

@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 /// A body in chunks that never comes holds no connection: it is closed behind the answer.
-#[tokio::test]
+#[on_both_servers]
 async fn chunked_body_that_never_comes_closes_the_connection() {
     let server = Server::engineio(|builder| builder);
     for (method, target) in [
@@ -42,7 +42,7 @@ async fn chunked_body_for_another_path_closes_the_connection() {
 }
 
 /// A body in chunks that does come leaves the connection open.
-#[tokio::test]
+#[on_both_servers]
 async fn chunked_body_that_is_read_keeps_the_connection() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -59,7 +59,7 @@ async fn chunked_body_that_is_read_keeps_the_connection() {
 }
 
 /// actix-http does not end the body of a request that asks for an upgrade; its length does.
-#[tokio::test]
+#[on_both_servers]
 async fn post_that_asks_for_an_upgrade_is_taken() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -105,7 +105,7 @@ async fn client_that_goes_before_the_answer_is_given_up() {
 }
 
 /// A WebSocket that breaks while its session moves to it takes the session with it.
-#[tokio::test]
+#[on_both_servers]
 async fn websocket_that_breaks_during_its_upgrade_ends_the_session() {
     let server = Server::socketio(|io| io, |_| ());
     for _ in 0..50 {

@@ -27,7 +27,7 @@ const NOTICED: Duration = Duration::from_secs(20);
 
 /// No end and no error says that a connection is dead. What was on its way arrives later, and must
 /// not count twice; what the others sent meanwhile is not missed.
-#[tokio::test]
+#[on_both_servers]
 async fn a_connection_that_goes_dead_without_a_word_is_made_anew() {
     let redis = Redis::start();
     let way = Way::to(&redis).await;
@@ -65,7 +65,7 @@ async fn a_connection_that_goes_dead_without_a_word_is_made_anew() {
 }
 
 /// A channel that its user may not hear costs the node that channel, not its connection.
-#[tokio::test]
+#[on_both_servers]
 async fn a_channel_that_redis_denies_costs_that_channel_only() {
     let redis = Redis::start();
     redis.command(concat!(
@@ -90,7 +90,7 @@ async fn a_channel_that_redis_denies_costs_that_channel_only() {
 
 /// A Redis that has begun anew, on a machine whose clock is behind, gives ids that were read
 /// already.
-#[tokio::test]
+#[on_both_servers]
 async fn a_node_reads_on_where_redis_has_gone_back() {
     let mut redis = Redis::start();
     let [here, there] = cluster(&redis, Format::Streams).await;
@@ -115,7 +115,7 @@ async fn a_node_reads_on_where_redis_has_gone_back() {
 }
 
 /// What was cut off from a stream before a node could read it is counted.
-#[tokio::test]
+#[on_both_servers]
 async fn entries_that_a_node_could_not_read_are_counted() {
     let redis = Redis::start();
     let mut way = Way::to(&redis).await;
@@ -146,7 +146,7 @@ async fn entries_that_a_node_could_not_read_are_counted() {
 }
 
 /// What sockets have is written down again and again; it must not crowd out what is said to others.
-#[tokio::test]
+#[on_both_servers]
 async fn what_is_kept_for_clients_takes_no_room_of_events() {
     let mut redis = Redis::start();
     let adapter = Format::Streams.adapter(&redis).queue_limit(2000);
@@ -183,7 +183,7 @@ async fn what_is_kept_for_clients_takes_no_room_of_events() {
 }
 
 /// Nobody waits for a Redis that takes connections and does nothing.
-#[tokio::test]
+#[on_both_servers]
 async fn a_redis_that_hangs_holds_up_nobody_here() {
     let redis = Redis::start();
     for format in Format::ALL {
@@ -214,7 +214,7 @@ async fn a_redis_that_hangs_holds_up_nobody_here() {
 }
 
 /// What is published waits as well while Redis refuses for now.
-#[tokio::test]
+#[on_both_servers]
 async fn what_a_busy_redis_refuses_is_published_later() {
     let redis = Arc::new(Redis::start());
     redis.command("CONFIG SET busy-reply-threshold 1");
@@ -249,7 +249,7 @@ async fn what_a_busy_redis_refuses_is_published_later() {
 }
 
 /// Each way to tell the other nodes something says when there is no room for it.
-#[tokio::test]
+#[on_both_servers]
 async fn everything_is_refused_with_a_typed_error_where_the_queue_is_full() {
     let redis = Redis::start();
     let adapter = Format::Classic.adapter(&redis).queue_limit(10);
@@ -302,7 +302,7 @@ async fn a_server_that_is_closed_at_once_leaves_redis() {
 
 /// A panic of the adapter's actor, here in the program's logger, costs its connections for a
 /// moment.
-#[tokio::test]
+#[on_both_servers]
 async fn the_adapter_connects_anew_after_a_panic() {
     let first = AtomicBool::new(true);
     let _panicking = listen(move |line| {
@@ -327,7 +327,7 @@ async fn the_adapter_connects_anew_after_a_panic() {
 
 /// Who listens to a server-side event and panics, or fails, is reported: to supervisors and the log,
 /// once.
-#[tokio::test]
+#[on_both_servers]
 async fn a_server_side_listener_that_fails_is_reported() {
     let redis = Redis::start();
     let adapter = Format::Classic.adapter(&redis);

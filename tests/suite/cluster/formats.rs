@@ -65,7 +65,7 @@ async fn asked(client: &mut Client) -> u64 {
 }
 
 /// `null` is an answer like others, and arguments behind it are not lost.
-#[tokio::test]
+#[on_both_servers]
 async fn null_is_acknowledged_across_nodes() {
     let redis = Redis::start();
     for format in Format::NODE {
@@ -98,7 +98,7 @@ async fn null_is_acknowledged_across_nodes() {
 }
 
 /// A room whose name is as long as a node's, and looks like one, is none: nobody waits for it.
-#[tokio::test]
+#[on_both_servers]
 async fn a_room_is_not_taken_for_a_node() {
     let redis = Redis::start();
     for (format, room) in [
@@ -137,7 +137,7 @@ async fn a_room_is_not_taken_for_a_node() {
 
 /// What is said of a socket's handshake is what Node.js says: its time as text too, and headers
 /// that come again joined.
-#[tokio::test]
+#[on_both_servers]
 async fn a_handshake_is_described_as_by_node_js() {
     let redis = Redis::start();
     let [here, there] = cluster(&redis, Format::Sharded).await;
@@ -157,7 +157,7 @@ async fn a_handshake_is_described_as_by_node_js() {
 
 /// Names that a Node.js server gives its own program are refused, others are not: they are no
 /// clients'.
-#[tokio::test]
+#[on_both_servers]
 async fn events_between_servers_have_reserved_names_of_their_own() {
     let redis = Redis::start();
     for format in Format::NODE {
@@ -196,7 +196,7 @@ async fn events_between_servers_have_reserved_names_of_their_own() {
 }
 
 /// `volatile` holds for an event that clients acknowledge, on every node.
-#[tokio::test]
+#[on_both_servers]
 async fn a_volatile_event_to_acknowledge_is_dropped_where_others_wait() {
     let redis = Redis::start();
     for format in Format::NODE {
@@ -214,7 +214,7 @@ async fn a_volatile_event_to_acknowledge_is_dropped_where_others_wait() {
 }
 
 /// The classic format: a Node.js node is told of all rooms, those of single sockets too.
-#[tokio::test]
+#[on_both_servers]
 async fn node_js_is_told_of_the_rooms_of_sockets() {
     let redis = Redis::start();
     let [here, there] = cluster(&redis, Format::Classic).await;
@@ -239,7 +239,7 @@ async fn node_js_is_told_of_the_rooms_of_sockets() {
 
 /// The classic format: what an older adapter asks of one socket is done to it, not to a room of
 /// that name, and answered where all listen.
-#[tokio::test]
+#[on_both_servers]
 async fn older_adapters_move_one_socket_and_hear_so() {
     let redis = Redis::start();
     let node = Format::Classic.node(&redis, |io| io).await;
@@ -266,7 +266,7 @@ async fn older_adapters_move_one_socket_and_hear_so() {
 }
 
 /// A message without its options is for nobody; the node goes on.
-#[tokio::test]
+#[on_both_servers]
 async fn a_message_without_options_is_not_for_everybody() {
     let redis = Redis::start();
     let whole = |kind: u32| format!(r#"{{"type":{kind},"data":{{}},"uid":"x","nsp":"/"}}"#);
@@ -294,7 +294,7 @@ async fn a_message_without_options_is_not_for_everybody() {
 
 /// A message whose keys are maps would become four gigabytes of JSON: it is skipped, wherever it
 /// comes, and the node goes on.
-#[tokio::test]
+#[on_both_servers]
 async fn a_message_that_would_become_huge_is_skipped() {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
@@ -341,7 +341,7 @@ async fn a_message_that_would_become_huge_is_skipped() {
 }
 
 /// A number is the same on every node, in each format: in an event, and in its acknowledgement.
-#[tokio::test]
+#[on_both_servers]
 async fn numbers_are_exact_in_every_format() {
     let numbers = random_doubles(1000);
     let whole = json!([
@@ -414,7 +414,7 @@ fn random_doubles(count: usize) -> Vec<f64> {
 
 /// The format of Flask-SocketIO: pickle of an older python-socketio is dropped, and what a newer one
 /// publishes behind it arrives.
-#[tokio::test]
+#[on_both_servers]
 async fn pickle_of_an_older_python_is_dropped() {
     let redis = Redis::start();
     let node = Format::Flask.node(&redis, |io| io).await;
@@ -429,7 +429,7 @@ async fn pickle_of_an_older_python_is_dropped() {
 }
 
 /// The format of Flask-SocketIO: what Python programs would not do to clients, is not done to them.
-#[tokio::test]
+#[on_both_servers]
 async fn python_reaches_whom_it_means_and_no_client_is_broken() {
     let redis = Redis::start();
     let node = Format::Flask.node(&redis, |io| io).await;
@@ -470,7 +470,7 @@ async fn python_reaches_whom_it_means_and_no_client_is_broken() {
 
 /// The format of Flask-SocketIO: whole sessions are closed on other nodes of this crate, and each
 /// thing that it cannot say is an error with a type, or an answer that says so.
-#[tokio::test]
+#[on_both_servers]
 async fn the_bus_closes_sessions_and_says_what_it_cannot() {
     let redis = Redis::start();
     let [here, there] = cluster(&redis, Format::Flask).await;
@@ -510,7 +510,7 @@ async fn the_bus_closes_sessions_and_says_what_it_cannot() {
 }
 
 /// An emitter: namespaces, what is only a wish, and the order in which it is told.
-#[tokio::test]
+#[on_both_servers]
 async fn an_emitter_reaches_each_namespace_in_order() {
     let redis = Redis::start();
     for format in Format::ALL {
@@ -567,7 +567,7 @@ async fn an_emitter_reaches_each_namespace_in_order() {
 
 /// An emitter: an event with more attachments than official clients take is not sent; an event of a
 /// process that allows more is dropped by a node that does not, with nobody disconnected.
-#[tokio::test]
+#[on_both_servers]
 async fn what_has_too_many_attachments_reaches_no_client() {
     let redis = Redis::start();
     let (few, many) = (
@@ -589,7 +589,7 @@ async fn what_has_too_many_attachments_reaches_no_client() {
 }
 
 /// An emitter: what is volatile is dropped for a client for which others wait.
-#[tokio::test]
+#[on_both_servers]
 async fn what_an_emitter_sends_may_be_volatile() {
     let redis = Redis::start();
     for format in Format::NODE {
@@ -611,7 +611,7 @@ async fn what_an_emitter_sends_may_be_volatile() {
 }
 
 /// An emitter: while Redis is away it says so, and is well again with the first call after.
-#[tokio::test]
+#[on_both_servers]
 async fn an_emitter_says_that_redis_is_away_and_goes_on_when_it_is_back() {
     let mut redis = Redis::start();
     for format in Format::ALL {

@@ -13,7 +13,7 @@ use crate::support::socketio::{Client, Via, until};
 use crate::support::{Polling, channel, packets, within};
 
 /// Every request may reach another node than the last, and each gets what it would get at home.
-#[tokio::test]
+#[on_both_servers]
 async fn requests_are_done_by_the_node_that_has_the_session() {
     let redis = Redis::start();
     for format in Format::anywhere() {
@@ -45,7 +45,7 @@ async fn requests_are_done_by_the_node_that_has_the_session() {
 }
 
 /// A session that no node has is unknown, whatever its id begins with.
-#[tokio::test]
+#[on_both_servers]
 async fn a_session_that_nobody_has_is_unknown() {
     let redis = Redis::start();
     for format in Format::anywhere() {
@@ -71,7 +71,7 @@ async fn a_session_that_nobody_has_is_unknown() {
 
 /// Anybody may make an id up: a body for a node that there is not is not waited for, and reaches
 /// nobody.
-#[tokio::test]
+#[on_both_servers]
 async fn a_body_for_no_node_is_refused_before_it_is_read() {
     let redis = Redis::start();
     for format in Format::ALL {
@@ -92,7 +92,7 @@ async fn a_body_for_no_node_is_refused_before_it_is_read() {
 }
 
 /// More than may be on its way at once goes one after the other.
-#[tokio::test]
+#[on_both_servers]
 async fn many_large_bodies_pass() {
     let redis = Redis::start();
     let [here, there] = cluster(&redis, Format::Classic).await;
@@ -117,7 +117,7 @@ async fn many_large_bodies_pass() {
 }
 
 /// What ends a session at home ends it from another node, for the same reason.
-#[tokio::test]
+#[on_both_servers]
 async fn what_breaks_a_rule_elsewhere_ends_the_session() {
     let redis = Redis::start();
     for format in Format::anywhere() {
@@ -165,7 +165,7 @@ async fn what_breaks_a_rule_elsewhere_ends_the_session() {
 }
 
 /// A body that is too large costs its session nothing, there as here.
-#[tokio::test]
+#[on_both_servers]
 async fn a_body_that_is_too_large_is_refused_and_the_session_goes_on() {
     let redis = Redis::start();
     let [here, there] = cluster(&redis, Format::Classic).await;
@@ -177,7 +177,7 @@ async fn a_body_that_is_too_large_is_refused_and_the_session_goes_on() {
 }
 
 /// What a poll brings is compressed by the node that answers it.
-#[tokio::test]
+#[on_both_servers]
 async fn a_forwarded_poll_is_compressed() {
     let redis = Redis::start();
     let [here, there] = cluster(&redis, Format::Classic).await;
@@ -190,7 +190,7 @@ async fn a_forwarded_poll_is_compressed() {
 }
 
 /// A server that is closed gives its clients their last packets, wherever they wait.
-#[tokio::test]
+#[on_both_servers]
 async fn a_poll_elsewhere_gets_the_last_packets_of_a_server() {
     let redis = Redis::start();
     for format in Format::anywhere() {
@@ -205,7 +205,7 @@ async fn a_poll_elsewhere_gets_the_last_packets_of_a_server() {
 }
 
 /// A node that ends lets go of the polls that it has forwarded, and their clients poll another one.
-#[tokio::test]
+#[on_both_servers]
 async fn a_node_that_ends_sends_the_clients_of_others_home() {
     let redis = Redis::start();
     for format in Format::ALL {
@@ -222,7 +222,7 @@ async fn a_node_that_ends_sends_the_clients_of_others_home() {
 
 /// For as long as a node is being closed, which a client that takes nothing may draw out, polls
 /// that come are sent home too, to a connection of their own; what clients say is still brought.
-#[tokio::test]
+#[on_both_servers]
 async fn a_node_that_is_closing_lets_no_poll_of_others_wait() {
     let redis = Redis::start();
     for format in Format::ALL {
@@ -255,7 +255,7 @@ async fn a_node_that_is_closing_lets_no_poll_of_others_wait() {
 
 /// While the node that a poll has reached would not hear the answer, nothing is asked: its packets
 /// would be lost, and the session with them.
-#[tokio::test]
+#[on_both_servers]
 async fn a_poll_waits_until_its_answer_can_be_heard() {
     let redis = Redis::start();
     for format in Format::ALL {
@@ -291,7 +291,7 @@ async fn a_poll_waits_until_its_answer_can_be_heard() {
 
 /// Without Redis a session elsewhere cannot be reached: whoever waits hears so at once, and others
 /// when Redis has not come back in three seconds.
-#[tokio::test]
+#[on_both_servers]
 async fn a_request_fails_when_redis_is_away() {
     let mut redis = Redis::start();
     let [here, there] = cluster(&redis, Format::Classic).await;

@@ -25,7 +25,7 @@ async fn fence(from: &SocketIo, peers: &mut [&mut Peer]) {
 }
 
 /// Every shape of an event arrives on the other node as it was sent.
-#[tokio::test]
+#[on_both_servers]
 async fn events_of_every_shape_reach_the_clients_of_other_nodes() {
     let redis = Redis::start();
     for format in Format::anywhere() {
@@ -70,7 +70,7 @@ async fn events_of_every_shape_reach_the_clients_of_other_nodes() {
 }
 
 /// Rooms are a union on every node, exceptions hold on every node, and `local` stays here.
-#[tokio::test]
+#[on_both_servers]
 async fn rooms_exceptions_and_ids_hold_on_every_node() {
     let redis = Redis::start();
     for format in Format::anywhere() {
@@ -126,7 +126,7 @@ async fn reach(io: &SocketIo, room: &str, peer: &mut Peer) {
 }
 
 /// What one task sends arrives on every node in that order, whatever it is and to whom.
-#[tokio::test]
+#[on_both_servers]
 async fn the_order_of_a_sender_holds_on_every_node() {
     let redis = Redis::start();
     for format in Format::node_anywhere() {
@@ -155,7 +155,7 @@ async fn the_order_of_a_sender_holds_on_every_node() {
 }
 
 /// Acknowledgements come from the clients of every node; who is silent or leaves is counted.
-#[tokio::test]
+#[on_both_servers]
 async fn acknowledgements_come_from_every_node() {
     let redis = Redis::start();
     for format in Format::node_anywhere() {
@@ -206,7 +206,7 @@ async fn asked(client: &mut Client, list: &str) -> u64 {
 }
 
 /// A socket of another node is called like one of this.
-#[tokio::test]
+#[on_both_servers]
 async fn a_socket_of_another_node_is_called() {
     let redis = Redis::start();
     for format in Format::anywhere() {
@@ -233,7 +233,7 @@ async fn a_socket_of_another_node_is_called() {
 }
 
 /// Sockets of all nodes are found, with their rooms, data and handshake.
-#[tokio::test]
+#[on_both_servers]
 async fn sockets_of_all_nodes_are_found_and_moved() {
     let redis = Redis::start();
     for format in Format::node_anywhere() {
@@ -292,7 +292,7 @@ async fn sockets_of_all_nodes_are_found_and_moved() {
 }
 
 /// Events between servers reach every other server and no client, and are answered by each.
-#[tokio::test]
+#[on_both_servers]
 async fn server_side_events_reach_the_other_servers() {
     let redis = Redis::start();
     for format in Format::node_anywhere() {
@@ -325,7 +325,7 @@ async fn server_side_events_reach_the_other_servers() {
 }
 
 /// Each namespace is one of its own in the whole cluster, those made by patterns too.
-#[tokio::test]
+#[on_both_servers]
 async fn namespaces_are_kept_apart() {
     let redis = Redis::start();
     for format in Format::anywhere() {
@@ -354,7 +354,7 @@ async fn namespaces_are_kept_apart() {
 
 /// Streams are read one after the other, so what a node has sent to several comes in another order
 /// than it was sent; nothing of it is taken for a repeat.
-#[tokio::test]
+#[on_both_servers]
 async fn nothing_is_lost_between_several_streams() {
     let redis = Redis::start();
     let start = || {
@@ -399,7 +399,7 @@ const SHARDED: [(&str, &str); 4] = [
 ];
 
 /// An emitter does from outside what a node does.
-#[tokio::test]
+#[on_both_servers]
 async fn an_emitter_reaches_clients_and_servers() {
     let redis = Redis::start();
     for format in Format::ALL {
@@ -445,7 +445,7 @@ async fn an_emitter_reaches_clients_and_servers() {
 }
 
 /// While Redis is away this node's clients are served; what waits is bounded, and then refused.
-#[tokio::test]
+#[on_both_servers]
 async fn without_redis_local_clients_are_served_and_the_queue_is_bounded() {
     let mut redis = Redis::start();
     for format in Format::ALL {
@@ -488,7 +488,7 @@ async fn without_redis_local_clients_are_served_and_the_queue_is_bounded() {
 
 /// What Redis refuses for now waits until it does not, in its order; what it never takes is
 /// counted.
-#[tokio::test]
+#[on_both_servers]
 async fn what_redis_refuses_waits_or_is_counted() {
     let redis = Redis::start();
     let [here, there] = cluster(&redis, Format::Streams).await;
@@ -533,7 +533,7 @@ fn refusals(redis: &Redis) -> u64 {
 }
 
 /// Subscriptions come back by themselves, and what was queued meanwhile arrives.
-#[tokio::test]
+#[on_both_servers]
 async fn nodes_find_each_other_again_when_redis_is_back() {
     let mut redis = Redis::start();
     for format in Format::ALL {
@@ -575,7 +575,7 @@ async fn nodes_find_each_other_again_when_redis_is_back() {
 }
 
 /// A node that ends is noticed: questions to it end early, and say which it was.
-#[tokio::test]
+#[on_both_servers]
 async fn a_node_that_ends_is_named_by_the_questions_that_it_leaves_open() {
     let redis = Redis::start();
     for format in Format::NODE {
@@ -611,7 +611,7 @@ async fn a_node_that_ends_is_named_by_the_questions_that_it_leaves_open() {
 }
 
 /// A program that does not answer in time is named too.
-#[tokio::test]
+#[on_both_servers]
 async fn a_node_that_does_not_answer_in_time_is_named() {
     let redis = Redis::start();
     for format in Format::node_anywhere() {
@@ -628,7 +628,7 @@ async fn a_node_that_does_not_answer_in_time_is_named() {
 }
 
 /// In the sharded format a node hears only of the rooms in which it has somebody.
-#[tokio::test]
+#[on_both_servers]
 async fn a_sharded_node_listens_to_the_rooms_that_it_has() {
     let redis = Redis::start();
     let [_here, there] = cluster(&redis, Format::Sharded).await;
@@ -650,7 +650,7 @@ async fn a_sharded_node_listens_to_the_rooms_that_it_has() {
 }
 
 /// Clusters under other names than the usual ones hear nothing of each other on one Redis.
-#[tokio::test]
+#[on_both_servers]
 async fn clusters_under_other_names_are_kept_apart() {
     let redis = Redis::start();
     for format in Format::ALL {
@@ -682,7 +682,7 @@ async fn clusters_under_other_names_are_kept_apart() {
 }
 
 /// The format of Flask-SocketIO says which words it lacks, and does here what it can.
-#[tokio::test]
+#[on_both_servers]
 async fn what_a_format_cannot_say_is_a_typed_error() {
     let redis = Redis::start();
     let [here, there] = cluster(&redis, Format::Flask).await;

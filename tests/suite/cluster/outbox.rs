@@ -18,7 +18,7 @@ async fn node(format: Format, redis: &Redis, build: fn(Builder) -> Builder) -> S
 
 /// With the default options, an event of more than 1 MiB reaches clients of other nodes that have
 /// nothing waiting, and so does a call.
-#[tokio::test]
+#[on_both_servers]
 async fn a_packet_above_the_limit_reaches_idle_clients_of_other_nodes() {
     let redis = Redis::start();
     let data = "x".repeat(1_100_000);
@@ -56,7 +56,7 @@ async fn a_packet_above_the_limit_reaches_idle_clients_of_other_nodes() {
 }
 
 /// A burst of events of another node reaches all who read.
-#[tokio::test]
+#[on_both_servers]
 async fn a_burst_of_another_node_reaches_all_who_read() {
     const EVENTS: usize = 2000;
     let redis = Redis::start();

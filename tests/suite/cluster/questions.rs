@@ -42,7 +42,7 @@ fn cut_off(format: Format, way: &Way) -> Server<SocketIo> {
 }
 
 /// While Redis is away every question says so, and a call is an error of the cluster.
-#[tokio::test]
+#[on_both_servers]
 async fn a_question_without_redis_says_why_it_was_not_asked() {
     let redis = Redis::start();
     for format in Format::ALL {
@@ -58,7 +58,7 @@ async fn a_question_without_redis_says_why_it_was_not_asked() {
 }
 
 /// So it is where the queue is full.
-#[tokio::test]
+#[on_both_servers]
 async fn a_question_for_which_there_is_no_room_says_so() {
     let redis = Redis::start();
     for format in Format::NODE {
@@ -77,7 +77,7 @@ async fn a_question_for_which_there_is_no_room_says_so() {
 }
 
 /// And where the format has no word for it.
-#[tokio::test]
+#[on_both_servers]
 async fn a_question_that_a_format_cannot_say_is_named() {
     let redis = Redis::start();
     let node = Format::Flask.node(&redis, |io| io).await;
@@ -88,7 +88,7 @@ async fn a_question_that_a_format_cannot_say_is_named() {
 }
 
 /// Whoever asked was told that nobody was asked, and so nobody is when Redis is back.
-#[tokio::test]
+#[on_both_servers]
 async fn what_could_not_be_asked_is_not_asked_later() {
     let redis = Redis::start();
     for format in Format::ALL {
@@ -110,7 +110,7 @@ async fn what_could_not_be_asked_is_not_asked_later() {
 
 /// Questions that wait for clients have a bound on the node whose clients are asked: one more is
 /// answered at once, by nobody, and when one has ended there is room again.
-#[tokio::test]
+#[on_both_servers]
 async fn one_question_too_many_is_answered_by_nobody() {
     let redis = Redis::start();
     for format in Format::NODE {
@@ -147,7 +147,7 @@ async fn one_question_too_many_is_answered_by_nobody() {
 }
 
 /// So have server-side events that the program works on; one more is dropped.
-#[tokio::test]
+#[on_both_servers]
 async fn one_server_side_event_too_many_is_dropped() {
     let redis = Redis::start();
     for format in Format::NODE {
@@ -201,7 +201,7 @@ async fn one_server_side_event_too_many_is_dropped() {
 }
 
 /// A limit may be as long as it can be said.
-#[tokio::test]
+#[on_both_servers]
 async fn a_question_may_have_no_limit() {
     let redis = Redis::start();
     for format in Format::anywhere() {
@@ -272,7 +272,7 @@ impl Asks {
 
 /// A node whose connections break before it has answered, as one that is killed, ends the question,
 /// which names it.
-#[tokio::test]
+#[on_both_servers]
 async fn a_node_that_dies_before_it_answers_is_named() {
     let redis = Redis::start();
     for format in Format::NODE {
@@ -296,7 +296,7 @@ async fn a_node_that_dies_before_it_answers_is_named() {
 }
 
 /// So does one that dies when its client has been asked, and has not answered.
-#[tokio::test]
+#[on_both_servers]
 async fn a_node_that_dies_with_a_client_that_was_asked_is_named() {
     let redis = Redis::start();
     for format in Format::NODE {

@@ -72,7 +72,7 @@ fn auth(pid: &str, offset: Option<&str>) -> String {
 
 /// Whichever node sent it, and whichever the client was on: in order, once, with id, rooms and
 /// data.
-#[tokio::test]
+#[on_both_servers]
 async fn a_client_comes_back_to_another_node() {
     let redis = Redis::start();
     for format in Format::with_streams() {
@@ -138,7 +138,7 @@ async fn a_client_comes_back_to_another_node() {
 }
 
 /// The connection may be dead, and its node not know it yet; the client may have no offset.
-#[tokio::test]
+#[on_both_servers]
 async fn a_client_is_on_one_node_only() {
     let redis = Redis::start();
     for format in Format::with_streams() {
@@ -170,7 +170,7 @@ async fn a_client_is_on_one_node_only() {
 
 /// A client that breaks off before it has read what it missed gets that again, on the same node
 /// too.
-#[tokio::test]
+#[on_both_servers]
 async fn who_has_no_offset_yet_misses_nothing_however_often_it_comes() {
     let redis = Redis::start();
     for format in Format::with_streams() {
@@ -194,7 +194,7 @@ async fn who_has_no_offset_yet_misses_nothing_however_often_it_comes() {
 }
 
 /// A node that delivered nothing is not named in the client's offset, and had it all the same.
-#[tokio::test]
+#[on_both_servers]
 async fn a_client_goes_back_and_forth_without_an_event_in_between() {
     let redis = Redis::start();
     for format in Format::with_streams() {
@@ -227,7 +227,7 @@ async fn a_client_goes_back_and_forth_without_an_event_in_between() {
 }
 
 /// A namespace of a pattern goes with its last client, and with it what it has in its memory.
-#[tokio::test]
+#[on_both_servers]
 async fn a_client_comes_back_to_a_namespace_that_was_made_again() {
     let redis = Redis::start();
     for format in Format::with_streams() {
@@ -250,7 +250,7 @@ async fn a_client_comes_back_to_a_namespace_that_was_made_again() {
 }
 
 /// A node that reads late lets a client in when it has read what the client has got.
-#[tokio::test]
+#[on_both_servers]
 async fn a_node_that_reads_late_sends_nothing_twice() {
     let redis = Redis::start();
     let (one, three) = (
@@ -293,7 +293,7 @@ async fn a_node_that_reads_late_sends_nothing_twice() {
 }
 
 /// An entry whose answer was lost may lie in the stream twice.
-#[tokio::test]
+#[on_both_servers]
 async fn an_entry_that_lies_there_twice_is_replayed_once() {
     let redis = Redis::start();
     let (one, two) = (
@@ -316,7 +316,7 @@ async fn an_entry_that_lies_there_twice_is_replayed_once() {
 }
 
 /// What was in a stream that has vanished nobody knows.
-#[tokio::test]
+#[on_both_servers]
 async fn who_comes_after_the_stream_has_vanished_begins_anew() {
     for more in [false, true] {
         let redis = Redis::start();
@@ -342,7 +342,7 @@ async fn who_comes_after_the_stream_has_vanished_begins_anew() {
 }
 
 /// A client may change its mind while the cluster is asked.
-#[tokio::test]
+#[on_both_servers]
 async fn who_leaves_while_the_cluster_is_asked_may_enter_at_once() {
     let redis = Redis::start();
     for format in Format::with_streams() {
@@ -364,7 +364,7 @@ async fn who_leaves_while_the_cluster_is_asked_may_enter_at_once() {
 }
 
 /// Where the cluster remembers nothing, each node does so for its own clients.
-#[tokio::test]
+#[on_both_servers]
 async fn on_publish_and_subscribe_a_client_comes_back_to_its_own_node() {
     let redis = Redis::start();
     for format in [Format::Classic, Format::Sharded] {
@@ -385,7 +385,7 @@ async fn on_publish_and_subscribe_a_client_comes_back_to_its_own_node() {
 }
 
 /// A secret is good for its own namespace: another one's middleware looks at who comes with it.
-#[tokio::test]
+#[on_both_servers]
 async fn a_secret_of_one_namespace_opens_no_other() {
     let redis = Redis::start();
     for format in Format::with_streams() {
@@ -417,7 +417,7 @@ async fn a_secret_of_one_namespace_opens_no_other() {
 }
 
 /// A client that changes nodes again and again while both send gets each event once.
-#[tokio::test]
+#[on_both_servers]
 async fn nothing_is_lost_or_doubled_between_nodes() {
     let redis = Redis::start();
     for format in Format::with_streams() {
@@ -481,7 +481,7 @@ async fn kept_by(node: &Server<SocketIo>) {
 }
 
 /// What a client got from a node that was cut off is not sent to it again when that reaches Redis.
-#[tokio::test]
+#[on_both_servers]
 async fn what_a_client_brings_along_does_not_come_again() {
     let redis = Redis::start();
     let mut way = Way::to(&redis).await;

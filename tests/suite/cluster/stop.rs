@@ -14,7 +14,7 @@ use crate::support::socketio::{Client, Gate, Peer, Via, until};
 use crate::support::{Served, Site, channel, packets, within};
 
 /// What a node has queued for the others goes out before it ends.
-#[tokio::test]
+#[on_both_servers]
 async fn what_was_emitted_just_before_a_stop_reaches_the_other_node() {
     let redis = Redis::start();
     for format in Format::ALL {
@@ -37,7 +37,7 @@ async fn what_was_emitted_just_before_a_stop_reaches_the_other_node() {
 }
 
 /// Clients of other nodes whose polls wait at a node that is stopped poll another one.
-#[tokio::test]
+#[on_both_servers]
 async fn a_stop_sends_the_clients_of_others_home() {
     let redis = Redis::start();
     for format in Format::ALL {
@@ -56,7 +56,7 @@ async fn a_stop_sends_the_clients_of_others_home() {
 }
 
 /// The program answers the server-side events of other nodes that it has, and takes no others.
-#[tokio::test]
+#[on_both_servers]
 async fn a_stop_waits_for_server_side_events() {
     let redis = Redis::start();
     for format in Format::NODE {

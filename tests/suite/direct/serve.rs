@@ -1,6 +1,6 @@
 //! `AppServer`: a server of the program's App, whose middleware, guards and settings hold as ever.
 //!
-//! The other chapters run on this path too, with `SERVER=direct`; here is what they cannot see.
+//! The other chapters run on this path too; the chapters of this folder test what they cannot see.
 
 use std::future::Future;
 use std::io;

@@ -7,7 +7,7 @@ use actix_socketio::Transport;
 use crate::support::{Connection, Open, Polling, Request, Response, Server, Site, WebSocket, echo};
 
 /// Engine.IO v4, Handshake: the OPEN packet's JSON.
-#[tokio::test]
+#[on_both_servers]
 async fn open_packet_has_five_keys_in_order() {
     let server = Server::engineio(|builder| builder);
     let response = get(&server, "EIO=4&transport=polling").await;
@@ -22,7 +22,7 @@ async fn open_packet_has_five_keys_in_order() {
 }
 
 /// Engine.IO v4, Handshake: the numbers are those that the client is to keep to.
-#[tokio::test]
+#[on_both_servers]
 async fn open_packet_tells_the_configured_numbers() {
     let server = Server::engineio(|builder| {
         builder
@@ -36,7 +36,7 @@ async fn open_packet_tells_the_configured_numbers() {
 }
 
 /// reference/socketio.md, 2.1: 20 characters of base64url.
-#[tokio::test]
+#[on_both_servers]
 async fn sids_are_twenty_characters_and_differ() {
     let server = Server::engineio(|builder| builder);
     let first = Polling::open(&server).await.open.sid;
@@ -50,7 +50,7 @@ async fn sids_are_twenty_characters_and_differ() {
 }
 
 /// Engine.IO v4, Handshake, `upgrades`: a WebSocket is offered only where one may be opened.
-#[tokio::test]
+#[on_both_servers]
 async fn upgrades_are_offered_only_where_they_are_allowed() {
     let forbidden = Server::engineio(|builder| builder.allow_upgrades(false));
     let polling_only = Server::engineio(|builder| builder.transports([Transport::Polling]));
@@ -60,7 +60,7 @@ async fn upgrades_are_offered_only_where_they_are_allowed() {
 }
 
 /// reference/socketio.md, 2.2: headers of the OPEN packet's answer.
-#[tokio::test]
+#[on_both_servers]
 async fn open_packet_comes_as_text_that_nobody_caches() {
     let server = Server::engineio(|builder| builder);
     let response = get(&server, "EIO=4&transport=polling").await;
@@ -75,7 +75,7 @@ async fn open_packet_comes_as_text_that_nobody_caches() {
 }
 
 /// RFC 6455, 4.2.2: the key's answer, for the key of its example.
-#[tokio::test]
+#[on_both_servers]
 async fn websocket_handshake_is_answered_with_its_accept_key() {
     let server = Server::engineio(|builder| builder);
     let query = "EIO=4&transport=websocket";
@@ -85,7 +85,7 @@ async fn websocket_handshake_is_answered_with_its_accept_key() {
 }
 
 /// RFC 6455, 4.2.1: what is no opening handshake is refused before anything is upgraded.
-#[tokio::test]
+#[on_both_servers]
 async fn request_that_is_no_websocket_handshake_is_a_bad_request() {
     let server = Server::engineio(|builder| builder);
     let target = server.target("EIO=4&transport=websocket");
@@ -109,7 +109,7 @@ async fn request_that_is_no_websocket_handshake_is_a_bad_request() {
 
 /// RFC 6455, 4.2.1: each thing that an opening handshake must have, one by one; with all of them it
 /// opens.
-#[tokio::test]
+#[on_both_servers]
 async fn opening_handshake_has_all_that_it_must_have() {
     let server = Server::engineio(|builder| builder);
     let target = server.target("EIO=4&transport=websocket");
@@ -168,7 +168,7 @@ async fn opening_handshake_has_all_that_it_must_have() {
 }
 
 /// RFC 6455, 4.4: the answer to another version says which one there is.
-#[tokio::test]
+#[on_both_servers]
 async fn other_version_of_websocket_is_answered_with_the_one_there_is() {
     let server = Server::engineio(|builder| builder);
     let target = server.target("EIO=4&transport=websocket");
@@ -189,7 +189,7 @@ async fn other_version_of_websocket_is_answered_with_the_one_there_is() {
 
 /// RFC 6455, 4.2.2: the first subprotocol that the client offers, as `ws` on Node.js answers; also
 /// on the request of an upgrade.
-#[tokio::test]
+#[on_both_servers]
 async fn first_subprotocol_is_answered() {
     let server = Server::engineio(|builder| builder);
     let session = Polling::open(&server).await;
@@ -213,7 +213,7 @@ async fn first_subprotocol_is_answered() {
 }
 
 /// RFC 6455, 4.1: what is offered is a list of tokens, each of them once.
-#[tokio::test]
+#[on_both_servers]
 async fn malformed_subprotocols_are_a_bad_request() {
     let server = Server::engineio(|builder| builder);
     for value in [
@@ -227,7 +227,7 @@ async fn malformed_subprotocols_are_a_bad_request() {
 }
 
 /// The program chooses one of those that are offered, or none.
-#[tokio::test]
+#[on_both_servers]
 async fn program_chooses_the_subprotocol() {
     let server = Server::engineio(|builder| {
         builder.subprotocol(|request, offered| {
@@ -259,7 +259,7 @@ async fn program_chooses_the_subprotocol() {
 }
 
 /// Engine.IO v4, Handshake, `transport`: mandatory, and one that is known. Code 0.
-#[tokio::test]
+#[on_both_servers]
 async fn unknown_or_missing_transport_is_code_0() {
     let server = Server::engineio(|builder| builder);
     for query in [
@@ -277,7 +277,7 @@ async fn unknown_or_missing_transport_is_code_0() {
 }
 
 /// reference/socketio.md, 1.2, `transports`: one that is switched off is as unknown as any other.
-#[tokio::test]
+#[on_both_servers]
 async fn transport_that_is_switched_off_is_code_0() {
     let only_polling = Server::engineio(|builder| builder.transports([Transport::Polling]));
     let refused = WebSocket::connect(&only_polling, "EIO=4&transport=websocket", &[]).await;
@@ -292,7 +292,7 @@ async fn transport_that_is_switched_off_is_code_0() {
 
 /// Engine.IO v4, Handshake, `EIO`: mandatory, and `4`. Code 5; on a WebSocket it is a plain answer,
 /// before the upgrade.
-#[tokio::test]
+#[on_both_servers]
 async fn missing_or_other_revision_is_code_5() {
     let server = Server::engineio(|builder| builder);
     for revision in ["", "EIO=&", "EIO=3&", "EIO=5&", "EIO=04&", "EIO=abc&"] {
@@ -308,7 +308,7 @@ async fn missing_or_other_revision_is_code_5() {
 
 /// reference/socketio.md, section 0: another revision than the session's is code 3, and costs the
 /// session nothing.
-#[tokio::test]
+#[on_both_servers]
 async fn other_revision_within_a_session_is_code_3() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -324,7 +324,7 @@ async fn other_revision_within_a_session_is_code_3() {
 }
 
 /// Engine.IO v4, Handshake, `sid`: what the server did not give out is code 1.
-#[tokio::test]
+#[on_both_servers]
 async fn unknown_sid_is_code_1() {
     let server = Server::engineio(|builder| builder);
     for sid in [
@@ -348,7 +348,7 @@ async fn unknown_sid_is_code_1() {
 }
 
 /// reference/socketio.md, 2.1: a sid has 20 characters; one less, one more is another sid.
-#[tokio::test]
+#[on_both_servers]
 async fn sid_with_a_character_less_or_more_is_unknown() {
     let server = Server::engineio(|builder| builder);
     let session = Polling::open(&server).await;
@@ -361,7 +361,7 @@ async fn sid_with_a_character_less_or_more_is_unknown() {
 }
 
 /// Engine.IO v4, Handshake: a GET opens a session, nothing else does. Code 2.
-#[tokio::test]
+#[on_both_servers]
 async fn handshake_by_another_method_is_code_2() {
     let server = Server::engineio(|builder| builder);
     let target = server.target("EIO=4&transport=polling");
@@ -374,7 +374,7 @@ async fn handshake_by_another_method_is_code_2() {
 }
 
 /// reference/socketio.md, 2.2: without CORS a preflight is a handshake by a wrong method.
-#[tokio::test]
+#[on_both_servers]
 async fn preflight_without_cors_is_code_2() {
     let server = Server::engineio(|builder| builder);
     let target = server.target("EIO=4&transport=polling");
@@ -388,7 +388,7 @@ async fn preflight_without_cors_is_code_2() {
 }
 
 /// A session takes GET and POST; other methods are refused and cost it nothing.
-#[tokio::test]
+#[on_both_servers]
 async fn other_method_within_a_session_is_refused() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -401,7 +401,7 @@ async fn other_method_within_a_session_is_refused() {
 }
 
 /// reference/socketio.md, 2.2: `transport` and what the request is must agree. Code 3.
-#[tokio::test]
+#[on_both_servers]
 async fn transport_that_is_not_the_requests_own_is_code_3() {
     let server = Server::engineio(|builder| builder);
     let session = Polling::open(&server).await;
@@ -414,7 +414,7 @@ async fn transport_that_is_not_the_requests_own_is_code_3() {
 }
 
 /// A query with anything else in it, as clients' cache busters are, is a handshake all the same.
-#[tokio::test]
+#[on_both_servers]
 async fn other_parameters_are_passed_over() {
     let server = Server::engineio(|builder| builder);
     for query in [
@@ -427,7 +427,7 @@ async fn other_parameters_are_passed_over() {
 }
 
 /// reference/socketio.md, 1.2, `path`: a prefix of what is asked for, with or without its slash.
-#[tokio::test]
+#[on_both_servers]
 async fn whatever_is_below_the_path_belongs_to_the_server() {
     let server = Server::socketio(|builder| builder, |_| {});
     for (path, status) in [
@@ -446,7 +446,7 @@ async fn whatever_is_below_the_path_belongs_to_the_server() {
 }
 
 /// reference/socketio.md, 1.2, `path`: slashes at its ends may be there or not.
-#[tokio::test]
+#[on_both_servers]
 async fn path_is_where_the_builder_says() {
     for path in ["/live/chat/", "live/chat", "/live/chat"] {
         let server = Server::engineio(move |builder| builder.path(path));

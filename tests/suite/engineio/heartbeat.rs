@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 /// Engine.IO v4, Heartbeat: the server sends the ping, an interval after the handshake.
-#[tokio::test]
+#[on_both_servers]
 async fn ping_comes_after_the_interval() {
     let (server, _closed) = recording(patient);
     let opened = Instant::now();
@@ -31,7 +31,7 @@ async fn ping_comes_after_the_interval() {
 
 /// Engine.IO v4, Heartbeat: a client that answers lives on, and is pinged an interval after its
 /// pong.
-#[tokio::test]
+#[on_both_servers]
 async fn pong_keeps_a_websocket_alive() {
     let (server, mut closed) = recording(patient);
     let mut socket = WebSocket::open(&server).await;
@@ -46,7 +46,7 @@ async fn pong_keeps_a_websocket_alive() {
 }
 
 /// The same for a client that polls.
-#[tokio::test]
+#[on_both_servers]
 async fn pong_keeps_polling_alive() {
     let (server, mut closed) = recording(patient);
     let session = Polling::open(&server).await;
@@ -61,7 +61,7 @@ async fn pong_keeps_polling_alive() {
 }
 
 /// Engine.IO v4, Heartbeat: a WebSocket that does not answer is closed after the timeout.
-#[tokio::test]
+#[on_both_servers]
 async fn missing_pong_closes_a_websocket() {
     let (server, mut closed) = recording(silent);
     let opened = Instant::now();
@@ -74,7 +74,7 @@ async fn missing_pong_closes_a_websocket() {
 }
 
 /// The same for a client that polls, and polls on.
-#[tokio::test]
+#[on_both_servers]
 async fn missing_pong_closes_polling() {
     let (server, mut closed) = recording(silent);
     let opened = Instant::now();
@@ -87,7 +87,7 @@ async fn missing_pong_closes_polling() {
 }
 
 /// design.md, section 4, Silence: a client that does not even poll for its ping is found as soon.
-#[tokio::test]
+#[on_both_servers]
 async fn missing_poll_closes_the_session() {
     let (server, mut closed) = recording(silent);
     let opened = Instant::now();
@@ -99,7 +99,7 @@ async fn missing_poll_closes_the_session() {
 
 /// reference/socketio.md, section 0: a packet other than the pong gives a client one more timeout,
 /// and however many follow, no further one.
-#[tokio::test]
+#[on_both_servers]
 async fn other_packets_extend_the_timeout_once() {
     let (server, mut closed) = recording(|builder| {
         let builder = builder.ping_interval(INTERVAL);
@@ -123,7 +123,7 @@ async fn other_packets_extend_the_timeout_once() {
 }
 
 /// The same for a client that polls.
-#[tokio::test]
+#[on_both_servers]
 async fn other_packets_extend_the_timeout_of_polling_once() {
     let (server, mut closed) = recording(|builder| {
         let builder = builder.ping_interval(INTERVAL);
@@ -151,7 +151,7 @@ async fn other_packets_extend_the_timeout_of_polling_once() {
 }
 
 /// design.md, section 4, Silence: a pong for a ping that was never fetched is a guess.
-#[tokio::test]
+#[on_both_servers]
 async fn pong_without_a_poll_does_not_keep_the_session() {
     let (server, mut closed) = recording(silent);
     let session = Polling::open(&server).await;
@@ -168,7 +168,7 @@ async fn pong_without_a_poll_does_not_keep_the_session() {
 }
 
 /// reference/socketio.md, 1.4: the socket's `disconnect` handler hears why.
-#[tokio::test]
+#[on_both_servers]
 async fn disconnect_handler_hears_of_the_timeout() {
     let (server, mut left) = flooding(silent_socket);
     let mut socket = WebSocket::open(&server).await;
@@ -178,7 +178,7 @@ async fn disconnect_handler_hears_of_the_timeout() {
 
 /// design.md, section 4, Silence and Backpressure: a client that reads nothing, but still sends
 /// pongs, is cut off once its outbox is full, and its connection does not stay behind.
-#[tokio::test]
+#[on_both_servers]
 async fn client_that_has_stopped_reading_is_cut_off_when_its_outbox_is_full() {
     let (server, mut left) = flooding(|builder| {
         let builder = silent_socket(builder).outbox_limit(1 << 20);
@@ -191,7 +191,7 @@ async fn client_that_has_stopped_reading_is_cut_off_when_its_outbox_is_full() {
 
 /// The same where the outbox never fills: none of its pings is drained, so none of its pongs
 /// counts.
-#[tokio::test]
+#[on_both_servers]
 async fn client_that_has_stopped_reading_is_cut_off_when_its_pings_are_not_drained() {
     let (server, mut left) = flooding(|builder| silent_socket(builder).outbox_limit(256 << 20));
     stops_reading(&server).await;
@@ -200,7 +200,7 @@ async fn client_that_has_stopped_reading_is_cut_off_when_its_pings_are_not_drain
 }
 
 /// The same where packets that do not fit are dropped, pings among them.
-#[tokio::test]
+#[on_both_servers]
 async fn client_that_has_stopped_reading_is_cut_off_when_packets_are_dropped() {
     let (server, mut left) = flooding(|builder| {
         let builder = silent_socket(builder).outbox_limit(1 << 20);
@@ -212,7 +212,7 @@ async fn client_that_has_stopped_reading_is_cut_off_when_packets_are_dropped() {
 }
 
 /// The same for a poll whose answer nobody reads.
-#[tokio::test]
+#[on_both_servers]
 async fn poll_that_nobody_reads_is_cut_off() {
     let (server, mut left) = flooding(|builder| silent_socket(builder).outbox_limit(256 << 20));
     let session = Polling::open(&server).await;

@@ -7,7 +7,7 @@ use crate::support::{
 };
 
 /// Engine.IO v4, Packet encoding, HTTP long-polling: packets are taken, and sent, in order.
-#[tokio::test]
+#[on_both_servers]
 async fn packets_of_one_body_are_taken_in_order() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -16,7 +16,7 @@ async fn packets_of_one_body_are_taken_in_order() {
 }
 
 /// The same, for more than a session takes before it lets others have their turn.
-#[tokio::test]
+#[on_both_servers]
 async fn a_thousand_packets_of_one_body_are_taken_in_order() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -27,7 +27,7 @@ async fn a_thousand_packets_of_one_body_are_taken_in_order() {
 }
 
 /// The official Python client takes no more packets than sixteen in one body.
-#[tokio::test]
+#[on_both_servers]
 async fn poll_takes_sixteen_packets_and_the_next_one_the_rest() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -39,7 +39,7 @@ async fn poll_takes_sixteen_packets_and_the_next_one_the_rest() {
 }
 
 /// Engine.IO v4, Packet encoding, HTTP long-polling: binary is `b` and base64, beside text.
-#[tokio::test]
+#[on_both_servers]
 async fn binary_is_base64_both_ways() {
     let (told, mut heard) = channel();
     let server = Server::engineio(move |builder| {
@@ -60,7 +60,7 @@ async fn binary_is_base64_both_ways() {
 }
 
 /// Engine.IO v4, HTTP long-polling: the GET waits until there is something to send.
-#[tokio::test]
+#[on_both_servers]
 async fn waiting_poll_gets_what_is_sent_next() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -70,7 +70,7 @@ async fn waiting_poll_gets_what_is_sent_next() {
 }
 
 /// reference/socketio.md, 2.2: headers of both answers.
-#[tokio::test]
+#[on_both_servers]
 async fn answers_say_what_they_are() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -89,7 +89,7 @@ async fn answers_say_what_they_are() {
 }
 
 /// RFC 9112, 9.3: requests of one session may follow each other on one connection.
-#[tokio::test]
+#[on_both_servers]
 async fn connection_serves_one_request_after_another() {
     let server = Server::engineio(echo);
     let mut connection = Connection::open(server.address).await;
@@ -109,7 +109,7 @@ async fn connection_serves_one_request_after_another() {
 
 /// Engine.IO v4, HTTP long-polling: one GET at a time. The second is refused, the first is told
 /// that the session is closed.
-#[tokio::test]
+#[on_both_servers]
 async fn second_poll_closes_the_session() {
     let (server, mut closed) = recording(|builder| builder);
     let session = Polling::open(&server).await;
@@ -122,7 +122,7 @@ async fn second_poll_closes_the_session() {
 }
 
 /// Engine.IO v4, HTTP long-polling: one POST at a time.
-#[tokio::test]
+#[on_both_servers]
 async fn second_post_closes_the_session() {
     let (server, mut closed) = recording(|builder| builder);
     let session = Polling::open(&server).await;
@@ -138,7 +138,7 @@ async fn second_post_closes_the_session() {
 }
 
 /// A poll and a POST at the same time are how the transport works.
-#[tokio::test]
+#[on_both_servers]
 async fn post_beside_a_waiting_poll_is_in_order() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -151,7 +151,7 @@ async fn post_beside_a_waiting_poll_is_in_order() {
 
 /// reference/socketio.md, 2.2: a GET that the client gives up ends the session, as what was on its
 /// way may be lost.
-#[tokio::test]
+#[on_both_servers]
 async fn aborted_poll_closes_the_session() {
     let (server, mut closed) = recording(|builder| builder);
     let session = Polling::open(&server).await;
@@ -161,7 +161,7 @@ async fn aborted_poll_closes_the_session() {
 }
 
 /// The same with Socket.IO on a server that `SocketIo::tune` has set up.
-#[tokio::test]
+#[on_both_servers]
 async fn aborted_poll_disconnects_the_socket() {
     let (told, mut heard) = channel();
     let server = Server::socketio(
@@ -183,7 +183,7 @@ async fn aborted_poll_disconnects_the_socket() {
 }
 
 /// reference/socketio.md, 2.2: so does a POST whose body never becomes whole.
-#[tokio::test]
+#[on_both_servers]
 async fn aborted_post_closes_the_session() {
     let (server, mut closed) = recording(|builder| builder);
     let session = Polling::open(&server).await;
@@ -196,7 +196,7 @@ async fn aborted_post_closes_the_session() {
 }
 
 /// reference/socketio.md, 2.2: a binary body is of the third revision.
-#[tokio::test]
+#[on_both_servers]
 async fn octet_stream_closes_the_session() {
     let (server, mut closed) = recording(|builder| builder);
     let session = Polling::open(&server).await;
@@ -211,7 +211,7 @@ async fn octet_stream_closes_the_session() {
 
 /// Engine.IO v4, Handshake, `maxPayload`: the largest body passes; one byte more is answered with
 /// 413, is not delivered, and the session goes on.
-#[tokio::test]
+#[on_both_servers]
 async fn body_of_more_than_max_payload_is_too_large() {
     let server = Server::engineio(|builder| echo(builder).max_payload(MAX_PAYLOAD));
     let session = Polling::open(&server).await;
@@ -224,7 +224,7 @@ async fn body_of_more_than_max_payload_is_too_large() {
 }
 
 /// The same where the client sends all of it before it listens.
-#[tokio::test]
+#[on_both_servers]
 async fn body_of_much_more_than_max_payload_is_too_large() {
     let server = Server::engineio(|builder| echo(builder).max_payload(MAX_PAYLOAD));
     let session = Polling::open(&server).await;
@@ -238,7 +238,7 @@ async fn body_of_much_more_than_max_payload_is_too_large() {
 }
 
 /// The limit counts what comes, not what is declared.
-#[tokio::test]
+#[on_both_servers]
 async fn chunked_body_of_more_than_max_payload_is_too_large() {
     let server = Server::engineio(|builder| echo(builder).max_payload(MAX_PAYLOAD));
     let session = Polling::open(&server).await;
@@ -251,7 +251,7 @@ async fn chunked_body_of_more_than_max_payload_is_too_large() {
 }
 
 /// A body that goes on for ever is refused: what is beyond twice the limit is not even read.
-#[tokio::test]
+#[on_both_servers]
 async fn endless_body_is_refused_before_it_is_whole() {
     let server = Server::engineio(|builder| echo(builder).max_payload(MAX_PAYLOAD));
     let session = Polling::open(&server).await;
@@ -275,7 +275,7 @@ async fn endless_body_is_refused_before_it_is_whole() {
 }
 
 /// Engine.IO v4, Packet encoding: what is no packet ends the session. Packets before it count.
-#[tokio::test]
+#[on_both_servers]
 async fn invalid_packet_closes_the_session() {
     for body in [
         "x",
@@ -300,7 +300,7 @@ async fn invalid_packet_closes_the_session() {
 }
 
 /// Engine.IO v4, Packet encoding: reading stops at the first packet that is none.
-#[tokio::test]
+#[on_both_servers]
 async fn packets_behind_an_invalid_one_are_not_taken() {
     let (told, mut heard) = channel();
     let server = Server::engineio(move |builder| {
@@ -317,7 +317,7 @@ async fn packets_behind_an_invalid_one_are_not_taken() {
 }
 
 /// Engine.IO v4, Packet encoding, HTTP long-polling: the body is UTF-8.
-#[tokio::test]
+#[on_both_servers]
 async fn body_that_is_not_utf8_closes_the_session() {
     let (server, mut closed) = recording(|builder| builder);
     let session = Polling::open(&server).await;
@@ -329,7 +329,7 @@ async fn body_that_is_not_utf8_closes_the_session() {
 }
 
 /// Engine.IO v4, Packets, `close`: the waiting poll is let out with a noop, and the session ends.
-#[tokio::test]
+#[on_both_servers]
 async fn close_packet_lets_the_waiting_poll_out() {
     let (server, mut closed) = recording(|builder| builder);
     let session = Polling::open(&server).await;
@@ -341,7 +341,7 @@ async fn close_packet_lets_the_waiting_poll_out() {
 }
 
 /// Engine.IO v4, Packets, `close`: nothing behind it counts.
-#[tokio::test]
+#[on_both_servers]
 async fn packets_behind_a_close_are_not_taken() {
     let (told, mut heard) = channel();
     let server = Server::engineio(move |builder| {
@@ -357,7 +357,7 @@ async fn packets_behind_a_close_are_not_taken() {
 }
 
 /// Engine.IO v4, Heartbeat: only the server pings.
-#[tokio::test]
+#[on_both_servers]
 async fn ping_of_a_client_closes_the_session() {
     let (server, mut closed) = recording(|builder| builder);
     let session = Polling::open(&server).await;
@@ -369,7 +369,7 @@ async fn ping_of_a_client_closes_the_session() {
 }
 
 /// reference/socketio.md, 2.2: packets that are out of place are passed over.
-#[tokio::test]
+#[on_both_servers]
 async fn packets_out_of_place_are_passed_over() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -381,7 +381,7 @@ async fn packets_out_of_place_are_passed_over() {
 
 /// reference/socketio.md, 2.2: a session that the server closes tells the waiting poll, behind what
 /// was sent before.
-#[tokio::test]
+#[on_both_servers]
 async fn close_of_the_server_ends_the_waiting_poll() {
     let (server, mut closed) = recording(close_when_told);
     let session = Polling::open(&server).await;
@@ -398,7 +398,7 @@ async fn close_of_the_server_ends_the_waiting_poll() {
 }
 
 /// reference/socketio.md, 2.2: a client that is not polling meanwhile finds it at its next poll.
-#[tokio::test]
+#[on_both_servers]
 async fn close_of_the_server_waits_for_the_next_poll() {
     let (server, mut closed) = recording(close_when_told);
     let session = Polling::open(&server).await;
@@ -410,7 +410,7 @@ async fn close_of_the_server_waits_for_the_next_poll() {
 
 /// reference/socketio.md, 2.2: until then its POSTs are answered, and what they carry is passed
 /// over.
-#[tokio::test]
+#[on_both_servers]
 async fn post_to_a_session_that_waits_for_its_last_poll_is_answered_at_once() {
     let (server, mut closed) = recording(close_when_told);
     let session = Polling::open(&server).await;
@@ -422,7 +422,7 @@ async fn post_to_a_session_that_waits_for_its_last_poll_is_answered_at_once() {
 }
 
 /// The same where it is Socket.IO that the client broke: the next poll tells it.
-#[tokio::test]
+#[on_both_servers]
 async fn post_that_socketio_refuses_is_answered_at_once() {
     let server = Server::socketio(|builder| builder, |_| {});
     let session = Polling::open(&server).await;

@@ -23,7 +23,7 @@ fn opened() -> (Server<EngineIo>, Heard<EngineSession>) {
 }
 
 /// `EngineIo::session`, `EngineIo::sessions`: those that are open, by their id.
-#[tokio::test]
+#[on_both_servers]
 async fn sessions_are_found_by_their_id() {
     let (server, mut sessions) = opened();
     let polling = Polling::open(&server).await;
@@ -56,7 +56,7 @@ async fn sessions_are_found_by_their_id() {
 }
 
 /// `EngineIoBuilder::on_open`: what is sent there is the first that the client gets.
-#[tokio::test]
+#[on_both_servers]
 async fn what_is_sent_when_a_session_opens_comes_first() {
     let server = Server::engineio(|engine| {
         echo(engine).on_open(|session: EngineSession| async move {
@@ -73,7 +73,7 @@ async fn what_is_sent_when_a_session_opens_comes_first() {
 }
 
 /// `EngineSession::transport`, which changes with the upgrade.
-#[tokio::test]
+#[on_both_servers]
 async fn a_session_tells_its_transport() {
     let (server, mut sessions) = opened();
     let _socket = WebSocket::open(&server).await;
@@ -92,7 +92,7 @@ async fn a_session_tells_its_transport() {
 }
 
 /// `EngineSession::ready_state`: open, closing until the client has its last packets, closed.
-#[tokio::test]
+#[on_both_servers]
 async fn a_session_tells_how_far_it_is() {
     let (server, mut sessions) = opened();
     let polling = Polling::open(&server).await;
@@ -122,7 +122,7 @@ async fn a_session_tells_how_far_it_is() {
 
 /// `EngineSession::insert_extension`: one value of each type, seen by all handles on the session, gone with
 /// the last one.
-#[tokio::test]
+#[on_both_servers]
 async fn a_session_keeps_what_is_attached_to_it() {
     struct Name(&'static str);
 
@@ -144,7 +144,7 @@ async fn a_session_keeps_what_is_attached_to_it() {
 }
 
 /// `EngineIo::close`: sessions get what was sent to them and the close, and new clients are refused.
-#[tokio::test]
+#[on_both_servers]
 async fn close_ends_all_sessions() {
     let (server, mut reasons) = recording(|engine| engine);
     let polling = Polling::open(&server).await;
@@ -174,7 +174,7 @@ async fn close_ends_all_sessions() {
 }
 
 /// `EngineIo::close` at its limit: a client that reads nothing does not hold it up for longer.
-#[tokio::test]
+#[on_both_servers]
 async fn close_has_an_end() {
     let gate = crate::support::socketio::Gate::default();
     let (told, mut begun) = channel();

@@ -14,7 +14,7 @@ use crate::support::{
 
 /// Engine.IO v4, Upgrade: `2probe` is answered with `3probe`, the waiting poll with a noop, and
 /// after `5` the session is the WebSocket's, both ways.
-#[tokio::test]
+#[on_both_servers]
 async fn websocket_takes_the_session_over() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -32,7 +32,7 @@ async fn websocket_takes_the_session_over() {
 }
 
 /// Engine.IO v4, Upgrade: nothing but the probe is answered before it.
-#[tokio::test]
+#[on_both_servers]
 async fn websocket_beside_a_session_gets_no_open_packet() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -46,7 +46,7 @@ async fn websocket_beside_a_session_gets_no_open_packet() {
 }
 
 /// reference/socketio.md, 2.2: a client that polls once more while it probes gets a noop once more.
-#[tokio::test]
+#[on_both_servers]
 async fn every_poll_is_released_while_the_websocket_probes() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -60,7 +60,7 @@ async fn every_poll_is_released_while_the_websocket_probes() {
 }
 
 /// Engine.IO v4, Upgrade: until it is complete the session is polling's, both ways.
-#[tokio::test]
+#[on_both_servers]
 async fn polling_goes_on_while_the_websocket_probes() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -73,7 +73,7 @@ async fn polling_goes_on_while_the_websocket_probes() {
 }
 
 /// Engine.IO v4, Upgrade: what nobody has polled goes to the WebSocket, text and binary.
-#[tokio::test]
+#[on_both_servers]
 async fn packets_that_wait_go_to_the_websocket() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -87,19 +87,19 @@ async fn packets_that_wait_go_to_the_websocket() {
 
 /// design.md, section 3: an upgrade changes who drains the outbox, and loses nothing. On one
 /// worker.
-#[tokio::test]
+#[on_both_servers]
 async fn messages_arrive_once_and_in_order_through_an_upgrade_on_one_worker() {
     messages_arrive_once_and_in_order(1).await;
 }
 
 /// The same on four, where the session moves to another worker most of the time.
-#[tokio::test]
+#[on_both_servers]
 async fn messages_arrive_once_and_in_order_through_an_upgrade_on_four_workers() {
     messages_arrive_once_and_in_order(4).await;
 }
 
 /// Engine.IO v4, Upgrade: a POST that was under way when the WebSocket took over is taken.
-#[tokio::test]
+#[on_both_servers]
 async fn post_that_began_before_the_upgrade_is_taken() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -113,7 +113,7 @@ async fn post_that_began_before_the_upgrade_is_taken() {
 }
 
 /// Engine.IO v4, Upgrade: a probe that is none costs its WebSocket, and nothing else.
-#[tokio::test]
+#[on_both_servers]
 async fn wrong_first_packet_closes_the_websocket_alone() {
     for frame in [
         Frame::new(opcode::TEXT, "2"),
@@ -136,7 +136,7 @@ async fn wrong_first_packet_closes_the_websocket_alone() {
 }
 
 /// Engine.IO v4, Upgrade: so does anything but `5` or another probe after the probe.
-#[tokio::test]
+#[on_both_servers]
 async fn wrong_packet_after_the_probe_closes_the_websocket_alone() {
     for frame in [
         Frame::new(opcode::TEXT, "3"),
@@ -157,7 +157,7 @@ async fn wrong_packet_after_the_probe_closes_the_websocket_alone() {
 
 /// The Node.js server takes `5` without a probe before it, and what follows by the same write; the
 /// poll that waits is answered.
-#[tokio::test]
+#[on_both_servers]
 async fn websocket_may_take_the_session_over_without_a_probe() {
     let (server, mut closed) = recording(echo);
     let session = Polling::open(&server).await;
@@ -173,7 +173,7 @@ async fn websocket_may_take_the_session_over_without_a_probe() {
 }
 
 /// The same behind the request itself, in one write.
-#[tokio::test]
+#[on_both_servers]
 async fn session_may_be_taken_over_by_the_write_that_opens_the_websocket() {
     let server = Server::engineio(echo);
     for packets in [&["5", "4hello"][..], &["2probe", "5", "4hello"]] {
@@ -190,7 +190,7 @@ async fn session_may_be_taken_over_by_the_write_that_opens_the_websocket() {
 }
 
 /// The Node.js server answers each probe.
-#[tokio::test]
+#[on_both_servers]
 async fn every_probe_is_answered() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -206,7 +206,7 @@ async fn every_probe_is_answered() {
 }
 
 /// One WebSocket at a time, also where the second does not probe.
-#[tokio::test]
+#[on_both_servers]
 async fn second_websocket_without_a_probe_is_closed_while_the_first_probes() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -220,7 +220,7 @@ async fn second_websocket_without_a_probe_is_closed_while_the_first_probes() {
 }
 
 /// RFC 6455, 5.5.2: pings before a wrong packet or a close have their pongs.
-#[tokio::test]
+#[on_both_servers]
 async fn pongs_that_are_owed_come_before_the_close_of_a_probing_websocket() {
     for last in [
         Frame::new(opcode::CLOSE, ""),
@@ -243,7 +243,7 @@ async fn pongs_that_are_owed_come_before_the_close_of_a_probing_websocket() {
 }
 
 /// The same where the WebSocket is lost without a word.
-#[tokio::test]
+#[on_both_servers]
 async fn websocket_lost_while_probing_leaves_polling_alone() {
     let (server, mut closed) = recording(|builder| builder);
     let session = Polling::open(&server).await;
@@ -255,7 +255,7 @@ async fn websocket_lost_while_probing_leaves_polling_alone() {
 }
 
 /// reference/socketio.md, 1.2, `upgradeTimeout`: a WebSocket that never probes is closed.
-#[tokio::test]
+#[on_both_servers]
 async fn websocket_that_never_probes_is_closed() {
     let server = Server::engineio(|builder| echo(builder).upgrade_timeout(UPGRADE));
     let session = Polling::open(&server).await;
@@ -265,7 +265,7 @@ async fn websocket_that_never_probes_is_closed() {
 }
 
 /// reference/socketio.md, 1.2, `upgradeTimeout`: so is one that never asks for the session.
-#[tokio::test]
+#[on_both_servers]
 async fn websocket_that_never_upgrades_is_closed() {
     let server = Server::engineio(|builder| echo(builder).upgrade_timeout(UPGRADE));
     let session = Polling::open(&server).await;
@@ -275,7 +275,7 @@ async fn websocket_that_never_upgrades_is_closed() {
 }
 
 /// reference/socketio.md, 2.2: one WebSocket at a time: the second is closed, the first goes on.
-#[tokio::test]
+#[on_both_servers]
 async fn second_websocket_while_the_first_probes_is_closed() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -289,7 +289,7 @@ async fn second_websocket_while_the_first_probes_is_closed() {
 }
 
 /// The same after the upgrade, and for a session that was a WebSocket's from the start.
-#[tokio::test]
+#[on_both_servers]
 async fn second_websocket_of_a_session_is_closed() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -310,7 +310,7 @@ async fn second_websocket_of_a_session_is_closed() {
 
 /// Engine.IO v4, Upgrade: after it, requests with the session's id are bad ones, and cost it
 /// nothing.
-#[tokio::test]
+#[on_both_servers]
 async fn polling_after_the_upgrade_is_code_3() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -323,7 +323,7 @@ async fn polling_after_the_upgrade_is_code_3() {
 }
 
 /// The same for a session that was a WebSocket's from the start.
-#[tokio::test]
+#[on_both_servers]
 async fn polling_for_a_websockets_session_is_code_3() {
     let server = Server::engineio(echo);
     let query = "EIO=4&transport=websocket";
@@ -339,7 +339,7 @@ async fn polling_for_a_websockets_session_is_code_3() {
 }
 
 /// reference/socketio.md, 1.2, `allowUpgrades`: where it is off a WebSocket with a sid is refused.
-#[tokio::test]
+#[on_both_servers]
 async fn upgrade_that_is_not_allowed_is_code_3() {
     let server = Server::engineio(|builder| echo(builder).allow_upgrades(false));
     let session = Polling::open(&server).await;
@@ -352,7 +352,7 @@ async fn upgrade_that_is_not_allowed_is_code_3() {
 }
 
 /// reference/socketio.md, 1.2, `transports`: so it is where WebSocket is off, as an unknown one.
-#[tokio::test]
+#[on_both_servers]
 async fn upgrade_to_a_transport_that_is_off_is_code_0() {
     let server = Server::engineio(|builder| builder.transports([Transport::Polling]));
     let session = Polling::open(&server).await;
@@ -363,7 +363,7 @@ async fn upgrade_to_a_transport_that_is_off_is_code_0() {
 
 /// Engine.IO v4, Heartbeat: a ping that was asked by polling may be answered by WebSocket, and the
 /// heartbeat goes on there.
-#[tokio::test]
+#[on_both_servers]
 async fn ping_by_polling_is_answered_by_websocket() {
     let (server, mut closed) = recording(|builder| builder.ping_interval(SHORT));
     let session = Polling::open(&server).await;
@@ -378,7 +378,7 @@ async fn ping_by_polling_is_answered_by_websocket() {
 
 /// reference/socketio.md, 2.2: a ping that waits for its pong keeps its deadline through the
 /// upgrade, so that a client which never answers is found.
-#[tokio::test]
+#[on_both_servers]
 async fn ping_by_polling_that_is_never_answered_closes_the_websocket() {
     let (server, mut closed) = recording(|builder| {
         // Long enough for the upgrade, which has to be over before.
@@ -393,7 +393,7 @@ async fn ping_by_polling_that_is_never_answered_closes_the_websocket() {
 }
 
 /// Engine.IO v4, Heartbeat: a ping that nobody has polled goes to the WebSocket.
-#[tokio::test]
+#[on_both_servers]
 async fn ping_that_nobody_polled_comes_by_websocket() {
     let (server, mut closed) = recording(|builder| builder.ping_interval(SHORT));
     let session = Polling::open(&server).await;
@@ -407,7 +407,7 @@ async fn ping_that_nobody_polled_comes_by_websocket() {
 }
 
 /// The session that has moved ends with its WebSocket, once.
-#[tokio::test]
+#[on_both_servers]
 async fn upgraded_session_ends_with_its_websocket() {
     let (server, mut closed) = recording(|builder| builder);
     let session = Polling::open(&server).await;
@@ -420,7 +420,7 @@ async fn upgraded_session_ends_with_its_websocket() {
 }
 
 /// A program closes a session that has moved as any other.
-#[tokio::test]
+#[on_both_servers]
 async fn upgraded_session_is_closed_by_the_program() {
     let (server, mut closed) = recording(|builder| {
         builder.on_message(|session: EngineSession, _| async move { session.close() })
@@ -433,7 +433,7 @@ async fn upgraded_session_is_closed_by_the_program() {
 }
 
 /// A session that ends while a WebSocket probes takes the WebSocket with it.
-#[tokio::test]
+#[on_both_servers]
 async fn session_that_ends_while_probing_cannot_be_upgraded() {
     let (server, mut closed) = recording(|builder| builder);
     let session = Polling::open(&server).await;

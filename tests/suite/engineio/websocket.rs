@@ -7,7 +7,7 @@ use crate::support::{
 };
 
 /// Engine.IO v4, Packet encoding, WebSocket: a text frame is a packet.
-#[tokio::test]
+#[on_both_servers]
 async fn text_goes_both_ways() {
     let server = Server::engineio(echo);
     let mut socket = WebSocket::open(&server).await;
@@ -18,7 +18,7 @@ async fn text_goes_both_ways() {
 }
 
 /// Engine.IO v4, Packet encoding, WebSocket: a binary message is a binary frame, as it is.
-#[tokio::test]
+#[on_both_servers]
 async fn binary_goes_both_ways() {
     let server = Server::engineio(echo);
     let mut socket = WebSocket::open(&server).await;
@@ -29,7 +29,7 @@ async fn binary_goes_both_ways() {
 }
 
 /// reference/socketio.md, 2.2: base64 in a text frame is a binary message too.
-#[tokio::test]
+#[on_both_servers]
 async fn base64_in_a_text_frame_is_binary() {
     let server = Server::engineio(echo);
     let mut socket = WebSocket::open(&server).await;
@@ -39,7 +39,7 @@ async fn base64_in_a_text_frame_is_binary() {
 
 /// RFC 6455, 5.4: a message may come in fragments, cut within a character and with control frames
 /// between them.
-#[tokio::test]
+#[on_both_servers]
 async fn fragments_are_one_message() {
     let server = Server::engineio(echo);
     let mut socket = WebSocket::open(&server).await;
@@ -63,7 +63,7 @@ async fn fragments_are_one_message() {
 }
 
 /// RFC 6455, 5.5.2: a ping is answered with its payload, of up to 125 bytes.
-#[tokio::test]
+#[on_both_servers]
 async fn ping_frame_is_answered_with_its_payload() {
     let server = Server::engineio(echo);
     let mut socket = WebSocket::open(&server).await;
@@ -74,7 +74,7 @@ async fn ping_frame_is_answered_with_its_payload() {
 }
 
 /// RFC 6455, 5.5.3: a pong that nobody asked for means nothing.
-#[tokio::test]
+#[on_both_servers]
 async fn pong_frame_is_passed_over() {
     let server = Server::engineio(echo);
     let mut socket = WebSocket::open(&server).await;
@@ -84,7 +84,7 @@ async fn pong_frame_is_passed_over() {
 }
 
 /// RFC 6455, 5: frames that break its rules close the WebSocket with 1002.
-#[tokio::test]
+#[on_both_servers]
 async fn broken_frame_is_code_1002() {
     let started = Frame::new(opcode::TEXT, "4a").unfinished();
     for frames in [
@@ -115,7 +115,7 @@ async fn broken_frame_is_code_1002() {
 }
 
 /// RFC 6455, 8.1: text is UTF-8.
-#[tokio::test]
+#[on_both_servers]
 async fn text_that_is_not_utf8_is_code_1007() {
     for frames in [
         vec![Frame::new(opcode::TEXT, b"4\xFF")],
@@ -131,7 +131,7 @@ async fn text_that_is_not_utf8_is_code_1007() {
 }
 
 /// Engine.IO v4, Handshake, `maxPayload`: the largest message passes.
-#[tokio::test]
+#[on_both_servers]
 async fn message_of_max_payload_passes() {
     let server = Server::engineio(|builder| echo(builder).max_payload(MAX_PAYLOAD));
     let mut socket = WebSocket::open(&server).await;
@@ -151,7 +151,7 @@ async fn message_of_max_payload_passes() {
 
 /// Engine.IO v4, Handshake, `maxPayload`, and RFC 6455, 7.4.1: one byte more is code 1009, at its
 /// header, before any of the message has come.
-#[tokio::test]
+#[on_both_servers]
 async fn message_of_more_than_max_payload_is_code_1009_at_its_header() {
     let over = MAX_PAYLOAD as u64 + 1;
     for frames in [
@@ -166,7 +166,7 @@ async fn message_of_more_than_max_payload_is_code_1009_at_its_header() {
 }
 
 /// The same where the client sends all of it before it listens.
-#[tokio::test]
+#[on_both_servers]
 async fn message_of_more_than_max_payload_is_code_1009_also_while_it_is_being_sent() {
     let (server, mut closed) = recording(|builder| builder.max_payload(MAX_PAYLOAD));
     let mut socket = WebSocket::open(&server).await;
@@ -178,7 +178,7 @@ async fn message_of_more_than_max_payload_is_code_1009_also_while_it_is_being_se
 }
 
 /// The same for all fragments of a message together.
-#[tokio::test]
+#[on_both_servers]
 async fn fragments_of_more_than_max_payload_are_code_1009() {
     let half = "x".repeat(MAX_PAYLOAD / 2);
     let frames = [
@@ -191,7 +191,7 @@ async fn fragments_of_more_than_max_payload_are_code_1009() {
 
 /// RFC 6455, 5.5.1: a close is answered with its own code, and the server ends the
 /// connection.
-#[tokio::test]
+#[on_both_servers]
 async fn close_frame_is_answered_and_ends_the_session() {
     for code in [None, Some(1000), Some(1001), Some(3000), Some(4999)] {
         let payload = code.map(|code: u16| code.to_be_bytes().to_vec());
@@ -202,7 +202,7 @@ async fn close_frame_is_answered_and_ends_the_session() {
 
 /// RFC 6455, 7.1.1: the server ends the connection first, at once, and whoever asked for the close.
 /// The server is one that `SocketIo::tune` has set up.
-#[tokio::test]
+#[on_both_servers]
 async fn connection_ends_with_the_close_frame() {
     let server = Server::socketio(|builder| builder, |_| {});
     // Several, as they have to end whatever the time of the server's clock.
@@ -218,7 +218,7 @@ async fn connection_ends_with_the_close_frame() {
 
 /// RFC 6455, 5.5.2 and 7.1.7: pongs and messages that are owed go out before the close, by
 /// whatever the client ends the WebSocket in the same write.
-#[tokio::test]
+#[on_both_servers]
 async fn what_is_owed_comes_before_the_close() {
     let close = Frame::new(opcode::CLOSE, 1000_u16.to_be_bytes());
     for (last, code) in [
@@ -258,7 +258,7 @@ async fn what_is_owed_comes_before_the_close() {
 }
 
 /// The same where what is owed is more than the kernel takes at once, and the client reads it late.
-#[tokio::test]
+#[on_both_servers]
 async fn large_echoes_that_are_owed_come_before_the_close() {
     let server = Server::engineio(|builder| echo(builder).outbox_limit(8 << 20));
     let mut socket = WebSocket::open(&server).await;
@@ -274,7 +274,7 @@ async fn large_echoes_that_are_owed_come_before_the_close() {
 }
 
 /// A client that closes and does not read is cut off.
-#[tokio::test]
+#[on_both_servers]
 async fn client_that_closes_and_does_not_read_is_forgotten() {
     let (server, mut closed) = recording(|builder| {
         builder
@@ -307,14 +307,14 @@ async fn client_that_closes_and_does_not_read_is_forgotten() {
 }
 
 /// reference/socketio.md, 2.2: the client's CLOSE packet ends the session at once.
-#[tokio::test]
+#[on_both_servers]
 async fn close_packet_ends_the_session_at_once() {
     let close = Frame::new(opcode::TEXT, "1");
     closes_with(None, &[close], CloseReason::TransportClose).await;
 }
 
 /// Engine.IO v4, Packet encoding: what is no packet ends the session.
-#[tokio::test]
+#[on_both_servers]
 async fn invalid_packet_closes_the_session() {
     for text in ["", "7", "x", " 4a", "bA", "b%%%%", "\u{1e}4a"] {
         let frame = Frame::new(opcode::TEXT, text);
@@ -323,7 +323,7 @@ async fn invalid_packet_closes_the_session() {
 }
 
 /// Engine.IO v4, Heartbeat: only the server pings.
-#[tokio::test]
+#[on_both_servers]
 async fn ping_packet_of_a_client_closes_the_session() {
     for text in ["2", "2probe"] {
         let frame = Frame::new(opcode::TEXT, text);
@@ -332,7 +332,7 @@ async fn ping_packet_of_a_client_closes_the_session() {
 }
 
 /// reference/socketio.md, 2.2: packets that are out of place are passed over.
-#[tokio::test]
+#[on_both_servers]
 async fn packets_out_of_place_are_passed_over() {
     let server = Server::engineio(echo);
     let mut socket = WebSocket::open(&server).await;
@@ -344,7 +344,7 @@ async fn packets_out_of_place_are_passed_over() {
 }
 
 /// RFC 6455, 5.2: frames are where their headers say, however TCP cuts them.
-#[tokio::test]
+#[on_both_servers]
 async fn frames_may_come_in_one_piece_or_byte_by_byte() {
     let server = Server::engineio(echo);
     let mut socket = WebSocket::open(&server).await;
@@ -369,7 +369,7 @@ async fn frames_may_come_in_one_piece_or_byte_by_byte() {
 
 /// Many messages at once are taken in order, also when they are more than a session takes before it
 /// lets others have their turn.
-#[tokio::test]
+#[on_both_servers]
 async fn a_thousand_messages_in_one_piece_are_taken_in_order() {
     let server = Server::engineio(echo);
     let mut socket = WebSocket::open(&server).await;
@@ -383,7 +383,7 @@ async fn a_thousand_messages_in_one_piece_are_taken_in_order() {
 }
 
 /// RFC 6455, 9.1: an extension that the server does not name is not in use.
-#[tokio::test]
+#[on_both_servers]
 async fn compression_is_not_negotiated() {
     let server = Server::engineio(echo);
     let offer = "permessage-deflate; client_max_window_bits";
@@ -399,7 +399,7 @@ async fn compression_is_not_negotiated() {
 }
 
 /// reference/socketio.md, 1.4: a connection that is lost without a word is a `transport close`.
-#[tokio::test]
+#[on_both_servers]
 async fn lost_connection_ends_the_session() {
     let (server, mut closed) = recording(|builder| builder);
     drop(WebSocket::open(&server).await);
@@ -407,7 +407,7 @@ async fn lost_connection_ends_the_session() {
 }
 
 /// The same within a frame, and where the client only says that it will send nothing more.
-#[tokio::test]
+#[on_both_servers]
 async fn connection_that_ends_within_a_frame_ends_the_session() {
     let (server, mut closed) = recording(|builder| builder);
     let mut socket = WebSocket::open(&server).await;
@@ -419,7 +419,7 @@ async fn connection_that_ends_within_a_frame_ends_the_session() {
 
 /// reference/socketio.md, 2.2: the server closes with an empty close frame, behind what it has
 /// sent.
-#[tokio::test]
+#[on_both_servers]
 async fn close_of_the_server_comes_behind_what_was_sent() {
     let (server, mut closed) = recording(|builder| {
         builder.on_message(|session: EngineSession, _| async move {
@@ -443,7 +443,7 @@ async fn close_of_the_server_comes_behind_what_was_sent() {
 }
 
 /// A session that has ended is forgotten.
-#[tokio::test]
+#[on_both_servers]
 async fn closed_session_is_not_counted() {
     let (server, mut closed) = recording(|builder| builder);
     let mut socket = WebSocket::open(&server).await;

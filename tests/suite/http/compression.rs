@@ -10,7 +10,7 @@ use crate::support::socketio::start;
 use crate::support::{Polling, Response, Server, WebSocket, echo};
 
 /// `httpCompression`: gzip and deflate, as the client asks, and caches are told that it matters.
-#[tokio::test]
+#[on_both_servers]
 async fn poll_is_compressed_as_the_client_asks() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -43,7 +43,7 @@ async fn poll_is_compressed_as_the_client_asks() {
 }
 
 /// A client that says nothing gets its packets as they are.
-#[tokio::test]
+#[on_both_servers]
 async fn poll_without_a_wish_is_not_compressed() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
@@ -53,7 +53,7 @@ async fn poll_without_a_wish_is_not_compressed() {
 }
 
 /// `threshold`: 1024 bytes by default, compared with the whole body.
-#[tokio::test]
+#[on_both_servers]
 async fn body_is_compressed_from_the_threshold_on() {
     let by_default = Server::engineio(echo);
     let chosen = Server::engineio(|builder| echo(builder).http_compression(Some(10)));
@@ -70,7 +70,7 @@ async fn body_is_compressed_from_the_threshold_on() {
 }
 
 /// `httpCompression: false`.
-#[tokio::test]
+#[on_both_servers]
 async fn nothing_is_compressed_where_it_is_switched_off() {
     let server = Server::engineio(|builder| echo(builder).http_compression(None));
     let session = Polling::open(&server).await;
@@ -81,7 +81,7 @@ async fn nothing_is_compressed_where_it_is_switched_off() {
 }
 
 /// eio/transports/polling.ts: a body is compressed where at least one packet in it is worth it.
-#[tokio::test]
+#[on_both_servers]
 async fn one_packet_that_is_worth_it_is_enough() {
     let server = sorting(|builder| builder);
     let session = Polling::open(&server).await;
@@ -100,7 +100,7 @@ async fn one_packet_that_is_worth_it_is_enough() {
 }
 
 /// Binary messages, which polls bring as base64, may be worth it or not too.
-#[tokio::test]
+#[on_both_servers]
 async fn binary_messages_are_compressed_too() {
     for (server, coding) in [
         (Server::engineio(echo), Some("gzip")),
@@ -116,7 +116,7 @@ async fn binary_messages_are_compressed_too() {
 }
 
 /// Only polls are compressed: neither posts, nor errors, nor a WebSocket's frames.
-#[tokio::test]
+#[on_both_servers]
 async fn nothing_but_polls_is_compressed() {
     let server = Server::engineio(|builder| echo(builder).http_compression(Some(0)));
     let session = Polling::open(&server).await;
@@ -140,7 +140,7 @@ async fn nothing_but_polls_is_compressed() {
 }
 
 /// Fetch, 3.2: the origin matters to caches as much as the coding does.
-#[tokio::test]
+#[on_both_servers]
 async fn compressed_answer_varies_by_origin_too() {
     let app = "https://app.example";
     let server = Server::engineio(move |builder| echo(builder).cors(Cors::origins([app])));
@@ -159,7 +159,7 @@ async fn compressed_answer_varies_by_origin_too() {
 }
 
 /// `compress(false)`: an event by itself is not compressed, and beside another it does no harm.
-#[tokio::test]
+#[on_both_servers]
 async fn an_event_may_be_kept_from_being_compressed() {
     let server = start();
     let io = &server.io;

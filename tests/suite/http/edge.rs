@@ -53,7 +53,7 @@ async fn the_path_comes_before_services_that_fit_everything() {
 }
 
 /// `Builder::path`: the slash at its end may be left out, also where middleware takes it away.
-#[tokio::test]
+#[on_both_servers]
 async fn a_slash_at_the_end_may_be_left_out() {
     for path in ["/socket.io/", "/a/b"] {
         let build = move |io: actix_socketio::Builder| io.path(path);
@@ -177,7 +177,7 @@ async fn joins(site: &Site) {
 }
 
 /// `Builder::path`: a path that a URL writes with escapes is found by them.
-#[tokio::test]
+#[on_both_servers]
 async fn a_path_may_need_escapes() {
     for (path, escaped) in [
         ("/a b/", "/a%20b/"),
@@ -199,7 +199,7 @@ async fn a_path_may_need_escapes() {
 }
 
 /// RFC 9110, 7.8: an upgrade that is not asked for, or to something else, leaves a poll.
-#[tokio::test]
+#[on_both_servers]
 async fn a_poll_that_names_another_protocol_is_a_poll() {
     let server = Server::engineio(|builder| builder);
     for headers in [
@@ -221,7 +221,7 @@ async fn a_poll_that_names_another_protocol_is_a_poll() {
 }
 
 /// reference/socketio.md, 2.2: no answer of polling is kept by a cache.
-#[tokio::test]
+#[on_both_servers]
 async fn no_answer_of_polling_is_cached() {
     let server = Server::engineio(|builder| builder.max_payload(10));
     let session = Polling::open(&server).await;
@@ -245,7 +245,7 @@ async fn no_answer_of_polling_is_cached() {
 }
 
 /// Socket.IO v5, Acknowledgement: one that nobody waits for is ignored.
-#[tokio::test]
+#[on_both_servers]
 async fn an_acknowledgement_without_a_known_id_is_ignored() {
     let server = Server::socketio(|io| io, |_| ());
     for via in BOTH {
@@ -260,7 +260,7 @@ async fn an_acknowledgement_without_a_known_id_is_ignored() {
 }
 
 /// `Cors::origins`: requests of other origins are refused, on both transports.
-#[tokio::test]
+#[on_both_servers]
 async fn other_origins_are_refused_where_origins_are_listed() {
     let listed = || {
         Cors::origins([
@@ -301,7 +301,7 @@ async fn other_origins_are_refused_where_origins_are_listed() {
 }
 
 /// `Cors::refuse_others`, `Cors::any`: nobody is refused.
-#[tokio::test]
+#[on_both_servers]
 async fn other_origins_are_served_where_the_switch_or_a_star_says_so() {
     for cors in [
         Cors::origins(["https://app.example"]).refuse_others(false),
@@ -315,7 +315,7 @@ async fn other_origins_are_served_where_the_switch_or_a_star_says_so() {
 }
 
 /// `Builder::allow_request`: the request knows the client's address as the proxies say it.
-#[tokio::test]
+#[on_both_servers]
 async fn allow_request_sees_the_address_behind_the_proxies() {
     let server = Server::socketio(
         |io| {

@@ -21,7 +21,7 @@ use crate::support::{
 
 /// reference/socketio.md, 1.2, `allowRequest`: the error's own status and body, and nobody has
 /// come.
-#[tokio::test]
+#[on_both_servers]
 async fn refused_request_gets_the_errors_own_answer_and_no_session() {
     for via in BOTH {
         let server = Server::engineio(|builder| guarded(builder).cors(Cors::any()));
@@ -43,7 +43,7 @@ async fn refused_request_gets_the_errors_own_answer_and_no_session() {
 }
 
 /// The same in front of Socket.IO.
-#[tokio::test]
+#[on_both_servers]
 async fn socketio_asks_about_a_client_too() {
     let server = Server::socketio(
         |builder| builder.allow_request(|_| ready(Err(ErrorForbidden("closed today")))),
@@ -57,7 +57,7 @@ async fn socketio_asks_about_a_client_too() {
 }
 
 /// reference/socketio.md, 1.2, `allowRequest`: only requests without a `sid` are asked about.
-#[tokio::test]
+#[on_both_servers]
 async fn requests_of_a_session_are_not_asked_about() {
     let (told, mut asked) = channel();
     let server = Server::engineio(move |builder| {
@@ -81,7 +81,7 @@ async fn requests_of_a_session_are_not_asked_about() {
 }
 
 /// A request that breaks the protocol gets the protocol's answer, whoever sends it.
-#[tokio::test]
+#[on_both_servers]
 async fn request_that_is_not_in_order_is_not_asked_about() {
     let (told, mut asked) = channel();
     let server = Server::engineio(move |builder| {
@@ -98,7 +98,7 @@ async fn request_that_is_not_in_order_is_not_asked_about() {
 }
 
 /// All are asked in their order, until one refuses.
-#[tokio::test]
+#[on_both_servers]
 async fn first_who_refuses_is_the_last_who_is_asked() {
     let (told, mut asked) = channel();
     let server = Server::engineio(move |builder| {
@@ -125,7 +125,7 @@ async fn first_who_refuses_is_the_last_who_is_asked() {
 
 /// A panic in `allow_request` costs its own request: before its first wait, behind it, or where its
 /// error is made an answer.
-#[tokio::test]
+#[on_both_servers]
 async fn panic_is_answered_with_500_and_disturbs_nobody() {
     let server = Server::engineio(|builder| {
         echo(builder)
@@ -155,7 +155,7 @@ async fn panic_is_answered_with_500_and_disturbs_nobody() {
 }
 
 /// A hook may wait; its client waits with it.
-#[tokio::test]
+#[on_both_servers]
 async fn client_waits_for_as_long_as_the_hook() {
     let (server, mut asked) = asking();
     for via in BOTH {
@@ -178,7 +178,7 @@ async fn client_waits_for_as_long_as_the_hook() {
 }
 
 /// A client that gives up while it is asked about leaves nothing behind.
-#[tokio::test]
+#[on_both_servers]
 async fn client_that_does_not_wait_has_never_come() {
     let (server, mut asked) = asking();
     let target = server.target("EIO=4&transport=polling");
@@ -224,7 +224,7 @@ async fn extensions_come_out_of_the_handshake() {
 
 /// `handshake_extensions` comes behind `allow_request`: nothing is taken of a client that may not
 /// come.
-#[tokio::test]
+#[on_both_servers]
 async fn nothing_is_carried_for_a_client_that_is_refused() {
     let (told, mut heard) = channel();
     let server = Server::engineio(move |builder| {
@@ -251,7 +251,7 @@ async fn nothing_is_carried_for_a_client_that_is_refused() {
 }
 
 /// reference/socketio.md, 1.7: `initial_headers` is for the first answer, `headers` for all.
-#[tokio::test]
+#[on_both_servers]
 async fn headers_are_added_to_the_first_answer_and_to_all() {
     let server = Server::engineio(|builder| {
         echo(builder)
@@ -293,7 +293,7 @@ async fn headers_are_added_to_the_first_answer_and_to_all() {
 }
 
 /// A hook sees the headers that are there, and those of the hooks before it.
-#[tokio::test]
+#[on_both_servers]
 async fn header_hooks_run_in_order_and_may_change_everything() {
     let server = Server::engineio(|builder| {
         builder
@@ -311,7 +311,7 @@ async fn header_hooks_run_in_order_and_may_change_everything() {
 }
 
 /// A panic in a header hook costs what it would have added.
-#[tokio::test]
+#[on_both_servers]
 async fn panic_in_a_header_hook_costs_its_headers_alone() {
     let server = Server::engineio(|builder| {
         echo(builder)
@@ -330,7 +330,7 @@ async fn panic_in_a_header_hook_costs_its_headers_alone() {
 
 /// reference/socketio.md, 1.2, `cookie`: name `io`, path `/`, HttpOnly, SameSite=Lax; on the
 /// polling handshake, and nowhere else.
-#[tokio::test]
+#[on_both_servers]
 async fn cookie_has_the_sessions_id() {
     let template = || Cookie::new("", "");
     let server = Server::engineio(move |builder| echo(builder).cookie(template()));
@@ -347,7 +347,7 @@ async fn cookie_has_the_sessions_id() {
 }
 
 /// What the template says is kept.
-#[tokio::test]
+#[on_both_servers]
 async fn cookie_has_the_attributes_of_its_template() {
     let server = Server::socketio(
         |builder| {
@@ -363,7 +363,7 @@ async fn cookie_has_the_attributes_of_its_template() {
 }
 
 /// No cookie is set unless it is asked for.
-#[tokio::test]
+#[on_both_servers]
 async fn no_cookie_is_set_by_default() {
     let server = Server::engineio(|builder| builder);
     let (response, _) = handshake(&server, Via::Polling, &[]).await.unwrap();

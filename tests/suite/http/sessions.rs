@@ -26,7 +26,7 @@ use crate::support::{Heard, Polling, Request, Server, Site, WebSocket, channel, 
 
 /// Flask-SocketIO, `manage_session=True`: the session begins with the HTTP session, and from then
 /// on neither side sees the other.
-#[tokio::test]
+#[on_both_servers]
 async fn a_copy_begins_with_the_http_session_and_goes_its_own_way() {
     for scope in [SessionScope::Client, SessionScope::Namespace] {
         let server = serve(CookieSessionStore::default, move |builder| {
@@ -62,7 +62,7 @@ async fn a_copy_begins_with_the_http_session_and_goes_its_own_way() {
 }
 
 /// Flask-SocketIO, `manage_session=False`: what either side has saved the other side sees.
-#[tokio::test]
+#[on_both_servers]
 async fn a_shared_session_is_seen_by_http_and_socket_handlers_alike() {
     let (server, _) = shared();
     for via in BOTH {
@@ -86,7 +86,7 @@ async fn a_shared_session_is_seen_by_http_and_socket_handlers_alike() {
 }
 
 /// A log out by HTTP is seen by the next event of the same socket, and no later change undoes it.
-#[tokio::test]
+#[on_both_servers]
 async fn a_purged_session_is_gone_with_the_next_event_and_stays_gone() {
     let (server, store) = shared();
     for via in BOTH {
@@ -105,7 +105,7 @@ async fn a_purged_session_is_gone_with_the_next_event_and_stays_gone() {
 
 /// A handler that was called before the log out saves its change afterwards: nobody is logged in by
 /// that.
-#[tokio::test]
+#[on_both_servers]
 async fn a_handler_that_ends_behind_a_log_out_brings_nothing_back() {
     let (server, store) = shared();
     let gate = Gate::default();
@@ -133,7 +133,7 @@ async fn a_handler_that_ends_behind_a_log_out_brings_nothing_back() {
 }
 
 /// What an HTTP handler has done to one key stays when a socket's handler saves another.
-#[tokio::test]
+#[on_both_servers]
 async fn changes_of_both_sides_are_kept_key_by_key() {
     let (server, _) = shared();
     let gate = Gate::default();
@@ -165,7 +165,7 @@ async fn changes_of_both_sides_are_kept_key_by_key() {
 
 /// docs/semantics.md, order: handlers start in the order of arrival, though each is behind a load,
 /// and what came before the client left is handled before its disconnect.
-#[tokio::test]
+#[on_both_servers]
 async fn handlers_start_in_the_order_of_arrival_behind_their_loads() {
     let (server, store) = shared();
     let mut left = leaving(&server.io);
@@ -189,7 +189,7 @@ async fn handlers_start_in_the_order_of_arrival_behind_their_loads() {
 
 /// Events that wait for their session while it moves to a WebSocket keep their places, and those
 /// behind them theirs.
-#[tokio::test]
+#[on_both_servers]
 async fn the_order_of_arrival_survives_an_upgrade() {
     let (server, store) = shared();
     let mut noted = leaving(&server.io);
@@ -223,7 +223,7 @@ async fn the_order_of_arrival_survives_an_upgrade() {
 }
 
 /// What waits for its load is not handled once the program has made the client leave.
-#[tokio::test]
+#[on_both_servers]
 async fn what_waits_behind_a_disconnect_by_the_server_is_dropped() {
     let (server, _) = shared();
     let mut noted = leaving(&server.io);
@@ -244,7 +244,7 @@ async fn what_waits_behind_a_disconnect_by_the_server_is_dropped() {
 }
 
 /// A store that fails or panics takes that event alone, whose handler is not called.
-#[tokio::test]
+#[on_both_servers]
 async fn a_store_that_fails_costs_the_event_that_needs_it() {
     let (server, store) = shared();
     for via in BOTH {
@@ -275,7 +275,7 @@ async fn a_store_that_fails_costs_the_event_that_needs_it() {
 
 /// Each failure of a store reaches the error hook, where it is: at a connect, an event or a
 /// disconnect.
-#[tokio::test]
+#[on_both_servers]
 async fn a_store_that_fails_is_seen_by_the_error_hook() {
     let (server, store) = shared();
     let (told, mut heard) = channel();
@@ -320,7 +320,7 @@ async fn a_store_that_fails_is_seen_by_the_error_hook() {
 }
 
 /// A disconnect handler is called though the store fails: the program has to know.
-#[tokio::test]
+#[on_both_servers]
 async fn a_disconnect_handler_is_called_whatever_the_store_does() {
     let (server, store) = shared();
     let mut left = leaving(&server.io);
@@ -337,7 +337,7 @@ async fn a_disconnect_handler_is_called_whatever_the_store_does() {
 }
 
 /// What a disconnect handler changes is saved too, behind it.
-#[tokio::test]
+#[on_both_servers]
 async fn a_change_of_a_disconnect_handler_is_saved() {
     let (server, _) = shared();
     server
@@ -358,7 +358,7 @@ async fn a_change_of_a_disconnect_handler_is_saved() {
 }
 
 /// `SocketIo::close` waits for events that wait for the store, and for what they save there.
-#[tokio::test]
+#[on_both_servers]
 async fn a_close_waits_for_the_store() {
     for via in BOTH {
         let (server, store) = shared();
@@ -391,7 +391,7 @@ async fn a_close_waits_for_the_store() {
 
 /// An acknowledgement that a handler sends by itself does not wait; the change is saved all the
 /// same.
-#[tokio::test]
+#[on_both_servers]
 async fn a_change_behind_an_acknowledgement_by_hand_is_saved() {
     let (server, _) = shared();
     server
@@ -415,7 +415,7 @@ async fn a_change_behind_an_acknowledgement_by_hand_is_saved() {
 
 /// Flask-SocketIO, sessions in cookies: each event sees those of the handshake, changes are
 /// dropped.
-#[tokio::test]
+#[on_both_servers]
 async fn a_session_that_lies_in_the_cookie_is_that_of_the_handshake() {
     let key = Key::generate();
     let session = HttpSession::shared(CookieSessionStore::default(), key.clone());
@@ -435,7 +435,7 @@ async fn a_session_that_lies_in_the_cookie_is_that_of_the_handshake() {
 }
 
 /// The cookie is read as the middleware writes it, whatever its name and its protection.
-#[tokio::test]
+#[on_both_servers]
 async fn a_signed_cookie_of_another_name_is_understood() {
     let (store, key) = (Memory::default(), Key::generate());
     let session = HttpSession::shared(store.clone(), key.clone())
@@ -457,7 +457,7 @@ async fn a_signed_cookie_of_another_name_is_understood() {
 }
 
 /// A cookie that this server has not made is nobody's session.
-#[tokio::test]
+#[on_both_servers]
 async fn a_forged_cookie_is_nobodys_session() {
     let (server, store) = shared();
     let mut browser = Browser::of(&server);
@@ -475,7 +475,7 @@ async fn a_forged_cookie_is_nobodys_session() {
 
 /// `HttpSession::disconnect_at_logout`: a log out by HTTP, or a renewed session, disconnects the
 /// sockets of that session in all namespaces, and no others.
-#[tokio::test]
+#[on_both_servers]
 async fn a_log_out_disconnects_the_sockets_of_its_session() {
     let (server, _) = watched();
     let (told, mut left) = channel();
@@ -520,7 +520,7 @@ async fn a_log_out_disconnects_the_sockets_of_its_session() {
 
 /// A session that ends elsewhere, as on another node, disconnects its client with the next event,
 /// which is refused; one that never was there does not.
-#[tokio::test]
+#[on_both_servers]
 async fn a_session_that_ended_elsewhere_disconnects_with_the_next_event() {
     let (server, store) = watched();
     for via in BOTH {
@@ -544,7 +544,7 @@ async fn a_session_that_ended_elsewhere_disconnects_with_the_next_event() {
 }
 
 /// The recipe of docs/semantics.md for a copy: the room of a user is disconnected at the log out.
-#[tokio::test]
+#[on_both_servers]
 async fn a_room_of_the_user_is_disconnected_at_a_log_out() {
     let server = serve(CookieSessionStore::default, |builder| {
         builder.http_session(HttpSession::copy())
@@ -575,7 +575,7 @@ async fn a_room_of_the_user_is_disconnected_at_a_log_out() {
 }
 
 /// Without the option a client whose session has ended stays.
-#[tokio::test]
+#[on_both_servers]
 async fn without_the_option_a_log_out_disconnects_nobody() {
     let (server, _) = shared();
     let mut browser = Browser::of(&server);
@@ -586,7 +586,7 @@ async fn without_the_option_a_log_out_disconnects_nobody() {
 }
 
 /// `copy` without the session middleware is said once, whatever number of clients comes.
-#[tokio::test]
+#[on_both_servers]
 async fn a_copy_without_the_middleware_is_said_once() {
     let mut lines = Lines::with("HttpSession::copy: a request came through no SessionMiddleware");
     let server = Server::socketio(
@@ -604,7 +604,7 @@ async fn a_copy_without_the_middleware_is_said_once() {
 
 /// `shared` with another cookie name, key or security than the middleware is said once, and names
 /// the cookie; what fits, and a cookie that nobody made, say nothing.
-#[tokio::test]
+#[on_both_servers]
 async fn options_that_differ_from_the_middleware_are_said_once() {
     type Change = fn(HttpSession, &mut Key) -> HttpSession;
     let table: [(&str, bool, Change); 4] = [

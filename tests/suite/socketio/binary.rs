@@ -7,7 +7,7 @@ use crate::support::Server;
 use crate::support::socketio::{BOTH, Came, Client, Via, leavers, start};
 
 /// Socket.IO v5, Packet encoding: bytes anywhere in a value are placeholders and attachments.
-#[tokio::test]
+#[on_both_servers]
 async fn bytes_in_nested_structs_travel_both_ways() {
     #[derive(Debug, Deserialize, Serialize)]
     struct Upload {
@@ -52,7 +52,7 @@ async fn bytes_in_nested_structs_travel_both_ways() {
 }
 
 /// Socket.IO v5, Acknowledgement: a BINARY_EVENT may have an id, and a BINARY_ACK answers it.
-#[tokio::test]
+#[on_both_servers]
 async fn acknowledgements_carry_binary() {
     let server = start();
     server
@@ -89,7 +89,7 @@ async fn acknowledgements_carry_binary() {
 }
 
 /// Socket.IO v5, Acknowledgement: the client's BINARY_ACK answers a call.
-#[tokio::test]
+#[on_both_servers]
 async fn a_call_is_answered_with_binary() {
     let server = start();
     let io = server.io.of("/");
@@ -115,7 +115,7 @@ async fn a_call_is_answered_with_binary() {
 }
 
 /// Arguments that are passed on keep their attachments.
-#[tokio::test]
+#[on_both_servers]
 async fn attachments_that_are_passed_on_stay_as_they_came() {
     let server = start();
     server
@@ -143,7 +143,7 @@ fn event_with(attachments: usize) -> (String, Vec<&'static [u8]>) {
 }
 
 /// Socket.IO v5: as many attachments as `max_attachments`, ten by default, and not one more.
-#[tokio::test]
+#[on_both_servers]
 async fn one_attachment_more_than_the_limit_closes_the_session() {
     for (server, limit) in [
         (start(), 10),
@@ -165,7 +165,7 @@ async fn one_attachment_more_than_the_limit_closes_the_session() {
 }
 
 /// Newer than the repositories: the attachment count must be at least 1.
-#[tokio::test]
+#[on_both_servers]
 async fn a_binary_packet_without_attachments_closes_the_session() {
     let server = start();
     for via in BOTH {
@@ -178,7 +178,7 @@ async fn a_binary_packet_without_attachments_closes_the_session() {
 }
 
 /// Socket.IO v5, Packet encoding: nothing may stand between a packet and its attachments.
-#[tokio::test]
+#[on_both_servers]
 async fn text_among_attachments_closes_the_session() {
     let server = start();
     for via in BOTH {
@@ -191,7 +191,7 @@ async fn text_among_attachments_closes_the_session() {
 }
 
 /// Engine.IO packets that carry no message may stand there: they are not of this layer.
-#[tokio::test]
+#[on_both_servers]
 async fn a_pong_among_attachments_is_no_text() {
     let server = start();
     server
@@ -209,7 +209,7 @@ async fn a_pong_among_attachments_is_no_text() {
 }
 
 /// A binary message that no packet announced breaks the protocol.
-#[tokio::test]
+#[on_both_servers]
 async fn binary_out_of_the_blue_closes_the_session() {
     let server = start();
     for via in BOTH {
@@ -228,7 +228,7 @@ async fn binary_out_of_the_blue_closes_the_session() {
 }
 
 /// A placeholder that stands for no attachment breaks the protocol, before any attachment has come.
-#[tokio::test]
+#[on_both_servers]
 async fn a_placeholder_out_of_range_closes_the_session() {
     let server = start();
     for via in BOTH {
@@ -247,7 +247,7 @@ async fn a_placeholder_out_of_range_closes_the_session() {
 }
 
 /// Attachments for a namespace that was never joined are counted before that is noticed.
-#[tokio::test]
+#[on_both_servers]
 async fn a_binary_event_for_a_namespace_never_joined_closes_the_session() {
     let server = start();
     server.io.of("/chat");
@@ -261,7 +261,7 @@ async fn a_binary_event_for_a_namespace_never_joined_closes_the_session() {
 }
 
 /// Events with attachments wait for the connect handler like any other.
-#[tokio::test]
+#[on_both_servers]
 async fn attachments_wait_with_their_event_for_the_connect_handler() {
     let server = start();
     server
@@ -284,7 +284,7 @@ async fn attachments_wait_with_their_event_for_the_connect_handler() {
 }
 
 /// Data that holds a placeholder-like object in a text packet is data.
-#[tokio::test]
+#[on_both_servers]
 async fn a_placeholder_in_a_text_packet_is_data() {
     let server = start();
     server
@@ -301,7 +301,7 @@ async fn a_placeholder_in_a_text_packet_is_data() {
 }
 
 /// Design, One path: a packet's frames lie together in the outbox, however many threads send at once.
-#[tokio::test]
+#[on_both_servers]
 async fn header_and_attachments_are_never_torn_apart() {
     const EACH: u8 = 100;
     let server = Server::socketio_on(4, |io| io, |_| ());
@@ -359,7 +359,7 @@ async fn header_and_attachments_are_never_torn_apart() {
 }
 
 /// Engine.IO v4: what was queued on polling as base64 goes on over the WebSocket as bytes.
-#[tokio::test]
+#[on_both_servers]
 async fn bytes_are_base64_on_polling_and_raw_on_a_websocket() {
     let server = start();
     let polling = crate::support::Polling::open(&server).await;
@@ -389,7 +389,7 @@ async fn bytes_are_base64_on_polling_and_raw_on_a_websocket() {
 
 /// docs/semantics.md: a binary packet for a namespace that the client has not joined closes the
 /// session at its head, before an attachment comes.
-#[tokio::test]
+#[on_both_servers]
 async fn head_of_a_binary_packet_for_a_strange_namespace_is_refused() {
     let server = start();
     for via in BOTH {
@@ -407,7 +407,7 @@ async fn head_of_a_binary_packet_for_a_strange_namespace_is_refused() {
 
 /// docs/semantics.md: the attachments of one packet have `max_payload` bytes together; with one byte
 /// more the session is closed, also where they are still to come.
-#[tokio::test]
+#[on_both_servers]
 async fn attachments_of_a_packet_have_max_payload_bytes_together() {
     let server = Server::socketio(|io| io.max_payload(2000), |_| ());
     let mut leavers = leavers(&server.io.of("/"));
@@ -435,7 +435,7 @@ async fn attachments_of_a_packet_have_max_payload_bytes_together() {
 
 /// docs/semantics.md, `attachments_timeout`: attachments that do not come close the session; a packet
 /// whose attachments have come leaves no deadline behind.
-#[tokio::test]
+#[on_both_servers]
 async fn attachments_have_a_time_to_arrive() {
     let limit = std::time::Duration::from_millis(500);
     let server = Server::socketio(move |io| io.attachments_timeout(limit), |_| ());
@@ -458,7 +458,7 @@ async fn attachments_have_a_time_to_arrive() {
 }
 
 /// A client that was made to leave does not know it: its packet is dropped with its attachments.
-#[tokio::test]
+#[on_both_servers]
 async fn binary_packet_for_a_namespace_that_was_just_left_is_dropped() {
     let server = start();
     let io = &server.io;

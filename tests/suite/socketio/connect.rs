@@ -13,7 +13,7 @@ use crate::support::socketio::{BOTH, Client, Gate, Via, leavers, start, until};
 use crate::support::{Server, channel};
 
 /// Socket.IO v5, Connection to a namespace: `40` is answered with the socket's id.
-#[tokio::test]
+#[on_both_servers]
 async fn a_connect_without_auth_is_answered_with_a_sid() {
     let server = start();
     let io = &server.io;
@@ -28,7 +28,7 @@ async fn a_connect_without_auth_is_answered_with_a_sid() {
 }
 
 /// Engine.IO v4 and Socket.IO v5 have an id each; the session's is a secret.
-#[tokio::test]
+#[on_both_servers]
 async fn a_socket_has_another_id_than_its_session() {
     let server = start();
     let io = &server.io;
@@ -43,7 +43,7 @@ async fn a_socket_has_another_id_than_its_session() {
 }
 
 /// Socket.IO v5, Connection to a namespace: the payload is the client's auth.
-#[tokio::test]
+#[on_both_servers]
 async fn the_auth_payload_reaches_the_connect_handler() {
     let server = start();
     let io = &server.io;
@@ -70,7 +70,7 @@ async fn the_auth_payload_reaches_the_connect_handler() {
 }
 
 /// Socket.IO v5, Packet encoding: the comma behind a namespace is optional where nothing follows.
-#[tokio::test]
+#[on_both_servers]
 async fn a_namespace_without_a_comma_is_joined() {
     let server = start();
     let io = &server.io;
@@ -83,7 +83,7 @@ async fn a_namespace_without_a_comma_is_joined() {
 }
 
 /// Socket.IO v4 clients put a query behind the namespace; it is no part of the name.
-#[tokio::test]
+#[on_both_servers]
 async fn a_query_behind_a_namespace_is_cut_off() {
     let server = start();
     let io = &server.io;
@@ -103,7 +103,7 @@ async fn a_query_behind_a_namespace_is_cut_off() {
 }
 
 /// Socket.IO v5, Connection to a namespace: one that does not exist is refused, the session goes on.
-#[tokio::test]
+#[on_both_servers]
 async fn an_unknown_namespace_is_refused_and_the_session_goes_on() {
     let server = start();
     for via in BOTH {
@@ -117,7 +117,7 @@ async fn an_unknown_namespace_is_refused_and_the_session_goes_on() {
 }
 
 /// Socket.IO v5, Connection to a namespace: CONNECT_ERROR carries what the handler refused with.
-#[tokio::test]
+#[on_both_servers]
 async fn a_refusal_carries_message_and_data_exactly() {
     let server = start();
     let io = &server.io;
@@ -153,7 +153,7 @@ async fn a_refusal_carries_message_and_data_exactly() {
 }
 
 /// `Auth<T>`: a payload of another type is a rejection that names what is wrong.
-#[tokio::test]
+#[on_both_servers]
 async fn an_auth_payload_of_another_type_refuses() {
     #[derive(Deserialize)]
     struct Login {
@@ -183,7 +183,7 @@ async fn an_auth_payload_of_another_type_refuses() {
 }
 
 /// Design, Promises: connect errors fail closed.
-#[tokio::test]
+#[on_both_servers]
 async fn a_panic_in_a_connect_handler_refuses() {
     async fn now() {
         panic!("now");
@@ -210,7 +210,7 @@ async fn a_panic_in_a_connect_handler_refuses() {
 }
 
 /// Design, Promises: connect errors fail closed, also where the error itself panics.
-#[tokio::test]
+#[on_both_servers]
 async fn a_panic_in_a_refusal_refuses() {
     struct Bad;
 
@@ -235,7 +235,7 @@ async fn a_panic_in_a_refusal_refuses() {
 }
 
 /// A second CONNECT for a namespace breaks the protocol.
-#[tokio::test]
+#[on_both_servers]
 async fn a_second_connect_closes_the_session() {
     let server = start();
     let io = &server.io;
@@ -250,7 +250,7 @@ async fn a_second_connect_closes_the_session() {
 }
 
 /// The reference makes two sockets of two CONNECTs in one burst; here there is never a second.
-#[tokio::test]
+#[on_both_servers]
 async fn a_second_connect_while_the_first_waits_makes_no_second_socket() {
     let server = start();
     let io = &server.io;
@@ -276,7 +276,7 @@ async fn a_second_connect_while_the_first_waits_makes_no_second_socket() {
 }
 
 /// The reference kills a session whose events come in one burst with the CONNECT; here they wait.
-#[tokio::test]
+#[on_both_servers]
 async fn events_wait_for_an_async_connect_handler_and_keep_their_order() {
     let server = start();
     let io = &server.io;
@@ -317,7 +317,7 @@ async fn events_wait_for_an_async_connect_handler_and_keep_their_order() {
 
 /// Design, Promises: handlers of one socket start in the order of arrival, also those whose events
 /// come at the very moment when the client is let in.
-#[tokio::test]
+#[on_both_servers]
 async fn events_keep_their_order_while_the_client_is_being_let_in() {
     let server = start();
     let io = &server.io;
@@ -340,7 +340,7 @@ async fn events_keep_their_order_while_the_client_is_being_let_in() {
 }
 
 /// The reference kills a session that leaves and comes back in one burst; here it is a new socket.
-#[tokio::test]
+#[on_both_servers]
 async fn a_disconnect_and_a_connect_in_one_burst_reconnect() {
     let server = start();
     let io = &server.io;
@@ -364,7 +364,7 @@ async fn a_disconnect_and_a_connect_in_one_burst_reconnect() {
 }
 
 /// A client may change its mind while it is not let in yet.
-#[tokio::test]
+#[on_both_servers]
 async fn a_client_that_leaves_while_it_waits_may_come_back() {
     let server = start();
     let io = &server.io;
@@ -388,7 +388,7 @@ async fn a_client_that_leaves_while_it_waits_may_come_back() {
 }
 
 /// `connect_timeout`: a client that joins nothing is closed, one that has joined is not.
-#[tokio::test]
+#[on_both_servers]
 async fn a_client_that_joins_nothing_in_time_is_closed() {
     let limit = Duration::from_secs(1);
     let server = Server::socketio(move |io| io.connect_timeout(limit), |_| ());
@@ -417,7 +417,7 @@ async fn a_client_that_joins_nothing_in_time_is_closed() {
 }
 
 /// Any packet but CONNECT for a namespace that the client is not in closes the session.
-#[tokio::test]
+#[on_both_servers]
 async fn a_packet_for_a_namespace_never_joined_closes_the_session() {
     let server = start();
     let io = &server.io;
@@ -439,7 +439,7 @@ async fn a_packet_for_a_namespace_never_joined_closes_the_session() {
 }
 
 /// Design, Promises: the CONNECT packet goes first.
-#[tokio::test]
+#[on_both_servers]
 async fn what_a_connect_handler_emits_follows_the_connect_packet() {
     let server = start();
     let io = &server.io;
@@ -473,7 +473,7 @@ async fn what_a_connect_handler_emits_follows_the_connect_packet() {
 }
 
 /// Design, Promises: the CONNECT packet goes first, whoever broadcasts meanwhile.
-#[tokio::test]
+#[on_both_servers]
 async fn the_connect_packet_goes_first_in_a_storm_of_broadcasts() {
     let server = start();
     let io = &server.io;
@@ -508,7 +508,7 @@ async fn the_connect_packet_goes_first_in_a_storm_of_broadcasts() {
 }
 
 /// `on_disconnect` runs for whoever `on_connect` has let in, also where the client had gone by then.
-#[tokio::test]
+#[on_both_servers]
 async fn a_client_gone_during_its_connect_handler_is_said_goodbye_to_iff_it_was_let_in() {
     let server = start();
     let io = &server.io;
@@ -554,7 +554,7 @@ async fn a_client_gone_during_its_connect_handler_is_said_goodbye_to_iff_it_was_
 }
 
 /// `namespaces_per_session`: the last that fits, and the first that does not.
-#[tokio::test]
+#[on_both_servers]
 async fn one_namespace_more_than_the_limit_is_refused() {
     let server = Server::socketio(|io| io.namespaces_per_session(2), |_| ());
     let io = &server.io;
@@ -576,7 +576,7 @@ async fn one_namespace_more_than_the_limit_is_refused() {
 }
 
 /// Refused clients do not count as long as they stay away.
-#[tokio::test]
+#[on_both_servers]
 async fn a_refused_namespace_does_not_count() {
     let server = Server::socketio(|io| io.namespaces_per_session(1), |_| ());
     let io = &server.io;
@@ -595,7 +595,7 @@ async fn a_refused_namespace_does_not_count() {
 }
 
 /// A program that sends a client away while it is connecting does not leave it in silence.
-#[tokio::test]
+#[on_both_servers]
 async fn a_socket_disconnected_by_its_connect_handler_is_refused() {
     let server = start();
     let io = &server.io;
@@ -617,7 +617,7 @@ async fn a_socket_disconnected_by_its_connect_handler_is_refused() {
 
 /// In its connect handler the socket is in its namespace: whatever is sent to all, to its id or to
 /// a room of it arrives, behind its CONNECT packet and in its order.
-#[tokio::test]
+#[on_both_servers]
 async fn a_connect_handler_finds_its_socket_and_reaches_it() {
     let server = start();
     let io = server.io.clone();
@@ -662,7 +662,7 @@ async fn a_connect_handler_finds_its_socket_and_reaches_it() {
 
 /// What others send meanwhile arrives too; a client that is refused gets none of it, and is not
 /// found any more when it learns so. While middleware decides, nobody finds it.
-#[tokio::test]
+#[on_both_servers]
 async fn a_client_is_found_from_its_connect_handler_on() {
     let server = start();
     let io = &server.io;

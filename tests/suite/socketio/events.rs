@@ -27,7 +27,7 @@ async fn expect_answers(handlers: impl Fn(&Namespace), table: &[(&str, &str)]) {
 }
 
 /// `Data`: a tuple takes as many arguments as it has members, any other type the first one.
-#[tokio::test]
+#[on_both_servers]
 async fn data_takes_one_argument_or_the_members_of_a_tuple() {
     #[derive(Deserialize, Serialize)]
     struct Point {
@@ -58,7 +58,7 @@ async fn data_takes_one_argument_or_the_members_of_a_tuple() {
 }
 
 /// `Data`: a missing argument is `None` for an `Option`.
-#[tokio::test]
+#[on_both_servers]
 async fn a_missing_argument_is_none_for_an_option() {
     expect_answers(
         |namespace| {
@@ -80,7 +80,7 @@ async fn a_missing_argument_is_none_for_an_option() {
 }
 
 /// `Data`: what does not fit is answered with an error that names the argument.
-#[tokio::test]
+#[on_both_servers]
 async fn arguments_that_do_not_fit_are_answered_with_an_error_that_names_them() {
     let server = start();
     let io = server.io.of("/");
@@ -110,7 +110,7 @@ async fn arguments_that_do_not_fit_are_answered_with_an_error_that_names_them() 
 }
 
 /// A failed extraction says what does not fit, whatever the order of a handler's arguments.
-#[tokio::test]
+#[on_both_servers]
 async fn a_rejection_says_the_same_before_and_behind_an_ack() {
     let error = r#"[{"error":"event data does not fit: argument 1 is missing"}]"#;
     expect_answers(
@@ -134,7 +134,7 @@ async fn a_rejection_says_the_same_before_and_behind_an_ack() {
 }
 
 /// `Data`: further arguments are ignored, as in JavaScript.
-#[tokio::test]
+#[on_both_servers]
 async fn further_arguments_are_ignored() {
     expect_answers(
         |namespace| {
@@ -153,7 +153,7 @@ async fn further_arguments_are_ignored() {
 }
 
 /// `Event` and `Args`: arguments that are passed on stay as they came, byte for byte.
-#[tokio::test]
+#[on_both_servers]
 async fn arguments_that_are_passed_on_stay_as_they_came() {
     let args = [
         r#"{"b":1,"a":1.0,"c":123456789012345678901234567890}"#,
@@ -183,7 +183,7 @@ async fn arguments_that_are_passed_on_stay_as_they_came() {
 }
 
 /// Socket.IO v5, Packet encoding: an event's name may be a number; JavaScript makes a text of it.
-#[tokio::test]
+#[on_both_servers]
 async fn a_number_is_an_event_name() {
     expect_answers(
         |namespace| {
@@ -198,7 +198,7 @@ async fn a_number_is_an_event_name() {
 }
 
 /// An event that nobody handles is answered, where an answer is asked for, and ignored otherwise.
-#[tokio::test]
+#[on_both_servers]
 async fn an_unknown_event_is_answered_with_an_error() {
     let server = start();
     server.io.of("/chat");
@@ -219,7 +219,7 @@ async fn an_unknown_event_is_answered_with_an_error() {
 }
 
 /// EVENT and ACK without any payload mean nothing; the reference takes them too.
-#[tokio::test]
+#[on_both_servers]
 async fn packets_without_a_payload_are_ignored() {
     let server = start();
     for via in BOTH {
@@ -230,7 +230,7 @@ async fn packets_without_a_payload_are_ignored() {
 }
 
 /// Socket.IO v5, Acknowledgement: what a handler returns is the answer.
-#[tokio::test]
+#[on_both_servers]
 async fn what_a_handler_returns_is_the_acknowledgement() {
     expect_answers(
         |namespace| {
@@ -262,7 +262,7 @@ async fn what_a_handler_returns_is_the_acknowledgement() {
 }
 
 /// An `Err` is the answer too, told apart as `{"error": …}`.
-#[tokio::test]
+#[on_both_servers]
 async fn an_err_is_acknowledged_as_an_error() {
     #[derive(Serialize)]
     struct Refused {
@@ -304,7 +304,7 @@ async fn an_err_is_acknowledged_as_an_error() {
 }
 
 /// Without an id nobody is answered, whatever the handler returns.
-#[tokio::test]
+#[on_both_servers]
 async fn an_event_without_an_id_is_not_acknowledged() {
     let server = start();
     server
@@ -332,7 +332,7 @@ async fn an_event_without_an_id_is_not_acknowledged() {
 }
 
 /// `Ack`: the answer may be sent later, from anywhere; others are answered meanwhile.
-#[tokio::test]
+#[on_both_servers]
 async fn an_ack_may_be_sent_after_its_handler_has_ended() {
     let server = start();
     let (keep, mut kept) = channel();
@@ -364,7 +364,7 @@ async fn an_ack_may_be_sent_after_its_handler_has_ended() {
 }
 
 /// `Ack`: one that nobody uses answers by itself.
-#[tokio::test]
+#[on_both_servers]
 async fn a_dropped_ack_answers_with_an_error() {
     expect_answers(
         |namespace| {
@@ -379,7 +379,7 @@ async fn a_dropped_ack_answers_with_an_error() {
 }
 
 /// Socket.IO v5, Packet encoding: an id is a number; the least and the greatest are echoed.
-#[tokio::test]
+#[on_both_servers]
 async fn the_least_and_the_greatest_id_are_acknowledged() {
     expect_answers(
         |namespace| {
@@ -397,7 +397,7 @@ async fn the_least_and_the_greatest_id_are_acknowledged() {
 }
 
 /// Design, Promises: a client that waits for an acknowledgement is never left in silence.
-#[tokio::test]
+#[on_both_servers]
 async fn a_value_that_cannot_be_written_is_answered_with_an_error() {
     struct Panics;
 
@@ -443,7 +443,7 @@ async fn a_value_that_cannot_be_written_is_answered_with_an_error() {
 }
 
 /// `State`: what was given to the builder, one value for each type, in every kind of handler.
-#[tokio::test]
+#[on_both_servers]
 async fn a_state_is_shared_by_all_handlers() {
     let (left, mut leavers) = channel();
     let server = Server::socketio(|io| io.state(7_u32).state("text".to_owned()), |_| ());
@@ -475,7 +475,7 @@ async fn a_state_is_shared_by_all_handlers() {
 }
 
 /// `State`: one that was never given says what to do.
-#[tokio::test]
+#[on_both_servers]
 async fn a_missing_state_teaches() {
     let server = start();
     let refusal = "no state of type i8: give one to SocketIo::builder().state(..)";
@@ -493,7 +493,7 @@ async fn a_missing_state_teaches() {
 }
 
 /// Handlers may be added and replaced while clients are connected.
-#[tokio::test]
+#[on_both_servers]
 async fn a_handler_added_later_serves_who_is_connected() {
     let server = start();
     let io = server.io.of("/");
@@ -510,7 +510,7 @@ async fn a_handler_added_later_serves_who_is_connected() {
 
 /// Design, Promises: handlers of one socket start in the order of arrival, also while earlier ones
 /// wait for something.
-#[tokio::test]
+#[on_both_servers]
 async fn handlers_start_in_the_order_of_arrival_while_earlier_ones_wait() {
     let server = start();
     let (begun, mut begins) = channel();
@@ -548,7 +548,7 @@ async fn handlers_start_in_the_order_of_arrival_while_earlier_ones_wait() {
 
 /// Design, Promises: what one task emits to a socket arrives in the order in which it was awaited,
 /// broadcasts and direct emits together, from whatever thread.
-#[tokio::test]
+#[on_both_servers]
 async fn what_one_task_emits_arrives_in_its_order() {
     const EACH: u32 = 100;
     let server = start();
@@ -601,7 +601,7 @@ async fn what_one_task_emits_arrives_in_its_order() {
 }
 
 /// A handler may wait for as long as it likes without holding up another client.
-#[tokio::test]
+#[on_both_servers]
 async fn a_handler_that_waits_holds_up_nobody_else() {
     let server = Server::socketio_on(1, |io| io, |_| ());
     let gate = Arc::new(Notify::new());

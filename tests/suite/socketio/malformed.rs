@@ -39,7 +39,7 @@ async fn expect_refused<P: AsRef<str>>(packets: &[P]) {
 }
 
 /// Socket.IO v5, Packet encoding: a digit from 0 to 6 says what a packet is.
-#[tokio::test]
+#[on_both_servers]
 async fn a_packet_of_no_type_is_refused() {
     expect_refused(&[
         "4",
@@ -56,13 +56,13 @@ async fn a_packet_of_no_type_is_refused() {
 }
 
 /// Socket.IO v5, Connection to a namespace: only the server refuses.
-#[tokio::test]
+#[on_both_servers]
 async fn a_connect_error_from_a_client_is_refused() {
     expect_refused(&["44", r#"44{"message":"no"}"#, "44/chat,"]).await;
 }
 
 /// Socket.IO v5, Connection to a namespace: the payload is an object.
-#[tokio::test]
+#[on_both_servers]
 async fn a_connect_payload_that_is_no_object_is_refused() {
     expect_refused(&[
         "40/x,[]",
@@ -80,13 +80,13 @@ async fn a_connect_payload_that_is_no_object_is_refused() {
 }
 
 /// Socket.IO v5, Disconnection from a namespace: there is no payload.
-#[tokio::test]
+#[on_both_servers]
 async fn a_disconnect_with_a_payload_is_refused() {
     expect_refused(&["41{}", "41[]", "41\"bye\"", "411", "41 "]).await;
 }
 
 /// Socket.IO v5, Sending and receiving data: the payload is an array with the event's name in front.
-#[tokio::test]
+#[on_both_servers]
 async fn an_event_without_an_array_or_a_name_is_refused() {
     expect_refused(&[
         "42{}",
@@ -104,7 +104,7 @@ async fn an_event_without_an_array_or_a_name_is_refused() {
 }
 
 /// The payload is JSON, to its end.
-#[tokio::test]
+#[on_both_servers]
 async fn a_payload_that_is_no_json_is_refused() {
     expect_refused(&[
         "42[",
@@ -134,7 +134,7 @@ async fn a_payload_that_is_no_json_is_refused() {
 }
 
 /// RFC 8259, 8.2: half of a surrogate pair is JSON, and browsers send it; an event's name it is not.
-#[tokio::test]
+#[on_both_servers]
 async fn half_of_a_surrogate_pair_is_passed_on_but_names_no_event() {
     expect_refused(&[r#"42["\ud800"]"#, r#"42["a\ude00"]"#]).await;
     let (server, _leavers) = watched();
@@ -154,7 +154,7 @@ async fn half_of_a_surrogate_pair_is_passed_on_but_names_no_event() {
 }
 
 /// Socket.IO v5, Acknowledgement: the id is a number without a sign, of up to 64 bits.
-#[tokio::test]
+#[on_both_servers]
 async fn an_id_that_is_no_number_is_refused() {
     expect_refused(&[
         "42-1[\"a\"]",
@@ -171,13 +171,13 @@ async fn an_id_that_is_no_number_is_refused() {
 }
 
 /// Socket.IO v5, Acknowledgement: the payload is an array.
-#[tokio::test]
+#[on_both_servers]
 async fn an_ack_that_is_no_array_is_refused() {
     expect_refused(&["431{}", "431\"a\"", "431null", "4311.5"]).await;
 }
 
 /// Socket.IO v5, Packet encoding: a binary packet says how many attachments it has.
-#[tokio::test]
+#[on_both_servers]
 async fn a_binary_packet_with_a_broken_count_is_refused() {
     expect_refused(&[
         "45",
@@ -198,7 +198,7 @@ async fn a_binary_packet_with_a_broken_count_is_refused() {
 }
 
 /// sio/socket-types.ts: these names are events of the client itself.
-#[tokio::test]
+#[on_both_servers]
 async fn a_reserved_event_name_is_refused() {
     expect_refused(&[
         r#"42["connect"]"#,
@@ -214,7 +214,7 @@ async fn a_reserved_event_name_is_refused() {
 }
 
 /// `error` and names that look like reserved ones are ordinary.
-#[tokio::test]
+#[on_both_servers]
 async fn names_beside_the_reserved_ones_are_ordinary() {
     let (server, _leavers) = watched();
     for via in BOTH {
@@ -234,7 +234,7 @@ async fn names_beside_the_reserved_ones_are_ordinary() {
 
 /// Design, Promises: no byte from the network costs more than it should: as deep as the limit, and
 /// one bracket more.
-#[tokio::test]
+#[on_both_servers]
 async fn one_bracket_more_than_the_limit_is_refused() {
     let (server, _leavers) = watched();
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
@@ -251,7 +251,7 @@ async fn one_bracket_more_than_the_limit_is_refused() {
 }
 
 /// Design, Promises: nesting costs no stack and no time.
-#[tokio::test]
+#[on_both_servers]
 async fn forty_kilobytes_of_brackets_are_refused_at_once() {
     let many = "[".repeat(40_000);
     let begun = Instant::now();
@@ -271,7 +271,7 @@ async fn forty_kilobytes_of_brackets_are_refused_at_once() {
 }
 
 /// Packets of a burst that came before the malformed one are taken, those behind it are not.
-#[tokio::test]
+#[on_both_servers]
 async fn what_comes_before_a_malformed_packet_is_taken() {
     let server = start();
     let (seen, mut events) = channel();

@@ -1,14 +1,15 @@
 //! The lines of the log, as tests see them.
 //!
 //! The log has one logger for all tests of the process. It shows each line to those who listen at the
-//! moment; a test knows its own lines by a name in them that no other test has.
+//! moment; a test knows its own lines by a name in them that no other test has. Its two runs on the
+//! two paths have the same names: the threads of their servers tell those apart.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once};
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use super::{Heard, channel};
+use super::{Heard, TestRun, channel};
 
 /// The lines since it was made that have some text in them, as `WARN actix_socketio::handler …`.
 #[derive(Debug)]
@@ -22,8 +23,11 @@ impl Lines {
     pub(crate) fn with(text: &str) -> Self {
         let text = text.to_owned();
         let (heard, lines) = channel();
+        let run = TestRun::current();
         let _listening = listen(move |line| {
-            if line.contains(&text) {
+            // This is the thread that writes the line.
+            let is_of_another = TestRun::current().is_some_and(|writer| run != Some(writer));
+            if !is_of_another && line.contains(&text) {
                 // The test may have heard enough.
                 let _ = heard.send(line.to_owned());
             }

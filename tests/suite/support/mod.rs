@@ -6,6 +6,7 @@
 
 mod http;
 pub(crate) mod log;
+mod path;
 mod polling;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
@@ -22,6 +23,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
 pub(crate) use http::{Connection, Pending, Request, Response};
+pub(crate) use path::{ServerPath, TestRun, run_on};
 pub(crate) use polling::{Polling, packets};
 pub(crate) use server::{Served, Server, Site, echo, recording, serve};
 pub(crate) use websocket::{Frame, Received, WebSocket, opcode};

@@ -19,7 +19,7 @@ use actix_web::dev::{self, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::rt::System;
 use actix_web::{App, Error, HttpServer};
 
-use super::{Heard, PATIENCE, channel};
+use super::{Heard, PATIENCE, ServerPath, TestRun, channel};
 
 /// A running server, which stops when it is dropped; nobody waits for it.
 ///
@@ -90,11 +90,17 @@ impl Server<SocketIo> {
             > + 'static,
         B: MessageBody + 'static,
     {
+        let run = TestRun::with_path();
+        // Workers log for the test of their server.
+        let app = move || {
+            run.enter();
+            app()
+        };
         Self::launch("/socket.io/", move || {
             // Not left to the profile that the tests are built with.
             let io = build(SocketIo::builder().error_details(true)).start()?;
             handlers(&io);
-            if is_direct() {
+            if run.path == ServerPath::Direct {
                 let serve = io.serve(app).workers(workers).disable_signals();
                 let serve = serve.worker_max_blocking_threads(1);
                 let serve = serve.bind(("127.0.0.1", 0))?;
@@ -126,17 +132,22 @@ impl Server<EngineIo> {
         workers: usize,
         build: impl FnOnce(EngineIoBuilder) -> EngineIoBuilder + Send + 'static,
     ) -> Self {
+        let run = TestRun::with_path();
+        let app = move || {
+            run.enter();
+            App::new()
+        };
         Self::launch("/engine.io/", move || {
             let io = build(EngineIo::builder()).start()?;
-            if is_direct() {
-                let serve = io.serve(App::new).workers(workers).disable_signals();
+            if run.path == ServerPath::Direct {
+                let serve = io.serve(app).workers(workers).disable_signals();
                 let serve = serve.worker_max_blocking_threads(1);
                 let serve = serve.bind(("127.0.0.1", 0))?;
                 let address = serve.addrs()[0];
                 return Ok((io, address, Running::direct(serve.run())));
             }
             let mounted = io.clone();
-            let server = HttpServer::new(move || App::new().configure(mounted.routes()))
+            let server = HttpServer::new(move || app().configure(mounted.routes()))
                 // What `SocketIo::tune` sets.
                 .tcp_nodelay(true)
                 .h1_allow_half_closed(false)
@@ -176,7 +187,7 @@ pub(crate) fn recording(
 }
 
 impl<I: Send + 'static> Server<I> {
-    /// Starts a server on the direct path, whatever path the suite runs against. `start` returns a
+    /// Starts a server on the direct path, whatever path the test runs on. `start` returns a
     /// handle, and what is to be served.
     pub(crate) fn serving<S: Served>(
         path: &'static str,
@@ -194,7 +205,11 @@ impl<I: Send + 'static> Server<I> {
         start: impl FnOnce() -> io::Result<Started<I>> + Send + 'static,
     ) -> Self {
         let (sender, receiver) = mpsc::sync_channel(1);
+        let run = TestRun::current();
         thread::spawn(move || {
+            if let Some(run) = run {
+                run.enter();
+            }
             System::new().block_on(async move {
                 let (io, address, running) = start().unwrap();
                 sender.send((io, address, running.stop)).unwrap();
@@ -285,15 +300,6 @@ impl Running {
                     .poll(&mut Context::from_waker(Waker::noop()));
             }),
         }
-    }
-}
-
-/// Tells whether the suite runs against the direct path: each test is run on both.
-pub(crate) fn is_direct() -> bool {
-    match std::env::var("SERVER").as_deref() {
-        Ok("direct") => true,
-        Ok("http") | Err(_) => false,
-        Ok(other) => panic!("SERVER is http or direct, not {other:?}"),
     }
 }
 
