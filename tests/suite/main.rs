@@ -39,6 +39,7 @@ mod handshake;
 mod http;
 mod layers;
 mod limits;
+mod links;
 mod logging;
 mod middleware;
 mod migrating;
