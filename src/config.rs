@@ -1,7 +1,7 @@
-//! The numbers and switches of a server, set once by its builder and shared by all that runs in it.
+//! The limits and switches of a server, set once by its builder and shared by all its parts.
 //!
-//! Every limit says what it limits, every time is a `Duration`. The defaults are those of the
-//! Node.js server where it has the option. Nothing here does anything.
+//! Each limit names its subject, each time is a `Duration`. The defaults are those of the Node.js
+//! server if it has the option. The module holds values only.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -12,68 +12,68 @@ use crate::handshake::{Origin, OriginError, OriginPattern, TrustedProxies};
 use crate::logging::LogLimits;
 use crate::socketio::PacketLimits;
 
-/// What a server was built with.
+/// The options of a server.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    /// Where the server is mounted; begins and ends with a slash.
+    /// The path of the server; begins and ends with a slash.
     pub(crate) path: String,
     pub(crate) ping_interval: Duration,
     pub(crate) ping_timeout: Duration,
     pub(crate) upgrade_timeout: Duration,
     pub(crate) connect_timeout: Duration,
-    /// How long a call waits for its acknowledgement unless it says otherwise.
+    /// The default timeout of a call's acknowledgement.
     pub(crate) ack_timeout: Duration,
     /// Bytes in a polling body or a WebSocket message from the client.
     pub(crate) max_payload: usize,
     /// Bytes that may wait in a session's outbox.
     pub(crate) outbox_limit: usize,
-    /// Bytes of the largest packet to a client.
+    /// The size limit of a packet to a client, in bytes.
     pub(crate) packet_limit: usize,
-    /// How long an emit to one socket waits for room in its outbox.
+    /// The time limit of an emit to one socket for room in its outbox.
     pub(crate) emit_timeout: Duration,
     pub(crate) slow_client_policy: SlowClientPolicy,
-    /// Handlers of one client that may be waiting for something at the same time.
+    /// The number of waiting handlers of one client.
     pub(crate) max_concurrent_handlers: usize,
-    /// Bytes of events that these handlers hold, from which on nothing more is read.
+    /// The number of bytes of events of these handlers from which reading pauses.
     pub(crate) handlers_bytes: usize,
     /// Bytes of the head of a client's first request.
     pub(crate) handshake_limit: usize,
     /// Bytes of a CONNECT payload.
     pub(crate) auth_limit: usize,
-    /// How long a handler may go on when its socket has ended.
+    /// The time limit of a handler after its socket has ended.
     pub(crate) handler_grace: Option<Duration>,
-    /// Calls to one socket that may wait for their acknowledgement at the same time.
+    /// The number of calls to one socket that wait for an acknowledgement.
     pub(crate) pending_calls: usize,
     /// Attachments of one binary packet.
     pub(crate) attachments: usize,
-    /// How long the attachments of one binary packet may take to arrive.
+    /// The time limit for the arrival of the attachments of one binary packet.
     pub(crate) attachments_timeout: Duration,
-    /// Namespaces that one client may join.
+    /// The number of namespaces that one client may connect to.
     pub(crate) namespaces_per_session: usize,
     /// Bytes of the name of a namespace that a pattern makes for a client.
     pub(crate) namespace_name_limit: usize,
-    /// Namespaces of patterns that stay when their last client has left.
+    /// The number of namespaces of patterns that remain after their last client has left.
     pub(crate) kept_namespaces: usize,
-    /// Rooms that one socket may be in.
+    /// The number of rooms of one socket.
     pub(crate) rooms_per_socket: usize,
     /// Bytes of the name of a room that a socket may join.
     pub(crate) room_name_limit: usize,
     pub(crate) transports: Vec<Transport>,
     pub(crate) allow_upgrades: bool,
     pub(crate) session_scope: SessionScope,
-    /// Clients may have sessions that lie in a store.
+    /// `true` if clients may have sessions in a store.
     pub(crate) stored_sessions: bool,
-    /// How long a client may be away that comes back.
+    /// The time window of connection state recovery.
     pub(crate) recovery: Option<Duration>,
     pub(crate) recovery_skips_middleware: bool,
-    /// Bytes of events that a namespace keeps for them.
+    /// The number of bytes of events that a namespace keeps for recovery.
     pub(crate) recovery_limit: usize,
     pub(crate) cors: Option<Cors>,
     pub(crate) trusted_proxies: TrustedProxies,
-    /// Bytes from which on what a poll brings is compressed.
+    /// The size from which the response to a poll is compressed, in bytes.
     pub(crate) http_compression: Option<usize>,
     pub(crate) client_files: Option<PathBuf>,
-    /// How many lines of the log clients can cause.
+    /// The rate limits of log lines that clients cause.
     pub(crate) line_limits: Arc<LogLimits>,
 }
 
@@ -119,7 +119,7 @@ impl Config {
         }
     }
 
-    /// Returns how large a packet to a client may be.
+    /// Returns the size limits of a packet to a client.
     pub(crate) fn packets(&self) -> PacketLimits {
         PacketLimits {
             attachments: self.attachments,
@@ -127,10 +127,10 @@ impl Config {
         }
     }
 
-    /// Says which option cannot be served, and why.
+    /// Returns an error that names an invalid option and the reason.
     pub(crate) fn check(&self) -> Result<(), String> {
         let path = &self.path;
-        // A router's patterns have these, and a client's URL has them not in its path.
+        // These characters have a meaning in a router's patterns, or do not appear in a URL's path.
         let is_wrong = |character: char| "{}*?#%\\".contains(character) || character.is_control();
         if let Some(wrong) = path.chars().find(|character| is_wrong(*character)) {
             return Err(format!(
@@ -156,16 +156,16 @@ impl Config {
         self.transports.contains(&transport)
     }
 
-    /// Returns how long a silent client may live.
+    /// Returns the time limit of a silent client.
     pub(crate) fn silence_limit(&self) -> Duration {
         self.ping_interval + self.ping_timeout
     }
 }
 
-/// How long a handler may go on by default when its socket has ended.
+/// The default time limit of a handler after its socket has ended.
 const HANDLER_GRACE: Duration = Duration::from_secs(30);
 
-/// How the bytes of a session travel.
+/// The transport of a session.
 ///
 /// # Examples
 ///
@@ -178,8 +178,8 @@ const HANDLER_GRACE: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Transport {
-    /// HTTP long-polling: a GET waits for what the server sends, a POST carries what the client
-    /// sends.
+    /// HTTP long-polling: a GET waits for the server's packets, a POST carries the client's
+    /// packets.
     Polling,
     /// One WebSocket for both directions.
     WebSocket,
@@ -196,7 +196,7 @@ impl Transport {
     }
 }
 
-/// What happens to a client that reads more slowly than the server sends, once its outbox is full.
+/// The policy for a slow client whose outbox is full.
 ///
 /// # Examples
 ///
@@ -213,13 +213,13 @@ pub enum SlowClientPolicy {
     /// The client is disconnected with [`DisconnectReason::OutboxFull`](crate::DisconnectReason).
     #[default]
     Disconnect,
-    /// The packet that no longer fits is dropped, be it an event or an acknowledgement, and the
-    /// client stays. Where not even a CONNECT, its refusal or a DISCONNECT fits, the client is
-    /// disconnected all the same: it would not know where it stands.
+    /// The packet that does not fit is dropped, whether event or acknowledgement, and the client
+    /// stays connected. If a CONNECT, CONNECT_ERROR or DISCONNECT does not fit, the client is
+    /// disconnected: its view of the socket would be wrong.
     Drop,
 }
 
-/// Who shares a [`Session`](crate::Session).
+/// The scope of a [`Session`](crate::Session).
 ///
 /// # Examples
 ///
@@ -231,20 +231,19 @@ pub enum SlowClientPolicy {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionScope {
-    /// A client has one session in all its namespaces.
+    /// A client has one session for all its namespaces.
     #[default]
     Client,
-    /// A client has a session of its own in each of its namespaces, from one CONNECT to the next.
+    /// A client has one session in each of its namespaces, from one CONNECT to the next.
     Namespace,
 }
 
-/// Which pages of other origins a browser lets talk to the server.
+/// The pages of other origins that may use the server.
 ///
-/// Without it no CORS header is sent, and browsers keep pages of other origins from polling, but
-/// not from opening a WebSocket: a client has to show who it is by its CONNECT payload
-/// ([`Auth`](crate::Auth)), not by a cookie. With a list of origins the server itself answers
-/// requests of other origins with 403, on both transports
-/// ([`refuse_others`](Self::refuse_others)).
+/// Without it no CORS header is sent. Browsers then prevent pages of other origins from polling,
+/// but not from opening a WebSocket: a client must authenticate by its CONNECT payload
+/// ([`Auth`](crate::Auth)), not by a cookie. With a list of origins the server itself refuses
+/// requests of other origins with 403, on both transports ([`refuse_others`](Self::refuse_others)).
 ///
 /// # Examples
 ///
@@ -260,7 +259,7 @@ pub struct Cors {
     pub(crate) any: bool,
     patterns: Vec<OriginPattern>,
     pub(crate) predicates: Vec<Arc<OriginPredicate>>,
-    /// An entry that is no origin; the server does not start with it.
+    /// An entry that is not an origin; the server does not start with it.
     fault: Option<OriginError>,
     pub(crate) credentials: bool,
     refuses: Option<bool>,
@@ -284,11 +283,11 @@ impl Cors {
     /// | --- | --- |
     /// | `https://app.example`, `http://localhost:3000` | this origin; case, a slash at the end and the scheme's own port do not matter |
     /// | `https://*.example.com` | all hosts below `example.com`, not `example.com` itself |
-    /// | `null` | pages without an origin, as sandboxed frames |
+    /// | `null` | pages without an origin, such as sandboxed frames |
     /// | `file://` | pages of web views that send it |
     /// | `*` | every origin, as [`any`](Self::any) |
     ///
-    /// Anything else is an error of the server's start, which names the entry.
+    /// Any other entry is an error at the server's start, which names the entry.
     #[must_use]
     pub fn origins<I, O>(origins: I) -> Self
     where
@@ -310,8 +309,8 @@ impl Cors {
         cors
     }
 
-    /// Allows the origins for which `predicate` returns true, too. It is given the value of the
-    /// `Origin` header as it was sent. A panic in it allows nothing.
+    /// Also allows the origins for which `predicate` returns true. Its argument is the value of the
+    /// `Origin` header as received. If it panics the origin is not allowed.
     ///
     /// # Examples
     ///
@@ -327,9 +326,9 @@ impl Cors {
         self
     }
 
-    /// Sets whether requests of pages of other origins are answered with 403, WebSockets too. By
-    /// default they are, unless every origin is allowed. A request without an `Origin` header, and
-    /// one of the server's own pages, is let in.
+    /// Sets whether requests of pages of other origins are answered with 403, including WebSockets.
+    /// By default they are, unless every origin is allowed. A request without an `Origin` header,
+    /// and one from the server's own pages, is accepted.
     ///
     /// The server's own origin is that of the `Host` header, or of `X-Forwarded-Host` from one of
     /// the [`trusted_proxies`](crate::Builder::trusted_proxies).
@@ -343,7 +342,7 @@ impl Cors {
         !self.any && self.refuses.unwrap_or(true)
     }
 
-    /// Tells whether an origin is of the list.
+    /// Returns `true` if an origin is in the list.
     pub(crate) fn lists(&self, origin: &str) -> bool {
         let read = Origin::parse(origin).ok();
         let fits = |pattern: &OriginPattern| pattern.fits(origin, read.as_ref());
@@ -361,7 +360,7 @@ impl Cors {
         }
     }
 
-    /// Lets cookies and HTTP authentication through (`Access-Control-Allow-Credentials`).
+    /// Allows cookies and HTTP authentication (`Access-Control-Allow-Credentials`).
     #[must_use]
     pub fn credentials(mut self, allowed: bool) -> Self {
         self.credentials = allowed;

@@ -1,9 +1,9 @@
 //! The ids of sessions and sockets: twenty characters of base64url, with 118 random bits.
 //!
 //! In a cluster the first six characters of a session's id are its node's [`Tag`], and 84 bits are
-//! random. The length of ids is part of the protocol's family: load balancers and other servers of
-//! a cluster recognise an id by it. A session's id is a secret between client and server, a
-//! socket's is public. This module knows nothing of what an id stands for.
+//! random. Load balancers and other servers of a cluster recognize an id by its length. A session's
+//! id is a secret between client and server, a socket's id is public. This module knows only the
+//! format of ids.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,7 +19,7 @@ use serde::{Serialize, Serializer};
 pub(crate) struct Id([u8; Self::LENGTH]);
 
 impl Hash for Id {
-    /// The last eight characters have 48 random bits, which is enough to tell ids apart.
+    /// The last eight characters have 48 random bits, enough to distinguish ids.
     fn hash<H: Hasher>(&self, state: &mut H) {
         let mut last = [0; 8];
         last.copy_from_slice(&self.0[Self::LENGTH - 8..]);
@@ -31,7 +31,7 @@ impl Id {
     /// Characters in an id.
     pub(crate) const LENGTH: usize = 20;
 
-    /// Returns a new id that nobody can guess.
+    /// Returns a new id that cannot be guessed.
     pub(crate) fn random() -> Self {
         let random = uuid::Uuid::new_v4().into_bytes();
         let mut bytes = [0; 15];
@@ -40,7 +40,7 @@ impl Id {
         bytes[..6].copy_from_slice(&random[..6]);
         bytes[6..].copy_from_slice(&random[7..]);
         let mut text = [b'A'; Self::LENGTH];
-        // Fifteen bytes are twenty characters without padding, so the slice always has the room.
+        // Fifteen bytes are twenty characters without padding, so the slice is always large enough.
         let _ = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
         Self(text)
     }
@@ -52,14 +52,14 @@ impl Id {
         Self(text)
     }
 
-    /// Returns what the id begins with.
+    /// Returns the tag at the beginning of the id.
     pub(crate) fn tag(&self) -> Tag {
         let mut tag = [0; Tag::LENGTH];
         tag.copy_from_slice(&self.0[..Tag::LENGTH]);
         Tag(tag)
     }
 
-    /// Returns the id that `text` is, if it is one.
+    /// Returns the id in `text`, or `None` if it is not an id.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         parse(text).map(Self)
     }
@@ -82,11 +82,11 @@ impl fmt::Display for Id {
     }
 }
 
-/// Values by id. Servers make ids at random, so no client can choose ids that share a bucket: a fast
-/// hash is enough.
+/// Values by id. The server makes ids at random, so a client cannot choose ids for one bucket: a
+/// fast hash is enough.
 pub(crate) type IdMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
-/// What the ids of one node's sessions begin with.
+/// The beginning of the ids of one node's sessions.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Tag([u8; Self::LENGTH]);
 
@@ -98,7 +98,7 @@ impl Tag {
         Id::random().tag()
     }
 
-    /// Returns the tag that `text` is, if it is one.
+    /// Returns the tag in `text`, or `None` if it is not a tag.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         parse(text).map(Self)
     }
@@ -114,15 +114,15 @@ impl fmt::Debug for Tag {
     }
 }
 
-/// Returns exactly so many characters of base64url.
+/// Returns `LENGTH` characters of base64url, or `None` if the text has another form.
 fn parse<const LENGTH: usize>(text: &str) -> Option<[u8; LENGTH]> {
     let bytes: [u8; LENGTH] = text.as_bytes().try_into().ok()?;
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-' || *byte == b'_';
     bytes.iter().all(plain).then_some(bytes)
 }
 
-/// The public id of a socket: what the client knows as `socket.id`, and the name of the room that
-/// holds this socket alone.
+/// The public id of a socket: the client's `socket.id`, and the name of the room that contains only
+/// this socket.
 ///
 /// # Examples
 ///
@@ -181,7 +181,7 @@ impl Serialize for SocketId {
     }
 }
 
-/// A text that is no socket id: those have exactly twenty characters of base64url.
+/// The error that a text is not a socket id: ids have exactly twenty characters of base64url.
 ///
 /// # Examples
 ///

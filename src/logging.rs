@@ -1,9 +1,9 @@
-//! What the log says of clients: how a text of theirs is shown, and how many lines they can cause.
+//! Log lines about clients: the display of a client's text, and the rate of lines.
 //!
-//! Texts and lines enter, lines of the `log` crate leave. A text of a client is escaped and cut, so
-//! that it cannot begin a line of its own or fill the log. A line above the level debug that a client
-//! can cause is written by [`LogLimits`], which leaves lines out that come too fast, and says how many.
-//! Nothing here knows what the lines mean.
+//! Texts and lines enter, lines of the `log` crate leave. A client's text is escaped and cut, so
+//! that it cannot start a line of its own or fill the log. [`LogLimits`] writes the lines above the
+//! level debug that a client can cause. It omits lines above its rate, and logs their number. The
+//! meaning of the lines is not known here.
 
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,18 +37,18 @@ impl fmt::Debug for Quoted<'_> {
     }
 }
 
-/// The same without quotes, for names that are seldom anything but plain.
+/// The same without quotes, for names that are usually plain.
 pub(crate) fn plain(name: &str) -> Cut<&str> {
     Cut(name, SHOWN)
 }
 
-/// A text that may contain what a client sent, such as that of an error or a panic: control characters
-/// are escaped, and it is cut at [`TEXT`] characters.
+/// A text that may contain a client's text, such as an error or a panic: control characters are
+/// escaped, and it is cut at [`TEXT`] characters.
 pub(crate) fn cut<T: fmt::Display>(text: T) -> Cut<T> {
     Cut(text, TEXT)
 }
 
-/// Anything that can be displayed, with control characters escaped, up to so many characters.
+/// Any displayable value, with control characters escaped, up to a number of characters.
 #[derive(Clone, Copy)]
 pub(crate) struct Cut<T>(T, usize);
 
@@ -61,7 +61,7 @@ impl<T: fmt::Display> fmt::Display for Cut<T> {
         };
         match write!(cutting, "{}", self.0) {
             Ok(()) => Ok(()),
-            // Its own error ends the text early where it is full.
+            // The formatter's own error ends the text early if it is full.
             Err(_) if cutting.left == 0 && !cutting.has_failed => f.write_char('…'),
             Err(error) => Err(error),
         }
@@ -79,7 +79,7 @@ impl fmt::Write for Cutting<'_, '_> {
         for character in text.chars() {
             self.left = self.left.checked_sub(1).ok_or(fmt::Error)?;
             let written = match character {
-                // Harmless, and escaped already where they stand in a quoted text.
+                // Harmless, and already escaped in a quoted text.
                 '"' | '\'' | '\\' => self.formatter.write_char(character),
                 _ => write!(self.formatter, "{}", character.escape_debug()),
             };
@@ -90,32 +90,32 @@ impl fmt::Write for Cutting<'_, '_> {
     }
 }
 
-/// Lines that a client can cause; those of one kind share a limit.
+/// The kinds of lines that a client can cause. The lines of one kind share a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "adapters and session stores use the rest")]
 pub(crate) enum LogKind {
-    /// A request that the server does not answer as its client wants.
+    /// A refused request.
     Refused,
     /// A handler that failed.
     Failed,
     /// Code of the program that panicked.
     Panicked,
-    /// A session in a store that cannot be read or written.
+    /// A stored session that cannot be read or written.
     Store,
-    /// A client that sent more than it may.
+    /// A client that exceeded a limit.
     TooLarge,
-    /// A client that reads too slowly.
+    /// A slow client.
     Slow,
-    /// A connection that is not as it should be.
+    /// A faulty connection.
     Connection,
     /// A message of another node that is not delivered, or not answered.
     Foreign,
-    /// A client that cannot come back.
+    /// A client that cannot recover its state.
     Anew,
 }
 
 impl LogKind {
-    /// The target of its lines.
+    /// Returns the target of its lines.
     fn target(self) -> &'static str {
         match self {
             Self::Refused | Self::Connection => TARGET_REQUEST,
@@ -126,7 +126,7 @@ impl LogKind {
         }
     }
 
-    /// What its lines are about.
+    /// Returns the subject of its lines.
     fn name(self) -> &'static str {
         match self {
             Self::Refused => "refused requests",
@@ -152,7 +152,7 @@ pub(crate) const TARGET_HANDLER: &str = "actix_socketio::handler";
 pub(crate) const TARGET_STORE: &str = "actix_socketio::store";
 pub(crate) const TARGET_CLUSTER: &str = "actix_socketio::cluster";
 
-/// Bounds how many lines clients can cause: [`LINES`] of each kind in a second. A server has one.
+/// Limits the lines that clients can cause: [`LINES`] of each kind per second. A server has one.
 #[derive(Debug)]
 pub(crate) struct LogLimits {
     begun: Instant,
@@ -167,14 +167,14 @@ impl LogLimits {
         })
     }
 
-    /// Returns the limits for code that knows of no server.
+    /// Returns the limits for code that belongs to no server.
     pub(crate) fn of_process() -> &'static Arc<Self> {
         static PROCESS: LazyLock<Arc<LogLimits>> = LazyLock::new(LogLimits::new);
         &PROCESS
     }
 
-    /// Writes a line, unless there were too many of its kind within this second. A line that is left
-    /// out is not formatted; how many these were is written when the second is over.
+    /// Writes a line, unless there were too many of its kind in this second. An omitted line is not
+    /// formatted; the number of omitted lines is logged at the end of the second.
     pub(crate) fn write(self: &Arc<Self>, kind: LogKind, level: Level, line: fmt::Arguments<'_>) {
         if !log::log_enabled!(target: kind.target(), level) {
             return;
@@ -189,7 +189,7 @@ impl LogLimits {
     }
 
     fn summarize_later(self: &Arc<Self>, kind: LogKind, level: Level) {
-        // Without a runtime the next line of the kind says it.
+        // Without a runtime the next line of the kind logs the number.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let limits = Arc::clone(self);
             runtime.spawn(async move {
@@ -199,7 +199,7 @@ impl LogLimits {
         }
     }
 
-    /// Says how many lines were left out since it was said last.
+    /// Logs the number of lines omitted since the last summary.
     fn summarize(&self, kind: LogKind, level: Level) {
         let left_out = &self.windows[kind as usize].left_out;
         if left_out.load(Ordering::Relaxed) == 0 {
@@ -216,13 +216,14 @@ impl LogLimits {
 /// The lines of one kind.
 #[derive(Debug, Default)]
 struct Window {
-    /// The second in the upper half, and how many lines were written in it in the lower.
+    /// The second in the upper half, and the number of lines written in it in the lower half.
     state: AtomicU64,
     left_out: AtomicU64,
 }
 
 impl Window {
-    /// Tells whether another line may be written in this second. The threads that ask need no order.
+    /// Returns `true` if another line may be written in this second. The order of threads is
+    /// irrelevant.
     fn admit(&self, second: u64) -> bool {
         let next = |state: u64| match (state >> 32 == second, state & u64::from(u32::MAX)) {
             (false, _) => Some(second << 32 | 1),
@@ -236,18 +237,18 @@ impl Window {
 
 const KINDS: usize = LogKind::Anew as usize + 1;
 
-/// Lines of one kind that are written in one second.
+/// The number of lines of one kind per second.
 const LINES: u64 = 10;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Characters of a name that are shown.
+/// The number of characters shown of a name.
 const SHOWN: usize = 64;
 
-/// Characters of an error's or a panic's text that are shown.
+/// The number of characters shown of an error's or a panic's text.
 const TEXT: usize = 256;
 
-/// Characters of a whole line that a client can cause.
+/// The number of characters of a whole line that a client can cause.
 const LINE: usize = 1024;
 
 #[cfg(test)]
@@ -271,7 +272,7 @@ mod tests {
         let tame = r"a\n\r\u{1b}[31m\u{2028}\u{85}\0b";
         assert_eq!(Quoted(evil).to_string(), format!("\"{tame}\""));
         assert_eq!(cut(evil).to_string(), tame);
-        // What is escaped already stays as it is.
+        // Escaped characters stay unchanged.
         assert_eq!(cut(Quoted(evil)).to_string(), format!("\"{tame}\""));
         assert_eq!(cut(r#"say "it's" \"#).to_string(), r#"say "it's" \"#);
     }

@@ -1,20 +1,20 @@
-//! Patterns of namespace names: `/shop-{id}` fits `/shop-7`, and says that `id` is `7`.
+//! Patterns of namespace names: `/shop-{id}` matches `/shop-7` with `id` = `7`.
 //!
-//! A text is parsed once, when the program registers it; names that clients ask for are fitted to it.
-//! It is plain data and knows no namespace.
+//! A text is parsed once, when the program registers it, and is matched with the names that clients
+//! request. It is plain data and knows no namespace.
 
 use std::fmt;
 
-/// Literal text and parameters, in turn.
+/// Literal text and parameters, alternating.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pattern {
     /// The text before the first parameter.
     head: String,
-    /// Each parameter's name, and the text behind it.
+    /// Each parameter's name, and the text after it.
     parameters: Vec<(String, String)>,
 }
 
-/// The names of parameters and what they stand for, in their order.
+/// The names and values of parameters, in order.
 pub(crate) type Parameters = Vec<(String, String)>;
 
 impl Pattern {
@@ -52,8 +52,8 @@ impl Pattern {
         })
     }
 
-    /// Returns the parameters of a name that fits. A parameter takes at least one character, never a
-    /// slash, and no more than it has to; the last takes all that is left.
+    /// Returns the parameters if the name matches. A parameter takes at least one character, never
+    /// a slash, and as few as possible; the last one takes the rest.
     pub(crate) fn fit(&self, name: &str) -> Option<Parameters> {
         let mut rest = name.strip_prefix(self.head.as_str())?;
         let mut found = Parameters::with_capacity(self.parameters.len());
@@ -62,7 +62,8 @@ impl Pattern {
             let value = if Some(at) == last {
                 rest.strip_suffix(behind.as_str())?
             } else {
-                // Looked for behind the first character, which is the parameter's in any case.
+                // The search starts after the first character, which always belongs to the
+                // parameter.
                 let first = rest.chars().next()?.len_utf8();
                 let end = first + rest.get(first..)?.find(behind.as_str())?;
                 rest.get(..end)?
@@ -77,7 +78,7 @@ impl Pattern {
     }
 }
 
-/// Why a text is no pattern of namespaces.
+/// The reason why a text is not a pattern of namespaces.
 ///
 /// # Examples
 ///

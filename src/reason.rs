@@ -1,13 +1,13 @@
-//! Why a session ended, and why a socket left its namespace.
+//! The reasons for the end of a session, and for a socket's disconnect from its namespace.
 //!
-//! The texts are those of the Node.js server, which programs compare with; reasons that it has no
-//! word for have one of their own.
+//! The texts are those of the Node.js server, because programs compare them. Reasons that it does
+//! not have use texts of this crate.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// Why a session ended: the Engine.IO side of a client, with all its sockets.
+/// The reason why a session ended: the Engine.IO side of a client, with all its sockets.
 ///
 /// # Examples
 ///
@@ -19,32 +19,31 @@ use serde::{Serialize, Serializer};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseReason {
-    /// The client closed its transport, or asked for the session to be closed.
+    /// The client closed its transport, or requested the end of the session.
     TransportClose,
-    /// The transport broke, or broke the rules of Engine.IO.
+    /// The transport broke, or violated the protocol of Engine.IO.
     TransportError,
-    /// The client did not answer a ping in time, or has stopped reading.
+    /// The client did not answer a ping in time, or stopped reading.
     PingTimeout,
-    /// The client sent a message with more bytes than
-    /// [`Builder::max_payload`](crate::Builder::max_payload) allows, or a packet whose attachments
-    /// have more.
+    /// The client sent a message larger than [`Builder::max_payload`](crate::Builder::max_payload),
+    /// or a packet with larger attachments.
     MessageTooLarge,
-    /// The client sent something that is no Engine.IO packet.
+    /// The client sent data that is not an Engine.IO packet.
     ParseError,
-    /// The client sent something that Socket.IO does not allow.
+    /// The client sent a packet that violates the Socket.IO protocol.
     ForcedClose,
     /// The program closed the session.
     ForcedServerClose,
-    /// The server is being closed.
+    /// The server is closing.
     ServerShuttingDown,
-    /// The client read more slowly than the server sent.
+    /// The outbox was full: the client was slower than the server.
     OutboxFull,
     /// The session's actor panicked.
     Crashed,
 }
 
 impl CloseReason {
-    /// Returns the reason's text, as `transport close`.
+    /// Returns the reason's text, for example `transport close`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -68,7 +67,7 @@ impl fmt::Display for CloseReason {
     }
 }
 
-/// Why a socket left its namespace; the extractor of an `on_disconnect` handler.
+/// The reason why a socket left its namespace; an extractor of `on_disconnect` handlers.
 ///
 /// # Examples
 ///
@@ -84,16 +83,16 @@ impl fmt::Display for CloseReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DisconnectReason {
-    /// The client left this namespace.
+    /// The client disconnected from this namespace.
     ClientNamespaceDisconnect,
-    /// The program made the socket leave.
+    /// The program disconnected the socket.
     ServerNamespaceDisconnect,
     /// The whole session ended.
     Session(CloseReason),
 }
 
 impl DisconnectReason {
-    /// Returns the reason's text, as `client namespace disconnect`.
+    /// Returns the reason's text, for example `client namespace disconnect`.
     ///
     /// # Examples
     ///

@@ -1,9 +1,10 @@
-//! Moments, as JavaScript writes them.
+//! Points in time in JavaScript's formats.
 //!
-//! Milliseconds since 1970 enter, text leaves; both times are UTC. It knows the calendar and no
+//! Milliseconds since 1970 enter, text leaves; both are UTC. The module knows the calendar but no
 //! clock.
 
-/// Returns a moment as `JSON.stringify` writes a `Date`; `None` where its year has not four digits.
+/// Returns a time as `JSON.stringify` writes a `Date`; `None` if its year does not have four
+/// digits.
 pub(crate) fn iso_time(milliseconds: i64) -> Option<String> {
     let Moment {
         year,
@@ -20,7 +21,7 @@ pub(crate) fn iso_time(milliseconds: i64) -> Option<String> {
     ))
 }
 
-/// Returns a moment as a `Date` is as text, where a machine's clock is set to UTC; `None` as of
+/// Returns a time as `Date.toString` writes it on a machine whose clock is UTC; `None` as of
 /// [`iso_time`].
 pub(crate) fn date_text(milliseconds: i64) -> Option<String> {
     let moment = Moment::at(milliseconds)?;
@@ -61,7 +62,7 @@ impl Moment {
         let (days, rest) = (milliseconds.div_euclid(DAY), milliseconds.rem_euclid(DAY));
         // The first of January 1970 was a Thursday.
         let weekday = (days + 4).rem_euclid(7);
-        // Days are counted from the first of March of the year 0, in eras of 400 years.
+        // Days are counted from the first of March of year 0, in eras of 400 years.
         let days = days + 719_468;
         let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
         let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;

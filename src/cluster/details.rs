@@ -1,4 +1,4 @@
-//! What one node tells another of a socket.
+//! The description of a socket that one node sends to another.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::de::{Deserializer, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A socket as it stands in an answer: the field names are those of the Node.js server.
+/// A socket in a reply. The field names are those of the Node.js server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Details {
     pub(crate) id: String,
@@ -18,7 +18,7 @@ pub(crate) struct Details {
     pub(crate) data: BTreeMap<String, Value>,
 }
 
-/// A program may have put something else than an object there: then nothing is said of it.
+/// A program may have stored a value other than an object. It is then read as empty.
 fn entries<'de, D>(deserializer: D) -> Result<BTreeMap<String, Value>, D::Error>
 where
     D: Deserializer<'de>,
@@ -29,7 +29,7 @@ where
     })
 }
 
-/// Reads the names of rooms, or of one; JavaScript has rooms that are numbers too.
+/// Reads the names of rooms, or one name. In JavaScript the name of a room may also be a number.
 pub(crate) fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let name = |value| match value {
         Value::String(name) => name,

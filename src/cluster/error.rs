@@ -1,12 +1,12 @@
-//! What can go wrong between nodes, and how the adapter is.
+//! The errors between nodes, and the health of the adapter.
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// Why something was done on this node only, and not told to the others.
+/// The reason why an action took place on this node only and was not sent to the others.
 ///
-/// The sockets of this node have been served in any case.
+/// It has reached the sockets of this node in any case.
 ///
 /// # Examples
 ///
@@ -26,16 +26,15 @@ use serde::{Serialize, Serializer};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClusterError {
-    /// What waits to be published has reached its bound: the store has been away, or slow, for too
-    /// long.
+    /// The queue to publish is full: the store has been unreachable, or slow, for too long.
     #[non_exhaustive]
     QueueFull {
-        /// Bytes that wait.
+        /// The number of bytes in the queue.
         bytes: usize,
     },
-    /// The store cannot be reached at the moment; what it was asked has no answer.
+    /// The store is unreachable; the request has no answer.
     Unavailable(String),
-    /// The format that the cluster speaks has no word for this.
+    /// The format of the cluster does not support this.
     Unsupported(&'static str),
     /// The data cannot be written in the cluster's format.
     Encode(String),
@@ -61,14 +60,14 @@ impl fmt::Display for ClusterError {
 
 impl std::error::Error for ClusterError {}
 
-/// As its text, so that a handler may return it.
+/// Serialized as its text, so that a handler may return it.
 impl Serialize for ClusterError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// Why an adapter cannot be made: the address is none of a Redis server.
+/// The reason why an adapter cannot be made: the address is not that of a Redis server.
 ///
 /// # Examples
 ///
@@ -104,7 +103,7 @@ impl From<AdapterError> for std::io::Error {
     }
 }
 
-/// How a server's way to the other nodes is.
+/// The health of a server's connections to the other nodes.
 ///
 /// # Examples
 ///
@@ -126,51 +125,51 @@ pub struct AdapterHealth {
 }
 
 impl AdapterHealth {
-    /// Tells whether messages go both ways at the moment. A server without an adapter needs no way
-    /// and is connected.
+    /// Returns `true` if messages can be sent and received at the moment. A server without an
+    /// adapter is always connected.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.connected
     }
 
-    /// Returns the bytes that wait to be published, and what waits to be kept for clients that come
-    /// back.
+    /// Returns the number of bytes that wait to be published, and of records for recovery that wait
+    /// to be stored.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {
         self.queued_bytes
     }
 
-    /// Returns how many messages were refused so far because the queue was full.
+    /// Returns the number of messages refused so far because the queue was full.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// Returns how many messages may have been lost so far: they were on their way when the
-    /// connection broke, Redis has refused them for good, or they lay in a part of a stream that
-    /// was cut off before it was read. Such a part counts as one message before Redis 7, which does
-    /// not say how many there were; and so does a Redis that has lost a part of its stream itself.
+    /// Returns the number of messages that may have been lost so far. They were in transit when the
+    /// connection broke, Redis refused them permanently, or a part of a stream was trimmed before
+    /// it was read. Such a part counts as one message before Redis 7, which does not report their
+    /// number. It also counts as one if Redis itself has lost a part of its stream.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// Returns how many messages of other nodes could not be read so far, and were dropped: each is
-    /// a line in the log, unless there are many. Nodes that use different formats on one channel
-    /// cause them, and programs that are no nodes.
+    /// Returns the number of messages of other nodes that could not be read and were dropped. Each
+    /// causes a log line, unless there are too many. The causes are nodes that use different
+    /// formats on one channel, and programs that are not nodes.
     #[must_use]
     pub fn unreadable(&self) -> u64 {
         self.unreadable
     }
 
-    /// Returns how often the connection was made anew.
+    /// Returns the number of reconnects.
     #[must_use]
     pub fn reconnects(&self) -> u64 {
         self.reconnects
     }
 
-    /// Returns what broke the connection last. While there is one it is `None`, or says where Redis
-    /// does not let this node listen.
+    /// Returns the error that last broke the connection. While it is connected it is `None`, or it
+    /// names the channels that Redis does not let this node subscribe to.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()

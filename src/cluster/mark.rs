@@ -1,27 +1,28 @@
-//! How far a client has got in what a whole cluster sends.
+//! The position of a client in the events of a whole cluster.
 //!
-//! A node's own events go to its clients before the stream has given them an id, those of other
-//! nodes have one. So a mark has two parts: everything of one node up to a number of that node's,
-//! and everything of the others up to an entry of the stream. What a node has read of the stream
-//! before it sent an event precedes that event there too, and so the two parts leave no gap.
+//! A node delivers its own events to its clients before the stream gives them an id; events of
+//! other nodes have one. So a mark has two parts: all events of one node up to a number of that
+//! node, and all events of the other nodes up to an entry of the stream. The entries that a node
+//! has read from the stream before it sent an event also precede that event in the stream, so the
+//! two parts leave no gap.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A place in what a cluster sends.
+/// A position in the events of a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mark {
-    /// The node whose own events are counted; empty where all of them have ids.
+    /// The node whose own events are counted; empty if all of them have ids.
     pub(crate) node: String,
     pub(crate) own: u64,
     pub(crate) entry: EntryId,
 }
 
 impl Mark {
-    /// Characters in the name of a node that writes marks; they are hexadecimal digits.
+    /// The length of the name of a node that writes marks, in hexadecimal digits.
     pub(crate) const NODE_LENGTH: usize = 16;
 
-    /// Tells whether a client at this mark has got an entry already.
+    /// Returns `true` if a client at this mark has already received an entry.
     pub(crate) fn covers(&self, node: &str, own: Option<u64>, entry: EntryId) -> bool {
         match own {
             Some(own) if node == self.node => own <= self.own,
@@ -39,8 +40,8 @@ impl fmt::Display for Mark {
 impl FromStr for Mark {
     type Err = ();
 
-    /// Reads a mark, or a bare id of an entry, which is the offset of other servers. It comes from
-    /// a client: a name that no node has is refused, before it is kept anywhere.
+    /// Reads a mark, or the bare id of an entry, which is the offset of other servers. It comes
+    /// from a client, so a name that no node can have is refused before it is stored.
     fn from_str(text: &str) -> Result<Self, ()> {
         let mut parts = text.rsplitn(3, '.');
         let entry = parts.next().ok_or(())?.parse()?;
@@ -59,13 +60,13 @@ impl FromStr for Mark {
     }
 }
 
-/// Tells whether a text may be a node's name, or stands for none.
+/// Returns `true` if a text can be a node's name, or is empty.
 fn is_node(text: &str) -> bool {
     let digits = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     text.is_empty() || text.len() == Mark::NODE_LENGTH && text.bytes().all(digits)
 }
 
-/// The id of a stream's entry: milliseconds, and a number among those of the same millisecond.
+/// The id of a stream's entry: milliseconds, and a counter within the same millisecond.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct EntryId {
     pub(crate) time: u64,

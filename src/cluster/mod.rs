@@ -1,9 +1,8 @@
-//! What the nodes of a cluster say to one another, whatever carries it.
+//! The messages between the nodes of a cluster, independent of the broker.
 //!
 //! A node is a server of this crate or of another kind. A [`Message`] is for all other nodes and
-//! nobody answers; a [`Question`] is answered by each of them with [`Reply`]s. They hold plain
-//! values: how they look on a wire is the adapter's affair, what they do to sockets is their
-//! receiver's.
+//! has no answer; each of them answers a [`Question`] with [`Reply`]s. The types hold plain values:
+//! the adapter encodes them, and the receiver applies them to sockets.
 
 mod calendar;
 mod details;
@@ -28,7 +27,7 @@ pub use error::{AdapterError, AdapterHealth, ClusterError};
 pub use fetched::Reach;
 pub(crate) use mark::{EntryId, Mark};
 
-/// A node's name in its cluster: as long as it runs nobody else has it.
+/// A node's name, unique in its cluster while it runs.
 ///
 /// # Examples
 ///
@@ -66,22 +65,22 @@ impl fmt::Display for NodeId {
     }
 }
 
-/// Whom a message is about: sockets of one namespace on every node.
+/// The recipients of a message: sockets of one namespace on every node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scope {
-    /// The union of these rooms; everybody where there is none.
+    /// The union of these rooms; empty for the whole namespace.
     pub(crate) rooms: Vec<String>,
     pub(crate) except: Vec<String>,
 }
 
-/// How an event is to be sent.
+/// The options of sending an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EmitFlags {
     pub(crate) volatile: bool,
     pub(crate) uncompressed: bool,
 }
 
-/// An event: its name, then its arguments, as the list that a packet holds.
+/// An event: its name, then its arguments, as the list in a packet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct EventPayload(pub(crate) Args);
 
@@ -97,13 +96,13 @@ impl EventPayload {
     }
 }
 
-/// Tells whether an event between servers may not have this name: the Node.js server emits it to
-/// its own program.
+/// Returns `true` if an event between servers must not have this name, because the Node.js server
+/// emits it to its own program.
 pub(crate) fn is_reserved_between_servers(name: &str) -> bool {
     matches!(name, "connect" | "connection" | "new_namespace")
 }
 
-/// What one node tells all others.
+/// A message of one node to all others.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Message {
     Emit {
@@ -130,48 +129,48 @@ pub(crate) enum Message {
     ServerSide(EventPayload),
 }
 
-/// What one node asks all others.
+/// A question of one node to all others.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Question {
-    /// An event that clients acknowledge: answered by a count of them, and by each of them.
+    /// An event that clients acknowledge. The answers are the number of clients, and their
+    /// acknowledgements.
     Emit {
         content: EventPayload,
         scope: Scope,
         flags: EmitFlags,
         limit: Duration,
     },
-    /// Who is there.
+    /// The sockets.
     Sockets(Scope),
-    /// The ids of those who are in these rooms; of everybody where there is none.
+    /// The ids of the sockets in these rooms; of all sockets if there are none.
     Ids(Vec<String>),
-    /// Which rooms somebody is in.
+    /// The rooms that have members.
     Rooms,
     /// An event for the servers' programs, which they answer.
     ServerSide(EventPayload),
 }
 
-/// What a node answers to a question.
+/// A node's reply to a question.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reply {
-    /// This many clients have been asked.
+    /// The number of clients that were asked.
     Asked(usize),
-    /// A client has acknowledged; which, is said by nodes of this crate.
+    /// A client has acknowledged. Nodes of this crate name its socket.
     Acknowledged(Option<SocketId>, Args),
-    /// So many of the clients that were asked will not answer any more; said by nodes of this
-    /// crate.
+    /// The number of asked clients that will not answer any more. Only nodes of this crate send it.
     Gone(usize),
     Sockets(Vec<Details>),
     Ids(Vec<String>),
     Rooms(Vec<String>),
     ServerSide(Args),
-    /// It was done; older adapters wait for that, which name one socket.
+    /// Done. Older adapters wait for it if they name one socket.
     Done,
 }
 
-/// What comes back of a question, until the channel ends.
+/// An answer to a question; several arrive until the channel ends.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Answer {
     Reply(Reply),
-    /// Time was up, or the nodes could not be asked; the last that comes.
+    /// The last answer: the time limit is over, or the nodes could not be asked.
     Reach(Reach),
 }

@@ -1,21 +1,21 @@
-//! What a program takes along from a client's first request.
+//! Values that a program attaches to a client's handshake.
 
 use std::any::{Any, TypeId};
 use std::fmt;
 use std::sync::Arc;
 
-/// Values that a program takes along from a client's first request, one for each type.
+/// Values that a program attaches to a client's handshake, one for each type.
 ///
 /// [`Builder::handshake_extensions`](crate::Builder::handshake_extensions) fills it,
-/// [`Handshake::get`](crate::Handshake::get) gives them back.
+/// [`Handshake::get`](crate::Handshake::get) returns the values.
 #[derive(Clone, Default)]
 pub struct Extensions {
-    // Most clients carry nothing, and then this takes no room elsewhere.
+    // Most clients have no values, and then this allocates nothing.
     values: Vec<(TypeId, Arc<dyn Any + Send + Sync>)>,
 }
 
 impl Extensions {
-    /// Takes a value along; it replaces one of the same type.
+    /// Attaches a value; it replaces one of the same type.
     pub fn insert<T: Any + Send + Sync>(&mut self, value: T) {
         let key = TypeId::of::<T>();
         self.values.retain(|(other, _)| *other != key);

@@ -1,8 +1,8 @@
-//! The handshake: what the first HTTP request of a client said, for as long as its session lives.
+//! The handshake: the content of a client's first HTTP request, kept for the life of its session.
 //!
-//! Text and bytes of the request come in once; questions are answered by looking them through
-//! again. There are many idle clients and few questions, so nothing is parsed ahead: a handshake is
-//! the raw text in one piece and a few words beside it. Nothing here knows HTTP's machinery.
+//! Text and bytes of the request enter once. Each query searches them again. There are many idle
+//! clients and few queries, so nothing is parsed in advance: a handshake is the raw text in one
+//! allocation and a few words. Nothing here knows HTTP's machinery.
 
 mod extensions;
 mod origin;
@@ -23,12 +23,12 @@ pub use extensions::Extensions;
 pub(crate) use origin::{Origin, OriginError, OriginPattern};
 pub(crate) use proxies::{Peer, TrustedProxies};
 
-/// What the first HTTP request of a client said. It stays the same for as long as the client is
-/// connected, also when it goes over from polling to a WebSocket.
+/// The content of a client's first HTTP request. It stays the same while the client is connected,
+/// also after an upgrade from polling to a WebSocket.
 ///
-/// A cheap handle that any thread may use: [`Socket::handshake`](crate::Socket::handshake) and
-/// [`EngineSession::handshake`](crate::EngineSession::handshake) lend it, and as an argument a
-/// handler gets it for keeps.
+/// A cheap handle for any thread. [`Socket::handshake`](crate::Socket::handshake) and
+/// [`EngineSession::handshake`](crate::EngineSession::handshake) borrow it, and a handler may take
+/// it as an argument.
 ///
 /// # Examples
 ///
@@ -46,23 +46,23 @@ pub(crate) use proxies::{Peer, TrustedProxies};
 #[derive(Clone)]
 pub struct Handshake(Arc<Said>);
 
-/// What a handshake is made of, besides its text.
+/// The parts of a handshake besides its text.
 pub(crate) struct Facts {
-    /// Who the client is, whatever stands between.
+    /// The client, seen through the proxies.
     pub(crate) peer: Peer,
     pub(crate) time: SystemTime,
     pub(crate) extensions: Extensions,
 }
 
 struct Said {
-    /// The URL, then each header as `name:value`, in lines: no part of them may have a line's end.
+    /// The URL, then each header as `name:value`, one per line: no part may contain a line end.
     text: Box<[u8]>,
     facts: Facts,
 }
 
 impl Handshake {
-    /// Keeps what a request says, in about `size` bytes. A header that no HTTP request can have is
-    /// left out.
+    /// Keeps the content of a request, in about `size` bytes. A header that is invalid in HTTP is
+    /// omitted.
     pub(crate) fn new<'a>(
         url: &str,
         size: usize,
@@ -86,15 +86,15 @@ impl Handshake {
         Self(Arc::new(Said { text, facts }))
     }
 
-    /// Returns the value of a header, its first line; the case of the name does not matter. `None`
-    /// where it was not sent, or is no UTF-8.
+    /// Returns the value of a header's first line; the case of the name does not matter. Returns
+    /// `None` if the header was not sent, or is not UTF-8.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.lines_of(name);
         lines.next().and_then(|value| str::from_utf8(value).ok())
     }
 
-    /// Returns all header lines as they came, names in lower case, values as bytes.
+    /// Returns all header lines as received: names in lower case, values as bytes.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
         let lines = self.0.text.split(|byte| *byte == b'\n').skip(1);
         lines.filter_map(|line| {
@@ -104,7 +104,7 @@ impl Handshake {
         })
     }
 
-    /// Returns the path and the query, as they were sent.
+    /// Returns the path and the query, as received.
     #[must_use]
     pub fn url(&self) -> &str {
         let url = self.0.text.split(|byte| *byte == b'\n').next();
@@ -112,7 +112,7 @@ impl Handshake {
             .unwrap_or_default()
     }
 
-    /// Returns the query as it was sent, without its question mark; empty where there is none.
+    /// Returns the query as received, without its question mark; empty if there is none.
     #[must_use]
     pub fn query(&self) -> &str {
         self.url().split_once('?').map_or("", |(_, query)| query)
@@ -120,15 +120,15 @@ impl Handshake {
 
     /// Returns the first value of this name in the query, percent-decoded.
     ///
-    /// The protocol's own `EIO` and `transport` are among them, and whatever else the client's
-    /// `query` option has.
+    /// The query contains the protocol's own `EIO` and `transport`, and the client's option
+    /// `query`.
     #[must_use]
     pub fn query_value(&self, name: &str) -> Option<Cow<'_, str>> {
         let mut pairs = form_urlencoded::parse(self.query().as_bytes());
         pairs.find_map(|(key, value)| (key == name).then_some(value))
     }
 
-    /// Returns all values of this name in the query, in their order, percent-decoded.
+    /// Returns all values of this name in the query, in order, percent-decoded.
     ///
     /// # Examples
     ///
@@ -148,11 +148,11 @@ impl Handshake {
         pairs.filter_map(move |(key, value)| (key == name).then_some(value))
     }
 
-    /// Reads the query into a value with a field for each name that matters.
+    /// Reads the query into a value with a field for each name of interest.
     ///
     /// # Errors
     ///
-    /// Says what does not fit.
+    /// Returns the parameter that does not match the type.
     ///
     /// # Examples
     ///
@@ -182,7 +182,7 @@ impl Handshake {
         cookies.find_map(|(cookie, value)| (cookie == name).then_some(value))
     }
 
-    /// Returns the cookies, names and values percent-decoded. What is no cookie is left out.
+    /// Returns the cookies, names and values percent-decoded. Invalid cookies are omitted.
     pub fn cookies(&self) -> impl Iterator<Item = (String, String)> {
         self.lines_of("cookie")
             .filter_map(|line| str::from_utf8(line).ok())
@@ -191,34 +191,34 @@ impl Handshake {
             .map(|cookie| (cookie.name().to_owned(), cookie.value().to_owned()))
     }
 
-    /// Returns the client's address: of whoever opened the connection, or, where that is one of the
-    /// [`trusted_proxies`](crate::Builder::trusted_proxies), of whom it names. An IPv4 address is
-    /// one also where it came by IPv6.
+    /// Returns the client's address: the peer of the connection or, if that is one of the
+    /// [`trusted_proxies`](crate::Builder::trusted_proxies), the address that the proxy names. An
+    /// IPv4 address that arrives over IPv6 is returned as IPv4.
     ///
-    /// `None` where the connection has none, as that of a Unix socket.
+    /// Returns `None` if the connection has no address, for example on a Unix socket.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
         self.0.facts.peer.address
     }
 
-    /// Tells whether the client came by TLS: to this server, or to a trusted proxy in front of it.
+    /// Returns `true` if the client used TLS: to this server, or to a trusted proxy in front of it.
     #[must_use]
     pub fn is_secure(&self) -> bool {
         self.0.facts.peer.is_secure
     }
 
-    /// Tells whether the request has an `Origin` header. Browsers send it with each WebSocket, and
-    /// leave it out if a page polls its own server.
+    /// Returns `true` if the request has an `Origin` header. Browsers send it with each WebSocket,
+    /// and omit it if a page polls its own server.
     #[must_use]
     pub fn has_origin(&self) -> bool {
         self.lines_of("origin").next().is_some()
     }
 
-    /// Compares the `Origin` header with the server's own origin: scheme, host and port. `None` if
-    /// there is no such header, as from a client that is no browser.
+    /// Compares the `Origin` header with the server's own origin: scheme, host and port. Returns
+    /// `None` if there is no such header: the client may not be a browser.
     ///
-    /// The own origin is made of [`is_secure`](Self::is_secure) and the `Host` header, or the
-    /// `X-Forwarded-Host` of a trusted proxy.
+    /// The server's own origin consists of [`is_secure`](Self::is_secure) and the `Host` header, or
+    /// the `X-Forwarded-Host` of a trusted proxy.
     #[must_use]
     pub fn is_same_origin(&self) -> Option<bool> {
         let origin = self.lines_of("origin").next()?;
@@ -230,8 +230,8 @@ impl Handshake {
         }))
     }
 
-    /// The same, and takes a page that came by TLS for an own one where this server sees no TLS: a
-    /// proxy that is not trusted may have ended it.
+    /// The same, but a page with TLS is an own page even if this server sees no TLS: a proxy that
+    /// is not trusted may have ended it.
     pub(crate) fn is_of_own_page(&self) -> bool {
         let origin = self
             .header("origin")
@@ -247,8 +247,8 @@ impl Handshake {
         let mut hosts: Vec<&[u8]> = forwarded
             .flat_map(|line| line.split(|byte| *byte == b','))
             .collect();
-        // As far into the list as the trusted proxies reach, which is shorter where not every
-        // proxy adds to it.
+        // As many entries of the list as there are trusted hops. The list is shorter if some proxy
+        // does not add to it.
         hosts.reverse();
         hosts.truncate(hops);
         let host = hosts
@@ -259,7 +259,7 @@ impl Handshake {
         origin.is_web() && host.is_some_and(|host| origin.is_at(host.trim()))
     }
 
-    /// Returns when the handshake came.
+    /// Returns the time of the handshake.
     #[must_use]
     pub fn time(&self) -> SystemTime {
         self.0.facts.time
@@ -280,7 +280,7 @@ impl Handshake {
 }
 
 impl fmt::Debug for Handshake {
-    /// Without the query, the cookies and the other headers: they may be secrets.
+    /// Omits the query, the cookies and the other headers, because they may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handshake")
             .field("path", &self.url().split('?').next().unwrap_or_default())
@@ -289,11 +289,11 @@ impl fmt::Debug for Handshake {
     }
 }
 
-/// As an object with `path`, `address`, `secure`, `time` (in milliseconds since 1970), and
-/// `headers` with those of `host`, `origin`, `user-agent` and `accept-language` that were sent.
+/// Serialized as an object with `path`, `address`, `secure`, `time` (in milliseconds since 1970),
+/// and `headers` with those of `host`, `origin`, `user-agent` and `accept-language` that were sent.
 ///
-/// The query, the cookies, all other headers and the extensions are left out, because they
-/// may be secrets. A program that needs them writes them by itself.
+/// The query, the cookies, all other headers and the extensions are omitted, because they may be
+/// secrets. A program that needs them writes them itself.
 impl Serialize for Handshake {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let time = self.time().duration_since(SystemTime::UNIX_EPOCH);
@@ -308,7 +308,7 @@ impl Serialize for Handshake {
     }
 }
 
-/// The headers of a handshake that are no secrets.
+/// The headers of a handshake that are not secrets.
 struct PlainHeaders<'a>(&'a Handshake);
 
 impl Serialize for PlainHeaders<'_> {
@@ -321,13 +321,13 @@ impl Serialize for PlainHeaders<'_> {
 /// The headers that a handshake is serialized with.
 const PLAIN_HEADERS: [&str; 4] = ["host", "origin", "user-agent", "accept-language"];
 
-/// Why a query was not read: it does not fit the type.
+/// The reason why a query was not read: it does not match the type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryError(String);
 
 impl fmt::Display for QueryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // It may repeat what the client sent, which is cut.
+        // The text may repeat the client's query, so it is cut.
         write!(f, "query does not fit: {:.256}", self.0)
     }
 }
@@ -341,7 +341,7 @@ mod tests {
     use super::*;
 
     impl Handshake {
-        /// A handshake that says nothing.
+        /// A handshake without content.
         pub(crate) fn empty() -> Self {
             handshake("/", &[])
         }

@@ -1,8 +1,8 @@
-//! Origins of web pages: how they are written, and which fit a list.
+//! Origins of web pages: their syntax, and their comparison with a list.
 
 use std::fmt;
 
-/// RFC 6454, 4: scheme, host and port, in lower case; a port that the scheme implies is left out.
+/// RFC 6454, 4: scheme, host and port, in lower case; the scheme's default port is omitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
     scheme: String,
@@ -11,7 +11,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Reads `scheme://host[:port]`, with or without a slash behind it.
+    /// Reads `scheme://host[:port]`, with an optional trailing slash.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let text = text.trim().to_ascii_lowercase();
         let Some((scheme, rest)) = text.split_once("://") else {
@@ -36,8 +36,8 @@ impl Origin {
         })
     }
 
-    /// Tells whether `authority`, the value of `Host`, is this origin's, whose scheme decides on
-    /// the port that is left out.
+    /// Returns `true` if `authority`, the value of `Host`, belongs to this origin. The scheme
+    /// decides the default port.
     pub(crate) fn is_at(&self, authority: &str) -> bool {
         Self::parse(&format!("{}://{authority}", self.scheme)).is_ok_and(|other| other == *self)
     }
@@ -54,10 +54,10 @@ impl Origin {
 /// An entry of a list of origins.
 #[derive(Clone, Debug)]
 pub(crate) enum OriginPattern {
-    /// The origin of pages that have none, as sandboxed frames: `null`.
+    /// The origin of pages without one, such as sandboxed frames: `null`.
     Null,
     Exact(Origin),
-    /// Any host below the one of this origin: `https://*.example.com`.
+    /// Any host below that of this origin: `https://*.example.com`.
     Below(Origin),
 }
 
@@ -86,7 +86,7 @@ impl OriginPattern {
         })
     }
 
-    /// Tells whether the value of an `Origin` header fits; `origin` is the same, read.
+    /// Returns `true` if the value of an `Origin` header matches; `origin` is the parsed value.
     pub(crate) fn fits(&self, text: &str, origin: Option<&Origin>) -> bool {
         match (self, origin) {
             (Self::Null, _) => text == "null",
@@ -102,7 +102,7 @@ impl OriginPattern {
     }
 }
 
-/// Why an entry is no origin.
+/// The reason why an entry is not an origin.
 #[derive(Clone, Debug)]
 pub(crate) struct OriginError {
     entry: String,
@@ -117,7 +117,7 @@ impl fmt::Display for OriginError {
 
 fn split_port(authority: &str) -> Result<(&str, Option<u16>), &'static str> {
     match authority.rsplit_once(':') {
-        // A colon inside of an IPv6 address.
+        // A colon in an IPv6 address.
         Some((_, port)) if port.ends_with(']') => Ok((authority, None)),
         Some((host, port)) => {
             let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
@@ -138,7 +138,7 @@ fn check_host(host: &str, scheme: &str) -> Result<(), &'static str> {
     if is_v6 {
         Ok(())
     } else if host.is_empty() {
-        // The pages of a folder, in some web views.
+        // The pages of a folder in some web views.
         if scheme == "file" {
             Ok(())
         } else {

@@ -1,28 +1,29 @@
-//! Proxies in front of the server: who the client is where one of them opened the connection.
+//! Proxies in front of the server: the client's address if a proxy opened the connection.
 //!
-//! A proxy writes down who came to it, behind what the client itself may have written there. So the
-//! list is read from its end, and only as far as those reach who are trusted.
+//! A proxy appends the address of its peer to the list that it received, and the client may have
+//! written the start of it. So the list is read from its end, and only while the proxies are
+//! trusted.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str;
 
 use ipnet::IpNet;
 
-/// Who came, and how.
+/// The client and its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Peer {
     pub(crate) address: Option<IpAddr>,
-    /// By TLS.
+    /// `true` if it used TLS.
     pub(crate) is_secure: bool,
-    /// How many proxies in a row are believed; 0 if nobody of them is.
+    /// The number of trusted proxies in a row; 0 if there is none.
     pub(crate) hops: u8,
 }
 
-/// The nets whose word about others is believed.
+/// The networks of trusted proxies.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TrustedProxies {
     nets: Vec<IpNet>,
-    /// Whoever comes by a Unix socket, and has no address.
+    /// Trust every peer on a Unix socket, which has no address.
     pub(crate) unix: bool,
 }
 
@@ -31,10 +32,10 @@ impl TrustedProxies {
         self.nets = nets.into_iter().map(Into::into).collect();
     }
 
-    /// Returns who the client is, where `peer` opened the connection and sent these headers.
+    /// Returns the client, if `peer` opened the connection and sent these headers.
     ///
-    /// `X-Forwarded-For` and `X-Forwarded-Proto` are read where either was sent, and else the
-    /// `Forwarded` of RFC 7239: a proxy that knows the former passes on the latter as the client
+    /// `X-Forwarded-For` and `X-Forwarded-Proto` are read if either was sent, otherwise the
+    /// `Forwarded` of RFC 7239: a proxy that knows the former forwards the latter as the client
     /// wrote it.
     pub(crate) fn see_through<'a>(
         &self,
@@ -43,7 +44,7 @@ impl TrustedProxies {
     ) -> Peer {
         let address = peer.address.map(|address| address.to_canonical());
         let peer = Peer { address, ..peer };
-        // The usual case: nobody is trusted, nothing is looked at.
+        // The usual case: the peer is not trusted, and no header is read.
         if !self.trusts(address) {
             return peer;
         }
@@ -55,7 +56,7 @@ impl TrustedProxies {
                 _ if name.eq_ignore_ascii_case("forwarded") => &mut forwarded,
                 _ => continue,
             };
-            // What is no text stands for somebody unknown.
+            // A value that is not text stands for an unknown address.
             let value = str::from_utf8(value).unwrap_or_default();
             list.extend(value.split(',').map(str::trim));
         }
@@ -67,19 +68,19 @@ impl TrustedProxies {
         self.walk(peer, &addresses, &protocols)
     }
 
-    /// Goes from hop to hop, beginning with the nearest, for as long as they are trusted.
+    /// Moves from hop to hop, starting with the nearest, while they are trusted.
     fn walk(&self, mut peer: Peer, addresses: &[&str], protocols: &[&str]) -> Peer {
         let mut hops: u8 = 0;
         for hop in addresses.iter().rev() {
             if !self.trusts(peer.address) {
                 break;
             }
-            // A proxy that does not tell who came to it is as near as one gets.
+            // The search ends at a proxy that does not name its peer.
             let Some(address) = address(hop) else { break };
             peer.address = Some(address);
             hops = hops.saturating_add(1);
         }
-        // As far into the list of protocols, which may be shorter where not every proxy adds to it.
+        // As many entries of the list of protocols. It is shorter if some proxy does not add to it.
         peer.hops = hops.max(1);
         let protocol = protocols.iter().rev().take(peer.hops.into()).next_back();
         peer.is_secure = match protocol
@@ -111,7 +112,7 @@ fn address(text: &str) -> Option<IpAddr> {
     address.ok().map(|address| address.to_canonical())
 }
 
-/// RFC 7239, 4: returns a parameter of one element, without its quotes; empty where it has none.
+/// RFC 7239, 4: returns a parameter of one element, without its quotes; empty if it is missing.
 fn parameter<'a>(element: &'a str, name: &str) -> &'a str {
     let mut pairs = element.split(';').filter_map(|pair| pair.split_once('='));
     let found = pairs.find(|(key, _)| key.trim().eq_ignore_ascii_case(name));
@@ -186,7 +187,7 @@ mod tests {
             ("wss", true),
             ("http", false),
             ("https, http", true),
-            // The first was written by the client.
+            // The client wrote the first entry.
             ("https, http, http", false),
             ("gopher", false),
             ("", false),

@@ -1,12 +1,12 @@
-//! Whom a message is about: a namespace, rooms in it, and who is left out.
+//! The recipients of a message: a namespace, rooms in it, and exceptions.
 
 use crate::id::SocketId;
 
-/// Sockets of one namespace, by the names of rooms.
+/// Sockets of one namespace, selected by room names.
 #[derive(Clone, Debug)]
 pub(crate) struct Address {
     pub(crate) namespace: String,
-    /// The union of these rooms; everybody where there is none.
+    /// The union of these rooms; `None` is the whole namespace.
     pub(crate) rooms: Option<Vec<String>>,
     pub(crate) except: Vec<String>,
 }
@@ -21,18 +21,18 @@ impl Default for Address {
     }
 }
 
-/// Adds the methods that say whom a message is about, to a type with a field `address`.
+/// Adds the methods that select the recipients, to a type with a field `address`.
 macro_rules! addressed {
     () => {
-        /// Names the namespace; `/` without it. A slash in front may be left out.
+        /// Names the namespace; `/` by default. The leading slash is optional.
         #[must_use]
         pub fn of(mut self, namespace: impl AsRef<str>) -> Self {
             self.address.namespace = $crate::message::namespace_name(namespace.as_ref());
             self
         }
 
-        /// Adds rooms, or sockets by their ids, to those whom it is about; everyone in the namespace
-        /// without it. An empty list is nobody.
+        /// Adds rooms, or sockets by their ids, to the recipients. Without it the recipients are
+        /// all sockets of the namespace. An empty list selects none.
         #[must_use]
         pub fn to(mut self, rooms: impl $crate::message::RoomNames) -> Self {
             rooms.add_to(self.address.rooms.get_or_insert_default());
@@ -45,7 +45,7 @@ macro_rules! addressed {
             self.to(rooms)
         }
 
-        /// Leaves out the sockets of these rooms, or those with these ids.
+        /// Excludes the sockets of these rooms, or those with these ids.
         #[must_use]
         pub fn except(mut self, rooms: impl $crate::message::RoomNames) -> Self {
             rooms.add_to(&mut self.address.except);

@@ -11,7 +11,7 @@ use crate::id::SocketId;
 use crate::message::address::{Address, addressed};
 use crate::socketio::{Args, ArgsError};
 
-/// Sends an event to one socket and answers with its acknowledgement, whatever namespace it is in.
+/// Sends an event to one socket of any namespace. The result of the message is its acknowledgement.
 ///
 /// # Examples
 ///
@@ -43,7 +43,7 @@ impl Call {
         }
     }
 
-    /// Names the event and its data; without it the event is `message` and has no data.
+    /// Names the event and its data. By default the event is `message` without data.
     #[must_use]
     pub fn event(mut self, name: impl Into<String>, data: impl Serialize) -> Self {
         self.event = name.into();
@@ -51,7 +51,7 @@ impl Call {
         self
     }
 
-    /// Sets how long the answer may take; the server's `ack_timeout` without it.
+    /// Sets the timeout of the acknowledgement; the server's `ack_timeout` by default.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
@@ -59,7 +59,7 @@ impl Call {
     }
 }
 
-/// Sends an event to many sockets and answers with what each of them acknowledged.
+/// Sends an event to many sockets. The result of the message is their acknowledgements.
 ///
 /// # Examples
 ///
@@ -82,8 +82,8 @@ pub struct CallMany {
 }
 
 impl CallMany {
-    /// Names the event and its data: a tuple is sent as that many arguments, `()` as none, anything
-    /// else as one.
+    /// Names the event and its data: a tuple is sent as that many arguments, `()` as none, any
+    /// other type as one.
     pub fn event(name: impl Into<String>, data: impl Serialize) -> Self {
         Self {
             event: name.into(),
@@ -93,7 +93,7 @@ impl CallMany {
         }
     }
 
-    /// Sets how long the answers may take; the server's `ack_timeout` without it.
+    /// Sets the timeout of the acknowledgements; the server's `ack_timeout` by default.
     #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);

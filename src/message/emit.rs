@@ -7,9 +7,9 @@ use crate::error::EmitError;
 use crate::message::address::{Address, addressed};
 use crate::socketio::{Args, ArgsError};
 
-/// Sends an event to many: to everyone in a room when sent to a [`Room`](crate::Room), and to
-/// everyone in a namespace, or in some of its rooms, when sent to the [`Server`](crate::Server). A room
-/// has a namespace and an audience already, and heeds nothing but `except` and `volatile`.
+/// Sends an event to many sockets. A [`Room`](crate::Room) sends it to its members. The
+/// [`Server`](crate::Server) sends it to a namespace, or to some of its rooms. A room has a
+/// namespace and recipients already, so only `except` and `volatile` have an effect there.
 ///
 /// # Examples
 ///
@@ -29,8 +29,8 @@ pub struct Emit {
 }
 
 impl Emit {
-    /// Names the event and its data: a tuple is sent as that many arguments, `()` as none, anything
-    /// else as one. Data that cannot be sent is an error of the message's answer.
+    /// Names the event and its data: a tuple is sent as that many arguments, `()` as none, any
+    /// other type as one. Data that cannot be sent are an error in the message's result.
     pub fn event(name: impl Into<String>, data: impl Serialize) -> Self {
         Self {
             event: name.into(),
@@ -40,7 +40,7 @@ impl Emit {
         }
     }
 
-    /// Drops the event for clients that have something waiting to be sent to them already.
+    /// Drops the event for clients whose outbox is not empty.
     #[must_use]
     pub fn volatile(mut self) -> Self {
         self.volatile = true;

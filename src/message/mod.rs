@@ -1,7 +1,7 @@
-//! The words that programs and actors exchange.
+//! The messages between programs and actors.
 //!
-//! Verbs that [`Server`](crate::Server) and [`Room`](crate::Room) understand, and what the program's
-//! own actors are told. They hold plain values and may be sent from any thread.
+//! Messages that [`Server`](crate::Server) and [`Room`](crate::Room) handle, and messages that the
+//! program's own actors receive. They hold plain values and may be sent from any thread.
 
 mod address;
 mod call;
@@ -22,7 +22,7 @@ pub use sockets::{
     CloseRoom, DisconnectSockets, FetchSockets, JoinRooms, LeaveRooms, RoomEvent, RoomEventKind,
 };
 
-/// Makes a socket leave its namespace; answers whether there was such a socket.
+/// Disconnects a socket from its namespace. The result says whether the socket existed.
 ///
 /// # Examples
 ///
@@ -50,7 +50,7 @@ pub struct Disconnect(pub SocketId);
 #[rtype(result = "Vec<SocketId>")]
 pub struct ListMembers;
 
-/// Returns the name that a program means: the slash in front may be left out.
+/// Returns the full name of a namespace; the leading slash of `name` is optional.
 pub(crate) fn namespace_name(name: &str) -> String {
     format!("/{}", name.trim_start_matches('/'))
 }

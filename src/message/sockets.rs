@@ -1,4 +1,4 @@
-//! Sockets from outside: who they are, which rooms they are in, and that they leave.
+//! Messages about sockets: list them, change their rooms, disconnect them.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use crate::cluster::ClusterError;
 use crate::id::SocketId;
 use crate::message::address::{Address, RoomNames, addressed};
 
-/// Asks the [`Server`](crate::Server) for the ids of sockets: of everyone in a namespace, or in
-/// some of its rooms.
+/// Asks the [`Server`](crate::Server) for the ids of the sockets of a namespace, or of some of its
+/// rooms.
 ///
 /// # Examples
 ///
@@ -29,8 +29,8 @@ impl FetchSockets {
     addressed!();
 }
 
-/// Makes sockets join rooms, on every node; answers how many of this node did. One whose limit of
-/// rooms is reached does not.
+/// Makes sockets join rooms on every node. The result is the number of sockets of this node that
+/// joined. A socket that has reached its limit of rooms does not join.
 ///
 /// # Examples
 ///
@@ -48,7 +48,8 @@ pub struct JoinRooms {
     pub(crate) address: Address,
 }
 
-/// Makes sockets leave rooms, on every node; answers how many of this node were asked to.
+/// Makes sockets leave rooms on every node. The result is the number of addressed sockets of this
+/// node.
 ///
 /// # Examples
 ///
@@ -86,7 +87,8 @@ macro_rules! named {
 
 named!(JoinRooms LeaveRooms);
 
-/// Makes sockets leave their namespace, on every node; answers how many of this node were asked to.
+/// Disconnects sockets from their namespace on every node. The result is the number of addressed
+/// sockets of this node.
 ///
 /// # Examples
 ///
@@ -104,7 +106,7 @@ pub struct DisconnectSockets {
 }
 
 impl DisconnectSockets {
-    /// Closes the clients' whole sessions too, with their sockets in other namespaces.
+    /// Closes the clients' whole sessions too, including their sockets in other namespaces.
     #[must_use]
     pub fn close(mut self) -> Self {
         self.close = true;
@@ -114,8 +116,8 @@ impl DisconnectSockets {
     addressed!();
 }
 
-/// Makes everyone leave a room of the namespace, on every node; answers how many of this node were
-/// in it.
+/// Removes all members from a room of the namespace, on every node. The result is the number of
+/// members on this node.
 ///
 /// # Examples
 ///
@@ -142,7 +144,7 @@ impl CloseRoom {
         }
     }
 
-    /// Names the namespace. A slash in front may be left out.
+    /// Names the namespace. The leading slash is optional.
     #[must_use]
     pub fn of(mut self, namespace: impl AsRef<str>) -> Self {
         self.namespace = crate::message::namespace_name(namespace.as_ref());
@@ -150,10 +152,10 @@ impl CloseRoom {
     }
 }
 
-/// Tells whoever asked by [`Namespace::watch_rooms`](crate::Namespace::watch_rooms) that something
-/// changed in a room.
+/// A change of a room. An actor receives it after
+/// [`Namespace::watch_rooms`](crate::Namespace::watch_rooms).
 ///
-/// The room of a socket's own id begins and ends with the socket, and nobody is told.
+/// No event is sent for the room of a socket's own id, which begins and ends with the socket.
 ///
 /// # Examples
 ///
@@ -176,17 +178,17 @@ pub struct RoomEvent {
     pub namespace: Arc<str>,
     /// The room's name.
     pub room: Arc<str>,
-    /// What happened.
+    /// The change.
     pub change: RoomEventKind,
 }
 
-/// What happened in a room.
+/// A change of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RoomEventKind {
-    /// It is there: the first socket is about to join.
+    /// The room was created, before its first socket joins.
     Created,
-    /// It is gone: the last socket has left.
+    /// The room was deleted, after its last socket has left.
     Deleted,
     /// This socket joined.
     Joined(SocketId),

@@ -1,4 +1,4 @@
-//! What a test is told of an acknowledgement: a value, or that the call failed.
+//! The acknowledgement of a call in a test: a value, or the failure of the call.
 
 use std::cell::Cell;
 use std::iter::once;
@@ -13,8 +13,8 @@ use crate::testing::error::TestError;
 
 /// Reads the acknowledgement of a call.
 ///
-/// A server acknowledges a call that failed with `{"error": …}`, as with any other value. It is a
-/// failure of the test's step, unless `R` has a place for the error.
+/// A server acknowledges a failed call with `{"error": …}`. That is an error of the test's step,
+/// unless `R` reads the entry `error`.
 pub(super) fn read<R: DeserializeOwned>(args: &Args) -> Result<R, TestError> {
     match failure(args) {
         Some(answer) if !has_place_for_error::<R>() => Err(TestError::Failed(answer)),
@@ -22,8 +22,8 @@ pub(super) fn read<R: DeserializeOwned>(args: &Args) -> Result<R, TestError> {
     }
 }
 
-/// Returns what stands for a failed call, if it is that: an object with `error`, and with nothing but
-/// `data` beside it.
+/// Returns the failure if the acknowledgement is one: an object with `error`, and with no other key
+/// than `data`.
 fn failure(args: &Args) -> Option<Map<String, Value>> {
     if args.split_text().1.is_some() {
         return None;
@@ -37,15 +37,15 @@ fn failure(args: &Args) -> Option<Map<String, Value>> {
     is_failure.then_some(answer)
 }
 
-/// Tells whether a type looks at the entry `error` of an object.
+/// Returns `true` if a type reads the entry `error` of an object.
 fn has_place_for_error<R: DeserializeOwned>() -> bool {
     let is_read = Cell::new(false);
-    // Whether it can be read does not matter.
+    // The result does not matter.
     let _ = R::deserialize(Failed(&is_read));
     is_read.get()
 }
 
-/// An acknowledgement that stands for a failed call.
+/// An acknowledgement of a failed call.
 struct Failed<'a>(&'a Cell<bool>);
 
 impl<'de> Deserializer<'de> for Failed<'_> {
@@ -73,7 +73,7 @@ impl<'de> Deserializer<'de> for Failed<'_> {
     }
 }
 
-/// Its error, which notes that somebody reads it.
+/// Its error, which records that it is read.
 struct Entry<'a>(&'a Cell<bool>);
 
 impl<'de> Deserializer<'de> for Entry<'_> {

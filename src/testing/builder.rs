@@ -1,4 +1,4 @@
-//! What a test client says of itself before it connects.
+//! The options of a test client before it connects.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl TestClientBuilder {
         }
     }
 
-    /// Names the namespace to join; `/` without it.
+    /// Names the namespace to connect to; `/` by default.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
         self
@@ -78,7 +78,8 @@ impl TestClientBuilder {
         self
     }
 
-    /// Adds a header to every request. One that is no header, as for a line break in it, is left out.
+    /// Adds a header to every request. An invalid header, for example with a line break, is
+    /// omitted.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name = HeaderName::try_from(name);
         if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
@@ -87,7 +88,7 @@ impl TestClientBuilder {
         self
     }
 
-    /// Adds a cookie to every request, as one that a login page has set.
+    /// Adds a cookie to every request, for example one that a login page has set.
     pub fn cookie(self, cookie: &Cookie<'_>) -> Self {
         let pair = format!("{}={}", cookie.name(), cookie.value());
         self.header(header::COOKIE.as_str(), &pair)
@@ -102,15 +103,15 @@ impl TestClientBuilder {
         self
     }
 
-    /// Sets the address that the client seems to come from; it has none without it.
+    /// Sets the client's address; by default it has none.
     pub fn peer(mut self, address: SocketAddr) -> Self {
         self.requests.peer = Some(address);
         self
     }
 
-    /// Takes the program's own service, in which the server's routes are mounted, in the place of an App
-    /// that has nothing else: so that its middleware and its login take part. An `Rc` of a service is
-    /// one too, and can be kept for requests of the test's own.
+    /// Sends requests to the program's own service, in which the server's routes are mounted, so
+    /// that its middleware and its login are tested. By default the App has no other services. An
+    /// `Rc` of a service is a service too, and can be kept for the test's own requests.
     ///
     /// # Examples
     ///
@@ -149,8 +150,8 @@ impl TestClientBuilder {
         self
     }
 
-    /// Sends the handshake's request alone, and returns its answer, be it a refusal. A session that it
-    /// opens is closed.
+    /// Sends only the request of the handshake, and returns its response, also if it is a refusal.
+    /// If a session opens it is closed.
     ///
     /// # Examples
     ///
@@ -186,8 +187,8 @@ impl TestClientBuilder {
         }
     }
 
-    /// Connects: handshakes, and joins the namespace. On a server that has no polling for clients, a
-    /// test client polls all the same.
+    /// Connects: performs the handshake, and connects to the namespace. A test client uses polling
+    /// even if the server does not allow it.
     ///
     /// # Errors
     ///
@@ -219,15 +220,15 @@ impl TestClientBuilder {
     }
 }
 
-/// The answer to a handshake's request: [`TestClientBuilder::handshake`] returns it.
+/// The response to the request of a handshake: [`TestClientBuilder::handshake`] returns it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct HandshakeAnswer {
-    /// The status, as 200.
+    /// The status, for example 200.
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body: an OPEN packet, or what the refusal says.
+    /// The body: an OPEN packet, or the text of the refusal.
     pub body: String,
 }
 

@@ -24,10 +24,10 @@ use crate::testing::event::ReceivedEvent;
 use crate::testing::inbox::{Event, State};
 use crate::testing::session::{Session, packet};
 
-/// A client for tests, connected to one namespace; [`join`](Self::join) gives another one of the same
-/// session.
+/// A client for tests, connected to one namespace. [`join`](Self::join) connects it to another one
+/// in the same session.
 ///
-/// Dropped with all of its session it goes, as a client does that is closed.
+/// If all clients of a session are dropped, the session ends like that of a closed client.
 ///
 /// # Examples
 ///
@@ -70,12 +70,12 @@ impl TestClient {
         Self::builder(io).connect().await
     }
 
-    /// Sets a client up that says more of itself.
+    /// Returns a builder for a client with more options.
     pub fn builder(io: &SocketIo) -> TestClientBuilder {
         TestClientBuilder::new(io)
     }
 
-    /// Joins another namespace by the same session.
+    /// Connects to another namespace in the same session.
     ///
     /// # Errors
     ///
@@ -84,11 +84,11 @@ impl TestClient {
         Self::enter(Rc::clone(&self.session), namespace, None).await
     }
 
-    /// Joins another namespace by the same session, with a payload: an object.
+    /// Connects to another namespace in the same session, with a payload: an object.
     ///
     /// # Errors
     ///
-    /// As of [`join`](Self::join).
+    /// The same as of [`join`](Self::join).
     pub async fn join_with(&self, namespace: &str, auth: &Value) -> Result<Self, ConnectFailed> {
         Self::enter(Rc::clone(&self.session), namespace, Some(auth)).await
     }
@@ -124,7 +124,7 @@ impl TestClient {
         &self.namespace
     }
 
-    /// Returns the socket's id; `None` where the client is not connected any more.
+    /// Returns the socket's id; `None` if the client is disconnected.
     #[must_use]
     pub fn id(&self) -> Option<SocketId> {
         match self.state() {
@@ -133,14 +133,14 @@ impl TestClient {
         }
     }
 
-    /// Tells whether the client is connected to its namespace, as far as it has heard.
+    /// Returns `true` if the client is connected to its namespace, by the packets received so far.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         matches!(self.state(), State::Connected { .. })
     }
 
-    /// Returns the headers of the answer to the handshake's request: what a browser gets, cookies
-    /// included. [`TestClientBuilder::handshake`] shows those of an answer that refuses.
+    /// Returns the headers of the response to the handshake's request, including cookies.
+    /// [`TestClientBuilder::handshake`] returns those of a refusal.
     ///
     /// # Examples
     ///
@@ -161,10 +161,10 @@ impl TestClient {
         self.session.response_headers()
     }
 
-    /// Sends an event. A tuple is sent as that many arguments, `()` as none, anything else as one;
-    /// [`Bytes`](crate::Bytes) anywhere in it travel as binary.
+    /// Sends an event. A tuple is sent as that many arguments, `()` as none, any other type as one.
+    /// [`Bytes`](crate::Bytes) at any depth are sent as binary.
     ///
-    /// When this returns, the event's handlers have run until they first wait for something.
+    /// The event's handlers have run up to their first wait when this returns.
     ///
     /// # Errors
     ///
@@ -179,19 +179,19 @@ impl TestClient {
     ///
     /// # Errors
     ///
-    /// As of [`emit`](Self::emit).
+    /// The same as of [`emit`](Self::emit).
     pub async fn send(&self, data: impl Serialize) -> Result<(), TestError> {
         self.emit("message", data).await
     }
 
-    /// Sends an event, and returns the server's acknowledgement, read as [`Data`](crate::Data) reads an
-    /// event's arguments. It waits for five seconds.
+    /// Sends an event, and returns the server's acknowledgement. The type is read as by
+    /// [`Data`](crate::Data). The timeout is five seconds.
     ///
     /// # Errors
     ///
-    /// Every variant of [`TestError`]: [`TestError::Failed`] if the handler failed, or if nobody
-    /// handles the event. To look at the error itself, read a `serde_json::Value`, or another type
-    /// that has a place for `{"error": …}`.
+    /// Every variant of [`TestError`]: [`TestError::Failed`] if the handler failed, or if the event
+    /// has no handler. To read the error itself, use `serde_json::Value`, or another type that
+    /// reads `{"error": …}`.
     pub async fn call<R: DeserializeOwned>(
         &self,
         name: &str,
@@ -214,13 +214,13 @@ impl TestClient {
         }
     }
 
-    /// Waits until everything has come that the server has for this client now: what it was sent by
-    /// handlers that have run, and by the test itself.
+    /// Waits until everything that the server has queued for this client has arrived: the packets
+    /// of handlers that have run, and those of the test itself.
     pub async fn settle(&self) {
         self.session.settle(PATIENCE).await;
     }
 
-    /// Takes all events that have come, in their order, when the server has nothing more to say; see
+    /// Takes all received events in order, after everything queued has arrived; see
     /// [`settle`](Self::settle).
     pub async fn received(&self) -> Vec<ReceivedEvent> {
         self.settle().await;
@@ -233,12 +233,12 @@ impl TestClient {
         events.into_iter().map(|event| self.shown(event)).collect()
     }
 
-    /// Waits for the next event of this name, and reads its data. Other events stay where they are.
+    /// Waits for the next event of this name, and reads its data. Other events stay in the queue.
     ///
     /// # Errors
     ///
-    /// [`TestError::Missing`], which names what came instead, [`TestError::Data`], and
-    /// [`TestError::Emit`] for a reserved name, which no event has.
+    /// [`TestError::Missing`], which names the events that arrived instead, [`TestError::Data`],
+    /// and [`TestError::Emit`] for a reserved name, which no event has.
     pub async fn expect<T: DeserializeOwned>(
         &self,
         name: &str,
@@ -247,12 +247,12 @@ impl TestClient {
         Ok(self.expect_event(name, limit).await?.read()?)
     }
 
-    /// Waits for the next event of this name. Other events stay where they are.
+    /// Waits for the next event of this name. Other events stay in the queue.
     ///
     /// # Errors
     ///
-    /// [`TestError::Missing`], which names what came instead, and [`TestError::Emit`] for a reserved
-    /// name, which no event has.
+    /// [`TestError::Missing`], which names the events that arrived instead, and [`TestError::Emit`]
+    /// for a reserved name, which no event has.
     pub async fn expect_event(
         &self,
         name: &str,
@@ -276,7 +276,7 @@ impl TestClient {
     ///
     /// # Errors
     ///
-    /// [`TestError::Missing`], where it is connected still.
+    /// [`TestError::Missing`], if it is still connected.
     pub async fn disconnected(&self, limit: Duration) -> Result<(), TestError> {
         let left = self.session.wait(limit, |inbox| {
             let socket = inbox.sockets.get(&self.namespace);
@@ -288,7 +288,7 @@ impl TestClient {
         left.await.ok_or_else(missing)
     }
 
-    /// Leaves the namespace; the session goes on.
+    /// Disconnects from the namespace; the session continues.
     ///
     /// # Errors
     ///
@@ -311,12 +311,12 @@ impl TestClient {
         Ok(())
     }
 
-    /// Ends the whole session, as a client does that is closed.
+    /// Ends the whole session, like a closed client.
     pub async fn close(self) {
         self.session.close().await;
     }
 
-    /// Encodes an event as the server does: the packets are the same both ways.
+    /// Encodes an event as the server does: the packets are the same in both directions.
     fn event(
         &self,
         id: Option<u64>,
@@ -370,5 +370,5 @@ impl TestClient {
     }
 }
 
-/// How long a client waits for what the server has to answer.
+/// The timeout for responses of the server.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! What a test is told when something else came than it asked for.
+//! The errors of a test client.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::error::EmitError;
 use crate::socketio::ArgsError;
 
-/// Why a client is not connected.
+/// The reason why a client is not connected.
 ///
 /// # Examples
 ///
@@ -29,26 +29,26 @@ use crate::socketio::ArgsError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ConnectFailed {
-    /// The handshake's request was answered with another status than 200.
+    /// The request of the handshake had another status than 200.
     Http {
-        /// The status, as 401.
+        /// The status, for example 401.
         status: u16,
-        /// The answer's body.
+        /// The response's body.
         body: String,
     },
-    /// The namespace refused: what the `connect_error` event of a client gets.
+    /// The namespace refused the client: the data of its `connect_error` event.
     Refused {
         /// The error's message.
         message: String,
         /// The error's data.
         data: Option<Value>,
     },
-    /// What was to be sent along cannot be written as JSON.
+    /// The CONNECT payload cannot be written as JSON.
     Encode(ArgsError),
-    /// The program has registered something in vain, such as a handler of a reserved event name: no
-    /// server would start with it.
+    /// The program has made an invalid registration, such as a handler of a reserved event name. A
+    /// real server would not start.
     Program(String),
-    /// The session ended, or nothing came within five seconds.
+    /// The session ended, or no response arrived within five seconds.
     NoAnswer,
 }
 
@@ -73,7 +73,7 @@ impl fmt::Display for ConnectFailed {
 
 impl std::error::Error for ConnectFailed {}
 
-/// Why a step of a test did not go as it should.
+/// The reason why a step of a test failed.
 ///
 /// # Examples
 ///
@@ -94,22 +94,22 @@ impl std::error::Error for ConnectFailed {}
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TestError {
-    /// The client is not connected to its namespace any more.
+    /// The client is no longer connected to its namespace.
     NotConnected,
-    /// What the test waited for did not come in time; other events that came are named.
+    /// The expected event did not arrive in time; other events that arrived are named.
     Missing {
-        /// What should have come.
+        /// The expected event.
         expected: String,
-        /// How long was waited.
+        /// The time limit.
         limit: Duration,
-        /// The names of the events that came instead, and are still to be taken.
+        /// The names of the events that arrived instead and are still in the queue.
         came: Vec<String>,
     },
-    /// What came is not of the type that was asked for.
+    /// The data have another type than requested.
     Data(ArgsError),
-    /// What was to be sent cannot be.
+    /// The event cannot be sent.
     Emit(EmitError),
-    /// The handler of a call failed, or nobody handles the event: the acknowledgement.
+    /// The handler of a call failed, or the event has no handler. The value is the acknowledgement.
     Failed(Map<String, Value>),
 }
 

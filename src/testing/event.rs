@@ -10,7 +10,7 @@ use crate::socketio::{Args, ArgsError, PacketLimits};
 use crate::testing::error::TestError;
 use crate::testing::session::Session;
 
-/// An event as it came, to be read and, where the server waits for it, acknowledged.
+/// An event as received, to read and, if the server expects it, to acknowledge.
 ///
 /// # Examples
 ///
@@ -33,7 +33,7 @@ pub struct ReceivedEvent {
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) args: Args,
-    /// The acknowledgement's id, where the server wants one.
+    /// The id of the acknowledgement, if the server expects one.
     pub(crate) id: Option<u64>,
 }
 
@@ -44,13 +44,13 @@ impl ReceivedEvent {
         &self.name
     }
 
-    /// Returns the namespace that it came in.
+    /// Returns the event's namespace.
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// Returns the arguments as they came.
+    /// Returns the arguments as received.
     #[must_use]
     pub fn args(&self) -> &Args {
         &self.args
@@ -60,22 +60,22 @@ impl ReceivedEvent {
     ///
     /// # Errors
     ///
-    /// Says which argument does not fit, and why.
+    /// Returns the argument that has the wrong type, and the cause.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
         self.args.read()
     }
 
-    /// Tells whether the server waits for an acknowledgement.
+    /// Returns `true` if the server expects an acknowledgement.
     #[must_use]
     pub fn wants_ack(&self) -> bool {
         self.id.is_some()
     }
 
-    /// Acknowledges the event; does nothing where the server does not wait for it.
+    /// Acknowledges the event. Does nothing if the server does not expect it.
     ///
     /// # Errors
     ///
-    /// [`TestError::NotConnected`], and [`TestError::Data`] where the answer cannot be written.
+    /// [`TestError::NotConnected`], and [`TestError::Data`] if the answer cannot be written.
     ///
     /// # Examples
     ///
@@ -105,7 +105,7 @@ impl ReceivedEvent {
         let Some(id) = self.id else { return Ok(()) };
         match ack(&self.namespace, id, &data, PacketLimits::NONE)? {
             Answer::Value(packet) => self.session.post(&packet).await,
-            // As JavaScript has no `Err`, it is a value like any other.
+            // JavaScript has no `Err`, so it is a value like any other.
             Answer::Error(json) => {
                 let packet = crate::socket::ack_error(&self.namespace, id, &json, None);
                 self.session.post(&packet).await

@@ -1,4 +1,4 @@
-//! What has come from the server, sorted by namespace.
+//! The packets received from the server, sorted by namespace.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -14,18 +14,18 @@ use crate::socketio::{Args, Body, Limits, Packet};
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     pub(crate) sockets: HashMap<String, Socket>,
-    /// Whoever waits for acknowledgements of the server's.
+    /// The waiting callers of the server's acknowledgements.
     pub(crate) calls: HashMap<(String, u64), oneshot::Sender<Args>>,
     pub(crate) next_call: u64,
-    /// A packet that waits for attachments.
+    /// A packet whose attachments are missing.
     assembling: Option<Assembling>,
-    /// Pings that are to be answered.
+    /// The number of pings to answer.
     pub(crate) pings: usize,
     /// The session has ended.
     pub(crate) ended: bool,
 }
 
-/// One namespace, from the client's side.
+/// One namespace on the client's side.
 #[derive(Debug, Default)]
 pub(crate) struct Socket {
     pub(crate) state: State,
@@ -61,7 +61,7 @@ struct Assembling {
 }
 
 impl Inbox {
-    /// Takes the body of a poll.
+    /// Reads the body of a poll.
     pub(crate) fn take(&mut self, body: &str) {
         for packet in body.split('\u{1e}') {
             match packet.split_at_checked(1) {
@@ -69,13 +69,13 @@ impl Inbox {
                 Some(("b", data)) => self.binary(STANDARD.decode(data).unwrap_or_default().into()),
                 Some(("2", _)) => self.pings += 1,
                 Some(("1", _)) => self.end(),
-                // A noop, and nothing else that the server sends over polling.
+                // A noop, or a packet that the server does not send over polling.
                 Some(_) | None => {}
             }
         }
     }
 
-    /// Nothing will come any more.
+    /// Ends all waiting: no more packets will arrive.
     pub(crate) fn end(&mut self) {
         self.ended = true;
         self.calls.clear();
@@ -86,7 +86,7 @@ impl Inbox {
 
     fn text(&mut self, text: &str) {
         let attachments = match text.as_bytes().first() {
-            // The server's own types, which the codec takes from no client.
+            // The server's own packet types, which the codec refuses from clients.
             Some(b'4') => return self.refused(text.get(1..).unwrap_or_default()),
             Some(b'5' | b'6') => attachments(text),
             _ => 0,
@@ -149,7 +149,7 @@ impl Inbox {
             }
             Body::Ack { id, args, .. } => {
                 if let Some(call) = self.calls.remove(&(namespace, id)) {
-                    // Who called may have given up.
+                    // The caller may have stopped waiting.
                     let _ = call.send(Args::new(args.to_owned(), attachments));
                 }
             }
@@ -183,7 +183,7 @@ impl Socket {
     }
 }
 
-/// Returns how many attachments a binary packet announces: `51-…`.
+/// Returns the number of attachments that a binary packet announces: `51-…`.
 fn attachments(text: &str) -> usize {
     let digits = text.get(1..).unwrap_or_default();
     let digits = digits.split('-').next().unwrap_or_default();

@@ -1,9 +1,10 @@
 //! A client for the tests of programs: in memory, over the server's own routes, without a port.
 //!
-//! [`TestClient`] speaks Engine.IO by long-polling to an actix-web service: what a test asserts went
-//! through the program's middleware, the codecs, the session and its namespaces, both ways, like a
-//! real client's. [`pause_time`] stops the clock that heartbeats and timeouts look at. It is for tests
-//! alone: its methods wait where they have to, and say what came where something else was due.
+//! [`TestClient`] uses Engine.IO long-polling with an actix-web service. Its packets pass the
+//! program's middleware, the codecs, the session and its namespaces in both directions, like those
+//! of a real client. [`pause_time`] stops the clock of heartbeats and timeouts. The module is for
+//! tests alone: its methods wait as needed, and their errors name the packets that arrived instead
+//! of the expected one.
 
 mod answer;
 mod builder;
@@ -22,13 +23,13 @@ pub use client::TestClient;
 pub use error::{ConnectFailed, TestError};
 pub use event::ReceivedEvent;
 
-/// Stops the time of this thread's runtime: it goes on by [`advance`], and by leaps to the next timer
-/// when all tasks wait. Heartbeats, acknowledgements, connects and upgrades are timed by it.
+/// Stops the time of this thread's runtime. It then moves by [`advance`], and to the next timer if
+/// all tasks wait. Heartbeats, acknowledgements, connects and upgrades use this time.
 ///
 /// # Panics
 ///
-/// Panics where time is paused already, and outside of a runtime of one thread, as that of
-/// `#[actix_web::test]` is.
+/// Panics if time is paused already, and outside a runtime of one thread such as that of
+/// `#[actix_web::test]`.
 ///
 /// # Examples
 ///
@@ -52,10 +53,10 @@ pub fn pause_time() {
     tokio::time::pause();
 }
 
-/// Moves paused time on, by what everything waits for in its order: each timer that is due by then finds
-/// the time that it was set for. Time that is not paused is waited for.
+/// Moves paused time forward, one timer after the other: each timer that expires in this duration
+/// fires at its own time. If time is not paused this waits for the duration.
 pub async fn advance(duration: Duration) {
-    // The clock leaps from timer to timer only while all tasks wait, this one too; a leap by one's own
-    // hand would find timers late that start others.
+    // The clock moves from timer to timer only while all tasks wait, including this one. Moving it
+    // by hand would fire a timer late if another timer starts it.
     tokio::time::sleep(duration).await;
 }

@@ -13,10 +13,10 @@ use futures_core::future::LocalBoxFuture;
 
 use crate::server::InMemory;
 
-/// A service whose type nobody needs to know.
+/// A service of any type.
 pub(crate) type AnyService = Rc<dyn Fn(Request) -> LocalBoxFuture<'static, Response>>;
 
-/// What a request was answered with.
+/// The response to a request.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -24,7 +24,7 @@ pub(crate) struct Response {
     pub(crate) body: String,
 }
 
-/// Forgets the type of a service.
+/// Erases the type of a service.
 pub(crate) fn erased<S, B>(service: S) -> AnyService
 where
     S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error> + 'static,
@@ -51,10 +51,10 @@ where
     })
 }
 
-/// What every request of a client has.
+/// The parts that every request of a client has.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Requests {
-    /// Path and query, without what the protocol adds.
+    /// Path and query, without the parameters of the protocol.
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
@@ -88,7 +88,7 @@ impl Requests {
     }
 }
 
-/// Lets a request pass on a server that has no polling for clients.
+/// Marks a request so that a server without polling accepts it.
 fn in_memory(request: TestRequest) -> Request {
     let request = request.to_request();
     request.extensions_mut().insert(InMemory);

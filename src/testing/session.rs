@@ -1,4 +1,4 @@
-//! A session from the client's side: one poll that waits, and one POST at a time.
+//! A session on the client's side: one waiting poll, and one POST at a time.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::testing::error::{ConnectFailed, TestError};
 use crate::testing::inbox::Inbox;
 use crate::testing::service::{AnyService, Requests};
 
-/// What all handles on one session share.
+/// The state that all handles of one session share.
 pub(crate) struct Session {
     service: AnyService,
     requests: Requests,
@@ -27,7 +27,7 @@ pub(crate) struct Session {
     answers_pings: bool,
     response_headers: HeaderMap,
     inbox: RefCell<Inbox>,
-    /// How many of the server's frames have come.
+    /// The number of frames received from the server.
     received: RefCell<u64>,
     changed: Notify,
     /// Engine.IO v4, HTTP long-polling: one POST at a time.
@@ -35,7 +35,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Opens a session: handshakes, and polls from then on.
+    /// Opens a session: performs the handshake, and then polls.
     pub(crate) async fn open(
         engine: &Arc<Engine>,
         service: AnyService,
@@ -70,12 +70,12 @@ impl Session {
         &self.response_headers
     }
 
-    /// Looks at what has come, and changes it.
+    /// Gives access to the received packets.
     pub(crate) fn inbox<T>(&self, look: impl FnOnce(&mut Inbox) -> T) -> T {
         look(&mut self.inbox.borrow_mut())
     }
 
-    /// Waits until `look` finds something in what has come; `None` where it doesn't in time.
+    /// Waits until `look` finds a value in the received packets; `None` after the time limit.
     pub(crate) async fn wait<T>(
         &self,
         limit: Duration,
@@ -93,8 +93,8 @@ impl Session {
         timeout(limit, waiting).await.ok()
     }
 
-    /// Sends a packet. When this returns the server has taken it: its handler has run until it first
-    /// waited for something.
+    /// Sends a packet. The server has received it when this returns, and its handler has run up to
+    /// its first wait.
     pub(crate) async fn post(&self, packet: &Outgoing) -> Result<(), TestError> {
         let mut body = Vec::new();
         let frames = std::iter::once(&packet.frame).chain(&packet.attached);
@@ -121,16 +121,16 @@ impl Session {
         }
     }
 
-    /// Ends the session, as a client does that goes.
+    /// Ends the session, like a client that disconnects.
     pub(crate) async fn close(&self) {
-        // Where it has ended already that is as well.
+        // If the session has ended already, the goal is reached too.
         let _ = self.post_body(b"1".to_vec()).await;
     }
 
-    /// Waits until everything has come that the server has for this client now.
+    /// Waits until everything that the server has queued for this client has arrived.
     pub(crate) async fn settle(&self, limit: Duration) {
         let handle = Id::parse(&self.sid).and_then(|id| self.engine.find(id));
-        // A session that has ended has nothing more to say.
+        // An ended session sends nothing more.
         let Some(handle) = handle else { return };
         let due = handle.link.outbox.pushed();
         self.wait(limit, |inbox| {
@@ -139,7 +139,7 @@ impl Session {
         .await;
     }
 
-    /// Takes the answer to a poll; tells whether to poll on.
+    /// Reads the response to a poll. Returns whether to poll again.
     async fn take(&self, status: u16, body: &str) -> bool {
         if status == 200 {
             self.inbox(|inbox| inbox.take(body));
@@ -151,7 +151,7 @@ impl Session {
         self.changed.notify_waiters();
         if self.answers_pings {
             for _ in 0..pings {
-                // Where it fails the next poll says why.
+                // If this fails, the next poll returns the reason.
                 let _ = self.post_body(b"3".to_vec()).await;
             }
         }
@@ -170,7 +170,7 @@ impl Session {
 }
 
 impl Drop for Session {
-    /// The last handle is gone: so is the client.
+    /// The last handle is dropped, so the client disconnects.
     fn drop(&mut self) {
         let ended = self.inbox.borrow().ended;
         if !ended && actix_rt::System::try_current().is_some() {
@@ -191,7 +191,7 @@ impl fmt::Debug for Session {
     }
 }
 
-/// Keeps one poll waiting for as long as somebody holds the session.
+/// Keeps one poll waiting while a handle of the session exists.
 async fn poll(session: Weak<Session>) {
     loop {
         let Some(request) = session
@@ -210,7 +210,7 @@ async fn poll(session: Weak<Session>) {
     }
 }
 
-/// Returns the session's id that an OPEN packet tells.
+/// Returns the session's id from an OPEN packet.
 pub(crate) fn session_id(body: &str) -> Option<String> {
     let open: Value = serde_json::from_str(body.strip_prefix('0')?).ok()?;
     open["sid"].as_str().map(str::to_owned)

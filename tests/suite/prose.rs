@@ -7,16 +7,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files and folders that are checked, relative to the crate.
-const ROOTS: [&str; 10] = [
+const ROOTS: [&str; 18] = [
     "docs",
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "benches/README.md",
+    "src/cluster",
+    "src/config.rs",
     "src/contract",
     "src/engineio",
     "src/error",
+    "src/handshake",
+    "src/id.rs",
+    "src/logging.rs",
+    "src/pattern.rs",
+    "src/reason.rs",
     "src/socketio",
+    "src/testing",
     "src/websocket",
 ];
 
