@@ -1,5 +1,6 @@
 //! The layer rule of ARCHITECTURE.md, as a test.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -55,6 +56,123 @@ const KEPT_TO: &str = "
 /// Folders of this crate that have the name of another crate, as they are named.
 const FOLDERS: &[&str] = &["adapter::redis", "self::redis", "mod redis"];
 
+/// The circles of imports between the files of one folder that are allowed, each with its reason. A
+/// circle that has been opened is taken off the list.
+const CIRCLES: &[(&str, &[&str])] = &[
+    (
+        "a client and its builder make each other",
+        &["testing/builder", "testing/client"],
+    ),
+    (
+        "the public type offers both forms of its text",
+        &[
+            "contract/asyncapi",
+            "contract/contracts",
+            "contract/typescript",
+        ],
+    ),
+    (
+        "a hook sees the error, and the error is shown to the hooks",
+        &["transport/connection_error", "transport/hooks"],
+    ),
+    (
+        "to be opened: the flusher writes to a connection of this type only",
+        &["transport/direct/connection", "transport/direct/flusher"],
+    ),
+    (
+        "a node keeps what it was set up with, and the actor that runs its tasks",
+        &["adapter/connections", "adapter/node", "adapter/setup"],
+    ),
+    (
+        "the parts of one broker share its state",
+        &[
+            "adapter/redis/mod",
+            "adapter/redis/publisher",
+            "adapter/redis/stream",
+        ],
+    ),
+    (
+        "to be opened: the methods of one type are in several files, below the file that has it",
+        &[
+            "actor/client/arriving",
+            "actor/client/mod",
+            "actor/client/passing",
+            "actor/client/refusing",
+        ],
+    ),
+    (
+        "to be opened: a session names the table that made it",
+        &[
+            "actor/engine",
+            "actor/forwarding",
+            "actor/polling",
+            "actor/session/mod",
+        ],
+    ),
+    (
+        "to be opened: the registry starts namespaces and names their supervisor",
+        &["actor/namespace", "actor/registry", "actor/server"],
+    ),
+    (
+        "to be opened: the values of an event lie beside what acts on them",
+        &[
+            "handler/call",
+            "handler/table",
+            "handler/transit",
+            "handler/turn",
+        ],
+    ),
+    (
+        "a namespace has an error hook, which is told of the namespace",
+        &["handler/environment", "handler/failure"],
+    ),
+    (
+        "to be opened: nobody owns the end of a socket",
+        &[
+            "socket/adapter",
+            "socket/core",
+            "socket/ending",
+            "socket/membership/audience",
+            "socket/membership/mod",
+            "socket/recovery/log",
+            "socket/recovery/mod",
+            "socket/recovery/point",
+            "socket/shown",
+            "socket/waiting",
+        ],
+    ),
+    (
+        "one lock holds the queue and who waits for room in it",
+        &["link/outbox/mod", "link/outbox/pressure"],
+    ),
+    (
+        "a session may lie in a store, whose tasks load and save the session",
+        &["link/session", "link/stored"],
+    ),
+    (
+        "a connect handler may return either error, and each becomes the other",
+        &["error/connect", "error/rejection"],
+    ),
+    (
+        "a recursion over nested values",
+        &[
+            "socketio/args/binary",
+            "socketio/args/buffered",
+            "socketio/args/placeholder",
+        ],
+    ),
+    (
+        "the error and the limits of all conversions are beside the functions that begin them",
+        &[
+            "socketio/args/de",
+            "socketio/args/limits",
+            "socketio/args/mod",
+            "socketio/args/raw",
+            "socketio/args/ser",
+        ],
+    ),
+];
+
 /// Modules that own no clock: they are told the time.
 const TIMELESS: &[&str] = &[
     "cluster",
@@ -108,6 +226,51 @@ fn every_module_imports_only_what_its_row_allows() {
 }
 
 #[test]
+fn files_of_a_folder_import_each_other_in_no_circle() {
+    let mut faults = Vec::new();
+    for (module, _) in rows(LAYERS) {
+        let graph = Graph::of(module);
+        let circles = graph.circles();
+        let is_within = |circle: &BTreeSet<String>, allowed: &[&str]| {
+            circle.iter().all(|file| allowed.contains(&file.as_str()))
+        };
+        for circle in &circles {
+            if !CIRCLES.iter().any(|(_, files)| is_within(circle, files)) {
+                faults.extend(graph.imports_within(circle));
+            }
+        }
+        for (_, files) in CIRCLES {
+            let is_here = |file: &&&str| file.split('/').next() == Some(module);
+            for file in files.iter().filter(is_here) {
+                let mut allowed = circles.iter().filter(|circle| is_within(circle, files));
+                if !allowed.any(|circle| circle.contains(*file)) {
+                    faults.push(format!("src/{file}.rs is in no such circle, take it off"));
+                }
+            }
+        }
+    }
+    assert!(
+        faults.is_empty(),
+        "CIRCLES has other circles of imports:\n{}",
+        faults.join("\n")
+    );
+}
+
+#[test]
+fn imports_are_read_from_paths_and_groups() {
+    let read = |text| {
+        let paths = paths(text).into_iter().map(|path| path.join("::"));
+        paths.collect::<Vec<_>>()
+    };
+    assert_eq!(read("a::b::C;"), ["a::b::C"]);
+    assert_eq!(
+        read("a::{B, c::{D as E, F},\n};"),
+        ["a::B", "a::c::D", "a::c::F"]
+    );
+    assert_eq!(read("a::b(c::D)"), ["a::b"]);
+}
+
+#[test]
 fn no_file_outgrows_its_idea() {
     for (module, _) in rows(LAYERS) {
         for file in files_of(module) {
@@ -115,6 +278,187 @@ fn no_file_outgrows_its_idea() {
             assert!(lines <= MAX_LINES, "{} has {lines} lines", file.display());
         }
     }
+}
+
+/// The files of one module of the crate, each by its path below `src` without the extension, and
+/// what they import of each other.
+struct Graph(BTreeMap<String, Vec<Import>>);
+
+struct Import {
+    line: usize,
+    /// The path as it stands in the file.
+    path: String,
+    /// The file that has it.
+    file: String,
+}
+
+impl Graph {
+    fn of(module: &str) -> Self {
+        let files: BTreeMap<String, PathBuf> = files_of(module)
+            .into_iter()
+            .map(|path| (name_of(&path), path))
+            .collect();
+        let mut graph = BTreeMap::new();
+        for (name, path) in &files {
+            let mut imports = Vec::new();
+            let text = code_lines(path).join("\n");
+            for (at, _) in text.match_indices("crate::") {
+                let before = text[..at].chars().next_back();
+                if before.is_some_and(|c| c == '$' || c == '_' || c.is_alphanumeric()) {
+                    continue;
+                }
+                let line = text[..at].matches('\n').count() + 1;
+                for path in paths(&text[at + "crate::".len()..]) {
+                    let Some(file) = resolve(&files, &path) else {
+                        continue;
+                    };
+                    if file != *name {
+                        let path = path.join("::");
+                        imports.push(Import { line, path, file });
+                    }
+                }
+            }
+            graph.insert(name.clone(), imports);
+        }
+        Self(graph)
+    }
+
+    /// Returns the circles: the sets of files each of which reaches the others.
+    fn circles(&self) -> BTreeSet<BTreeSet<String>> {
+        let reached: BTreeMap<&String, BTreeSet<&String>> = self
+            .0
+            .keys()
+            .map(|file| (file, self.reached_from(file)))
+            .collect();
+        let circle_of = |file: &String| -> BTreeSet<String> {
+            let there = reached[file].iter();
+            let and_back = there.filter(|other| reached[**other].contains(file));
+            and_back.map(|other| (**other).clone()).collect()
+        };
+        let circles = self.0.keys().map(circle_of);
+        circles.filter(|circle| circle.len() > 1).collect()
+    }
+
+    fn reached_from(&self, file: &String) -> BTreeSet<&String> {
+        let mut reached = BTreeSet::new();
+        let mut open: Vec<_> = self.0[file].iter().map(|it| &it.file).collect();
+        while let Some(next) = open.pop() {
+            if reached.insert(next) {
+                open.extend(self.0[next].iter().map(|it| &it.file));
+            }
+        }
+        reached
+    }
+
+    /// Says for each import that keeps a circle together where it is and what it names.
+    fn imports_within(&self, circle: &BTreeSet<String>) -> Vec<String> {
+        let mut lines = vec![format!("{circle:?}:")];
+        for file in circle {
+            for import in self.0[file].iter().filter(|it| circle.contains(&it.file)) {
+                let Import {
+                    line,
+                    path,
+                    file: to,
+                } = import;
+                lines.push(format!("    src/{file}.rs:{line}: {path} of src/{to}.rs"));
+            }
+        }
+        lines
+    }
+}
+
+/// Returns a file's path below `src`, without its extension.
+fn name_of(file: &Path) -> String {
+    let below = file.strip_prefix(src()).unwrap().with_extension("");
+    let parts = below.iter().map(|part| part.to_str().unwrap());
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// Reads the paths that `text` begins with, which follow `crate::`: one, or each of a group.
+fn paths(text: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    read_paths(&text.chars().collect::<Vec<_>>(), 0, &[], &mut found);
+    found
+}
+
+/// Reads a path, or a group of them, behind the parts in `above`; returns where it ends.
+fn read_paths(
+    text: &[char],
+    mut at: usize,
+    above: &[String],
+    found: &mut Vec<Vec<String>>,
+) -> usize {
+    let mut parts = above.to_vec();
+    loop {
+        if text.get(at) == Some(&'{') {
+            at += 1;
+            while at < text.len() && text[at] != '}' {
+                let is_name = text[at].is_alphanumeric() || text[at] == '_';
+                at = if is_name {
+                    read_paths(text, at, &parts, found)
+                } else {
+                    at + 1
+                };
+            }
+            return at + 1;
+        }
+        let start = at;
+        while text
+            .get(at)
+            .is_some_and(|c| c.is_alphanumeric() || *c == '_')
+        {
+            at += 1;
+        }
+        if start < at {
+            parts.push(text[start..at].iter().collect());
+        }
+        if start < at && text[at..].starts_with(&[':', ':']) {
+            at += 2;
+        } else {
+            found.push(parts);
+            // The name that follows is this file's own.
+            let renamed = text[at..].starts_with(&[' ', 'a', 's', ' ']);
+            let is_name = |c: &&char| c.is_alphanumeric() || **c == '_';
+            let own = if renamed { 4 } else { 0 };
+            return at + own + text[at + own..].iter().take_while(is_name).count();
+        }
+    }
+}
+
+/// Returns the file of a module that has what `path` names: the file of the innermost module in
+/// the path or, if that only hands the name on, the one from which it has it.
+fn resolve(files: &BTreeMap<String, PathBuf>, path: &[String]) -> Option<String> {
+    let file_of = |parts: &[String]| {
+        let name = parts.join("/");
+        let folder = format!("{name}/mod");
+        [name, folder].into_iter().find(|it| files.contains_key(it))
+    };
+    let length = (1..=path.len())
+        .rev()
+        .find(|n| file_of(&path[..*n]).is_some())?;
+    let file = file_of(&path[..length])?;
+    let Some(name) = path.get(length) else {
+        return Some(file);
+    };
+    match handed_on(&files[&file], name) {
+        Some(from) => resolve(files, &[&path[..length], &from, &path[length..]].concat()),
+        None => Some(file),
+    }
+}
+
+/// Returns from which module of its own a file re-exports a name.
+fn handed_on(file: &Path, name: &str) -> Option<Vec<String>> {
+    let text = code_lines(file).join("\n");
+    let uses = text.split(';').filter_map(|item| {
+        let (before, tree) = item.split_once("use ")?;
+        before.contains("pub").then(|| paths(tree.trim_start()))
+    });
+    let is_it = |path: &Vec<String>| path.len() > 1 && path.last().is_some_and(|it| it == name);
+    let mut found = uses
+        .flatten()
+        .filter(|path| is_it(path) && path[0] != "crate");
+    let path = found.next()?;
+    Some(path[..path.len() - 1].to_vec())
 }
 
 /// What one line of `module`, in a file of the folder `inside`, does that its row forbids.
