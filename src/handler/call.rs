@@ -7,22 +7,16 @@ use std::sync::Arc;
 
 use actix::Recipient;
 
-use crate::error::{ConnectError, INTERNAL};
+use crate::error::INTERNAL;
 use crate::handler::extract::{Connecting, Event, Extract, Incoming, Leaving};
 use crate::handler::failure::{FailureCause, failed, failed_as, panicked};
+use crate::handler::kinds::{ConnectHandler, EventHandler, LeaveHandler};
 use crate::handler::pending::{Pending, Unfinished};
 use crate::handler::place::Places;
 use crate::handler::turn::save;
 use crate::handler::{ConnectOutcome, EventOutcome, Handler, LeaveOutcome};
 use crate::link::InFlight;
 use crate::panics::catch_panic;
-
-/// Tells what became of a client that asked to be let in.
-pub(crate) type Admission = Box<dyn FnOnce(Result<(), ConnectError>)>;
-
-pub(crate) type EventHandler = Arc<dyn Fn(&Incoming<'_>) + Send + Sync>;
-pub(crate) type ConnectHandler = Arc<dyn Fn(&Connecting<'_>, Admission) + Send + Sync>;
-pub(crate) type LeaveHandler = Arc<dyn Fn(&Leaving<'_>) + Send + Sync>;
 
 /// Makes the handler of an event.
 pub(crate) fn on_event<H, A>(handler: H) -> EventHandler

@@ -4,22 +4,19 @@
 //! [`SharedTable`](super::SharedTable). What the program has registered comes in, and a packet's
 //! event; the calls leave, each caught.
 
-use std::cell::{Cell, OnceCell};
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use log::Level;
 
 use crate::error::{ConnectError, INTERNAL};
-use crate::handler::call::{Admission, ConnectHandler, EventHandler, LeaveHandler};
-use crate::handler::environment::Environment;
-use crate::handler::extract::{Connecting, Incoming, Leaving, size_of_args};
+use crate::handler::extract::{Connecting, Incoming, Leaving};
 use crate::handler::failure::panicked;
-use crate::handler::transit::{EventCheck, IncomingEvent};
-use crate::logging::{Quoted, TARGET_EVENT};
+use crate::handler::kinds::{Admission, ConnectHandler, EventCheck, EventHandler, LeaveHandler};
+use crate::handler::received::Received;
+use crate::handler::transit::IncomingEvent;
+use crate::logging::TARGET_EVENT;
 use crate::panics::catch_panic;
-use crate::socket::Socket;
 
 /// Everything that is called for one namespace.
 #[derive(Clone, Default)]
@@ -212,47 +209,6 @@ impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.events.iter().map(|(name, _)| name);
         f.debug_list().entries(names).finish()
-    }
-}
-
-/// An event as the session has decoded it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Received<'a> {
-    pub(crate) socket: &'a Socket,
-    pub(crate) name: &'a str,
-    pub(crate) args: &'a str,
-    pub(crate) attachments: &'a [Bytes],
-    pub(crate) id: Option<u64>,
-    pub(crate) environment: &'a Arc<Environment>,
-}
-
-impl<'a> Received<'a> {
-    /// Apart, so that who asks for no such lines pays for one look at their level.
-    #[cold]
-    fn log(&self) {
-        let (name, socket) = (Quoted(self.name), self.socket.core());
-        let size = size_of_args(self.args, self.attachments);
-        let ack = if self.id.is_some() {
-            ", with an acknowledgement"
-        } else {
-            ""
-        };
-        log::debug!(target: TARGET_EVENT, "event {name}: {size} bytes from {socket}{ack}");
-    }
-
-    fn incoming<'b>(&self, event: &'b Arc<str>) -> Incoming<'b>
-    where
-        'a: 'b,
-    {
-        Incoming {
-            socket: self.socket,
-            event,
-            args: self.args,
-            attachments: self.attachments,
-            ack: Cell::new(self.id),
-            lent: OnceCell::new(),
-            environment: self.environment,
-        }
     }
 }
 

@@ -1,14 +1,12 @@
 //! An event on its way to its handlers, where the program may look at it, change it or refuse it.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::Rejection;
-use crate::handler::table::Received;
+use crate::handler::received::Received;
 use crate::socket::Socket;
 use crate::socketio::{self, Args, ArgsError};
 
@@ -110,7 +108,3 @@ impl<'a> IncomingEvent<'a> {
         }
     }
 }
-
-/// Looks at an event before its handlers.
-pub(crate) type EventCheck =
-    Arc<dyn Fn(&mut IncomingEvent<'_>) -> Result<(), Rejection> + Send + Sync>;

@@ -64,14 +64,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
         &["testing/builder", "testing/client"],
     ),
     (
-        "the public type offers both forms of its text",
-        &[
-            "contract/asyncapi",
-            "contract/contracts",
-            "contract/typescript",
-        ],
-    ),
-    (
         "a hook sees the error, and the error is shown to the hooks",
         &["transport/connection_error", "transport/hooks"],
     ),
@@ -112,15 +104,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
     (
         "to be opened: the registry starts namespaces and names their supervisor",
         &["actor/namespace", "actor/registry", "actor/server"],
-    ),
-    (
-        "to be opened: the values of an event lie beside what acts on them",
-        &[
-            "handler/call",
-            "handler/table",
-            "handler/transit",
-            "handler/turn",
-        ],
     ),
     (
         "a namespace has an error hook, which is told of the namespace",

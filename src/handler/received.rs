@@ -1,0 +1,55 @@
+//! An event as the session hands it in, before any handler is chosen.
+//!
+//! The session fills it from a packet; the table reads it. It borrows all that it has, and knows
+//! neither tables nor calls.
+
+use std::cell::{Cell, OnceCell};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::handler::environment::Environment;
+use crate::handler::extract::{Incoming, size_of_args};
+use crate::logging::{Quoted, TARGET_EVENT};
+use crate::socket::Socket;
+
+/// An event as the session has decoded it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Received<'a> {
+    pub(crate) socket: &'a Socket,
+    pub(crate) name: &'a str,
+    pub(crate) args: &'a str,
+    pub(crate) attachments: &'a [Bytes],
+    pub(crate) id: Option<u64>,
+    pub(crate) environment: &'a Arc<Environment>,
+}
+
+impl<'a> Received<'a> {
+    /// Apart, so that who asks for no such lines pays for one look at their level.
+    #[cold]
+    pub(super) fn log(&self) {
+        let (name, socket) = (Quoted(self.name), self.socket.core());
+        let size = size_of_args(self.args, self.attachments);
+        let ack = if self.id.is_some() {
+            ", with an acknowledgement"
+        } else {
+            ""
+        };
+        log::debug!(target: TARGET_EVENT, "event {name}: {size} bytes from {socket}{ack}");
+    }
+
+    pub(super) fn incoming<'b>(&self, event: &'b Arc<str>) -> Incoming<'b>
+    where
+        'a: 'b,
+    {
+        Incoming {
+            socket: self.socket,
+            event,
+            args: self.args,
+            attachments: self.attachments,
+            ack: Cell::new(self.id),
+            lent: OnceCell::new(),
+            environment: self.environment,
+        }
+    }
+}
