@@ -12,8 +12,22 @@ use serde_json::{Map, Value, json};
 use crate::contract::contracts::{Contracts, EventSchemas, NamespaceContracts, Side};
 use crate::contract::shape::decoded;
 
+impl Contracts {
+    /// Returns an AsyncAPI 3.0.0 document from the server's point of view: the server receives the
+    /// events of clients. A namespace is a channel, an event is a message and an operation, its
+    /// answer is the reply.
+    ///
+    /// A message's payload is the data of the event. A tuple, which is several arguments, is an
+    /// array whose `items` are a list of schemas; an array, which is one argument, has one schema
+    /// as `items`. `null` is no argument.
+    #[must_use]
+    pub fn asyncapi(&self) -> Value {
+        write(self)
+    }
+}
+
 /// Writes the document.
-pub(crate) fn write(contracts: &Contracts) -> Value {
+fn write(contracts: &Contracts) -> Value {
     let settings = SchemaSettings::draft07().with(|settings| {
         settings.definitions_path = SCHEMAS.into();
         settings.meta_schema = None;

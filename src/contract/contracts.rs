@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
-use crate::contract::{EventContract, asyncapi, typescript};
+use crate::contract::EventContract;
 use crate::socketio::Shape;
 
 /// The contracts of a server: which side sends which event in which namespace. Feature `contracts`.
@@ -77,32 +77,6 @@ impl Contracts {
         E::Answer: JsonSchema,
     {
         self.emits(event, Side::Server)
-    }
-
-    /// Returns definitions for `socket.io-client` and TypeScript: `ServerToClientEvents` and
-    /// `ClientToServerEvents`, for its `Socket<ServerToClientEvents, ClientToServerEvents>`, and
-    /// the types that they use.
-    ///
-    /// An event with an answer takes a callback as its last argument. If there are several
-    /// namespaces, the interfaces of `/chat` are `ChatServerToClientEvents` and
-    /// `ChatClientToServerEvents`; those of `/` have no prefix. A value without a type in
-    /// TypeScript is `unknown`; [`Binary`](crate::Binary) is `ArrayBuffer | Uint8Array`. The answer
-    /// `{"error": …}` of a failed handler is not part of the types.
-    #[must_use]
-    pub fn typescript(&self) -> String {
-        typescript::write(self)
-    }
-
-    /// Returns an AsyncAPI 3.0.0 document from the server's point of view: the server receives the
-    /// events of clients. A namespace is a channel, an event is a message and an operation, its
-    /// answer is the reply.
-    ///
-    /// A message's payload is the data of the event. A tuple, which is several arguments, is an
-    /// array whose `items` are a list of schemas; an array, which is one argument, has one schema
-    /// as `items`. `null` is no argument.
-    #[must_use]
-    pub fn asyncapi(&self) -> Value {
-        asyncapi::write(self)
     }
 
     fn emits<E>(mut self, _: E, sender: Side) -> Self

@@ -12,8 +12,24 @@ use serde_json::Value;
 use crate::contract::contracts::{Contracts, EventSchemas, NamespaceContracts, Side};
 use crate::contract::shape::{Shapes, comment, description, key};
 
+impl Contracts {
+    /// Returns definitions for `socket.io-client` and TypeScript: `ServerToClientEvents` and
+    /// `ClientToServerEvents`, for its `Socket<ServerToClientEvents, ClientToServerEvents>`, and
+    /// the types that they use.
+    ///
+    /// An event with an answer takes a callback as its last argument. If there are several
+    /// namespaces, the interfaces of `/chat` are `ChatServerToClientEvents` and
+    /// `ChatClientToServerEvents`; those of `/` have no prefix. A value without a type in
+    /// TypeScript is `unknown`; [`Binary`](crate::Binary) is `ArrayBuffer | Uint8Array`. The answer
+    /// `{"error": …}` of a failed handler is not part of the types.
+    #[must_use]
+    pub fn typescript(&self) -> String {
+        write(self)
+    }
+}
+
 /// Writes the definitions.
-pub(crate) fn write(contracts: &Contracts) -> String {
+fn write(contracts: &Contracts) -> String {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let prefixes = prefixes(&contracts.namespaces);
     // The events first: the request for their schemas makes the definitions.
