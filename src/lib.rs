@@ -311,6 +311,9 @@ mod actor;
 )]
 mod adapter;
 
+// Which actors are restarted, and how often.
+mod supervision;
+
 // What user code plugs in, and what it holds.
 mod handler;
 #[cfg_attr(
@@ -333,6 +336,12 @@ mod socketio;
 mod websocket;
 
 // Plain data for all.
+#[cfg_attr(
+    not(feature = "cluster"),
+    allow(dead_code, reason = "an adapter uses the rest")
+)]
+mod calendar;
+mod clock;
 #[cfg_attr(
     not(feature = "cluster"),
     allow(dead_code, reason = "an adapter uses the rest")

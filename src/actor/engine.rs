@@ -16,10 +16,9 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::actor::clock::now;
 use crate::actor::forwarding::{Elsewhere, Forwarding};
 use crate::actor::session::{Inbound, Protocol, Session};
-use crate::actor::supervision::Fall;
+use crate::clock::now;
 use crate::config::{Config, Transport};
 use crate::engineio;
 use crate::handshake::Handshake;
@@ -27,6 +26,7 @@ use crate::id::{Id, IdMap};
 use crate::link::{Frame, Link};
 use crate::logging::TARGET_SESSION;
 use crate::reason::CloseReason;
+use crate::supervision::Fall;
 
 /// All sessions of a server.
 pub(crate) struct Engine {

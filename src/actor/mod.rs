@@ -5,7 +5,6 @@
 //! here knows HTTP.
 
 mod client;
-mod clock;
 mod engine;
 #[cfg(test)]
 mod fixture;
@@ -17,7 +16,6 @@ mod registry;
 mod room;
 mod server;
 mod session;
-mod supervision;
 
 pub(crate) use client::Client;
 pub(crate) use engine::{Engine, Handle};
@@ -34,8 +32,3 @@ pub(crate) use registry::{Choice, NamespaceCore, PatternCore, Registry};
 pub use room::Room;
 pub use server::Server;
 pub(crate) use session::{HandOver, Inbound, Lost, Probe, ProbeFailed, Protocol, Session};
-#[allow(
-    unused_imports,
-    reason = "the adapter's actor uses them, by the crate's feature `redis`"
-)]
-pub(crate) use supervision::{Fall, Intensity, lasting_arbiter, start_on};

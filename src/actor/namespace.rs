@@ -22,9 +22,9 @@ use actix::{
 
 use crate::actor::registry::NamespaceCore;
 use crate::actor::room::{Room, Stop};
-use crate::actor::supervision::{self, Fall, Intensity};
 use crate::message::{CrashPlace, Crashed};
 use crate::socket::{RoomChange, SharedMembers};
+use crate::supervision::{self, Fall, Intensity};
 
 /// The actor.
 pub(crate) struct Namespace {

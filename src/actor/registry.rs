@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use crate::actor::namespace::Namespace;
 use crate::actor::room::Stop;
 use crate::actor::server::{GivenUp, Server};
-use crate::actor::supervision::Fall;
 use crate::config::Config;
 use crate::handler::{Environment, SharedTable, Surroundings, Tasks};
 use crate::id::SocketId;
@@ -27,6 +26,7 @@ use crate::panics::catch_panic;
 use crate::pattern::{Parameters, Pattern};
 use crate::socket::{Adapter, Core, Membership, Recovery, RecoveryOptions};
 use crate::socketio::PacketLimits;
+use crate::supervision::Fall;
 
 /// What a namespace is made of, apart from its actor.
 #[derive(Debug)]

@@ -17,10 +17,10 @@ use actix::{
     MessageResult, Supervised,
 };
 
-use crate::actor::supervision::{self, Fall, Intensity};
 use crate::error::EmitError;
 use crate::message::{Emit, ListMembers};
 use crate::socket::{Audience, Broadcast, Membership, SharedMembers, give_short_turn};
+use crate::supervision::{self, Fall, Intensity};
 
 /// The actor of a room; [`Namespace::room`](crate::Namespace::room) gives its address.
 ///

@@ -16,7 +16,6 @@ use actix::fut::wrap_future;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, Supervised};
 
 use crate::actor::registry::Registry;
-use crate::actor::supervision::{self, Intensity};
 use crate::cluster::ClusterError;
 use crate::error::{CallError, EmitError};
 use crate::id::SocketId;
@@ -26,6 +25,7 @@ use crate::message::{
 };
 use crate::socket::{Broadcast, Membership, RemoteSocket, call, give_short_turn};
 use crate::socketio::Args;
+use crate::supervision::{self, Intensity};
 
 /// The actor that routes messages to clients; [`SocketIo::server`](crate::SocketIo::server) gives
 /// its address.

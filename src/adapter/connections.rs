@@ -15,8 +15,8 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Supervised,
 };
 
-use crate::actor::{Fall, Intensity, start_on};
 use crate::adapter::node::Node;
+use crate::supervision::{Fall, Intensity, start_on};
 
 /// The actor.
 #[derive(Debug)]

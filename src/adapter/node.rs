@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
-use crate::actor::{Engine, Fall, Forwarding};
+use crate::actor::{Engine, Forwarding};
 use crate::adapter::broker::{Broker, BrokerTask, Wires};
 use crate::adapter::connections::Connections;
 use crate::adapter::context::NodeContext;
@@ -31,6 +31,7 @@ use crate::logging::LogLimits;
 use crate::socket::{
     Adapter, BackFuture, Claim, ClosedFuture, Kept, Membership, NodesFuture, SettledFuture,
 };
+use crate::supervision::Fall;
 
 /// A node of a cluster.
 #[derive(Debug)]

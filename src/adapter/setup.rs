@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use actix::ArbiterHandle;
 
-use crate::actor::Fall;
 use crate::adapter::broker::Broker;
 use crate::adapter::connections;
 use crate::adapter::format::Format;
 use crate::adapter::node::Node;
+use crate::supervision::Fall;
 
 /// An adapter for [`Builder::adapter`](crate::Builder::adapter): a broker and the format of the
 /// messages on it. Every adapter of the crate becomes one by [`Into`].

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use actix::ArbiterHandle;
 use tokio_util::task::TaskTracker;
 
-use crate::actor::Fall;
 use crate::panics::Caught;
+use crate::supervision::Fall;
 
 /// The tasks of one node.
 pub(crate) struct Tasks {

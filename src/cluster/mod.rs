@@ -4,7 +4,6 @@
 //! has no answer; each of them answers a [`Question`] with [`Reply`]s. The types hold plain values:
 //! the adapter encodes them, and the receiver applies them to sockets.
 
-mod calendar;
 mod details;
 mod error;
 mod fetched;
@@ -17,9 +16,6 @@ use std::time::Duration;
 use crate::id::SocketId;
 use crate::socketio::Args;
 
-pub(crate) use calendar::date_text;
-#[cfg(feature = "cluster")]
-pub(crate) use calendar::iso_time;
 pub(crate) use details::Details;
 #[cfg(feature = "cluster")]
 pub(crate) use details::names;

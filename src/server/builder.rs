@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::actor::{Client, Engine, Fall, Forwarding, Protocol, Registry, Server, lasting_arbiter};
+use crate::actor::{Client, Engine, Forwarding, Protocol, Registry, Server};
 #[cfg(feature = "cluster")]
 use crate::adapter::{AdapterSetup, start as start_adapter};
 use crate::config::{Config, Cors, SessionScope, SlowClientPolicy, Transport};
@@ -21,6 +21,7 @@ use crate::server::logout::Watchers;
 use crate::server::options::engine_options;
 use crate::server::{SocketIo, StartError};
 use crate::socket::{Adapter, RecoveryOptions};
+use crate::supervision::{Fall, lasting_arbiter};
 use crate::transport::Hooks;
 
 /// Sets up a [`SocketIo`] server.

@@ -5,7 +5,8 @@ use std::time::UNIX_EPOCH;
 
 use serde_json::{Map, Value, json};
 
-use crate::cluster::{Details, date_text};
+use crate::calendar::date_text;
+use crate::cluster::Details;
 use crate::socket::core::Core;
 
 /// Describes a socket as the Node.js server does: its own room comes first of its rooms.

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 const LAYERS: &str = "
     testing    server adapter actor socket link message error socketio id
     contract   server handler socket error socketio
-    server     transport adapter actor handler socket link message error socketio cluster config handshake id logging panics pattern reason
+    server     transport adapter actor supervision handler socket link message error socketio cluster config handshake id logging panics pattern reason
     transport  actor handler link websocket engineio config handshake id logging panics reason
-    adapter    actor handler socket link message error socketio cluster id logging panics reason
-    actor      handler socket link message error cluster engineio socketio websocket config handshake id logging panics pattern reason
+    adapter    actor supervision handler socket link message error socketio cluster id logging panics reason calendar
+    actor      supervision handler socket link message error cluster engineio socketio websocket config handshake id logging panics pattern reason clock
+    supervision  panics
     handler    socket link message error socketio handshake logging panics reason
-    socket     link message error socketio cluster config handshake id logging panics pattern reason
+    socket     link message error socketio cluster config handshake id logging panics pattern reason calendar
     link       error engineio websocket config handshake id logging reason
     message    error cluster socketio id logging
     error      cluster socketio
@@ -21,6 +22,8 @@ const LAYERS: &str = "
     engineio
     socketio
     websocket
+    calendar
+    clock
     config     handshake logging socketio
     handshake
     id
@@ -44,8 +47,8 @@ const KEPT_TO: &str = "
     actix_cors  transport
     redis      adapter/redis
     rmp        adapter/format
-    actix      testing server transport adapter actor handler socket link message
-    tokio      testing server transport adapter actor handler socket logging
+    actix      testing server transport adapter actor supervision handler socket link message
+    tokio      testing server transport adapter actor handler socket clock logging
     futures    testing server transport actor handler socket
     schemars   contract
     socket2    server transport
@@ -158,6 +161,7 @@ const CIRCLES: &[(&str, &[&str])] = &[
 
 /// Modules that own no clock: they are told the time.
 const TIMELESS: &[&str] = &[
+    "calendar",
     "cluster",
     "contract",
     "websocket",

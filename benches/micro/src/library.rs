@@ -1,6 +1,8 @@
 // The library's modules, at the paths at which they look for each other. They are private there and
 // stay so; each of the two programs here compiles them in as its own.
 
+#[path = "../../../src/calendar.rs"]
+mod calendar;
 #[path = "../../../src/cluster/mod.rs"]
 mod cluster;
 #[path = "../../../src/config.rs"]

@@ -8,8 +8,8 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::actor::client::Client;
-use crate::actor::clock::now;
 use crate::actor::session::Protocol;
+use crate::clock::now;
 use crate::logging::TARGET_SESSION;
 use crate::reason::CloseReason;
 

@@ -13,8 +13,8 @@ use actix::{ActorContext, Context};
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep_until};
 
-use crate::actor::clock::now;
 use crate::actor::session::{Session, State};
+use crate::clock::now;
 use crate::reason::CloseReason;
 
 pin_project! {

@@ -25,14 +25,14 @@ use bytes::Bytes;
 use log::Level;
 use tokio::sync::oneshot;
 
-use crate::actor::clock::now;
 use crate::actor::engine::Engine;
-use crate::actor::supervision::{self, Intensity};
+use crate::clock::now;
 use crate::config::Transport;
 use crate::link::{Control, Link};
 use crate::logging::{LogKind, TARGET_SESSION};
 use crate::panics::catch_panic;
 use crate::reason::CloseReason;
+use crate::supervision::{self, Intensity};
 use crate::websocket;
 
 use drive::Drive;

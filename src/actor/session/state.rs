@@ -10,10 +10,10 @@ use bytes::Bytes;
 use log::Level;
 use tokio::sync::oneshot;
 
-use crate::actor::clock::now;
 use crate::actor::engine::Engine;
 use crate::actor::session::machine::{Action, Machine};
 use crate::actor::session::{Deliver, Lost, Protocol};
+use crate::clock::now;
 use crate::config::Transport;
 use crate::engineio::{self, Packet};
 use crate::link::{Frame, Link};

@@ -13,7 +13,7 @@ use rmp::encode::{write_array_len, write_f64, write_map_len, write_sint, write_u
 use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 
-use crate::cluster::iso_time;
+use crate::calendar::iso_time;
 
 /// Writes JSON as MessagePack, with each attachment in the place of its placeholder.
 ///

@@ -218,7 +218,6 @@ mod tests {
     use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
     use super::*;
-    use crate::actor::fixture::Boom;
 
     /// Adds up; tells when it has been started and when it has stopped.
     struct Sum {
@@ -256,6 +255,11 @@ mod tests {
             self.total
         }
     }
+
+    /// Panics with this text.
+    #[derive(actix::Message)]
+    #[rtype(result = "()")]
+    struct Boom(&'static str);
 
     impl Handler<Boom> for Sum {
         type Result = ();
