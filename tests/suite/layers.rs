@@ -71,10 +71,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
         &["transport/connection_error", "transport/hooks"],
     ),
     (
-        "to be opened: the flusher writes to a connection of this type only",
-        &["transport/direct/connection", "transport/direct/flusher"],
-    ),
-    (
         "a node keeps what it was set up with, and the actor that runs its tasks",
         &["adapter/connections", "adapter/node", "adapter/setup"],
     ),

@@ -13,12 +13,13 @@ use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
+use std::thread::LocalKey;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::ReadBuf;
 
 use crate::actor::{Inbound, Lost};
-use crate::transport::direct::flusher::{Berth, Flusher};
+use crate::transport::direct::flusher::{ConnectionSlot, Flushed, Flusher, Here};
 use crate::transport::direct::takeover::{Io, Wire};
 use crate::transport::feed::Feed;
 use crate::transport::frames::Frames;
@@ -39,7 +40,7 @@ pub(crate) fn hold(wire: Wire, feed: Feed, max_message: usize) -> Box<dyn Inboun
         has_ended: Cell::new(false),
     });
     Box::new(Reader {
-        berth: Flusher::here().admit(&connection),
+        slot: Flusher::here().register(&connection),
         connection,
         frames: Frames::new(max_message),
         kept,
@@ -62,17 +63,22 @@ enum Writing {
     Ended,
 }
 
-impl Connection {
-    /// Writes what there is to write. Ready is the end of the connection.
-    pub(crate) fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
+impl Flushed for Connection {
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.poll_send(cx));
         if !self.is_released.get() {
-            // Its session is told by the feed's end, and lets go of it.
+            // Its session is told by the stream's end, and lets go of it.
             return Poll::Pending;
         }
         self.poll_drain(cx)
     }
 
+    fn here() -> &'static LocalKey<Here<Self>> {
+        &FLUSHER
+    }
+}
+
+impl Connection {
     fn poll_send(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut writing = self.writing.borrow_mut();
         let io = &mut **self.io.borrow_mut();
@@ -155,7 +161,7 @@ impl Connection {
 /// What a session reads.
 struct Reader {
     connection: Rc<Connection>,
-    berth: Berth,
+    slot: ConnectionSlot<Connection>,
     frames: Frames,
     /// What was read and not taken yet.
     kept: BytesMut,
@@ -210,11 +216,12 @@ impl Drop for Reader {
             self.connection.has_ended.set(true);
         }
         self.connection.is_released.set(true);
-        self.berth.leave(&self.connection);
+        self.slot.leave(&self.connection);
     }
 }
 
 thread_local! {
+    static FLUSHER: Here<Connection> = const { RefCell::new(None) };
     static READ: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 

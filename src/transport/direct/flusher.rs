@@ -1,119 +1,139 @@
 //! Writes for all connections of a worker.
 //!
-//! Filling an outbox wakes its reader, and the reader of a connection's outbox is a [`Berth`]: being
-//! woken it only puts its number on the worker's list. One task goes through the list, once for
-//! whatever was queued by everything that ran before it; so a broadcast wakes one task for each
-//! worker, and what several handlers send to one client goes out by one write.
+//! Filling an outbox wakes its reader. The reader of a connection's outbox is a [`SlotWaker`], which
+//! only puts the number of the connection's slot on the worker's list. One task goes through the
+//! list, once for everything that was queued before it ran. So a broadcast wakes one task for each
+//! worker, and what several handlers send to one client goes out by one write. What a connection is
+//! and how it writes is not known here: it is a [`Flushed`].
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread::LocalKey;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::transport::direct::connection::Connection;
+/// A kind of connection that a flusher writes for.
+pub(crate) trait Flushed: Sized + 'static {
+    /// Writes what there is to write. Ready is the end of the connection.
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<()>;
 
-/// The connections of this thread, and which of them have something to write.
-pub(crate) struct Flusher {
-    abroad: Arc<Abroad>,
-    inner: RefCell<Inner>,
+    /// Returns where each thread keeps its flusher. It is a type's own, so that the calls need no
+    /// table of functions.
+    fn here() -> &'static LocalKey<Here<Self>>;
 }
 
-#[derive(Default)]
-struct Inner {
-    places: Vec<Option<Place>>,
+/// The flusher of a thread, once it is started.
+pub(crate) type Here<C> = RefCell<Option<Rc<Flusher<C>>>>;
+
+/// The connections of this thread, and which of them have something to write.
+pub(crate) struct Flusher<C> {
+    remote: Arc<RemoteWakes>,
+    inner: RefCell<Inner<C>>,
+}
+
+struct Inner<C> {
+    slots: Vec<Option<Slot<C>>>,
     free: Vec<u32>,
     due: VecDeque<u32>,
     /// The flusher's task, while it sleeps.
     asleep: Option<Waker>,
     /// Connections that their sessions have left, oldest first.
-    leaving: VecDeque<Leaving>,
+    leaving: VecDeque<Leaving<C>>,
 }
 
-struct Place {
-    connection: Rc<Connection>,
-    bell: Arc<Bell>,
-    /// The bell, for whoever is to ring it.
+struct Slot<C> {
+    connection: Rc<C>,
+    wakes: Arc<SlotWaker<C>>,
+    /// The same, for the outbox and the runtime.
     waker: Waker,
 }
 
-struct Leaving {
+struct Leaving<C> {
     until: Instant,
-    connection: Weak<Connection>,
-    place: u32,
+    connection: Weak<C>,
+    slot: u32,
 }
 
-/// What other threads found due.
+/// The slots that other threads have woken.
 #[derive(Default)]
-struct Abroad {
+struct RemoteWakes {
     due: Mutex<Vec<u32>>,
     task: Mutex<Option<Waker>>,
 }
 
-/// A connection's place on its worker.
-pub(crate) struct Berth {
-    flusher: Weak<Flusher>,
-    place: u32,
+/// A connection's slot on its worker.
+pub(crate) struct ConnectionSlot<C> {
+    flusher: Weak<Flusher<C>>,
+    slot: u32,
 }
 
-impl Flusher {
+impl<C: Flushed> Flusher<C> {
     /// Returns the flusher of this thread; it is started where there is none.
     pub(crate) fn here() -> Rc<Self> {
-        if let Some(flusher) = HERE.with_borrow(Clone::clone) {
+        if let Some(flusher) = C::here().with_borrow(Clone::clone) {
             return flusher;
         }
         let flusher = Rc::new(Self {
-            abroad: Arc::default(),
-            inner: RefCell::default(),
+            remote: Arc::default(),
+            inner: RefCell::new(Inner {
+                slots: Vec::new(),
+                free: Vec::new(),
+                due: VecDeque::new(),
+                asleep: None,
+                leaving: VecDeque::new(),
+            }),
         });
-        HERE.set(Some(Rc::clone(&flusher)));
+        C::here().set(Some(Rc::clone(&flusher)));
         // It has a budget of its own: that of the runtime would be used up by the first connections,
         // and each of the others be asked in vain.
         actix_rt::spawn(unconstrained(Task {
             flusher: Rc::clone(&flusher),
-            patience: None,
+            linger: None,
         }));
         flusher
     }
 
     /// Takes a connection in; it is written to from now on.
-    pub(crate) fn admit(self: &Rc<Self>, connection: &Rc<Connection>) -> Berth {
+    pub(crate) fn register(self: &Rc<Self>, connection: &Rc<C>) -> ConnectionSlot<C> {
         let mut inner = self.inner.borrow_mut();
-        let place = inner.free.pop().unwrap_or_else(|| {
-            inner.places.push(None);
+        let slot = inner.free.pop().unwrap_or_else(|| {
+            inner.slots.push(None);
             // A worker has fewer connections than file descriptors.
-            (inner.places.len() - 1) as u32
+            (inner.slots.len() - 1) as u32
         });
-        let bell = Arc::new(Bell {
-            home: Arc::clone(&self.abroad),
-            place,
-            rung: AtomicBool::new(false),
+        let wakes = Arc::new(SlotWaker {
+            home: Arc::clone(&self.remote),
+            slot,
+            is_woken: AtomicBool::new(false),
+            kind: PhantomData,
         });
-        inner.places[place as usize] = Some(Place {
+        inner.slots[slot as usize] = Some(Slot {
             connection: Rc::clone(connection),
-            waker: Waker::from(Arc::clone(&bell)),
-            bell: Arc::clone(&bell),
+            waker: Waker::from(Arc::clone(&wakes)),
+            wakes: Arc::clone(&wakes),
         });
         drop(inner);
-        bell.wake();
-        Berth {
+        wakes.wake();
+        ConnectionSlot {
             flusher: Rc::downgrade(self),
-            place,
+            slot,
         }
     }
 
-    fn ring(&self, place: u32) {
+    fn wake(&self, slot: u32) {
         let asleep = {
             let mut inner = self.inner.borrow_mut();
-            inner.due.push_back(place);
+            inner.due.push_back(slot);
             inner.asleep.take()
         };
         if let Some(task) = asleep {
@@ -122,25 +142,25 @@ impl Flusher {
     }
 
     /// Writes for a connection; forgets it at its end.
-    fn serve(&self, place: u32) {
-        let found = match self.inner.borrow().places.get(place as usize) {
+    fn serve(&self, slot: u32) {
+        let found = match self.inner.borrow().slots.get(slot as usize) {
             Some(Some(found)) => (Rc::clone(&found.connection), found.waker.clone(), {
-                found.bell.rung.store(false, Ordering::Release);
+                found.wakes.is_woken.store(false, Ordering::Release);
             }),
-            // It has gone; the ring was for one before it.
+            // It has gone; the wake was for one before it.
             Some(None) | None => return,
         };
         let (connection, waker, ()) = found;
         if connection.poll(&mut Context::from_waker(&waker)).is_ready() {
-            self.forget(place);
+            self.forget(slot);
         }
     }
 
-    fn forget(&self, place: u32) {
+    fn forget(&self, slot: u32) {
         let mut inner = self.inner.borrow_mut();
-        let gone = inner.places.get_mut(place as usize).and_then(Option::take);
+        let gone = inner.slots.get_mut(slot as usize).and_then(Option::take);
         if gone.is_some() {
-            inner.free.push(place);
+            inner.free.push(slot);
         }
         drop(inner);
         drop(gone);
@@ -157,9 +177,9 @@ impl Flusher {
                 }
                 inner.leaving.pop_front()?
             };
-            // Its place is another's where it has gone by itself.
+            // Its slot is another's where it has gone by itself.
             if leaving.connection.strong_count() > 0 {
-                self.forget(leaving.place);
+                self.forget(leaving.slot);
             }
         }
     }
@@ -168,58 +188,59 @@ impl Flusher {
         self.inner.borrow_mut().due.pop_front()
     }
 
-    /// Takes over what other threads found due.
-    fn take_abroad(&self) {
-        let mut abroad = self.abroad.due.lock();
-        self.inner.borrow_mut().due.extend(abroad.drain(..));
+    /// Takes over the slots that other threads have woken.
+    fn take_remote(&self) {
+        let mut remote = self.remote.due.lock();
+        self.inner.borrow_mut().due.extend(remote.drain(..));
     }
 }
 
-impl Berth {
+impl<C: Flushed> ConnectionSlot<C> {
     /// The session has let go of the connection: what is queued is still written, for a while.
-    pub(crate) fn leave(&self, connection: &Rc<Connection>) {
+    pub(crate) fn leave(&self, connection: &Rc<C>) {
         let Some(flusher) = self.flusher.upgrade() else {
             return;
         };
         flusher.inner.borrow_mut().leaving.push_back(Leaving {
             until: Instant::now() + LINGER,
             connection: Rc::downgrade(connection),
-            place: self.place,
+            slot: self.slot,
         });
-        flusher.ring(self.place);
+        flusher.wake(self.slot);
     }
 }
 
-/// Rung when a connection has something to write, or may write on.
-struct Bell {
-    home: Arc<Abroad>,
-    place: u32,
-    rung: AtomicBool,
+/// Woken when a connection has something to write, or may write on.
+struct SlotWaker<C> {
+    home: Arc<RemoteWakes>,
+    slot: u32,
+    is_woken: AtomicBool,
+    kind: PhantomData<fn() -> C>,
 }
 
-impl Wake for Bell {
+impl<C: Flushed> Wake for SlotWaker<C> {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.rung.swap(true, Ordering::AcqRel) {
+        if self.is_woken.swap(true, Ordering::AcqRel) {
             return;
         }
-        let is_home = HERE.try_with(|here| match &*here.borrow() {
-            Some(flusher) if Arc::ptr_eq(&flusher.abroad, &self.home) => {
-                flusher.ring(self.place);
+        let is_home = C::here().try_with(|here| match &*here.borrow() {
+            Some(flusher) if Arc::ptr_eq(&flusher.remote, &self.home) => {
+                flusher.wake(self.slot);
                 true
             }
             Some(_) | None => false,
         });
         if is_home != Ok(true) {
-            self.home.ring(self.place);
+            self.home.wake(self.slot);
         }
     }
 }
 
-impl Abroad {
+impl RemoteWakes {
     /// Notes whom other threads are to wake.
     fn called_by(&self, task: &Waker) {
         let mut known = self.task.lock();
@@ -228,10 +249,10 @@ impl Abroad {
         }
     }
 
-    fn ring(&self, place: u32) {
+    fn wake(&self, slot: u32) {
         let is_first = {
             let mut due = self.due.lock();
-            due.push(place);
+            due.push(slot);
             due.len() == 1
         };
         if is_first {
@@ -244,25 +265,26 @@ impl Abroad {
 }
 
 /// The task that writes.
-struct Task {
-    flusher: Rc<Flusher>,
-    patience: Option<Pin<Box<Sleep>>>,
+struct Task<C: Flushed> {
+    flusher: Rc<Flusher<C>>,
+    /// Until the first of those that linger has lingered long enough.
+    linger: Option<Pin<Box<Sleep>>>,
 }
 
-impl Future for Task {
+impl<C: Flushed> Future for Task<C> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let flusher = Rc::clone(&self.flusher);
-        flusher.abroad.called_by(cx.waker());
-        flusher.take_abroad();
+        flusher.remote.called_by(cx.waker());
+        flusher.take_remote();
         for _ in 0..BUDGET {
-            let Some(place) = flusher.next_due() else {
+            let Some(slot) = flusher.next_due() else {
                 break;
             };
-            flusher.serve(place);
+            flusher.serve(slot);
         }
-        self.poll_patience(flusher.expire(Instant::now()), cx);
+        self.poll_linger(flusher.expire(Instant::now()), cx);
         let mut inner = flusher.inner.borrow_mut();
         if inner.due.is_empty() {
             inner.asleep = Some(cx.waker().clone());
@@ -274,36 +296,32 @@ impl Future for Task {
     }
 }
 
-impl Task {
+impl<C: Flushed> Task<C> {
     /// Wakes the task when the next connection has lingered long enough.
-    fn poll_patience(&mut self, until: Option<Instant>, cx: &mut Context<'_>) {
+    fn poll_linger(&mut self, until: Option<Instant>, cx: &mut Context<'_>) {
         let Some(until) = until else {
-            self.patience = None;
+            self.linger = None;
             return;
         };
         let fresh = || Box::pin(sleep_until(until));
-        let patience = self.patience.get_or_insert_with(fresh);
-        if patience.deadline() != until {
-            patience.as_mut().reset(until);
+        let linger = self.linger.get_or_insert_with(fresh);
+        if linger.deadline() != until {
+            linger.as_mut().reset(until);
         }
-        if patience.as_mut().poll(cx).is_ready() {
+        if linger.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
     }
 }
 
-impl Drop for Task {
+impl<C: Flushed> Drop for Task<C> {
     /// The worker has ended, and its connections with it.
     fn drop(&mut self) {
-        let gone = HERE.try_with(RefCell::take);
+        let gone = C::here().try_with(RefCell::take);
         drop(gone);
-        let places = std::mem::take(&mut self.flusher.inner.borrow_mut().places);
-        drop(places);
+        let slots = std::mem::take(&mut self.flusher.inner.borrow_mut().slots);
+        drop(slots);
     }
-}
-
-thread_local! {
-    static HERE: RefCell<Option<Rc<Flusher>>> = const { RefCell::new(None) };
 }
 
 /// How long a connection waits for its client to end it too.
