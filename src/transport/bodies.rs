@@ -15,17 +15,17 @@ use bytes::{Buf, Bytes};
 use futures_core::Stream;
 
 use crate::actor::{Inbound, Lost};
-use crate::transport::feed::Feed;
+use crate::transport::feed::OutboundStream;
 use crate::transport::frames::Frames;
 use crate::websocket::Message;
 
 /// The response's body: what the WebSocket sends.
 pub(crate) struct FrameBody {
-    feed: Feed,
+    feed: OutboundStream,
 }
 
 impl FrameBody {
-    pub(crate) fn new(feed: Feed) -> Self {
+    pub(crate) fn new(feed: OutboundStream) -> Self {
         Self { feed }
     }
 }

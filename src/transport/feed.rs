@@ -1,7 +1,7 @@
 //! What a WebSocket sends: what it says by itself first, then what its session's outbox has.
 //!
-//! A WebSocket that takes a session over begins with a lane of its own, for the answers to its probe;
-//! the session's outbox follows when the session has agreed. How the bytes get to the client is the
+//! A WebSocket that takes a session over begins with an outbox for the answers to its probe; the
+//! session's outbox follows when the session has agreed. How the bytes get to the client is the
 //! business of whoever holds the WebSocket.
 
 use std::io;
@@ -15,30 +15,33 @@ use crate::link::{Frame, Link, Outbox, WriteFrames};
 
 /// The frames of one WebSocket. Dropped when the WebSocket has gone, or has said all there was to
 /// say; its session is told.
-pub(crate) struct Feed {
-    lane: Option<Arc<Lane>>,
+pub(crate) struct OutboundStream {
+    probe_outbox: Option<Arc<ProbeOutbox>>,
     link: Arc<Link>,
 }
 
-impl Feed {
+impl OutboundStream {
     /// Sends what the session sends.
     pub(crate) fn of(link: &Arc<Link>) -> Self {
         let link = Arc::clone(link);
-        Self { lane: None, link }
+        Self {
+            probe_outbox: None,
+            link,
+        }
     }
 
-    /// Sends what the lane has, and then, if the lane succeeds, what the session sends.
-    pub(crate) fn behind(lane: &Arc<Lane>, link: &Arc<Link>) -> Self {
+    /// Sends what the probe's outbox has, and then, if the probe succeeds, what the session sends.
+    pub(crate) fn behind(probe_outbox: &Arc<ProbeOutbox>, link: &Arc<Link>) -> Self {
         Self {
-            lane: Some(Arc::clone(lane)),
+            probe_outbox: Some(Arc::clone(probe_outbox)),
             link: Arc::clone(link),
         }
     }
 
     /// Puts bytes in front of everything.
     pub(crate) fn preface(&self, bytes: Bytes) {
-        let outbox = match &self.lane {
-            Some(lane) => &lane.outbox,
+        let outbox = match &self.probe_outbox {
+            Some(probe_outbox) => &probe_outbox.outbox,
             None => &self.link.outbox,
         };
         outbox.preface(bytes);
@@ -46,9 +49,9 @@ impl Feed {
 
     /// Takes the next chunk; `None` is the end.
     pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if let Some(lane) = &self.lane {
-            match ready!(lane.outbox.poll_chunk(cx)) {
-                None if lane.has_succeeded() => self.lane = None,
+        if let Some(probe_outbox) = &self.probe_outbox {
+            match ready!(probe_outbox.outbox.poll_chunk(cx)) {
+                None if probe_outbox.has_succeeded() => self.probe_outbox = None,
                 chunk => return Poll::Ready(chunk),
             }
         }
@@ -61,23 +64,23 @@ impl Feed {
         cx: &mut Context<'_>,
         write: &mut WriteFrames<'_>,
     ) -> Poll<io::Result<()>> {
-        if let Some(lane) = &self.lane {
-            ready!(lane.outbox.poll_write(cx, write))?;
-            if !lane.has_succeeded() {
+        if let Some(probe_outbox) = &self.probe_outbox {
+            ready!(probe_outbox.outbox.poll_write(cx, write))?;
+            if !probe_outbox.has_succeeded() {
                 return Poll::Ready(Ok(()));
             }
-            self.lane = None;
+            self.probe_outbox = None;
         }
         self.link.outbox.poll_write(cx, write)
     }
 }
 
-impl Drop for Feed {
+impl Drop for OutboundStream {
     /// A WebSocket that goes between its upgrade and its first byte takes the session with it; one
     /// that goes before leaves it alone.
     fn drop(&mut self) {
-        let has_session = match &self.lane {
-            Some(lane) => lane.state.swap(GONE, Ordering::AcqRel) == SUCCEEDED,
+        let has_session = match &self.probe_outbox {
+            Some(probe_outbox) => probe_outbox.state.swap(GONE, Ordering::AcqRel) == SUCCEEDED,
             None => true,
         };
         if has_session {
@@ -87,15 +90,15 @@ impl Drop for Feed {
 }
 
 /// What a WebSocket sends before it has a session's outbox.
-pub(crate) struct Lane {
+pub(crate) struct ProbeOutbox {
     outbox: Outbox,
     /// The feed and the candidate write it; the second of `SUCCEEDED` and `GONE` sees the first.
     state: AtomicU8,
 }
 
-impl Lane {
+impl ProbeOutbox {
     pub(crate) fn new() -> Self {
-        let outbox = Outbox::new(LANE_LIMIT, 0);
+        let outbox = Outbox::new(PROBE_LIMIT, 0);
         outbox.attach_websocket();
         Self {
             outbox,
@@ -127,10 +130,11 @@ impl Lane {
     }
 }
 
-/// The states of a lane.
+/// The states of a probe's outbox.
 const PROBING: u8 = 0;
 const SUCCEEDED: u8 = 1;
 const GONE: u8 = 2;
 
-/// Bytes that a lane may have waiting: the handshake's answer, and answers to probes and pings.
-const LANE_LIMIT: usize = 16 * 1024;
+/// Bytes that a probe's outbox may have waiting: the handshake's answer, and answers to probes and
+/// pings.
+const PROBE_LIMIT: usize = 16 * 1024;

@@ -17,7 +17,7 @@ use crate::config::Transport;
 use crate::engineio;
 use crate::link::Frame;
 use crate::logging::TARGET_SESSION;
-use crate::transport::feed::{Feed, Lane};
+use crate::transport::feed::{OutboundStream, ProbeOutbox};
 use crate::transport::hooks::Hooks;
 use crate::transport::opening::answer;
 use crate::transport::refusal::Refusal;
@@ -33,19 +33,19 @@ pub(crate) fn begin(
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
     let response = answer(hooks, request)?;
-    let lane = Arc::new(Lane::new());
+    let probe_outbox = Arc::new(ProbeOutbox::new());
     if handle.transport == Transport::WebSocket {
         // Clients expect a WebSocket that closes rather than a refused handshake.
-        lane.fail();
+        probe_outbox.fail();
     }
-    let feed = Feed::behind(&lane, &handle.link);
+    let feed = OutboundStream::behind(&probe_outbox, &handle.link);
     let max_message = engine.config.max_payload;
     let (engine, handle) = (Arc::clone(engine), handle.clone());
     let start = move |frames| {
         let candidate = Candidate {
             engine,
             handle,
-            lane,
+            probe_outbox,
             frames,
             agreed: false,
         };
@@ -58,7 +58,7 @@ pub(crate) fn begin(
 struct Candidate {
     engine: Arc<Engine>,
     handle: Handle,
-    lane: Arc<Lane>,
+    probe_outbox: Arc<ProbeOutbox>,
     frames: Box<dyn Inbound>,
     /// The session waits for this candidate.
     agreed: bool,
@@ -75,7 +75,7 @@ impl Candidate {
             // Engine.IO v4, Upgrade: the session goes on with polling. A life-cycle message.
             self.handle.session.do_send(ProbeFailed);
         }
-        self.lane.fail();
+        self.probe_outbox.fail();
     }
 
     /// Engine.IO v4, Upgrade: each `2probe` is answered with `3probe`, and `5` asks for the session;
@@ -97,7 +97,8 @@ impl Candidate {
             if step == Step::Upgrade {
                 return true;
             }
-            self.lane.send(Frame::packet(engineio::PROBE_ANSWER));
+            self.probe_outbox
+                .send(Frame::packet(engineio::PROBE_ANSWER));
         }
     }
 
@@ -108,18 +109,22 @@ impl Candidate {
         let agreed = timeout(limit, self.handle.session.send(HandOver { heir })).await;
         match agreed {
             Ok(Ok(Ok(()))) => {
-                if !self.lane.succeed() {
+                if !self.probe_outbox.succeed() {
                     // The WebSocket broke while the session moved; its feed could not tell it.
                     self.handle.link.gone();
                 }
             }
-            Ok(Ok(Err(_)) | Err(_)) | Err(_) => self.lane.fail(),
+            Ok(Ok(Err(_)) | Err(_)) | Err(_) => self.probe_outbox.fail(),
         }
     }
 
     /// Waits for the next packet; control frames are answered meanwhile.
     async fn next_step(&mut self) -> Step {
-        let Self { frames, lane, .. } = self;
+        let Self {
+            frames,
+            probe_outbox,
+            ..
+        } = self;
         poll_fn(|cx| {
             let mut step = None;
             frames.read(cx, &mut |message| {
@@ -127,7 +132,7 @@ impl Candidate {
                     Ok(Message::Text(engineio::PROBE)) => Some(Step::Probe),
                     Ok(Message::Text(engineio::UPGRADE)) => Some(Step::Upgrade),
                     Ok(Message::Ping(payload)) => {
-                        lane.send(Frame::pong(payload));
+                        probe_outbox.send(Frame::pong(payload));
                         None
                     }
                     Ok(Message::Pong | Message::Fragment) => None,

@@ -10,8 +10,8 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use crate::actor::{Engine, Inbound};
 use crate::handshake::Handshake;
 use crate::transport::bodies::{FrameBody, FrameReader};
-use crate::transport::direct::{self, Takeover};
-use crate::transport::feed::Feed;
+use crate::transport::direct::{self, ConnectionTakeover};
+use crate::transport::feed::OutboundStream;
 use crate::transport::hooks::Hooks;
 use crate::transport::opening::answer;
 use crate::transport::refusal::Refusal;
@@ -26,7 +26,7 @@ pub(crate) fn open(
 ) -> Result<HttpResponse, Refusal> {
     let response = answer(hooks, request)?;
     let link = engine.welcome(handshake);
-    let feed = Feed::of(&link);
+    let feed = OutboundStream::of(&link);
     let max_message = engine.config.max_payload;
     let engine = Arc::clone(engine);
     let start = move |inbound| engine.open_websocket(link, inbound);
@@ -38,11 +38,11 @@ pub(crate) fn hold(
     request: &HttpRequest,
     payload: web::Payload,
     mut response: HttpResponseBuilder,
-    feed: Feed,
+    feed: OutboundStream,
     max_message: usize,
     start: impl FnOnce(Box<dyn Inbound>) + 'static,
 ) -> HttpResponse {
-    if let Some(takeover) = Takeover::offered(request) {
+    if let Some(takeover) = ConnectionTakeover::offered(request) {
         takeover.accept(move |wire| start(direct::hold(wire, feed, max_message)));
         return response.finish();
     }

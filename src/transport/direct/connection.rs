@@ -20,13 +20,13 @@ use tokio::io::ReadBuf;
 
 use crate::actor::{Inbound, Lost};
 use crate::transport::direct::flusher::{ConnectionSlot, Flushed, Flusher, Here};
-use crate::transport::direct::takeover::{Io, Wire};
-use crate::transport::feed::Feed;
+use crate::transport::direct::takeover::{Io, UpgradedIo};
+use crate::transport::feed::OutboundStream;
 use crate::transport::frames::Frames;
 use crate::websocket::Message;
 
 /// Holds a WebSocket by its connection: `feed` is written from now on, by this worker's flusher.
-pub(crate) fn hold(wire: Wire, feed: Feed, max_message: usize) -> Box<dyn Inbound> {
+pub(crate) fn hold(wire: UpgradedIo, feed: OutboundStream, max_message: usize) -> Box<dyn Inbound> {
     feed.preface(wire.answer);
     let mut kept = wire.read;
     if kept.is_empty() {
@@ -58,7 +58,7 @@ pub(crate) struct Connection {
 }
 
 enum Writing {
-    Sending(Feed),
+    Sending(OutboundStream),
     Ending,
     Ended,
 }

@@ -16,4 +16,4 @@ mod takeover;
 
 pub(crate) use connection::hold;
 pub(crate) use service::{AppService, SharedApp, Upgrades};
-pub(crate) use takeover::{Io, Takeover};
+pub(crate) use takeover::{ConnectionTakeover, Io};

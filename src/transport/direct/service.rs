@@ -22,7 +22,7 @@ use tokio::sync::OnceCell;
 use tokio_util::codec::Encoder;
 
 use crate::transport::direct::relay::{SharedIo, relay};
-use crate::transport::direct::takeover::{Io, Takeover, Wire};
+use crate::transport::direct::takeover::{ConnectionTakeover, Io, UpgradedIo};
 use crate::transport::held::Held;
 
 /// The program's App: any request, its answer, and errors that are answers too.
@@ -122,7 +122,7 @@ impl<T: Io + 'static> Service<(Request, Framed<T, Codec>)> for Upgrade {
     fn call(&self, (mut request, framed): (Request, Framed<T, Codec>)) -> Self::Future {
         let parts = framed.into_parts();
         let io = SharedIo::new(parts.io, parts.read_buf);
-        let offer = Takeover::default();
+        let offer = ConnectionTakeover::default();
         request.extensions_mut().insert(offer.clone());
         *request.payload() = Payload::Stream {
             payload: Box::pin(io.clone()),
@@ -147,7 +147,7 @@ impl<T: Io + 'static> Service<(Request, Framed<T, Codec>)> for Upgrade {
                         && encode(&mut codec, response, &mut unsent).is_ok()
                     {
                         let (io, answer) = (Box::new(io), unsent.freeze());
-                        taker(Wire { io, read, answer });
+                        taker(UpgradedIo { io, read, answer });
                     }
                 }
                 _ => {
