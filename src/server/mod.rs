@@ -24,10 +24,10 @@ mod serve;
 mod serving;
 #[cfg(feature = "session")]
 mod session_cookie;
+mod start_error;
 mod tuning;
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +61,7 @@ pub use object::{NamespaceHandlers, Registrar};
 pub use pattern::NamespacePattern;
 pub use serve::AppServer;
 pub use serving::{AppServerHandle, RunningAppServer};
+pub use start_error::StartError;
 
 /// A Socket.IO server: a cheap handle that any thread may use, and an argument of any handler. Its
 /// methods about rooms and sockets are those of the namespace `/`; [`of`](Self::of) names others.
@@ -454,47 +455,5 @@ impl fmt::Debug for SocketIo {
             .field("path", &self.engine.config.path)
             .field("clients", &self.clients_count())
             .finish_non_exhaustive()
-    }
-}
-
-/// Why a server did not start: the system refused it a thread.
-///
-/// # Examples
-///
-/// ```
-/// use actix_socketio::{SocketIo, StartError};
-///
-/// fn start() -> Result<SocketIo, StartError> {
-///     SocketIo::builder().start()
-/// }
-/// ```
-#[derive(Debug)]
-pub struct StartError(pub(crate) io::Error);
-
-impl StartError {
-    /// An option that cannot be served.
-    pub(crate) fn option(fault: String) -> Self {
-        Self(io::Error::new(io::ErrorKind::InvalidInput, fault))
-    }
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.kind() == io::ErrorKind::InvalidInput {
-            return self.0.fmt(f);
-        }
-        write!(f, "no thread for the server's actors: {}", self.0)
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0)
-    }
-}
-
-impl From<StartError> for io::Error {
-    fn from(error: StartError) -> Self {
-        error.0
     }
 }

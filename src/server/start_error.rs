@@ -1,0 +1,46 @@
+//! Why a server does not start.
+
+use std::fmt;
+use std::io;
+
+/// Why a server did not start: the system refused it a thread.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{SocketIo, StartError};
+///
+/// fn start() -> Result<SocketIo, StartError> {
+///     SocketIo::builder().start()
+/// }
+/// ```
+#[derive(Debug)]
+pub struct StartError(pub(crate) io::Error);
+
+impl StartError {
+    /// An option that cannot be served.
+    pub(crate) fn option(fault: String) -> Self {
+        Self(io::Error::new(io::ErrorKind::InvalidInput, fault))
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.kind() == io::ErrorKind::InvalidInput {
+            return self.0.fmt(f);
+        }
+        write!(f, "no thread for the server's actors: {}", self.0)
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+impl From<StartError> for io::Error {
+    fn from(error: StartError) -> Self {
+        error.0
+    }
+}
