@@ -300,9 +300,6 @@ mod contract;
 mod server;
 mod transport;
 
-// The actors: session, namespace, room, server.
-mod actor;
-
 // The other nodes of a cluster.
 #[cfg(feature = "cluster")]
 #[cfg_attr(
@@ -310,6 +307,11 @@ mod actor;
     allow(dead_code, unused_imports, reason = "a broker uses the rest")
 )]
 mod adapter;
+
+// What speaks through a session; namespaces, whose actors supervise one another; the sessions.
+mod client;
+mod namespace;
+mod session;
 
 // Which actors are restarted, and how often.
 mod supervision;
@@ -359,11 +361,11 @@ mod reason;
 pub use bytes::Bytes;
 pub use ipnet::IpNet;
 
-pub use actor::{EngineMessage, EngineSession, ReadyState, Room, Server};
 #[cfg(feature = "cluster")]
 pub use adapter::AdapterSetup;
 #[cfg(feature = "redis")]
 pub use adapter::{Emitter, EmitterBroadcast, RedisAdapter};
+pub use client::{EngineMessage, EngineSession, ReadyState};
 pub use cluster::{AdapterError, AdapterHealth, ClusterError, NodeId, Reach};
 pub use config::{Cors, SessionScope, SlowClientPolicy, Transport};
 #[cfg(feature = "contracts")]
@@ -385,6 +387,7 @@ pub use message::{
     FetchSockets, Gathered, JoinRooms, LeaveRooms, ListMembers, RoomEvent, RoomEventKind,
     RoomNames,
 };
+pub use namespace::{Room, Server};
 pub use pattern::PatternError;
 pub use reason::{CloseReason, DisconnectReason};
 pub use server::{

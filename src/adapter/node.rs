@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
-use crate::actor::{Engine, Forwarding};
 use crate::adapter::broker::{Broker, BrokerTask, Wires};
 use crate::adapter::connections::Connections;
 use crate::adapter::context::NodeContext;
@@ -28,6 +27,7 @@ use crate::adapter::tasks::Tasks;
 use crate::cluster::{AdapterHealth, Answer, ClusterError, EntryId, Message, Question};
 use crate::id::Tag;
 use crate::logging::LogLimits;
+use crate::session::{Engine, Forwarding};
 use crate::socket::{
     Adapter, BackFuture, Claim, ClosedFuture, Kept, Membership, NodesFuture, SettledFuture,
 };

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::actor::Registry;
 use crate::handler::{Environment, SharedTable};
+use crate::namespace::Registry;
 use crate::server::Namespace;
 use crate::server::registration::registration;
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::actor::Registry;
 use crate::handler::BackgroundTask;
 use crate::message::CrashPlace;
+use crate::namespace::Registry;
 
 /// Runs `work` beside the server's actors, until it ends or `ended` is cancelled.
 pub(crate) fn spawn<F>(

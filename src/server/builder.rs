@@ -4,15 +4,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::actor::{Client, Engine, Forwarding, Protocol, Registry, Server};
 #[cfg(feature = "cluster")]
 use crate::adapter::{AdapterSetup, start as start_adapter};
+use crate::client::Client;
 use crate::config::{Config, Cors, SessionScope, SlowClientPolicy, Transport};
 use crate::handler::Surroundings;
 use crate::link::Link;
 use crate::message::CrashPlace;
 #[cfg(feature = "cluster")]
 use crate::message::Crashed;
+use crate::namespace::{Registry, Server};
 #[cfg(feature = "session")]
 use crate::server::HttpSession;
 use crate::server::extractors::Home;
@@ -20,6 +21,7 @@ use crate::server::extractors::Home;
 use crate::server::logout::Watchers;
 use crate::server::options::engine_options;
 use crate::server::{SocketIo, StartError};
+use crate::session::{Engine, Forwarding, Protocol};
 use crate::socket::{Adapter, RecoveryOptions};
 use crate::supervision::{Fall, lasting_arbiter};
 use crate::transport::Hooks;

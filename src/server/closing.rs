@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::actor::Engine;
+use crate::session::Engine;
 use crate::socket::Adapter;
 
 /// A server's sessions, and its way to the other nodes of a cluster.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::web;
 use log::Level;
 
-use crate::actor::{Callbacks, Engine, EngineMessage, EngineSession, Protocol, Raw, Running};
+use crate::client::{Callbacks, EngineMessage, EngineSession, Raw, Running};
 use crate::config::{Config, Cors, SlowClientPolicy, Transport};
 use crate::id::Id;
 use crate::logging::{LogKind, cut};
@@ -18,6 +18,7 @@ use crate::server::closing::Closing;
 use crate::server::options::engine_options;
 use crate::server::serve::serve;
 use crate::server::tuning::tune;
+use crate::session::{Engine, Protocol};
 use crate::supervision::Fall;
 use crate::transport::{self, Hooks};
 

@@ -5,10 +5,11 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use crate::actor::{Engine, Registry};
 use crate::error::Rejection;
 use crate::handler::{CallContext, Extract};
+use crate::namespace::Registry;
 use crate::server::{Namespace, SocketIo};
+use crate::session::Engine;
 use crate::transport::Hooks;
 
 /// The server that a handler belongs to.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use actix_session::storage::{LoadError, SaveError, SessionKey, SessionStore, UpdateError};
 use actix_web::cookie::time;
 
-use crate::actor::Registry;
+use crate::namespace::Registry;
 
 /// A session store of `actix-session` that tells when a session ends: the program gives it to its
 /// `SessionMiddleware`, to [`HttpSession::shared`](crate::HttpSession::shared) and to

@@ -35,15 +35,16 @@ use actix::{Addr, Recipient};
 use actix_web::web;
 use serde_json::Value;
 
-use crate::actor::{Choice, Engine, NamespaceCore, Registry, Server};
 use crate::cluster::{AdapterHealth, ClusterError, NodeId};
 use crate::handler::{BackgroundTask, ErrorAnswer, Failure};
 use crate::message::{Crashed, namespace_name};
+use crate::namespace::{Choice, NamespaceCore, Registry, Server};
 use crate::pattern::{Pattern, PatternError};
 use crate::server::closing::Closing;
 use crate::server::operator::operator;
 use crate::server::serve::serve;
 use crate::server::tuning::tune;
+use crate::session::Engine;
 use crate::socket::Broadcast;
 use crate::transport::{self, Hooks};
 

@@ -9,7 +9,6 @@ use actix::{Addr, Recipient};
 use serde::Serialize;
 use tokio::time::timeout;
 
-use crate::actor::{FindRoom, NamespaceCore, Room};
 use crate::cluster::{
     ClusterError, EventPayload, Message, Question, Reply, is_reserved_between_servers,
 };
@@ -17,6 +16,7 @@ use crate::error::{EmitError, RoomError};
 use crate::handler::{Environment, EventOutcome, SharedTable};
 use crate::id::SocketId;
 use crate::message::{CrashPlace, Crashed, RoomEvent};
+use crate::namespace::{FindRoom, NamespaceCore, Room};
 use crate::server::operator::operator;
 use crate::server::registration::registration;
 use crate::socket::{Broadcast, Everywhere, OutgoingEvent, ServerSideEvent, Socket};

@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
-use crate::actor::{PatternCore, Registry};
 use crate::error::EmitError;
 use crate::handler::{Environment, SharedTable};
+use crate::namespace::{PatternCore, Registry};
 use crate::server::Namespace;
 use crate::server::registration::registration;
 

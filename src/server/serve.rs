@@ -21,10 +21,10 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::actor::Engine;
 use crate::server::closing::Closing;
 use crate::server::dealing::{Connections, Dealt, ahead};
 use crate::server::serving::{AppServerHandle, RunningAppServer};
+use crate::session::Engine;
 use crate::transport::{AppService, Hooks, Io, SharedApp, Upgrades, mount_once, set_user_timeout};
 
 /// An HTTP server of the program's own [`App`], in which the WebSockets of Socket.IO are taken over

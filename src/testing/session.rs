@@ -11,9 +11,9 @@ use serde_json::Value;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
-use crate::actor::Engine;
 use crate::id::Id;
 use crate::link::{Frame, Outgoing};
+use crate::session::Engine;
 use crate::testing::error::{ConnectFailed, TestError};
 use crate::testing::inbox::Inbox;
 use crate::testing::service::{AnyService, Requests};

@@ -14,7 +14,7 @@ use actix_web::web;
 use bytes::{Buf, Bytes};
 use futures_core::Stream;
 
-use crate::actor::{Inbound, Lost};
+use crate::session::{Inbound, Lost};
 use crate::transport::feed::OutboundStream;
 use crate::transport::frames::Frames;
 use crate::websocket::Message;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 
-use crate::actor::Lost;
+use crate::session::Lost;
 use crate::websocket::{Decoder, Kind, Message};
 
 /// The decoder of one client, over a buffer that all clients of a worker share.

@@ -29,9 +29,9 @@ use std::sync::Arc;
 use actix_web::http::{Method, header};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 
-use crate::actor::Engine;
 use crate::config::Transport;
 use crate::handshake::Extensions;
+use crate::session::Engine;
 
 use handshake::handshake;
 use refusal::Refusal;

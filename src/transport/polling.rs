@@ -14,10 +14,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_core::Stream;
 use tokio::time::timeout;
 
-use crate::actor::{CloseOnDrop, Elsewhere, Engine, Handle, Poll, Polled};
 use crate::config::Config;
 use crate::handshake::Handshake;
 use crate::reason::CloseReason;
+use crate::session::{CloseOnDrop, Elsewhere, Engine, Handle, Poll, Polled};
 use crate::transport::compression::Coding;
 use crate::transport::hooks::Hooks;
 use crate::transport::refusal::Refusal;

@@ -6,7 +6,7 @@ use actix_web::http::header::{self, HeaderValue};
 use log::Level;
 use serde_json::json;
 
-use crate::actor::Unpolled;
+use crate::session::Unpolled;
 
 /// Why a request is refused; most causes have a number that clients know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,8 +12,8 @@ use actix_web::dev::{
 use actix_web::middleware::Condition;
 use actix_web::{App, Error, FromRequest, HttpRequest, HttpResponse, web};
 
-use crate::actor::Engine;
 use crate::config::Config;
+use crate::session::Engine;
 use crate::transport::held::Held;
 use crate::transport::hooks::Hooks;
 use crate::transport::origin::lets_in;

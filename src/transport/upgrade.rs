@@ -12,11 +12,11 @@ use std::task::Poll;
 use actix_web::{HttpRequest, HttpResponse, web};
 use tokio::time::timeout;
 
-use crate::actor::{Engine, HandOver, Handle, Inbound, Probe, ProbeFailed, Session};
 use crate::config::Transport;
 use crate::engineio;
 use crate::link::Frame;
 use crate::logging::TARGET_SESSION;
+use crate::session::{Engine, HandOver, Handle, Inbound, Probe, ProbeFailed, Session};
 use crate::transport::feed::{OutboundStream, ProbeOutbox};
 use crate::transport::hooks::Hooks;
 use crate::transport::opening::answer;

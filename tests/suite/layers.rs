@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 /// A module of the crate, then the modules it may import besides itself.
 const LAYERS: &str = "
-    testing    server adapter actor socket link message error socketio id
+    testing    server adapter session socket link message error socketio id
     contract   server handler socket error socketio
-    server     transport adapter actor supervision handler socket link message error socketio cluster config handshake id logging panics pattern reason
-    transport  actor handler link websocket engineio config handshake id logging panics reason
-    adapter    actor supervision handler socket link message error socketio cluster id logging panics reason calendar
-    actor      supervision handler socket link message error cluster engineio socketio websocket config handshake id logging panics pattern reason clock
+    server     transport adapter client namespace session supervision handler socket link message error socketio cluster config handshake id logging panics pattern reason
+    transport  session handler link websocket engineio config handshake id logging panics reason
+    adapter    session supervision handler socket link message error socketio cluster calendar id logging panics reason
+    client     namespace session handler socket link message error socketio clock config handshake id logging reason
+    namespace  supervision handler socket link message error cluster socketio config handshake id logging panics pattern
+    session    supervision link engineio websocket clock config handshake id logging panics reason
     supervision  panics
     handler    socket link message error socketio handshake logging panics reason
     socket     link message error socketio cluster config handshake id logging panics pattern reason calendar
@@ -47,13 +49,13 @@ const KEPT_TO: &str = "
     actix_cors  transport
     redis      adapter/redis
     rmp        adapter/format
-    actix      testing server transport adapter actor supervision handler socket link message
-    tokio      testing server transport adapter actor handler socket clock logging
-    futures    testing server transport actor handler socket
+    actix      testing server transport adapter namespace session supervision handler socket link message
+    tokio      testing server transport adapter client namespace session handler socket clock logging
+    futures    testing server transport handler socket
     schemars   contract
     socket2    server transport
-    parking_lot  transport adapter actor handler socket link
-    log        server transport adapter actor handler socket link logging
+    parking_lot  transport adapter client namespace session handler socket link
+    log        server transport adapter client namespace session handler socket link logging
 ";
 
 /// Folders of this crate that have the name of another crate, as they are named.
@@ -85,24 +87,26 @@ const CIRCLES: &[(&str, &[&str])] = &[
     (
         "to be opened: the methods of one type are in several files, below the file that has it",
         &[
-            "actor/client/arriving",
-            "actor/client/mod",
-            "actor/client/passing",
-            "actor/client/refusing",
+            "client/resuming",
+            "client/sockets",
+            "client/passing",
+            "client/refusing",
         ],
     ),
     (
         "to be opened: a session names the table that made it",
         &[
-            "actor/engine",
-            "actor/forwarding",
-            "actor/polling",
-            "actor/session/mod",
+            "session/actor",
+            "session/drive",
+            "session/engine",
+            "session/forwarding",
+            "session/polling",
+            "session/state",
         ],
     ),
     (
         "to be opened: the registry starts namespaces and names their supervisor",
-        &["actor/namespace", "actor/registry", "actor/server"],
+        &["namespace/actor", "namespace/registry", "namespace/server"],
     ),
     (
         "a namespace has an error hook, which is told of the namespace",
@@ -515,7 +519,10 @@ fn files_of(module: &str) -> Vec<PathBuf> {
 /// The lines of a file up to its unit tests, without their comments.
 fn code_lines(file: &Path) -> Vec<String> {
     let text = fs::read_to_string(file).unwrap();
-    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let code = text
+        .split("#[cfg(test)]\nmod tests")
+        .next()
+        .unwrap_or_default();
     let bare = |line: &str| line.split("//").next().unwrap_or_default().to_owned();
     code.lines().map(bare).collect()
 }

@@ -15,10 +15,6 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
-use crate::actor::{
-    CloseOnDrop, Engine, Forwarding, Handle, Poll, Polled, PolledFuture, ReleasedFuture,
-    ThereFuture, Unpolled,
-};
 use crate::adapter::broker::{Broker, BrokerError, Receipt};
 use crate::adapter::context::NodeContext;
 use crate::adapter::format::{Channel, Format};
@@ -27,6 +23,10 @@ use crate::adapter::roster::RecentNodes;
 use crate::adapter::tasks::Tasks;
 use crate::id::{Id, Tag};
 use crate::reason::CloseReason;
+use crate::session::{
+    CloseOnDrop, Engine, Forwarding, Handle, Poll, Polled, PolledFuture, ReleasedFuture,
+    ThereFuture, Unpolled,
+};
 
 /// The requests that this node has forwarded, and those that it answers.
 #[derive(Debug)]

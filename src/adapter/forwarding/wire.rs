@@ -5,9 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::actor::{Poll, Polled, Unpolled};
 use crate::id::{Id, Tag};
 use crate::reason::CloseReason;
+use crate::session::{Poll, Polled, Unpolled};
 
 /// A message between two nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]

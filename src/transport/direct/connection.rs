@@ -18,7 +18,7 @@ use std::thread::LocalKey;
 use bytes::{Buf, BytesMut};
 use tokio::io::ReadBuf;
 
-use crate::actor::{Inbound, Lost};
+use crate::session::{Inbound, Lost};
 use crate::transport::direct::flusher::{ConnectionSlot, Flushed, Flusher, Here};
 use crate::transport::direct::takeover::{Io, UpgradedIo};
 use crate::transport::feed::OutboundStream;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::actor::client::Client;
-use crate::actor::registry::NoSeat;
+use crate::client::sockets::Client;
 use crate::handler::{Environment, FailureCause, failed};
 use crate::logging::{Quoted, TARGET_SESSION, TARGET_SOCKET};
+use crate::namespace::NoSeat;
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::{Core, Membership, Socket, connect_error};
 use crate::socketio::DecodeError;

@@ -9,10 +9,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::actor::polling::{Poll, Polled, Unpolled};
 use crate::config::Config;
 use crate::id::{Id, Tag};
 use crate::reason::CloseReason;
+use crate::session::polling::{Poll, Polled, Unpolled};
 
 /// What carries requests of polling between nodes.
 pub(crate) trait Forwarding: fmt::Debug + Send + Sync {

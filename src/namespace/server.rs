@@ -15,7 +15,6 @@ use std::sync::Arc;
 use actix::fut::wrap_future;
 use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, Supervised};
 
-use crate::actor::registry::Registry;
 use crate::cluster::ClusterError;
 use crate::error::{CallError, EmitError};
 use crate::id::SocketId;
@@ -23,6 +22,7 @@ use crate::message::{
     Address, Call, CallMany, CloseRoom, CrashPlace, Disconnect, DisconnectSockets, Emit,
     FetchSockets, Gathered, JoinRooms, LeaveRooms,
 };
+use crate::namespace::registry::Registry;
 use crate::socket::{Broadcast, Membership, RemoteSocket, call, give_short_turn};
 use crate::socketio::Args;
 use crate::supervision::{self, Intensity};
@@ -226,7 +226,7 @@ mod tests {
     use actix::MailboxError;
 
     use super::*;
-    use crate::actor::fixture::{Boom, Crashes, Fixture, Member, explodes};
+    use crate::namespace::fixture::{Boom, Crashes, Fixture, Member, explodes};
 
     explodes!(Server);
 

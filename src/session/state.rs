@@ -10,15 +10,15 @@ use bytes::Bytes;
 use log::Level;
 use tokio::sync::oneshot;
 
-use crate::actor::engine::Engine;
-use crate::actor::session::machine::{Action, Machine};
-use crate::actor::session::{Deliver, Lost, Protocol};
 use crate::clock::now;
 use crate::config::Transport;
 use crate::engineio::{self, Packet};
 use crate::link::{Frame, Link};
 use crate::logging::{LogKind, TARGET_SESSION};
 use crate::reason::CloseReason;
+use crate::session::actor::{Deliver, Lost, Protocol};
+use crate::session::engine::Engine;
+use crate::session::machine::{Action, Machine};
 use crate::websocket::{DecodeError, Message};
 
 /// A session's state.

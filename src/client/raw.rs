@@ -11,7 +11,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use log::Level;
 
-use crate::actor::session::Protocol;
 use crate::config::Transport;
 use crate::error::EmitError;
 use crate::handler::{Pending, Places, Unfinished};
@@ -20,6 +19,7 @@ use crate::id::Id;
 use crate::link::{Frame, InFlight, Link, Outgoing};
 use crate::logging::{LogKind, cut};
 use crate::reason::CloseReason;
+use crate::session::Protocol;
 use crate::socket::turn;
 
 /// A message of a raw Engine.IO session.

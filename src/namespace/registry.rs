@@ -14,14 +14,14 @@ use log::Level;
 use parking_lot::{Mutex, RwLock};
 use serde_json::{Value, json};
 
-use crate::actor::namespace::Namespace;
-use crate::actor::room::Stop;
-use crate::actor::server::{GivenUp, Server};
 use crate::config::Config;
 use crate::handler::{Environment, SharedTable, Surroundings, Tasks};
 use crate::id::SocketId;
 use crate::logging::{LogKind, LogLimits, Quoted, cut};
 use crate::message::{CrashPlace, Crashed};
+use crate::namespace::actor::Namespace;
+use crate::namespace::room::Stop;
+use crate::namespace::server::{GivenUp, Server};
 use crate::panics::catch_panic;
 use crate::pattern::{Parameters, Pattern};
 use crate::socket::{Adapter, Core, Membership, Recovery, RecoveryOptions};

@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::actor::client::Client;
-use crate::actor::session::Protocol;
+use crate::client::sockets::Client;
 use crate::clock::now;
 use crate::logging::TARGET_SESSION;
 use crate::reason::CloseReason;
+use crate::session::Protocol;
 
 impl Client {
     /// Takes the text of a packet whose `attachments` are still to come.

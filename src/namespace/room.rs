@@ -120,10 +120,10 @@ mod tests {
     use actix::MailboxError;
 
     use super::*;
-    use crate::actor::fixture::{Boom, Crashes, Fixture, Member, explodes};
-    use crate::actor::namespace::FindRoom;
-    use crate::actor::registry::NamespaceCore;
     use crate::message::CrashPlace;
+    use crate::namespace::actor::FindRoom;
+    use crate::namespace::fixture::{Boom, Crashes, Fixture, Member, explodes};
+    use crate::namespace::registry::NamespaceCore;
 
     explodes!(Room);
 

@@ -16,8 +16,6 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::actor::forwarding::{Elsewhere, Forwarding};
-use crate::actor::session::{Inbound, Protocol, Session};
 use crate::clock::now;
 use crate::config::{Config, Transport};
 use crate::engineio;
@@ -26,6 +24,8 @@ use crate::id::{Id, IdMap};
 use crate::link::{Frame, Link};
 use crate::logging::TARGET_SESSION;
 use crate::reason::CloseReason;
+use crate::session::actor::{Inbound, Protocol, Session};
+use crate::session::forwarding::{Elsewhere, Forwarding};
 use crate::supervision::Fall;
 
 /// All sessions of a server.

@@ -10,10 +10,6 @@
 //!
 //! It decides by the pure [`Machine`], and knows nothing of what its messages mean.
 
-mod drive;
-mod machine;
-mod state;
-
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -25,20 +21,18 @@ use bytes::Bytes;
 use log::Level;
 use tokio::sync::oneshot;
 
-use crate::actor::engine::Engine;
 use crate::clock::now;
 use crate::config::Transport;
 use crate::link::{Control, Link};
 use crate::logging::{LogKind, TARGET_SESSION};
 use crate::panics::catch_panic;
 use crate::reason::CloseReason;
+use crate::session::drive::Drive;
+use crate::session::engine::Engine;
+use crate::session::machine::{Machine, UpgradeRefused};
+use crate::session::state::{Post, State};
 use crate::supervision::{self, Intensity};
 use crate::websocket;
-
-use drive::Drive;
-use machine::Machine;
-pub(crate) use machine::UpgradeRefused;
-use state::{Post, State};
 
 /// What speaks through a session: Socket.IO, or a program's own messages.
 ///
@@ -111,9 +105,9 @@ pub(crate) enum Lost {
 
 /// The actor. It has a state from its start or its arrival until the session ends or moves on.
 pub(crate) struct Session {
-    engine: Arc<Engine>,
-    state: Option<Box<State>>,
-    inbound: Option<Box<dyn Inbound>>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) state: Option<Box<State>>,
+    pub(super) inbound: Option<Box<dyn Inbound>>,
     /// Who holds the session since it has moved.
     heir: Option<Addr<Self>>,
 }
@@ -174,7 +168,7 @@ impl Session {
     }
 
     /// Gives up the state once its client has got the last packet.
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         if let Some(state) = self.state.take() {
             self.engine.retire(&state.link);
             state.link.release();
@@ -361,16 +355,16 @@ mod tests {
     use tokio::sync::mpsc::unbounded_channel;
 
     use super::*;
-    use crate::actor::client::Client;
-    use crate::actor::engine::Handle;
-    use crate::actor::fixture::{Boom, Fixture, explodes, read, within};
-    use crate::actor::registry::Registry;
+    use crate::client::Client;
     use crate::config::Config;
     use crate::handler::on_leave;
     use crate::handshake::Handshake;
     use crate::id::Id;
     use crate::message::CrashPlace;
+    use crate::namespace::Registry;
+    use crate::namespace::fixture::{Boom, Fixture, explodes, read, within};
     use crate::reason::DisconnectReason;
+    use crate::session::engine::Handle;
     use crate::socket::Socket;
 
     explodes!(Session);

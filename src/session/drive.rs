@@ -13,9 +13,10 @@ use actix::{ActorContext, Context};
 use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep_until};
 
-use crate::actor::session::{Session, State};
 use crate::clock::now;
 use crate::reason::CloseReason;
+use crate::session::actor::Session;
+use crate::session::state::State;
 
 pin_project! {
     /// The actor's one future.
@@ -157,12 +158,12 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::actor::engine::Engine;
-    use crate::actor::session::{Inbound, Lost, Protocol};
     use crate::config::{Config, Transport};
     use crate::handshake::Handshake;
     use crate::id::Id;
     use crate::link::{Control, Link};
+    use crate::session::actor::{Inbound, Lost, Protocol};
+    use crate::session::engine::Engine;
     use crate::websocket::Message;
 
     struct Silent;

@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use crate::actor::client::refusing::log_connected;
-use crate::actor::registry::NamespaceCore;
+use crate::client::refusing::log_connected;
 use crate::error::{ConnectError, Rejection, SessionError};
 use crate::handler::{Connecting, Environment, FailureCause, Leaving, Table, failed};
 use crate::link::InFlight;
 use crate::logging::TARGET_SOCKET;
+use crate::namespace::NamespaceCore;
 use crate::reason::DisconnectReason;
 use crate::socket::{Core, Socket};
 

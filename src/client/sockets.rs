@@ -4,11 +4,6 @@
 //! arrival. Who may enter and who is in a room is the namespace's business, and told it by message.
 //! Packets for a socket whose connect handler still runs wait here.
 
-mod arriving;
-mod assembling;
-mod passing;
-mod refusing;
-
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -16,51 +11,51 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::actor::client::arriving::{Arriving, Asked};
-use crate::actor::client::passing::{admit, failed_by_session, farewell};
-use crate::actor::client::refusing::SHOWN_SOCKETS;
-use crate::actor::registry::{Registry, Seat};
-use crate::actor::session::Protocol;
+use crate::client::passing::{admit, failed_by_session, farewell};
+use crate::client::refusing::SHOWN_SOCKETS;
+use crate::client::resuming::{Arriving, Asked};
 use crate::clock::now;
 use crate::handler::{FailureCause, Received, TableView};
 use crate::link::Link;
 use crate::logging::{Quoted, TARGET_SESSION, plain};
+use crate::namespace::{Registry, Seat};
 use crate::reason::{CloseReason, DisconnectReason};
+use crate::session::Protocol;
 use crate::socket::{Beginning, Core, Phase, Resume, Socket};
 use crate::socketio::{Args, Assembler, Body, DecodeError, Limits, Packet};
 
 /// What a client has in its session.
 pub(crate) struct Client {
-    link: Arc<Link>,
-    registry: Arc<Registry>,
-    slots: Vec<Slot>,
+    pub(super) link: Arc<Link>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) slots: Vec<Slot>,
     /// Names of namespaces that the program refused to the client, or made it leave: what it sent
     /// before it knew is dropped.
-    left: Vec<Arc<str>>,
+    pub(super) left: Vec<Arc<str>>,
     /// Namespaces in which the cluster is asked what the client had.
-    arriving: Vec<Arriving>,
-    asked: Asked,
-    assembler: Assembler,
-    limits: Limits,
+    pub(super) arriving: Vec<Arriving>,
+    pub(super) asked: Asked,
+    pub(super) assembler: Assembler,
+    pub(super) limits: Limits,
     /// Until when a namespace must have been joined.
-    connect_by: Option<Instant>,
+    pub(super) connect_by: Option<Instant>,
     /// Until when the attachments of the packet that waits for them must have come.
-    attachments_by: Option<Instant>,
+    pub(super) attachments_by: Option<Instant>,
 }
 
 /// One socket, and the packets that wait for it.
-struct Slot {
-    socket: Socket,
-    namespace: Seat,
-    table: TableView,
-    waiting: VecDeque<Waiting>,
-    waiting_bytes: usize,
+pub(super) struct Slot {
+    pub(super) socket: Socket,
+    pub(super) namespace: Seat,
+    pub(super) table: TableView,
+    pub(super) waiting: VecDeque<Waiting>,
+    pub(super) waiting_bytes: usize,
 }
 
 /// A packet that came before its socket was open.
-struct Waiting {
-    text: String,
-    attachments: Vec<Bytes>,
+pub(super) struct Waiting {
+    pub(super) text: String,
+    pub(super) attachments: Vec<Bytes>,
 }
 
 impl Waiting {
@@ -90,7 +85,11 @@ impl Client {
     }
 
     /// Takes a whole packet.
-    fn packet(&mut self, text: &str, attachments: Vec<Bytes>) -> Result<(), CloseReason> {
+    pub(super) fn packet(
+        &mut self,
+        text: &str,
+        attachments: Vec<Bytes>,
+    ) -> Result<(), CloseReason> {
         let packet = Packet::decode(text, &self.limits).map_err(|error| self.refused(&error))?;
         let namespace = packet.namespace;
         // A server that stops takes nothing new.
@@ -194,7 +193,12 @@ impl Client {
     }
 
     /// Begins a socket, which the program is asked to let in.
-    fn enter(&mut self, namespace: Seat, auth: Option<&str>, resume: Option<Box<Resume>>) -> usize {
+    pub(super) fn enter(
+        &mut self,
+        namespace: Seat,
+        auth: Option<&str>,
+        resume: Option<Box<Resume>>,
+    ) -> usize {
         let core = Core::beginning(&namespace.membership, &self.link, auth, resume);
         let core = Arc::new(core);
         core.take_data_back();
@@ -213,7 +217,7 @@ impl Client {
 
     /// A packet for a namespace that the client is not in: an error, unless it cannot know that
     /// yet.
-    fn stray(&self, name: &str) -> Result<(), CloseReason> {
+    pub(super) fn stray(&self, name: &str) -> Result<(), CloseReason> {
         if self.left.iter().any(|left| left.as_ref() == name) {
             return Ok(());
         }
@@ -223,12 +227,12 @@ impl Client {
     }
 
     /// Takes a socket out, for this reason unless it has ended for another already.
-    fn leave(&mut self, at: usize, reason: DisconnectReason) {
+    pub(super) fn leave(&mut self, at: usize, reason: DisconnectReason) {
         let slot = self.slots.remove(at);
         slot.end(reason);
     }
 
-    fn position(&self, name: &str) -> Option<usize> {
+    pub(super) fn position(&self, name: &str) -> Option<usize> {
         self.slots
             .iter()
             .position(|slot| slot.socket.namespace() == name)
@@ -379,7 +383,7 @@ impl Slot {
     }
 
     /// Keeps a packet until the socket is open.
-    fn wait(&mut self, text: &str, attachments: Vec<Bytes>) {
+    pub(super) fn wait(&mut self, text: &str, attachments: Vec<Bytes>) {
         let waiting = Waiting {
             text: text.to_owned(),
             attachments,

@@ -9,13 +9,13 @@ use actix::{Actor, Arbiter, Context, Handler, Message};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
-use crate::actor::registry::{NamespaceCore, Registry};
 use crate::config::Config;
 use crate::handler::Surroundings;
 use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::link::{Link, Outbox};
 use crate::message::Crashed;
+use crate::namespace::registry::{NamespaceCore, Registry};
 use crate::socket::Core;
 
 /// Makes the actor panic with this text.
@@ -25,10 +25,10 @@ pub(crate) struct Boom(pub(crate) &'static str);
 
 macro_rules! explodes {
     ($actor:ty) => {
-        impl actix::Handler<$crate::actor::fixture::Boom> for $actor {
+        impl actix::Handler<$crate::namespace::fixture::Boom> for $actor {
             type Result = ();
 
-            fn handle(&mut self, boom: $crate::actor::fixture::Boom, _: &mut Self::Context) {
+            fn handle(&mut self, boom: $crate::namespace::fixture::Boom, _: &mut Self::Context) {
                 panic!("{}", boom.0);
             }
         }

@@ -20,9 +20,9 @@ use actix::{
     MessageResult, Supervised,
 };
 
-use crate::actor::registry::NamespaceCore;
-use crate::actor::room::{Room, Stop};
 use crate::message::{CrashPlace, Crashed};
+use crate::namespace::registry::NamespaceCore;
+use crate::namespace::room::{Room, Stop};
 use crate::socket::{RoomChange, SharedMembers};
 use crate::supervision::{self, Fall, Intensity};
 
@@ -162,8 +162,8 @@ impl fmt::Debug for Namespace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actor::fixture::{Boom, Crashes, Fixture, Member, explodes};
     use crate::message::{Emit, ListMembers};
+    use crate::namespace::fixture::{Boom, Crashes, Fixture, Member, explodes};
     use crate::socket::Audience;
 
     explodes!(Namespace);
@@ -220,7 +220,7 @@ mod tests {
     #[actix_rt::test]
     async fn a_namespace_that_panics_too_often_is_replaced_with_members_and_rooms() {
         let mut fixture = Fixture::new();
-        let server = crate::actor::Server::start(&fixture.registry);
+        let server = crate::namespace::Server::start(&fixture.registry);
         let namespace = fixture.registry.open("/chat");
         let member = Member::enter(&namespace).await;
         member.join("hall");

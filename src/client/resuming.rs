@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::actor::client::{Client, Waiting};
-use crate::actor::registry::Seat;
+use crate::client::sockets::{Client, Waiting};
+use crate::namespace::Seat;
 use crate::reason::CloseReason;
 use crate::socket::{Back, Claim, Membership, Recovery};
 

@@ -10,13 +10,13 @@ use log::Level;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::actor::engine::Handle;
-use crate::actor::session::Deliver;
 use crate::config::Transport;
 use crate::engineio;
 use crate::link::{PollRefused, PostTurn};
 use crate::logging::LogKind;
 use crate::reason::CloseReason;
+use crate::session::actor::Deliver;
+use crate::session::engine::Handle;
 
 /// What a request wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
