@@ -1,4 +1,4 @@
-//! A program's handle on all namespaces together.
+//! A program's handle for all namespaces together.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,20 +8,20 @@ use crate::namespace::Registry;
 use crate::server::Namespace;
 use crate::server::registration::registration;
 
-/// All namespaces together: those that are named, those of patterns, and those to come.
+/// All namespaces together: named ones, those of patterns, and future ones.
 /// [`SocketIo::all_namespaces`](crate::SocketIo::all_namespaces) returns it.
 ///
-/// What is registered here is called in each namespace, beside the handlers of its own:
+/// A handler registered here is called in each namespace, in addition to the namespace's own:
 ///
 /// | registered for | order |
 /// | --- | --- |
 /// | middleware, event middleware, connect handlers, `on_any` | for all first, then the namespace's own |
 /// | an event | the namespace's own first, which answer; then those for all |
-/// | `fallback` | the namespace's own, or the one for all |
+/// | an event | the namespace's own first, and they answer; then those for all |
 /// | disconnect handlers | the namespace's own first, then those for all |
 ///
-/// `off` takes away what was registered here, not what a namespace has of its own. `on_error` is
-/// [`SocketIo::on_error_default`](crate::SocketIo::on_error_default).
+/// `off` removes handlers that were registered here, not those of a namespace.
+/// [`SocketIo::on_error_default`](crate::SocketIo::on_error_default) takes the place of `on_error`.
 ///
 /// # Examples
 ///
@@ -58,14 +58,14 @@ impl AllNamespaces {
 
     registration!();
 
-    /// Returns the namespaces that there are, in no order.
+    /// Returns the existing namespaces, in any order.
     #[must_use]
     pub fn namespaces(&self) -> Vec<Namespace> {
         let all = self.registry.all();
         all.into_iter().map(Namespace::new).collect()
     }
 
-    /// Where handlers are registered.
+    /// Returns the table of the handlers.
     fn handlers(&self) -> (&SharedTable, &Environment) {
         (&self.registry.common, &self.environment)
     }

@@ -1,4 +1,4 @@
-//! Work of the program's that ends with the server.
+//! Tasks of the program that end with the server.
 
 use std::future::Future;
 use std::sync::Arc;

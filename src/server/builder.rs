@@ -26,7 +26,7 @@ use crate::socket::{Adapter, RecoveryOptions};
 use crate::supervision::{Fall, lasting_arbiter};
 use crate::transport::Hooks;
 
-/// Sets up a [`SocketIo`] server.
+/// Configures a [`SocketIo`] server.
 ///
 /// # Examples
 ///
@@ -71,27 +71,28 @@ impl Builder {
 
     engine_options!();
 
-    /// Gives handlers a value: they get it as [`State<T>`](crate::State). One value for each type.
+    /// Adds a value for handlers: their argument [`State<T>`](crate::State). One value for each
+    /// type.
     pub fn state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
         self.surroundings.insert(state);
         self
     }
 
-    /// Sets whether clients get the texts and values of errors. By default they do in a debug
-    /// build, and do not in a release build (`cfg!(debug_assertions)`), because such a text may be
-    /// one of the database's, or name a type of the program.
+    /// Sets whether clients receive the texts and values of errors. By default they do in a debug
+    /// build, and do not in a release build (`cfg!(debug_assertions)`), because such a text may
+    /// come from a database, or name a type of the program.
     ///
-    /// A client that asked for an acknowledgement gets `{"error": …}` if the call failed, unless
-    /// [`Namespace::on_error`](crate::Namespace::on_error) answers. With details that is the error
+    /// If a call fails, a client that expects an acknowledgement receives `{"error": …}`, unless
+    /// [`Namespace::on_error`](crate::Namespace::on_error) answers. With details it is the error
     /// that the handler returned, or the rejection's text. Without details, and after a panic, it
-    /// is `internal server error`. That nobody handles an event is in the answer in any case.
+    /// is `internal server error`. The error of an event without a handler is sent in any case.
     ///
-    /// A client that is refused gets what the program says on purpose by
-    /// [`ConnectError`](crate::ConnectError) in any case, and the text of another error only with
+    /// A refused client always receives the error if the program makes it by
+    /// [`ConnectError`](crate::ConnectError). It receives the text of another error only with
     /// details.
     ///
-    /// Switch it on for clients that depend on what `Err` values say, if these are written for
-    /// them; `on_error` can choose between errors.
+    /// Switch it on for clients that depend on the `Err` values of handlers, if these are written
+    /// for clients. `on_error` can decide for each error.
     ///
     /// # Examples
     ///
@@ -114,107 +115,109 @@ impl Builder {
         self
     }
 
-    /// Sets whether a client that asked for an acknowledgement is told that nobody handles its
-    /// event; true by default. With false the event stays unanswered, as on Node.js.
+    /// Sets whether the server acknowledges an event without a handler with an error; true by
+    /// default. With false it sends no acknowledgement, as on Node.js.
     pub fn answer_unhandled(mut self, answered: bool) -> Self {
         self.surroundings.answers_unhandled = answered;
         self
     }
 
-    /// Sets how long a client may take to join its first namespace; 45 seconds by default. Its
-    /// session is closed then.
+    /// Sets the timeout for a client to connect to its first namespace; 45 seconds by default. Its
+    /// session is then closed.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.config.connect_timeout = timeout;
         self
     }
 
-    /// Sets how long [`Socket::call`](crate::Socket::call), and a
-    /// [`Call`](crate::Call) without a timeout of its own, wait; 60 seconds by default.
+    /// Sets the timeout of [`Socket::call`](crate::Socket::call), and of a [`Call`](crate::Call)
+    /// without a timeout of its own; 60 seconds by default.
     pub fn ack_timeout(mut self, timeout: Duration) -> Self {
         self.config.ack_timeout = timeout;
         self
     }
 
-    /// Sets how many calls to one socket may wait for their acknowledgement; 1024 by default.
+    /// Sets the maximal number of calls to one socket that wait for acknowledgement; 1024 by
+    /// default.
     pub fn pending_calls(mut self, calls: usize) -> Self {
         self.config.pending_calls = calls;
         self
     }
 
-    /// Sets how many attachments one packet may have, in either direction; 10 by default. A packet
-    /// with more closes its session, and an emit or an acknowledgement with more is
+    /// Sets the maximal number of attachments of a packet, in either direction; 10 by default. A
+    /// packet with more closes its session, and an emit or an acknowledgement with more is
     /// [`ArgsError::TooManyAttachments`](crate::ArgsError). Official clients close the connection
-    /// over a packet with more than 10, so raise it only for clients that allow more.
+    /// if a packet has more than 10, so raise it only for clients that allow more.
     pub fn max_attachments(mut self, attachments: usize) -> Self {
         self.config.attachments = attachments;
         self
     }
 
-    /// Sets how long the attachments of one packet may take to arrive, counted from the packet; 60
-    /// seconds by default. The session is closed then. Together they may have as many bytes as
-    /// [`max_payload`](Self::max_payload) says.
+    /// Sets the time limit for the arrival of one packet's attachments, counted from the packet; 60
+    /// seconds by default. The session is then closed. Their total size is limited by
+    /// [`max_payload`](Self::max_payload).
     pub fn attachments_timeout(mut self, timeout: Duration) -> Self {
         self.config.attachments_timeout = timeout;
         self
     }
 
-    /// Sets how many namespaces one client may join; 32 by default. A further one is refused.
+    /// Sets the maximal number of namespaces of one client; 32 by default. A further one is
+    /// refused.
     pub fn namespaces_per_session(mut self, namespaces: usize) -> Self {
         self.config.namespaces_per_session = namespaces;
         self
     }
 
-    /// Sets how many bytes the payload of a CONNECT packet, the client's `auth` option, may have;
-    /// 64 KiB by default. A client with a larger one is refused, because the payload is kept for as
-    /// long as the socket.
+    /// Sets the maximal size of the payload of a CONNECT packet, the client's `auth` option, in
+    /// bytes; 64 KiB by default. A client with a larger one is refused, because the payload is kept
+    /// while the socket exists.
     pub fn auth_limit(mut self, bytes: usize) -> Self {
         self.config.auth_limit = bytes;
         self
     }
 
-    /// Sets how many bytes the name of a namespace may have that
-    /// [`of_pattern`](crate::SocketIo::of_pattern) or
-    /// [`of_predicate`](crate::SocketIo::of_predicate) makes for a client; 1024 by default. A
-    /// client that asks for a longer one is refused, and no predicate is asked. Namespaces that the
-    /// program has named itself are not bound by it.
+    /// Sets the maximal length of a namespace's name, in bytes; 1024 by default. It applies to
+    /// namespaces that [`of_pattern`](crate::SocketIo::of_pattern) or
+    /// [`of_predicate`](crate::SocketIo::of_predicate) makes for a client. A client that requests a
+    /// longer name is refused before any predicate runs. Namespaces that the program itself names
+    /// are not limited.
     pub fn namespace_name_limit(mut self, bytes: usize) -> Self {
         self.config.namespace_name_limit = bytes;
         self
     }
 
-    /// Sets how many namespaces patterns and predicates may make without
+    /// Sets the maximal number of namespaces that patterns and predicates make without
     /// [`remove_when_empty`](crate::NamespacePattern::remove_when_empty); 10,000 by default. They
-    /// stay until the server ends, so a client that asks for one more is refused. Those that there
-    /// are can be joined at any time.
+    /// exist until the server ends, so a client that requests one more is refused. Clients can
+    /// connect to existing ones at any time.
     pub fn kept_namespaces(mut self, namespaces: usize) -> Self {
         self.config.kept_namespaces = namespaces;
         self
     }
 
-    /// Sets how many rooms one socket may be in; 1000 by default. One more is
+    /// Sets the maximal number of rooms of one socket; 1000 by default. One more is
     /// [`RoomError::TooManyRooms`](crate::RoomError).
     pub fn rooms_per_socket(mut self, rooms: usize) -> Self {
         self.config.rooms_per_socket = rooms;
         self
     }
 
-    /// Sets how many bytes the name of a room may have that a socket joins; 1024 by default. A
+    /// Sets the maximal length of a room's name that a socket joins, in bytes; 1024 by default. A
     /// longer one is [`RoomError::NameTooLong`](crate::RoomError).
     pub fn room_name_limit(mut self, bytes: usize) -> Self {
         self.config.room_name_limit = bytes;
         self
     }
 
-    /// Sets whether a client has one [`Session`](crate::Session) in all its namespaces, which is
-    /// the default, or one in each.
+    /// Sets the scope of a client's [`Session`](crate::Session): one for all its namespaces, the
+    /// default, or one for each.
     pub fn session_scope(mut self, scope: SessionScope) -> Self {
         self.config.session_scope = scope;
         self
     }
 
-    /// Lets the client's [`Session`](crate::Session) begin with its HTTP session of
-    /// `actix-session`, or be that session: [`HttpSession`](crate::HttpSession) says how. Without
-    /// it the two know nothing of each other.
+    /// Connects the client's [`Session`](crate::Session) with its HTTP session of `actix-session`:
+    /// by a copy, or by a shared store ([`HttpSession`](crate::HttpSession)). Without it the two
+    /// are independent.
     #[cfg(feature = "session")]
     #[cfg_attr(docsrs, doc(cfg(feature = "session")))]
     pub fn http_session(mut self, http_session: HttpSession) -> Self {
@@ -225,11 +228,11 @@ impl Builder {
         })
     }
 
-    /// Makes the server a node of a cluster: what is sent to many reaches the clients of all nodes.
-    /// Without an adapter a server is alone.
+    /// Makes the server a node of a cluster: broadcasts reach the clients of all nodes. Without an
+    /// adapter a server is alone.
     ///
-    /// Requests of polling that a proxy sends to another node of this crate are forwarded to the
-    /// one that has their session.
+    /// If a proxy sends polling requests to the wrong node of this crate, that node forwards them
+    /// to the node of their session.
     ///
     /// # Examples
     ///
@@ -250,17 +253,17 @@ impl Builder {
         self
     }
 
-    /// Lets a client come back whose connection broke: within `window` it gets its id, its rooms,
-    /// its data and every event that it missed, in order and once, and then the CONNECT packet. Off
-    /// by default.
+    /// Enables connection state recovery. If a client reconnects within `window`, its socket is
+    /// restored with id, rooms and data. The client receives every missed event, in order and once,
+    /// and then the CONNECT packet. Off by default.
     ///
-    /// Its connect handlers run again, where [`Socket::recovered`](crate::Socket::recovered) is
-    /// true; middleware does not, unless
-    /// [`recovery_skips_middleware`](Self::recovery_skips_middleware) says so. Data are the values
-    /// of [`Socket::insert_extension`](crate::Socket::insert_extension) and those of its
-    /// [`Session`](crate::Session). Events that wait for an acknowledgement and volatile ones are
-    /// not kept. Every other event carries its number as one more argument, from which the official
-    /// client takes the offset that it comes back with.
+    /// Its connect handlers run again, and [`Socket::recovered`](crate::Socket::recovered) is then
+    /// true. Middleware does not run, unless
+    /// [`recovery_skips_middleware`](Self::recovery_skips_middleware) is off. Data are the values
+    /// of [`Socket::insert_extension`](crate::Socket::insert_extension) and of its
+    /// [`Session`](crate::Session). Volatile events and events that wait for an acknowledgement are
+    /// not kept. Every other event carries its offset as an additional argument. The official
+    /// client sends the last offset when it reconnects.
     ///
     /// # Examples
     ///
@@ -284,18 +287,17 @@ impl Builder {
         self
     }
 
-    /// Sets whether a client that comes back is let in without being looked at by middleware; true
-    /// by default.
+    /// Sets whether a recovered client skips middleware; true by default.
     pub fn recovery_skips_middleware(mut self, skips: bool) -> Self {
         self.config.recovery_skips_middleware = skips;
         self
     }
 
-    /// Sets how many bytes of events each namespace keeps for clients that come back, and as many
-    /// again of what these clients had; 16 MiB by default. An event counts with the names of its
-    /// rooms and exceptions and about 400 bytes more. A client that has missed more, or more than
-    /// half of [`outbox_limit`](Self::outbox_limit), begins anew, and so do those that went first
-    /// if too many have gone.
+    /// Sets the maximal size of the events that each namespace keeps for recovery, and of the state
+    /// of disconnected sockets, in bytes each; 16 MiB by default. An event counts with the names of
+    /// its rooms and exceptions and about 400 bytes more. A client starts a new session if it has
+    /// missed more than this, or more than half of [`outbox_limit`](Self::outbox_limit). If too
+    /// many clients are disconnected, those that disconnected first start new sessions.
     pub fn recovery_limit(mut self, bytes: usize) -> Self {
         self.config.recovery_limit = bytes;
         self
@@ -303,19 +305,19 @@ impl Builder {
 
     /// Serves the official client's files from this folder, below the server's path:
     /// `socket.io.js`, `socket.io.min.js`, `socket.io.esm.min.js`, `socket.io.msgpack.min.js` and
-    /// their maps. They lie in `dist` of the npm package `socket.io-client`.
+    /// their maps. The npm package `socket.io-client` has them in `dist`.
     pub fn client_files(mut self, folder: impl Into<PathBuf>) -> Self {
         self.config.client_files = Some(folder.into());
         self
     }
 
-    /// Starts the server's actors, in the actix system of this thread; a program without one gets a
-    /// thread with a system of its own. There is a namespace `/` from the start.
+    /// Starts the server's actors in the actix system of this thread. If there is none they run in
+    /// a thread with a system of its own. The namespace `/` exists from the start.
     ///
     /// # Errors
     ///
-    /// [`StartError`], where the thread cannot be started, or where the path or an origin of
-    /// [`cors`](Self::cors) cannot be served; the text names it.
+    /// [`StartError`], if the thread cannot be started, or if the path or an origin of
+    /// [`cors`](Self::cors) is invalid; the text names it.
     pub fn start(mut self) -> Result<SocketIo, StartError> {
         self.config.check().map_err(StartError::option)?;
         let arbiter = lasting_arbiter().map_err(StartError)?;

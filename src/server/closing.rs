@@ -1,4 +1,4 @@
-//! The end of a server: what is closed, in which order, and how the time for it is shared.
+//! The end of a server: the order in which its parts close, and their shares of the time limit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 use crate::session::Engine;
 use crate::socket::Adapter;
 
-/// A server's sessions, and its way to the other nodes of a cluster.
+/// A server's sessions, and its adapter.
 #[derive(Clone)]
 pub(crate) struct Closing {
     engine: Arc<Engine>,
@@ -23,15 +23,15 @@ impl Closing {
         }
     }
 
-    /// Closes the sessions, waits for the server-side events that the program is answering, and then
-    /// closes the way to the other nodes, by which their clients and what they said at their end
-    /// have still to go. Returns whether all had gone within `limit`.
+    /// Closes the sessions, waits for the server-side events that the program is answering, and
+    /// then closes the adapter. The adapter is last because the sessions' last messages to other
+    /// nodes pass through it. Returns whether all of it ended within `limit`.
     pub(crate) async fn close(&self, limit: Duration) -> bool {
         let Some(adapter) = &self.adapter else {
             return self.engine.close(limit).await;
         };
         let begun = Instant::now();
-        // One client that takes nothing must not take the time of the others' words.
+        // One slow client must not use up the time of the messages to other nodes.
         let share = limit / ADAPTER_SHARE;
         let patience = limit.saturating_sub(share);
         let settled = timeout(patience, Arc::clone(adapter).settle());
@@ -40,11 +40,11 @@ impl Closing {
         Arc::clone(adapter).close(rest).await && gone && settled.is_ok()
     }
 
-    /// Ends the sessions with the reason of a shutdown, and waits for nobody.
+    /// Ends the sessions with the reason of a shutdown, without waiting.
     pub(crate) fn abort(&self) {
         self.engine.abort();
     }
 }
 
-/// The adapter's part of the time, which it has to itself behind the sessions: a tenth.
+/// The adapter's share of the time limit, reserved for it after the sessions: a tenth.
 const ADAPTER_SHARE: u32 = 10;

@@ -1,11 +1,11 @@
-//! Connections, dealt to workers and counted.
+//! The distribution of connections to workers, and their number.
 //!
-//! actix-server deals them in turn, and passes over a worker that has as many as it may have. It
-//! counts a connection until its service's future ends. Here each of several workers may have one,
-//! and that future ends when the worker has taken the connection and has room for another: so a
-//! worker that is held up gets one more and no other, and the next are for workers that are free. The
-//! connections that have been taken run in tasks of their own, and are counted here: for the limit of
-//! each worker, and for the end of the server.
+//! actix-server distributes connections in turn, and skips a worker that has reached its limit. It
+//! counts a connection until its service's future ends. Here the limit is one if there are several
+//! workers. The future ends when the worker has accepted the connection and has room for another.
+//! So a blocked worker gets one more connection, and the next ones go to free workers. Accepted
+//! connections run in tasks of their own. They are counted here for the limit of each worker and
+//! for the end of the server.
 
 use std::cell::Cell;
 use std::future::{Future, Ready, ready};
@@ -25,10 +25,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-/// Returns how many connections each of `workers` may have been dealt that it has not taken.
+/// Returns the number of connections that each of `workers` may have been sent but not accepted.
 ///
-/// Whenever a worker has as many, the thread that deals stops, and has to be woken. If there is no
-/// other worker that could have the connection instead, that would only cost time.
+/// At this number the accepting thread stops and has to be woken. If no other worker could take the
+/// connection, that would only cost time.
 pub(crate) fn ahead(workers: usize) -> usize {
     if workers == 1 { AHEAD_ALONE } else { 1 }
 }
@@ -38,7 +38,7 @@ pub(crate) fn ahead(workers: usize) -> usize {
 pub(crate) struct Connections {
     tracker: TaskTracker,
     draining: CancellationToken,
-    /// How many a worker may have.
+    /// The limit of a worker.
     limit: Arc<AtomicUsize>,
 }
 
@@ -51,17 +51,18 @@ impl Connections {
         }
     }
 
-    /// Sets how many each worker may have.
+    /// Sets the limit of each worker.
     pub(crate) fn limit(&self, limit: usize) {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
-    /// Says when the server ends: then each connection answers what it has been asked, and no more.
+    /// Returns the token of the server's end. Each connection then answers its present request, and
+    /// no more.
     pub(crate) fn draining(&self) -> CancellationToken {
         self.draining.clone()
     }
 
-    /// Takes no more connections, and waits until those that there are have ended, for up to `limit`.
+    /// Accepts no more connections, and waits up to `limit` for the end of the existing ones.
     pub(crate) async fn drain(&self, limit: Duration) {
         self.tracker.close();
         self.draining.cancel();
@@ -71,7 +72,7 @@ impl Connections {
         }
     }
 
-    /// Makes the service of a listener, of the service of its connections.
+    /// Makes the service of a listener from the service of its connections.
     pub(crate) fn dealt<F>(self, connection: F) -> Dealt<F> {
         Dealt {
             connection,
@@ -134,7 +135,7 @@ where
 
     fn call(&self, stream: TcpStream) -> Self::Future {
         if self.connections.tracker.is_closed() {
-            // The server ends, and closes it.
+            // The server ends, and the connection is closed.
             return Either::Left(ready(Ok(())));
         }
         let serving = self.connection.call(stream);
@@ -165,7 +166,7 @@ where
                 serve(&connections, serving);
             }
             if HERE.with(|here| here.has_room(limit)) {
-                // For the next that waits.
+                // Wakes the next waiting connection.
                 room.notify_one();
             }
             Ok(())
@@ -179,18 +180,18 @@ fn serve(connections: &Connections, serving: impl Future + 'static) {
     let is_late = HERE.with(Worker::is_late);
     actix_rt::spawn(async move {
         if is_late {
-            // actix-http measures by a clock that its own task sets. That task has been held up too:
-            // before it has run, the time for the first request would be over already.
+            // actix-http uses a clock that its own task sets. That task was blocked too: before it
+            // has run, the timeout of the first request would seem to be over.
             sleep(Duration::from_millis(1)).await;
         }
-        // What has gone wrong is the connection's own affair.
+        // The connection handles its own errors.
         let _ = serving.await;
         drop(counted);
     });
 }
 
-/// Ends when the worker has taken a connection, and has room for another: at once, but for a worker
-/// that has as many as it may have.
+/// Ends when the worker has accepted a connection and has room for another. It is ready at once
+/// unless the worker has reached its limit.
 type Taken<E> = Either<Ready<Result<(), E>>, LocalBoxFuture<'static, Result<(), E>>>;
 
 /// One HTTP connection of this worker.
@@ -209,7 +210,7 @@ impl Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        // At the end of the thread there is nobody left to be woken.
+        // At the end of the thread no task waits.
         let _ = HERE.try_with(|here| {
             here.connections.set(here.connections.get() - 1);
             here.room.notify_one();
@@ -217,18 +218,18 @@ impl Drop for Counted {
     }
 }
 
-/// What a worker's listeners share.
+/// The state that a worker's listeners share.
 #[derive(Default)]
 struct Worker {
     connections: Cell<usize>,
-    /// Told when there may be room for one more.
+    /// Notified when there may be room for one more connection.
     room: Rc<Notify>,
-    /// When the worker's tasks have had their turn lately.
+    /// The last time at which the worker's tasks could run.
     ticked: Cell<Option<Instant>>,
 }
 
 impl Worker {
-    /// Begins to watch whether the worker is held up.
+    /// Starts the check whether the worker is blocked.
     fn begin(&self) {
         if self.ticked.replace(Some(Instant::now())).is_some() {
             return;
@@ -242,7 +243,7 @@ impl Worker {
         });
     }
 
-    /// Tells whether the worker's tasks have had no turn for long.
+    /// Returns `true` if the worker's tasks could not run for too long.
     fn is_late(&self) -> bool {
         let ticked = self.ticked.get();
         ticked.is_some_and(|ticked| ticked.elapsed() > 2 * TICK)
@@ -257,8 +258,8 @@ thread_local! {
     static HERE: Worker = Worker::default();
 }
 
-/// Connections that the only worker of a server may have been dealt and not taken.
+/// The limit of waiting connections of a server's only worker.
 const AHEAD_ALONE: usize = 64;
 
-/// How often a worker says that its tasks have their turns.
+/// The interval at which a worker records that its tasks run.
 const TICK: Duration = Duration::from_millis(250);

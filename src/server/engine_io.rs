@@ -1,4 +1,4 @@
-//! A server of raw Engine.IO messages, without Socket.IO on top.
+//! A server of raw Engine.IO messages, without Socket.IO.
 
 use std::fmt;
 use std::future::Future;
@@ -22,8 +22,8 @@ use crate::session::{Engine, Protocol};
 use crate::supervision::Fall;
 use crate::transport::{self, Hooks};
 
-/// A raw Engine.IO server: messages come and go over polling or WebSocket, with heartbeat and
-/// upgrade, and mean what the program says.
+/// A raw Engine.IO server: it sends and receives messages over polling or WebSocket, with heartbeat
+/// and upgrade. The program defines their content.
 ///
 /// # Examples
 ///
@@ -60,21 +60,21 @@ impl EngineIo {
         }
     }
 
-    /// Returns what mounts the server in an App: `App::new().configure(engine.routes())`.
+    /// Returns the routes of the server for an App: `App::new().configure(engine.routes())`.
     ///
-    /// actix-web asks an App's services in the order in which they were registered: mount the
-    /// server before `Files::new("/", ..)`, `web::scope("")` and resources that fit every path.
+    /// actix-web tries an App's services in the order of their registration: mount the server
+    /// before `Files::new("/", ..)`, `web::scope("")` and resources that match every path.
     pub fn routes(&self) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<> {
         let (engine, hooks) = (Arc::clone(&self.engine), Arc::clone(&self.hooks));
         move |app: &mut web::ServiceConfig| transport::mount(&engine, &hooks, app)
     }
 
-    /// Returns what the server's end closes.
+    /// Returns the parts that the server's end closes.
     fn closing(&self) -> Closing {
         Closing::new(&self.engine, None)
     }
 
-    /// Returns what was registered in vain: it has no names to get wrong.
+    /// Returns an invalid registration. A raw server has none, because it has no names.
     #[allow(clippy::unused_self, reason = "`serve!` asks every server")]
     fn fault(&self) -> Option<String> {
         None
@@ -84,13 +84,13 @@ impl EngineIo {
 
     tune!();
 
-    /// Returns how many clients are connected.
+    /// Returns the number of connected clients.
     #[must_use]
     pub fn clients_count(&self) -> usize {
         self.engine.count()
     }
 
-    /// Returns the open session of this id; see [`EngineSession::sid`].
+    /// Returns the open session with this id; see [`EngineSession::sid`].
     ///
     /// # Examples
     ///
@@ -108,7 +108,7 @@ impl EngineIo {
         Some(link.into())
     }
 
-    /// Returns the sessions that are open.
+    /// Returns the open sessions.
     ///
     /// # Examples
     ///
@@ -128,10 +128,10 @@ impl EngineIo {
         links.map(EngineSession::from).collect()
     }
 
-    /// Closes the server for good, as [`SocketIo::close`](crate::SocketIo::close) does: new clients
-    /// are answered with 503, no more messages are taken, handlers in flight get the time that
-    /// there is, and each session ends with [`CloseReason::ServerShuttingDown`], behind what was
-    /// sent to its client before. Returns whether all had ended within `limit`.
+    /// Closes the server permanently, as [`SocketIo::close`](crate::SocketIo::close) does. New
+    /// clients receive 503, no more messages are read, and handlers in flight may finish within the
+    /// limit. Each session ends with [`CloseReason::ServerShuttingDown`] after its queued messages
+    /// were sent. Returns whether all had ended within `limit`.
     ///
     /// # Examples
     ///
@@ -148,7 +148,7 @@ impl EngineIo {
     }
 }
 
-/// Sets up an [`EngineIo`] server.
+/// Configures an [`EngineIo`] server.
 ///
 /// # Examples
 ///
@@ -173,7 +173,7 @@ pub struct EngineIoBuilder {
 impl EngineIoBuilder {
     engine_options!();
 
-    /// Calls `handler` when a session has been opened.
+    /// Calls `handler` after a session was opened.
     pub fn on_open<F, R>(mut self, handler: F) -> Self
     where
         F: Fn(EngineSession) -> R + Send + Sync + 'static,
@@ -184,8 +184,8 @@ impl EngineIoBuilder {
         self
     }
 
-    /// Calls `handler` for each message, in the order of arrival. A panic in it costs that call
-    /// only.
+    /// Calls `handler` for each message, in the order of arrival. A panic in it ends only that
+    /// call.
     pub fn on_message<F, R>(mut self, handler: F) -> Self
     where
         F: Fn(EngineSession, EngineMessage) -> R + Send + Sync + 'static,
@@ -196,7 +196,7 @@ impl EngineIoBuilder {
         self
     }
 
-    /// Calls `handler` when a session has ended.
+    /// Calls `handler` after a session has ended.
     pub fn on_close<F, R>(mut self, handler: F) -> Self
     where
         F: Fn(EngineSession, CloseReason) -> R + Send + Sync + 'static,
@@ -207,11 +207,11 @@ impl EngineIoBuilder {
         self
     }
 
-    /// Starts the server; sessions run on the workers of whatever `HttpServer` it is mounted in.
+    /// Starts the server. Sessions run on the workers of the `HttpServer` in which it is mounted.
     ///
     /// # Errors
     ///
-    /// [`StartError`], where the path or an origin of [`cors`](Self::cors) cannot be served.
+    /// [`StartError`], if the path or an origin of [`cors`](Self::cors) is invalid.
     pub fn start(self) -> Result<EngineIo, StartError> {
         self.config.check().map_err(StartError::option)?;
         let callbacks = Arc::new(self.callbacks);

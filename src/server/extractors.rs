@@ -1,7 +1,7 @@
 //! The server and the namespace as arguments of handlers.
 //!
-//! A handler knows its socket and the states of the builder, so the server lies among these, by weak
-//! references: it owns the states.
+//! A handler knows its socket and the states of the builder. So the server is one of these states,
+//! by weak references, because it owns the states.
 
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -12,7 +12,7 @@ use crate::server::{Namespace, SocketIo};
 use crate::session::Engine;
 use crate::transport::Hooks;
 
-/// The server that a handler belongs to.
+/// The server of a handler.
 #[derive(Debug, Default)]
 pub(super) struct Home(OnceLock<Parts>);
 
@@ -24,7 +24,7 @@ struct Parts {
 }
 
 impl Home {
-    /// Says which server it is, once.
+    /// Sets the server, once.
     pub(super) fn set(&self, io: &SocketIo) {
         // A builder starts one server only.
         let _ = self.0.set(Parts {
@@ -46,7 +46,7 @@ impl Home {
     }
 }
 
-/// The server that the handler belongs to, as an argument of any handler.
+/// The handler's server, as an argument of any handler.
 impl<C: CallContext> Extract<C> for SocketIo {
     fn extract(context: &C) -> Result<Self, Rejection> {
         let home = context.state::<Home>();
@@ -62,7 +62,7 @@ impl<C: CallContext> Extract<C> for Namespace {
             let registry = home.0.get()?.registry.upgrade()?;
             let membership = &context.socket().core().membership;
             let core = registry.namespace(membership.name())?;
-            // One that was freed may have a successor of the same name.
+            // A removed namespace may have a successor of the same name.
             Arc::ptr_eq(&core.membership, membership).then_some(core)
         });
         let namespace = found.map(Self::new);

@@ -1,7 +1,7 @@
 //! HTTP sessions of `actix-session` on the socket: copied at the handshake, or shared by a store.
 //!
-//! A handshake's request comes in, the client's [`Session`] goes out. It is the program's
-//! `SessionMiddleware` that writes cookies; here they are only read.
+//! The request of a handshake enters, the client's [`Session`] leaves. Cookies are only read here;
+//! the program's `SessionMiddleware` writes them.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -28,15 +28,15 @@ use crate::panics::Caught;
 use crate::server::logout::{LogoutStore, OpenedWith, Watchers};
 use crate::server::session_cookie::{Cookie, Fit, has_session};
 
-/// What becomes of a client's HTTP session on its sockets:
-/// [`Builder::http_session`](crate::Builder::http_session) takes it. Needs the feature `session`.
+/// The use of a client's HTTP session on its sockets, for
+/// [`Builder::http_session`](crate::Builder::http_session). Needs the feature `session`.
 ///
-/// Either way the App is wrapped in the `SessionMiddleware` of `actix-session`.
+/// In both cases the App is wrapped in the `SessionMiddleware` of `actix-session`.
 ///
-/// A page of any origin may open a WebSocket, and the browser sends the cookie along where its
-/// `SameSite` lets it: `Lax`, the middleware's default, and `Strict` keep it from pages of other
-/// sites. Where other pages of the same site are not to be trusted, or the cookie has
-/// `SameSite=None`, look at the `Origin` in [`allow_request`](crate::Builder::allow_request).
+/// A page of any origin may open a WebSocket, and the browser sends the cookie if its `SameSite`
+/// allows it: `Lax`, the middleware's default, and `Strict` exclude pages of other sites. If other
+/// pages of the same site are not trusted, or the cookie has `SameSite=None`, check the `Origin` in
+/// [`allow_request`](crate::Builder::allow_request).
 ///
 /// # Examples
 ///
@@ -61,8 +61,8 @@ use crate::server::session_cookie::{Cookie, Fit, has_session};
 #[cfg_attr(docsrs, doc(cfg(feature = "session")))]
 pub struct HttpSession {
     kind: Kind,
-    /// Nobody need look any more whether it fits the program's middleware: it has been seen to, or
-    /// the log says that it does not.
+    /// `true` if the check against the program's middleware is done: it matches, or the log says
+    /// that it does not.
     is_settled: Arc<AtomicBool>,
 }
 
@@ -73,12 +73,12 @@ enum Kind {
 }
 
 impl HttpSession {
-    /// Lets the client's [`Session`] begin with what its HTTP session is at the handshake. After it
-    /// they go their own ways: a change on either side is not seen on the other, and a client that
-    /// logs out by HTTP has to be disconnected, or to connect anew.
+    /// Copies the client's HTTP session into its [`Session`] at the handshake. Later changes on one
+    /// side are not visible on the other, and a client that logs out by HTTP must be disconnected,
+    /// or reconnect.
     ///
-    /// The log has one warning if the App is not wrapped in a `SessionMiddleware`: sessions begin
-    /// empty then.
+    /// The log has one warning if the App is not wrapped in a `SessionMiddleware`: sessions are
+    /// then empty at the start.
     #[must_use]
     pub fn copy() -> Self {
         Self::new(Kind::Copy)
@@ -91,29 +91,29 @@ impl HttpSession {
         }
     }
 
-    /// Makes the client's [`Session`] the HTTP session itself: before each handler it is loaded
-    /// from the store, and after it what has been changed is saved, key by key. So HTTP and socket
-    /// handlers see what the others do, and who logs out by HTTP is unknown to the next event.
+    /// Makes the client's [`Session`] the HTTP session itself. It is loaded from the store before
+    /// each handler, and the changes are saved after it, key by key. So HTTP handlers and socket
+    /// handlers see each other's changes, and the next event after a logout by HTTP has no session.
     ///
     /// `store` and `key` are those of the program's `SessionMiddleware`; the key of the session is
-    /// read from the cookie of the handshake. Where the middleware was built with other options
-    /// than its default ones, they are to be set here too: [`cookie_name`](Self::cookie_name),
+    /// read from the cookie of the handshake. If the middleware was built with other options than
+    /// its defaults, set them here too: [`cookie_name`](Self::cookie_name),
     /// [`cookie_content_security`](Self::cookie_content_security), [`state_ttl`](Self::state_ttl).
     ///
-    /// * Handlers of a client start in the order in which its events came, each behind its load.
-    ///   They see the same session: one that waits sees what a later one has loaded or changed.
-    /// * An acknowledgement is sent when the changes have been saved. One that a handler sends by
+    /// * Handlers of a client start in the order of its events, each after its load. They share the
+    ///   session: a waiting handler sees the values that a later one has loaded or changed.
+    /// * An acknowledgement is sent after the changes are saved. An acknowledgement by
     ///   [`Ack`](crate::Ack) does not wait, nor does an actor to which an event is forwarded: its
-    ///   changes are saved behind the next handler.
-    /// * Where the store fails, panics or takes longer than 5 s the handler is not called, and a
-    ///   connecting client is refused; a disconnect handler is called all the same.
-    /// * A client that had no session at the handshake, or whose session was purged or renewed
-    ///   since, begins each event with an empty one, and what it inserts there is dropped: only a
-    ///   response can set the cookie that it would need. It has to connect anew.
+    ///   changes are saved after the next handler.
+    /// * If the store fails, panics or takes longer than 5 s, the handler is not called, and a
+    ///   connecting client is refused. A disconnect handler is called all the same.
+    /// * A client may have had no session at the handshake, or its session was purged or renewed
+    ///   since. Then each event starts with an empty session, and inserted values are dropped,
+    ///   because only a response can set the necessary cookie. The client has to reconnect.
     ///   [`disconnect_at_logout`](Self::disconnect_at_logout) disconnects it instead.
-    /// * The log has one warning if a client's session is read by the middleware and not here,
-    ///   which is so if the name of the cookie, its key or its security differ.
-    /// * With `CookieSessionStore` the values lie in the cookie itself: each event sees those of
+    /// * The log has one warning if the middleware can read a client's session but this server
+    ///   cannot, because the name, the key or the security of the cookie differ.
+    /// * With `CookieSessionStore` the values are in the cookie itself: each event sees those of
     ///   the handshake, and changes are dropped.
     ///
     /// # Examples
@@ -152,47 +152,46 @@ impl HttpSession {
         })))
     }
 
-    /// Disconnects a client when its HTTP session ends: when an HTTP handler purges or renews it,
-    /// or the store is told otherwise to delete it. `store` is the one that
-    /// [`shared`](Self::shared) and the program's `SessionMiddleware` have. A copy, which has no
-    /// store, is not affected.
+    /// Disconnects a client when its HTTP session ends: if an HTTP handler purges or renews it, or
+    /// the store deletes it for another reason. `store` is the store of [`shared`](Self::shared)
+    /// and of the program's `SessionMiddleware`. A copy has no store and is not affected.
     ///
-    /// A client of this process is disconnected at once, from all its namespaces, and its
-    /// connection is closed; an official client does not connect again by itself. In a cluster a
-    /// client of another process is disconnected with its next event, which is refused; in place of
-    /// this option, or beside it, a program may put each client into a room of its user and call
+    /// A client of this process is disconnected at once from all its namespaces, and its connection
+    /// is closed; an official client does not reconnect by itself. In a cluster a client of another
+    /// process is disconnected at its next event, which is refused. Instead of this option, or in
+    /// addition, a program may put each client into a room of its user and call
     /// [`disconnect_sockets`](crate::Broadcast::disconnect_sockets) at the logout.
     #[must_use]
     pub fn disconnect_at_logout<S: SessionStore>(self, store: &LogoutStore<S>) -> Self {
         self.with(|shared| shared.watchers = Some(store.watchers().clone()))
     }
 
-    /// Sets the name of the cookie; `id` by default, as the middleware's. A copy needs none.
+    /// Sets the name of the cookie; `id` by default, as in the middleware. A copy does not use it.
     #[must_use]
     pub fn cookie_name(self, name: impl Into<String>) -> Self {
         self.with(|shared| shared.cookie.name = name.into())
     }
 
-    /// Sets whether the cookie is encrypted, which is the default, or signed. A copy needs none.
+    /// Sets whether the cookie is encrypted, the default, or signed. A copy does not use it.
     #[must_use]
     pub fn cookie_content_security(self, security: CookieContentSecurity) -> Self {
         self.with(|shared| shared.cookie.security = security)
     }
 
-    /// Sets for how long the store keeps a session that was changed on a socket; a day by default.
-    /// Events that change nothing do not prolong it. A copy needs none.
+    /// Sets the lifetime of a session in the store after a change on a socket; a day by default.
+    /// Events without changes do not prolong it. A copy does not use it.
     #[must_use]
     pub fn state_ttl(self, ttl: Duration) -> Self {
         let ttl = time::Duration::try_from(ttl).unwrap_or(time::Duration::MAX);
         self.with(|shared| shared.state_ttl = ttl)
     }
 
-    /// Tells whether sessions lie in a store.
+    /// Returns `true` if sessions are in a store.
     pub(crate) fn is_shared(&self) -> bool {
         matches!(self.kind, Kind::Shared(_))
     }
 
-    /// Returns who hears of sessions that end.
+    /// Returns the watchers of sessions that end.
     pub(super) fn watchers(&self) -> Option<&Watchers> {
         match &self.kind {
             Kind::Shared(shared) => shared.watchers.as_ref(),
@@ -200,7 +199,7 @@ impl HttpSession {
         }
     }
 
-    /// Begins the session of a client that sent this handshake.
+    /// Starts the session of a client with this handshake.
     pub(crate) fn begin(&self, request: &HttpRequest, extensions: &mut Extensions) {
         if !self.is_settled.load(Ordering::Relaxed) {
             self.settle(request);
@@ -222,7 +221,7 @@ impl HttpSession {
         extensions.insert(session);
     }
 
-    /// Looks whether it fits the program's middleware, and says once where it does not.
+    /// Checks whether the options match the program's middleware, and logs once if they do not.
     fn settle(&self, request: &HttpRequest) {
         let fit = match &self.kind {
             Kind::Copy if has_session(request) => Fit::Right,
@@ -264,13 +263,13 @@ impl fmt::Debug for HttpSession {
     }
 }
 
-/// The store, and how its sessions are named by cookies.
+/// The store, and the names of its sessions in cookies.
 #[derive(Clone)]
 struct Shared {
     store: Arc<dyn AnyStore>,
     cookie: Cookie,
     state_ttl: time::Duration,
-    /// If set, a client is disconnected when its session ends.
+    /// If set, a client is disconnected at the end of its session.
     watchers: Option<Watchers>,
 }
 
@@ -278,7 +277,7 @@ struct Shared {
 struct Place {
     shared: Arc<Shared>,
     key: Option<String>,
-    /// The store has had it.
+    /// `true` if the store has had it.
     was_there: Arc<AtomicBool>,
 }
 
@@ -317,8 +316,8 @@ impl link::SessionStore for Place {
 
 impl Shared {
     async fn save(&self, key: String, changes: Changes) -> Result<(), String> {
-        // Afresh: what was loaded before the handler may be outdated, and who has logged out since
-        // must not be logged in again.
+        // Loaded again: the state from before the handler may be outdated, and a client that has
+        // logged out since must not be logged in again.
         let Some(mut state) = self.store.load(session_key(key.clone())?).await? else {
             log::debug!("an HTTP session that is no more: what was inserted is dropped");
             return Ok(());
@@ -327,8 +326,8 @@ impl Shared {
         let named = session_key(key.clone())?;
         let kept_as = self.store.update(named, state, self.state_ttl).await?;
         if kept_as.as_ref() != key {
-            // Under a key that the client will never know: the session has ended meanwhile, or lies
-            // in the cookie.
+            // The store uses a key that the client will never receive: the session has ended in the
+            // meantime, or is in the cookie.
             log::debug!("the store keeps this HTTP session by its cookie: changes are dropped");
             self.store.delete(kept_as).await?;
         }
@@ -353,7 +352,7 @@ impl<S: SessionStore + Send + Sync> AnyStore for S {
         Box::pin(async move {
             match SessionStore::load(self, &key).await {
                 Ok(state) => Ok(state),
-                // As the middleware does: what cannot be read is worth nothing.
+                // As in the middleware: unreadable data are ignored.
                 Err(LoadError::Deserialization(error)) => {
                     let line = format_args!("HTTP session cannot be read: {error:#}");
                     store_failed(Level::Warn, line);
@@ -379,7 +378,7 @@ impl<S: SessionStore + Send + Sync> AnyStore for S {
     }
 }
 
-/// Waits for a store, but neither for long nor through its panics; the log has what went wrong.
+/// Waits for a store, with a time limit, and catches its panics; errors are logged.
 async fn guarded<T>(
     what: &str,
     patience: Duration,
@@ -402,7 +401,7 @@ async fn guarded<T>(
     None
 }
 
-/// Each event of each client may cause this line, for as long as the store fails.
+/// Each event of each client may cause this line while the store fails.
 fn store_failed(level: Level, line: fmt::Arguments<'_>) {
     LogLimits::of_process().write(LogKind::Store, level, line);
 }
@@ -425,7 +424,7 @@ fn values(state: &State) -> Entries {
     state.iter().filter_map(value).collect()
 }
 
-/// Makes the changes, and leaves every other text as it is.
+/// Makes the changes, and leaves every other text unchanged.
 fn apply(changes: &Changes, state: &mut State) {
     if changes.cleared {
         state.clear();
@@ -438,7 +437,7 @@ fn apply(changes: &Changes, state: &mut State) {
     }
 }
 
-/// How long a store may take.
+/// The time limit of a store.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -463,7 +462,7 @@ mod tests {
     #[test]
     fn what_was_not_changed_is_left_as_it_was_written() {
         let entry = |key: &str, text: &str| (key.to_owned(), text.to_owned());
-        // Numbers that do not survive being read, and a text that is no JSON.
+        // Numbers that change if they are read, and a text that is not JSON.
         let untouched = [entry("big", "123456789012345678901"), entry("odd", "{")];
         let mut state: State = untouched.iter().cloned().collect();
         state.extend([entry("n", "1"), entry("gone", "1")]);

@@ -1,8 +1,8 @@
-//! Logging out by HTTP: a session store that tells when one of its sessions ends.
+//! Logout by HTTP: a session store that notifies servers of the end of a session.
 //!
-//! The program's `SessionMiddleware` deletes a session through the store; the server of whoever
-//! watches it disconnects the sockets that were opened with that session. It knows sockets only by
-//! what their handshake carried.
+//! The program's `SessionMiddleware` deletes a session through the store. The servers that watch
+//! the store disconnect the sockets that were opened with that session. The sockets are found only
+//! by the content of their handshake.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,10 +13,10 @@ use actix_web::cookie::time;
 
 use crate::namespace::Registry;
 
-/// A session store of `actix-session` that tells when a session ends: the program gives it to its
-/// `SessionMiddleware`, to [`HttpSession::shared`](crate::HttpSession::shared) and to
-/// [`HttpSession::disconnect_at_logout`](crate::HttpSession::disconnect_at_logout). Everything else
-/// the store in it does as before. Needs the feature `session`.
+/// A session store of `actix-session` that notifies servers of the end of a session. The program
+/// gives it to its `SessionMiddleware`, to [`HttpSession::shared`](crate::HttpSession::shared) and
+/// to [`HttpSession::disconnect_at_logout`](crate::HttpSession::disconnect_at_logout). All other
+/// functions are those of the wrapped store. Needs the feature `session`.
 ///
 /// # Examples
 ///
@@ -58,7 +58,7 @@ pub struct LogoutStore<S> {
 }
 
 impl<S: SessionStore> LogoutStore<S> {
-    /// Makes one of a store.
+    /// Wraps a store.
     #[must_use]
     pub fn new(store: S) -> Self {
         Self {
@@ -110,7 +110,7 @@ impl<S> fmt::Debug for LogoutStore<S> {
 /// A store's state: JSON texts by key.
 type State = HashMap<String, String>;
 
-/// The servers whose sockets are disconnected when a session ends.
+/// The servers whose sockets are disconnected at the end of a session.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Watchers(Arc<Mutex<Vec<Weak<Registry>>>>);
 
@@ -120,7 +120,7 @@ impl Watchers {
     }
 
     fn servers(&self) -> MutexGuard<'_, Vec<Weak<Registry>>> {
-        // Nothing panics while it is held.
+        // No code panics while it is locked.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -140,5 +140,5 @@ impl Watchers {
     }
 }
 
-/// The key of the HTTP session that a client came with: carried by its handshake.
+/// The key of the HTTP session of a client's handshake.
 pub(super) struct OpenedWith(pub(super) String);

@@ -1,7 +1,7 @@
-//! Wiring: what a program builds, mounts and holds.
+//! Wiring: the values that a program builds, mounts and holds.
 //!
-//! [`SocketIo`] puts the layers together and is the program's handle on them; [`EngineIo`] does the
-//! same for Engine.IO alone. No protocol and no routing is decided here.
+//! [`SocketIo`] connects the layers and is the program's handle for them; [`EngineIo`] does the
+//! same for Engine.IO alone. This module makes no decisions of the protocol or of routing.
 
 mod all_namespaces;
 mod background;
@@ -64,8 +64,8 @@ pub use serve::AppServer;
 pub use serving::{AppServerHandle, RunningAppServer};
 pub use start_error::StartError;
 
-/// A Socket.IO server: a cheap handle that any thread may use, and an argument of any handler. Its
-/// methods about rooms and sockets are those of the namespace `/`; [`of`](Self::of) names others.
+/// A Socket.IO server: a cheap handle for any thread, and an argument of any handler. Its methods
+/// about rooms and sockets are those of the namespace `/`; [`of`](Self::of) names others.
 ///
 /// # Examples
 ///
@@ -109,19 +109,18 @@ impl SocketIo {
         &self.engine
     }
 
-    /// Starts with the default options; see [`Builder`] for them.
+    /// Returns a builder with the default options; see [`Builder`].
     pub fn builder() -> Builder {
         Builder::new()
     }
 
-    /// Returns the namespace of this name; it is made where there was none. A slash in front may be
-    /// left out.
+    /// Returns the namespace of this name, and makes it if it does not exist. The leading slash is
+    /// optional.
     pub fn of(&self, namespace: &str) -> Namespace {
         Namespace::new(self.registry.open(&namespace_name(namespace)))
     }
 
-    /// Returns the namespace of this name if there is one: it is not made. A slash in front may be
-    /// left out.
+    /// Returns the namespace of this name if it exists. The leading slash is optional.
     ///
     /// # Examples
     ///
@@ -138,21 +137,21 @@ impl SocketIo {
             .map(Namespace::new)
     }
 
-    /// Returns all namespaces together, to register handlers for each: those that are named by
-    /// [`of`](Self::of), those of patterns, and those to come.
+    /// Returns all namespaces together, to register handlers for each: those of [`of`](Self::of),
+    /// those of patterns, and future ones.
     #[must_use]
     pub fn all_namespaces(&self) -> AllNamespaces {
         AllNamespaces::new(&self.registry)
     }
 
-    /// Makes namespaces when the first client asks for one whose name fits the pattern. `{name}`
-    /// stands for one or more characters but `/`, and as few as will do; the last takes all that is
-    /// left. Handlers get what it stands for by [`Params`](crate::Params). Patterns are tried in
-    /// the order in which they were added, after the names that there are.
+    /// Makes a namespace when the first client requests a name that matches the pattern. `{name}`
+    /// stands for one or more characters except `/`, as few as possible; the last one takes the
+    /// rest. Handlers read the values by [`Params`](crate::Params). Existing names are tried first,
+    /// then the patterns in the order in which they were added.
     ///
     /// # Errors
     ///
-    /// [`PatternError`], where the text is no pattern.
+    /// [`PatternError`], if the text is not a pattern.
     ///
     /// # Examples
     ///
@@ -174,8 +173,8 @@ impl SocketIo {
         Ok(self.add_pattern(choice))
     }
 
-    /// Makes namespaces when the first client asks for one that `predicate` takes: it looks at the
-    /// name and at the CONNECT payload, the client's `auth` option, `{}` without one.
+    /// Makes a namespace when the first client requests one that `predicate` accepts. Its arguments
+    /// are the name and the CONNECT payload, the client's `auth` option, `{}` if there is none.
     ///
     /// # Examples
     ///
@@ -193,8 +192,8 @@ impl SocketIo {
         self.add_pattern(Choice::Predicate(Box::new(predicate)))
     }
 
-    /// Tells `watcher` of each namespace that is made from now on, by [`of`](Self::of) or by the
-    /// first client of a pattern, before that client is let in.
+    /// Calls `watcher` for each namespace that is made from now on, by [`of`](Self::of) or by the
+    /// first client of a pattern, before that client connects.
     ///
     /// # Examples
     ///
@@ -211,9 +210,9 @@ impl SocketIo {
         self.registry.watch(Arc::new(watcher));
     }
 
-    /// Shows `hook` the failures of handlers in all namespaces that have no
-    /// [`on_error`](Namespace::on_error) of their own, and clients that ask for a namespace that
-    /// does not exist.
+    /// Calls `hook` for failures of handlers in all namespaces without an
+    /// [`on_error`](Namespace::on_error) of their own, and for clients that request a namespace
+    /// that does not exist.
     ///
     /// # Examples
     ///
@@ -242,27 +241,27 @@ impl SocketIo {
         self.of("/").rooms()
     }
 
-    /// Makes everyone leave a room of the namespace `/`; see [`Namespace::close_room`].
+    /// Removes all members from a room of the namespace `/`; see [`Namespace::close_room`].
     ///
     /// # Errors
     ///
-    /// [`ClusterError`], where other nodes will not hear of it.
+    /// [`ClusterError`], if other nodes will not receive it.
     pub async fn close_room(&self, room: impl AsRef<str>) -> Result<usize, ClusterError> {
         self.of("/").close_room(room).await
     }
 
-    /// Returns the address of the server's actor; [`Server`] lists the messages that it takes.
+    /// Returns the address of the server's actor; [`Server`] lists its messages.
     #[must_use]
     pub fn server(&self) -> Addr<Server> {
-        // Another one than at the start where that one panicked too often.
+        // Another one than at the start if that one panicked too often.
         self.registry
             .server()
             .unwrap_or_else(|| self.server.clone())
     }
 
-    /// Tells an actor of every panic from now on, be it of a handler, a session, a room, a
-    /// namespace, the server, the adapter of a cluster or a background task. Several actors may
-    /// ask.
+    /// Sends an actor a message for every panic from now on: of a handler, a session, a room, a
+    /// namespace, the server, the adapter of a cluster or a background task. Several actors may be
+    /// registered.
     ///
     /// # Examples
     ///
@@ -292,12 +291,12 @@ impl SocketIo {
         self.registry.surroundings.supervise(supervisor);
     }
 
-    /// Returns which nodes there are in the cluster, this one included.
+    /// Returns the nodes in the cluster, including this one.
     ///
     /// # Errors
     ///
-    /// [`ClusterError::Unavailable`], and [`ClusterError::Unsupported`] in a format whose nodes do
-    /// not make themselves known.
+    /// [`ClusterError::Unavailable`], and [`ClusterError::Unsupported`] if the nodes of the format
+    /// do not announce themselves.
     ///
     /// # Examples
     ///
@@ -313,7 +312,7 @@ impl SocketIo {
         }
     }
 
-    /// Returns how the way to the other nodes is.
+    /// Returns the health of the connections to the other nodes.
     ///
     /// # Examples
     ///
@@ -339,29 +338,28 @@ impl SocketIo {
         adapter.map_or_else(alone, |adapter| adapter.health())
     }
 
-    /// Returns how many clients are connected. A client that was disconnected is not counted, also
-    /// if it has yet to fetch its last packets.
+    /// Returns the number of connected clients. A disconnected client is not counted, even if it
+    /// has not yet fetched its last packets.
     #[must_use]
     pub fn clients_count(&self) -> usize {
         self.engine.count()
     }
 
-    /// Closes the server for good: new clients are answered with 503, no new events are taken, and
-    /// those who are there are disconnected with
-    /// [`CloseReason::ServerShuttingDown`](crate::CloseReason), each when its handlers in flight
-    /// have ended and have been acknowledged, behind what was sent to it before. Returns whether
-    /// all had gone within `limit`, and in a cluster whether what was queued for the other nodes
-    /// has been sent too, for which the last tenth of the time is kept.
+    /// Closes the server permanently. New clients receive 503, and no new events are read. Each
+    /// client is disconnected with [`CloseReason::ServerShuttingDown`](crate::CloseReason), after
+    /// its handlers in flight have ended and were acknowledged, and after its queued packets.
+    /// Returns whether all had ended within `limit`. In a cluster it also returns whether the
+    /// messages queued for other nodes were sent; the last tenth of the time is reserved for them.
     ///
-    /// Handlers that are in flight when the last tenth begins are dropped, and so is what slow
-    /// clients have not taken, so that all clients get the close. A handler that waits for
-    /// [`Socket::closed`](crate::Socket::closed) is not waited for: it ends by the close.
-    /// Disconnect handlers are waited for up to the limit.
+    /// At the start of the last tenth, handlers in flight are dropped, and so are queued packets of
+    /// slow clients, so that all clients receive the close. A handler that waits for
+    /// [`Socket::closed`](crate::Socket::closed) is not awaited: it ends by the close. Disconnect
+    /// handlers are awaited up to the limit.
     ///
-    /// A client has gone when its transport has taken the last packets: its WebSocket has written
-    /// them, or a poll has fetched them. A client that polls and has no request open is waited for
-    /// up to 3 seconds. Clients of other nodes that poll here are sent home with a noop, so that
-    /// their next poll goes to a node that stays.
+    /// A client has ended when its transport has taken the last packets: its WebSocket has written
+    /// them, or a poll has fetched them. A polling client without an open request is awaited for up
+    /// to 3 seconds. If clients of other nodes poll here, their polls end with a noop, so that the
+    /// next poll goes to a node that stays.
     ///
     /// # Examples
     ///
@@ -386,9 +384,9 @@ impl SocketIo {
         self.closing().close(limit).await
     }
 
-    /// Runs a task of the program's beside the server's actors, until it ends or
+    /// Runs a task of the program beside the server's actors, until it ends or
     /// [`close`](Self::close) has closed the server; [`AppServer::run`] closes it at its end. A
-    /// panic of the task goes to the log and to whoever [`supervise`](Self::supervise)s.
+    /// panic of the task is logged and sent to the actors of [`supervise`](Self::supervise).
     ///
     /// # Examples
     ///
@@ -416,17 +414,17 @@ impl SocketIo {
         background::spawn(&self.registry, &self.engine.ended, task)
     }
 
-    /// Returns what mounts the server in an App: `App::new().configure(io.routes())`. The App of an
-    /// `HttpServer` needs it; [`serve`](Self::serve) does it by itself.
+    /// Returns the routes of the server for an App: `App::new().configure(io.routes())`. The App of
+    /// an `HttpServer` needs it; [`serve`](Self::serve) mounts them by itself.
     ///
-    /// actix-web asks an App's services in the order in which they were registered: mount the
-    /// server before `Files::new("/", ..)`, `web::scope("")` and resources that fit every path.
+    /// actix-web tries an App's services in the order of their registration: mount the server
+    /// before `Files::new("/", ..)`, `web::scope("")` and resources that match every path.
     pub fn routes(&self) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<> {
         let (engine, hooks) = (Arc::clone(&self.engine), Arc::clone(&self.hooks));
         move |app: &mut web::ServiceConfig| transport::mount(&engine, &hooks, app)
     }
 
-    /// Everyone in the namespace `/`, which the methods of the server speak of.
+    /// Returns all sockets of the namespace `/`, which the methods of the server use.
     fn everyone(&self) -> Broadcast {
         self.of("/").everyone()
     }
@@ -435,12 +433,12 @@ impl SocketIo {
         NamespacePattern::new(self.registry.add_pattern(choice), &self.registry)
     }
 
-    /// Returns what the server's end closes.
+    /// Returns the parts that the server's end closes.
     fn closing(&self) -> Closing {
         Closing::new(&self.engine, self.registry.adapter.as_ref())
     }
 
-    /// Returns what was registered in vain.
+    /// Returns an invalid registration, if there is one.
     pub(crate) fn fault(&self) -> Option<String> {
         self.registry.surroundings.fault()
     }

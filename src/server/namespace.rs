@@ -1,4 +1,4 @@
-//! A program's handle on a namespace.
+//! A program's handle for a namespace.
 
 use std::fmt;
 use std::future::Future;
@@ -22,7 +22,7 @@ use crate::server::registration::registration;
 use crate::socket::{Broadcast, Everywhere, OutgoingEvent, ServerSideEvent, Socket};
 use crate::socketio::Args;
 
-/// A namespace: its handlers, its rooms, and everyone in it. As an argument a handler gets its own.
+/// A namespace: its handlers, its rooms, and its sockets. As an argument a handler gets its own.
 ///
 /// # Examples
 ///
@@ -46,14 +46,15 @@ impl Namespace {
 
     registration!();
 
-    /// Returns the namespace's name, as `/` or `/chat`.
+    /// Returns the namespace's name, for example `/` or `/chat`.
     #[must_use]
     pub fn name(&self) -> &str {
         self.core.membership.name()
     }
 
-    /// Shows `observer` every event that is sent here, before it is sent: once for each emit, be it
-    /// to one socket or to many. Acknowledgements are not shown. Several may look.
+    /// Calls `observer` for every outgoing event of this namespace, before it is sent: once for
+    /// each emit, to one socket or to many. Acknowledgements are not included. Several observers
+    /// may be registered.
     ///
     /// # Examples
     ///
@@ -76,8 +77,8 @@ impl Namespace {
 
     operator!();
 
-    /// Registers who answers an event that another server's program sends to all servers by
-    /// [`server_side_emit`](Self::server_side_emit); one for each event. What it returns is the
+    /// Registers the listener of an event that another server's program sends to all servers by
+    /// [`server_side_emit`](Self::server_side_emit); one for each event. Its return value is the
     /// answer.
     ///
     /// # Examples
@@ -111,14 +112,14 @@ impl Namespace {
         self
     }
 
-    /// Sends an event to the programs of all other servers; no client gets it, nor does this
-    /// server.
+    /// Sends an event to the programs of all other servers. Clients and this server do not receive
+    /// it.
     ///
     /// # Errors
     ///
     /// [`EmitError::Encode`]; [`EmitError::ReservedEvent`] for `connect`, `connection` and
     /// `new_namespace`, which a Node.js server emits to its own program; and [`EmitError::Cluster`]
-    /// where nobody will hear it.
+    /// if no server will receive it.
     ///
     /// # Examples
     ///
@@ -139,12 +140,13 @@ impl Namespace {
         Ok(())
     }
 
-    /// Sends an event to the programs of all other servers, and returns what they answer within
-    /// `limit`. Which of them did not, and why they could not be asked, says [`Everywhere::reach`].
+    /// Sends an event to the programs of all other servers, and returns their answers within
+    /// `limit`. [`Everywhere::reach`] names the servers that did not answer, or says why they could
+    /// not be asked.
     ///
     /// # Errors
     ///
-    /// [`EmitError::Encode`] and [`EmitError::ReservedEvent`], as of
+    /// [`EmitError::Encode`] and [`EmitError::ReservedEvent`], the same as of
     /// [`server_side_emit`](Self::server_side_emit).
     ///
     /// # Examples
@@ -174,9 +176,9 @@ impl Namespace {
         Ok(Everywhere::new(answers, reach))
     }
 
-    /// Returns the names of the rooms that somebody is in on any node, in no order; see
-    /// [`rooms`](Self::rooms) for those of this node. Which nodes did not answer, and why they
-    /// could not be asked, says [`Everywhere::reach`].
+    /// Returns the names of the rooms with members on any node, in any order; see
+    /// [`rooms`](Self::rooms) for those of this node. [`Everywhere::reach`] names the nodes that
+    /// did not answer, or says why they could not be asked.
     ///
     /// # Examples
     ///
@@ -196,21 +198,21 @@ impl Namespace {
         self.core.membership.socket(id).map(Socket::new)
     }
 
-    /// Returns the sockets that are connected.
+    /// Returns the connected sockets.
     #[must_use]
     pub fn sockets(&self) -> Vec<Socket> {
         let all = self.core.membership.all();
         all.into_iter().map(Socket::new).collect()
     }
 
-    /// Returns how many sockets are connected.
+    /// Returns the number of connected sockets.
     #[must_use]
     pub fn count(&self) -> usize {
         self.core.membership.count()
     }
 
-    /// Returns the names of the rooms that somebody is in, in no order. The rooms of sockets' own
-    /// ids are not listed.
+    /// Returns the names of the rooms with members, in any order. The rooms of sockets' own ids are
+    /// not listed.
     #[must_use]
     pub fn rooms(&self) -> Vec<String> {
         let rooms = self.core.membership.rooms();
@@ -220,17 +222,17 @@ impl Namespace {
             .collect()
     }
 
-    /// Returns how many sockets are in a room, without counting them.
+    /// Returns the number of sockets in a room. The sockets are not counted one by one.
     #[must_use]
     pub fn room_count(&self, room: &str) -> usize {
         self.to(room).count()
     }
 
-    /// Makes everyone leave a room, on every node. Returns how many of this node were in it.
+    /// Removes all members from a room, on every node. Returns the number of members on this node.
     ///
     /// # Errors
     ///
-    /// [`ClusterError`], where other nodes will not hear of it.
+    /// [`ClusterError`], if other nodes will not receive it.
     ///
     /// # Examples
     ///
@@ -243,8 +245,8 @@ impl Namespace {
         self.everyone().close_room(room.as_ref())
     }
 
-    /// Tells an actor what happens in rooms from now on: which are created and deleted, who joins
-    /// and who leaves, in the order of the changes. Several actors may ask.
+    /// Sends an actor a message for each change of rooms from now on: a room is created or deleted,
+    /// a socket joins or leaves, in the order of the changes. Several actors may be registered.
     ///
     /// # Examples
     ///
@@ -279,22 +281,22 @@ impl Namespace {
     /// Returns the address of a room's actor, which takes [`Emit`](crate::Emit) and
     /// [`ListMembers`](crate::ListMembers).
     ///
-    /// A room starts with the first join and ends with the last leave. Its address is good for as
-    /// long, also across a restart; a room that has panicked too often gets another one.
+    /// A room starts with the first join and ends with the last leave. Its address is valid during
+    /// that time, also after a restart; a room that has panicked too often gets another one.
     ///
     /// # Errors
     ///
-    /// [`RoomError::NoSuchRoom`] where nobody is in it, and [`RoomError::Unavailable`].
+    /// [`RoomError::NoSuchRoom`] if the room has no members, and [`RoomError::Unavailable`].
     pub async fn room(&self, name: impl Into<String>) -> Result<Addr<Room>, RoomError> {
         let actor = self.core.actor().ok_or(RoomError::Unavailable)?;
-        // `send` by a fresh address, under a deadline of its own.
+        // `send` with a new address, under a deadline of its own.
         match timeout(FIND_DEADLINE, actor.send(FindRoom(name.into()))).await {
             Ok(Ok(room)) => room.ok_or(RoomError::NoSuchRoom),
             Ok(Err(_)) | Err(_) => Err(RoomError::Unavailable),
         }
     }
 
-    /// Where handlers are registered.
+    /// Returns the table of the handlers.
     fn handlers(&self) -> (&SharedTable, &Environment) {
         (&self.core.table, &self.core.environment)
     }
@@ -313,7 +315,7 @@ impl fmt::Debug for Namespace {
     }
 }
 
-/// Writes an event between servers.
+/// Encodes an event between servers.
 fn between_servers(event: &str, data: &impl Serialize) -> Result<EventPayload, EmitError> {
     if is_reserved_between_servers(event) {
         return Err(EmitError::ReservedEvent(event.to_owned()));
@@ -321,5 +323,5 @@ fn between_servers(event: &str, data: &impl Serialize) -> Result<EventPayload, E
     Ok(EventPayload::new(event, &Args::from_value(data)?))
 }
 
-/// How long a namespace may take to look a room up.
+/// The time limit of a namespace for finding a room.
 const FIND_DEADLINE: Duration = Duration::from_secs(5);

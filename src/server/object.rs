@@ -8,10 +8,10 @@ use crate::handler::{
     LeaveOutcome, Leaving, Method, SharedTable,
 };
 
-/// An object whose methods are the handlers of a namespace, with what they share as its fields.
+/// An object whose methods are the handlers of a namespace; its fields are their shared state.
 ///
-/// [`Namespace::register`](crate::Namespace::register) registers it. A method takes the object first,
-/// as `self: Arc<Self>`, and extractors behind it.
+/// [`Namespace::register`](crate::Namespace::register) registers it. A method's first argument is
+/// the object, `self: Arc<Self>`; the others are extractors.
 ///
 /// # Examples
 ///
@@ -49,8 +49,8 @@ pub trait NamespaceHandlers: Send + Sync + Sized + 'static {
     fn register(methods: &Registrar<'_, Self>);
 }
 
-/// Registers an object's methods; the rules are those of [`Namespace`](crate::Namespace)'s methods
-/// of the same names.
+/// Registers an object's methods; the rules are those of the methods of
+/// [`Namespace`](crate::Namespace) with the same names.
 pub struct Registrar<'a, T> {
     table: &'a SharedTable,
     environment: &'a Environment,
@@ -108,7 +108,7 @@ impl<'a, T: Send + Sync + 'static> Registrar<'a, T> {
         self
     }
 
-    /// Asks the method whether a client may enter.
+    /// Calls the method to accept or refuse a connecting client.
     pub fn on_connect<M, A>(&self, method: M) -> &Self
     where
         M: Method<T, A>,
@@ -120,7 +120,7 @@ impl<'a, T: Send + Sync + 'static> Registrar<'a, T> {
         self
     }
 
-    /// Calls the method when a client is leaving, while it still is in its rooms.
+    /// Calls the method while a client disconnects and is still in its rooms.
     pub fn on_disconnecting<M, A>(&self, method: M) -> &Self
     where
         M: Method<T, A>,
@@ -132,7 +132,7 @@ impl<'a, T: Send + Sync + 'static> Registrar<'a, T> {
         self
     }
 
-    /// Calls the method when a client has left.
+    /// Calls the method after a client has disconnected.
     pub fn on_disconnect<M, A>(&self, method: M) -> &Self
     where
         M: Method<T, A>,

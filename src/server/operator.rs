@@ -1,4 +1,4 @@
-//! Who gets an event, said of a namespace and of the server alike.
+//! The recipients of an event: the same methods for a namespace and for the server.
 
 /// Adds the first steps of an operator, to a type with a method `everyone`.
 macro_rules! operator {
@@ -14,41 +14,42 @@ macro_rules! operator {
             self.to(rooms)
         }
 
-        /// Addresses everyone but the sockets of these rooms, or those with these ids.
+        /// Addresses all sockets except those of these rooms, or those with these ids.
         pub fn except(&self, rooms: impl crate::message::RoomNames) -> crate::socket::Broadcast {
             self.everyone().except(rooms)
         }
 
-        /// Addresses everyone of this process; see [`Broadcast::local`](crate::Broadcast::local).
+        /// Addresses all sockets of this process; see
+        /// [`Broadcast::local`](crate::Broadcast::local).
         pub fn local(&self) -> crate::socket::Broadcast {
             self.everyone().local()
         }
 
-        /// Addresses everyone, by events that may be dropped; see
+        /// Addresses all sockets, with events that may be dropped; see
         /// [`Broadcast::volatile`](crate::Broadcast::volatile).
         pub fn volatile(&self) -> crate::socket::Broadcast {
             self.everyone().volatile()
         }
 
-        /// Addresses everyone, by events that are compressed or not; see
+        /// Addresses all sockets, with or without compression; see
         /// [`Broadcast::compress`](crate::Broadcast::compress).
         pub fn compress(&self, compressed: bool) -> crate::socket::Broadcast {
             self.everyone().compress(compressed)
         }
 
-        /// Addresses everyone, with a limit for their acknowledgements.
+        /// Addresses all sockets, with a timeout of their acknowledgements.
         pub fn timeout(&self, limit: std::time::Duration) -> crate::socket::Broadcast {
             self.everyone().timeout(limit)
         }
 
-        /// Sends an event to everyone; see [`Broadcast::emit`](crate::Broadcast::emit).
+        /// Sends an event to all sockets; see [`Broadcast::emit`](crate::Broadcast::emit).
         ///
         /// # Errors
         ///
         /// [`EmitError::ReservedEvent`](crate::EmitError) and
-        /// [`EmitError::Encode`](crate::EmitError); nothing was sent to anybody then.
-        /// [`EmitError::Cluster`](crate::EmitError) where this node's sockets have it and the other
-        /// nodes will not get it.
+        /// [`EmitError::Encode`](crate::EmitError): the event was sent to no client.
+        /// [`EmitError::Cluster`](crate::EmitError): this node's sockets have received it and the
+        /// other nodes will not.
         pub async fn emit<T: serde::Serialize>(
             &self,
             event: &str,
@@ -57,11 +58,11 @@ macro_rules! operator {
             self.everyone().emit(event, data).await
         }
 
-        /// Sends the event `message` to everyone.
+        /// Sends the event `message` to all sockets.
         ///
         /// # Errors
         ///
-        /// As of [`emit`](Self::emit).
+        /// The same as of [`emit`](Self::emit).
         pub async fn send<T: serde::Serialize>(
             &self,
             data: T,
@@ -69,11 +70,11 @@ macro_rules! operator {
             self.everyone().send(data).await
         }
 
-        /// Does what [`emit`](Self::emit) does, for code that is not async; it never waits.
+        /// The same as [`emit`](Self::emit), for code that is not async; it never waits.
         ///
         /// # Errors
         ///
-        /// As of [`emit`](Self::emit).
+        /// The same as of [`emit`](Self::emit).
         pub fn emit_sync<T: serde::Serialize>(
             &self,
             event: &str,
@@ -82,14 +83,14 @@ macro_rules! operator {
             self.everyone().emit_sync(event, data)
         }
 
-        /// Sends an event to everyone, and returns their acknowledgements as they come; see
+        /// Sends an event to all sockets, and returns their acknowledgements as they arrive; see
         /// [`Broadcast::emit_with_ack`](crate::Broadcast::emit_with_ack).
         ///
         /// # Errors
         ///
         /// [`EmitError::ReservedEvent`](crate::EmitError) and
-        /// [`EmitError::Encode`](crate::EmitError); nothing was sent to anybody then. Where other
-        /// nodes could not be asked, [`Answers::reach`](crate::Answers::reach) says why.
+        /// [`EmitError::Encode`](crate::EmitError): the event was sent to no client. If other nodes
+        /// could not be asked, [`Answers::reach`](crate::Answers::reach) has the reason.
         pub async fn emit_with_ack<R>(
             &self,
             event: &str,
@@ -98,7 +99,7 @@ macro_rules! operator {
             self.everyone().emit_with_ack(event, data).await
         }
 
-        /// Returns the sockets that are connected, on all nodes; see
+        /// Returns the connected sockets on all nodes; see
         /// [`Broadcast::fetch_sockets`](crate::Broadcast::fetch_sockets).
         pub async fn fetch_sockets(
             &self,
@@ -106,12 +107,12 @@ macro_rules! operator {
             self.everyone().fetch_sockets().await
         }
 
-        /// Makes everyone join rooms; see
+        /// Makes all sockets join rooms; see
         /// [`Broadcast::sockets_join`](crate::Broadcast::sockets_join).
         ///
         /// # Errors
         ///
-        /// [`ClusterError`](crate::ClusterError), where other nodes will not hear of it.
+        /// [`ClusterError`](crate::ClusterError), if other nodes will not receive it.
         pub async fn sockets_join(
             &self,
             rooms: impl crate::message::RoomNames,
@@ -119,12 +120,12 @@ macro_rules! operator {
             self.everyone().sockets_join(rooms).await
         }
 
-        /// Makes everyone leave rooms; see
+        /// Makes all sockets leave rooms; see
         /// [`Broadcast::sockets_leave`](crate::Broadcast::sockets_leave).
         ///
         /// # Errors
         ///
-        /// [`ClusterError`](crate::ClusterError), where other nodes will not hear of it.
+        /// [`ClusterError`](crate::ClusterError), if other nodes will not receive it.
         pub async fn sockets_leave(
             &self,
             rooms: impl crate::message::RoomNames,
@@ -132,12 +133,12 @@ macro_rules! operator {
             self.everyone().sockets_leave(rooms).await
         }
 
-        /// Disconnects everyone; see
+        /// Disconnects all sockets; see
         /// [`Broadcast::disconnect_sockets`](crate::Broadcast::disconnect_sockets).
         ///
         /// # Errors
         ///
-        /// [`ClusterError`](crate::ClusterError), where other nodes will not hear of it.
+        /// [`ClusterError`](crate::ClusterError), if other nodes will not receive it.
         pub async fn disconnect_sockets(
             &self,
             close: bool,

@@ -1,13 +1,12 @@
-//! The options that every server has, whatever its protocol.
+//! The options of every server, independent of its protocol.
 
-/// Writes the setters of a builder that has a `config` of type `Config` and `hooks` of type
-/// `Hooks`.
+/// Writes the setters of a builder with a `config` of type `Config` and `hooks` of type `Hooks`.
 macro_rules! engine_options {
     () => {
-        /// Sets where the server is mounted: `/socket.io/` by default, `/engine.io/` for a raw
-        /// server. A slash at either end may be left out, here and in a request. Everything below
-        /// it is the server's. A path that no router can find, as one with `{`, is an error of the
-        /// start.
+        /// Sets the path of the server: `/socket.io/` by default, `/engine.io/` for a raw server.
+        /// The slashes at its ends are optional, here and in a request. The server handles all
+        /// requests below it. A path that no router can match, for example one with `{`, is an
+        /// error at the start.
         pub fn path(mut self, path: &str) -> Self {
             let path = path.trim_matches('/');
             self.config.path = if path.is_empty() {
@@ -18,26 +17,26 @@ macro_rules! engine_options {
             self
         }
 
-        /// Sets how long after the handshake, and after each pong, the server pings; 25 seconds by
+        /// Sets the interval between the handshake, or a pong, and the next ping; 25 seconds by
         /// default.
         pub fn ping_interval(mut self, interval: Duration) -> Self {
             self.config.ping_interval = interval;
             self
         }
 
-        /// Sets how long the client may take to answer a ping; 20 seconds by default.
+        /// Sets the timeout for the client's pong; 20 seconds by default.
         pub fn ping_timeout(mut self, timeout: Duration) -> Self {
             self.config.ping_timeout = timeout;
             self
         }
 
-        /// Sets how long an upgrade may take; 10 seconds by default. Polling goes on after it.
+        /// Sets the timeout of an upgrade; 10 seconds by default. Polling continues after it.
         pub fn upgrade_timeout(mut self, timeout: Duration) -> Self {
             self.config.upgrade_timeout = timeout;
             self
         }
 
-        /// Sets the largest polling body and WebSocket message, in bytes, that a client may send;
+        /// Sets the maximal size of a client's polling body or WebSocket message, in bytes;
         /// 1,000,000 by default. A larger body is answered with 413, a larger message closes the
         /// WebSocket with code 1009.
         pub fn max_payload(mut self, bytes: usize) -> Self {
@@ -45,60 +44,60 @@ macro_rules! engine_options {
             self
         }
 
-        /// Sets how many bytes may wait for a client that reads slowly; 1 MiB by default. Each
-        /// packet and each attachment counts 128 bytes beside its own, for the memory that it
-        /// takes. A packet that is larger is sent if nothing else waits, up to
+        /// Sets the size limit of a client's outbox, in bytes; 1 MiB by default. Each packet and
+        /// each attachment counts 128 bytes more than its own size, for the memory that it
+        /// occupies. A larger packet is sent if the outbox is empty, up to
         /// [`packet_limit`](Self::packet_limit).
         ///
         /// An emit to one socket waits for room, up to [`emit_timeout`](Self::emit_timeout). An
-        /// acknowledgement or a broadcast does not wait: it goes above the limit if the client
-        /// reads, by as many bytes as `packet_limit` says. Nothing is read from a client above the
-        /// limit. [`slow_client_policy`](Self::slow_client_policy) says what becomes of a client
-        /// that does not make room.
+        /// acknowledgement or a broadcast does not wait: if the client reads, it may exceed the
+        /// limit by up to `packet_limit` bytes. No packets are read from a client above the limit.
+        /// [`slow_client_policy`](Self::slow_client_policy) decides about a client whose outbox
+        /// stays full.
         pub fn outbox_limit(mut self, bytes: usize) -> Self {
             self.config.outbox_limit = bytes;
             self
         }
 
-        /// Sets how many bytes one packet to a client may have, its attachments too; 16 MiB by
-        /// default. A larger one is [`ArgsError::TooLarge`](crate::ArgsError), nobody gets it, and
-        /// nobody is disconnected.
+        /// Sets the maximal size of a packet to a client including its attachments, in bytes; 16
+        /// MiB by default. A larger one is [`ArgsError::TooLarge`](crate::ArgsError). It is sent to
+        /// no client, and no client is disconnected.
         pub fn packet_limit(mut self, bytes: usize) -> Self {
             self.config.packet_limit = bytes;
             self
         }
 
-        /// Sets how long an emit or a call to one socket waits for room in its outbox; 10 seconds
-        /// by default.
+        /// Sets the time limit of an emit or a call to one socket for room in its outbox; 10
+        /// seconds by default.
         pub fn emit_timeout(mut self, timeout: Duration) -> Self {
             self.config.emit_timeout = timeout;
             self
         }
 
-        /// Sets what becomes of a client whose outbox is full; it is disconnected by default.
+        /// Sets the policy for a client whose outbox is full; it is disconnected by default.
         pub fn slow_client_policy(mut self, policy: SlowClientPolicy) -> Self {
             self.config.slow_client_policy = policy;
             self
         }
 
-        /// Sets how many handlers of one client may wait for something at the same time; 128 by
-        /// default. At the limit nothing more is read from the client until one of them ends, no
-        /// pongs and no acknowledgements either: handlers that all wait for their own client's
-        /// answer wait until their calls time out.
+        /// Sets the maximal number of waiting handlers of one client; 128 by default. At the limit
+        /// no packets are read from the client until a handler ends, including pongs and
+        /// acknowledgements. So if all handlers wait for acknowledgements of their own client, they
+        /// wait until their calls time out.
         pub fn max_concurrent_handlers(mut self, handlers: usize) -> Self {
             self.config.max_concurrent_handlers = handlers;
             self
         }
 
-        /// Sets how long a handler that waits for something may go on when its client has gone, or
-        /// has left the namespace; 30 seconds by default. Then it is dropped where it waits, with
-        /// all that it holds: a loop that does not look at its client ends so. With
-        /// `Duration::ZERO` it is dropped at once, with `None` it is never dropped, and a client
-        /// that comes and goes may leave any number of them behind.
+        /// Sets the time limit of a waiting handler after its client has disconnected, or has left
+        /// the namespace; 30 seconds by default. The handler is then dropped with all its values,
+        /// so a loop that does not check its client ends. With `Duration::ZERO` it is dropped at
+        /// once. With `None` it is never dropped, and a client that reconnects often may leave any
+        /// number of handlers running.
         ///
         /// Connect handlers and middleware are dropped in the same way, disconnect handlers are
-        /// not. What must be done whatever becomes of the client belongs in a task of its own, as
-        /// [`SocketIo::spawn`](crate::SocketIo::spawn) starts one.
+        /// not. Work that must finish even if the client disconnects belongs in a task of its own,
+        /// started by [`SocketIo::spawn`](crate::SocketIo::spawn).
         ///
         /// # Examples
         ///
@@ -114,20 +113,19 @@ macro_rules! engine_options {
             self
         }
 
-        /// Sets from how many bytes on the events that the handlers in flight of one client were
-        /// called for, with their attachments, keep more from being read from it; 4 MiB by default.
-        /// One event may pass the limit. As at the limit of
-        /// [`max_concurrent_handlers`](Self::max_concurrent_handlers) reading goes on when a
-        /// handler has ended.
+        /// Sets the limit of the events for which a client's handlers are in flight, in bytes
+        /// including attachments; 4 MiB by default. At the limit no packets are read from the
+        /// client. One event may exceed the limit. Reading continues when a handler has ended, as
+        /// at the limit of [`max_concurrent_handlers`](Self::max_concurrent_handlers).
         pub fn handlers_bytes(mut self, bytes: usize) -> Self {
             self.config.handlers_bytes = bytes;
             self
         }
 
-        /// Sets how many bytes the first request of a client may have: its path with the query, and
-        /// its headers with a `: ` and a line end for each; 16 KiB by default, as on Node.js. A
-        /// larger one is answered with 431, because the [`Handshake`](crate::Handshake) is kept for
-        /// as long as the client is connected.
+        /// Sets the maximal size of a client's first request, in bytes: its path with the query,
+        /// and its headers with a `: ` and a line end for each; 16 KiB by default, as on Node.js. A
+        /// larger one is answered with 431, because the [`Handshake`](crate::Handshake) is kept
+        /// while the client is connected.
         pub fn handshake_limit(mut self, bytes: usize) -> Self {
             self.config.handshake_limit = bytes;
             self
@@ -139,21 +137,21 @@ macro_rules! engine_options {
             self
         }
 
-        /// Sets whether a polling client may go over to a WebSocket; it may by default.
+        /// Sets whether a polling client may upgrade to a WebSocket; true by default.
         pub fn allow_upgrades(mut self, allowed: bool) -> Self {
             self.config.allow_upgrades = allowed;
             self
         }
 
-        /// Lets pages of other origins talk to the server; [`Cors`] says what that does not cover.
+        /// Allows pages of other origins; [`Cors`] describes the requests that it does not cover.
         pub fn cors(mut self, cors: Cors) -> Self {
             self.config.cors = Some(cors);
             self
         }
 
-        /// Sets from how many bytes on what a poll brings is compressed, by gzip or deflate where
-        /// the client accepts it; 1024 by default. `None` switches it off. What a WebSocket brings
-        /// is never compressed.
+        /// Sets the size in bytes from which a poll's response is compressed, by gzip or deflate if
+        /// the client accepts it; 1024 by default. `None` switches it off. WebSocket frames are
+        /// never compressed.
         ///
         /// # Examples
         ///
@@ -168,13 +166,14 @@ macro_rules! engine_options {
             self
         }
 
-        /// Believes these proxies, addresses or nets, who a client is; nobody by default.
+        /// Sets the trusted proxies, as addresses or networks; none by default.
         ///
-        /// Where one of them opens a connection, [`Handshake::address`](crate::Handshake::address)
-        /// is the last address of `X-Forwarded-For` that is none of theirs, and
-        /// [`is_secure`](crate::Handshake::is_secure) is what `X-Forwarded-Proto` says of that hop.
-        /// Where neither was sent, the standard `Forwarded` is read. Such a proxy has to write or
-        /// remove these headers: those that it passes on untouched are the client's own words.
+        /// If a trusted proxy opens a connection, [`Handshake::address`](crate::Handshake::address)
+        /// is the last address of `X-Forwarded-For` that is not a trusted proxy, and
+        /// [`is_secure`](crate::Handshake::is_secure) is the value of `X-Forwarded-Proto` for that
+        /// hop. If neither was sent, the standard `Forwarded` is read. Such a proxy must write or
+        /// remove these headers: a client may write any value into headers that the proxy forwards
+        /// unchanged.
         ///
         /// # Examples
         ///
@@ -197,25 +196,24 @@ macro_rules! engine_options {
             self
         }
 
-        /// Sets whether a peer that came by a Unix socket, which has no address, is believed as one
-        /// of the [`trusted_proxies`](Self::trusted_proxies); it is not by default.
+        /// Sets whether a peer on a Unix socket, which has no address, is one of the
+        /// [`trusted_proxies`](Self::trusted_proxies); false by default.
         pub fn trust_unix_peer(mut self, trusted: bool) -> Self {
             self.config.trusted_proxies.unix = trusted;
             self
         }
 
-        /// Asks `handler` about the first HTTP request of each client, before there is anything of
-        /// the client: an `Err` is the answer, with the error's own status and body. An error of
-        /// the program's own becomes an `actix_web::Error` by `?` or `.into()`, if it is a
+        /// Calls `handler` for the first HTTP request of each client, before any state of the
+        /// client exists. An `Err` is the response, with the error's own status and body. An error
+        /// of the program becomes an `actix_web::Error` by `?` or `.into()`, if it is a
         /// `ResponseError`.
         ///
-        /// The request's extensions have its [`Handshake`](crate::Handshake), which tells the
-        /// client's address as the trusted proxies say it:
-        /// `request.extensions().get::<Handshake>()`.
+        /// The request's extensions contain its [`Handshake`](crate::Handshake), with the client's
+        /// address seen through the trusted proxies: `request.extensions().get::<Handshake>()`.
         ///
-        /// Further requests of a session are not asked about, its upgrade neither. A panic is
-        /// answered with 500. Several handlers are asked in order, until one refuses; a handler
-        /// that never ends keeps its client waiting. One that has nothing to wait for returns
+        /// The handler is not called for further requests of a session, including its upgrade. A
+        /// panic is answered with 500. Several handlers are called in order, until one refuses;
+        /// while a handler waits its client waits. A handler without an await returns
         /// [`std::future::ready`].
         ///
         /// # Examples
@@ -243,10 +241,9 @@ macro_rules! engine_options {
             self
         }
 
-        /// Shows `hook` every request that is refused, with the code and the message of
-        /// [`ConnectionError`](crate::ConnectionError). It is called before the answer is sent, for
-        /// each request, so that it must not wait. A panic is written to the log. Several hooks are
-        /// called in order.
+        /// Calls `hook` for every refused request, with the code and the message of
+        /// [`ConnectionError`](crate::ConnectionError). It is called before the response is sent
+        /// and must not block. A panic is logged. Several hooks are called in order.
         pub fn on_connection_error(
             mut self,
             hook: impl Fn(&crate::transport::ConnectionError<'_>) + Send + Sync + 'static,
@@ -255,11 +252,12 @@ macro_rules! engine_options {
             self
         }
 
-        /// Takes values along from the first HTTP request of each client, such as what a middleware
-        /// has put into its extensions: [`Handshake::get`](crate::Handshake::get) returns them.
+        /// Attaches values from the first HTTP request of each client to its handshake, for example
+        /// values that a middleware has put into the request's extensions:
+        /// [`Handshake::get`](crate::Handshake::get) returns them.
         ///
-        /// `hook` runs behind [`allow_request`](Self::allow_request). A panic in it is answered
-        /// with 500.
+        /// `hook` runs after [`allow_request`](Self::allow_request). A panic in it is answered with
+        /// 500.
         ///
         /// # Examples
         ///
@@ -291,12 +289,12 @@ macro_rules! engine_options {
             self
         }
 
-        /// Gives clients the id of their session as a cookie, for load balancers that tell clients
-        /// apart by one. The answer to a polling handshake sets it; a WebSocket's does not, since
-        /// it is the client's only connection.
+        /// Sends clients the id of their session as a cookie, for load balancers with cookie-based
+        /// sticky sessions. The response to a polling handshake sets it; a WebSocket's does not,
+        /// because it is the client's only connection.
         ///
-        /// `cookie` is a template, whose value does not matter. What it leaves open is as on the
-        /// Node.js server: the name `io` for an empty one, `Path=/`, `HttpOnly`, `SameSite=Lax`.
+        /// `cookie` is a template, whose value does not matter. The defaults are those of the
+        /// Node.js server: the name `io` if it is empty, `Path=/`, `HttpOnly`, `SameSite=Lax`.
         ///
         /// # Examples
         ///
@@ -313,15 +311,15 @@ macro_rules! engine_options {
             self
         }
 
-        /// Chooses the subprotocol of a WebSocket whose client offers some
-        /// (`Sec-WebSocket-Protocol`); by default it is the first that the client offers, as on the
+        /// Chooses the subprotocol of a WebSocket if its client offers some
+        /// (`Sec-WebSocket-Protocol`); by default the first that the client offers, as on the
         /// Node.js server.
         ///
-        /// `hook` gets the request that opens the WebSocket, which may be an upgrade of a polling
-        /// session, and what its client offers, in its order of preference. With `None` the answer
-        /// names no subprotocol, and a browser closes the WebSocket. The same becomes of a name
-        /// that was not offered, which is written to the log. A panic is answered with 500. The
-        /// last hook counts.
+        /// The arguments of `hook` are the request that opens the WebSocket, which may be an
+        /// upgrade of a polling session, and the client's subprotocols in its order of preference.
+        /// With `None` the response names no subprotocol, and a browser closes the WebSocket. A
+        /// name that was not offered has the same effect and is logged. A panic is answered with
+        /// 500. The last hook is used.
         ///
         /// # Examples
         ///
@@ -341,11 +339,11 @@ macro_rules! engine_options {
             self
         }
 
-        /// Lets `hook` change the headers of the answer that opens a session.
+        /// Lets `hook` change the headers of the response that opens a session.
         ///
         /// Several hooks run in order, before those of
-        /// [`response_headers`](Self::response_headers). A panic in one is written to the log, and
-        /// the answer goes out all the same.
+        /// [`response_headers`](Self::response_headers). If one panics, the panic is logged and the
+        /// response is sent all the same.
         ///
         /// # Examples
         ///
@@ -368,12 +366,12 @@ macro_rules! engine_options {
             self
         }
 
-        /// Lets `hook` change the headers of every answer of this server: handshakes, polls, posts,
-        /// upgrades, errors, and the client's files. Answers to the preflights of
-        /// [`cors`](Self::cors) are not among them, and the headers of `cors` are added afterwards.
+        /// Lets `hook` change the headers of every response of this server: handshakes, polls,
+        /// posts, upgrades, errors, and the client's files. Responses to the preflights of
+        /// [`cors`](Self::cors) are not included, and the headers of `cors` are added afterwards.
         ///
-        /// Several hooks run in order. A panic in one is written to the log, and the answer goes
-        /// out all the same.
+        /// Several hooks run in order. If one panics, the panic is logged and the response is sent
+        /// all the same.
         ///
         /// # Examples
         ///

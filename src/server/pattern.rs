@@ -1,4 +1,4 @@
-//! A program's handle on many namespaces of one kind.
+//! A program's handle for the namespaces of a pattern.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use crate::namespace::{PatternCore, Registry};
 use crate::server::Namespace;
 use crate::server::registration::registration;
 
-/// Namespaces that are made when the first client asks for them:
+/// Namespaces that are made when the first client requests them:
 /// [`SocketIo::of_pattern`](crate::SocketIo::of_pattern) and
-/// [`SocketIo::of_predicate`](crate::SocketIo::of_predicate) make it.
+/// [`SocketIo::of_predicate`](crate::SocketIo::of_predicate) return it.
 ///
-/// All of them have the handlers that are registered here, those too that are added later. Each has
-/// rooms, sockets and an actor of its own.
+/// All of them have the handlers that are registered here, including those that are added later.
+/// Each has its own rooms, sockets and actor.
 ///
 /// # Examples
 ///
@@ -47,27 +47,27 @@ impl NamespacePattern {
 
     registration!();
 
-    /// Frees each namespace when its last client has left: its actor ends, and the next client that
-    /// asks for it gets a new one. Without it they stay, and a client may make as many as it finds
-    /// names for. It counts for namespaces that are made from now on, and never for those that
-    /// [`SocketIo::of`](crate::SocketIo::of) has made.
+    /// Removes each namespace after its last client has left: its actor ends, and the next client
+    /// that requests it gets a new one. Without it the namespaces remain, and a client may make as
+    /// many as there are names. It applies to namespaces that are made from now on, and never to
+    /// those of [`SocketIo::of`](crate::SocketIo::of).
     pub fn remove_when_empty(&self) -> &Self {
         self.core.frees.store(true, Ordering::Relaxed);
         self
     }
 
-    /// Returns the namespaces that there are, in no order.
+    /// Returns the existing namespaces, in any order.
     #[must_use]
     pub fn namespaces(&self) -> Vec<Namespace> {
         let made = self.registry.made_by(&self.core);
         made.into_iter().map(Namespace::new).collect()
     }
 
-    /// Sends an event to everyone in every namespace of this kind.
+    /// Sends an event to all sockets of every namespace of this pattern.
     ///
     /// # Errors
     ///
-    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`]; nothing was sent to anybody then.
+    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`]: the event was sent to no client.
     pub async fn emit<T: Serialize>(&self, event: &str, data: T) -> Result<(), EmitError> {
         for namespace in self.namespaces() {
             namespace.emit(event, &data).await?;
@@ -75,7 +75,7 @@ impl NamespacePattern {
         Ok(())
     }
 
-    /// Where handlers are registered.
+    /// Returns the table of the handlers.
     fn handlers(&self) -> (&SharedTable, &Environment) {
         (&self.core.table, &self.core.environment)
     }

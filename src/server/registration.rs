@@ -1,30 +1,29 @@
-//! What a program registers, in a namespace and in a pattern of namespaces alike.
+//! The registration of handlers: the same methods for a namespace and for a pattern.
 
-/// Adds the methods by which handlers are registered, to a type with a method `handlers`.
+/// Adds the methods that register handlers, to a type with a method `handlers`.
 macro_rules! registration {
     () => {
-        /// Calls `handler` for an event. What it returns is the acknowledgement, if the client
-        /// asked for one: a tuple is sent as that many arguments, `()` as none, anything else as
+        /// Calls `handler` for an event. Its return value is the acknowledgement, if the client
+        /// expects one: a tuple is sent as that many arguments, `()` as none, any other type as
         /// one. An `Err` and a panic go to [`on_error`](Self::on_error); without it they are sent
         /// as `{"error": …}`.
         ///
-        /// Handlers of one socket start in the order in which its events came. Arguments are
-        /// extractors: [`Socket`](crate::Socket), [`Data<T>`](crate::Data),
-        /// [`Auth<T>`](crate::Auth), [`Event`](crate::Event), [`Ack`](crate::Ack),
-        /// [`State<T>`](crate::State), [`Params<T>`](crate::Params), [`SocketIo`](crate::SocketIo),
+        /// Handlers of one socket start in the order of its events. Arguments are extractors:
+        /// [`Socket`](crate::Socket), [`Data<T>`](crate::Data), [`Auth<T>`](crate::Auth),
+        /// [`Event`](crate::Event), [`Ack`](crate::Ack), [`State<T>`](crate::State),
+        /// [`Params<T>`](crate::Params), [`SocketIo`](crate::SocketIo),
         /// [`Namespace`](crate::Namespace). An event may have several handlers: they start in the
-        /// order in which they were registered, and the first is the one that answers. Handlers may
-        /// be added while clients are connected. An event without a handler is acknowledged with an
-        /// error.
+        /// order of their registration, and the first one answers. Handlers may be added while
+        /// clients are connected. An event without a handler is acknowledged with an error.
         ///
-        /// A handler that waits when its client has gone is dropped behind
-        /// [`handler_grace`](crate::Builder::handler_grace). A handler that loops waits for
-        /// [`Socket::closed`](crate::Socket::closed) too, or starts the loop by
-        /// [`Socket::spawn`](crate::Socket::spawn): a task of a socket ends with it, and holds no
-        /// place among the handlers in flight.
+        /// A handler that waits after its client has disconnected is dropped after
+        /// [`handler_grace`](crate::Builder::handler_grace). A handler with a loop also waits for
+        /// [`Socket::closed`](crate::Socket::closed), or starts the loop by
+        /// [`Socket::spawn`](crate::Socket::spawn): a task of a socket ends with it, and does not
+        /// count as a handler in flight.
         ///
-        /// A name that Socket.IO keeps for itself, as `connect`, is refused: an error in the log
-        /// says what to use instead, and [`AppServer::bind`](crate::AppServer::bind) fails with it.
+        /// A name that Socket.IO reserves, such as `connect`, is refused: an error in the log names
+        /// the replacement, and [`AppServer::bind`](crate::AppServer::bind) fails with it.
         ///
         /// # Examples
         ///
@@ -73,8 +72,8 @@ macro_rules! registration {
             self
         }
 
-        /// Takes all handlers of an event away; tells whether there were any. Calls that are on
-        /// their way are finished.
+        /// Removes all handlers of an event. Returns whether there were any. Calls in flight are
+        /// finished.
         ///
         /// # Examples
         ///
@@ -90,9 +89,9 @@ macro_rules! registration {
             self.handlers().0.change(|table| table.off(event))
         }
 
-        /// Calls `handler` for every event, before its own handlers. What it returns is not sent;
-        /// an `Err` goes to [`on_error`](Self::on_error). Several are called in the order in which
-        /// they were registered.
+        /// Calls `handler` for every event, before its own handlers. Its return value is not sent;
+        /// an `Err` goes to [`on_error`](Self::on_error). Several are called in the order of their
+        /// registration.
         ///
         /// # Examples
         ///
@@ -114,8 +113,8 @@ macro_rules! registration {
             self
         }
 
-        /// Calls `handler` for every event that has no handler of its own; what it returns is the
-        /// acknowledgement. A second one takes the place of the first.
+        /// Calls `handler` for every event without a handler of its own; its return value is the
+        /// acknowledgement. A second one replaces the first.
         ///
         /// # Examples
         ///
@@ -137,12 +136,12 @@ macro_rules! registration {
             self
         }
 
-        /// Makes an actor a handler of an event: it gets each as an [`Event`](crate::Event), with
-        /// the right to answer where it is the event's first handler.
+        /// Makes an actor a handler of an event. It receives each as an [`Event`](crate::Event),
+        /// and may answer if it is the event's first handler.
         ///
         /// Events that the actor has not handled yet count as handlers in flight, for up to the
-        /// server's `ack_timeout`, so that a client cannot fill its mailbox without limit. Where
-        /// the actor has ended, or drops the event without an answer, the client gets
+        /// server's `ack_timeout`, so that a client cannot fill its mailbox without limit. If the
+        /// actor has ended, or drops the event without an answer, the client receives
         /// `{"error": …}`.
         ///
         /// # Examples
@@ -185,9 +184,9 @@ macro_rules! registration {
             self
         }
 
-        /// Asks `handler` whether a client may enter, before the connect handlers; `Err` refuses
-        /// it, with the error's message and data. Several are asked in the order in which they were
-        /// registered, each when the one before has agreed. Arguments are those of
+        /// Calls `handler` before the connect handlers, to accept or refuse a client; `Err` refuses
+        /// it, with the error's message and data. Several are called in the order of their
+        /// registration, each after the previous one has accepted. Arguments are those of
         /// [`on_connect`](Self::on_connect).
         ///
         /// # Examples
@@ -222,13 +221,13 @@ macro_rules! registration {
             self
         }
 
-        /// Shows `check` every event before its handlers: it may look, change or refuse. Several
-        /// are called in the order in which they were registered, each on what the one before has
-        /// left.
+        /// Calls `check` for every event before its handlers: it may read, change or refuse it.
+        /// Several are called in the order of their registration, each with the result of the
+        /// previous one.
         ///
-        /// What is refused has no handler called, and goes to [`on_error`](Self::on_error); without
-        /// it a client that asked for an acknowledgement gets `{"error": …}` with the rejection's
-        /// text. A check does not wait, since events are handled in the order in which they came.
+        /// A refused event calls no handler and goes to [`on_error`](Self::on_error). Without it a
+        /// client that expects an acknowledgement receives `{"error": …}` with the rejection's
+        /// text. A check does not wait, because events are handled in order.
         ///
         /// # Examples
         ///
@@ -260,13 +259,13 @@ macro_rules! registration {
         /// Calls `handler` when a client connects; `Err` refuses it, with the error's message and
         /// data.
         ///
-        /// The client gets its CONNECT packet when the handler has let it in; what is emitted to it
-        /// before follows that packet, and events that it sends before wait. Arguments are
-        /// extractors: [`Socket`](crate::Socket), [`Auth<T>`](crate::Auth),
-        /// [`State<T>`](crate::State), [`Params<T>`](crate::Params), [`SocketIo`](crate::SocketIo),
-        /// [`Namespace`](crate::Namespace). Arguments that do not fit refuse the client too, and so
-        /// does a panic. Several handlers are asked one after another. Without one everybody is let
-        /// in.
+        /// The client receives its CONNECT packet after the handler has accepted it. Earlier emits
+        /// to it follow that packet, and its earlier events wait. Arguments are extractors:
+        /// [`Socket`](crate::Socket), [`Auth<T>`](crate::Auth), [`State<T>`](crate::State),
+        /// [`Params<T>`](crate::Params), [`SocketIo`](crate::SocketIo),
+        /// [`Namespace`](crate::Namespace). An argument of the wrong type refuses the client too,
+        /// and so does a panic. Several handlers are called one after another. Without a handler
+        /// every client is accepted.
         ///
         /// # Examples
         ///
@@ -301,9 +300,9 @@ macro_rules! registration {
             self
         }
 
-        /// Calls `handler` when a client that was let in is leaving, while it still is in its
-        /// rooms: it leaves them when the handler first waits for something, or has ended.
-        /// Arguments are those of [`on_disconnect`](Self::on_disconnect).
+        /// Calls `handler` while an accepted client disconnects and is still in its rooms. The
+        /// client leaves them at the handler's first wait, or at its end. Arguments are those of
+        /// [`on_disconnect`](Self::on_disconnect).
         ///
         /// # Examples
         ///
@@ -334,12 +333,12 @@ macro_rules! registration {
             self
         }
 
-        /// Calls `handler` when a client that was let in has left, and is in no room any more.
-        /// Arguments are extractors: [`Socket`](crate::Socket),
+        /// Calls `handler` after an accepted client has disconnected and left its rooms. Arguments
+        /// are extractors: [`Socket`](crate::Socket),
         /// [`DisconnectReason`](crate::DisconnectReason), [`Auth<T>`](crate::Auth),
         /// [`State<T>`](crate::State), [`Params<T>`](crate::Params), [`SocketIo`](crate::SocketIo),
-        /// [`Namespace`](crate::Namespace). Nothing can be sent to the socket any more. Several are
-        /// called in the order in which they were registered.
+        /// [`Namespace`](crate::Namespace). Events can no longer be sent to the socket. Several are
+        /// called in the order of their registration.
         ///
         /// # Examples
         ///
@@ -367,12 +366,12 @@ macro_rules! registration {
             self
         }
 
-        /// Shows `hook` every failure of a handler here: an `Err` that it returned, a panic,
-        /// arguments that did not fit, an event that was refused. What the hook returns is the
-        /// acknowledgement; with `None` the client gets `{"error": …}`, by the rule of
-        /// [`Builder::error_details`](crate::Builder::error_details). A second hook takes the place
-        /// of the first. A client that was not let in stays out, whatever the hook says. With
-        /// [`ErrorAnswer::Nothing`](crate::ErrorAnswer::Nothing) the event stays unanswered.
+        /// Calls `hook` for every failure of a handler here: an `Err`, a panic, arguments of the
+        /// wrong type, a refused event. The hook's return value is the acknowledgement; with `None`
+        /// the client receives `{"error": …}` by the rule of
+        /// [`Builder::error_details`](crate::Builder::error_details). A second hook replaces the
+        /// first. A refused client stays refused, whatever the hook returns. With
+        /// [`ErrorAnswer::Nothing`](crate::ErrorAnswer::Nothing) no acknowledgement is sent.
         ///
         /// # Examples
         ///

@@ -1,4 +1,4 @@
-//! A server of the program's App that holds the WebSockets by itself.
+//! A server of the program's App that owns the WebSockets itself.
 
 use std::fmt;
 use std::io;
@@ -27,16 +27,16 @@ use crate::server::serving::{AppServerHandle, RunningAppServer};
 use crate::session::Engine;
 use crate::transport::{AppService, Hooks, Io, SharedApp, Upgrades, mount_once, set_user_timeout};
 
-/// An HTTP server of the program's own [`App`], in which the WebSockets of Socket.IO are taken over
-/// from HTTP: [`SocketIo::serve`](crate::SocketIo::serve) and
-/// [`EngineIo::serve`](crate::EngineIo::serve) make it.
+/// An HTTP server of the program's own [`App`] that takes the WebSockets of Socket.IO over from
+/// HTTP: [`SocketIo::serve`](crate::SocketIo::serve) and
+/// [`EngineIo::serve`](crate::EngineIo::serve) return it.
 ///
-/// A request that asks for a WebSocket goes through the App like any other, with its middleware and
-/// guards. Where the App lets it through, the connection leaves actix-http and belongs to the
-/// session: it takes about a quarter of the memory that it takes in an `HttpServer`, and mostly
-/// less time. Everything else is as in an `HttpServer`, WebSockets of other routes too; but an
-/// answer that refuses an upgrade closes its connection, and WebSockets do not count for
-/// [`max_connections`](Self::max_connections).
+/// A request for a WebSocket passes through the App like any other, with its middleware and guards.
+/// If the App accepts it, the connection leaves actix-http and belongs to the session. It needs
+/// about a quarter of the memory that it needs in an `HttpServer`, and usually less time. All other
+/// functions are those of an `HttpServer`, including WebSockets of other routes, with two
+/// exceptions: a response that refuses an upgrade closes its connection, and WebSockets do not
+/// count for [`max_connections`](Self::max_connections).
 ///
 /// # Examples
 ///
@@ -64,11 +64,11 @@ pub struct AppServer<F> {
     addresses: Vec<SocketAddr>,
     handles_signals: bool,
     drain: Duration,
-    /// What the program registered in vain.
+    /// An invalid registration of the program.
     fault: Option<String>,
 }
 
-/// What each listener's services are made with.
+/// The settings of each listener's services.
 #[derive(Clone)]
 struct Settings {
     keep_alive: KeepAlive,
@@ -118,67 +118,66 @@ where
         }
     }
 
-    /// Sets how many workers, each a thread, serve; as many as there are physical cores by default.
+    /// Sets the number of workers, each a thread; the number of physical cores by default.
     ///
     /// # Panics
     ///
-    /// Panics where it is 0.
+    /// Panics if it is 0.
     pub fn workers(mut self, workers: usize) -> Self {
         let builder = self.builder.workers(workers);
         self.builder = builder.max_concurrent_connections(ahead(workers));
         self
     }
 
-    /// Sets how many threads each worker may have for blocking work; 512 shared by all workers by
-    /// default.
+    /// Sets the maximal number of threads of each worker for blocking work; 512 shared by all
+    /// workers by default.
     pub fn worker_max_blocking_threads(mut self, threads: usize) -> Self {
         self.builder = self.builder.worker_max_blocking_threads(threads);
         self
     }
 
-    /// Sets how many connections may wait to be accepted; 2048 by default. For listeners bound
-    /// later.
+    /// Sets the maximal number of connections that wait to be accepted; 2048 by default. Applies to
+    /// listeners bound later.
     pub fn backlog(mut self, connections: u32) -> Self {
         self.backlog = connections;
         self
     }
 
-    /// Sets how many HTTP connections each worker may have; 25,600 by default.
+    /// Sets the maximal number of HTTP connections of each worker; 25,600 by default.
     pub fn max_connections(self, connections: usize) -> Self {
         self.connections.limit(connections);
         self
     }
 
-    /// Sets how long an HTTP connection may wait for its next request; 75 seconds by default. For
-    /// listeners bound later.
+    /// Sets the time for which an idle HTTP connection stays open; 75 seconds by default. Applies
+    /// to listeners bound later.
     ///
-    /// A load balancer keeps its connections for 60 seconds or so. If the server closes one first,
-    /// a request may be on its way already, and its client gets 502.
+    /// A load balancer usually keeps its connections for 60 seconds. If the server closes one
+    /// first, a request may already be in transit, and its client receives 502.
     pub fn keep_alive(mut self, limit: impl Into<KeepAlive>) -> Self {
         self.settings.keep_alive = limit.into();
         self
     }
 
-    /// Sets how long a client may take to send a request's head; 5 seconds by default, no limit
-    /// where it is zero. For listeners bound later.
+    /// Sets the timeout of a client's request head; 5 seconds by default, no limit if it is zero.
+    /// Applies to listeners bound later.
     pub fn client_request_timeout(mut self, limit: Duration) -> Self {
         self.settings.client_request_timeout = limit;
         self
     }
 
-    /// Sets the host name that the App builds its URLs with; the listener's address by default. For
-    /// listeners bound later.
+    /// Sets the host name with which the App builds its URLs; the listener's address by default.
+    /// Applies to listeners bound later.
     pub fn server_hostname(mut self, name: impl Into<String>) -> Self {
         self.settings.hostname = Some(name.into());
         self
     }
 
-    /// Sets how long a stop waits: first for the handlers in flight and for the clients of the
-    /// server to take their last packets, and as long again for HTTP requests to be answered. 5
-    /// seconds by default.
+    /// Sets the time limit of a stop, 5 seconds by default. It applies twice: first to handlers in
+    /// flight and the last packets of the clients, then to the HTTP requests in flight.
     pub fn shutdown_timeout(mut self, limit: Duration) -> Self {
         self.drain = limit;
-        // The server below counts in whole seconds.
+        // The server below uses whole seconds.
         self.builder = self
             .builder
             .shutdown_timeout(limit.as_secs_f64().ceil() as u64);
@@ -186,7 +185,7 @@ where
     }
 
     /// Leaves the process's signals to the program. By default SIGINT (Ctrl-C) and SIGTERM stop the
-    /// server as [`AppServerHandle::stop`] does.
+    /// server like [`AppServerHandle::stop`].
     pub fn disable_signals(mut self) -> Self {
         self.handles_signals = false;
         self
@@ -196,9 +195,9 @@ where
     ///
     /// # Errors
     ///
-    /// The last one's error, where none can be listened on; or that a name cannot be resolved; or
-    /// that an event with a reserved name was given a handler before `serve`; or that the server
-    /// was stopped or closed already.
+    /// The last address's error, if none can be used. It also fails if a name cannot be resolved,
+    /// if an event with a reserved name was given a handler before `serve`, or if the server was
+    /// stopped or closed already.
     pub fn bind(mut self, addresses: impl ToSocketAddrs) -> io::Result<Self> {
         for listener in listeners(addresses, self.backlog)? {
             self = self.listen(listener)?;
@@ -206,12 +205,12 @@ where
         Ok(self)
     }
 
-    /// Listens on a socket that is bound already.
+    /// Listens on a bound socket.
     ///
     /// # Errors
     ///
-    /// The system's, where it cannot be used; or that an event with a reserved name was given a
-    /// handler.
+    /// The system's error, if the socket cannot be used. It also fails if an event with a reserved
+    /// name was given a handler.
     pub fn listen(mut self, listener: TcpListener) -> io::Result<Self> {
         self.has_no_fault()?;
         let address = listener.local_addr()?;
@@ -227,11 +226,11 @@ where
         Ok(self)
     }
 
-    /// Listens on each of these addresses, by TLS.
+    /// Listens on each of these addresses with TLS.
     ///
     /// # Errors
     ///
-    /// As of [`bind`](Self::bind).
+    /// The same as of [`bind`](Self::bind).
     #[cfg(feature = "rustls-0_23")]
     #[cfg_attr(docsrs, doc(cfg(feature = "rustls-0_23")))]
     #[allow(
@@ -249,12 +248,12 @@ where
         Ok(self)
     }
 
-    /// Listens on a socket that is bound already, by TLS. HTTP/1.1 is added to the protocols that
-    /// the configuration offers, and HTTP/2 in front of it where actix-web has it switched on.
+    /// Listens on a bound socket with TLS. HTTP/1.1 is added to the protocols of the configuration.
+    /// If actix-web supports HTTP/2 it is added as the first.
     ///
     /// # Errors
     ///
-    /// As of [`listen`](Self::listen).
+    /// The same as of [`listen`](Self::listen).
     #[cfg(feature = "rustls-0_23")]
     #[cfg_attr(docsrs, doc(cfg(feature = "rustls-0_23")))]
     pub fn listen_rustls_0_23(
@@ -278,13 +277,13 @@ where
         Ok(self)
     }
 
-    /// Returns the addresses that are listened on.
+    /// Returns the addresses of the listeners.
     #[must_use]
     pub fn addrs(&self) -> Vec<SocketAddr> {
         self.addresses.clone()
     }
 
-    /// Starts the workers. The server runs until it is stopped; the future has to be awaited or
+    /// Starts the workers. The server runs until it is stopped; the future must be awaited or
     /// spawned. It is an error if no address is bound, or if the server was stopped or closed.
     pub fn run(self) -> RunningAppServer {
         let is_bound = !self.addresses.is_empty();
@@ -297,7 +296,7 @@ where
         RunningAppServer::new(server, handle, self.handles_signals)
     }
 
-    /// A program whose handlers are not what it takes them for does not start.
+    /// Returns an error if the program has made an invalid registration.
     fn has_no_fault(&self) -> io::Result<()> {
         if self.engine.is_closing() {
             let closed = "the server was closed, start another one by its builder";
@@ -330,12 +329,12 @@ impl<F> fmt::Debug for AppServer<F> {
     }
 }
 
-/// Returns how many workers a server has by default.
+/// Returns the default number of workers.
 fn default_workers() -> usize {
     thread::available_parallelism().map_or(2, NonZero::get)
 }
 
-/// A listener's services are made of this, on each worker.
+/// The data from which a listener's services are made on each worker.
 #[derive(Clone)]
 struct Site<F> {
     engine: Arc<Engine>,
@@ -368,7 +367,7 @@ where
         HttpService::<I, SharedApp, BoxBody>::build()
             .keep_alive(self.settings.keep_alive)
             .client_request_timeout(self.settings.client_request_timeout)
-            // As `SocketIo::tune` sets them, for the same reasons.
+            // The value of `SocketIo::tune`, for the same reasons.
             .client_disconnect_timeout(Duration::ZERO)
             .h1_allow_half_closed(false)
             .tcp_nodelay(true)
@@ -378,7 +377,7 @@ where
             .finish(app)
     }
 
-    /// Makes a listener's service of the service of its connections.
+    /// Makes a listener's service from the service of its connections.
     fn dealt<S>(&self, connection: S) -> Dealt<S> {
         self.connections.clone().dealt(connection)
     }
@@ -388,7 +387,7 @@ where
         let app = mount_once(&self.engine, &self.hooks, self.app.clone());
         let hostname = self.settings.hostname.clone();
         let hostname = hostname.unwrap_or_else(|| self.address.to_string());
-        // actix-web has no other constructor that takes what its own server gives an App; the
+        // actix-web has no other constructor for the values that its own server gives an App; the
         // crates of its family use this one.
         let config = AppConfig::__priv_test_new(self.is_secure, hostname, self.address);
         let app = app
@@ -399,17 +398,16 @@ where
     }
 }
 
-/// Writes the methods `serve` and `run` of a handle that has an `engine` and its `hooks`.
+/// Writes the methods `serve` and `run` of a handle with an `engine` and its `hooks`.
 macro_rules! serve {
     () => {
-        /// Serves an App on a server of this crate's, which holds the WebSockets by itself: in less
+        /// Serves an App on a server of this crate, which owns the WebSockets itself: it needs less
         /// memory and time than an `HttpServer`. The routes are mounted at the App's root, unless
-        /// the App has mounted them by itself: inside of the App's middleware and before its
-        /// services, so that no `Files::new("/", ..)` or empty scope takes their requests. Only a
-        /// server whose path is `/` comes behind the App's services.
+        /// the App has mounted them itself: inside the App's middleware and before its services, so
+        /// that no `Files::new("/", ..)` or empty scope takes their requests. Only a server whose
+        /// path is `/` comes after the App's services.
         ///
-        /// [`AppServer`](crate::server::AppServer) says what such a server does, and how it is set
-        /// up.
+        /// [`AppServer`](crate::server::AppServer) describes such a server and its options.
         pub fn serve<F, T, B>(&self, app: F) -> crate::server::AppServer<F>
         where
             F: Fn() -> actix_web::App<T> + Send + Clone + 'static,
@@ -426,11 +424,11 @@ macro_rules! serve {
             crate::server::AppServer::new(&self.engine, &self.hooks, closing, app, self.fault())
         }
 
-        /// Serves nothing but this server, at these addresses, until the process is asked to end.
+        /// Serves only this server, at these addresses, until the process receives a signal to end.
         ///
         /// # Errors
         ///
-        /// None of the addresses can be listened on.
+        /// Returns the system's error if none of the addresses can be used.
         pub async fn run(&self, addresses: impl std::net::ToSocketAddrs) -> std::io::Result<()> {
             self.serve(actix_web::App::new).bind(addresses)?.run().await
         }
@@ -461,7 +459,7 @@ fn listener(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
-    // A server that is started again finds its port, where connections of the last one linger.
+    // A restarted server can use its port, although connections of its predecessor linger there.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
@@ -469,12 +467,12 @@ fn listener(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// How long a connection waits for its next request by default: longer than the load balancers that
-/// keep connections for 60 seconds.
+/// The default time for which an idle connection stays open: longer than the 60 seconds of usual
+/// load balancers.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// How long a stop waits by default.
+/// The default time limit of a stop.
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
-/// How many HTTP connections a worker may have by default, as in an `HttpServer`.
+/// The default maximal number of HTTP connections of a worker, as in an `HttpServer`.
 const MAX_CONNECTIONS: usize = 25_600;

@@ -1,4 +1,4 @@
-//! A server that runs, and what stops it: a handle, or a signal to the process.
+//! A running server, and its stop: by a handle, or by a signal to the process.
 
 use std::fmt;
 use std::future::Future;
@@ -14,12 +14,11 @@ use futures_core::future::LocalBoxFuture;
 use crate::server::closing::Closing;
 use crate::server::dealing::Connections;
 
-/// A running server; it has to be awaited or spawned.
+/// A running server; it must be awaited or spawned.
 ///
 /// # Errors
 ///
-/// That a worker could not be started, that no address is bound, or that the server was closed
-/// already.
+/// If a worker could not be started, if no address is bound, or if the server was closed already.
 ///
 /// # Examples
 ///
@@ -33,17 +32,17 @@ use crate::server::dealing::Connections;
 /// ```
 #[must_use = "a server runs only while it is polled"]
 pub struct RunningAppServer {
-    /// `None` if it does not run.
+    /// `None` if it is not running.
     server: Option<Server>,
     handle: AppServerHandle,
-    /// Why it does not run.
+    /// The reason why it is not running.
     fault: Option<io::Error>,
-    /// Waits for a signal, and then for the end.
+    /// Waits for a signal, and then for the end of the server.
     stopping: Option<LocalBoxFuture<'static, ()>>,
 }
 
 impl RunningAppServer {
-    /// Runs `server`, which `handle` makes a handle of.
+    /// Runs `server`, of which `handle` makes a handle.
     pub(crate) fn new(
         server: io::Result<Server>,
         handle: impl FnOnce(Option<ServerHandle>) -> AppServerHandle,
@@ -127,24 +126,23 @@ impl AppServerHandle {
         }
     }
 
-    /// Stops the server, and returns when it has stopped.
+    /// Stops the server. Returns after it has stopped.
     ///
     /// A graceful stop closes the Socket.IO server first, as
-    /// [`SocketIo::close`](crate::SocketIo::close) does: new clients are refused, handlers in
-    /// flight end, those who are there get what was sent to them and are disconnected, and in a
-    /// cluster the other nodes what was queued for them; then it waits for the HTTP requests that
-    /// are being answered. [`AppServer::shutdown_timeout`](crate::AppServer::shutdown_timeout)
-    /// bounds both. Any other stop ends all connections at once: the sockets leave with the reason
-    /// `server shutting down` too, but what their clients have not got by then is lost, and so is a
-    /// handler that waits.
+    /// [`SocketIo::close`](crate::SocketIo::close) does. New clients are refused, and handlers in
+    /// flight end. Clients receive their queued packets and are disconnected; in a cluster other
+    /// nodes receive their queued messages. Then it waits for the HTTP requests in flight.
+    /// [`AppServer::shutdown_timeout`](crate::AppServer::shutdown_timeout) limits both. Any other
+    /// stop ends all connections at once: the sockets leave with the reason `server shutting down`
+    /// too, but packets in the outboxes are lost, and waiting handlers are dropped.
     pub async fn stop(&self, graceful: bool) {
         let Some(server) = &self.server else { return };
         if graceful {
             self.closing.close(self.drain).await;
             self.connections.drain(self.drain).await;
         } else {
-            // Before the command to the workers, which drop the sessions: each has heard it by
-            // then.
+            // Before the command to the workers, which drop the sessions: each session has received
+            // it by then.
             self.closing.abort();
         }
         server.stop(graceful).await;
@@ -172,7 +170,7 @@ impl fmt::Debug for AppServerHandle {
     }
 }
 
-/// Waits until the process is asked to end.
+/// Waits until the process receives a signal to end.
 async fn signalled() -> io::Result<()> {
     #[cfg(unix)]
     {

@@ -1,13 +1,13 @@
-//! The cookie of a client's HTTP session, and whether the program's middleware reads the same.
+//! The cookie of a client's HTTP session, and its comparison with the program's middleware.
 //!
-//! A request comes in, the key of its session leaves, or what is wrong with the options.
+//! A request enters. The key of its session leaves, or the error in the options.
 
 use actix_session::config::CookieContentSecurity;
 use actix_session::{SessionExt, SessionStatus};
 use actix_web::cookie::{CookieJar, Key};
 use actix_web::{HttpMessage, HttpRequest};
 
-/// How sessions are named by cookies.
+/// The name and the security of session cookies.
 #[derive(Clone)]
 pub(super) struct Cookie {
     pub(super) name: String,
@@ -16,14 +16,14 @@ pub(super) struct Cookie {
 }
 
 impl Cookie {
-    /// Compares what is read here with what the middleware has read.
+    /// Compares the session read here with the session that the middleware has read.
     pub(super) fn fit(&self, request: &HttpRequest) -> Fit {
         if self.session_key(request).is_some() {
             return Fit::Right;
         }
         let is_named = request.cookie(&self.name).is_some();
         if !has_session(request) {
-            // Nobody else reads cookies here. One of a stranger looks the same.
+            // No other code here reads cookies. A stranger's cookie looks the same.
             return if is_named {
                 Fit::Wrong(format!(
                     "HttpSession::shared: a cookie {:?} was not made with its key: if all clients have \
@@ -36,7 +36,7 @@ impl Cookie {
             };
         }
         let session = request.get_session();
-        // What a handler in front has inserted was not read from a cookie.
+        // Values that an earlier handler has inserted were not read from a cookie.
         let is_read = session.status() == SessionStatus::Unchanged && !session.entries().is_empty();
         if !is_read {
             return Fit::Unknown;
@@ -63,22 +63,22 @@ impl Cookie {
     }
 }
 
-/// Whether the options fit the program's middleware, as far as one request tells.
+/// The result of the comparison with the program's middleware, by one request.
 pub(super) enum Fit {
     Right,
     Wrong(String),
     Unknown,
 }
 
-/// Tells whether a `SessionMiddleware` has put a session into the request.
+/// Returns `true` if a `SessionMiddleware` has put a session into the request.
 ///
-/// actix-session makes an empty one for whoever asks, and does not say whether it did. So it is asked
-/// where there is none, and what was there is laid over it: if the new one is still found, there was
-/// no other.
+/// actix-session makes an empty session on request, and does not report it. So a probe session is
+/// made without the extensions, and the original extensions are then merged over it: if the probe
+/// is still found, there was no other session.
 pub(super) fn has_session(request: &HttpRequest) -> bool {
     let before = std::mem::take(&mut *request.extensions_mut());
     let probe = request.get_session();
-    // A boolean can be written as JSON.
+    // A boolean can always be written as JSON.
     let _ = probe.insert(PROBE, true);
     request.extensions_mut().extend(before);
     let is_probe = request.get_session().contains_key(PROBE);
@@ -86,5 +86,5 @@ pub(super) fn has_session(request: &HttpRequest) -> bool {
     !is_probe
 }
 
-/// The key that tells a session which was made to look for another.
+/// The key that marks the probe session.
 const PROBE: &str = "actix-socketio-probe";

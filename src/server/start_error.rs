@@ -1,9 +1,9 @@
-//! Why a server does not start.
+//! The error of a server's start.
 
 use std::fmt;
 use std::io;
 
-/// Why a server did not start: the system refused it a thread.
+/// The reason why a server did not start: the system refused a thread, or an option is invalid.
 ///
 /// # Examples
 ///
@@ -18,7 +18,7 @@ use std::io;
 pub struct StartError(pub(crate) io::Error);
 
 impl StartError {
-    /// An option that cannot be served.
+    /// The error of an invalid option.
     pub(crate) fn option(fault: String) -> Self {
         Self(io::Error::new(io::ErrorKind::InvalidInput, fault))
     }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files and folders that are checked, relative to the crate.
-const ROOTS: [&str; 18] = [
+const ROOTS: [&str; 19] = [
     "docs",
     "README.md",
     "CONTRIBUTING.md",
@@ -23,6 +23,7 @@ const ROOTS: [&str; 18] = [
     "src/logging.rs",
     "src/pattern.rs",
     "src/reason.rs",
+    "src/server",
     "src/socketio",
     "src/testing",
     "src/websocket",
