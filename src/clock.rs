@@ -1,8 +1,8 @@
-//! The time of the actors: the runtime's, which a program's tests may pause.
+//! The time of the actors: that of the runtime, which a program's tests may pause.
 
 use std::time::Instant;
 
-/// Returns what time it is.
+/// Returns the present time.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -1,7 +1,8 @@
 //! Panics of the program's code, caught.
 //!
-//! Code or a future comes in; its value leaves, or the text of its panic. The callers decide what a
-//! panic costs and who is told. Nothing here writes to the log, spawns, or knows what the code is for.
+//! Code or a future enters; its value leaves, or the text of its panic. The callers decide the
+//! effect of a panic and its receivers. This module does not log or spawn, and does not know the
+//! purpose of the code.
 
 use std::any::Any;
 use std::future::Future;
@@ -13,24 +14,24 @@ use pin_project_lite::pin_project;
 
 /// Runs code that may panic; returns its value, or the text of its panic.
 ///
-/// Unwind safety is the caller's: after a panic, the state that the code was changing must not be
-/// looked at, or must bear it.
+/// Unwind safety is the caller's duty: after a panic, the state that the code was changing must not
+/// be read, or must be valid in any case.
 pub(crate) fn catch_panic<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| panic_text(panic.as_ref()))
 }
 
 pin_project! {
-    /// A future, each poll of which runs under [`catch_panic`], and its destructor too.
+    /// A future whose polls, and destructor, run under [`catch_panic`].
     #[must_use = "a future does nothing unless it is polled"]
     pub(crate) struct Caught<F> {
-        // `None` once it has ended.
+        // `None` after its end.
         #[pin]
         future: Option<F>,
     }
 
     impl<F> PinnedDrop for Caught<F> {
         fn drop(this: Pin<&mut Self>) {
-            // Dropped before its end: nobody waits for the text of this panic.
+            // Dropped before its end: the text of this panic has no receiver.
             let _ = catch_panic(|| this.project().future.set(None));
         }
     }
@@ -51,7 +52,7 @@ impl<F: Future> Future for Caught<F> {
         let mut future = self.project().future;
         let polled = catch_panic(|| match future.as_mut().as_pin_mut() {
             Some(future) => future.poll(cx),
-            // It has ended, and its value is taken.
+            // The future has ended, and its value was taken.
             None => Poll::Pending,
         });
         let ended = match polled {

@@ -1,10 +1,9 @@
-//! Supervision that is real: an actor that panics is restarted, in its own mailbox, under its own
-//! address.
+//! Supervision: an actor that panics is restarted in its own mailbox, under its own address.
 //!
-//! actix itself restarts an actor only when it has stopped; a panic ends it for good. Here each poll
-//! of the actor runs inside `catch_unwind`. After a panic the message that caused it is gone, its
-//! sender gets `MailboxError::Closed`, the messages behind it are handled by the restarted actor. An
-//! actor that panics too often is given up, and its parent is told.
+//! actix itself restarts an actor only after a regular stop; a panic ends it permanently. Here each
+//! poll of the actor runs inside `catch_unwind`. After a panic the message that caused it is lost
+//! and its sender gets `MailboxError::Closed`. The restarted actor handles the messages after it.
+//! An actor that panics too often is given up, and its parent is notified.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -18,16 +17,16 @@ use actix::{Actor, ActorContext, Addr, Arbiter, ArbiterHandle, Context, Supervis
 
 use crate::panics::catch_panic;
 
-/// What the parent hears of a child's panic.
+/// The notice of a child's panic to its parent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fall {
-    /// What the panic said.
+    /// The text of the panic.
     pub(crate) panic: String,
     /// The child panicked too often, and is not restarted.
     pub(crate) given_up: bool,
 }
 
-/// How many restarts within which time are too many.
+/// The number of restarts within a time that is too many.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Intensity {
     pub(crate) restarts: usize,
@@ -35,13 +34,13 @@ pub(crate) struct Intensity {
 }
 
 impl Intensity {
-    /// For an actor whose state cannot be trusted after a panic: it ends, and its `stopped` runs.
+    /// For an actor whose state is unreliable after a panic: it ends, and its `stopped` runs.
     pub(crate) const NEVER: Self = Self {
         restarts: 0,
         within: Duration::ZERO,
     };
 
-    /// For an actor that finds its state again.
+    /// For an actor that can rebuild its state.
     pub(crate) const LASTING: Self = Self {
         restarts: 5,
         within: Duration::from_secs(10),
@@ -81,8 +80,8 @@ where
     Addr::new(sender)
 }
 
-/// Returns an arbiter for actors that outlive every worker: this thread's where it has one, and
-/// one of a system of its own where the program runs without actix.
+/// Returns an arbiter for actors that outlive every worker: that of this thread if it has one,
+/// otherwise one of a system of its own, for programs without actix.
 pub(crate) fn lasting_arbiter() -> std::io::Result<ArbiterHandle> {
     if let Some(arbiter) = Arbiter::try_current() {
         return Ok(arbiter);
@@ -159,8 +158,8 @@ where
     A: Actor<Context = Context<A>>,
     Context<A>: AsyncContextParts<A>,
 {
-    /// If the actor has not ended, its thread ends: the actor's `stopped` runs, and finds
-    /// [`is_abandoned`] true.
+    /// If the actor has not ended, its thread is ending. Then the actor's `stopped` runs, and
+    /// [`is_abandoned`] is true in it.
     fn drop(&mut self) {
         if !self.actor.alive() {
             return;
@@ -173,8 +172,8 @@ where
     }
 }
 
-/// Tells an actor in its `stopped` whether it ends with its thread, as at the end of a worker, and
-/// not by itself or by a panic.
+/// Returns `true` in an actor's `stopped` if the actor ends with its thread, as at the end of a
+/// worker, and not by itself or by a panic.
 pub(crate) fn is_abandoned() -> bool {
     ABANDONED.get()
 }
@@ -183,7 +182,7 @@ thread_local! {
     static ABANDONED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// When an actor has panicked lately.
+/// The recent panics of an actor.
 #[derive(Debug)]
 struct Falls {
     intensity: Intensity,
@@ -198,7 +197,7 @@ impl Falls {
         }
     }
 
-    /// Counts a panic; tells whether it is one too many.
+    /// Counts a panic. Returns `true` if the limit is exceeded.
     fn too_many(&mut self, now: Instant) -> bool {
         let within = self.intensity.within;
         self.recent
@@ -208,8 +207,8 @@ impl Falls {
     }
 }
 
-/// The capacity of mailboxes: none, since it would bound nothing (`do_send` ignores it) and could
-/// make `send` wait without a waker.
+/// The capacity of mailboxes: none. A capacity would not limit them, because `do_send` ignores it,
+/// and it could make `send` wait without a waker.
 const MAILBOX: usize = 0;
 
 #[cfg(test)]
@@ -219,7 +218,7 @@ mod tests {
 
     use super::*;
 
-    /// Adds up; tells when it has been started and when it has stopped.
+    /// Adds numbers, and reports its start and its stop.
     struct Sum {
         total: u32,
         life: UnboundedSender<&'static str>,
@@ -326,7 +325,7 @@ mod tests {
     #[actix_rt::test]
     async fn messages_behind_the_one_that_panicked_are_handled() {
         let started = start(Intensity::LASTING);
-        // All four lie in the mailbox before the actor is polled.
+        // All four are in the mailbox before the actor is polled.
         let first = started.sum.send(Add(1));
         let boom = started.sum.send(Boom("in between"));
         let second = started.sum.send(Add(2));
@@ -367,7 +366,7 @@ mod tests {
         for expected in ["started", "stopped"] {
             assert_eq!(started.life.recv().await, Some(expected));
         }
-        // It was dropped with its sender, and did not stop twice.
+        // It was dropped with its sender, and stopped only once.
         assert_eq!(started.life.recv().await, None);
     }
 

@@ -2,13 +2,13 @@
 //!
 //! * receives: [`RoomChange`] from the membership, [`FindRoom`] from the program, [`RoomGivenUp`]
 //!   from its rooms' supervision;
-//! * sends: nothing; starts and stops rooms, and lets go in time of what clients come back to;
-//! * parent: the server, which starts it with the namespace and replaces it when it is given up;
-//! * ends: with the server, or with its last client where it was made by a pattern that says so.
+//! * sends: nothing; starts and stops rooms, and removes expired recovery state;
+//! * parent: the server, which starts it with the namespace and replaces it if it is given up;
+//! * ends: with the server, or with its last client if the pattern that made it says so.
 //!
-//! Who is in the namespace, and in which room, lies in its
-//! [`Membership`](crate::socket::Membership), which outlives it: restarted, it goes on with the
-//! same rooms, and nobody who enters or joins meanwhile waits for it.
+//! The sockets of the namespace, and its rooms, are in its
+//! [`Membership`](crate::socket::Membership), which outlives it: after a restart it continues with
+//! the same rooms, and a socket that connects or joins in the meantime does not wait for it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -71,7 +71,7 @@ impl Namespace {
 
     fn stop_room(&mut self, name: &str) {
         if let Some(room) = self.rooms.remove(name) {
-            // A life-cycle message: the room ends behind what was sent to it before.
+            // A life-cycle message: the room ends after the messages sent to it before.
             room.do_send(Stop);
         }
     }
@@ -80,7 +80,7 @@ impl Namespace {
 impl Actor for Namespace {
     type Context = Context<Self>;
 
-    /// Gives every room its actor: one that takes the place of another finds rooms already there.
+    /// Starts the actor of every room: a replacement finds existing rooms.
     fn started(&mut self, ctx: &mut Self::Context) {
         for (name, members) in self.core.membership.rooms() {
             if !self.rooms.contains_key(&name) {
@@ -105,7 +105,7 @@ impl Handler<RoomChange> for Namespace {
 
     fn handle(&mut self, change: RoomChange, ctx: &mut Self::Context) {
         match change {
-            // Found already by an actor that has just taken another's place.
+            // An actor that has just replaced another has found it already.
             RoomChange::Began(name, _) if self.rooms.contains_key(&name) => {}
             RoomChange::Began(name, members) => self.start_room(&name, members, ctx),
             RoomChange::Ended(name) => self.stop_room(&name),
@@ -113,7 +113,7 @@ impl Handler<RoomChange> for Namespace {
     }
 }
 
-/// Asks for a room's actor; there is one as long as the room has members.
+/// Asks for a room's actor, which exists while the room has members.
 #[derive(Debug, Message)]
 #[rtype(result = "Option<Addr<Room>>")]
 pub(crate) struct FindRoom(pub(crate) String);
@@ -126,7 +126,7 @@ impl Handler<FindRoom> for Namespace {
     }
 }
 
-/// The last client has left a namespace that goes with it.
+/// The last client has left a namespace that is removed with it.
 impl Handler<Stop> for Namespace {
     type Result = ();
 
@@ -229,7 +229,7 @@ mod tests {
             first.do_send(Boom("again"));
             is_told(&mut fixture.crashes, "again").await;
         }
-        // Behind the message that makes the server replace it.
+        // After the message that makes the server replace it.
         server
             .send(Emit::event("unheard", ()).of("/nobody"))
             .await

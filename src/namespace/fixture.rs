@@ -1,5 +1,5 @@
-//! What the tests of several actors start from: sockets without a transport, and a message that
-//! makes an actor panic.
+//! The set-up of the tests of several actors: sockets without a transport, and a message that makes
+//! an actor panic.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ macro_rules! explodes {
 
 pub(crate) use explodes;
 
-/// A server without transports, and what it reports.
+/// A server without transports, and its reports.
 pub(crate) struct Fixture {
     pub(crate) registry: Arc<Registry>,
     pub(crate) crashes: Crashes,
@@ -62,7 +62,7 @@ impl Fixture {
     }
 }
 
-/// What the program was told.
+/// The messages to the program's supervisor.
 pub(crate) struct Crashes(UnboundedReceiver<Crashed>);
 
 impl Crashes {
@@ -85,7 +85,7 @@ impl Handler<Crashed> for Reporter {
     }
 }
 
-/// A socket that is connected; its CONNECT packet has been read.
+/// A connected socket; its CONNECT packet has been read.
 pub(crate) struct Member {
     pub(crate) core: Arc<Core>,
 }
@@ -118,20 +118,20 @@ impl Member {
         self.core.membership.leave(&self.core, room);
     }
 
-    /// Takes what lies in the outbox, as a poll does.
+    /// Takes the content of the outbox, as a poll does.
     pub(crate) async fn read(&self) -> String {
         read(&self.core.link.outbox).await.unwrap()
     }
 }
 
-/// Takes what lies in an outbox, or waits for it; `None` where the session is over.
+/// Takes the content of an outbox, or waits for it; `None` if the session has ended.
 pub(crate) async fn read(outbox: &Arc<Outbox>) -> Option<String> {
     let mut poll = outbox.begin_poll().unwrap();
     let body = within(poll_fn(|cx| poll.poll_body(cx))).await;
     body.map(|body| String::from_utf8(body).unwrap())
 }
 
-/// Waits, but not for good.
+/// Waits, with a time limit.
 pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     timeout(Duration::from_secs(10), future).await.unwrap()
 }

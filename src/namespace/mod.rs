@@ -1,7 +1,8 @@
-//! Namespaces: where they are found, and the actors of a server.
+//! Namespaces: their registry, and the actors of a server.
 //!
-//! The program's messages enter and leave as frames in the outboxes of those who are meant. The
-//! server's actor supervises namespaces, a namespace its rooms. Nothing here knows sessions.
+//! The program's messages enter, and leave as frames in the outboxes of the recipients. The
+//! server's actor supervises namespaces, a namespace supervises its rooms. Nothing here knows
+//! sessions.
 
 mod actor;
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! What the actors of one server share: the namespaces by name, and what each of them is made of.
+//! The state that the actors of one server share: the namespaces by name, and their parts.
 //!
-//! Everybody reads; the server's actor and the builder's side write. It holds no logic of its own.
+//! All parts of the server read it; the server's actor and the builder write it.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -28,15 +28,16 @@ use crate::socket::{Adapter, Core, Membership, Recovery, RecoveryOptions};
 use crate::socketio::PacketLimits;
 use crate::supervision::Fall;
 
-/// What a namespace is made of, apart from its actor.
+/// The parts of a namespace, without its actor.
 #[derive(Debug)]
 pub(crate) struct NamespaceCore {
     pub(crate) membership: Arc<Membership>,
     pub(crate) table: Arc<SharedTable>,
     pub(crate) environment: Arc<Environment>,
-    /// The actor; another one after the first was given up.
+    /// The actor; a replacement after the first was given up.
     actor: Mutex<Option<Addr<Namespace>>>,
-    /// How many clients are in it or on their way, where it goes with the last of them.
+    /// The number of connected and connecting clients, if the namespace is removed with the last
+    /// one.
     seats: Option<AtomicUsize>,
 }
 
@@ -46,34 +47,34 @@ impl NamespaceCore {
     }
 }
 
-/// Many namespaces of one kind: which names it takes, and what they share.
+/// The namespaces of one pattern: the names that it accepts, and their shared parts.
 #[derive(Debug)]
 pub(crate) struct PatternCore {
     pub(crate) choice: Choice,
     pub(crate) table: Arc<SharedTable>,
     pub(crate) environment: Arc<Environment>,
-    /// Its namespaces go with their last client.
+    /// Its namespaces are removed with their last client.
     pub(crate) frees: AtomicBool,
 }
 
-/// Which names a pattern takes.
+/// The names that a pattern accepts.
 pub(crate) enum Choice {
     Pattern(Pattern),
     Predicate(Box<Predicate>),
 }
 
-/// Looks at a namespace's name and at the client's CONNECT payload.
+/// Its arguments are a namespace's name and the client's CONNECT payload.
 pub(crate) type Predicate = dyn Fn(&str, &Value) -> bool + Send + Sync;
 
 impl Choice {
-    /// Returns the parameters of a name that it takes.
+    /// Returns the parameters of a name that it accepts.
     fn takes(&self, name: &str, auth: Option<&str>, log: &Arc<LogLimits>) -> Option<Parameters> {
         match self {
             Self::Pattern(pattern) => pattern.fit(name),
             Self::Predicate(predicate) => {
                 let auth = auth.and_then(|auth| serde_json::from_str(auth).ok());
                 let auth = auth.unwrap_or_else(|| json!({}));
-                // Code of the program: where it panics, the name is nobody's.
+                // Code of the program: if it panics, the name is not accepted.
                 let taken = catch_panic(|| predicate(name, &auth)).unwrap_or_else(|panic| {
                     let (name, panic) = (Quoted(name), cut(panic));
                     let line =
@@ -96,11 +97,11 @@ impl fmt::Debug for Choice {
     }
 }
 
-/// A client's hold on a namespace, from its CONNECT to its end.
+/// A client's reservation of a namespace, from its CONNECT to its end.
 #[derive(Debug)]
 pub(crate) struct Seat {
     namespace: Arc<NamespaceCore>,
-    /// Who frees the namespace when nobody is left.
+    /// The registry that removes the namespace with its last seat.
     freed_by: Option<Arc<Registry>>,
 }
 
@@ -120,14 +121,14 @@ impl Drop for Seat {
     }
 }
 
-/// Why a client gets no seat; the text is for the client, and does not repeat the name.
+/// The reason why a client gets no seat. The text is for the client, and does not repeat the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoSeat {
-    /// There is no such namespace, and no pattern takes the name.
+    /// The namespace does not exist, and no pattern accepts the name.
     Unknown,
     /// The name has more than this many bytes.
     NameTooLong(usize),
-    /// Patterns have made as many namespaces as they may.
+    /// Patterns have reached their limit of namespaces.
     TooMany,
 }
 
@@ -146,21 +147,21 @@ impl fmt::Display for NoSeat {
 /// All namespaces.
 pub(crate) struct Registry {
     pub(crate) surroundings: Arc<Surroundings>,
-    /// What is registered for all namespaces: their own tables follow it.
+    /// The registrations for all namespaces: their own tables follow it.
     pub(crate) common: SharedTable,
-    /// The way to the other nodes of a cluster.
+    /// The adapter to the other nodes of a cluster.
     pub(crate) adapter: Option<Arc<dyn Adapter>>,
-    /// How clients come back, if they may.
+    /// The options of connection state recovery, if it is on.
     recovery: Option<RecoveryOptions>,
-    /// How large a packet to a client may be.
+    /// The size limits of a packet to a client.
     pub(crate) packets: PacketLimits,
-    /// How long the name of a namespace may be that is made for a client.
+    /// The length limit of the name of a namespace that is made for a client.
     name_limit: usize,
-    /// How many namespaces may be made for clients that stay without them.
+    /// The limit of namespaces that are made for clients and remain without them.
     kept_limit: usize,
-    /// How many there are; changed under the lock of the namespaces.
+    /// Their number; changed under the lock of the namespaces.
     kept: AtomicUsize,
-    /// Where namespaces and rooms live.
+    /// The arbiter of namespaces and rooms.
     arbiter: ArbiterHandle,
     namespaces: RwLock<HashMap<Arc<str>, Arc<NamespaceCore>>>,
     patterns: RwLock<Vec<Arc<PatternCore>>>,
@@ -168,7 +169,7 @@ pub(crate) struct Registry {
     server: Mutex<Option<Addr<Server>>>,
 }
 
-/// Is told of each new namespace.
+/// Called for each new namespace.
 pub(crate) type Watcher = Arc<dyn Fn(&Arc<NamespaceCore>) + Send + Sync>;
 
 impl Registry {
@@ -212,7 +213,7 @@ impl Registry {
         self.namespaces.read().get(name).cloned()
     }
 
-    /// Returns all namespaces that there are.
+    /// Returns all existing namespaces.
     pub(crate) fn all(&self) -> Vec<Arc<NamespaceCore>> {
         self.namespaces.read().values().cloned().collect()
     }
@@ -225,7 +226,7 @@ impl Registry {
         made.cloned().collect()
     }
 
-    /// Takes a pattern in, behind those that there are.
+    /// Adds a pattern after the existing ones.
     pub(crate) fn add_pattern(&self, choice: Choice) -> Arc<PatternCore> {
         let pattern = Arc::new(PatternCore {
             choice,
@@ -237,13 +238,13 @@ impl Registry {
         pattern
     }
 
-    /// Tells `watcher` of each namespace that is made from now on.
+    /// Calls `watcher` for each namespace that is made from now on.
     pub(crate) fn watch(&self, watcher: Watcher) {
         self.watchers.write().push(watcher);
     }
 
-    /// Returns the namespace of this name, which the program names: it is started where there was
-    /// none, with the handlers of the first pattern that takes it, and stays.
+    /// Returns the namespace of this name, which the program names. If it does not exist it is
+    /// started, with the handlers of the first pattern that accepts it. It is never removed.
     pub(crate) fn open(self: &Arc<Self>, name: &str) -> Arc<NamespaceCore> {
         if let Some(core) = self.namespace(name) {
             return core;
@@ -257,8 +258,8 @@ impl Registry {
         core
     }
 
-    /// Returns a CONNECT payload as the program sees it: where clients come back, without what
-    /// their library adds for that.
+    /// Returns a CONNECT payload for the program: with recovery, without the fields that the client
+    /// library adds for it.
     pub(crate) fn shown<'a>(&self, auth: Option<&'a str>) -> Option<Cow<'a, str>> {
         match self.recovery {
             Some(_) => auth.map(Recovery::without_claim),
@@ -266,7 +267,7 @@ impl Registry {
         }
     }
 
-    /// Gives a client a seat in the namespace of this name, which a pattern may make for it.
+    /// Reserves a seat for a client in the namespace of this name, which a pattern may make for it.
     pub(crate) fn seat(self: &Arc<Self>, name: &str, auth: Option<&str>) -> Result<Seat, NoSeat> {
         {
             let namespaces = self.namespaces.read();
@@ -277,7 +278,7 @@ impl Registry {
         if name.len() > self.name_limit {
             return Err(NoSeat::NameTooLong(self.name_limit));
         }
-        // Asked outside of the lock: a predicate is code of the program.
+        // Outside the lock, because a predicate is code of the program.
         let found = self.pattern_of(name, auth).ok_or(NoSeat::Unknown)?;
         let frees = found.0.frees.load(Ordering::Relaxed);
         let (seat, is_new) = {
@@ -296,7 +297,8 @@ impl Registry {
         Ok(seat)
     }
 
-    /// Under the lock of the namespaces, at least for reading: nobody is about to free this one.
+    /// Called under the lock of the namespaces, at least for reading, so that this one is not
+    /// removed.
     fn seat_in(self: &Arc<Self>, core: &Arc<NamespaceCore>) -> Seat {
         let freed_by = core.seats.as_ref().map(|seats| {
             seats.fetch_add(1, Ordering::Relaxed);
@@ -308,7 +310,7 @@ impl Registry {
         }
     }
 
-    /// Gives a seat up, and frees the namespace with the last.
+    /// Releases a seat, and removes the namespace with the last one.
     fn vacate(&self, core: &Arc<NamespaceCore>) {
         let mut namespaces = self.namespaces.write();
         let Some(seats) = &core.seats else { return };
@@ -342,7 +344,7 @@ impl Registry {
         })
     }
 
-    /// Finds the namespace, or makes it; tells whether it is new.
+    /// Finds the namespace, or makes it. Returns whether it is new.
     fn found(
         self: &Arc<Self>,
         namespaces: &mut HashMap<Arc<str>, Arc<NamespaceCore>>,
@@ -405,7 +407,7 @@ impl Registry {
         }
     }
 
-    /// Starts the namespace's actor, also in the place of one that was given up.
+    /// Starts the namespace's actor, also as the replacement of one that was given up.
     pub(crate) fn start(self: &Arc<Self>, core: &Arc<NamespaceCore>) {
         let registry = Arc::downgrade(self);
         let fallen = {
@@ -430,7 +432,7 @@ impl Registry {
         *core.actor.lock() = Some(actor);
     }
 
-    /// Finds a socket in whatever namespace it is.
+    /// Finds a socket in any namespace.
     pub(crate) fn socket(&self, id: SocketId) -> Option<Arc<Core>> {
         let namespaces = self.namespaces.read();
         namespaces

@@ -5,8 +5,8 @@
 //! * parent: the namespace, which starts it with the first join and owns the list of its members;
 //! * ends: with the last leave.
 //!
-//! Handlers broadcast to a room without its actor: the members are shared. So a room that crashes
-//! is restarted with its members and nobody notices.
+//! Handlers broadcast to a room without its actor, because the members are shared. So a room that
+//! panics is restarted with its members, without an effect on broadcasts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,9 +22,9 @@ use crate::message::{Emit, ListMembers};
 use crate::socket::{Audience, Broadcast, Membership, SharedMembers, give_short_turn};
 use crate::supervision::{self, Fall, Intensity};
 
-/// The actor of a room; [`Namespace::room`](crate::Namespace::room) gives its address.
+/// The actor of a room; [`Namespace::room`](crate::Namespace::room) returns its address.
 ///
-/// It understands [`Emit`] and [`ListMembers`], from any actor and any thread.
+/// It handles [`Emit`] and [`ListMembers`], from any actor and any thread.
 ///
 /// # Examples
 ///
@@ -77,7 +77,7 @@ impl Handler<Emit> for Room {
         let operator = Broadcast::of(&self.membership, audience);
         let crowd = operator.emit_message(&emit.event, emit.data, emit.volatile)?;
         if !crowd.is_empty() {
-            // A burst of messages would fill outboxes before their clients' turn.
+            // A burst of messages would fill outboxes before their clients could read.
             ctx.wait(wrap_future(give_short_turn(crowd)));
         }
         Ok(())
@@ -195,7 +195,7 @@ mod tests {
         first.leave("hall");
         assert_eq!(room.send(ListMembers).await.unwrap(), [last.core.id]);
         last.leave("hall");
-        // Answered behind the room's end, which the namespace is told of.
+        // Answered after the room's end, of which the namespace is notified.
         let actor = namespace.actor().unwrap();
         assert_eq!(actor.send(FindRoom("hall".into())).await, Ok(None));
         assert_eq!(room.send(ListMembers).await, Err(MailboxError::Closed));

@@ -1,11 +1,11 @@
-//! The server actor, the registry: it starts first and stops last.
+//! The server actor: it starts first and stops last.
 //!
 //! * receives: [`Emit`], [`Call`], [`CallMany`], [`FetchSockets`], [`JoinRooms`], [`LeaveRooms`],
 //!   [`CloseRoom`], [`Disconnect`] and [`DisconnectSockets`] from the program's actors, [`GivenUp`]
 //!   from the supervision of namespaces;
-//! * sends: frames, into the outboxes of those who are meant; starts namespaces again;
-//! * parent: none; the program holds its address;
-//! * ends: with the system that it runs in.
+//! * sends: frames into the outboxes of the recipients; restarts namespaces;
+//! * parent: none; the program has its address;
+//! * ends: with its actix system.
 //!
 //! Namespaces and sockets are found in the shared [`Registry`], so that a restart loses nothing.
 
@@ -27,12 +27,11 @@ use crate::socket::{Broadcast, Membership, RemoteSocket, call, give_short_turn};
 use crate::socketio::Args;
 use crate::supervision::{self, Intensity};
 
-/// The actor that routes messages to clients; [`SocketIo::server`](crate::SocketIo::server) gives
+/// The actor that routes messages to clients; [`SocketIo::server`](crate::SocketIo::server) returns
 /// its address.
 ///
-/// It understands [`Emit`], [`Call`], [`CallMany`], [`FetchSockets`], [`JoinRooms`],
-/// [`LeaveRooms`], [`CloseRoom`], [`Disconnect`] and [`DisconnectSockets`], from any actor and any
-/// thread.
+/// It handles [`Emit`], [`Call`], [`CallMany`], [`FetchSockets`], [`JoinRooms`], [`LeaveRooms`],
+/// [`CloseRoom`], [`Disconnect`] and [`DisconnectSockets`], from any actor and any thread.
 ///
 /// # Examples
 ///
@@ -55,8 +54,8 @@ impl Server {
         let fallen = move |fall: supervision::Fall| {
             watching.report(CrashPlace::Server, None, fall.panic);
             if fall.given_up {
-                // It has no parent but the program; its state is all shared, so a new one is as
-                // good.
+                // It has no parent except the program. All its state is shared, so a new one is
+                // equivalent.
                 Self::start(&watching);
             }
         };
@@ -71,12 +70,12 @@ impl Server {
 }
 
 impl Server {
-    /// Addresses those whom a message is about; nobody, where there is no such namespace.
+    /// Addresses the recipients of a message; none if the namespace does not exist.
     fn operator(&self, address: Address) -> Broadcast {
         let namespace = self.registry.namespace(&address.namespace);
         let membership = match namespace {
             Some(namespace) => Arc::clone(&namespace.membership),
-            // Nobody is in it here; on other nodes somebody may be.
+            // It has no sockets here; on other nodes it may have some.
             None => {
                 let adapter = self.registry.adapter.clone();
                 let limits = self.registry.packets;
@@ -100,7 +99,7 @@ impl Handler<Emit> for Server {
         let operator = self.operator(emit.address);
         let crowd = operator.emit_message(&emit.event, emit.data, emit.volatile)?;
         if !crowd.is_empty() {
-            // A burst of messages would fill outboxes before their clients' turn.
+            // A burst of messages would fill outboxes before their clients could read.
             ctx.wait(wrap_future(give_short_turn(crowd)));
         }
         Ok(())

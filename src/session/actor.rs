@@ -3,12 +3,12 @@
 //! * receives: packets from its transport (read in place, not through the mailbox), and from any
 //!   worker [`Control`], [`Deliver`] (a POST's body), [`Probe`], [`HandOver`], [`Arrive`];
 //! * sends: frames into its outbox; messages and attachments to its [`Protocol`];
-//! * parent: the [`Engine`], which knows it by its id;
-//! * ends: when its transport has gone, its client is silent, or somebody closes it. An upgrade on
-//!   another worker starts a new actor there, which takes the state over; this one forwards what
-//!   still comes for a while.
+//! * parent: the [`Engine`], which has it by its id;
+//! * ends: if its transport has ended, if its client is silent, or if it is closed. An upgrade on
+//!   another worker starts a new actor there, which takes over the state; this one forwards late
+//!   messages for a while.
 //!
-//! It decides by the pure [`Machine`], and knows nothing of what its messages mean.
+//! Its decisions are made by the pure [`Machine`]. The content of messages is unknown here.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -34,27 +34,27 @@ use crate::session::state::{Post, State};
 use crate::supervision::{self, Intensity};
 use crate::websocket;
 
-/// What speaks through a session: Socket.IO, or a program's own messages.
+/// The protocol on top of a session: Socket.IO, or a program's own messages.
 ///
 /// An `Err` closes the session for that reason.
 pub(crate) trait Protocol: Send {
-    /// A text message has come.
+    /// Handles a text message.
     fn text(&mut self, text: &str) -> Result<(), CloseReason>;
 
-    /// A binary message has come.
+    /// Handles a binary message.
     fn binary(&mut self, data: Bytes) -> Result<(), CloseReason>;
 
-    /// Somebody says that there is news.
+    /// Handles a nudge: the state of a socket has changed.
     fn nudged(&mut self) -> Result<(), CloseReason> {
         Ok(())
     }
 
-    /// Tells whether another message may come now; where not, a nudge will follow.
+    /// Returns `true` if it can handle another message now. After `false` a nudge will follow.
     fn has_room(&self) -> bool {
         true
     }
 
-    /// Returns when [`lapsed`](Self::lapsed) is to be called.
+    /// Returns the time at which [`lapsed`](Self::lapsed) must be called.
     fn deadline(&self) -> Option<Instant> {
         None
     }
@@ -64,27 +64,27 @@ pub(crate) trait Protocol: Send {
         Ok(())
     }
 
-    /// Tells whether there is something that was taken before and has yet to begin.
+    /// Returns `true` if it has accepted work that has not started.
     fn is_busy(&self) -> bool {
         false
     }
 
-    /// The program closes the session: what is sent now still reaches the client.
+    /// The program closes the session: packets that are sent now still reach the client.
     fn closing(&mut self) {}
 
-    /// Writes who is closed with the session, for the log.
+    /// Writes the sockets that are closed with the session, for the log.
     fn name_sockets(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         Ok(())
     }
 
-    /// The session is over; nothing will come any more.
+    /// The session has ended; no more calls will follow.
     fn closed(&mut self, reason: CloseReason);
 }
 
-/// Where a WebSocket's messages come from, however it is held.
+/// The source of a WebSocket's messages, for either kind of connection.
 pub(crate) trait Inbound {
-    /// Hands on what has come, one message after another, until `take` breaks off or there is no
-    /// more; then `cx` is woken by the next. After a [`Lost`] there is nothing to come.
+    /// Passes the received messages to `take`, one after another, until it breaks or all are read.
+    /// Then `cx` is woken by the next one. After a [`Lost`] no more follow.
     fn read(
         &mut self,
         cx: &mut task::Context<'_>,
@@ -92,23 +92,23 @@ pub(crate) trait Inbound {
     );
 }
 
-/// Why no message comes any more.
+/// The reason why no more messages arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lost {
-    /// The client closed the connection below.
+    /// The client closed the TCP connection.
     Closed,
-    /// The connection below broke.
+    /// The TCP connection broke.
     Broken,
-    /// The client sent something that is no WebSocket frame, or one that is too big.
+    /// The client sent data that are not a WebSocket frame, or a frame that is too large.
     Refused(websocket::DecodeError),
 }
 
-/// The actor. It has a state from its start or its arrival until the session ends or moves on.
+/// The actor. It has a state from its start, or its arrival, until the session ends or moves.
 pub(crate) struct Session {
     pub(super) engine: Arc<Engine>,
     pub(super) state: Option<Box<State>>,
     pub(super) inbound: Option<Box<dyn Inbound>>,
-    /// Who holds the session since it has moved.
+    /// The actor of the session after its move.
     heir: Option<Addr<Self>>,
 }
 
@@ -138,7 +138,7 @@ impl Session {
         session
     }
 
-    /// Starts an actor on this worker that waits for a session to arrive, whose WebSocket is here.
+    /// Starts an actor on this worker for a session that will arrive and whose WebSocket is here.
     pub(crate) fn await_arrival(engine: &Arc<Engine>, inbound: Box<dyn Inbound>) -> Addr<Self> {
         Self::start(engine, None, Some(inbound))
     }
@@ -155,19 +155,19 @@ impl Session {
             inbound,
             heir: None,
         };
-        // A session that has panicked cannot be trusted: it ends, and `stopped` closes it.
+        // A session is unreliable after a panic: it ends, and `stopped` closes it.
         let fallen = move |fall| watching.session_fell(fall);
         supervision::start_here(Intensity::NEVER, fallen, session)
     }
 
-    /// Ends the session; `outcome` says why.
+    /// Ends the session for the reason in `outcome`.
     fn settle(&mut self, outcome: Result<(), CloseReason>) {
         if let (Err(reason), Some(state)) = (outcome, &mut self.state) {
             state.close(reason);
         }
     }
 
-    /// Gives up the state once its client has got the last packet.
+    /// Releases the state after its client has received the last packet.
     pub(super) fn finish(&mut self) {
         if let Some(state) = self.state.take() {
             self.engine.retire(&state.link);
@@ -190,8 +190,8 @@ impl Actor for Session {
         }
     }
 
-    /// Runs after a panic too, and if the worker ends, so that the client, its sockets and everyone
-    /// else are told.
+    /// Also runs after a panic and at the end of the worker, so that the client, its sockets and
+    /// all others are notified.
     fn stopped(&mut self, _: &mut Self::Context) {
         let reason = if supervision::is_abandoned() {
             CloseReason::ServerShuttingDown
@@ -227,7 +227,7 @@ impl Handler<Control> for Session {
         match control {
             Control::Close(reason) => state.close(reason),
             Control::Gone => state.transport_gone(),
-            // The session's task looks at the link.
+            // The session's task reads the link's state.
             Control::Drain => state.hurry(now()),
             Control::Nudge => {
                 state.polled(now());
@@ -238,7 +238,7 @@ impl Handler<Control> for Session {
     }
 }
 
-/// The body of a POST. `done` is answered once its packets have been taken, and dropped when the
+/// The body of a POST. `done` is answered after its packets were handled, and dropped if the
 /// session has ended instead.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -252,12 +252,12 @@ impl Handler<Deliver> for Session {
 
     fn handle(&mut self, deliver: Deliver, _: &mut Self::Context) {
         if let Some(heir) = &self.heir {
-            // A POST that the client had sent before it asked for the upgrade.
+            // A POST that the client had sent before it requested the upgrade.
             return heir.do_send(deliver);
         }
         let Some(state) = &mut self.state else { return };
         if state.post.is_some() {
-            // The client gave its last POST up while its packets waited for room.
+            // The client aborted its last POST while its packets waited for room.
             state.close(CloseReason::TransportError);
         } else {
             state.post = Some(Post::new(deliver));
@@ -282,7 +282,7 @@ impl Handler<Probe> for Session {
     }
 }
 
-/// The WebSocket that was probing has gone.
+/// The WebSocket of the probe has closed.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct ProbeFailed;
@@ -297,7 +297,7 @@ impl Handler<ProbeFailed> for Session {
     }
 }
 
-/// The probe has succeeded: the session moves to the actor beside its WebSocket.
+/// The probe has succeeded: the session moves to the actor of its WebSocket.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), UpgradeRefused>")]
 pub(crate) struct HandOver {
@@ -315,7 +315,7 @@ impl Handler<HandOver> for Session {
         }
         let link = Arc::clone(&state.link);
         link.outbox.attach_websocket();
-        // A life-cycle message, sent before anybody learns of the heir: so it is the first it gets.
+        // A life-cycle message. It is sent before others know the heir, so it is the heir's first.
         heir.do_send(Arrive(state));
         link.held_by(heir.clone().recipient());
         self.engine.moved(link.id, heir.clone());
@@ -326,7 +326,7 @@ impl Handler<HandOver> for Session {
     }
 }
 
-/// A session, on its way to another worker.
+/// A session during its move to another worker.
 #[derive(Message)]
 #[rtype(result = "()")]
 struct Arrive(Box<State>);
@@ -346,7 +346,7 @@ impl fmt::Debug for Session {
     }
 }
 
-/// How long an actor that a session has left forwards what was sent to it before.
+/// The time for which an actor forwards late messages after its session has moved.
 const FORWARDING: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
@@ -379,7 +379,7 @@ mod tests {
         )
     }
 
-    /// Opens a session on polling and joins the namespace `/`.
+    /// Opens a session on polling and connects to the namespace `/`.
     async fn connect(engine: &Arc<Engine>) -> Handle {
         let open = engine.open_polling(Handshake::empty()).packet;
         let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
@@ -422,7 +422,7 @@ mod tests {
         let boom = falls.session.send(Boom("fire")).await;
         assert_eq!(boom, Err(MailboxError::Closed));
 
-        // Its client's poll gets the close.
+        // Its client's poll receives the close.
         assert_eq!(waiting.await.unwrap().as_deref(), Some("1"));
         let crashed = fixture.crashes.next().await;
         assert_eq!(crashed.place, CrashPlace::Session);

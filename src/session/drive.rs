@@ -1,6 +1,6 @@
-//! What keeps a session going: it reads the transport and watches the clock.
+//! The loop of a session: it reads the transport and checks the clock.
 //!
-//! It is polled by the actor's own task, so that packets are taken in place and frames never travel
+//! It is polled by the actor's own task, so packets are handled in place and frames never pass
 //! through the mailbox. One timer serves all deadlines of the session.
 
 use std::ops::ControlFlow;
@@ -40,11 +40,11 @@ impl ActorFuture<Session> for Drive {
         session.read(task);
         loop {
             let Some(state) = &mut session.state else {
-                // It has moved to another worker.
+                // The session has moved to another worker.
                 return Poll::Ready(());
             };
             if state.is_farewell {
-                // It is over for everybody else; only its last frames are still on the way.
+                // The session has ended for all others; only its last frames are still in transit.
                 session.engine.retire(&state.link);
             }
             if state.is_drained(task) {
@@ -64,8 +64,8 @@ impl ActorFuture<Session> for Drive {
 }
 
 impl Drive {
-    /// Waits for `deadline`. The timer is set anew only for an earlier deadline; where it fires too
-    /// early, as after every pong, it is set to the one of then.
+    /// Waits for `deadline`. The timer is reset only for an earlier deadline. If it fires too
+    /// early, as after every pong, it is set to the present deadline.
     fn poll_deadline(
         self: Pin<&mut Self>,
         deadline: Instant,
@@ -85,7 +85,7 @@ impl Drive {
 }
 
 impl Session {
-    /// Takes what has come, as long as there is room for what it starts.
+    /// Handles received packets while there is room for the handlers that they start.
     fn read(&mut self, task: &mut task::Context<'_>) {
         let Some(state) = &mut self.state else {
             return;
@@ -97,7 +97,7 @@ impl Session {
                     return false;
                 }
                 if left == 0 {
-                    // Others on this worker want to be served too.
+                    // Other clients on this worker must be served too.
                     task.waker().wake_by_ref();
                     return false;
                 }
@@ -117,7 +117,7 @@ impl Session {
             state.message(message);
             taken += 1;
             if taken == BUDGET {
-                // Others on this worker want to be served too.
+                // Other clients on this worker must be served too.
                 waker.wake_by_ref();
                 return ControlFlow::Break(());
             }
@@ -130,7 +130,7 @@ impl Session {
 }
 
 impl State {
-    /// Tells whether the server stops and nothing that this client has begun is left.
+    /// Returns `true` if the server stops and no work of this client is left.
     fn is_drained(&self, task: &task::Context<'_>) -> bool {
         self.link.in_flight.is_draining()
             && self.leaving.is_none()
@@ -139,15 +139,15 @@ impl State {
     }
 }
 
-/// Tells whether another packet may be taken; where not, the task is woken when it may.
+/// Returns `true` if another packet may be handled; otherwise the task is woken at that time.
 fn has_room(state: &State, task: &task::Context<'_>) -> bool {
     state.link.in_flight.poll_room(task)
         && state.protocol.has_room()
         && state.link.outbox.poll_within(task).is_ready()
 }
 
-/// Packets of a POST, or frames of a WebSocket, that one session may take before others have their
-/// turn.
+/// The number of packets of a POST, or of frames of a WebSocket, that one session may handle before
+/// others run.
 const BUDGET: usize = 64;
 
 #[cfg(test)]
@@ -180,7 +180,7 @@ mod tests {
         fn closed(&mut self, _: CloseReason) {}
     }
 
-    /// Always has another frame that ends no message.
+    /// Always has another frame that is not the last of its message.
     struct Endless(Arc<AtomicUsize>);
 
     impl Inbound for Endless {
@@ -217,7 +217,7 @@ mod tests {
         );
         while taken.load(Ordering::Relaxed) < 3 * BUDGET {
             assert_eq!(taken.load(Ordering::Relaxed) % BUDGET, 0);
-            // Others have their turn here.
+            // Other tasks run here.
             tokio::task::yield_now().await;
         }
         session.do_send(Control::Gone);

@@ -1,7 +1,7 @@
-//! The engine: where sessions are opened, and found by their id from any worker.
+//! The engine: opens sessions, and finds them by their id from any worker.
 //!
-//! A handshake comes in, a session's link goes out. What speaks through the sessions is made by the
-//! function that the engine was built with; the engine does not know what it is.
+//! A handshake enters, a session's link leaves. The function that the engine was built with makes
+//! the protocol of each session; the engine does not know which it is.
 
 use std::fmt;
 use std::mem;
@@ -35,21 +35,21 @@ pub(crate) struct Engine {
     lingering: Mutex<Lingering>,
     accept: Accept,
     fallen: Box<dyn Fn(Fall) + Send + Sync>,
-    /// The way to the sessions of other nodes.
+    /// Forwards requests to the sessions of other nodes.
     forwarding: Option<Arc<dyn Forwarding>>,
     closing: AtomicBool,
-    /// Told when the last session has ended.
+    /// Notified after the last session has ended.
     emptied: Notify,
-    /// Cancelled when the server has been closed.
+    /// Cancelled after the server was closed.
     pub(crate) ended: CancellationToken,
 }
 
-/// The sessions that may be asked for: those that are open, and those that have closed and whose
-/// clients have yet to take the last packets.
+/// The sessions that clients can reach: open ones, and closed ones whose clients have not yet
+/// received the last packets.
 #[derive(Default)]
 struct Sessions {
     by_id: IdMap<Id, Handle>,
-    /// How many of them are open.
+    /// The number of open sessions.
     open: usize,
 }
 
@@ -98,19 +98,19 @@ impl Sessions {
     }
 }
 
-/// Links of sessions that have ended, while something runs for them still. What runs holds its link,
-/// and nothing here keeps what the program has attached to it.
+/// Links of ended sessions for which something is still running. The running task holds the link;
+/// nothing here keeps the values that the program has attached to it.
 #[derive(Default)]
 struct Lingering {
     links: IdMap<Id, Weak<Link>>,
-    /// How many there may be before those that have nothing left are looked for.
+    /// The number of links at which finished ones are removed.
     bound: usize,
 }
 
-/// Makes what speaks through a new session.
+/// Makes the protocol of a new session.
 pub(crate) type Accept = Box<dyn Fn(&Arc<Link>, Instant) -> Box<dyn Protocol> + Send + Sync>;
 
-/// A session, from outside.
+/// A session, seen from outside.
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
     pub(crate) link: Arc<Link>,
@@ -122,7 +122,7 @@ pub(crate) struct Handle {
 /// A session that was opened on polling.
 pub(crate) struct Opened {
     pub(crate) sid: Id,
-    /// The OPEN packet, the answer to the handshake.
+    /// The OPEN packet, the response to the handshake.
     pub(crate) packet: String,
 }
 
@@ -167,8 +167,7 @@ impl Engine {
         link
     }
 
-    /// Opens the session of a [`welcome`](Self::welcome)d client, on the worker that holds its
-    /// WebSocket.
+    /// Opens the session of a [`welcome`](Self::welcome)d client, on the worker of its WebSocket.
     pub(crate) fn open_websocket(self: &Arc<Self>, link: Arc<Link>, inbound: Box<dyn Inbound>) {
         self.open(link, Transport::WebSocket, Some(inbound));
     }
@@ -177,13 +176,13 @@ impl Engine {
         self.sessions.read().by_id.get(&id).cloned()
     }
 
-    /// Returns the way to a session that is not here; `None` where no other node can have it.
+    /// Returns the forwarding for a session that is not here; `None` if no other node can have it.
     pub(crate) fn elsewhere(&self, id: Id) -> Option<Elsewhere> {
         let forwarding = self.forwarding.as_ref()?;
         (forwarding.tag() != id.tag()).then(|| Elsewhere::new(forwarding, id, &self.config))
     }
 
-    /// Notes that a session has moved to a WebSocket, held by another actor.
+    /// Records that a session has moved to a WebSocket, with another actor.
     pub(crate) fn moved(&self, id: Id, session: Addr<Session>) {
         if let Some(handle) = self.sessions.write().by_id.get_mut(&id) {
             handle.session = session;
@@ -191,13 +190,13 @@ impl Engine {
         }
     }
 
-    /// A session has closed: it is not counted any more, and found by its client only.
+    /// A session has closed: it is no longer counted, and only its client can find it.
     pub(crate) fn leave(&self, id: Id) {
         self.sessions.write().close(id);
     }
 
-    /// A session has ended, and is found by nobody. What still runs for it is what a server that
-    /// stops waits for.
+    /// A session has ended, and cannot be found. A server that stops waits for its running
+    /// handlers.
     pub(crate) fn retire(&self, link: &Arc<Link>) {
         if link.in_flight.is_busy() {
             self.lingering.lock().add(link);
@@ -213,12 +212,12 @@ impl Engine {
         drop(gone);
     }
 
-    /// Returns how many clients there are.
+    /// Returns the number of clients.
     pub(crate) fn count(&self) -> usize {
         self.sessions.read().open
     }
 
-    /// Returns the links of the sessions that are open.
+    /// Returns the links of the open sessions.
     pub(crate) fn open_links(&self) -> Vec<Arc<Link>> {
         let sessions = self.sessions.read();
         let open = sessions.open();
@@ -232,21 +231,21 @@ impl Engine {
         (!handle.has_closed).then(|| Arc::clone(&handle.link))
     }
 
-    /// Tells whether new clients are to be sent away.
+    /// Returns `true` if new clients must be refused.
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// Opens no more sessions, and ends those that there are. Each takes no new events, waits for
-    /// its handlers in flight, and closes. Waits up to `limit` until each client has the last
-    /// packets, nothing runs any more, and no client of another node waits here; tells whether it
-    /// came to that. What still runs when the last tenth of the limit begins is dropped then, and so
-    /// is what clients have yet to take but the close, so that they get it. The program's background
-    /// tasks end at the end.
+    /// Refuses new sessions, and closes the open ones. Each session reads no new events, waits for
+    /// its handlers in flight, and closes. Waits up to `limit` until the clients have received
+    /// their last packets, no handler is running, and no client of another node polls here. Returns
+    /// `true` if all did. At the start of the last tenth of the limit the running handlers are
+    /// dropped, and so are queued packets except the close, so that clients receive it. The
+    /// program's background tasks end last.
     pub(crate) async fn close(&self, limit: Duration) -> bool {
         self.closing.store(true, Ordering::Release);
         let links = self.links();
-        // None of them closes before all of them have stopped to take events.
+        // None of them closes before all of them have stopped reading events.
         links.iter().for_each(|link| link.in_flight.drain());
         links.iter().for_each(|link| link.drain());
         drop(links);
@@ -266,7 +265,7 @@ impl Engine {
         is_done
     }
 
-    /// Waits until every session has ended, and what runs for them.
+    /// Waits until every session has ended, and its handlers too.
     async fn finished(&self) {
         loop {
             let notified = self.emptied.notified();
@@ -280,20 +279,20 @@ impl Engine {
         }
     }
 
-    /// Returns a session that has ended and for which something still runs.
+    /// Returns an ended session for which something is still running.
     fn busy(&self) -> Option<Arc<Link>> {
         let lingering = self.lingering.lock();
         lingering.links().find(|link| link.in_flight.is_busy())
     }
 
-    /// Has the handlers in flight dropped, and closes every session, whose client gets no more than
-    /// the close; returns how many handlers it were.
+    /// Drops the handlers in flight, and closes every session, whose client receives only the
+    /// close. Returns the number of handlers.
     fn cut(&self) -> usize {
         let mut dropped = 0;
         for link in self.links() {
             dropped += link.in_flight.waiting();
             link.in_flight.cut();
-            // Those that have closed; the others do it when they close.
+            // The closed ones; an open one does it when it closes.
             link.outbox.hasten();
             link.close(CloseReason::ServerShuttingDown);
         }
@@ -303,7 +302,7 @@ impl Engine {
         dropped
     }
 
-    /// Returns the links of all sessions, those included that have ended and have something running.
+    /// Returns the links of all sessions, including ended ones for which something is running.
     fn links(&self) -> Vec<Arc<Link>> {
         let sessions = self.sessions.read();
         let handles = sessions.by_id.values();
@@ -313,8 +312,8 @@ impl Engine {
         links
     }
 
-    /// Opens no more sessions, and asks those that there are to end now; waits for nobody. The
-    /// program's background tasks end too.
+    /// Refuses new sessions, and ends the open ones now, without waiting. The program's background
+    /// tasks end too.
     pub(crate) fn abort(&self) {
         self.closing.store(true, Ordering::Release);
         for link in self.links() {
@@ -323,7 +322,7 @@ impl Engine {
         self.ended.cancel();
     }
 
-    /// Tells of a session's panic.
+    /// Reports a session's panic.
     pub(crate) fn session_fell(&self, fall: Fall) {
         (self.fallen)(fall);
     }
@@ -347,7 +346,7 @@ impl Engine {
         log::debug!(target: TARGET_SESSION, "{link} opened by {}", transport.as_str());
         self.sessions.write().insert(handle);
         if self.is_closing() {
-            // It came in while the others were told.
+            // The session was opened while the others were notified.
             link.in_flight.drain();
             link.close(CloseReason::ServerShuttingDown);
         }
@@ -362,7 +361,7 @@ impl Engine {
 
     fn open_packet(&self, link: &Link, transport: Transport) -> String {
         let config = &self.config;
-        // Engine.IO v4, Handshake: what the client may upgrade to.
+        // Engine.IO v4, Handshake: the transports to which the client may upgrade.
         let can_upgrade = transport == Transport::Polling
             && config.allow_upgrades
             && config.allows(Transport::WebSocket);
@@ -378,11 +377,11 @@ impl Engine {
     }
 }
 
-/// The part of the time to stop that is left to the last packets when handlers have taken all the
-/// rest: a tenth.
+/// The part of the time limit of a stop that is reserved for the last packets if handlers use all
+/// the rest: a tenth.
 const LAST_SHARE: u32 = 10;
 
-/// Sessions that have ended and may have something running before they are looked through.
+/// The number of ended sessions at which finished ones are removed.
 const LINGERING: usize = 64;
 
 impl fmt::Debug for Engine {

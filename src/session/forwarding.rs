@@ -1,7 +1,7 @@
-//! The way to sessions of other nodes: a request of polling that a proxy sent to the wrong node is
-//! done by the right one.
+//! Forwarding to the sessions of other nodes: if a proxy sends a polling request to the wrong node,
+//! the right one handles it.
 //!
-//! A session's id begins with its node's tag, so that nobody has to be asked where it is.
+//! A session's id begins with its node's tag, so its node is known without a question.
 
 use std::fmt;
 use std::future::Future;
@@ -14,33 +14,33 @@ use crate::id::{Id, Tag};
 use crate::reason::CloseReason;
 use crate::session::polling::{Poll, Polled, Unpolled};
 
-/// What carries requests of polling between nodes.
+/// Forwards polling requests between nodes.
 pub(crate) trait Forwarding: fmt::Debug + Send + Sync {
-    /// Returns what the ids of this node's sessions begin with.
+    /// Returns the tag at the beginning of this node's session ids.
     fn tag(&self) -> Tag;
 
-    /// Tells whether there is a node that may have this session.
+    /// Returns whether a node exists that may have this session.
     fn is_there(self: Arc<Self>, session: Id) -> ThereFuture;
 
-    /// Has another node do what a request wants, within `limit`. A session whose packets were on
-    /// their way to a request that is dropped is closed.
+    /// Sends a request to another node, and returns its response within `limit`. If a request is
+    /// dropped while its packets are in transit, the session is closed.
     fn forward(self: Arc<Self>, session: Id, poll: Poll, limit: Duration) -> PolledFuture;
 
-    /// Has another node close a session.
+    /// Makes another node close a session.
     fn end(self: Arc<Self>, session: Id, reason: CloseReason);
 
-    /// Sends the clients home whose polls wait at other nodes, those that come from now on too, and
-    /// waits until no request is under way.
+    /// Ends the polls of clients that wait at other nodes, including later ones, and waits until no
+    /// request is in flight.
     fn release(self: Arc<Self>) -> ReleasedFuture;
 }
 
-/// Whether there is a node, to be waited for.
+/// The result of [`Forwarding::is_there`].
 pub(crate) type ThereFuture = Pin<Box<dyn Future<Output = bool> + Send>>;
 
-/// The end of the last request, to be waited for.
+/// Ends with the last request in flight.
 pub(crate) type ReleasedFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What a request gets, to be waited for.
+/// The response to a request.
 pub(crate) type PolledFuture = Pin<Box<dyn Future<Output = Result<Polled, Unpolled>> + Send>>;
 
 /// A session that another node may have.
@@ -74,5 +74,5 @@ impl Elsewhere {
     }
 }
 
-/// How much longer than there a request may take here.
+/// The time for which a request may take longer here than at the other node.
 const TRAVEL: Duration = Duration::from_secs(5);

@@ -1,13 +1,13 @@
-//! The state of a session's transport and heartbeat, as pure code: it is told the time.
+//! The state of a session's transport and heartbeat, as pure code: the time is an argument.
 //!
-//! Events of the transport and the clock come in, [`Action`]s go out; the actor carries them out.
+//! Events of the transport and the clock enter, [`Action`]s leave; the actor executes them.
 
 use std::time::{Duration, Instant};
 
 use crate::config::{Config, Transport};
 use crate::reason::CloseReason;
 
-/// Which transport a session has, and whether its client is alive.
+/// The transport of a session, and the state of its heartbeat.
 ///
 /// ```text
 ///              begin_upgrade                 complete_upgrade
@@ -42,16 +42,16 @@ enum Heartbeat {
     Asking { until: Instant, extended: bool },
 }
 
-/// What the clock makes the session do.
+/// An action that is due by the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     SendPing,
-    /// Send the poll that may be waiting home, so that the client can go on with its upgrade.
+    /// End a waiting poll, so that the client can proceed with its upgrade.
     ReleasePoll,
     Close(CloseReason),
 }
 
-/// Why a transport may not take over.
+/// The reason why a transport may not take over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UpgradeRefused;
 
@@ -91,29 +91,29 @@ impl Machine {
         Ok(())
     }
 
-    /// The WebSocket has asked for the session.
+    /// The WebSocket has requested the session.
     pub(crate) fn complete_upgrade(&mut self) -> Result<(), UpgradeRefused> {
         if !matches!(self.carrier, Carrier::Upgrading { .. }) {
             return Err(UpgradeRefused);
         }
-        // The heartbeat goes on as it is: a ping that waits for its pong keeps its deadline.
+        // The heartbeat is unchanged: a ping that waits for its pong keeps its deadline.
         self.carrier = Carrier::WebSocket;
         Ok(())
     }
 
-    /// The WebSocket has gone again; polling goes on.
+    /// The WebSocket has closed again; polling continues.
     pub(crate) fn abandon_upgrade(&mut self) {
         if matches!(self.carrier, Carrier::Upgrading { .. }) {
             self.carrier = Carrier::Polling;
         }
     }
 
-    /// Tells whether a pong is awaited.
+    /// Returns `true` if a pong is awaited.
     pub(crate) fn is_asking(&self) -> bool {
         matches!(self.heartbeat, Heartbeat::Asking { .. })
     }
 
-    /// The client has answered the ping. Answers that nobody asked for mean nothing.
+    /// The client has answered the ping. A pong without a ping is ignored.
     pub(crate) fn pong(&mut self, now: Instant) {
         if self.is_asking() {
             self.heartbeat = Heartbeat::Resting {
@@ -122,7 +122,7 @@ impl Machine {
         }
     }
 
-    /// Another packet has come while the pong is awaited: the client lives, but is slow. It gets
+    /// Another packet has arrived while the pong is awaited: the client is alive, but slow. It gets
     /// one more timeout for each ping, as on the Node.js server.
     pub(crate) fn heard(&mut self, now: Instant) {
         if let Heartbeat::Asking { until, extended } = &mut self.heartbeat
@@ -133,7 +133,7 @@ impl Machine {
         }
     }
 
-    /// Returns when [`tick`](Self::tick) has something to do.
+    /// Returns the time at which [`tick`](Self::tick) is due.
     pub(crate) fn deadline(&self) -> Instant {
         let beat = match self.heartbeat {
             Heartbeat::Resting { ping_at } => ping_at,
@@ -145,12 +145,12 @@ impl Machine {
         }
     }
 
-    /// Returns what is due, one thing at a time.
+    /// Returns the actions that are due, one at a time.
     pub(crate) fn tick(&mut self, now: Instant) -> Option<Action> {
         match self.heartbeat {
             Heartbeat::Resting { ping_at } if ping_at <= now => {
-                // Counted from when the ping was due, so that timers do not add up their delays; but
-                // where the worker was held up for longer, the client gets its whole time.
+                // Counted from the time at which the ping was due, so that timer delays do not add
+                // up. If the worker was blocked for longer, the client gets the whole timeout.
                 let held_up = now - ping_at > TIMER_DELAY;
                 let asked_at = if held_up { now } else { ping_at };
                 self.heartbeat = Heartbeat::Asking {
@@ -169,8 +169,8 @@ impl Machine {
                 self.carrier = Carrier::Polling;
                 None
             }
-            // Engine.IO v4, Upgrade: a noop ends the poll. A client that polls once more meanwhile
-            // gets another one.
+            // Engine.IO v4, Upgrade: a noop ends the poll. If the client polls again in the
+            // meantime it receives another one.
             Carrier::Upgrading { noop_at, .. } if *noop_at <= now => {
                 *noop_at = now + NOOP_INTERVAL;
                 Some(Action::ReleasePoll)
@@ -180,14 +180,14 @@ impl Machine {
     }
 }
 
-/// How long a poll waits for a client that asks for its session right behind its probe, and means to
-/// poll no more.
+/// The time that a poll waits for a client that requests its session directly after its probe, and
+/// that will not poll again.
 const FIRST_NOOP: Duration = Duration::from_millis(10);
 
-/// How often a poll is sent home while a WebSocket is being probed.
+/// The interval at which polls are ended while a WebSocket is being probed.
 const NOOP_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How late a timer is on a worker that nobody holds up.
+/// The maximal delay of a timer on a worker that is not blocked.
 const TIMER_DELAY: Duration = Duration::from_millis(20);
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Sessions: the Engine.IO side of clients, and where they are found.
+//! Sessions: the Engine.IO side of clients, and their registry.
 //!
-//! Handshakes, requests and messages enter from transports; what a client sends goes to the
-//! [`Protocol`] above it, what it gets lies in its outbox. A session is an actor on the worker that
-//! holds its transport. Nothing here knows HTTP or Socket.IO.
+//! Handshakes, requests and messages enter from transports. A client's packets go to the
+//! [`Protocol`] above; the packets for a client are in its outbox. A session is an actor on the
+//! worker of its transport. Nothing here knows HTTP or Socket.IO.
 
 mod actor;
 mod drive;

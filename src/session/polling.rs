@@ -1,8 +1,7 @@
-//! A session on HTTP long-polling: a request takes what is to be sent, or brings what the client
-//! sent.
+//! A session on HTTP long-polling: a request takes queued packets, or brings packets of the client.
 //!
-//! Whoever holds the request calls this, on its own thread; a request that another node of the
-//! cluster got is no different. What requests and answers look like is the transport's.
+//! The code that holds the request calls this on its own thread; a request that another node of the
+//! cluster received is no different. The transport defines the format of requests and responses.
 
 use std::future::poll_fn;
 
@@ -18,26 +17,26 @@ use crate::reason::CloseReason;
 use crate::session::actor::Deliver;
 use crate::session::engine::Handle;
 
-/// What a request wants.
+/// The purpose of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Poll {
-    /// What there is to send, as soon as there is something.
+    /// Take the queued packets, as soon as there are some.
     Take,
-    /// That these packets are taken.
+    /// Bring these packets.
     Bring(String),
 }
 
-/// What it gets.
+/// The response to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Polled {
-    /// Packets, which somebody wants compressed or not.
+    /// Packets, with or without compression.
     Packets { body: Vec<u8>, compress: bool },
-    /// Its packets have been taken.
+    /// Its packets were handled.
     Taken,
 }
 
 impl Polled {
-    /// Engine.IO v4, Packet types: a noop, with which a client polls anew.
+    /// Engine.IO v4, Packet types: a noop, after which a client polls again.
     pub(crate) fn noop() -> Self {
         Self::Packets {
             body: engineio::NOOP.as_bytes().to_vec(),
@@ -46,14 +45,14 @@ impl Polled {
     }
 }
 
-/// Why it gets nothing.
+/// The reason why a request has no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unpolled {
-    /// There is no such session, or none any more.
+    /// The session does not exist, or has ended.
     Unknown,
-    /// The session is not, or no longer, on polling, or has ended over what it was sent.
+    /// The session is not on polling, or has ended because of the packets.
     Refused,
-    /// The request breaks a rule that ends the session.
+    /// The request violates a rule and thereby ends the session.
     Violation,
 }
 
@@ -65,13 +64,14 @@ impl Handle {
         }
     }
 
-    /// Waits until there is something to send, and takes all of it.
+    /// Waits until packets are queued, and takes all of them.
     pub(crate) async fn take(&self) -> Result<Polled, Unpolled> {
         let link = &self.link;
         let mut poll = match link.outbox.begin_poll() {
             Ok(poll) => poll,
             Err(PollRefused::Upgraded) => return Err(Unpolled::Refused),
-            // One poll at a time: the client is not in order, and the first poll gets the close.
+            // Only one poll at a time: the client violates the protocol, and the first poll
+            // receives the close.
             Err(PollRefused::Busy) => return Err(self.violation(CloseReason::TransportError)),
         };
         let unfinished = CloseOnDrop::new(|| link.close(CloseReason::TransportError));
@@ -85,28 +85,28 @@ impl Handle {
         }
         match body {
             Some(body) => Ok(Polled::Packets { body, compress }),
-            // The upgrade is complete, and what is queued belongs to the WebSocket.
+            // The upgrade is complete, and queued packets belong to the WebSocket.
             None if link.outbox.has_websocket() => Ok(Polled::noop()),
             None => Err(Unpolled::Unknown),
         }
     }
 
-    /// Begins to bring packets.
+    /// Starts to bring packets.
     pub(crate) fn begin_post(&self) -> Result<PostTurn<'_>, Unpolled> {
         let turn = self.link.begin_post();
         turn.ok_or_else(|| self.violation(CloseReason::TransportError))
     }
 
-    /// Hands packets to the session's actor, and waits until it has taken them; the caller has the
-    /// turn.
+    /// Sends packets to the session's actor, and waits until it has handled them; the caller has
+    /// the turn.
     pub(crate) async fn bring(&self, body: String) -> Result<Polled, Unpolled> {
         let link = &self.link;
         let (done, taken) = oneshot::channel();
-        // `do_send`: the answer comes by the channel, from whoever holds the session by then.
+        // `do_send`: the present holder of the session answers by the channel.
         self.session.do_send(Deliver { body, done });
         match timeout(link.config.silence_limit(), taken).await {
             Ok(Ok(())) => Ok(Polled::Taken),
-            // The session ended over what it was sent.
+            // The session ended because of the packets.
             Ok(Err(_)) => Err(Unpolled::Refused),
             Err(_) => {
                 let number = link.number;
@@ -125,7 +125,7 @@ impl Handle {
     }
 }
 
-/// Closes the session when the client gives its request up: what was on the way is lost.
+/// Closes the session if the client aborts its request, because packets in transit were lost.
 #[derive(Debug)]
 pub(crate) struct CloseOnDrop<F: Fn()> {
     close: Option<F>,

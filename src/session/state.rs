@@ -1,6 +1,6 @@
-//! What moves when a session moves: everything but the actor and its WebSocket.
+//! The movable part of a session: all of it except the actor and its WebSocket.
 //!
-//! Packets come in, as text or as a WebSocket's messages; the protocol above gets what they carry.
+//! Packets enter, as text or as a WebSocket's messages; their content leaves to the protocol above.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,20 +27,21 @@ pub(crate) struct State {
     pub(crate) link: Arc<Link>,
     pub(crate) machine: Machine,
     pub(crate) protocol: Box<dyn Protocol>,
-    /// The POST whose packets are being taken.
+    /// The POST whose packets are being handled.
     pub(crate) post: Option<Post>,
     /// The number of the last ping in the outbox.
     pub(crate) ping: u64,
-    /// Until when a closed session waits for its client to fetch the last packets.
+    /// The time until which a closed session waits for its client to fetch the last packets.
     pub(crate) leaving: Option<Instant>,
-    /// The server closed the session, and waits until its client has the last packets.
+    /// The server closed the session, and waits until its client has received the last packets.
     pub(crate) is_awaited: bool,
-    /// The client closed or broke its WebSocket: what is not written by `leaving` is dropped.
+    /// The client closed or broke its WebSocket: frames that are not written by `leaving` are
+    /// dropped.
     pub(crate) is_farewell: bool,
 }
 
 impl State {
-    /// Takes one packet's text.
+    /// Handles one packet's text.
     pub(crate) fn packet(&mut self, text: &str) -> Result<(), CloseReason> {
         let packet = match Packet::decode(text) {
             Ok(packet) => packet,
@@ -60,12 +61,12 @@ impl State {
             Packet::Close => Err(CloseReason::TransportClose),
             // Engine.IO v4, Heartbeat: only the server pings.
             Packet::Ping(_) => Err(CloseReason::TransportError),
-            // Out of place, and without harm: the Node.js server passes over them too.
+            // Unexpected but harmless: the Node.js server ignores them too.
             Packet::Open(_) | Packet::Upgrade | Packet::Noop | Packet::Pong(_) => Ok(()),
         }
     }
 
-    /// Takes one message of the WebSocket.
+    /// Handles one message of the WebSocket.
     pub(crate) fn message(&mut self, message: Result<Message<'_>, Lost>) {
         let outcome = match message {
             Ok(Message::Text(text)) => self.packet(text),
@@ -101,8 +102,8 @@ impl State {
         }
     }
 
-    /// Takes the POST's packets, as long as there is room for what they start and this turn has any
-    /// left.
+    /// Handles the POST's packets while there is room for the handlers that they start, and while
+    /// this turn has budget left.
     pub(crate) fn take_post(&mut self, mut may_take: impl FnMut(&Self) -> bool) {
         let Some(mut post) = self.post.take() else {
             return;
@@ -128,15 +129,16 @@ impl State {
             }
         }
         if self.leaving.is_some_and(|until| until > now()) {
-            // The poll that the session waits for tells the client, and may come after this answer.
+            // The poll that the session waits for notifies the client, and may arrive after this
+            // response.
             return post.finish();
         }
-        // Dropped with the session: so the client hears that something was wrong only when the
-        // session cannot be found any more.
+        // Kept until the session is dropped, so that the client gets its error response after the
+        // session id is removed.
         self.post = Some(post);
     }
 
-    /// Returns when [`tick`](Self::tick) has something to do.
+    /// Returns the time at which [`tick`](Self::tick) is due.
     pub(crate) fn deadline(&self) -> Instant {
         if let Some(until) = self.leaving {
             return until;
@@ -146,7 +148,7 @@ impl State {
         above.map_or(own, |above| own.min(above))
     }
 
-    /// Does what is due.
+    /// Executes the actions that are due.
     pub(crate) fn tick(&mut self, now: Instant) {
         while self.leaving.is_none() && self.machine.deadline() <= now {
             match self.machine.tick(now) {
@@ -164,7 +166,7 @@ impl State {
         }
     }
 
-    /// The transport can send nothing any more; a session that was waiting for it ends at once.
+    /// The transport can send no more; a session that was waiting for it ends at once.
     pub(crate) fn transport_gone(&mut self) {
         self.close(CloseReason::TransportClose);
         self.leaving = Some(now());
@@ -185,13 +187,13 @@ impl State {
         let now = now();
         let polling = self.machine.transport() == Transport::Polling;
         let last = Some(match reason {
-            // A client that says goodbye in a POST is let out of its poll with a noop.
+            // If a client closes its session in a POST, its poll ends with a noop.
             CloseReason::TransportClose if polling => Frame::packet(engineio::NOOP),
             _ => Frame::close(code),
         });
         self.engine.leave(self.link.id);
         self.leaving = match reason {
-            // Of attachments; the connection below is sound.
+            // The limit of attachments; the TCP connection is intact.
             CloseReason::MessageTooLarge if code.is_none() => {
                 self.link.outbox.close(last);
                 Some(now + LAST_PACKETS)
@@ -203,13 +205,14 @@ impl State {
                 if self.link.in_flight.is_cut() {
                     self.link.outbox.hasten();
                 }
-                // Until the WebSocket has sent the last packets, or the client's next poll has.
+                // Until the WebSocket has sent the last packets, or the client's next poll has
+                // taken them.
                 self.is_awaited = true;
                 Some(now + self.last_packets())
             }
             CloseReason::TransportClose if polling => {
                 self.end_outbox(last, queued);
-                // The poll that the client sent before may come behind, by another worker.
+                // A poll that the client sent earlier may arrive later, on another worker.
                 Some(now + LATE_POLL)
             }
             CloseReason::TransportClose
@@ -217,8 +220,8 @@ impl State {
             | CloseReason::MessageTooLarge
             | CloseReason::ParseError => {
                 let has_owed = self.end_outbox(last, queued);
-                // RFC 6455, 5.5.2 and 7.1.7: what the client was owed goes out before the close. If
-                // there is only the close, the session does not wait for it.
+                // RFC 6455, 5.5.2 and 7.1.7: queued frames are sent before the close. If only the
+                // close is queued, the session does not wait for it.
                 self.is_farewell = has_owed && queued == Queued::Sent && !polling;
                 Some(if self.is_farewell {
                     now + FAREWELL
@@ -235,8 +238,8 @@ impl State {
         self.link.in_flight.end();
     }
 
-    /// The server stops: if the session has closed already, it waits no longer for its client than
-    /// one that closes now.
+    /// The server stops: a session that has closed already waits no longer for its client than one
+    /// that closes now.
     pub(crate) fn hurry(&mut self, now: Instant) {
         if let Some(until) = self.leaving
             && self.is_awaited
@@ -247,15 +250,15 @@ impl State {
         }
     }
 
-    /// A poll may have taken a part of the last packets: its client comes again for the others.
+    /// A poll may have taken a part of the last packets: its client polls again for the others.
     pub(crate) fn polled(&mut self, now: Instant) {
         if self.is_awaited && self.engine.is_closing() {
             self.leaving = Some(now + self.last_packets());
         }
     }
 
-    /// Returns how long the last packets wait for the client. If the server stops, a client that has
-    /// no request open is not waited for longer than it is away between two polls.
+    /// Returns the time for which the last packets wait for the client. If the server stops, it
+    /// waits for a client without an open request only for the usual time between two polls.
     fn last_packets(&self) -> Duration {
         let is_away = self.machine.transport() == Transport::Polling
             && !self.link.outbox.has_poll()
@@ -263,7 +266,7 @@ impl State {
         if is_away { BETWEEN_POLLS } else { LAST_PACKETS }
     }
 
-    /// Writes one line, with the sockets that end too.
+    /// Logs one line, with the sockets that end too.
     fn log_close(&self, reason: CloseReason) {
         let (link, config) = (&self.link, &self.link.config);
         let sockets = Sockets(self.protocol.as_ref());
@@ -284,7 +287,7 @@ impl State {
         }
     }
 
-    /// Ends the outbox; tells whether it has anything to send before `last`.
+    /// Ends the outbox. Returns `true` if it has frames to send before `last`.
     fn end_outbox(&self, last: Option<Frame>, queued: Queued) -> bool {
         match queued {
             Queued::Sent => self.link.outbox.close(last),
@@ -297,12 +300,12 @@ impl State {
 
     fn send_ping(&mut self) {
         let ping = Frame::packet(engineio::PING);
-        // Where the outbox is closed the session is ending.
+        // If the outbox is closed the session is ending.
         let _ = self.link.outbox.push_always(ping.into());
         self.ping = self.link.outbox.pushed();
     }
 
-    /// A pong for a ping that still lies in the outbox is a guess: its sender does not read.
+    /// A pong for a ping that is still in the outbox is a guess: its sender does not read.
     fn pong(&mut self) {
         if self.machine.is_asking() && self.link.outbox.has_drained(self.ping) {
             self.machine.pong(now());
@@ -316,7 +319,7 @@ impl State {
     }
 }
 
-/// Who is closed with a session, for the log.
+/// The sockets that are closed with a session, for the log.
 struct Sockets<'a>(&'a dyn Protocol);
 
 impl fmt::Display for Sockets<'_> {
@@ -325,16 +328,16 @@ impl fmt::Display for Sockets<'_> {
     }
 }
 
-/// What becomes of the frames that wait when a session closes.
+/// The treatment of queued frames when a session closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Queued {
-    /// They are sent before the close: the client is there, and said that it closes, or broke a rule.
+    /// They are sent before the close: the client is connected, and has closed, or violated a rule.
     Sent,
     /// They are dropped.
     Dropped,
 }
 
-/// The packets of a POST that are still to be taken.
+/// The packets of a POST that are not handled yet.
 #[derive(Debug)]
 pub(crate) struct Post {
     body: String,
@@ -351,7 +354,7 @@ impl Post {
         }
     }
 
-    /// Tells whether its last packet has been taken.
+    /// Returns `true` if its last packet was handled.
     fn is_taken(&self) -> bool {
         self.at == usize::MAX
     }
@@ -363,21 +366,21 @@ impl Post {
     }
 
     fn finish(self) {
-        // The client may have gone meanwhile.
+        // The client may have disconnected in the meantime.
         let _ = self.done.send(());
     }
 }
 
-/// How long a poll may be overtaken by the POST that says goodbye.
+/// The time for which a poll may be late after the POST that closes the session.
 const LATE_POLL: Duration = Duration::from_millis(500);
 
-/// How long a WebSocket that its client closed or broke may take what was queued before. The outbox's
-/// limit bounds the bytes.
+/// The time in which a WebSocket that its client closed or broke may take the queued frames. The
+/// outbox's limit bounds the bytes.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// How long a server that stops waits for a client that is between two polls: it comes again within
-/// one round trip, unless its tab sleeps or has gone.
+/// The time for which a server that stops waits for a client between two polls: it polls again
+/// within one round trip, unless its tab sleeps or is closed.
 const BETWEEN_POLLS: Duration = Duration::from_secs(3);
 
-/// How long the last packets of a closed session wait for its client to take them.
+/// The time for which the last packets of a closed session wait for its client.
 const LAST_PACKETS: Duration = Duration::from_secs(30);

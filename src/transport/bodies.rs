@@ -1,7 +1,7 @@
 //! A WebSocket on actix-web's `HttpServer`: the request's body is read, the response's body written.
 //!
-//! Frames leave as the outbox has them. The session's actor reads; the HTTP connection writes: it
-//! asks the response's body for more whenever the socket takes it.
+//! Frames leave as they are in the outbox. The session's actor reads. The HTTP connection writes:
+//! it polls the response's body whenever the TCP socket can take more.
 
 use std::convert::Infallible;
 use std::ops::ControlFlow;
@@ -19,7 +19,7 @@ use crate::transport::feed::OutboundStream;
 use crate::transport::frames::Frames;
 use crate::websocket::Message;
 
-/// The response's body: what the WebSocket sends.
+/// The response's body: the server's frames.
 pub(crate) struct FrameBody {
     feed: OutboundStream,
 }
@@ -45,7 +45,7 @@ impl MessageBody for FrameBody {
     }
 }
 
-/// The request's body: what the client sends.
+/// The request's body: the client's frames.
 pub(crate) struct FrameReader {
     payload: web::Payload,
     chunk: Bytes,
@@ -75,7 +75,7 @@ impl Inbound for FrameReader {
             let taken = before - input.len();
             self.chunk.advance(taken);
             if self.chunk.is_empty() {
-                // Gives the HTTP connection's buffer back.
+                // Releases the HTTP connection's buffer.
                 self.chunk = Bytes::new();
             }
             if flow.is_break() {

@@ -12,8 +12,8 @@ use log::Level;
 use crate::config::Config;
 use crate::logging::LogKind;
 
-/// Returns the answer to a request for one of the client's files; `None` where it asks for something
-/// else, or the server was given no folder.
+/// Returns the response to a request for one of the client's files; `None` if the request is for
+/// another path, or the server has no folder.
 pub(crate) fn find(
     config: &Config,
     request: &HttpRequest,
@@ -37,7 +37,8 @@ pub(crate) fn find(
                 let fresh = HeaderValue::from_static("public, max-age=0");
                 headers.insert(header::CACHE_CONTROL, fresh);
                 if succeeded {
-                    // With its charset: a page of another one would read the script as its own.
+                    // With its charset: a page with another charset would read the script as its
+                    // own.
                     let kind = if name.ends_with(".map") { MAP } else { SCRIPT };
                     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
                 }

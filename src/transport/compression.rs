@@ -1,7 +1,7 @@
-//! Compression of what polls bring, where the client understands it.
+//! Compression of poll responses, if the client supports it.
 //!
-//! A body and the request's wishes come in, a body and its encoding leave. A WebSocket's frames are
-//! none of its business.
+//! A body and the request's preferences enter, a body and its encoding leave. A WebSocket's frames
+//! are not compressed.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use actix_web::http::header::{self, HeaderMap};
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 
-/// How a body may be encoded.
+/// The encoding of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Coding {
     Gzip,
@@ -17,7 +17,8 @@ pub(crate) enum Coding {
 }
 
 impl Coding {
-    /// RFC 9110, 12.5.3: chooses what the client likes best; `None` where it is to be left as it is.
+    /// RFC 9110, 12.5.3: chooses the coding that the client prefers; `None` if the body must not be
+    /// encoded.
     pub(crate) fn accepted(headers: &HeaderMap) -> Option<Self> {
         let lines = headers.get_all(header::ACCEPT_ENCODING);
         let mut wishes = Wishes::default();
@@ -35,10 +36,10 @@ impl Coding {
         }
     }
 
-    /// Encodes a body; `None` where that fails.
+    /// Encodes a body; `None` if that fails.
     pub(crate) fn encode(self, body: &[u8]) -> Option<Vec<u8>> {
         let out = Vec::with_capacity(body.len() / 4);
-        // The worker's other clients wait meanwhile, so it is the fast level.
+        // The fast level, because the worker's other clients wait in the meantime.
         let level = Compression::fast();
         let encoded = match self {
             Self::Gzip => {
@@ -55,7 +56,7 @@ impl Coding {
     }
 }
 
-/// How much a client likes each coding, from 0 to 1.
+/// The client's preference for each coding, from 0 to 1.
 #[derive(Default)]
 struct Wishes {
     gzip: Option<f32>,
@@ -65,7 +66,7 @@ struct Wishes {
 }
 
 impl Wishes {
-    /// Adds one element of the header, as `gzip;q=0.5`.
+    /// Adds one element of the header, for example `gzip;q=0.5`.
     fn add(&mut self, wish: &str) {
         let (coding, parameters) = wish.split_once(';').unwrap_or((wish, ""));
         let coding = coding.trim();

@@ -1,6 +1,6 @@
-//! Requests that get no session, or do not reach theirs: who hears of them.
+//! Refused requests: the log line, and the program's hooks.
 //!
-//! A refusal comes in with its request; a line of the log leaves, and the program's hooks are called.
+//! A refusal and its request enter; a log line leaves, and the program's hooks are called.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,15 +17,14 @@ use crate::transport::hooks::Hooks;
 use crate::transport::refusal::Refusal;
 use crate::transport::request::Query;
 
-/// A request that was refused; [`Builder::on_connection_error`](crate::Builder::on_connection_error)
-/// sees it.
+/// A refused request, for [`Builder::on_connection_error`](crate::Builder::on_connection_error).
 ///
 /// | code | message | cause |
 /// | --- | --- | --- |
 /// | 0 | `Transport unknown` | no transport, or one that the server does not serve |
-/// | 1 | `Session ID unknown` | the session has ended, or was never here |
-/// | 2 | `Bad handshake method` | a first request that is no GET |
-/// | 3 | `Bad request` | a WebSocket handshake or a request of a session that breaks a rule |
+/// | 1 | `Session ID unknown` | the session has ended, or never existed here |
+/// | 2 | `Bad handshake method` | a first request that is not a GET |
+/// | 3 | `Bad request` | a WebSocket handshake or a request of a session that violates a rule |
 /// | 4 | `Forbidden` | the origin is not allowed, or `allow_request` refused |
 /// | 5 | `Unsupported protocol version` | a revision of Engine.IO other than the fourth |
 ///
@@ -55,7 +54,7 @@ impl ConnectionError<'_> {
         self.request
     }
 
-    /// Returns the code, which the client gets too.
+    /// Returns the code, which the client receives too.
     #[must_use]
     pub fn code(&self) -> u8 {
         self.code
@@ -68,10 +67,10 @@ impl ConnectionError<'_> {
     }
 }
 
-/// Sees requests that were refused.
+/// Called for refused requests.
 pub(crate) type ConnectionErrorHook = dyn Fn(&ConnectionError<'_>) + Send + Sync;
 
-/// Tells the log and the program of a request that was refused.
+/// Reports a refused request to the log and the program.
 pub(crate) fn report(config: &Config, hooks: &Hooks, request: &HttpRequest, refusal: Refusal) {
     let line = Line {
         config,
@@ -105,7 +104,7 @@ pub(crate) fn report(config: &Config, hooks: &Hooks, request: &HttpRequest, refu
     }
 }
 
-/// The line of a refused request. Not the query as a whole: it may name a session, which is a secret.
+/// The line of a refused request. It omits the query, which may contain a session's id, a secret.
 struct Line<'a> {
     config: &'a Config,
     request: &'a HttpRequest,

@@ -1,8 +1,8 @@
-//! What a WebSocket sends: what it says by itself first, then what its session's outbox has.
+//! The outgoing bytes of a WebSocket: its own frames first, then those of its session's outbox.
 //!
-//! A WebSocket that takes a session over begins with an outbox for the answers to its probe; the
-//! session's outbox follows when the session has agreed. How the bytes get to the client is the
-//! business of whoever holds the WebSocket.
+//! A WebSocket that upgrades a session starts with an outbox for the responses to its probe; the
+//! session's outbox follows after the session has agreed. The owner of the WebSocket sends the
+//! bytes to the client.
 
 use std::io;
 use std::sync::Arc;
@@ -13,15 +13,15 @@ use bytes::Bytes;
 
 use crate::link::{Frame, Link, Outbox, WriteFrames};
 
-/// The frames of one WebSocket. Dropped when the WebSocket has gone, or has said all there was to
-/// say; its session is told.
+/// The frames of one WebSocket. It is dropped if the WebSocket has closed, or has sent all frames;
+/// its session is notified.
 pub(crate) struct OutboundStream {
     probe_outbox: Option<Arc<ProbeOutbox>>,
     link: Arc<Link>,
 }
 
 impl OutboundStream {
-    /// Sends what the session sends.
+    /// Sends the frames of the session.
     pub(crate) fn of(link: &Arc<Link>) -> Self {
         let link = Arc::clone(link);
         Self {
@@ -30,7 +30,8 @@ impl OutboundStream {
         }
     }
 
-    /// Sends what the probe's outbox has, and then, if the probe succeeds, what the session sends.
+    /// Sends the frames of the probe's outbox and then, if the probe succeeds, those of the
+    /// session.
     pub(crate) fn behind(probe_outbox: &Arc<ProbeOutbox>, link: &Arc<Link>) -> Self {
         Self {
             probe_outbox: Some(Arc::clone(probe_outbox)),
@@ -38,7 +39,7 @@ impl OutboundStream {
         }
     }
 
-    /// Puts bytes in front of everything.
+    /// Inserts bytes before all frames.
     pub(crate) fn preface(&self, bytes: Bytes) {
         let outbox = match &self.probe_outbox {
             Some(probe_outbox) => &probe_outbox.outbox,
@@ -58,7 +59,7 @@ impl OutboundStream {
         self.link.outbox.poll_chunk(cx)
     }
 
-    /// Writes what there is by `write`; `Ok` is the end.
+    /// Writes the queued frames with `write`; `Ok` is the end.
     pub(crate) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -76,8 +77,8 @@ impl OutboundStream {
 }
 
 impl Drop for OutboundStream {
-    /// A WebSocket that goes between its upgrade and its first byte takes the session with it; one
-    /// that goes before leaves it alone.
+    /// A WebSocket that closes between its upgrade and its first byte ends the session too; one
+    /// that closes before does not affect it.
     fn drop(&mut self) {
         let has_session = match &self.probe_outbox {
             Some(probe_outbox) => probe_outbox.state.swap(GONE, Ordering::AcqRel) == SUCCEEDED,
@@ -89,7 +90,7 @@ impl Drop for OutboundStream {
     }
 }
 
-/// What a WebSocket sends before it has a session's outbox.
+/// The outgoing frames of a WebSocket before it has a session's outbox.
 pub(crate) struct ProbeOutbox {
     outbox: Outbox,
     /// The feed and the candidate write it; the second of `SUCCEEDED` and `GONE` sees the first.
@@ -108,12 +109,12 @@ impl ProbeOutbox {
 
     pub(crate) fn send(&self, frame: Frame) {
         if self.outbox.push(frame.into()).is_err() {
-            // It pings without reading.
+            // The client pings without reading.
             self.fail();
         }
     }
 
-    /// Lets the session's outbox follow; tells whether there still is a WebSocket to follow by.
+    /// Makes the session's outbox follow. Returns whether the WebSocket is still connected.
     pub(crate) fn succeed(&self) -> bool {
         let before = self.state.swap(SUCCEEDED, Ordering::AcqRel);
         self.outbox.close(None);
@@ -135,6 +136,6 @@ const PROBING: u8 = 0;
 const SUCCEEDED: u8 = 1;
 const GONE: u8 = 2;
 
-/// Bytes that a probe's outbox may have waiting: the handshake's answer, and answers to probes and
+/// The limit in bytes of a probe's outbox: the handshake's response, and responses to probes and
 /// pings.
 const PROBE_LIMIT: usize = 16 * 1024;

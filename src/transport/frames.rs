@@ -1,4 +1,4 @@
-//! From a client's bytes to its messages, whoever has read them.
+//! The decoding of a client's bytes to messages, for either kind of connection.
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;
@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 use crate::session::Lost;
 use crate::websocket::{Decoder, Kind, Message};
 
-/// The decoder of one client, over a buffer that all clients of a worker share.
+/// The decoder of one client, with a buffer that all clients of a worker share.
 pub(crate) struct Frames {
     decoder: Decoder,
-    /// The client has said that it closes: nothing of meaning follows.
+    /// The client has sent a close frame: later bytes are ignored.
     has_closed: bool,
 }
 
@@ -21,13 +21,13 @@ impl Frames {
         }
     }
 
-    /// Tells whether the client's close frame has been handed on.
+    /// Returns `true` if the client's close frame was passed on.
     pub(crate) fn has_closed(&self) -> bool {
         self.has_closed
     }
 
-    /// Takes bytes off the front of `input` and hands the messages in them on, until `take` breaks
-    /// off or all is used up.
+    /// Takes bytes from the front of `input` and passes the messages in them to `take`, until it
+    /// breaks or all input is used up.
     pub(crate) fn decode(
         &mut self,
         input: &mut &[u8],
@@ -36,7 +36,7 @@ impl Frames {
         if input.is_empty() {
             return ControlFlow::Continue(());
         }
-        // Taken out while it is used: a handler of the program runs within `take`.
+        // Taken out during its use, because a handler of the program runs within `take`.
         let mut scratch = SCRATCH.with(RefCell::take);
         let flow = loop {
             let message = match self.decoder.decode(input, &mut scratch) {
@@ -60,9 +60,9 @@ impl Frames {
 }
 
 thread_local! {
-    /// Where the payload of a message lies while it is read.
+    /// The buffer for the payload of a message while it is read.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Bytes of scratch that a worker keeps between two reads.
+/// The number of bytes of scratch that a worker keeps between two reads.
 const SCRATCH_KEPT: usize = 64 * 1024;

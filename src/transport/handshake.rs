@@ -1,4 +1,4 @@
-//! A session's first request, on its way to the session: what is kept of it.
+//! A session's first request: the part that is kept of it.
 
 use std::time::SystemTime;
 
@@ -7,8 +7,8 @@ use actix_web::HttpRequest;
 use crate::config::Config;
 use crate::handshake::{Extensions, Facts, Handshake, Peer};
 
-/// Returns how many bytes a request's head has: the path with the query, and each header with its
-/// `: ` and its line's end.
+/// Returns the size of a request's head in bytes: the path with the query, and each header with its
+/// `: ` and its line end.
 pub(crate) fn size(request: &HttpRequest) -> usize {
     let url = request.uri().path_and_query();
     let url = url.map_or(0, |url| url.as_str().len());
@@ -17,7 +17,7 @@ pub(crate) fn size(request: &HttpRequest) -> usize {
     headers.fold(url, |size, header| size + header)
 }
 
-/// Keeps what a request says, whose head has `size` bytes.
+/// Keeps the content of a request whose head has `size` bytes.
 pub(crate) fn handshake(
     request: &HttpRequest,
     size: usize,
@@ -37,7 +37,7 @@ pub(crate) fn handshake(
     Handshake::new(url.map_or("/", |url| url.as_str()), size, headers(), facts)
 }
 
-/// Returns who sent a request.
+/// Returns the client of a request.
 pub(crate) fn client(request: &HttpRequest, config: &Config) -> Peer {
     let headers = request.headers().iter();
     let headers = headers.map(|(name, value)| (name.as_str(), value.as_bytes()));

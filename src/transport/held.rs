@@ -1,7 +1,7 @@
-//! Request bodies in chunks that nobody has read to their end.
+//! Request bodies in chunks that were not read to their end.
 //!
-//! actix-http reads the rest of such a body, without a limit in time, once its reader has dropped it.
-//! If the answer holds the body instead, the connection is closed behind the answer.
+//! actix-http reads the rest of such a body, without a time limit, after its reader has dropped it.
+//! If the response holds the body instead, the connection is closed after the response.
 
 use std::cell::{Cell, RefCell};
 use std::error::Error;
@@ -16,7 +16,7 @@ use actix_web::http::header::{HeaderMap, TRANSFER_ENCODING};
 use bytes::Bytes;
 use futures_core::Stream;
 
-/// A request's body, which its reader and the answer share.
+/// A request's body, shared by its reader and the response.
 #[derive(Clone)]
 pub(crate) struct Held(Rc<Shared>);
 
@@ -26,7 +26,7 @@ struct Shared {
 }
 
 impl Held {
-    /// Shares a body that comes in chunks; leaves any other as it is.
+    /// Shares a body in chunks; leaves any other unchanged.
     pub(crate) fn share(headers: &HeaderMap, payload: &mut Payload) -> Option<Self> {
         if !headers.contains_key(TRANSFER_ENCODING) {
             return None;
@@ -41,7 +41,7 @@ impl Held {
         Some(held)
     }
 
-    /// Holds the request's body for as long as its answer is being sent, unless it was read whole.
+    /// Holds the request's body while its response is being sent, unless it was read to its end.
     pub(crate) fn until_sent(self, body: BoxBody) -> BoxBody {
         if self.0.has_ended.get() {
             return body;
@@ -62,7 +62,7 @@ impl Stream for Held {
     }
 }
 
-/// An answer's body that holds the request's.
+/// A response's body that holds the request's.
 struct Holding {
     body: BoxBody,
     _held: Held,

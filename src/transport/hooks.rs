@@ -1,8 +1,8 @@
-//! Where a program has its say about HTTP: who may come, what is kept of a request, and what the
-//! answers' heads have.
+//! The program's hooks for HTTP: which clients may connect, which values of a request are kept, and
+//! the headers of responses.
 //!
-//! Everything here is the program's code, so it runs under `catch_unwind`: a panic costs its own
-//! request. What the answers mean to a session is not known here.
+//! All of it is the program's code, so it runs under `catch_unwind`: a panic affects only its own
+//! request. The meaning of the results for a session is not known here.
 
 use std::fmt;
 use std::future::Future;
@@ -20,7 +20,7 @@ use crate::panics::{Caught, catch_panic};
 use crate::transport::connection_error::{ConnectionError, ConnectionErrorHook};
 use crate::transport::refusal::Refusal;
 
-/// What a program has to say.
+/// The hooks of a program.
 #[derive(Default)]
 pub(crate) struct Hooks {
     allow: Vec<Box<AllowHook>>,
@@ -34,7 +34,7 @@ pub(crate) struct Hooks {
 
 type AllowHook = dyn Fn(HttpRequest) -> Asked + Send + Sync;
 type ExtensionHook = dyn Fn(&HttpRequest, &mut Extensions) + Send + Sync;
-/// An error is the answer to the client.
+/// An error is the response to the client.
 type Asked = LocalBoxFuture<'static, Result<(), HttpResponse>>;
 type SubprotocolHook = dyn Fn(&HttpRequest, &[&str]) -> Option<String> + Send + Sync;
 type HeaderHook = dyn Fn(&HttpRequest, &mut HeaderMap) + Send + Sync;
@@ -48,7 +48,7 @@ impl Hooks {
         self.allow.push(Box::new(move |request| {
             let asked = handler(request);
             Box::pin(async move {
-                // Here, since the error's answer is made by the program too.
+                // Here, because the program also makes the error's response.
                 asked.await.map_err(HttpResponse::from_error)
             })
         }));
@@ -82,12 +82,12 @@ impl Hooks {
         self.connection_error.push(Box::new(hook));
     }
 
-    /// Returns who sees refused requests.
+    /// Returns the hooks for refused requests.
     pub(crate) fn connection_error(&self) -> &[Box<ConnectionErrorHook>] {
         &self.connection_error
     }
 
-    /// Sets the cookie of the session's id; what the template leaves open is as on Node.js.
+    /// Sets the cookie of the session's id; the defaults of the template are those of Node.js.
     pub(crate) fn set_cookie(&mut self, mut template: Cookie<'static>) {
         if template.name().is_empty() {
             template.set_name("io");
@@ -112,11 +112,11 @@ impl Hooks {
     }
 
     /// Chooses one of the subprotocols that the client offers: the first, as `ws` on Node.js does,
-    /// unless the program has a say.
+    /// unless the program has a hook.
     ///
     /// # Errors
     ///
-    /// The refusal where the program's hook panicked.
+    /// The refusal, if the program's hook panicked.
     pub(crate) fn subprotocol(
         &self,
         request: &HttpRequest,
@@ -129,7 +129,7 @@ impl Hooks {
             panicked("subprotocol", &panic);
             Refusal::HookFailed
         })?;
-        // RFC 6455, 4.1: a client closes over a subprotocol that it did not offer.
+        // RFC 6455, 4.1: a client closes the connection if it did not offer the subprotocol.
         if let Some(name) = chosen.as_deref().filter(|name| !offered.contains(name)) {
             let name = Quoted(name);
             let line =
@@ -140,16 +140,17 @@ impl Hooks {
         Ok(chosen)
     }
 
-    /// Tells whether the program has its say about first requests.
+    /// Returns `true` if the program has hooks for first requests.
     pub(crate) fn asks(&self) -> bool {
         !self.allow.is_empty() || !self.extend.is_empty()
     }
 
-    /// Asks whether the client of a first request may come, and takes along what is to be kept.
+    /// Calls the hooks that accept or refuse the client of a first request. Returns the values to
+    /// keep.
     ///
     /// # Errors
     ///
-    /// The answer of whoever refuses.
+    /// The response of the hook that refuses.
     pub(crate) async fn admit(&self, request: &HttpRequest) -> Result<Extensions, HttpResponse> {
         for allow in &self.allow {
             match finished(|| allow(request.clone())).await {
@@ -171,7 +172,7 @@ impl Hooks {
         Ok(extensions)
     }
 
-    /// Adds the cookie of a session's id to the answer of a polling handshake.
+    /// Adds the cookie of a session's id to the response to a polling handshake.
     pub(crate) fn add_cookie(&self, sid: Id, headers: &mut HeaderMap) {
         let Some(template) = &self.cookie else { return };
         let mut cookie = template.clone();
@@ -185,12 +186,12 @@ impl Hooks {
         }
     }
 
-    /// Lets the program change the head of the answer to a handshake.
+    /// Lets the program change the headers of the response to a handshake.
     pub(crate) fn on_initial_headers(&self, request: &HttpRequest, headers: &mut HeaderMap) {
         change("initial_headers", &self.initial_headers, request, headers);
     }
 
-    /// Lets the program change the head of any answer.
+    /// Lets the program change the headers of any response.
     pub(crate) fn on_response_headers(&self, request: &HttpRequest, headers: &mut HeaderMap) {
         change("response_headers", &self.response_headers, request, headers);
     }
@@ -205,7 +206,7 @@ impl fmt::Debug for Hooks {
     }
 }
 
-/// Runs header hooks one after the other; one that panics leaves the head as it got to.
+/// Runs header hooks one after the other. If one panics, the headers keep its changes so far.
 fn change(name: &str, hooks: &[Box<HeaderHook>], request: &HttpRequest, headers: &mut HeaderMap) {
     for hook in hooks {
         if let Err(panic) = catch_panic(|| hook(request, headers)) {
@@ -220,7 +221,7 @@ pub(crate) fn panicked(hook: &str, panic: &str) {
     LogLimits::of_process().write(LogKind::Panicked, Level::Error, line);
 }
 
-/// Runs a future of the program's to its end; an error is the text of its panic.
+/// Runs a future of the program to its end; an error is the text of its panic.
 async fn finished<T>(start: impl FnOnce() -> LocalBoxFuture<'static, T>) -> Result<T, String> {
     Caught::new(catch_panic(start)?).await
 }

@@ -1,8 +1,8 @@
-//! The HTTP edge: where a client's requests become a session's packets.
+//! The HTTP edge: it turns a client's requests into a session's packets.
 //!
-//! Requests come in on any worker; each is checked against the protocol and goes on to polling, to
-//! a WebSocket, or back with an error that the client understands. Nothing here knows what a packet
-//! means.
+//! Requests enter on any worker. Each is checked against the protocol and passed on to polling or
+//! to a WebSocket, or answered with an error that the client knows. The meaning of packets is not
+//! known here.
 
 mod bodies;
 mod client_files;
@@ -59,7 +59,7 @@ async fn handle(
     }
 }
 
-/// Engine.IO v4, Transports: which transport and which session a request is for.
+/// Engine.IO v4, Transports: the transport and the session of a request.
 async fn route(
     engine: &Arc<Engine>,
     hooks: &Hooks,
@@ -67,7 +67,7 @@ async fn route(
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
     if engine.is_closing() && !Query::names_session(request.query_string()) {
-        // Whatever else there is to say of it: a proxy that asks how this node is must hear it.
+        // Before all other checks: a proxy that checks the health of this node must receive it.
         return Err(Refusal::ShuttingDown);
     }
     origin::check(&engine.config, request)?;
@@ -87,11 +87,11 @@ async fn route(
             return Err(Refusal::HandshakeTooLarge);
         }
         if hooks.asks() {
-            // For the client's address, which only the server's options can tell.
+            // For the client's address, which depends on the server's options.
             let seen = handshake(request, size, &engine.config, Extensions::default());
             request.extensions_mut().insert(seen);
         }
-        // Before anything is made for the client.
+        // Before any state of the client is made.
         let extensions = match hooks.admit(request).await {
             Ok(extensions) => extensions,
             Err(response) => return Ok(not_allowed(engine, hooks, request, response)),
@@ -127,7 +127,7 @@ async fn route(
     }
 }
 
-/// Tells whether it is a test client's.
+/// Returns `true` if it is a test client's request.
 fn is_in_memory(request: &HttpRequest) -> bool {
     #[cfg(feature = "testing")]
     return request.extensions().contains::<InMemory>();
@@ -138,12 +138,12 @@ fn is_in_memory(request: &HttpRequest) -> bool {
     }
 }
 
-/// Marks the request of a test client: it polls, whatever transports the server has for others.
+/// Marks the request of a test client: it may poll, whatever transports the server allows.
 #[cfg(feature = "testing")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InMemory;
 
-/// Reports a request that the program has refused by an answer of its own.
+/// Reports a request that the program has refused with its own response.
 fn not_allowed(
     engine: &Engine,
     hooks: &Hooks,
@@ -154,8 +154,8 @@ fn not_allowed(
     response
 }
 
-/// RFC 9110, 7.8: an `Upgrade` counts only if `Connection` names it. Any other protocol than a
-/// WebSocket, as `h2c`, may be ignored.
+/// RFC 9110, 7.8: an `Upgrade` is valid only if `Connection` names it. A protocol other than
+/// WebSocket, such as `h2c`, may be ignored.
 fn asks_websocket(request: &HttpRequest) -> bool {
     let mut protocols = request.headers().get_all(header::UPGRADE);
     let is_named = request.head().upgrade();

@@ -1,7 +1,7 @@
 //! The opening handshake of a WebSocket, RFC 6455, 4.2.
 //!
-//! A request comes in, the answer that opens the WebSocket or a refusal goes out. Who holds the
-//! WebSocket, and what it is for, is not known here.
+//! A request enters; the response that opens the WebSocket leaves, or a refusal. The owner of the
+//! WebSocket, and its purpose, are not known here.
 
 use actix_http::ws::hash_key;
 use actix_web::http::{Method, Version, header};
@@ -13,11 +13,11 @@ use crate::logging::Quoted;
 use crate::transport::hooks::Hooks;
 use crate::transport::refusal::Refusal;
 
-/// Answers the opening handshake, before anything is upgraded.
+/// Returns the response to the opening handshake, before the upgrade.
 ///
 /// # Errors
 ///
-/// The refusal of a request that is no opening handshake.
+/// The refusal, if the request is not an opening handshake.
 pub(crate) fn answer(hooks: &Hooks, request: &HttpRequest) -> Result<HttpResponseBuilder, Refusal> {
     let key = key(request).inspect_err(|refusal| {
         log::debug!("no WebSocket handshake: {refusal:?}");
@@ -35,10 +35,10 @@ pub(crate) fn answer(hooks: &Hooks, request: &HttpRequest) -> Result<HttpRespons
     Ok(response)
 }
 
-/// RFC 6455, 4.2.1: checks what the request must have, and returns its key.
+/// RFC 6455, 4.2.1: checks the required headers, and returns the key.
 fn key(request: &HttpRequest) -> Result<&str, Refusal> {
     let headers = request.headers();
-    // A GET of HTTP/1.1 without a body: behind one with a body the frames would be the body's.
+    // A GET of HTTP/1.1 without a body: after one with a body the frames would belong to the body.
     let has_length = headers
         .get_all(header::CONTENT_LENGTH)
         .any(|length| length.as_bytes().trim_ascii() != b"0");
@@ -58,12 +58,12 @@ fn key(request: &HttpRequest) -> Result<&str, Refusal> {
     if !asks || !request.head().upgrade() {
         return Err(Refusal::BadRequest);
     }
-    // RFC 6455, 4.4: the answer says which version there is.
+    // RFC 6455, 4.4: the response names the supported version.
     if single(request, &header::SEC_WEBSOCKET_VERSION) != Some("13") {
         return Err(Refusal::WebSocketVersion);
     }
     let key = single(request, &header::SEC_WEBSOCKET_KEY).ok_or(Refusal::BadRequest)?;
-    // The decoder wants room for whole groups of three bytes.
+    // The decoder requires space for whole groups of three bytes.
     let mut nonce = [0; NONCE + 2];
     match STANDARD.decode_slice(key, &mut nonce) {
         Ok(NONCE) => Ok(key),
@@ -71,7 +71,7 @@ fn key(request: &HttpRequest) -> Result<&str, Refusal> {
     }
 }
 
-/// Returns a header's value, if the request has it once.
+/// Returns a header's value, if the request has it exactly once.
 fn single<'r>(request: &'r HttpRequest, name: &header::HeaderName) -> Option<&'r str> {
     let mut values = request.headers().get_all(name);
     let value = values.next()?.to_str().ok()?.trim();

@@ -1,4 +1,4 @@
-//! Pages of other origins: which of them the server answers.
+//! Pages of other origins: the check of the `Origin` header.
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
@@ -11,7 +11,7 @@ use crate::panics::catch_panic;
 use crate::transport::handshake::{handshake, size};
 use crate::transport::refusal::Refusal;
 
-/// Refuses a request of a page that may not talk to the server, if the server refuses such.
+/// Refuses a request of a page whose origin is not allowed, if the server refuses such requests.
 pub(crate) fn check(config: &Config, request: &HttpRequest) -> Result<(), Refusal> {
     let Some(cors) = config.cors.as_ref().filter(|cors| cors.refuses()) else {
         return Ok(());
@@ -27,7 +27,7 @@ pub(crate) fn check(config: &Config, request: &HttpRequest) -> Result<(), Refusa
     Err(Refusal::Forbidden)
 }
 
-/// Tells whether the program allows an origin. A predicate that panics allows none.
+/// Returns `true` if the program allows an origin. A predicate that panics allows none.
 pub(crate) fn lets_in(cors: &Cors, origin: &str) -> bool {
     cors.lists(origin)
         || cors.predicates.iter().any(|predicate| {

@@ -1,8 +1,8 @@
-//! HTTP long-polling: a GET waits for what the server sends, a POST brings what the client sends.
+//! HTTP long-polling: a GET waits for the server's packets, a POST brings the client's packets.
 //!
-//! Bodies come in and go out here, on whatever worker the request landed on, and on whatever node
-//! of a cluster. A GET drains the session's outbox by itself; a POST's body is handed to the
-//! session's actor, whole.
+//! Bodies enter and leave here, on the worker that received the request, and on any node of a
+//! cluster. A GET drains the session's outbox itself; a POST's body is sent to the session's actor
+//! as a whole.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -22,7 +22,7 @@ use crate::transport::compression::Coding;
 use crate::transport::hooks::Hooks;
 use crate::transport::refusal::Refusal;
 
-/// Engine.IO v4, Handshake: the answer is the OPEN packet.
+/// Engine.IO v4, Handshake: the response is the OPEN packet.
 pub(crate) fn handshake(engine: &Arc<Engine>, hooks: &Hooks, handshake: Handshake) -> HttpResponse {
     let opened = engine.open_polling(handshake);
     let mut response = packets(opened.packet.into_bytes());
@@ -30,13 +30,13 @@ pub(crate) fn handshake(engine: &Arc<Engine>, hooks: &Hooks, handshake: Handshak
     response
 }
 
-/// Engine.IO v4, HTTP long-polling: waits until there is something to send, and sends all of it.
+/// Engine.IO v4, HTTP long-polling: waits until packets are queued, and sends all of them.
 pub(crate) async fn get(handle: &Handle, request: &HttpRequest) -> Result<HttpResponse, Refusal> {
     let polled = handle.take().await?;
     Ok(answer(polled, request, &handle.link.config))
 }
 
-/// Engine.IO v4, HTTP long-polling: takes the packets of one body.
+/// Engine.IO v4, HTTP long-polling: handles the packets of one body.
 pub(crate) async fn post(
     handle: &Handle,
     request: &HttpRequest,
@@ -50,7 +50,7 @@ pub(crate) async fn post(
     Ok(answer(polled, request, &link.config))
 }
 
-/// Has the node do it that has the session.
+/// Forwards the request to the node of its session.
 pub(crate) async fn forward(
     engine: &Engine,
     elsewhere: &Elsewhere,
@@ -61,8 +61,8 @@ pub(crate) async fn forward(
     let poll = match *request.method() {
         Method::GET => Poll::Take,
         Method::POST => {
-            // Anybody may make an id up: not a byte is read, nor anything published, for one of no
-            // node.
+            // A client can invent an id: for an id without a node, no byte is read and nothing is
+            // published.
             if !elsewhere.is_there().await {
                 return Err(Refusal::UnknownSession);
             }
@@ -74,8 +74,7 @@ pub(crate) async fn forward(
     let polled = elsewhere.poll(poll).await?;
     let mut response = answer(polled, request, config);
     if engine.is_closing() {
-        // So that the next request finds another node, if there is something before this one to
-        // choose.
+        // So that the next request may reach another node, if a load balancer in front can choose.
         response
             .head_mut()
             .set_connection_type(ConnectionType::Close);
@@ -99,7 +98,7 @@ fn answer(polled: Polled, request: &HttpRequest, config: &Config) -> HttpRespons
     }
 }
 
-/// Reads the body of a POST; where it is none, `close` ends the session.
+/// Reads the body of a POST; if it is invalid, `close` ends the session.
 async fn packets_of(
     request: &HttpRequest,
     payload: web::Payload,
@@ -124,8 +123,8 @@ async fn packets_of(
     })
 }
 
-/// Reads a body of up to `limit` bytes. Of a larger one as much again is read and dropped, so that
-/// a client that is still sending gets to see the answer; it is kept nowhere.
+/// Reads a body of up to `limit` bytes. Of a larger one, up to `limit` further bytes are read and
+/// dropped, so that a client that is still sending can receive the response.
 async fn read(
     mut payload: web::Payload,
     limit: usize,
@@ -151,7 +150,8 @@ async fn read(
     Ok(body)
 }
 
-/// Returns how long a body is that asks for an upgrade too: actix-http does not end it there.
+/// Returns the declared length of a body of an upgrade request, which actix-http does not end
+/// there.
 fn declared(request: &HttpRequest) -> Option<usize> {
     let headers = request.headers();
     if !headers.contains_key(header::UPGRADE) {
@@ -161,13 +161,13 @@ fn declared(request: &HttpRequest) -> Option<usize> {
     length.trim().parse().ok()
 }
 
-/// Engine.IO v4 sends binary as base64; a binary body is of the third revision.
+/// Engine.IO v4 sends binary as base64; a binary body belongs to revision 3.
 fn has_binary_body(request: &HttpRequest) -> bool {
     let kind = request.headers().get(header::CONTENT_TYPE);
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/octet-stream"))
 }
 
-/// Answers with packets in a coding that the client accepts, or as they are.
+/// Answers with packets in a coding that the client accepts, or unencoded.
 fn compressed(request: &HttpRequest, body: Vec<u8>) -> HttpResponse {
     let coding = Coding::accepted(request.headers());
     let Some((coding, encoded)) = coding.and_then(|coding| Some((coding, coding.encode(&body)?)))

@@ -1,4 +1,4 @@
-//! The answers to requests that are not in order.
+//! The responses to invalid requests.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -8,36 +8,36 @@ use serde_json::json;
 
 use crate::session::Unpolled;
 
-/// Why a request is refused; most causes have a number that clients know.
+/// The reason for refusing a request; most causes have a number that clients know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     UnknownTransport,
     UnknownSession,
     BadMethod,
     BadRequest,
-    /// A request of a session that is on a WebSocket, or has ended over what it was sent.
+    /// A request of a session that is on a WebSocket, or has ended because of its packets.
     NotPolling,
     UnsupportedProtocol,
-    /// RFC 6455, 4.4: a version of the WebSocket protocol that there is not.
+    /// RFC 6455, 4.4: an unknown version of the WebSocket protocol.
     WebSocketVersion,
     /// A hook of the program panicked.
     HookFailed,
     /// A page of an origin that is not allowed.
     Forbidden,
-    /// `allow_request` or `handshake_extensions` has refused; the answer is the program's.
+    /// `allow_request` or `handshake_extensions` has refused; the response is the program's.
     NotAllowed,
-    /// The server takes no new clients any more.
+    /// The server accepts no new clients.
     ShuttingDown,
-    /// The body is larger than `maxPayload`; the session goes on.
+    /// The body is larger than `maxPayload`; the session continues.
     TooLarge,
     /// The head of a client's first request is larger than `handshake_limit`.
     HandshakeTooLarge,
-    /// The request breaks a rule that ends the session; the body says no more.
+    /// The request violates a rule and thereby ends the session; the body has no details.
     Violation,
 }
 
 impl Refusal {
-    /// Returns the answer, which no cache keeps.
+    /// Returns the response, which caches do not store.
     pub(crate) fn response(self) -> HttpResponse {
         let mut response = self.answer();
         let never = HeaderValue::from_static("no-store");
@@ -107,7 +107,7 @@ impl Refusal {
         }
     }
 
-    /// Returns the level of its line: what ends a session, or comes with its end, has a line there.
+    /// Returns the level of its line. If the session ends, it has a line of its own.
     pub(crate) fn level(self) -> Level {
         match self {
             Self::TooLarge | Self::HandshakeTooLarge => Level::Warn,

@@ -1,4 +1,4 @@
-//! What a request says of itself in its query.
+//! The parameters in a request's query.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use crate::config::Transport;
 use crate::id::Id;
 use crate::transport::refusal::Refusal;
 
-/// The query, checked as far as it can be without the session.
+/// The query, checked as far as possible without the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Query {
     pub(crate) transport: Transport,
@@ -39,7 +39,7 @@ impl Query {
         })
     }
 
-    /// Tells whether a request is for a session, whatever else is wrong with it.
+    /// Returns `true` if a request is for a session, even if it is invalid otherwise.
     pub(crate) fn names_session(query: &str) -> bool {
         Raw::read(query).sid.is_some()
     }
@@ -52,14 +52,14 @@ impl Query {
         values.find(is_it).map(|(_, value)| value)
     }
 
-    /// Refuses every revision of the protocol but the fourth.
+    /// Refuses every revision of the protocol except the fourth.
     pub(crate) fn check_protocol(&self, otherwise: Refusal) -> Result<(), Refusal> {
         if self.is_v4 { Ok(()) } else { Err(otherwise) }
     }
 }
 
-/// The protocol's own parameters. Each is the first one of its name that is not empty, so that one
-/// that a client repeats, or leaves empty, does no harm.
+/// The protocol's own parameters. Each is the first one of its name that is not empty, so that a
+/// repeated or empty one has no effect.
 #[derive(Default)]
 struct Raw<'a> {
     revision: Option<Cow<'a, str>>,

@@ -1,4 +1,4 @@
-//! Where the server is mounted in the program's App.
+//! The routes of the server in the program's App.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use crate::transport::hooks::Hooks;
 use crate::transport::origin::lets_in;
 use crate::transport::{client_files, handle};
 
-/// Registers the server's path, with and without its last slash. As on the Node.js server
-/// everything below it belongs to the server.
+/// Registers the server's path, with and without its last slash. As on the Node.js server all
+/// requests below it belong to the server.
 pub(crate) fn mount(engine: &Arc<Engine>, hooks: &Arc<Hooks>, app: &mut web::ServiceConfig) {
     MOUNTED.set(Some(Arc::as_ptr(engine)));
     if engine.is_closing() {
@@ -42,8 +42,8 @@ pub(crate) fn mount(engine: &Arc<Engine>, hooks: &Arc<Hooks>, app: &mut web::Ser
     }
 }
 
-/// Makes an App that has the server's path, whether or not it has mounted it by itself. If it has
-/// not, the path comes before all services of the App, and inside of its middleware.
+/// Makes an App that has the server's path, even if the program has not mounted it. In that case
+/// the path comes before all services of the App, and inside its middleware.
 pub(crate) fn mount_once<F, T, B>(
     engine: &Arc<Engine>,
     hooks: &Arc<Hooks>,
@@ -72,8 +72,8 @@ where
     let mut app = make();
     let is_mounted = MOUNTED.take() == Some(Arc::as_ptr(engine));
     if !is_mounted {
-        // The router asks its services in the order of their registration. Most requests are for
-        // `First`: behind it, the others would run a regular expression for each of them.
+        // The router tries its services in the order of their registration. Most requests are for
+        // `First`: if it came later, a regular expression of each other service would run for them.
         app = app.service(First {
             engine: Arc::clone(engine),
             hooks: Arc::clone(hooks),
@@ -81,20 +81,21 @@ where
         app = app.configure(|app| mount(engine, hooks, app));
     }
     let path = &engine.config.path;
-    // A server at the root would take the whole App: its path stays behind the App's services.
+    // A server at the root would take all requests of the App: its path stays after the App's
+    // services.
     let first = (!is_mounted && path != "/").then(|| path.clone());
     app.wrap_fn(move |mut request, app| {
         let found = request.match_info().unprocessed();
         if first.as_ref().is_some_and(|path| belongs(found, path)) {
-            // Without its first slash the path fits no service but `First`, whatever order they
-            // have. Only the router sees it so: middleware reads and changes the URI.
+            // Without its first slash the path matches no service except `First`, in any order.
+            // Only the router sees this path: middleware reads and changes the URI.
             request.match_info_mut().skip(1);
         }
         app.call(request)
     })
 }
 
-/// The server's path as the router finds it behind its first slash.
+/// The server's path as the router finds it after its first slash.
 struct First {
     engine: Arc<Engine>,
     hooks: Arc<Hooks>,
@@ -120,9 +121,9 @@ impl HttpServiceFactory for First {
     }
 }
 
-/// Returns what the router compares a path with.
+/// Returns the patterns with which the router compares a path.
 fn patterns(path: &str) -> Vec<String> {
-    // The path itself first: unlike what is below it, it is found without a regular expression.
+    // The path itself first: unlike paths below it, it is found without a regular expression.
     let mut patterns = vec![path.to_owned()];
     let bare = path.trim_end_matches('/');
     if !bare.is_empty() {
@@ -132,7 +133,7 @@ fn patterns(path: &str) -> Vec<String> {
     patterns
 }
 
-/// Tells whether a request's path is the server's path, which ends with a slash, or below it.
+/// Returns `true` if a request's path is the server's path, which ends with a slash, or below it.
 fn belongs(found: &str, path: &str) -> bool {
     found.starts_with(path) || path.strip_suffix('/') == Some(found)
 }

@@ -1,4 +1,4 @@
-//! What a connection is told when it is accepted.
+//! The options of a TCP socket, set when it is accepted.
 
 use std::any::Any;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use log::Level;
 #[cfg(any(target_os = "android", target_os = "linux"))]
 use crate::logging::{LogKind, LogLimits};
 
-/// Lets the kernel drop a connection whose client takes nothing for this long.
+/// Lets the kernel drop a connection whose client reads nothing for this long.
 ///
-/// A response's body cannot be cancelled from inside while the socket is blocked, so a client that
-/// has stopped reading would keep its connection, and its memory, for as long as it likes.
+/// A response's body cannot be cancelled from inside while the TCP socket is blocked. A client that
+/// has stopped reading would keep its connection, and its memory, without limit.
 pub(crate) fn set_user_timeout(connection: &dyn Any, limit: Duration) {
     #[cfg(any(target_os = "android", target_os = "linux"))]
     if let Some(stream) = connection.downcast_ref::<TcpStream>() {

@@ -1,8 +1,8 @@
-//! The upgrade: a WebSocket proves itself beside a polling session, and takes it over.
+//! The upgrade: a WebSocket sends a probe while its session is polling, and then takes it over.
 //!
-//! The WebSocket may be on another worker than the session. Here, beside the WebSocket, the probe is
-//! answered; the session's actor agrees twice, and moves here at the end. Whatever goes wrong ends
-//! the WebSocket alone: the session goes on polling.
+//! The WebSocket may be on another worker than the session. The probe is answered here, beside the
+//! WebSocket; the session's actor agrees twice, and moves here at the end. An error ends the
+//! WebSocket alone: the session continues with polling.
 
 use std::future::poll_fn;
 use std::ops::ControlFlow;
@@ -24,7 +24,7 @@ use crate::transport::refusal::Refusal;
 use crate::transport::websocket::hold;
 use crate::websocket::Message;
 
-/// Answers the handshake of a WebSocket that wants to take a session over.
+/// Answers the handshake of a WebSocket that requests the upgrade of a session.
 pub(crate) fn begin(
     engine: &Arc<Engine>,
     hooks: &Hooks,
@@ -35,7 +35,7 @@ pub(crate) fn begin(
     let response = answer(hooks, request)?;
     let probe_outbox = Arc::new(ProbeOutbox::new());
     if handle.transport == Transport::WebSocket {
-        // Clients expect a WebSocket that closes rather than a refused handshake.
+        // Clients expect a WebSocket that closes, not a refused handshake.
         probe_outbox.fail();
     }
     let feed = OutboundStream::behind(&probe_outbox, &handle.link);
@@ -54,7 +54,7 @@ pub(crate) fn begin(
     Ok(hold(request, payload, response, feed, max_message, start))
 }
 
-/// A WebSocket that is not the session's transport yet.
+/// A WebSocket that is not yet the session's transport.
 struct Candidate {
     engine: Arc<Engine>,
     handle: Handle,
@@ -72,14 +72,14 @@ impl Candidate {
         }
         log::debug!(target: TARGET_SESSION, "{} not upgraded", self.handle.link);
         if self.agreed {
-            // Engine.IO v4, Upgrade: the session goes on with polling. A life-cycle message.
+            // Engine.IO v4, Upgrade: the session continues with polling. A life-cycle message.
             self.handle.session.do_send(ProbeFailed);
         }
         self.probe_outbox.fail();
     }
 
-    /// Engine.IO v4, Upgrade: each `2probe` is answered with `3probe`, and `5` asks for the session;
-    /// as on the Node.js server it may come without a probe. Tells whether it came to that.
+    /// Engine.IO v4, Upgrade: each `2probe` is answered with `3probe`, and `5` requests the
+    /// session. As on the Node.js server it may come without a probe. Returns `true` after the `5`.
     async fn probe(&mut self) -> bool {
         loop {
             let step = self.next_step().await;
@@ -87,8 +87,8 @@ impl Candidate {
                 return false;
             }
             if !self.agreed {
-                // `send` by an address of this candidate's own: the mailbox is not full for it, and
-                // the whole probe has a deadline.
+                // `send` to an address of this candidate's own: the mailbox always has room for it,
+                // and the whole probe has a deadline.
                 self.agreed = matches!(self.handle.session.send(Probe).await, Ok(Ok(())));
                 if !self.agreed {
                     return false;
@@ -102,7 +102,7 @@ impl Candidate {
         }
     }
 
-    /// Lets the session move to an actor beside this WebSocket.
+    /// Moves the session to an actor beside this WebSocket.
     async fn hand_over(self) {
         let heir = Session::await_arrival(&self.engine, self.frames);
         let limit = self.engine.config.upgrade_timeout;
@@ -110,7 +110,7 @@ impl Candidate {
         match agreed {
             Ok(Ok(Ok(()))) => {
                 if !self.probe_outbox.succeed() {
-                    // The WebSocket broke while the session moved; its feed could not tell it.
+                    // The WebSocket broke while the session moved, so its feed could not notify it.
                     self.handle.link.gone();
                 }
             }
@@ -118,7 +118,7 @@ impl Candidate {
         }
     }
 
-    /// Waits for the next packet; control frames are answered meanwhile.
+    /// Waits for the next packet; control frames are answered in the meantime.
     async fn next_step(&mut self) -> Step {
         let Self {
             frames,
@@ -151,11 +151,11 @@ impl Candidate {
     }
 }
 
-/// What a candidate says.
+/// A packet of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Probe,
     Upgrade,
-    /// Anything else, or its end.
+    /// Any other packet, or its end.
     Wrong,
 }

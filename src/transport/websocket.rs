@@ -1,7 +1,7 @@
-//! A WebSocket is opened, and somebody holds it from then on.
+//! The opening of a WebSocket, and the choice of its owner.
 //!
-//! There are two ways to hold it, and the sessions above cannot tell which it is: the bodies of an
-//! HTTP exchange on any `HttpServer`, or the connection itself where the server is ours.
+//! There are two owners, and the sessions above cannot distinguish them: the bodies of an HTTP
+//! exchange on any `HttpServer`, or the TCP connection itself on a server of this crate.
 
 use std::sync::Arc;
 
@@ -33,7 +33,8 @@ pub(crate) fn open(
     Ok(hold(request, payload, response, feed, max_message, start))
 }
 
-/// Sends `feed` to the client, and gives `start` what the client sends, once the WebSocket is open.
+/// Sends `feed` to the client, and passes the client's messages to `start`, after the WebSocket is
+/// open.
 pub(crate) fn hold(
     request: &HttpRequest,
     payload: web::Payload,

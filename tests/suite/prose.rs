@@ -7,12 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files and folders that are checked, relative to the crate.
-const ROOTS: [&str; 19] = [
+const ROOTS: [&str; 26] = [
     "docs",
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "benches/README.md",
+    "src/calendar.rs",
+    "src/clock.rs",
     "src/cluster",
     "src/config.rs",
     "src/contract",
@@ -21,11 +23,16 @@ const ROOTS: [&str; 19] = [
     "src/handshake",
     "src/id.rs",
     "src/logging.rs",
+    "src/namespace",
+    "src/panics.rs",
     "src/pattern.rs",
     "src/reason.rs",
     "src/server",
+    "src/session",
     "src/socketio",
+    "src/supervision.rs",
     "src/testing",
+    "src/transport",
     "src/websocket",
 ];
 

@@ -1,12 +1,12 @@
-//! A connection that is ours: its session reads it, its worker's flusher writes it.
+//! A connection that the server owns: its session reads it, its worker's flusher writes it.
 //!
 //! ```text
 //!            the feed has ended       written, FIN sent         the client's end, or LINGER
 //!   Sending ────────────────────▶ Ending ──────────────▶ Ended ──────────────────────────▶ gone
 //!      └──────────────── a write fails ────────────────────┘
 //! ```
-//! It is gone only once its session has let go of it. What the client still sends by then is read and
-//! dropped, since closing over unread bytes would take the last packets from it.
+//! It ends only after its session has released it. The client's data are read and dropped until
+//! then, because closing a connection with unread bytes would discard the last packets.
 
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
@@ -25,12 +25,12 @@ use crate::transport::feed::OutboundStream;
 use crate::transport::frames::Frames;
 use crate::websocket::Message;
 
-/// Holds a WebSocket by its connection: `feed` is written from now on, by this worker's flusher.
+/// Owns a WebSocket with its connection: this worker's flusher writes `feed` from now on.
 pub(crate) fn hold(wire: UpgradedIo, feed: OutboundStream, max_message: usize) -> Box<dyn Inbound> {
     feed.preface(wire.answer);
     let mut kept = wire.read;
     if kept.is_empty() {
-        // Gives the HTTP connection's buffer back.
+        // Releases the HTTP connection's buffer.
         kept = BytesMut::new();
     }
     let connection = Rc::new(Connection {
@@ -47,7 +47,7 @@ pub(crate) fn hold(wire: UpgradedIo, feed: OutboundStream, max_message: usize) -
     })
 }
 
-/// What reading and writing share.
+/// The state that reading and writing share.
 pub(crate) struct Connection {
     io: RefCell<Box<dyn Io>>,
     writing: RefCell<Writing>,
@@ -67,7 +67,7 @@ impl Flushed for Connection {
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.poll_send(cx));
         if !self.is_released.get() {
-            // Its session is told by the stream's end, and lets go of it.
+            // Its session is notified by the end of the stream, and releases it.
             return Poll::Pending;
         }
         self.poll_drain(cx)
@@ -86,14 +86,14 @@ impl Connection {
             let step = match &mut *writing {
                 Writing::Sending(feed) => {
                     let sent = feed.poll_write(cx, &mut |cx, frames| {
-                        // The kernel takes a single slice by a shorter way.
+                        // The kernel has a faster path for a single slice.
                         match frames {
                             [frame] => Pin::new(&mut *io).poll_write(cx, frame),
                             frames => Pin::new(&mut *io).poll_write_vectored(cx, frames),
                         }
                     });
                     if sent.is_pending() {
-                        // What TLS has encrypted may still wait in its own buffer.
+                        // Bytes that TLS has encrypted may still wait in its own buffer.
                         match Pin::new(&mut *io).poll_flush(cx) {
                             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
                             Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
@@ -117,14 +117,14 @@ impl Connection {
         }
     }
 
-    /// Reads and drops until the client ends the connection too.
+    /// Reads and drops data until the client closes the connection too.
     fn poll_drain(&self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..DRAINED {
             if self.has_ended.get() || ready!(self.poll_read(cx, |_| ())).is_err() {
                 return Poll::Ready(());
             }
         }
-        // It keeps sending; others have their turn.
+        // The client keeps sending; other connections run first.
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -135,7 +135,7 @@ impl Connection {
         cx: &mut Context<'_>,
         look: impl FnOnce(&[u8]) -> R,
     ) -> Poll<Result<R, Lost>> {
-        // Taken out while it is used: handlers of the program run within `look`.
+        // Taken out during its use, because handlers of the program run within `look`.
         let mut space = READ.with(RefCell::take);
         space.resize(READ_SIZE, 0);
         let mut buffer = ReadBuf::new(&mut space);
@@ -158,12 +158,12 @@ impl Connection {
     }
 }
 
-/// What a session reads.
+/// The reading side of a session.
 struct Reader {
     connection: Rc<Connection>,
     slot: ConnectionSlot<Connection>,
     frames: Frames,
-    /// What was read and not taken yet.
+    /// Bytes that were read but not handled yet.
     kept: BytesMut,
 }
 
@@ -228,5 +228,5 @@ thread_local! {
 /// Bytes that are read at once.
 const READ_SIZE: usize = 64 * 1024;
 
-/// Reads of one turn from a client whose session is over.
+/// The number of reads per turn from a client whose session has ended.
 const DRAINED: usize = 8;

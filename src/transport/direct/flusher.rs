@@ -1,10 +1,10 @@
-//! Writes for all connections of a worker.
+//! The writer of all connections of a worker.
 //!
-//! Filling an outbox wakes its reader. The reader of a connection's outbox is a [`SlotWaker`], which
-//! only puts the number of the connection's slot on the worker's list. One task goes through the
-//! list, once for everything that was queued before it ran. So a broadcast wakes one task for each
-//! worker, and what several handlers send to one client goes out by one write. What a connection is
-//! and how it writes is not known here: it is a [`Flushed`].
+//! A push to an empty outbox wakes its reader. The reader of a connection's outbox is a
+//! [`SlotWaker`], which only appends the number of the connection's slot to the worker's list. One
+//! task processes the list, once for all frames that were queued before it ran. So a broadcast
+//! wakes one task per worker, and the packets of several handlers to one client are sent by one
+//! write. The kind of connection is unknown here: it is a [`Flushed`].
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -22,20 +22,20 @@ use parking_lot::Mutex;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A kind of connection that a flusher writes for.
+/// A kind of connection that a flusher writes to.
 pub(crate) trait Flushed: Sized + 'static {
-    /// Writes what there is to write. Ready is the end of the connection.
+    /// Writes the queued bytes. Ready is the end of the connection.
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// Returns where each thread keeps its flusher. It is a type's own, so that the calls need no
-    /// table of functions.
+    /// Returns the place of each thread's flusher. Each type has its own, so that the calls need no
+    /// dynamic dispatch.
     fn here() -> &'static LocalKey<Here<Self>>;
 }
 
 /// The flusher of a thread, once it is started.
 pub(crate) type Here<C> = RefCell<Option<Rc<Flusher<C>>>>;
 
-/// The connections of this thread, and which of them have something to write.
+/// The connections of this thread, and the list of those with queued bytes.
 pub(crate) struct Flusher<C> {
     remote: Arc<RemoteWakes>,
     inner: RefCell<Inner<C>>,
@@ -47,7 +47,7 @@ struct Inner<C> {
     due: VecDeque<u32>,
     /// The flusher's task, while it sleeps.
     asleep: Option<Waker>,
-    /// Connections that their sessions have left, oldest first.
+    /// Connections whose sessions have released them, oldest first.
     leaving: VecDeque<Leaving<C>>,
 }
 
@@ -78,7 +78,7 @@ pub(crate) struct ConnectionSlot<C> {
 }
 
 impl<C: Flushed> Flusher<C> {
-    /// Returns the flusher of this thread; it is started where there is none.
+    /// Returns the flusher of this thread, and starts it if there is none.
     pub(crate) fn here() -> Rc<Self> {
         if let Some(flusher) = C::here().with_borrow(Clone::clone) {
             return flusher;
@@ -94,8 +94,8 @@ impl<C: Flushed> Flusher<C> {
             }),
         });
         C::here().set(Some(Rc::clone(&flusher)));
-        // It has a budget of its own: that of the runtime would be used up by the first connections,
-        // and each of the others be asked in vain.
+        // Without the runtime's budget: the first connections would use it up, and polls of the
+        // others would be in vain.
         actix_rt::spawn(unconstrained(Task {
             flusher: Rc::clone(&flusher),
             linger: None,
@@ -103,7 +103,7 @@ impl<C: Flushed> Flusher<C> {
         flusher
     }
 
-    /// Takes a connection in; it is written to from now on.
+    /// Adds a connection; it is written to from now on.
     pub(crate) fn register(self: &Rc<Self>, connection: &Rc<C>) -> ConnectionSlot<C> {
         let mut inner = self.inner.borrow_mut();
         let slot = inner.free.pop().unwrap_or_else(|| {
@@ -141,13 +141,13 @@ impl<C: Flushed> Flusher<C> {
         }
     }
 
-    /// Writes for a connection; forgets it at its end.
+    /// Writes to a connection; removes it at its end.
     fn serve(&self, slot: u32) {
         let found = match self.inner.borrow().slots.get(slot as usize) {
             Some(Some(found)) => (Rc::clone(&found.connection), found.waker.clone(), {
                 found.wakes.is_woken.store(false, Ordering::Release);
             }),
-            // It has gone; the wake was for one before it.
+            // The connection has ended; the wake was for an earlier one.
             Some(None) | None => return,
         };
         let (connection, waker, ()) = found;
@@ -166,7 +166,7 @@ impl<C: Flushed> Flusher<C> {
         drop(gone);
     }
 
-    /// Ends connections whose clients did not end them in time; returns the next one's time.
+    /// Ends connections whose clients did not close them in time; returns the time of the next one.
     fn expire(&self, now: Instant) -> Option<Instant> {
         loop {
             let leaving = {
@@ -177,7 +177,7 @@ impl<C: Flushed> Flusher<C> {
                 }
                 inner.leaving.pop_front()?
             };
-            // Its slot is another's where it has gone by itself.
+            // If it has ended by itself, its slot belongs to another.
             if leaving.connection.strong_count() > 0 {
                 self.forget(leaving.slot);
             }
@@ -188,7 +188,7 @@ impl<C: Flushed> Flusher<C> {
         self.inner.borrow_mut().due.pop_front()
     }
 
-    /// Takes over the slots that other threads have woken.
+    /// Takes the slots that other threads have woken.
     fn take_remote(&self) {
         let mut remote = self.remote.due.lock();
         self.inner.borrow_mut().due.extend(remote.drain(..));
@@ -196,7 +196,7 @@ impl<C: Flushed> Flusher<C> {
 }
 
 impl<C: Flushed> ConnectionSlot<C> {
-    /// The session has let go of the connection: what is queued is still written, for a while.
+    /// The session has released the connection: queued bytes are still written, for a while.
     pub(crate) fn leave(&self, connection: &Rc<C>) {
         let Some(flusher) = self.flusher.upgrade() else {
             return;
@@ -210,7 +210,7 @@ impl<C: Flushed> ConnectionSlot<C> {
     }
 }
 
-/// Woken when a connection has something to write, or may write on.
+/// Woken if a connection has bytes to write, or can continue to write.
 struct SlotWaker<C> {
     home: Arc<RemoteWakes>,
     slot: u32,
@@ -241,7 +241,7 @@ impl<C: Flushed> Wake for SlotWaker<C> {
 }
 
 impl RemoteWakes {
-    /// Notes whom other threads are to wake.
+    /// Sets the task that other threads wake.
     fn called_by(&self, task: &Waker) {
         let mut known = self.task.lock();
         if !known.as_ref().is_some_and(|known| known.will_wake(task)) {
@@ -267,7 +267,7 @@ impl RemoteWakes {
 /// The task that writes.
 struct Task<C: Flushed> {
     flusher: Rc<Flusher<C>>,
-    /// Until the first of those that linger has lingered long enough.
+    /// The time at which the first lingering connection must end.
     linger: Option<Pin<Box<Sleep>>>,
 }
 
@@ -289,7 +289,7 @@ impl<C: Flushed> Future for Task<C> {
         if inner.due.is_empty() {
             inner.asleep = Some(cx.waker().clone());
         } else {
-            // Others on this worker want to be served too.
+            // Other tasks on this worker must run too.
             cx.waker().wake_by_ref();
         }
         Poll::Pending
@@ -315,7 +315,7 @@ impl<C: Flushed> Task<C> {
 }
 
 impl<C: Flushed> Drop for Task<C> {
-    /// The worker has ended, and its connections with it.
+    /// The worker has ended, and its connections too.
     fn drop(&mut self) {
         let gone = C::here().try_with(RefCell::take);
         drop(gone);
@@ -324,8 +324,8 @@ impl<C: Flushed> Drop for Task<C> {
     }
 }
 
-/// How long a connection waits for its client to end it too.
+/// The time for which a connection waits for its client to close it too.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Connections that are written to before others on the worker have their turn.
+/// The number of connections that are written to before other tasks on the worker run.
 const BUDGET: usize = 256;

@@ -1,12 +1,13 @@
-//! A WebSocket whose connection is ours: taken over from the HTTP server once the App has answered.
+//! A WebSocket whose connection the server owns: the HTTP server releases it after the App's
+//! response.
 //!
 //! ```text
 //! upgrade request ──▶ service ──▶ the program's App ──▶ 101 ──▶ takeover ──▶ connection
 //!                        └──────────── any other answer ──────▶ relay        └ flusher
 //! ```
-//! What a client sends is read into a buffer that all connections of a worker share; only a cut
-//! frame is kept. What it gets is written from the shared frames of its outbox, by one flusher on
-//! each worker: filling an outbox wakes no task of the connection's own.
+//! A client's bytes are read into a buffer that all connections of a worker share; only an
+//! incomplete frame is kept. One flusher on each worker writes the shared frames of the outboxes: a
+//! push to an outbox wakes no task of the connection.
 
 mod connection;
 mod flusher;

@@ -1,4 +1,4 @@
-//! Answers to upgrade requests that are none of ours: a refusal, or the WebSocket of another route.
+//! Responses to upgrade requests of other services: a refusal, or the WebSocket of another route.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -18,7 +18,7 @@ use tokio_util::codec::Encoder;
 
 use crate::transport::direct::takeover::Io;
 
-/// Sends the answer, and then its body for as long as it has something to say.
+/// Sends the response, and then its body until its end.
 pub(crate) async fn relay<T: Io>(
     mut io: SharedIo<T>,
     mut codec: Codec,
@@ -27,9 +27,9 @@ pub(crate) async fn relay<T: Io>(
 ) -> io::Result<()> {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         let head = response.head_mut();
-        // The connection has left the hands that would read the next request.
+        // The connection has left the dispatcher that would read the next request.
         head.set_connection_type(ConnectionType::Close);
-        // Behind an upgrade request actix-http writes bodies as they are, whatever the head says.
+        // After an upgrade request actix-http writes bodies unchanged, whatever the head says.
         head.no_chunking(true);
     }
     let (head, body) = response.into_parts();
@@ -38,7 +38,7 @@ pub(crate) async fn relay<T: Io>(
     io.write_all_buf(&mut unsent).await?;
     while let Some(chunk) = poll_fn(|cx| body.as_mut().poll_next(cx)).await {
         let chunk = chunk.map_err(|error| io::Error::other(error.to_string()))?;
-        // An empty chunk would be taken for the last one.
+        // An empty chunk would mean the last one.
         if !chunk.is_empty() {
             codec.encode(Message::Chunk(Some(chunk)), &mut unsent)?;
             io.write_all_buf(&mut unsent).await?;
@@ -55,9 +55,9 @@ pub(crate) struct SharedIo<T>(Rc<RefCell<Shared<T>>>);
 
 struct Shared<T> {
     io: Option<T>,
-    /// What had been read before.
+    /// Bytes that were read before.
     read: BytesMut,
-    /// The App reads the payload, and so notices by itself that the client has gone.
+    /// The App reads the payload, and so detects itself that the client has disconnected.
     is_read: bool,
 }
 
@@ -71,7 +71,7 @@ impl<T> SharedIo<T> {
         })))
     }
 
-    /// Takes the connection out, with what had been read; its payload ends.
+    /// Returns the connection and the bytes that were read before; its payload ends.
     pub(crate) fn take(&self) -> Option<(T, BytesMut)> {
         let mut shared = self.0.borrow_mut();
         let io = shared.io.take()?;
@@ -80,8 +80,8 @@ impl<T> SharedIo<T> {
 }
 
 impl<T: Io> SharedIo<T> {
-    /// Waits for the client to end the connection. What it sends meanwhile is kept, up to a limit,
-    /// behind which its end is not noticed.
+    /// Waits for the client to close the connection. Data that it sends in the meantime are kept,
+    /// up to a limit, beyond which its end is not detected.
     pub(crate) fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
         let Shared { io, read, is_read } = &mut *self.0.borrow_mut();
         let Some(io) = io.as_mut().filter(|_| !*is_read) else {
@@ -165,8 +165,8 @@ impl<T: Io> AsyncWrite for SharedIo<T> {
     }
 }
 
-/// Bytes that are kept of a client that does not wait for the answer.
+/// The number of bytes kept from a client that does not wait for the response.
 const KEPT: usize = 64 * 1024;
 
-/// Bytes that a payload's chunk may have; WebSockets of other routes are read by such chunks.
+/// The maximal size of a payload's chunk; WebSockets of other routes are read in such chunks.
 const PAYLOAD_CHUNK: usize = 8 * 1024;

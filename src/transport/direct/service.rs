@@ -1,7 +1,7 @@
 //! One worker's HTTP service: the program's App, for requests that ask for an upgrade too.
 //!
-//! actix-http hands such a request over together with its connection. It goes through the App as any
-//! other does, with an offer to take the connection over; the App's answer decides.
+//! actix-http passes such a request on together with its connection. It goes through the App like
+//! any other, with an offer to take over the connection; the App's response decides.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -25,7 +25,7 @@ use crate::transport::direct::relay::{SharedIo, relay};
 use crate::transport::direct::takeover::{ConnectionTakeover, Io, UpgradedIo};
 use crate::transport::held::Held;
 
-/// The program's App: any request, its answer, and errors that are answers too.
+/// The program's App: any request, its response, and errors that are responses too.
 pub(crate) type AppService = BoxServiceFactory<(), Request, Answer, Answer, ()>;
 
 type Answer = Response<BoxBody>;
@@ -58,7 +58,7 @@ impl SharedApp {
     }
 }
 
-/// Has the App answer, and closes the connection behind a body that the App has not read.
+/// Calls the App, and closes the connection after a body that the App has not read.
 fn answer(
     mut request: Request,
     app: &Made,
@@ -91,7 +91,7 @@ impl ServiceFactory<Request> for SharedApp {
     }
 }
 
-/// Makes the service for upgrades.
+/// Makes the service of upgrades.
 pub(crate) struct Upgrades(pub(crate) SharedApp);
 
 impl<T: Io + 'static> ServiceFactory<(Request, Framed<T, Codec>)> for Upgrades {
@@ -108,7 +108,7 @@ impl<T: Io + 'static> ServiceFactory<(Request, Framed<T, Codec>)> for Upgrades {
     }
 }
 
-/// Answers requests that ask for an upgrade.
+/// Answers upgrade requests.
 pub(crate) struct Upgrade(Rc<Made>);
 
 impl<T: Io + 'static> Service<(Request, Framed<T, Codec>)> for Upgrade {
@@ -116,7 +116,7 @@ impl<T: Io + 'static> Service<(Request, Framed<T, Codec>)> for Upgrade {
     type Error = Infallible;
     type Future = LocalBoxFuture<'static, Result<(), Infallible>>;
 
-    // The dispatcher of plain requests has asked the App already.
+    // The dispatcher of plain requests has polled the App's readiness already.
     always_ready!();
 
     fn call(&self, (mut request, framed): (Request, Framed<T, Codec>)) -> Self::Future {
@@ -131,7 +131,7 @@ impl<T: Io + 'static> Service<(Request, Framed<T, Codec>)> for Upgrade {
         let (mut codec, mut unsent) = (parts.codec, parts.write_buf);
         Box::pin(async move {
             let mut answering = pin!(answering);
-            // An App may take as long as it likes: it is given up with its client.
+            // An App may take any time: it is dropped if its client disconnects.
             let answered = poll_fn(|cx| match answering.as_mut().poll(cx) {
                 Poll::Ready(answer) => Poll::Ready(Some(answer)),
                 Poll::Pending => io.poll_gone(cx).map(|()| None),
@@ -161,7 +161,7 @@ impl<T: Io + 'static> Service<(Request, Framed<T, Codec>)> for Upgrade {
     }
 }
 
-/// Writes the head of an answer; what comes behind it is not HTTP any more.
+/// Writes the head of a response; the bytes after it are not HTTP.
 fn encode(codec: &mut Codec, response: Answer, out: &mut BytesMut) -> io::Result<()> {
     let head = (response.drop_body(), BodySize::None);
     codec.encode(Message::Item(head), out)

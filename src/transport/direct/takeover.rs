@@ -1,8 +1,8 @@
-//! How a route of the App gets the connection that its request came by.
+//! The takeover of a request's connection by a route of the App.
 //!
-//! The request carries a [`ConnectionTakeover`] where the server can give its connection away. The route says
-//! what to do with it and answers 101; whether it comes to that is known only when the answer has
-//! passed through the program's middleware.
+//! The request carries a [`ConnectionTakeover`] if the server can give its connection away. The
+//! route registers a callback and answers 101. Whether the callback runs is known only after the
+//! response has passed through the program's middleware.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -11,23 +11,23 @@ use actix_web::{HttpMessage, HttpRequest};
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// An offer to take a connection over.
+/// An offer to take over a connection.
 #[derive(Clone, Default)]
 pub(crate) struct ConnectionTakeover(Rc<RefCell<Option<UpgradeCallback>>>);
 
-/// What is done with a connection.
+/// The use of a connection.
 pub(crate) type UpgradeCallback = Box<dyn FnOnce(UpgradedIo)>;
 
 /// A connection that the HTTP server has given away.
 pub(crate) struct UpgradedIo {
     pub(crate) io: Box<dyn Io>,
-    /// What has been read already, behind the request.
+    /// Bytes after the request that were read already.
     pub(crate) read: BytesMut,
-    /// What is still to be written: the answer to the request.
+    /// Bytes to write first: the response to the request.
     pub(crate) answer: Bytes,
 }
 
-/// A connection's bytes, encrypted below or not.
+/// The byte stream of a connection, with or without TLS below.
 pub(crate) trait Io: AsyncRead + AsyncWrite + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Io for T {}
@@ -38,12 +38,12 @@ impl ConnectionTakeover {
         request.extensions().get::<Self>().cloned()
     }
 
-    /// Accepts the offer; dropped unused where the client gets another answer than the route's.
+    /// Accepts the offer. The callback is dropped unused if the client gets another response.
     pub(crate) fn accept(&self, taker: impl FnOnce(UpgradedIo) + 'static) {
         self.0.replace(Some(Box::new(taker)));
     }
 
-    /// Returns what the route wants to do.
+    /// Returns the callback of the route.
     pub(crate) fn accepted(&self) -> Option<UpgradeCallback> {
         self.0.take()
     }
