@@ -2,12 +2,19 @@
 //!
 //! The answer comes as a nudge; what the client sends meanwhile waits.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use log::Level;
 use parking_lot::Mutex;
+use tokio::time::timeout;
 
 use crate::client::sockets::{Client, Waiting};
+use crate::link::Link;
+use crate::logging::{LogKind, LogLimits};
+use crate::message::CrashPlace;
 use crate::namespace::Seat;
 use crate::reason::CloseReason;
 use crate::socket::{Back, Claim, Membership, Recovery};
@@ -51,21 +58,21 @@ impl Client {
             return;
         };
         self.asked.found.lock().get_or_insert_default();
-        let (found, link) = (Arc::clone(&self.asked.found), Arc::clone(&self.link));
-        self.registry.arbiter().spawn(async move {
-            let restoring = Arc::clone(&adapter).restore(Arc::clone(&membership), claim);
-            let back = restoring.await;
-            let answer = Found {
-                number,
-                membership,
-                back,
-            };
-            match &mut *found.lock() {
-                Some(found) => found.push(answer),
-                None => return answer.come_again(),
-            }
-            link.nudge();
-        });
+        let question = Question {
+            number,
+            membership: Arc::clone(&membership),
+            found: Arc::clone(&self.asked.found),
+            link: Arc::clone(&self.link),
+            is_answered: false,
+        };
+        // Half of the time after which a session without a socket is closed: the client begins anew
+        // well before that.
+        let limit = self.link.config.connect_timeout / 2;
+        let log = Arc::clone(&self.registry.surroundings.line_limits);
+        let name = Arc::clone(membership.shared_name());
+        let restoring = adapter.restore(membership, claim);
+        let work = question.run(restoring, limit, log);
+        self.registry.spawn(CrashPlace::Adapter, &name, work);
     }
 
     /// Goes on with those of whom the cluster has said what they had.
@@ -127,6 +134,68 @@ impl Client {
     }
 }
 
+/// A question to the cluster. Its client gets an answer whatever becomes of the task that asks: if
+/// that panics or is dropped, the answer is that nothing was found.
+struct Question {
+    number: u64,
+    membership: Arc<Membership>,
+    found: Arc<Mutex<Option<Vec<Found>>>>,
+    link: Arc<Link>,
+    is_answered: bool,
+}
+
+impl Question {
+    /// Waits up to `limit` for what the client had. An answer that comes later is kept again, since
+    /// it was taken from the cluster for a client that has begun anew.
+    async fn run(
+        mut self,
+        restoring: impl Future<Output = Option<Back>>,
+        limit: Duration,
+        log: Arc<LogLimits>,
+    ) {
+        let mut restoring = pin!(restoring);
+        if let Ok(back) = timeout(limit, restoring.as_mut()).await {
+            return self.answer(back);
+        }
+        self.begins_anew(limit, &log);
+        self.answer(None);
+        if let Some(back) = restoring.await {
+            self.membership.keep_again(back);
+        }
+    }
+
+    /// Every client that comes back may cause this line.
+    fn begins_anew(&self, limit: Duration, log: &Arc<LogLimits>) {
+        let line = format_args!(
+            "{}: client begins anew: the cluster did not answer within {limit:?}",
+            self.link
+        );
+        log.write(LogKind::Anew, Level::Warn, line);
+    }
+
+    fn answer(&mut self, back: Option<Back>) {
+        if std::mem::replace(&mut self.is_answered, true) {
+            return;
+        }
+        let answer = Found {
+            number: self.number,
+            membership: Arc::clone(&self.membership),
+            back,
+        };
+        match &mut *self.found.lock() {
+            Some(found) => found.push(answer),
+            None => return answer.come_again(),
+        }
+        self.link.nudge();
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.answer(None);
+    }
+}
+
 impl Found {
     fn come_again(self) {
         if let Some(back) = self.back {
@@ -137,6 +206,78 @@ impl Found {
     fn forget(self) {
         if let (Some(back), Some(recovery)) = (self.back, &self.membership.recovery) {
             recovery.lock().expect_no_more(back.state.id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+    use crate::config::Config;
+    use crate::handshake::Handshake;
+    use crate::id::Id;
+    use crate::panics::Caught;
+
+    fn question() -> Question {
+        let config = Arc::new(Config::new("/"));
+        Question {
+            number: 1,
+            membership: Membership::new("/", Vec::new()),
+            found: Arc::new(Mutex::new(Some(Vec::new()))),
+            link: Link::new(Id::random(), &config, Handshake::empty()),
+            is_answered: false,
+        }
+    }
+
+    fn run(
+        question: Question,
+        restoring: impl Future<Output = Option<Back>>,
+    ) -> impl Future<Output = ()> {
+        question.run(
+            restoring,
+            Duration::from_secs(1),
+            Arc::clone(LogLimits::of_process()),
+        )
+    }
+
+    /// Tells of each answer whether something was found.
+    fn answers(found: &Mutex<Option<Vec<Found>>>) -> Vec<(u64, bool)> {
+        let found = found.lock();
+        let answers = found.iter().flatten();
+        answers.map(|it| (it.number, it.back.is_some())).collect()
+    }
+
+    #[actix_rt::test]
+    async fn a_question_is_answered_once_however_its_task_ends() {
+        let asked = question();
+        let found = Arc::clone(&asked.found);
+        run(asked, ready(None)).await;
+        assert_eq!(answers(&found), [(1, false)]);
+
+        let asked = question();
+        let found = Arc::clone(&asked.found);
+        let panics = run(asked, async { panic!("in the restore") });
+        assert_eq!(Caught::new(panics).await, Err("in the restore".to_owned()));
+        assert_eq!(answers(&found), [(1, false)]);
+
+        let asked = question();
+        let found = Arc::clone(&asked.found);
+        drop(run(asked, ready(None)));
+        assert_eq!(answers(&found), [(1, false)]);
+    }
+
+    #[actix_rt::test]
+    async fn a_question_is_answered_when_its_time_is_up() {
+        tokio::time::pause();
+        for (after, count) in [(999, 0), (1000, 1)] {
+            let asked = question();
+            let found = Arc::clone(&asked.found);
+            let mut running = pin!(run(asked, pending()));
+            let limit = Duration::from_millis(after);
+            assert!(timeout(limit, running.as_mut()).await.is_err());
+            assert_eq!(answers(&found).len(), count, "{after}");
         }
     }
 }

@@ -13,6 +13,7 @@ use actix::{Addr, ArbiterHandle};
 use log::Level;
 use parking_lot::{Mutex, RwLock};
 use serde_json::{Value, json};
+use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::handler::{Environment, SharedTable, Surroundings, Tasks};
@@ -22,7 +23,7 @@ use crate::message::{CrashPlace, Crashed};
 use crate::namespace::actor::Namespace;
 use crate::namespace::room::Stop;
 use crate::namespace::server::{GivenUp, Server};
-use crate::panics::catch_panic;
+use crate::panics::{Caught, catch_panic};
 use crate::pattern::{Parameters, Pattern};
 use crate::socket::{Adapter, Core, Membership, Recovery, RecoveryOptions};
 use crate::socketio::PacketLimits;
@@ -167,6 +168,8 @@ pub(crate) struct Registry {
     patterns: RwLock<Vec<Arc<PatternCore>>>,
     watchers: RwLock<Vec<Watcher>>,
     server: Mutex<Option<Addr<Server>>>,
+    /// Work of the server's own that runs beside its actors.
+    tasks: TaskTracker,
 }
 
 /// Called for each new namespace.
@@ -194,11 +197,39 @@ impl Registry {
             patterns: RwLock::default(),
             watchers: RwLock::default(),
             server: Mutex::new(None),
+            tasks: TaskTracker::new(),
         })
     }
 
     pub(crate) fn arbiter(&self) -> &ArbiterHandle {
         &self.arbiter
+    }
+
+    /// Runs work of the server's own beside its actors. Its panic is reported, and the end of the
+    /// server waits for it.
+    pub(crate) fn spawn(
+        &self,
+        place: CrashPlace,
+        namespace: &Arc<str>,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let (surroundings, namespace) = (Arc::clone(&self.surroundings), Arc::clone(namespace));
+        self.arbiter.spawn(self.tasks.track_future(async move {
+            if let Err(panic) = Caught::new(work).await {
+                surroundings.report(&Crashed {
+                    place,
+                    namespace: Some(namespace.as_ref().to_owned()),
+                    socket: None,
+                    panic,
+                });
+            }
+        }));
+    }
+
+    /// Waits until all of that work has ended.
+    pub(crate) async fn settled(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     pub(crate) fn served_by(&self, server: Addr<Server>) {

@@ -5,36 +5,42 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use crate::namespace::Registry;
 use crate::session::Engine;
-use crate::socket::Adapter;
 
 /// A server's sessions, and its adapter.
 #[derive(Clone)]
 pub(crate) struct Closing {
     engine: Arc<Engine>,
-    adapter: Option<Arc<dyn Adapter>>,
+    /// `None` for Engine.IO alone.
+    registry: Option<Arc<Registry>>,
 }
 
 impl Closing {
-    pub(crate) fn new(engine: &Arc<Engine>, adapter: Option<&Arc<dyn Adapter>>) -> Self {
+    pub(crate) fn new(engine: &Arc<Engine>, registry: Option<&Arc<Registry>>) -> Self {
         Self {
             engine: Arc::clone(engine),
-            adapter: adapter.cloned(),
+            registry: registry.cloned(),
         }
     }
 
-    /// Closes the sessions, waits for the server-side events that the program is answering, and
-    /// then closes the adapter. The adapter is last because the sessions' last messages to other
-    /// nodes pass through it. Returns whether all of it ended within `limit`.
+    /// Closes the sessions, waits for the server-side events that the program is answering and for
+    /// the clients that are looked for in the cluster, and then
+    /// closes the way to the other nodes, by which their clients and what they said at their end
+    /// have still to go. Returns whether all had gone within `limit`.
     pub(crate) async fn close(&self, limit: Duration) -> bool {
-        let Some(adapter) = &self.adapter else {
+        let cluster = self.registry.as_ref();
+        let cluster = cluster.and_then(|registry| Some((registry, registry.adapter.as_ref()?)));
+        let Some((registry, adapter)) = cluster else {
             return self.engine.close(limit).await;
         };
         let begun = Instant::now();
         // One slow client must not use up the time of the messages to other nodes.
         let share = limit / ADAPTER_SHARE;
         let patience = limit.saturating_sub(share);
-        let settled = timeout(patience, Arc::clone(adapter).settle());
+        let settled = timeout(patience, async {
+            tokio::join!(Arc::clone(adapter).settle(), registry.settled());
+        });
         let (gone, settled) = tokio::join!(self.engine.close(patience), settled);
         let rest = limit.saturating_sub(begun.elapsed());
         Arc::clone(adapter).close(rest).await && gone && settled.is_ok()

@@ -435,7 +435,7 @@ impl SocketIo {
 
     /// Returns the parts that the server's end closes.
     fn closing(&self) -> Closing {
-        Closing::new(&self.engine, self.registry.adapter.as_ref())
+        Closing::new(&self.engine, Some(&self.registry))
     }
 
     /// Returns an invalid registration, if there is one.

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use actix_socketio::{ConnectError, RedisAdapter, Socket, SocketIo};
+use actix::{Actor, Context, Handler};
+use actix_socketio::{ConnectError, CrashPlace, Crashed, RedisAdapter, Socket, SocketIo};
 use serde_json::Value;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::support::redis::{Format, Redis, Way, connected};
 use crate::support::socketio::{Client, Via, find, until};
@@ -338,6 +340,59 @@ async fn who_comes_after_the_stream_has_vanished_begins_anew() {
         }
         let back = enter(&two, &auth(&ann.pid, Some(&offset))).await;
         assert!(back.sid != ann.sid && back.before.is_empty(), "{more}");
+    }
+}
+
+/// A destructor of the program's panics while the cluster is asked: the data of the socket goes
+/// there, since the stream has not all that the client missed.
+#[actix_rt::test]
+async fn a_panic_while_the_cluster_is_asked_lets_the_client_begin_anew() {
+    let redis = Redis::start();
+    let one = node(Format::Streams, &redis).await;
+    let (sender, mut crashes) = unbounded_channel();
+    one.io.supervise(Watching(sender).start().recipient());
+    let ann = enter(&one, "").await;
+    find(&one.io.of("/"), &ann.sid).insert_extension(Bomb);
+    one.io.emit("lost", ()).await.unwrap();
+    drop(ann.client);
+    until("the socket to end", || one.io.of("/").count() == 0).await;
+    kept_by(&one).await;
+    redis.command("DEL socket.io");
+    // An offset of another server: this node asks the cluster, which is itself.
+    let claim = auth(&ann.pid, Some("1-0"));
+    let back = within("the CONNECT to be answered", enter(&one, &claim)).await;
+    assert_ne!(back.sid, ann.sid);
+    let crashed = within("the panic to be reported", crashes.recv()).await;
+    let crashed = crashed.unwrap();
+    assert_eq!(crashed.place, CrashPlace::Adapter);
+    assert!(
+        crashed.panic.ends_with("the destructor"),
+        "{}",
+        crashed.panic
+    );
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        // Without the panic hook, which would print a line.
+        std::panic::resume_unwind(Box::new("the destructor"));
+    }
+}
+
+struct Watching(UnboundedSender<Crashed>);
+
+impl Actor for Watching {
+    type Context = Context<Self>;
+}
+
+impl Handler<Crashed> for Watching {
+    type Result = ();
+
+    fn handle(&mut self, crashed: Crashed, _: &mut Self::Context) {
+        let _ = self.0.send(crashed);
     }
 }
 
