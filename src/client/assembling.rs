@@ -9,9 +9,9 @@ use bytes::Bytes;
 
 use crate::client::sockets::Client;
 use crate::clock::now;
+use crate::link::Protocol;
 use crate::logging::TARGET_SESSION;
 use crate::reason::CloseReason;
-use crate::session::Protocol;
 
 impl Client {
     /// Takes the text of a packet whose `attachments` are still to come.

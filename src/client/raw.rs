@@ -16,10 +16,9 @@ use crate::error::EmitError;
 use crate::handler::{Pending, Places, Unfinished};
 use crate::handshake::Handshake;
 use crate::id::Id;
-use crate::link::{Frame, InFlight, Link, Outgoing};
+use crate::link::{Frame, InFlight, Link, Outgoing, Protocol};
 use crate::logging::{LogKind, cut};
 use crate::reason::CloseReason;
-use crate::session::Protocol;
 use crate::socket::turn;
 
 /// A message of a raw Engine.IO session.

@@ -16,11 +16,10 @@ use crate::client::refusing::SHOWN_SOCKETS;
 use crate::client::resuming::{Arriving, Asked};
 use crate::clock::now;
 use crate::handler::{FailureCause, Received, TableView};
-use crate::link::Link;
+use crate::link::{Link, Protocol};
 use crate::logging::{Quoted, TARGET_SESSION, plain};
 use crate::namespace::{Registry, Seat};
 use crate::reason::{CloseReason, DisconnectReason};
-use crate::session::Protocol;
 use crate::socket::{Beginning, Core, Phase, Resume, Socket};
 use crate::socketio::{Args, Assembler, Body, DecodeError, Limits, Packet};
 

@@ -6,7 +6,9 @@
 
 mod frame;
 mod in_flight;
+mod inbound;
 mod outbox;
+mod protocol;
 mod session;
 mod stored;
 mod values;
@@ -25,7 +27,17 @@ use crate::reason::CloseReason;
 
 pub(crate) use frame::Frame;
 pub(crate) use in_flight::{InFlight, InFlightGuard, has_waited_for_end, waits_for_end};
+#[allow(
+    unused_imports,
+    reason = "the benchmarks take this room without the sessions"
+)]
+pub(crate) use inbound::{Inbound, InboundError, InboundMessage, Violation};
 pub(crate) use outbox::{Outbox, PollRefused, PushError, Pushed, Turn, Unsent, WriteFrames};
+#[allow(
+    unused_imports,
+    reason = "the benchmarks take this room without the sessions"
+)]
+pub(crate) use protocol::Protocol;
 pub use session::Session;
 pub(crate) use values::Values;
 #[allow(

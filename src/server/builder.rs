@@ -9,7 +9,7 @@ use crate::adapter::{AdapterSetup, start as start_adapter};
 use crate::client::Client;
 use crate::config::{Config, Cors, SessionScope, SlowClientPolicy, Transport};
 use crate::handler::Surroundings;
-use crate::link::Link;
+use crate::link::{Link, Protocol};
 use crate::message::CrashPlace;
 #[cfg(feature = "cluster")]
 use crate::message::Crashed;
@@ -21,7 +21,7 @@ use crate::server::extractors::Home;
 use crate::server::logout::Watchers;
 use crate::server::options::engine_options;
 use crate::server::{SocketIo, StartError};
-use crate::session::{Engine, Forwarding, Protocol};
+use crate::session::{Engine, Forwarding};
 use crate::socket::{Adapter, RecoveryOptions};
 use crate::supervision::{Fall, lasting_arbiter};
 use crate::transport::Hooks;

@@ -11,6 +11,7 @@ use log::Level;
 use crate::client::{Callbacks, EngineMessage, EngineSession, Raw, Running};
 use crate::config::{Config, Cors, SlowClientPolicy, Transport};
 use crate::id::Id;
+use crate::link::Protocol;
 use crate::logging::{LogKind, cut};
 use crate::reason::CloseReason;
 use crate::server::StartError;
@@ -18,7 +19,7 @@ use crate::server::closing::Closing;
 use crate::server::options::engine_options;
 use crate::server::serve::serve;
 use crate::server::tuning::tune;
-use crate::session::{Engine, Protocol};
+use crate::session::Engine;
 use crate::supervision::Fall;
 use crate::transport::{self, Hooks};
 

@@ -11,19 +11,16 @@
 //! Its decisions are made by the pure [`Machine`]. The content of messages is unknown here.
 
 use std::fmt;
-use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::task;
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Supervised};
-use bytes::Bytes;
 use log::Level;
 use tokio::sync::oneshot;
 
 use crate::clock::now;
 use crate::config::Transport;
-use crate::link::{Control, Link};
+use crate::link::{Control, Inbound, Link, Protocol};
 use crate::logging::{LogKind, TARGET_SESSION};
 use crate::panics::catch_panic;
 use crate::reason::CloseReason;
@@ -32,76 +29,6 @@ use crate::session::engine::Engine;
 use crate::session::machine::{Machine, UpgradeRefused};
 use crate::session::state::{Post, State};
 use crate::supervision::{self, Intensity};
-use crate::websocket;
-
-/// The protocol on top of a session: Socket.IO, or a program's own messages.
-///
-/// An `Err` closes the session for that reason.
-pub(crate) trait Protocol: Send {
-    /// Handles a text message.
-    fn text(&mut self, text: &str) -> Result<(), CloseReason>;
-
-    /// Handles a binary message.
-    fn binary(&mut self, data: Bytes) -> Result<(), CloseReason>;
-
-    /// Handles a nudge: the state of a socket has changed.
-    fn nudged(&mut self) -> Result<(), CloseReason> {
-        Ok(())
-    }
-
-    /// Returns `true` if it can handle another message now. After `false` a nudge will follow.
-    fn has_room(&self) -> bool {
-        true
-    }
-
-    /// Returns the time at which [`lapsed`](Self::lapsed) must be called.
-    fn deadline(&self) -> Option<Instant> {
-        None
-    }
-
-    /// The deadline is over.
-    fn lapsed(&mut self) -> Result<(), CloseReason> {
-        Ok(())
-    }
-
-    /// Returns `true` if it has accepted work that has not started.
-    fn is_busy(&self) -> bool {
-        false
-    }
-
-    /// The program closes the session: packets that are sent now still reach the client.
-    fn closing(&mut self) {}
-
-    /// Writes the sockets that are closed with the session, for the log.
-    fn name_sockets(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Ok(())
-    }
-
-    /// The session has ended; no more calls will follow.
-    fn closed(&mut self, reason: CloseReason);
-}
-
-/// The source of a WebSocket's messages, for either kind of connection.
-pub(crate) trait Inbound {
-    /// Passes the received messages to `take`, one after another, until it breaks or all are read.
-    /// Then `cx` is woken by the next one. After a [`Lost`] no more follow.
-    fn read(
-        &mut self,
-        cx: &mut task::Context<'_>,
-        take: &mut dyn FnMut(Result<websocket::Message<'_>, Lost>) -> ControlFlow<()>,
-    );
-}
-
-/// The reason why no more messages arrive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lost {
-    /// The client closed the TCP connection.
-    Closed,
-    /// The TCP connection broke.
-    Broken,
-    /// The client sent data that are not a WebSocket frame, or a frame that is too large.
-    Refused(websocket::DecodeError),
-}
 
 /// The actor. It has a state from its start, or its arrival, until the session ends or moves.
 pub(crate) struct Session {
@@ -352,6 +279,7 @@ const FORWARDING: Duration = Duration::from_secs(30);
 #[cfg(test)]
 mod tests {
     use actix::MailboxError;
+    use bytes::Bytes;
     use tokio::sync::mpsc::unbounded_channel;
 
     use super::*;

@@ -161,10 +161,8 @@ mod tests {
     use crate::config::{Config, Transport};
     use crate::handshake::Handshake;
     use crate::id::Id;
-    use crate::link::{Control, Link};
-    use crate::session::actor::{Inbound, Lost, Protocol};
+    use crate::link::{Control, Inbound, InboundError, InboundMessage, Link, Protocol};
     use crate::session::engine::Engine;
-    use crate::websocket::Message;
 
     struct Silent;
 
@@ -187,11 +185,11 @@ mod tests {
         fn read(
             &mut self,
             _: &mut task::Context<'_>,
-            take: &mut dyn FnMut(Result<Message<'_>, Lost>) -> ControlFlow<()>,
+            take: &mut dyn FnMut(Result<InboundMessage<'_>, InboundError>) -> ControlFlow<()>,
         ) {
             loop {
                 self.0.fetch_add(1, Ordering::Relaxed);
-                if take(Ok(Message::Fragment)).is_break() {
+                if take(Ok(InboundMessage::Fragment)).is_break() {
                     return;
                 }
             }

@@ -21,10 +21,10 @@ use crate::config::{Config, Transport};
 use crate::engineio;
 use crate::handshake::Handshake;
 use crate::id::{Id, IdMap};
-use crate::link::{Frame, Link};
+use crate::link::{Frame, Inbound, Link, Protocol};
 use crate::logging::TARGET_SESSION;
 use crate::reason::CloseReason;
-use crate::session::actor::{Inbound, Protocol, Session};
+use crate::session::actor::Session;
 use crate::session::forwarding::{Elsewhere, Forwarding};
 use crate::supervision::Fall;
 

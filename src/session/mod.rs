@@ -12,7 +12,7 @@ mod machine;
 mod polling;
 mod state;
 
-pub(crate) use actor::{HandOver, Inbound, Lost, Probe, ProbeFailed, Protocol, Session};
+pub(crate) use actor::{HandOver, Probe, ProbeFailed, Session};
 pub(crate) use engine::{Engine, Handle};
 #[allow(unused_imports, reason = "an adapter forwards, and there may be none")]
 pub(crate) use forwarding::{Elsewhere, Forwarding, PolledFuture, ReleasedFuture, ThereFuture};

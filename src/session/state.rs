@@ -13,13 +13,12 @@ use tokio::sync::oneshot;
 use crate::clock::now;
 use crate::config::Transport;
 use crate::engineio::{self, Packet};
-use crate::link::{Frame, Link};
+use crate::link::{Frame, InboundError, InboundMessage, Link, Protocol};
 use crate::logging::{LogKind, TARGET_SESSION};
 use crate::reason::CloseReason;
-use crate::session::actor::{Deliver, Lost, Protocol};
+use crate::session::actor::Deliver;
 use crate::session::engine::Engine;
 use crate::session::machine::{Action, Machine};
-use crate::websocket::{DecodeError, Message};
 
 /// A session's state.
 pub(crate) struct State {
@@ -66,34 +65,35 @@ impl State {
         }
     }
 
-    /// Handles one message of the WebSocket.
-    pub(crate) fn message(&mut self, message: Result<Message<'_>, Lost>) {
+    /// Takes one message of the transport.
+    pub(crate) fn message(&mut self, message: Result<InboundMessage<'_>, InboundError>) {
         let outcome = match message {
-            Ok(Message::Text(text)) => self.packet(text),
-            Ok(Message::Binary(data)) => {
+            Ok(InboundMessage::Text(text)) => self.packet(text),
+            Ok(InboundMessage::Binary(data)) => {
                 self.heard();
                 self.protocol.binary(Bytes::from(std::mem::take(data)))
             }
-            Ok(Message::Ping(payload)) => {
+            Ok(InboundMessage::Ping(payload)) => {
                 self.heard();
                 // RFC 6455, 5.5.2: a ping is answered.
                 self.link.outbox.push_pong(Frame::pong(payload));
                 Ok(())
             }
-            Ok(Message::Pong | Message::Fragment) => Ok(()),
+            Ok(InboundMessage::Pong | InboundMessage::Fragment) => Ok(()),
             // RFC 6455, 5.5.1: the close is answered with its own code.
-            Ok(Message::Close(code)) => {
+            Ok(InboundMessage::Close(code)) => {
                 return self.close_with(CloseReason::TransportClose, code, Queued::Sent);
             }
-            Err(Lost::Closed) => return self.close(CloseReason::TransportClose),
-            Err(Lost::Broken) => return self.close(CloseReason::TransportError),
-            Err(Lost::Refused(error)) => {
-                log::debug!(target: TARGET_SESSION, "{}: {error}", self.link);
-                let reason = match error {
-                    DecodeError::MessageTooBig { .. } => CloseReason::MessageTooLarge,
-                    _ => CloseReason::TransportError,
+            Err(InboundError::Closed) => return self.close(CloseReason::TransportClose),
+            Err(InboundError::Broken) => return self.close(CloseReason::TransportError),
+            Err(InboundError::Refused(violation)) => {
+                log::debug!(target: TARGET_SESSION, "{}: {violation}", self.link);
+                let reason = if violation.is_too_large {
+                    CloseReason::MessageTooLarge
+                } else {
+                    CloseReason::TransportError
                 };
-                let code = Some(error.close_code());
+                let code = Some(violation.close_code);
                 return self.close_with(reason, code, Queued::Sent);
             }
         };

@@ -14,10 +14,9 @@ use actix_web::web;
 use bytes::{Buf, Bytes};
 use futures_core::Stream;
 
-use crate::session::{Inbound, Lost};
+use crate::link::{Inbound, InboundError, InboundMessage};
 use crate::transport::feed::OutboundStream;
 use crate::transport::frames::Frames;
-use crate::websocket::Message;
 
 /// The response's body: the server's frames.
 pub(crate) struct FrameBody {
@@ -66,7 +65,7 @@ impl Inbound for FrameReader {
     fn read(
         &mut self,
         cx: &mut Context<'_>,
-        take: &mut dyn FnMut(Result<Message<'_>, Lost>) -> ControlFlow<()>,
+        take: &mut dyn FnMut(Result<InboundMessage<'_>, InboundError>) -> ControlFlow<()>,
     ) {
         loop {
             let mut input = &self.chunk[..];
@@ -85,11 +84,11 @@ impl Inbound for FrameReader {
                 Poll::Pending => return,
                 Poll::Ready(Some(Ok(chunk))) => chunk,
                 Poll::Ready(None | Some(Err(PayloadError::Incomplete(_)))) => {
-                    let _ = take(Err(Lost::Closed));
+                    let _ = take(Err(InboundError::Closed));
                     return;
                 }
                 Poll::Ready(Some(Err(_))) => {
-                    let _ = take(Err(Lost::Broken));
+                    let _ = take(Err(InboundError::Broken));
                     return;
                 }
             };

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 
-use crate::session::Lost;
-use crate::websocket::{Decoder, Kind, Message};
+use crate::link::{InboundError, InboundMessage, Violation};
+use crate::websocket::{DecodeError, Decoder, Kind, Message};
 
 /// The decoder of one client, with a buffer that all clients of a worker share.
 pub(crate) struct Frames {
@@ -31,7 +31,7 @@ impl Frames {
     pub(crate) fn decode(
         &mut self,
         input: &mut &[u8],
-        take: &mut dyn FnMut(Result<Message<'_>, Lost>) -> ControlFlow<()>,
+        take: &mut dyn FnMut(Result<InboundMessage<'_>, InboundError>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         if input.is_empty() {
             return ControlFlow::Continue(());
@@ -48,7 +48,7 @@ impl Frames {
                 Err(error) => Err(error),
             };
             let is_lost = message.is_err();
-            if take(message.map_err(Lost::Refused)).is_break() || is_lost {
+            if take(message.map(inbound).map_err(refused)).is_break() || is_lost {
                 break ControlFlow::Break(());
             }
         };
@@ -57,6 +57,28 @@ impl Frames {
         }
         flow
     }
+}
+
+/// Says a WebSocket's message in the words of all transports.
+fn inbound(message: Message<'_>) -> InboundMessage<'_> {
+    match message {
+        Message::Text(text) => InboundMessage::Text(text),
+        Message::Binary(data) => InboundMessage::Binary(data),
+        Message::Ping(payload) => InboundMessage::Ping(payload),
+        Message::Pong => InboundMessage::Pong,
+        Message::Fragment => InboundMessage::Fragment,
+        Message::Close(code) => InboundMessage::Close(code),
+    }
+}
+
+/// The last that is heard of a client.
+#[cold]
+fn refused(error: DecodeError) -> InboundError {
+    InboundError::Refused(Violation {
+        cause: error.to_string(),
+        is_too_large: matches!(error, DecodeError::MessageTooBig { .. }),
+        close_code: error.close_code(),
+    })
 }
 
 thread_local! {

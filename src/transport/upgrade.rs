@@ -14,15 +14,14 @@ use tokio::time::timeout;
 
 use crate::config::Transport;
 use crate::engineio;
-use crate::link::Frame;
+use crate::link::{Frame, Inbound, InboundMessage};
 use crate::logging::TARGET_SESSION;
-use crate::session::{Engine, HandOver, Handle, Inbound, Probe, ProbeFailed, Session};
+use crate::session::{Engine, HandOver, Handle, Probe, ProbeFailed, Session};
 use crate::transport::feed::{OutboundStream, ProbeOutbox};
 use crate::transport::hooks::Hooks;
 use crate::transport::opening::answer;
 use crate::transport::refusal::Refusal;
 use crate::transport::websocket::hold;
-use crate::websocket::Message;
 
 /// Answers the handshake of a WebSocket that requests the upgrade of a session.
 pub(crate) fn begin(
@@ -129,16 +128,19 @@ impl Candidate {
             let mut step = None;
             frames.read(cx, &mut |message| {
                 step = match message {
-                    Ok(Message::Text(engineio::PROBE)) => Some(Step::Probe),
-                    Ok(Message::Text(engineio::UPGRADE)) => Some(Step::Upgrade),
-                    Ok(Message::Ping(payload)) => {
+                    Ok(InboundMessage::Text(engineio::PROBE)) => Some(Step::Probe),
+                    Ok(InboundMessage::Text(engineio::UPGRADE)) => Some(Step::Upgrade),
+                    Ok(InboundMessage::Ping(payload)) => {
                         probe_outbox.send(Frame::pong(payload));
                         None
                     }
-                    Ok(Message::Pong | Message::Fragment) => None,
-                    Ok(Message::Text(_) | Message::Binary(_) | Message::Close(_)) | Err(_) => {
-                        Some(Step::Wrong)
-                    }
+                    Ok(InboundMessage::Pong | InboundMessage::Fragment) => None,
+                    Ok(
+                        InboundMessage::Text(_)
+                        | InboundMessage::Binary(_)
+                        | InboundMessage::Close(_),
+                    )
+                    | Err(_) => Some(Step::Wrong),
                 };
                 match step {
                     Some(_) => ControlFlow::Break(()),

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
 use crate::handshake::Handshake;
-use crate::session::{Engine, Inbound};
+use crate::link::Inbound;
+use crate::session::Engine;
 use crate::transport::bodies::{FrameBody, FrameReader};
 use crate::transport::direct::{self, ConnectionTakeover};
 use crate::transport::feed::OutboundStream;

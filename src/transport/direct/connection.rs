@@ -18,12 +18,11 @@ use std::thread::LocalKey;
 use bytes::{Buf, BytesMut};
 use tokio::io::ReadBuf;
 
-use crate::session::{Inbound, Lost};
+use crate::link::{Inbound, InboundError, InboundMessage};
 use crate::transport::direct::flusher::{ConnectionSlot, Flushed, Flusher, Here};
 use crate::transport::direct::takeover::{Io, UpgradedIo};
 use crate::transport::feed::OutboundStream;
 use crate::transport::frames::Frames;
-use crate::websocket::Message;
 
 /// Owns a WebSocket with its connection: this worker's flusher writes `feed` from now on.
 pub(crate) fn hold(wire: UpgradedIo, feed: OutboundStream, max_message: usize) -> Box<dyn Inbound> {
@@ -134,8 +133,8 @@ impl Connection {
         &self,
         cx: &mut Context<'_>,
         look: impl FnOnce(&[u8]) -> R,
-    ) -> Poll<Result<R, Lost>> {
-        // Taken out during its use, because handlers of the program run within `look`.
+    ) -> Poll<Result<R, InboundError>> {
+        // Taken out while it is used: handlers of the program run within `look`.
         let mut space = READ.with(RefCell::take);
         space.resize(READ_SIZE, 0);
         let mut buffer = ReadBuf::new(&mut space);
@@ -144,13 +143,13 @@ impl Connection {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
                 self.has_ended.set(true);
-                Poll::Ready(Err(Lost::Closed))
+                Poll::Ready(Err(InboundError::Closed))
             }
             Poll::Ready(Ok(())) => Poll::Ready(Ok(look(buffer.filled()))),
             Poll::Ready(Err(error)) => {
                 log::debug!("a WebSocket broke: {error}");
                 self.has_ended.set(true);
-                Poll::Ready(Err(Lost::Broken))
+                Poll::Ready(Err(InboundError::Broken))
             }
         };
         READ.with(|kept| kept.replace(space));
@@ -171,7 +170,7 @@ impl Inbound for Reader {
     fn read(
         &mut self,
         cx: &mut Context<'_>,
-        take: &mut dyn FnMut(Result<Message<'_>, Lost>) -> ControlFlow<()>,
+        take: &mut dyn FnMut(Result<InboundMessage<'_>, InboundError>) -> ControlFlow<()>,
     ) {
         if !self.kept.is_empty() {
             let mut input = &self.kept[..];
