@@ -3,10 +3,10 @@
 //! * receives: packets from its transport (read in place, not through the mailbox), and from any
 //!   worker [`Control`], [`Deliver`] (a POST's body), [`Probe`], [`HandOver`], [`Arrive`];
 //! * sends: frames into its outbox; messages and attachments to its [`Protocol`];
-//! * parent: the [`Engine`], which has it by its id;
-//! * ends: if its transport has ended, if its client is silent, or if it is closed. An upgrade on
-//!   another worker starts a new actor there, which takes over the state; this one forwards late
-//!   messages for a while.
+//! * parent: its [`SessionHost`], which knows it by its id;
+//! * ends: when its transport has gone, its client is silent, or somebody closes it. An upgrade on
+//!   another worker starts a new actor there, which takes the state over; this one forwards what
+//!   still comes for a while.
 //!
 //! Its decisions are made by the pure [`Machine`]. The content of messages is unknown here.
 
@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Supervised};
 use log::Level;
-use tokio::sync::oneshot;
 
 use crate::clock::now;
 use crate::config::Transport;
@@ -25,14 +24,14 @@ use crate::logging::{LogKind, TARGET_SESSION};
 use crate::panics::catch_panic;
 use crate::reason::CloseReason;
 use crate::session::drive::Drive;
-use crate::session::engine::Engine;
+use crate::session::host::SessionHost;
 use crate::session::machine::{Machine, UpgradeRefused};
-use crate::session::state::{Post, State};
+use crate::session::post::{Deliver, Post};
+use crate::session::state::State;
 use crate::supervision::{self, Intensity};
 
 /// The actor. It has a state from its start, or its arrival, until the session ends or moves.
 pub(crate) struct Session {
-    pub(super) engine: Arc<Engine>,
     pub(super) state: Option<Box<State>>,
     pub(super) inbound: Option<Box<dyn Inbound>>,
     /// The actor of the session after its move.
@@ -42,7 +41,7 @@ pub(crate) struct Session {
 impl Session {
     /// Starts the actor of a new session on this worker.
     pub(crate) fn open(
-        engine: &Arc<Engine>,
+        host: Arc<dyn SessionHost<Self>>,
         link: &Arc<Link>,
         protocol: Box<dyn Protocol>,
         transport: Transport,
@@ -50,9 +49,9 @@ impl Session {
         now: Instant,
     ) -> Addr<Self> {
         let state = State {
-            engine: Arc::clone(engine),
+            host: Arc::clone(&host),
             link: Arc::clone(link),
-            machine: Machine::new(&engine.config, transport, now),
+            machine: Machine::new(&link.config, transport, now),
             protocol,
             post: None,
             ping: 0,
@@ -60,30 +59,31 @@ impl Session {
             is_awaited: false,
             is_farewell: false,
         };
-        let session = Self::start(engine, Some(Box::new(state)), inbound);
+        let session = Self::start(host, Some(Box::new(state)), inbound);
         link.held_by(session.clone().recipient());
         session
     }
 
-    /// Starts an actor on this worker for a session that will arrive and whose WebSocket is here.
-    pub(crate) fn await_arrival(engine: &Arc<Engine>, inbound: Box<dyn Inbound>) -> Addr<Self> {
-        Self::start(engine, None, Some(inbound))
+    /// Starts an actor on this worker that waits for a session to arrive, whose WebSocket is here.
+    pub(crate) fn await_arrival(
+        host: Arc<dyn SessionHost<Self>>,
+        inbound: Box<dyn Inbound>,
+    ) -> Addr<Self> {
+        Self::start(host, None, Some(inbound))
     }
 
     fn start(
-        engine: &Arc<Engine>,
+        host: Arc<dyn SessionHost<Self>>,
         state: Option<Box<State>>,
         inbound: Option<Box<dyn Inbound>>,
     ) -> Addr<Self> {
-        let watching = Arc::clone(engine);
         let session = Self {
-            engine: Arc::clone(engine),
             state,
             inbound,
             heir: None,
         };
-        // A session is unreliable after a panic: it ends, and `stopped` closes it.
-        let fallen = move |fall| watching.session_fell(fall);
+        // A session that has panicked cannot be trusted: it ends, and `stopped` closes it.
+        let fallen = move |fall| host.crashed(fall);
         supervision::start_here(Intensity::NEVER, fallen, session)
     }
 
@@ -97,7 +97,7 @@ impl Session {
     /// Releases the state after its client has received the last packet.
     pub(super) fn finish(&mut self) {
         if let Some(state) = self.state.take() {
-            self.engine.retire(&state.link);
+            state.host.forgotten(&state.link);
             state.link.release();
             if state.is_farewell {
                 // Nothing is left, unless the client does not read.
@@ -163,15 +163,6 @@ impl Handler<Control> for Session {
             }
         }
     }
-}
-
-/// The body of a POST. `done` is answered after its packets were handled, and dropped if the
-/// session has ended instead.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct Deliver {
-    pub(crate) body: String,
-    pub(crate) done: oneshot::Sender<()>,
 }
 
 impl Handler<Deliver> for Session {
@@ -240,12 +231,12 @@ impl Handler<HandOver> for Session {
             self.state = Some(state);
             return Err(UpgradeRefused);
         }
-        let link = Arc::clone(&state.link);
+        let (link, host) = (Arc::clone(&state.link), Arc::clone(&state.host));
         link.outbox.attach_websocket();
         // A life-cycle message. It is sent before others know the heir, so it is the heir's first.
         heir.do_send(Arrive(state));
         link.held_by(heir.clone().recipient());
-        self.engine.moved(link.id, heir.clone());
+        host.moved(link.id, heir.clone());
         self.heir = Some(heir);
         log::debug!(target: TARGET_SESSION, "{link} upgraded to websocket");
         ctx.run_later(FORWARDING, |_, ctx| ctx.stop());
@@ -281,6 +272,7 @@ mod tests {
     use actix::MailboxError;
     use bytes::Bytes;
     use tokio::sync::mpsc::unbounded_channel;
+    use tokio::sync::oneshot;
 
     use super::*;
     use crate::client::Client;
@@ -292,7 +284,8 @@ mod tests {
     use crate::namespace::Registry;
     use crate::namespace::fixture::{Boom, Fixture, explodes, read, within};
     use crate::reason::DisconnectReason;
-    use crate::session::engine::Handle;
+    use crate::session::engine::Engine;
+    use crate::session::handle::Handle;
     use crate::socket::Socket;
 
     explodes!(Session);

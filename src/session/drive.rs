@@ -44,8 +44,8 @@ impl ActorFuture<Session> for Drive {
                 return Poll::Ready(());
             };
             if state.is_farewell {
-                // The session has ended for all others; only its last frames are still in transit.
-                session.engine.retire(&state.link);
+                // It is over for everybody else; only its last frames are still on the way.
+                state.host.forgotten(&state.link);
             }
             if state.is_drained(task) {
                 state.close(CloseReason::ServerShuttingDown);
@@ -206,7 +206,7 @@ mod tests {
         let inbound: Box<dyn Inbound> = Box::new(Endless(Arc::clone(&taken)));
         let transport = Transport::WebSocket;
         let session = Session::open(
-            &engine,
+            engine,
             &link,
             Box::new(Silent),
             transport,

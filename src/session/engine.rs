@@ -25,7 +25,9 @@ use crate::link::{Frame, Inbound, Link, Protocol};
 use crate::logging::TARGET_SESSION;
 use crate::reason::CloseReason;
 use crate::session::actor::Session;
-use crate::session::forwarding::{Elsewhere, Forwarding};
+use crate::session::forwarding::{Forwarding, RemoteSession};
+use crate::session::handle::Handle;
+use crate::session::host::SessionHost;
 use crate::supervision::Fall;
 
 /// All sessions of a server.
@@ -110,15 +112,6 @@ struct Lingering {
 /// Makes the protocol of a new session.
 pub(crate) type Accept = Box<dyn Fn(&Arc<Link>, Instant) -> Box<dyn Protocol> + Send + Sync>;
 
-/// A session, seen from outside.
-#[derive(Clone, Debug)]
-pub(crate) struct Handle {
-    pub(crate) link: Arc<Link>,
-    pub(crate) session: Addr<Session>,
-    pub(crate) transport: Transport,
-    has_closed: bool,
-}
-
 /// A session that was opened on polling.
 pub(crate) struct Opened {
     pub(crate) sid: Id,
@@ -172,44 +165,19 @@ impl Engine {
         self.open(link, Transport::WebSocket, Some(inbound));
     }
 
+    /// Starts an actor on this worker that waits for a session to arrive, whose WebSocket is here.
+    pub(crate) fn await_arrival(self: &Arc<Self>, inbound: Box<dyn Inbound>) -> Addr<Session> {
+        Session::await_arrival(self.host(), inbound)
+    }
+
     pub(crate) fn find(&self, id: Id) -> Option<Handle> {
         self.sessions.read().by_id.get(&id).cloned()
     }
 
-    /// Returns the forwarding for a session that is not here; `None` if no other node can have it.
-    pub(crate) fn elsewhere(&self, id: Id) -> Option<Elsewhere> {
+    /// Returns the way to a session that is not here; `None` where no other node can have it.
+    pub(crate) fn elsewhere(&self, id: Id) -> Option<RemoteSession> {
         let forwarding = self.forwarding.as_ref()?;
-        (forwarding.tag() != id.tag()).then(|| Elsewhere::new(forwarding, id, &self.config))
-    }
-
-    /// Records that a session has moved to a WebSocket, with another actor.
-    pub(crate) fn moved(&self, id: Id, session: Addr<Session>) {
-        if let Some(handle) = self.sessions.write().by_id.get_mut(&id) {
-            handle.session = session;
-            handle.transport = Transport::WebSocket;
-        }
-    }
-
-    /// A session has closed: it is no longer counted, and only its client can find it.
-    pub(crate) fn leave(&self, id: Id) {
-        self.sessions.write().close(id);
-    }
-
-    /// A session has ended, and cannot be found. A server that stops waits for its running
-    /// handlers.
-    pub(crate) fn retire(&self, link: &Arc<Link>) {
-        if link.in_flight.is_busy() {
-            self.lingering.lock().add(link);
-        }
-        let gone = {
-            let mut sessions = self.sessions.write();
-            let gone = sessions.remove(link.id);
-            if gone.is_some() && sessions.by_id.is_empty() {
-                self.emptied.notify_waiters();
-            }
-            gone
-        };
-        drop(gone);
+        (forwarding.tag() != id.tag()).then(|| RemoteSession::new(forwarding, id, &self.config))
     }
 
     /// Returns the number of clients.
@@ -322,11 +290,6 @@ impl Engine {
         self.ended.cancel();
     }
 
-    /// Reports a session's panic.
-    pub(crate) fn session_fell(&self, fall: Fall) {
-        (self.fallen)(fall);
-    }
-
     fn open(
         self: &Arc<Self>,
         link: Arc<Link>,
@@ -335,7 +298,7 @@ impl Engine {
     ) {
         let now = now();
         let protocol = (self.accept)(&link, now);
-        let session = Session::open(self, &link, protocol, transport, inbound, now);
+        let session = Session::open(self.host(), &link, protocol, transport, inbound, now);
         let handle = Handle {
             link,
             session,
@@ -350,6 +313,11 @@ impl Engine {
             link.in_flight.drain();
             link.close(CloseReason::ServerShuttingDown);
         }
+    }
+
+    fn host(self: &Arc<Self>) -> Arc<dyn SessionHost<Session>> {
+        // `Arc::clone` would ask for the trait's pointer already.
+        Arc::<Self>::clone(self)
     }
 
     fn next_id(&self) -> Id {
@@ -377,8 +345,45 @@ impl Engine {
     }
 }
 
-/// The part of the time limit of a stop that is reserved for the last packets if handlers use all
-/// the rest: a tenth.
+impl SessionHost<Session> for Engine {
+    fn moved(&self, id: Id, session: Addr<Session>) {
+        if let Some(handle) = self.sessions.write().by_id.get_mut(&id) {
+            handle.session = session;
+            handle.transport = Transport::WebSocket;
+        }
+    }
+
+    fn closed(&self, id: Id) {
+        self.sessions.write().close(id);
+    }
+
+    /// What still runs for the session is what a server that stops waits for.
+    fn forgotten(&self, link: &Arc<Link>) {
+        if link.in_flight.is_busy() {
+            self.lingering.lock().add(link);
+        }
+        let gone = {
+            let mut sessions = self.sessions.write();
+            let gone = sessions.remove(link.id);
+            if gone.is_some() && sessions.by_id.is_empty() {
+                self.emptied.notify_waiters();
+            }
+            gone
+        };
+        drop(gone);
+    }
+
+    fn crashed(&self, fall: Fall) {
+        (self.fallen)(fall);
+    }
+
+    fn is_closing(&self) -> bool {
+        Self::is_closing(self)
+    }
+}
+
+/// The part of the time to stop that is left to the last packets when handlers have taken all the
+/// rest: a tenth.
 const LAST_SHARE: u32 = 10;
 
 /// The number of ended sessions at which finished ones are removed.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::id::{Id, Tag};
 use crate::reason::CloseReason;
-use crate::session::polling::{Poll, Polled, Unpolled};
+use crate::session::poll::{PollError, PollRequest, PollResponse};
 
 /// Forwards polling requests between nodes.
 pub(crate) trait Forwarding: fmt::Debug + Send + Sync {
@@ -22,9 +22,9 @@ pub(crate) trait Forwarding: fmt::Debug + Send + Sync {
     /// Returns whether a node exists that may have this session.
     fn is_there(self: Arc<Self>, session: Id) -> ThereFuture;
 
-    /// Sends a request to another node, and returns its response within `limit`. If a request is
-    /// dropped while its packets are in transit, the session is closed.
-    fn forward(self: Arc<Self>, session: Id, poll: Poll, limit: Duration) -> PolledFuture;
+    /// Has another node do what a request wants, within `limit`. A session whose packets were on
+    /// their way to a request that is dropped is closed.
+    fn forward(self: Arc<Self>, session: Id, poll: PollRequest, limit: Duration) -> PolledFuture;
 
     /// Makes another node close a session.
     fn end(self: Arc<Self>, session: Id, reason: CloseReason);
@@ -40,18 +40,19 @@ pub(crate) type ThereFuture = Pin<Box<dyn Future<Output = bool> + Send>>;
 /// Ends with the last request in flight.
 pub(crate) type ReleasedFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The response to a request.
-pub(crate) type PolledFuture = Pin<Box<dyn Future<Output = Result<Polled, Unpolled>> + Send>>;
+/// What a request gets, to be waited for.
+pub(crate) type PolledFuture =
+    Pin<Box<dyn Future<Output = Result<PollResponse, PollError>> + Send>>;
 
 /// A session that another node may have.
 #[derive(Debug)]
-pub(crate) struct Elsewhere {
+pub(crate) struct RemoteSession {
     forwarding: Arc<dyn Forwarding>,
     session: Id,
     limit: Duration,
 }
 
-impl Elsewhere {
+impl RemoteSession {
     pub(crate) fn new(forwarding: &Arc<dyn Forwarding>, session: Id, config: &Config) -> Self {
         Self {
             forwarding: Arc::clone(forwarding),
@@ -64,7 +65,7 @@ impl Elsewhere {
         Arc::clone(&self.forwarding).is_there(self.session).await
     }
 
-    pub(crate) async fn poll(&self, poll: Poll) -> Result<Polled, Unpolled> {
+    pub(crate) async fn poll(&self, poll: PollRequest) -> Result<PollResponse, PollError> {
         let forwarding = Arc::clone(&self.forwarding);
         forwarding.forward(self.session, poll, self.limit).await
     }

@@ -8,12 +8,16 @@ mod actor;
 mod drive;
 mod engine;
 mod forwarding;
+mod handle;
+mod host;
 mod machine;
-mod polling;
+mod poll;
+mod post;
 mod state;
 
-pub(crate) use actor::{HandOver, Probe, ProbeFailed, Session};
-pub(crate) use engine::{Engine, Handle};
+pub(crate) use actor::{HandOver, Probe, ProbeFailed};
+pub(crate) use engine::Engine;
 #[allow(unused_imports, reason = "an adapter forwards, and there may be none")]
-pub(crate) use forwarding::{Elsewhere, Forwarding, PolledFuture, ReleasedFuture, ThereFuture};
-pub(crate) use polling::{CloseOnDrop, Poll, Polled, Unpolled};
+pub(crate) use forwarding::{Forwarding, PolledFuture, ReleasedFuture, RemoteSession, ThereFuture};
+pub(crate) use handle::{CloseOnDrop, Handle};
+pub(crate) use poll::{PollError, PollRequest, PollResponse};

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use log::Level;
-use tokio::sync::oneshot;
 
 use crate::clock::now;
 use crate::config::Transport;
@@ -16,13 +15,14 @@ use crate::engineio::{self, Packet};
 use crate::link::{Frame, InboundError, InboundMessage, Link, Protocol};
 use crate::logging::{LogKind, TARGET_SESSION};
 use crate::reason::CloseReason;
-use crate::session::actor::Deliver;
-use crate::session::engine::Engine;
+use crate::session::actor::Session;
+use crate::session::host::SessionHost;
 use crate::session::machine::{Action, Machine};
+use crate::session::post::Post;
 
 /// A session's state.
 pub(crate) struct State {
-    pub(crate) engine: Arc<Engine>,
+    pub(crate) host: Arc<dyn SessionHost<Session>>,
     pub(crate) link: Arc<Link>,
     pub(crate) machine: Machine,
     pub(crate) protocol: Box<dyn Protocol>,
@@ -191,7 +191,7 @@ impl State {
             CloseReason::TransportClose if polling => Frame::packet(engineio::NOOP),
             _ => Frame::close(code),
         });
-        self.engine.leave(self.link.id);
+        self.host.closed(self.link.id);
         self.leaving = match reason {
             // The limit of attachments; the TCP connection is intact.
             CloseReason::MessageTooLarge if code.is_none() => {
@@ -252,7 +252,7 @@ impl State {
 
     /// A poll may have taken a part of the last packets: its client polls again for the others.
     pub(crate) fn polled(&mut self, now: Instant) {
-        if self.is_awaited && self.engine.is_closing() {
+        if self.is_awaited && self.host.is_closing() {
             self.leaving = Some(now + self.last_packets());
         }
     }
@@ -262,7 +262,7 @@ impl State {
     fn last_packets(&self) -> Duration {
         let is_away = self.machine.transport() == Transport::Polling
             && !self.link.outbox.has_poll()
-            && self.engine.is_closing();
+            && self.host.is_closing();
         if is_away { BETWEEN_POLLS } else { LAST_PACKETS }
     }
 
@@ -337,41 +337,7 @@ enum Queued {
     Dropped,
 }
 
-/// The packets of a POST that are not handled yet.
-#[derive(Debug)]
-pub(crate) struct Post {
-    body: String,
-    at: usize,
-    done: oneshot::Sender<()>,
-}
-
-impl Post {
-    pub(crate) fn new(deliver: Deliver) -> Self {
-        Self {
-            body: deliver.body,
-            at: 0,
-            done: deliver.done,
-        }
-    }
-
-    /// Returns `true` if its last packet was handled.
-    fn is_taken(&self) -> bool {
-        self.at == usize::MAX
-    }
-
-    fn next_packet(&mut self) -> Option<&str> {
-        let (packet, rest) = engineio::split_packet(self.body.get(self.at..)?);
-        self.at = rest.map_or(usize::MAX, |rest| self.body.len() - rest.len());
-        Some(packet)
-    }
-
-    fn finish(self) {
-        // The client may have disconnected in the meantime.
-        let _ = self.done.send(());
-    }
-}
-
-/// The time for which a poll may be late after the POST that closes the session.
+/// How long a poll may be overtaken by the POST that says goodbye.
 const LATE_POLL: Duration = Duration::from_millis(500);
 
 /// The time in which a WebSocket that its client closed or broke may take the queued frames. The

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::config::Config;
 use crate::handshake::Handshake;
 use crate::reason::CloseReason;
-use crate::session::{CloseOnDrop, Elsewhere, Engine, Handle, Poll, Polled};
+use crate::session::{CloseOnDrop, Engine, Handle, PollRequest, PollResponse, RemoteSession};
 use crate::transport::compression::Coding;
 use crate::transport::hooks::Hooks;
 use crate::transport::refusal::Refusal;
@@ -53,13 +53,13 @@ pub(crate) async fn post(
 /// Forwards the request to the node of its session.
 pub(crate) async fn forward(
     engine: &Engine,
-    elsewhere: &Elsewhere,
+    elsewhere: &RemoteSession,
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
     let config = &engine.config;
     let poll = match *request.method() {
-        Method::GET => Poll::Take,
+        Method::GET => PollRequest::Receive,
         Method::POST => {
             // A client can invent an id: for an id without a node, no byte is read and nothing is
             // published.
@@ -67,7 +67,7 @@ pub(crate) async fn forward(
                 return Err(Refusal::UnknownSession);
             }
             let close = |reason| elsewhere.end(reason);
-            Poll::Bring(packets_of(request, payload, config, close).await?)
+            PollRequest::Send(packets_of(request, payload, config, close).await?)
         }
         _ => return Err(Refusal::UnknownSession),
     };
@@ -82,16 +82,16 @@ pub(crate) async fn forward(
     Ok(response)
 }
 
-fn answer(polled: Polled, request: &HttpRequest, config: &Config) -> HttpResponse {
+fn answer(polled: PollResponse, request: &HttpRequest, config: &Config) -> HttpResponse {
     match polled {
-        Polled::Packets { body, compress } => {
+        PollResponse::Packets { body, compress } => {
             let threshold = config.http_compression.filter(|_| compress);
             match threshold {
                 Some(threshold) if body.len() >= threshold => compressed(request, body),
                 _ => packets(body),
             }
         }
-        Polled::Taken => HttpResponse::Ok()
+        PollResponse::Taken => HttpResponse::Ok()
             .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/html")))
             .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
             .body("ok"),

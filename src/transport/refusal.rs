@@ -6,7 +6,7 @@ use actix_web::http::header::{self, HeaderValue};
 use log::Level;
 use serde_json::json;
 
-use crate::session::Unpolled;
+use crate::session::PollError;
 
 /// The reason for refusing a request; most causes have a number that clients know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,12 +119,12 @@ impl Refusal {
     }
 }
 
-impl From<Unpolled> for Refusal {
-    fn from(unpolled: Unpolled) -> Self {
+impl From<PollError> for Refusal {
+    fn from(unpolled: PollError) -> Self {
         match unpolled {
-            Unpolled::Unknown => Self::UnknownSession,
-            Unpolled::Refused => Self::NotPolling,
-            Unpolled::Violation => Self::Violation,
+            PollError::Unknown => Self::UnknownSession,
+            PollError::Refused => Self::NotPolling,
+            PollError::Violation => Self::Violation,
         }
     }
 }

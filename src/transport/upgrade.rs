@@ -16,7 +16,7 @@ use crate::config::Transport;
 use crate::engineio;
 use crate::link::{Frame, Inbound, InboundMessage};
 use crate::logging::TARGET_SESSION;
-use crate::session::{Engine, HandOver, Handle, Probe, ProbeFailed, Session};
+use crate::session::{Engine, HandOver, Handle, Probe, ProbeFailed};
 use crate::transport::feed::{OutboundStream, ProbeOutbox};
 use crate::transport::hooks::Hooks;
 use crate::transport::opening::answer;
@@ -103,7 +103,7 @@ impl Candidate {
 
     /// Moves the session to an actor beside this WebSocket.
     async fn hand_over(self) {
-        let heir = Session::await_arrival(&self.engine, self.frames);
+        let heir = self.engine.await_arrival(self.frames);
         let limit = self.engine.config.upgrade_timeout;
         let agreed = timeout(limit, self.handle.session.send(HandOver { heir })).await;
         match agreed {

@@ -94,15 +94,8 @@ const CIRCLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "to be opened: a session names the table that made it",
-        &[
-            "session/actor",
-            "session/drive",
-            "session/engine",
-            "session/forwarding",
-            "session/polling",
-            "session/state",
-        ],
+        "a session's actor, its state, which names the actor to its host, and the future that drives it",
+        &["session/actor", "session/drive", "session/state"],
     ),
     (
         "to be opened: the registry starts namespaces and names their supervisor",

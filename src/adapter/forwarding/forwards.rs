@@ -24,8 +24,8 @@ use crate::adapter::tasks::Tasks;
 use crate::id::{Id, Tag};
 use crate::reason::CloseReason;
 use crate::session::{
-    CloseOnDrop, Engine, Forwarding, Handle, Poll, Polled, PolledFuture, ReleasedFuture,
-    ThereFuture, Unpolled,
+    CloseOnDrop, Engine, Forwarding, Handle, PollError, PollRequest, PollResponse, PolledFuture,
+    ReleasedFuture, ThereFuture,
 };
 
 /// The requests that this node has forwarded, and those that it answers.
@@ -65,7 +65,7 @@ struct LinkState {
 struct Waiting {
     session: Id,
     takes: bool,
-    answer: oneshot::Sender<Result<Polled, Unpolled>>,
+    answer: oneshot::Sender<Result<PollResponse, PollError>>,
 }
 
 impl PollForwarder {
@@ -126,12 +126,12 @@ impl PollForwarder {
 
     /// Registers a request, as soon as its answer can be heard; `None` for a poll that is not to
     /// wait here any more.
-    async fn expect(&self, session: Id, takes: bool) -> Result<Option<Expected>, Unpolled> {
+    async fn expect(&self, session: Id, takes: bool) -> Result<Option<Expected>, PollError> {
         let mut standing = self.standing.subscribe();
         let hears = hears(&mut standing, takes);
         // No race: either the writer sees this request in the table, or this request sees the
         // written state.
-        let now = hears.await.ok_or(Unpolled::Unknown)?;
+        let now = hears.await.ok_or(PollError::Unknown)?;
         if takes && now.ends {
             return Ok(None);
         }
@@ -147,11 +147,11 @@ impl PollForwarder {
     }
 
     /// Waits for room for a body on the way.
-    async fn room_for(&self, poll: &Poll) -> Option<SemaphorePermit<'_>> {
+    async fn room_for(&self, poll: &PollRequest) -> Option<SemaphorePermit<'_>> {
         let bytes = match poll {
-            Poll::Take => 0,
+            PollRequest::Receive => 0,
             // One that is larger than all the room has it alone.
-            Poll::Bring(packets) => packets.len().min(MAX_BYTES),
+            PollRequest::Send(packets) => packets.len().min(MAX_BYTES),
         };
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.room.acquire_many(bytes).await.ok()
@@ -209,7 +209,7 @@ impl PollForwarder {
                     // The request may have ended, and has said so.
                     Some(waiting) => drop(waiting.answer.send(polled)),
                     // Given up while the way was broken: nobody gets these packets.
-                    None if matches!(polled, Ok(Polled::Packets { .. })) => {
+                    None if matches!(polled, Ok(PollResponse::Packets { .. })) => {
                         self.say_ended(session, CloseReason::TransportError);
                     }
                     None => {}
@@ -244,19 +244,19 @@ impl PollForwarder {
     }
 
     /// Does what a request wants that another node got, and answers it.
-    async fn answer(self: Arc<Self>, number: u64, from: Tag, session: Id, poll: Poll) {
+    async fn answer(self: Arc<Self>, number: u64, from: Tag, session: Id, poll: PollRequest) {
         let polled = match self.find(session) {
             Some(handle) => match handle.check_polling() {
                 Err(refused) => Err(refused),
                 Ok(()) => match poll {
-                    Poll::Take => handle.take().await,
-                    Poll::Bring(packets) => match handle.begin_post() {
+                    PollRequest::Receive => handle.take().await,
+                    PollRequest::Send(packets) => match handle.begin_post() {
                         Ok(_turn) => handle.bring(packets).await,
                         Err(refused) => Err(refused),
                     },
                 },
             },
-            None => Err(Unpolled::Unknown),
+            None => Err(PollError::Unknown),
         };
         let answered = Forwarded::Answered {
             number,
@@ -327,17 +327,17 @@ impl PollForwarder {
     async fn ask(
         self: &Arc<Self>,
         session: Id,
-        poll: Poll,
+        poll: PollRequest,
         limit: Duration,
-    ) -> Result<Polled, Unpolled> {
-        let takes = poll == Poll::Take;
+    ) -> Result<PollResponse, PollError> {
+        let takes = poll == PollRequest::Receive;
         let Ok(room) = timeout(limit, self.room_for(&poll)).await else {
-            return Err(Unpolled::Unknown);
+            return Err(PollError::Unknown);
         };
         let Some(Expected { number, answered }) = self.expect(session, takes).await? else {
             // Its next poll may well come here again.
             sleep(HOME_PAUSE).await;
-            return Ok(Polled::noop());
+            return Ok(PollResponse::noop());
         };
         let given_up = CloseOnDrop::new(|| {
             self.forget(number);
@@ -353,18 +353,18 @@ impl PollForwarder {
             poll,
         };
         let polled = match self.publish(session.tag(), &asked).await {
-            Ok(Receipt::Nobody) => Err(Unpolled::Unknown),
+            Ok(Receipt::Nobody) => Err(PollError::Unknown),
             Err(error) => {
                 log::debug!("a request for a session of another node cannot be forwarded: {error}");
-                Err(Unpolled::Unknown)
+                Err(PollError::Unknown)
             }
             Ok(Receipt::Somebody) => match timeout(limit, answered).await {
                 Ok(Ok(polled)) => polled,
                 // Its node is gone, or the way to it.
-                Ok(Err(_)) => Err(Unpolled::Unknown),
+                Ok(Err(_)) => Err(PollError::Unknown),
                 Err(_) => {
                     drop(given_up);
-                    return Err(Unpolled::Violation);
+                    return Err(PollError::Violation);
                 }
             },
         };
@@ -407,7 +407,7 @@ impl Forwarding for PollForwarder {
         Box::pin(async move { Self::is_there(&self, session.tag()).await })
     }
 
-    fn forward(self: Arc<Self>, session: Id, poll: Poll, limit: Duration) -> PolledFuture {
+    fn forward(self: Arc<Self>, session: Id, poll: PollRequest, limit: Duration) -> PolledFuture {
         Box::pin(async move { self.ask(session, poll, limit).await })
     }
 
@@ -449,7 +449,7 @@ async fn hears(
 /// A request that has been registered.
 struct Expected {
     number: u64,
-    answered: oneshot::Receiver<Result<Polled, Unpolled>>,
+    answered: oneshot::Receiver<Result<PollResponse, PollError>>,
 }
 
 /// Interval of the check whether the awaited nodes still exist and this node may shut down.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{Id, Tag};
 use crate::reason::CloseReason;
-use crate::session::{Poll, Polled, Unpolled};
+use crate::session::{PollError, PollRequest, PollResponse};
 
 /// A message between two nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,12 +18,12 @@ pub(crate) enum Forwarded {
         /// The node that asks.
         from: Tag,
         session: Id,
-        poll: Poll,
+        poll: PollRequest,
     },
     Answered {
         number: u64,
         session: Id,
-        polled: Result<Polled, Unpolled>,
+        polled: Result<PollResponse, PollError>,
     },
     /// A request broke a rule, or its client gave it up.
     Ended { session: Id, reason: CloseReason },
@@ -81,8 +81,8 @@ impl Forwarded {
                     session: session.as_str(),
                 };
                 match poll {
-                    Poll::Take => (Line::Take(asked), nothing),
-                    Poll::Bring(packets) => (Line::Bring(asked), packets.as_bytes()),
+                    PollRequest::Receive => (Line::Take(asked), nothing),
+                    PollRequest::Send(packets) => (Line::Bring(asked), packets.as_bytes()),
                 }
             }
             Self::Answered {
@@ -95,14 +95,16 @@ impl Forwarded {
                     session: session.as_str(),
                 };
                 match polled {
-                    Ok(Polled::Packets { body, compress }) if *compress => {
+                    Ok(PollResponse::Packets { body, compress }) if *compress => {
                         (Line::Compressible(answered), body.as_slice())
                     }
-                    Ok(Polled::Packets { body, .. }) => (Line::Packets(answered), body.as_slice()),
-                    Ok(Polled::Taken) => (Line::Taken(answered), nothing),
-                    Err(Unpolled::Unknown) => (Line::Unknown(answered), nothing),
-                    Err(Unpolled::Refused) => (Line::Refused(answered), nothing),
-                    Err(Unpolled::Violation) => (Line::Violation(answered), nothing),
+                    Ok(PollResponse::Packets { body, .. }) => {
+                        (Line::Packets(answered), body.as_slice())
+                    }
+                    Ok(PollResponse::Taken) => (Line::Taken(answered), nothing),
+                    Err(PollError::Unknown) => (Line::Unknown(answered), nothing),
+                    Err(PollError::Refused) => (Line::Refused(answered), nothing),
+                    Err(PollError::Violation) => (Line::Violation(answered), nothing),
                 }
             }
             Self::Ended { session, reason } => {
@@ -146,14 +148,14 @@ impl Forwarded {
         };
         let packets_in = |compress| {
             let body = packets.to_vec();
-            Ok(Polled::Packets { body, compress })
+            Ok(PollResponse::Packets { body, compress })
         };
         match serde_json::from_slice(line).map_err(|error| error.to_string())? {
-            Line::Take(requester) => asked(requester, Poll::Take),
+            Line::Take(requester) => asked(requester, PollRequest::Receive),
             Line::Bring(requester) => {
                 let packets = String::from_utf8(packets.to_vec());
                 let packets = packets.map_err(|error| error.to_string())?;
-                asked(requester, Poll::Bring(packets))
+                asked(requester, PollRequest::Send(packets))
             }
             Line::End { session, reason } => Ok(Self::Ended {
                 session: Id::parse(session).ok_or(NO_SESSION)?,
@@ -168,10 +170,10 @@ impl Forwarded {
             }),
             Line::Packets(requester) => answered(requester, packets_in(false)),
             Line::Compressible(requester) => answered(requester, packets_in(true)),
-            Line::Taken(requester) => answered(requester, Ok(Polled::Taken)),
-            Line::Unknown(requester) => answered(requester, Err(Unpolled::Unknown)),
-            Line::Refused(requester) => answered(requester, Err(Unpolled::Refused)),
-            Line::Violation(requester) => answered(requester, Err(Unpolled::Violation)),
+            Line::Taken(requester) => answered(requester, Ok(PollResponse::Taken)),
+            Line::Unknown(requester) => answered(requester, Err(PollError::Unknown)),
+            Line::Refused(requester) => answered(requester, Err(PollError::Refused)),
+            Line::Violation(requester) => answered(requester, Err(PollError::Violation)),
         }
     }
 }
@@ -198,18 +200,18 @@ mod tests {
         };
         let packets = |compress| {
             let body = "4\"a\nb\"\u{1e}2".as_bytes().to_vec();
-            answered(Ok(Polled::Packets { body, compress }))
+            answered(Ok(PollResponse::Packets { body, compress }))
         };
         for message in [
-            asked(Poll::Take),
-            asked(Poll::Bring("42[\"é\"]\u{1e}3".to_owned())),
-            asked(Poll::Bring(String::new())),
+            asked(PollRequest::Receive),
+            asked(PollRequest::Send("42[\"é\"]\u{1e}3".to_owned())),
+            asked(PollRequest::Send(String::new())),
             packets(true),
             packets(false),
-            answered(Ok(Polled::Taken)),
-            answered(Err(Unpolled::Unknown)),
-            answered(Err(Unpolled::Refused)),
-            answered(Err(Unpolled::Violation)),
+            answered(Ok(PollResponse::Taken)),
+            answered(Err(PollError::Unknown)),
+            answered(Err(PollError::Refused)),
+            answered(Err(PollError::Violation)),
             Forwarded::Ended {
                 session,
                 reason: CloseReason::TransportError,

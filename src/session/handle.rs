@@ -1,0 +1,123 @@
+//! A session, from outside, and what a request of HTTP long-polling does with it: it takes what is to
+//! be sent, or brings what the client sent.
+//!
+//! The code that holds the request calls this on its own thread; a request that another node of the
+//! cluster received is no different. The transport defines the format of requests and responses.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+
+use actix::Addr;
+use log::Level;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::config::Transport;
+use crate::link::{Link, PollRefused, PostTurn};
+use crate::logging::LogKind;
+use crate::reason::CloseReason;
+use crate::session::actor::Session;
+use crate::session::poll::{PollError, PollResponse};
+use crate::session::post::Deliver;
+
+/// A session, from outside.
+#[derive(Clone, Debug)]
+pub(crate) struct Handle {
+    pub(crate) link: Arc<Link>,
+    pub(crate) session: Addr<Session>,
+    pub(crate) transport: Transport,
+    /// The engine's: the session has closed, and its client has yet to take the last packets.
+    pub(super) has_closed: bool,
+}
+
+impl Handle {
+    pub(crate) fn check_polling(&self) -> Result<(), PollError> {
+        match self.transport {
+            Transport::Polling => Ok(()),
+            Transport::WebSocket => Err(PollError::Refused),
+        }
+    }
+
+    /// Waits until there is something to send, and takes all of it.
+    pub(crate) async fn take(&self) -> Result<PollResponse, PollError> {
+        let link = &self.link;
+        let mut poll = match link.outbox.begin_poll() {
+            Ok(poll) => poll,
+            Err(PollRefused::Upgraded) => return Err(PollError::Refused),
+            // One poll at a time: the client is not in order, and the first poll gets the close.
+            Err(PollRefused::Busy) => return Err(self.violation(CloseReason::TransportError)),
+        };
+        let unfinished = CloseOnDrop::new(|| link.close(CloseReason::TransportError));
+        let body = poll_fn(|cx| poll.poll_body(cx)).await;
+        unfinished.finished();
+        let compress = poll.wants_compression();
+        drop(poll);
+        if link.outbox.is_closed() {
+            // The session has waited for this poll, which may have taken its last packets.
+            link.nudge();
+        }
+        match body {
+            Some(body) => Ok(PollResponse::Packets { body, compress }),
+            // The upgrade is complete, and what is queued belongs to the WebSocket.
+            None if link.outbox.has_websocket() => Ok(PollResponse::noop()),
+            None => Err(PollError::Unknown),
+        }
+    }
+
+    /// Begins to bring packets.
+    pub(crate) fn begin_post(&self) -> Result<PostTurn<'_>, PollError> {
+        let turn = self.link.begin_post();
+        turn.ok_or_else(|| self.violation(CloseReason::TransportError))
+    }
+
+    /// Hands packets to the session's actor, and waits until it has taken them; the caller has the
+    /// turn.
+    pub(crate) async fn bring(&self, body: String) -> Result<PollResponse, PollError> {
+        let link = &self.link;
+        let (done, taken) = oneshot::channel();
+        // `do_send`: the present holder of the session answers by the channel.
+        self.session.do_send(Deliver { body, done });
+        match timeout(link.config.silence_limit(), taken).await {
+            Ok(Ok(())) => Ok(PollResponse::Taken),
+            // The session ended over what it was sent.
+            Ok(Err(_)) => Err(PollError::Refused),
+            Err(_) => {
+                let number = link.number;
+                let line = format_args!("session {number} closed: its handlers do not end");
+                link.config
+                    .line_limits
+                    .write(LogKind::Failed, Level::Warn, line);
+                Err(self.violation(CloseReason::TransportError))
+            }
+        }
+    }
+
+    fn violation(&self, reason: CloseReason) -> PollError {
+        self.link.close(reason);
+        PollError::Violation
+    }
+}
+
+/// Closes the session if the client aborts its request, because packets in transit were lost.
+#[derive(Debug)]
+pub(crate) struct CloseOnDrop<F: Fn()> {
+    close: Option<F>,
+}
+
+impl<F: Fn()> CloseOnDrop<F> {
+    pub(crate) fn new(close: F) -> Self {
+        Self { close: Some(close) }
+    }
+
+    pub(crate) fn finished(mut self) {
+        self.close = None;
+    }
+}
+
+impl<F: Fn()> Drop for CloseOnDrop<F> {
+    fn drop(&mut self) {
+        if let Some(close) = &self.close {
+            close();
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! What a session needs of whoever made it.
+
+use std::sync::Arc;
+
+use actix::{Actor, Addr};
+
+use crate::id::Id;
+use crate::link::Link;
+use crate::supervision::Fall;
+
+/// Where sessions are found; a session tells it what becomes of it. `A` is the actor of a session.
+///
+/// None of these is called for a packet.
+pub(crate) trait SessionHost<A: Actor>: Send + Sync {
+    /// A session has moved to a WebSocket, held by another actor.
+    fn moved(&self, id: Id, session: Addr<A>);
+
+    /// A session has closed: it is not counted any more, and found by its client only.
+    fn closed(&self, id: Id);
+
+    /// A session has ended, and is found by nobody. It may be said twice.
+    fn forgotten(&self, link: &Arc<Link>);
+
+    /// A session has panicked.
+    fn crashed(&self, fall: Fall);
+
+    /// Tells whether the server stops.
+    fn is_closing(&self) -> bool;
+}

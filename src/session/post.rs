@@ -1,0 +1,49 @@
+//! The body of a POST, on its way to the session and while its packets are taken.
+
+use actix::Message;
+use tokio::sync::oneshot;
+
+use crate::engineio;
+
+/// The body of a POST. `done` is answered once its packets have been taken, and dropped when the
+/// session has ended instead.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Deliver {
+    pub(crate) body: String,
+    pub(crate) done: oneshot::Sender<()>,
+}
+
+/// The packets of a POST that are still to be taken.
+#[derive(Debug)]
+pub(crate) struct Post {
+    body: String,
+    at: usize,
+    done: oneshot::Sender<()>,
+}
+
+impl Post {
+    pub(crate) fn new(deliver: Deliver) -> Self {
+        Self {
+            body: deliver.body,
+            at: 0,
+            done: deliver.done,
+        }
+    }
+
+    /// Tells whether its last packet has been taken.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.at == usize::MAX
+    }
+
+    pub(crate) fn next_packet(&mut self) -> Option<&str> {
+        let (packet, rest) = engineio::split_packet(self.body.get(self.at..)?);
+        self.at = rest.map_or(usize::MAX, |rest| self.body.len() - rest.len());
+        Some(packet)
+    }
+
+    pub(crate) fn finish(self) {
+        // The client may have gone meanwhile.
+        let _ = self.done.send(());
+    }
+}
