@@ -9,19 +9,19 @@ use crate::error::{ConnectError, Rejection, SessionError};
 use crate::handler::{Connecting, Environment, FailureCause, Leaving, Table, failed};
 use crate::link::InFlight;
 use crate::logging::TARGET_SOCKET;
-use crate::namespace::NamespaceCore;
+use crate::namespace::NamespaceState;
 use crate::reason::DisconnectReason;
 use crate::socket::{Core, Socket};
 
 /// Asks the program to let a socket in, and says so to the namespace when what it has changed of a
 /// stored session is saved.
-pub(super) fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceCore>) {
+pub(super) fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceState>) {
     let core = Arc::clone(socket.core());
     let environment = Arc::clone(&namespace.environment);
     let tells_errors = environment.surroundings.tells_errors;
     let admission = Box::new(move |outcome: Result<(), ConnectError>| {
         let link = Arc::clone(&core.link);
-        let (asking, seat) = (Socket::new(Arc::clone(&core)), Arc::clone(&namespace));
+        let (asking, lease) = (Socket::new(Arc::clone(&core)), Arc::clone(&namespace));
         let decide = move |outcome: Result<(), ConnectError>| match outcome {
             Err(error) => core.refuse(&error.shown(tells_errors)),
             Ok(()) => enter(core, &namespace),
@@ -31,7 +31,7 @@ pub(super) fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceCore
                 let guard = InFlight::enter(&link, 0);
                 session.after_save(Box::new(move |saved| {
                     if let Err(error) = &saved {
-                        failed_by_session(&seat.environment, &asking, "connect", error);
+                        failed_by_session(&lease.environment, &asking, "connect", error);
                     }
                     decide(outcome.and(saved.map_err(Into::into)));
                     drop(guard);
@@ -49,7 +49,7 @@ pub(super) fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceCore
 
 /// Lets a socket in that the program has accepted, unless it has left while the program was
 /// deciding.
-fn enter(core: Arc<Core>, namespace: &Arc<NamespaceCore>) {
+fn enter(core: Arc<Core>, namespace: &Arc<NamespaceState>) {
     match core.accept() {
         Ok(()) => {
             // Where it is too late the session knows.
@@ -65,7 +65,7 @@ fn enter(core: Arc<Core>, namespace: &Arc<NamespaceCore>) {
 
 /// Tells the program, then the namespace, that a socket has left: where its session lies in a
 /// store, behind the events that wait for that.
-pub(super) fn farewell(socket: &Socket, namespace: &Arc<NamespaceCore>, reason: DisconnectReason) {
+pub(super) fn farewell(socket: &Socket, namespace: &Arc<NamespaceState>, reason: DisconnectReason) {
     let Some(session) = socket.core().link.stored_session() else {
         return leave(socket, namespace, reason);
     };
@@ -91,7 +91,7 @@ pub(super) fn failed_by_session(
     failed(environment, socket, event, cause);
 }
 
-fn leave(socket: &Socket, namespace: &NamespaceCore, reason: DisconnectReason) {
+fn leave(socket: &Socket, namespace: &NamespaceState, reason: DisconnectReason) {
     let leaving = Leaving {
         socket,
         reason,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::client::sockets::Client;
 use crate::handler::{Environment, FailureCause, failed};
 use crate::logging::{Quoted, TARGET_SESSION, TARGET_SOCKET};
-use crate::namespace::NoSeat;
+use crate::namespace::LeaseRefused;
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::{Core, Membership, Socket, connect_error};
 use crate::socketio::DecodeError;
@@ -51,11 +51,13 @@ pub(super) fn log_connected(core: &Core) {
 /// Sockets that the line of a closed session names.
 pub(super) const SHOWN_SOCKETS: usize = 4;
 
-impl From<NoSeat> for FailureCause {
-    fn from(cause: NoSeat) -> Self {
+impl From<LeaseRefused> for FailureCause {
+    fn from(cause: LeaseRefused) -> Self {
         match cause {
-            NoSeat::Unknown => Self::InvalidNamespace,
-            NoSeat::NameTooLong(_) | NoSeat::TooMany => Self::Refused(cause.to_string()),
+            LeaseRefused::Unknown => Self::InvalidNamespace,
+            LeaseRefused::NameTooLong(_) | LeaseRefused::TooMany => {
+                Self::Refused(cause.to_string())
+            }
         }
     }
 }

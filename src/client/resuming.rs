@@ -15,7 +15,7 @@ use crate::client::sockets::{Client, Waiting};
 use crate::link::Link;
 use crate::logging::{LogKind, LogLimits};
 use crate::message::CrashPlace;
-use crate::namespace::Seat;
+use crate::namespace::NamespaceLease;
 use crate::reason::CloseReason;
 use crate::socket::{Back, Claim, Membership, Recovery};
 
@@ -23,7 +23,7 @@ use crate::socket::{Back, Claim, Membership, Recovery};
 pub(super) struct Arriving {
     /// Which of the client's questions to the cluster it is.
     number: u64,
-    pub(super) namespace: Seat,
+    pub(super) namespace: NamespaceLease,
     auth: Option<Box<str>>,
     pub(super) waiting: Vec<Waiting>,
 }
@@ -44,7 +44,12 @@ struct Found {
 
 impl Client {
     /// Asks the cluster what the client had; the answer comes with a nudge.
-    pub(super) fn ask_cluster(&mut self, namespace: Seat, auth: Option<&str>, claim: Claim) {
+    pub(super) fn ask_cluster(
+        &mut self,
+        namespace: NamespaceLease,
+        auth: Option<&str>,
+        claim: Claim,
+    ) {
         let membership = Arc::clone(&namespace.membership);
         self.asked.count += 1;
         let number = self.asked.count;
@@ -72,7 +77,9 @@ impl Client {
         let name = Arc::clone(membership.shared_name());
         let restoring = adapter.restore(membership, claim);
         let work = question.run(restoring, limit, log);
-        self.registry.spawn(CrashPlace::Adapter, &name, work);
+        self.registry
+            .supervisor
+            .spawn(CrashPlace::Adapter, &name, work);
     }
 
     /// Goes on with those of whom the cluster has said what they had.

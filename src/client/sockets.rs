@@ -18,7 +18,7 @@ use crate::clock::now;
 use crate::handler::{FailureCause, Received, TableView};
 use crate::link::{Link, Protocol};
 use crate::logging::{Quoted, TARGET_SESSION, plain};
-use crate::namespace::{Registry, Seat};
+use crate::namespace::{NamespaceLease, Registry};
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::{Beginning, Core, Phase, Resume, Socket};
 use crate::socketio::{Args, Assembler, Body, DecodeError, Limits, Packet};
@@ -45,7 +45,7 @@ pub(crate) struct Client {
 /// One socket, and the packets that wait for it.
 pub(super) struct Slot {
     pub(super) socket: Socket,
-    pub(super) namespace: Seat,
+    pub(super) namespace: NamespaceLease,
     pub(super) table: TableView,
     pub(super) waiting: VecDeque<Waiting>,
     pub(super) waiting_bytes: usize,
@@ -172,7 +172,7 @@ impl Client {
         }
         let shown = self.registry.shown(auth);
         let shown = shown.as_deref();
-        let namespace = match self.registry.seat(name, shown) {
+        let namespace = match self.registry.lease(name, shown) {
             Ok(namespace) => namespace,
             Err(error) => {
                 self.turn_away(name, shown, error.into());
@@ -194,7 +194,7 @@ impl Client {
     /// Begins a socket, which the program is asked to let in.
     pub(super) fn enter(
         &mut self,
-        namespace: Seat,
+        namespace: NamespaceLease,
         auth: Option<&str>,
         resume: Option<Box<Resume>>,
     ) -> usize {

@@ -21,14 +21,14 @@ use actix::{
 };
 
 use crate::message::{CrashPlace, Crashed};
-use crate::namespace::registry::NamespaceCore;
+use crate::namespace::core::NamespaceState;
 use crate::namespace::room::{Room, Stop};
 use crate::socket::{RoomChange, SharedMembers};
 use crate::supervision::{self, Fall, Intensity};
 
 /// The actor.
 pub(crate) struct Namespace {
-    core: Arc<NamespaceCore>,
+    core: Arc<NamespaceState>,
     arbiter: ArbiterHandle,
     rooms: HashMap<Arc<str>, Addr<Room>>,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Namespace {
 impl Namespace {
     pub(crate) fn start(
         arbiter: &ArbiterHandle,
-        core: &Arc<NamespaceCore>,
+        core: &Arc<NamespaceState>,
         fallen: impl Fn(Fall) + Send + Unpin + 'static,
     ) -> Addr<Self> {
         let core = Arc::clone(core);
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(crashed.panic, panic);
     }
 
-    async fn hears_a_broadcast(namespace: &NamespaceCore, member: &Member) {
+    async fn hears_a_broadcast(namespace: &NamespaceState, member: &Member) {
         let packet = namespace.membership.event(None, "after", &1, None).unwrap();
         let rooms = Some(vec!["hall".to_owned()]);
         let audience = Audience {
@@ -192,7 +192,7 @@ mod tests {
         let namespace = fixture.registry.open("/chat");
         let member = Member::enter(&namespace).await;
         member.join("hall");
-        let actor = namespace.actor().unwrap();
+        let actor = fixture.registry.actor(&namespace).unwrap();
         let room = actor.send(FindRoom("hall".into())).await.unwrap().unwrap();
         actor.do_send(Boom("fire"));
         is_told(&mut fixture.crashes, "fire").await;
@@ -211,7 +211,11 @@ mod tests {
         let mut fixture = Fixture::new();
         let namespace = fixture.registry.open("/chat");
         let member = Member::enter(&namespace).await;
-        namespace.actor().unwrap().do_send(Boom("fire"));
+        fixture
+            .registry
+            .actor(&namespace)
+            .unwrap()
+            .do_send(Boom("fire"));
         member.join("hall");
         is_told(&mut fixture.crashes, "fire").await;
         hears_a_broadcast(&namespace, &member).await;
@@ -220,11 +224,11 @@ mod tests {
     #[actix_rt::test]
     async fn a_namespace_that_panics_too_often_is_replaced_with_members_and_rooms() {
         let mut fixture = Fixture::new();
-        let server = crate::namespace::Server::start(&fixture.registry);
+        let server = crate::namespace::Server::start(&fixture.registry).get();
         let namespace = fixture.registry.open("/chat");
         let member = Member::enter(&namespace).await;
         member.join("hall");
-        let first = namespace.actor().unwrap();
+        let first = fixture.registry.actor(&namespace).unwrap();
         for _ in 0..=Intensity::LASTING.restarts {
             first.do_send(Boom("again"));
             is_told(&mut fixture.crashes, "again").await;
@@ -235,7 +239,7 @@ mod tests {
             .await
             .unwrap()
             .unwrap();
-        let second = namespace.actor().unwrap();
+        let second = fixture.registry.actor(&namespace).unwrap();
         assert!(!first.connected() && second.connected());
         let room = second.send(FindRoom("hall".into())).await.unwrap().unwrap();
         assert_eq!(room.send(ListMembers).await.unwrap(), [member.core.id]);

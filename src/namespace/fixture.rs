@@ -15,7 +15,8 @@ use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::link::{Link, Outbox};
 use crate::message::Crashed;
-use crate::namespace::registry::{NamespaceCore, Registry};
+use crate::namespace::core::NamespaceState;
+use crate::namespace::registry::Registry;
 use crate::socket::Core;
 
 /// Makes the actor panic with this text.
@@ -91,7 +92,7 @@ pub(crate) struct Member {
 }
 
 impl Member {
-    pub(crate) async fn enter(namespace: &NamespaceCore) -> Self {
+    pub(crate) async fn enter(namespace: &NamespaceState) -> Self {
         let link = Link::new(
             Id::random(),
             &Arc::new(Config::new("/")),

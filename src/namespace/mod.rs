@@ -5,13 +5,17 @@
 //! sessions.
 
 mod actor;
+mod core;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod registry;
 mod room;
 mod server;
+mod supervisor;
 
+pub(crate) use self::core::{NamespaceMatcher, NamespaceState, PatternState};
 pub(crate) use actor::FindRoom;
-pub(crate) use registry::{Choice, NamespaceCore, NoSeat, PatternCore, Registry, Seat};
+pub(crate) use registry::{LeaseRefused, NamespaceLease, Registry};
 pub use room::Room;
 pub use server::Server;
+pub(crate) use server::ServerAddress;

@@ -1,6 +1,8 @@
-//! The state that the actors of one server share: the namespaces by name, and their parts.
+//! Where the namespaces of a server are found by name, each with the address of its actor, and which
+//! pattern makes one that is not there yet.
 //!
-//! All parts of the server read it; the server's actor and the builder write it.
+//! Any thread reads and makes namespaces; a client holds a lease of its own. What a namespace is made
+//! of is in `core.rs`, who starts and replaces its actor in `supervisor.rs`.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,121 +13,49 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use actix::{Addr, ArbiterHandle};
 use log::Level;
-use parking_lot::{Mutex, RwLock};
-use serde_json::{Value, json};
-use tokio_util::task::TaskTracker;
+use parking_lot::RwLock;
 
 use crate::config::Config;
 use crate::handler::{Environment, SharedTable, Surroundings, Tasks};
 use crate::id::SocketId;
-use crate::logging::{LogKind, LogLimits, Quoted, cut};
-use crate::message::{CrashPlace, Crashed};
+use crate::logging::{LogKind, Quoted, cut};
 use crate::namespace::actor::Namespace;
+use crate::namespace::core::{NamespaceMatcher, NamespaceState, PatternState};
 use crate::namespace::room::Stop;
-use crate::namespace::server::{GivenUp, Server};
-use crate::panics::{Caught, catch_panic};
-use crate::pattern::{Parameters, Pattern};
+use crate::namespace::supervisor::Supervisor;
+use crate::panics::catch_panic;
+use crate::pattern::Parameters;
 use crate::socket::{Adapter, Core, Membership, Recovery, RecoveryOptions};
 use crate::socketio::PacketLimits;
-use crate::supervision::Fall;
-
-/// The parts of a namespace, without its actor.
-#[derive(Debug)]
-pub(crate) struct NamespaceCore {
-    pub(crate) membership: Arc<Membership>,
-    pub(crate) table: Arc<SharedTable>,
-    pub(crate) environment: Arc<Environment>,
-    /// The actor; a replacement after the first was given up.
-    actor: Mutex<Option<Addr<Namespace>>>,
-    /// The number of connected and connecting clients, if the namespace is removed with the last
-    /// one.
-    seats: Option<AtomicUsize>,
-}
-
-impl NamespaceCore {
-    pub(crate) fn actor(&self) -> Option<Addr<Namespace>> {
-        self.actor.lock().clone()
-    }
-}
-
-/// The namespaces of one pattern: the names that it accepts, and their shared parts.
-#[derive(Debug)]
-pub(crate) struct PatternCore {
-    pub(crate) choice: Choice,
-    pub(crate) table: Arc<SharedTable>,
-    pub(crate) environment: Arc<Environment>,
-    /// Its namespaces are removed with their last client.
-    pub(crate) frees: AtomicBool,
-}
-
-/// The names that a pattern accepts.
-pub(crate) enum Choice {
-    Pattern(Pattern),
-    Predicate(Box<Predicate>),
-}
-
-/// Its arguments are a namespace's name and the client's CONNECT payload.
-pub(crate) type Predicate = dyn Fn(&str, &Value) -> bool + Send + Sync;
-
-impl Choice {
-    /// Returns the parameters of a name that it accepts.
-    fn takes(&self, name: &str, auth: Option<&str>, log: &Arc<LogLimits>) -> Option<Parameters> {
-        match self {
-            Self::Pattern(pattern) => pattern.fit(name),
-            Self::Predicate(predicate) => {
-                let auth = auth.and_then(|auth| serde_json::from_str(auth).ok());
-                let auth = auth.unwrap_or_else(|| json!({}));
-                // Code of the program: if it panics, the name is not accepted.
-                let taken = catch_panic(|| predicate(name, &auth)).unwrap_or_else(|panic| {
-                    let (name, panic) = (Quoted(name), cut(panic));
-                    let line =
-                        format_args!("the predicate of a namespace panicked over {name}: {panic}");
-                    log.write(LogKind::Panicked, Level::Error, line);
-                    false
-                });
-                taken.then(Vec::new)
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Choice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Pattern(pattern) => pattern.fmt(f),
-            Self::Predicate(_) => f.write_str("Predicate"),
-        }
-    }
-}
 
 /// A client's reservation of a namespace, from its CONNECT to its end.
 #[derive(Debug)]
-pub(crate) struct Seat {
-    namespace: Arc<NamespaceCore>,
-    /// The registry that removes the namespace with its last seat.
+pub(crate) struct NamespaceLease {
+    namespace: Arc<NamespaceState>,
+    /// Who frees the namespace when nobody is left.
     freed_by: Option<Arc<Registry>>,
 }
 
-impl Deref for Seat {
-    type Target = Arc<NamespaceCore>;
+impl Deref for NamespaceLease {
+    type Target = Arc<NamespaceState>;
 
-    fn deref(&self) -> &Arc<NamespaceCore> {
+    fn deref(&self) -> &Arc<NamespaceState> {
         &self.namespace
     }
 }
 
-impl Drop for Seat {
+impl Drop for NamespaceLease {
     fn drop(&mut self) {
         if let Some(registry) = &self.freed_by {
-            registry.vacate(&self.namespace);
+            registry.release(&self.namespace);
         }
     }
 }
 
-/// The reason why a client gets no seat. The text is for the client, and does not repeat the name.
+/// Why a client gets no lease; the text is for the client, and does not repeat the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoSeat {
-    /// The namespace does not exist, and no pattern accepts the name.
+pub(crate) enum LeaseRefused {
+    /// There is no such namespace, and no pattern takes the name.
     Unknown,
     /// The name has more than this many bytes.
     NameTooLong(usize),
@@ -133,7 +63,7 @@ pub(crate) enum NoSeat {
     TooMany,
 }
 
-impl fmt::Display for NoSeat {
+impl fmt::Display for LeaseRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown => f.write_str("Invalid namespace"),
@@ -148,7 +78,8 @@ impl fmt::Display for NoSeat {
 /// All namespaces.
 pub(crate) struct Registry {
     pub(crate) surroundings: Arc<Surroundings>,
-    /// The registrations for all namespaces: their own tables follow it.
+    pub(crate) supervisor: Arc<Supervisor>,
+    /// What is registered for all namespaces: their own tables follow it.
     pub(crate) common: SharedTable,
     /// The adapter to the other nodes of a cluster.
     pub(crate) adapter: Option<Arc<dyn Adapter>>,
@@ -162,18 +93,22 @@ pub(crate) struct Registry {
     kept_limit: usize,
     /// Their number; changed under the lock of the namespaces.
     kept: AtomicUsize,
-    /// The arbiter of namespaces and rooms.
-    arbiter: ArbiterHandle,
-    namespaces: RwLock<HashMap<Arc<str>, Arc<NamespaceCore>>>,
-    patterns: RwLock<Vec<Arc<PatternCore>>>,
+    namespaces: RwLock<Namespaces>,
+    patterns: RwLock<Vec<Arc<PatternState>>>,
     watchers: RwLock<Vec<Watcher>>,
-    server: Mutex<Option<Addr<Server>>>,
-    /// Work of the server's own that runs beside its actors.
-    tasks: TaskTracker,
 }
 
-/// Called for each new namespace.
-pub(crate) type Watcher = Arc<dyn Fn(&Arc<NamespaceCore>) + Send + Sync>;
+/// The namespaces by name.
+type Namespaces = HashMap<Arc<str>, Entry>;
+
+struct Entry {
+    state: Arc<NamespaceState>,
+    /// Another one after the first was given up.
+    actor: Addr<Namespace>,
+}
+
+/// Is told of each new namespace.
+pub(crate) type Watcher = Arc<dyn Fn(&Arc<NamespaceState>) + Send + Sync>;
 
 impl Registry {
     pub(crate) fn new(
@@ -184,6 +119,7 @@ impl Registry {
         recovery: Option<RecoveryOptions>,
     ) -> Arc<Self> {
         Arc::new(Self {
+            supervisor: Supervisor::new(Arc::clone(&surroundings), arbiter),
             surroundings,
             common: SharedTable::default(),
             packets: config.packets(),
@@ -192,75 +128,52 @@ impl Registry {
             kept: AtomicUsize::new(0),
             adapter,
             recovery,
-            arbiter,
             namespaces: RwLock::default(),
             patterns: RwLock::default(),
             watchers: RwLock::default(),
-            server: Mutex::new(None),
-            tasks: TaskTracker::new(),
         })
     }
 
-    pub(crate) fn arbiter(&self) -> &ArbiterHandle {
-        &self.arbiter
+    pub(crate) fn namespace(&self, name: &str) -> Option<Arc<NamespaceState>> {
+        let namespaces = self.namespaces.read();
+        let found = namespaces.get(name);
+        found.map(|entry| Arc::clone(&entry.state))
     }
 
-    /// Runs work of the server's own beside its actors. Its panic is reported, and the end of the
-    /// server waits for it.
-    pub(crate) fn spawn(
-        &self,
-        place: CrashPlace,
-        namespace: &Arc<str>,
-        work: impl Future<Output = ()> + Send + 'static,
-    ) {
-        let (surroundings, namespace) = (Arc::clone(&self.surroundings), Arc::clone(namespace));
-        self.arbiter.spawn(self.tasks.track_future(async move {
-            if let Err(panic) = Caught::new(work).await {
-                surroundings.report(&Crashed {
-                    place,
-                    namespace: Some(namespace.as_ref().to_owned()),
-                    socket: None,
-                    panic,
-                });
-            }
-        }));
+    /// Returns the address of a namespace's actor, as long as the namespace is here.
+    pub(crate) fn actor(&self, state: &Arc<NamespaceState>) -> Option<Addr<Namespace>> {
+        let namespaces = self.namespaces.read();
+        let found = namespaces.get(state.membership.name());
+        let found = found.filter(|entry| Arc::ptr_eq(&entry.state, state));
+        found.map(|entry| entry.actor.clone())
     }
 
-    /// Waits until all of that work has ended.
-    pub(crate) async fn settled(&self) {
-        self.tasks.close();
-        self.tasks.wait().await;
+    /// Gives a namespace another actor, whose first was given up.
+    pub(super) fn replace(&self, name: &str) {
+        if let Some(entry) = self.namespaces.write().get_mut(name) {
+            entry.actor = self.supervisor.start(&entry.state);
+        }
     }
 
-    pub(crate) fn served_by(&self, server: Addr<Server>) {
-        *self.server.lock() = Some(server);
-    }
-
-    pub(crate) fn server(&self) -> Option<Addr<Server>> {
-        self.server.lock().clone()
-    }
-
-    pub(crate) fn namespace(&self, name: &str) -> Option<Arc<NamespaceCore>> {
-        self.namespaces.read().get(name).cloned()
-    }
-
-    /// Returns all existing namespaces.
-    pub(crate) fn all(&self) -> Vec<Arc<NamespaceCore>> {
-        self.namespaces.read().values().cloned().collect()
+    /// Returns all namespaces that there are.
+    pub(crate) fn all(&self) -> Vec<Arc<NamespaceState>> {
+        let namespaces = self.namespaces.read();
+        let states = namespaces.values().map(|entry| &entry.state);
+        states.cloned().collect()
     }
 
     /// Returns the namespaces that this pattern has made.
-    pub(crate) fn made_by(&self, pattern: &PatternCore) -> Vec<Arc<NamespaceCore>> {
+    pub(crate) fn made_by(&self, pattern: &PatternState) -> Vec<Arc<NamespaceState>> {
         let namespaces = self.namespaces.read();
-        let made = namespaces.values();
+        let made = namespaces.values().map(|entry| &entry.state);
         let made = made.filter(|core| Arc::ptr_eq(&core.table, &pattern.table));
         made.cloned().collect()
     }
 
-    /// Adds a pattern after the existing ones.
-    pub(crate) fn add_pattern(&self, choice: Choice) -> Arc<PatternCore> {
-        let pattern = Arc::new(PatternCore {
-            choice,
+    /// Takes a pattern in, behind those that there are.
+    pub(crate) fn add_pattern(&self, matcher: NamespaceMatcher) -> Arc<PatternState> {
+        let pattern = Arc::new(PatternState {
+            matcher,
             table: SharedTable::following(&self.common),
             environment: Environment::within(&self.surroundings),
             frees: AtomicBool::new(false),
@@ -274,9 +187,9 @@ impl Registry {
         self.watchers.write().push(watcher);
     }
 
-    /// Returns the namespace of this name, which the program names. If it does not exist it is
-    /// started, with the handlers of the first pattern that accepts it. It is never removed.
-    pub(crate) fn open(self: &Arc<Self>, name: &str) -> Arc<NamespaceCore> {
+    /// Returns the namespace of this name, which the program names: it is started where there was
+    /// none, with the handlers of the first pattern that takes it, and stays.
+    pub(crate) fn open(self: &Arc<Self>, name: &str) -> Arc<NamespaceState> {
         if let Some(core) = self.namespace(name) {
             return core;
         }
@@ -298,78 +211,85 @@ impl Registry {
         }
     }
 
-    /// Reserves a seat for a client in the namespace of this name, which a pattern may make for it.
-    pub(crate) fn seat(self: &Arc<Self>, name: &str, auth: Option<&str>) -> Result<Seat, NoSeat> {
+    /// Gives a client a lease of the namespace of this name, which a pattern may make for it.
+    pub(crate) fn lease(
+        self: &Arc<Self>,
+        name: &str,
+        auth: Option<&str>,
+    ) -> Result<NamespaceLease, LeaseRefused> {
         {
             let namespaces = self.namespaces.read();
-            if let Some(core) = namespaces.get(name) {
-                return Ok(self.seat_in(core));
+            if let Some(entry) = namespaces.get(name) {
+                return Ok(self.lease_of(&entry.state));
             }
         }
         if name.len() > self.name_limit {
-            return Err(NoSeat::NameTooLong(self.name_limit));
+            return Err(LeaseRefused::NameTooLong(self.name_limit));
         }
-        // Outside the lock, because a predicate is code of the program.
-        let found = self.pattern_of(name, auth).ok_or(NoSeat::Unknown)?;
+        // Asked outside of the lock: a predicate is code of the program.
+        let found = self.pattern_of(name, auth).ok_or(LeaseRefused::Unknown)?;
         let frees = found.0.frees.load(Ordering::Relaxed);
-        let (seat, is_new) = {
+        let (lease, is_new) = {
             let mut namespaces = self.namespaces.write();
             let is_there = frees || namespaces.contains_key(name);
             if !is_there && self.kept.load(Ordering::Relaxed) >= self.kept_limit {
-                return Err(NoSeat::TooMany);
+                return Err(LeaseRefused::TooMany);
             }
             let (core, is_new) = self.found(&mut namespaces, name, Some(&found), frees);
             if is_new && !frees {
                 self.kept.fetch_add(1, Ordering::Relaxed);
             }
-            (self.seat_in(&core), is_new)
+            (self.lease_of(&core), is_new)
         };
-        self.tell_watchers(&seat, is_new);
-        Ok(seat)
+        self.tell_watchers(&lease, is_new);
+        Ok(lease)
     }
 
-    /// Called under the lock of the namespaces, at least for reading, so that this one is not
-    /// removed.
-    fn seat_in(self: &Arc<Self>, core: &Arc<NamespaceCore>) -> Seat {
-        let freed_by = core.seats.as_ref().map(|seats| {
-            seats.fetch_add(1, Ordering::Relaxed);
+    /// Under the lock of the namespaces, at least for reading: nobody is about to free this one.
+    fn lease_of(self: &Arc<Self>, core: &Arc<NamespaceState>) -> NamespaceLease {
+        let freed_by = core.leases.as_ref().map(|leases| {
+            leases.fetch_add(1, Ordering::Relaxed);
             Arc::clone(self)
         });
-        Seat {
+        NamespaceLease {
             namespace: Arc::clone(core),
             freed_by,
         }
     }
 
-    /// Releases a seat, and removes the namespace with the last one.
-    fn vacate(&self, core: &Arc<NamespaceCore>) {
+    /// Ends a lease, and frees the namespace with the last.
+    fn release(&self, core: &Arc<NamespaceState>) {
         let mut namespaces = self.namespaces.write();
-        let Some(seats) = &core.seats else { return };
-        if seats.fetch_sub(1, Ordering::Relaxed) > 1 {
+        let Some(leases) = &core.leases else { return };
+        if leases.fetch_sub(1, Ordering::Relaxed) > 1 {
             return;
         }
         let name = core.membership.name();
-        if namespaces
-            .get(name)
-            .is_some_and(|found| Arc::ptr_eq(found, core))
-        {
-            namespaces.remove(name);
-            if let Some(adapter) = &self.adapter {
-                adapter.leave(core.membership.shared_name());
-            }
+        // One that was freed may have a successor of the same name.
+        let is_it = |found: &Entry| Arc::ptr_eq(&found.state, core);
+        if !namespaces.get(name).is_some_and(is_it) {
+            return;
+        }
+        let freed = namespaces.remove(name);
+        if let Some(adapter) = &self.adapter {
+            adapter.leave(core.membership.shared_name());
         }
         drop(namespaces);
-        if let Some(actor) = core.actor.lock().take() {
+        if let Some(Entry { actor, .. }) = freed {
             // A life-cycle message, the actor's last.
             actor.do_send(Stop);
         }
     }
 
-    fn pattern_of(&self, name: &str, auth: Option<&str>) -> Option<(Arc<PatternCore>, Parameters)> {
+    fn pattern_of(
+        &self,
+        name: &str,
+        auth: Option<&str>,
+    ) -> Option<(Arc<PatternState>, Parameters)> {
         let patterns = self.patterns.read().clone();
         patterns.into_iter().find_map(|pattern| {
             let parameters = pattern
-                .choice
+                .matcher
                 .takes(name, auth, &self.surroundings.line_limits)?;
             Some((pattern, parameters))
         })
@@ -378,13 +298,13 @@ impl Registry {
     /// Finds the namespace, or makes it. Returns whether it is new.
     fn found(
         self: &Arc<Self>,
-        namespaces: &mut HashMap<Arc<str>, Arc<NamespaceCore>>,
+        namespaces: &mut Namespaces,
         name: &str,
-        pattern: Option<&(Arc<PatternCore>, Parameters)>,
+        pattern: Option<&(Arc<PatternState>, Parameters)>,
         frees: bool,
-    ) -> (Arc<NamespaceCore>, bool) {
-        if let Some(core) = namespaces.get(name) {
-            return (Arc::clone(core), false);
+    ) -> (Arc<NamespaceState>, bool) {
+        if let Some(entry) = namespaces.get(name) {
+            return (Arc::clone(&entry.state), false);
         }
         let (table, environment, parameters) = match pattern {
             Some((pattern, parameters)) => (
@@ -398,7 +318,7 @@ impl Registry {
                 Parameters::new(),
             ),
         };
-        let core = Arc::new(NamespaceCore {
+        let core = Arc::new(NamespaceState {
             membership: Membership::with(
                 name,
                 parameters,
@@ -408,21 +328,21 @@ impl Registry {
             ),
             table,
             environment,
-            actor: Mutex::new(None),
-            seats: frees.then(AtomicUsize::default),
+            leases: frees.then(AtomicUsize::default),
         });
-        let tasks = Tasks::of(&core.environment, &self.arbiter);
+        let tasks = Tasks::of(&core.environment, self.supervisor.arbiter());
         core.membership.keep_tasks(tasks);
-        self.start(&core);
+        let actor = self.supervisor.start(&core);
         if let Some(adapter) = &self.adapter {
             adapter.enter(&core.membership);
         }
         let name = Arc::clone(core.membership.shared_name());
-        namespaces.insert(name, Arc::clone(&core));
+        let state = Arc::clone(&core);
+        namespaces.insert(name, Entry { state, actor });
         (core, true)
     }
 
-    fn tell_watchers(&self, core: &Arc<NamespaceCore>, is_new: bool) {
+    fn tell_watchers(&self, core: &Arc<NamespaceState>, is_new: bool) {
         if !is_new {
             return;
         }
@@ -438,46 +358,12 @@ impl Registry {
         }
     }
 
-    /// Starts the namespace's actor, also as the replacement of one that was given up.
-    pub(crate) fn start(self: &Arc<Self>, core: &Arc<NamespaceCore>) {
-        let registry = Arc::downgrade(self);
-        let fallen = {
-            let name = core.membership.name().to_owned();
-            move |fall: Fall| {
-                let Some(registry) = registry.upgrade() else {
-                    return;
-                };
-                registry.report(CrashPlace::Namespace, Some(&name), fall.panic);
-                if fall.given_up
-                    && let Some(server) = registry.server()
-                {
-                    // A life-cycle message to the parent.
-                    server.do_send(GivenUp {
-                        namespace: name.clone(),
-                    });
-                }
-            }
-        };
-        let actor = Namespace::start(&self.arbiter, core, fallen);
-        core.membership.supervised_by(actor.clone().recipient());
-        *core.actor.lock() = Some(actor);
-    }
-
-    /// Finds a socket in any namespace.
+    /// Finds a socket in whatever namespace it is.
     pub(crate) fn socket(&self, id: SocketId) -> Option<Arc<Core>> {
         let namespaces = self.namespaces.read();
         namespaces
             .values()
-            .find_map(|namespace| namespace.membership.socket(id))
-    }
-
-    pub(crate) fn report(&self, place: CrashPlace, namespace: Option<&str>, panic: String) {
-        self.surroundings.report(&Crashed {
-            place,
-            namespace: namespace.map(str::to_owned),
-            socket: None,
-            panic,
-        });
+            .find_map(|entry| entry.state.membership.socket(id))
     }
 }
 

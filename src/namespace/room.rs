@@ -122,13 +122,13 @@ mod tests {
     use super::*;
     use crate::message::CrashPlace;
     use crate::namespace::actor::FindRoom;
+    use crate::namespace::core::NamespaceState;
     use crate::namespace::fixture::{Boom, Crashes, Fixture, Member, explodes};
-    use crate::namespace::registry::NamespaceCore;
 
     explodes!(Room);
 
-    async fn find(namespace: &NamespaceCore, room: &str) -> Addr<Room> {
-        let actor = namespace.actor().unwrap();
+    async fn find(fixture: &Fixture, namespace: &Arc<NamespaceState>, room: &str) -> Addr<Room> {
+        let actor = fixture.registry.actor(namespace).unwrap();
         actor.send(FindRoom(room.into())).await.unwrap().unwrap()
     }
 
@@ -146,7 +146,7 @@ mod tests {
         let namespace = fixture.registry.open("/chat");
         let member = Member::enter(&namespace).await;
         member.join("hall");
-        let room = find(&namespace, "hall").await;
+        let room = find(&fixture, &namespace, "hall").await;
         assert_eq!(room.send(Boom("fire")).await, Err(MailboxError::Closed));
         is_told(&mut fixture.crashes, "fire").await;
         assert_eq!(room.send(ListMembers).await.unwrap(), [member.core.id]);
@@ -160,13 +160,13 @@ mod tests {
         let namespace = fixture.registry.open("/chat");
         let member = Member::enter(&namespace).await;
         member.join("hall");
-        let room = find(&namespace, "hall").await;
+        let room = find(&fixture, &namespace, "hall").await;
         for _ in 0..=Intensity::LASTING.restarts {
             room.do_send(Boom("again"));
             is_told(&mut fixture.crashes, "again").await;
         }
         assert_eq!(room.send(ListMembers).await, Err(MailboxError::Closed));
-        let replacement = find(&namespace, "hall").await;
+        let replacement = find(&fixture, &namespace, "hall").await;
         assert_eq!(
             replacement.send(ListMembers).await.unwrap(),
             [member.core.id]
@@ -189,14 +189,14 @@ mod tests {
         );
         first.join("hall");
         last.join("hall");
-        let room = find(&namespace, "hall").await;
+        let room = find(&fixture, &namespace, "hall").await;
         room.do_send(Boom("fire"));
         is_told(&mut fixture.crashes, "fire").await;
         first.leave("hall");
         assert_eq!(room.send(ListMembers).await.unwrap(), [last.core.id]);
         last.leave("hall");
-        // Answered after the room's end, of which the namespace is notified.
-        let actor = namespace.actor().unwrap();
+        // Answered behind the room's end, which the namespace is told of.
+        let actor = fixture.registry.actor(&namespace).unwrap();
         assert_eq!(actor.send(FindRoom("hall".into())).await, Ok(None));
         assert_eq!(room.send(ListMembers).await, Err(MailboxError::Closed));
     }

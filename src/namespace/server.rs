@@ -13,7 +13,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use actix::fut::wrap_future;
-use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, ResponseFuture, Supervised};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, ResponseFuture, Supervised};
+use parking_lot::Mutex;
 
 use crate::cluster::ClusterError;
 use crate::error::{CallError, EmitError};
@@ -23,6 +24,7 @@ use crate::message::{
     FetchSockets, Gathered, JoinRooms, LeaveRooms,
 };
 use crate::namespace::registry::Registry;
+use crate::namespace::supervisor::GivenUp;
 use crate::socket::{Broadcast, Membership, RemoteSocket, call, give_short_turn};
 use crate::socketio::Args;
 use crate::supervision::{self, Intensity};
@@ -48,23 +50,47 @@ pub struct Server {
     registry: Arc<Registry>,
 }
 
+/// Where the address of the server's actor is found.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerAddress {
+    first: Addr<Server>,
+    /// The one that took its place when it was given up.
+    latest: Arc<Mutex<Option<Addr<Server>>>>,
+}
+
+impl ServerAddress {
+    pub(crate) fn get(&self) -> Addr<Server> {
+        let latest = self.latest.lock().clone();
+        latest.unwrap_or_else(|| self.first.clone())
+    }
+}
+
 impl Server {
-    pub(crate) fn start(registry: &Arc<Registry>) -> Addr<Self> {
-        let watching = Arc::clone(registry);
+    pub(crate) fn start(registry: &Arc<Registry>) -> ServerAddress {
+        let latest = Arc::new(Mutex::new(None));
+        let first = Self::start_in(registry, &latest);
+        ServerAddress { first, latest }
+    }
+
+    fn start_in(registry: &Arc<Registry>, latest: &Arc<Mutex<Option<Addr<Self>>>>) -> Addr<Self> {
+        let (watching, slot) = (Arc::clone(registry), Arc::clone(latest));
         let fallen = move |fall: supervision::Fall| {
-            watching.report(CrashPlace::Server, None, fall.panic);
+            let supervisor = &watching.supervisor;
+            supervisor.report(CrashPlace::Server, None, fall.panic);
             if fall.given_up {
-                // It has no parent except the program. All its state is shared, so a new one is
-                // equivalent.
-                Self::start(&watching);
+                // It has no parent but the program; its state is all shared, so a new one is as
+                // good.
+                let next = Self::start_in(&watching, &slot);
+                *slot.lock() = Some(next);
             }
         };
         let actor = Self {
             registry: Arc::clone(registry),
         };
-        let arbiter = registry.arbiter();
+        let supervisor = &registry.supervisor;
+        let arbiter = supervisor.arbiter();
         let server = supervision::start_on(arbiter, Intensity::LASTING, fallen, move |_| actor);
-        registry.served_by(server.clone());
+        supervisor.replaced_by(server.clone().recipient());
         server
     }
 }
@@ -197,20 +223,11 @@ impl Handler<Disconnect> for Server {
     }
 }
 
-/// A namespace has panicked too often, and its actor has ended.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct GivenUp {
-    pub(crate) namespace: String,
-}
-
 impl Handler<GivenUp> for Server {
     type Result = ();
 
     fn handle(&mut self, given_up: GivenUp, _: &mut Self::Context) {
-        if let Some(core) = self.registry.namespace(&given_up.namespace) {
-            self.registry.start(&core);
-        }
+        self.registry.replace(&given_up.namespace);
     }
 }
 
@@ -239,7 +256,7 @@ mod tests {
     #[actix_rt::test]
     async fn a_server_that_panics_goes_on_under_its_address() {
         let mut fixture = Fixture::new();
-        let server = Server::start(&fixture.registry);
+        let server = Server::start(&fixture.registry).get();
         let member = Member::enter(&fixture.registry.open("/chat")).await;
         assert_eq!(server.send(Boom("fire")).await, Err(MailboxError::Closed));
         is_told(&mut fixture.crashes, "fire").await;
@@ -252,13 +269,14 @@ mod tests {
     #[actix_rt::test]
     async fn a_server_that_panics_too_often_is_replaced() {
         let mut fixture = Fixture::new();
-        let server = Server::start(&fixture.registry);
+        let address = Server::start(&fixture.registry);
+        let server = address.get();
         let member = Member::enter(&fixture.registry.open("/chat")).await;
         for _ in 0..=Intensity::LASTING.restarts {
             server.do_send(Boom("again"));
             is_told(&mut fixture.crashes, "again").await;
         }
-        let replacement = fixture.registry.server().unwrap();
+        let replacement = address.get();
         assert!(!server.connected() && replacement.connected());
         let emit = Emit::event("after", 1).of("/chat");
         replacement.send(emit).await.unwrap().unwrap();

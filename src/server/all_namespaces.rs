@@ -1,7 +1,7 @@
 //! A program's handle for all namespaces together.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::handler::{Environment, SharedTable};
 use crate::namespace::Registry;
@@ -62,7 +62,9 @@ impl AllNamespaces {
     #[must_use]
     pub fn namespaces(&self) -> Vec<Namespace> {
         let all = self.registry.all();
-        all.into_iter().map(Namespace::new).collect()
+        let registry = Arc::downgrade(&self.registry);
+        let namespace = |core| Namespace::new(core, Weak::clone(&registry));
+        all.into_iter().map(namespace).collect()
     }
 
     /// Returns the table of the handlers.

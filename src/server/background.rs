@@ -20,8 +20,12 @@ where
     F::Output: Send + 'static,
 {
     let reporting = Arc::clone(registry);
-    let panicked = move |panic| reporting.report(CrashPlace::BackgroundTask, None, panic);
+    let panicked = move |panic| {
+        reporting
+            .supervisor
+            .report(CrashPlace::BackgroundTask, None, panic);
+    };
     let (handle, task) = BackgroundTask::of(work, ended.child_token(), panicked);
-    registry.arbiter().spawn(task);
+    registry.supervisor.arbiter().spawn(task);
     handle
 }

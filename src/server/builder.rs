@@ -359,7 +359,9 @@ impl Builder {
         };
         let reporting = Arc::clone(&registry);
         let fallen = move |fall: Fall| {
-            reporting.report(CrashPlace::Session, None, fall.panic);
+            reporting
+                .supervisor
+                .report(CrashPlace::Session, None, fall.panic);
         };
         let engine = Engine::new(Arc::new(self.config), Box::new(accept), fallen, forwarding);
         #[cfg(feature = "cluster")]

@@ -39,7 +39,7 @@ impl Closing {
         let share = limit / ADAPTER_SHARE;
         let patience = limit.saturating_sub(share);
         let settled = timeout(patience, async {
-            tokio::join!(Arc::clone(adapter).settle(), registry.settled());
+            tokio::join!(Arc::clone(adapter).settle(), registry.supervisor.settled());
         });
         let (gone, settled) = tokio::join!(self.engine.close(patience), settled);
         let rest = limit.saturating_sub(begun.elapsed());

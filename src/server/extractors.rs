@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use crate::error::Rejection;
 use crate::handler::{CallContext, Extract};
-use crate::namespace::Registry;
+use crate::namespace::{Registry, ServerAddress};
 use crate::server::{Namespace, SocketIo};
 use crate::session::Engine;
 use crate::transport::Hooks;
@@ -20,6 +20,7 @@ pub(super) struct Home(OnceLock<Parts>);
 struct Parts {
     engine: Weak<Engine>,
     registry: Weak<Registry>,
+    server: ServerAddress,
     hooks: Arc<Hooks>,
 }
 
@@ -30,18 +31,18 @@ impl Home {
         let _ = self.0.set(Parts {
             engine: Arc::downgrade(&io.engine),
             registry: Arc::downgrade(&io.registry),
+            server: io.server.clone(),
             hooks: Arc::clone(&io.hooks),
         });
     }
 
     fn server(&self) -> Option<SocketIo> {
         let parts = self.0.get()?;
-        let registry = parts.registry.upgrade()?;
         Some(SocketIo {
             engine: parts.engine.upgrade()?,
             hooks: Arc::clone(&parts.hooks),
-            server: registry.server()?,
-            registry,
+            registry: parts.registry.upgrade()?,
+            server: parts.server.clone(),
         })
     }
 }
@@ -62,10 +63,10 @@ impl<C: CallContext> Extract<C> for Namespace {
             let registry = home.0.get()?.registry.upgrade()?;
             let membership = &context.socket().core().membership;
             let core = registry.namespace(membership.name())?;
-            // A removed namespace may have a successor of the same name.
-            Arc::ptr_eq(&core.membership, membership).then_some(core)
+            // One that was freed may have a successor of the same name.
+            let is_it = Arc::ptr_eq(&core.membership, membership);
+            is_it.then(|| Self::new(core, Arc::downgrade(&registry)))
         });
-        let namespace = found.map(Self::new);
-        namespace.ok_or_else(|| Rejection::from("the namespace has ended"))
+        found.ok_or_else(|| Rejection::from("the namespace has ended"))
     }
 }

@@ -28,7 +28,7 @@ mod start_error;
 mod tuning;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use actix::{Addr, Recipient};
@@ -38,7 +38,7 @@ use serde_json::Value;
 use crate::cluster::{AdapterHealth, ClusterError, NodeId};
 use crate::handler::{BackgroundTask, ErrorAnswer, Failure};
 use crate::message::{Crashed, namespace_name};
-use crate::namespace::{Choice, NamespaceCore, Registry, Server};
+use crate::namespace::{NamespaceMatcher, NamespaceState, Registry, Server, ServerAddress};
 use crate::pattern::{Pattern, PatternError};
 use crate::server::closing::Closing;
 use crate::server::operator::operator;
@@ -86,7 +86,7 @@ pub struct SocketIo {
     engine: Arc<Engine>,
     hooks: Arc<Hooks>,
     registry: Arc<Registry>,
-    server: Addr<Server>,
+    server: ServerAddress,
 }
 
 impl SocketIo {
@@ -94,7 +94,7 @@ impl SocketIo {
         engine: Arc<Engine>,
         hooks: Hooks,
         registry: Arc<Registry>,
-        server: Addr<Server>,
+        server: ServerAddress,
     ) -> Self {
         Self {
             engine,
@@ -117,7 +117,7 @@ impl SocketIo {
     /// Returns the namespace of this name, and makes it if it does not exist. The leading slash is
     /// optional.
     pub fn of(&self, namespace: &str) -> Namespace {
-        Namespace::new(self.registry.open(&namespace_name(namespace)))
+        self.named(self.registry.open(&namespace_name(namespace)))
     }
 
     /// Returns the namespace of this name if it exists. The leading slash is optional.
@@ -134,7 +134,7 @@ impl SocketIo {
     pub fn namespace(&self, name: &str) -> Option<Namespace> {
         self.registry
             .namespace(&namespace_name(name))
-            .map(Namespace::new)
+            .map(|core| self.named(core))
     }
 
     /// Returns all namespaces together, to register handlers for each: those of [`of`](Self::of),
@@ -169,8 +169,8 @@ impl SocketIo {
     /// }
     /// ```
     pub fn of_pattern(&self, pattern: &str) -> Result<NamespacePattern, PatternError> {
-        let choice = Choice::Pattern(Pattern::parse(pattern)?);
-        Ok(self.add_pattern(choice))
+        let matcher = NamespaceMatcher::Pattern(Pattern::parse(pattern)?);
+        Ok(self.add_pattern(matcher))
     }
 
     /// Makes a namespace when the first client requests one that `predicate` accepts. Its arguments
@@ -189,7 +189,7 @@ impl SocketIo {
     where
         F: Fn(&str, &Value) -> bool + Send + Sync + 'static,
     {
-        self.add_pattern(Choice::Predicate(Box::new(predicate)))
+        self.add_pattern(NamespaceMatcher::Predicate(Box::new(predicate)))
     }
 
     /// Calls `watcher` for each namespace that is made from now on, by [`of`](Self::of) or by the
@@ -206,7 +206,10 @@ impl SocketIo {
     where
         F: Fn(&Namespace) + Send + Sync + 'static,
     {
-        let watcher = move |core: &Arc<NamespaceCore>| watcher(&Namespace::new(Arc::clone(core)));
+        let registry = Arc::downgrade(&self.registry);
+        let watcher = move |core: &Arc<NamespaceState>| {
+            watcher(&Namespace::new(Arc::clone(core), Weak::clone(&registry)));
+        };
         self.registry.watch(Arc::new(watcher));
     }
 
@@ -253,10 +256,7 @@ impl SocketIo {
     /// Returns the address of the server's actor; [`Server`] lists its messages.
     #[must_use]
     pub fn server(&self) -> Addr<Server> {
-        // Another one than at the start if that one panicked too often.
-        self.registry
-            .server()
-            .unwrap_or_else(|| self.server.clone())
+        self.server.get()
     }
 
     /// Sends an actor a message for every panic from now on: of a handler, a session, a room, a
@@ -429,8 +429,12 @@ impl SocketIo {
         self.of("/").everyone()
     }
 
-    fn add_pattern(&self, choice: Choice) -> NamespacePattern {
-        NamespacePattern::new(self.registry.add_pattern(choice), &self.registry)
+    fn named(&self, core: Arc<NamespaceState>) -> Namespace {
+        Namespace::new(core, Arc::downgrade(&self.registry))
+    }
+
+    fn add_pattern(&self, matcher: NamespaceMatcher) -> NamespacePattern {
+        NamespacePattern::new(self.registry.add_pattern(matcher), &self.registry)
     }
 
     /// Returns the parts that the server's end closes.

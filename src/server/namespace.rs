@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use actix::{Addr, Recipient};
@@ -16,7 +16,7 @@ use crate::error::{EmitError, RoomError};
 use crate::handler::{Environment, EventOutcome, SharedTable};
 use crate::id::SocketId;
 use crate::message::{CrashPlace, Crashed, RoomEvent};
-use crate::namespace::{FindRoom, NamespaceCore, Room};
+use crate::namespace::{FindRoom, NamespaceState, Registry, Room};
 use crate::server::operator::operator;
 use crate::server::registration::registration;
 use crate::socket::{Broadcast, Everywhere, OutgoingEvent, ServerSideEvent, Socket};
@@ -36,12 +36,14 @@ use crate::socketio::Args;
 /// ```
 #[derive(Clone)]
 pub struct Namespace {
-    core: Arc<NamespaceCore>,
+    core: Arc<NamespaceState>,
+    /// Weak, since programs keep namespaces in the handlers that the registry holds.
+    registry: Weak<Registry>,
 }
 
 impl Namespace {
-    pub(crate) fn new(core: Arc<NamespaceCore>) -> Self {
-        Self { core }
+    pub(crate) fn new(core: Arc<NamespaceState>, registry: Weak<Registry>) -> Self {
+        Self { core, registry }
     }
 
     registration!();
@@ -288,8 +290,10 @@ impl Namespace {
     ///
     /// [`RoomError::NoSuchRoom`] if the room has no members, and [`RoomError::Unavailable`].
     pub async fn room(&self, name: impl Into<String>) -> Result<Addr<Room>, RoomError> {
-        let actor = self.core.actor().ok_or(RoomError::Unavailable)?;
-        // `send` with a new address, under a deadline of its own.
+        let registry = self.registry.upgrade();
+        let actor = registry.and_then(|registry| registry.actor(&self.core));
+        let actor = actor.ok_or(RoomError::Unavailable)?;
+        // `send` by a fresh address, under a deadline of its own.
         match timeout(FIND_DEADLINE, actor.send(FindRoom(name.into()))).await {
             Ok(Ok(room)) => room.ok_or(RoomError::NoSuchRoom),
             Ok(Err(_)) | Err(_) => Err(RoomError::Unavailable),

@@ -1,14 +1,14 @@
 //! A program's handle for the namespaces of a pattern.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 
 use crate::error::EmitError;
 use crate::handler::{Environment, SharedTable};
-use crate::namespace::{PatternCore, Registry};
+use crate::namespace::{PatternState, Registry};
 use crate::server::Namespace;
 use crate::server::registration::registration;
 
@@ -33,12 +33,12 @@ use crate::server::registration::registration;
 /// ```
 #[derive(Clone)]
 pub struct NamespacePattern {
-    core: Arc<PatternCore>,
+    core: Arc<PatternState>,
     registry: Arc<Registry>,
 }
 
 impl NamespacePattern {
-    pub(crate) fn new(core: Arc<PatternCore>, registry: &Arc<Registry>) -> Self {
+    pub(crate) fn new(core: Arc<PatternState>, registry: &Arc<Registry>) -> Self {
         Self {
             core,
             registry: Arc::clone(registry),
@@ -60,7 +60,9 @@ impl NamespacePattern {
     #[must_use]
     pub fn namespaces(&self) -> Vec<Namespace> {
         let made = self.registry.made_by(&self.core);
-        made.into_iter().map(Namespace::new).collect()
+        let registry = Arc::downgrade(&self.registry);
+        let namespace = |core| Namespace::new(core, Weak::clone(&registry));
+        made.into_iter().map(namespace).collect()
     }
 
     /// Sends an event to all sockets of every namespace of this pattern.
@@ -84,7 +86,7 @@ impl NamespacePattern {
 impl fmt::Debug for NamespacePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NamespacePattern")
-            .field("choice", &self.core.choice)
+            .field("matcher", &self.core.matcher)
             .finish_non_exhaustive()
     }
 }

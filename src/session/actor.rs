@@ -295,7 +295,11 @@ mod tests {
         Engine::new(
             Arc::new(Config::new("/")),
             Box::new(move |link, now| Box::new(Client::new(&accepting, link, now))),
-            move |fall| reporting.report(CrashPlace::Session, None, fall.panic),
+            move |fall| {
+                reporting
+                    .supervisor
+                    .report(CrashPlace::Session, None, fall.panic);
+            },
             None,
         )
     }

@@ -98,10 +98,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
         &["session/actor", "session/drive", "session/state"],
     ),
     (
-        "to be opened: the registry starts namespaces and names their supervisor",
-        &["namespace/actor", "namespace/registry", "namespace/server"],
-    ),
-    (
         "a namespace has an error hook, which is told of the namespace",
         &["handler/environment", "handler/failure"],
     ),

@@ -1,0 +1,82 @@
+//! Namespaces and patterns as plain data: what their clients, their handlers and their actors share.
+//!
+//! The registry makes these values and finds them by name. No address of an actor is in them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+use log::Level;
+use serde_json::{Value, json};
+
+use crate::handler::{Environment, SharedTable};
+use crate::logging::{LogKind, LogLimits, Quoted, cut};
+use crate::panics::catch_panic;
+use crate::pattern::{Parameters, Pattern};
+use crate::socket::Membership;
+
+/// What a namespace is made of, apart from its actor.
+#[derive(Debug)]
+pub(crate) struct NamespaceState {
+    pub(crate) membership: Arc<Membership>,
+    pub(crate) table: Arc<SharedTable>,
+    pub(crate) environment: Arc<Environment>,
+    /// How many clients are in it or on their way, if it goes with the last of them. Changed under
+    /// the lock of the registry.
+    pub(super) leases: Option<AtomicUsize>,
+}
+
+/// Many namespaces of one kind: which names it takes, and what they share.
+#[derive(Debug)]
+pub(crate) struct PatternState {
+    pub(crate) matcher: NamespaceMatcher,
+    pub(crate) table: Arc<SharedTable>,
+    pub(crate) environment: Arc<Environment>,
+    /// Its namespaces go with their last client.
+    pub(crate) frees: AtomicBool,
+}
+
+/// Which names a pattern takes.
+pub(crate) enum NamespaceMatcher {
+    Pattern(Pattern),
+    Predicate(Box<Predicate>),
+}
+
+/// Looks at a namespace's name and at the client's CONNECT payload.
+pub(crate) type Predicate = dyn Fn(&str, &Value) -> bool + Send + Sync;
+
+impl NamespaceMatcher {
+    /// Returns the parameters of a name that it takes.
+    pub(super) fn takes(
+        &self,
+        name: &str,
+        auth: Option<&str>,
+        log: &Arc<LogLimits>,
+    ) -> Option<Parameters> {
+        match self {
+            Self::Pattern(pattern) => pattern.fit(name),
+            Self::Predicate(predicate) => {
+                let auth = auth.and_then(|auth| serde_json::from_str(auth).ok());
+                let auth = auth.unwrap_or_else(|| json!({}));
+                // Code of the program: where it panics, the name is nobody's.
+                let taken = catch_panic(|| predicate(name, &auth)).unwrap_or_else(|panic| {
+                    let (name, panic) = (Quoted(name), cut(panic));
+                    let line =
+                        format_args!("the predicate of a namespace panicked over {name}: {panic}");
+                    log.write(LogKind::Panicked, Level::Error, line);
+                    false
+                });
+                taken.then(Vec::new)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for NamespaceMatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pattern(pattern) => pattern.fmt(f),
+            Self::Predicate(_) => f.write_str("Predicate"),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Where the actors of namespaces live, and what becomes of their panics and of those of the server's
+//! own work.
+//!
+//! A panic is reported to the program. An actor that is given up is told of to whoever replaces it,
+//! by a recipient: who that is is not known here.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use actix::{Addr, ArbiterHandle, Message, Recipient};
+use parking_lot::Mutex;
+use tokio_util::task::TaskTracker;
+
+use crate::handler::Surroundings;
+use crate::message::{CrashPlace, Crashed};
+use crate::namespace::actor::Namespace;
+use crate::namespace::core::NamespaceState;
+use crate::panics::Caught;
+use crate::supervision::Fall;
+
+/// Starts what runs beside the clients of a server.
+pub(crate) struct Supervisor {
+    surroundings: Arc<Surroundings>,
+    /// Where namespaces and rooms live.
+    arbiter: ArbiterHandle,
+    /// Work of the server's own that runs beside its actors.
+    tasks: TaskTracker,
+    /// Who replaces a namespace's actor.
+    replaces: Mutex<Option<Recipient<GivenUp>>>,
+}
+
+/// A namespace has panicked too often, and its actor has ended.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct GivenUp {
+    pub(crate) namespace: String,
+}
+
+impl Supervisor {
+    pub(super) fn new(surroundings: Arc<Surroundings>, arbiter: ArbiterHandle) -> Arc<Self> {
+        Arc::new(Self {
+            surroundings,
+            arbiter,
+            tasks: TaskTracker::new(),
+            replaces: Mutex::new(None),
+        })
+    }
+
+    pub(crate) fn arbiter(&self) -> &ArbiterHandle {
+        &self.arbiter
+    }
+
+    /// Names who is told of namespaces that are given up.
+    pub(super) fn replaced_by(&self, recipient: Recipient<GivenUp>) {
+        *self.replaces.lock() = Some(recipient);
+    }
+
+    /// Starts a namespace's actor, also in the place of one that was given up.
+    pub(super) fn start(self: &Arc<Self>, state: &Arc<NamespaceState>) -> Addr<Namespace> {
+        let supervisor = Arc::downgrade(self);
+        let name = state.membership.name().to_owned();
+        let fallen = move |fall: Fall| {
+            let Some(supervisor) = supervisor.upgrade() else {
+                return;
+            };
+            supervisor.report(CrashPlace::Namespace, Some(&name), fall.panic);
+            let replaces = supervisor.replaces.lock().clone();
+            if fall.given_up
+                && let Some(replaces) = replaces
+            {
+                // A life-cycle message to the parent.
+                replaces.do_send(GivenUp {
+                    namespace: name.clone(),
+                });
+            }
+        };
+        let actor = Namespace::start(&self.arbiter, state, fallen);
+        state.membership.supervised_by(actor.clone().recipient());
+        actor
+    }
+
+    /// Runs work of the server's own beside its actors. Its panic is reported, and the end of the
+    /// server waits for it.
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        place: CrashPlace,
+        namespace: &Arc<str>,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let (supervisor, namespace) = (Arc::clone(self), Arc::clone(namespace));
+        self.arbiter.spawn(self.tasks.track_future(async move {
+            if let Err(panic) = Caught::new(work).await {
+                supervisor.report(place, Some(&namespace), panic);
+            }
+        }));
+    }
+
+    /// Waits until all of that work has ended.
+    pub(crate) async fn settled(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Tells the program of a panic.
+    pub(crate) fn report(&self, place: CrashPlace, namespace: Option<&str>, panic: String) {
+        self.surroundings.report(&Crashed {
+            place,
+            namespace: namespace.map(str::to_owned),
+            socket: None,
+            panic,
+        });
+    }
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervisor").finish_non_exhaustive()
+    }
+}
