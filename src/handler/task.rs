@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::handler::environment::Environment;
 use crate::handler::failure::task_panicked;
-use crate::panics::Caught;
+use crate::panics::{Caught, catch_panic};
 use crate::socket::{Socket, TaskKeeper};
 
 /// A task that [`SocketIo::spawn`](crate::SocketIo::spawn) or [`Socket::spawn`] has started.
@@ -51,8 +51,12 @@ impl<T> BackgroundTask<T> {
         let stopped = stop.clone();
         let task = async move {
             match stopped.run_until_cancelled(Caught::new(work)).await {
-                // Nobody may be waiting for it.
-                Some(Ok(value)) => drop(sender.send(value)),
+                // Nobody may be waiting for it, and dropping it may panic too.
+                Some(Ok(value)) => {
+                    if let Err(panic) = catch_panic(|| drop(sender.send(value))) {
+                        panicked(panic);
+                    }
+                }
                 Some(Err(panic)) => panicked(panic),
                 None => {}
             }

@@ -19,6 +19,7 @@ use crate::handler::received::Received;
 use crate::handler::reply::Reply;
 use crate::handler::table::Table;
 use crate::link::{InFlight, Session};
+use crate::panics::Caught;
 use crate::reason::DisconnectReason;
 use crate::socket::Socket;
 
@@ -49,10 +50,17 @@ impl Reply {
             let _ = told.send(outcome);
         }));
         let guard = InFlight::enter(&self.socket.core().link, 0);
+        // The guard counts it as in flight, which a server that stops waits for.
         actix_rt::spawn(async move {
-            match (ended, saved.await) {
-                (Ok(_), Ok(Err(error))) => self.reject(Rejection::Session(error)),
-                (ended, _) => self.end(ended),
+            let reply = self.clone();
+            let ending = async move {
+                match (ended, saved.await) {
+                    (Ok(_), Ok(Err(error))) => self.reject(Rejection::Session(error)),
+                    (ended, _) => self.end(ended),
+                }
+            };
+            if let Err(panic) = Caught::new(ending).await {
+                reply.panicked(panic);
             }
             drop(guard);
         });

@@ -10,11 +10,14 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
+use log::Level;
 use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::error::SessionError;
 use crate::link::session::{Entries, Session};
+use crate::logging::{LogKind, LogLimits, cut};
+use crate::panics::catch_panic;
 
 /// One client's place in a store. Its futures never panic, and always end.
 pub(crate) trait SessionStore: Send + Sync {
@@ -143,7 +146,7 @@ async fn take_turns(session: Session) {
                     stored.store.save(changes).await
                 };
                 for turn in turns {
-                    turn(saved.clone());
+                    run(turn, saved.clone());
                 }
             }
             Next::Load => {
@@ -151,10 +154,18 @@ async fn take_turns(session: Session) {
                 let loaded = loaded.map(|entries| session.refresh(entries));
                 let turn = stored.turns.lock().loads.pop_front();
                 if let Some(turn) = turn {
-                    turn(loaded);
+                    run(turn, loaded);
                 }
             }
         }
+    }
+}
+
+/// Runs a turn. The turns behind one that panics belong to other events, and go on.
+fn run(turn: Turn, outcome: Result<(), SessionError>) {
+    if let Err(panic) = catch_panic(|| turn(outcome)) {
+        let line = format_args!("turn of a stored session panicked: {}", cut(panic));
+        LogLimits::of_process().write(LogKind::Panicked, Level::Error, line);
     }
 }
 

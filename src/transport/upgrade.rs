@@ -10,12 +10,14 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use log::Level;
 use tokio::time::timeout;
 
 use crate::config::Transport;
 use crate::engineio;
 use crate::link::{Frame, Inbound, InboundMessage};
-use crate::logging::TARGET_SESSION;
+use crate::logging::{LogKind, TARGET_SESSION, cut};
+use crate::panics::Caught;
 use crate::session::{Engine, HandOver, Handle, Probe, ProbeFailed};
 use crate::transport::feed::{OutboundStream, ProbeOutbox};
 use crate::transport::hooks::Hooks;
@@ -48,7 +50,20 @@ pub(crate) fn begin(
             frames,
             agreed: false,
         };
-        actix_rt::spawn(candidate.run());
+        let (link, outbox) = (
+            Arc::clone(&candidate.handle.link),
+            Arc::clone(&candidate.probe_outbox),
+        );
+        // Nobody waits for it: it ends within the upgrade timeout, or with its WebSocket.
+        actix_rt::spawn(async move {
+            if let Err(panic) = Caught::new(candidate.run()).await {
+                // The session goes on with polling when its own upgrade timeout is over.
+                outbox.fail();
+                let line = format_args!("{link}: upgrade panicked: {}", cut(panic));
+                let limits = &link.config.line_limits;
+                limits.write(LogKind::Panicked, Level::Error, line);
+            }
+        });
     };
     Ok(hold(request, payload, response, feed, max_message, start))
 }

@@ -17,7 +17,7 @@ const LAYERS: &str = "
     supervision  panics
     handler    socket link message error socketio handshake logging panics reason
     socket     link message error socketio cluster config handshake id logging panics pattern reason calendar
-    link       error engineio websocket config handshake id logging reason
+    link       error engineio websocket config handshake id logging panics reason
     message    error cluster socketio id logging
     error      cluster socketio
     cluster    socketio id
