@@ -19,8 +19,8 @@ use crate::panics::catch_panic;
 
 /// The notice of a child's panic to its parent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Fall {
-    /// The text of the panic.
+pub(crate) struct ChildPanic {
+    /// What the panic said.
     pub(crate) panic: String,
     /// The child panicked too often, and is not restarted.
     pub(crate) given_up: bool,
@@ -28,13 +28,13 @@ pub(crate) struct Fall {
 
 /// The number of restarts within a time that is too many.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Intensity {
+pub(crate) struct RestartIntensity {
     pub(crate) restarts: usize,
     pub(crate) within: Duration,
 }
 
-impl Intensity {
-    /// For an actor whose state is unreliable after a panic: it ends, and its `stopped` runs.
+impl RestartIntensity {
+    /// For an actor whose state cannot be trusted after a panic: it ends, and its `stopped` runs.
     pub(crate) const NEVER: Self = Self {
         restarts: 0,
         within: Duration::ZERO,
@@ -50,8 +50,8 @@ impl Intensity {
 /// Starts an actor on an arbiter, from any thread.
 pub(crate) fn start_on<A>(
     arbiter: &ArbiterHandle,
-    intensity: Intensity,
-    fallen: impl Fn(Fall) + Send + Unpin + 'static,
+    intensity: RestartIntensity,
+    fallen: impl Fn(ChildPanic) + Send + Unpin + 'static,
     make: impl FnOnce(&mut Context<A>) -> A + Send + 'static,
 ) -> Addr<A>
 where
@@ -68,8 +68,8 @@ where
 
 /// Starts an actor on this thread.
 pub(crate) fn start_here<A>(
-    intensity: Intensity,
-    fallen: impl Fn(Fall) + Unpin + 'static,
+    intensity: RestartIntensity,
+    fallen: impl Fn(ChildPanic) + Unpin + 'static,
     actor: A,
 ) -> Addr<A>
 where
@@ -104,33 +104,33 @@ pub(crate) fn lasting_arbiter() -> std::io::Result<ArbiterHandle> {
 fn run<A>(
     context: Context<A>,
     actor: A,
-    intensity: Intensity,
-    fallen: impl Fn(Fall) + Unpin + 'static,
+    intensity: RestartIntensity,
+    fallen: impl Fn(ChildPanic) + Unpin + 'static,
 ) where
     A: Supervised<Context = Context<A>>,
 {
-    actix_rt::spawn(Watched {
+    actix_rt::spawn(SupervisedActor {
         actor: context.into_future(actor),
-        falls: Falls::new(intensity),
+        falls: PanicWindow::new(intensity),
         fallen,
     });
 }
 
 /// An actor whose panics are caught.
-struct Watched<A, F>
+struct SupervisedActor<A, F>
 where
     A: Actor<Context = Context<A>>,
     Context<A>: AsyncContextParts<A>,
 {
     actor: ContextFut<A, Context<A>>,
-    falls: Falls,
+    falls: PanicWindow,
     fallen: F,
 }
 
-impl<A, F> Future for Watched<A, F>
+impl<A, F> Future for SupervisedActor<A, F>
 where
     A: Supervised<Context = Context<A>>,
-    F: Fn(Fall) + Unpin + 'static,
+    F: Fn(ChildPanic) + Unpin + 'static,
 {
     type Output = ();
 
@@ -145,7 +145,7 @@ where
             if given_up {
                 this.actor.ctx().stop();
             }
-            (this.fallen)(Fall { panic, given_up });
+            (this.fallen)(ChildPanic { panic, given_up });
             if !given_up && !this.actor.restart() {
                 return Poll::Ready(());
             }
@@ -153,7 +153,7 @@ where
     }
 }
 
-impl<A, F> Drop for Watched<A, F>
+impl<A, F> Drop for SupervisedActor<A, F>
 where
     A: Actor<Context = Context<A>>,
     Context<A>: AsyncContextParts<A>,
@@ -184,13 +184,13 @@ thread_local! {
 
 /// The recent panics of an actor.
 #[derive(Debug)]
-struct Falls {
-    intensity: Intensity,
+struct PanicWindow {
+    intensity: RestartIntensity,
     recent: VecDeque<Instant>,
 }
 
-impl Falls {
-    fn new(intensity: Intensity) -> Self {
+impl PanicWindow {
+    fn new(intensity: RestartIntensity) -> Self {
         Self {
             intensity,
             recent: VecDeque::new(),
@@ -285,10 +285,10 @@ mod tests {
     struct Started {
         sum: Addr<Sum>,
         life: UnboundedReceiver<&'static str>,
-        falls: UnboundedReceiver<Fall>,
+        falls: UnboundedReceiver<ChildPanic>,
     }
 
-    fn start(intensity: Intensity) -> Started {
+    fn start(intensity: RestartIntensity) -> Started {
         let (life_sender, life) = unbounded_channel();
         let (fall_sender, falls) = unbounded_channel();
         let sum = start_here(
@@ -302,14 +302,14 @@ mod tests {
         Started { sum, life, falls }
     }
 
-    fn fall(panic: &str, given_up: bool) -> Option<Fall> {
+    fn fall(panic: &str, given_up: bool) -> Option<ChildPanic> {
         let panic = panic.to_owned();
-        Some(Fall { panic, given_up })
+        Some(ChildPanic { panic, given_up })
     }
 
     #[actix_rt::test]
     async fn a_restarted_actor_keeps_its_state_and_its_address() {
-        let mut started = start(Intensity::LASTING);
+        let mut started = start(RestartIntensity::LASTING);
         assert_eq!(started.sum.send(Add(1)).await, Ok(1));
         assert_eq!(
             started.sum.send(Boom("once")).await,
@@ -324,8 +324,8 @@ mod tests {
 
     #[actix_rt::test]
     async fn messages_behind_the_one_that_panicked_are_handled() {
-        let started = start(Intensity::LASTING);
-        // All four are in the mailbox before the actor is polled.
+        let started = start(RestartIntensity::LASTING);
+        // All four lie in the mailbox before the actor is polled.
         let first = started.sum.send(Add(1));
         let boom = started.sum.send(Boom("in between"));
         let second = started.sum.send(Add(2));
@@ -338,7 +338,7 @@ mod tests {
 
     #[actix_rt::test]
     async fn a_panic_in_a_future_of_the_actor_restarts_it_too() {
-        let mut started = start(Intensity::LASTING);
+        let mut started = start(RestartIntensity::LASTING);
         started.sum.send(BoomLater).await.unwrap();
         assert_eq!(started.falls.recv().await, fall("later", false));
         assert_eq!(started.sum.send(Add(1)).await, Ok(1));
@@ -346,8 +346,8 @@ mod tests {
 
     #[actix_rt::test]
     async fn an_actor_that_panics_too_often_is_given_up_and_its_parent_told() {
-        let mut started = start(Intensity::LASTING);
-        for _ in 0..Intensity::LASTING.restarts {
+        let mut started = start(RestartIntensity::LASTING);
+        for _ in 0..RestartIntensity::LASTING.restarts {
             let _ = started.sum.send(Boom("again")).await;
             assert_eq!(started.falls.recv().await, fall("again", false));
             assert_eq!(started.sum.send(Add(0)).await, Ok(0));
@@ -360,7 +360,7 @@ mod tests {
 
     #[actix_rt::test]
     async fn an_actor_that_is_never_restarted_ends_orderly() {
-        let mut started = start(Intensity::NEVER);
+        let mut started = start(RestartIntensity::NEVER);
         let _ = started.sum.send(Boom("once")).await;
         assert_eq!(started.falls.recv().await, fall("once", true));
         for expected in ["started", "stopped"] {
@@ -376,9 +376,12 @@ mod tests {
         let (fall_sender, mut falls) = unbounded_channel();
         let (life, _kept) = unbounded_channel();
         let fallen = move |fall| fall_sender.send(fall).unwrap();
-        let sum = start_on(&arbiter.handle(), Intensity::LASTING, fallen, move |_| {
-            Sum { total: 0, life }
-        });
+        let sum = start_on(
+            &arbiter.handle(),
+            RestartIntensity::LASTING,
+            fallen,
+            move |_| Sum { total: 0, life },
+        );
         assert_eq!(sum.send(Boom("there")).await, Err(MailboxError::Closed));
         assert_eq!(falls.recv().await, fall("there", false));
         assert_eq!(sum.send(Add(1)).await, Ok(1));
@@ -395,7 +398,7 @@ mod tests {
 
     #[test]
     fn only_the_panics_within_the_window_count() {
-        let mut falls = Falls::new(Intensity {
+        let mut falls = PanicWindow::new(RestartIntensity {
             restarts: 2,
             within: Duration::from_secs(10),
         });

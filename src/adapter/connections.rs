@@ -16,7 +16,7 @@ use actix::{
 };
 
 use crate::adapter::node::Node;
-use crate::supervision::{Fall, Intensity, start_on};
+use crate::supervision::{ChildPanic, RestartIntensity, start_on};
 
 /// The actor.
 #[derive(Debug)]
@@ -28,20 +28,20 @@ pub(crate) struct Connections {
 pub(crate) fn start(
     node: &Arc<Node>,
     arbiter: &ArbiterHandle,
-    fallen: Arc<dyn Fn(Fall) + Send + Sync>,
+    fallen: Arc<dyn Fn(ChildPanic) + Send + Sync>,
 ) {
     let actor = Connections {
         node: Arc::clone(node),
     };
     let (same, again) = (Arc::clone(node), arbiter.clone());
-    let told = move |fall: Fall| {
+    let told = move |fall: ChildPanic| {
         let given_up = fall.given_up;
         fallen(fall);
         if given_up {
             start(&same, &again, Arc::clone(&fallen));
         }
     };
-    let started = start_on(arbiter, Intensity::LASTING, told, move |_| actor);
+    let started = start_on(arbiter, RestartIntensity::LASTING, told, move |_| actor);
     node.keep_running(started);
 }
 

@@ -31,7 +31,7 @@ use crate::session::{Engine, Forwarding};
 use crate::socket::{
     Adapter, BackFuture, Claim, ClosedFuture, Kept, Membership, NodesFuture, SettledFuture,
 };
-use crate::supervision::Fall;
+use crate::supervision::ChildPanic;
 
 /// A node of a cluster.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Node {
         setup: AdapterSetup,
         arbiter: &ArbiterHandle,
         ack_timeout: Duration,
-        fallen: Arc<dyn Fn(Fall) + Send + Sync>,
+        fallen: Arc<dyn Fn(ChildPanic) + Send + Sync>,
     ) -> Arc<Self> {
         let AdapterSetup { format, broker, .. } = setup;
         let tag = Tag::random();

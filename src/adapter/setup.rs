@@ -9,7 +9,7 @@ use crate::adapter::broker::Broker;
 use crate::adapter::connections;
 use crate::adapter::format::Format;
 use crate::adapter::node::Node;
-use crate::supervision::Fall;
+use crate::supervision::ChildPanic;
 
 /// An adapter for [`Builder::adapter`](crate::Builder::adapter): a broker and the format of the
 /// messages on it. Every adapter of the crate becomes one by [`Into`].
@@ -42,9 +42,9 @@ pub(crate) fn start(
     setup: AdapterSetup,
     arbiter: &ArbiterHandle,
     ack_timeout: Duration,
-    fallen: impl Fn(Fall) + Send + Sync + 'static,
+    fallen: impl Fn(ChildPanic) + Send + Sync + 'static,
 ) -> Arc<Node> {
-    let fallen: Arc<dyn Fn(Fall) + Send + Sync> = Arc::new(fallen);
+    let fallen: Arc<dyn Fn(ChildPanic) + Send + Sync> = Arc::new(fallen);
     let node = Node::new(setup, arbiter, ack_timeout, Arc::clone(&fallen));
     connections::start(&node, arbiter, fallen);
     node

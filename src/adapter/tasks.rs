@@ -11,19 +11,19 @@ use actix::ArbiterHandle;
 use tokio_util::task::TaskTracker;
 
 use crate::panics::Caught;
-use crate::supervision::Fall;
+use crate::supervision::ChildPanic;
 
 /// The tasks of one node.
 pub(crate) struct Tasks {
     arbiter: ArbiterHandle,
     tracker: TaskTracker,
-    fallen: Arc<dyn Fn(Fall) + Send + Sync>,
+    fallen: Arc<dyn Fn(ChildPanic) + Send + Sync>,
 }
 
 impl Tasks {
     pub(crate) fn new(
         arbiter: ArbiterHandle,
-        fallen: Arc<dyn Fn(Fall) + Send + Sync>,
+        fallen: Arc<dyn Fn(ChildPanic) + Send + Sync>,
     ) -> Arc<Self> {
         Arc::new(Self {
             arbiter,
@@ -60,7 +60,7 @@ impl Tasks {
         let ended = Caught::new(future).await;
         ended
             .map_err(|panic| {
-                (self.fallen)(Fall {
+                (self.fallen)(ChildPanic {
                     panic: format!("{what}: {panic}"),
                     given_up: false,
                 });
@@ -93,7 +93,7 @@ mod tests {
     async fn a_panic_is_reported_and_the_task_has_ended() {
         let reported = Arc::new(Mutex::new(Vec::new()));
         let reporting = Arc::clone(&reported);
-        let fallen = Arc::new(move |fall: Fall| reporting.lock().push(fall.panic));
+        let fallen = Arc::new(move |fall: ChildPanic| reporting.lock().push(fall.panic));
         let tasks = Tasks::new(actix::Arbiter::current(), fallen);
         tasks.spawn("question", async {
             tokio::task::yield_now().await;

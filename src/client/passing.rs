@@ -55,7 +55,7 @@ fn enter(core: Arc<Core>, namespace: &Arc<NamespaceState>) {
             // Where it is too late the session knows.
             if core.membership.enter(&core).is_ok() {
                 log_connected(&core);
-                core.link.nudge();
+                core.link.wake();
             }
         }
         // The program let it in all the same.

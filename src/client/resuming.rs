@@ -1,6 +1,6 @@
 //! Clients that may have been on another node: the cluster is asked what they had there.
 //!
-//! The answer comes as a nudge; what the client sends meanwhile waits.
+//! The answer wakes the session; what the client sends meanwhile waits.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ struct Found {
 }
 
 impl Client {
-    /// Asks the cluster what the client had; the answer comes with a nudge.
+    /// Asks the cluster what the client had; the answer wakes the session.
     pub(super) fn ask_cluster(
         &mut self,
         namespace: NamespaceLease,
@@ -193,7 +193,7 @@ impl Question {
             Some(found) => found.push(answer),
             None => return answer.come_again(),
         }
-        self.link.nudge();
+        self.link.wake();
     }
 }
 

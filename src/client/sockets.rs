@@ -117,7 +117,7 @@ impl Client {
             return self.early(namespace, text, attachments);
         };
         let slot = &mut self.slots[at];
-        // It may have been let in since the last nudge: what waits has come before.
+        // It may have been let in since the last wake: what waits has come before.
         slot.dispatch_waiting(&self.limits);
         if matches!(packet.body, Body::Disconnect) {
             self.leave(at, DisconnectReason::ClientNamespaceDisconnect);
@@ -127,11 +127,11 @@ impl Client {
             Phase::Connected if slot.waiting.is_empty() => {
                 slot.dispatch(packet.body, &attachments);
             }
-            // Let in between the two looks: the nudge that follows finds them all.
+            // Let in between the two looks: the wake that follows finds them all.
             Phase::Connected | Phase::Connecting | Phase::Accepted => {
                 slot.wait(text, attachments);
             }
-            // Ended by the program; the nudge that tells of it is on its way.
+            // Ended by the program; the wake that tells of it is on its way.
             Phase::Ended | Phase::Abandoned => {}
         }
         Ok(())
@@ -251,7 +251,7 @@ impl Protocol for Client {
     }
 
     /// A socket of this client was accepted, refused or disconnected.
-    fn nudged(&mut self) -> Result<(), CloseReason> {
+    fn state_changed(&mut self) -> Result<(), CloseReason> {
         self.arrived();
         let mut at = 0;
         while let Some(slot) = self.slots.get_mut(at) {

@@ -86,7 +86,7 @@ pub(crate) enum Control {
     /// The server stops: end when the handlers in flight have.
     Drain,
     /// Look again: a socket of yours was accepted, refused or disconnected.
-    Nudge,
+    StateChanged,
 }
 
 impl Link {
@@ -212,8 +212,8 @@ impl Link {
         self.ask(Control::Drain);
     }
 
-    pub(crate) fn nudge(&self) {
-        self.ask(Control::Nudge);
+    pub(crate) fn wake(&self) {
+        self.ask(Control::StateChanged);
     }
 
     /// The transport has gone.
@@ -226,8 +226,8 @@ impl Link {
         match &holder.session {
             // A life-cycle message, whose number the session's life bounds.
             Some(session) => session.do_send(control),
-            // A nudge is worth nothing to a session that has not begun.
-            None if control == Control::Nudge => {}
+            // A wake is worth nothing to a session that has not begun.
+            None if control == Control::StateChanged => {}
             None => holder.unheard = Some(control),
         }
     }

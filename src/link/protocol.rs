@@ -21,11 +21,11 @@ pub(crate) trait Protocol: Send {
     fn binary(&mut self, data: Bytes) -> Result<(), CloseReason>;
 
     /// Somebody says that there is news.
-    fn nudged(&mut self) -> Result<(), CloseReason> {
+    fn state_changed(&mut self) -> Result<(), CloseReason> {
         Ok(())
     }
 
-    /// Tells whether another message may come now; where not, a nudge will follow.
+    /// Tells whether another message may come now; where not, it is woken when one may.
     fn has_room(&self) -> bool {
         true
     }

@@ -24,7 +24,7 @@ use crate::message::{CrashPlace, Crashed};
 use crate::namespace::core::NamespaceState;
 use crate::namespace::room::{Room, Stop};
 use crate::socket::{RoomChange, SharedMembers};
-use crate::supervision::{self, Fall, Intensity};
+use crate::supervision::{self, ChildPanic, RestartIntensity};
 
 /// The actor.
 pub(crate) struct Namespace {
@@ -37,11 +37,11 @@ impl Namespace {
     pub(crate) fn start(
         arbiter: &ArbiterHandle,
         core: &Arc<NamespaceState>,
-        fallen: impl Fn(Fall) + Send + Unpin + 'static,
+        fallen: impl Fn(ChildPanic) + Send + Unpin + 'static,
     ) -> Addr<Self> {
         let core = Arc::clone(core);
         let rooms_arbiter = arbiter.clone();
-        supervision::start_on(arbiter, Intensity::LASTING, fallen, move |_| Self {
+        supervision::start_on(arbiter, RestartIntensity::LASTING, fallen, move |_| Self {
             core,
             arbiter: rooms_arbiter,
             rooms: HashMap::new(),
@@ -52,7 +52,7 @@ impl Namespace {
         let namespace = ctx.address();
         let core = Arc::clone(&self.core);
         let room = Arc::clone(name);
-        let fallen = move |fall: Fall| {
+        let fallen = move |fall: ChildPanic| {
             core.environment.report(&Crashed {
                 place: CrashPlace::Room(room.as_ref().to_owned()),
                 namespace: Some(core.membership.name().to_owned()),
@@ -229,7 +229,7 @@ mod tests {
         let member = Member::enter(&namespace).await;
         member.join("hall");
         let first = fixture.registry.actor(&namespace).unwrap();
-        for _ in 0..=Intensity::LASTING.restarts {
+        for _ in 0..=RestartIntensity::LASTING.restarts {
             first.do_send(Boom("again"));
             is_told(&mut fixture.crashes, "again").await;
         }

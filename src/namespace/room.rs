@@ -20,7 +20,7 @@ use actix::{
 use crate::error::EmitError;
 use crate::message::{Emit, ListMembers};
 use crate::socket::{Audience, Broadcast, Membership, SharedMembers, give_short_turn};
-use crate::supervision::{self, Fall, Intensity};
+use crate::supervision::{self, ChildPanic, RestartIntensity};
 
 /// The actor of a room; [`Namespace::room`](crate::Namespace::room) returns its address.
 ///
@@ -49,9 +49,9 @@ impl Room {
         membership: Arc<Membership>,
         members: SharedMembers,
         name: Arc<str>,
-        fallen: impl Fn(Fall) + Send + Unpin + 'static,
+        fallen: impl Fn(ChildPanic) + Send + Unpin + 'static,
     ) -> Addr<Self> {
-        supervision::start_on(arbiter, Intensity::LASTING, fallen, move |_| Self {
+        supervision::start_on(arbiter, RestartIntensity::LASTING, fallen, move |_| Self {
             name,
             membership,
             members,
@@ -161,7 +161,7 @@ mod tests {
         let member = Member::enter(&namespace).await;
         member.join("hall");
         let room = find(&fixture, &namespace, "hall").await;
-        for _ in 0..=Intensity::LASTING.restarts {
+        for _ in 0..=RestartIntensity::LASTING.restarts {
             room.do_send(Boom("again"));
             is_told(&mut fixture.crashes, "again").await;
         }

@@ -27,7 +27,7 @@ use crate::namespace::registry::Registry;
 use crate::namespace::supervisor::GivenUp;
 use crate::socket::{Broadcast, Membership, RemoteSocket, call, give_short_turn};
 use crate::socketio::Args;
-use crate::supervision::{self, Intensity};
+use crate::supervision::{self, RestartIntensity};
 
 /// The actor that routes messages to clients; [`SocketIo::server`](crate::SocketIo::server) returns
 /// its address.
@@ -74,7 +74,7 @@ impl Server {
 
     fn start_in(registry: &Arc<Registry>, latest: &Arc<Mutex<Option<Addr<Self>>>>) -> Addr<Self> {
         let (watching, slot) = (Arc::clone(registry), Arc::clone(latest));
-        let fallen = move |fall: supervision::Fall| {
+        let fallen = move |fall: supervision::ChildPanic| {
             let supervisor = &watching.supervisor;
             supervisor.report(CrashPlace::Server, None, fall.panic);
             if fall.given_up {
@@ -89,7 +89,8 @@ impl Server {
         };
         let supervisor = &registry.supervisor;
         let arbiter = supervisor.arbiter();
-        let server = supervision::start_on(arbiter, Intensity::LASTING, fallen, move |_| actor);
+        let server =
+            supervision::start_on(arbiter, RestartIntensity::LASTING, fallen, move |_| actor);
         supervisor.replaced_by(server.clone().recipient());
         server
     }
@@ -272,7 +273,7 @@ mod tests {
         let address = Server::start(&fixture.registry);
         let server = address.get();
         let member = Member::enter(&fixture.registry.open("/chat")).await;
-        for _ in 0..=Intensity::LASTING.restarts {
+        for _ in 0..=RestartIntensity::LASTING.restarts {
             server.do_send(Boom("again"));
             is_told(&mut fixture.crashes, "again").await;
         }

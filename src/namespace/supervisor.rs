@@ -17,7 +17,7 @@ use crate::message::{CrashPlace, Crashed};
 use crate::namespace::actor::Namespace;
 use crate::namespace::core::NamespaceState;
 use crate::panics::Caught;
-use crate::supervision::Fall;
+use crate::supervision::ChildPanic;
 
 /// Starts what runs beside the clients of a server.
 pub(crate) struct Supervisor {
@@ -60,7 +60,7 @@ impl Supervisor {
     pub(super) fn start(self: &Arc<Self>, state: &Arc<NamespaceState>) -> Addr<Namespace> {
         let supervisor = Arc::downgrade(self);
         let name = state.membership.name().to_owned();
-        let fallen = move |fall: Fall| {
+        let fallen = move |fall: ChildPanic| {
             let Some(supervisor) = supervisor.upgrade() else {
                 return;
             };

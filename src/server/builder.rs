@@ -23,7 +23,7 @@ use crate::server::options::engine_options;
 use crate::server::{SocketIo, StartError};
 use crate::session::{Engine, Forwarding};
 use crate::socket::{Adapter, RecoveryOptions};
-use crate::supervision::{Fall, lasting_arbiter};
+use crate::supervision::{ChildPanic, lasting_arbiter};
 use crate::transport::Hooks;
 
 /// Configures a [`SocketIo`] server.
@@ -327,7 +327,7 @@ impl Builder {
         #[cfg(feature = "cluster")]
         let node = self.adapter.map(|adapter| {
             let told = Arc::clone(&surroundings);
-            let fallen = move |fall: Fall| {
+            let fallen = move |fall: ChildPanic| {
                 told.report(&Crashed {
                     place: CrashPlace::Adapter,
                     namespace: None,
@@ -358,7 +358,7 @@ impl Builder {
             Box::new(Client::new(&accepting, link, now))
         };
         let reporting = Arc::clone(&registry);
-        let fallen = move |fall: Fall| {
+        let fallen = move |fall: ChildPanic| {
             reporting
                 .supervisor
                 .report(CrashPlace::Session, None, fall.panic);

@@ -20,7 +20,7 @@ use crate::server::options::engine_options;
 use crate::server::serve::serve;
 use crate::server::tuning::tune;
 use crate::session::Engine;
-use crate::supervision::Fall;
+use crate::supervision::ChildPanic;
 use crate::transport::{self, Hooks};
 
 /// A raw Engine.IO server: it sends and receives messages over polling or WebSocket, with heartbeat
@@ -220,7 +220,7 @@ impl EngineIoBuilder {
             Box::new(Raw::open(link, &callbacks))
         });
         let log = Arc::clone(&self.config.line_limits);
-        let fallen = move |fall: Fall| {
+        let fallen = move |fall: ChildPanic| {
             let panic = cut(fall.panic);
             log.write(
                 LogKind::Panicked,

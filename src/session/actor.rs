@@ -23,12 +23,12 @@ use crate::link::{Control, Inbound, Link, Protocol};
 use crate::logging::{LogKind, TARGET_SESSION};
 use crate::panics::catch_panic;
 use crate::reason::CloseReason;
-use crate::session::drive::Drive;
+use crate::session::drive::SessionFuture;
 use crate::session::host::SessionHost;
 use crate::session::machine::{Machine, UpgradeRefused};
 use crate::session::post::{Deliver, Post};
 use crate::session::state::State;
-use crate::supervision::{self, Intensity};
+use crate::supervision::{self, RestartIntensity};
 
 /// The actor. It has a state from its start, or its arrival, until the session ends or moves.
 pub(crate) struct Session {
@@ -84,7 +84,7 @@ impl Session {
         };
         // A session that has panicked cannot be trusted: it ends, and `stopped` closes it.
         let fallen = move |fall| host.crashed(fall);
-        supervision::start_here(Intensity::NEVER, fallen, session)
+        supervision::start_here(RestartIntensity::NEVER, fallen, session)
     }
 
     /// Ends the session for the reason in `outcome`.
@@ -113,7 +113,7 @@ impl Actor for Session {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         if self.state.is_some() {
-            ctx.spawn(Drive::default());
+            ctx.spawn(SessionFuture::default());
         }
     }
 
@@ -156,9 +156,9 @@ impl Handler<Control> for Session {
             Control::Gone => state.transport_gone(),
             // The session's task reads the link's state.
             Control::Drain => state.hurry(now()),
-            Control::Nudge => {
+            Control::StateChanged => {
                 state.polled(now());
-                let outcome = state.protocol.nudged();
+                let outcome = state.protocol.state_changed();
                 self.settle(outcome);
             }
         }
@@ -254,7 +254,7 @@ impl Handler<Arrive> for Session {
 
     fn handle(&mut self, Arrive(state): Arrive, ctx: &mut Self::Context) {
         self.state = Some(state);
-        ctx.spawn(Drive::default());
+        ctx.spawn(SessionFuture::default());
     }
 }
 

@@ -21,14 +21,14 @@ use crate::session::state::State;
 pin_project! {
     /// The actor's one future.
     #[derive(Default)]
-    pub(crate) struct Drive {
+    pub(crate) struct SessionFuture {
         #[pin]
         timer: Option<Sleep>,
         armed: Option<Instant>,
     }
 }
 
-impl ActorFuture<Session> for Drive {
+impl ActorFuture<Session> for SessionFuture {
     type Output = ();
 
     fn poll(
@@ -63,9 +63,9 @@ impl ActorFuture<Session> for Drive {
     }
 }
 
-impl Drive {
-    /// Waits for `deadline`. The timer is reset only for an earlier deadline. If it fires too
-    /// early, as after every pong, it is set to the present deadline.
+impl SessionFuture {
+    /// Waits for `deadline`. The timer is set anew only for an earlier deadline; where it fires too
+    /// early, as after every pong, it is set to the one of then.
     fn poll_deadline(
         self: Pin<&mut Self>,
         deadline: Instant,

@@ -28,7 +28,7 @@ use crate::session::actor::Session;
 use crate::session::forwarding::{Forwarding, RemoteSession};
 use crate::session::handle::Handle;
 use crate::session::host::SessionHost;
-use crate::supervision::Fall;
+use crate::supervision::ChildPanic;
 
 /// All sessions of a server.
 pub(crate) struct Engine {
@@ -36,8 +36,8 @@ pub(crate) struct Engine {
     sessions: RwLock<Sessions>,
     lingering: Mutex<Lingering>,
     accept: Accept,
-    fallen: Box<dyn Fn(Fall) + Send + Sync>,
-    /// Forwards requests to the sessions of other nodes.
+    fallen: Box<dyn Fn(ChildPanic) + Send + Sync>,
+    /// The way to the sessions of other nodes.
     forwarding: Option<Arc<dyn Forwarding>>,
     closing: AtomicBool,
     /// Notified after the last session has ended.
@@ -123,7 +123,7 @@ impl Engine {
     pub(crate) fn new(
         config: Arc<Config>,
         accept: Accept,
-        fallen: impl Fn(Fall) + Send + Sync + 'static,
+        fallen: impl Fn(ChildPanic) + Send + Sync + 'static,
         forwarding: Option<Arc<dyn Forwarding>>,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -373,7 +373,7 @@ impl SessionHost<Session> for Engine {
         drop(gone);
     }
 
-    fn crashed(&self, fall: Fall) {
+    fn crashed(&self, fall: ChildPanic) {
         (self.fallen)(fall);
     }
 

@@ -54,7 +54,7 @@ impl Handle {
         drop(poll);
         if link.outbox.is_closed() {
             // The session has waited for this poll, which may have taken its last packets.
-            link.nudge();
+            link.wake();
         }
         match body {
             Some(body) => Ok(PollResponse::Packets { body, compress }),

@@ -6,7 +6,7 @@ use actix::{Actor, Addr};
 
 use crate::id::Id;
 use crate::link::Link;
-use crate::supervision::Fall;
+use crate::supervision::ChildPanic;
 
 /// Where sessions are found; a session tells it what becomes of it. `A` is the actor of a session.
 ///
@@ -22,7 +22,7 @@ pub(crate) trait SessionHost<A: Actor>: Send + Sync {
     fn forgotten(&self, link: &Arc<Link>);
 
     /// A session has panicked.
-    fn crashed(&self, fall: Fall);
+    fn crashed(&self, fall: ChildPanic);
 
     /// Tells whether the server stops.
     fn is_closing(&self) -> bool;

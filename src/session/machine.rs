@@ -25,12 +25,12 @@ pub(crate) struct Machine {
     ping_interval: Duration,
     ping_timeout: Duration,
     upgrade_timeout: Duration,
-    carrier: Carrier,
+    transport: TransportState,
     heartbeat: Heartbeat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Carrier {
+enum TransportState {
     Polling,
     Upgrading { until: Instant, noop_at: Instant },
     WebSocket,
@@ -61,9 +61,9 @@ impl Machine {
             ping_interval: config.ping_interval,
             ping_timeout: config.ping_timeout,
             upgrade_timeout: config.upgrade_timeout,
-            carrier: match transport {
-                Transport::Polling => Carrier::Polling,
-                Transport::WebSocket => Carrier::WebSocket,
+            transport: match transport {
+                Transport::Polling => TransportState::Polling,
+                Transport::WebSocket => TransportState::WebSocket,
             },
             // Engine.IO v4, Heartbeat: the server sends the ping.
             heartbeat: Heartbeat::Resting {
@@ -73,18 +73,18 @@ impl Machine {
     }
 
     pub(crate) fn transport(&self) -> Transport {
-        match self.carrier {
-            Carrier::WebSocket => Transport::WebSocket,
-            Carrier::Polling | Carrier::Upgrading { .. } => Transport::Polling,
+        match self.transport {
+            TransportState::WebSocket => Transport::WebSocket,
+            TransportState::Polling | TransportState::Upgrading { .. } => Transport::Polling,
         }
     }
 
     /// A WebSocket has sent its probe.
     pub(crate) fn begin_upgrade(&mut self, now: Instant) -> Result<(), UpgradeRefused> {
-        if self.carrier != Carrier::Polling {
+        if self.transport != TransportState::Polling {
             return Err(UpgradeRefused);
         }
-        self.carrier = Carrier::Upgrading {
+        self.transport = TransportState::Upgrading {
             until: now + self.upgrade_timeout,
             noop_at: now + FIRST_NOOP,
         };
@@ -93,18 +93,18 @@ impl Machine {
 
     /// The WebSocket has requested the session.
     pub(crate) fn complete_upgrade(&mut self) -> Result<(), UpgradeRefused> {
-        if !matches!(self.carrier, Carrier::Upgrading { .. }) {
+        if !matches!(self.transport, TransportState::Upgrading { .. }) {
             return Err(UpgradeRefused);
         }
-        // The heartbeat is unchanged: a ping that waits for its pong keeps its deadline.
-        self.carrier = Carrier::WebSocket;
+        // The heartbeat goes on as it is: a ping that waits for its pong keeps its deadline.
+        self.transport = TransportState::WebSocket;
         Ok(())
     }
 
     /// The WebSocket has closed again; polling continues.
     pub(crate) fn abandon_upgrade(&mut self) {
-        if matches!(self.carrier, Carrier::Upgrading { .. }) {
-            self.carrier = Carrier::Polling;
+        if matches!(self.transport, TransportState::Upgrading { .. }) {
+            self.transport = TransportState::Polling;
         }
     }
 
@@ -139,9 +139,9 @@ impl Machine {
             Heartbeat::Resting { ping_at } => ping_at,
             Heartbeat::Asking { until, .. } => until,
         };
-        match self.carrier {
-            Carrier::Upgrading { until, noop_at } => beat.min(until).min(noop_at),
-            Carrier::Polling | Carrier::WebSocket => beat,
+        match self.transport {
+            TransportState::Upgrading { until, noop_at } => beat.min(until).min(noop_at),
+            TransportState::Polling | TransportState::WebSocket => beat,
         }
     }
 
@@ -164,18 +164,20 @@ impl Machine {
             }
             Heartbeat::Resting { .. } | Heartbeat::Asking { .. } => {}
         }
-        match &mut self.carrier {
-            Carrier::Upgrading { until, .. } if *until <= now => {
-                self.carrier = Carrier::Polling;
+        match &mut self.transport {
+            TransportState::Upgrading { until, .. } if *until <= now => {
+                self.transport = TransportState::Polling;
                 None
             }
-            // Engine.IO v4, Upgrade: a noop ends the poll. If the client polls again in the
-            // meantime it receives another one.
-            Carrier::Upgrading { noop_at, .. } if *noop_at <= now => {
+            // Engine.IO v4, Upgrade: a noop ends the poll. A client that polls once more meanwhile
+            // gets another one.
+            TransportState::Upgrading { noop_at, .. } if *noop_at <= now => {
                 *noop_at = now + NOOP_INTERVAL;
                 Some(Action::ReleasePoll)
             }
-            Carrier::Upgrading { .. } | Carrier::Polling | Carrier::WebSocket => None,
+            TransportState::Upgrading { .. }
+            | TransportState::Polling
+            | TransportState::WebSocket => None,
         }
     }
 }

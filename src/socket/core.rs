@@ -202,7 +202,7 @@ impl Core {
         self.end_saying(reason, |_| None)
     }
 
-    /// Refuses the client, unless it has left already; the session notices by a nudge.
+    /// Refuses the client, unless it has left already; the session is woken for it.
     pub(crate) fn refuse(&self, error: &ConnectError) {
         if self.end_reason().is_none() {
             // Whoever sees the refusal does not find the socket any more.
@@ -210,7 +210,7 @@ impl Core {
         }
         let refusal = |_| Some(encode::connect_error(self.membership.name(), error));
         if self.end_saying(DisconnectReason::ServerNamespaceDisconnect, refusal) {
-            self.link.nudge();
+            self.link.wake();
         }
     }
 
@@ -220,7 +220,7 @@ impl Core {
     }
 
     /// Ends the socket and says so to the client: by DISCONNECT, or by CONNECT_ERROR where it is
-    /// still waiting to be let in. The session notices by a nudge, or is closed and ends the
+    /// still waiting to be let in. The session is woken for it, or is closed and ends the
     /// client's other sockets too.
     pub(crate) fn disconnect(&self, close: bool) {
         let namespace = self.membership.name();
@@ -232,7 +232,7 @@ impl Core {
             })
         };
         if self.end_saying(DisconnectReason::ServerNamespaceDisconnect, goodbye) {
-            self.link.nudge();
+            self.link.wake();
         }
         if close {
             self.link.close(CloseReason::ForcedServerClose);
