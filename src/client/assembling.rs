@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::client::sockets::Client;
+use crate::client::state::Client;
 use crate::clock::now;
 use crate::link::Protocol;
 use crate::logging::TARGET_SESSION;

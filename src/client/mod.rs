@@ -9,7 +9,8 @@ mod raw;
 mod refusing;
 mod resuming;
 mod sockets;
+mod state;
 
 pub(crate) use raw::{Callbacks, Raw, Running};
 pub use raw::{EngineMessage, EngineSession, ReadyState};
-pub(crate) use sockets::Client;
+pub(crate) use state::Client;

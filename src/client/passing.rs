@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use crate::client::refusing::log_connected;
 use crate::error::{ConnectError, Rejection, SessionError};
 use crate::handler::{Connecting, Environment, FailureCause, Leaving, Table, failed};
 use crate::link::InFlight;
@@ -102,4 +101,10 @@ fn leave(socket: &Socket, namespace: &NamespaceState, reason: DisconnectReason) 
     table.warn(&leaving);
     socket.core().membership.part(socket.core(), reason);
     table.farewell(&leaving);
+}
+
+/// Notes that a client was let in.
+fn log_connected(core: &Core) {
+    let again = if core.back().is_some() { " again" } else { "" };
+    log::debug!(target: TARGET_SOCKET, "{core} connected{again}");
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::client::sockets::Client;
+use crate::client::state::Client;
 use crate::handler::{Environment, FailureCause, failed};
-use crate::logging::{Quoted, TARGET_SESSION, TARGET_SOCKET};
+use crate::logging::{Quoted, TARGET_SESSION};
 use crate::namespace::LeaseRefused;
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::{Core, Membership, Socket, connect_error};
@@ -41,15 +41,6 @@ impl Client {
         failed(&environment, &Socket::new(Arc::new(core)), "connect", cause);
     }
 }
-
-/// Notes that a client was let in.
-pub(super) fn log_connected(core: &Core) {
-    let again = if core.back().is_some() { " again" } else { "" };
-    log::debug!(target: TARGET_SOCKET, "{core} connected{again}");
-}
-
-/// Sockets that the line of a closed session names.
-pub(super) const SHOWN_SOCKETS: usize = 4;
 
 impl From<LeaseRefused> for FailureCause {
     fn from(cause: LeaseRefused) -> Self {

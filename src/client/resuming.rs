@@ -11,36 +11,13 @@ use log::Level;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
-use crate::client::sockets::{Client, Waiting};
+use crate::client::state::{Arriving, Client, Found, Waiting};
 use crate::link::Link;
 use crate::logging::{LogKind, LogLimits};
 use crate::message::CrashPlace;
 use crate::namespace::NamespaceLease;
 use crate::reason::CloseReason;
 use crate::socket::{Back, Claim, Membership, Recovery};
-
-/// A client that may have been on another node, in one namespace.
-pub(super) struct Arriving {
-    /// Which of the client's questions to the cluster it is.
-    number: u64,
-    pub(super) namespace: NamespaceLease,
-    auth: Option<Box<str>>,
-    pub(super) waiting: Vec<Waiting>,
-}
-
-/// What the cluster has been asked, and what it has found that nobody has looked at yet; `None`
-/// where the client has gone.
-#[derive(Default)]
-pub(super) struct Asked {
-    count: u64,
-    found: Arc<Mutex<Option<Vec<Found>>>>,
-}
-
-struct Found {
-    number: u64,
-    membership: Arc<Membership>,
-    back: Option<Back>,
-}
 
 impl Client {
     /// Asks the cluster what the client had; the answer wakes the session.

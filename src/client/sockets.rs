@@ -12,77 +12,17 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::client::passing::{admit, failed_by_session, farewell};
-use crate::client::refusing::SHOWN_SOCKETS;
-use crate::client::resuming::{Arriving, Asked};
+use crate::client::state::{Client, Slot, Waiting};
 use crate::clock::now;
-use crate::handler::{FailureCause, Received, TableView};
-use crate::link::{Link, Protocol};
+use crate::handler::{FailureCause, Received};
+use crate::link::Protocol;
 use crate::logging::{Quoted, TARGET_SESSION, plain};
-use crate::namespace::{NamespaceLease, Registry};
+use crate::namespace::NamespaceLease;
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::{Beginning, Core, Phase, Resume, Socket};
-use crate::socketio::{Args, Assembler, Body, DecodeError, Limits, Packet};
-
-/// What a client has in its session.
-pub(crate) struct Client {
-    pub(super) link: Arc<Link>,
-    pub(super) registry: Arc<Registry>,
-    pub(super) slots: Vec<Slot>,
-    /// Names of namespaces that the program refused to the client, or made it leave: what it sent
-    /// before it knew is dropped.
-    pub(super) left: Vec<Arc<str>>,
-    /// Namespaces in which the cluster is asked what the client had.
-    pub(super) arriving: Vec<Arriving>,
-    pub(super) asked: Asked,
-    pub(super) assembler: Assembler,
-    pub(super) limits: Limits,
-    /// Until when a namespace must have been joined.
-    pub(super) connect_by: Option<Instant>,
-    /// Until when the attachments of the packet that waits for them must have come.
-    pub(super) attachments_by: Option<Instant>,
-}
-
-/// One socket, and the packets that wait for it.
-pub(super) struct Slot {
-    pub(super) socket: Socket,
-    pub(super) namespace: NamespaceLease,
-    pub(super) table: TableView,
-    pub(super) waiting: VecDeque<Waiting>,
-    pub(super) waiting_bytes: usize,
-}
-
-/// A packet that came before its socket was open.
-pub(super) struct Waiting {
-    pub(super) text: String,
-    pub(super) attachments: Vec<Bytes>,
-}
-
-impl Waiting {
-    fn bytes(&self) -> usize {
-        self.text.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
-    }
-}
+use crate::socketio::{Args, Body, DecodeError, Limits, Packet};
 
 impl Client {
-    pub(crate) fn new(registry: &Arc<Registry>, link: &Arc<Link>, now: Instant) -> Self {
-        Self {
-            link: Arc::clone(link),
-            registry: Arc::clone(registry),
-            // Most clients enter one namespace.
-            slots: Vec::with_capacity(1),
-            left: Vec::new(),
-            arriving: Vec::new(),
-            asked: Asked::default(),
-            assembler: Assembler::default(),
-            limits: Limits {
-                attachments: link.config.attachments,
-                ..Limits::default()
-            },
-            connect_by: Some(now + link.config.connect_timeout),
-            attachments_by: None,
-        }
-    }
-
     /// Takes a whole packet.
     pub(super) fn packet(
         &mut self,
@@ -426,3 +366,6 @@ fn is_new(body: &Body<'_>, attached: &[Bytes]) -> bool {
         _ => false,
     }
 }
+
+/// Sockets that the line of a closed session names.
+const SHOWN_SOCKETS: usize = 4;

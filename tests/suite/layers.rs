@@ -85,15 +85,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "to be opened: the methods of one type are in several files, below the file that has it",
-        &[
-            "client/resuming",
-            "client/sockets",
-            "client/passing",
-            "client/refusing",
-        ],
-    ),
-    (
         "a session's actor, its state, which names the actor to its host, and the future that drives it",
         &["session/actor", "session/drive", "session/state"],
     ),

@@ -1,0 +1,100 @@
+//! What a client has in its session, as values: its sockets, and the packets that wait for them.
+//!
+//! The files beside this one take packets for it, each for one part of a client's life.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::handler::TableView;
+use crate::link::Link;
+use crate::namespace::{NamespaceLease, Registry};
+use crate::socket::{Back, Membership, Socket};
+use crate::socketio::{Assembler, Limits};
+
+/// What a client has in its session.
+pub(crate) struct Client {
+    pub(super) link: Arc<Link>,
+    pub(super) registry: Arc<Registry>,
+    pub(super) slots: Vec<Slot>,
+    /// Names of namespaces that the program refused to the client, or made it leave: what it sent
+    /// before it knew is dropped.
+    pub(super) left: Vec<Arc<str>>,
+    /// Namespaces in which the cluster is asked what the client had.
+    pub(super) arriving: Vec<Arriving>,
+    pub(super) asked: Asked,
+    pub(super) assembler: Assembler,
+    pub(super) limits: Limits,
+    /// Until when a namespace must have been joined.
+    pub(super) connect_by: Option<Instant>,
+    /// Until when the attachments of the packet that waits for them must have come.
+    pub(super) attachments_by: Option<Instant>,
+}
+
+/// One socket, and the packets that wait for it.
+pub(super) struct Slot {
+    pub(super) socket: Socket,
+    pub(super) namespace: NamespaceLease,
+    pub(super) table: TableView,
+    pub(super) waiting: VecDeque<Waiting>,
+    pub(super) waiting_bytes: usize,
+}
+
+/// A packet that came before its socket was open.
+pub(super) struct Waiting {
+    pub(super) text: String,
+    pub(super) attachments: Vec<Bytes>,
+}
+
+impl Waiting {
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
+    }
+}
+
+/// A client that may have been on another node, in one namespace.
+pub(super) struct Arriving {
+    /// Which of the client's questions to the cluster it is.
+    pub(super) number: u64,
+    pub(super) namespace: NamespaceLease,
+    pub(super) auth: Option<Box<str>>,
+    pub(super) waiting: Vec<Waiting>,
+}
+
+/// What the cluster has been asked, and what it has found that nobody has looked at yet; `None`
+/// where the client has gone.
+#[derive(Default)]
+pub(super) struct Asked {
+    pub(super) count: u64,
+    pub(super) found: Arc<Mutex<Option<Vec<Found>>>>,
+}
+
+pub(super) struct Found {
+    pub(super) number: u64,
+    pub(super) membership: Arc<Membership>,
+    pub(super) back: Option<Back>,
+}
+
+impl Client {
+    pub(crate) fn new(registry: &Arc<Registry>, link: &Arc<Link>, now: Instant) -> Self {
+        Self {
+            link: Arc::clone(link),
+            registry: Arc::clone(registry),
+            // Most clients enter one namespace.
+            slots: Vec::with_capacity(1),
+            left: Vec::new(),
+            arriving: Vec::new(),
+            asked: Asked::default(),
+            assembler: Assembler::default(),
+            limits: Limits {
+                attachments: link.config.attachments,
+                ..Limits::default()
+            },
+            connect_by: Some(now + link.config.connect_timeout),
+            attachments_by: None,
+        }
+    }
+}
