@@ -20,7 +20,7 @@ use crate::panics::catch_panic;
 /// The notice of a child's panic to its parent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ChildPanic {
-    /// What the panic said.
+    /// The text of the panic.
     pub(crate) panic: String,
     /// The child panicked too often, and is not restarted.
     pub(crate) given_up: bool,
@@ -34,7 +34,7 @@ pub(crate) struct RestartIntensity {
 }
 
 impl RestartIntensity {
-    /// For an actor whose state cannot be trusted after a panic: it ends, and its `stopped` runs.
+    /// For an actor whose state is unreliable after a panic: it ends, and its `stopped` runs.
     pub(crate) const NEVER: Self = Self {
         restarts: 0,
         within: Duration::ZERO,
@@ -325,7 +325,7 @@ mod tests {
     #[actix_rt::test]
     async fn messages_behind_the_one_that_panicked_are_handled() {
         let started = start(RestartIntensity::LASTING);
-        // All four lie in the mailbox before the actor is polled.
+        // All four are in the mailbox before the actor is polled.
         let first = started.sum.send(Add(1));
         let boom = started.sum.send(Boom("in between"));
         let second = started.sum.send(Add(2));

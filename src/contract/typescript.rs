@@ -261,7 +261,7 @@ mod tests {
     use super::*;
     use crate::contract::Binary;
 
-    /// What somebody says.
+    /// A message in the room.
     #[derive(JsonSchema)]
     #[allow(dead_code, reason = "its schema is what counts")]
     struct Chat {
@@ -338,7 +338,7 @@ export interface ClientToServerEvents {
   move: (data1: number, data2: ArrayBuffer | Uint8Array, callback: (answer: Chat) => void) => void;
 }
 
-/** What somebody says. */
+/** A message in the room. */
 export type Chat = {
   counts: {
     [key: string]: number;

@@ -33,12 +33,12 @@ pub(crate) enum InboundMessage<'a> {
     Close(Option<u16>),
 }
 
-/// Why no message comes any more.
+/// The reason why no more messages arrive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum InboundError {
-    /// The client closed the connection below.
+    /// The client closed the connection.
     Closed,
-    /// The connection below broke.
+    /// The connection broke.
     Broken,
     /// The client broke a rule of its transport.
     Refused(Violation),

@@ -10,17 +10,17 @@ use bytes::Bytes;
 
 use crate::reason::CloseReason;
 
-/// What speaks through a session: Socket.IO, or a program's own messages.
+/// The protocol on top of a session: Socket.IO, or a program's own messages.
 ///
 /// An `Err` closes the session for that reason.
 pub(crate) trait Protocol: Send {
-    /// A text message has come.
+    /// Handles a text message.
     fn text(&mut self, text: &str) -> Result<(), CloseReason>;
 
-    /// A binary message has come.
+    /// Handles a binary message.
     fn binary(&mut self, data: Bytes) -> Result<(), CloseReason>;
 
-    /// Somebody says that there is news.
+    /// Handles a wake: the state of a socket has changed.
     fn state_changed(&mut self) -> Result<(), CloseReason> {
         Ok(())
     }
@@ -30,7 +30,7 @@ pub(crate) trait Protocol: Send {
         true
     }
 
-    /// Returns when [`lapsed`](Self::lapsed) is to be called.
+    /// Returns the time at which [`lapsed`](Self::lapsed) must be called.
     fn deadline(&self) -> Option<Instant> {
         None
     }
@@ -40,19 +40,19 @@ pub(crate) trait Protocol: Send {
         Ok(())
     }
 
-    /// Tells whether there is something that was taken before and has yet to begin.
+    /// Returns `true` if it has accepted work that has not started.
     fn is_busy(&self) -> bool {
         false
     }
 
-    /// The program closes the session: what is sent now still reaches the client.
+    /// The program closes the session: packets that are sent now still reach the client.
     fn closing(&mut self) {}
 
-    /// Writes who is closed with the session, for the log.
+    /// Writes the sockets that are closed with the session, for the log.
     fn name_sockets(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
         Ok(())
     }
 
-    /// The session is over; nothing will come any more.
+    /// The session has ended; no more calls will follow.
     fn closed(&mut self, reason: CloseReason);
 }

@@ -15,7 +15,7 @@ use crate::panics::catch_panic;
 use crate::pattern::{Parameters, Pattern};
 use crate::socket::Membership;
 
-/// What a namespace is made of, apart from its actor.
+/// The parts of a namespace, without its actor.
 #[derive(Debug)]
 pub(crate) struct NamespaceState {
     pub(crate) membership: Arc<Membership>,
@@ -26,27 +26,27 @@ pub(crate) struct NamespaceState {
     pub(super) leases: Option<AtomicUsize>,
 }
 
-/// Many namespaces of one kind: which names it takes, and what they share.
+/// The namespaces of one pattern: the names that it accepts, and their shared parts.
 #[derive(Debug)]
 pub(crate) struct PatternState {
     pub(crate) matcher: NamespaceMatcher,
     pub(crate) table: Arc<SharedTable>,
     pub(crate) environment: Arc<Environment>,
-    /// Its namespaces go with their last client.
+    /// Its namespaces are removed with their last client.
     pub(crate) frees: AtomicBool,
 }
 
-/// Which names a pattern takes.
+/// The names that a pattern accepts.
 pub(crate) enum NamespaceMatcher {
     Pattern(Pattern),
     Predicate(Box<Predicate>),
 }
 
-/// Looks at a namespace's name and at the client's CONNECT payload.
+/// Its arguments are a namespace's name and the client's CONNECT payload.
 pub(crate) type Predicate = dyn Fn(&str, &Value) -> bool + Send + Sync;
 
 impl NamespaceMatcher {
-    /// Returns the parameters of a name that it takes.
+    /// Returns the parameters of a name that it accepts.
     pub(super) fn takes(
         &self,
         name: &str,
@@ -58,7 +58,7 @@ impl NamespaceMatcher {
             Self::Predicate(predicate) => {
                 let auth = auth.and_then(|auth| serde_json::from_str(auth).ok());
                 let auth = auth.unwrap_or_else(|| json!({}));
-                // Code of the program: where it panics, the name is nobody's.
+                // Code of the program: if it panics, the name is not accepted.
                 let taken = catch_panic(|| predicate(name, &auth)).unwrap_or_else(|panic| {
                     let (name, panic) = (Quoted(name), cut(panic));
                     let line =

@@ -1,8 +1,8 @@
-//! Where the namespaces of a server are found by name, each with the address of its actor, and which
-//! pattern makes one that is not there yet.
+//! The namespaces of a server by name, each with the address of its actor.
 //!
-//! Any thread reads and makes namespaces; a client holds a lease of its own. What a namespace is made
-//! of is in `core.rs`, who starts and replaces its actor in `supervisor.rs`.
+//! If a name has no namespace yet, the first pattern that matches it makes one. Any thread reads and
+//! makes namespaces; each client holds a lease of its own. The values of a namespace are in
+//! `core.rs`; `supervisor.rs` starts and replaces its actor.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -32,7 +32,7 @@ use crate::socketio::PacketLimits;
 #[derive(Debug)]
 pub(crate) struct NamespaceLease {
     namespace: Arc<NamespaceState>,
-    /// Who frees the namespace when nobody is left.
+    /// The registry that removes the namespace with its last seat.
     freed_by: Option<Arc<Registry>>,
 }
 
@@ -55,7 +55,7 @@ impl Drop for NamespaceLease {
 /// Why a client gets no lease; the text is for the client, and does not repeat the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LeaseRefused {
-    /// There is no such namespace, and no pattern takes the name.
+    /// The namespace does not exist, and no pattern accepts the name.
     Unknown,
     /// The name has more than this many bytes.
     NameTooLong(usize),
@@ -79,7 +79,7 @@ impl fmt::Display for LeaseRefused {
 pub(crate) struct Registry {
     pub(crate) surroundings: Arc<Surroundings>,
     pub(crate) supervisor: Arc<Supervisor>,
-    /// What is registered for all namespaces: their own tables follow it.
+    /// The registrations for all namespaces: their own tables follow it.
     pub(crate) common: SharedTable,
     /// The adapter to the other nodes of a cluster.
     pub(crate) adapter: Option<Arc<dyn Adapter>>,
@@ -107,7 +107,7 @@ struct Entry {
     actor: Addr<Namespace>,
 }
 
-/// Is told of each new namespace.
+/// Called for each new namespace.
 pub(crate) type Watcher = Arc<dyn Fn(&Arc<NamespaceState>) + Send + Sync>;
 
 impl Registry {
@@ -155,7 +155,7 @@ impl Registry {
         }
     }
 
-    /// Returns all namespaces that there are.
+    /// Returns all existing namespaces.
     pub(crate) fn all(&self) -> Vec<Arc<NamespaceState>> {
         let namespaces = self.namespaces.read();
         let states = namespaces.values().map(|entry| &entry.state);
@@ -170,7 +170,7 @@ impl Registry {
         made.cloned().collect()
     }
 
-    /// Takes a pattern in, behind those that there are.
+    /// Adds a pattern after the existing ones.
     pub(crate) fn add_pattern(&self, matcher: NamespaceMatcher) -> Arc<PatternState> {
         let pattern = Arc::new(PatternState {
             matcher,
@@ -187,8 +187,8 @@ impl Registry {
         self.watchers.write().push(watcher);
     }
 
-    /// Returns the namespace of this name, which the program names: it is started where there was
-    /// none, with the handlers of the first pattern that takes it, and stays.
+    /// Returns the namespace of this name, which the program names. If it does not exist it is
+    /// started, with the handlers of the first pattern that accepts it. It is never removed.
     pub(crate) fn open(self: &Arc<Self>, name: &str) -> Arc<NamespaceState> {
         if let Some(core) = self.namespace(name) {
             return core;
@@ -226,7 +226,7 @@ impl Registry {
         if name.len() > self.name_limit {
             return Err(LeaseRefused::NameTooLong(self.name_limit));
         }
-        // Asked outside of the lock: a predicate is code of the program.
+        // Outside the lock, because a predicate is code of the program.
         let found = self.pattern_of(name, auth).ok_or(LeaseRefused::Unknown)?;
         let frees = found.0.frees.load(Ordering::Relaxed);
         let (lease, is_new) = {
@@ -245,7 +245,8 @@ impl Registry {
         Ok(lease)
     }
 
-    /// Under the lock of the namespaces, at least for reading: nobody is about to free this one.
+    /// Called under the lock of the namespaces, at least for reading, so that this one is not
+    /// removed.
     fn lease_of(self: &Arc<Self>, core: &Arc<NamespaceState>) -> NamespaceLease {
         let freed_by = core.leases.as_ref().map(|leases| {
             leases.fetch_add(1, Ordering::Relaxed);
@@ -265,7 +266,7 @@ impl Registry {
             return;
         }
         let name = core.membership.name();
-        // One that was freed may have a successor of the same name.
+        // A removed namespace may have a successor of the same name.
         let is_it = |found: &Entry| Arc::ptr_eq(&found.state, core);
         if !namespaces.get(name).is_some_and(is_it) {
             return;
@@ -358,7 +359,7 @@ impl Registry {
         }
     }
 
-    /// Finds a socket in whatever namespace it is.
+    /// Finds a socket in any namespace.
     pub(crate) fn socket(&self, id: SocketId) -> Option<Arc<Core>> {
         let namespaces = self.namespaces.read();
         namespaces

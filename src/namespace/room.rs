@@ -195,7 +195,7 @@ mod tests {
         first.leave("hall");
         assert_eq!(room.send(ListMembers).await.unwrap(), [last.core.id]);
         last.leave("hall");
-        // Answered behind the room's end, which the namespace is told of.
+        // Answered after the room's end, of which the namespace is notified.
         let actor = fixture.registry.actor(&namespace).unwrap();
         assert_eq!(actor.send(FindRoom("hall".into())).await, Ok(None));
         assert_eq!(room.send(ListMembers).await, Err(MailboxError::Closed));

@@ -50,7 +50,7 @@ pub struct Server {
     registry: Arc<Registry>,
 }
 
-/// Where the address of the server's actor is found.
+/// The address of the server's actor, also after another actor took its place.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerAddress {
     first: Addr<Server>,
@@ -78,8 +78,8 @@ impl Server {
             let supervisor = &watching.supervisor;
             supervisor.report(CrashPlace::Server, None, fall.panic);
             if fall.given_up {
-                // It has no parent but the program; its state is all shared, so a new one is as
-                // good.
+                // It has no parent except the program. All its state is shared, so a new one is
+                // equivalent.
                 let next = Self::start_in(&watching, &slot);
                 *slot.lock() = Some(next);
             }

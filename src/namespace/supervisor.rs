@@ -1,8 +1,7 @@
-//! Where the actors of namespaces live, and what becomes of their panics and of those of the server's
-//! own work.
+//! Starts the actors of namespaces and the server's own work, and reports their panics.
 //!
-//! A panic is reported to the program. An actor that is given up is told of to whoever replaces it,
-//! by a recipient: who that is is not known here.
+//! A panic is reported to the program. If an actor is given up, the recipient that was named for it
+//! gets a message and replaces the actor. The recipient's actor is not known here.
 
 use std::fmt;
 use std::future::Future;
@@ -22,11 +21,11 @@ use crate::supervision::ChildPanic;
 /// Starts what runs beside the clients of a server.
 pub(crate) struct Supervisor {
     surroundings: Arc<Surroundings>,
-    /// Where namespaces and rooms live.
+    /// The arbiter of namespaces and rooms.
     arbiter: ArbiterHandle,
     /// Work of the server's own that runs beside its actors.
     tasks: TaskTracker,
-    /// Who replaces a namespace's actor.
+    /// The recipient that replaces a namespace's actor.
     replaces: Mutex<Option<Recipient<GivenUp>>>,
 }
 

@@ -63,7 +63,7 @@ impl<C: CallContext> Extract<C> for Namespace {
             let registry = home.0.get()?.registry.upgrade()?;
             let membership = &context.socket().core().membership;
             let core = registry.namespace(membership.name())?;
-            // One that was freed may have a successor of the same name.
+            // A removed namespace may have a successor of the same name.
             let is_it = Arc::ptr_eq(&core.membership, membership);
             is_it.then(|| Self::new(core, Arc::downgrade(&registry)))
         });

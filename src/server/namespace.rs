@@ -293,7 +293,7 @@ impl Namespace {
         let registry = self.registry.upgrade();
         let actor = registry.and_then(|registry| registry.actor(&self.core));
         let actor = actor.ok_or(RoomError::Unavailable)?;
-        // `send` by a fresh address, under a deadline of its own.
+        // `send` with a new address, under a deadline of its own.
         match timeout(FIND_DEADLINE, actor.send(FindRoom(name.into()))).await {
             Ok(Ok(room)) => room.ok_or(RoomError::NoSuchRoom),
             Ok(Err(_)) | Err(_) => Err(RoomError::Unavailable),

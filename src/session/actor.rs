@@ -64,7 +64,7 @@ impl Session {
         session
     }
 
-    /// Starts an actor on this worker that waits for a session to arrive, whose WebSocket is here.
+    /// Starts an actor on this worker for a session that will arrive and whose WebSocket is here.
     pub(crate) fn await_arrival(
         host: Arc<dyn SessionHost<Self>>,
         inbound: Box<dyn Inbound>,
@@ -82,7 +82,7 @@ impl Session {
             inbound,
             heir: None,
         };
-        // A session that has panicked cannot be trusted: it ends, and `stopped` closes it.
+        // A session is unreliable after a panic: it ends, and `stopped` closes it.
         let fallen = move |fall| host.crashed(fall);
         supervision::start_here(RestartIntensity::NEVER, fallen, session)
     }

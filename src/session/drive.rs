@@ -44,7 +44,7 @@ impl ActorFuture<Session> for SessionFuture {
                 return Poll::Ready(());
             };
             if state.is_farewell {
-                // It is over for everybody else; only its last frames are still on the way.
+                // The session has ended for all others; only its last frames are still in transit.
                 state.host.forgotten(&state.link);
             }
             if state.is_drained(task) {
@@ -64,8 +64,8 @@ impl ActorFuture<Session> for SessionFuture {
 }
 
 impl SessionFuture {
-    /// Waits for `deadline`. The timer is set anew only for an earlier deadline; where it fires too
-    /// early, as after every pong, it is set to the one of then.
+    /// Waits for `deadline`. The timer is reset only for an earlier deadline. If it fires too
+    /// early, as after every pong, it is set to the present deadline.
     fn poll_deadline(
         self: Pin<&mut Self>,
         deadline: Instant,

@@ -37,7 +37,7 @@ pub(crate) struct Engine {
     lingering: Mutex<Lingering>,
     accept: Accept,
     fallen: Box<dyn Fn(ChildPanic) + Send + Sync>,
-    /// The way to the sessions of other nodes.
+    /// Forwards requests to the sessions of other nodes.
     forwarding: Option<Arc<dyn Forwarding>>,
     closing: AtomicBool,
     /// Notified after the last session has ended.
@@ -165,7 +165,7 @@ impl Engine {
         self.open(link, Transport::WebSocket, Some(inbound));
     }
 
-    /// Starts an actor on this worker that waits for a session to arrive, whose WebSocket is here.
+    /// Starts an actor on this worker for a session that will arrive and whose WebSocket is here.
     pub(crate) fn await_arrival(self: &Arc<Self>, inbound: Box<dyn Inbound>) -> Addr<Session> {
         Session::await_arrival(self.host(), inbound)
     }
@@ -174,7 +174,7 @@ impl Engine {
         self.sessions.read().by_id.get(&id).cloned()
     }
 
-    /// Returns the way to a session that is not here; `None` where no other node can have it.
+    /// Returns the forwarding for a session that is not here; `None` if no other node can have it.
     pub(crate) fn elsewhere(&self, id: Id) -> Option<RemoteSession> {
         let forwarding = self.forwarding.as_ref()?;
         (forwarding.tag() != id.tag()).then(|| RemoteSession::new(forwarding, id, &self.config))
@@ -357,7 +357,7 @@ impl SessionHost<Session> for Engine {
         self.sessions.write().close(id);
     }
 
-    /// What still runs for the session is what a server that stops waits for.
+    /// A server that stops waits for the handlers that still run for the session.
     fn forgotten(&self, link: &Arc<Link>) {
         if link.in_flight.is_busy() {
             self.lingering.lock().add(link);
@@ -382,8 +382,8 @@ impl SessionHost<Session> for Engine {
     }
 }
 
-/// The part of the time to stop that is left to the last packets when handlers have taken all the
-/// rest: a tenth.
+/// The part of the time limit of a stop that is reserved for the last packets if handlers use all
+/// the rest: a tenth.
 const LAST_SHARE: u32 = 10;
 
 /// The number of ended sessions at which finished ones are removed.

@@ -22,8 +22,8 @@ pub(crate) trait Forwarding: fmt::Debug + Send + Sync {
     /// Returns whether a node exists that may have this session.
     fn is_there(self: Arc<Self>, session: Id) -> ThereFuture;
 
-    /// Has another node do what a request wants, within `limit`. A session whose packets were on
-    /// their way to a request that is dropped is closed.
+    /// Sends a request to another node, and returns its response within `limit`. If a request is
+    /// dropped while its packets are in transit, the session is closed.
     fn forward(self: Arc<Self>, session: Id, poll: PollRequest, limit: Duration) -> PolledFuture;
 
     /// Makes another node close a session.
@@ -40,7 +40,7 @@ pub(crate) type ThereFuture = Pin<Box<dyn Future<Output = bool> + Send>>;
 /// Ends with the last request in flight.
 pub(crate) type ReleasedFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What a request gets, to be waited for.
+/// The response to a request.
 pub(crate) type PolledFuture =
     Pin<Box<dyn Future<Output = Result<PollResponse, PollError>> + Send>>;
 

@@ -20,7 +20,7 @@ use crate::session::actor::Session;
 use crate::session::poll::{PollError, PollResponse};
 use crate::session::post::Deliver;
 
-/// A session, from outside.
+/// A session, seen from outside.
 #[derive(Clone, Debug)]
 pub(crate) struct Handle {
     pub(crate) link: Arc<Link>,
@@ -38,13 +38,14 @@ impl Handle {
         }
     }
 
-    /// Waits until there is something to send, and takes all of it.
+    /// Waits until packets are queued, and takes all of them.
     pub(crate) async fn take(&self) -> Result<PollResponse, PollError> {
         let link = &self.link;
         let mut poll = match link.outbox.begin_poll() {
             Ok(poll) => poll,
             Err(PollRefused::Upgraded) => return Err(PollError::Refused),
-            // One poll at a time: the client is not in order, and the first poll gets the close.
+            // Only one poll at a time: the client violates the protocol, and the first poll
+            // receives the close.
             Err(PollRefused::Busy) => return Err(self.violation(CloseReason::TransportError)),
         };
         let unfinished = CloseOnDrop::new(|| link.close(CloseReason::TransportError));
@@ -58,20 +59,20 @@ impl Handle {
         }
         match body {
             Some(body) => Ok(PollResponse::Packets { body, compress }),
-            // The upgrade is complete, and what is queued belongs to the WebSocket.
+            // The upgrade is complete, and queued packets belong to the WebSocket.
             None if link.outbox.has_websocket() => Ok(PollResponse::noop()),
             None => Err(PollError::Unknown),
         }
     }
 
-    /// Begins to bring packets.
+    /// Starts to bring packets.
     pub(crate) fn begin_post(&self) -> Result<PostTurn<'_>, PollError> {
         let turn = self.link.begin_post();
         turn.ok_or_else(|| self.violation(CloseReason::TransportError))
     }
 
-    /// Hands packets to the session's actor, and waits until it has taken them; the caller has the
-    /// turn.
+    /// Sends packets to the session's actor, and waits until it has handled them; the caller has
+    /// the turn.
     pub(crate) async fn bring(&self, body: String) -> Result<PollResponse, PollError> {
         let link = &self.link;
         let (done, taken) = oneshot::channel();
@@ -79,7 +80,7 @@ impl Handle {
         self.session.do_send(Deliver { body, done });
         match timeout(link.config.silence_limit(), taken).await {
             Ok(Ok(())) => Ok(PollResponse::Taken),
-            // The session ended over what it was sent.
+            // The session ended because of the packets.
             Ok(Err(_)) => Err(PollError::Refused),
             Err(_) => {
                 let number = link.number;

@@ -1,4 +1,4 @@
-//! What a session needs of whoever made it.
+//! The contract between a session and the table that made it.
 
 use std::sync::Arc;
 
@@ -8,14 +8,15 @@ use crate::id::Id;
 use crate::link::Link;
 use crate::supervision::ChildPanic;
 
-/// Where sessions are found; a session tells it what becomes of it. `A` is the actor of a session.
+/// The table that finds sessions by their ids. A session reports its moves and its end to it. `A` is
+/// the actor of a session.
 ///
 /// None of these is called for a packet.
 pub(crate) trait SessionHost<A: Actor>: Send + Sync {
     /// A session has moved to a WebSocket, held by another actor.
     fn moved(&self, id: Id, session: Addr<A>);
 
-    /// A session has closed: it is not counted any more, and found by its client only.
+    /// A session has closed: it is no longer counted, and only its client can find it.
     fn closed(&self, id: Id);
 
     /// A session has ended, and is found by nobody. It may be said twice.

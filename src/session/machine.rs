@@ -96,7 +96,7 @@ impl Machine {
         if !matches!(self.transport, TransportState::Upgrading { .. }) {
             return Err(UpgradeRefused);
         }
-        // The heartbeat goes on as it is: a ping that waits for its pong keeps its deadline.
+        // The heartbeat is unchanged: a ping that waits for its pong keeps its deadline.
         self.transport = TransportState::WebSocket;
         Ok(())
     }
@@ -169,8 +169,8 @@ impl Machine {
                 self.transport = TransportState::Polling;
                 None
             }
-            // Engine.IO v4, Upgrade: a noop ends the poll. A client that polls once more meanwhile
-            // gets another one.
+            // Engine.IO v4, Upgrade: a noop ends the poll. If the client polls again in the
+            // meantime it receives another one.
             TransportState::Upgrading { noop_at, .. } if *noop_at <= now => {
                 *noop_at = now + NOOP_INTERVAL;
                 Some(Action::ReleasePoll)

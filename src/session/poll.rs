@@ -4,26 +4,26 @@
 
 use crate::engineio;
 
-/// What a request wants.
+/// The purpose of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PollRequest {
-    /// What there is to send, as soon as there is something.
+    /// Take the queued packets, as soon as there are some.
     Receive,
-    /// That these packets are taken.
+    /// Bring these packets.
     Send(String),
 }
 
-/// What it gets.
+/// The response to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PollResponse {
-    /// Packets, which somebody wants compressed or not.
+    /// Packets, with or without compression.
     Packets { body: Vec<u8>, compress: bool },
-    /// Its packets have been taken.
+    /// Its packets were handled.
     Taken,
 }
 
 impl PollResponse {
-    /// Engine.IO v4, Packet types: a noop, with which a client polls anew.
+    /// Engine.IO v4, Packet types: a noop, after which a client polls again.
     pub(crate) fn noop() -> Self {
         Self::Packets {
             body: engineio::NOOP.as_bytes().to_vec(),
@@ -32,13 +32,13 @@ impl PollResponse {
     }
 }
 
-/// Why it gets nothing.
+/// The reason why a request has no response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PollError {
-    /// There is no such session, or none any more.
+    /// The session does not exist, or has ended.
     Unknown,
-    /// The session is not, or no longer, on polling, or has ended over what it was sent.
+    /// The session is not on polling, or has ended because of the packets.
     Refused,
-    /// The request breaks a rule that ends the session.
+    /// The request violates a rule and thereby ends the session.
     Violation,
 }

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use crate::engineio;
 
-/// The body of a POST. `done` is answered once its packets have been taken, and dropped when the
+/// The body of a POST. `done` is answered after its packets were handled, and dropped if the
 /// session has ended instead.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -14,7 +14,7 @@ pub(crate) struct Deliver {
     pub(crate) done: oneshot::Sender<()>,
 }
 
-/// The packets of a POST that are still to be taken.
+/// The packets of a POST that are not handled yet.
 #[derive(Debug)]
 pub(crate) struct Post {
     body: String,
@@ -31,7 +31,7 @@ impl Post {
         }
     }
 
-    /// Tells whether its last packet has been taken.
+    /// Returns `true` if its last packet was handled.
     pub(crate) fn is_taken(&self) -> bool {
         self.at == usize::MAX
     }
@@ -43,7 +43,7 @@ impl Post {
     }
 
     pub(crate) fn finish(self) {
-        // The client may have gone meanwhile.
+        // The client may have disconnected in the meantime.
         let _ = self.done.send(());
     }
 }

@@ -337,7 +337,7 @@ enum Queued {
     Dropped,
 }
 
-/// How long a poll may be overtaken by the POST that says goodbye.
+/// The time for which a poll may be late after the POST that closes the session.
 const LATE_POLL: Duration = Duration::from_millis(500);
 
 /// The time in which a WebSocket that its client closed or broke may take the queued frames. The

@@ -134,7 +134,7 @@ impl Connection {
         cx: &mut Context<'_>,
         look: impl FnOnce(&[u8]) -> R,
     ) -> Poll<Result<R, InboundError>> {
-        // Taken out while it is used: handlers of the program run within `look`.
+        // Taken out during its use, because handlers of the program run within `look`.
         let mut space = READ.with(RefCell::take);
         space.resize(READ_SIZE, 0);
         let mut buffer = ReadBuf::new(&mut space);
