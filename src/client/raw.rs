@@ -17,7 +17,7 @@ use crate::handler::{Pending, Places, Unfinished};
 use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::link::{Frame, InFlight, Link, Outgoing, Protocol};
-use crate::logging::{LogKind, cut};
+use crate::logging::{LogKind, TARGET_EVENT, cut};
 use crate::reason::CloseReason;
 use crate::socket::turn;
 
@@ -44,6 +44,16 @@ pub enum EngineMessage {
     Binary(Bytes),
 }
 
+impl EngineMessage {
+    /// Returns how many bytes the message has.
+    fn size(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(data) => data.len(),
+        }
+    }
+}
+
 /// A client of a raw Engine.IO server: a handle that any thread may use.
 #[derive(Clone, Debug)]
 pub struct EngineSession {
@@ -59,7 +69,7 @@ impl EngineSession {
     /// client stays; [`EmitError::Encode`] if it has more bytes than
     /// [`EngineIoBuilder::packet_limit`](crate::EngineIoBuilder::packet_limit) allows.
     pub fn send(&self, message: &EngineMessage) -> Result<(), EmitError> {
-        self.queue(Outgoing::from(self.frame(message)?))
+        self.queue(message, Outgoing::from(self.frame(message)?))
     }
 
     /// Sends a message that is not worth compressing, such as an image: a poll that brings nothing
@@ -79,7 +89,10 @@ impl EngineSession {
     /// }
     /// ```
     pub fn send_uncompressed(&self, message: &EngineMessage) -> Result<(), EmitError> {
-        self.queue(Outgoing::from(self.frame(message)?).without_compression())
+        self.queue(
+            message,
+            Outgoing::from(self.frame(message)?).without_compression(),
+        )
     }
 
     /// Waits until the client has taken everything, up to
@@ -128,8 +141,11 @@ impl EngineSession {
         })
     }
 
-    fn queue(&self, packet: Outgoing) -> Result<(), EmitError> {
-        Ok(self.link.try_send(packet)?)
+    fn queue(&self, message: &EngineMessage, packet: Outgoing) -> Result<(), EmitError> {
+        let bytes = message.size();
+        self.link.try_send(packet)?;
+        log::debug!(target: TARGET_EVENT, "message of {bytes} bytes to {}", self.link);
+        Ok(())
     }
 
     /// Closes the session, behind what was sent before.
@@ -299,8 +315,11 @@ impl Raw {
     }
 
     /// Calls the program, unless the server stops.
-    fn message(&self, message: EngineMessage, bytes: usize) {
-        if !self.session.link.in_flight.is_draining() {
+    fn message(&self, message: EngineMessage) {
+        let bytes = message.size();
+        let link = &self.session.link;
+        log::debug!(target: TARGET_EVENT, "message of {bytes} bytes from {link}");
+        if !link.in_flight.is_draining() {
             self.call(self.callbacks.message.as_ref(), message, bytes);
         }
     }
@@ -324,13 +343,12 @@ fn ended(link: &Link) -> impl FnOnce(Result<(), Unfinished>) + use<> {
 
 impl Protocol for Raw {
     fn text(&mut self, text: &str) -> Result<(), CloseReason> {
-        self.message(EngineMessage::Text(text.to_owned()), text.len());
+        self.message(EngineMessage::Text(text.to_owned()));
         Ok(())
     }
 
     fn binary(&mut self, data: Bytes) -> Result<(), CloseReason> {
-        let bytes = data.len();
-        self.message(EngineMessage::Binary(data), bytes);
+        self.message(EngineMessage::Binary(data));
         Ok(())
     }
 

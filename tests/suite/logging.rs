@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::log::Lines;
 use crate::support::socketio::{BOTH, Client, Via, leavers, start};
-use crate::support::{Heard, Polling, Request, Server, channel};
+use crate::support::{Heard, Polling, Request, Server, WebSocket, channel, recording};
 
 /// A client that sends 100,000 events which fail gets some lines into the log, and one line for each
 /// second that says how many were left out. So it does by either transport.
@@ -290,6 +290,22 @@ async fn a_session_that_ends_names_its_sockets() {
             "{line}"
         );
         assert!(line.contains(" of 127.0.0.1 "), "{line}");
+    }
+}
+
+/// A message of raw Engine.IO has a line for each way, with its size and its session's number.
+#[on_both_servers]
+async fn a_message_of_engine_io_has_a_line_at_debug() {
+    let (server, _) = recording(|io| io);
+    let mut lines = Lines::with("actix_socketio::event message of ");
+    let mut socket = WebSocket::open(&server).await;
+    socket.send_text("4hello").await;
+    socket.expect_text("4hello").await;
+    for way in ["from", "to"] {
+        let line = lines.next().await;
+        let begins = format!("DEBUG actix_socketio::event message of 5 bytes {way} session ");
+        assert!(line.starts_with(&begins), "{line}");
+        assert!(line.ends_with(" of 127.0.0.1"), "{line}");
     }
 }
 
