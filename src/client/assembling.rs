@@ -1,7 +1,7 @@
 //! Binary packets of a client, from their head to their last attachment.
 //!
-//! A head for a namespace that the client has not joined is refused before an attachment comes. The
-//! attachments of a packet have a bound in bytes, and a time to arrive.
+//! The head of a packet for a namespace to which the client is not connected is refused before its
+//! attachments arrive. The attachments of a packet have a size limit and a time limit.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use crate::logging::TARGET_SESSION;
 use crate::reason::CloseReason;
 
 impl Client {
-    /// Takes the text of a packet whose `attachments` are still to come.
+    /// Handles the text of a packet whose `attachments` are missing.
     pub(super) fn head(
         &mut self,
         name: &str,
@@ -26,14 +26,14 @@ impl Client {
             self.assembler.begin(text, attachments, limit);
         } else {
             self.stray(name)?;
-            // The client does not know yet that it is not in the namespace any more.
+            // The client does not know yet that it is disconnected from the namespace.
             self.assembler.skip(attachments, limit);
         }
         self.attachments_by = Some(now() + self.link.config.attachments_timeout);
         Ok(())
     }
 
-    /// Takes the next attachment, and with the last one the whole packet.
+    /// Handles the next attachment, and with the last one the whole packet.
     pub(super) fn attachment(&mut self, data: Bytes) -> Result<(), CloseReason> {
         let added = self.assembler.add(data);
         let whole = added.map_err(|error| self.refused(&error))?;
@@ -46,8 +46,8 @@ impl Client {
         }
     }
 
-    /// Closes the session where attachments have not come in time, unless it is the server that does
-    /// not read.
+    /// Closes the session if attachments have not arrived in time, unless the server itself has
+    /// paused reading.
     pub(super) fn attachments_lapsed(&mut self, now: Instant) -> Result<(), CloseReason> {
         if self.attachments_by.is_none_or(|due| due > now) {
             return Ok(());

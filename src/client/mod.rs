@@ -1,7 +1,7 @@
-//! What speaks through a session: Socket.IO, or the program itself.
+//! The protocols on top of a session: Socket.IO, or the program's own messages.
 //!
-//! A client's packets come from its session and go to the handlers of its sockets, in the order of
-//! arrival. Namespaces are found in the registry. Nothing here knows how a packet came.
+//! A client's packets enter from its session and go to the handlers of its sockets, in the order of
+//! arrival. The registry has the namespaces. The transport of a packet is not known here.
 
 mod assembling;
 mod passing;

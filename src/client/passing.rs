@@ -1,6 +1,6 @@
-//! A socket's way in and out: the program is asked to let it in, and told that it has left.
+//! The connect and the disconnect of a socket: the calls of the program's handlers.
 //!
-//! Each step waits for the client's session, if that lies in a store.
+//! Each step waits for the client's session, if that is in a store.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use crate::namespace::NamespaceState;
 use crate::reason::DisconnectReason;
 use crate::socket::{Core, Socket};
 
-/// Asks the program to let a socket in, and says so to the namespace when what it has changed of a
-/// stored session is saved.
+/// Calls the program's connect handlers. The namespace is notified after their changes of a stored
+/// session are saved.
 pub(super) fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceState>) {
     let core = Arc::clone(socket.core());
     let environment = Arc::clone(&namespace.environment);
@@ -46,24 +46,24 @@ pub(super) fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceStat
     table.admit(&connecting, admission);
 }
 
-/// Lets a socket in that the program has accepted, unless it has left while the program was
-/// deciding.
+/// Connects a socket that the program has accepted, unless it has disconnected while the program
+/// was deciding.
 fn enter(core: Arc<Core>, namespace: &Arc<NamespaceState>) {
     match core.accept() {
         Ok(()) => {
-            // Where it is too late the session knows.
+            // If it is too late, the session knows it.
             if core.membership.enter(&core).is_ok() {
                 log_connected(&core);
                 core.link.wake();
             }
         }
-        // The program let it in all the same.
+        // The program has accepted it, so its disconnect handlers run.
         Err(reason) => farewell(&Socket::new(core), namespace, reason),
     }
 }
 
-/// Tells the program, then the namespace, that a socket has left: where its session lies in a
-/// store, behind the events that wait for that.
+/// Notifies the program, then the namespace, that a socket has disconnected. If its session is in a
+/// store, this waits for the events before it.
 pub(super) fn farewell(socket: &Socket, namespace: &Arc<NamespaceState>, reason: DisconnectReason) {
     let Some(session) = socket.core().link.stored_session() else {
         return leave(socket, namespace, reason);
@@ -72,7 +72,7 @@ pub(super) fn farewell(socket: &Socket, namespace: &Arc<NamespaceState>, reason:
     let guard = InFlight::enter_leaving(&socket.core().link);
     session.after_load(Box::new(move |loaded| {
         if let Err(error) = loaded {
-            // Its disconnect handlers are called all the same, and see the session as it was.
+            // Its disconnect handlers are called all the same, and see the unchanged session.
             failed_by_session(&namespace.environment, &socket, "disconnect", &error);
         }
         leave(&socket, &namespace, reason);
@@ -103,7 +103,7 @@ fn leave(socket: &Socket, namespace: &NamespaceState, reason: DisconnectReason) 
     table.farewell(&leaving);
 }
 
-/// Notes that a client was let in.
+/// Logs that a client was accepted.
 fn log_connected(core: &Core) {
     let again = if core.back().is_some() { " again" } else { "" };
     log::debug!(target: TARGET_SOCKET, "{core} connected{again}");

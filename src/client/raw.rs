@@ -1,7 +1,6 @@
-//! Raw messages in a session: what a program that speaks Engine.IO without Socket.IO gets.
+//! Raw messages in a session, for a program that uses Engine.IO without Socket.IO.
 //!
-//! Messages come in as they are and go to the program's functions; nothing is known of their
-//! meaning.
+//! Messages enter unchanged and go to the program's functions; their meaning is unknown here.
 
 use std::fmt;
 use std::future::Future;
@@ -45,7 +44,7 @@ pub enum EngineMessage {
 }
 
 impl EngineMessage {
-    /// Returns how many bytes the message has.
+    /// Returns the message's size, in bytes.
     fn size(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
@@ -54,7 +53,7 @@ impl EngineMessage {
     }
 }
 
-/// A client of a raw Engine.IO server: a handle that any thread may use.
+/// A client of a raw Engine.IO server: a handle for any thread.
 #[derive(Clone, Debug)]
 pub struct EngineSession {
     link: Arc<Link>,
@@ -66,18 +65,18 @@ impl EngineSession {
     /// # Errors
     ///
     /// [`EmitError::Disconnected`]; [`EmitError::OutboxFull`] if there is no room for it, and the
-    /// client stays; [`EmitError::Encode`] if it has more bytes than
-    /// [`EngineIoBuilder::packet_limit`](crate::EngineIoBuilder::packet_limit) allows.
+    /// client stays connected; [`EmitError::Encode`] if it exceeds
+    /// [`EngineIoBuilder::packet_limit`](crate::EngineIoBuilder::packet_limit).
     pub fn send(&self, message: &EngineMessage) -> Result<(), EmitError> {
         self.queue(message, Outgoing::from(self.frame(message)?))
     }
 
-    /// Sends a message that is not worth compressing, such as an image: a poll that brings nothing
-    /// else is not compressed.
+    /// Sends a message that is not worth compressing, such as an image: a poll whose response
+    /// contains only such messages is not compressed.
     ///
     /// # Errors
     ///
-    /// Those of [`send`](Self::send).
+    /// The same as of [`send`](Self::send).
     ///
     /// # Examples
     ///
@@ -95,15 +94,15 @@ impl EngineSession {
         )
     }
 
-    /// Waits until the client has taken everything, up to
-    /// [`EngineIoBuilder::emit_timeout`](crate::EngineIoBuilder::emit_timeout): what is sent next
-    /// has room. It is what the event `drain` is on Node.js.
+    /// Waits until the client has received everything, so that the next message has room. The time
+    /// limit is [`EngineIoBuilder::emit_timeout`](crate::EngineIoBuilder::emit_timeout). It is the
+    /// event `drain` of Node.js.
     ///
     /// # Errors
     ///
-    /// [`EmitError::Disconnected`]; [`EmitError::OutboxFull`] if the client has not taken
-    /// everything in time, and the policy of
-    /// [`EngineIoBuilder::slow_client_policy`](crate::EngineIoBuilder::slow_client_policy) holds.
+    /// [`EmitError::Disconnected`]; [`EmitError::OutboxFull`] if the client has not received
+    /// everything in time, and then the policy of
+    /// [`EngineIoBuilder::slow_client_policy`](crate::EngineIoBuilder::slow_client_policy) applies.
     ///
     /// # Examples
     ///
@@ -119,7 +118,7 @@ impl EngineSession {
     /// }
     /// ```
     pub async fn drained(&self) -> Result<(), EmitError> {
-        // Nothing of this size fits beside others.
+        // No message of this size fits beside others.
         turn(&self.link, usize::MAX).await.map(drop)
     }
 
@@ -148,7 +147,7 @@ impl EngineSession {
         Ok(())
     }
 
-    /// Closes the session, behind what was sent before.
+    /// Closes the session after its queued messages.
     pub fn close(&self) {
         self.link.close(CloseReason::ForcedServerClose);
     }
@@ -160,14 +159,13 @@ impl EngineSession {
         id.as_str()
     }
 
-    /// Returns what the client's first HTTP request said.
+    /// Returns the handshake: the content of the client's first HTTP request.
     #[must_use]
     pub fn handshake(&self) -> &Handshake {
         &self.link.handshake
     }
 
-    /// Returns what carries the client's messages at the moment: polling becomes a WebSocket by the
-    /// upgrade.
+    /// Returns the present transport of the client: polling becomes a WebSocket by the upgrade.
     #[must_use]
     pub fn transport(&self) -> Transport {
         if self.link.outbox.has_websocket() {
@@ -177,7 +175,7 @@ impl EngineSession {
         }
     }
 
-    /// Returns whether messages may still come and go.
+    /// Returns the state of the session.
     ///
     /// # Examples
     ///
@@ -199,9 +197,8 @@ impl EngineSession {
         }
     }
 
-    /// Attaches a value to this session, and returns the value of its type that was there before.
-    /// One value for each type; it goes with the last handle on the session, so it must not hold
-    /// one.
+    /// Attaches a value to this session, and returns the previous value of its type. One value for
+    /// each type. It is dropped with the last handle of the session, so it must not contain one.
     ///
     /// # Examples
     ///
@@ -228,7 +225,7 @@ impl EngineSession {
         self.link.values().find()
     }
 
-    /// Takes the value of this type off the session, and returns it.
+    /// Removes the value of this type from the session, and returns it.
     pub fn remove_extension<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.link.values().remove()
     }
@@ -248,25 +245,25 @@ impl PartialEq for EngineSession {
 
 impl Eq for EngineSession {}
 
-/// How far a session of a raw Engine.IO server is: the `readyState` of engine.io.
+/// The state of a session of a raw Engine.IO server: the `readyState` of engine.io.
 ///
 /// | state | messages | when |
 /// | --- | --- | --- |
-/// | `Open` | come and go | from `on_open` on |
-/// | `Closing` | those that were sent before still go out | the session is being closed, and its client has yet to take the last packets |
-/// | `Closed` | none | its client has them, or will not get them |
+/// | `Open` | are sent and received | from `on_open` on |
+/// | `Closing` | queued ones are still sent | the session is closing, and its client has not yet received the last packets |
+/// | `Closed` | none | its client has received them, or will not receive them |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReadyState {
-    /// Messages come and go.
+    /// Messages are sent and received.
     Open,
-    /// It is being closed.
+    /// The session is closing.
     Closing,
     /// It has ended.
     Closed,
 }
 
-/// What a raw server does with its sessions.
+/// The functions of a program for its sessions.
 pub(crate) struct Callbacks {
     places: Places,
     pub(crate) open: Option<Callback<()>>,
@@ -325,7 +322,7 @@ impl Raw {
     }
 }
 
-/// Makes what hears of a handler's end; its value is `()`.
+/// Makes the callback of a handler's end; its value is `()`.
 fn ended(link: &Link) -> impl FnOnce(Result<(), Unfinished>) + use<> {
     let log = Arc::clone(&link.config.line_limits);
     move |ended| match ended {

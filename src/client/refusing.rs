@@ -1,4 +1,4 @@
-//! What a client is refused before the program is asked, and what the log has of its coming.
+//! Refusals without a call of the program, and the log lines of a client's connect.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use crate::socket::{Core, Membership, Socket, connect_error};
 use crate::socketio::DecodeError;
 
 impl Client {
-    /// Notes that the client joins a namespace in which it is already, which closes its session.
+    /// Logs that the client connects to a namespace for the second time, which closes its session.
     pub(super) fn connected_twice(&self, name: &str) -> CloseReason {
         log::debug!(target: TARGET_SESSION, "{}: second CONNECT for {}", self.link, Quoted(name));
         CloseReason::ForcedClose
     }
 
-    /// Notes why a packet is refused, which closes the session.
+    /// Logs the reason for refusing a packet, which closes the session.
     pub(super) fn refused(&self, error: &DecodeError) -> CloseReason {
         log::debug!(target: TARGET_SESSION, "{}: {error}", self.link);
         match error {
@@ -26,8 +26,8 @@ impl Client {
         }
     }
 
-    /// Refuses the client in a namespace of this name, where no socket was made for it. The program's
-    /// default hook sees it by a socket that is in no namespace, or the log has a line.
+    /// Refuses the client in a namespace of this name, for which no socket was made. The program's
+    /// default hook receives a socket without a namespace. If there is no hook, the log has a line.
     pub(super) fn turn_away(&self, name: &str, auth: Option<&str>, cause: FailureCause) {
         let message = match &cause {
             FailureCause::Refused(message) => message.clone(),

@@ -1,6 +1,6 @@
-//! Clients that may have been on another node: the cluster is asked what they had there.
+//! Clients that may have been on another node: a request to the cluster for their stored state.
 //!
-//! The answer wakes the session; what the client sends meanwhile waits.
+//! The result wakes the session; the client's packets wait until then.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::reason::CloseReason;
 use crate::socket::{Back, Claim, Membership, Recovery};
 
 impl Client {
-    /// Asks the cluster what the client had; the answer wakes the session.
+    /// Requests the client's stored state from the cluster; the result wakes the session.
     pub(super) fn ask_cluster(
         &mut self,
         namespace: NamespaceLease,
@@ -47,8 +47,8 @@ impl Client {
             link: Arc::clone(&self.link),
             is_answered: false,
         };
-        // Half of the time after which a session without a socket is closed: the client begins anew
-        // well before that.
+        // Half of the timeout of a session without a socket, so that the client starts a new
+        // session well before that.
         let limit = self.link.config.connect_timeout / 2;
         let log = Arc::clone(&self.registry.surroundings.line_limits);
         let name = Arc::clone(membership.shared_name());
@@ -59,7 +59,7 @@ impl Client {
             .spawn(CrashPlace::Adapter, &name, work);
     }
 
-    /// Goes on with those of whom the cluster has said what they had.
+    /// Continues with the clients whose results have arrived.
     pub(super) fn arrived(&mut self) {
         let found = self.asked.found.lock().as_mut().map(std::mem::take);
         for found in found.unwrap_or_default() {
@@ -83,14 +83,14 @@ impl Client {
         }
     }
 
-    /// The client does not want to come back after all; tells whether it was about to.
+    /// The client cancels its reconnect. Returns whether a request was pending.
     pub(super) fn turn_back(&mut self, name: &str) -> bool {
         let is_it = |it: &Arriving| it.namespace.membership.name() == name;
         let at = self.arriving.iter().position(is_it);
         at.map(|at| self.arriving.swap_remove(at)).is_some()
     }
 
-    /// The client has gone, and may try again.
+    /// The client has disconnected, and may try again.
     pub(super) fn come_again(&mut self) {
         self.arriving.clear();
         let found = self.asked.found.lock().take();
@@ -99,7 +99,7 @@ impl Client {
         }
     }
 
-    /// Takes a packet for a namespace that the client is not in yet, or not any more.
+    /// Handles a packet for a namespace to which the client is not yet, or no longer, connected.
     pub(super) fn early(
         &mut self,
         name: &str,
@@ -118,8 +118,8 @@ impl Client {
     }
 }
 
-/// A question to the cluster. Its client gets an answer whatever becomes of the task that asks: if
-/// that panics or is dropped, the answer is that nothing was found.
+/// A request to the cluster. Its client always gets an answer: if the requesting task panics or is
+/// dropped, the answer is that no state was found.
 struct Question {
     number: u64,
     membership: Arc<Membership>,
@@ -129,8 +129,8 @@ struct Question {
 }
 
 impl Question {
-    /// Waits up to `limit` for what the client had. An answer that comes later is kept again, since
-    /// it was taken from the cluster for a client that has begun anew.
+    /// Waits up to `limit` for the client's state. A later result is stored again, because it was
+    /// taken from the cluster for a client that has started a new session.
     async fn run(
         mut self,
         restoring: impl Future<Output = Option<Back>>,
@@ -148,7 +148,7 @@ impl Question {
         }
     }
 
-    /// Every client that comes back may cause this line.
+    /// Every client that reconnects may cause this line.
     fn begins_anew(&self, limit: Duration, log: &Arc<LogLimits>) {
         let line = format_args!(
             "{}: client begins anew: the cluster did not answer within {limit:?}",
@@ -226,7 +226,7 @@ mod tests {
         )
     }
 
-    /// Tells of each answer whether something was found.
+    /// Returns for each answer whether a state was found.
     fn answers(found: &Mutex<Option<Vec<Found>>>) -> Vec<(u64, bool)> {
         let found = found.lock();
         let answers = found.iter().flatten();

@@ -1,8 +1,8 @@
-//! Socket.IO in a session: the client's sockets, and which packet is whose.
+//! Socket.IO in a session: the client's sockets, and the dispatch of packets to them.
 //!
-//! Text and attachments come from the session; handlers are called in place, in the order of
-//! arrival. Who may enter and who is in a room is the namespace's business, and told it by message.
-//! Packets for a socket whose connect handler still runs wait here.
+//! Text and attachments enter from the session; handlers are called in place, in the order of
+//! arrival. The namespace decides about connects and has the members of rooms; it is notified by
+//! message. Packets for a socket whose connect handler is still running wait here.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,7 +23,7 @@ use crate::socket::{Beginning, Core, Phase, Resume, Socket};
 use crate::socketio::{Args, Body, DecodeError, Limits, Packet};
 
 impl Client {
-    /// Takes a whole packet.
+    /// Handles a whole packet.
     pub(super) fn packet(
         &mut self,
         text: &str,
@@ -31,7 +31,7 @@ impl Client {
     ) -> Result<(), CloseReason> {
         let packet = Packet::decode(text, &self.limits).map_err(|error| self.refused(&error))?;
         let namespace = packet.namespace;
-        // A server that stops takes nothing new.
+        // A server that stops reads nothing new.
         if self.link.in_flight.is_draining() && is_new(&packet.body, &attachments) {
             return Ok(());
         }
@@ -57,7 +57,7 @@ impl Client {
             return self.early(namespace, text, attachments);
         };
         let slot = &mut self.slots[at];
-        // It may have been let in since the last wake: what waits has come before.
+        // It may have been accepted since the last wake: waiting packets have arrived before.
         slot.dispatch_waiting(&self.limits);
         if matches!(packet.body, Body::Disconnect) {
             self.leave(at, DisconnectReason::ClientNamespaceDisconnect);
@@ -67,18 +67,18 @@ impl Client {
             Phase::Connected if slot.waiting.is_empty() => {
                 slot.dispatch(packet.body, &attachments);
             }
-            // Let in between the two looks: the wake that follows finds them all.
+            // Accepted between the two checks: the next wake finds all of them.
             Phase::Connected | Phase::Connecting | Phase::Accepted => {
                 slot.wait(text, attachments);
             }
-            // Ended by the program; the wake that tells of it is on its way.
+            // Ended by the program; the wake about it will follow.
             Phase::Ended | Phase::Abandoned => {}
         }
         Ok(())
     }
 
-    /// Socket.IO v5, Connection to a namespace: the program and the namespace let the client in, or
-    /// it gets a CONNECT_ERROR.
+    /// Socket.IO v5, Connection to a namespace: the program and the namespace accept the client, or
+    /// it receives a CONNECT_ERROR.
     fn connect(&mut self, name: &str, auth: Option<&str>) -> Result<(), CloseReason> {
         if let Some(at) = self.position(name) {
             let ended = matches!(
@@ -131,7 +131,7 @@ impl Client {
         Ok(())
     }
 
-    /// Begins a socket, which the program is asked to let in.
+    /// Makes a socket, and calls the program's connect handlers.
     pub(super) fn enter(
         &mut self,
         namespace: NamespaceLease,
@@ -154,8 +154,8 @@ impl Client {
         self.slots.len() - 1
     }
 
-    /// A packet for a namespace that the client is not in: an error, unless it cannot know that
-    /// yet.
+    /// A packet for a namespace to which the client is not connected: an error, unless the client
+    /// cannot know that yet.
     pub(super) fn stray(&self, name: &str) -> Result<(), CloseReason> {
         if self.left.iter().any(|left| left.as_ref() == name) {
             return Ok(());
@@ -165,7 +165,7 @@ impl Client {
         Err(CloseReason::ForcedClose)
     }
 
-    /// Takes a socket out, for this reason unless it has ended for another already.
+    /// Removes a socket, for this reason unless it has ended for another reason already.
     pub(super) fn leave(&mut self, at: usize, reason: DisconnectReason) {
         let slot = self.slots.remove(at);
         slot.end(reason);
@@ -270,7 +270,7 @@ impl Protocol for Client {
 }
 
 impl Slot {
-    /// Asks the program, and then the namespace, to let the client in.
+    /// Calls the program, and then the namespace, to accept the client.
     fn admit(&mut self) {
         let table = Arc::clone(self.table.current(&self.namespace.table));
         let (socket, namespace) = (self.socket.clone(), Arc::clone(&self.namespace));
@@ -283,7 +283,7 @@ impl Slot {
                         failed_by_session(&namespace.environment, &socket, "connect", &error);
                         socket.core().refuse(&error.into());
                     }
-                    // It has left meanwhile, and nobody has heard of it.
+                    // It has disconnected in the meantime, and no handler has been called.
                     _ => {}
                 }
             })),
@@ -315,13 +315,13 @@ impl Slot {
         }
     }
 
-    /// Tells whether packets wait for a socket that may still be let in.
+    /// Returns `true` if packets wait for a socket that may still be accepted.
     fn is_busy(&self) -> bool {
         let phase = self.socket.core().phase();
         !self.waiting.is_empty() && !matches!(phase, Phase::Ended | Phase::Abandoned)
     }
 
-    /// Keeps a packet until the socket is open.
+    /// Keeps a packet until the socket is connected.
     pub(super) fn wait(&mut self, text: &str, attachments: Vec<Bytes>) {
         let waiting = Waiting {
             text: text.to_owned(),
@@ -331,21 +331,21 @@ impl Slot {
         self.waiting.push_back(waiting);
     }
 
-    /// Dispatches what came while the socket was not open yet, once it is.
+    /// Dispatches the waiting packets, if the socket is connected.
     fn dispatch_waiting(&mut self, limits: &Limits) {
-        // Looked at each time: the handler of one may make the socket leave.
+        // Checked each time, because a handler may disconnect the socket.
         while self.socket.core().phase() == Phase::Connected
             && let Some(waiting) = self.waiting.pop_front()
         {
             self.waiting_bytes -= waiting.bytes();
-            // It was decoded when it came, so it decodes again.
+            // It was decoded at its arrival, so it decodes again.
             if let Ok(packet) = Packet::decode(&waiting.text, limits) {
                 self.dispatch(packet.body, &waiting.attachments);
             }
         }
     }
 
-    /// Ends the socket; the program is told if it had let it in, the namespace in any case.
+    /// Ends the socket. The program is notified if it had accepted it, the namespace in any case.
     fn end(self, reason: DisconnectReason) {
         let core = self.socket.core();
         core.end(reason);
@@ -357,8 +357,8 @@ impl Slot {
     }
 }
 
-/// Tells whether a packet would begin something. The head of a binary event does not: its
-/// attachments have to be taken for what they are.
+/// Returns `true` if a packet would start a handler. The head of a binary event does not: its
+/// attachments must still be recognized as such.
 fn is_new(body: &Body<'_>, attached: &[Bytes]) -> bool {
     match body {
         Body::Connect { .. } => true,
@@ -367,5 +367,5 @@ fn is_new(body: &Body<'_>, attached: &[Bytes]) -> bool {
     }
 }
 
-/// Sockets that the line of a closed session names.
+/// The number of sockets in the line of a closed session.
 const SHOWN_SOCKETS: usize = 4;

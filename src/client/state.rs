@@ -1,6 +1,6 @@
-//! What a client has in its session, as values: its sockets, and the packets that wait for them.
+//! The sockets of a client in its session, and the packets that wait for them, as values.
 //!
-//! The files beside this one take packets for it, each for one part of a client's life.
+//! The files beside this one handle packets for it, each for one part of a client's life.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,22 +15,22 @@ use crate::namespace::{NamespaceLease, Registry};
 use crate::socket::{Back, Membership, Socket};
 use crate::socketio::{Assembler, Limits};
 
-/// What a client has in its session.
+/// The sockets of a client in its session.
 pub(crate) struct Client {
     pub(super) link: Arc<Link>,
     pub(super) registry: Arc<Registry>,
     pub(super) slots: Vec<Slot>,
-    /// Names of namespaces that the program refused to the client, or made it leave: what it sent
-    /// before it knew is dropped.
+    /// Names of namespaces that have refused or disconnected the client: packets that it sent
+    /// before it knew are dropped.
     pub(super) left: Vec<Arc<str>>,
-    /// Namespaces in which the cluster is asked what the client had.
+    /// Namespaces for which a request to the cluster is pending.
     pub(super) arriving: Vec<Arriving>,
     pub(super) asked: Asked,
     pub(super) assembler: Assembler,
     pub(super) limits: Limits,
-    /// Until when a namespace must have been joined.
+    /// The time by which the client must have connected to a namespace.
     pub(super) connect_by: Option<Instant>,
-    /// Until when the attachments of the packet that waits for them must have come.
+    /// The time by which the attachments of the waiting packet must have arrived.
     pub(super) attachments_by: Option<Instant>,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Slot {
     pub(super) waiting_bytes: usize,
 }
 
-/// A packet that came before its socket was open.
+/// A packet that arrived before its socket was connected.
 pub(super) struct Waiting {
     pub(super) text: String,
     pub(super) attachments: Vec<Bytes>,
@@ -57,15 +57,15 @@ impl Waiting {
 
 /// A client that may have been on another node, in one namespace.
 pub(super) struct Arriving {
-    /// Which of the client's questions to the cluster it is.
+    /// The number of this request among those of the client.
     pub(super) number: u64,
     pub(super) namespace: NamespaceLease,
     pub(super) auth: Option<Box<str>>,
     pub(super) waiting: Vec<Waiting>,
 }
 
-/// What the cluster has been asked, and what it has found that nobody has looked at yet; `None`
-/// where the client has gone.
+/// The request to the cluster, and a result that was not read yet; `None` if the client has
+/// disconnected.
 #[derive(Default)]
 pub(super) struct Asked {
     pub(super) count: u64,
@@ -83,7 +83,7 @@ impl Client {
         Self {
             link: Arc::clone(link),
             registry: Arc::clone(registry),
-            // Most clients enter one namespace.
+            // Most clients connect to one namespace.
             slots: Vec::with_capacity(1),
             left: Vec::new(),
             arriving: Vec::new(),

@@ -1,7 +1,7 @@
-//! From an async function with extractors to something that a table can call.
+//! The conversion of an async function with extractors to a handler of the table.
 //!
 //! The arguments are extracted at once, from the packet's own bytes; the future runs in the
-//! handler's place. What comes of it goes to the reply, the admission or the log.
+//! handler's place. Its result goes to the reply, the admission or the log.
 
 use std::sync::Arc;
 
@@ -51,11 +51,11 @@ pub(crate) fn forward(actor: Recipient<Event>) -> EventHandler {
         let (socket, environment) = (incoming.socket.clone(), Arc::clone(incoming.environment));
         let name = Arc::clone(incoming.event);
         let is_answering = event.is_answering();
-        // `send` by a fresh recipient, so that the event counts as in flight until the actor has
-        // taken it. An event that is not taken answers by itself, when it is dropped.
+        // `send` by a new recipient, so that the event counts as in flight until the actor has
+        // taken it. An event that is not taken answers itself when it is dropped.
         let sent = move || async move {
             let sent = tokio::time::timeout(limit, actor.send(event)).await;
-            // Dropped by the actor that has ended, its `Ack` has said so already.
+            // If the actor has ended and dropped the event, its `Ack` has reported it already.
             if sent.is_err() || matches!(sent, Ok(Err(_))) && !is_answering {
                 failed(&environment, &socket, &name, FailureCause::NotTaken);
             }
@@ -65,7 +65,7 @@ pub(crate) fn forward(actor: Recipient<Event>) -> EventHandler {
     })
 }
 
-/// Makes what decides on a client that wants to enter.
+/// Makes the handler of a connecting client.
 pub(crate) fn on_connect<H, A>(handler: H) -> ConnectHandler
 where
     H: Handler<A>,
@@ -85,7 +85,7 @@ where
         };
         let (socket, environment) = (connecting.socket.clone(), connecting.environment.clone());
         let finish = move |ended: Result<H::Output, Unfinished>| {
-            // Making a `ConnectError` of an error may run code of the program too.
+            // The conversion of an error to a `ConnectError` may run code of the program too.
             let decided = ended.and_then(|outcome| {
                 catch_panic(|| outcome.outcome()).map_err(Unfinished::Panicked)
             });
@@ -112,13 +112,13 @@ where
             });
         };
         let core = connecting.socket.core();
-        // The payload is the socket's, and kept for as long as that.
+        // The payload belongs to the socket, and is kept as long as the socket.
         let pending = || Pending::of_socket(core, 0);
         places.run(|| handler.call(args), finish, pending);
     })
 }
 
-/// Makes what is told that a client is leaving, or has left.
+/// Makes the handler of a client that is disconnecting, or has disconnected.
 pub(crate) fn on_leave<H, A>(event: &'static str, handler: H) -> LeaveHandler
 where
     H: Handler<A>,

@@ -1,7 +1,7 @@
-//! What handlers share: the program's states, who is told of a panic, and who sees errors.
+//! The shared state of handlers: the program's states, the receivers of panics, and the error hook.
 //!
 //! [`Surroundings`] belong to the whole server. An [`Environment`] belongs to one namespace, or to
-//! all namespaces of one pattern, and adds the error hook that is theirs alone.
+//! all namespaces of one pattern, and adds their own error hook.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -17,22 +17,22 @@ use crate::logging::{LogKind, LogLimits};
 use crate::message::Crashed;
 use crate::socketio::is_reserved;
 
-/// What all handlers of a server share.
+/// The state shared by all handlers of a server.
 pub(crate) struct Surroundings {
     states: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     supervisors: RwLock<Vec<Recipient<Crashed>>>,
     on_error: RwLock<Option<ErrorHook>>,
     fault: Mutex<Option<String>>,
-    /// Clients are told why a call of theirs failed, where no hook answers for it.
+    /// Clients receive the cause of a failed call, if no hook answers.
     pub(crate) tells_errors: bool,
-    /// A client that asked is told that nobody handles its event.
+    /// An event without a handler is acknowledged with an error.
     pub(crate) answers_unhandled: bool,
-    /// How many lines of the log clients can cause.
+    /// The rate limits of log lines that clients cause.
     pub(crate) line_limits: Arc<LogLimits>,
 }
 
 impl Surroundings {
-    /// Takes a state in, and returns it.
+    /// Adds a state, and returns it.
     pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, state: T) -> Arc<T> {
         let state = Arc::new(state);
         self.states
@@ -44,8 +44,8 @@ impl Surroundings {
         self.supervisors.write().push(supervisor);
     }
 
-    /// Tells whether an event of this name may have a handler; one that may not is a fault of the
-    /// program's, for the log and for who starts the server.
+    /// Returns `true` if an event of this name may have a handler. A reserved name is an error of
+    /// the program: it is logged, and the server does not start.
     pub(crate) fn admits(&self, event: &str) -> bool {
         if !is_reserved(event) {
             return true;
@@ -62,22 +62,22 @@ impl Surroundings {
         false
     }
 
-    /// Returns the first thing that the program registered in vain.
+    /// Returns the first invalid registration of the program.
     pub(crate) fn fault(&self) -> Option<String> {
         self.fault.lock().clone()
     }
 
-    /// Makes `hook` see the errors of namespaces that have no hook of their own.
+    /// Sets the error hook of namespaces that have none of their own.
     pub(crate) fn on_error(&self, hook: ErrorHook) {
         *self.on_error.write() = Some(hook);
     }
 
-    /// Writes a panic to the log and tells everyone who asked.
+    /// Logs a panic and sends it to all supervisors.
     pub(crate) fn report(&self, crashed: &Crashed) {
         self.line_limits
             .write(LogKind::Panicked, Level::Error, format_args!("{crashed}"));
         self.supervisors.write().retain(|supervisor| {
-            // A life-cycle message: rare, and it must not be lost to a full mailbox.
+            // A life-cycle message: rare, and a full mailbox must not drop it.
             supervisor.do_send(crashed.clone());
             supervisor.connected()
         });
@@ -106,11 +106,11 @@ impl fmt::Debug for Surroundings {
     }
 }
 
-/// What the handlers of one namespace share.
+/// The state shared by the handlers of one namespace.
 pub(crate) struct Environment {
     pub(crate) surroundings: Arc<Surroundings>,
     on_error: RwLock<Option<ErrorHook>>,
-    /// It is that of all namespaces together: its hook is the one of the surroundings.
+    /// `true` if it belongs to all namespaces together: its hook is that of the surroundings.
     is_common: bool,
 }
 
@@ -123,7 +123,7 @@ impl Environment {
         })
     }
 
-    /// Makes the one of what is registered for all namespaces.
+    /// Makes the environment of registrations for all namespaces.
     pub(crate) fn common(surroundings: &Arc<Surroundings>) -> Self {
         Self {
             surroundings: Arc::clone(surroundings),
@@ -137,7 +137,7 @@ impl Environment {
         Arc::clone(state).downcast().ok()
     }
 
-    /// Makes `hook` see this namespace's errors.
+    /// Sets the error hook of this namespace.
     pub(crate) fn on_error(&self, hook: ErrorHook) {
         if self.is_common {
             self.surroundings.on_error(hook);
@@ -146,7 +146,7 @@ impl Environment {
         }
     }
 
-    /// Returns who sees errors here: the namespace's own hook, or the server's.
+    /// Returns the error hook: that of the namespace, or that of the server.
     pub(crate) fn error_hook(&self) -> Option<ErrorHook> {
         let own = self.on_error.read().clone();
         own.or_else(|| self.surroundings.on_error.read().clone())

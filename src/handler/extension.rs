@@ -1,6 +1,6 @@
-//! Extractors of what the program keeps for a socket.
+//! Extractors of values that the program attaches to a socket.
 //!
-//! They look at the socket alone, so they fit every handler.
+//! They read the socket alone, so every handler may use them.
 
 use std::any::type_name;
 use std::ops::Deref;
@@ -12,7 +12,7 @@ use crate::link::Session;
 
 /// The value of type `T` that was attached to the socket by
 /// [`Socket::insert_extension`](crate::Socket::insert_extension). If there is none, the handler is
-/// not called, and the client gets an error.
+/// not called, and the client receives an error.
 ///
 /// # Examples
 ///

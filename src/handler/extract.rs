@@ -1,7 +1,7 @@
-//! Extractors: how the arguments of a handler are made from what came in.
+//! Extractors: they make the arguments of a handler from a packet.
 //!
-//! They run before the handler, on the packet's own bytes; what an extractor keeps it copies. One
-//! that fails is a [`Rejection`], and the handler does not run.
+//! They run before the handler, on the packet's own bytes; an extractor copies the bytes that it
+//! keeps. If one fails with a [`Rejection`], the handler does not run.
 
 use std::any::type_name;
 use std::cell::{Cell, OnceCell};
@@ -20,10 +20,10 @@ use crate::reason::DisconnectReason;
 use crate::socket::Socket;
 use crate::socketio::{self, Args, ArgsError, Shortened};
 
-/// Makes an argument of a handler from what the handler is called for.
+/// Makes an argument of a handler from the context of its call.
 ///
-/// `C` is what it is called for: [`Incoming`] an event, [`Connecting`] or [`Leaving`]. Write it for
-/// all `C` that are a [`CallContext`] where only the socket and the states are needed.
+/// `C` is the context: [`Incoming`] for an event, [`Connecting`] or [`Leaving`]. If only the socket
+/// and the states are needed, implement it for all `C` with [`CallContext`].
 ///
 /// # Examples
 ///
@@ -53,11 +53,11 @@ pub trait Extract<C>: Sized {
     ///
     /// # Errors
     ///
-    /// A rejection that tells the client and the log what does not fit.
+    /// A rejection that names the wrong value for the client and the log.
     fn extract(context: &C) -> Result<Self, Rejection>;
 }
 
-/// What every handler's call has.
+/// The parts that the context of every handler has.
 ///
 /// # Examples
 ///
@@ -69,14 +69,14 @@ pub trait Extract<C>: Sized {
 /// }
 /// ```
 pub trait CallContext {
-    /// Returns the socket that the handler is called for.
+    /// Returns the socket of the call.
     fn socket(&self) -> &Socket;
 
-    /// Returns the state of type `T` that was given to the builder.
+    /// Returns the builder's state of type `T`.
     fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>>;
 }
 
-/// An event that came in.
+/// A received event.
 ///
 /// # Examples
 ///
@@ -98,9 +98,9 @@ pub struct Incoming<'a> {
     pub(crate) event: &'a Arc<str>,
     pub(crate) args: &'a str,
     pub(crate) attachments: &'a [Bytes],
-    /// The acknowledgement's id, until someone takes it.
+    /// The acknowledgement's id, until the right to answer is taken.
     pub(crate) ack: Cell<Option<u64>>,
-    /// Where an [`Ack`] was extracted: whether the handler has got it.
+    /// If an [`Ack`] was extracted: whether the handler has received it.
     pub(crate) lent: OnceCell<Arc<AtomicBool>>,
     pub(crate) environment: &'a Arc<Environment>,
 }
@@ -111,7 +111,7 @@ impl Incoming<'_> {
         self.reply(self.ack.take())
     }
 
-    /// Gives an [`Ack`] that was extracted the right to answer: the handler is called with it.
+    /// Gives an extracted [`Ack`] the right to answer, because the handler is called with it.
     pub(crate) fn hand_over(&self) {
         if let Some(handed) = self.lent.get() {
             handed.store(true, Ordering::Relaxed);
@@ -119,7 +119,7 @@ impl Incoming<'_> {
         }
     }
 
-    /// Lends the right to answer to an [`Ack`]; a second one gets none.
+    /// Lends the right to answer to an [`Ack`]; a second one does not get it.
     fn lend(&self) -> Ack {
         let id = self.ack.get().filter(|_| self.lent.get().is_none());
         Ack::lent(self.reply(id), self.lent.get_or_init(Arc::default))
@@ -134,7 +134,7 @@ impl Incoming<'_> {
         }
     }
 
-    /// Returns how many bytes of the client's a handler of this event may hold.
+    /// Returns the number of the client's bytes that a handler of this event may hold.
     pub(crate) fn size(&self) -> usize {
         self.event.len() + size_of_args(self.args, self.attachments)
     }
@@ -149,18 +149,18 @@ impl Incoming<'_> {
     ///
     /// # Errors
     ///
-    /// Says which argument does not fit, and why.
+    /// Returns the argument that has the wrong type, and the cause.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
         socketio::from_args(self.args, self.attachments)
     }
 }
 
-/// Returns how many bytes an event's arguments have.
+/// Returns the size of an event's arguments, in bytes.
 pub(crate) fn size_of_args(args: &str, attachments: &[Bytes]) -> usize {
     args.len() + attachments.iter().map(Bytes::len).sum::<usize>()
 }
 
-/// A client that asks to be let in.
+/// A connecting client.
 ///
 /// # Examples
 ///
@@ -185,7 +185,7 @@ pub struct Connecting<'a> {
     pub(crate) environment: &'a Arc<Environment>,
 }
 
-/// A client that has left.
+/// A client that is disconnecting or has disconnected.
 ///
 /// # Examples
 ///
@@ -230,7 +230,7 @@ impl<C: CallContext> Extract<C> for Socket {
     }
 }
 
-/// What the client's first HTTP request said.
+/// The content of the client's first HTTP request.
 impl<C: CallContext> Extract<C> for Handshake {
     fn extract(context: &C) -> Result<Self, Rejection> {
         Ok(context.socket().handshake().clone())
@@ -239,9 +239,10 @@ impl<C: CallContext> Extract<C> for Handshake {
 
 /// The event's arguments: a tuple takes as many as it has members, any other type takes the first.
 /// So `Data<[f64; 2]>` reads `emit("at", [1, 2])`, and `Data<(f64, f64)>` reads `emit("at", 1, 2)`.
-/// Further arguments are ignored, as in JavaScript; a missing one is `None` for an `Option` and an
-/// error for anything else. [`Bytes`](crate::Bytes) anywhere in the type take attachments, and nothing
-/// else: a text or an array of numbers is refused. [`AnyValue`](crate::AnyValue) takes whatever comes.
+/// Additional arguments are ignored, as in JavaScript. A missing one is `None` for an `Option` and
+/// an error for any other type. [`Bytes`](crate::Bytes) at any depth of the type read attachments
+/// only: a text or an array of numbers is refused. [`AnyValue`](crate::AnyValue) reads any
+/// argument.
 ///
 /// # Examples
 ///
@@ -262,7 +263,8 @@ impl<T: DeserializeOwned> Extract<Incoming<'_>> for Data<T> {
     }
 }
 
-/// The payload of the CONNECT packet, the client's `auth` option. Without one it reads as `{}`.
+/// The payload of the CONNECT packet, the client's `auth` option. If there is none it reads as
+/// `{}`.
 ///
 /// # Examples
 ///
@@ -288,9 +290,9 @@ impl<C: CallContext, T: DeserializeOwned> Extract<C> for Auth<T> {
     }
 }
 
-/// The parameters of the namespace's name, where it was made by
-/// [`SocketIo::of_pattern`](crate::SocketIo::of_pattern): `T` is a struct with a field for each, or a
-/// map. In any other namespace there are none.
+/// The parameters of the namespace's name, if it was made by
+/// [`SocketIo::of_pattern`](crate::SocketIo::of_pattern): `T` is a struct with a field for each, or
+/// a map. Any other namespace has none.
 ///
 /// # Examples
 ///
@@ -316,14 +318,14 @@ impl<C: CallContext, T: DeserializeOwned> Extract<C> for Params<T> {
         let parameters = context.socket().core().membership.parameters();
         let refused =
             |error: &dyn std::fmt::Display| Rejection::Params(Shortened(error).to_string());
-        // A form's text is what serde reads numbers from where only texts are at hand.
+        // serde reads numbers from a form's text; the parameters are texts.
         let text = serde_urlencoded::to_string(parameters).map_err(|error| refused(&error))?;
         let read = serde_urlencoded::from_str(&text).map_err(|error| refused(&error))?;
         Ok(Self(read))
     }
 }
 
-/// A value that was given to [`Builder::state`](crate::Builder::state), shared by all handlers.
+/// A value of [`Builder::state`](crate::Builder::state), shared by all handlers.
 ///
 /// # Examples
 ///
@@ -365,10 +367,10 @@ impl<C: CallContext, T: Send + Sync + 'static> Extract<C> for State<T> {
     }
 }
 
-/// An event as a value: its name and its arguments as they came.
+/// An event as a value: its name and its arguments as received.
 ///
-/// As an extractor it lets a handler look at everything; as a message it is what
-/// [`Namespace::forward`](crate::Namespace::forward) sends to an actor, with the right to answer.
+/// As an extractor it gives a handler the whole event. As a message it is sent by
+/// [`Namespace::forward`](crate::Namespace::forward) to an actor, with the right to answer.
 ///
 /// # Examples
 ///
@@ -390,7 +392,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// Takes the right to answer with it.
+    /// Makes an event that takes over the right to answer.
     pub(crate) fn forwarded(incoming: &Incoming<'_>) -> Self {
         Self {
             ack: Some(Ack::new(incoming.take_reply())),
@@ -398,7 +400,8 @@ impl Event {
         }
     }
 
-    /// Tells whether the client waits for an answer, which this event has the right to give.
+    /// Returns `true` if the client expects an acknowledgement and this event has the right to
+    /// answer.
     pub(crate) fn is_answering(&self) -> bool {
         self.ack.as_ref().is_some_and(Ack::is_wanted)
     }
@@ -424,13 +427,13 @@ impl Event {
         &self.name
     }
 
-    /// Returns the arguments, to send on as they are.
+    /// Returns the arguments, to forward them unchanged.
     #[must_use]
     pub fn args(&self) -> &Args {
         &self.args
     }
 
-    /// Returns the arguments as they came, for keeps.
+    /// Returns the arguments as received, as an owned value.
     #[must_use]
     pub fn into_args(self) -> Args {
         self.args
@@ -440,12 +443,12 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// Says which argument does not fit, and why.
+    /// Returns the argument that has the wrong type, and the cause.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
         self.args.read()
     }
 
-    /// Takes the right to answer; `None` in a handler, where [`Ack`] is an argument of its own.
+    /// Takes the right to answer; `None` in a handler, in which [`Ack`] is a separate argument.
     pub fn take_ack(&mut self) -> Option<Ack> {
         self.ack.take()
     }

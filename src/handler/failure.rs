@@ -1,7 +1,7 @@
-//! Failures: what the program's error hook gets to see, and what the client is told without one.
+//! Failures: the argument of the program's error hook, and the default answer without a hook.
 //!
-//! A handler that returned an error, panicked, or was never called comes in; what is to be sent as
-//! the acknowledgement leaves. It knows no packet.
+//! A handler that returned an error, panicked, or was not called enters; the content of the
+//! acknowledgement leaves. It knows no packet.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::panics::catch_panic;
 use crate::socket::Socket;
 use crate::socketio::ArgsError;
 
-/// A handler's call that failed, as an error hook sees it.
+/// A failed call of a handler, as the argument of an error hook.
 ///
 /// # Examples
 ///
@@ -46,12 +46,12 @@ pub struct Failure<'a> {
     pub(crate) event: &'a str,
     pub(crate) wants_ack: bool,
     pub(crate) cause: FailureCause,
-    /// The error says that its socket has gone.
+    /// The error is about a disconnected socket.
     pub(crate) says_gone: bool,
 }
 
 impl Failure<'_> {
-    /// Returns the socket that the handler was called for.
+    /// Returns the socket of the call.
     #[must_use]
     pub fn socket(&self) -> &Socket {
         self.socket
@@ -64,19 +64,19 @@ impl Failure<'_> {
         self.event
     }
 
-    /// Tells whether the client waits for an acknowledgement.
+    /// Returns `true` if the client expects an acknowledgement.
     #[must_use]
     pub fn wants_ack(&self) -> bool {
         self.wants_ack
     }
 
-    /// Returns what went wrong.
+    /// Returns the cause of the failure.
     #[must_use]
     pub fn cause(&self) -> &FailureCause {
         &self.cause
     }
 
-    /// Returns what the hook answers; the default where there is no hook.
+    /// Returns the hook's answer; the default if there is no hook.
     pub(crate) fn shown_to_hook(&self, environment: &Environment) -> ErrorAnswer {
         let hook = environment.error_hook();
         self.log(hook.is_some());
@@ -91,7 +91,7 @@ impl Failure<'_> {
         })
     }
 
-    /// Returns the JSON text of what the client is told without a hook.
+    /// Returns the JSON text of the client's answer without a hook.
     pub(crate) fn told(&self, environment: &Environment) -> String {
         let text = match &self.cause {
             _ if !environment.surroundings.tells_errors => INTERNAL,
@@ -110,7 +110,7 @@ impl Failure<'_> {
         Value::from(text).to_string()
     }
 
-    /// Returns the JSON text of the data that the client gets beside it.
+    /// Returns the JSON text of the additional data for the client.
     pub(crate) fn told_data(&self, environment: &Environment) -> Option<String> {
         match &self.cause {
             FailureCause::Rejected(rejection) if environment.surroundings.tells_errors => {
@@ -120,11 +120,11 @@ impl Failure<'_> {
         }
     }
 
-    /// Writes the failure to the log, once: at the level debug if it is routine, if a hook sees it,
-    /// or if the log has its cause already.
+    /// Logs the failure, once: at the level debug if it is routine, if there is a hook, or if the
+    /// log has its cause already.
     fn log(&self, has_hook: bool) {
         let (kind, level) = match &self.cause {
-            // It stands in the log as a panic.
+            // The log has it as a panic.
             FailureCause::Panicked(_) => return,
             FailureCause::Refused(_)
             | FailureCause::Dropped
@@ -146,7 +146,8 @@ impl Failure<'_> {
         log::debug!(target: TARGET_HANDLER, "{self}; {client}");
     }
 
-    /// Tells whether the handler only found that its own client has gone: a routine end.
+    /// Returns `true` if the handler failed only because its own client had disconnected: a routine
+    /// end.
     fn is_routine(&self) -> bool {
         self.says_gone && self.socket.core().end_reason().is_some()
     }
@@ -163,14 +164,14 @@ impl fmt::Display for Failure<'_> {
         let event = Quoted(self.event);
         write!(f, "event {event} in namespace {namespace}: ")?;
         match &self.cause {
-            // What does not fit may be a password, and this text goes to logs.
+            // The wrong value may be a password, and this text is logged.
             FailureCause::Rejected(Rejection::Auth(_)) => f.write_str("auth payload does not fit"),
             cause => cut(cause).fmt(f),
         }
     }
 }
 
-/// Whose failure it is, for the log.
+/// The client of the failure, for the log.
 struct Client<'a>(&'a Socket);
 
 impl fmt::Display for Client<'_> {
@@ -183,7 +184,7 @@ impl fmt::Display for Client<'_> {
     }
 }
 
-/// Why a handler's call failed.
+/// The reason why a handler's call failed.
 ///
 /// # Examples
 ///
@@ -198,29 +199,29 @@ impl fmt::Display for Client<'_> {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum FailureCause {
-    /// The handler returned an `Err`; this is its JSON text. Of a disconnect handler it is the
+    /// The handler returned an `Err`; this is its JSON text. For a disconnect handler it is the
     /// error's `Display` text, as a JSON string.
     Returned(String),
-    /// The handler was not called: an argument of it could not be made, or
+    /// The handler was not called: an extractor could not make an argument, or
     /// [`event_middleware`](crate::Namespace::event_middleware) refused the event.
     Rejected(Rejection),
-    /// Middleware or a connect handler refused the client with this message. It is routine, and
-    /// goes to the log at the level debug.
+    /// Middleware or a connect handler refused the client with this message. It is routine, and is
+    /// logged at the level debug.
     Refused(String),
     /// The handler panicked with this text.
     Panicked(String),
-    /// What the handler returned cannot be written as JSON.
+    /// The handler's return value cannot be written as JSON.
     SerializeFailed(ArgsError),
     /// The handler dropped its [`Ack`](crate::Ack) without an answer.
     AckDropped,
-    /// The actor that the event was [forwarded](crate::Namespace::forward) to has ended, or has not
-    /// taken it within [`Builder::ack_timeout`](crate::Builder::ack_timeout).
+    /// The actor to which the event was [forwarded](crate::Namespace::forward) has ended, or has
+    /// not taken it within [`Builder::ack_timeout`](crate::Builder::ack_timeout).
     NotTaken,
-    /// The client asked for a namespace that does not exist. Only
-    /// [`on_error_default`](crate::SocketIo::on_error_default) sees it; the socket is in no
-    /// namespace, and says who asked, and for which one.
+    /// The client requested a namespace that does not exist. Only
+    /// [`on_error_default`](crate::SocketIo::on_error_default) receives it. The socket is in no
+    /// namespace, and names the client and the requested namespace.
     InvalidNamespace,
-    /// The handler was dropped where it waited for something: its socket had ended, and
+    /// The handler was dropped while it waited: its socket had ended, and
     /// [`Builder::handler_grace`](crate::Builder::handler_grace) was over, or the server was
     /// stopped.
     Dropped,
@@ -242,16 +243,16 @@ impl fmt::Display for FailureCause {
     }
 }
 
-/// What an error hook answers to the client that waits for an acknowledgement.
+/// The answer of an error hook to a client that expects an acknowledgement.
 ///
-/// | answer | the client gets | its `emitWithAck` | its `retries` |
+/// | answer | the client receives | its `emitWithAck` | its `retries` |
 /// | --- | --- | --- | --- |
 /// | `Default` | `{"error": …}`, or nothing if the handler asked for that | ends | stop |
 /// | `Value` | this value | ends | stop |
 /// | `Nothing` | nothing | waits, or fails after its `timeout` | send the event again |
 ///
-/// `None` is `Default`, and `Some(value)` is `Value(value)`. Of a connect or disconnect handler,
-/// and of an event without an acknowledgement, the answer has no effect.
+/// `None` is `Default`, and `Some(value)` is `Value(value)`. The answer has no effect for a connect
+/// or disconnect handler, and for an event without an acknowledgement.
 ///
 /// # Examples
 ///
@@ -268,12 +269,12 @@ impl fmt::Display for FailureCause {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorAnswer {
-    /// By the rule that holds without a hook.
+    /// The answer without a hook.
     #[default]
     Default,
     /// This value.
     Value(Value),
-    /// Nothing: the event stays unanswered.
+    /// No answer: the event is not acknowledged.
     Nothing,
 }
 
@@ -283,15 +284,15 @@ impl From<Option<Value>> for ErrorAnswer {
     }
 }
 
-/// Sees a failure, and may answer for it.
+/// Receives a failure, and may answer.
 pub(crate) type ErrorHook = Arc<dyn Fn(&Failure<'_>) -> ErrorAnswer + Send + Sync>;
 
-/// Tells the program's error hook and the log of a failure that nobody waits for.
+/// Reports a failure without an answer to the program's error hook and the log.
 pub(crate) fn failed(environment: &Environment, socket: &Socket, event: &str, cause: FailureCause) {
     failed_as(environment, socket, event, cause, false);
 }
 
-/// The same, of an error that may say that its socket has gone.
+/// The same, for an error that may be about a disconnected socket.
 pub(crate) fn failed_as(
     environment: &Environment,
     socket: &Socket,
@@ -309,14 +310,13 @@ pub(crate) fn failed_as(
     let _ = failure.shown_to_hook(environment);
 }
 
-/// Tells the log, the program's supervisors and its error hook of a panic where nobody waits for an
-/// answer.
+/// Reports a panic without an answer to the log, the program's supervisors and its error hook.
 pub(crate) fn panicked(environment: &Environment, socket: &Socket, event: &str, panic: String) {
     report(environment, socket, event, &panic);
     failed(environment, socket, event, FailureCause::Panicked(panic));
 }
 
-/// Tells the log and the program's supervisors of a handler's panic.
+/// Reports a handler's panic to the log and the program's supervisors.
 pub(crate) fn report(environment: &Environment, socket: &Socket, event: &str, panic: &str) {
     environment.report(&Crashed {
         place: CrashPlace::Handler(event.to_owned()),
@@ -326,7 +326,7 @@ pub(crate) fn report(environment: &Environment, socket: &Socket, event: &str, pa
     });
 }
 
-/// The same, of a panic in a task of a socket.
+/// The same, for a panic in a task of a socket.
 pub(crate) fn task_panicked(environment: &Environment, socket: &Socket, panic: String) {
     environment.report(&Crashed {
         place: CrashPlace::BackgroundTask,

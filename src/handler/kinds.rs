@@ -1,7 +1,7 @@
 //! The kinds of handlers that a table holds, as plain values.
 //!
-//! `call.rs` makes them of the program's functions, the table keeps and calls them. Nothing here is
-//! called.
+//! `call.rs` makes them from the program's functions; the table keeps and calls them. Nothing here
+//! is called.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use crate::error::{ConnectError, Rejection};
 use crate::handler::extract::{Connecting, Incoming, Leaving};
 use crate::handler::transit::IncomingEvent;
 
-/// Tells what became of a client that asked to be let in.
+/// Receives the result of a client's connect.
 pub(crate) type Admission = Box<dyn FnOnce(Result<(), ConnectError>)>;
 
 pub(crate) type EventHandler = Arc<dyn Fn(&Incoming<'_>) + Send + Sync>;
 pub(crate) type ConnectHandler = Arc<dyn Fn(&Connecting<'_>, Admission) + Send + Sync>;
 pub(crate) type LeaveHandler = Arc<dyn Fn(&Leaving<'_>) + Send + Sync>;
 
-/// Looks at an event before its handlers.
+/// Checks an event before its handlers.
 pub(crate) type EventCheck =
     Arc<dyn Fn(&mut IncomingEvent<'_>) -> Result<(), Rejection> + Send + Sync>;

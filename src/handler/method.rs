@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::handler::Handler;
 
-/// An async method whose arguments, behind the object itself, are extractors, up to eight of them.
+/// An async method whose arguments, after the object itself, are extractors, up to eight of them.
 ///
 /// It is implemented for functions that take an `Arc<Object>` first, as methods with
-/// `self: Arc<Self>` do; there is no need to implement it otherwise. See
+/// `self: Arc<Self>` do; no other implementation is needed. See
 /// [`NamespaceHandlers`](crate::NamespaceHandlers).
 ///
 /// # Examples
@@ -40,7 +40,7 @@ use crate::handler::Handler;
     note = "if it has more than eight arguments: take several by one, as `Data<(A, B)>` or a struct"
 )]
 pub trait Method<Object, Args>: Send + Sync + 'static {
-    /// What the method returns.
+    /// The method's return value.
     type Output: 'static;
     /// Its future.
     type Future: Future<Output = Self::Output> + 'static;
@@ -78,7 +78,7 @@ method!(A B C D E F);
 method!(A B C D E F G);
 method!(A B C D E F G H);
 
-/// A method together with the object that it is called on.
+/// A method together with its object.
 #[derive(Debug)]
 pub(crate) struct Bound<Object, M> {
     pub(crate) object: Arc<Object>,

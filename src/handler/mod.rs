@@ -1,8 +1,8 @@
-//! Handlers: the program's async functions, and how they are called.
+//! Handlers: the program's async functions, and their calls.
 //!
-//! A packet's event and its socket come in; what the function returns leaves as the
-//! acknowledgement. User code runs here and nowhere else, and never outside of `catch_unwind`.
-//! Nothing here knows how a packet came or which actor holds the socket.
+//! A packet's event and its socket enter; the function's return value leaves as the
+//! acknowledgement. User code runs only here, and always inside `catch_unwind`. Nothing here knows
+//! the transport of a packet or the actor of the socket.
 
 mod call;
 mod environment;
@@ -52,8 +52,8 @@ pub use transit::IncomingEvent;
 
 /// An async function whose arguments are extractors, up to eight of them.
 ///
-/// It is implemented for functions and closures; there is no need to implement it otherwise.
-/// What it is called for decides which extractors fit: see [`Namespace::on`](crate::Namespace::on),
+/// It is implemented for functions and closures; no other implementation is needed. The kind of
+/// call decides about the allowed extractors: see [`Namespace::on`](crate::Namespace::on),
 /// [`Namespace::on_connect`](crate::Namespace::on_connect) and
 /// [`Namespace::on_disconnect`](crate::Namespace::on_disconnect). The future need not be `Send`.
 ///
@@ -77,7 +77,7 @@ pub use transit::IncomingEvent;
     note = "if it has more than eight arguments: take several by one, as `Data<(A, B)>` or a struct"
 )]
 pub trait Handler<Args>: Send + Sync + 'static {
-    /// What the function returns.
+    /// The function's return value.
     type Output: 'static;
     /// Its future.
     type Future: Future<Output = Self::Output> + 'static;
@@ -115,11 +115,11 @@ handler!(A B C D E F);
 handler!(A B C D E F G);
 handler!(A B C D E F G H);
 
-/// What a handler of an event returns: anything that serde can write. It is the acknowledgement, if
-/// the client asked for one.
+/// The return type of a handler of an event: any type that serde can write. It is the
+/// acknowledgement, if the client expects one.
 ///
-/// There is no need to implement it: derive `Serialize`. An `Err` is a failure, which goes to
-/// [`on_error`](crate::Namespace::on_error); [`HandlerError`] is made of any error by `?`.
+/// No implementation is needed: derive `Serialize`. An `Err` is a failure, which goes to
+/// [`on_error`](crate::Namespace::on_error); `?` converts any error to [`HandlerError`].
 ///
 /// # Examples
 ///
@@ -144,11 +144,11 @@ handler!(A B C D E F G H);
 )]
 pub trait EventOutcome: Serialize {}
 
-// Otherwise the compiler names the part that is not `Serialize`, in the words of serde.
+// Otherwise the compiler names the part that is not `Serialize`, in serde's words.
 #[diagnostic::do_not_recommend]
 impl<T: Serialize> EventOutcome for T {}
 
-/// What a connect handler returns: `()` lets the client in, an `Err` refuses it.
+/// The return type of a connect handler: `()` accepts the client, an `Err` refuses it.
 ///
 /// # Examples
 ///
@@ -172,11 +172,11 @@ impl<T: Serialize> EventOutcome for T {}
             which `?` makes of any error"
 )]
 pub trait ConnectOutcome: 'static {
-    /// Tells whether the client is let in.
+    /// Returns whether the client is accepted.
     ///
     /// # Errors
     ///
-    /// What the client is told instead.
+    /// The refusal for the client.
     fn outcome(self) -> Result<(), ConnectError>;
 }
 
@@ -193,7 +193,7 @@ impl<E: Into<ConnectError> + 'static> ConnectOutcome for Result<(), E> {
     }
 }
 
-/// What a disconnect handler returns: an `Err` is a failure, which goes to
+/// The return type of a disconnect handler: an `Err` is a failure, which goes to
 /// [`on_error`](crate::Namespace::on_error), or to the log.
 ///
 /// # Examples
@@ -219,7 +219,7 @@ pub trait LeaveOutcome: 'static {
     /// Returns the error's text, if it is one.
     fn error(&self) -> Option<String>;
 
-    /// Tells whether it is an error that says that its socket has gone.
+    /// Returns `true` if it is an error about a disconnected socket.
     #[doc(hidden)]
     fn says_gone(&self) -> bool {
         false

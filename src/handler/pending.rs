@@ -1,7 +1,7 @@
-//! What is held for a future of the program's while it is pending, and when the future is dropped.
+//! The guard of a pending future of the program, and the time at which the future is dropped.
 //!
-//! A handler that still waits for something when its socket has ended gets a grace. Behind it, or at
-//! the end of a stop, its future is dropped, with all that it holds.
+//! A handler that still waits after its socket has ended gets a grace period. After it, or at the
+//! end of a stop, its future is dropped with all its values.
 
 use std::fmt;
 use std::future::Future;
@@ -16,19 +16,19 @@ use crate::socket::{self, Core};
 
 /// Held while a future is pending.
 pub(crate) trait WhilePending: 'static {
-    /// Looks at a future that was just polled, and is pending. Ready says that it is to be dropped.
+    /// Checks a future that was just polled and is pending. Ready means that it must be dropped.
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
     /// The future is about to be polled.
     fn resumes(&mut self) {}
 
-    /// Waits, when the future has ended, until its end may be made known.
+    /// Waits, after the future has ended, until its result may be published.
     fn settled<T>(&self, _ended: &Result<T, Unfinished>) -> impl Future<Output = ()> {
         std::future::ready(())
     }
 }
 
-/// Why a future of the program's has no value.
+/// The reason why a future of the program has no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unfinished {
     /// It panicked with this text.
@@ -40,17 +40,17 @@ pub(crate) enum Unfinished {
 /// A handler in flight.
 pub(crate) struct Pending {
     guard: InFlightGuard,
-    /// The socket that it runs for; without one it runs for the whole session.
+    /// The socket of the call; without one it runs for the whole session.
     core: Option<Arc<Core>>,
-    /// Its acknowledgement waits until the client has room, and it counts as in flight meanwhile: a
-    /// client that asks for more than it reads is not read.
+    /// Its acknowledgement waits until the client has room, and it counts as in flight in the
+    /// meantime: no packets are read from a client that does not read its responses.
     answers: bool,
-    /// Made when the socket has ended.
+    /// Made after the socket has ended.
     grace: Option<Pin<Box<Sleep>>>,
 }
 
 impl Pending {
-    /// Makes what is held for the handler of an event, which answers.
+    /// Makes the guard of an event's handler, which answers.
     pub(crate) fn of_event(core: &Arc<Core>, bytes: usize) -> Self {
         Self {
             answers: true,
@@ -58,7 +58,7 @@ impl Pending {
         }
     }
 
-    /// Makes what is held for a handler of a socket, which was called for an event of so many bytes.
+    /// Makes the guard of a socket's handler, for an event of `bytes` bytes.
     pub(crate) fn of_socket(core: &Arc<Core>, bytes: usize) -> Self {
         Self {
             guard: InFlight::enter(&core.link, bytes),
@@ -88,7 +88,7 @@ impl Pending {
 impl WhilePending for Pending {
     fn poll_cut(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.guard.set_idle(has_waited_for_end());
-        // Before the look: an end that comes behind it wakes this task.
+        // Before the check: an end after it wakes this task.
         self.guard.watch(cx);
         if self.guard.link().in_flight.is_cut() {
             return Poll::Ready(());
@@ -115,7 +115,7 @@ impl WhilePending for Pending {
     }
 }
 
-/// What runs for a socket that has left is not dropped.
+/// A disconnect handler is not dropped.
 impl WhilePending for InFlightGuard {
     fn poll_cut(&mut self, _: &mut Context<'_>) -> Poll<()> {
         Poll::Pending

@@ -1,10 +1,9 @@
-//! Where the futures of handlers run.
+//! The places in which the futures of handlers run.
 //!
-//! A future is polled once in place, under `catch_unwind`; most are done then and have cost no
-//! allocation, since the place where they lay is used again by the handler's next one. A future that
-//! is still pending is spawned on this worker, each poll of it under `catch_unwind` too, until it
-//! ends or what is held for it says that it is to be dropped. Nothing here knows what the futures are
-//! for.
+//! A future is polled once in place, under `catch_unwind`. Most have then ended and needed no
+//! allocation, because a place is used again by the handler's next future. A future that is still
+//! pending is spawned on this worker. Each of its polls is under `catch_unwind` too, until it ends
+//! or its guard says that it must be dropped. The purpose of the futures is not known here.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -30,10 +29,10 @@ impl Places {
         }))
     }
 
-    /// Runs `start`'s future and gives `finish` its value, or why there is none.
+    /// Runs `start`'s future and gives `finish` its value, or the reason why there is none.
     ///
-    /// `start` is run at once. `while_pending` makes what is held for as long as the future is
-    /// spawned, and may put off `finish`.
+    /// `start` is called at once. `while_pending` makes the guard of the spawned future, which may
+    /// delay `finish`.
     pub(crate) fn run<F, G>(
         &self,
         start: impl FnOnce() -> F,
@@ -46,7 +45,7 @@ impl Places {
         let mut place = self.take::<F>();
         let polled = catch_panic(|| {
             place.0.set(Some(start()));
-            // Nobody needs to be woken yet: a pending future is polled again by its own task.
+            // No waker is needed yet: a pending future is polled again by its own task.
             place.poll(&mut Context::from_waker(Waker::noop()))
         });
         match polled {
@@ -71,7 +70,7 @@ impl Places {
         }
     }
 
-    /// Takes this thread's place; a new one where it is in use or there is none.
+    /// Takes this thread's place; a new one if it is in use or does not exist.
     fn take<F: Future + 'static>(&self) -> Place<F> {
         let kept = PLACES.with_borrow_mut(|places| {
             let place = places.get_mut(self.0)?.as_mut()?;
@@ -80,7 +79,7 @@ impl Places {
         Place(kept.unwrap_or_else(|| Box::pin(None)))
     }
 
-    /// Drops the place's future and keeps its room.
+    /// Drops the place's future and keeps its memory.
     fn put_back<F: Future + 'static>(&self, mut place: Place<F>) {
         if place.clear().is_err() {
             return;
@@ -108,14 +107,14 @@ impl Drop for Places {
     }
 }
 
-/// A place that is not in use, or was taken.
+/// A place that is free, or was taken.
 type Kept<F> = Option<Pin<Box<Option<F>>>>;
 
-/// Room for one future of type `F`.
+/// The memory of one future of type `F`.
 struct Place<F>(Pin<Box<Option<F>>>);
 
 impl<F: Future + 'static> Place<F> {
-    /// Drops a future that has panicked; a second panic, in its destructor, is swallowed.
+    /// Drops a future that has panicked; a second panic, in its destructor, is ignored.
     fn discard(mut self) {
         let _ = self.clear();
     }
@@ -127,12 +126,12 @@ impl<F: Future + 'static> Place<F> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<F::Output> {
         match self.0.as_mut().as_pin_mut() {
             Some(future) => future.poll(cx),
-            // Only `run` polls, and never again after the future's end.
+            // Only `run` polls, and never after the future's end.
             None => Poll::Pending,
         }
     }
 
-    /// Polls the future, and then, if it is pending, what is held for it.
+    /// Polls the future and, if it is pending, its guard.
     fn poll_held(
         &mut self,
         cx: &mut Context<'_>,
@@ -151,7 +150,7 @@ thread_local! {
     static PLACES: RefCell<Vec<Option<Box<dyn Any>>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The numbers of places that no handler has.
+/// The numbers of places without a handler.
 static FREE: Mutex<Numbers> = Mutex::new(Numbers {
     numbers: Vec::new(),
     next: 0,
@@ -169,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    /// Holds a value, and drops the future when it is told.
+    /// Holds a value, and drops the future on request.
     #[derive(Default)]
     struct Held {
         _value: Rc<()>,

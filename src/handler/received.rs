@@ -1,6 +1,6 @@
-//! An event as the session hands it in, before any handler is chosen.
+//! A received event, before a handler is chosen.
 //!
-//! The session fills it from a packet; the table reads it. It borrows all that it has, and knows
+//! The session fills it from a packet; the table reads it. It borrows all its parts, and knows
 //! neither tables nor calls.
 
 use std::cell::{Cell, OnceCell};
@@ -25,7 +25,7 @@ pub(crate) struct Received<'a> {
 }
 
 impl<'a> Received<'a> {
-    /// Apart, so that who asks for no such lines pays for one look at their level.
+    /// Separate, so that a program without such lines pays only for a check of the level.
     #[cold]
     pub(super) fn log(&self) {
         let (name, socket) = (Quoted(self.name), self.socket.core());

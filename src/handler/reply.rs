@@ -1,8 +1,8 @@
-//! How a handler's call ends: the acknowledgement, or the error that stands for it.
+//! The end of a handler's call: the acknowledgement, or an error in its place.
 //!
-//! A client that asked for an acknowledgement always gets one: the returned value, or what the
-//! program's error hook answers, or `{"error": …}`, where the handler returned `Err`, was given
-//! arguments that don't fit, panicked, or let its [`Ack`] go unused.
+//! A client that expects an acknowledgement always receives one: the returned value, or the answer
+//! of the program's error hook, or `{"error": …}`. The last is sent if the handler returned `Err`,
+//! got arguments of the wrong type, panicked, or dropped its [`Ack`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,19 +20,19 @@ use crate::panics::catch_panic;
 use crate::socket::{self, Answer, Socket};
 use crate::socketio::{Cut, FailureMark, failure_of, is_failure};
 
-/// Where the answer to one event goes.
+/// The destination of the answer to one event.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) socket: Socket,
     pub(crate) event: Arc<str>,
-    /// The acknowledgement's id, where the client asked for one.
+    /// The acknowledgement's id, if the client expects one.
     pub(crate) id: Option<u64>,
     pub(crate) environment: Arc<Environment>,
 }
 
 impl Reply {
-    /// Ends the call with what the handler returned, or with its panic; where the handler has
-    /// changed a session that lies in a store, that is saved first.
+    /// Ends the call with the handler's return value, or with its panic. If the handler has changed
+    /// a session in a store, the session is saved first.
     pub(crate) fn finish<T: Serialize + 'static>(self, ended: Result<T, Unfinished>) {
         match self.socket.core().link.stored_session() {
             Some(session) if session.is_changed() => self.clone().end_saved(session, ended),
@@ -74,30 +74,30 @@ impl Reply {
         }
     }
 
-    /// Ends a call that was never made: its arguments do not fit.
+    /// Ends a call that was not made, because an argument has the wrong type.
     pub(crate) fn reject(&self, rejection: Rejection) {
         self.fail(FailureCause::Rejected(rejection));
     }
 
-    /// Ends a call that nobody handles.
+    /// Ends a call without a handler.
     pub(crate) fn unhandled(&self) {
         let (event, socket) = (Quoted(&self.event), self.socket.core());
         log::debug!(target: TARGET_EVENT, "event {event}: no handler, from {socket}");
         if !self.environment.surroundings.answers_unhandled {
             return;
         }
-        // Escaped by JSON alone, and not as long as whatever the client has sent.
+        // JSON alone escapes it, and its length is limited whatever the client has sent.
         let text = format!("no handler for event \"{}\"", Cut(&self.event));
         self.send_error(&serde_json::Value::from(text).to_string(), None);
     }
 
-    /// Ends a call whose handler panicked; the client learns no more than that.
+    /// Ends a call whose handler panicked; the client receives no details.
     pub(crate) fn panicked(&self, panic: String) {
         report(&self.environment, &self.socket, &self.event, &panic);
         self.fail(FailureCause::Panicked(panic));
     }
 
-    /// Ends a call that failed: the program's hook may answer, and a rule does where it doesn't.
+    /// Ends a failed call: the program's hook may answer, otherwise the default rule applies.
     fn fail(&self, cause: FailureCause) {
         self.fail_as(cause, FailureMark::Plain);
     }
@@ -132,7 +132,7 @@ impl Reply {
         }
     }
 
-    /// Apart, so that who asks for no such lines pays for one look at their level.
+    /// Separate, so that a program without such lines pays only for a check of the level.
     #[cold]
     fn log(&self, id: u64, size: usize) {
         let (event, socket) = (Quoted(&self.event), self.socket.core());
@@ -151,17 +151,18 @@ impl Reply {
             if log::log_enabled!(target: TARGET_EVENT, Level::Debug) {
                 self.log(id, packet.len());
             }
-            // A client that has gone, or is being sent away for reading too slowly, gets no answer.
+            // A client that has disconnected, or is being disconnected because it is slow, gets no
+            // answer.
             let _ = self.socket.core().deliver(packet);
         }
     }
 }
 
-/// The acknowledgement of an event, to be sent by hand.
+/// The acknowledgement of an event, sent by the handler itself.
 ///
-/// A handler that takes it as an argument answers with [`send`](Self::send), at a time of its
-/// choice; its return value is not sent then. An `Ack` that is dropped unused answers with an
-/// error, so that no client waits in vain.
+/// A handler with this argument answers by [`send`](Self::send), at any time; its return value is
+/// not sent. An `Ack` that is dropped unused answers with an error, so that the client does not
+/// wait in vain.
 ///
 /// # Examples
 ///
@@ -175,8 +176,8 @@ impl Reply {
 #[derive(Debug)]
 pub struct Ack {
     reply: Option<Owed>,
-    /// Set when the handler gets it. Before, it answers nothing when it is dropped: another
-    /// extractor has failed, and the client is told of that instead.
+    /// Set when the handler receives it. Until then it sends no answer when it is dropped: another
+    /// extractor has failed, and that error is sent instead.
     handed: Option<Arc<AtomicBool>>,
 }
 
@@ -188,7 +189,7 @@ impl Ack {
         }
     }
 
-    /// Makes one that counts from the moment when `handed` is set.
+    /// Makes one that is valid after `handed` is set.
     pub(crate) fn lent(reply: Reply, handed: &Arc<AtomicBool>) -> Self {
         Self {
             reply: Some(Owed::of(reply)),
@@ -201,24 +202,23 @@ impl Ack {
         handed.is_none_or(|handed| handed.load(Ordering::Relaxed))
     }
 
-    /// Tells whether the client asked for an acknowledgement.
+    /// Returns `true` if the client expects an acknowledgement.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
         let reply = self.reply.as_ref();
         reply.is_some_and(|reply| reply.0.id.is_some())
     }
 
-    /// Sends the acknowledgement. A tuple is sent as that many arguments, `()` as none, anything
-    /// else as one, and an `Err` as `{"error": …}`. Does nothing where the client asked for none.
+    /// Sends the acknowledgement. A tuple is sent as that many arguments, `()` as none, any other
+    /// type as one, and an `Err` as `{"error": …}`. Does nothing if the client expects none.
     pub fn send<T: Serialize>(mut self, data: T) {
         if let Some(reply) = self.reply.take() {
             reply.0.answer(&data);
         }
     }
 
-    /// Leaves the event unanswered: the client gets no acknowledgement. Its `emitWithAck` waits for
-    /// ever, or fails after its `timeout`; with the options `retries` and `ackTimeout` it sends the
-    /// event again.
+    /// Sends no acknowledgement. The client's `emitWithAck` waits forever, or fails after its
+    /// `timeout`; with the options `retries` and `ackTimeout` it sends the event again.
     ///
     /// # Examples
     ///
@@ -239,7 +239,7 @@ impl Ack {
     }
 }
 
-/// A reply that a server which stops waits for, if there is a client that waits for it.
+/// A reply that a server awaits while it stops, if a client expects it.
 #[derive(Debug)]
 struct Owed(Reply);
 
@@ -272,9 +272,9 @@ impl Drop for Ack {
 }
 
 impl HandlerError {
-    /// Leaves the event unanswered: the client gets no acknowledgement, so that it sends the event
-    /// again if it has the options `retries` and `ackTimeout`. The failure reaches
-    /// [`on_error`](crate::Namespace::on_error) and the log like any other.
+    /// Sends no acknowledgement, so that the client sends the event again if it has the options
+    /// `retries` and `ackTimeout`. The failure reaches [`on_error`](crate::Namespace::on_error) and
+    /// the log like any other.
     ///
     /// # Examples
     ///

@@ -1,8 +1,8 @@
-//! The table that all sockets of a namespace look at.
+//! The table that all sockets of a namespace share.
 //!
-//! It is replaced as a whole when the program registers something, so that a session reads its own
-//! view of it without a lock. What is registered for all namespaces is in a table of its own, which
-//! the others follow: each has been merged with it before a session looks.
+//! A registration replaces the whole table, so a session reads its own view of it without a lock.
+//! Registrations for all namespaces are in a separate table, which the others follow: each of them
+//! is merged with it before a session reads it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -16,18 +16,18 @@ use crate::handler::table::Table;
 pub(crate) struct SharedTable {
     layers: RwLock<Layers>,
     version: AtomicU64,
-    /// Those that change with this one. It is locked behind `layers`.
+    /// The tables that change with this one. Locked after `layers`.
     followers: Mutex<Vec<Weak<Self>>>,
 }
 
-/// What a table is made of.
+/// The parts of a table.
 #[derive(Debug, Default)]
 struct Layers {
-    /// What is registered here alone.
+    /// The registrations of this table alone.
     own: Arc<Table>,
-    /// What is registered for all namespaces, if this table follows.
+    /// The registrations for all namespaces, if this table follows them.
     common: Option<Arc<Table>>,
-    /// Both together: what sessions see.
+    /// Both together: the view of sessions.
     current: Arc<Table>,
 }
 
@@ -41,7 +41,7 @@ impl Layers {
 }
 
 impl SharedTable {
-    /// Makes one that has what `common` has, now and later, beside what is its own.
+    /// Makes a table with the registrations of `common`, present and future, and its own.
     pub(crate) fn following(common: &Self) -> Arc<Self> {
         let shared = Arc::new(Self::default());
         let layers = common.layers.read();
@@ -92,7 +92,7 @@ pub(crate) struct TableView {
 }
 
 impl TableView {
-    /// Returns the table as it is now.
+    /// Returns the present table.
     pub(crate) fn current(&mut self, shared: &SharedTable) -> &Arc<Table> {
         if shared.version.load(Ordering::Acquire) != self.version {
             *self = shared.view();

@@ -1,8 +1,8 @@
 //! The handlers of one namespace, found by the event's name.
 //!
 //! The table is replaced as a whole when a handler is added; see
-//! [`SharedTable`](super::SharedTable). What the program has registered comes in, and a packet's
-//! event; the calls leave, each caught.
+//! [`SharedTable`](super::SharedTable). The program's registrations enter, and a packet's event;
+//! the calls leave, each with its panic caught.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use crate::handler::transit::IncomingEvent;
 use crate::logging::TARGET_EVENT;
 use crate::panics::catch_panic;
 
-/// Everything that is called for one namespace.
+/// All handlers of one namespace.
 #[derive(Clone, Default)]
 pub(crate) struct Table {
-    /// Who is asked whether a client may enter: middleware first, then connect handlers.
+    /// The handlers that accept or refuse a client: middleware first, then connect handlers.
     admission: Arc<Vec<ConnectHandler>>,
-    /// How many of them are middleware.
+    /// The number of middleware among them.
     middleware: usize,
     checks: Vec<EventCheck>,
     any: Vec<EventHandler>,
@@ -35,7 +35,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Adds a handler behind those that the event has.
+    /// Adds a handler after the existing ones of the event.
     pub(crate) fn on(&mut self, event: &str, handler: EventHandler) {
         match self.position(event) {
             Ok(at) => self.events[at].1.push(handler),
@@ -43,7 +43,7 @@ impl Table {
         }
     }
 
-    /// Takes the handlers of an event away; tells whether there were any.
+    /// Removes the handlers of an event. Returns whether there were any.
     pub(crate) fn off(&mut self, event: &str) -> bool {
         let found = self.position(event);
         if let Ok(at) = found {
@@ -81,7 +81,7 @@ impl Table {
         self.disconnect.push(handler);
     }
 
-    /// Tells whether nothing is registered.
+    /// Returns `true` if nothing is registered.
     pub(crate) fn is_empty(&self) -> bool {
         let Self {
             admission,
@@ -102,9 +102,9 @@ impl Table {
             && disconnect.is_empty()
     }
 
-    /// Returns this table with what is registered for all namespaces. What decides whether a client
-    /// or an event may come in is asked for all namespaces first; of an event the namespace's own
-    /// handlers are called first, and answer.
+    /// Returns this table with the registrations for all namespaces. Checks of a client or of an
+    /// event are run for all namespaces first; an event's handlers of the namespace are called
+    /// first, and answer.
     pub(crate) fn with(&self, common: &Self) -> Self {
         let (mut middleware, mut connect) = (Vec::new(), Vec::new());
         for table in [common, self] {
@@ -130,8 +130,7 @@ impl Table {
         table
     }
 
-    /// Calls the event's handlers in their order; one that nobody handles is answered with an
-    /// error.
+    /// Calls the event's handlers in order; an event without a handler is answered with an error.
     pub(crate) fn dispatch(&self, received: &Received<'_>) {
         if log::log_enabled!(target: TARGET_EVENT, Level::Debug) {
             received.log();
@@ -151,7 +150,7 @@ impl Table {
         self.deliver(&event.outcome(received));
     }
 
-    /// Asks the program whether the client may enter; everybody may where it has no opinion.
+    /// Calls the program's checks of a connecting client; without any the client is accepted.
     pub(crate) fn admit(&self, connecting: &Connecting<'_>, admission: Admission) {
         let back = connecting.socket.core().back();
         let skips = back.is_some_and(|back| back.skips_middleware);
@@ -163,12 +162,12 @@ impl Table {
         handlers.ask_from(first, connecting, admission);
     }
 
-    /// Tells the program that a socket is leaving, while it is still in its rooms.
+    /// Notifies the program that a socket is disconnecting, while it is still in its rooms.
     pub(crate) fn warn(&self, leaving: &Leaving<'_>) {
         tell(&self.disconnecting, "disconnecting", leaving);
     }
 
-    /// Tells the program that a socket has left.
+    /// Notifies the program that a socket has disconnected.
     pub(crate) fn farewell(&self, leaving: &Leaving<'_>) {
         tell(&self.disconnect, "disconnect", leaving);
     }
@@ -197,7 +196,8 @@ impl Table {
     }
 
     fn position(&self, event: &str) -> Result<usize, usize> {
-        // By length first: names are compared byte by byte where their lengths agree, seldom twice.
+        // By length first: names are compared by bytes only if their lengths are equal, which is
+        // rare.
         self.events.binary_search_by(|(name, _)| {
             let by_length = name.len().cmp(&event.len());
             by_length.then_with(|| name.as_ref().cmp(event))
@@ -212,7 +212,7 @@ impl fmt::Debug for Table {
     }
 }
 
-/// Calls one handler after another. The first answers: it takes the right to.
+/// Calls one handler after another. The first one takes the right to answer.
 fn call_all(handlers: &[EventHandler], incoming: &Incoming<'_>) {
     for handler in handlers {
         call(handler, incoming);
@@ -220,28 +220,28 @@ fn call_all(handlers: &[EventHandler], incoming: &Incoming<'_>) {
 }
 
 fn call(handler: &EventHandler, incoming: &Incoming<'_>) {
-    // An extractor may run code of the program, as a `Deserialize`.
+    // An extractor may run code of the program, such as a `Deserialize`.
     if let Err(panic) = catch_panic(|| handler(incoming)) {
         incoming.take_reply().panicked(panic);
     }
 }
 
-/// Who is asked about one client.
+/// The handlers that are called for one client.
 struct Admitting {
     handlers: Arc<Vec<ConnectHandler>>,
-    /// How many of them are middleware.
+    /// The number of middleware among them.
     middleware: usize,
 }
 
 impl Admitting {
-    /// Asks the handlers from `at` on, each when the one before has agreed.
+    /// Calls the handlers from `at` on, each after the previous one has accepted.
     fn ask_from(self, at: usize, connecting: &Connecting<'_>, admission: Admission) {
         let Some(handler) = self.handlers.get(at).cloned() else {
             return admission(Ok(()));
         };
         if at == self.middleware {
-            // As on Node.js: the socket is in its namespace when middleware has agreed, and its
-            // connect handlers may find it there and send to it.
+            // As on Node.js: the socket is in its namespace after middleware has accepted it, so
+            // its connect handlers may find it there and send to it.
             let core = connecting.socket.core();
             core.membership.appear(core);
         }

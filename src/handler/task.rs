@@ -1,8 +1,8 @@
-//! Tasks of the program's beside its handlers, and how they end: by themselves, by their handle, by
-//! a panic, or with what they belong to.
+//! The program's background tasks, and their end: by themselves, by their handle, by a panic, or
+//! with their owner.
 //!
-//! A future comes in; its value goes to whoever holds the handle, its panic to whoever hears of
-//! panics. Where it runs is decided by who spawns it.
+//! A future enters; its value leaves to the holder of the handle, its panic to the supervisors. The
+//! caller spawns it.
 
 use std::fmt;
 use std::future::Future;
@@ -19,9 +19,9 @@ use crate::handler::failure::task_panicked;
 use crate::panics::{Caught, catch_panic};
 use crate::socket::{Socket, TaskKeeper};
 
-/// A task that [`SocketIo::spawn`](crate::SocketIo::spawn) or [`Socket::spawn`] has started.
-/// Awaited, it gives the task's value, or `None` where it was stopped, panicked, or ended with the
-/// server or its socket. Dropped, it lets the task run on.
+/// A task started by [`SocketIo::spawn`](crate::SocketIo::spawn) or [`Socket::spawn`]. As a future
+/// it returns the task's value, or `None` if the task was stopped, panicked, or ended with the
+/// server or its socket. The task continues if the handle is dropped.
 ///
 /// # Examples
 ///
@@ -37,8 +37,8 @@ pub struct BackgroundTask<T> {
 }
 
 impl<T> BackgroundTask<T> {
-    /// Makes a task that runs until its work ends or `stop` is cancelled, and its handle; the task
-    /// is still to be spawned.
+    /// Makes a task that runs until its work ends or `stop` is cancelled, and its handle. The
+    /// caller must spawn the task.
     pub(crate) fn of<F>(
         work: F,
         stop: CancellationToken,
@@ -64,7 +64,7 @@ impl<T> BackgroundTask<T> {
         (Self { value, stop }, task)
     }
 
-    /// Stops the task where it next waits for something.
+    /// Stops the task at its next wait.
     pub fn stop(&self) {
         self.stop.cancel();
     }
@@ -85,15 +85,16 @@ impl<T> fmt::Debug for BackgroundTask<T> {
 }
 
 impl Socket {
-    /// Runs a task that ends with this socket: where it waits for something when the client has
-    /// left, or was disconnected, it is dropped. If that has happened already, it does not begin.
+    /// Runs a task that ends with this socket: it is dropped at its next wait after the client has
+    /// disconnected. If that has happened already, it does not start.
     ///
-    /// Unlike a handler it holds no place among the
+    /// Unlike a handler it does not count for
     /// [`max_concurrent_handlers`](crate::Builder::max_concurrent_handlers), and a server that
-    /// stops does not wait for it. It runs on the worker of the handler that starts it, and on the
-    /// thread of [`SocketIo::spawn`](crate::SocketIo::spawn) if no worker does. Its panic goes to
-    /// [`on_error`](crate::Namespace::on_error), as an event `spawn`, to the log, and to whoever
-    /// [`supervise`](crate::SocketIo::supervise)s.
+    /// stops does not wait for it. It runs on the worker of the handler that starts it; if it is
+    /// not started on a worker, it runs on the thread of
+    /// [`SocketIo::spawn`](crate::SocketIo::spawn). Its panic is sent to
+    /// [`on_error`](crate::Namespace::on_error) as an event `spawn`, to the log, and to the actors
+    /// of [`supervise`](crate::SocketIo::supervise).
     ///
     /// # Examples
     ///
@@ -142,7 +143,7 @@ impl Socket {
     }
 }
 
-/// Whom the tasks of a namespace's sockets belong to.
+/// The owner of the tasks of a namespace's sockets.
 pub(crate) struct Tasks {
     environment: Arc<Environment>,
     arbiter: ArbiterHandle,

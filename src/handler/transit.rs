@@ -1,4 +1,4 @@
-//! An event on its way to its handlers, where the program may look at it, change it or refuse it.
+//! A received event before its handlers, which the program may check, change or refuse.
 
 use std::borrow::Cow;
 
@@ -10,8 +10,8 @@ use crate::handler::received::Received;
 use crate::socket::Socket;
 use crate::socketio::{self, Args, ArgsError};
 
-/// An event that has come in and has no handler yet:
-/// [`Namespace::event_middleware`](crate::Namespace::event_middleware) sees it.
+/// A received event before its handlers, the argument of
+/// [`Namespace::event_middleware`](crate::Namespace::event_middleware).
 ///
 /// # Examples
 ///
@@ -60,37 +60,37 @@ impl<'a> IncomingEvent<'a> {
         self.socket
     }
 
-    /// Returns the event's name, as it stands now.
+    /// Returns the event's present name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Tells whether the client waits for an acknowledgement.
+    /// Returns `true` if the client expects an acknowledgement.
     #[must_use]
     pub fn wants_ack(&self) -> bool {
         self.wants_ack
     }
 
-    /// Reads the arguments as they stand now, as [`Data`](crate::Data) does.
+    /// Reads the present arguments, as [`Data`](crate::Data) does.
     ///
     /// # Errors
     ///
-    /// Says which argument does not fit, and why.
+    /// Returns the argument that has the wrong type, and the cause.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
         socketio::from_args(&self.args, &self.attachments)
     }
 
-    /// Makes it an event of another name, for the handlers of that name.
+    /// Renames the event: the handlers of the new name are called.
     pub fn rename(&mut self, name: impl Into<String>) {
         self.name = Cow::Owned(name.into());
     }
 
-    /// Gives it other arguments: a tuple becomes that many, `()` none, anything else one.
+    /// Replaces the arguments: a tuple becomes that many, `()` none, any other type one.
     ///
     /// # Errors
     ///
-    /// Where the data cannot be written as JSON; the arguments stay as they were.
+    /// If the data cannot be written as JSON; the arguments are then unchanged.
     pub fn set_data(&mut self, data: impl Serialize) -> Result<(), ArgsError> {
         let (text, attachments) = Args::from_value(&data)?.into_parts();
         self.args = Cow::Owned(text);
@@ -98,7 +98,7 @@ impl<'a> IncomingEvent<'a> {
         Ok(())
     }
 
-    /// Returns what the handlers get to see.
+    /// Returns the event for the handlers.
     pub(crate) fn outcome<'b>(&'b self, received: &Received<'b>) -> Received<'b> {
         Received {
             name: &self.name,

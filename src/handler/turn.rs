@@ -1,8 +1,8 @@
-//! Handlers of clients whose session lies in a store: called when it has been loaded, done when it
-//! has been saved.
+//! Handlers of clients whose session is in a store: called after it was loaded, and ended after it
+//! was saved.
 //!
-//! Only they come this way. An event waits here with all that belongs to it, in the session's line
-//! of turns, and is then dispatched as any other.
+//! Only they use this module. An event waits here with all its parts, in the session's line of
+//! turns, and is then dispatched like any other.
 
 use std::sync::Arc;
 
@@ -24,11 +24,11 @@ use crate::reason::DisconnectReason;
 use crate::socket::Socket;
 
 impl Received<'_> {
-    /// Dispatches the event when the session has been loaded, behind those that came before it.
+    /// Dispatches the event after the session was loaded, in the order of arrival.
     pub(crate) fn dispatch_loaded(&self, table: &Arc<Table>, session: &Session) {
         let table = Arc::clone(table);
         let event = Waiting::of(self);
-        // It counts as a handler in flight, so that the line has an end.
+        // It counts as a handler in flight, so that the line is limited.
         let size = self.name.len() + size_of_args(self.args, self.attachments);
         let guard = InFlight::enter(&self.socket.core().link, size);
         session.after_load(Box::new(move |loaded| {
@@ -39,7 +39,7 @@ impl Received<'_> {
 }
 
 impl Reply {
-    /// Ends the call when the session has been saved; with an error where it has not.
+    /// Ends the call after the session was saved; with an error if that failed.
     pub(crate) fn end_saved<T>(self, session: &Session, ended: Result<T, Unfinished>)
     where
         T: Serialize + 'static,
@@ -67,7 +67,7 @@ impl Reply {
     }
 }
 
-/// Saves what a handler has changed that nobody waits for.
+/// Saves the changes of a handler without an answer.
 pub(crate) fn save(environment: &Arc<Environment>, socket: &Socket, event: &'static str) {
     if let Some(session) = socket.core().link.stored_session()
         && session.is_changed()
@@ -107,7 +107,8 @@ impl Waiting {
     }
 
     fn dispatch(&self, table: &Table, loaded: Result<(), SessionError>) {
-        // What a client sends before it knows that the program made it leave is dropped, here too.
+        // Packets that a client sent before it knows that the program has disconnected it are
+        // dropped.
         if self.socket.core().end_reason() == Some(DisconnectReason::ServerNamespaceDisconnect) {
             return;
         }

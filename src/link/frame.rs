@@ -1,8 +1,8 @@
-//! One Engine.IO packet, encoded once for everyone who gets it.
+//! One Engine.IO packet, encoded once for all its recipients.
 //!
-//! A frame's bytes are the whole WebSocket frame; what polling needs of a text packet is the tail of
-//! the same bytes, and the base64 of a binary one is made when the first poll asks for it. Cloning a
-//! frame copies no data. It knows nothing of who sends it or to whom.
+//! A frame's bytes are the whole WebSocket frame. Polling uses the tail of the same bytes for a
+//! text packet; the base64 of a binary one is made when the first poll needs it. Cloning a frame
+//! copies no data. It knows neither sender nor recipient.
 
 use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
@@ -19,14 +19,14 @@ pub(crate) struct Frame {
     polling: Polling,
 }
 
-/// How the packet stands in the body of a poll.
+/// The form of the packet in the body of a poll.
 #[derive(Clone, Debug)]
 enum Polling {
-    /// The frame's bytes from here on.
+    /// The frame's bytes from this position on.
     Tail { start: u8, compress: bool },
     /// Another text.
     Text(&'static str),
-    /// `b` and the base64 of the frame's bytes from here on.
+    /// `b` and the base64 of the frame's bytes from this position on.
     Base64 {
         start: u8,
         compress: bool,
@@ -35,16 +35,16 @@ enum Polling {
 }
 
 impl Frame {
-    /// Bytes that a waiting frame takes beside its own: its place in the queue, which may be half
-    /// empty, and what the allocator needs for a few bytes. Without them a queue of empty frames
-    /// would take thirty times of what it counts.
+    /// The number of bytes that a waiting frame occupies beside its own: its entry in the queue,
+    /// which may be half empty, and the allocator's overhead for a few bytes. Without them a queue
+    /// of empty frames would occupy thirty times its counted size.
     pub(crate) const OVERHEAD: usize = 128;
 
-    /// Encodes a text message, which `write` appends to what it is given.
+    /// Encodes a text message, which `write` appends to its argument.
     ///
     /// # Errors
     ///
-    /// Whatever `write` fails with.
+    /// The error of `write`.
     pub(crate) fn message<T, E>(
         write: impl FnOnce(&mut Vec<u8>) -> Result<T, E>,
     ) -> Result<(Self, T), E> {
@@ -83,7 +83,7 @@ impl Frame {
         }
     }
 
-    /// Returns bytes that go before all frames of a WebSocket, and mean nothing to a poll.
+    /// Returns bytes that precede all frames of a WebSocket; a poll ignores them.
     pub(crate) fn raw(bytes: Bytes) -> Self {
         Self {
             websocket: bytes,
@@ -99,7 +99,7 @@ impl Frame {
         }
     }
 
-    /// Returns the answer to a ping frame.
+    /// Returns the pong frame for a ping frame.
     pub(crate) fn pong(payload: &[u8]) -> Self {
         Self {
             websocket: websocket::frame(websocket::Opcode::Pong, payload),
@@ -107,7 +107,7 @@ impl Frame {
         }
     }
 
-    /// Asks that nothing be compressed for this packet's sake.
+    /// Marks the packet as not worth compressing.
     pub(crate) fn without_compression(mut self) -> Self {
         match &mut self.polling {
             Polling::Tail { compress, .. } | Polling::Base64 { compress, .. } => *compress = false,
@@ -116,7 +116,7 @@ impl Frame {
         self
     }
 
-    /// Tells whether the body of a poll is worth compressing for this packet's sake.
+    /// Returns `true` if this packet is a reason to compress the body of a poll.
     pub(crate) fn wants_compression(&self) -> bool {
         match self.polling {
             Polling::Tail { compress, .. } | Polling::Base64 { compress, .. } => compress,
@@ -124,18 +124,18 @@ impl Frame {
         }
     }
 
-    /// Returns the bytes that the frame takes on a WebSocket.
+    /// Returns the frame's bytes on a WebSocket.
     pub(crate) fn websocket(&self) -> &Bytes {
         &self.websocket
     }
 
-    /// Returns how many bytes the frame takes on a WebSocket.
+    /// Returns the frame's size on a WebSocket, in bytes.
     pub(crate) fn len(&self) -> usize {
         self.websocket.len()
     }
 
-    /// Returns about how many bytes of memory the frame takes at most for as long as it is kept:
-    /// its bytes, and the base64 that polls ask for.
+    /// Returns the approximate maximal memory of the frame while it is kept, in bytes: its own, and
+    /// the base64 for polls.
     pub(crate) fn footprint(&self) -> usize {
         let length = self.websocket.len();
         let polling = match &self.polling {
@@ -145,12 +145,12 @@ impl Frame {
         length + polling + ALLOCATION
     }
 
-    /// Returns what the frame counts for in an outbox.
+    /// Returns the frame's cost in an outbox.
     pub(crate) fn cost(&self) -> usize {
         self.len() + Self::OVERHEAD
     }
 
-    /// Appends the packet as it stands in the body of a poll.
+    /// Appends the packet in the form of a poll's body.
     pub(crate) fn push_polling(&self, body: &mut Vec<u8>) {
         match &self.polling {
             Polling::Tail { start, .. } => {
@@ -169,9 +169,9 @@ impl Frame {
         }
     }
 
-    /// Writes behind a gap for the longest header, then puts the header right before the text.
+    /// Writes after a gap for the longest header, then puts the header directly before the text.
     fn text<T, E>(write: impl FnOnce(&mut Vec<u8>) -> Result<T, E>) -> Result<(Self, T), E> {
-        // Taken out while it is used: a `Serialize` of the program may emit by itself.
+        // Taken out during its use, because a `Serialize` of the program may emit itself.
         let mut scratch = SCRATCH.with(RefCell::take);
         scratch.clear();
         scratch.resize(websocket::MAX_HEADER, 0);
@@ -190,7 +190,7 @@ impl Frame {
         let start = websocket::MAX_HEADER - header;
         scratch[start..websocket::MAX_HEADER].copy_from_slice(&space[start..]);
         Self {
-            // The exact size in one allocation, which its first receiver owns without a count.
+            // The exact size in one allocation, which its first recipient owns without a count.
             websocket: Bytes::copy_from_slice(&scratch[start..]),
             polling: Polling::Tail {
                 start: header as u8,
@@ -204,13 +204,13 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Bytes that the allocator adds to an allocation, by its own data and by rounding.
+/// The number of bytes that the allocator adds to an allocation, for its own data and by rounding.
 const ALLOCATION: usize = 24;
 
-/// Bytes of what holds the base64 of a frame.
+/// The number of bytes of the holder of a frame's base64.
 const BASE64: usize = size_of::<OnceLock<Bytes>>() + 2 * ALLOCATION;
 
-/// Bytes of scratch that a thread keeps between two frames.
+/// The number of bytes of scratch that a thread keeps between two frames.
 const SCRATCH_KEPT: usize = 64 * 1024;
 
 #[cfg(test)]

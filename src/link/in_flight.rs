@@ -1,9 +1,8 @@
-//! What the program has running for one client: handlers that wait for something, acknowledgements
-//! that they have kept for later, and what runs when a socket has left.
+//! The program's work in flight for one client: waiting handlers, acknowledgements that they have
+//! kept, and disconnect handlers.
 //!
-//! Guards come in when a handler begins to wait and go with it. The session asks here whether it
-//! may read on, and a server that stops asks whether it may close. Nothing here knows what a
-//! handler is.
+//! A guard exists from a handler's first wait to its end. The session checks here whether it may
+//! read, and a server that stops checks whether it may close. Nothing here knows handlers.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -15,25 +14,25 @@ use parking_lot::Mutex;
 
 use crate::link::Link;
 
-/// The handlers of a client that wait for something; at the limit its transport is not read.
+/// The waiting handlers of a client. At the limit its transport is not read.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     limit: u32,
-    /// Handlers that hold a place.
+    /// The number of handlers that count for the limit.
     count: AtomicU32,
-    /// From how many bytes on nothing more is read.
+    /// The number of bytes at which reading pauses.
     bytes_limit: usize,
-    /// Bytes of the events that these handlers were called for.
+    /// The number of bytes of the events of these handlers.
     bytes: AtomicUsize,
-    /// How many of these wait for the end of their own socket.
+    /// The number of these that wait for the end of their own socket.
     idle: AtomicU32,
-    /// Acknowledgements that clients wait for and the program has yet to send.
+    /// The number of acknowledgements that clients expect and the program has not sent yet.
     owed: AtomicU32,
-    /// What runs for sockets that have left. It holds no place.
+    /// The number of disconnect handlers. They do not count for the limit.
     leaving: AtomicU32,
-    /// Written once, by the server that stops: who waits is told of each end from then on.
+    /// Written once, by the server that stops: waiting tasks are notified of each end from then on.
     draining: AtomicBool,
-    /// Written once, by the server whose time is over: whatever is in flight is to be dropped.
+    /// Written once, by the server after its time limit: work in flight is to be dropped.
     cut: AtomicBool,
     /// Written once, by the session that ends.
     ended: AtomicBool,
@@ -44,8 +43,8 @@ pub(crate) struct InFlight {
 struct Waiters {
     /// The session.
     reader: Option<Waker>,
-    /// Handlers, which are told that a socket has ended, and servers that stop. An idle client has
-    /// none, and only the pointer.
+    /// Handlers, which are woken at a socket's end, and servers that stop. An idle client has none,
+    /// and only the pointer.
     others: Option<Box<Others>>,
 }
 
@@ -69,59 +68,59 @@ impl InFlight {
         }
     }
 
-    /// Tells whether there is room for one more; where not, wakes `cx` when there is.
+    /// Returns `true` if there is room for one more; otherwise wakes `cx` when there is.
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> bool {
         if self.has_room() {
             return true;
         }
         self.waiters.lock().reader = Some(cx.waker().clone());
-        // A handler may have ended between the look and the registration.
+        // A handler may have ended between the check and the registration.
         self.has_room()
     }
 
-    /// Tells whether there is room for one more.
+    /// Returns `true` if there is room for one more.
     pub(crate) fn has_room(&self) -> bool {
         self.count.load(Ordering::Acquire) < self.limit
             && self.bytes.load(Ordering::Acquire) < self.bytes_limit
     }
 
-    /// Counts a handler that was called for an event of so many bytes, until the guard is dropped.
+    /// Counts a handler for an event of `bytes` bytes, until the guard is dropped.
     pub(crate) fn enter(link: &Arc<Link>, bytes: usize) -> InFlightGuard {
         link.in_flight.count.fetch_add(1, Ordering::SeqCst);
         link.in_flight.bytes.fetch_add(bytes, Ordering::AcqRel);
         InFlightGuard::new(link, Kind::Handler { bytes })
     }
 
-    /// Counts what runs for a socket that has left, until the guard is dropped. It holds no place,
-    /// and nothing but the end of its worker drops it.
+    /// Counts a disconnect handler, until the guard is dropped. It does not count for the limit,
+    /// and only the end of its worker drops it.
     pub(crate) fn enter_leaving(link: &Arc<Link>) -> InFlightGuard {
         link.in_flight.leaving.fetch_add(1, Ordering::SeqCst);
         InFlightGuard::new(link, Kind::Leaving)
     }
 
-    /// Counts an acknowledgement that the program has yet to send.
+    /// Counts an acknowledgement that the program has not sent yet.
     pub(crate) fn owe(&self) {
         self.owed.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// The acknowledgement has been sent, or never will be.
+    /// The acknowledgement was sent, or never will be.
     pub(crate) fn settle(&self) {
         self.owed.fetch_sub(1, Ordering::SeqCst);
         self.tell_drained();
     }
 
-    /// The server stops: nothing new is taken, and whoever waits is told when a handler ends.
+    /// The server stops: no new events are handled, and waiting tasks are notified of each end.
     pub(crate) fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
     }
 
-    /// Tells whether the server stops.
+    /// Returns `true` if the server stops.
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Tells whether the session may be closed without taking anything from a handler; where not,
-    /// wakes `cx` when it may. To be called by the session, behind [`drain`](Self::drain).
+    /// Returns `true` if the session may close without an effect on handlers; otherwise wakes `cx`
+    /// when it may. The session calls it after [`drain`](Self::drain).
     pub(crate) fn poll_drained(&self, cx: &Context<'_>) -> bool {
         if self.is_drained() {
             return true;
@@ -135,18 +134,18 @@ impl InFlight {
         self.waiting() == 0 && self.owed.load(Ordering::SeqCst) == 0
     }
 
-    /// Tells whether anything still runs that the end of the process would cut off.
+    /// Returns `true` if work is running that the end of the process would drop.
     pub(crate) fn is_busy(&self) -> bool {
         self.waiting() > 0 || self.leaving.load(Ordering::SeqCst) > 0
     }
 
-    /// Returns how many handlers wait for anything but the end of their own socket.
+    /// Returns the number of handlers that wait for other things than the end of their own socket.
     pub(crate) fn waiting(&self) -> usize {
         let idle = self.idle.load(Ordering::SeqCst);
         self.count.load(Ordering::SeqCst).saturating_sub(idle) as usize
     }
 
-    /// Waits until nothing runs any more, behind [`drain`](Self::drain).
+    /// Waits until no work is running, after [`drain`](Self::drain).
     pub(crate) async fn finished(&self) {
         let mut watch = Watch {
             in_flight: self,
@@ -165,7 +164,7 @@ impl InFlight {
         .await;
     }
 
-    /// Has whatever is in flight dropped, now and from now on.
+    /// Drops all work in flight, now and from now on.
     pub(crate) fn cut(&self) {
         self.cut.store(true, Ordering::SeqCst);
         self.wake_others();
@@ -185,7 +184,7 @@ impl InFlight {
         self.ended.load(Ordering::SeqCst)
     }
 
-    /// A socket has ended: handlers look whether it was theirs.
+    /// A socket has ended: each handler checks whether it was its own.
     pub(crate) fn wake_others(&self) {
         let wakers: Vec<Waker> = {
             let waiters = self.waiters.lock();
@@ -222,7 +221,7 @@ impl InFlight {
         drop(waker);
     }
 
-    /// Something has ended: who waits for all of it looks again.
+    /// Some work has ended: the tasks that wait for all of it check again.
     fn tell_drained(&self) {
         if !self.draining.load(Ordering::SeqCst) {
             return;
@@ -237,7 +236,7 @@ impl InFlight {
     }
 }
 
-/// Something that runs for a client.
+/// A handler or task in flight for a client.
 #[derive(Debug)]
 pub(crate) struct InFlightGuard {
     link: Arc<Link>,
@@ -273,7 +272,7 @@ impl InFlightGuard {
             .get_or_insert_with(|| in_flight.watch(cx.waker().clone()));
     }
 
-    /// Notes whether the handler waits for the end of its own socket.
+    /// Records whether the handler waits for the end of its own socket.
     pub(crate) fn set_idle(&mut self, is_idle: bool) {
         if self.is_idle == is_idle {
             return;
@@ -330,12 +329,12 @@ impl Drop for Watch<'_> {
     }
 }
 
-/// Notes that what is polled on this thread waits for the end of a socket.
+/// Records that the future polled on this thread waits for the end of a socket.
 pub(crate) fn waits_for_end(waits: bool) {
     WAITS_FOR_END.set(waits);
 }
 
-/// Tells whether what was polled last on this thread waits for the end of a socket.
+/// Returns `true` if the future polled last on this thread waits for the end of a socket.
 pub(crate) fn has_waited_for_end() -> bool {
     WAITS_FOR_END.get()
 }
@@ -408,7 +407,7 @@ mod tests {
         assert!(!in_flight.poll_drained(&cx));
         drop(works);
         assert!(!in_flight.poll_drained(&cx));
-        // It ends by the close.
+        // It ends because of the close.
         waits.set_idle(true);
         assert!(!in_flight.poll_drained(&cx));
         in_flight.settle();

@@ -1,7 +1,7 @@
-//! The link: what everybody else holds of a session.
+//! The link: the shared handle of a session.
 //!
-//! Sockets, rooms and handlers on any thread send through a link and ask through it for the session
-//! to be closed. The session itself may move to another worker meanwhile; its link stays the same.
+//! Sockets, rooms and handlers on any thread send through a link, and request the close of the
+//! session through it. The session itself may move to another worker; its link stays the same.
 //! Frames go into the outbox, never through a mailbox; only life-cycle messages reach the actor.
 
 mod frame;
@@ -49,43 +49,43 @@ pub(crate) use {
     stored::{Changes, Done, SessionStore},
 };
 
-/// The shared face of a session.
+/// The shared part of a session.
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) id: Id,
-    /// The session's number in this process: what the log calls it, because its id is a secret.
+    /// The session's number in this process, for the log, because its id is a secret.
     pub(crate) number: u64,
     pub(crate) config: Arc<Config>,
     pub(crate) handshake: Handshake,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) in_flight: InFlight,
-    /// What the program keeps for the client, made when it is first asked for.
+    /// The program's session of the client, made at its first use.
     session: OnceLock<Session>,
-    /// What a program that speaks Engine.IO attaches to the session.
+    /// The values that a program with raw Engine.IO attaches to the session.
     values: OnceLock<Box<Values>>,
     holder: Mutex<Holder>,
     closing: AtomicBool,
     posting: AtomicBool,
 }
 
-/// The actor that holds the session, and what was asked while there was none.
+/// The actor of the session, and the request that arrived while there was none.
 #[derive(Debug, Default)]
 struct Holder {
     session: Option<Recipient<Control>>,
     unheard: Option<Control>,
 }
 
-/// What anybody may ask of a session.
+/// A request to a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
 pub(crate) enum Control {
     /// End, for this reason.
     Close(CloseReason),
-    /// The transport has gone; whatever was still to be sent is lost, or has been sent.
+    /// The transport has closed; queued packets were sent or are lost.
     Gone,
-    /// The server stops: end when the handlers in flight have.
+    /// The server stops: end after the handlers in flight have ended.
     Drain,
-    /// Look again: a socket of yours was accepted, refused or disconnected.
+    /// Check again: a socket of the session was accepted, refused or disconnected.
     StateChanged,
 }
 
@@ -106,7 +106,7 @@ impl Link {
         })
     }
 
-    /// Returns what the program keeps for the client.
+    /// Returns the program's session of the client.
     pub(crate) fn session(&self) -> &Session {
         self.session.get_or_init(|| {
             let begun = self.handshake.get::<Session>();
@@ -121,15 +121,15 @@ impl Link {
         self.values.get_or_init(Box::default)
     }
 
-    /// Returns the session where it lies in a store: it is to be loaded before a handler is called,
-    /// and saved after it.
+    /// Returns the session if it is in a store: it must be loaded before a handler is called, and
+    /// saved after it.
     pub(crate) fn stored_session(&self) -> Option<&Session> {
-        // One look at a switch for all who have no such sessions.
+        // Only a flag is read for clients without such sessions.
         let session = self.config.stored_sessions.then(|| self.session())?;
         session.stored().map(|_| session)
     }
 
-    /// Names the actor that holds the session now.
+    /// Sets the actor that has the session now.
     pub(crate) fn held_by(&self, session: Recipient<Control>) {
         let mut holder = self.holder.lock();
         if let Some(control) = holder.unheard.take() {
@@ -138,24 +138,25 @@ impl Link {
         holder.session = Some(session);
     }
 
-    /// Lets go of the actor; what is asked from now on is asked of nobody.
+    /// Removes the actor; later requests are ignored.
     pub(crate) fn release(&self) {
         self.holder.lock().session = None;
     }
 
-    /// Tells whether somebody has asked for the session to be closed, or it has closed by itself.
+    /// Returns `true` if the close of the session was requested, or if it has closed by itself.
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Relaxed) || self.in_flight.has_ended()
     }
 
-    /// Tells whether the session has ended: its client has the last packets, or will not get them.
+    /// Returns `true` if the session has ended: its client has received the last packets, or never
+    /// will.
     pub(crate) fn has_ended(&self) -> bool {
         self.in_flight.has_ended()
             && (self.outbox.is_spent() || self.holder.lock().session.is_none())
     }
 
-    /// Queues a packet of somebody who cannot wait for room. If there is none, the server's policy
-    /// says what becomes of the client.
+    /// Queues a packet without waiting for room. If there is none, the server's policy decides
+    /// about the client.
     pub(crate) fn send(&self, packet: Outgoing) -> Result<Pushed, PushError> {
         let pushed = self.outbox.push_now(packet);
         if pushed == Err(PushError::Full) {
@@ -164,7 +165,7 @@ impl Link {
         pushed
     }
 
-    /// Queues a packet if there is room. The client stays if there is none.
+    /// Queues a packet if there is room. If there is none, the client stays connected.
     pub(crate) fn try_send(&self, packet: Outgoing) -> Result<(), PushError> {
         self.outbox.push(packet).map_err(|unsent| match unsent {
             Unsent::Full(_) => PushError::Full,
@@ -172,21 +173,21 @@ impl Link {
         })
     }
 
-    /// Queues a packet if nothing else is queued, and drops it otherwise; tells which.
+    /// Queues a packet if the queue is empty, and drops it otherwise. Returns whether it was
+    /// queued.
     pub(crate) fn send_volatile(&self, packet: Outgoing) -> bool {
         self.outbox.push_if_empty(packet)
     }
 
-    /// Queues a packet that says where the client stands. Where it does not fit the session ends,
-    /// whatever the policy: a client that takes a socket for something else than it is is of no
-    /// use.
+    /// Queues a packet about the state of a socket. If it does not fit, the session is closed under
+    /// every policy: the client's view of the socket would be wrong.
     pub(crate) fn send_vital(&self, packet: Outgoing) {
         if self.outbox.push_vital(packet) == Err(PushError::Full) {
             self.close(CloseReason::OutboxFull);
         }
     }
 
-    /// There was no room for a packet: if the policy says so the client is disconnected.
+    /// There was no room for a packet: the client is disconnected if the policy says so.
     pub(crate) fn overflowed(&self) {
         if self.config.slow_client_policy == SlowClientPolicy::Disconnect {
             self.outbox.seal();
@@ -194,20 +195,21 @@ impl Link {
         }
     }
 
-    /// Engine.IO v4, HTTP long-polling: one POST at a time. `None` while there is another.
+    /// Engine.IO v4, HTTP long-polling: one POST at a time. `None` while another is in flight.
     pub(crate) fn begin_post(&self) -> Option<PostTurn<'_>> {
         let taken = self.posting.swap(true, Ordering::AcqRel);
         (!taken).then_some(PostTurn(self))
     }
 
-    /// Asks for the session to be closed; the first reason is the one that counts.
+    /// Requests the close of the session; the first reason is used.
     pub(crate) fn close(&self, reason: CloseReason) {
         if !self.closing.swap(true, Ordering::Relaxed) {
             self.ask(Control::Close(reason));
         }
     }
 
-    /// Asks a session that takes nothing new any more to end when its handlers in flight have.
+    /// Requests the end of a session that reads nothing new, after its handlers in flight have
+    /// ended.
     pub(crate) fn drain(&self) {
         self.ask(Control::Drain);
     }
@@ -216,7 +218,7 @@ impl Link {
         self.ask(Control::StateChanged);
     }
 
-    /// The transport has gone.
+    /// The transport has closed.
     pub(crate) fn gone(&self) {
         self.ask(Control::Gone);
     }
@@ -226,7 +228,7 @@ impl Link {
         match &holder.session {
             // A life-cycle message, whose number the session's life bounds.
             Some(session) => session.do_send(control),
-            // A wake is worth nothing to a session that has not begun.
+            // A wake has no effect on a session that has not started.
             None if control == Control::StateChanged => {}
             None => holder.unheard = Some(control),
         }
@@ -235,7 +237,7 @@ impl Link {
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
-/// What the log calls it: its id is a secret.
+/// The session's name in the log, because its id is a secret.
 impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "session {}", self.number)?;
@@ -256,7 +258,7 @@ impl Drop for PostTurn<'_> {
     }
 }
 
-/// An encoded Socket.IO packet: its text, and its attachments right behind it.
+/// An encoded Socket.IO packet: its text, directly followed by its attachments.
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
     pub(crate) frame: Frame,
@@ -264,25 +266,25 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Returns how many bytes it takes on a WebSocket.
+    /// Returns its size on a WebSocket, in bytes.
     pub(crate) fn len(&self) -> usize {
         self.frame.len() + self.attached.iter().map(Frame::len).sum::<usize>()
     }
 
-    /// Returns what it counts for in an outbox.
+    /// Returns its cost in an outbox.
     pub(crate) fn cost(&self) -> usize {
         let attached = self.attached.iter().map(Frame::cost);
         self.frame.cost() + attached.sum::<usize>()
     }
 
-    /// Returns about how many bytes of memory the packet takes at most, beside the value itself.
+    /// Returns the approximate maximal memory of the packet, without the value itself, in bytes.
     pub(crate) fn footprint(&self) -> usize {
         let attached = self.attached.iter();
         let attached = attached.map(|frame| size_of::<Frame>() + frame.footprint());
         self.frame.footprint() + attached.sum::<usize>()
     }
 
-    /// Asks that nothing be compressed for this packet's sake.
+    /// Marks the packet as not worth compressing.
     pub(crate) fn without_compression(self) -> Self {
         let attached = self.attached.into_iter();
         Self {

@@ -1,7 +1,7 @@
-//! The program's session of a client: values by key, which its handlers share.
+//! The program's session of a client: values by key, shared by its handlers.
 //!
-//! Any thread may read and write it; values are JSON. It is called a session because programs know
-//! it as one, and has nothing to do with the Engine.IO session but that both end together.
+//! Any thread may read and write it; values are JSON. Programs know it as a session. It is not the
+//! Engine.IO session, except that both end together.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,13 +15,14 @@ use serde_json::Value;
 use crate::error::SessionError;
 use crate::link::stored::{Changes, SessionStore, Stored};
 
-/// What the program keeps for one client, by key: an extractor for every handler, and
+/// The values that a program keeps for one client, by key: an extractor of every handler, and
 /// [`Socket::session`](crate::Socket::session).
 ///
-/// It is a cheap handle that any thread may use, also when the client has gone. All namespaces of
+/// It is a cheap handle for any thread, also after the client has disconnected. All namespaces of
 /// the client share it, unless [`Builder::session_scope`](crate::Builder::session_scope) says
-/// otherwise. It ends with the client, and begins empty, unless the crate's feature `session` makes
-/// it begin with the client's HTTP session, or be that session (`Builder::http_session`).
+/// otherwise. It ends with the client, and is empty at the start. With the crate's feature
+/// `session` it may be a copy of the client's HTTP session, or that session itself
+/// (`Builder::http_session`).
 ///
 /// # Examples
 ///
@@ -50,7 +51,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     entries: Entries,
-    /// What is to be saved; of a session that lies in no store nothing is.
+    /// The changes to save; `None` if the session is not in a store.
     changes: Option<Changes>,
 }
 
@@ -58,7 +59,7 @@ struct State {
 pub(crate) type Entries = BTreeMap<String, Value>;
 
 impl Session {
-    /// Begins with these values.
+    /// Starts with these values.
     pub(crate) fn of(entries: Entries) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -71,7 +72,7 @@ impl Session {
         }
     }
 
-    /// Begins with nothing, until it has been loaded from its store.
+    /// Starts empty, until it is loaded from its store.
     #[allow(dead_code, reason = "stores are made by the crate's feature `session`")]
     pub(crate) fn lying_in(store: Box<dyn SessionStore>) -> Self {
         Self {
@@ -89,7 +90,7 @@ impl Session {
         self.shared.stored.as_ref()
     }
 
-    /// Tells whether something is to be saved.
+    /// Returns `true` if there are changes to save.
     pub(crate) fn is_changed(&self) -> bool {
         let state = self.shared.state.lock();
         state
@@ -98,7 +99,7 @@ impl Session {
             .is_some_and(|changes| !changes.is_empty())
     }
 
-    /// Takes what is to be saved.
+    /// Takes the changes to save.
     pub(crate) fn take_changes(&self) -> Changes {
         let mut state = self.shared.state.lock();
         state
@@ -108,7 +109,7 @@ impl Session {
             .unwrap_or_default()
     }
 
-    /// Replaces the values with what the store has, but for what has not been saved yet.
+    /// Replaces the values with those of the store, except unsaved ones.
     pub(crate) fn refresh(&self, mut entries: Entries) {
         let mut state = self.shared.state.lock();
         if let Some(changes) = &state.changes {
@@ -117,7 +118,7 @@ impl Session {
         state.entries = entries;
     }
 
-    /// Adds the values that another one has, but for those of keys that it has itself.
+    /// Adds the values of another session, except those of keys that exist here.
     pub(crate) fn adopt(&self, other: &Self) {
         if Arc::ptr_eq(&self.shared, &other.shared) {
             return;
@@ -131,7 +132,7 @@ impl Session {
         }
     }
 
-    /// Returns about how many bytes of memory its values take.
+    /// Returns the approximate memory of its values, in bytes.
     pub(crate) fn footprint(&self) -> usize {
         let state = self.shared.state.lock();
         let entries = state.entries.iter();
@@ -139,21 +140,21 @@ impl Session {
         sizes.sum()
     }
 
-    /// Begins another one with the values that this one has now.
+    /// Makes another session with the present values of this one.
     pub(crate) fn fork(&self) -> Self {
         Self::of(self.entries())
     }
 
-    /// Returns the value under this key; `None` where there is none.
+    /// Returns the value under this key; `None` if there is none.
     ///
     /// # Errors
     ///
-    /// [`SessionError::Read`], where it is not a `T`.
+    /// [`SessionError::Read`], if it is not a `T`.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, SessionError> {
         let Some(value) = self.value(key) else {
             return Ok(None);
         };
-        // Not under the lock: a `Deserialize` is code of the program.
+        // Outside the lock, because a `Deserialize` is code of the program.
         let read = serde_json::from_value(value);
         read.map(Some).map_err(|error| SessionError::Read {
             key: key.to_owned(),
@@ -161,11 +162,11 @@ impl Session {
         })
     }
 
-    /// Keeps a value under this key, in the place of the one that was there.
+    /// Sets the value under this key.
     ///
     /// # Errors
     ///
-    /// [`SessionError::Write`], where it cannot be written as JSON; the session is as before then.
+    /// [`SessionError::Write`], if it cannot be written as JSON; the session is then unchanged.
     pub fn insert<T: Serialize>(
         &self,
         key: impl Into<String>,
@@ -184,12 +185,12 @@ impl Session {
         }
     }
 
-    /// Takes the value under this key out, and returns it as JSON.
+    /// Removes the value under this key, and returns it as JSON.
     pub fn remove(&self, key: &str) -> Option<Value> {
         self.shared.state.lock().remove(key)
     }
 
-    /// Tells whether there is a value under this key.
+    /// Returns `true` if there is a value under this key.
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
         self.shared.state.lock().entries.contains_key(key)
@@ -217,12 +218,12 @@ impl Session {
         self.shared.state.lock().entries.clone()
     }
 
-    /// Returns the value under this key, as it is kept.
+    /// Returns the value under this key as JSON.
     pub(crate) fn value(&self, key: &str) -> Option<Value> {
         self.shared.state.lock().entries.get(key).cloned()
     }
 
-    /// Takes all values out.
+    /// Removes all values.
     pub fn clear(&self) {
         self.shared.state.lock().clear();
     }
@@ -264,7 +265,7 @@ impl fmt::Debug for Session {
     }
 }
 
-/// Returns about how many bytes of memory a value takes beside the place that it lies in.
+/// Returns the approximate memory of a value, without the value's own place, in bytes.
 fn footprint_of(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,
@@ -281,7 +282,7 @@ fn footprint_of(value: &Value) -> usize {
     }
 }
 
-/// Bytes that a value takes beside its content, and a key too.
+/// The number of bytes of a value, or of a key, beside its content.
 const ENTRY: usize = 64;
 
 #[cfg(test)]

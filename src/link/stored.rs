@@ -1,9 +1,9 @@
-//! A session that lies in a store, where HTTP handlers find it too: when it is loaded and saved.
+//! A session in a store that HTTP handlers use too: its loading and saving.
 //!
-//! Whoever needs it loaded or saved asks for a turn. The turns of one client come one after another,
-//! loads in the order in which they were asked for, so that handlers start in the order of arrival.
-//! Changes are written down key by key and go into what the store has by then: what an HTTP handler
-//! has done to other keys meanwhile stays.
+//! A task that needs it loaded or saved requests a turn. The turns of one client run one after
+//! another, loads in the order of their requests, so that handlers start in the order of arrival.
+//! Changes are recorded by key and are merged into the present state of the store, so the changes
+//! of an HTTP handler to other keys are kept.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -19,27 +19,28 @@ use crate::link::session::{Entries, Session};
 use crate::logging::{LogKind, LogLimits, cut};
 use crate::panics::catch_panic;
 
-/// One client's place in a store. Its futures never panic, and always end.
+/// One client's entry in a store. Its futures never panic, and always end.
 pub(crate) trait SessionStore: Send + Sync {
-    /// Returns what the store has; nothing where the client has no session there, or none any more.
+    /// Returns the values in the store; empty if the client has no session there, or no longer has
+    /// one.
     fn load(&self) -> Done<Entries>;
 
-    /// Makes the changes in what the store has by now, where that is still something.
+    /// Merges the changes into the present state of the store, if it still has the session.
     fn save(&self, changes: Changes) -> Done<()>;
 }
 
-/// What a store does, on the worker that asks.
+/// An operation of a store, on the worker that requests it.
 pub(crate) type Done<T> = Pin<Box<dyn Future<Output = Result<T, SessionError>>>>;
 
-/// What is run when the session has been loaded or saved, or could not be.
+/// Called after the session was loaded or saved, or could not be.
 pub(crate) type Turn = Box<dyn FnOnce(Result<(), SessionError>) + Send>;
 
-/// What handlers have changed since the last save.
+/// The changes of handlers since the last save.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
-    /// Everything was taken out before the other changes.
+    /// All values were removed before the other changes.
     pub(crate) cleared: bool,
-    /// The new value under a key; `None` where it was taken out.
+    /// The new value under a key; `None` if it was removed.
     pub(crate) values: BTreeMap<String, Option<Value>>,
 }
 
@@ -62,7 +63,7 @@ impl Changes {
     }
 }
 
-/// A session's store, and who waits for it.
+/// A session's store, and the waiting turns.
 pub(crate) struct Stored {
     store: Box<dyn SessionStore>,
     turns: Mutex<Turns>,
@@ -72,13 +73,13 @@ pub(crate) struct Stored {
 struct Turns {
     loads: VecDeque<Turn>,
     saves: Vec<Turn>,
-    /// There is a task that takes them.
+    /// `true` if a task is running them.
     are_taken: bool,
 }
 
-/// Whose turn it is.
+/// The next turn.
 enum Next {
-    /// All who have asked so far: their changes are saved together.
+    /// All requests so far: their changes are saved together.
     Save(Vec<Turn>),
     Load,
 }
@@ -105,14 +106,14 @@ impl Stored {
 }
 
 impl Session {
-    /// Runs `turn` when the session has been loaded, behind those that have asked before; at once
-    /// where it lies in no store. To be called on a worker.
+    /// Calls `turn` after the session was loaded, in the order of requests; at once if it is not in
+    /// a store. Must be called on a worker.
     pub(crate) fn after_load(&self, turn: Turn) {
         self.ask(turn, |turns, turn| turns.loads.push_back(turn));
     }
 
-    /// Runs `turn` when what has been changed so far has been saved; at once where the session lies
-    /// in no store. To be called on a worker.
+    /// Calls `turn` after the changes so far were saved; at once if the session is not in a store.
+    /// Must be called on a worker.
     pub(crate) fn after_save(&self, turn: Turn) {
         self.ask(turn, |turns, turn| turns.saves.push(turn));
     }
@@ -130,7 +131,7 @@ impl Session {
     }
 }
 
-/// Loads and saves until nobody asks for more.
+/// Loads and saves until there are no more requests.
 async fn take_turns(session: Session) {
     let Some(stored) = session.stored() else {
         return;
@@ -169,8 +170,8 @@ fn run(turn: Turn, outcome: Result<(), SessionError>) {
     }
 }
 
-/// Drops the turns that nobody takes any more, where the worker ends before they were taken: they
-/// hold the session that holds them.
+/// Drops the remaining turns if the worker ends before they ran, because they hold the session that
+/// holds them.
 struct ForgetOnDrop<'a>(&'a Stored);
 
 impl Drop for ForgetOnDrop<'_> {

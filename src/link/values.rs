@@ -1,4 +1,4 @@
-//! Values of the program's, one of each type.
+//! Values of the program, one of each type.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -17,10 +17,10 @@ impl Values {
         Self(Mutex::new(self.0.lock().clone()))
     }
 
-    /// Keeps a value, and returns the one of its type that it replaces.
+    /// Sets a value, and returns the previous one of its type.
     pub(crate) fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
         let value: Arc<dyn Any + Send + Sync> = Arc::new(value);
-        // What goes may run code of the program, as a `Drop`, but never under the lock.
+        // The previous value may run code of the program in its `Drop`, but never under the lock.
         let before = self.0.lock().insert(TypeId::of::<T>(), value);
         before?.downcast().ok()
     }

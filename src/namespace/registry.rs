@@ -32,7 +32,7 @@ use crate::socketio::PacketLimits;
 #[derive(Debug)]
 pub(crate) struct NamespaceLease {
     namespace: Arc<NamespaceState>,
-    /// The registry that removes the namespace with its last seat.
+    /// The registry that removes the namespace with its last lease.
     freed_by: Option<Arc<Registry>>,
 }
 

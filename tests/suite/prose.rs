@@ -7,21 +7,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files and folders that are checked, relative to the crate.
-const ROOTS: [&str; 26] = [
+const ROOTS: [&str; 29] = [
     "docs",
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "benches/README.md",
     "src/calendar.rs",
+    "src/client",
     "src/clock.rs",
     "src/cluster",
     "src/config.rs",
     "src/contract",
     "src/engineio",
     "src/error",
+    "src/handler",
     "src/handshake",
     "src/id.rs",
+    "src/link",
     "src/logging.rs",
     "src/namespace",
     "src/panics.rs",

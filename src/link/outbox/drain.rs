@@ -1,7 +1,7 @@
-//! What a WebSocket takes from an outbox: chunks for an HTTP response's body, or frames for a
-//! connection that is written to at once.
+//! The output of an outbox for a WebSocket: chunks for an HTTP response's body, or frames for a
+//! direct write to the connection.
 //!
-//! A frame that is written in part stays the first in the queue until its last byte has left.
+//! A partly written frame stays the first in the queue until its last byte is written.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
@@ -11,13 +11,13 @@ use bytes::{Bytes, BytesMut};
 
 use crate::link::outbox::{Inner, Outbox};
 
-/// Writes some of these bytes to a client, and tells how many.
+/// Writes some of these bytes to a client, and returns their number.
 pub(crate) type WriteFrames<'w> =
     dyn FnMut(&mut Context<'_>, &[IoSlice<'_>]) -> Poll<io::Result<usize>> + 'w;
 
 impl Outbox {
-    /// Takes the next chunk for a WebSocket: one frame as it is, or small ones joined.
-    /// `None` is the end.
+    /// Takes the next chunk for a WebSocket: one frame unchanged, or small ones joined. `None` is
+    /// the end.
     pub(crate) fn poll_chunk(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut inner = self.inner.lock();
         let Some(first) = inner.queue.front() else {
@@ -50,7 +50,7 @@ impl Outbox {
     ///
     /// # Errors
     ///
-    /// What `write` fails with, and `WriteZero` where it takes nothing.
+    /// The error of `write`, or `WriteZero` if it writes nothing.
     pub(crate) fn poll_write(
         &self,
         cx: &mut Context<'_>,
@@ -70,7 +70,7 @@ impl Inner {
         write: &mut WriteFrames<'_>,
     ) -> Poll<io::Result<()>> {
         while !self.queue.is_empty() {
-            // Under the lock, so that what the client has not taken counts as waiting for it.
+            // Under the lock, so that unwritten bytes count as waiting.
             match ready!(self.slices(|slices| write(cx, slices)))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 written => self.written(written),
@@ -83,8 +83,8 @@ impl Inner {
         Poll::Pending
     }
 
-    /// Shows the front of the queue as it is to be written: small frames joined, since each further
-    /// slice costs the kernel more than the copy, and others as they are.
+    /// Passes the front of the queue to `show`: small frames joined, because each further slice
+    /// costs the kernel more than the copy, and others unchanged.
     fn slices<T>(&self, show: impl FnOnce(&[IoSlice<'_>]) -> T) -> T {
         if self.queue.len() == 1
             && let Some(frame) = self.queue.front()
@@ -127,16 +127,16 @@ impl Inner {
     }
 }
 
-/// Bytes that are joined into one chunk; the HTTP layer writes about as much at once.
+/// The size of joined chunks; the HTTP layer writes about as much at once.
 const CHUNK: usize = 32 * 1024;
 
-/// Bytes of several frames that are copied to be written as one.
+/// The maximal number of bytes of several frames that are copied into one slice.
 pub(super) const JOINED: usize = 4 * 1024;
 
-/// Frames that are written at once.
+/// The number of frames written at once.
 const WRITE_FRAMES: usize = 64;
 
 thread_local! {
-    /// Where small frames are joined.
+    /// The buffer of joined frames.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }

@@ -1,9 +1,9 @@
-//! What a session has yet to send.
+//! The outgoing frames of a session.
 //!
-//! Any thread pushes frames; whoever holds the client's transport drains them: a waiting poll, or
-//! the body of the WebSocket's response. The queue is bounded in bytes: `pressure.rs` says who may
-//! exceed the limit and who waits for room. A transport is woken when the queue goes from empty to
-//! filled and at no other time. An upgrade changes who drains and loses nothing. The outbox knows
+//! Any thread pushes frames. The holder of the client's transport drains them: a waiting poll, or
+//! the body of the WebSocket's response. The queue is bounded in bytes: `pressure.rs` says which
+//! packets may exceed the limit and which wait for room. A transport is woken only when an empty
+//! queue receives a frame. An upgrade changes the reader and loses no frame. The outbox knows
 //! nothing of sessions, rooms or HTTP.
 
 mod drain;
@@ -34,38 +34,38 @@ pub(crate) use pressure::Turn;
 ///    ▲                     │                            ▲
 ///    └── drained, aborted ─┘          idle ─────────────┘
 /// ```
-/// `close` lets the reader take what is left and then ends it; `discard` ends it at once.
+/// After `close` the reader takes the remaining frames and then ends; `discard` ends it at once.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     limit: usize,
-    /// Bytes above the limit that a client which reads may have waiting: those who cannot wait for
-    /// room, as an acknowledgement or a broadcast, fill them.
+    /// The number of bytes above the limit that may wait for a client that reads: for packets that
+    /// cannot wait for room, such as an acknowledgement or a broadcast.
     reserve: usize,
     inner: Mutex<Inner>,
-    /// More than the limit waits. Written under the lock, read without it by the session's reader.
+    /// The limit is exceeded. Written under the lock, read without it by the session's reader.
     is_over: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     queue: VecDeque<Frame>,
-    /// Bytes of the first frame that have been written already.
+    /// The number of bytes of the first frame that were written already.
     begun: usize,
-    /// What the waiting frames count for.
+    /// The cost of the waiting frames.
     cost: usize,
     reader: Reader,
     waker: Option<Waker>,
-    /// A poll that has waited long enough is sent home with a noop.
+    /// A poll that has waited long enough ends with a noop.
     noop: bool,
     closed: bool,
-    /// It was too full once: nothing comes in any more.
+    /// It was too full once: no more packets are added.
     sealed: bool,
-    /// Frames that ever came in, and that ever went out.
+    /// The total numbers of frames added and removed.
     pushed: u64,
     drained: u64,
-    /// The number of the last pong that came in.
+    /// The number of the last pong that was added.
     pong: Option<u64>,
-    /// Made when the outbox is over its limit or somebody waits for room, and dropped afterwards.
+    /// Made if the limit is exceeded or tasks wait for room, and dropped afterwards.
     pressure: Option<Box<Pressure>>,
 }
 
@@ -77,7 +77,7 @@ enum Reader {
     WebSocket,
 }
 
-/// Why a packet did not get into an outbox.
+/// The reason why a packet was not added to an outbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PushError {
     /// There is no room for it.
@@ -86,16 +86,16 @@ pub(crate) enum PushError {
     Closed,
 }
 
-/// A packet that did not get into an outbox.
+/// A packet that was not added to an outbox.
 #[derive(Debug)]
 pub(crate) enum Unsent {
-    /// There is no room for it, or others wait for room already.
+    /// There is no room for it, or others are waiting for room already.
     Full(Outgoing),
     /// The session has ended.
     Closed,
 }
 
-/// Where a packet got into an outbox.
+/// The position of an added packet relative to the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pushed {
     /// Within the limit.
@@ -104,7 +104,7 @@ pub(crate) enum Pushed {
     Over,
 }
 
-/// Why a poll may not wait.
+/// The reason why a poll may not wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PollRefused {
     /// Another one is waiting: Engine.IO allows one.
@@ -114,12 +114,12 @@ pub(crate) enum PollRefused {
 }
 
 impl Outbox {
-    /// Makes an outbox of so many bytes, and so many more for a client that reads.
+    /// Makes an outbox of `limit` bytes, and of `reserve` more for a client that reads.
     pub(crate) fn new(limit: usize, reserve: usize) -> Self {
         Self {
             limit,
             reserve,
-            // Most frames are taken before the next one comes.
+            // Most frames are taken before the next one is added.
             inner: Mutex::new(Inner {
                 queue: VecDeque::with_capacity(1),
                 ..Inner::default()
@@ -128,9 +128,9 @@ impl Outbox {
         }
     }
 
-    /// Adds a packet: its frame and the frames that must follow it without any between. It is added
-    /// if it fits or if nothing else waits, and never in front of those who wait for room.
-    // By value: the bytes of a frame that has one receiver are never counted.
+    /// Adds a packet: its frame and the frames that must directly follow it. It is added if it fits
+    /// or if the queue is empty, and never before packets that wait for room.
+    // By value: the bytes of a frame with one recipient are never counted.
     pub(crate) fn push(&self, packet: Outgoing) -> Result<(), Unsent> {
         let inner = self.inner.lock();
         if inner.closed {
@@ -144,14 +144,14 @@ impl Outbox {
         Ok(())
     }
 
-    /// Tells whether a packet of this cost would be added.
+    /// Returns `true` if a packet of this cost would be added.
     pub(crate) fn has_room(&self, cost: usize) -> bool {
         let inner = self.inner.lock();
         !inner.has_line() && inner.admits(self.limit, cost)
     }
 
-    /// Adds a packet of somebody who cannot wait for room: above the limit too, up to the reserve,
-    /// as long as the client reads.
+    /// Adds a packet that cannot wait for room: above the limit too, up to the reserve, while the
+    /// client reads.
     pub(crate) fn push_now(&self, packet: Outgoing) -> Result<Pushed, PushError> {
         let mut inner = self.inner.lock();
         if inner.closed {
@@ -169,13 +169,14 @@ impl Outbox {
         Ok(pushed)
     }
 
-    /// Adds a packet that says where the client stands: up to the reserve, whether it reads or not.
+    /// Adds a packet about the state of a socket: up to the reserve, even if the client does not
+    /// read.
     pub(crate) fn push_vital(&self, packet: Outgoing) -> Result<(), PushError> {
         self.push_up_to(self.limit.saturating_add(self.reserve), packet)
     }
 
-    /// Takes nothing more: after a packet that did not fit another may, and the client would have a
-    /// gap.
+    /// Adds nothing more: after a packet that did not fit another one might, and the client would
+    /// have a gap.
     pub(crate) fn seal(&self) {
         let mut inner = self.inner.lock();
         inner.sealed = true;
@@ -184,7 +185,7 @@ impl Outbox {
         woken.wake();
     }
 
-    /// Adds a packet if nothing else waits, and drops it otherwise; tells whether it was added.
+    /// Adds a packet if the queue is empty, and drops it otherwise. Returns whether it was added.
     pub(crate) fn push_if_empty(&self, packet: Outgoing) -> bool {
         let inner = self.inner.lock();
         if inner.closed || inner.sealed || !inner.queue.is_empty() {
@@ -195,16 +196,16 @@ impl Outbox {
         true
     }
 
-    /// Adds a packet whatever waits: a ping, of which one is outstanding at a time, since a client
-    /// that is slow now would else be taken for dead later; and what was held back for a socket,
-    /// within a limit of its own.
+    /// Adds a packet whatever is waiting. It is for pings, of which one is outstanding at a time,
+    /// because otherwise a slow client would time out later. It is also for events held back for a
+    /// socket, which have a limit of their own.
     pub(crate) fn push_always(&self, packet: Outgoing) -> Result<(), PushError> {
         self.push_up_to(usize::MAX, packet)
     }
 
-    /// Adds a pong in the place of one that still waits.
+    /// Adds a pong, or replaces a pong that is still waiting.
     // RFC 6455, 5.5.3: of several pings the latest may be answered alone. So a client that pings
-    // without reading fills no outbox.
+    // without reading does not fill its outbox.
     pub(crate) fn push_pong(&self, pong: Frame) {
         let mut inner = self.inner.lock();
         if inner.closed || inner.sealed {
@@ -234,7 +235,7 @@ impl Outbox {
         Ok(())
     }
 
-    /// Adds a packet of this cost, and wakes the reader behind the lock.
+    /// Adds a packet of this cost, and wakes the reader after releasing the lock.
     fn add(&self, mut inner: MutexGuard<'_, Inner>, packet: Outgoing, cost: usize) {
         inner.cost += cost;
         if inner.cost > self.limit {
@@ -253,36 +254,36 @@ impl Outbox {
         }
     }
 
-    /// Returns how many frames came in so far: the number of the last one.
+    /// Returns the number of frames added so far: the number of the last one.
     pub(crate) fn pushed(&self) -> u64 {
         self.inner.lock().pushed
     }
 
-    /// Tells whether the frame of that number has been taken by the transport.
+    /// Returns `true` if the transport has taken the frame of that number.
     pub(crate) fn has_drained(&self, number: u64) -> bool {
         self.inner.lock().drained >= number
     }
 
-    /// Takes `last` in past the limit, then nothing more; the reader ends after it. Tells whether
-    /// anything else was still to be sent.
+    /// Adds `last` beyond the limit, then nothing more; the reader ends after it. Returns `true` if
+    /// other frames were still queued.
     pub(crate) fn close(&self, last: Option<Frame>) -> bool {
         self.end(last, false)
     }
 
-    /// Drops what is queued, and ends the reader with `last`.
+    /// Drops the queued frames, and ends the reader with `last`.
     pub(crate) fn discard(&self, last: Option<Frame>) {
         self.end(last, true);
     }
 
-    /// Drops what a closed outbox still has: its reader took too long.
+    /// Drops the remaining frames of a closed outbox: its reader took too long.
     pub(crate) fn abandon(&self) {
         let mut inner = self.inner.lock();
         inner.discard();
         Self::unlock_and_wake_all(inner);
     }
 
-    /// Drops what a closed outbox still has but for its last frame, and the rest of one that the client
-    /// has a part of: the reader has no time for more.
+    /// Drops the remaining frames of a closed outbox except its last one, and except the rest of a
+    /// partly written one: the reader has no more time.
     pub(crate) fn hasten(&self) {
         let mut inner = self.inner.lock();
         if inner.closed && inner.queue.len() > 1 {
@@ -307,7 +308,7 @@ impl Outbox {
         has_owed
     }
 
-    /// Wakes the reader, and all who wait for room: there will be none.
+    /// Wakes the reader, and all tasks that wait for room, because there will be none.
     fn unlock_and_wake_all(mut inner: MutexGuard<'_, Inner>) {
         let (waker, woken) = (inner.waker.take(), inner.all_woken());
         drop(inner);
@@ -317,23 +318,23 @@ impl Outbox {
         }
     }
 
-    /// Tells whether it was closed, also if the reader has yet to take the last frames.
+    /// Returns `true` if it was closed, even if the reader has not yet taken the last frames.
     pub(crate) fn is_closed(&self) -> bool {
         self.inner.lock().closed
     }
 
-    /// Tells whether a poll waits.
+    /// Returns `true` if a poll is waiting.
     pub(crate) fn has_poll(&self) -> bool {
         self.inner.lock().reader == Reader::Poll
     }
 
-    /// Tells whether it was closed and the reader has taken everything.
+    /// Returns `true` if it was closed and the reader has taken all frames.
     pub(crate) fn is_spent(&self) -> bool {
         let inner = self.inner.lock();
         inner.closed && inner.queue.is_empty()
     }
 
-    /// Makes the caller the reader until the answer is drained or dropped.
+    /// Makes the caller the reader until the response is drained or dropped.
     pub(crate) fn begin_poll(self: &Arc<Self>) -> Result<PendingPoll, PollRefused> {
         let mut inner = self.inner.lock();
         match inner.reader {
@@ -347,7 +348,7 @@ impl Outbox {
         })
     }
 
-    /// Ends a waiting poll with a noop, so that the client can go on with its upgrade.
+    /// Ends a waiting poll with a noop, so that the client can proceed with its upgrade.
     pub(crate) fn release_poll(&self) {
         let waker = {
             let mut inner = self.inner.lock();
@@ -362,7 +363,7 @@ impl Outbox {
         }
     }
 
-    /// Makes a WebSocket the reader from now on; a poll that still waits gets nothing.
+    /// Makes a WebSocket the reader from now on; a poll that is still waiting gets no frames.
     pub(crate) fn attach_websocket(&self) {
         let waker = {
             let mut inner = self.inner.lock();
@@ -374,12 +375,12 @@ impl Outbox {
         }
     }
 
-    /// Tells whether a WebSocket is the reader.
+    /// Returns `true` if a WebSocket is the reader.
     pub(crate) fn has_websocket(&self) -> bool {
         self.inner.lock().reader == Reader::WebSocket
     }
 
-    /// Puts bytes in front of all frames: what a WebSocket's connection says before its first
+    /// Inserts bytes before all frames: those that a WebSocket's connection sends before its first
     /// frame.
     pub(crate) fn preface(&self, bytes: Bytes) {
         let mut inner = self.inner.lock();
@@ -393,12 +394,12 @@ impl Outbox {
 }
 
 impl Inner {
-    /// Returns how many bytes the waiting frames have.
+    /// Returns the number of bytes of the waiting frames.
     fn bytes(&self) -> usize {
         self.cost.saturating_sub(self.queue.len() * Frame::OVERHEAD)
     }
 
-    /// Returns the last pong, if it waits and no byte of it has been written.
+    /// Returns the last pong, if it is waiting and no byte of it was written.
     fn waiting_pong(&mut self) -> Option<&mut Frame> {
         let place = self.pong?.checked_sub(self.drained + 1)?;
         if place == 0 && self.begun > 0 {
@@ -407,8 +408,8 @@ impl Inner {
         self.queue.get_mut(usize::try_from(place).ok()?)
     }
 
-    /// Drops what is queued, but a frame that the client has a part of: without its end, the bytes
-    /// behind it would be taken for it.
+    /// Drops the queued frames except a partly written one: without its end, the client would take
+    /// later bytes for it.
     fn discard(&mut self) {
         let kept = usize::from(self.begun > 0);
         self.queue.truncate(kept);
@@ -435,7 +436,7 @@ impl Inner {
     }
 }
 
-/// Frames whose room an empty queue keeps.
+/// The number of frames for which an empty queue keeps its memory.
 const KEPT_FRAMES: usize = 64;
 
 #[cfg(test)]
@@ -606,7 +607,7 @@ mod tests {
         assert!(outbox.has_drained(number));
     }
 
-    /// Takes `room` bytes of what is to be written, and says in how many slices it came.
+    /// Takes `room` bytes of the output, and returns the number of their slices.
     fn write(outbox: &Outbox, mut room: usize) -> (Poll<bool>, Vec<u8>, Vec<usize>) {
         let (mut taken, mut slices) = (Vec::new(), Vec::new());
         let mut cx = Context::from_waker(Waker::noop());
@@ -763,7 +764,7 @@ mod tests {
         );
         assert!(first.as_mut().poll(&mut cx).is_pending());
         assert!(second.as_mut().poll(&mut cx).is_pending());
-        // It would fit; those who wait came before.
+        // It would fit, but waiting packets are before it.
         assert!(matches!(
             outbox.push(Frame::packet("4c").into()),
             Err(Unsent::Full(_))
@@ -827,7 +828,7 @@ mod tests {
         }
         outbox.push(Frame::packet("4b").into()).unwrap();
         assert_eq!(outbox.inner.lock().queue.len(), 3);
-        // The first byte of a pong that is written makes it one of its own.
+        // After its first byte is written a pong cannot be replaced.
         assert_eq!(write(&outbox, 5).1, b"\x81\x024a\x8a");
         pong(&outbox, b"4");
         let rest = write(&outbox, 1000).1;

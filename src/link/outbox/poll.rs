@@ -1,6 +1,6 @@
-//! A poll that waits for an outbox, and the body of its answer.
+//! A poll that waits for an outbox, and the body of its response.
 //!
-//! It knows nothing of HTTP: who answers the request compresses the body or not.
+//! It knows nothing of HTTP: the transport compresses the body.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use crate::engineio;
 use crate::link::outbox::{Outbox, Reader};
 
-/// A poll that waits for something to send.
+/// A poll that waits for frames.
 #[derive(Debug)]
 pub(crate) struct PendingPoll {
     pub(super) outbox: Arc<Outbox>,
@@ -16,12 +16,12 @@ pub(crate) struct PendingPoll {
 }
 
 impl PendingPoll {
-    /// Takes what is queued, up to [`POLL_PACKETS`], as the body of one answer; `None` says that
-    /// the session is over, or that a WebSocket has it.
+    /// Takes the queued frames, up to [`POLL_PACKETS`], as the body of one response. `None` means
+    /// that the session has ended, or that a WebSocket is the reader.
     pub(crate) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
         let mut inner = self.outbox.inner.lock();
         if inner.reader != Reader::Poll {
-            // What is queued belongs to the WebSocket now.
+            // Queued frames belong to the WebSocket now.
             return Poll::Ready(None);
         }
         if inner.queue.is_empty() && !inner.noop {
@@ -50,7 +50,7 @@ impl PendingPoll {
         Poll::Ready(Some(body))
     }
 
-    /// Tells whether any packet of the body is worth compressing.
+    /// Returns `true` if any packet of the body is worth compressing.
     pub(crate) fn wants_compression(&self) -> bool {
         self.wants_compression
     }
@@ -67,5 +67,6 @@ impl Drop for PendingPoll {
     }
 }
 
-/// Packets in the answer to one poll: the official Python client drops a session that sends more.
+/// The number of packets in the response to one poll: the official Python client closes a session
+/// that sends more.
 const POLL_PACKETS: usize = 16;

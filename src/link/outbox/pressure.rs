@@ -1,14 +1,14 @@
-//! What an outbox does when it is full: who may exceed the limit, and who waits for room.
+//! A full outbox: which packets may exceed the limit, and which wait for room.
 //!
-//! | who | the packet does not fit |
+//! | packet or reader | if the packet does not fit |
 //! | --- | --- |
 //! | an emit or a call to one socket | waits in line, by a [`Turn`], until it fits |
-//! | who cannot wait: an acknowledgement, a broadcast | it is added, up to the reserve, as long as the client reads |
-//! | a broadcast that was added so | waits a moment for the clients that read, as [`Outbox::patience`] says |
-//! | the session's reader | reads nothing more until no more than the limit waits |
+//! | an acknowledgement, a broadcast: it cannot wait | it is added, up to the reserve, while the client reads |
+//! | a broadcast that was added so | waits briefly for the clients that read, as [`Outbox::patience`] says |
+//! | the session's reader | pauses while the limit is exceeded |
 //!
-//! A client reads if its transport has taken something in the last half second. Nothing here knows
-//! what a packet is.
+//! A client reads if its transport has taken bytes in the last half second. Nothing here knows the
+//! content of packets.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -22,18 +22,19 @@ use parking_lot::MutexGuard;
 use crate::link::Outgoing;
 use crate::link::outbox::{Inner, Outbox, PushError};
 
-/// What is known of a full outbox, and who waits for it.
+/// The progress of a full outbox, and the tasks that wait for it.
 #[derive(Debug)]
 pub(super) struct Pressure {
-    /// Frames, and bytes of the next one, that the transport had taken when it was last looked at.
+    /// The number of frames, and of bytes of the next one, that the transport had taken at the last
+    /// check.
     taken: (u64, usize),
-    /// When it was found to have taken something.
+    /// The time at which progress was last found.
     progressed: Instant,
-    /// Since when more than the limit waits.
+    /// The time since which the limit has been exceeded.
     over_since: Option<Instant>,
-    /// Who waits until no more than the limit waits.
+    /// Tasks that wait until the limit is no longer exceeded.
     waiting: Vec<Waker>,
-    /// Who waits for room for a packet, in order.
+    /// Tasks that wait for room for a packet, in order.
     line: VecDeque<Waiter>,
     next_ticket: u64,
 }
@@ -56,7 +57,7 @@ impl Pressure {
         }
     }
 
-    /// Tells for how long the transport has taken nothing.
+    /// Returns the time for which the transport has taken nothing.
     fn idle(&mut self, taken: (u64, usize), now: Instant) -> Duration {
         if self.taken != taken {
             self.taken = taken;
@@ -65,7 +66,8 @@ impl Pressure {
         now.saturating_duration_since(self.progressed)
     }
 
-    /// Returns how long a broadcast waits for this client; `None` if it is slow, or has room.
+    /// Returns the time for which a broadcast waits for this client; `None` if it is slow, or has
+    /// room.
     fn patience(&mut self, taken: (u64, usize), now: Instant) -> Option<Duration> {
         let over = now.saturating_duration_since(self.over_since?);
         let idle = self.idle(taken, now);
@@ -75,13 +77,13 @@ impl Pressure {
 }
 
 impl Inner {
-    /// Tells whether a packet of this cost fits, or is the only one.
+    /// Returns `true` if a packet of this cost fits, or is the only one.
     pub(super) fn admits(&self, limit: usize, cost: usize) -> bool {
         !self.sealed && (self.queue.is_empty() || self.cost.saturating_add(cost) <= limit)
     }
 
-    /// Tells whether a packet that does not fit is added all the same: up to `limit`, if the client
-    /// reads.
+    /// Returns `true` if a packet that does not fit is added all the same: up to `limit`, if the
+    /// client reads.
     pub(super) fn allows_over(&mut self, limit: usize, cost: usize) -> bool {
         if self.sealed || self.cost.saturating_add(cost) > limit {
             return false;
@@ -92,13 +94,13 @@ impl Inner {
         pressure.idle(taken, now) < STALL
     }
 
-    /// Tells whether somebody waits for room.
+    /// Returns `true` if tasks wait for room.
     pub(super) fn has_line(&self) -> bool {
         let pressure = self.pressure.as_ref();
         pressure.is_some_and(|pressure| !pressure.line.is_empty())
     }
 
-    /// Takes everybody who waits, to be woken.
+    /// Takes all waiting tasks, to wake them.
     pub(super) fn all_woken(&mut self) -> Woken {
         let Some(pressure) = &mut self.pressure else {
             return Woken::default();
@@ -109,7 +111,7 @@ impl Inner {
         Woken(woken)
     }
 
-    /// Takes those who may go on now, to be woken.
+    /// Takes the tasks that may proceed now, to wake them.
     fn relieved(&mut self, is_over: bool) -> Woken {
         let Some(pressure) = &mut self.pressure else {
             return Woken::default();
@@ -133,14 +135,14 @@ impl Inner {
         self.pressure.get_or_insert_with(new)
     }
 
-    /// Frames, and bytes of the next one, that the transport has taken.
+    /// Returns the number of frames, and of bytes of the next one, that the transport has taken.
     fn taken(&self) -> (u64, usize) {
         (self.drained, self.begun)
     }
 }
 
 impl Outbox {
-    /// Notes what the transport has taken, and wakes those who waited for it.
+    /// Records the progress of the transport, and wakes the tasks that wait for it.
     pub(super) fn unlock_relieved(&self, mut inner: MutexGuard<'_, Inner>) {
         if inner.pressure.is_none() && !self.is_over() {
             return;
@@ -152,12 +154,12 @@ impl Outbox {
         woken.wake();
     }
 
-    /// Tells whether more than the limit waits.
+    /// Returns `true` if the limit is exceeded.
     pub(crate) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Relaxed)
     }
 
-    /// Waits until no more than the limit waits, or nothing is taken any more.
+    /// Waits until the limit is no longer exceeded, or until the transport takes no more frames.
     pub(crate) fn poll_within(&self, cx: &Context<'_>) -> Poll<()> {
         if !self.is_over() {
             return Poll::Ready(());
@@ -173,8 +175,8 @@ impl Outbox {
         Poll::Pending
     }
 
-    /// Returns how long a broadcast waits for this client before it looks again; `None` if the client
-    /// is slow, or has room.
+    /// Returns the time for which a broadcast waits for this client before the next check; `None`
+    /// if the client is slow, or has room.
     pub(crate) fn patience(&self, now: Instant) -> Option<Duration> {
         let mut inner = self.inner.lock();
         if inner.closed || inner.sealed || inner.cost <= self.limit {
@@ -184,7 +186,7 @@ impl Outbox {
         inner.pressure.as_mut()?.patience(taken, now)
     }
 
-    /// Takes the last place in the line of those who wait for room.
+    /// Takes the last position in the line of tasks that wait for room.
     pub(crate) fn line_up(self: &Arc<Self>) -> Turn {
         let mut inner = self.inner.lock();
         let pressure = inner.pressure(Instant::now());
@@ -201,7 +203,7 @@ impl Outbox {
     }
 }
 
-/// A place in the line of those who wait for room; given up when it is dropped.
+/// A position in the line of tasks that wait for room; released when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Turn {
     outbox: Arc<Outbox>,
@@ -209,13 +211,13 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// Waits until a packet of this cost fits. It fits for as long as this is the first in the line
-    /// and nobody pushes who cannot wait.
+    /// Waits until a packet of this cost fits. It fits while this is the first in the line, unless
+    /// a packet that cannot wait is added.
     ///
     /// # Errors
     ///
     /// [`PushError::Closed`], and [`PushError::Full`] if the client is disconnected because another
-    /// packet found no room.
+    /// packet had no room.
     pub(crate) async fn room(&mut self, cost: usize) -> Result<(), PushError> {
         poll_fn(|cx| {
             let mut inner = self.outbox.inner.lock();
@@ -228,7 +230,7 @@ impl Turn {
     ///
     /// # Errors
     ///
-    /// As of [`room`](Self::room).
+    /// The same as of [`room`](Self::room).
     pub(crate) async fn push(self, packet: Outgoing) -> Result<(), PushError> {
         let cost = packet.cost();
         let mut packet = Some(packet);
@@ -282,7 +284,7 @@ impl Drop for Turn {
     }
 }
 
-/// Tasks that may go on; woken when no lock is held.
+/// Tasks that may proceed; woken while no lock is held.
 #[derive(Debug, Default)]
 #[must_use = "they wait"]
 pub(super) struct Woken(Vec<Waker>);
@@ -293,13 +295,14 @@ impl Woken {
     }
 }
 
-/// For how long a client takes nothing before it counts as one that does not read.
+/// The time without progress after which a client counts as one that does not read.
 const STALL: Duration = Duration::from_millis(500);
 
-/// How long broadcasts wait for a client that reads, from when its outbox went over the limit.
+/// The time for which broadcasts wait for a client that reads, from the moment when its outbox
+/// exceeded the limit.
 const TURN: Duration = Duration::from_secs(2);
 
-/// For how long a client takes nothing before broadcasts wait for it no more.
+/// The time without progress after which broadcasts no longer wait for a client.
 const TURN_IDLE: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
@@ -314,7 +317,7 @@ mod tests {
         pressure.over_since = Some(start);
         assert_eq!(pressure.patience((0, 0), start), Some(TURN_IDLE));
         assert_eq!(pressure.patience((0, 0), start + TURN_IDLE), None);
-        // A part of a frame counts, too.
+        // A part of a frame is progress, too.
         for step in 1..20 {
             let now = start + TURN_IDLE * step;
             assert_eq!(pressure.patience((0, step as usize), now), Some(TURN_IDLE));
