@@ -22,6 +22,7 @@ mod background;
 mod backpressure;
 mod calls;
 mod client_files;
+#[cfg(feature = "redis")]
 mod cluster;
 mod contracts;
 mod cors;
