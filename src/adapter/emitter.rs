@@ -1,4 +1,4 @@
-//! Sending to the clients of a cluster from a process that is no node of it.
+//! Sending to the clients of a cluster from a process that is not a node.
 
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ use crate::error::EmitError;
 use crate::message::{RoomNames, namespace_name};
 use crate::socketio::{Args, PacketLimits, is_reserved};
 
-/// Sends events to the clients of a cluster from anywhere: a job, a command line, another service.
-/// It has no clients and answers nothing.
+/// Sends events to the clients of a cluster from any program: a job, a command line, another
+/// service. It has no clients and answers no questions.
 ///
-/// It is a cheap handle. It connects when it first sends, and again when Redis was away; calls in the
-/// meantime fail, so that the job knows. Redis may take five seconds to accept a connection, and five
-/// to answer. A call that fails may have been done all the same, if the connection broke before the
-/// answer.
+/// It is a cheap handle. It connects at its first message, and reconnects after an outage of Redis;
+/// calls in the meantime fail, so that the program knows it. The timeout of a connection is five
+/// seconds, and that of a response is five seconds. If the connection breaks before the response, a
+/// call may fail although it was executed.
 ///
 /// # Examples
 ///
@@ -47,7 +47,7 @@ struct Shared {
 }
 
 impl Emitter {
-    /// Speaks to the cluster whose nodes have this adapter.
+    /// Makes an emitter for the cluster of nodes with this adapter.
     #[must_use]
     pub fn new(adapter: RedisAdapter) -> Self {
         let (format, publisher) = adapter.emitter(EMITTER);
@@ -58,7 +58,7 @@ impl Emitter {
         }
     }
 
-    /// Speaks of another namespace; without it of `/`. A slash in front may be left out.
+    /// Selects another namespace; `/` by default. The leading slash is optional.
     #[must_use]
     pub fn of(&self, namespace: &str) -> Self {
         Self {
@@ -68,18 +68,17 @@ impl Emitter {
         }
     }
 
-    /// Sets how many attachments an event may have; 10 by default, as of
-    /// [`Builder::max_attachments`](crate::Builder::max_attachments) of the servers, which drop
-    /// events with more than they allow.
+    /// Sets the maximal number of attachments of an event; 10 by default. Servers drop events that
+    /// exceed their own [`Builder::max_attachments`](crate::Builder::max_attachments).
     #[must_use]
     pub fn max_attachments(mut self, attachments: usize) -> Self {
         self.packets.attachments = attachments;
         self
     }
 
-    /// Sets how many bytes an event may have, its attachments too; 16 MiB by default, as of
-    /// [`Builder::packet_limit`](crate::Builder::packet_limit) of the servers, which drop events
-    /// that are larger than they allow.
+    /// Sets the maximal size of an event including its attachments, in bytes; 16 MiB by default.
+    /// Servers drop events that exceed their own
+    /// [`Builder::packet_limit`](crate::Builder::packet_limit).
     #[must_use]
     pub fn packet_limit(mut self, bytes: usize) -> Self {
         self.packets.bytes = bytes;
@@ -96,12 +95,12 @@ impl Emitter {
         self.to(rooms)
     }
 
-    /// Addresses everyone in the namespace but the sockets of these rooms, or with these ids.
+    /// Addresses all sockets of the namespace except those of these rooms, or with these ids.
     pub fn except(&self, rooms: impl RoomNames) -> EmitterBroadcast {
         self.everyone().except(rooms)
     }
 
-    /// Addresses everyone in the namespace.
+    /// Addresses all sockets of the namespace.
     pub fn everyone(&self) -> EmitterBroadcast {
         EmitterBroadcast {
             emitter: self.clone(),
@@ -111,21 +110,21 @@ impl Emitter {
         }
     }
 
-    /// Sends an event to everyone in the namespace.
+    /// Sends an event to all sockets of the namespace.
     ///
     /// # Errors
     ///
-    /// As of [`EmitterBroadcast::emit`].
+    /// The same as of [`EmitterBroadcast::emit`].
     pub async fn emit<T: Serialize>(&self, event: &str, data: T) -> Result<(), EmitError> {
         self.everyone().emit(event, data).await
     }
 
-    /// Sends an event to the servers' programs, which hear it by
+    /// Sends an event to the servers' programs, which receive it by
     /// [`Namespace::on_server_side`](crate::Namespace::on_server_side).
     ///
     /// # Errors
     ///
-    /// As of [`EmitterBroadcast::emit`]; the names that are reserved are others, as of
+    /// The same as of [`EmitterBroadcast::emit`]; the reserved names are those of
     /// [`Namespace::server_side_emit`](crate::Namespace::server_side_emit).
     pub async fn server_side_emit<T: Serialize>(
         &self,
@@ -140,20 +139,20 @@ impl Emitter {
         Ok(self.tell(&message).await?)
     }
 
-    /// Makes everyone leave a room of the namespace.
+    /// Removes all members from a room of the namespace.
     ///
     /// # Errors
     ///
-    /// As of [`EmitterBroadcast::sockets_join`].
+    /// The same as of [`EmitterBroadcast::sockets_join`].
     pub async fn close_room(&self, room: impl Into<String>) -> Result<(), ClusterError> {
         self.tell(&Message::CloseRoom { room: room.into() }).await
     }
 
-    /// Waits until Redis has what it is told.
+    /// Sends a message, and waits for the response of Redis.
     async fn tell(&self, message: &Message) -> Result<(), ClusterError> {
         let shared = &self.shared;
         let envelopes = shared.format.encode(&self.namespace, message)?;
-        // To join no rooms: each takes an envelope.
+        // No envelopes, for example if a socket joins no rooms.
         if envelopes.is_empty() {
             return Ok(());
         }
@@ -161,7 +160,7 @@ impl Emitter {
     }
 }
 
-/// Says who gets an event of an [`Emitter`] before saying which.
+/// The recipients of an event of an [`Emitter`].
 ///
 /// # Examples
 ///
@@ -181,20 +180,20 @@ pub struct EmitterBroadcast {
 }
 
 impl EmitterBroadcast {
-    /// Adds rooms to those who get the event.
+    /// Adds rooms to the recipients.
     pub fn to(mut self, rooms: impl RoomNames) -> Self {
         rooms.add_to(&mut self.scope.rooms);
         self.is_nobody = self.scope.rooms.is_empty();
         self
     }
 
-    /// Leaves out the sockets of these rooms, or those with these ids.
+    /// Excludes the sockets of these rooms, or those with these ids.
     pub fn except(mut self, rooms: impl RoomNames) -> Self {
         rooms.add_to(&mut self.scope.except);
         self
     }
 
-    /// Drops the event for clients that have something waiting to be sent to them already.
+    /// Drops the event for clients whose outbox is not empty.
     pub fn volatile(mut self) -> Self {
         self.flags.volatile = true;
         self
@@ -206,13 +205,13 @@ impl EmitterBroadcast {
         self
     }
 
-    /// Sends an event; returns when Redis has it. A tuple is sent as that many arguments, `()` as
-    /// none, anything else as one.
+    /// Sends an event; returns after the response of Redis. A tuple is sent as that many arguments,
+    /// `()` as none, any other type as one.
     ///
     /// # Errors
     ///
-    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`], and [`EmitError::Cluster`] if
-    /// Redis cannot be reached or the format has no word for it.
+    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`], and [`EmitError::Cluster`] if Redis
+    /// is unreachable or the format does not support it.
     pub async fn emit<T: Serialize>(self, event: &str, data: T) -> Result<(), EmitError> {
         if is_reserved(event) {
             return Err(EmitError::ReservedEvent(event.to_owned()));
@@ -233,8 +232,8 @@ impl EmitterBroadcast {
     ///
     /// # Errors
     ///
-    /// [`ClusterError`] if Redis cannot be reached or the format has no word for it: that of
-    /// Flask-SocketIO has one for single sockets only.
+    /// [`ClusterError`] if Redis is unreachable or the format does not support it: that of
+    /// Flask-SocketIO supports only single sockets.
     pub async fn sockets_join(self, rooms: impl RoomNames) -> Result<(), ClusterError> {
         let rooms = names(rooms);
         self.tell(|scope| Message::Join { scope, rooms }).await
@@ -244,17 +243,17 @@ impl EmitterBroadcast {
     ///
     /// # Errors
     ///
-    /// As of [`sockets_join`](Self::sockets_join).
+    /// The same as of [`sockets_join`](Self::sockets_join).
     pub async fn sockets_leave(self, rooms: impl RoomNames) -> Result<(), ClusterError> {
         let rooms = names(rooms);
         self.tell(|scope| Message::Leave { scope, rooms }).await
     }
 
-    /// Disconnects the sockets addressed, with `close` their clients' whole sessions.
+    /// Disconnects the sockets addressed; with `close` it closes their clients' whole sessions.
     ///
     /// # Errors
     ///
-    /// As of [`sockets_join`](Self::sockets_join).
+    /// The same as of [`sockets_join`](Self::sockets_join).
     pub async fn disconnect_sockets(self, close: bool) -> Result<(), ClusterError> {
         self.tell(|scope| Message::Disconnect { scope, close })
             .await
@@ -274,5 +273,5 @@ fn names(rooms: impl RoomNames) -> Vec<String> {
     names
 }
 
-/// The name that emitters of all kinds sign with: no node has it.
+/// The name of all emitters in messages: no node has it.
 const EMITTER: &str = "emitter";

@@ -1,7 +1,7 @@
-//! The state of a node's connections to the broker, and the counters of what went wrong.
+//! The state of a node's connections to the broker, and its error counters.
 //!
-//! The broker's tasks report each change; a program reads them as [`AdapterHealth`]. The log gets
-//! one line for a change, not for each try. Nothing here knows a broker.
+//! The broker's tasks report each change; a program reads them as [`AdapterHealth`]. The log has
+//! one line for a change, not for each retry. Nothing here knows a broker.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,13 +21,13 @@ pub(crate) struct Health {
 
 #[derive(Debug, Default)]
 struct Reported {
-    /// Whether each connection is there that there ever was.
+    /// Whether each connection exists, for every connection that was ever made.
     connections: HashMap<ConnectionRole, bool>,
     lost: u64,
     unreadable: u64,
     reconnects: u64,
     error: Option<String>,
-    /// A channel that the broker does not let this node hear, while it is connected.
+    /// A channel to which the broker does not let this node subscribe, while it is connected.
     denied: Option<String>,
 }
 
@@ -47,7 +47,7 @@ impl Health {
         })
     }
 
-    /// Notes that a connection was made.
+    /// Records that a connection was made.
     pub(crate) fn connected(&self, role: ConnectionRole) {
         let mut reported = self.reported.lock();
         let again = reported.connections.insert(role, true).is_some();
@@ -62,14 +62,14 @@ impl Health {
         }
     }
 
-    /// Notes that a connection has broken, or could not be made.
+    /// Records that a connection has broken, or could not be made.
     pub(crate) fn broken(&self, role: ConnectionRole, error: &str) {
         let mut reported = self.reported.lock();
         let was = reported.connections.get(&role).copied();
         if was == Some(true) {
             reported.connections.insert(role, false);
         }
-        // Once for each time that it goes away, not for each try.
+        // Once for each outage, not for each retry.
         if was == Some(true) || reported.error.is_none() {
             log::warn!("the cluster's {role:?} has no connection to the broker: {error}");
         }
@@ -79,13 +79,13 @@ impl Health {
         reported.error = Some(error.to_owned());
     }
 
-    /// Notes that the broker does not let this node listen to a channel.
+    /// Records that the broker does not let this node subscribe to a channel.
     pub(crate) fn denied(&self, what: &str) {
         log::error!("the broker does not let this node listen to {what}");
         self.reported.lock().denied = Some(format!("not allowed to listen to {what}"));
     }
 
-    /// Notes that there will be no connections any more.
+    /// Records that there will be no more connections.
     pub(crate) fn ended(&self) {
         self.reported.lock().connections.clear();
     }
@@ -104,13 +104,13 @@ impl Health {
         self.reported.lock().unreadable += 1;
     }
 
-    /// Returns why nothing can be asked of the broker.
+    /// Returns the reason why the broker cannot be asked.
     pub(crate) fn unavailable(&self) -> ClusterError {
         let cause = self.reported.lock().error.clone();
         ClusterError::Unavailable(cause.unwrap_or_else(|| "not connected yet".to_owned()))
     }
 
-    /// Returns what a program is told of the connections; the rest is the queue's.
+    /// Returns the report for a program about the connections; the queue adds the rest.
     pub(crate) fn report(&self) -> AdapterHealth {
         let reported = self.reported.lock();
         AdapterHealth {

@@ -1,8 +1,8 @@
-//! The pause before the next try to connect.
+//! The pause before the next retry of a connection.
 
 use std::time::Duration;
 
-/// Doubles the pause with each try, up to a bound.
+/// Doubles the pause with each retry, up to a limit.
 #[derive(Debug)]
 pub(crate) struct Backoff(Duration);
 

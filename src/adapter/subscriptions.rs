@@ -1,4 +1,4 @@
-//! The channels that this node wants to hear, and their changes since the broker last looked.
+//! The channels to which this node subscribes, and their changes since the broker last read them.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use crate::adapter::format::Channel;
 
-/// The channels that are wanted, by how many want each.
+/// The channels, each with the number of its users.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     inner: Mutex<Inner>,
@@ -18,7 +18,7 @@ pub(crate) struct Subscriptions {
 struct Inner {
     wanted: HashMap<Channel, usize>,
     changes: Vec<Change>,
-    /// The listener takes changes; one that is not connected will ask for everything.
+    /// `true` if a listener reads changes; one that reconnects requests all channels.
     is_followed: bool,
 }
 
@@ -53,8 +53,8 @@ impl Subscriptions {
         }
     }
 
-    /// Returns everything that a new connection has to listen to. From then on changes are noted,
-    /// until they are [not followed](Self::not_followed) any more.
+    /// Returns all channels for a new connection. From then on changes are recorded, until they are
+    /// [not followed](Self::not_followed) any more.
     pub(crate) fn all(&self) -> Vec<Change> {
         let mut inner = self.inner.lock();
         inner.changes.clear();
@@ -62,7 +62,7 @@ impl Subscriptions {
         inner.wanted.keys().cloned().map(Change::Listen).collect()
     }
 
-    /// The connection has broken: nobody takes the changes.
+    /// The connection has broken: no task reads the changes.
     pub(crate) fn not_followed(&self) {
         let mut inner = self.inner.lock();
         inner.is_followed = false;

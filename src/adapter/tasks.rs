@@ -1,4 +1,4 @@
-//! The tasks of a node that wait for something: a client, another node, the broker.
+//! The waiting tasks of a node: for a client, another node, or the broker.
 //!
 //! Each is tracked, so that a node that closes waits for it, and a panic in it is caught and
 //! reported to the program's supervisors.
@@ -41,7 +41,7 @@ impl Tasks {
         self.spawn_in(&self.tracker, what, task);
     }
 
-    /// Runs a task that another part of the node waits for by a tracker of its own.
+    /// Runs a task that another part of the node awaits by its own tracker.
     pub(crate) fn spawn_in(
         self: &Arc<Self>,
         tracker: &TaskTracker,
@@ -55,7 +55,7 @@ impl Tasks {
         self.arbiter.spawn(tracker.track_future(guarded));
     }
 
-    /// Runs a future whose panic is reported; then there is no value.
+    /// Runs a future and reports its panic; then there is no value.
     pub(crate) async fn guard<T>(&self, what: &str, future: impl Future<Output = T>) -> Option<T> {
         let ended = Caught::new(future).await;
         ended

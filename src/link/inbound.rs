@@ -1,16 +1,16 @@
 //! The contract between a session and the transport that brings its messages.
 //!
-//! Whatever holds the connection implements [`Inbound`]; the session polls it on its own worker. The
-//! words are those of every transport that carries messages, and no frame of one is named.
+//! The owner of the connection implements [`Inbound`]; the session polls it on its own worker. The
+//! words are those of every transport of messages, and no frame of one is named.
 
 use std::fmt;
 use std::ops::ControlFlow;
 use std::task::Context;
 
-/// Where a client's messages come from, however its connection is held.
+/// The source of a client's messages, for every kind of connection.
 pub(crate) trait Inbound {
-    /// Hands on what has come, one message after another, until `take` breaks off or there is no
-    /// more; then `cx` is woken by the next. No message follows an [`InboundError`].
+    /// Passes the received messages to `take`, one after another, until it breaks or all are read;
+    /// then `cx` is woken by the next one. No message follows an [`InboundError`].
     fn read(
         &mut self,
         cx: &mut Context<'_>,
@@ -18,18 +18,18 @@ pub(crate) trait Inbound {
     );
 }
 
-/// One message of a client; its payload lies in the reader's buffer.
+/// One message of a client; its payload is in the reader's buffer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum InboundMessage<'a> {
     Text(&'a str),
     /// The session may take the `Vec` and leave an empty one.
     Binary(&'a mut Vec<u8>),
-    /// Carries what the pong has to repeat.
+    /// Carries the payload of the pong.
     Ping(&'a [u8]),
     Pong,
-    /// A part of a message of which more is to come: it counts as work, and carries nothing.
+    /// A part of a message that is not the last: it counts as work, and carries no data.
     Fragment,
-    /// Carries the transport's code, if the client gave one.
+    /// Carries the transport's code, if the client sent one.
     Close(Option<u16>),
 }
 
@@ -40,18 +40,18 @@ pub(crate) enum InboundError {
     Closed,
     /// The connection broke.
     Broken,
-    /// The client broke a rule of its transport.
+    /// The client violated a rule of its transport.
     Refused(Violation),
 }
 
-/// A rule of the transport that a client broke.
+/// The rule of the transport that a client violated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Violation {
     /// The rule and the offending value, for the log.
     pub(crate) cause: String,
-    /// The message has more bytes than the server takes.
+    /// The message exceeds the server's size limit.
     pub(crate) is_too_large: bool,
-    /// The code with which the transport is closed.
+    /// The code for closing the transport.
     pub(crate) close_code: u16,
 }
 

@@ -1,7 +1,8 @@
-//! The contract between a session and what speaks through it.
+//! The contract between a session and the protocol on top of it.
 //!
-//! The session calls it in place, on its own worker, with what its client has sent. How a message
-//! came and when the session ends is the session's business; what a message means is not.
+//! The session calls it in place, on its own worker, with the client's messages. The session knows
+//! the transport of a message and decides about its own end; it does not know the meaning of a
+//! message.
 
 use std::fmt;
 use std::time::Instant;
@@ -25,7 +26,7 @@ pub(crate) trait Protocol: Send {
         Ok(())
     }
 
-    /// Tells whether another message may come now; where not, it is woken when one may.
+    /// Returns `true` if it can handle another message now; otherwise it is woken later.
     fn has_room(&self) -> bool {
         true
     }

@@ -1,4 +1,4 @@
-//! Namespaces and patterns as plain data: what their clients, their handlers and their actors share.
+//! Namespaces and patterns as plain data: the state shared by their clients, handlers and actors.
 //!
 //! The registry makes these values and finds them by name. No address of an actor is in them.
 
@@ -21,8 +21,8 @@ pub(crate) struct NamespaceState {
     pub(crate) membership: Arc<Membership>,
     pub(crate) table: Arc<SharedTable>,
     pub(crate) environment: Arc<Environment>,
-    /// How many clients are in it or on their way, if it goes with the last of them. Changed under
-    /// the lock of the registry.
+    /// The number of connected and connecting clients, if the namespace is removed with the last
+    /// one. Changed under the lock of the registry.
     pub(super) leases: Option<AtomicUsize>,
 }
 

@@ -1,5 +1,5 @@
-//! A session, from outside, and what a request of HTTP long-polling does with it: it takes what is to
-//! be sent, or brings what the client sent.
+//! A session, seen from outside, and the requests of HTTP long-polling to it: they take queued
+//! packets, or bring packets of the client.
 //!
 //! The code that holds the request calls this on its own thread; a request that another node of the
 //! cluster received is no different. The transport defines the format of requests and responses.
@@ -26,7 +26,8 @@ pub(crate) struct Handle {
     pub(crate) link: Arc<Link>,
     pub(crate) session: Addr<Session>,
     pub(crate) transport: Transport,
-    /// The engine's: the session has closed, and its client has yet to take the last packets.
+    /// The engine's flag: the session has closed, and its client has not yet received the last
+    /// packets.
     pub(super) has_closed: bool,
 }
 

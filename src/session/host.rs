@@ -13,18 +13,18 @@ use crate::supervision::ChildPanic;
 ///
 /// None of these is called for a packet.
 pub(crate) trait SessionHost<A: Actor>: Send + Sync {
-    /// A session has moved to a WebSocket, held by another actor.
+    /// A session has moved to a WebSocket, with another actor.
     fn moved(&self, id: Id, session: Addr<A>);
 
     /// A session has closed: it is no longer counted, and only its client can find it.
     fn closed(&self, id: Id);
 
-    /// A session has ended, and is found by nobody. It may be said twice.
+    /// A session has ended, and cannot be found. It may be called twice.
     fn forgotten(&self, link: &Arc<Link>);
 
     /// A session has panicked.
     fn crashed(&self, fall: ChildPanic);
 
-    /// Tells whether the server stops.
+    /// Returns `true` if the server stops.
     fn is_closing(&self) -> bool;
 }

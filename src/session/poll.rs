@@ -1,6 +1,7 @@
-//! A request of HTTP long-polling as plain values: what it wants, what it gets, and why not.
+//! A request of HTTP long-polling as plain values: its purpose, its response, or the reason for
+//! none.
 //!
-//! The transport makes them of HTTP, the adapter carries them to other nodes.
+//! The transport makes them from HTTP, the adapter carries them to other nodes.
 
 use crate::engineio;
 

@@ -1,4 +1,4 @@
-//! The body of a POST, on its way to the session and while its packets are taken.
+//! The body of a POST, in transit to the session and while its packets are handled.
 
 use actix::Message;
 use tokio::sync::oneshot;

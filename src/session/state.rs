@@ -65,7 +65,7 @@ impl State {
         }
     }
 
-    /// Takes one message of the transport.
+    /// Handles one message of the transport.
     pub(crate) fn message(&mut self, message: Result<InboundMessage<'_>, InboundError>) {
         let outcome = match message {
             Ok(InboundMessage::Text(text)) => self.packet(text),

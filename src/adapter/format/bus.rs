@@ -1,8 +1,8 @@
-//! The format of python-socketio's `RedisManager`, which Flask-SocketIO's message queue is.
+//! The format of python-socketio's `RedisManager`, the message queue of Flask-SocketIO.
 //!
-//! One channel carries everything, as JSON objects with a `method`. It has no words for what is
-//! asked of all nodes, nor for joining or disconnecting by rooms: sockets are named one by one
-//! there. Binary stands in base64 behind the arguments.
+//! One channel carries all messages, as JSON objects with a `method`. It does not support questions
+//! to all nodes, or joining and disconnecting by rooms: sockets are named one by one. Binary is in
+//! base64 after the arguments.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -28,7 +28,7 @@ use crate::socketio::Args;
 pub(crate) struct Bus {
     uid: String,
     channel: String,
-    /// Set when the log has said that somebody writes pickle; `hear` is its only writer.
+    /// Set after the log has reported that some process writes pickle; only `hear` writes it.
     has_seen_pickle: AtomicBool,
 }
 
@@ -41,8 +41,9 @@ impl Bus {
         }
     }
 
-    /// Says once, not for each message, that somebody writes what is not read here. Pickle is a
-    /// program for the reader; a subset of it would carry some events and lose others.
+    /// Reports once, not for each message, that some process writes messages that are not read
+    /// here. Pickle is a program for its reader. Reading a subset of it would accept some events
+    /// and lose others.
     fn refuse_pickle(&self) {
         if !self.has_seen_pickle.swap(true, Ordering::Relaxed) {
             log::error!(
@@ -91,7 +92,7 @@ impl Bus {
         )))
     }
 
-    /// Writes a method that is about one socket, for each that is meant, with each of these fields.
+    /// Writes a method about one socket, for each addressed socket, with each of these fields.
     fn each(
         &self,
         namespace: &str,
@@ -133,7 +134,7 @@ impl Format for Bus {
             Message::Leave { scope, rooms } => {
                 self.each(namespace, "leave_room", scope, &room_fields(rooms))
             }
-            // `close` is a word between nodes of this crate, which python-socketio skips.
+            // `close` is a field of nodes of this crate, which python-socketio ignores.
             Message::Disconnect { scope, close } => {
                 let close = format!(r#""close":{close}"#);
                 self.each(namespace, "disconnect", scope, &[close])
@@ -157,7 +158,7 @@ impl Format for Bus {
         let Question::Emit { content, scope, .. } = question else {
             return Err(ClusterError::Unsupported("this question"));
         };
-        // An answer goes to the callback of a room, whichever of its sockets it comes from.
+        // An answer goes to the callback of a room, from any of its sockets.
         let [room] = scope.rooms.as_slice() else {
             return Err(ClusterError::Unsupported(
                 "a callback of no room, or of many",
@@ -260,7 +261,7 @@ struct BusMessage<'a> {
 }
 
 impl BusMessage<'_> {
-    /// Returns its content; `None` if it is nothing for this node.
+    /// Returns its content; `None` if it is not for this node.
     fn word(self, from: &str) -> Result<Option<Received>, String> {
         let Self { method, sid, .. } = &self;
         let rooms = || names(&self.room);
@@ -282,7 +283,7 @@ impl BusMessage<'_> {
         let sid = sid
             .as_ref()
             .ok_or_else(|| format!("{method} without a sid"))?;
-        // An id of another form is none of this node's.
+        // An id of another form does not belong to this node.
         Ok(sid.parse().ok().map(|socket| Received::Single {
             requester: Requester::default(),
             socket,
@@ -302,7 +303,7 @@ impl BusMessage<'_> {
     }
 
     fn emit(self, from: &str) -> Result<Option<Received>, String> {
-        // No room is everybody, and none of several is nobody.
+        // No room means all sockets, and an empty list means none.
         if self.room.as_array().is_some_and(Vec::is_empty) {
             return Ok(None);
         }
@@ -341,13 +342,13 @@ impl BusMessage<'_> {
     }
 }
 
-/// Reads an emit's data: a list of arguments, with binary behind it, or, from older writers, one
-/// argument.
+/// Reads an emit's data: a list of arguments, followed by binary, or one argument from older
+/// writers.
 fn arguments(data: &str, binary: bool) -> Result<Args, String> {
     let error = |error: serde_json::Error| error.to_string();
     if !binary {
         let args = inner(data).unwrap_or(data);
-        // No data and `None` are the same to python-socketio.
+        // No data and `None` are the same in python-socketio.
         let args = if args == "null" { "" } else { args };
         return Ok(Args::new(args.to_owned(), Vec::new()));
     }
@@ -385,8 +386,8 @@ fn one_or_many(names: &[String]) -> String {
     }
 }
 
-/// Tells whether these bytes are of Python's pickle, of protocol 2 or later: it begins with a byte
-/// that no JSON begins with, and ends with a full stop.
+/// Returns `true` if these bytes are Python's pickle, of protocol 2 or later: JSON never begins
+/// with its first byte, and its last byte is a full stop.
 fn is_pickle(payload: &[u8]) -> bool {
     matches!(payload, [0x80, 2..=5, .., b'.'])
 }
@@ -395,9 +396,8 @@ fn is_socket(name: &str) -> bool {
     name.parse::<SocketId>().is_ok()
 }
 
-/// How long a callback of a Python program is waited for. There it lives as long as its client;
-/// here it ends with its client or this limit, since each one takes a place among the client's
-/// pending calls.
+/// The time limit of a callback of a Python program. There it lives as long as its client; here it
+/// ends with its client or at this limit, because each one counts as a pending call of the client.
 const CALLBACK_LIMIT: Duration = Duration::from_secs(600);
 
 #[cfg(test)]
@@ -472,7 +472,7 @@ mod tests {
             ),
             ("[null]", plain(everyone), r#""e""#, all),
             ("[]", plain(everyone), r#""e""#, all),
-            // Older versions write one value without its list.
+            // Older versions write one value without a list.
             (r#"{"a": 1}"#, plain(everyone), r#""e",{"a": 1}"#, all),
             (
                 "[1]",

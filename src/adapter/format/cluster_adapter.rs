@@ -1,8 +1,8 @@
-//! The messages that the sharded and the stream adapters of the Node.js server share.
+//! The messages shared by the sharded and the stream adapters of the Node.js server.
 //!
-//! Each has a type, who says it, the namespace, and data, which is written and read here. An
-//! answer's `sid`, `more` and `gone`, and a question's `kin`, are words between nodes of this
-//! crate, which other readers skip.
+//! Each has a type, a sender, the namespace, and data, which is written and read here. An answer's
+//! `sid`, `more` and `gone`, and a question's `kin`, are fields of nodes of this crate, which other
+//! readers ignore.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -76,7 +76,7 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// `None` if these messages have no such question.
+    /// Returns `None` if these messages do not support the question.
     pub(crate) fn of_question(question: &'a Question, request: &str) -> Option<Self> {
         let request = quoted(request);
         let everyone = EmitFlags::default();
@@ -113,7 +113,7 @@ impl<'a> Body<'a> {
         })
     }
 
-    /// `None` if the node that asks has no message for it.
+    /// Returns `None` if the node that asks does not support the reply.
     pub(crate) fn of_reply(requester: &Requester, reply: &'a Reply) -> Option<Self> {
         let request = format!(r#"{{"requestId":{}"#, quoted(&requester.request));
         let (kind, data, attachments) = match reply {
@@ -277,7 +277,7 @@ impl Data<'_> {
             is_native: self.is_native,
             callback: None,
         });
-        // It is not for everybody, who would be meant by empty ones.
+        // It is not for all sockets, which empty options would mean.
         let options = self.opts;
         let options = options.ok_or_else(|| format!("a message of type {kind} without opts"));
         let packet = self.packet.ok_or("a message without its packet");
@@ -335,7 +335,7 @@ fn broadcast(
     })
 }
 
-/// Writes the binary that a program keeps for a socket as `JSON.stringify` does.
+/// Writes the binary that a program keeps for a socket, as `JSON.stringify` does.
 fn with_binary(mut socket: Details, attachments: &[Bytes]) -> Details {
     if !attachments.is_empty() {
         let values = socket.data.values_mut();
@@ -423,7 +423,7 @@ mod tests {
             let body = Body::of_reply(&requester(true), &reply).unwrap();
             let word = read(&body.whole("other", "/"), body.attachments).unwrap();
             let reply = match &reply {
-                // There is one argument in these.
+                // These have one argument.
                 Reply::ServerSide(args) => {
                     let first = args.split_text().0.to_owned();
                     Reply::ServerSide(Args::new(first, args.attachments().to_vec()))
@@ -521,7 +521,7 @@ mod tests {
             let error = read(&json, &attachments).unwrap_err();
             assert!(error.contains(why), "{json}: {error}");
         }
-        // Between servers these are names like others.
+        // Between servers these names are not reserved.
         let json = r#"{"type":9,"uid":"other","nsp":"/","data":{"packet":["disconnect"]}}"#;
         let content = EventPayload(fixture::args(r#""disconnect""#));
         let told = Received::Told(Message::ServerSide(content));

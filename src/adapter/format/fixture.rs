@@ -1,4 +1,4 @@
-//! The messages in the tests of the formats: those that were captured of the reference in each.
+//! The messages in the tests of the formats: those captured from the reference, in each format.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ pub(super) fn binary() -> Args {
     Args::new(json.to_owned(), vec![Bytes::from_static(&[1, 2])])
 }
 
-/// The messages, in the order in which they were captured.
+/// The messages, in the order of their capture.
 pub(super) fn messages() -> [Message; 9] {
     let rooms = || vec!["z".to_owned()];
     [
@@ -80,7 +80,7 @@ pub(super) fn messages() -> [Message; 9] {
     ]
 }
 
-/// The questions, in the order in which they were captured.
+/// The questions, in the order of their capture.
 pub(super) fn questions() -> [Question; 3] {
     [
         Question::Emit {
@@ -94,7 +94,7 @@ pub(super) fn questions() -> [Question; 3] {
     ]
 }
 
-/// A question that says how it is to be sent, and carries binary.
+/// A question with flags and binary.
 pub(super) fn swift_question() -> Question {
     Question::Emit {
         content: EventPayload(binary()),

@@ -7,7 +7,7 @@ use crate::id::SocketId;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Incoming {
     pub(crate) namespace: String,
-    /// The name of that node; empty if the message does not say.
+    /// The name of that node; empty if the message does not contain it.
     pub(crate) from: String,
     pub(crate) word: Received,
 }
@@ -21,7 +21,7 @@ pub(crate) enum Received {
         reply: Reply,
     },
     Presence(Presence),
-    /// A change of one socket, by its id: a room of that name is not meant.
+    /// A change of one socket, by its id: a room of that name is not changed.
     Single {
         requester: Requester,
         socket: SocketId,
@@ -29,12 +29,12 @@ pub(crate) enum Received {
     },
 }
 
-/// The word of a node about itself, in formats whose nodes find each other by heartbeats.
+/// The announcement of a node, in formats whose nodes find each other by heartbeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
-    /// It has started, and wants to know who else is there.
+    /// It has started, and asks for the other nodes.
     Hello,
-    /// It is there.
+    /// It exists.
     Here,
     /// It ends.
     Bye,
@@ -66,7 +66,7 @@ pub(crate) struct Requester {
     pub(crate) request: String,
     /// It is a node of this crate, and reads fields that only those write.
     pub(crate) is_native: bool,
-    /// Goes back with each answer, in the format of Flask-SocketIO.
+    /// Returned with each answer, in the format of Flask-SocketIO.
     pub(crate) callback: Option<Callback>,
 }
 

@@ -1,4 +1,4 @@
-//! The JSON that the formats of the Node.js adapters have in common: events, audiences, answers.
+//! The JSON that the formats of the Node.js adapters share: events, audiences, answers.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::cluster::{Details, EmitFlags, EventPayload, Scope, names};
 use crate::id::SocketId;
 use crate::socketio::{Args, check_placeholders, is_reserved};
 
-/// Whom something is for, and how it is to be sent.
+/// The recipients of an event, and its flags.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Options {
     #[serde(default, deserialize_with = "names")]
@@ -47,8 +47,8 @@ struct Flags {
 }
 
 impl<'de> Deserialize<'de> for Flags {
-    /// Takes flags as JavaScript does, and none that it cannot: an odd one must not cost the event.
-    /// Emitters in PHP write no flags as an empty list.
+    /// Reads flags as JavaScript does. An unknown value does not make the event unreadable.
+    /// Emitters in PHP write the absence of flags as an empty list.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let flags = Value::deserialize(deserializer)?;
         let timeout = flags.get("timeout").and_then(Value::as_f64);
@@ -88,7 +88,7 @@ impl EventPacket<'_> {
         for_clients(content, is_binary)
     }
 
-    /// Returns the namespace that the packet names itself.
+    /// Returns the namespace in the packet itself.
     pub(crate) fn namespace(&self) -> Option<&str> {
         self.nsp.as_deref()
     }
@@ -104,8 +104,8 @@ pub(crate) fn named(list: &RawValue, attachments: Vec<Bytes>) -> Result<EventPay
     }
 }
 
-/// Refuses an event that makes clients end their session: one with a reserved name, or with a
-/// placeholder for an attachment that is not there.
+/// Refuses an event that would make clients close their session: one with a reserved name, or with
+/// a placeholder without an attachment.
 pub(crate) fn for_clients(content: EventPayload, is_binary: bool) -> Result<EventPayload, String> {
     let list = &content.0;
     let name = serde_json::from_str::<String>(list.split_text().0);
@@ -121,7 +121,7 @@ pub(crate) fn for_clients(content: EventPayload, is_binary: bool) -> Result<Even
     Ok(content)
 }
 
-/// Reads one value as the only argument; no value is no argument.
+/// Reads one value as the only argument; no value means no argument.
 pub(crate) fn argument(value: Option<&RawValue>, attachments: Vec<Bytes>) -> Args {
     with_more(value, None, attachments)
 }
@@ -139,7 +139,7 @@ pub(crate) fn with_more(
     Args::new(parts.join(","), attachments)
 }
 
-/// Writes what a client has acknowledged, as fields behind others: the first argument, and those
+/// Writes the acknowledgement of a client, as fields after others: the first argument, and those
 /// that only nodes of this crate read.
 pub(crate) fn acknowledged(socket: Option<SocketId>, args: &Args) -> String {
     let mut fields = first("packet", args);
@@ -152,7 +152,7 @@ pub(crate) fn acknowledged(socket: Option<SocketId>, args: &Args) -> String {
     fields
 }
 
-/// Writes the first argument as a field behind others; nothing if there is none.
+/// Writes the first argument as a field after others; writes nothing if there is none.
 pub(crate) fn first(name: &str, args: &Args) -> String {
     match args.split_text().0 {
         "" => String::new(),
@@ -160,13 +160,13 @@ pub(crate) fn first(name: &str, args: &Args) -> String {
     }
 }
 
-/// Returns what stands between a list's brackets.
+/// Returns the text between a list's brackets.
 pub(crate) fn inner(list: &str) -> Option<&str> {
     let list = list.trim().strip_prefix('[')?.strip_suffix(']')?;
     Some(list.trim())
 }
 
-/// Reads a value that may be `null`: a plain `Option` takes that for none.
+/// Reads a value that may be `null`: a plain `Option` would read that as none.
 pub(crate) fn value<'de, D>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error>
 where
     D: Deserializer<'de>,
@@ -184,7 +184,7 @@ pub(crate) fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// Writes whom an event is for, and how it is to be sent.
+/// Writes the recipients of an event, and its flags.
 pub(crate) fn options(scope: &Scope, emit: EmitFlags, limit: Option<Duration>) -> String {
     let mut flags = Vec::new();
     if emit.volatile {
@@ -205,13 +205,13 @@ pub(crate) fn options(scope: &Scope, emit: EmitFlags, limit: Option<Duration>) -
     )
 }
 
-/// Writes what is said of sockets.
+/// Writes the descriptions of sockets.
 pub(crate) fn details_json(sockets: &[Details]) -> String {
-    // Values of JSON, and names: nothing that could not be written.
+    // JSON values and names, which can always be written.
     serde_json::to_string(sockets).unwrap_or_else(|_| "[]".to_owned())
 }
 
-/// The longest time of a timer in JavaScript, which takes a longer one for no time at all.
+/// The longest time of a timer in JavaScript, which treats a longer one as zero.
 const LONGEST_LIMIT: Duration = Duration::from_millis(i32::MAX as u64);
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! The nodes' messages as bytes, in the formats that existing servers use.
+//! The nodes' messages as bytes, in the formats of existing servers.
 //!
-//! Messages of [`crate::cluster`] become [`Envelope`]s, and what came on a channel or a stream
-//! becomes something [`Incoming`]. Each format says which channels a node listens to. Nothing here
-//! does I/O, keeps time or knows a socket.
+//! Messages of [`crate::cluster`] become [`Envelope`]s, and payloads of a channel or a stream
+//! become [`Incoming`] messages. Each format defines the channels of a node. Nothing here does I/O,
+//! keeps time or knows a socket.
 
 mod bus;
 mod classic;
@@ -33,7 +33,7 @@ pub(crate) use streams::Streams;
 
 /// Writes and reads the messages of nodes.
 pub(crate) trait Format: fmt::Debug + Send + Sync {
-    /// Returns the name that this node signs with.
+    /// Returns the name with which this node signs.
     fn uid(&self) -> &str;
 
     /// Writes a message for all other nodes.
@@ -47,7 +47,7 @@ pub(crate) trait Format: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// As of [`tell`](Self::tell).
+    /// The same as of [`encode`](Self::encode).
     fn encode_question(
         &self,
         namespace: &str,
@@ -55,11 +55,11 @@ pub(crate) trait Format: fmt::Debug + Send + Sync {
         request: &str,
     ) -> Result<Vec<Envelope>, ClusterError>;
 
-    /// Writes an answer; `None` if the format, or the node that asks, has no message for it.
+    /// Writes an answer; `None` if the format, or the node that asks, does not support it.
     ///
     /// # Errors
     ///
-    /// As of [`tell`](Self::tell).
+    /// The same as of [`encode`](Self::encode).
     fn encode_reply(
         &self,
         namespace: &str,
@@ -67,12 +67,12 @@ pub(crate) trait Format: fmt::Debug + Send + Sync {
         reply: &Reply,
     ) -> Result<Option<Envelope>, ClusterError>;
 
-    /// Reads a message that came on a channel. `heard_by` is the subscription that it matches: the
-    /// channel's name, or a pattern. Returns `None` if it is nothing for this node.
+    /// Reads a message of a channel. `heard_by` is the subscription that matched: the channel's
+    /// name, or a pattern. Returns `None` if it is not for this node.
     ///
     /// # Errors
     ///
-    /// Says what is wrong with it.
+    /// If it is invalid, with the reason.
     fn decode(
         &self,
         heard_by: &str,
@@ -85,34 +85,35 @@ pub(crate) trait Format: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Returns what it has messages for beyond those that all formats have.
+    /// Returns the messages that it supports beyond those of all formats.
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
     }
 
-    /// Returns the channels of a namespace to which each node listens.
+    /// Returns the channels of a namespace to which each node subscribes.
     fn channels(&self, namespace: &str) -> Vec<Channel>;
 
-    /// Returns the channel to which the nodes listen that have a member of this room.
+    /// Returns the channel to which the nodes with a member of this room subscribe.
     fn room_channel(&self, namespace: &str, room: &str) -> Option<Channel>;
 
-    /// Returns the channel on which a node gets requests of polling for its sessions.
+    /// Returns the channel on which a node receives polling requests for its sessions.
     fn poll_channel(&self, node: Tag) -> Channel;
 
-    /// Returns how the nodes of a namespace are found; `None` if the format has no way.
+    /// Returns how the nodes of a namespace are discovered; `None` if the format does not support
+    /// it.
     fn discovery(&self, namespace: &str) -> Option<NodeDiscovery>;
 }
 
-/// The messages that only some formats have.
+/// The messages that only some formats support.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Capabilities {
     /// A node can be asked for its rooms.
     pub(crate) rooms: bool,
-    /// Clients are restored that were connected to another node: there are streams and records.
+    /// Clients of other nodes can be restored: there are streams and records.
     pub(crate) recovery: bool,
 }
 
-/// Something that a broker is to publish.
+/// A message to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Envelope {
     Publish {
@@ -127,7 +128,7 @@ pub(crate) enum Envelope {
 }
 
 impl Envelope {
-    /// Returns about how many bytes it takes.
+    /// Returns its approximate size, in bytes.
     pub(crate) fn len(&self) -> usize {
         let content = match self {
             Self::Publish { channel, payload } => channel.name().len() + payload.len(),
@@ -140,11 +141,11 @@ impl Envelope {
     }
 }
 
-/// Refuses a message that is too long to be read: its JSON takes several times its bytes.
+/// Refuses a message that is too long to read, because its JSON occupies several times its size.
 ///
 /// # Errors
 ///
-/// Says how long it is and how long it may be.
+/// Its length and the limit.
 pub(crate) fn check_length(length: usize) -> Result<(), String> {
     if length <= MAX_MESSAGE {
         return Ok(());
@@ -154,14 +155,14 @@ pub(crate) fn check_length(length: usize) -> Result<(), String> {
     ))
 }
 
-/// Bytes of a message between nodes, at most: as many as one POST or WebSocket message has with
-/// sixty times the default of `max_payload`.
+/// The maximal size of a message between nodes: that of one POST or WebSocket message with sixty
+/// times the default of `max_payload`.
 const MAX_MESSAGE: usize = 64 << 20;
 
-/// Bytes that a envelope takes beside its content.
+/// The number of bytes of an envelope beside its content.
 const OVERHEAD: usize = 64;
 
-/// A channel to which a node can listen.
+/// A channel to which a node can subscribe.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Channel {
     Plain(String),
@@ -183,15 +184,15 @@ impl Channel {
     }
 }
 
-/// How the nodes of a namespace are found: all listen to one channel, and each to a channel of its
-/// own name below it.
+/// The discovery of the nodes of a namespace: all subscribe to one channel, and each to a channel
+/// of its own name below it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NodeDiscovery {
-    /// The channel to which all listen.
+    /// The channel to which all subscribe.
     pub(crate) everyone: Channel,
     /// The part of the channels' names before the nodes'.
     pub(crate) prefix: String,
-    /// Characters of a node's name.
+    /// The number of characters of a node's name.
     pub(crate) length: usize,
 }
 
@@ -210,8 +211,8 @@ impl NodeDiscovery {
         }
     }
 
-    /// Returns the nodes beside `own`: of the channels that match the pattern, and the number of
-    /// listeners of the channel to which all listen.
+    /// Returns the nodes except `own`, from the channels that match the pattern and the number of
+    /// subscribers of the common channel.
     pub(crate) fn others(&self, own: &str, channels: &[String], listeners: usize) -> Peers {
         let names = channels.iter().filter_map(|channel| self.name(channel));
         let mut names: HashSet<_> = names.map(str::to_owned).collect();
@@ -222,7 +223,7 @@ impl NodeDiscovery {
         }
     }
 
-    /// Returns the name in a channel's.
+    /// Returns the node's name in the name of a channel.
     fn name<'c>(&self, channel: &'c str) -> Option<&'c str> {
         let name = channel.strip_prefix(&self.prefix)?.strip_suffix('#')?;
         let plain = name
@@ -235,8 +236,8 @@ impl NodeDiscovery {
 /// The other nodes of a namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Peers {
-    /// Their names. In the sharded format a room has a channel of the same form: one whose name is
-    /// as long as a node's is among them, and only the number tells.
+    /// Their names. In the sharded format a room has a channel of the same form. A room whose name
+    /// is as long as a node's is among them, and only the number shows it.
     pub(crate) names: HashSet<String>,
     pub(crate) count: usize,
 }
@@ -259,7 +260,7 @@ pub(crate) fn glob(text: &str) -> String {
     pattern
 }
 
-/// Time for acknowledgements of clients, if the message does not say.
+/// The timeout of clients' acknowledgements, if the message does not contain one.
 const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
-//! Between JSON with attachments and MessagePack, which has binary in its place.
+//! Conversion between JSON with attachments and MessagePack, which contains binary itself.
 //!
-//! JSON text with placeholders and the attachments that they count enter, and MessagePack leaves,
-//! as `notepack.io` writes it; or the other way. Neither makes a tree of values: order and number
-//! of keys are kept. A value that JSON does not have becomes what `JSON.stringify` makes of
-//! it.
+//! JSON text with placeholders and their attachments enter, and MessagePack leaves, as
+//! `notepack.io` writes it; or the other way. Neither direction builds a tree of values: order and
+//! number of keys are kept. A value that JSON does not have becomes the result of `JSON.stringify`.
 
 use std::fmt;
 
@@ -19,7 +18,7 @@ use crate::calendar::iso_time;
 ///
 /// # Errors
 ///
-/// Says what is no JSON, or has no form in MessagePack: half of a surrogate pair.
+/// If it is not JSON, or has no form in MessagePack (half of a surrogate pair), with the reason.
 pub(crate) fn from_json(json: &str, attachments: &[Bytes]) -> Result<Vec<u8>, String> {
     let mut out = Vec::with_capacity(json.len());
     let mut deserializer = serde_json::Deserializer::from_str(json);
@@ -36,13 +35,13 @@ pub(crate) fn from_json(json: &str, attachments: &[Bytes]) -> Result<Vec<u8>, St
 
 /// Reads MessagePack as JSON; the binary in it becomes attachments.
 ///
-/// The JSON has at most [`MAX_JSON`] bytes: another node, or a stranger on the same Redis, decides
-/// on these bytes.
+/// The JSON has at most [`MAX_JSON`] bytes, because another node, or another program on the same
+/// Redis, chooses these bytes.
 ///
 /// # Errors
 ///
-/// Says why these bytes are no whole value of MessagePack, or have no form in JSON: a key that is
-/// no scalar, and text that is too long.
+/// If these bytes are not one whole value of MessagePack, or have no form in JSON: a key that is
+/// not a scalar, or a text that is too long. The text has the reason.
 pub(crate) fn to_json(packed: &Bytes) -> Result<(String, Vec<Bytes>), &'static str> {
     to_json_within(packed, MAX_JSON)
 }
@@ -63,7 +62,7 @@ fn to_json_within(packed: &Bytes, limit: usize) -> Result<(String, Vec<Bytes>), 
     Ok((json, reader.attachments))
 }
 
-/// Writes what a deserializer shows it.
+/// Writes the values that a deserializer passes to it.
 struct Writer<'a> {
     out: &'a mut Vec<u8>,
     attachments: &'a [Bytes],
@@ -84,15 +83,15 @@ impl Writer<'_> {
         }
     }
 
-    /// Replaces everything from `start` on by an attachment.
+    /// Replaces the output from `start` on by an attachment.
     fn attachment(&mut self, start: usize, data: &Bytes) {
         self.out.truncate(start);
-        // A vector takes whatever it is given.
+        // A vector accepts any bytes.
         let _ = rmp::encode::write_bin_len(self.out, data.len() as u32);
         self.out.extend_from_slice(data);
     }
 
-    /// Puts the length that is known only now before what has been written since `start`.
+    /// Inserts the length, which is only known now, before the output from `start` on.
     fn head(&mut self, start: usize, count: usize, map: bool) {
         let mut head = Vec::with_capacity(5);
         let count = u32::try_from(count).unwrap_or(u32::MAX);
@@ -205,7 +204,7 @@ struct Reader<'a> {
     packed: &'a Bytes,
     at: usize,
     out: Vec<u8>,
-    /// Bytes that `out` may have.
+    /// The maximal size of `out`, in bytes.
     limit: usize,
     attachments: Vec<Bytes>,
 }
@@ -218,7 +217,7 @@ impl Reader<'_> {
             return Err("values nested too deeply");
         }
         self.write(depth)?;
-        // No value writes more than six bytes for each that it has, and forty besides.
+        // A value writes at most six bytes for each of its own, and forty more.
         if self.out.len() > self.limit {
             return Err("its JSON would be too long");
         }
@@ -279,7 +278,7 @@ impl Reader<'_> {
         self.big::<1>().map(|[byte]| byte)
     }
 
-    /// Reads the bytes of a number, which are in the order of the network.
+    /// Reads the bytes of a number in network byte order.
     fn big<const N: usize>(&mut self) -> Read<[u8; N]> {
         let bytes = self.take(N)?;
         bytes.try_into().map_err(|_| TRUNCATED)
@@ -308,8 +307,8 @@ impl Reader<'_> {
         self.text(&number.to_string())
     }
 
-    /// JSON has no number that is none, and JavaScript has no fraction of nothing. The zero below
-    /// zero has a sign that no integer has.
+    /// JSON has no NaN or infinity, and JavaScript writes a whole number without a fraction. The
+    /// negative zero has a sign that no integer has.
     fn float(&mut self, number: f64) -> Read<()> {
         if !number.is_finite() {
             return self.text("null");
@@ -362,8 +361,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// A key of JSON is a string; another scalar is written as one. What is no scalar is refused:
-    /// its text would be escaped once more at each level of such keys, and grow by the power of two.
+    /// A key of JSON is a string; another scalar is written as one. Other keys are refused: their
+    /// text would be escaped again at each level, and grow exponentially.
     fn key(&mut self, depth: usize) -> Read<()> {
         let marker = self.packed.get(self.at).copied().ok_or(TRUNCATED)?;
         match Marker::from_u8(marker) {
@@ -387,15 +386,15 @@ impl Reader<'_> {
             | Marker::F64 => {}
             _ => return Err("a key that is neither a string, a number, a boolean nor nil"),
         }
-        // The text of such a scalar has nothing to escape.
+        // The text of such a scalar needs no escapes.
         self.out.push(b'"');
         self.value(depth + 1)?;
         self.out.push(b'"');
         Ok(())
     }
 
-    /// Times, of the two kinds that `notepack.io` has written, and `undefined`. What its older
-    /// versions wrote as an `ArrayBuffer` has the type of theirs, and a length that is said.
+    /// Times, in the two forms of `notepack.io`, and `undefined`. Its older versions wrote an
+    /// `ArrayBuffer` with the same type and an explicit length.
     fn extension(&mut self, length: usize, is_fixed: bool) -> Read<()> {
         let kind = self.byte()? as i8;
         if kind == 0 && !is_fixed {
@@ -429,13 +428,13 @@ impl Reader<'_> {
 
 const TRUNCATED: &str = "the value is cut off";
 
-/// How deeply values may lie in one another: as deep as JSON may.
+/// The maximal depth of values: that of JSON.
 const MAX_DEPTH: usize = 127;
 
-/// Bytes of JSON that one message may become: a byte of MessagePack becomes up to twenty.
+/// The maximal size of the JSON of one message: a byte of MessagePack becomes up to twenty.
 const MAX_JSON: usize = 64 << 20;
 
-/// Up to here every whole number of an `f64` is one of an `i64` too.
+/// Up to this value every whole `f64` is an `i64` too.
 const WHOLE: f64 = 9_007_199_254_740_992.0;
 
 #[cfg(test)]
@@ -599,7 +598,7 @@ mod tests {
 
     #[test]
     fn the_json_is_bounded() {
-        // Values that become much longer than they are, and their length in JSON.
+        // Values whose JSON is much longer, and the length of their JSON.
         for (value, length) in [
             (&b"\xc4\0"[..], 29),
             (b"\xa1\x01", 8),

@@ -1,8 +1,8 @@
 //! The format of `createShardedAdapter` of `@socket.io/redis-adapter` 8.3, on sharded pub/sub.
 //!
-//! Every message is one value, in JSON or, with binary in it, in MessagePack. An event for one room
-//! goes to that room's channel, to which only nodes listen that have somebody in it; sockets' own
-//! rooms have none. Sharded pub/sub is there from Redis 7 on.
+//! Every message is one value, in JSON or, if it contains binary, in MessagePack. An event for one
+//! room goes to that room's channel, to which only nodes with a member of the room subscribe;
+//! sockets' own rooms have no channel. Sharded pub/sub exists since Redis 7.
 
 use bytes::Bytes;
 
@@ -58,8 +58,8 @@ impl Format for Sharded {
     fn encode(&self, namespace: &str, message: &Message) -> Result<Vec<Envelope>, ClusterError> {
         let channel = match message {
             Message::Emit { scope, .. } => match scope.rooms.as_slice() {
-                // As long as a socket's id: its readers take it for one, and listen to no such
-                // channel.
+                // As long as a socket's id: other nodes would read it as one, and do not subscribe
+                // to such a channel.
                 [room] if room.encode_utf16().count() != SOCKET_ID => self.room(namespace, room),
                 _ => self.channel(namespace),
             },
@@ -113,7 +113,7 @@ impl Format for Sharded {
     }
 
     fn room_channel(&self, namespace: &str, room: &str) -> Option<Channel> {
-        // A room that somebody has named like a socket gets its events by the namespace's channel.
+        // A room with the name of a socket receives its events on the namespace's channel.
         let listens = room.parse::<SocketId>().is_err();
         listens.then(|| Channel::Shard(self.room(namespace, room)))
     }
@@ -131,7 +131,7 @@ impl Format for Sharded {
     }
 }
 
-/// Characters of a socket's id.
+/// The number of characters of a socket's id.
 const SOCKET_ID: usize = 20;
 
 #[cfg(test)]
@@ -199,7 +199,7 @@ mod tests {
         }
     }
 
-    /// Messages that the reference has published.
+    /// Messages published by the reference.
     const MESSAGES: [(&str, &str); 9] = [
         (
             "socket.io#/nsp#",

@@ -1,11 +1,11 @@
 //! The format of `@socket.io/redis-streams-adapter` 0.3, on a Redis stream.
 //!
-//! Messages for all nodes are appended to a stream, and each node reads on from its position;
-//! answers go by pub/sub to the channel of the node that asked. Questions to clients and for sockets
-//! are appended too, so that they keep their place behind the events before them. The reference
-//! publishes them; its readers take them from either. Events between servers go by pub/sub, as there:
-//! if the program of a reader of the reference throws at an entry of the stream, that reader takes the
-//! same entry again and again, and no other.
+//! Messages for all nodes are appended to a stream, and each node reads from its position on.
+//! Answers are published on the channel of the node that asked. Questions to clients and for
+//! sockets are appended too, so that they keep their position after earlier events. The reference
+//! publishes them; its readers accept both. Events between servers are published, as in the
+//! reference: if the program of such a reader throws at an entry of the stream, the reader handles
+//! the same entry again and again, and no other.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,7 +24,7 @@ pub(crate) struct Streams {
     uid: String,
     stream: String,
     prefix: String,
-    /// Among how many streams namespaces are shared out.
+    /// The number of streams among which namespaces are distributed.
     count: u32,
 }
 
@@ -42,8 +42,8 @@ impl Streams {
         if self.count == 1 {
             return self.stream.clone();
         }
-        // The hash of the reference. Its remainder may be negative there, and names a stream that
-        // nobody reads: its readers sort what they read by namespace, so another will do.
+        // The hash of the reference. There its remainder may be negative and then names a stream
+        // without readers. Its readers sort entries by namespace, so another stream is correct.
         let hash = namespace.encode_utf16().fold(0_i32, |hash, unit| {
             hash.wrapping_mul(31).wrapping_add(unit.into())
         });
@@ -51,7 +51,8 @@ impl Streams {
         format!("{}-{number}", self.stream)
     }
 
-    /// Returns all streams that a node reads, those too that the reference writes to by mistake.
+    /// Returns all streams that a node reads, including those that the reference writes to by
+    /// mistake.
     pub(crate) fn streams(&self) -> Vec<String> {
         if self.count == 1 {
             return vec![self.stream.clone()];
@@ -62,7 +63,7 @@ impl Streams {
             .collect()
     }
 
-    /// Returns the channel to which all nodes listen.
+    /// Returns the channel to which all nodes subscribe.
     fn public(&self, namespace: &str) -> String {
         format!("{}#{namespace}#", self.prefix)
     }
@@ -71,7 +72,7 @@ impl Streams {
         format!("{}#{namespace}#{uid}#", self.prefix)
     }
 
-    /// Writes what every node is to get. `kind` is the message's type, as the entry has it.
+    /// Writes a message for every node. `kind` is its type, as in the entry.
     fn envelope(
         &self,
         namespace: &str,
@@ -146,8 +147,8 @@ impl Format for Streams {
     ) -> Result<Vec<Envelope>, ClusterError> {
         let body = Body::of_question(question, request);
         let body = body.ok_or(ClusterError::Unsupported("this question"))?;
-        // The reference replays entries of the type `3` to a client that comes back, and a question
-        // is none of them: `03` is the same number and another text.
+        // The reference replays entries of the type `3` to a reconnecting client, and a question
+        // must not be replayed: `03` is the same number with another text.
         let kind = if body.kind == BROADCAST {
             format!("0{BROADCAST}")
         } else {
@@ -315,7 +316,7 @@ mod tests {
         }
     }
 
-    /// The entries that the reference has appended: types and data.
+    /// The entries appended by the reference: types and data.
     const ENTRIES: [(&str, &str); 8] = [
         (
             "3",
@@ -351,8 +352,8 @@ mod tests {
         ),
     ];
 
-    /// Messages that it has published: an event for clients to acknowledge, one for servers, one for them to
-    /// answer, and the question for sockets.
+    /// Messages published by the reference: an event for clients to acknowledge, one for servers,
+    /// one for them to answer, and the question for sockets.
     const PUBLISHED: [&str; 4] = [
         "84a47479706503a46461746183a67061636b657482a47479706502a46461746192a361636b01a9726571756573744964b066306363396437373461653663636262a46f70747383a5726f6f6d7390a665786365707490a5666c61677381a774696d656f757432a3756964b036336362393538393066383538616434a36e7370a12f",
         "84a47479706509a46461746181a67061636b657492a470696e6701a3756964b036336362393538393066383538616434a36e7370a12f",

@@ -1,8 +1,9 @@
-//! Requests of polling that reached the wrong node: to the right one, and back.
+//! Polling requests at the wrong node: forwarded to the right one, and answered.
 //!
-//! Each node listens on a channel of its own. The broker tells whether anybody has heard a message,
-//! so that a request to a node that is gone ends at once, and packets that nobody took close their
-//! session. So nothing is asked while this node does not hear the answers, or is about to end.
+//! Each node subscribes to a channel of its own. The broker tells whether a message had a
+//! subscriber. So a request to a node that has ended ends at once, and packets that no node took
+//! close their session. No request is forwarded while this node does not receive answers, or is
+//! about to end.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,22 +42,22 @@ pub(crate) struct PollForwarder {
     standing: watch::Sender<LinkState>,
     waiting: Mutex<HashMap<u64, Waiting>>,
     emptied: Notify,
-    /// Bytes of bodies for which there is room on the way: a broker may cut a node off that takes
-    /// them slower than they come.
+    /// The number of bytes of bodies that may be in transit: a broker may disconnect a node that
+    /// reads them too slowly.
     room: Semaphore,
     known: Mutex<RecentNodes>,
-    /// Finds sessions.
+    /// The engine, which finds sessions.
     engine: OnceLock<Weak<Engine>>,
-    /// Requests of other nodes that are being answered.
+    /// Requests of other nodes in progress.
     answering: TaskTracker,
 }
 
-/// Whether this node may ask others.
+/// Whether this node may forward requests.
 #[derive(Clone, Copy, Debug, Default)]
 struct LinkState {
-    /// It is subscribed to its channel, and so hears what it is answered.
+    /// It is subscribed to its channel, and so receives answers.
     hears: bool,
-    /// It is about to end, and lets nobody wait here any more.
+    /// It is about to end, and no polls may wait here.
     ends: bool,
 }
 
@@ -93,18 +94,18 @@ impl PollForwarder {
         let _ = self.engine.set(Arc::downgrade(engine));
     }
 
-    /// Waits until this node's own clients have got their last packets through the others.
+    /// Waits until this node's own clients have received their last packets through other nodes.
     pub(crate) async fn answered(&self) {
         self.answering.close();
         self.answering.wait().await;
     }
 
-    /// Tells whether the messages of a channel are for [`received`](Self::received).
+    /// Returns `true` if the messages of a channel are for [`received`](Self::received).
     pub(crate) fn is_heard_on(&self, channel: &str) -> bool {
         self.channel == channel
     }
 
-    /// Notes whether answers can come; if they cannot, every request ends.
+    /// Records whether answers can arrive; if they cannot, every request ends.
     pub(crate) fn listens(&self, listens: bool) {
         self.standing
             .send_modify(|standing| standing.hears = listens);
@@ -113,7 +114,7 @@ impl PollForwarder {
         }
     }
 
-    /// Waits until no request is under way.
+    /// Waits until no request is in progress.
     async fn finished(&self) {
         loop {
             let emptied = self.emptied.notified();
@@ -124,8 +125,8 @@ impl PollForwarder {
         }
     }
 
-    /// Registers a request, as soon as its answer can be heard; `None` for a poll that is not to
-    /// wait here any more.
+    /// Registers a request, as soon as its answer can be received; `None` for a poll that may not
+    /// wait here.
     async fn expect(&self, session: Id, takes: bool) -> Result<Option<Expected>, PollError> {
         let mut standing = self.standing.subscribe();
         let hears = hears(&mut standing, takes);
@@ -146,11 +147,11 @@ impl PollForwarder {
         Ok(Some(Expected { number, answered }))
     }
 
-    /// Waits for room for a body on the way.
+    /// Waits until a body may be in transit.
     async fn room_for(&self, poll: &PollRequest) -> Option<SemaphorePermit<'_>> {
         let bytes = match poll {
             PollRequest::Receive => 0,
-            // One that is larger than all the room has it alone.
+            // A body that is larger than the limit uses all of it alone.
             PollRequest::Send(packets) => packets.len().min(MAX_BYTES),
         };
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
@@ -177,7 +178,7 @@ impl PollForwarder {
         self.engine.get()?.upgrade()?.find(session)
     }
 
-    /// Returns the nodes whose answers are waited for.
+    /// Returns the nodes whose answers are awaited.
     fn waited_for(&self) -> HashSet<Tag> {
         let waiting = self.waiting.lock();
         waiting
@@ -193,11 +194,11 @@ impl PollForwarder {
             .retain(|_, waiting| waiting.session.tag() != node);
     }
 
-    /// Takes a message that another node has published for this one.
+    /// Handles a message that another node has published for this one.
     ///
     /// # Errors
     ///
-    /// Says why it cannot be read.
+    /// If it cannot be read, with the reason.
     pub(crate) fn received(self: &Arc<Self>, payload: &Bytes) -> Result<(), String> {
         match Forwarded::decode(payload)? {
             Forwarded::Answered {
@@ -206,9 +207,10 @@ impl PollForwarder {
                 polled,
             } => {
                 match self.forget(number) {
-                    // The request may have ended, and has said so.
+                    // The request may have ended, and has reported that.
                     Some(waiting) => drop(waiting.answer.send(polled)),
-                    // Given up while the way was broken: nobody gets these packets.
+                    // Its poll ended while the connection was broken: these packets have no
+                    // recipient.
                     None if matches!(polled, Ok(PollResponse::Packets { .. })) => {
                         self.say_ended(session, CloseReason::TransportError);
                     }
@@ -221,7 +223,7 @@ impl PollForwarder {
                 }
             }
             Forwarded::Released { session } => {
-                // Behind the poll itself, which has a task of its own too.
+                // After the poll itself, which has a task of its own too.
                 let forwarder = Arc::clone(self);
                 self.tasks.spawn("release of a forwarded poll", async move {
                     if let Some(handle) = forwarder.find(session) {
@@ -243,7 +245,7 @@ impl PollForwarder {
         Ok(())
     }
 
-    /// Does what a request wants that another node got, and answers it.
+    /// Executes a request that another node received, and answers it.
     async fn answer(self: Arc<Self>, number: u64, from: Tag, session: Id, poll: PollRequest) {
         let polled = match self.find(session) {
             Some(handle) => match handle.check_polling() {
@@ -283,7 +285,7 @@ impl PollForwarder {
         self.broker.send(channel, message.into()).await
     }
 
-    /// Has another node close a session.
+    /// Makes another node close a session.
     fn say_ended(self: &Arc<Self>, session: Id, reason: CloseReason) {
         let forwarder = Arc::clone(self);
         self.tasks.spawn("end of a forwarded session", async move {
@@ -294,7 +296,7 @@ impl PollForwarder {
         });
     }
 
-    /// Ends requests to nodes that are gone, for as long as it is polled.
+    /// Ends requests to nodes that have ended, while it is polled.
     pub(crate) async fn watch(self: Arc<Self>) {
         loop {
             sleep(LOOK).await;
@@ -304,13 +306,13 @@ impl PollForwarder {
             }
             match self.gone(nodes).await {
                 Ok(gone) => gone.into_iter().for_each(|tag| self.give_up_on(tag)),
-                // The connection tells of that itself.
+                // The connection reports the error itself.
                 Err(error) => log::debug!("the broker does not tell which nodes listen: {error}"),
             }
         }
     }
 
-    /// Returns those nodes that do not listen any more.
+    /// Returns those nodes that no longer subscribe.
     async fn gone(&self, nodes: HashSet<Tag>) -> Result<Vec<Tag>, BrokerError> {
         let Some(listeners) = self.broker.listeners() else {
             return Ok(Vec::new());
@@ -335,14 +337,14 @@ impl PollForwarder {
             return Err(PollError::Unknown);
         };
         let Some(Expected { number, answered }) = self.expect(session, takes).await? else {
-            // Its next poll may well come here again.
+            // Its next poll may well arrive here again.
             sleep(HOME_PAUSE).await;
             return Ok(PollResponse::noop());
         };
         let given_up = CloseOnDrop::new(|| {
             self.forget(number);
             if takes {
-                // The packets that were on the way are lost.
+                // The packets in transit are lost.
                 self.say_ended(session, CloseReason::TransportError);
             }
         });
@@ -360,7 +362,7 @@ impl PollForwarder {
             }
             Ok(Receipt::Somebody) => match timeout(limit, answered).await {
                 Ok(Ok(polled)) => polled,
-                // Its node is gone, or the way to it.
+                // The node has ended, or the connection to it has broken.
                 Ok(Err(_)) => Err(PollError::Unknown),
                 Err(_) => {
                     drop(given_up);
@@ -374,7 +376,7 @@ impl PollForwarder {
         polled
     }
 
-    /// Asks the broker whether a node listens, unless it has just said so.
+    /// Asks the broker whether a node subscribes, unless it has just answered that.
     async fn is_there(&self, tag: Tag) -> bool {
         let known = self.known.lock().is_there(tag, Instant::now());
         if let Some(is_there) = known {
@@ -427,7 +429,7 @@ impl Forwarding for PollForwarder {
                         );
                     }
                 }
-                // A poll that was just on its way may have been overtaken.
+                // A poll in transit may have been overtaken.
                 if timeout(LOOK, self.finished()).await.is_ok() {
                     return;
                 }
@@ -436,7 +438,7 @@ impl Forwarding for PollForwarder {
     }
 }
 
-/// Waits until answers can be heard, or a poll is not to wait here any more; `None` if it takes
+/// Waits until answers can be received, or until a poll may no longer wait here; `None` if it takes
 /// too long.
 async fn hears(
     standing: &mut watch::Receiver<LinkState>,
@@ -455,13 +457,13 @@ struct Expected {
 /// Interval of the check whether the awaited nodes still exist and this node may shut down.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// How long a request waits for a broker that is away: an outage is when clients change nodes.
+/// The time limit of a request while the broker is unreachable: in an outage clients change nodes.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How long a poll waits before it is answered without packets: its client must not ask again and
-/// again at once.
+/// The pause before a poll is answered without packets, so that its client does not poll in a tight
+/// loop.
 const HOME_PAUSE: Duration = Duration::from_millis(100);
 
-/// Bytes of bodies that are on their way to other nodes: a quarter of what Redis lets wait for one
-/// of them by default.
+/// The number of bytes of bodies in transit to other nodes: a quarter of the default limit of Redis
+/// for waiting output to one of them.
 const MAX_BYTES: usize = 8 << 20;

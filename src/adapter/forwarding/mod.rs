@@ -1,4 +1,4 @@
-//! Requests of polling that reached the wrong node.
+//! Polling requests at the wrong node.
 
 mod forwards;
 mod wire;

@@ -1,7 +1,7 @@
-//! Requests of polling that go to the node that has their session, and what they get.
+//! Forwarded polling requests and their responses, as bytes.
 //!
-//! Only nodes of this crate write and read them. One is a line of JSON, and behind it packets as
-//! they are.
+//! Only nodes of this crate write and read them. A message is a line of JSON, followed by packets
+//! without encoding.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use crate::session::{PollError, PollRequest, PollResponse};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Forwarded {
     Asked {
-        /// Counts the requests of the node that asks.
+        /// The number of the request at the node that asks.
         number: u64,
         /// The node that asks.
         from: Tag,
@@ -25,9 +25,9 @@ pub(crate) enum Forwarded {
         session: Id,
         polled: Result<PollResponse, PollError>,
     },
-    /// A request broke a rule, or its client gave it up.
+    /// A request violated a rule, or its client aborted it.
     Ended { session: Id, reason: CloseReason },
-    /// A poll is to wait no longer: the node that it reached is about to end.
+    /// A poll must not wait any longer, because the node that received it is about to end.
     Released { session: Id },
 }
 
@@ -65,7 +65,7 @@ impl Forwarded {
     ///
     /// # Errors
     ///
-    /// Of the writer of JSON, which has none for these.
+    /// The error of the JSON writer, which does not occur for these types.
     pub(crate) fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
         let nothing = &[][..];
         let (line, packets) = match self {
@@ -126,7 +126,7 @@ impl Forwarded {
     ///
     /// # Errors
     ///
-    /// Says what is wrong with it.
+    /// If it is invalid, with the reason.
     pub(crate) fn decode(message: &[u8]) -> Result<Self, String> {
         let end = message.iter().position(|byte| *byte == b'\n');
         let (line, packets) = message.split_at(end.ok_or("it has no line before its packets")?);
@@ -159,7 +159,7 @@ impl Forwarded {
             }
             Line::End { session, reason } => Ok(Self::Ended {
                 session: Id::parse(session).ok_or(NO_SESSION)?,
-                // The two that a request can cause.
+                // The two reasons that a request can cause.
                 reason: match reason == CloseReason::ParseError.as_str() {
                     true => CloseReason::ParseError,
                     false => CloseReason::TransportError,

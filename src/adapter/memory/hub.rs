@@ -35,11 +35,11 @@ struct Content {
     random: u64,
 }
 
-/// A node, as the others see it.
+/// A node as the others see it.
 #[derive(Debug, Default)]
 struct Member {
     subscriptions: HashSet<Channel>,
-    /// Its envelopes, until it is their turn.
+    /// Its envelopes that were not delivered yet.
     outgoing: VecDeque<Outgoing>,
     incoming: VecDeque<Message>,
 }
@@ -47,10 +47,10 @@ struct Member {
 /// An envelope, and the number of its entry.
 pub(super) type Outgoing = (Envelope, Option<u64>);
 
-/// A message on its way to one node.
+/// A message in transit to one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Message {
-    /// The channel or the pattern by which the node listens.
+    /// The channel or the pattern to which the node subscribes.
     pub(super) subscription: String,
     pub(super) channel: String,
     pub(super) payload: Bytes,
@@ -78,21 +78,21 @@ impl Hub {
                 registered: 0,
                 streams: HashMap::new(),
                 records: HashMap::new(),
-                // xorshift needs a bit that is set.
+                // xorshift needs a state other than zero.
                 random: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
             }),
             changed: Notify::new(),
         })
     }
 
-    /// Returns the number of another node, which is there when it subscribes.
+    /// Returns the number of a new node, which exists after it subscribes.
     pub(super) fn register(&self) -> NodeNumber {
         let mut content = self.content.lock();
         content.registered += 1;
         content.registered
     }
 
-    /// Makes a node begin anew: it has exactly these subscriptions.
+    /// Restarts a node with exactly these subscriptions.
     pub(super) fn enter(&self, number: NodeNumber, changes: Vec<Change>) {
         let mut content = self.content.lock();
         let member = content.nodes.entry(number).or_default();
@@ -110,14 +110,14 @@ impl Hub {
         self.content.lock().nodes.remove(&number);
     }
 
-    /// Takes envelopes that a node publishes; [`step`](Self::step) delivers them.
+    /// Takes the envelopes that a node publishes; [`step`](Self::step) delivers them.
     pub(super) fn offer(&self, number: NodeNumber, outgoing: Vec<Outgoing>) {
         let mut content = self.content.lock();
         let member = content.nodes.entry(number).or_default();
         member.outgoing.extend(outgoing);
     }
 
-    /// Delivers the next envelope of a node that the seed picks. Returns whether this node has
+    /// Delivers the next envelope of a node that the seed selects. Returns whether this node has
     /// more.
     pub(super) fn step(&self, number: NodeNumber) -> bool {
         let mut content = self.content.lock();
@@ -136,7 +136,7 @@ impl Hub {
         has_more
     }
 
-    /// Delivers a message at once, and returns how many nodes listen.
+    /// Delivers a message at once, and returns the number of subscribers.
     pub(super) fn deliver(&self, channel: &Channel, payload: &Bytes) -> usize {
         let listeners = self.content.lock().deliver(channel, payload);
         self.changed.notify_waiters();
@@ -199,7 +199,7 @@ impl Hub {
         content.streams.get(stream).map(extent).unwrap_or_default()
     }
 
-    /// Returns how many nodes listen to a channel by its name.
+    /// Returns the number of nodes that subscribe to a channel by its name.
     pub(super) fn listeners(&self, channel: &Channel) -> usize {
         let content = self.content.lock();
         let members = content.nodes.values();
@@ -239,7 +239,7 @@ impl Hub {
 }
 
 impl Content {
-    /// Takes the next envelope of a node that the seed picks.
+    /// Takes the next envelope of a node that the seed selects.
     fn next(&mut self) -> Option<Outgoing> {
         let waiting = self.nodes.values_mut();
         let mut waiting: Vec<_> = waiting
@@ -279,7 +279,7 @@ impl Content {
 
     fn append(&mut self, stream: String, fields: &[(&str, Bytes)], sequence: Option<u64>) {
         let stream = self.streams.entry(stream).or_default();
-        // Counted, not timed: the same run gives the same ids.
+        // A counter, not a clock, so that the same run gives the same ids.
         stream.last.time += 1;
         let id = stream.last;
         let mut entry = LogEntry::new(id.to_string());
@@ -316,7 +316,7 @@ fn text_of(record: &Record) -> Option<String> {
     String::from_utf8(value.to_vec()).ok()
 }
 
-/// Tells whether a name matches a glob pattern of `*`, `?` and escapes.
+/// Returns `true` if a name matches a glob pattern of `*`, `?` and escapes.
 fn matches(pattern: &str, name: &str) -> bool {
     let mut rest = pattern.chars();
     let mut names = name.chars();
@@ -336,13 +336,13 @@ fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// No entry is behind it.
+/// No entry is after it.
 const LAST: EntryId = EntryId {
     time: u64::MAX,
     number: u64::MAX,
 };
 
-/// Entries that are read at once.
+/// The number of entries read at once.
 const READ_COUNT: usize = 1000;
 
 #[cfg(test)]
@@ -357,7 +357,7 @@ mod tests {
         (envelope, None)
     }
 
-    /// Returns what a listener gets of two nodes that publish at the same time.
+    /// Returns the messages that a subscriber receives if two nodes publish at the same time.
     fn order(seed: u64) -> Vec<Bytes> {
         let hub = Hub::new(seed);
         let [one, two, listener] = [hub.register(), hub.register(), hub.register()];

@@ -1,8 +1,8 @@
 //! A broker in memory, for tests: several servers of one process are a cluster without Redis.
 //!
-//! [`Hub`] is what the nodes share; each node has a [`Memory`], whose tasks publish, listen and
-//! read. Nothing is lost, and nothing breaks. The order in which messages of several nodes are
-//! delivered is that of a seed.
+//! [`Hub`] is shared by the nodes; each node has a [`Memory`], whose tasks publish, subscribe and
+//! read. No message is lost, and no connection breaks. A seed decides the order in which messages
+//! of several nodes are delivered.
 
 mod hub;
 mod tasks;
@@ -22,11 +22,12 @@ use crate::adapter::memory::hub::{Hub, NodeNumber};
 use crate::adapter::setup::{AdapterSetup, QUEUE_LIMIT, REQUESTS_IN_FLIGHT};
 use crate::cluster::{EntryId, Mark};
 
-/// A broker in memory: servers of one process that have an adapter of it are the nodes of a cluster.
+/// A broker in memory: servers of one process with an adapter of it are the nodes of a cluster.
 ///
-/// It is for tests. It carries all that `RedisAdapter::streams` does, in the same format, connection
-/// state recovery included. It never breaks, and no other kinds of nodes stand beside its own. If several nodes publish at the same time, the seed decides which message is next; messages
-/// of one node keep their order.
+/// It is for tests. It supports the same functions as `RedisAdapter::streams` in the same format,
+/// including connection state recovery. Its connections never break, and other kinds of nodes
+/// cannot join. If several nodes publish at the same time, the seed decides which message is next;
+/// messages of one node keep their order.
 ///
 /// # Examples
 ///
@@ -63,7 +64,7 @@ impl MemoryBroker {
         Self::seeded(0)
     }
 
-    /// Makes a broker whose order of deliveries between nodes is that of a seed.
+    /// Makes a broker whose seed decides the order of deliveries between nodes.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         Self {
@@ -71,7 +72,7 @@ impl MemoryBroker {
         }
     }
 
-    /// Returns an adapter for one server; each server takes another.
+    /// Returns an adapter for one server; each server needs its own.
     #[must_use]
     pub fn adapter(&self) -> AdapterSetup {
         let random = Uuid::new_v4().simple().to_string();
@@ -102,7 +103,7 @@ impl Default for MemoryBroker {
 struct Memory {
     hub: Arc<Hub>,
     number: NodeNumber,
-    /// The tasks run; `tasks` sets it, and `ended` clears it.
+    /// `true` while the tasks run; `tasks` sets it, and `ended` clears it.
     is_connected: AtomicBool,
 }
 

@@ -14,7 +14,7 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    /// Registers a request. Its answers come by the channel, each with its node's name.
+    /// Registers a request. Its answers arrive on the channel, each with its node's name.
     pub(crate) fn expect(&self, request: &str) -> UnboundedReceiver<(String, Reply)> {
         let (sender, receiver) = unbounded_channel();
         self.requests.lock().insert(request.to_owned(), sender);
@@ -25,7 +25,7 @@ impl Pending {
         self.requests.lock().remove(request);
     }
 
-    /// Hands an answer to the task that waits for it, if there is one.
+    /// Passes an answer to the task that awaits it, if there is one.
     pub(crate) fn answered(&self, from: String, request: &str, reply: Reply) {
         if let Some(waiting) = self.requests.lock().get(request) {
             // The task may have ended.

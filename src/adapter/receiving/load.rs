@@ -1,7 +1,7 @@
-//! The bound of the work that this node does for others at the same time.
+//! The limit of the work that this node does for other nodes at the same time.
 //!
-//! Questions that wait for clients, and server-side events that wait for the program, take a place
-//! each; if none is left they are refused. Nothing here knows what they are.
+//! Each question that waits for clients, and each server-side event that waits for the program,
+//! takes a place; if none is free it is refused. Nothing here knows the kind of work.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 pub(crate) struct Load {
     limit: usize,
     count: AtomicUsize,
-    /// The log has said that there is no room; cleared when half of the places are free again, so
-    /// that work at the limit does not write a line for each refusal.
+    /// The log has reported that no place is free. Cleared when half of the places are free again,
+    /// so that work at the limit does not write a line for each refusal.
     is_full: AtomicBool,
 }
 
@@ -25,8 +25,8 @@ impl Load {
         })
     }
 
-    /// Takes a place, until the value that it returns is dropped; `None` if there is none left.
-    /// `what` is said in the log.
+    /// Takes a place until the returned value is dropped; `None` if none is free. `what` names the
+    /// work in the log.
     pub(crate) fn enter(self: &Arc<Self>, what: &str) -> Option<Place> {
         let more = |count: usize| (count < self.limit).then_some(count + 1);
         let (set, fetch) = (Ordering::AcqRel, Ordering::Acquire);

@@ -1,4 +1,4 @@
-//! The numbers of the entries that were received, so that none is delivered twice.
+//! The numbers of received entries, so that none is delivered twice.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// Tells whether a stream's entry with this number of that node is new.
+    /// Returns `true` if the entry of a stream with this number of that node is new.
     pub(crate) fn is_new(&self, stream: &str, from: &str, number: u64) -> bool {
         let mut streams = self.streams.lock();
         let seen = streams.entry(stream.to_owned()).or_default();
@@ -26,7 +26,7 @@ impl Seen {
     }
 }
 
-/// Nodes whose last number is kept; each start of a node is another node.
+/// The number of nodes whose last number is kept; each start of a node counts as another node.
 const MAX_NODES: usize = 10_000;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The state of sockets, written again and again for other nodes.
+//! The state of sockets, stored periodically for other nodes.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::adapter::namespaces::Namespaces;
 use crate::adapter::sending::Queue;
 
-/// Writes the state of all sockets at intervals: after a crash of this node another one finds what
-/// was written last.
+/// Stores the state of all sockets at intervals: after a crash of this node another one finds the
+/// last stored state.
 pub(crate) async fn keep_writing(namespaces: Arc<Namespaces>, queue: Arc<Queue>) {
     loop {
         tokio::time::sleep(INTERVAL).await;
@@ -15,7 +15,7 @@ pub(crate) async fn keep_writing(namespaces: Arc<Namespaces>, queue: Arc<Queue>)
             let Some(recovery) = &membership.recovery else {
                 continue;
             };
-            // No socket is held on to while the broker is away.
+            // No socket is kept alive while the broker is unreachable.
             let here: Vec<_> = recovery.lock().here().iter().map(Arc::downgrade).collect();
             for some in here.chunks(BATCH) {
                 for socket in some.iter().filter_map(Weak::upgrade) {
@@ -27,8 +27,8 @@ pub(crate) async fn keep_writing(namespaces: Arc<Namespaces>, queue: Arc<Queue>)
     }
 }
 
-/// Interval at which the state of all sockets is written again.
+/// The interval at which the state of all sockets is stored.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Sockets whose state is written at once.
+/// The number of sockets whose state is stored at once.
 const BATCH: usize = 256;

@@ -57,7 +57,7 @@ pub(crate) fn to_text(kept: &Kept) -> Option<String> {
     Some(STANDARD.encode(packed))
 }
 
-/// Reads a record; `None` if it is something else.
+/// Reads a record; `None` if the text is not a record.
 pub(crate) fn from_text(text: &str) -> Option<Kept> {
     let packed = STANDARD.decode(text).ok()?;
     let (json, _) = msgpack::to_json(&packed.into()).ok()?;

@@ -1,7 +1,7 @@
 //! The events that a client missed between two nodes, read from the stream.
 //!
-//! The client's offset and this node's read position enter; its packets leave, or nothing if they
-//! are not all there any more. Events that this node read later are in its own log.
+//! The client's offset and this node's read position enter. The client's packets leave, or nothing
+//! if some of them no longer exist. Events that this node read later are in its own log.
 
 use std::collections::HashMap;
 
@@ -17,20 +17,20 @@ pub(crate) struct Replay<'a> {
     pub(crate) kept: &'a Kept,
     /// This node's name.
     pub(crate) own: &'a str,
-    /// The client's offset, which moves on with the replay.
+    /// The client's offset, which advances with the replay.
     pub(crate) mark: Mark,
-    /// The point from which on it is entitled to events.
+    /// The point from which the client may receive events.
     pub(crate) begun: &'a Mark,
-    /// This node's position when the client came.
+    /// This node's position when the client connected.
     pub(crate) now: &'a Mark,
-    /// Bytes that it may be sent.
+    /// The number of bytes that may be sent to it.
     pub(crate) limit: usize,
-    /// The number of each node's last entry: an entry whose answer was lost may be there twice.
+    /// The number of each node's last entry: an entry whose response was lost may exist twice.
     pub(crate) seen: HashMap<String, u64>,
 }
 
 impl Replay<'_> {
-    /// Reads the events that the client has missed; `None` if they are not all there, or too many.
+    /// Reads the missed events; `None` if some no longer exist, or if there are too many.
     pub(crate) async fn read(
         mut self,
         log: &dyn EventLog,
@@ -62,7 +62,7 @@ impl Replay<'_> {
                 break;
             }
         }
-        // It may have been cut off while it was read.
+        // It may have been trimmed during the reading.
         let is_whole = reaches_back(log, stream, start).await?;
         Ok(is_whole.then_some(packets))
     }
@@ -74,7 +74,7 @@ impl Replay<'_> {
         }
         // An event that does not match the client's rooms counts as received.
         if id > self.now.entry {
-            // This node's own, behind everything of others that is replayed.
+            // This node's own event, after all replayed events of other nodes.
             self.mark = Mark {
                 own: entry.own.unwrap_or(0),
                 ..self.now.clone()
@@ -117,7 +117,7 @@ impl Replay<'_> {
         if !meant || scope.except.iter().any(is_in) {
             return None;
         }
-        // No client of this node was sent it.
+        // It was sent to no client of this node.
         if content.0.check(self.membership.packets).is_err() {
             return None;
         }
@@ -135,8 +135,8 @@ impl Replay<'_> {
         is_again
     }
 
-    /// Tells whether an entry is no event of this namespace, or the client has it, or gets it
-    /// otherwise.
+    /// Returns `true` if an entry is not an event of this namespace, or if the client has received
+    /// it, or will receive it otherwise.
     fn is_elsewhere(&self, entry: &LogEntry, id: EntryId) -> bool {
         let node = entry.uid.as_str();
         let is_here = match entry.own {
@@ -153,7 +153,7 @@ impl Replay<'_> {
     }
 }
 
-/// Tells whether everything is there that came after an entry.
+/// Returns `true` if all entries after this one still exist.
 async fn reaches_back(
     log: &dyn EventLog,
     stream: &str,
@@ -166,16 +166,16 @@ async fn reaches_back(
     if entry >= first {
         return Ok(true);
     }
-    // There is nothing before the first entry if the client was there before it, and nothing was
-    // ever cut off.
+    // Nothing was before the first entry if the client was connected before it, and nothing was
+    // ever trimmed.
     Ok(entry == EntryId::default() && log.is_uncut(stream).await?)
 }
 
-/// In the place of an event's number, which this node has not given it.
+/// Replaces an event's number, because this node has given it none.
 const REPLAYED: &str = "r";
 
-/// The type of events that are replayed.
+/// The type of replayed events.
 const EVENT: &str = "3";
 
-/// Entries that are read at once.
+/// The number of entries read at once.
 const READ_COUNT: usize = 1000;

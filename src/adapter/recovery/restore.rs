@@ -25,14 +25,14 @@ use crate::link::{Outgoing, Session};
 use crate::logging::{LogKind, LogLimits};
 use crate::socket::{Back, Claim, Kept, Locals, Membership, Point, Recovery, State, mark_of};
 
-/// Restores sockets from what other nodes have stored.
+/// Restores sockets from the records of other nodes.
 #[derive(Debug)]
 pub(crate) struct Restorer {
     format: Arc<dyn Format>,
     broker: Arc<dyn Broker>,
     queue: Arc<Queue>,
     outbound: Arc<Outbound>,
-    /// Bounds how many read a stream at the same time.
+    /// Limits the number of tasks that read a stream at the same time.
     turns: Semaphore,
     line_limits: Arc<LogLimits>,
 }
@@ -65,7 +65,8 @@ impl Restorer {
         };
         arrived?;
         let restoring = async {
-            // Each reads a part of the stream: if many come at once they wait for one another.
+            // Each reads a part of the stream: if many clients arrive at once, they wait for one
+            // another.
             let _turn = self.turns.acquire().await.ok()?;
             match self.restore(records, log, &membership, &claim).await {
                 Ok(back) => back,
@@ -100,14 +101,14 @@ impl Restorer {
     ) -> Option<()> {
         let is_held = |recovery: &Recovery| recovery.lock().holds(&claim.pid);
         if membership.recovery.as_ref().is_some_and(is_held) {
-            // It was here last, and its record may still be in this node's queue.
+            // The client was here last, and its record may still be in this node's queue.
             self.queue.written(&key(&claim.pid)).await;
         }
         let late = Instant::now() + RECORD_LIMIT;
         loop {
             if self.broker.is_connected() {
                 match look(records, membership.name(), &claim.pid).await {
-                    // A client that moves on at once is faster than the record of its last node.
+                    // A client that reconnects at once is faster than the record of its last node.
                     Ok(None) if Instant::now() < late => {}
                     Ok(kept) => {
                         let begins = Begins::of(claim, &kept?)?;
@@ -132,7 +133,7 @@ impl Restorer {
         membership: &Arc<Membership>,
         claim: &Claim,
     ) -> Result<Option<Back>, BrokerError> {
-        // It is taken, so that no other node gets it.
+        // The record is removed, so that no other node gets it.
         let kept = records.take(key(&claim.pid)).await?;
         let Some(kept) = kept.and_then(|text| from_text(&text)) else {
             return Ok(None);
@@ -148,8 +149,8 @@ impl Restorer {
         let before = recovery
             .lock()
             .moved_away(id, kept.moves + 1, recovery.options());
-        // From here on this node's own log has everything, but for the events that the client has
-        // got elsewhere.
+        // From here on this node's own log has all events, except those that the client has
+        // received elsewhere.
         let here = {
             let mut log = recovery.lock();
             log.expect(id, begins.got(self.format.uid(), &kept));
@@ -168,8 +169,8 @@ impl Restorer {
         }))
     }
 
-    /// Returns the events that the client missed on other nodes; `None` if they are not all there,
-    /// or too many.
+    /// Returns the events that the client missed on other nodes; `None` if some no longer exist, or
+    /// if there are too many.
     async fn missed(
         &self,
         log: &dyn EventLog,
@@ -185,7 +186,7 @@ impl Restorer {
         ) else {
             return Ok(None);
         };
-        // Then the stream has this node's own events up to now.
+        // Then the stream has this node's own events so far.
         if timeout(FLUSH_LIMIT, self.queue.flushed()).await.is_err() {
             self.begins_anew(&"this node's own events are not written");
             return Ok(None);
@@ -203,7 +204,7 @@ impl Restorer {
         replay.read(log, &stream).await
     }
 
-    /// Tells the node that had the client, which may not know that it has gone.
+    /// Notifies the client's previous node, which may not know that it has disconnected.
     fn say_moved(&self, membership: &Membership, kept: &Kept) {
         let message = Message::Disconnect {
             scope: Scope {
@@ -219,7 +220,7 @@ impl Restorer {
     }
 }
 
-/// A socket that this node's log is told to expect; no longer, if it is not restored.
+/// A socket that this node's log expects, until the restoration fails or succeeds.
 struct Expecting<'r> {
     recovery: &'r Recovery,
     id: SocketId,
@@ -239,9 +240,9 @@ impl Drop for Expecting<'_> {
 
 /// The start of the replay for a client.
 struct Begins {
-    /// Its offset, as it says; if it says none, the point from which on it is entitled to events.
+    /// The client's offset, or the point from which it may receive events if it sent none.
     mark: Mark,
-    /// The point from which on it is entitled to events.
+    /// The point from which it may receive events.
     begun: Mark,
 }
 
@@ -259,12 +260,12 @@ impl Begins {
         })
     }
 
-    /// Returns the entry up to which it misses nothing.
+    /// Returns the entry up to which the client has received all events.
     fn entry(&self) -> EntryId {
         self.mark.entry.max(self.begun.entry)
     }
 
-    /// Returns what the client has got of other nodes' own events, wherever it was.
+    /// Returns the last event of each other node that the client has received, on any node.
     fn got(&self, own: &str, kept: &Kept) -> Vec<(String, u64)> {
         let mut got = kept.late.clone();
         for mark in [&self.begun, &self.mark] {
@@ -274,7 +275,7 @@ impl Begins {
             }
         }
         got.retain(|(name, last)| *last > 0 && !name.is_empty() && name != own);
-        // A client comes from few nodes; one that invents some costs no more than that.
+        // A client has been on few nodes; one that invents some causes no more cost.
         got.drain(..got.len().saturating_sub(MAX_NODES));
         got
     }
@@ -321,12 +322,12 @@ fn back_with(
             entered: point(&kept.entered),
             moves: kept.moves + 1,
         },
-        // Other kinds of servers do not say which namespace's middleware it has passed.
+        // Other kinds of servers do not store the namespace whose middleware it has passed.
         skips_middleware: recovery.options().skips_middleware && !kept.namespace.is_empty(),
     }
 }
 
-/// Returns the key of a client's record, as the reference has it.
+/// Returns the key of a client's record, as in the reference.
 pub(crate) fn key(pid: &str) -> String {
     format!("sio:session:{pid}")
 }
@@ -334,22 +335,22 @@ pub(crate) fn key(pid: &str) -> String {
 /// The first exception of a message that disconnects sockets because their clients have moved.
 pub(crate) const MOVED: &str = "actix-socketio:moved";
 
-/// How long a client waits for the broker and for its record, and the interval of the looks.
+/// The time limit of a client for the broker and its record, and the interval of the checks.
 const ARRIVAL_LIMIT: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long the restoration may take from then on, its turn included: a client gives up later, by
-/// the connect timeout of its own.
+/// The time limit of the restoration from then on, including its turn. A client gives up later, by
+/// its own connect timeout.
 const RESTORE_LIMIT: Duration = Duration::from_secs(15);
 
-/// Clients for whom a stream is read at the same time.
+/// The number of clients for which a stream is read at the same time.
 const REPLAYS: usize = 8;
 
-/// How long the record of another node may take to arrive.
+/// The time limit for the record of another node.
 const RECORD_LIMIT: Duration = Duration::from_millis(200);
 
-/// How long the queue of this node may take to be written.
+/// The time limit for writing this node's queue.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
-/// Nodes whose last event at a client is kept.
+/// The number of nodes whose last event at a client is kept.
 const MAX_NODES: usize = 16;

@@ -13,20 +13,20 @@ use tokio::time::sleep;
 use crate::adapter::format::{Channel, Envelope};
 use crate::adapter::sending::{Batch, Record, SEQUENCE};
 
-/// A connection, and the news that it has broken.
+/// A connection, and the notice that it has broken.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) commands: MultiplexedConnection,
     pub(crate) broken: Arc<Notify>,
-    /// Redis has pushed something since this was last looked at.
+    /// Redis has pushed a message since the last check.
     heard: Arc<AtomicBool>,
 }
 
 impl Connection {
-    /// Returns when the connection is of no use any more, and why.
+    /// Returns after the connection has failed, with the reason.
     ///
-    /// The other end may have vanished without a word, its power cut or the flow forgotten on the
-    /// way. That looks like silence, so Redis is asked again and again whether it is there.
+    /// The other end may have vanished silently: its power was cut, or a router has dropped the
+    /// flow. That looks like an idle connection, so Redis is pinged periodically.
     pub(crate) async fn fails(&self) -> String {
         let asking = async {
             loop {
@@ -34,8 +34,8 @@ impl Connection {
                 self.heard.store(false, Ordering::Relaxed);
                 let mut commands = self.commands.clone();
                 let asked = redis::cmd("PING").query_async::<()>(&mut commands).await;
-                // A refusal is an answer. So is what is pushed: the answer comes behind it, and
-                // there may be much of it.
+                // An error response is a response. A push is one too: the response follows it, and
+                // there may be many pushes.
                 if let Err(error) = asked
                     && error.code().is_none()
                     && !(error.is_timeout() && self.heard.load(Ordering::Relaxed))
@@ -50,7 +50,7 @@ impl Connection {
         }
     }
 
-    /// Tells whether it is known to have broken.
+    /// Returns `true` if it is known to have broken.
     pub(crate) async fn is_broken(&self) -> bool {
         tokio::select! {
             biased;
@@ -60,11 +60,11 @@ impl Connection {
     }
 }
 
-/// Connects; what Redis pushes goes to `pushed`, on the thread of the caller.
+/// Connects. Pushes of Redis go to `pushed`, on the thread of the caller.
 ///
 /// # Errors
 ///
-/// Says why Redis cannot be reached, or is too old.
+/// If Redis is unreachable, or too old, with the reason.
 pub(crate) async fn connect(
     client: &Client,
     response_limit: Option<Duration>,
@@ -95,7 +95,7 @@ pub(crate) async fn connect(
     })
 }
 
-/// Writes envelopes as commands, in their order.
+/// Writes envelopes as commands, in order.
 pub(crate) fn pipeline(
     envelopes: &mut dyn Iterator<Item = &Envelope>,
     max_length: usize,
@@ -108,7 +108,7 @@ pub(crate) fn pipeline(
     pipeline
 }
 
-/// Writes a batch as commands, in its order.
+/// Writes a batch as commands, in order.
 pub(crate) fn batch(batch: &Batch<'_>, max_length: usize) -> Pipeline {
     let mut pipeline = Pipeline::new();
     for (envelope, number) in batch.envelopes() {
@@ -144,7 +144,7 @@ fn command(envelope: &Envelope, number: Option<u64>, max_length: usize) -> Cmd {
 pub(crate) fn publish(channel: &Channel, payload: &Bytes) -> Cmd {
     let mut command = redis::cmd(match channel {
         Channel::Shard(_) => "SPUBLISH",
-        // Nothing is published to a pattern.
+        // No message is published to a pattern.
         Channel::Plain(_) | Channel::Pattern(_) => "PUBLISH",
     });
     command.arg(channel.name()).arg(payload.as_ref());
@@ -157,7 +157,7 @@ fn record_command(key: &str, record: &Record, now: Instant) -> Cmd {
             let left = record.until.saturating_duration_since(now).as_millis();
             let mut command = redis::cmd("SET");
             command.arg(key).arg(value.as_ref());
-            // None is no time at all.
+            // Zero is not allowed.
             command
                 .arg("PX")
                 .arg(u64::try_from(left).unwrap_or(u64::MAX).max(1));
@@ -171,13 +171,13 @@ fn record_command(key: &str, record: &Record, now: Instant) -> Cmd {
     }
 }
 
-/// Tells whether Redis would refuse a command again that it has refused with this code.
+/// Returns `true` if Redis would refuse a command with this code again.
 pub(crate) fn is_final(code: &str) -> bool {
     !FOR_NOW.contains(&code)
 }
 
-/// The codes of refusals that may end: Redis loads its data, its memory
-/// or disk is full, a script blocks it, or its cluster is looking for another server.
+/// The codes of temporary refusals: Redis loads its data, its memory or disk is full, a script
+/// blocks it, or its cluster is electing another server.
 const FOR_NOW: [&str; 10] = [
     "BUSY",
     "CLUSTERDOWN",
@@ -191,11 +191,11 @@ const FOR_NOW: [&str; 10] = [
     "TRYAGAIN",
 ];
 
-/// How long Redis may take to accept.
+/// The time limit for Redis to accept a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long Redis may take to answer a command.
+/// The time limit for Redis to respond to a command.
 pub(crate) const RESPONSE_LIMIT: Duration = Duration::from_secs(5);
 
-/// How often it is asked whether it is there.
+/// The interval of the pings.
 const ASKED: Duration = Duration::from_secs(2);

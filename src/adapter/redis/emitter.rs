@@ -1,4 +1,4 @@
-//! Publishing for an [`Emitter`](crate::Emitter), by one connection that is made when it is needed.
+//! Publishing for an [`Emitter`](crate::Emitter), by one connection that is made on demand.
 
 use tokio::sync::Mutex;
 
@@ -28,13 +28,13 @@ impl DirectPublisher for RedisEmitter {
     fn publish(&self, envelopes: Vec<Envelope>) -> BrokerFuture<'_, ()> {
         Box::pin(async move {
             let commands = pipeline(&mut envelopes.iter(), self.max_length);
-            // One at a time: what one task sends arrives in that order.
+            // One at a time, so that the messages of one task arrive in order.
             let mut held = self.connection.lock().await;
             let mut connection = match held.take() {
                 Some(connection) if !connection.is_broken().await => connection,
                 _ => connect(&self.client, Some(RESPONSE_LIMIT), |_| {}).await?,
             };
-            // After an error the next call connects anew.
+            // After an error the next call reconnects.
             commands.query_async::<()>(&mut connection.commands).await?;
             *held = Some(connection);
             Ok(())

@@ -1,8 +1,8 @@
 //! Redis as a broker: publish and subscribe, streams and records.
 //!
-//! [`Redis`] joins the parts: a task publishes, one listens, and one reads streams, each by a
-//! connection of its own; questions to Redis itself go by the publisher's. Nothing outside this
-//! folder names the crate `redis`.
+//! [`Redis`] combines the parts: a task publishes, one subscribes, and one reads streams, each by
+//! its own connection. Questions to Redis itself use the publisher's connection. Nothing outside
+//! this folder names the crate `redis`.
 
 mod connection;
 mod emitter;
@@ -35,16 +35,16 @@ pub use options::RedisAdapter;
 #[derive(Debug)]
 pub(crate) struct Redis {
     client: redis::Client,
-    /// Entries that a stream keeps, about.
+    /// The approximate number of entries in a stream.
     max_length: usize,
-    /// The name that this node signs entries with.
+    /// The name with which this node signs entries.
     uid: String,
-    /// The streams that are read.
+    /// The streams to read.
     streams: Vec<String>,
-    /// The connection for questions to Redis itself; `None` while it is away. The publisher writes
-    /// it.
+    /// The connection for questions to Redis itself; `None` while it is unreachable. The publisher
+    /// writes it.
     commands: RwLock<Option<MultiplexedConnection>>,
-    /// The name that Redis has for the connection that publishes.
+    /// Redis' own name of the publishing connection.
     publisher: Mutex<Option<ConnectionId>>,
 }
 
@@ -86,12 +86,12 @@ impl Redis {
         *self.commands.write() = connection;
     }
 
-    /// Notes which connection publishes.
+    /// Sets the publishing connection.
     pub(crate) fn publishes_by(&self, connection: Option<ConnectionId>) {
         *self.publisher.lock() = connection;
     }
 
-    /// Returns the connection that published last.
+    /// Returns the last publishing connection.
     pub(crate) fn publisher(&self) -> Option<ConnectionId> {
         self.publisher.lock().clone()
     }

@@ -1,9 +1,9 @@
-//! The queue of this node, on its way to Redis.
+//! The publishing of this node's queue to Redis.
 //!
-//! All that waits goes out at once, in one piece, and the next piece when Redis has answered. A
-//! piece that was under way when a connection broke may have arrived or not: entries of a stream are
-//! looked for there, and sent again if they are missing; messages that were published are not,
-//! because nobody can tell.
+//! All waiting messages are sent at once, as one batch, and the next batch after the response of
+//! Redis. If the connection breaks, the arrival of a batch in transit is unknown. Entries of
+//! streams are looked for there, and sent again if they are missing. Published messages are not
+//! sent again, because their arrival cannot be checked.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::adapter::redis::stream::entries_of;
 use crate::adapter::retry::Backoff;
 use crate::adapter::sending::Batch;
 
-/// Publishes for as long as it is polled.
+/// Publishes while it is polled.
 pub(crate) async fn run(redis: Arc<Redis>, wires: Wires) {
     let mut backoff = Backoff::new();
     loop {
@@ -37,7 +37,7 @@ pub(crate) async fn run(redis: Arc<Redis>, wires: Wires) {
     }
 }
 
-/// Connects, and waits for a first answer: a Redis that has just been started refuses commands for a
+/// Connects, and waits for a first response: a Redis that has just started refuses commands for a
 /// while.
 async fn begin(redis: &Redis) -> RedisResult<Connection> {
     let mut connection = connect(redis.client(), Some(RESPONSE_LIMIT), |_| {}).await?;
@@ -46,7 +46,7 @@ async fn begin(redis: &Redis) -> RedisResult<Connection> {
     Ok(connection)
 }
 
-/// Publishes by one connection until it breaks, and says why it did.
+/// Publishes by one connection until it breaks. Returns the reason.
 async fn publish(
     redis: &Redis,
     wires: &Wires,
@@ -56,7 +56,7 @@ async fn publish(
     if let Err(error) = settle(redis, wires, &mut connection.commands).await {
         return error.to_string();
     }
-    // A Redis that refuses what waits is as good as away.
+    // A Redis that refuses the waiting messages counts as unreachable.
     let mut is_proven = wires.queue.is_empty(Instant::now());
     if is_proven {
         wires.connected(ConnectionRole::Publisher);
@@ -78,13 +78,13 @@ async fn publish(
     }
 }
 
-/// Finds out which entries have arrived of those that were under way when a connection broke.
+/// Finds out which entries have arrived of those in transit when a connection broke.
 async fn settle(
     redis: &Redis,
     wires: &Wires,
     connection: &mut MultiplexedConnection,
 ) -> RedisResult<()> {
-    // If a panic has cost the connection.
+    // If a panic has ended the connection.
     wires.health.lost(wires.queue.failed(), "to other nodes");
     if redis.streams().is_empty() {
         return Ok(());
@@ -107,7 +107,7 @@ async fn settle(
     Ok(())
 }
 
-/// The name that Redis has for a connection.
+/// Redis' own name of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConnectionId {
     id: String,
@@ -115,7 +115,7 @@ pub(crate) struct ConnectionId {
 }
 
 impl ConnectionId {
-    /// Asks Redis; `None` if it does not say.
+    /// Asks Redis; `None` if it does not respond with one.
     async fn of(connection: &mut MultiplexedConnection) -> RedisResult<Option<Self>> {
         let mut command = redis::cmd("CLIENT");
         command.arg("INFO");
@@ -141,12 +141,12 @@ impl ConnectionId {
     }
 }
 
-/// Ends an earlier connection of this node. Redis may not know yet that it has broken, and still
-/// get what was on its way there, behind the back of who looks what has arrived.
+/// Ends an earlier connection of this node. Redis may not know yet that it has broken, and could
+/// still receive commands in transit after the check of the arrived entries.
 async fn end(earlier: &ConnectionId, connection: &mut MultiplexedConnection) -> RedisResult<()> {
     let mut command = redis::cmd("CLIENT");
     command.arg("KILL").arg("ID").arg(&earlier.id);
-    // Another server may have taken the place of the one that gave this id.
+    // Another server may have replaced the one that gave this id.
     command.arg("ADDR").arg(&earlier.address);
     match command.query_async::<()>(connection).await {
         Err(error) if error.code().is_some() => {
@@ -180,7 +180,7 @@ async fn last_own(
     }
 }
 
-/// Sends a batch, and says why the connection is of no use any more.
+/// Sends a batch. Returns the reason if the connection has failed.
 async fn send(
     wires: &Wires,
     commands: &Pipeline,
@@ -201,7 +201,7 @@ async fn send(
     let again: HashSet<usize> = for_now.iter().map(|(place, _)| *place).collect();
     let messages = wires.queue.answered(&again);
     if let Some((_, error)) = for_good.first() {
-        // To send it again would change nothing.
+        // Sending it again would not help.
         log::error!("Redis refuses what other nodes are told: {error}");
         let lost = for_good.iter().filter(|(place, _)| *place < messages);
         wires.health.lost(lost.count(), "to other nodes");
@@ -212,7 +212,7 @@ async fn send(
     }
 }
 
-/// Entries of a stream that are looked at at once.
+/// The number of stream entries checked at once.
 const LOOKED_AT: usize = 1000;
 
 #[cfg(test)]

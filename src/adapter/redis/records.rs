@@ -14,7 +14,7 @@ impl RecordStore for Redis {
 
     fn take(&self, key: String) -> BrokerFuture<'_, Option<String>> {
         Box::pin(async move {
-            // Redis 6.2 has GETDEL; older ones do it in two.
+            // Redis 6.2 has GETDEL; older ones need two commands.
             let mut pipeline = redis::pipe();
             pipeline.atomic();
             pipeline.cmd("GET").arg(&key).cmd("DEL").arg(&key).ignore();

@@ -1,4 +1,4 @@
-//! The nodes that listen, by `PUBSUB`.
+//! The nodes that subscribe, by `PUBSUB`.
 
 use std::collections::HashMap;
 
@@ -37,7 +37,7 @@ impl ListenerCount for Redis {
     }
 }
 
-/// Returns the subcommand that finds channels, and the one that counts listeners.
+/// Returns the subcommand that finds channels, and the one that counts subscribers.
 fn commands(channel: &Channel) -> (&'static str, &'static str) {
     match channel {
         Channel::Shard(_) => ("SHARDCHANNELS", "SHARDNUMSUB"),

@@ -14,7 +14,7 @@ use crate::adapter::redis::connection::{RESPONSE_LIMIT, connect, is_final};
 use crate::adapter::retry::Backoff;
 use crate::adapter::subscriptions::Change;
 
-/// Listens for as long as it is polled.
+/// Subscribes while it is polled.
 pub(crate) async fn run(redis: Arc<Redis>, wires: Wires) {
     let mut backoff = Backoff::new();
     loop {
@@ -36,7 +36,7 @@ pub(crate) async fn run(redis: Arc<Redis>, wires: Wires) {
     }
 }
 
-/// Subscribes by one connection to what is wanted, until it fails, and says why it did.
+/// Keeps the subscriptions by one connection until it fails. Returns the reason.
 async fn listen(
     wires: &Wires,
     connection: &mut MultiplexedConnection,
@@ -69,7 +69,7 @@ async fn listen(
 ///
 /// # Errors
 ///
-/// Says what else is wrong.
+/// Any other error.
 fn do_without(wires: &Wires, changes: &[Change], error: RedisError) -> Result<(), String> {
     let text = error.to_string();
     match error.into_server_errors().as_deref() {
@@ -90,7 +90,7 @@ fn do_without(wires: &Wires, changes: &[Change], error: RedisError) -> Result<()
     }
 }
 
-/// One channel for each command: then each has one answer.
+/// One channel for each command, so that each has one response.
 fn command(change: &Change) -> Cmd {
     let (name, channel) = match change {
         Change::Listen(Channel::Plain(name)) => ("SUBSCRIBE", name),
@@ -105,7 +105,7 @@ fn command(change: &Change) -> Cmd {
     command
 }
 
-/// Takes a push of Redis: a channel's name and a payload, with a pattern before them or not.
+/// Handles a push of Redis: a channel's name and a payload, after a pattern or not.
 fn hear(inbound: &dyn Inbound, info: PushInfo) {
     let mut data = info.data.into_iter();
     let mut text = || match data.next() {
@@ -124,5 +124,5 @@ fn hear(inbound: &dyn Inbound, info: PushInfo) {
     inbound.received(subscription, &channel, &Bytes::from(payload));
 }
 
-/// Changes that are sent at once.
+/// The number of changes sent at once.
 const CHANGES: usize = 512;

@@ -1,8 +1,8 @@
 //! The other nodes of a namespace, as the broker knows them.
 //!
-//! The number of nodes is the number of listeners of the channel to which all listen; their names
-//! are those of the channels to which each listens alone. A broker forgets a node with its
-//! connection, so that a node that has died is missed at once.
+//! The number of nodes is the number of subscribers of the common channel; their names are those of
+//! the channels of single nodes. A broker removes a node with its connection, so a node that has
+//! crashed is detected at once.
 
 mod recent;
 
@@ -30,7 +30,8 @@ impl Roster {
         }
     }
 
-    /// Returns the other nodes of a namespace; `None` if the format, or the broker, cannot tell.
+    /// Returns the other nodes of a namespace; `None` if the format or the broker does not know
+    /// them.
     pub(crate) async fn peers(&self, namespace: &str) -> Result<Option<Peers>, ClusterError> {
         let Some((roll, listeners)) = self.discovery(namespace) else {
             return Ok(None);
@@ -41,8 +42,8 @@ impl Roster {
         Ok(Some(roll.others(self.format.uid(), &channels, count)))
     }
 
-    /// Returns those of these nodes that are still there. Unlike [`peers`](Self::peers) it looks at
-    /// no other channels than theirs.
+    /// Returns those of these nodes that still exist. Unlike [`peers`](Self::peers) it checks only
+    /// their channels.
     pub(crate) async fn still_there(
         &self,
         namespace: &str,

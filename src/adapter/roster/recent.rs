@@ -1,27 +1,27 @@
-//! The nodes about which the broker was asked lately, and its answers.
+//! The nodes that the broker was recently asked about, and its answers.
 //!
-//! Session ids come from anybody, and anybody may make one up. So the answer is kept for nodes too
-//! that are not there, and their number is bounded: a flood of such ids costs no more.
+//! A client can send an invented session id. So the answer is also kept for nodes that do not
+//! exist, and the number of answers is limited: a flood of such ids costs no more.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::id::Tag;
 
-/// Nodes, and whether they were there when the broker was asked.
+/// Nodes, and whether they existed when the broker was asked.
 #[derive(Debug, Default)]
 pub(crate) struct RecentNodes {
     nodes: HashMap<Tag, (bool, Instant)>,
 }
 
 impl RecentNodes {
-    /// Tells whether a node is there; `None` if the broker has to be asked.
+    /// Returns whether a node exists; `None` if the broker must be asked.
     pub(crate) fn is_there(&self, node: Tag, now: Instant) -> Option<bool> {
         let (is_there, asked) = self.nodes.get(&node)?;
         (now.saturating_duration_since(*asked) < FRESH).then_some(*is_there)
     }
 
-    /// Notes the answer of the broker.
+    /// Records the answer of the broker.
     pub(crate) fn note(&mut self, node: Tag, is_there: bool, now: Instant) {
         if self.nodes.len() >= REMEMBERED {
             self.nodes.clear();
@@ -30,10 +30,10 @@ impl RecentNodes {
     }
 }
 
-/// Time for which an answer is used.
+/// The time for which an answer is used.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// Nodes that are remembered; if there are so many, most of them are made up.
+/// The number of kept answers; if there are so many, most of the nodes are invented.
 const REMEMBERED: usize = 1000;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The envelopes that wait to be published, bounded in bytes.
+//! The envelopes that wait to be published, limited in bytes.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
@@ -17,35 +17,34 @@ pub(crate) struct Queue {
     limit: usize,
     inner: Mutex<Inner>,
     filled: Notify,
-    /// Something has gone.
+    /// Notified after envelopes were removed.
     shorter: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     waiting: VecDeque<Waiting>,
-    /// Sent behind each batch, outside the bound.
+    /// Sent after each batch, without a limit.
     records: Records,
     bytes: usize,
-    /// How many envelopes there were ever.
+    /// The total number of envelopes.
     pushed: u64,
     /// The number of the latest entry for a stream.
     sequence: u64,
     refused: u64,
-    /// How many of the first ones have been handed to Redis, and may have arrived.
+    /// The number of the first ones that were sent to Redis, and may have arrived.
     begun: usize,
-    /// How many of the first ones were handed to a Redis that did not say whether they have
-    /// arrived.
+    /// The number of the first ones that were sent to a Redis that did not respond.
     doubtful: usize,
 }
 
-/// A envelope that waits.
+/// A waiting envelope.
 #[derive(Debug)]
 struct Waiting {
     envelope: Envelope,
-    /// Its number among all there ever were.
+    /// Its number among all envelopes.
     place: u64,
-    /// An entry's number, once it may have arrived: then it must not get another.
+    /// The number of the entry, if it may have arrived: then it must not be changed.
     number: Option<u64>,
 }
 
@@ -59,7 +58,7 @@ impl Queue {
         }
     }
 
-    /// Adds envelopes that belong together, all or none.
+    /// Adds envelopes that belong together: all or none.
     pub(crate) fn push(&self, envelopes: Vec<Envelope>) -> Result<(), ClusterError> {
         let bytes: usize = envelopes.iter().map(Envelope::len).sum();
         // The other nodes would not read it.
@@ -87,22 +86,22 @@ impl Queue {
         Ok(())
     }
 
-    /// Has a value kept under a key, for so long.
+    /// Stores a value under a key, for this time.
     pub(crate) fn keep(&self, key: String, value: Bytes, limit: Duration, now: Instant) {
         self.inner.lock().records.keep(key, value, limit, now);
         self.filled.notify_one();
     }
 
-    /// Has nothing kept under a key any more.
+    /// Deletes the value under a key.
     pub(crate) fn forget(&self, key: String, now: Instant) {
         self.inner.lock().records.forget(key, now);
         self.filled.notify_one();
     }
 
-    /// Waits for something to send, and shows the first of it to `write`; it stays until it is
-    /// [`sent`](Self::sent).
+    /// Waits for envelopes or records, and passes the first of them to `write`. They stay in the
+    /// queue until they are [`sent`](Self::sent).
     ///
-    /// Entries of streams are numbered as they are shown, so that nobody takes one twice.
+    /// Entries of streams get their numbers here, so that no reader handles one twice.
     pub(crate) async fn batch<T>(&self, write: impl Fn(Batch<'_>) -> T) -> T {
         loop {
             {
@@ -111,7 +110,7 @@ impl Queue {
                     return write(batch);
                 }
             }
-            // Records that have lapsed have gone.
+            // Expired records were removed.
             self.shorter.notify_waiters();
             self.filled.notified().await;
         }
@@ -124,7 +123,7 @@ impl Queue {
 
     /// Removes the batch, except the messages at the indexes in `again`, which the broker refused
     /// temporarily. Those are queued again with new numbers, and may be sent after later messages.
-    /// Returns how many messages the batch began with; records follow them.
+    /// Returns the number of messages of the batch; records follow them.
     pub(crate) fn answered(&self, again: &HashSet<usize>) -> usize {
         let mut inner = self.inner.lock();
         let begun = std::mem::take(&mut inner.begun);
@@ -141,8 +140,8 @@ impl Queue {
         begun
     }
 
-    /// It is unknown whether the batch has arrived. Returns how many messages are given up for that:
-    /// a message that is published cannot be looked for, and must not come twice.
+    /// The arrival of the batch is unknown. Returns the number of messages that are dropped for
+    /// that reason: a published message cannot be looked for, and must not be delivered twice.
     pub(crate) fn failed(&self) -> usize {
         let mut inner = self.inner.lock();
         inner.records.failed();
@@ -157,7 +156,7 @@ impl Queue {
         given_up
     }
 
-    /// Returns the streams to which entries were written that may have arrived.
+    /// Returns the streams with entries whose arrival is unknown.
     pub(crate) fn doubtful(&self) -> HashSet<String> {
         let inner = self.inner.lock();
         let doubtful = inner.waiting.iter().take(inner.doubtful);
@@ -168,7 +167,7 @@ impl Queue {
         streams.collect()
     }
 
-    /// Takes away those of them that have arrived: the last number of this node in each stream.
+    /// Removes the entries that have arrived: up to this node's last number in each stream.
     pub(crate) fn settle(&self, arrived: &HashMap<String, u64>) {
         let mut inner = self.inner.lock();
         let doubtful = std::mem::take(&mut inner.doubtful);
@@ -180,12 +179,12 @@ impl Queue {
         self.shorter.notify_waiters();
     }
 
-    /// Waits until all messages have been sent that are in the queue.
+    /// Waits until all messages in the queue were sent.
     pub(crate) async fn drained(&self) {
         self.until(|inner| inner.waiting.is_empty()).await;
     }
 
-    /// Waits until everything is kept, and forgotten, that is to be.
+    /// Waits until all records were stored, or deleted.
     pub(crate) async fn recorded(&self) {
         self.until(|inner| inner.records.is_empty()).await;
     }
@@ -195,10 +194,10 @@ impl Queue {
         self.until(|inner| !inner.records.has(key)).await;
     }
 
-    /// Waits until the messages have been sent that are in the queue now; later ones may follow.
+    /// Waits until the present messages in the queue were sent; later ones may follow.
     pub(crate) async fn flushed(&self) {
         let last = self.inner.lock().pushed;
-        // A message that was refused for now has kept its place.
+        // A message that was refused temporarily has kept its place.
         let is_past = |first: &Waiting| first.place > last;
         self.until(|inner| inner.waiting.front().is_none_or(is_past))
             .await;
@@ -214,25 +213,25 @@ impl Queue {
         }
     }
 
-    /// Tells whether there is nothing to send.
+    /// Returns `true` if there is nothing to send.
     pub(crate) fn is_empty(&self, now: Instant) -> bool {
         let inner = self.inner.lock();
         inner.waiting.is_empty() && !inner.records.are_due(now)
     }
 
-    /// Returns the bytes that wait, and how often there was no room.
+    /// Returns the number of waiting bytes, and of refused messages.
     pub(crate) fn state(&self) -> (usize, u64) {
         let inner = self.inner.lock();
         (inner.bytes + inner.records.bytes(), inner.refused)
     }
 }
 
-/// The messages and records that are sent at once.
+/// The messages and records of one batch.
 #[derive(Debug)]
 pub(crate) struct Batch<'a> {
     waiting: &'a VecDeque<Waiting>,
     count: usize,
-    /// They come behind the envelopes.
+    /// They follow the envelopes.
     pub(crate) records: &'a [(String, Record)],
     pub(crate) now: Instant,
 }
@@ -264,7 +263,7 @@ impl Inner {
         })
     }
 
-    /// Takes those of the first ones out that do not stay, and returns how many do.
+    /// Removes those of the first ones that do not stay, and returns the number of the others.
     fn take_out(&mut self, count: usize, mut stays: impl FnMut(&mut Waiting) -> bool) -> usize {
         let count = count.min(self.waiting.len());
         let mut left: Vec<Waiting> = self.waiting.drain(..count).collect();
@@ -293,11 +292,11 @@ impl Inner {
     }
 }
 
-/// The field of a stream's entry that numbers it; readers of other kinds skip it.
+/// The field of a stream's entry with its number; other readers ignore it.
 pub(crate) const SEQUENCE: &str = "seq";
 
-/// Parcels that are handed over at once, and their bytes: enough to make the way back and forth
-/// worth while, and few enough to be lost with one connection.
+/// The number of envelopes in a batch, and their bytes: enough to make a round trip worth while,
+/// and few enough to be lost with one connection.
 const BATCH: usize = 512;
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -355,7 +354,7 @@ mod tests {
             queue.doubtful(),
             HashSet::from(["one".to_owned(), "two".to_owned()])
         );
-        // Of `one` the first two, by their numbers 1 and 3; of `two` nothing.
+        // Of `one` the first two, with the numbers 1 and 3; of `two` none.
         queue.settle(&HashMap::from([("one".to_owned(), 3)]));
         assert_eq!(numbers(&queue).await, [Some(2), Some(4), None]);
         assert!(queue.doubtful().is_empty());

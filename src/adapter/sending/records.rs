@@ -1,4 +1,4 @@
-//! The records of clients that may reconnect, on their way to the broker.
+//! The records of clients that may reconnect, until the broker has them.
 //!
 //! Keeps one record per client: a newer record replaces one that is not written yet. The number of
 //! records is bounded by the number of clients. Records that expire while the broker is unreachable
@@ -14,12 +14,12 @@ use bytes::Bytes;
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     waiting: HashMap<String, Record>,
-    /// Their keys, in the order in which they came.
+    /// Their keys, in the order of arrival.
     keys: VecDeque<String>,
-    /// Those that have been handed to the broker, which has not answered yet.
+    /// The records that were sent to the broker, which has not responded yet.
     begun: Vec<(String, Record)>,
     bytes: usize,
-    /// The longest time for which one is kept.
+    /// The longest lifetime of a record.
     longest: Duration,
     /// Number of waiting records at which expired ones are purged.
     purge_at: usize,
@@ -43,13 +43,13 @@ impl Records {
     }
 
     pub(crate) fn forget(&mut self, key: String, now: Instant) {
-        // By then the earlier record has expired by itself.
+        // By then the earlier record has expired.
         let until = now + self.longest;
         self.put(key, Record { value: None, until }, now);
     }
 
-    /// Hands over the first ones. They stay until they are [`answered`](Self::answered) or have
-    /// [`failed`](Self::failed).
+    /// Returns the first ones to send. They stay until they are [`answered`](Self::answered) or
+    /// have [`failed`](Self::failed).
     pub(crate) fn begin(&mut self, now: Instant) -> &[(String, Record)] {
         let mut bytes = 0;
         while self.begun.len() < SLICE
@@ -69,7 +69,7 @@ impl Records {
         &self.begun
     }
 
-    /// The broker has answered; those that it has refused for now wait again.
+    /// The broker has responded; temporarily refused records wait again.
     pub(crate) fn answered(&mut self, stays: impl Fn(usize) -> bool) {
         let begun = std::mem::take(&mut self.begun);
         for (at, (key, record)) in begun.into_iter().enumerate().rev() {
@@ -78,18 +78,18 @@ impl Records {
                     self.keys.push_front(vacant.key().clone());
                     vacant.insert(record);
                 }
-                // It is done, or there is a newer one.
+                // It was stored, or there is a newer one.
                 entry => self.bytes -= record.len(entry.key()),
             }
         }
     }
 
-    /// It is unknown which have arrived: to write one again does no harm.
+    /// The arrival is unknown: writing a record again does no harm.
     pub(crate) fn failed(&mut self) {
         self.answered(|_| true);
     }
 
-    /// Tells whether there is one under this key that the broker does not have yet.
+    /// Returns `true` if there is a record of this key that the broker does not have yet.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.waiting.contains_key(key) || self.begun.iter().any(|(begun, _)| begun == key)
     }
@@ -98,13 +98,13 @@ impl Records {
         self.waiting.is_empty() && self.begun.is_empty()
     }
 
-    /// Tells whether there is one that has not expired.
+    /// Returns `true` if there is a record that has not expired.
     pub(crate) fn are_due(&self, now: Instant) -> bool {
         let mut waiting = self.waiting.values();
         !self.begun.is_empty() || waiting.any(|record| record.until > now)
     }
 
-    /// Returns about how many bytes they take.
+    /// Returns their approximate size, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -141,24 +141,23 @@ impl Records {
 }
 
 impl Record {
-    /// Returns about how many bytes it takes.
+    /// Returns its approximate size, in bytes.
     fn len(&self, key: &str) -> usize {
         2 * key.len() + self.value.as_ref().map_or(0, Bytes::len) + OVERHEAD
     }
 }
 
-/// Records that are handed over at once, and their bytes: few enough not to hold up events for
-/// long.
+/// The number of records sent at once, and their bytes: few enough not to delay events for long.
 const SLICE: usize = 256;
 const SLICE_BYTES: usize = 256 << 10;
 
-/// No record is kept for longer: an instant has an end.
+/// The maximal lifetime of a record, because an instant has an end.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Bytes that a record takes beside its content.
+/// The number of bytes of a record beside its content.
 const OVERHEAD: usize = 96;
 
-/// Waiting records below which none are purged.
+/// The number of waiting records below which none are purged.
 const PURGE_THRESHOLD: usize = 1024;
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! The format of `@socket.io/redis-adapter` 8.3 and `@socket.io/redis-emitter` 5.1, on Redis
 //! pub/sub.
 //!
-//! An event goes to `<prefix>#<namespace>#`, or to its room's channel below that, as MessagePack;
-//! everything else to `<prefix>-request#<namespace>#`, as JSON, or as MessagePack if clients are
+//! An event goes to `<prefix>#<namespace>#`, or to its room's channel below that, as MessagePack.
+//! Other messages go to `<prefix>-request#<namespace>#`, as JSON, or as MessagePack if clients are
 //! asked or binary is sent. Answers go to `<prefix>-response#<namespace>#<uid>#` of the node that
-//! asked. Fields that the reference does not write, `uid`, `sid`, `more` and `gone` in answers and
-//! `kin` in requests, are skipped by its readers.
+//! asked. The readers of the reference ignore the fields that only this crate writes: `uid`, `sid`,
+//! `more` and `gone` in answers and `kin` in requests.
 
 mod words;
 
@@ -35,7 +35,7 @@ pub(crate) struct Classic {
 }
 
 impl Classic {
-    /// Signs with `uid`; `key` is what all channels begin with.
+    /// Signs with `uid`; all channels begin with `key`.
     pub(crate) fn new(uid: &str, key: &str) -> Self {
         Self {
             uid: uid.to_owned(),
@@ -67,7 +67,7 @@ impl Classic {
         })
     }
 
-    /// Writes an answer's JSON, what is attached to it, and whether it is always packed.
+    /// Returns an answer's JSON, its attachments, and whether it is always packed.
     fn reply<'r>(&self, requester: &Requester, reply: &'r Reply) -> (String, &'r [Bytes], bool) {
         let uid = quoted(&self.uid);
         let request = format!(r#""requestId":{}"#, quoted(&requester.request));
@@ -122,8 +122,8 @@ impl Classic {
         let (json, attachments) = msgpack::to_json(payload)?;
         let (from, packet, options): (String, EventPacket<'_>, Options) = read(&json)?;
         let namespace = packet.namespace().unwrap_or("/");
-        // Redis sends it for each pattern that fits, and a namespace's name may go on after that of
-        // another.
+        // Redis sends it for each pattern that matches, and the name of another namespace may be
+        // longer.
         if from == self.uid || pattern != self.pattern(namespace) {
             return Ok(None);
         }
@@ -131,7 +131,7 @@ impl Classic {
         let mut scope = options.into_scope();
         let events = self.events(namespace);
         let below = channel.strip_prefix(&events);
-        // There are emitters that publish for each room by itself and name them all each time.
+        // Some emitters publish for each room separately and name all rooms each time.
         if let Some(room) = below.and_then(|below| below.strip_suffix('#')) {
             scope.rooms = vec![room.to_owned()];
         }
@@ -161,7 +161,7 @@ impl Classic {
         }))
     }
 
-    /// A request's id is enough: the channel may have a node's name behind the namespace's.
+    /// A request's id is enough: the channel may have a node's name after the namespace's.
     fn hear_response(payload: &Bytes) -> DecodeResult {
         let (json, attachments) = unpack(payload)?;
         let response: Response<'_> = read(&json)?;
@@ -650,7 +650,7 @@ mod tests {
         else {
             panic!("{written:?}");
         };
-        // It fits the pattern of the namespace `/` too.
+        // It matches the pattern of the namespace `/` too.
         assert_eq!(node("abcdef").decode(OWN, channel, payload), Ok(None));
         let read = node("abcdef").decode("socket.io#/#x#*", channel, payload);
         assert_eq!(read.unwrap().unwrap().namespace, "/#x");
@@ -762,7 +762,7 @@ mod tests {
         }
     }
 
-    /// Messages that the reference has published.
+    /// Messages published by the reference.
     const MESSAGES: [(&str, &str); 9] = [
         (
             "socket.io#/#",

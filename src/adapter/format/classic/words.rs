@@ -1,4 +1,4 @@
-//! Requests and responses of the classic format, as they are read.
+//! Requests and responses of the classic format, as received.
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use crate::adapter::format::json::{EventPacket, Options, argument, named, value,
 use crate::adapter::format::{MembershipChange, Received, Requester};
 use crate::cluster::{Details, Message, Question, Reply, names};
 
-/// A request of a node: a question or a message, but no event.
+/// A request of a node: a question or a message, but not an event.
 #[derive(Deserialize)]
 pub(super) struct Request<'a> {
     pub(super) uid: Option<String>,
@@ -65,7 +65,8 @@ impl Request<'_> {
             (Some(options), Some(change), _) => {
                 return Ok(Some(Received::Told(change.of(options.into_scope()))));
             }
-            // An older adapter names one socket; an id of another form is none of this node's.
+            // An older adapter names one socket; an id of another form does not belong to this
+            // node.
             (None, Some(change), Some(sid)) => {
                 let single = |socket| Received::Single {
                     requester,
@@ -75,7 +76,7 @@ impl Request<'_> {
                 return Ok(sid.parse().ok().map(single));
             }
             (Some(options), None, _) => options,
-            // It is not for everybody, who would be meant by empty ones.
+            // It is not for all sockets, which empty options would mean.
             (None, ..) => return Err(format!("a request of type {} without opts", self.kind)),
         };
         let question = match self.packet {
@@ -119,7 +120,7 @@ pub(super) struct Response<'a> {
 }
 
 impl Response<'_> {
-    /// Returns its content; `None` if it is no answer.
+    /// Returns its content; `None` if it is not an answer.
     pub(super) fn reply(self, attachments: Vec<Bytes>) -> Result<Option<Reply>, String> {
         Ok(match self.kind {
             Some(SERVER_SIDE_EMIT) => Some(Reply::ServerSide(argument(self.data, attachments))),
@@ -139,7 +140,7 @@ impl Response<'_> {
     }
 }
 
-/// Reads sockets: their ids, or what is said of them.
+/// Reads sockets: their ids, or their descriptions.
 fn found(sockets: &str) -> serde_json::Result<Reply> {
     let ids = serde_json::from_str(sockets).map(Reply::Ids);
     let details = |_| serde_json::from_str::<Vec<Details>>(sockets).map(Reply::Sockets);
