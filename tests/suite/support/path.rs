@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::runtime::Builder;
+use tokio::task::LocalSet;
 
 /// The server that the App of a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +62,8 @@ pub(crate) fn run_on(path: ServerPath, test: Pin<Box<dyn Future<Output = ()>>>) 
     let _left_at_the_end = Leaving;
     TestRun { path, number }.enter();
     let runtime = Builder::new_current_thread().enable_all().build();
-    runtime.unwrap().block_on(test);
+    // Actors of a test run beside it.
+    LocalSet::new().block_on(&runtime.unwrap(), test);
     assert!(
         PATH_WAS_READ.get(),
         "no server of this test depends on the path: write #[tokio::test]"
