@@ -11,7 +11,7 @@
 //! ```
 
 use actix::{Actor, Addr, Context, Handler};
-use actix_socketio::{Crashed, Emit, Event, Namespace, Server, Socket, SocketIo};
+use actix_socketio::{Emit, Event, Namespace, Panicked, Server, Socket, SocketIo};
 
 /// An actor of the program: it knows the highest bid.
 struct Auctioneer {
@@ -45,10 +45,10 @@ impl Handler<Event> for Auctioneer {
 }
 
 /// It asked to be told of every panic.
-impl Handler<Crashed> for Auctioneer {
+impl Handler<Panicked> for Auctioneer {
     type Result = ();
 
-    fn handle(&mut self, crashed: Crashed, _: &mut Self::Context) {
+    fn handle(&mut self, crashed: Panicked, _: &mut Self::Context) {
         println!("the auction goes on: {crashed}");
     }
 }

@@ -232,9 +232,9 @@
 //!   [`off`](Namespace::off) takes them away. A [`Handler`] takes the extractors [`Socket`],
 //!   [`Data`], [`Auth`], [`State`], [`Params`], [`Handshake`], [`Extension`], [`Session`],
 //!   [`SocketIo`], [`Namespace`], [`Event`], [`Ack`] and [`DisconnectReason`]; a program writes
-//!   others with [`Extract`], for what a handler is called for: [`Incoming`], [`Connecting`] or
-//!   [`Leaving`], all of them a [`CallContext`]. A [`NamespaceHandlers`] registers its
-//!   [`Registrar`], each a [`Method`].
+//!   others with [`Extract`], for what a handler is called for: [`EventContext`],
+//!   [`ConnectContext`] or [`DisconnectContext`], all of them a [`CallContext`]. A
+//!   [`NamespaceHandlers`] registers its [`Registrar`], each a [`Method`].
 //! * **Look at events and clients first**: [`Namespace::middleware`] for clients,
 //!   [`Namespace::event_middleware`] for each [`IncomingEvent`].
 //! * **Know the client**: [`Builder::allow_request`] says who may come. A client's [`Handshake`]
@@ -247,9 +247,9 @@
 //!   handler's is a [`ConnectOutcome`] and refuses with [`ConnectError`]. A failed extraction is a
 //!   [`Rejection`]. [`Namespace::on_error`] sees each [`Failure`] with its [`FailureCause`].
 //! * **Send**: [`Socket::emit`], [`Socket::call`], and a [`Broadcast`] by [`Socket::to`],
-//!   [`Namespace::to`] or [`SocketIo::to`], to [`RoomNames`]. Many answer by [`Answers`], which are
-//!   [`Gathered`]. [`Args`] pass an event on as it came, [`Bytes`] travel as binary. [`EmitError`],
-//!   [`CallError`], [`RoomError`] and [`ArgsError`] say what went wrong.
+//!   [`Namespace::to`] or [`SocketIo::to`], to [`RoomNames`]. Many answer by [`AckStream`], which
+//!   are [`AckResults`]. [`Args`] pass an event on as it came, [`Bytes`] travel as binary.
+//!   [`EmitError`], [`CallError`], [`RoomError`] and [`ArgsError`] say what went wrong.
 //!   [`Namespace::on_any_outgoing`] sees each [`OutgoingEvent`].
 //! * **From outside**: [`Broadcast::fetch_sockets`], [`sockets_join`](Broadcast::sockets_join),
 //!   [`sockets_leave`](Broadcast::sockets_leave) and
@@ -262,12 +262,12 @@
 //!   ([`InvalidSocketId`]).
 //! * **On many machines**: `Builder::adapter` with a `RedisAdapter` ([`AdapterError`]) makes
 //!   servers one cluster; an `Emitter` (`EmitterBroadcast`) is for processes that are no server
-//!   (feature `redis`). [`Everywhere`] holds what the cluster answered, as [`RemoteSocket`]s, and
-//!   its [`Reach`] names each [`NodeId`] that did not. [`Namespace::on_server_side`] hears a
+//!   (feature `redis`). [`ClusterResult`] holds what the cluster answered, as [`RemoteSocket`]s,
+//!   and its [`Coverage`] names each [`NodeId`] that did not. [`Namespace::on_server_side`] hears a
 //!   [`ServerSideEvent`]. [`SocketIo::adapter_health`] gives an [`AdapterHealth`], [`ClusterError`]
 //!   says what failed.
 //! * **Come back**: [`Builder::connection_state_recovery`], [`Socket::recovered`].
-//! * **Be told**: [`SocketIo::supervise`] sends a [`Crashed`] with its [`CrashPlace`] for each
+//! * **Be told**: [`SocketIo::supervise`] sends a [`Panicked`] with its [`PanicSource`] for each
 //!   panic, [`Namespace::watch_rooms`] a [`RoomEvent`] with its [`RoomEventKind`] for each change
 //!   of a room; [`CloseReason`] says why a session ended.
 //! * **Check by types**: [`event!`] makes an [`EventContract`]; [`Namespace::on_event`] takes
@@ -366,7 +366,7 @@ pub use adapter::AdapterSetup;
 #[cfg(feature = "redis")]
 pub use adapter::{Emitter, EmitterBroadcast, RedisAdapter};
 pub use client::{EngineMessage, EngineSession, ReadyState};
-pub use cluster::{AdapterError, AdapterHealth, ClusterError, NodeId, Reach};
+pub use cluster::{AdapterError, AdapterHealth, ClusterError, Coverage, NodeId};
 pub use config::{Cors, SessionScope, SlowClientPolicy, Transport};
 #[cfg(feature = "contracts")]
 pub use contract::Contracts;
@@ -375,17 +375,16 @@ pub use error::{
     CallError, ConnectError, EmitError, HandlerError, Rejection, RoomError, SessionError,
 };
 pub use handler::{
-    Ack, Auth, BackgroundTask, CallContext, ConnectOutcome, Connecting, Data, ErrorAnswer, Event,
-    EventOutcome, Extension, Extract, Failure, FailureCause, Handler, Incoming, IncomingEvent,
-    LeaveOutcome, Leaving, Method, Params, State,
+    Ack, Auth, BackgroundTask, CallContext, ConnectContext, ConnectOutcome, Data,
+    DisconnectContext, ErrorAnswer, Event, EventContext, EventOutcome, Extension, Extract, Failure,
+    FailureCause, Handler, IncomingEvent, LeaveOutcome, Method, Params, State,
 };
 pub use handshake::{Extensions, Handshake, QueryError};
 pub use id::{InvalidSocketId, SocketId};
 pub use link::Session;
 pub use message::{
-    Call, CallMany, CloseRoom, CrashPlace, Crashed, Disconnect, DisconnectSockets, Emit,
-    FetchSockets, Gathered, JoinRooms, LeaveRooms, ListMembers, RoomEvent, RoomEventKind,
-    RoomNames,
+    AckResults, Call, CallMany, CloseRoom, Disconnect, DisconnectSockets, Emit, FetchSockets,
+    JoinRooms, LeaveRooms, ListMembers, PanicSource, Panicked, RoomEvent, RoomEventKind, RoomNames,
 };
 pub use namespace::{Room, Server};
 pub use pattern::PatternError;
@@ -397,7 +396,7 @@ pub use server::{
 #[cfg(feature = "session")]
 pub use server::{HttpSession, LogoutStore};
 pub use socket::{
-    Answers, Broadcast, Everywhere, OutgoingEvent, RemoteSocket, ServerSideEvent, Socket,
+    AckStream, Broadcast, ClusterResult, OutgoingEvent, RemoteSocket, ServerSideEvent, Socket,
 };
 pub use socketio::{AnyValue, Args, ArgsError};
 pub use transport::ConnectionError;

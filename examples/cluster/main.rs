@@ -64,6 +64,6 @@ fn node(redis: &str, port: u16, page: &str) -> io::Result<RunningAppServer> {
 /// Tells everybody how many people are there, and on how many nodes.
 async fn count(socket: Socket) -> Result<(), EmitError> {
     let people = socket.everyone().count_everywhere().await;
-    let there = (*people, people.reach().nodes() + 1);
+    let there = (*people, people.coverage().nodes() + 1);
     socket.everyone().emit("there", there).await
 }

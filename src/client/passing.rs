@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::error::{ConnectError, Rejection, SessionError};
-use crate::handler::{Connecting, Environment, FailureCause, Leaving, Table, failed};
+use crate::handler::{ConnectContext, DisconnectContext, Environment, FailureCause, Table, failed};
 use crate::link::InFlight;
 use crate::logging::TARGET_SOCKET;
 use crate::namespace::NamespaceState;
@@ -39,7 +39,7 @@ pub(super) fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceStat
             _ => decide(outcome),
         }
     });
-    let connecting = Connecting {
+    let connecting = ConnectContext {
         socket,
         environment: &environment,
     };
@@ -91,7 +91,7 @@ pub(super) fn failed_by_session(
 }
 
 fn leave(socket: &Socket, namespace: &NamespaceState, reason: DisconnectReason) {
-    let leaving = Leaving {
+    let leaving = DisconnectContext {
         socket,
         reason,
         environment: &namespace.environment,

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::client::state::{Arriving, Client, Found, Waiting};
 use crate::link::Link;
 use crate::logging::{LogKind, LogLimits};
-use crate::message::CrashPlace;
+use crate::message::PanicSource;
 use crate::namespace::NamespaceLease;
 use crate::reason::CloseReason;
 use crate::socket::{Back, Claim, Membership, Recovery};
@@ -56,7 +56,7 @@ impl Client {
         let work = question.run(restoring, limit, log);
         self.registry
             .supervisor
-            .spawn(CrashPlace::Adapter, &name, work);
+            .spawn(PanicSource::Adapter, &name, work);
     }
 
     /// Continues with the clients whose results have arrived.

@@ -4,9 +4,9 @@
 //! has no answer; each of them answers a [`Question`] with [`Reply`]s. The types hold plain values:
 //! the adapter encodes them, and the receiver applies them to sockets.
 
+mod coverage;
 mod details;
 mod error;
-mod fetched;
 mod mark;
 
 use std::fmt;
@@ -16,11 +16,11 @@ use std::time::Duration;
 use crate::id::SocketId;
 use crate::socketio::Args;
 
+pub use coverage::Coverage;
 pub(crate) use details::Details;
 #[cfg(feature = "cluster")]
 pub(crate) use details::names;
 pub use error::{AdapterError, AdapterHealth, ClusterError};
-pub use fetched::Reach;
 pub(crate) use mark::{EntryId, Mark};
 
 /// A node's name, unique in its cluster while it runs.
@@ -29,7 +29,7 @@ pub(crate) use mark::{EntryId, Mark};
 ///
 /// ```
 /// # async fn run(io: actix_socketio::SocketIo) {
-/// for node in io.in_room("lobby").fetch_sockets().await.reach().silent() {
+/// for node in io.in_room("lobby").fetch_sockets().await.coverage().unresponsive_nodes() {
 ///     log::warn!("node {node} did not answer");
 /// }
 /// # }
@@ -168,5 +168,5 @@ pub(crate) enum Reply {
 pub(crate) enum Answer {
     Reply(Reply),
     /// The last answer: the time limit is over, or the nodes could not be asked.
-    Reach(Reach),
+    Coverage(Coverage),
 }

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::contract::{ContractAnswer, EventContract, TypedArguments};
 use crate::error::{CallError, EmitError};
-use crate::handler::{EventOutcome, Extract, Handler, Incoming};
+use crate::handler::{EventContext, EventOutcome, Extract, Handler};
 use crate::server::{AllNamespaces, Namespace, NamespacePattern, SocketIo};
 use crate::socket::{Broadcast, Socket};
 
@@ -66,7 +66,7 @@ macro_rules! on_event {
                 E: EventContract,
                 H: Handler<A>,
                 H::Output: ContractAnswer<E::Answer> + EventOutcome,
-                A: TypedArguments<E, AT> + for<'a> Extract<Incoming<'a>> + 'static,
+                A: TypedArguments<E, AT> + for<'a> Extract<EventContext<'a>> + 'static,
             {
                 let _ = event;
                 self.on(E::NAME, handler)

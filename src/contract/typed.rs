@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::contract::EventContract;
 use crate::error::Rejection;
-use crate::handler::{Extract, Incoming};
+use crate::handler::{EventContext, Extract};
 
 /// The data of an event of the contract `E`, as an argument of its handler.
 /// [`Namespace::on_event`](crate::Namespace::on_event) requires one.
@@ -27,11 +27,11 @@ use crate::handler::{Extract, Incoming};
 /// ```
 pub struct Typed<E: EventContract>(pub E::Data);
 
-impl<E: EventContract> Extract<Incoming<'_>> for Typed<E>
+impl<E: EventContract> Extract<EventContext<'_>> for Typed<E>
 where
     E::Data: DeserializeOwned,
 {
-    fn extract(incoming: &Incoming<'_>) -> Result<Self, Rejection> {
+    fn extract(incoming: &EventContext<'_>) -> Result<Self, Rejection> {
         incoming.read().map(Self).map_err(Rejection::Data)
     }
 }

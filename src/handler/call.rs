@@ -8,7 +8,7 @@ use std::sync::Arc;
 use actix::Recipient;
 
 use crate::error::INTERNAL;
-use crate::handler::extract::{Connecting, Event, Extract, Incoming, Leaving};
+use crate::handler::extract::{ConnectContext, DisconnectContext, Event, EventContext, Extract};
 use crate::handler::failure::{FailureCause, failed, failed_as, panicked};
 use crate::handler::kinds::{ConnectHandler, EventHandler, LeaveHandler};
 use crate::handler::pending::{Pending, Unfinished};
@@ -23,7 +23,7 @@ pub(crate) fn on_event<H, A>(handler: H) -> EventHandler
 where
     H: Handler<A>,
     H::Output: EventOutcome,
-    A: for<'a> Extract<Incoming<'a>> + 'static,
+    A: for<'a> Extract<EventContext<'a>> + 'static,
 {
     let places = Places::new();
     Arc::new(move |incoming| match A::extract(incoming) {
@@ -70,7 +70,7 @@ pub(crate) fn on_connect<H, A>(handler: H) -> ConnectHandler
 where
     H: Handler<A>,
     H::Output: ConnectOutcome,
-    A: for<'a> Extract<Connecting<'a>> + 'static,
+    A: for<'a> Extract<ConnectContext<'a>> + 'static,
 {
     let places = Places::new();
     Arc::new(move |connecting, admission| {
@@ -123,7 +123,7 @@ pub(crate) fn on_leave<H, A>(event: &'static str, handler: H) -> LeaveHandler
 where
     H: Handler<A>,
     H::Output: LeaveOutcome,
-    A: for<'a> Extract<Leaving<'a>> + 'static,
+    A: for<'a> Extract<DisconnectContext<'a>> + 'static,
 {
     let places = Places::new();
     Arc::new(move |leaving| match A::extract(leaving) {

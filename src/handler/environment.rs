@@ -14,13 +14,13 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::handler::failure::ErrorHook;
 use crate::logging::{LogKind, LogLimits};
-use crate::message::Crashed;
+use crate::message::Panicked;
 use crate::socketio::is_reserved;
 
 /// The state shared by all handlers of a server.
 pub(crate) struct Surroundings {
     states: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
-    supervisors: RwLock<Vec<Recipient<Crashed>>>,
+    supervisors: RwLock<Vec<Recipient<Panicked>>>,
     on_error: RwLock<Option<ErrorHook>>,
     fault: Mutex<Option<String>>,
     /// Clients receive the cause of a failed call, if no hook answers.
@@ -40,7 +40,7 @@ impl Surroundings {
         state
     }
 
-    pub(crate) fn supervise(&self, supervisor: Recipient<Crashed>) {
+    pub(crate) fn supervise(&self, supervisor: Recipient<Panicked>) {
         self.supervisors.write().push(supervisor);
     }
 
@@ -73,7 +73,7 @@ impl Surroundings {
     }
 
     /// Logs a panic and sends it to all supervisors.
-    pub(crate) fn report(&self, crashed: &Crashed) {
+    pub(crate) fn report(&self, crashed: &Panicked) {
         self.line_limits
             .write(LogKind::Panicked, Level::Error, format_args!("{crashed}"));
         self.supervisors.write().retain(|supervisor| {
@@ -152,7 +152,7 @@ impl Environment {
         own.or_else(|| self.surroundings.on_error.read().clone())
     }
 
-    pub(crate) fn report(&self, crashed: &Crashed) {
+    pub(crate) fn report(&self, crashed: &Panicked) {
         self.surroundings.report(crashed);
     }
 }

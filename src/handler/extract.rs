@@ -22,8 +22,8 @@ use crate::socketio::{self, Args, ArgsError, Shortened};
 
 /// Makes an argument of a handler from the context of its call.
 ///
-/// `C` is the context: [`Incoming`] for an event, [`Connecting`] or [`Leaving`]. If only the socket
-/// and the states are needed, implement it for all `C` with [`CallContext`].
+/// `C` is the context: [`EventContext`] for an event, [`ConnectContext`] or [`DisconnectContext`].
+/// If only the socket and the states are needed, implement it for all `C` with [`CallContext`].
 ///
 /// # Examples
 ///
@@ -45,8 +45,8 @@ use crate::socketio::{self, Args, ArgsError, Shortened};
     label = "`{Self}` is not an extractor of `{C}`",
     note = "if a client sends it with an event, take `Data<T>`: `Data<{Self}>`; if it is in the \
             client's `auth` option: `Auth<{Self}>`; if it was given to the builder: `State<{Self}>`",
-    note = "`Data`, `Event` and `Ack` fit handlers of events (`Incoming`) only, `DisconnectReason` \
-            fits disconnect handlers (`Leaving`) only"
+    note = "`Data`, `Event` and `Ack` fit handlers of events (`EventContext`) only, `DisconnectReason` \
+            fits disconnect handlers (`DisconnectContext`) only"
 )]
 pub trait Extract<C>: Sized {
     /// Makes the argument.
@@ -81,19 +81,19 @@ pub trait CallContext {
 /// # Examples
 ///
 /// ```
-/// use actix_socketio::{Extract, Incoming, Rejection};
+/// use actix_socketio::{Extract, EventContext, Rejection};
 ///
 /// /// The event's name, for a handler that has several.
 /// struct Name(String);
 ///
-/// impl Extract<Incoming<'_>> for Name {
-///     fn extract(incoming: &Incoming<'_>) -> Result<Self, Rejection> {
+/// impl Extract<EventContext<'_>> for Name {
+///     fn extract(incoming: &EventContext<'_>) -> Result<Self, Rejection> {
 ///         Ok(Self(incoming.event().to_owned()))
 ///     }
 /// }
 /// ```
 #[derive(Debug)]
-pub struct Incoming<'a> {
+pub struct EventContext<'a> {
     pub(crate) socket: &'a Socket,
     pub(crate) event: &'a Arc<str>,
     pub(crate) args: &'a str,
@@ -105,7 +105,7 @@ pub struct Incoming<'a> {
     pub(crate) environment: &'a Arc<Environment>,
 }
 
-impl Incoming<'_> {
+impl EventContext<'_> {
     /// Takes the right to answer.
     pub(crate) fn take_reply(&self) -> Reply {
         self.reply(self.ack.take())
@@ -165,13 +165,13 @@ pub(crate) fn size_of_args(args: &str, attachments: &[Bytes]) -> usize {
 /// # Examples
 ///
 /// ```
-/// use actix_socketio::{CallContext, Connecting, Extract, Rejection};
+/// use actix_socketio::{CallContext, ConnectContext, Extract, Rejection};
 ///
 /// /// A client that comes over TLS.
 /// struct Secure;
 ///
-/// impl Extract<Connecting<'_>> for Secure {
-///     fn extract(connecting: &Connecting<'_>) -> Result<Self, Rejection> {
+/// impl Extract<ConnectContext<'_>> for Secure {
+///     fn extract(connecting: &ConnectContext<'_>) -> Result<Self, Rejection> {
 ///         match connecting.socket().handshake().is_secure() {
 ///             true => Ok(Self),
 ///             false => Err(Rejection::from("come by https")),
@@ -180,7 +180,7 @@ pub(crate) fn size_of_args(args: &str, attachments: &[Bytes]) -> usize {
 /// }
 /// ```
 #[derive(Debug)]
-pub struct Connecting<'a> {
+pub struct ConnectContext<'a> {
     pub(crate) socket: &'a Socket,
     pub(crate) environment: &'a Arc<Environment>,
 }
@@ -190,19 +190,19 @@ pub struct Connecting<'a> {
 /// # Examples
 ///
 /// ```
-/// use actix_socketio::{CallContext, Extract, Leaving, Rejection};
+/// use actix_socketio::{CallContext, Extract, DisconnectContext, Rejection};
 ///
 /// /// How many rooms the socket is in.
 /// struct Rooms(usize);
 ///
-/// impl Extract<Leaving<'_>> for Rooms {
-///     fn extract(leaving: &Leaving<'_>) -> Result<Self, Rejection> {
+/// impl Extract<DisconnectContext<'_>> for Rooms {
+///     fn extract(leaving: &DisconnectContext<'_>) -> Result<Self, Rejection> {
 ///         Ok(Self(leaving.socket().rooms().len()))
 ///     }
 /// }
 /// ```
 #[derive(Debug)]
-pub struct Leaving<'a> {
+pub struct DisconnectContext<'a> {
     pub(crate) socket: &'a Socket,
     pub(crate) reason: DisconnectReason,
     pub(crate) environment: &'a Arc<Environment>,
@@ -222,7 +222,7 @@ macro_rules! call_context {
     )*};
 }
 
-call_context!(Incoming Connecting Leaving);
+call_context!(EventContext ConnectContext DisconnectContext);
 
 impl<C: CallContext> Extract<C> for Socket {
     fn extract(context: &C) -> Result<Self, Rejection> {
@@ -257,8 +257,8 @@ impl<C: CallContext> Extract<C> for Handshake {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Data<T>(pub T);
 
-impl<T: DeserializeOwned> Extract<Incoming<'_>> for Data<T> {
-    fn extract(incoming: &Incoming<'_>) -> Result<Self, Rejection> {
+impl<T: DeserializeOwned> Extract<EventContext<'_>> for Data<T> {
+    fn extract(incoming: &EventContext<'_>) -> Result<Self, Rejection> {
         incoming.read().map(Self).map_err(Rejection::Data)
     }
 }
@@ -393,7 +393,7 @@ pub struct Event {
 
 impl Event {
     /// Makes an event that takes over the right to answer.
-    pub(crate) fn forwarded(incoming: &Incoming<'_>) -> Self {
+    pub(crate) fn forwarded(incoming: &EventContext<'_>) -> Self {
         Self {
             ack: Some(Ack::new(incoming.take_reply())),
             ..Self::of(incoming)
@@ -406,7 +406,7 @@ impl Event {
         self.ack.as_ref().is_some_and(Ack::is_wanted)
     }
 
-    fn of(incoming: &Incoming<'_>) -> Self {
+    fn of(incoming: &EventContext<'_>) -> Self {
         Self {
             socket: incoming.socket.clone(),
             name: Arc::clone(incoming.event),
@@ -454,20 +454,20 @@ impl Event {
     }
 }
 
-impl Extract<Incoming<'_>> for Event {
-    fn extract(incoming: &Incoming<'_>) -> Result<Self, Rejection> {
+impl Extract<EventContext<'_>> for Event {
+    fn extract(incoming: &EventContext<'_>) -> Result<Self, Rejection> {
         Ok(Self::of(incoming))
     }
 }
 
-impl Extract<Incoming<'_>> for Ack {
-    fn extract(incoming: &Incoming<'_>) -> Result<Self, Rejection> {
+impl Extract<EventContext<'_>> for Ack {
+    fn extract(incoming: &EventContext<'_>) -> Result<Self, Rejection> {
         Ok(incoming.lend())
     }
 }
 
-impl Extract<Leaving<'_>> for DisconnectReason {
-    fn extract(leaving: &Leaving<'_>) -> Result<Self, Rejection> {
+impl Extract<DisconnectContext<'_>> for DisconnectReason {
+    fn extract(leaving: &DisconnectContext<'_>) -> Result<Self, Rejection> {
         Ok(leaving.reason)
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::error::{INTERNAL, Rejection, SessionError};
 use crate::handler::environment::Environment;
 use crate::logging::{LogKind, Quoted, TARGET_HANDLER, cut, plain};
-use crate::message::{CrashPlace, Crashed};
+use crate::message::{PanicSource, Panicked};
 use crate::panics::catch_panic;
 use crate::socket::Socket;
 use crate::socketio::ArgsError;
@@ -318,8 +318,8 @@ pub(crate) fn panicked(environment: &Environment, socket: &Socket, event: &str, 
 
 /// Reports a handler's panic to the log and the program's supervisors.
 pub(crate) fn report(environment: &Environment, socket: &Socket, event: &str, panic: &str) {
-    environment.report(&Crashed {
-        place: CrashPlace::Handler(event.to_owned()),
+    environment.report(&Panicked {
+        source: PanicSource::Handler(event.to_owned()),
         namespace: Some(socket.namespace().to_owned()),
         socket: Some(socket.id()),
         panic: panic.to_owned(),
@@ -328,8 +328,8 @@ pub(crate) fn report(environment: &Environment, socket: &Socket, event: &str, pa
 
 /// The same, for a panic in a task of a socket.
 pub(crate) fn task_panicked(environment: &Environment, socket: &Socket, panic: String) {
-    environment.report(&Crashed {
-        place: CrashPlace::BackgroundTask,
+    environment.report(&Panicked {
+        source: PanicSource::BackgroundTask,
         namespace: Some(socket.namespace().to_owned()),
         socket: Some(socket.id()),
         panic: panic.clone(),

@@ -6,15 +6,15 @@
 use std::sync::Arc;
 
 use crate::error::{ConnectError, Rejection};
-use crate::handler::extract::{Connecting, Incoming, Leaving};
+use crate::handler::extract::{ConnectContext, DisconnectContext, EventContext};
 use crate::handler::transit::IncomingEvent;
 
 /// Receives the result of a client's connect.
 pub(crate) type Admission = Box<dyn FnOnce(Result<(), ConnectError>)>;
 
-pub(crate) type EventHandler = Arc<dyn Fn(&Incoming<'_>) + Send + Sync>;
-pub(crate) type ConnectHandler = Arc<dyn Fn(&Connecting<'_>, Admission) + Send + Sync>;
-pub(crate) type LeaveHandler = Arc<dyn Fn(&Leaving<'_>) + Send + Sync>;
+pub(crate) type EventHandler = Arc<dyn Fn(&EventContext<'_>) + Send + Sync>;
+pub(crate) type ConnectHandler = Arc<dyn Fn(&ConnectContext<'_>, Admission) + Send + Sync>;
+pub(crate) type LeaveHandler = Arc<dyn Fn(&DisconnectContext<'_>) + Send + Sync>;
 
 /// Checks an event before its handlers.
 pub(crate) type EventCheck =

@@ -34,7 +34,8 @@ pub(crate) use call::{forward, on_connect, on_event, on_leave};
 pub(crate) use environment::{Environment, Surroundings};
 pub use extension::Extension;
 pub use extract::{
-    Auth, CallContext, Connecting, Data, Event, Extract, Incoming, Leaving, Params, State,
+    Auth, CallContext, ConnectContext, Data, DisconnectContext, Event, EventContext, Extract,
+    Params, State,
 };
 pub(crate) use failure::failed;
 pub use failure::{ErrorAnswer, Failure, FailureCause};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::handler::environment::Environment;
-use crate::handler::extract::{Incoming, size_of_args};
+use crate::handler::extract::{EventContext, size_of_args};
 use crate::logging::{Quoted, TARGET_EVENT};
 use crate::socket::Socket;
 
@@ -38,11 +38,11 @@ impl<'a> Received<'a> {
         log::debug!(target: TARGET_EVENT, "event {name}: {size} bytes from {socket}{ack}");
     }
 
-    pub(super) fn incoming<'b>(&self, event: &'b Arc<str>) -> Incoming<'b>
+    pub(super) fn incoming<'b>(&self, event: &'b Arc<str>) -> EventContext<'b>
     where
         'a: 'b,
     {
-        Incoming {
+        EventContext {
             socket: self.socket,
             event,
             args: self.args,

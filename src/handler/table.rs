@@ -10,7 +10,7 @@ use std::sync::Arc;
 use log::Level;
 
 use crate::error::{ConnectError, INTERNAL};
-use crate::handler::extract::{Connecting, Incoming, Leaving};
+use crate::handler::extract::{ConnectContext, DisconnectContext, EventContext};
 use crate::handler::failure::panicked;
 use crate::handler::kinds::{Admission, ConnectHandler, EventCheck, EventHandler, LeaveHandler};
 use crate::handler::received::Received;
@@ -151,7 +151,7 @@ impl Table {
     }
 
     /// Calls the program's checks of a connecting client; without any the client is accepted.
-    pub(crate) fn admit(&self, connecting: &Connecting<'_>, admission: Admission) {
+    pub(crate) fn admit(&self, connecting: &ConnectContext<'_>, admission: Admission) {
         let back = connecting.socket.core().back();
         let skips = back.is_some_and(|back| back.skips_middleware);
         let first = if skips { self.middleware } else { 0 };
@@ -163,12 +163,12 @@ impl Table {
     }
 
     /// Notifies the program that a socket is disconnecting, while it is still in its rooms.
-    pub(crate) fn warn(&self, leaving: &Leaving<'_>) {
+    pub(crate) fn warn(&self, leaving: &DisconnectContext<'_>) {
         tell(&self.disconnecting, "disconnecting", leaving);
     }
 
     /// Notifies the program that a socket has disconnected.
-    pub(crate) fn farewell(&self, leaving: &Leaving<'_>) {
+    pub(crate) fn farewell(&self, leaving: &DisconnectContext<'_>) {
         tell(&self.disconnect, "disconnect", leaving);
     }
 
@@ -213,13 +213,13 @@ impl fmt::Debug for Table {
 }
 
 /// Calls one handler after another. The first one takes the right to answer.
-fn call_all(handlers: &[EventHandler], incoming: &Incoming<'_>) {
+fn call_all(handlers: &[EventHandler], incoming: &EventContext<'_>) {
     for handler in handlers {
         call(handler, incoming);
     }
 }
 
-fn call(handler: &EventHandler, incoming: &Incoming<'_>) {
+fn call(handler: &EventHandler, incoming: &EventContext<'_>) {
     // An extractor may run code of the program, such as a `Deserialize`.
     if let Err(panic) = catch_panic(|| handler(incoming)) {
         incoming.take_reply().panicked(panic);
@@ -235,7 +235,7 @@ struct Admitting {
 
 impl Admitting {
     /// Calls the handlers from `at` on, each after the previous one has accepted.
-    fn ask_from(self, at: usize, connecting: &Connecting<'_>, admission: Admission) {
+    fn ask_from(self, at: usize, connecting: &ConnectContext<'_>, admission: Admission) {
         let Some(handler) = self.handlers.get(at).cloned() else {
             return admission(Ok(()));
         };
@@ -251,7 +251,7 @@ impl Admitting {
             let (socket, environment) = (connecting.socket.clone(), connecting.environment.clone());
             Box::new(move |outcome: Result<(), ConnectError>| match outcome {
                 Ok(()) => {
-                    let connecting = Connecting {
+                    let connecting = ConnectContext {
                         socket: &socket,
                         environment: &environment,
                     };
@@ -267,7 +267,7 @@ impl Admitting {
     }
 }
 
-fn tell(handlers: &[LeaveHandler], event: &str, leaving: &Leaving<'_>) {
+fn tell(handlers: &[LeaveHandler], event: &str, leaving: &DisconnectContext<'_>) {
     for handler in handlers {
         if let Err(panic) = catch_panic(|| handler(leaving)) {
             panicked(leaving.environment, leaving.socket, event, panic);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix::Message;
 use serde::Serialize;
 
-use crate::cluster::Reach;
+use crate::cluster::Coverage;
 use crate::error::{CallError, EmitError};
 use crate::id::SocketId;
 use crate::message::address::{Address, addressed};
@@ -73,7 +73,7 @@ impl Call {
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Message)]
-#[rtype(result = "Result<Gathered<Args>, EmitError>")]
+#[rtype(result = "Result<AckResults<Args>, EmitError>")]
 pub struct CallMany {
     pub(crate) event: String,
     pub(crate) data: Result<Args, ArgsError>,
@@ -119,7 +119,7 @@ impl CallMany {
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Gathered<R> {
+pub struct AckResults<R> {
     /// Who answered what, in the order in which the answers came; `None` for a socket of another
     /// kind of node, which does not say.
     pub answers: Vec<(Option<SocketId>, R)>,
@@ -132,7 +132,7 @@ pub struct Gathered<R> {
     pub missing_elsewhere: usize,
     /// Which nodes did not say how many of their sockets were asked or have ended before those had
     /// answered, and why none could be asked.
-    pub reach: Reach,
+    pub coverage: Coverage,
     /// Time was up before everyone had answered or left.
     pub timed_out: bool,
 }

@@ -5,8 +5,8 @@
 
 mod address;
 mod call;
-mod crash;
 mod emit;
+mod panicked;
 mod sockets;
 
 use actix::Message;
@@ -15,9 +15,9 @@ use crate::id::SocketId;
 
 pub(crate) use address::Address;
 pub use address::RoomNames;
-pub use call::{Call, CallMany, Gathered};
-pub use crash::{CrashPlace, Crashed};
+pub use call::{AckResults, Call, CallMany};
 pub use emit::Emit;
+pub use panicked::{PanicSource, Panicked};
 pub use sockets::{
     CloseRoom, DisconnectSockets, FetchSockets, JoinRooms, LeaveRooms, RoomEvent, RoomEventKind,
 };

@@ -20,7 +20,7 @@ use actix::{
     MessageResult, Supervised,
 };
 
-use crate::message::{CrashPlace, Crashed};
+use crate::message::{PanicSource, Panicked};
 use crate::namespace::core::NamespaceState;
 use crate::namespace::room::{Room, Stop};
 use crate::socket::{RoomChange, SharedMembers};
@@ -53,8 +53,8 @@ impl Namespace {
         let core = Arc::clone(&self.core);
         let room = Arc::clone(name);
         let fallen = move |fall: ChildPanic| {
-            core.environment.report(&Crashed {
-                place: CrashPlace::Room(room.as_ref().to_owned()),
+            core.environment.report(&Panicked {
+                source: PanicSource::Room(room.as_ref().to_owned()),
                 namespace: Some(core.membership.name().to_owned()),
                 socket: None,
                 panic: fall.panic,
@@ -170,7 +170,7 @@ mod tests {
 
     async fn is_told(crashes: &mut Crashes, panic: &str) {
         let crashed = crashes.next().await;
-        assert_eq!(crashed.place, CrashPlace::Namespace);
+        assert_eq!(crashed.source, PanicSource::Namespace);
         assert_eq!(crashed.namespace.as_deref(), Some("/chat"));
         assert_eq!(crashed.panic, panic);
     }

@@ -14,7 +14,7 @@ use crate::handler::Surroundings;
 use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::link::{Link, Outbox};
-use crate::message::Crashed;
+use crate::message::Panicked;
 use crate::namespace::core::NamespaceState;
 use crate::namespace::registry::Registry;
 use crate::socket::Core;
@@ -64,24 +64,24 @@ impl Fixture {
 }
 
 /// The messages to the program's supervisor.
-pub(crate) struct Crashes(UnboundedReceiver<Crashed>);
+pub(crate) struct Crashes(UnboundedReceiver<Panicked>);
 
 impl Crashes {
-    pub(crate) async fn next(&mut self) -> Crashed {
+    pub(crate) async fn next(&mut self) -> Panicked {
         within(self.0.recv()).await.unwrap()
     }
 }
 
-struct Reporter(UnboundedSender<Crashed>);
+struct Reporter(UnboundedSender<Panicked>);
 
 impl Actor for Reporter {
     type Context = Context<Self>;
 }
 
-impl Handler<Crashed> for Reporter {
+impl Handler<Panicked> for Reporter {
     type Result = ();
 
-    fn handle(&mut self, crashed: Crashed, _: &mut Self::Context) {
+    fn handle(&mut self, crashed: Panicked, _: &mut Self::Context) {
         self.0.send(crashed).unwrap();
     }
 }

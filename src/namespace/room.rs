@@ -120,7 +120,7 @@ mod tests {
     use actix::MailboxError;
 
     use super::*;
-    use crate::message::CrashPlace;
+    use crate::message::PanicSource;
     use crate::namespace::actor::FindRoom;
     use crate::namespace::core::NamespaceState;
     use crate::namespace::fixture::{Boom, Crashes, Fixture, Member, explodes};
@@ -134,7 +134,7 @@ mod tests {
 
     async fn is_told(crashes: &mut Crashes, panic: &str) {
         let crashed = crashes.next().await;
-        assert_eq!(crashed.place, CrashPlace::Room("hall".into()));
+        assert_eq!(crashed.source, PanicSource::Room("hall".into()));
         assert_eq!(crashed.namespace.as_deref(), Some("/chat"));
         assert_eq!(crashed.socket, None);
         assert_eq!(crashed.panic, panic);

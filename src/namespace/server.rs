@@ -20,8 +20,8 @@ use crate::cluster::ClusterError;
 use crate::error::{CallError, EmitError};
 use crate::id::SocketId;
 use crate::message::{
-    Address, Call, CallMany, CloseRoom, CrashPlace, Disconnect, DisconnectSockets, Emit,
-    FetchSockets, Gathered, JoinRooms, LeaveRooms,
+    AckResults, Address, Call, CallMany, CloseRoom, Disconnect, DisconnectSockets, Emit,
+    FetchSockets, JoinRooms, LeaveRooms, PanicSource,
 };
 use crate::namespace::registry::Registry;
 use crate::namespace::supervisor::GivenUp;
@@ -76,7 +76,7 @@ impl Server {
         let (watching, slot) = (Arc::clone(registry), Arc::clone(latest));
         let fallen = move |fall: supervision::ChildPanic| {
             let supervisor = &watching.supervisor;
-            supervisor.report(CrashPlace::Server, None, fall.panic);
+            supervisor.report(PanicSource::Server, None, fall.panic);
             if fall.given_up {
                 // It has no parent except the program. All its state is shared, so a new one is
                 // equivalent.
@@ -134,7 +134,7 @@ impl Handler<Emit> for Server {
 }
 
 impl Handler<CallMany> for Server {
-    type Result = ResponseFuture<Result<Gathered<Args>, EmitError>>;
+    type Result = ResponseFuture<Result<AckResults<Args>, EmitError>>;
 
     fn handle(&mut self, call: CallMany, _: &mut Self::Context) -> Self::Result {
         let operator = self.operator(call.address);
@@ -249,7 +249,7 @@ mod tests {
 
     async fn is_told(crashes: &mut Crashes, panic: &str) {
         let crashed = crashes.next().await;
-        assert_eq!(crashed.place, CrashPlace::Server);
+        assert_eq!(crashed.source, PanicSource::Server);
         assert_eq!((crashed.namespace, crashed.socket), (None, None));
         assert_eq!(crashed.panic, panic);
     }

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
 
 use crate::handler::Surroundings;
-use crate::message::{CrashPlace, Crashed};
+use crate::message::{PanicSource, Panicked};
 use crate::namespace::actor::Namespace;
 use crate::namespace::core::NamespaceState;
 use crate::panics::Caught;
@@ -63,7 +63,7 @@ impl Supervisor {
             let Some(supervisor) = supervisor.upgrade() else {
                 return;
             };
-            supervisor.report(CrashPlace::Namespace, Some(&name), fall.panic);
+            supervisor.report(PanicSource::Namespace, Some(&name), fall.panic);
             let replaces = supervisor.replaces.lock().clone();
             if fall.given_up
                 && let Some(replaces) = replaces
@@ -83,14 +83,14 @@ impl Supervisor {
     /// server waits for it.
     pub(crate) fn spawn(
         self: &Arc<Self>,
-        place: CrashPlace,
+        source: PanicSource,
         namespace: &Arc<str>,
         work: impl Future<Output = ()> + Send + 'static,
     ) {
         let (supervisor, namespace) = (Arc::clone(self), Arc::clone(namespace));
         self.arbiter.spawn(self.tasks.track_future(async move {
             if let Err(panic) = Caught::new(work).await {
-                supervisor.report(place, Some(&namespace), panic);
+                supervisor.report(source, Some(&namespace), panic);
             }
         }));
     }
@@ -102,9 +102,9 @@ impl Supervisor {
     }
 
     /// Tells the program of a panic.
-    pub(crate) fn report(&self, place: CrashPlace, namespace: Option<&str>, panic: String) {
-        self.surroundings.report(&Crashed {
-            place,
+    pub(crate) fn report(&self, source: PanicSource, namespace: Option<&str>, panic: String) {
+        self.surroundings.report(&Panicked {
+            source,
             namespace: namespace.map(str::to_owned),
             socket: None,
             panic,

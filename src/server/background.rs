@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::BackgroundTask;
-use crate::message::CrashPlace;
+use crate::message::PanicSource;
 use crate::namespace::Registry;
 
 /// Runs `work` beside the server's actors, until it ends or `ended` is cancelled.
@@ -23,7 +23,7 @@ where
     let panicked = move |panic| {
         reporting
             .supervisor
-            .report(CrashPlace::BackgroundTask, None, panic);
+            .report(PanicSource::BackgroundTask, None, panic);
     };
     let (handle, task) = BackgroundTask::of(work, ended.child_token(), panicked);
     registry.supervisor.arbiter().spawn(task);

@@ -10,9 +10,9 @@ use crate::client::Client;
 use crate::config::{Config, Cors, SessionScope, SlowClientPolicy, Transport};
 use crate::handler::Surroundings;
 use crate::link::{Link, Protocol};
-use crate::message::CrashPlace;
+use crate::message::PanicSource;
 #[cfg(feature = "cluster")]
-use crate::message::Crashed;
+use crate::message::Panicked;
 use crate::namespace::{Registry, Server};
 #[cfg(feature = "session")]
 use crate::server::HttpSession;
@@ -328,8 +328,8 @@ impl Builder {
         let node = self.adapter.map(|adapter| {
             let told = Arc::clone(&surroundings);
             let fallen = move |fall: ChildPanic| {
-                told.report(&Crashed {
-                    place: CrashPlace::Adapter,
+                told.report(&Panicked {
+                    source: PanicSource::Adapter,
                     namespace: None,
                     socket: None,
                     panic: fall.panic,
@@ -361,7 +361,7 @@ impl Builder {
         let fallen = move |fall: ChildPanic| {
             reporting
                 .supervisor
-                .report(CrashPlace::Session, None, fall.panic);
+                .report(PanicSource::Session, None, fall.panic);
         };
         let engine = Engine::new(Arc::new(self.config), Box::new(accept), fallen, forwarding);
         #[cfg(feature = "cluster")]

@@ -37,7 +37,7 @@ use serde_json::Value;
 
 use crate::cluster::{AdapterHealth, ClusterError, NodeId};
 use crate::handler::{BackgroundTask, ErrorAnswer, Failure};
-use crate::message::{Crashed, namespace_name};
+use crate::message::{Panicked, namespace_name};
 use crate::namespace::{NamespaceMatcher, NamespaceState, Registry, Server, ServerAddress};
 use crate::pattern::{Pattern, PatternError};
 use crate::server::closing::Closing;
@@ -267,7 +267,7 @@ impl SocketIo {
     ///
     /// ```
     /// use actix::{Actor, Addr, Context, Handler};
-    /// use actix_socketio::{Crashed, SocketIo};
+    /// use actix_socketio::{Panicked, SocketIo};
     ///
     /// struct Watch;
     ///
@@ -275,10 +275,10 @@ impl SocketIo {
     ///     type Context = Context<Self>;
     /// }
     ///
-    /// impl Handler<Crashed> for Watch {
+    /// impl Handler<Panicked> for Watch {
     ///     type Result = ();
     ///
-    ///     fn handle(&mut self, crashed: Crashed, _: &mut Self::Context) {
+    ///     fn handle(&mut self, crashed: Panicked, _: &mut Self::Context) {
     ///         println!("{crashed}");
     ///     }
     /// }
@@ -287,7 +287,7 @@ impl SocketIo {
     ///     io.supervise(watch.recipient());
     /// }
     /// ```
-    pub fn supervise(&self, supervisor: Recipient<Crashed>) {
+    pub fn supervise(&self, supervisor: Recipient<Panicked>) {
         self.registry.surroundings.supervise(supervisor);
     }
 

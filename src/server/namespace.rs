@@ -15,11 +15,11 @@ use crate::cluster::{
 use crate::error::{EmitError, RoomError};
 use crate::handler::{Environment, EventOutcome, SharedTable};
 use crate::id::SocketId;
-use crate::message::{CrashPlace, Crashed, RoomEvent};
+use crate::message::{PanicSource, Panicked, RoomEvent};
 use crate::namespace::{FindRoom, NamespaceState, Registry, Room};
 use crate::server::operator::operator;
 use crate::server::registration::registration;
-use crate::socket::{Broadcast, Everywhere, OutgoingEvent, ServerSideEvent, Socket};
+use crate::socket::{Broadcast, ClusterResult, OutgoingEvent, ServerSideEvent, Socket};
 use crate::socketio::Args;
 
 /// A namespace: its handlers, its rooms, and its sockets. As an argument a handler gets its own.
@@ -100,10 +100,10 @@ impl Namespace {
         O: Future<Output: EventOutcome> + Send + 'static,
     {
         let (environment, namespace) = (Arc::clone(&self.core.environment), self.name().to_owned());
-        let place = CrashPlace::Handler(event.to_owned());
+        let source = PanicSource::Handler(event.to_owned());
         let panicked = move |panic| {
-            environment.report(&Crashed {
-                place: place.clone(),
+            environment.report(&Panicked {
+                source: source.clone(),
                 namespace: Some(namespace.clone()),
                 socket: None,
                 panic,
@@ -143,8 +143,8 @@ impl Namespace {
     }
 
     /// Sends an event to the programs of all other servers, and returns their answers within
-    /// `limit`. [`Everywhere::reach`] names the servers that did not answer, or says why they could
-    /// not be asked.
+    /// `limit`. [`ClusterResult::coverage`] names the servers that did not answer, or says why they
+    /// could not be asked.
     ///
     /// # Errors
     ///
@@ -167,20 +167,20 @@ impl Namespace {
         event: &str,
         data: impl Serialize,
         limit: Duration,
-    ) -> Result<Everywhere<Vec<Args>>, EmitError> {
+    ) -> Result<ClusterResult<Vec<Args>>, EmitError> {
         let question = Question::ServerSide(between_servers(event, &data)?);
-        let (replies, reach) = self.everyone().ask_nodes(question, limit).await;
+        let (replies, coverage) = self.everyone().ask_nodes(question, limit).await;
         let answer = |reply| match reply {
             Reply::ServerSide(args) => Some(args),
             _ => None,
         };
         let answers = replies.into_iter().filter_map(answer).collect();
-        Ok(Everywhere::new(answers, reach))
+        Ok(ClusterResult::new(answers, coverage))
     }
 
     /// Returns the names of the rooms with members on any node, in any order; see
-    /// [`rooms`](Self::rooms) for those of this node. [`Everywhere::reach`] names the nodes that
-    /// did not answer, or says why they could not be asked.
+    /// [`rooms`](Self::rooms) for those of this node. [`ClusterResult::coverage`] names the nodes
+    /// that did not answer, or says why they could not be asked.
     ///
     /// # Examples
     ///
@@ -189,9 +189,9 @@ impl Namespace {
     /// println!("{:?}", *io.of("/chat").rooms_everywhere().await);
     /// # }
     /// ```
-    pub async fn rooms_everywhere(&self) -> Everywhere<Vec<String>> {
-        let (rooms, reach) = self.everyone().all_rooms().await;
-        Everywhere::new(rooms, reach)
+    pub async fn rooms_everywhere(&self) -> ClusterResult<Vec<String>> {
+        let (rooms, coverage) = self.everyone().all_rooms().await;
+        ClusterResult::new(rooms, coverage)
     }
 
     /// Returns the socket with this id.

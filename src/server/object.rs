@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::handler::{
-    self, Bound, ConnectOutcome, Connecting, Environment, EventOutcome, Extract, Incoming,
-    LeaveOutcome, Leaving, Method, SharedTable,
+    self, Bound, ConnectContext, ConnectOutcome, DisconnectContext, Environment, EventContext,
+    EventOutcome, Extract, LeaveOutcome, Method, SharedTable,
 };
 
 /// An object whose methods are the handlers of a namespace; its fields are their shared state.
@@ -75,7 +75,7 @@ impl<'a, T: Send + Sync + 'static> Registrar<'a, T> {
     where
         M: Method<T, A>,
         M::Output: EventOutcome,
-        A: for<'c> Extract<Incoming<'c>> + 'static,
+        A: for<'c> Extract<EventContext<'c>> + 'static,
     {
         if self.environment.surroundings.admits(event) {
             let handler = handler::on_event(self.bound(method));
@@ -89,7 +89,7 @@ impl<'a, T: Send + Sync + 'static> Registrar<'a, T> {
     where
         M: Method<T, A>,
         M::Output: EventOutcome,
-        A: for<'c> Extract<Incoming<'c>> + 'static,
+        A: for<'c> Extract<EventContext<'c>> + 'static,
     {
         let handler = handler::on_event(self.bound(method));
         self.table.change(|table| table.on_any(handler));
@@ -101,7 +101,7 @@ impl<'a, T: Send + Sync + 'static> Registrar<'a, T> {
     where
         M: Method<T, A>,
         M::Output: EventOutcome,
-        A: for<'c> Extract<Incoming<'c>> + 'static,
+        A: for<'c> Extract<EventContext<'c>> + 'static,
     {
         let handler = handler::on_event(self.bound(method));
         self.table.change(|table| table.fallback(handler));
@@ -113,7 +113,7 @@ impl<'a, T: Send + Sync + 'static> Registrar<'a, T> {
     where
         M: Method<T, A>,
         M::Output: ConnectOutcome,
-        A: for<'c> Extract<Connecting<'c>> + 'static,
+        A: for<'c> Extract<ConnectContext<'c>> + 'static,
     {
         let handler = handler::on_connect(self.bound(method));
         self.table.change(|table| table.on_connect(handler));
@@ -125,7 +125,7 @@ impl<'a, T: Send + Sync + 'static> Registrar<'a, T> {
     where
         M: Method<T, A>,
         M::Output: LeaveOutcome,
-        A: for<'c> Extract<Leaving<'c>> + 'static,
+        A: for<'c> Extract<DisconnectContext<'c>> + 'static,
     {
         let handler = handler::on_leave("disconnecting", self.bound(method));
         self.table.change(|table| table.on_disconnecting(handler));
@@ -137,7 +137,7 @@ impl<'a, T: Send + Sync + 'static> Registrar<'a, T> {
     where
         M: Method<T, A>,
         M::Output: LeaveOutcome,
-        A: for<'c> Extract<Leaving<'c>> + 'static,
+        A: for<'c> Extract<DisconnectContext<'c>> + 'static,
     {
         let handler = handler::on_leave("disconnect", self.bound(method));
         self.table.change(|table| table.on_disconnect(handler));

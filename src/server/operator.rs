@@ -90,12 +90,12 @@ macro_rules! operator {
         ///
         /// [`EmitError::ReservedEvent`](crate::EmitError) and
         /// [`EmitError::Encode`](crate::EmitError): the event was sent to no client. If other nodes
-        /// could not be asked, [`Answers::reach`](crate::Answers::reach) has the reason.
+        /// could not be asked, [`AckStream::coverage`](crate::AckStream::coverage) has the reason.
         pub async fn emit_with_ack<R>(
             &self,
             event: &str,
             data: impl serde::Serialize,
-        ) -> Result<crate::socket::Answers<R>, crate::error::EmitError> {
+        ) -> Result<crate::socket::AckStream<R>, crate::error::EmitError> {
             self.everyone().emit_with_ack(event, data).await
         }
 
@@ -103,7 +103,7 @@ macro_rules! operator {
         /// [`Broadcast::fetch_sockets`](crate::Broadcast::fetch_sockets).
         pub async fn fetch_sockets(
             &self,
-        ) -> crate::socket::Everywhere<Vec<crate::socket::RemoteSocket>> {
+        ) -> crate::socket::ClusterResult<Vec<crate::socket::RemoteSocket>> {
             self.everyone().fetch_sockets().await
         }
 

@@ -62,7 +62,7 @@ macro_rules! registration {
         where
             H: crate::handler::Handler<A>,
             H::Output: crate::handler::EventOutcome,
-            A: for<'a> crate::handler::Extract<crate::handler::Incoming<'a>> + 'static,
+            A: for<'a> crate::handler::Extract<crate::handler::EventContext<'a>> + 'static,
         {
             let (table, environment) = self.handlers();
             if environment.surroundings.admits(event) {
@@ -106,7 +106,7 @@ macro_rules! registration {
         where
             H: crate::handler::Handler<A>,
             H::Output: crate::handler::EventOutcome,
-            A: for<'a> crate::handler::Extract<crate::handler::Incoming<'a>> + 'static,
+            A: for<'a> crate::handler::Extract<crate::handler::EventContext<'a>> + 'static,
         {
             let handler = crate::handler::on_event(handler);
             self.handlers().0.change(|table| table.on_any(handler));
@@ -129,7 +129,7 @@ macro_rules! registration {
         where
             H: crate::handler::Handler<A>,
             H::Output: crate::handler::EventOutcome,
-            A: for<'a> crate::handler::Extract<crate::handler::Incoming<'a>> + 'static,
+            A: for<'a> crate::handler::Extract<crate::handler::EventContext<'a>> + 'static,
         {
             let handler = crate::handler::on_event(handler);
             self.handlers().0.change(|table| table.fallback(handler));
@@ -214,7 +214,7 @@ macro_rules! registration {
         where
             H: crate::handler::Handler<A>,
             H::Output: crate::handler::ConnectOutcome,
-            A: for<'a> crate::handler::Extract<crate::handler::Connecting<'a>> + 'static,
+            A: for<'a> crate::handler::Extract<crate::handler::ConnectContext<'a>> + 'static,
         {
             let handler = crate::handler::on_connect(handler);
             self.handlers().0.change(|table| table.middleware(handler));
@@ -293,7 +293,7 @@ macro_rules! registration {
         where
             H: crate::handler::Handler<A>,
             H::Output: crate::handler::ConnectOutcome,
-            A: for<'a> crate::handler::Extract<crate::handler::Connecting<'a>> + 'static,
+            A: for<'a> crate::handler::Extract<crate::handler::ConnectContext<'a>> + 'static,
         {
             let handler = crate::handler::on_connect(handler);
             self.handlers().0.change(|table| table.on_connect(handler));
@@ -324,7 +324,7 @@ macro_rules! registration {
         where
             H: crate::handler::Handler<A>,
             H::Output: crate::handler::LeaveOutcome,
-            A: for<'a> crate::handler::Extract<crate::handler::Leaving<'a>> + 'static,
+            A: for<'a> crate::handler::Extract<crate::handler::DisconnectContext<'a>> + 'static,
         {
             let handler = crate::handler::on_leave("disconnecting", handler);
             self.handlers()
@@ -357,7 +357,7 @@ macro_rules! registration {
         where
             H: crate::handler::Handler<A>,
             H::Output: crate::handler::LeaveOutcome,
-            A: for<'a> crate::handler::Extract<crate::handler::Leaving<'a>> + 'static,
+            A: for<'a> crate::handler::Extract<crate::handler::DisconnectContext<'a>> + 'static,
         {
             let handler = crate::handler::on_leave("disconnect", handler);
             self.handlers()

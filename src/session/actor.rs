@@ -280,7 +280,7 @@ mod tests {
     use crate::handler::on_leave;
     use crate::handshake::Handshake;
     use crate::id::Id;
-    use crate::message::CrashPlace;
+    use crate::message::PanicSource;
     use crate::namespace::Registry;
     use crate::namespace::fixture::{Boom, Fixture, explodes, read, within};
     use crate::reason::DisconnectReason;
@@ -298,7 +298,7 @@ mod tests {
             move |fall| {
                 reporting
                     .supervisor
-                    .report(CrashPlace::Session, None, fall.panic);
+                    .report(PanicSource::Session, None, fall.panic);
             },
             None,
         )
@@ -350,7 +350,7 @@ mod tests {
         // Its client's poll receives the close.
         assert_eq!(waiting.await.unwrap().as_deref(), Some("1"));
         let crashed = fixture.crashes.next().await;
-        assert_eq!(crashed.place, CrashPlace::Session);
+        assert_eq!(crashed.source, PanicSource::Session);
         assert_eq!(crashed.panic, "fire");
         let reason = DisconnectReason::Session(CloseReason::Crashed);
         assert_eq!(within(leavers.recv()).await, Some((falling, reason)));

@@ -4,15 +4,15 @@
 //! session's outbox; a change of rooms is made at once. It knows no handler, no session and no
 //! transport.
 
+mod ack_stream;
 mod adapter;
-mod answers;
 mod broadcast;
+mod cluster_result;
 mod core;
 mod data;
 mod details;
 mod encode;
 mod ending;
-mod everywhere;
 mod locals;
 mod membership;
 mod observe;
@@ -36,15 +36,15 @@ use crate::id::SocketId;
 use crate::message::RoomNames;
 use crate::socketio::{Args, Shortened, from_json};
 
+pub use ack_stream::AckStream;
+pub(crate) use ack_stream::ask;
 pub(crate) use adapter::{Adapter, BackFuture, ClosedFuture, NodesFuture, SettledFuture};
-pub use answers::Answers;
-pub(crate) use answers::ask;
 pub use broadcast::Broadcast;
+pub use cluster_result::{ClusterResult, RemoteSocket};
 pub(crate) use core::{Core, Phase};
 pub(crate) use details::describe;
 pub(crate) use encode::{Answer, ack, ack_error, connect_error};
 pub(crate) use ending::TaskKeeper;
-pub use everywhere::{Everywhere, RemoteSocket};
 pub(crate) use locals::Locals;
 pub(crate) use membership::{Audience, Membership, RoomChange, SharedMembers};
 pub use observe::OutgoingEvent;

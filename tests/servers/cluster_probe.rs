@@ -363,7 +363,12 @@ async fn ask(io: &SocketIo, order: &Order, limit: Duration) -> Result<Value, Str
         .map(|(_, args)| first(args))
         .collect();
     let missing = gathered.missing.len() + gathered.missing_elsewhere;
-    let silent: Vec<_> = gathered.reach.silent().iter().map(NodeId::as_str).collect();
+    let silent: Vec<_> = gathered
+        .coverage
+        .unresponsive_nodes()
+        .iter()
+        .map(NodeId::as_str)
+        .collect();
     Ok(json!({
         "answers": answers, "timedOut": gathered.timed_out, "missing": missing, "silent": silent,
     }))
@@ -406,10 +411,10 @@ async fn fetch(audience: Broadcast) -> Result<Value, String> {
         json!({ "id": socket.id(), "rooms": rooms, "data": socket.all_data() })
     };
     let sockets: Vec<_> = found.iter().map(describe).collect();
-    if found.reach().is_complete() {
+    if found.coverage().is_complete() {
         Ok(sockets.into())
     } else {
-        Err(format!("{} sockets, {:?}", sockets.len(), found.reach()))
+        Err(format!("{} sockets, {:?}", sockets.len(), found.coverage()))
     }
 }
 
@@ -422,7 +427,7 @@ async fn ask_servers(
     let asked = namespace.server_side_emit_with_ack(&order.event, args, limit);
     let found = asked.await.map_err(|error| error.to_string())?;
     let answers: Vec<_> = found.iter().map(first).collect();
-    Ok(json!({ "answers": answers, "timedOut": !found.reach().is_complete() }))
+    Ok(json!({ "answers": answers, "timedOut": !found.coverage().is_complete() }))
 }
 
 fn audience(namespace: &Namespace, order: &Order) -> Broadcast {

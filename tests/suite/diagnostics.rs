@@ -39,14 +39,14 @@ const REFUSED: &[(&str, &[&str])] = &[
         "async fn h(_: Ack) {} fn f(n: &Namespace) { n.middleware(h); }",
         &[
             "cannot be an argument",
-            "`Ack` fit handlers of events (`Incoming`) only",
+            "`Ack` fit handlers of events (`EventContext`) only",
         ],
     ),
     (
         "async fn h(_: Data<u8>) {} fn f(n: &Namespace) { n.on_disconnect(h); }",
         &[
             "cannot be an argument",
-            "fit handlers of events (`Incoming`) only",
+            "fit handlers of events (`EventContext`) only",
         ],
     ),
     (

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use actix::{Actor, Context, Handler, System};
 use actix_socketio::{
-    CallError, CallMany, CloseRoom, DisconnectSockets, Emit, EmitError, Everywhere, FetchSockets,
-    JoinRooms, LeaveRooms, RemoteSocket, RoomEvent, RoomEventKind, Socket, SocketId, SocketIo,
+    CallError, CallMany, CloseRoom, ClusterResult, DisconnectSockets, Emit, EmitError,
+    FetchSockets, JoinRooms, LeaveRooms, RemoteSocket, RoomEvent, RoomEventKind, Socket, SocketId,
+    SocketIo,
 };
 use serde::{Serialize, Serializer};
 use tokio::sync::mpsc::UnboundedSender;
@@ -391,8 +392,8 @@ async fn sockets_are_moved_from_outside() {
     let io = server.io.clone();
     let ann = Peer::enter(&server, Via::WebSocket, &["a"]).await;
     let mut bob = Peer::enter(&server, Via::WebSocket, &["b"]).await;
-    let sorted = |sockets: Everywhere<Vec<RemoteSocket>>| {
-        assert!(sockets.reach().is_complete());
+    let sorted = |sockets: ClusterResult<Vec<RemoteSocket>>| {
+        assert!(sockets.coverage().is_complete());
         let mut ids: Vec<_> = sockets.iter().map(RemoteSocket::id).collect();
         ids.sort();
         ids

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix::{Actor, Arbiter, Context, Handler, Recipient, System};
 use actix_socketio::{
-    Ack, CrashPlace, Crashed, Data, DisconnectReason, Event, HandlerError, Socket, SocketIo,
+    Ack, Data, DisconnectReason, Event, HandlerError, PanicSource, Panicked, Socket, SocketIo,
 };
 use serde::{Deserialize, Deserializer};
 use tokio::sync::Notify;
@@ -15,7 +15,7 @@ use crate::support::{Heard, Server, channel};
 
 /// Passes on what it is told, and panics or waits when it is asked to.
 struct Listener {
-    crashes: UnboundedSender<Crashed>,
+    crashes: UnboundedSender<Panicked>,
     events: UnboundedSender<String>,
 }
 
@@ -23,10 +23,10 @@ impl Actor for Listener {
     type Context = Context<Self>;
 }
 
-impl Handler<Crashed> for Listener {
+impl Handler<Panicked> for Listener {
     type Result = ();
 
-    fn handle(&mut self, crashed: Crashed, _: &mut Self::Context) {
+    fn handle(&mut self, crashed: Panicked, _: &mut Self::Context) {
         let _ = self.crashes.send(crashed);
     }
 }
@@ -54,9 +54,9 @@ impl Handler<Event> for Listener {
 }
 
 struct Listening {
-    crashed: Recipient<Crashed>,
+    crashed: Recipient<Panicked>,
     event: Recipient<Event>,
-    crashes: Heard<Crashed>,
+    crashes: Heard<Panicked>,
     events: Heard<String>,
     /// The actor's thread.
     arbiter: Arbiter,
@@ -89,8 +89,8 @@ fn listen() -> Listening {
     }
 }
 
-fn handler(event: &str) -> CrashPlace {
-    CrashPlace::Handler(event.to_owned())
+fn handler(event: &str) -> PanicSource {
+    PanicSource::Handler(event.to_owned())
 }
 
 async fn join_hall(socket: Socket) -> Result<(), HandlerError> {
@@ -136,7 +136,7 @@ async fn a_panic_costs_its_own_call_only() {
                 ]
             );
             let crashed = listening.crashes.next().await;
-            assert_eq!(crashed.place, handler(event));
+            assert_eq!(crashed.source, handler(event));
             assert_eq!(crashed.namespace.as_deref(), Some("/chat"));
             assert_eq!(crashed.socket.unwrap().as_str(), id);
             assert_eq!(crashed.panic, text);
@@ -208,12 +208,12 @@ async fn a_panic_in_an_extractor_is_contained() {
                 .expect(&format!(r#"43{id}[{{"error":"internal server error"}}]"#))
                 .await;
             let crashed = listening.crashes.next().await;
-            assert_eq!(crashed.place, handler(event));
+            assert_eq!(crashed.source, handler(event));
             assert_eq!(crashed.panic, "in Deserialize");
         }
         let error = client.connect_with("/auth", "").await.unwrap_err();
         assert_eq!(error, r#"{"message":"internal server error"}"#);
-        assert_eq!(listening.crashes.next().await.place, handler("connect"));
+        assert_eq!(listening.crashes.next().await.source, handler("connect"));
         client.expect_nothing_more("/").await;
     }
 }
@@ -238,12 +238,12 @@ async fn panics_when_clients_come_and_go_are_told_of() {
         let mut client = Client::open(&server, via).await;
         client.connect_with("/closed", "").await.unwrap_err();
         let crashed = listening.crashes.next().await;
-        assert_eq!(crashed.place, handler("connect"));
+        assert_eq!(crashed.source, handler("connect"));
         assert_eq!(crashed.namespace.as_deref(), Some("/closed"));
         let id = client.connect("/").await;
         client.send("41").await;
         let crashed = listening.crashes.next().await;
-        assert_eq!(crashed.place, handler("disconnect"));
+        assert_eq!(crashed.source, handler("disconnect"));
         assert_eq!(crashed.socket.unwrap().as_str(), id);
         assert_eq!(crashed.panic, "goodbye");
         until_ended(&server.io.of("/"), "hall").await;
@@ -270,7 +270,7 @@ async fn every_supervisor_that_lives_is_told() {
         client
             .expect(r#"431[{"error":"internal server error"}]"#)
             .await;
-        assert_eq!(first.crashes.next().await.place, handler("now"));
+        assert_eq!(first.crashes.next().await.source, handler("now"));
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use actix::{Actor, Context, Handler};
 use actix_socketio::{
-    Ack, ConnectError, CrashPlace, Crashed, EngineMessage, EngineSession, FailureCause, Namespace,
-    Socket, SocketIo,
+    Ack, ConnectError, EngineMessage, EngineSession, FailureCause, Namespace, PanicSource,
+    Panicked, Socket, SocketIo,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -333,16 +333,16 @@ async fn a_task_of_a_client_that_is_refused_ends() {
 /// `Socket::spawn`: a panic costs the task, and goes to the namespace's hook and to who supervises.
 #[on_both_servers]
 async fn a_panic_of_a_task_is_reported() {
-    struct Watch(UnboundedSender<Crashed>);
+    struct Watch(UnboundedSender<Panicked>);
 
     impl Actor for Watch {
         type Context = Context<Self>;
     }
 
-    impl Handler<Crashed> for Watch {
+    impl Handler<Panicked> for Watch {
         type Result = ();
 
-        fn handle(&mut self, crashed: Crashed, _: &mut Self::Context) {
+        fn handle(&mut self, crashed: Panicked, _: &mut Self::Context) {
             let _ = self.0.send(crashed);
         }
     }
@@ -366,7 +366,7 @@ async fn a_panic_of_a_task_is_reported() {
     assert_eq!(event, "spawn");
     assert!(cause.contains("as it was told"), "{cause}");
     let crashed = crashes.next().await;
-    assert_eq!(crashed.place, CrashPlace::BackgroundTask);
+    assert_eq!(crashed.source, PanicSource::BackgroundTask);
     assert_eq!(crashed.namespace.as_deref(), Some("/"));
     assert_eq!(crashed.socket, Some(socket.id()));
     client.expect_nothing_more("/").await;

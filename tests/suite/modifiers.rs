@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_socketio::{Answers, Broadcast, Socket};
+use actix_socketio::{AckStream, Broadcast, Socket};
 use proptest::prelude::{Just, Strategy};
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -152,7 +152,7 @@ async fn a_room_behind_a_modifier_is_asked_without_the_sender() {
         for modifier in [Compress, Timeout] {
             let asking = modifier.first(&sender.socket).to("q");
             assert_eq!(asking.count(), 1);
-            let answers: Answers<u32> = asking.emit_with_ack("ask", ()).await.unwrap();
+            let answers: AckStream<u32> = asking.emit_with_ack("ask", ()).await.unwrap();
             let packet = member.client.text().await;
             let id = packet.strip_suffix(r#"["ask"]"#).unwrap();
             let id = id.strip_prefix("42").unwrap();

@@ -23,7 +23,7 @@ use crate::adapter::questions::tracker::ResponseTracker;
 use crate::adapter::roster::Roster;
 use crate::adapter::sending::Outbound;
 use crate::adapter::tasks::Tasks;
-use crate::cluster::{Answer, ClusterError, NodeId, Question, Reach, Reply, Scope};
+use crate::cluster::{Answer, ClusterError, Coverage, NodeId, Question, Reply, Scope};
 use crate::logging::{LogKind, LogLimits};
 
 /// Asks the other nodes.
@@ -172,9 +172,9 @@ impl Questions {
         let line = format_args!("other nodes are not asked: {error}");
         self.line_limits.write(LogKind::Foreign, Level::Warn, line);
         // The task that has asked may have ended.
-        let _ = answers.send(Answer::Reach(Reach {
+        let _ = answers.send(Answer::Coverage(Coverage {
             cut_off: Some(error),
-            ..Reach::default()
+            ..Coverage::default()
         }));
     }
 }
@@ -219,7 +219,7 @@ impl Asking {
         };
         match asked {
             // The task that has asked may have ended.
-            Ok(()) => drop(self.answers.send(Answer::Reach(self.tracker.reach()))),
+            Ok(()) => drop(self.answers.send(Answer::Coverage(self.tracker.coverage()))),
             Err(error) => self.questions.cut_off(&self.answers, error),
         }
     }

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::adapter::format::Peers;
-use crate::cluster::{NodeId, Reach, Reply};
+use crate::cluster::{Coverage, NodeId, Reply};
 
 /// The nodes that have answered so far.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +21,7 @@ pub(crate) struct ResponseTracker {
     /// The clients of each node that has answered that are still to answer.
     said: HashMap<String, usize>,
     /// Answers without a name.
-    unnamed: usize,
+    unidentified_nodes: usize,
     /// Clients of those nodes that are still to answer.
     waiting: usize,
     /// Each node counts its clients first, and these answer one by one.
@@ -42,8 +42,8 @@ impl ResponseTracker {
     }
 
     /// Takes note of a reply, and tells whether it is one that was asked for: a client answers
-    /// once, after its node has counted it, and so does a node. Others would fill what the requester
-    /// has yet to read.
+    /// once, after its node has counted it, and so does a node. Others would fill what the
+    /// requester has yet to read.
     pub(crate) fn count(&mut self, from: &str, reply: &Reply) -> bool {
         match reply {
             Reply::Acknowledged(..) | Reply::Gone(_) if self.only_one => {
@@ -71,9 +71,9 @@ impl ResponseTracker {
             self.said.entry(from.to_owned()).or_insert(clients);
             return is_first;
         }
-        self.unnamed += 1;
+        self.unidentified_nodes += 1;
         self.waiting = self.waiting.saturating_add(clients);
-        self.unnamed <= self.nodes
+        self.unidentified_nodes <= self.nodes
     }
 
     /// Notes the nodes that are asked.
@@ -95,18 +95,18 @@ impl ResponseTracker {
         }
         let is_there = |node: &&String| !self.gone.contains(*node);
         let said = self.said.keys().filter(is_there).count();
-        let silent = self.silent().filter(is_there).count();
+        let unresponsive_nodes = self.unresponsive_nodes().filter(is_there).count();
         // If there are more names than nodes some are no nodes', and nobody answers for those.
-        let silent = silent.min(self.left.saturating_sub(said));
+        let unresponsive_nodes = unresponsive_nodes.min(self.left.saturating_sub(said));
         let clients = self.said.iter().filter(|(node, _)| is_there(node));
         let waiting = clients.fold(self.waiting, |sum, (_, waiting)| {
             sum.saturating_add(*waiting)
         });
-        silent <= self.unnamed && (!self.counts_clients || waiting == 0)
+        unresponsive_nodes <= self.unidentified_nodes && (!self.counts_clients || waiting == 0)
     }
 
     /// Returns those of the names that have said nothing.
-    fn silent(&self) -> impl Iterator<Item = &String> {
+    fn unresponsive_nodes(&self) -> impl Iterator<Item = &String> {
         let expected = self.expected.iter();
         expected.filter(|node| !self.said.contains_key(*node))
     }
@@ -118,27 +118,32 @@ impl ResponseTracker {
         lost.map(|(node, _)| NodeId::new(node))
     }
 
-    pub(crate) fn reach(&self) -> Reach {
-        let silent: Vec<NodeId> = self.silent().map(|node| NodeId::new(node)).collect();
-        let missing = silent.len().min(self.nodes.saturating_sub(self.said.len()));
-        let missing = missing.saturating_sub(self.unnamed);
-        let (mut silent, unnamed) = if missing == silent.len() {
-            (silent, 0)
+    pub(crate) fn coverage(&self) -> Coverage {
+        let unresponsive_nodes: Vec<NodeId> = self
+            .unresponsive_nodes()
+            .map(|node| NodeId::new(node))
+            .collect();
+        let missing = unresponsive_nodes
+            .len()
+            .min(self.nodes.saturating_sub(self.said.len()));
+        let missing = missing.saturating_sub(self.unidentified_nodes);
+        let (mut unresponsive_nodes, unidentified_nodes) = if missing == unresponsive_nodes.len() {
+            (unresponsive_nodes, 0)
         } else {
             // Some of these have answered without a name, or are no nodes; those that have gone are
             // known.
-            let gone = silent
+            let gone = unresponsive_nodes
                 .into_iter()
                 .filter(|node| self.gone.contains(node.as_str()));
             let gone: Vec<_> = gone.take(missing).collect();
-            let unnamed = missing - gone.len();
-            (gone, unnamed)
+            let unidentified_nodes = missing - gone.len();
+            (gone, unidentified_nodes)
         };
-        silent.extend(self.lost());
-        Reach {
+        unresponsive_nodes.extend(self.lost());
+        Coverage {
             nodes: self.nodes,
-            silent,
-            unnamed,
+            unresponsive_nodes,
+            unidentified_nodes,
             cut_off: None,
             timed_out: self.timed_out,
         }
@@ -172,7 +177,7 @@ mod tests {
         assert!(!tracker.is_done());
         tracker.count("", &Reply::Rooms(Vec::new()));
         assert!(tracker.is_done());
-        assert!(tracker.reach().is_complete());
+        assert!(tracker.coverage().is_complete());
     }
 
     #[test]
@@ -181,7 +186,7 @@ mod tests {
         tracker.count("a", &Reply::Rooms(Vec::new()));
         tracker.only(&nodes(&["a"]));
         assert!(tracker.is_done());
-        assert_eq!(tracker.reach().silent(), [NodeId::new("b")]);
+        assert_eq!(tracker.coverage().unresponsive_nodes(), [NodeId::new("b")]);
     }
 
     #[test]
@@ -191,7 +196,7 @@ mod tests {
         assert!(!tracker.is_done());
         tracker.count("", &Reply::Rooms(Vec::new()));
         assert!(tracker.is_done());
-        assert_eq!(tracker.reach().silent(), [NodeId::new("b")]);
+        assert_eq!(tracker.coverage().unresponsive_nodes(), [NodeId::new("b")]);
     }
 
     #[test]
@@ -205,20 +210,24 @@ mod tests {
         tracker.count("a", &Reply::Rooms(Vec::new()));
         tracker.only(&others);
         assert!(!tracker.is_done());
-        let reach = tracker.reach();
+        let coverage = tracker.coverage();
         assert_eq!(
-            (reach.nodes(), reach.silent(), reach.unnamed()),
+            (
+                coverage.nodes(),
+                coverage.unresponsive_nodes(),
+                coverage.unidentified_nodes()
+            ),
             (2, &[][..], 1)
         );
         let mut ended = tracker.clone();
         tracker.count("b", &Reply::Rooms(Vec::new()));
-        assert!(tracker.is_done() && tracker.reach().is_complete());
+        assert!(tracker.is_done() && tracker.coverage().is_complete());
         ended.only(&Peers {
             count: 1,
             ..nodes(&["a", "room"])
         });
         assert!(ended.is_done());
-        assert_eq!(ended.reach().silent(), [NodeId::new("b")]);
+        assert_eq!(ended.coverage().unresponsive_nodes(), [NodeId::new("b")]);
     }
 
     #[test]
@@ -239,10 +248,10 @@ mod tests {
         assert!(!tracker.is_done());
         tracker.count("a", &Reply::Gone(1));
         assert!(!tracker.is_done());
-        assert!(tracker.reach().silent().is_empty());
+        assert!(tracker.coverage().unresponsive_nodes().is_empty());
         tracker.only(&nodes(&["a"]));
         assert!(tracker.is_done());
-        assert_eq!(tracker.reach().silent(), [NodeId::new("b")]);
+        assert_eq!(tracker.coverage().unresponsive_nodes(), [NodeId::new("b")]);
     }
 
     #[test]
@@ -276,7 +285,10 @@ mod tests {
     fn who_is_silent_until_time_is_up_is_counted_where_it_cannot_be_named() {
         let mut tracker = tracker(&["a", "b", "c"], false);
         tracker.count("", &Reply::Rooms(Vec::new()));
-        let reach = tracker.reach();
-        assert_eq!((reach.silent(), reach.unnamed()), (&[][..], 2));
+        let coverage = tracker.coverage();
+        assert_eq!(
+            (coverage.unresponsive_nodes(), coverage.unidentified_nodes()),
+            (&[][..], 2)
+        );
     }
 }

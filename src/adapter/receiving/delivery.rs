@@ -1,8 +1,8 @@
 //! The messages of other nodes, delivered to the sockets of this one.
 //!
 //! Clients that are asked, and server-side events of the program, are waited for in a task each;
-//! [`Load`](crate::adapter::receiving::load::Load) bounds how many. One beyond that is refused, not queued: the
-//! messages behind it would wait for a client that may never answer.
+//! [`Load`](crate::adapter::receiving::load::Load) bounds how many. One beyond that is refused, not
+//! queued: the messages behind it would wait for a client that may never answer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,7 +30,9 @@ use crate::cluster::{EmitFlags, EventPayload, Message, Question, Reply, Scope};
 use crate::id::SocketId;
 use crate::logging::{LogKind, LogLimits, Quoted, cut};
 use crate::panics::{Caught, catch_panic};
-use crate::socket::{Answers, Audience, Core, Membership, Origin, ServerSideEvent, ask, describe};
+use crate::socket::{
+    AckStream, Audience, Core, Membership, Origin, ServerSideEvent, ask, describe,
+};
 
 /// Delivers messages of other nodes.
 #[derive(Debug)]
@@ -267,7 +269,7 @@ impl Delivery {
         if flags.uncompressed {
             packet = packet.without_compression();
         }
-        let mut answers: Answers<()> = ask(sockets, id, &packet, flags.volatile, limit).answers;
+        let mut answers: AckStream<()> = ask(sockets, id, &packet, flags.volatile, limit).answers;
         let (outbound, membership) = (Arc::clone(&self.outbound), Arc::clone(membership));
         self.tasks.spawn("question to clients", async move {
             let mut place = Some(place);

@@ -19,8 +19,9 @@ use crate::cluster::{AdapterError, Mark};
 /// # Redis
 ///
 /// Connects to one Redis server: the primary. Redis Cluster is not supported, because redirections
-/// are not followed. A node holds two connections, and a third if it reads streams. An address that begins with `rediss://` is one only in a program
-/// that has the crate `redis` with a feature for TLS, as `tokio-rustls-comp`.
+/// are not followed. A node holds two connections, and a third if it reads streams. An address that
+/// begins with `rediss://` is one only in a program that has the crate `redis` with a feature for
+/// TLS, as `tokio-rustls-comp`.
 ///
 /// The user of the address needs the rights to these commands, on what begins with the names of the
 /// cluster (see [`key`](Self::key)):
@@ -122,10 +123,10 @@ impl RedisAdapter {
     /// has no word: rooms that are left out, what is done to many sockets, events between servers
     /// and the names of nodes are [`ClusterError::Unsupported`](crate::ClusterError), after the
     /// sockets of this node have been served; and acknowledgements of many, the sockets and the
-    /// rooms of other nodes are not asked for ([`Reach::is_cut_off`](crate::Reach::is_cut_off)).
-    /// `volatile` and `compress` hold on this node only, and an acknowledgement with binary does
-    /// not arrive. A callback of a Python program is waited for as long as its client is connected,
-    /// ten minutes at most.
+    /// rooms of other nodes are not asked for
+    /// ([`Coverage::is_cut_off`](crate::Coverage::is_cut_off)). `volatile` and `compress` hold on
+    /// this node only, and an acknowledgement with binary does not arrive. A callback of a Python
+    /// program is waited for as long as its client is connected, ten minutes at most.
     ///
     /// # Errors
     ///

@@ -16,8 +16,8 @@ use crate::error::{CallError, EmitError};
 use crate::link::Outgoing;
 use crate::logging::TARGET_EVENT;
 use crate::message::RoomNames;
+use crate::socket::ack_stream::{AckStream, Asked, ask};
 use crate::socket::adapter::Adapter;
-use crate::socket::answers::{Answers, Asked, ask};
 use crate::socket::call;
 use crate::socket::core::Core;
 use crate::socket::membership::{Audience, Membership, Speaker};
@@ -214,12 +214,12 @@ impl Broadcast {
             }
             // A socket of another node: there is one, or none.
             ([], Some(_)) => {
-                let answers: Answers<()> = self.emit_with_ack(event, data).await?;
+                let answers: AckStream<()> = self.emit_with_ack(event, data).await?;
                 let gathered = answers.gather().await;
-                if let Some(error) = gathered.reach.error() {
+                if let Some(error) = gathered.coverage.error() {
                     return Err(EmitError::from(error.clone()).into());
                 }
-                let has_gone = gathered.missing_elsewhere > 0 || !gathered.reach.is_complete();
+                let has_gone = gathered.missing_elsewhere > 0 || !gathered.coverage.is_complete();
                 match gathered.answers.as_slice() {
                     [(_, args)] => args.read().map_err(CallError::Answer),
                     [] if gathered.timed_out => Err(CallError::Timeout),
@@ -238,13 +238,13 @@ impl Broadcast {
     /// # Errors
     ///
     /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`]; nothing was sent to anybody then.
-    /// Where the sockets of this node were asked and other nodes could not be, [`Answers::reach`]
-    /// says why.
+    /// Where the sockets of this node were asked and other nodes could not be,
+    /// [`AckStream::coverage`] says why.
     pub async fn emit_with_ack<R>(
         self,
         event: &str,
         data: impl Serialize,
-    ) -> Result<Answers<R>, EmitError> {
+    ) -> Result<AckStream<R>, EmitError> {
         let id = self.membership.next_ack();
         let args = Args::from_value(&data)?;
         let packet = self.packet(Some(id), event, &args)?;
@@ -279,8 +279,8 @@ impl Broadcast {
         self,
         event: &str,
         data: &Args,
-    ) -> Result<crate::message::Gathered<Args>, EmitError> {
-        let answers: Answers<()> = self.emit_with_ack(event, data).await?;
+    ) -> Result<crate::message::AckResults<Args>, EmitError> {
+        let answers: AckStream<()> = self.emit_with_ack(event, data).await?;
         Ok(answers.gather().await)
     }
 

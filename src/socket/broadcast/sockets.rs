@@ -7,19 +7,19 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cluster::{Answer, ClusterError, Message, Question, Reach, Reply, Scope};
+use crate::cluster::{Answer, ClusterError, Coverage, Message, Question, Reply, Scope};
 use crate::id::SocketId;
 use crate::message::RoomNames;
 use crate::socket::Broadcast;
 use crate::socket::broadcast::names;
+use crate::socket::cluster_result::{ClusterResult, RemoteSocket};
 use crate::socket::core::Core;
-use crate::socket::everywhere::{Everywhere, RemoteSocket};
 
 impl Broadcast {
     /// Returns the sockets addressed, each once: those of this node, and in a cluster those of all
     /// others, as they were when they were asked. It waits for the other nodes for up to
     /// [`timeout`](Self::timeout), 5 seconds without it. Which of them did not answer, and why they
-    /// could not be asked, says [`Everywhere::reach`].
+    /// could not be asked, says [`ClusterResult::coverage`].
     ///
     /// # Examples
     ///
@@ -30,25 +30,25 @@ impl Broadcast {
     /// }
     /// # }
     /// ```
-    pub async fn fetch_sockets(self) -> Everywhere<Vec<RemoteSocket>> {
+    pub async fn fetch_sockets(self) -> ClusterResult<Vec<RemoteSocket>> {
         let selected = self.membership.select(&self.audience);
         let mut sockets: Vec<_> = selected.into_iter().map(RemoteSocket::here).collect();
         let Some(scope) = self.scope_elsewhere() else {
-            return Everywhere::new(sockets, Reach::default());
+            return ClusterResult::new(sockets, Coverage::default());
         };
         let limit = self.timeout.unwrap_or(QUESTION_LIMIT);
-        let (replies, reach) = self.ask_nodes(Question::Sockets(scope), limit).await;
+        let (replies, coverage) = self.ask_nodes(Question::Sockets(scope), limit).await;
         for reply in replies {
             if let Reply::Sockets(found) = reply {
                 let there = |details| RemoteSocket::there(&self.membership, details);
                 sockets.extend(found.into_iter().filter_map(there));
             }
         }
-        Everywhere::new(sockets, reach)
+        ClusterResult::new(sockets, coverage)
     }
 
-    /// Returns how many sockets are addressed in the whole cluster, as far as [`Everywhere::reach`]
-    /// says.
+    /// Returns how many sockets are addressed in the whole cluster, as far as
+    /// [`ClusterResult::coverage`] says.
     ///
     /// # Examples
     ///
@@ -57,10 +57,10 @@ impl Broadcast {
     /// println!("{} in the lobby, on all nodes", *io.to("lobby").count_everywhere().await);
     /// # }
     /// ```
-    pub async fn count_everywhere(self) -> Everywhere<usize> {
+    pub async fn count_everywhere(self) -> ClusterResult<usize> {
         let found = self.fetch_sockets().await;
-        let reach = found.reach().clone();
-        Everywhere::new(found.len(), reach)
+        let coverage = found.coverage().clone();
+        ClusterResult::new(found.len(), coverage)
     }
 
     /// Returns how many sockets of this node are addressed: at once for everybody and for one room,
@@ -158,14 +158,14 @@ impl Broadcast {
 
     /// Returns the rooms of the namespace, on all nodes, each once and without those of single
     /// sockets.
-    pub(crate) async fn all_rooms(self) -> (Vec<String>, Reach) {
+    pub(crate) async fn all_rooms(self) -> (Vec<String>, Coverage) {
         let own = self.membership.rooms();
         let mut rooms: BTreeSet<_> = own
             .iter()
             .map(|(name, _)| name.as_ref().to_owned())
             .collect();
         let Some(scope) = self.scope_elsewhere() else {
-            return (rooms.into_iter().collect(), Reach::default());
+            return (rooms.into_iter().collect(), Coverage::default());
         };
         // Where the format has no such question the sockets are asked for, which know their rooms.
         let asks = self
@@ -178,7 +178,7 @@ impl Broadcast {
         } else {
             Question::Sockets(scope)
         };
-        let (replies, reach) = self.ask_nodes(question, QUESTION_LIMIT).await;
+        let (replies, coverage) = self.ask_nodes(question, QUESTION_LIMIT).await;
         for reply in replies {
             match reply {
                 Reply::Rooms(found) => rooms.extend(found),
@@ -190,7 +190,7 @@ impl Broadcast {
         }
         // Other kinds of nodes have a room for each socket.
         let is_room = |room: &String| room.parse::<SocketId>().is_err();
-        (rooms.into_iter().filter(is_room).collect(), reach)
+        (rooms.into_iter().filter(is_room).collect(), coverage)
     }
 
     /// Asks the other nodes and waits for all they say.
@@ -198,16 +198,16 @@ impl Broadcast {
         &self,
         question: Question,
         limit: Duration,
-    ) -> (Vec<Reply>, Reach) {
+    ) -> (Vec<Reply>, Coverage) {
         let mut answers = self.question(|_| question, limit);
-        let (mut replies, mut reach) = (Vec::new(), Reach::default());
+        let (mut replies, mut coverage) = (Vec::new(), Coverage::default());
         while let Some(answer) = answers.recv().await {
             match answer {
                 Answer::Reply(reply) => replies.push(reply),
-                Answer::Reach(how_far) => reach = how_far,
+                Answer::Coverage(how_far) => coverage = how_far,
             }
         }
-        (replies, reach)
+        (replies, coverage)
     }
 
     /// Makes everyone leave a room, on every node. Returns how many of this node were in it.

@@ -196,7 +196,7 @@ impl Membership {
     }
 
     /// Shows everyone in the audience to `reach`, each once, under the lock of the members.
-    fn each(&self, audience: &Audience, mut reach: impl FnMut(&Arc<Core>)) {
+    fn each(&self, audience: &Audience, mut coverage: impl FnMut(&Arc<Core>)) {
         let mut skipped = self.keys_of(&audience.except);
         if let Some(speaker) = audience.sender {
             skipped.insert(speaker.key);
@@ -207,21 +207,21 @@ impl Membership {
             let successor = self.successor(socket.id);
             let socket = successor.as_ref().unwrap_or(socket);
             if !skipped.contains(&socket.key) {
-                reach(socket);
+                coverage(socket);
             }
             return;
         }
         let Some(rooms) = &audience.rooms else {
-            return show(&self.inner.read().sockets, &mut skipped, false, reach);
+            return show(&self.inner.read().sockets, &mut skipped, false, coverage);
         };
         let once = rooms.len() > 1;
         for room in rooms {
             if let Some(socket) = self.virtual_room(room) {
                 if skipped.insert(socket.key) {
-                    reach(&socket);
+                    coverage(&socket);
                 }
             } else if let Some(members) = self.room(room) {
-                show(&members.read(), &mut skipped, once, &mut reach);
+                show(&members.read(), &mut skipped, once, &mut coverage);
             }
         }
     }
@@ -255,7 +255,7 @@ fn show(
     members: &Members,
     skipped: &mut HashSet<u64>,
     once: bool,
-    mut reach: impl FnMut(&Arc<Core>),
+    mut coverage: impl FnMut(&Arc<Core>),
 ) {
     for (key, socket) in members {
         let skip = if once {
@@ -264,7 +264,7 @@ fn show(
             !skipped.is_empty() && skipped.contains(key)
         };
         if !skip {
-            reach(socket);
+            coverage(socket);
         }
     }
 }

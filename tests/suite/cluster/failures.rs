@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use actix::{Actor, Context, Handler};
 use actix_socketio::{
-    Builder, ClusterError, CrashPlace, Crashed, EmitError, RedisAdapter, ServerSideEvent, SocketIo,
+    Builder, ClusterError, EmitError, PanicSource, Panicked, RedisAdapter, ServerSideEvent,
+    SocketIo,
 };
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
@@ -59,9 +60,15 @@ async fn a_connection_that_goes_dead_without_a_word_is_made_anew() {
     assert!(redis.command("XLEN socket.io").starts_with(":4\r\n"));
     // By publish and subscribe, both ways.
     let found = here.io.fetch_sockets().await;
-    assert!(found.len() == 2 && found.reach().is_complete(), "{found:?}");
+    assert!(
+        found.len() == 2 && found.coverage().is_complete(),
+        "{found:?}"
+    );
     let found = there.io.fetch_sockets().await;
-    assert!(found.len() == 2 && found.reach().is_complete(), "{found:?}");
+    assert!(
+        found.len() == 2 && found.coverage().is_complete(),
+        "{found:?}"
+    );
 }
 
 /// A channel that its user may not hear costs the node that channel, not its connection.
@@ -78,7 +85,7 @@ async fn a_channel_that_redis_denies_costs_that_channel_only() {
         here.io.emit("heard", 1).await.unwrap();
         peer.expect(r#"42["heard",1]"#).await;
         let found = here.io.fetch_sockets().await;
-        assert!(found.len() == 1 && found.reach().is_complete());
+        assert!(found.len() == 1 && found.coverage().is_complete());
         for server in [&here, &there] {
             let health = server.io.adapter_health();
             let error = health.error().unwrap_or_default();
@@ -203,7 +210,7 @@ async fn a_redis_that_hangs_holds_up_nobody_here() {
             let namespace = here.io.of("/");
             let asking = namespace.server_side_emit_with_ack("ask", (), SHORT);
             let answers = within("time to be up", asking).await.unwrap();
-            assert!(answers.is_empty() && !answers.reach().is_complete());
+            assert!(answers.is_empty() && !answers.coverage().is_complete());
         }
         redis.go_on();
         for n in 0..10 {
@@ -317,7 +324,7 @@ async fn the_adapter_connects_anew_after_a_panic() {
         io.supervise(Watching(crashes).start().recipient());
     };
     let there = Server::socketio(move |io| io.adapter(adapter), watch);
-    assert_eq!(crashed.next().await, CrashPlace::Adapter);
+    assert_eq!(crashed.next().await, PanicSource::Adapter);
     connected(&there.io).await;
     let here = Format::Streams.node(&redis, |io| io).await;
     let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
@@ -325,8 +332,8 @@ async fn the_adapter_connects_anew_after_a_panic() {
     peer.expect(r#"42["after"]"#).await;
 }
 
-/// Who listens to a server-side event and panics, or fails, is reported: to supervisors and the log,
-/// once.
+/// Who listens to a server-side event and panics, or fails, is reported: to supervisors and the
+/// log, once.
 #[on_both_servers]
 async fn a_server_side_listener_that_fails_is_reported() {
     let redis = Redis::start();
@@ -354,7 +361,7 @@ async fn a_server_side_listener_that_fails_is_reported() {
         .server_side_emit("server-side-boom", 1)
         .await;
     told.unwrap();
-    let place = CrashPlace::Handler("server-side-boom".to_owned());
+    let place = PanicSource::Handler("server-side-boom".to_owned());
     assert_eq!(crashed.next().await, place);
     let panicked = r#"ERROR actix_socketio::handler handler of "server-side-boom" panicked in namespace /: so"#;
     assert_eq!(lines.next().await, panicked);
@@ -376,17 +383,17 @@ fn panics() {
     std::panic::resume_unwind(Box::new("so"));
 }
 
-struct Watching(UnboundedSender<CrashPlace>);
+struct Watching(UnboundedSender<PanicSource>);
 
 impl Actor for Watching {
     type Context = Context<Self>;
 }
 
-impl Handler<Crashed> for Watching {
+impl Handler<Panicked> for Watching {
     type Result = ();
 
-    fn handle(&mut self, crashed: Crashed, _: &mut Self::Context) {
-        let _ = self.0.send(crashed.place);
+    fn handle(&mut self, crashed: Panicked, _: &mut Self::Context) {
+        let _ = self.0.send(crashed.source);
     }
 }
 

@@ -120,18 +120,18 @@ async fn a_room_is_not_taken_for_a_node() {
         }
         let found = here.io.to(room).timeout(LONG).fetch_sockets();
         let found = within("the sockets", found).await;
-        assert_eq!((found.len(), found.reach().nodes()), (2, 1));
+        assert_eq!((found.len(), found.coverage().nodes()), (2, 1));
         let nodes = within("the nodes", here.io.nodes()).await.unwrap();
         assert_eq!(nodes.len(), 2, "{nodes:?}");
         assert!(nodes.iter().all(|node| node.as_str() != room));
-        assert!(found.reach().is_complete(), "{:?}", found.reach());
+        assert!(found.coverage().is_complete(), "{:?}", found.coverage());
         let asking = here.io.to(bob.socket.id()).timeout(LONG);
         let asking = asking.emit_with_ack::<u32>("ask", ()).await.unwrap();
         bob.expect(r#"42["fence"]"#).await;
         let id = asked(&mut bob.client).await;
         bob.client.send(&format!("43{id}[1]")).await;
         let gathered = within("the answers", asking.collect()).await;
-        assert!(gathered.reach.is_complete() && !gathered.timed_out);
+        assert!(gathered.coverage.is_complete() && !gathered.timed_out);
     }
 }
 
@@ -412,8 +412,8 @@ fn random_doubles(count: usize) -> Vec<f64> {
         .collect()
 }
 
-/// The format of Flask-SocketIO: pickle of an older python-socketio is dropped, and what a newer one
-/// publishes behind it arrives.
+/// The format of Flask-SocketIO: pickle of an older python-socketio is dropped, and what a newer
+/// one publishes behind it arrives.
 #[on_both_servers]
 async fn pickle_of_an_older_python_is_dropped() {
     let redis = Redis::start();
@@ -493,12 +493,12 @@ async fn the_bus_closes_sessions_and_says_what_it_cannot() {
     emitted(io.except("a").emit("e", ()).await);
     emitted(namespace.server_side_emit("e", ()).await);
     let answers = namespace.server_side_emit_with_ack("e", (), LONG).await;
-    assert!(answers.unwrap().reach().is_cut_off());
-    assert!(namespace.rooms_everywhere().await.reach().is_cut_off());
-    assert!(io.to("a").count_everywhere().await.reach().is_cut_off());
+    assert!(answers.unwrap().coverage().is_cut_off());
+    assert!(namespace.rooms_everywhere().await.coverage().is_cut_off());
+    assert!(io.to("a").count_everywhere().await.coverage().is_cut_off());
     let many = io.timeout(LONG).emit_with_ack::<()>("e", ()).await.unwrap();
     let many = within("the end", many.collect()).await;
-    assert!(many.reach.is_cut_off());
+    assert!(many.coverage.is_cut_off());
     // What is only a wish is not carried, and the event is.
     io.volatile().compress(false).emit("wish", 1).await.unwrap();
     peer.expect(r#"42["wish",1]"#).await;

@@ -31,7 +31,7 @@ async fn events_of_every_shape_reach_the_clients_of_other_nodes() {
     for format in Format::anywhere() {
         let [here, there] = cluster(&redis, format).await;
         let mut peer = Peer::enter(&there, Via::WebSocket, &["a"]).await;
-        reach(&here.io, "a", &mut peer).await;
+        coverage(&here.io, "a", &mut peer).await;
         let io = &here.io;
         io.emit("none", ()).await.unwrap();
         io.emit("many", (1, "two", [3.5, -4.5].as_slice(), Value::Null))
@@ -80,7 +80,7 @@ async fn rooms_exceptions_and_ids_hold_on_every_node() {
         let mut cid = Peer::enter(&there, Via::WebSocket, &[]).await;
         let io = &here.io;
         // The other node's subscriptions to rooms are made in the background.
-        reach(io, "a", &mut bob).await;
+        coverage(io, "a", &mut bob).await;
         ann.client.rest("/").await;
         io.to(["a", "b"]).emit("union", 1).await.unwrap();
         io.to(bob.socket.id()).emit("id", 2).await.unwrap();
@@ -113,7 +113,7 @@ async fn rooms_exceptions_and_ids_hold_on_every_node() {
 }
 
 /// Waits until an event for a room arrives on the other node.
-async fn reach(io: &SocketIo, room: &str, peer: &mut Peer) {
+async fn coverage(io: &SocketIo, room: &str, peer: &mut Peer) {
     loop {
         io.to(room).emit("reach", ()).await.unwrap();
         io.to(peer.socket.id()).emit("fence", ()).await.unwrap();
@@ -132,7 +132,7 @@ async fn the_order_of_a_sender_holds_on_every_node() {
     for format in Format::node_anywhere() {
         let [here, there] = cluster(&redis, format).await;
         let mut peer = Peer::enter(&there, Via::WebSocket, &["a"]).await;
-        reach(&here.io, "a", &mut peer).await;
+        coverage(&here.io, "a", &mut peer).await;
         let io = here.io.clone();
         let id = peer.socket.id();
         for n in (0..400).step_by(4) {
@@ -182,7 +182,7 @@ async fn acknowledgements_come_from_every_node() {
         let (ann, bob) = (Some(ann.socket.id()), Some(bob.socket.id()));
         assert_eq!(answers, [(ann, (0, 0)), (bob, (1, 1))]);
         assert_eq!(gathered.missing_elsewhere, 1, "{left} has left");
-        assert!(gathered.reach.is_complete() && !gathered.timed_out);
+        assert!(gathered.coverage.is_complete() && !gathered.timed_out);
         // The answers of actors' messages are the same.
         let server = here.io.server();
         let asking = tokio::spawn(server.send(CallMany::event("ask", ()).timeout(SHORT)));
@@ -242,8 +242,8 @@ async fn sockets_of_all_nodes_are_found_and_moved() {
         let mut bob = Peer::enter(&there, Via::WebSocket, &["a", "b"]).await;
         bob.socket.session().insert("name", "Bob").unwrap();
         let found = here.io.to("a").fetch_sockets().await;
-        assert!(found.reach().is_complete(), "{:?}", found.reach());
-        assert_eq!(found.reach().nodes(), 1);
+        assert!(found.coverage().is_complete(), "{:?}", found.coverage());
+        assert_eq!(found.coverage().nodes(), 1);
         let mut ids: Vec<_> = found.iter().map(RemoteSocket::id).collect();
         ids.sort();
         let mut both = [ann.socket.id(), bob.socket.id()];
@@ -315,7 +315,7 @@ async fn server_side_events_reach_the_other_servers() {
             .server_side_emit_with_ack("work", 2, LONG)
             .await
             .unwrap();
-        assert!(answers.reach().is_complete());
+        assert!(answers.coverage().is_complete());
         let answers: Vec<u32> = answers
             .iter()
             .map(|answer| answer.read().unwrap())
@@ -473,7 +473,7 @@ async fn without_redis_local_clients_are_served_and_the_queue_is_bounded() {
         assert!(health.queued_bytes() <= 2000 && health.refused() > 0 && health.error().is_some());
         if format != Format::Flask {
             let found = server.io.fetch_sockets().await;
-            assert!(found.len() == 1 && found.reach().is_cut_off());
+            assert!(found.len() == 1 && found.coverage().is_cut_off());
         }
         redis.start_again();
         connected(&server.io).await;
@@ -539,7 +539,7 @@ async fn nodes_find_each_other_again_when_redis_is_back() {
     for format in Format::ALL {
         let [here, there] = cluster(&redis, format).await;
         let mut peer = Peer::enter(&there, Via::WebSocket, &["a"]).await;
-        reach(&here.io, "a", &mut peer).await;
+        coverage(&here.io, "a", &mut peer).await;
         redis.kill();
         for server in [&here, &there] {
             until("it to be noticed", || {
@@ -604,7 +604,11 @@ async fn a_node_that_ends_is_named_by_the_questions_that_it_leaves_open() {
         there.io.close(Duration::ZERO).await;
         let answers = within("the question to end", asking).await.unwrap();
         assert!(answers.is_empty());
-        assert_eq!(answers.reach().silent(), [name], "{format:?}");
+        assert_eq!(
+            answers.coverage().unresponsive_nodes(),
+            [name],
+            "{format:?}"
+        );
         assert!(!there.io.adapter_health().is_connected());
         assert_eq!(here.io.nodes().await.unwrap().len(), 1);
     }
@@ -622,8 +626,8 @@ async fn a_node_that_does_not_answer_in_time_is_named() {
             .server_side_emit_with_ack("nobody", (), SHORT)
             .await
             .unwrap();
-        assert_eq!(answers.reach().silent(), [name]);
-        assert!(!answers.reach().is_complete());
+        assert_eq!(answers.coverage().unresponsive_nodes(), [name]);
+        assert!(!answers.coverage().is_complete());
     }
 }
 
@@ -695,5 +699,5 @@ async fn what_a_format_cannot_say_is_a_typed_error() {
     assert_eq!(joined, Ok(0));
     until("bob to join", || bob.socket.rooms() == ["one"]).await;
     let found = here.io.fetch_sockets().await;
-    assert!(found.len() == 1 && found.reach().is_cut_off());
+    assert!(found.len() == 1 && found.coverage().is_cut_off());
 }

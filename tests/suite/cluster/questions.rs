@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_socketio::{
-    CallError, ClusterError, EmitError, NodeId, Reach, ServerSideEvent, SocketIo,
+    CallError, ClusterError, Coverage, EmitError, NodeId, ServerSideEvent, SocketIo,
 };
 use tokio::sync::Semaphore;
 
@@ -15,15 +15,15 @@ use crate::support::{Server, channel, within};
 const LONG: Duration = Duration::from_secs(20);
 
 /// Asks everything that can be asked, and returns how far each question got.
-async fn reaches(io: &SocketIo) -> [Reach; 4] {
+async fn reaches(io: &SocketIo) -> [Coverage; 4] {
     let namespace = io.of("/");
     let asked = io.timeout(LONG).emit_with_ack::<()>("ask", ()).await;
     let answers = namespace.server_side_emit_with_ack("ask", (), LONG).await;
     [
-        io.fetch_sockets().await.reach().clone(),
-        namespace.rooms_everywhere().await.reach().clone(),
-        asked.unwrap().collect().await.reach,
-        answers.unwrap().reach().clone(),
+        io.fetch_sockets().await.coverage().clone(),
+        namespace.rooms_everywhere().await.coverage().clone(),
+        asked.unwrap().collect().await.coverage,
+        answers.unwrap().coverage().clone(),
     ]
 }
 
@@ -49,8 +49,11 @@ async fn a_question_without_redis_says_why_it_was_not_asked() {
         let mut way = Way::to(&redis).await;
         way.cut().await;
         let node = cut_off(format, &way);
-        for reach in within("the questions to end", reaches(&node.io)).await {
-            assert!(matches!(reach.error(), Some(ClusterError::Unavailable(_))));
+        for coverage in within("the questions to end", reaches(&node.io)).await {
+            assert!(matches!(
+                coverage.error(),
+                Some(ClusterError::Unavailable(_))
+            ));
         }
         let fault = within("the call to end", call_fault(&node.io)).await;
         assert!(matches!(fault, ClusterError::Unavailable(_)), "{fault}");
@@ -65,9 +68,9 @@ async fn a_question_for_which_there_is_no_room_says_so() {
         let adapter = format.adapter(&redis).queue_limit(1);
         let node: Server<SocketIo> = Server::socketio(move |io| io.adapter(adapter), |_| ());
         connected(&node.io).await;
-        for reach in within("the questions to end", reaches(&node.io)).await {
+        for coverage in within("the questions to end", reaches(&node.io)).await {
             assert!(matches!(
-                reach.error(),
+                coverage.error(),
                 Some(ClusterError::QueueFull { .. })
             ));
         }
@@ -82,8 +85,11 @@ async fn a_question_that_a_format_cannot_say_is_named() {
     let redis = Redis::start();
     let node = Format::Flask.node(&redis, |io| io).await;
     let [fetched, rooms, _, answers] = within("the questions to end", reaches(&node.io)).await;
-    for reach in [fetched, rooms, answers] {
-        assert!(matches!(reach.error(), Some(ClusterError::Unsupported(_))));
+    for coverage in [fetched, rooms, answers] {
+        assert!(matches!(
+            coverage.error(),
+            Some(ClusterError::Unsupported(_))
+        ));
     }
 }
 
@@ -251,20 +257,20 @@ enum Asks {
 impl Asks {
     const ALL: [Self; 3] = [Self::Sockets, Self::Servers, Self::Clients];
 
-    async fn everywhere(self, io: SocketIo) -> Reach {
+    async fn everywhere(self, io: SocketIo) -> Coverage {
         match self {
-            Self::Sockets => io.timeout(LONG).fetch_sockets().await.reach().clone(),
+            Self::Sockets => io.timeout(LONG).fetch_sockets().await.coverage().clone(),
             Self::Servers => {
                 let namespace = io.of("/");
                 let answers = namespace.server_side_emit_with_ack("ask", (), LONG);
-                answers.await.unwrap().reach().clone()
+                answers.await.unwrap().coverage().clone()
             }
             Self::Clients => {
                 let answers = io.timeout(LONG).emit_with_ack::<()>("ask", ()).await;
                 let mut answers = answers.unwrap();
                 assert!(answers.next().await.is_none());
                 assert!(!answers.has_timed_out());
-                answers.reach().clone()
+                answers.coverage().clone()
             }
         }
     }
@@ -287,9 +293,9 @@ async fn a_node_that_dies_before_it_answers_is_named() {
             // It is known then who has to answer.
             until("the nodes to be counted", || redis.looks() > looks).await;
             way.cut().await;
-            let reach = within("the question to end", asking).await.unwrap();
-            assert_eq!(reach.silent(), [name], "{format:?} {asks:?}");
-            assert_eq!(reach.nodes(), 1);
+            let coverage = within("the question to end", asking).await.unwrap();
+            assert_eq!(coverage.unresponsive_nodes(), [name], "{format:?} {asks:?}");
+            assert_eq!(coverage.nodes(), 1);
             way.mend().await;
         }
     }
@@ -314,7 +320,7 @@ async fn a_node_that_dies_with_a_client_that_was_asked_is_named() {
         asked(&mut peer.client).await;
         way.cut().await;
         let gathered = within("the question to end", answers.collect()).await;
-        assert_eq!(gathered.reach.silent(), [name], "{format:?}");
+        assert_eq!(gathered.coverage.unresponsive_nodes(), [name], "{format:?}");
         assert!(!gathered.timed_out);
         let called = within("the call to end", call).await.unwrap();
         assert!(matches!(called, Err(CallError::Disconnected)), "{called:?}");

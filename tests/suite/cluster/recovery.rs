@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler};
-use actix_socketio::{ConnectError, CrashPlace, Crashed, RedisAdapter, Socket, SocketIo};
+use actix_socketio::{ConnectError, PanicSource, Panicked, RedisAdapter, Socket, SocketIo};
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -345,7 +345,7 @@ async fn who_comes_after_the_stream_has_vanished_begins_anew() {
 
 /// A destructor of the program's panics while the cluster is asked: the data of the socket goes
 /// there, since the stream has not all that the client missed.
-#[actix_rt::test]
+#[on_both_servers]
 async fn a_panic_while_the_cluster_is_asked_lets_the_client_begin_anew() {
     let redis = Redis::start();
     let one = node(Format::Streams, &redis).await;
@@ -364,7 +364,7 @@ async fn a_panic_while_the_cluster_is_asked_lets_the_client_begin_anew() {
     assert_ne!(back.sid, ann.sid);
     let crashed = within("the panic to be reported", crashes.recv()).await;
     let crashed = crashed.unwrap();
-    assert_eq!(crashed.place, CrashPlace::Adapter);
+    assert_eq!(crashed.source, PanicSource::Adapter);
     assert!(
         crashed.panic.ends_with("the destructor"),
         "{}",
@@ -382,16 +382,16 @@ impl Drop for Bomb {
     }
 }
 
-struct Watching(UnboundedSender<Crashed>);
+struct Watching(UnboundedSender<Panicked>);
 
 impl Actor for Watching {
     type Context = Context<Self>;
 }
 
-impl Handler<Crashed> for Watching {
+impl Handler<Panicked> for Watching {
     type Result = ();
 
-    fn handle(&mut self, crashed: Crashed, _: &mut Self::Context) {
+    fn handle(&mut self, crashed: Panicked, _: &mut Self::Context) {
         let _ = self.0.send(crashed);
     }
 }

@@ -14,10 +14,10 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Sleep, sleep};
 
-use crate::cluster::{Answer, NodeId, Reach, Reply};
+use crate::cluster::{Answer, Coverage, NodeId, Reply};
 use crate::id::SocketId;
 use crate::link::{Outgoing, Pushed};
-use crate::message::Gathered;
+use crate::message::AckResults;
 use crate::socket::core::Core;
 use crate::socket::waiting::Crowd;
 use crate::socketio::{Args, ArgsError};
@@ -48,7 +48,7 @@ use crate::socketio::{Args, ArgsError};
 /// # Ok(()) }
 /// ```
 #[must_use = "nobody sees the answers"]
-pub struct Answers<R> {
+pub struct AckStream<R> {
     receiver: UnboundedReceiver<(SocketId, Args)>,
     lapse: Pin<Box<Sleep>>,
     id: u64,
@@ -67,13 +67,13 @@ struct Elsewhere {
     answers: Option<UnboundedReceiver<Answer>>,
     asked: usize,
     answered: usize,
-    reach: Reach,
+    coverage: Coverage,
 }
 
 /// A call to many that is on its way.
 #[must_use = "the crowd waits for its turn"]
 pub(crate) struct Asked<R> {
-    pub(crate) answers: Answers<R>,
+    pub(crate) answers: AckStream<R>,
     pub(crate) crowd: Crowd,
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn ask<R>(
             None => socket.forget_call(id),
         }
     }
-    let answers = Answers {
+    let answers = AckStream {
         receiver,
         lapse: Box::pin(sleep(limit)),
         id,
@@ -117,7 +117,7 @@ pub(crate) fn ask<R>(
     Asked { answers, crowd }
 }
 
-impl<R> Answers<R> {
+impl<R> AckStream<R> {
     /// Adds what other nodes answer.
     pub(crate) fn and_elsewhere(mut self, answers: UnboundedReceiver<Answer>) -> Self {
         self.elsewhere.answers = Some(answers);
@@ -151,15 +151,15 @@ impl<R> Answers<R> {
     /// Returns the nodes that did not say how many of their sockets were asked, or have ended
     /// before those had answered; known when the answers have ended.
     #[must_use]
-    pub fn silent_nodes(&self) -> &[NodeId] {
-        self.elsewhere.reach.silent()
+    pub fn unresponsive_nodes(&self) -> &[NodeId] {
+        self.elsewhere.coverage.unresponsive_nodes()
     }
 
     /// Returns how far the question got in the cluster, and why it could not be asked there; known
     /// when the answers have ended.
     #[must_use]
-    pub fn reach(&self) -> &Reach {
-        &self.elsewhere.reach
+    pub fn coverage(&self) -> &Coverage {
+        &self.elsewhere.coverage
     }
 
     /// Tells whether time was up before everyone had answered or left.
@@ -210,9 +210,9 @@ impl<R> Answers<R> {
                     elsewhere.answered += 1;
                     return Poll::Ready(Some((socket, args)));
                 }
-                Some(Answer::Reach(reach)) => {
-                    self.timed_out |= reach.timed_out;
-                    elsewhere.reach = reach;
+                Some(Answer::Coverage(coverage)) => {
+                    self.timed_out |= coverage.timed_out;
+                    elsewhere.coverage = coverage;
                 }
                 Some(Answer::Reply(_)) => {}
                 None => elsewhere.answers = None,
@@ -227,30 +227,30 @@ impl<R> Answers<R> {
     }
 
     /// Waits for the answers and returns them as they came, unread.
-    pub(crate) async fn gather(mut self) -> Gathered<Args> {
+    pub(crate) async fn gather(mut self) -> AckResults<Args> {
         let mut answers = Vec::new();
         while let Some(answer) = poll_fn(|cx| self.poll_args(cx)).await {
             answers.push(answer);
         }
-        Gathered {
+        AckResults {
             answers,
             unreadable: Vec::new(),
             missing: self.missing(),
             missing_elsewhere: self.missing_elsewhere(),
-            reach: self.elsewhere.reach.clone(),
+            coverage: self.elsewhere.coverage.clone(),
             timed_out: self.timed_out,
         }
     }
 }
 
-impl<R: DeserializeOwned> Answers<R> {
+impl<R: DeserializeOwned> AckStream<R> {
     /// Waits for the next answer; `None` is the end.
     pub async fn next(&mut self) -> Option<(Option<SocketId>, Result<R, ArgsError>)> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
     /// Waits for all answers, and says who gave none.
-    pub async fn collect(mut self) -> Gathered<R> {
+    pub async fn collect(mut self) -> AckResults<R> {
         let (mut answers, mut unreadable) = (Vec::new(), Vec::new());
         while let Some((id, answer)) = self.next().await {
             match answer {
@@ -258,18 +258,18 @@ impl<R: DeserializeOwned> Answers<R> {
                 Err(error) => unreadable.push((id, error)),
             }
         }
-        Gathered {
+        AckResults {
             answers,
             unreadable,
             missing: self.missing(),
             missing_elsewhere: self.missing_elsewhere(),
-            reach: self.elsewhere.reach.clone(),
+            coverage: self.elsewhere.coverage.clone(),
             timed_out: self.timed_out,
         }
     }
 }
 
-impl<R: DeserializeOwned> Stream for Answers<R> {
+impl<R: DeserializeOwned> Stream for AckStream<R> {
     type Item = (Option<SocketId>, Result<R, ArgsError>);
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -278,7 +278,7 @@ impl<R: DeserializeOwned> Stream for Answers<R> {
     }
 }
 
-impl<R> Drop for Answers<R> {
+impl<R> Drop for AckStream<R> {
     fn drop(&mut self) {
         for socket in &self.asked {
             socket.forget_call(self.id);
@@ -286,9 +286,9 @@ impl<R> Drop for Answers<R> {
     }
 }
 
-impl<R> fmt::Debug for Answers<R> {
+impl<R> fmt::Debug for AckStream<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answers")
+        f.debug_struct("AckStream")
             .field("expected", &self.asked.len())
             .field("answered", &self.answered.len())
             .finish_non_exhaustive()

@@ -18,7 +18,7 @@ use crate::logging::{Quoted, cut, plain};
 ///
 /// ```
 /// use actix::{Actor, Context, Handler};
-/// use actix_socketio::{CrashPlace, Crashed};
+/// use actix_socketio::{PanicSource, Panicked};
 ///
 /// struct Watch;
 ///
@@ -26,11 +26,11 @@ use crate::logging::{Quoted, cut, plain};
 ///     type Context = Context<Self>;
 /// }
 ///
-/// impl Handler<Crashed> for Watch {
+/// impl Handler<Panicked> for Watch {
 ///     type Result = ();
 ///
-///     fn handle(&mut self, crashed: Crashed, _: &mut Self::Context) {
-///         if let CrashPlace::Handler(event) = &crashed.place {
+///     fn handle(&mut self, crashed: Panicked, _: &mut Self::Context) {
+///         if let PanicSource::Handler(event) = &crashed.source {
 ///             println!("the handler of {event} panicked: {}", crashed.panic);
 ///         }
 ///     }
@@ -39,9 +39,9 @@ use crate::logging::{Quoted, cut, plain};
 #[derive(Clone, Debug, PartialEq, Eq, Message)]
 #[rtype(result = "()")]
 #[non_exhaustive]
-pub struct Crashed {
+pub struct Panicked {
     /// What panicked.
-    pub place: CrashPlace,
+    pub source: PanicSource,
     /// The namespace, where it was in one.
     pub namespace: Option<String>,
     /// The socket that the handler ran for.
@@ -53,7 +53,7 @@ pub struct Crashed {
 /// What panicked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum CrashPlace {
+pub enum PanicSource {
     /// The handler of this event; `connect` and `disconnect` are those of
     /// [`Namespace::on_connect`](crate::Namespace::on_connect) and
     /// [`Namespace::on_disconnect`](crate::Namespace::on_disconnect). Also the listener of this
@@ -70,12 +70,12 @@ pub enum CrashPlace {
     /// A task that [`SocketIo::spawn`](crate::SocketIo::spawn) or
     /// [`Socket::spawn`](crate::Socket::spawn) has started.
     BackgroundTask,
-    /// The adapter's actor, which keeps the connections to the broker, or a task of the adapter: then
-    /// the text of the panic begins with the task's name.
+    /// The adapter's actor, which keeps the connections to the broker, or a task of the adapter:
+    /// then the text of the panic begins with the task's name.
     Adapter,
 }
 
-impl fmt::Display for CrashPlace {
+impl fmt::Display for PanicSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Handler(event) => write!(f, "handler of {}", Quoted(event)),
@@ -89,9 +89,9 @@ impl fmt::Display for CrashPlace {
     }
 }
 
-impl fmt::Display for Crashed {
+impl fmt::Display for Panicked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} panicked", self.place)?;
+        write!(f, "{} panicked", self.source)?;
         if let Some(namespace) = &self.namespace {
             write!(f, " in namespace {}", plain(namespace))?;
         }

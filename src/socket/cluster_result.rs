@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::cluster::{ClusterError, Details, Reach};
+use crate::cluster::{ClusterError, Coverage, Details};
 use crate::error::{CallError, EmitError};
 use crate::id::SocketId;
 use crate::message::RoomNames;
@@ -26,23 +26,23 @@ use crate::socket::{Broadcast, Socket};
 /// ```
 /// # async fn run(io: actix_socketio::SocketIo) {
 /// let sockets = io.in_room("lobby").fetch_sockets().await;
-/// println!("{} sockets, on {} other nodes and here", sockets.len(), sockets.reach().nodes());
+/// println!("{} sockets, on {} other nodes and here", sockets.len(), sockets.coverage().nodes());
 /// # }
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Everywhere<T> {
+pub struct ClusterResult<T> {
     found: T,
-    reach: Reach,
+    coverage: Coverage,
 }
 
-impl<T> Everywhere<T> {
-    pub(crate) fn new(found: T, reach: Reach) -> Self {
-        Self { found, reach }
+impl<T> ClusterResult<T> {
+    pub(crate) fn new(found: T, coverage: Coverage) -> Self {
+        Self { found, coverage }
     }
 
     /// Returns how far the question got.
-    pub fn reach(&self) -> &Reach {
-        &self.reach
+    pub fn coverage(&self) -> &Coverage {
+        &self.coverage
     }
 
     /// Returns what was found alone.
@@ -51,7 +51,7 @@ impl<T> Everywhere<T> {
     }
 }
 
-impl<T> Deref for Everywhere<T> {
+impl<T> Deref for ClusterResult<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -59,13 +59,13 @@ impl<T> Deref for Everywhere<T> {
     }
 }
 
-impl<T> DerefMut for Everywhere<T> {
+impl<T> DerefMut for ClusterResult<T> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.found
     }
 }
 
-impl<T: IntoIterator> IntoIterator for Everywhere<T> {
+impl<T: IntoIterator> IntoIterator for ClusterResult<T> {
     type Item = T::Item;
     type IntoIter = T::IntoIter;
 

@@ -9,27 +9,27 @@ use crate::cluster::{ClusterError, NodeId};
 /// ```
 /// # async fn run(io: actix_socketio::SocketIo) {
 /// let sockets = io.fetch_sockets().await;
-/// if let Some(error) = sockets.reach().error() {
+/// if let Some(error) = sockets.coverage().error() {
 ///     log::warn!("{} sockets of this node: {error}", sockets.len());
-/// } else if !sockets.reach().is_complete() {
-///     log::warn!("{} sockets, without those of {:?}", sockets.len(), sockets.reach().silent());
+/// } else if !sockets.coverage().is_complete() {
+///     log::warn!("{} sockets, without those of {:?}", sockets.len(), sockets.coverage().unresponsive_nodes());
 /// }
 /// # }
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reach {
+pub struct Coverage {
     pub(crate) nodes: usize,
-    pub(crate) silent: Vec<NodeId>,
-    pub(crate) unnamed: usize,
+    pub(crate) unresponsive_nodes: Vec<NodeId>,
+    pub(crate) unidentified_nodes: usize,
     pub(crate) cut_off: Option<ClusterError>,
     pub(crate) timed_out: bool,
 }
 
-impl Reach {
+impl Coverage {
     /// Tells whether every node has answered.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.silent.is_empty() && self.unnamed == 0 && !self.is_cut_off()
+        self.unresponsive_nodes.is_empty() && self.unidentified_nodes == 0 && !self.is_cut_off()
     }
 
     /// Returns how many other nodes were asked.
@@ -40,15 +40,15 @@ impl Reach {
 
     /// Returns the nodes that did not answer: they ended while they were asked, or time was up.
     #[must_use]
-    pub fn silent(&self) -> &[NodeId] {
-        &self.silent
+    pub fn unresponsive_nodes(&self) -> &[NodeId] {
+        &self.unresponsive_nodes
     }
 
     /// Returns how many further nodes did not answer that cannot be named: the answers of Node.js
     /// servers in the classic format do not say whose they are.
     #[must_use]
-    pub fn unnamed(&self) -> usize {
-        self.unnamed
+    pub fn unidentified_nodes(&self) -> usize {
+        self.unidentified_nodes
     }
 
     /// Tells whether the other nodes could not be asked at all: the way to them is broken, or the
