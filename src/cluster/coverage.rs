@@ -1,8 +1,8 @@
-//! How far a question got.
+//! The coverage of a question to the cluster.
 
 use crate::cluster::{ClusterError, NodeId};
 
-/// How far a question to the whole cluster got: which nodes did not answer it.
+/// The coverage of a question to the whole cluster: the nodes that did not answer it.
 ///
 /// # Examples
 ///
@@ -26,41 +26,43 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// Tells whether every node has answered.
+    /// Returns `true` if every node has answered.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.unresponsive_nodes.is_empty() && self.unidentified_nodes == 0 && !self.is_cut_off()
     }
 
-    /// Returns how many other nodes were asked.
+    /// Returns the number of other nodes that were asked.
     #[must_use]
     pub fn nodes(&self) -> usize {
         self.nodes
     }
 
-    /// Returns the nodes that did not answer: they ended while they were asked, or time was up.
+    /// Returns the nodes that did not answer: they ended during the question, or reached the
+    /// timeout.
     #[must_use]
     pub fn unresponsive_nodes(&self) -> &[NodeId] {
         &self.unresponsive_nodes
     }
 
-    /// Returns how many further nodes did not answer that cannot be named: the answers of Node.js
-    /// servers in the classic format do not say whose they are.
+    /// Returns the number of further nodes that did not answer and have no known name: the answers
+    /// of Node.js servers in the classic format do not contain it.
     #[must_use]
     pub fn unidentified_nodes(&self) -> usize {
         self.unidentified_nodes
     }
 
-    /// Tells whether the other nodes could not be asked at all: the way to them is broken, or the
-    /// cluster's format has no word for the question.
+    /// Returns `true` if the other nodes could not be asked at all: the broker is unreachable, or
+    /// the cluster's format does not support the question.
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
         self.cut_off.is_some()
     }
 
-    /// Returns why the other nodes could not be asked; `None` where they were. As of an emit:
-    /// [`ClusterError::QueueFull`], [`ClusterError::Unavailable`] while the store is away, and
-    /// [`ClusterError::Unsupported`] or [`ClusterError::Encode`] where the format cannot say it.
+    /// Returns the reason why the other nodes could not be asked; `None` if they were. The reasons
+    /// are those of an emit: [`ClusterError::QueueFull`], [`ClusterError::Unavailable`] while the
+    /// store is unreachable, and [`ClusterError::Unsupported`] or [`ClusterError::Encode`] if the
+    /// format does not support it.
     #[must_use]
     pub fn error(&self) -> Option<&ClusterError> {
         self.cut_off.as_ref()

@@ -103,7 +103,7 @@ impl CallMany {
     addressed!();
 }
 
-/// The answers of many, when all have answered or gone, or time was up.
+/// The answers of many sockets, after all have answered or disconnected, or at the timeout.
 ///
 /// # Examples
 ///
@@ -120,19 +120,19 @@ impl CallMany {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct AckResults<R> {
-    /// Who answered what, in the order in which the answers came; `None` for a socket of another
-    /// kind of node, which does not say.
+    /// The answers with their sockets, in the order of arrival; `None` for a socket of another kind
+    /// of node, which does not name it.
     pub answers: Vec<(Option<SocketId>, R)>,
-    /// Whose answer is not what was asked for, and why.
+    /// The answers of the wrong type, with their sockets and the cause.
     pub unreadable: Vec<(Option<SocketId>, ArgsError)>,
-    /// Who of this node did not answer: because it left, or had no room for the event, or time was
-    /// up.
+    /// The sockets of this node that did not answer: they disconnected, had no room for the event,
+    /// or reached the timeout.
     pub missing: Vec<SocketId>,
-    /// How many sockets of other nodes did not answer.
+    /// The number of sockets of other nodes that did not answer.
     pub missing_elsewhere: usize,
-    /// Which nodes did not say how many of their sockets were asked or have ended before those had
-    /// answered, and why none could be asked.
+    /// The nodes that did not report the number of asked sockets, or that ended before their
+    /// sockets had answered, and the reason if no node could be asked.
     pub coverage: Coverage,
-    /// Time was up before everyone had answered or left.
+    /// The timeout ended it before all sockets had answered or disconnected.
     pub timed_out: bool,
 }

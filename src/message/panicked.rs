@@ -1,4 +1,4 @@
-//! What a supervisor of the program's is told.
+//! The messages to a program's supervisor.
 
 use std::fmt;
 
@@ -7,12 +7,11 @@ use actix::Message;
 use crate::id::SocketId;
 use crate::logging::{Quoted, cut, plain};
 
-/// Tells whoever asked by [`SocketIo::supervise`](crate::SocketIo::supervise) that something
-/// panicked.
+/// Notifies the supervisors of [`SocketIo::supervise`](crate::SocketIo::supervise) of a panic.
 ///
-/// What panicked has been contained when this arrives: a handler's panic cost that call, a
-/// session's closed its transport, a room, a namespace or the server was restarted with its
-/// members, and an adapter connects anew.
+/// The panic has been contained when this arrives. A handler's panic ends that call, and a
+/// session's closes its transport. A room, a namespace or the server was restarted with its
+/// members, and an adapter reconnects.
 ///
 /// # Examples
 ///
@@ -40,24 +39,24 @@ use crate::logging::{Quoted, cut, plain};
 #[rtype(result = "()")]
 #[non_exhaustive]
 pub struct Panicked {
-    /// What panicked.
+    /// The source of the panic.
     pub source: PanicSource,
-    /// The namespace, where it was in one.
+    /// The namespace, if the source belongs to one.
     pub namespace: Option<String>,
-    /// The socket that the handler ran for.
+    /// The socket of the handler.
     pub socket: Option<SocketId>,
     /// The panic's text.
     pub panic: String,
 }
 
-/// What panicked.
+/// The source of a panic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PanicSource {
     /// The handler of this event; `connect` and `disconnect` are those of
     /// [`Namespace::on_connect`](crate::Namespace::on_connect) and
     /// [`Namespace::on_disconnect`](crate::Namespace::on_disconnect). Also the listener of this
-    /// server-side event, where no socket is named.
+    /// server-side event; then there is no socket.
     Handler(String),
     /// A session's actor.
     Session,

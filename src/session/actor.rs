@@ -3,10 +3,10 @@
 //! * receives: packets from its transport (read in place, not through the mailbox), and from any
 //!   worker [`Control`], [`Deliver`] (a POST's body), [`Probe`], [`HandOver`], [`Arrive`];
 //! * sends: frames into its outbox; messages and attachments to its [`Protocol`];
-//! * parent: its [`SessionHost`], which knows it by its id;
-//! * ends: when its transport has gone, its client is silent, or somebody closes it. An upgrade on
-//!   another worker starts a new actor there, which takes the state over; this one forwards what
-//!   still comes for a while.
+//! * parent: its [`SessionHost`], which has it by its id;
+//! * ends: if its transport has closed, if its client is silent, or if it is closed. An upgrade on
+//!   another worker starts a new actor there, which takes over the state; this one forwards late
+//!   messages for a while.
 //!
 //! Its decisions are made by the pure [`Machine`]. The content of messages is unknown here.
 

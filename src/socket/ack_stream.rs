@@ -1,4 +1,4 @@
-//! A call to many: what each of them answers, as it comes.
+//! A call to many sockets: their answers, as they arrive.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -22,11 +22,12 @@ use crate::socket::core::Core;
 use crate::socket::waiting::Crowd;
 use crate::socketio::{Args, ArgsError};
 
-/// The answers of many sockets to one event, as they come: a stream of who answered, and what. Of a
-/// socket on another kind of node, as a Node.js server, it is not known who.
+/// The answers of many sockets to one event, as a stream of sockets and answers. The socket is
+/// unknown if it is on another kind of node, such as a Node.js server.
 ///
-/// Made by [`Broadcast::emit_with_ack`](crate::Broadcast::emit_with_ack). It ends when everyone has
-/// answered or left, or when time is up. Dropped before, it waits for nobody any more.
+/// Made by [`Broadcast::emit_with_ack`](crate::Broadcast::emit_with_ack). It ends after all sockets
+/// have answered or disconnected, or at the timeout. If it is dropped earlier, the answers are
+/// ignored.
 ///
 /// # Examples
 ///
@@ -60,24 +61,25 @@ pub struct AckStream<R> {
     read: PhantomData<fn() -> R>,
 }
 
-/// What other nodes have answered so far.
+/// The answers of other nodes so far.
 #[derive(Debug, Default)]
 struct Elsewhere {
-    /// `None` where no other node is asked, or all is said.
+    /// `None` if no other node is asked, or all have answered.
     answers: Option<UnboundedReceiver<Answer>>,
     asked: usize,
     answered: usize,
     coverage: Coverage,
 }
 
-/// A call to many that is on its way.
+/// A call to many sockets in progress.
 #[must_use = "the crowd waits for its turn"]
 pub(crate) struct Asked<R> {
     pub(crate) answers: AckStream<R>,
     pub(crate) crowd: Crowd,
 }
 
-/// Sends a packet with this id to each of them. Who does not get it is not waited for.
+/// Sends a packet with this id to each socket. If a socket does not receive it, its answer is not
+/// awaited.
 pub(crate) fn ask<R>(
     asked: Vec<Arc<Core>>,
     id: u64,
@@ -118,51 +120,51 @@ pub(crate) fn ask<R>(
 }
 
 impl<R> AckStream<R> {
-    /// Adds what other nodes answer.
+    /// Adds the answers of other nodes.
     pub(crate) fn and_elsewhere(mut self, answers: UnboundedReceiver<Answer>) -> Self {
         self.elsewhere.answers = Some(answers);
         self
     }
 
-    /// Returns how many sockets were asked; in a cluster, as far as nodes have said so yet.
+    /// Returns the number of asked sockets; in a cluster, the number known so far.
     #[must_use]
     pub fn expected(&self) -> usize {
         self.asked.len().saturating_add(self.elsewhere.asked)
     }
 
-    /// Returns who of this node has not answered so far.
+    /// Returns the sockets of this node that have not answered so far.
     #[must_use]
     pub fn missing(&self) -> Vec<SocketId> {
         let ids = self.asked.iter().map(|socket| socket.id);
         ids.filter(|id| !self.answered.contains(id)).collect()
     }
 
-    /// Tells whether every socket of this node has answered.
+    /// Returns `true` if every socket of this node has answered.
     pub(crate) fn is_complete(&self) -> bool {
         self.answered.len() == self.asked.len()
     }
 
-    /// Returns how many sockets of other nodes have not answered so far.
+    /// Returns the number of sockets of other nodes that have not answered so far.
     #[must_use]
     pub fn missing_elsewhere(&self) -> usize {
         self.elsewhere.asked.saturating_sub(self.elsewhere.answered)
     }
 
-    /// Returns the nodes that did not say how many of their sockets were asked, or have ended
-    /// before those had answered; known when the answers have ended.
+    /// Returns the nodes that did not report the number of asked sockets, or that ended before
+    /// their sockets had answered. It is known after the end of the answers.
     #[must_use]
     pub fn unresponsive_nodes(&self) -> &[NodeId] {
         self.elsewhere.coverage.unresponsive_nodes()
     }
 
-    /// Returns how far the question got in the cluster, and why it could not be asked there; known
-    /// when the answers have ended.
+    /// Returns the nodes that did not answer, and the reason if they could not be asked. It is
+    /// known after the end of the answers.
     #[must_use]
     pub fn coverage(&self) -> &Coverage {
         &self.elsewhere.coverage
     }
 
-    /// Tells whether time was up before everyone had answered or left.
+    /// Returns `true` if the timeout ended it before all sockets had answered or disconnected.
     #[must_use]
     pub fn has_timed_out(&self) -> bool {
         self.timed_out
@@ -183,7 +185,7 @@ impl<R> AckStream<R> {
         if self.here_ended {
             return Poll::Ready(None);
         }
-        // Answers that are there are taken, whatever the time.
+        // Present answers are taken, even after the timeout.
         match self.receiver.poll_recv(cx) {
             Poll::Ready(Some((id, args))) => {
                 self.answered.insert(id);
@@ -221,12 +223,12 @@ impl<R> AckStream<R> {
         Poll::Ready(None)
     }
 
-    /// Waits for the next answer, unread.
+    /// Waits for the next answer, as raw arguments.
     pub(crate) async fn next_args(&mut self) -> Option<(Option<SocketId>, Args)> {
         poll_fn(|cx| self.poll_args(cx)).await
     }
 
-    /// Waits for the answers and returns them as they came, unread.
+    /// Waits for the answers and returns them in the order of arrival, as raw arguments.
     pub(crate) async fn gather(mut self) -> AckResults<Args> {
         let mut answers = Vec::new();
         while let Some(answer) = poll_fn(|cx| self.poll_args(cx)).await {
@@ -249,7 +251,7 @@ impl<R: DeserializeOwned> AckStream<R> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    /// Waits for all answers, and says who gave none.
+    /// Waits for all answers, and also returns the sockets without one.
     pub async fn collect(mut self) -> AckResults<R> {
         let (mut answers, mut unreadable) = (Vec::new(), Vec::new());
         while let Some((id, answer)) = self.next().await {

@@ -1,4 +1,4 @@
-//! The way from a namespace to the other nodes of its cluster.
+//! The adapter of a namespace: its connection to the other nodes of the cluster.
 //!
 //! A server without an adapter is alone, at the cost of one check. A message goes to this node's
 //! sockets first and then to the adapter, which never makes the sender wait. The adapter delivers
@@ -18,16 +18,16 @@ use crate::socket::recovery::{Back, Claim, Kept};
 
 /// Carries messages between nodes.
 pub(crate) trait Adapter: fmt::Debug + Send + Sync {
-    /// Queues a message for every other node. Messages of one thread arrive in their order.
+    /// Queues a message for every other node. Messages of one thread arrive in order.
     ///
     /// # Errors
     ///
-    /// If no other node will get it.
+    /// If no other node will receive it.
     fn tell(&self, namespace: &Arc<str>, message: &Message) -> Result<(), ClusterError>;
 
-    /// Asks every other node. The channel brings the answers, and ends when all have come or time is
-    /// up; its last item says which nodes answered. A question that cannot be sent at once is not
-    /// sent at all.
+    /// Asks every other node. The channel delivers the answers, and ends after the last one or at
+    /// the timeout; its last item says which nodes answered. A question that cannot be sent at once
+    /// is not sent at all.
     fn ask(
         self: Arc<Self>,
         namespace: &Arc<str>,
@@ -35,10 +35,10 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
         limit: Duration,
     ) -> UnboundedReceiver<Answer>;
 
-    /// Returns the nodes of the cluster, this one included.
+    /// Returns the nodes of the cluster, including this one.
     fn nodes(self: Arc<Self>, namespace: &Arc<str>) -> NodesFuture;
 
-    /// Tells whether clients are restored that were connected to another node.
+    /// Returns `true` if clients of other nodes can be restored.
     fn remembers(&self) -> bool {
         false
     }
@@ -54,7 +54,7 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// As of [`tell`](Self::tell).
+    /// The same as of [`tell`](Self::tell).
     fn tell_as(
         &self,
         number: u64,
@@ -75,41 +75,42 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     /// Returns the state and the missed events of a client that was connected to another node.
     fn restore(self: Arc<Self>, membership: Arc<Membership>, claim: Claim) -> BackFuture;
 
-    /// Starts to listen for a namespace.
+    /// Subscribes to the messages of a namespace.
     fn enter(&self, namespace: &Arc<Membership>);
 
-    /// Stops listening for a namespace.
+    /// Ends the subscription to the messages of a namespace.
     fn leave(&self, namespace: &Arc<str>);
 
-    /// A room has got its first member here, or lost its last one. Called under the namespace's lock.
+    /// A room has received its first member here, or lost its last one. Called under the
+    /// namespace's lock.
     fn room_changed(&self, namespace: &Arc<str>, room: &Arc<str>, began: bool);
 
-    /// Returns the time for acknowledgements of clients of other nodes, if a call sets none.
+    /// Returns the timeout of acknowledgements of other nodes' clients, if a call sets none.
     fn ack_timeout(&self) -> Duration;
 
-    /// Tells whether nodes may be asked for their rooms.
+    /// Returns `true` if nodes may be asked for their rooms.
     fn asks_for_rooms(&self) -> bool;
 
     fn health(&self) -> AdapterHealth;
 
-    /// Takes no more server-side events of other nodes, and waits until the program has answered
-    /// those that it has.
+    /// Accepts no more server-side events of other nodes, and waits until the program has answered
+    /// the present ones.
     fn settle(self: Arc<Self>) -> SettledFuture;
 
-    /// Sends the queue and the answers that other nodes wait for, for up to `limit`, and ends. Returns
-    /// `true` if all were sent.
+    /// Sends the queue and the awaited answers, for up to `limit`, and ends. Returns `true` if all
+    /// were sent.
     fn close(self: Arc<Self>, limit: Duration) -> ClosedFuture;
 }
 
-/// The nodes of a cluster, to be waited for.
+/// The nodes of a cluster, as a future.
 pub(crate) type NodesFuture =
     Pin<Box<dyn Future<Output = Result<Vec<NodeId>, ClusterError>> + Send>>;
 
-/// The end of the last server-side event, to be waited for.
+/// Ends with the last server-side event.
 pub(crate) type SettledFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Whether an adapter has sent everything, to be waited for.
+/// Whether an adapter has sent everything, as a future.
 pub(crate) type ClosedFuture = Pin<Box<dyn Future<Output = bool> + Send>>;
 
-/// The state of a client that has reconnected, to be waited for.
+/// The state of a client that has reconnected, as a future.
 pub(crate) type BackFuture = Pin<Box<dyn Future<Output = Option<Back>> + Send>>;

@@ -1,4 +1,4 @@
-//! What the whole cluster answered, and who is in it.
+//! The answers of the whole cluster, and its sockets.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::socket::details::describe;
 use crate::socket::membership::{Audience, Membership};
 use crate::socket::{Broadcast, Socket};
 
-/// What was found in the whole cluster, and which nodes did not say: as a rule none.
+/// A result of the whole cluster, and the nodes that did not answer: usually none.
 ///
 /// # Examples
 ///
@@ -40,12 +40,12 @@ impl<T> ClusterResult<T> {
         Self { found, coverage }
     }
 
-    /// Returns how far the question got.
+    /// Returns the nodes that did not answer.
     pub fn coverage(&self) -> &Coverage {
         &self.coverage
     }
 
-    /// Returns what was found alone.
+    /// Returns the result alone.
     pub fn into_inner(self) -> T {
         self.found
     }
@@ -74,9 +74,9 @@ impl<T: IntoIterator> IntoIterator for ClusterResult<T> {
     }
 }
 
-/// A socket of any node of the cluster, as
-/// [`Broadcast::fetch_sockets`](crate::Broadcast::fetch_sockets) finds it: what was known of it
-/// then, and what may be done to it. A socket of this node is a [`Socket`] too.
+/// A socket of any node of the cluster, from
+/// [`Broadcast::fetch_sockets`](crate::Broadcast::fetch_sockets): its description at that time, and
+/// operations on it. A socket of this node is a [`Socket`] too.
 ///
 /// # Examples
 ///
@@ -109,7 +109,7 @@ impl RemoteSocket {
         }
     }
 
-    /// `None` where another kind of node has ids of another form.
+    /// Returns `None` if another kind of node has ids of another form.
     pub(crate) fn there(membership: &Arc<Membership>, details: Details) -> Option<Self> {
         Some(Self {
             membership: Arc::clone(membership),
@@ -124,7 +124,7 @@ impl RemoteSocket {
         self.id
     }
 
-    /// Returns the socket itself, where it is one of this node.
+    /// Returns the socket itself, if it belongs to this node.
     #[must_use]
     pub fn socket(&self) -> Option<Socket> {
         match &self.place {
@@ -133,8 +133,8 @@ impl RemoteSocket {
         }
     }
 
-    /// Returns the names of the rooms that it is in, or was when it was asked; the room of its own
-    /// id is not listed.
+    /// Returns the names of its rooms, at the time of the request for a remote socket; the room of
+    /// its own id is not listed.
     #[must_use]
     pub fn rooms(&self) -> Vec<String> {
         match &self.place {
@@ -146,9 +146,8 @@ impl RemoteSocket {
         }
     }
 
-    /// Returns the value under this key of what its program keeps for it: of its
-    /// [`Session`](crate::Session), and on a Node.js server of its `socket.data`. `None` where
-    /// there is none, or it is no `T`.
+    /// Returns the value under this key in its [`Session`](crate::Session), or in `socket.data` on
+    /// a Node.js server. Returns `None` if there is none, or if it is not a `T`.
     #[must_use]
     pub fn data<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         let value = match &self.place {
@@ -158,7 +157,7 @@ impl RemoteSocket {
         value.and_then(|value| serde_json::from_value(value).ok())
     }
 
-    /// Returns all that its program keeps for it, by key.
+    /// Returns all values that its program keeps for it, by key.
     #[must_use]
     pub fn all_data(&self) -> BTreeMap<String, Value> {
         match &self.place {
@@ -182,7 +181,7 @@ impl RemoteSocket {
     ///
     /// # Errors
     ///
-    /// As of [`Broadcast::emit`](crate::Broadcast::emit).
+    /// The same as of [`Broadcast::emit`](crate::Broadcast::emit).
     pub async fn emit<T: Serialize>(&self, event: &str, data: T) -> Result<(), EmitError> {
         self.alone().emit(event, data).await
     }
@@ -200,17 +199,17 @@ impl RemoteSocket {
         self.alone().call(event, data).await
     }
 
-    /// Sets how long [`Broadcast::call`] waits for this client's acknowledgement.
+    /// Sets the timeout of this client's acknowledgement, for [`Broadcast::call`].
     #[must_use = "a broadcast does nothing by itself"]
     pub fn timeout(&self, limit: Duration) -> Broadcast {
         self.alone().timeout(limit)
     }
 
-    /// Makes it join rooms, as far as the limits of its server allow.
+    /// Makes it join rooms, within the limits of its server.
     ///
     /// # Errors
     ///
-    /// [`ClusterError`], where its node cannot be told.
+    /// [`ClusterError`], if its node will not receive it.
     pub async fn join(&self, rooms: impl RoomNames) -> Result<(), ClusterError> {
         self.alone().sockets_join(rooms).await.map(|_| ())
     }
@@ -219,16 +218,16 @@ impl RemoteSocket {
     ///
     /// # Errors
     ///
-    /// [`ClusterError`], where its node cannot be told.
+    /// [`ClusterError`], if its node will not receive it.
     pub async fn leave(&self, rooms: impl RoomNames) -> Result<(), ClusterError> {
         self.alone().sockets_leave(rooms).await.map(|_| ())
     }
 
-    /// Makes it leave its namespace, as [`Socket::disconnect`] does.
+    /// Disconnects it from its namespace, like [`Socket::disconnect`].
     ///
     /// # Errors
     ///
-    /// [`ClusterError`], where its node cannot be told.
+    /// [`ClusterError`], if its node will not receive it.
     pub async fn disconnect(&self, close: bool) -> Result<(), ClusterError> {
         self.alone().disconnect_sockets(close).await.map(|_| ())
     }

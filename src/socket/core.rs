@@ -1,8 +1,8 @@
 //! A socket's state: one client in one namespace.
 //!
-//! Any thread may deliver packets to it. What is sent before the client was accepted is held back,
-//! so that the CONNECT packet goes first. It knows its link and its namespace's members, and no
-//! actor.
+//! Any thread may deliver packets to it. Packets that are sent before the client was accepted are
+//! held back, so that the CONNECT packet is first. It knows its link and its namespace's members,
+//! and no actor.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -27,7 +27,7 @@ use crate::socket::recovery::{Back, Resume};
 use crate::socket::waiting;
 use crate::socketio::Args;
 
-/// What all handles of one socket share.
+/// The state that all handles of one socket share.
 ///
 /// ```text
 ///                accept            open
@@ -36,7 +36,7 @@ use crate::socketio::Args;
 ///        ▼                    ▼               │
 ///    Abandoned              Ended ◀───────────┘
 /// ```
-/// `Accepted` lies between the program's consent and the namespace's: packets are still held back,
+/// `Accepted` is between the program's acceptance and the namespace's: packets are still held back,
 /// but the program's `on_disconnect` will run.
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -49,49 +49,50 @@ pub(crate) struct Core {
     pub(crate) auth: Option<Box<str>>,
     pub(crate) rooms: Mutex<IndexSet<Arc<str>>>,
     pub(crate) locals: Locals,
-    /// What it needs to come back, where its namespace lets it.
+    /// Its recovery state, if its namespace has recovery.
     pub(crate) resume: Option<Box<Resume>>,
     phase: AtomicU8,
     held: Mutex<Held>,
     calls: Mutex<HashMap<u64, Caller>>,
-    /// Cancelled by `end_saying`; made when somebody first waits for the end.
+    /// Cancelled by `end_saying`; made when a task first waits for the end.
     ended: OnceLock<CancellationToken>,
 }
 
-/// Who waits for an acknowledgement.
+/// The task that waits for an acknowledgement.
 #[derive(Debug)]
 enum Caller {
     /// A call to this socket.
     One(oneshot::Sender<Args>),
-    /// A call to many, which this socket is one of. Dropped unanswered, it waits for one less.
+    /// A call to many sockets, including this one. If it is dropped unanswered, one answer less is
+    /// awaited.
     Many(UnboundedSender<(SocketId, Args)>),
 }
 
-/// What changes together with the phase, under one lock.
+/// The state that changes together with the phase, under one lock.
 #[derive(Debug, Default)]
 struct Held {
-    /// Packets that wait for the CONNECT packet.
+    /// Packets that must follow the CONNECT packet.
     packets: Vec<Outgoing>,
     bytes: usize,
-    /// Why the socket has ended.
+    /// The reason of the socket's end.
     reason: Option<DisconnectReason>,
 }
 
-/// How far a socket has come.
+/// The phases of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Phase {
     Connecting,
     Accepted,
     Connected,
-    /// Ended after the program had let it in.
+    /// Ended after the program had accepted it.
     Ended,
     /// Ended before that.
     Abandoned,
 }
 
 impl Core {
-    /// Makes a socket that begins anew, or where it was.
+    /// Makes a socket that is new or recovered.
     pub(crate) fn beginning(
         membership: &Arc<Membership>,
         link: &Arc<Link>,
@@ -119,18 +120,18 @@ impl Core {
         }
     }
 
-    /// Makes a socket of a client that does not come back.
+    /// Makes a socket of a client without recovery.
     #[allow(dead_code, reason = "tests make such")]
     pub(crate) fn new(membership: &Arc<Membership>, link: &Arc<Link>, auth: Option<&str>) -> Self {
         Self::beginning(membership, link, auth, None)
     }
 
-    /// Returns the session that the socket has by itself or shares with its client's other sockets.
+    /// Returns the session of the socket, which it may share with its client's other sockets.
     pub(crate) fn session(&self) -> &Session {
         let shared = self.link.session();
         match self.link.config.session_scope {
             SessionScope::Client => shared,
-            // What lies in a store is one for all.
+            // A session in a store is shared by all.
             SessionScope::Namespace if shared.stored().is_some() => shared,
             SessionScope::Namespace => self.locals.session(|| shared.fork()),
         }
@@ -146,13 +147,13 @@ impl Core {
         }
     }
 
-    /// Tells whether the client has its CONNECT packet, and has not left since.
+    /// Returns `true` if the client has received its CONNECT packet and has not disconnected since.
     pub(crate) fn is_connected(&self) -> bool {
         match self.phase() {
             Phase::Connected => true,
             Phase::Accepted => {
-                // It may be on its way out, under the lock: whoever has seen it finds the socket
-                // open.
+                // It may be in transit, under the lock: a client that has received it finds the
+                // socket open.
                 let _held = self.held.lock();
                 self.phase() == Phase::Connected
             }
@@ -160,7 +161,8 @@ impl Core {
         }
     }
 
-    /// Notes that the program has let the client in; the reason where it has left meanwhile.
+    /// Records that the program has accepted the client. Returns the reason if it has disconnected
+    /// in the meantime.
     pub(crate) fn accept(&self) -> Result<(), DisconnectReason> {
         let held = self.held.lock();
         match held.reason {
@@ -172,15 +174,15 @@ impl Core {
         }
     }
 
-    /// Sends what the client missed, the CONNECT packet and what was held back; `false` where the
-    /// client has left meanwhile.
+    /// Sends the missed events, the CONNECT packet and the held packets; returns `false` if the
+    /// client has disconnected in the meantime.
     pub(crate) fn open(&self, missed: Vec<Outgoing>) -> bool {
         let mut held = self.held.lock();
         if self.phase() != Phase::Accepted {
             return false;
         }
-        // The official client takes it as recovered when the CONNECT packet comes, and keeps until
-        // then what comes before it.
+        // The official client counts as recovered from the CONNECT packet on, and keeps earlier
+        // events until then.
         for packet in missed {
             self.link.send_vital(packet);
         }
@@ -196,16 +198,16 @@ impl Core {
         true
     }
 
-    /// Ends the socket: nothing can be sent any more, and pending calls fail. `false` where it had
-    /// ended before.
+    /// Ends the socket: no more packets can be sent, and pending calls fail. Returns `false` if it
+    /// had ended before.
     pub(crate) fn end(&self, reason: DisconnectReason) -> bool {
         self.end_saying(reason, |_| None)
     }
 
-    /// Refuses the client, unless it has left already; the session is woken for it.
+    /// Refuses the client, unless it has disconnected already; the session is woken for it.
     pub(crate) fn refuse(&self, error: &ConnectError) {
         if self.end_reason().is_none() {
-            // Whoever sees the refusal does not find the socket any more.
+            // A client that receives the refusal no longer finds the socket.
             self.membership.exit(self);
         }
         let refusal = |_| Some(encode::connect_error(self.membership.name(), error));
@@ -214,14 +216,14 @@ impl Core {
         }
     }
 
-    /// Returns why the socket has ended, if it has.
+    /// Returns the reason of the socket's end, if it has ended.
     pub(crate) fn end_reason(&self) -> Option<DisconnectReason> {
         self.held.lock().reason
     }
 
-    /// Ends the socket and says so to the client: by DISCONNECT, or by CONNECT_ERROR where it is
-    /// still waiting to be let in. The session is woken for it, or is closed and ends the
-    /// client's other sockets too.
+    /// Ends the socket and notifies the client: by DISCONNECT, or by CONNECT_ERROR if it is not
+    /// accepted yet. The session is woken for it, or is closed and ends the client's other sockets
+    /// too.
     pub(crate) fn disconnect(&self, close: bool) {
         let namespace = self.membership.name();
         let goodbye = |phase| {
@@ -239,8 +241,8 @@ impl Core {
         }
     }
 
-    /// Queues a packet of somebody who cannot wait for room. If there is none, the server's policy
-    /// says what becomes of the client.
+    /// Queues a packet without waiting for room. If there is none, the server's policy decides
+    /// about the client.
     pub(crate) fn deliver(&self, packet: Outgoing) -> Result<Pushed, EmitError> {
         match self.phase() {
             Phase::Connected => Ok(self.link.send(packet)?),
@@ -254,7 +256,7 @@ impl Core {
         }
     }
 
-    /// Queues a packet if there is room; the client stays if there is none.
+    /// Queues a packet if there is room; otherwise the client stays connected.
     pub(crate) fn try_deliver(&self, packet: Outgoing) -> Result<(), EmitError> {
         match self.open_to(packet)? {
             Some(packet) => Ok(self.link.try_send(packet)?),
@@ -262,8 +264,8 @@ impl Core {
         }
     }
 
-    /// Queues a packet when there is room. If there is none before the deadline, the server's policy
-    /// says what becomes of the client.
+    /// Queues a packet when there is room. If there is none before the deadline, the server's
+    /// policy decides about the client.
     pub(crate) async fn deliver_in_turn(&self, packet: Outgoing) -> Result<(), EmitError> {
         match self.open_to(packet)? {
             Some(packet) => waiting::send(&self.link, packet).await,
@@ -271,8 +273,8 @@ impl Core {
         }
     }
 
-    /// Waits for room for a packet of about so many bytes, where the client is connected. The
-    /// packet is to be queued while the turn is held.
+    /// Waits for room for a packet of about `bytes` bytes, if the client is connected. The packet
+    /// must be queued while the turn is held.
     pub(crate) async fn turn(&self, bytes: usize) -> Result<Option<Turn>, EmitError> {
         if self.phase() != Phase::Connected {
             return Ok(None);
@@ -280,12 +282,12 @@ impl Core {
         Ok(Some(waiting::turn(&self.link, bytes).await?))
     }
 
-    /// Tells whether a packet of about so many bytes may be queued at once.
+    /// Returns `true` if a packet of about `bytes` bytes may be queued at once.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.phase() != Phase::Connected || self.link.outbox.has_room(bytes)
     }
 
-    /// Returns the packet if it may leave at once, and holds it back if CONNECT goes first.
+    /// Returns the packet if it may be sent at once, or holds it back if CONNECT must be first.
     fn open_to(&self, packet: Outgoing) -> Result<Option<Outgoing>, EmitError> {
         match self.phase() {
             Phase::Connected => Ok(Some(packet)),
@@ -294,22 +296,22 @@ impl Core {
         }
     }
 
-    /// Queues a packet that its namespace has kept: for a socket that is on its way back it will be
-    /// among what it missed.
+    /// Queues a packet that its namespace keeps: a socket that is being recovered receives it among
+    /// the missed events.
     pub(crate) fn deliver_kept(&self, packet: Outgoing) -> Option<Pushed> {
         if self.back().is_none() || self.phase() == Phase::Connected {
-            // One client that has gone or reads too slowly is not the sender's error.
+            // A client that is disconnected or slow is not the sender's error.
             return self.deliver(packet).ok();
         }
         None
     }
 
-    /// Returns what it came back with.
+    /// Returns the state with which it was recovered.
     pub(crate) fn back(&self) -> Option<&Back> {
         self.resume.as_ref()?.back.as_ref()
     }
 
-    /// Takes what was kept for the client when it was here before.
+    /// Restores the values that were kept for the client.
     pub(crate) fn take_data_back(&self) {
         if let Some(back) = self.back()
             && self.link.stored_session().is_none()
@@ -318,15 +320,15 @@ impl Core {
         }
     }
 
-    /// Ends it because its client is here again, by another connection.
+    /// Ends it because its client has reconnected by another connection.
     pub(crate) fn supersede(&self) {
         self.membership.exit(self);
         self.end(DisconnectReason::Session(CloseReason::TransportClose));
         self.link.close(CloseReason::TransportClose);
     }
 
-    /// Queues a packet that is worth nothing later: it is dropped where others wait to be sent.
-    /// Tells whether it was queued.
+    /// Queues a packet that is useless later: it is dropped if the outbox is not empty. Returns
+    /// whether it was queued.
     pub(crate) fn deliver_volatile(&self, packet: Outgoing) -> bool {
         self.phase() == Phase::Connected && self.link.send_volatile(packet)
     }
@@ -339,7 +341,7 @@ impl Core {
         Ok((id, receiver))
     }
 
-    /// Registers a call to many, of this id.
+    /// Registers a call to many sockets, with this id.
     pub(crate) fn expect_shared_ack(
         &self,
         id: u64,
@@ -354,7 +356,7 @@ impl Core {
         if calls.len() >= limit {
             return Err(EmitError::TooManyCalls(limit));
         }
-        // Looked at under the lock that `end` takes last, so no call is left behind.
+        // Checked under the lock that `end` takes last, so no call remains pending.
         if matches!(self.phase(), Phase::Ended | Phase::Abandoned) {
             return Err(EmitError::Disconnected);
         }
@@ -362,7 +364,7 @@ impl Core {
         Ok(())
     }
 
-    /// Gives a call its answer; an id that nobody waits for means nothing.
+    /// Gives a call its answer; an unknown id is ignored.
     pub(crate) fn acknowledge(&self, id: u64, args: Args) {
         log::debug!(
             target: TARGET_EVENT,
@@ -370,7 +372,7 @@ impl Core {
             args.as_json().len()
         );
         let waiting = self.calls.lock().remove(&id);
-        // The caller may have given up.
+        // The caller may have stopped waiting.
         match waiting {
             Some(Caller::One(answer)) => drop(answer.send(args)),
             Some(Caller::Many(answers)) => drop(answers.send((self.id, args))),
@@ -382,13 +384,13 @@ impl Core {
         self.calls.lock().remove(&id);
     }
 
-    /// Tells whether it has ended for good: its client left, or the program sent it away.
+    /// Returns `true` if it has ended permanently: its client or the program has disconnected it.
     pub(crate) fn has_left(&self) -> bool {
         let reason = self.end_reason();
         reason.is_some_and(|reason| !matches!(reason, DisconnectReason::Session(_)))
     }
 
-    /// Tells whether it has ended.
+    /// Returns `true` if it has ended.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.phase(), Phase::Ended | Phase::Abandoned)
     }
@@ -396,15 +398,15 @@ impl Core {
     /// Waits until the socket has ended.
     pub(crate) async fn ended(&self) {
         let ended = self.ended.get_or_init(CancellationToken::new);
-        // Looked at behind the token, under the lock under which the reason is set: a socket that
-        // ends later cancels the token.
+        // Checked after the token, under the lock under which the reason is set: a socket that ends
+        // later cancels the token.
         if self.end_reason().is_none() {
             ended.cancelled().await;
         }
     }
 
-    /// Ends the socket with the packet that `last` makes for the phase it was in. The packet leaves
-    /// under the lock, so that it precedes whatever a next socket of the same client gets.
+    /// Ends the socket with the packet that `last` makes for its phase. The packet is sent under
+    /// the lock, so that it precedes all packets of a next socket of the same client.
     fn end_saying(
         &self,
         reason: DisconnectReason,
@@ -435,14 +437,14 @@ impl Core {
         true
     }
 
-    /// Holds a packet back until the CONNECT packet has left; returns it if that has left already.
+    /// Holds a packet back until the CONNECT packet was sent; returns it if that was sent already.
     fn hold(&self, packet: Outgoing) -> Result<Option<Outgoing>, EmitError> {
         let mut held = self.held.lock();
         match self.phase() {
             Phase::Connected => Ok(Some(packet)),
             Phase::Ended | Phase::Abandoned => Err(EmitError::Disconnected),
             Phase::Connecting | Phase::Accepted => {
-                // As much as the outbox takes at once when the socket opens.
+                // As much as the outbox accepts at once when the socket opens.
                 let config = &self.link.config;
                 let limit = config.outbox_limit.saturating_add(config.packet_limit);
                 let bytes = held.bytes.saturating_add(packet.cost());
@@ -478,5 +480,5 @@ impl From<PushError> for EmitError {
 
 static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
 
-/// What a client is told that is made to leave before it was let in.
+/// The error of a client that is disconnected before it was accepted.
 const DISCONNECTED: &str = "disconnected by the server";

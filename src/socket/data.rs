@@ -1,5 +1,5 @@
-//! What a program keeps for a socket: values by their types, on this node only, and the client's
-//! session, which other nodes see.
+//! The values of a program for a socket: by type, on this node only, and the client's session,
+//! which other nodes can read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,9 +11,8 @@ use crate::link::Session;
 use crate::socket::Socket;
 
 impl Socket {
-    /// Attaches a value to this socket, and returns the value of its type that was there before.
-    /// One value for each type; it goes with the last handle on the socket, so it must not hold
-    /// one.
+    /// Attaches a value to this socket, and returns the previous value of its type. One value for
+    /// each type. It is dropped with the last handle of the socket, so it must not contain one.
     ///
     /// # Examples
     ///
@@ -52,14 +51,14 @@ impl Socket {
         self.core.locals.find()
     }
 
-    /// Takes the value of this type off the socket, and returns it.
+    /// Removes the value of this type from the socket, and returns it.
     pub fn remove_extension<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.core.locals.remove()
     }
 
-    /// Returns the value under this key of what the program keeps for this client: of its
-    /// [`session`](Self::session), as [`RemoteSocket::data`](crate::RemoteSocket::data) does for a
-    /// socket of any node. `None` if there is none, or if it is no `T`.
+    /// Returns the value under this key in the client's [`session`](Self::session), like
+    /// [`RemoteSocket::data`](crate::RemoteSocket::data) for a socket of any node. Returns `None`
+    /// if there is none, or if it is not a `T`.
     ///
     /// # Examples
     ///
@@ -75,14 +74,15 @@ impl Socket {
         serde_json::from_value(value).ok()
     }
 
-    /// Returns all that the program keeps for this client, by key.
+    /// Returns all values of the client's session, by key.
     #[must_use]
     pub fn all_data(&self) -> BTreeMap<String, Value> {
         self.core.session().entries()
     }
 
-    /// Returns what the program keeps for this client by key, shared with the client's other
-    /// sockets or not as [`Builder::session_scope`](crate::Builder::session_scope) says.
+    /// Returns the client's session: its values by key.
+    /// [`Builder::session_scope`](crate::Builder::session_scope) decides whether the client's other
+    /// sockets share it.
     #[must_use]
     pub fn session(&self) -> Session {
         self.core.session().clone()

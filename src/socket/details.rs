@@ -1,4 +1,4 @@
-//! What is told of a socket of this node to others.
+//! The description of a socket of this node for other nodes.
 
 use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
@@ -9,7 +9,7 @@ use crate::calendar::date_text;
 use crate::cluster::Details;
 use crate::socket::core::Core;
 
-/// Describes a socket as the Node.js server does: its own room comes first of its rooms.
+/// Describes a socket as the Node.js server does: its own room is the first of its rooms.
 pub(crate) fn describe(core: &Core) -> Details {
     let id = core.id.as_str().to_owned();
     let rooms = core.rooms.lock();
@@ -49,7 +49,7 @@ fn handshake(core: &Core) -> Value {
     })
 }
 
-/// Joins headers that come more than once, as Node.js does.
+/// Joins repeated headers, as Node.js does.
 fn headers<'h>(lines: impl Iterator<Item = (&'h str, &'h [u8])>) -> Map<String, Value> {
     let mut headers: BTreeMap<&str, String> = BTreeMap::new();
     for (name, value) in lines {
@@ -69,7 +69,7 @@ fn headers<'h>(lines: impl Iterator<Item = (&'h str, &'h [u8])>) -> Map<String, 
     headers.into_iter().map(entry).collect()
 }
 
-/// Headers of which Node.js takes the first and skips the others.
+/// Headers of which Node.js uses the first and ignores the others.
 const TAKEN_ONCE: [&str; 18] = [
     "age",
     "authorization",

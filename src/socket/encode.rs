@@ -1,6 +1,6 @@
-//! Events and acknowledgements, written once into the frames that everyone gets.
+//! Events and acknowledgements, encoded once into the frames of all recipients.
 //!
-//! Names and Rust values come in, [`Outgoing`] packets go out. It knows no socket and no room.
+//! Names and Rust values enter, [`Outgoing`] packets leave. It knows no socket and no room.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -31,7 +31,7 @@ where
     Ok(packet)
 }
 
-/// Encodes an event whose list of name and arguments is written already.
+/// Encodes an event whose list of name and arguments is encoded already.
 pub(crate) fn relayed(namespace: &str, id: Option<u64>, list: &Args) -> Outgoing {
     let text = infallible(|out| {
         socketio::push_event_start(out, namespace, id, list.attachments().len());
@@ -45,10 +45,10 @@ pub(crate) fn relayed(namespace: &str, id: Option<u64>, list: &Args) -> Outgoing
     }
 }
 
-/// What a handler returned, encoded.
+/// The return value of a handler, encoded.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// The acknowledgement that carries it.
+    /// The acknowledgement with the value.
     Value(Outgoing),
     /// It was an `Err`: the JSON text of the error.
     Error(String),
@@ -71,8 +71,8 @@ where
     Ok(error.map_or(Answer::Value(packet), Answer::Error))
 }
 
-/// Encodes the ACK of a call that failed: `{"error": …}`, with the JSON text of the error, and of the
-/// data beside it if there are any.
+/// Encodes the ACK of a failed call: `{"error": …}`, with the JSON text of the error, and of its
+/// data if there are any.
 pub(crate) fn ack_error(namespace: &str, id: u64, json: &str, data: Option<&str>) -> Outgoing {
     infallible(|out| {
         socketio::push_ack_head(out, namespace, id, 0);
@@ -120,14 +120,14 @@ where
         head(out, 0);
         let args = out.len();
         let outcome = socketio::push_args(out, named, data, &mut attachments)?;
-        // With the bracket that is still to come.
+        // With the bracket that will follow.
         limits.check(out.len() - start + 1, &attachments)?;
         let error = match outcome {
             Outcome::Sent => None,
             Outcome::Failed => Some(String::from_utf8_lossy(&out[args..]).into_owned()),
         };
         if !attachments.is_empty() {
-            // Only now is the number known that the head begins with.
+            // The number in the head is only known now.
             let args = out.split_off(args);
             out.truncate(start);
             head(out, attachments.len());

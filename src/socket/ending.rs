@@ -1,6 +1,6 @@
 //! The end of a socket, for programs that wait for it.
 //!
-//! A socket's state comes in, which knows its end. Nothing here ends a socket.
+//! A socket's state enters, which knows its end. Nothing here ends a socket.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -12,14 +12,13 @@ use crate::socket::Socket;
 use crate::socket::membership::Membership;
 
 impl Socket {
-    /// Waits until the socket has ended: its client has left, or was disconnected, or refused. It
-    /// returns at once if that has happened already.
+    /// Waits until the socket has ended: its client has disconnected, was disconnected, or was
+    /// refused. Returns at once if that has happened already.
     ///
-    /// A handler that loops holds a place among the handlers in flight for as long as it runs, and is
-    /// dropped only when its client has been gone for
-    /// [`handler_grace`](crate::Builder::handler_grace). It ends with its socket if it waits for this
-    /// too. A server that stops does not wait for a handler that waits here: it closes, and the
-    /// handler ends. [`Socket::spawn`] runs a loop without a place.
+    /// A handler with a loop counts as a handler in flight while it runs, and is dropped only after
+    /// its client has been disconnected for [`handler_grace`](crate::Builder::handler_grace). It
+    /// ends with its socket if it waits for this too. A server that stops does not wait for such a
+    /// handler: it closes, and the handler ends. [`Socket::spawn`] runs a loop that does not count.
     ///
     /// # Examples
     ///
@@ -52,9 +51,9 @@ impl Socket {
     }
 }
 
-/// What a namespace does for the tasks of its sockets.
+/// The services of a namespace for the tasks of its sockets.
 pub(crate) trait TaskKeeper: std::fmt::Debug + Send + Sync {
-    /// Returns where a task runs that is spawned on no worker.
+    /// Returns the arbiter of a task that is not spawned on a worker.
     fn arbiter(&self) -> &ArbiterHandle;
 
     /// A task has panicked.
@@ -62,7 +61,7 @@ pub(crate) trait TaskKeeper: std::fmt::Debug + Send + Sync {
 }
 
 impl Membership {
-    /// Names who keeps the tasks of the namespace's sockets; the first one counts.
+    /// Sets the keeper of the tasks of the namespace's sockets; the first one is used.
     pub(crate) fn keep_tasks(&self, keeper: Box<dyn TaskKeeper>) {
         let _ = self.task_keeper.set(keeper);
     }

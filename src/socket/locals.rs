@@ -1,8 +1,8 @@
-//! What a program attaches to a socket: one value of each type, and a session of its own where each
+//! The values that a program attaches to a socket: one of each type, and its own session if each
 //! namespace has one.
 //!
-//! Most sockets have neither, so all of it lies in a box that the first use makes. It goes with the
-//! last handle on the socket.
+//! Most sockets have neither, so all of them are in a box that the first use makes. It is dropped
+//! with the last handle of the socket.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -20,7 +20,7 @@ struct Attached {
 }
 
 impl Locals {
-    /// Returns attachments that hold the same values.
+    /// Returns attachments with the same values.
     pub(crate) fn share(&self) -> Self {
         let shared = Self::default();
         if let Some(attached) = self.0.get() {
@@ -28,13 +28,13 @@ impl Locals {
                 data: attached.data.share(),
                 session: OnceLock::new(),
             };
-            // Nobody else has it yet.
+            // No other handle has it yet.
             let _ = shared.0.set(Box::new(attached));
         }
         shared
     }
 
-    /// Keeps a value, and returns the one of its type that it replaces.
+    /// Sets a value, and returns the previous one of its type.
     pub(crate) fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
         self.attached().data.insert(value)
     }
@@ -47,7 +47,7 @@ impl Locals {
         self.0.get()?.data.remove()
     }
 
-    /// Returns the socket's own session; `begin` makes it where there is none yet.
+    /// Returns the socket's own session; `begin` makes it if there is none yet.
     pub(crate) fn session(&self, begin: impl FnOnce() -> Session) -> &Session {
         self.attached().session.get_or_init(begin)
     }

@@ -1,8 +1,7 @@
-//! Sockets: what a handler holds of its client, and how replies leave.
+//! Sockets: a handler's handle for its client, and the sending of replies.
 //!
-//! A [`Socket`] is a cheap handle that any thread may use. What it emits goes straight into the
-//! session's outbox; a change of rooms is made at once. It knows no handler, no session and no
-//! transport.
+//! A [`Socket`] is a cheap handle for any thread. Its emits go directly into the session's outbox;
+//! a change of rooms takes effect at once. It knows no handler, no session and no transport.
 
 mod ack_stream;
 mod adapter;
@@ -56,8 +55,8 @@ pub(crate) use waiting::{give_short_turn, turn, within};
 
 /// One client in one namespace.
 ///
-/// Handlers get it as an argument; it can be cloned, kept and sent to any thread. When the client
-/// has gone, what it is asked to do fails with an error that says so.
+/// Handlers get it as an argument; it can be cloned, kept and sent to any thread. After the client
+/// has disconnected its methods fail with an error that says so.
 ///
 /// # Examples
 ///
@@ -91,28 +90,27 @@ impl Socket {
         self.core.id
     }
 
-    /// Returns the name of the socket's namespace, as `/` or `/chat`.
+    /// Returns the name of the socket's namespace, for example `/` or `/chat`.
     #[must_use]
     pub fn namespace(&self) -> &str {
         self.core.membership.name()
     }
 
-    /// Tells whether the client is connected to this namespace.
+    /// Returns `true` if the client is connected to this namespace.
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.core.is_connected()
     }
 
-    /// Tells whether the client has come back: it has its id, its rooms, its data and what it
-    /// missed, as [`Builder::connection_state_recovery`](crate::Builder::connection_state_recovery)
-    /// says.
+    /// Returns `true` if the socket was recovered: it has its previous id, rooms and data, and
+    /// receives the missed events
+    /// ([`Builder::connection_state_recovery`](crate::Builder::connection_state_recovery)).
     #[must_use]
     pub fn recovered(&self) -> bool {
         self.core.back().is_some()
     }
 
-    /// Returns what carries the client's packets at the moment: polling becomes a WebSocket by the
-    /// upgrade.
+    /// Returns the present transport of the client: polling becomes a WebSocket by the upgrade.
     #[must_use]
     pub fn transport(&self) -> Transport {
         if self.core.link.outbox.has_websocket() {
@@ -122,7 +120,7 @@ impl Socket {
         }
     }
 
-    /// Returns what the client's first HTTP request said: headers, query, cookies, address.
+    /// Returns the content of the client's first HTTP request: headers, query, cookies, address.
     ///
     /// # Examples
     ///
@@ -139,12 +137,12 @@ impl Socket {
         &self.core.link.handshake
     }
 
-    /// Reads the payload of the CONNECT packet, the client's `auth` option; without one it reads as
-    /// `{}`. As an argument of a handler it is [`Auth`](crate::Auth).
+    /// Reads the payload of the CONNECT packet, the client's `auth` option; if there is none it
+    /// reads as `{}`. As an argument of a handler it is [`Auth`](crate::Auth).
     ///
     /// # Errors
     ///
-    /// [`Rejection::Auth`], which says what does not fit.
+    /// [`Rejection::Auth`] with the value that has the wrong type.
     ///
     /// # Examples
     ///
@@ -163,22 +161,22 @@ impl Socket {
         from_json(text).map_err(|error| Rejection::Auth(Shortened(error).to_string()))
     }
 
-    /// Sends an event to this client. A tuple is sent as that many arguments, `()` as none,
-    /// anything else as one; [`Bytes`](crate::Bytes) anywhere in it travel as binary.
+    /// Sends an event to this client. A tuple is sent as that many arguments, `()` as none, any
+    /// other type as one; [`Bytes`](crate::Bytes) at any depth are sent as binary.
     ///
-    /// The packet lies in the client's outbox when this returns. If there is no room in it, this
+    /// The packet is in the client's outbox when this returns. If there is no room in it, this
     /// waits, up to [`Builder::emit_timeout`](crate::Builder::emit_timeout), so a handler may send
-    /// any number of events to a client that reads. What is emitted while a connect handler still
-    /// runs follows the CONNECT packet.
+    /// any number of events to a client that reads. Events that are emitted while a connect handler
+    /// is running follow the CONNECT packet.
     ///
     /// # Errors
     ///
-    /// Every variant of [`EmitError`] but `TooManyCalls`; nothing was sent then.
-    /// [`EmitError::OutboxFull`] says that there was no room before the deadline; the client is
-    /// disconnected then, or not, as
-    /// [`Builder::slow_client_policy`](crate::Builder::slow_client_policy) says.
-    /// [`EmitError::Cluster`] comes only where clients may come back to other nodes: this one has
-    /// the event then, and would miss it if it came back elsewhere.
+    /// Every variant of [`EmitError`] except `TooManyCalls`; nothing was sent.
+    /// [`EmitError::OutboxFull`] means that there was no room before the deadline;
+    /// [`Builder::slow_client_policy`](crate::Builder::slow_client_policy) decides whether the
+    /// client is then disconnected. [`EmitError::Cluster`] occurs only if clients may be recovered
+    /// on other nodes: this client has the event, and would miss it after a reconnect to another
+    /// node.
     ///
     /// # Examples
     ///
@@ -199,14 +197,14 @@ impl Socket {
         self.core.deliver_in_turn(packet).await
     }
 
-    /// Does what [`emit`](Self::emit) does, for code that is not async. It never waits, so it may
-    /// be called anywhere.
+    /// The same as [`emit`](Self::emit), for code that is not async. It never waits, so it may be
+    /// called anywhere.
     ///
     /// # Errors
     ///
-    /// As of [`emit`](Self::emit). [`EmitError::OutboxFull`] comes at once, and the client stays
-    /// connected, whatever [`Builder::slow_client_policy`](crate::Builder::slow_client_policy)
-    /// says.
+    /// The same as of [`emit`](Self::emit). [`EmitError::OutboxFull`] is returned at once, and the
+    /// client stays connected, whatever
+    /// [`Builder::slow_client_policy`](crate::Builder::slow_client_policy) says.
     pub fn emit_sync<T: Serialize>(&self, event: &str, data: T) -> Result<(), EmitError> {
         let membership = &self.core.membership;
         if membership.recovery.is_some() {
@@ -216,8 +214,8 @@ impl Socket {
         self.core.try_deliver(packet)
     }
 
-    /// Addresses this socket by events that are kept for as long as the client may come back, also
-    /// when it has gone.
+    /// Addresses this socket with events that are kept during its recovery window, also after it
+    /// has disconnected.
     fn kept(&self) -> Result<Broadcast, EmitError> {
         if self.core.has_left() {
             return Err(EmitError::Disconnected);
@@ -229,16 +227,16 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// As of [`emit`](Self::emit).
+    /// The same as of [`emit`](Self::emit).
     pub async fn send<T: Serialize>(&self, data: T) -> Result<(), EmitError> {
         self.emit(broadcast::MESSAGE, data).await
     }
 
-    /// Sends an event and waits for the client's acknowledgement, up to the server's `ack_timeout`
-    /// (60 seconds by default), or up to the time of [`timeout`](Self::timeout). The answer is read
-    /// as [`Data`](crate::Data) reads an event's arguments.
+    /// Sends an event and waits for the client's acknowledgement. The timeout is the server's
+    /// `ack_timeout` (60 seconds by default), or that of [`timeout`](Self::timeout). The answer is
+    /// read as by [`Data`](crate::Data).
     ///
-    /// [`Broadcast::emit_with_ack`] asks many clients.
+    /// [`Broadcast::emit_with_ack`] calls many clients.
     ///
     /// # Errors
     ///
@@ -262,13 +260,12 @@ impl Socket {
         args.read().map_err(CallError::Answer)
     }
 
-    /// Joins a room, or several; done when this returns, so the next emit to the room reaches this
-    /// socket.
+    /// Joins a room, or several. The next emit to the room after this reaches this socket.
     ///
     /// # Errors
     ///
-    /// [`RoomError::Disconnected`], [`RoomError::NameTooLong`] and [`RoomError::TooManyRooms`]; of
-    /// several rooms those before the one that failed are joined.
+    /// [`RoomError::Disconnected`], [`RoomError::NameTooLong`] and [`RoomError::TooManyRooms`]; the
+    /// rooms before the failed one were joined.
     ///
     /// # Examples
     ///
@@ -285,7 +282,7 @@ impl Socket {
         Ok(())
     }
 
-    /// Leaves a room, or several. Leaving one that it isn't in is no error.
+    /// Leaves a room, or several. It is not an error if the socket is not in the room.
     ///
     /// # Errors
     ///
@@ -297,17 +294,17 @@ impl Socket {
         Ok(())
     }
 
-    /// Returns the names of the rooms that this socket is in; the room of its own id is not listed.
+    /// Returns the names of this socket's rooms; the room of its own id is not listed.
     #[must_use]
     pub fn rooms(&self) -> Vec<String> {
         let rooms = self.core.rooms.lock();
         rooms.iter().map(|room| room.as_ref().to_owned()).collect()
     }
 
-    /// Makes this socket leave its namespace: the client gets a DISCONNECT packet, and
+    /// Disconnects this socket from its namespace: the client receives a DISCONNECT packet, and
     /// `on_disconnect` runs with
     /// [`DisconnectReason::ServerNamespaceDisconnect`](crate::DisconnectReason). With `close` the
-    /// client leaves all its namespaces so, and its session is closed.
+    /// client is disconnected from all its namespaces, and its session is closed.
     ///
     /// # Examples
     ///
@@ -320,7 +317,7 @@ impl Socket {
         self.core.disconnect(close);
     }
 
-    /// Addresses rooms, without this socket itself.
+    /// Addresses rooms, without this socket.
     pub fn to(&self, rooms: impl RoomNames) -> Broadcast {
         self.broadcast().to(rooms)
     }
@@ -330,43 +327,43 @@ impl Socket {
         self.to(rooms)
     }
 
-    /// Addresses everybody in the namespace but this socket and the sockets of these rooms.
+    /// Addresses all sockets of the namespace except this one and those of these rooms.
     pub fn except(&self, rooms: impl RoomNames) -> Broadcast {
         self.broadcast().except(rooms)
     }
 
-    /// Addresses everybody in the namespace but this socket.
+    /// Addresses all sockets of the namespace except this one.
     pub fn broadcast(&self) -> Broadcast {
         Broadcast::new(&self.core.membership, Some(&self.core))
     }
 
-    /// Addresses everybody in the namespace, this socket too.
+    /// Addresses all sockets of the namespace, including this one.
     pub fn everyone(&self) -> Broadcast {
         Broadcast::new(&self.core.membership, None)
     }
 
-    /// Addresses everybody of this process in the namespace but this socket.
+    /// Addresses all sockets of this process in the namespace, except this one.
     pub fn local(&self) -> Broadcast {
         self.broadcast().local()
     }
 
-    /// Addresses this socket alone, by events that are dropped if others wait to be sent to it;
-    /// see [`Broadcast::volatile`]. A [`to`](Broadcast::to), [`except`](Broadcast::except),
-    /// [`local`](Broadcast::local) or [`broadcast`](Broadcast::broadcast) behind it addresses
-    /// others, without this socket, as if it stood in front.
+    /// Addresses this socket alone, with events that are dropped if its outbox is not empty; see
+    /// [`Broadcast::volatile`]. If [`to`](Broadcast::to), [`except`](Broadcast::except),
+    /// [`local`](Broadcast::local) or [`broadcast`](Broadcast::broadcast) follows, the operator
+    /// addresses the others without this socket, in any order of the calls.
     pub fn volatile(&self) -> Broadcast {
         Broadcast::alone(&self.core).volatile()
     }
 
-    /// Addresses this socket alone; `false` keeps what is sent from being compressed, see
-    /// [`Broadcast::compress`]. A [`to`](Broadcast::to) behind it addresses the room instead, as
-    /// behind [`volatile`](Self::volatile).
+    /// Addresses this socket alone; `false` prevents the compression of its events, see
+    /// [`Broadcast::compress`]. If [`to`](Broadcast::to) follows, the operator addresses the room
+    /// instead, as after [`volatile`](Self::volatile).
     pub fn compress(&self, compressed: bool) -> Broadcast {
         Broadcast::alone(&self.core).compress(compressed)
     }
 
-    /// Addresses this socket alone, with a limit for its acknowledgements. A
-    /// [`to`](Broadcast::to) behind it addresses the room instead, as behind
+    /// Addresses this socket alone, with a timeout of its acknowledgements. If
+    /// [`to`](Broadcast::to) follows, the operator addresses the room instead, as after
     /// [`volatile`](Self::volatile).
     ///
     /// # Examples
@@ -399,7 +396,7 @@ impl PartialEq for Socket {
 
 impl Eq for Socket {}
 
-/// Sends an event with an acknowledgement id and waits for what comes back.
+/// Sends an event with an acknowledgement id and waits for the answer.
 pub(crate) async fn call<T>(
     core: &Arc<Core>,
     event: &str,
@@ -414,7 +411,7 @@ where
     let packet = core
         .membership
         .event(Some(id), event, data, Some(core.id))?;
-    // The time counts from here, also while the packet waits for room.
+    // The timeout starts here, also while the packet waits for room.
     let answered = timeout(limit, async {
         core.deliver_in_turn(packet).await?;
         answer.await.map_err(|_| CallError::Disconnected)
@@ -422,7 +419,7 @@ where
     answered.await.unwrap_or(Err(CallError::Timeout))
 }
 
-/// Takes a call off the books however it ends, also where its future is dropped.
+/// Removes a call from the pending ones at its end, also if its future is dropped.
 struct PendingCall<'a> {
     core: &'a Core,
     id: u64,

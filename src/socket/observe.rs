@@ -1,4 +1,4 @@
-//! What a program sees of the events that it sends.
+//! The observers of a program's outgoing events.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,8 +14,8 @@ use crate::logging::{LogKind, LogLimits, Quoted, plain};
 use crate::panics::catch_panic;
 use crate::socketio::{Args, ArgsError};
 
-/// An event that is about to be sent; [`Namespace::on_any_outgoing`](crate::Namespace::on_any_outgoing)
-/// shows it.
+/// An outgoing event before it is sent, the argument of
+/// [`Namespace::on_any_outgoing`](crate::Namespace::on_any_outgoing).
 ///
 /// # Examples
 ///
@@ -50,7 +50,7 @@ impl OutgoingEvent<'_> {
         self.name
     }
 
-    /// Returns the arguments, as they are sent.
+    /// Returns the arguments as sent.
     #[must_use]
     pub fn args(&self) -> &Args {
         &self.args
@@ -60,23 +60,23 @@ impl OutgoingEvent<'_> {
     ///
     /// # Errors
     ///
-    /// Says which argument does not fit, and why.
+    /// Returns the argument that has the wrong type, and the cause.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
         self.args.read()
     }
 
-    /// Returns the socket that it is sent to; `None` where it goes to many.
+    /// Returns the recipient; `None` if there are many.
     #[must_use]
     pub fn recipient(&self) -> Option<SocketId> {
         self.recipient
     }
 }
 
-/// Who sees a namespace's outgoing events.
+/// The observers of a namespace's outgoing events.
 #[derive(Default)]
 pub(crate) struct Observers {
     all: RwLock<Vec<Observer>>,
-    /// There are some: looked at before every event.
+    /// `true` if there are observers: checked before every event.
     any: AtomicBool,
 }
 
@@ -88,7 +88,7 @@ impl Observers {
         self.any.store(true, Ordering::Release);
     }
 
-    /// Shows an event that can be sent to whoever wants to see it.
+    /// Passes an event that can be sent to the observers.
     pub(crate) fn show<T>(&self, namespace: &str, name: &str, data: &T, recipient: Option<SocketId>)
     where
         T: Serialize + ?Sized,
@@ -97,7 +97,7 @@ impl Observers {
             return;
         }
         let observers = self.all.read().clone();
-        // Code of the program, which must not keep the event from being sent.
+        // Code of the program, which must not prevent the event from being sent.
         let shown = catch_panic(|| {
             let Ok(args) = Args::from_value(data) else {
                 return;

@@ -1,4 +1,4 @@
-//! Events from one server's program to the others', which no client sees.
+//! Events of one server's program to the other servers' programs, which clients do not receive.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 
 use crate::socketio::{Args, ArgsError, is_failure};
 
-/// An event that another server's program has sent;
-/// [`Namespace::on_server_side`](crate::Namespace::on_server_side) hears it.
+/// An event of another server's program, the argument of the listener of
+/// [`Namespace::on_server_side`](crate::Namespace::on_server_side).
 ///
 /// # Examples
 ///
@@ -34,7 +34,7 @@ pub struct ServerSideEvent {
 }
 
 impl ServerSideEvent {
-    /// Reads the list of a name and arguments; `None` where it begins with no name.
+    /// Reads the list of a name and arguments; `None` if it does not begin with a name.
     pub(crate) fn of(content: &Args) -> Option<Self> {
         let (name, args) = content.split_first().ok()?;
         Some(Self { name, args })
@@ -46,7 +46,7 @@ impl ServerSideEvent {
         &self.name
     }
 
-    /// Returns the arguments, as they came.
+    /// Returns the arguments as received.
     #[must_use]
     pub fn args(&self) -> &Args {
         &self.args
@@ -56,27 +56,27 @@ impl ServerSideEvent {
     ///
     /// # Errors
     ///
-    /// Says which argument does not fit, and why.
+    /// Returns the argument that has the wrong type, and the cause.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
         self.args.read()
     }
 }
 
-/// Who listens to which event.
+/// The listeners by event.
 #[derive(Default)]
 pub(crate) struct ServerSide {
     listeners: RwLock<HashMap<String, Listener>>,
 }
 
-/// Who listens to one event.
+/// The listener of one event.
 #[derive(Clone)]
 pub(crate) struct Listener {
     pub(crate) hear: Arc<dyn Fn(ServerSideEvent) -> Answering + Send + Sync>,
-    /// Is told of its panics.
+    /// Called for its panics.
     pub(crate) panicked: Arc<dyn Fn(String) + Send + Sync>,
 }
 
-/// What a listener returns, as the arguments of an acknowledgement.
+/// The return value of a listener, as the arguments of an acknowledgement.
 pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Answered, ArgsError>> + Send>>;
 
 /// The arguments, and whether they are an `Err`.
@@ -112,7 +112,7 @@ impl ServerSide {
         self.listeners.write().insert(name.to_owned(), listener);
     }
 
-    /// Returns who listens to an event.
+    /// Returns the listener of an event.
     pub(crate) fn listener(&self, name: &str) -> Option<Listener> {
         self.listeners.read().get(name).cloned()
     }

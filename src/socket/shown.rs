@@ -1,4 +1,4 @@
-//! What the log calls sockets and audiences.
+//! The names of sockets and audiences in the log.
 
 use std::fmt;
 
@@ -7,14 +7,14 @@ use crate::logging::{Quoted, TARGET_EVENT, plain};
 use crate::socket::core::Core;
 use crate::socket::membership::{Audience, Membership};
 
-/// Writes that an event of so many bytes is sent. Apart, so that who asks for no such lines pays for one
-/// look at their level.
+/// Logs that an event of `size` bytes is sent. Separate, so that a program without such lines pays
+/// only for a check of the level.
 #[cold]
 pub(crate) fn log_emit(event: &str, size: usize, to: &dyn fmt::Display) {
     log::debug!(target: TARGET_EVENT, "event {}: {size} bytes to {to}", Quoted(event));
 }
 
-/// The same of an event to one socket; whoever sends to many writes it.
+/// The same for an event to one socket; broadcasts use the other.
 #[cold]
 pub(crate) fn log_emit_to(
     membership: &Membership,
@@ -29,7 +29,7 @@ pub(crate) fn log_emit_to(
     }
 }
 
-/// Everyone in an audience of a namespace.
+/// An audience of a namespace.
 pub(crate) struct Many<'a>(pub(crate) &'a Membership, pub(crate) &'a Audience);
 
 impl fmt::Display for Many<'_> {
@@ -80,5 +80,5 @@ fn list(f: &mut fmt::Formatter<'_>, names: &[String]) -> fmt::Result {
     }
 }
 
-/// Rooms that a line names.
+/// The number of rooms that a line names.
 const SHOWN: usize = 4;

@@ -1,8 +1,8 @@
 //! Waiting for room in an outbox, with a deadline.
 //!
-//! The outbox says when there is room (`link/outbox/pressure.rs`); the clock is here. A packet to
-//! one socket waits in line. A broadcast does not wait to be added: it waits behind, for a moment,
-//! for the clients that it has put above their limit.
+//! The outbox knows when there is room (`link/outbox/pressure.rs`); the clock is here. A packet to
+//! one socket waits in line. A broadcast does not wait to be added: afterwards it waits briefly for
+//! the clients that it has put above their limit.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -19,27 +19,27 @@ use crate::socket::core::Core;
 pub(crate) type Crowd = Vec<Arc<Core>>;
 
 /// Queues a packet when there is room for it. If there is none before the deadline, the server's
-/// policy says what becomes of the client.
+/// policy decides about the client.
 pub(crate) async fn send(link: &Link, packet: Outgoing) -> Result<(), EmitError> {
     match link.outbox.push(packet) {
         Ok(()) => Ok(()),
         Err(Unsent::Closed) => Err(EmitError::Disconnected),
-        // Boxed, so that the future of an emit that need not wait stays small.
+        // Boxed, so that the future of an emit without a wait stays small.
         Err(Unsent::Full(packet)) => {
             Box::pin(in_time(link, link.outbox.line_up().push(packet))).await
         }
     }
 }
 
-/// Waits until a packet of this cost fits, and holds the first place in the line.
+/// Waits until a packet of this cost fits, and holds the first position in the line.
 pub(crate) async fn turn(link: &Link, cost: usize) -> Result<Turn, EmitError> {
     let mut turn = link.outbox.line_up();
     in_time(link, turn.room(cost)).await?;
     Ok(turn)
 }
 
-/// Lets clients take what a broadcast has put above their limits, as long as they read, and no
-/// longer than two seconds.
+/// Waits until clients have taken the packets that a broadcast has put above their limits, while
+/// they read, and for two seconds at most.
 pub(crate) async fn give_turn(crowd: Crowd) {
     if !has_clock() {
         return;
@@ -47,22 +47,22 @@ pub(crate) async fn give_turn(crowd: Crowd) {
     for socket in crowd {
         let outbox = &socket.link.outbox;
         while let Some(patience) = outbox.patience(Instant::now().into_std()) {
-            // Elapsed, it is asked again whether the client has taken something meanwhile.
+            // After the wait the client's progress is checked again.
             let _ = timeout(patience, poll_fn(|cx| outbox.poll_within(cx))).await;
         }
     }
 }
 
-/// Does the same for an actor whose other messages wait meanwhile.
+/// The same for an actor whose other messages wait in the meantime.
 pub(crate) async fn give_short_turn(crowd: Crowd) {
     let _ = timeout(SHORT_TURN, give_turn(crowd)).await;
 }
 
-/// Waits until no more than the limit waits in the outbox, up to the deadline of an emit.
+/// Waits until the outbox is within its limit, up to the deadline of an emit.
 pub(crate) async fn within(link: &Link) {
     if link.outbox.is_over() && has_clock() {
         let within = poll_fn(|cx| link.outbox.poll_within(cx));
-        // What comes behind is queued then by the rule for those who cannot wait.
+        // Later packets are then queued by the rule for packets that cannot wait.
         let _ = timeout(link.config.emit_timeout, within).await;
     }
 }
@@ -82,11 +82,11 @@ async fn in_time(
     Ok(outcome?)
 }
 
-/// Tells whether there is a runtime whose timers can be waited for. A program may poll an emit on a
-/// thread without one: it is as `emit_sync` then.
+/// Returns `true` if there is a runtime with timers. A program may poll an emit on a thread without
+/// one: it then acts like `emit_sync`.
 fn has_clock() -> bool {
     Handle::try_current().is_ok()
 }
 
-/// How long an actor waits for the clients that one message has put above their limits.
+/// The time for which an actor waits for the clients that one message has put above their limits.
 const SHORT_TURN: Duration = Duration::from_millis(50);

@@ -1,7 +1,7 @@
-//! A question that is under way: the nodes that have answered, and those that will not any more.
+//! A question in progress: the nodes that have answered, and those that will not answer.
 //!
-//! The broker knows the nodes that listen, and forgets one with its last connection. So a question
-//! ends early if a node dies, and says which. A task of its own drives it.
+//! The broker knows the nodes that subscribe, and removes one with its last connection. So a
+//! question ends early if a node ends, and names that node. A task of its own drives it.
 
 use std::collections::HashSet;
 use std::pin::pin;
@@ -74,7 +74,7 @@ impl Questions {
             return receiver;
         }
         let request = new_request();
-        // At once, so that it keeps its place behind the messages before it.
+        // At once, so that it keeps its position after earlier messages.
         let replies = self.pending.expect(&request);
         if let Err(error) = self.outbound.ask(namespace, question, &request) {
             self.pending.forget(&request);
@@ -96,11 +96,11 @@ impl Questions {
         receiver
     }
 
-    /// Returns the names of all nodes of a namespace, this one included.
+    /// Returns the names of all nodes of a namespace, including this one.
     ///
     /// # Errors
     ///
-    /// If the broker cannot be asked, or the format cannot tell.
+    /// If the broker cannot be asked, or the format does not support it.
     pub(crate) async fn nodes(&self, namespace: &str) -> Result<Vec<NodeId>, ClusterError> {
         let others = self.peers(namespace).await?;
         let others = others.ok_or(ClusterError::Unsupported("which nodes there are"))?;
@@ -153,8 +153,8 @@ impl Questions {
         self.roster.peers(namespace).await
     }
 
-    /// Waits for a while, then returns those of these nodes that are still there; `None` if nobody
-    /// can tell.
+    /// Waits for a while, then returns those of these nodes that still exist; `None` if that is
+    /// unknown.
     async fn look(&self, namespace: &str, nodes: HashSet<String>) -> Option<Peers> {
         sleep(LOOK).await;
         let left = self.roster.still_there(namespace, &nodes).await;
@@ -171,7 +171,7 @@ impl Questions {
     fn cut_off(&self, answers: &UnboundedSender<Answer>, error: ClusterError) {
         let line = format_args!("other nodes are not asked: {error}");
         self.line_limits.write(LogKind::Foreign, Level::Warn, line);
-        // The task that has asked may have ended.
+        // The task that asked may have ended.
         let _ = answers.send(Answer::Coverage(Coverage {
             cut_off: Some(error),
             ..Coverage::default()
@@ -179,7 +179,7 @@ impl Questions {
     }
 }
 
-/// A request whose answers are waited for, for as long as it lives.
+/// A request whose answers are awaited while it exists.
 struct Expecting<'p> {
     pending: &'p Pending,
     request: String,
@@ -212,23 +212,23 @@ impl Asking {
             biased;
             asked = self.pass_on() => asked,
             () = closed.cancelled() => {
-                // Nobody answers a node that has closed.
+                // A node that has closed receives no answers.
                 self.tracker.timed_out = true;
                 Ok(())
             }
         };
         match asked {
-            // The task that has asked may have ended.
+            // The task that asked may have ended.
             Ok(()) => drop(self.answers.send(Answer::Coverage(self.tracker.coverage()))),
             Err(error) => self.questions.cut_off(&self.answers, error),
         }
     }
 
-    /// Passes answers on until all have come that will.
+    /// Passes answers on until all expected ones have arrived.
     ///
     /// # Errors
     ///
-    /// If nobody says which nodes there are.
+    /// If the nodes are unknown.
     async fn pass_on(&mut self) -> Result<(), ClusterError> {
         let questions = Arc::clone(&self.questions);
         let roll = timeout_at(self.deadline, questions.peers(&self.namespace)).await;
@@ -237,7 +237,7 @@ impl Asking {
                 self.tracker.expect(nodes);
                 false
             }
-            // Nobody knows who listens; what is asked there has one answer.
+            // The subscribers are unknown; such a question has one answer.
             Ok(Ok(None)) => true,
             Ok(Err(error)) => return Err(error),
             Err(_) => {
@@ -261,7 +261,7 @@ impl Asking {
                     break;
                 }
                 nodes = &mut looking => {
-                    // While the broker is away nobody is given up.
+                    // While the broker is unreachable, no node is given up.
                     if let Some(nodes) = nodes {
                         self.tracker.only(&nodes);
                     }
@@ -279,11 +279,11 @@ impl Drop for Asking {
     }
 }
 
-/// Characters of a request's id: few enough for a number of JSON.
+/// The number of characters of a request's id: few enough for a number of JSON.
 const REQUEST: usize = 12;
 
-/// How long nodes may take to say that they are there.
+/// The time limit for nodes to announce themselves.
 const ROLL_CALL_LIMIT: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether the nodes that have not answered are still there.
+/// The interval of the check whether the nodes that have not answered still exist.
 const LOOK: Duration = Duration::from_millis(250);

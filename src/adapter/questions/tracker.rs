@@ -1,6 +1,6 @@
-//! The answers to one question: the nodes that have answered, and those that are still to.
+//! The answers to one question: the nodes that have answered, and those that have not yet.
 //!
-//! Pure: replies and looks at the roster enter, and the state of the question leaves.
+//! Pure: replies and checks of the roster enter, and the state of the question leaves.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,28 +12,28 @@ use crate::cluster::{Coverage, NodeId, Reply};
 pub(crate) struct ResponseTracker {
     /// Names of nodes; there may be more of them than nodes.
     pub(crate) expected: HashSet<String>,
-    /// How many nodes there are.
+    /// The number of nodes.
     nodes: usize,
-    /// How many of them there were at the last look, or fewer.
+    /// The number of nodes at the last check, or fewer.
     left: usize,
-    /// Nodes that have ended while they were asked.
+    /// Nodes that have ended during the question.
     gone: HashSet<String>,
-    /// The clients of each node that has answered that are still to answer.
+    /// The number of clients that have not answered yet, of each node that has answered.
     said: HashMap<String, usize>,
-    /// Answers without a name.
+    /// The number of answers without a name.
     unidentified_nodes: usize,
-    /// Clients of those nodes that are still to answer.
+    /// The number of clients of those nodes that have not answered yet.
     waiting: usize,
     /// Each node counts its clients first, and these answer one by one.
     counts_clients: bool,
-    /// The only answer there will be is a client's.
+    /// The only expected answer is that of a client.
     pub(crate) only_one: bool,
     heard_one: bool,
     pub(crate) timed_out: bool,
 }
 
 impl ResponseTracker {
-    /// Waits for the nodes, and if it counts clients for those that each node counts.
+    /// Waits for the nodes and, if it counts clients, for the clients that each node counts.
     pub(crate) fn new(counts_clients: bool) -> Self {
         Self {
             counts_clients,
@@ -56,7 +56,7 @@ impl ResponseTracker {
         }
     }
 
-    /// So many clients have answered, or gone.
+    /// Records that `count` clients have answered, or have disconnected.
     fn answered(&mut self, from: &str, count: usize) -> bool {
         let waiting = self.said.get_mut(from).unwrap_or(&mut self.waiting);
         let is_awaited = *waiting >= count;
@@ -64,7 +64,7 @@ impl ResponseTracker {
         is_awaited
     }
 
-    /// A node has answered, and has so many clients that are still to do so.
+    /// Records that a node has answered, and that `clients` of its clients have not answered yet.
     fn said(&mut self, from: &str, clients: usize) -> bool {
         if !from.is_empty() {
             let is_first = !self.said.contains_key(from);
@@ -76,14 +76,14 @@ impl ResponseTracker {
         self.unidentified_nodes <= self.nodes
     }
 
-    /// Notes the nodes that are asked.
+    /// Records the nodes that are asked.
     pub(crate) fn expect(&mut self, nodes: Peers) {
         self.nodes = nodes.count;
         self.left = nodes.count;
         self.expected = nodes.names;
     }
 
-    /// Notes the nodes that are still there.
+    /// Records the nodes that still exist.
     pub(crate) fn only(&mut self, nodes: &Peers) {
         self.gone = self.expected.difference(&nodes.names).cloned().collect();
         self.left = self.left.min(nodes.count);
@@ -96,7 +96,8 @@ impl ResponseTracker {
         let is_there = |node: &&String| !self.gone.contains(*node);
         let said = self.said.keys().filter(is_there).count();
         let unresponsive_nodes = self.unresponsive_nodes().filter(is_there).count();
-        // If there are more names than nodes some are no nodes', and nobody answers for those.
+        // If there are more names than nodes, some are not names of nodes, and no answer comes for
+        // them.
         let unresponsive_nodes = unresponsive_nodes.min(self.left.saturating_sub(said));
         let clients = self.said.iter().filter(|(node, _)| is_there(node));
         let waiting = clients.fold(self.waiting, |sum, (_, waiting)| {
@@ -105,13 +106,13 @@ impl ResponseTracker {
         unresponsive_nodes <= self.unidentified_nodes && (!self.counts_clients || waiting == 0)
     }
 
-    /// Returns those of the names that have said nothing.
+    /// Returns the names without an answer.
     fn unresponsive_nodes(&self) -> impl Iterator<Item = &String> {
         let expected = self.expected.iter();
         expected.filter(|node| !self.said.contains_key(*node))
     }
 
-    /// Returns the nodes that have ended with clients that were asked, and have not answered.
+    /// Returns the nodes that have ended and whose clients have not answered.
     fn lost(&self) -> impl Iterator<Item = NodeId> {
         let said = self.said.iter();
         let lost = said.filter(|(node, waiting)| **waiting > 0 && self.gone.contains(*node));
@@ -130,8 +131,8 @@ impl ResponseTracker {
         let (mut unresponsive_nodes, unidentified_nodes) = if missing == unresponsive_nodes.len() {
             (unresponsive_nodes, 0)
         } else {
-            // Some of these have answered without a name, or are no nodes; those that have gone are
-            // known.
+            // Some of these have answered without a name, or are not nodes; the nodes that have
+            // ended are known.
             let gone = unresponsive_nodes
                 .into_iter()
                 .filter(|node| self.gone.contains(node.as_str()));

@@ -45,9 +45,9 @@ pub(crate) struct Delivery {
     seen: Seen,
     /// Questions of other nodes that wait for clients of this one.
     questions: Arc<Load>,
-    /// Server-side events of other nodes that the program works on.
+    /// Server-side events of other nodes that the program is handling.
     server_side: Arc<Load>,
-    /// The same, until they are answered.
+    /// The tasks of these until they are answered.
     answering: TaskTracker,
     tasks: Arc<Tasks>,
     health: Arc<Health>,
@@ -79,14 +79,14 @@ impl Delivery {
         })
     }
 
-    /// Takes no more server-side events, and waits until the program has answered those that it
-    /// has.
+    /// Accepts no more server-side events, and waits until the program has answered the present
+    /// ones.
     pub(crate) async fn settled(&self) {
         self.answering.close();
         self.answering.wait().await;
     }
 
-    /// Delivers one message. It never waits: what takes time is done in a task of its own.
+    /// Delivers one message. It never waits: slow work runs in a task of its own.
     fn deliver(&self, heard: Incoming, origin: Origin<'_>) {
         if let Received::Answered { request, reply } = heard.word {
             return self.pending.answered(heard.from, &request, reply);
@@ -95,7 +95,7 @@ impl Delivery {
             return;
         };
         match heard.word {
-            // The broker tells which nodes there are.
+            // The broker knows the nodes.
             Received::Answered { .. } | Received::Presence(_) => {}
             Received::Told(message) => self.told(&membership, message, origin),
             Received::Asked(requester, question) => self.asked(&membership, requester, question),
@@ -107,8 +107,8 @@ impl Delivery {
         }
     }
 
-    /// Runs the delivery of one message: a panic must not cost the connection, and a message that
-    /// cannot be read must not cost the next one.
+    /// Runs the delivery of one message. A panic must not end the connection, and an unreadable
+    /// message must not affect the next one.
     fn guard(&self, what: &dyn fmt::Display, deliver: impl FnOnce() -> Result<(), String>) {
         match catch_panic(deliver) {
             Ok(Ok(())) => {}
@@ -126,7 +126,8 @@ impl Delivery {
         }
     }
 
-    /// Tells whether this node's clients take an event of another node, which may allow more.
+    /// Returns `true` if an event of another node, which may have higher limits, is within the
+    /// limits of this node.
     fn fits(&self, membership: &Membership, content: &EventPayload) -> bool {
         match content.0.check(membership.packets) {
             Ok(()) => true,
@@ -176,7 +177,7 @@ impl Delivery {
         }
     }
 
-    /// Changes one socket, if it is one of this node.
+    /// Changes one socket, if it belongs to this node.
     fn single(
         &self,
         membership: &Membership,
@@ -225,7 +226,7 @@ impl Delivery {
             Question::Rooms => {
                 let rooms = membership.rooms().into_iter();
                 let mut rooms: Vec<_> = rooms.map(|(name, _)| name.as_ref().to_owned()).collect();
-                // To other kinds of nodes each socket is a room of its own.
+                // For other kinds of nodes each socket is a room of its own.
                 if !requester.is_native {
                     let ids = membership.all().into_iter();
                     rooms.extend(ids.map(|socket| socket.id.as_str().to_owned()));
@@ -239,7 +240,7 @@ impl Delivery {
         }
     }
 
-    /// Asks the clients of this node, and passes on what each answers.
+    /// Asks the clients of this node, and passes on their answers.
     fn ask_clients(
         &self,
         membership: &Arc<Membership>,
@@ -274,7 +275,8 @@ impl Delivery {
         self.tasks.spawn("question to clients", async move {
             let mut place = Some(place);
             while let Some((socket, args)) = answers.next_args().await {
-                // The place is free before the other node reads the last answer: it may ask again.
+                // The place is free before the other node reads the last answer, because it may ask
+                // again.
                 if answers.is_complete() {
                     place = None;
                 }
@@ -292,7 +294,7 @@ impl Delivery {
         });
     }
 
-    /// Calls the program, and passes its answer on to the node that wants one.
+    /// Calls the program, and passes its answer on to the node that asked.
     fn call_program(
         &self,
         membership: &Arc<Membership>,
@@ -303,7 +305,7 @@ impl Delivery {
             return;
         };
         let name = event.name().to_owned();
-        // Nobody answers for a program that does not listen, as on the Node.js server.
+        // Without a listener there is no answer, as on the Node.js server.
         let Some(listener) = membership.server_side.listener(&name) else {
             return;
         };
@@ -397,7 +399,7 @@ fn apply(membership: &Membership, socket: &Arc<Core>, change: &MembershipChange)
     match change {
         MembershipChange::Join(rooms) => {
             for room in rooms {
-                // One that is just leaving joins nothing.
+                // A socket that is just disconnecting joins no rooms.
                 let _ = membership.join(socket, room);
             }
         }
@@ -410,7 +412,7 @@ fn apply(membership: &Membership, socket: &Arc<Core>, change: &MembershipChange)
     }
 }
 
-/// Lets go of sockets whose clients have reconnected to another node.
+/// Removes sockets whose clients have reconnected to another node.
 fn moved(membership: &Membership, scope: &Scope) {
     let moves = scope.except.get(1).and_then(|moves| moves.parse().ok());
     let (Some(recovery), Some(moves)) = (&membership.recovery, moves) else {
@@ -418,7 +420,7 @@ fn moved(membership: &Membership, scope: &Scope) {
     };
     for id in scope.rooms.iter().filter_map(|id| id.parse().ok()) {
         let gone = recovery.lock().moved_away(id, moves, recovery.options());
-        // The values that the program has attached to it are dropped outside of the lock.
+        // The values that the program has attached to it are dropped outside the lock.
         drop(gone);
     }
 }

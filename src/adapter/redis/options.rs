@@ -11,10 +11,10 @@ use crate::adapter::redis::emitter::RedisEmitter;
 use crate::adapter::setup::{AdapterSetup, QUEUE_LIMIT, REQUESTS_IN_FLIGHT, STREAM_LENGTH};
 use crate::cluster::{AdapterError, Mark};
 
-/// The way to the other nodes of a cluster: which Redis, and in which format.
+/// The adapter of a cluster on Redis: the server's address, and the format of messages.
 ///
-/// All nodes of a cluster speak the same format, under the same names. Each is that of an existing
-/// kind of server, so that nodes of this crate may stand beside them.
+/// All nodes of a cluster use the same format, and the same names. Each format is that of an
+/// existing kind of server, so nodes of this crate can join a cluster of such servers.
 ///
 /// # Redis
 ///
@@ -23,18 +23,18 @@ use crate::cluster::{AdapterError, Mark};
 /// begins with `rediss://` is one only in a program that has the crate `redis` with a feature for
 /// TLS, as `tokio-rustls-comp`.
 ///
-/// The user of the address needs the rights to these commands, on what begins with the names of the
-/// cluster (see [`key`](Self::key)):
+/// The user of the address needs the rights to these commands, on all names that begin with those
+/// of the cluster (see [`key`](Self::key)):
 ///
-/// * always `HELLO`, `PING` and `PUBSUB`, and `CLIENT`, without which a node does too;
-/// * by publish and subscribe `PUBLISH`, `SUBSCRIBE`, `UNSUBSCRIBE`, `PSUBSCRIBE` and
+/// * always `HELLO`, `PING` and `PUBSUB`; `CLIENT` is optional;
+/// * with publish and subscribe `PUBLISH`, `SUBSCRIBE`, `UNSUBSCRIBE`, `PSUBSCRIBE` and
 ///   `PUNSUBSCRIBE`, or for [`sharded`](Self::sharded) `SPUBLISH`, `SSUBSCRIBE` and `SUNSUBSCRIBE`;
-/// * for [`streams`](Self::streams) `XADD`, `XREAD`, `XRANGE`, `XREVRANGE` and `XINFO` besides, and
+/// * for [`streams`](Self::streams) also `XADD`, `XREAD`, `XRANGE`, `XREVRANGE` and `XINFO`, and
 ///   with connection state recovery `SET`, `GET`, `DEL`, `MULTI` and `EXEC` on `sio:session:*`.
 ///
-/// Polls that reach the wrong node go by channels whose names begin with the cluster's, followed by
-/// `-poll#`. A channel that Redis denies to a node costs it that channel only, and
-/// [`AdapterHealth::error`](crate::AdapterHealth::error) says so.
+/// Polls at the wrong node are forwarded on channels whose names begin with the cluster's, followed
+/// by `-poll#`. If Redis denies a channel to a node, the node runs without that channel, and
+/// [`AdapterHealth::error`](crate::AdapterHealth::error) names it.
 ///
 /// # Examples
 ///
@@ -52,7 +52,7 @@ pub struct RedisAdapter {
     kind: Kind,
     pub(crate) queue_limit: usize,
     pub(crate) max_length: usize,
-    /// Questions, and server-side events, of other nodes that are worked on at the same time.
+    /// The maximal number of questions, and of server-side events, of other nodes in progress.
     pub(crate) requests_in_flight: usize,
 }
 
@@ -75,36 +75,37 @@ enum Kind {
 }
 
 impl RedisAdapter {
-    /// Speaks the format of `@socket.io/redis-adapter`, by publish and subscribe. Messages
-    /// that are sent while a node is cut off from Redis do not reach it.
+    /// Uses the format of `@socket.io/redis-adapter`, by publish and subscribe. A node that is
+    /// disconnected from Redis misses the messages sent in the meantime.
     ///
     /// # Errors
     ///
-    /// [`AdapterError`] if `url` is no address of a Redis server. Whether it can be reached is not
-    /// checked here.
+    /// [`AdapterError`] if `url` is not the address of a Redis server. The server's reachability is
+    /// not checked here.
     pub fn classic(url: &str) -> Result<Self, AdapterError> {
         let key = "socket.io".to_owned();
         Self::new(url, Kind::Classic { key })
     }
 
-    /// Speaks the format of `createShardedAdapter` of `@socket.io/redis-adapter`, by sharded
-    /// publish and subscribe, in its dynamic mode: a node hears only of rooms in which it has
-    /// somebody. It needs Redis 7.
+    /// Uses the format of `createShardedAdapter` of `@socket.io/redis-adapter`, by sharded publish
+    /// and subscribe, in its dynamic mode: a node receives only events of rooms in which it has
+    /// members. It needs Redis 7.
     ///
     /// # Errors
     ///
-    /// As of [`classic`](Self::classic).
+    /// The same as of [`classic`](Self::classic).
     pub fn sharded(url: &str) -> Result<Self, AdapterError> {
         let prefix = "socket.io".to_owned();
         Self::new(url, Kind::Sharded { prefix })
     }
 
-    /// Speaks the format of `@socket.io/redis-streams-adapter`: a node that was cut off reads on
-    /// where it was, and misses nothing that is still in the stream. It needs Redis 6.2.
+    /// Uses the format of `@socket.io/redis-streams-adapter`: after a disconnect from Redis a node
+    /// continues to read at its position, and misses no entry that is still in the stream. It needs
+    /// Redis 6.2.
     ///
     /// # Errors
     ///
-    /// As of [`classic`](Self::classic).
+    /// The same as of [`classic`](Self::classic).
     pub fn streams(url: &str) -> Result<Self, AdapterError> {
         let (stream, prefix) = ("socket.io".to_owned(), "socket.io".to_owned());
         let kind = Kind::Streams {
@@ -115,8 +116,8 @@ impl RedisAdapter {
         Self::new(url, kind)
     }
 
-    /// Speaks the format of Flask-SocketIO's `message_queue`, python-socketio's `RedisManager`, on
-    /// the channel `flask-socketio`. Beside Flask-SocketIO servers it is the only one.
+    /// Uses the format of Flask-SocketIO's `message_queue`, python-socketio's `RedisManager`, on
+    /// the channel `flask-socketio`. It is the only format that works with Flask-SocketIO servers.
     ///
     /// It carries events to everybody, to rooms and to single sockets, calls of one socket, and
     /// closed rooms; sockets join, leave and are disconnected by their ids only. For the rest it
@@ -130,7 +131,7 @@ impl RedisAdapter {
     ///
     /// # Errors
     ///
-    /// As of [`classic`](Self::classic).
+    /// The same as of [`classic`](Self::classic).
     pub fn flask_socketio(url: &str) -> Result<Self, AdapterError> {
         let channel = "flask-socketio".to_owned();
         Self::new(url, Kind::FlaskSocketIo { channel })
@@ -143,7 +144,7 @@ impl RedisAdapter {
             .redis_settings()
             .clone()
             .set_protocol(redis::ProtocolVersion::RESP3);
-        // A small message does not wait for the answer to the one before it.
+        // A small message does not wait for the response to the previous one.
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
         let client = redis::Client::open(info);
@@ -156,10 +157,10 @@ impl RedisAdapter {
         })
     }
 
-    /// Sets the name that all channels of the cluster begin with; `socket.io` by default, and for
+    /// Sets the beginning of the names of all channels; `socket.io` by default, and for
     /// Flask-SocketIO the channel itself. For [`streams`](Self::streams) it is the stream's name,
-    /// and [`channel_prefix`](Self::channel_prefix) that of the channels. It is the option `key`,
-    /// `channelPrefix`, `streamName` or `channel` of the other servers.
+    /// and [`channel_prefix`](Self::channel_prefix) is that of the channels. It is the option
+    /// `key`, `channelPrefix`, `streamName` or `channel` of the other servers.
     ///
     /// # Examples
     ///
@@ -183,8 +184,9 @@ impl RedisAdapter {
         self
     }
 
-    /// Sets what the channels begin with that stand beside the streams; `socket.io` by default, the
-    /// option `channelPrefix` of the Node.js server. It matters to [`streams`](Self::streams) only.
+    /// Sets the beginning of the names of the channels beside the streams; `socket.io` by default,
+    /// the option `channelPrefix` of the Node.js server. It applies to [`streams`](Self::streams)
+    /// only.
     ///
     /// # Examples
     ///
@@ -205,8 +207,9 @@ impl RedisAdapter {
         self
     }
 
-    /// Sets among how many streams namespaces are shared out, up to 1024; one by default, and for
-    /// zero. All nodes need the same number. It matters to [`streams`](Self::streams) only.
+    /// Sets the number of streams among which namespaces are distributed, up to 1024; one by
+    /// default, and for zero. All nodes need the same number. It applies to
+    /// [`streams`](Self::streams) only.
     ///
     /// # Examples
     ///
@@ -226,8 +229,9 @@ impl RedisAdapter {
         self
     }
 
-    /// Sets how many entries a stream keeps, about; 10,000 by default. A node that is cut off for
-    /// longer misses what has gone. It matters to [`streams`](Self::streams) only.
+    /// Sets the approximate number of entries in a stream; 10,000 by default. A node that is
+    /// disconnected for longer misses the trimmed entries. It applies to [`streams`](Self::streams)
+    /// only.
     ///
     /// # Examples
     ///
@@ -244,11 +248,11 @@ impl RedisAdapter {
         self
     }
 
-    /// Sets how many bytes may wait to be published while Redis is away or slow; 16 MiB by default.
-    /// Later messages are refused with [`ClusterError::QueueFull`](crate::ClusterError). The
-    /// records of clients that may reconnect wait beside it: the latest state of each, and nothing
-    /// older. One message has at most 64 MiB, whatever the limit: a larger one is
-    /// [`ClusterError::Encode`](crate::ClusterError).
+    /// Sets the maximal number of bytes that wait to be published while Redis is unreachable or
+    /// slow; 16 MiB by default. Later messages are refused with
+    /// [`ClusterError::QueueFull`](crate::ClusterError). The records of clients that may reconnect
+    /// are not counted: only the latest one of each client waits. One message has at most 64 MiB,
+    /// whatever the limit: a larger one is [`ClusterError::Encode`](crate::ClusterError).
     ///
     /// # Examples
     ///
@@ -265,15 +269,13 @@ impl RedisAdapter {
         self
     }
 
-    /// Sets how many questions of other nodes may wait for clients of this node at the same time,
-    /// and, counted apart, how many of their server-side events the program may work on; 10,000 by
-    /// default.
+    /// Sets the maximal number of questions of other nodes that wait for clients of this node, and
+    /// separately of their server-side events that the program is handling; 10,000 by default.
     ///
-    /// A question beyond that is not sent to any client: the node that asked is told at once that
-    /// none of these clients answered, or, if it is no node of this crate, waits until its own
-    /// timeout. A server-side event beyond that is dropped, and one that asks for an
-    /// acknowledgement is not answered. The log says so once, and again after half of the places
-    /// were free.
+    /// A question beyond that is sent to no client: the node that asked is notified at once that
+    /// none of these clients answered. If it is not a node of this crate, it waits until its own
+    /// timeout. A server-side event beyond that is dropped, and one that expects an acknowledgement
+    /// is not answered. The log reports it once, and again after half of the places were free.
     ///
     /// # Examples
     ///
@@ -333,7 +335,7 @@ impl From<RedisAdapter> for AdapterSetup {
     }
 }
 
-/// A format, and the streams that are to be read.
+/// A format, and the streams to read.
 #[derive(Debug)]
 pub(crate) struct FormatConfig {
     pub(crate) format: Arc<dyn Format>,

@@ -1,8 +1,8 @@
-//! Sending an event to everyone who is addressed.
+//! Sending an event to all addressed sockets.
 //!
-//! The event is encoded once, lies in the outboxes of this node's sockets and is queued for the
-//! other nodes. An event to one socket waits for room in its outbox; an event to many waits, when
-//! it lies there, for the clients that read (`waiting.rs`).
+//! The event is encoded once, is pushed to the outboxes of this node's sockets and is queued for
+//! the other nodes. An event to one socket waits for room in its outbox. An event to many is pushed
+//! first and then waits for the clients that read (`waiting.rs`).
 
 use std::sync::Arc;
 
@@ -23,23 +23,23 @@ use crate::socket::waiting::{self, Crowd};
 use crate::socketio::{Args, ArgsError, is_reserved};
 
 impl Broadcast {
-    /// Sends an event. A tuple is sent as that many arguments, `()` as none, anything else as one.
+    /// Sends an event. A tuple is sent as that many arguments, `()` as none, any other type as one.
     ///
-    /// It is encoded once and lies in the outbox of everyone of this node when this returns; in a
-    /// cluster it is queued for the other nodes then. A receiver that has gone or reads too slowly
-    /// is no error of the sender's.
+    /// The event is encoded once. When this returns it is in the outbox of every recipient of this
+    /// node, and in a cluster it is queued for the other nodes. A recipient that is disconnected or
+    /// slow is not an error.
     ///
     /// It never waits before it sends. If the event puts clients that read above their
     /// [`outbox_limit`](crate::Builder::outbox_limit), it returns when they are below it, after two
-    /// seconds at the latest, so that a burst of events reaches all who read. An event to one
-    /// socket alone, as by [`Socket::compress`](crate::Socket::compress), waits for room as
-    /// [`Socket::emit`](crate::Socket::emit) does.
+    /// seconds at the latest. So a burst of events reaches all clients that read. An event to one
+    /// socket alone, for example by [`Socket::compress`](crate::Socket::compress), waits for room
+    /// like [`Socket::emit`](crate::Socket::emit).
     ///
     /// # Errors
     ///
-    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`]; nothing was sent to anybody then.
-    /// [`EmitError::Cluster`] if this node's sockets have it and the other nodes will not get it.
-    /// [`EmitError::OutboxFull`] and [`EmitError::Disconnected`] of one socket alone.
+    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`]: the event was sent to no client.
+    /// [`EmitError::Cluster`]: this node's sockets have received it and the other nodes will not.
+    /// [`EmitError::OutboxFull`] and [`EmitError::Disconnected`], if it is for one socket alone.
     pub async fn emit<T>(self, event: &str, data: T) -> Result<(), EmitError>
     where
         T: Serialize,
@@ -52,7 +52,8 @@ impl Broadcast {
             }
             Some(socket) => {
                 let args = self.checked(event, &data)?;
-                // Before the event has its number: what has one lies in the outbox in that order.
+                // Before the event gets its number, because numbered events enter the outbox in
+                // order.
                 let turn = socket.turn(cost(&args)).await?;
                 let crowd = self.emit_kept(event, &args)?;
                 drop(turn);
@@ -60,21 +61,21 @@ impl Broadcast {
             }
         };
         if !crowd.is_empty() {
-            // Boxed, so that the future of an emit that need not wait stays small.
+            // Boxed, so that the future of an emit without a wait stays small.
             Box::pin(waiting::give_turn(crowd)).await;
         }
         Ok(())
     }
 
-    /// Does what [`emit`](Self::emit) does, for code that is not async. It never waits, so it may
-    /// be called anywhere. A burst of such events reaches a client that reads as long as no more
-    /// than [`outbox_limit`](crate::Builder::outbox_limit) and
-    /// [`packet_limit`](crate::Builder::packet_limit) together wait for it.
+    /// The same as [`emit`](Self::emit), for code that is not async. It never waits, so it may be
+    /// called anywhere. A burst of such events reaches a client that reads while no more than
+    /// [`outbox_limit`](crate::Builder::outbox_limit) and
+    /// [`packet_limit`](crate::Builder::packet_limit) together are queued for it.
     ///
     /// # Errors
     ///
-    /// As of [`emit`](Self::emit). For one socket alone, [`EmitError::OutboxFull`] leaves the
-    /// client connected.
+    /// The same as of [`emit`](Self::emit). For one socket alone, [`EmitError::OutboxFull`] leaves
+    /// the client connected.
     ///
     /// # Examples
     ///
@@ -88,7 +89,7 @@ impl Broadcast {
         T: Serialize,
     {
         let Some(socket) = self.receiver() else {
-            // Nobody waits for the crowd.
+            // No task waits for the crowd.
             return self.emit_now(event, &data).map(drop);
         };
         if self.membership.recovery.is_none() {
@@ -105,12 +106,12 @@ impl Broadcast {
     ///
     /// # Errors
     ///
-    /// As of [`emit`](Self::emit).
+    /// The same as of [`emit`](Self::emit).
     pub async fn send<T: Serialize>(self, data: T) -> Result<(), EmitError> {
         self.emit(MESSAGE, data).await
     }
 
-    /// Does what an actor's message says; returns whom it has put above their limit.
+    /// Executes an actor's message. Returns the sockets that it has put above their limit.
     pub(crate) fn emit_message(
         self,
         event: &str,
@@ -121,15 +122,15 @@ impl Broadcast {
         operator.emit_now(event, &data?)
     }
 
-    /// Returns the one socket that is addressed, if the event may wait for it.
+    /// Returns the only addressed socket, if the event may wait for it.
     pub(super) fn receiver(&self) -> Option<Arc<Core>> {
         let socket = self.audience.alone.as_ref().filter(|_| !self.volatile)?;
-        // Its client may have come back since.
+        // Its client may have reconnected since.
         let successor = self.membership.successor(socket.id);
         Some(successor.unwrap_or_else(|| Arc::clone(socket)))
     }
 
-    /// Sends without waiting; returns whom it has put above their limit.
+    /// Sends without waiting. Returns the sockets that it has put above their limit.
     fn emit_now<T: Serialize>(&self, event: &str, data: &T) -> Result<Crowd, EmitError> {
         if self.membership.recovery.is_some() {
             return self.emit_kept(event, &self.checked(event, data)?);
@@ -147,7 +148,7 @@ impl Broadcast {
         Ok(crowd)
     }
 
-    /// Returns the arguments of an event that can be sent.
+    /// Returns the arguments of an event, if it can be sent.
     fn checked<T: Serialize>(&self, event: &str, data: &T) -> Result<Args, EmitError> {
         if is_reserved(event) {
             return Err(EmitError::ReservedEvent(event.to_owned()));
@@ -157,7 +158,7 @@ impl Broadcast {
         Ok(args)
     }
 
-    /// Sends an event in a namespace that keeps what clients may have missed.
+    /// Sends an event in a namespace that keeps missed events.
     fn emit_kept(&self, event: &str, args: &Args) -> Result<Crowd, EmitError> {
         let recipient = self.audience.alone.as_ref().map(|socket| socket.id);
         self.membership.shown(event, args, recipient);
@@ -191,8 +192,8 @@ impl Broadcast {
         Ok(crowd)
     }
 
-    /// Returns whom an event is for that a client may come back for to another node: one socket
-    /// too.
+    /// Returns the recipients of an event for the records of other nodes, also if it is for one
+    /// socket.
     fn kept_elsewhere(&self) -> Option<Scope> {
         if self.local {
             return None;
@@ -214,12 +215,13 @@ impl Broadcast {
     }
 }
 
-/// Returns about what an event with these arguments counts for in an outbox.
+/// Returns the approximate cost of an event with these arguments in an outbox.
 fn cost(args: &Args) -> usize {
     let attached = args.attachments().iter();
     let attached: usize = attached.map(|data| data.len() + Frame::OVERHEAD).sum();
     args.as_json().len() + Frame::OVERHEAD + HEAD + attached
 }
 
-/// Bytes of a packet beside its arguments: type, namespace, event and the mark of its place, about.
+/// The approximate number of bytes of a packet beside its arguments: type, namespace, event and
+/// offset.
 const HEAD: usize = 128;

@@ -1,4 +1,4 @@
-//! The operator that says who gets an event before saying which.
+//! The operator that selects the recipients of an event.
 
 mod emit;
 mod sockets;
@@ -25,12 +25,12 @@ use crate::socket::shown::{Many, log_emit};
 use crate::socket::waiting::give_turn;
 use crate::socketio::Args;
 
-/// Sends events to sockets of a namespace, and asks things of them.
+/// Sends events to sockets of a namespace, and changes those sockets.
 ///
-/// Made by [`Socket::to`](crate::Socket::to), [`SocketIo::to`](crate::SocketIo::to) and their kin;
-/// each step gives a new operator, which may be cloned and kept. Several rooms are a union: a
-/// socket in two of them gets the event once. An empty list of rooms is nobody. A socket's id is
-/// the name of a room that holds this socket alone.
+/// Made by [`Socket::to`](crate::Socket::to), [`SocketIo::to`](crate::SocketIo::to) and similar
+/// methods; each step returns a new operator, which may be cloned and kept. Several rooms are a
+/// union: a socket in two of them receives the event once. An empty list of rooms selects no
+/// sockets. A socket's id is the name of a room with this socket alone.
 ///
 /// # Examples
 ///
@@ -83,11 +83,11 @@ impl Broadcast {
         }
     }
 
-    /// Adds rooms to those who get the event.
+    /// Adds rooms to the recipients.
     ///
-    /// The order of modifiers never changes the audience: an operator that a socket began with
-    /// [`volatile`](crate::Socket::volatile), [`compress`](crate::Socket::compress) or
-    /// [`timeout`](crate::Socket::timeout) addresses the rooms without that socket from here on.
+    /// The order of modifiers never changes the recipients: an operator that was started from a
+    /// socket by [`volatile`](crate::Socket::volatile), [`compress`](crate::Socket::compress) or
+    /// [`timeout`](crate::Socket::timeout) then addresses the rooms without that socket.
     ///
     /// # Examples
     ///
@@ -109,23 +109,24 @@ impl Broadcast {
         self.to(rooms)
     }
 
-    /// Leaves out the sockets of these rooms, or those with these ids.
+    /// Excludes the sockets of these rooms, or those with these ids.
     pub fn except(self, rooms: impl RoomNames) -> Self {
         let mut widened = self.broadcast();
         rooms.add_to(&mut widened.audience.except);
         widened
     }
 
-    /// Keeps to the sockets of this process. Without an adapter to other nodes these are all there
-    /// are.
+    /// Restricts the recipients to the sockets of this process. Without an adapter these are all
+    /// sockets.
     pub fn local(self) -> Self {
         let mut widened = self.broadcast();
         widened.local = true;
         widened
     }
 
-    /// Addresses everybody in the namespace but the socket, if the operator addressed that socket
-    /// alone, as after [`Socket::volatile`](crate::Socket::volatile). Changes nothing otherwise.
+    /// Addresses all sockets of the namespace except this one, if the operator addressed one socket
+    /// alone, for example after [`Socket::volatile`](crate::Socket::volatile). Otherwise it has no
+    /// effect.
     ///
     /// # Examples
     ///
@@ -141,9 +142,8 @@ impl Broadcast {
         self
     }
 
-    /// Drops the event for clients that have something waiting to be sent to them already, or are
-    /// not connected yet: for what is of no use later, as a position. What is not dropped keeps its
-    /// place among the other events.
+    /// Drops the event for clients whose outbox is not empty, or that are not connected yet. It is
+    /// for events that are useless later, such as a position. Other events keep their order.
     ///
     /// # Examples
     ///
@@ -157,10 +157,10 @@ impl Broadcast {
         self
     }
 
-    /// Sets whether the event is worth compressing; true by default. The answer to a poll is
-    /// compressed where it is as long as
-    /// [`Builder::http_compression`](crate::Builder::http_compression) says and at least one event
-    /// in it is worth it. A WebSocket's frames never are.
+    /// Sets whether the event is worth compressing; true by default. The response to a poll is
+    /// compressed if it is at least as long as
+    /// [`Builder::http_compression`](crate::Builder::http_compression) and contains at least one
+    /// such event. WebSocket frames are never compressed.
     ///
     /// # Examples
     ///
@@ -175,23 +175,23 @@ impl Broadcast {
         self
     }
 
-    /// Sets how long acknowledgements may take; the server's `ack_timeout` (60 seconds by default)
-    /// without it. Other nodes are waited for no longer than 24 days.
+    /// Sets the timeout of acknowledgements; by default the server's `ack_timeout` (60 seconds by
+    /// default). Other nodes are awaited for at most 24 days.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = Some(limit);
         self
     }
 
-    /// Sends an event to the one socket that is addressed, and waits for its acknowledgement. The
-    /// answer is read as [`Data`](crate::Data) reads an event's arguments.
+    /// Sends an event to the only addressed socket, and waits for its acknowledgement. The answer
+    /// is read as by [`Data`](crate::Data).
     ///
     /// # Errors
     ///
-    /// Every variant of [`CallError`]. Where several sockets of this node are addressed, or nobody
-    /// and there is no other node to ask, it is [`CallError::NotOneRecipient`] and nothing was
-    /// sent. Other nodes send the event to all whom they find, and [`CallError::NotOneRecipient`]
-    /// says how many answered. [`EmitError::Cluster`] in [`CallError::Emit`] says that they could
-    /// not be asked, and [`CallError::Disconnected`] also that a node has ended which may have had
+    /// Every variant of [`CallError`]. If several sockets of this node are addressed, or none and
+    /// there is no other node, it is [`CallError::NotOneRecipient`] and nothing was sent. Other
+    /// nodes send the event to all addressed sockets, and [`CallError::NotOneRecipient`] has the
+    /// number of answers. [`EmitError::Cluster`] in [`CallError::Emit`] says that they could not be
+    /// asked. [`CallError::Disconnected`] may also mean that a node has ended which may have had
     /// the socket.
     ///
     /// # Examples
@@ -212,7 +212,7 @@ impl Broadcast {
                 let args = call(socket, event, &data, limit).await?;
                 args.read().map_err(CallError::Answer)
             }
-            // A socket of another node: there is one, or none.
+            // A socket of another node: one or none.
             ([], Some(_)) => {
                 let answers: AckStream<()> = self.emit_with_ack(event, data).await?;
                 let gathered = answers.gather().await;
@@ -231,15 +231,15 @@ impl Broadcast {
         }
     }
 
-    /// Sends an event to everyone addressed, and returns their acknowledgements as they come. The
-    /// event is encoded once; who does not get it, since too many calls wait for it already or the
-    /// event is volatile, counts as silent and is not waited for.
+    /// Sends an event to all addressed sockets, and returns their acknowledgements as they arrive.
+    /// The event is encoded once. A socket does not receive it if it has too many pending calls, or
+    /// if the event is volatile; such a socket counts as missing and is not awaited.
     ///
     /// # Errors
     ///
-    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`]; nothing was sent to anybody then.
-    /// Where the sockets of this node were asked and other nodes could not be,
-    /// [`AckStream::coverage`] says why.
+    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`]: the event was sent to no client. If
+    /// the sockets of this node were asked and other nodes could not be, [`AckStream::coverage`]
+    /// has the reason.
     pub async fn emit_with_ack<R>(
         self,
         event: &str,
@@ -274,7 +274,7 @@ impl Broadcast {
         Ok(answers)
     }
 
-    /// Asks everyone addressed, and returns what came, unread.
+    /// Asks all addressed sockets, and returns the raw answers.
     pub(crate) async fn gather(
         self,
         event: &str,
@@ -284,7 +284,7 @@ impl Broadcast {
         Ok(answers.gather().await)
     }
 
-    /// Returns the adapter and what makes the message for it, where other nodes are meant.
+    /// Returns the adapter and the constructor of its message, if other nodes are addressed.
     fn elsewhere(
         &self,
     ) -> Option<(
@@ -302,12 +302,12 @@ impl Broadcast {
         Some((adapter, message))
     }
 
-    /// Returns whom the other nodes are to reach, if there are any.
+    /// Returns the recipients on the other nodes, if there are any.
     fn scope_elsewhere(&self) -> Option<Scope> {
         if self.local || self.membership.adapter.is_none() {
             return None;
         }
-        // A socket is on one node: of one that is here, the others know nothing.
+        // A socket is on one node: the others do not know a socket of this node.
         if let Some([room]) = self.audience.rooms.as_deref()
             && self.membership.virtual_room(room).is_some()
         {
@@ -316,7 +316,7 @@ impl Broadcast {
         self.audience.elsewhere()
     }
 
-    /// Asks the other nodes; of a server that is alone nothing comes.
+    /// Asks the other nodes; a server without an adapter gets no answers.
     fn question(
         &self,
         question: impl FnOnce(Duration) -> Question,
@@ -352,7 +352,7 @@ impl Broadcast {
     fn limit(&self, asked: &[Arc<Core>]) -> Duration {
         let here = asked.first().map(|socket| socket.link.config.ack_timeout);
         let elsewhere = || self.membership.adapter.as_ref().map(|it| it.ack_timeout());
-        // With nobody to wait for any limit will do.
+        // Without recipients any limit is correct.
         self.timeout.or(here).or_else(elsewhere).unwrap_or_default()
     }
 }
@@ -363,9 +363,9 @@ pub(crate) fn names(rooms: impl RoomNames) -> Vec<String> {
     names
 }
 
-/// How long other nodes are waited for at the most, whatever the program says: timers of Node.js
-/// servers can be set to little more.
+/// The maximal timeout for other nodes, whatever the program sets, because timers of Node.js
+/// servers have about this limit.
 const LONGEST_QUESTION: Duration = Duration::from_secs(24 * 24 * 60 * 60);
 
-/// The event that has no name in the program.
+/// The default event name.
 pub(crate) const MESSAGE: &str = "message";

@@ -1,7 +1,6 @@
-//! What is done to sockets from outside: finding them, moving them between rooms, disconnecting
-//! them.
+//! Operations on sockets: finding them, moving them between rooms, disconnecting them.
 //!
-//! It is done to those of this node first, and then said to the others.
+//! They are executed for this node's sockets first, and then sent to the other nodes.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,10 +15,10 @@ use crate::socket::cluster_result::{ClusterResult, RemoteSocket};
 use crate::socket::core::Core;
 
 impl Broadcast {
-    /// Returns the sockets addressed, each once: those of this node, and in a cluster those of all
-    /// others, as they were when they were asked. It waits for the other nodes for up to
-    /// [`timeout`](Self::timeout), 5 seconds without it. Which of them did not answer, and why they
-    /// could not be asked, says [`ClusterResult::coverage`].
+    /// Returns the addressed sockets without duplicates: those of this node, and in a cluster those
+    /// of all other nodes at the time of the request. The timeout for other nodes is
+    /// [`timeout`](Self::timeout), 5 seconds by default. [`ClusterResult::coverage`] names the
+    /// nodes that did not answer, or says why they could not be asked.
     ///
     /// # Examples
     ///
@@ -47,8 +46,8 @@ impl Broadcast {
         ClusterResult::new(sockets, coverage)
     }
 
-    /// Returns how many sockets are addressed in the whole cluster, as far as
-    /// [`ClusterResult::coverage`] says.
+    /// Returns the number of addressed sockets in the whole cluster. [`ClusterResult::coverage`]
+    /// names the nodes that did not answer.
     ///
     /// # Examples
     ///
@@ -63,8 +62,8 @@ impl Broadcast {
         ClusterResult::new(found.len(), coverage)
     }
 
-    /// Returns how many sockets of this node are addressed: at once for everybody and for one room,
-    /// by counting for anything else.
+    /// Returns the number of addressed sockets of this node. It takes constant time for the whole
+    /// namespace and for one room, otherwise the sockets are counted.
     ///
     /// # Examples
     ///
@@ -78,14 +77,14 @@ impl Broadcast {
         self.membership.size(&self.audience)
     }
 
-    /// Makes the sockets addressed join rooms, those of other nodes too. Returns how many of this
-    /// node did; one that was just leaving does not, nor one whose server's
-    /// [`rooms_per_socket`](crate::Builder::rooms_per_socket) or
-    /// [`room_name_limit`](crate::Builder::room_name_limit) is reached.
+    /// Makes the addressed sockets join rooms, including those of other nodes. Returns the number
+    /// of sockets of this node that joined. A socket that is disconnecting does not join, nor does
+    /// one that has reached the limit of [`rooms_per_socket`](crate::Builder::rooms_per_socket) or
+    /// [`room_name_limit`](crate::Builder::room_name_limit) of its server.
     ///
     /// # Errors
     ///
-    /// [`ClusterError`], where the sockets of this node did and other nodes will not hear of it.
+    /// [`ClusterError`], if the sockets of this node joined and other nodes will not receive it.
     ///
     /// # Examples
     ///
@@ -106,12 +105,12 @@ impl Broadcast {
         Ok(joined)
     }
 
-    /// Makes the sockets addressed leave rooms, those of other nodes too. Returns how many of this
-    /// node were addressed.
+    /// Makes the addressed sockets leave rooms, including those of other nodes. Returns the number
+    /// of addressed sockets of this node.
     ///
     /// # Errors
     ///
-    /// As of [`sockets_join`](Self::sockets_join).
+    /// The same as of [`sockets_join`](Self::sockets_join).
     ///
     /// # Examples
     ///
@@ -122,7 +121,7 @@ impl Broadcast {
     /// ```
     pub async fn sockets_leave(self, rooms: impl RoomNames) -> Result<usize, ClusterError> {
         let rooms = names(rooms);
-        // Chosen before they leave: the rooms left may be those that are addressed.
+        // Selected before they leave, because the left rooms may be the addressed ones.
         let selected = self.membership.select(&self.audience);
         for socket in &selected {
             for room in &rooms {
@@ -133,12 +132,12 @@ impl Broadcast {
         Ok(selected.len())
     }
 
-    /// Disconnects the sockets addressed, as [`Socket::disconnect`](crate::Socket::disconnect)
-    /// does, those of other nodes too. Returns how many of this node there were.
+    /// Disconnects the addressed sockets like [`Socket::disconnect`](crate::Socket::disconnect),
+    /// including those of other nodes. Returns the number of sockets of this node.
     ///
     /// # Errors
     ///
-    /// As of [`sockets_join`](Self::sockets_join).
+    /// The same as of [`sockets_join`](Self::sockets_join).
     ///
     /// # Examples
     ///
@@ -156,8 +155,8 @@ impl Broadcast {
         Ok(selected.len())
     }
 
-    /// Returns the rooms of the namespace, on all nodes, each once and without those of single
-    /// sockets.
+    /// Returns the rooms of the namespace on all nodes, without duplicates and without those of
+    /// single sockets.
     pub(crate) async fn all_rooms(self) -> (Vec<String>, Coverage) {
         let own = self.membership.rooms();
         let mut rooms: BTreeSet<_> = own
@@ -167,7 +166,8 @@ impl Broadcast {
         let Some(scope) = self.scope_elsewhere() else {
             return (rooms.into_iter().collect(), Coverage::default());
         };
-        // Where the format has no such question the sockets are asked for, which know their rooms.
+        // If the format does not support the question, the sockets are fetched, which contain their
+        // rooms.
         let asks = self
             .membership
             .adapter
@@ -193,7 +193,7 @@ impl Broadcast {
         (rooms.into_iter().filter(is_room).collect(), coverage)
     }
 
-    /// Asks the other nodes and waits for all they say.
+    /// Asks the other nodes and waits for all answers.
     pub(crate) async fn ask_nodes(
         &self,
         question: Question,
@@ -210,7 +210,7 @@ impl Broadcast {
         (replies, coverage)
     }
 
-    /// Makes everyone leave a room, on every node. Returns how many of this node were in it.
+    /// Removes all members from a room, on every node. Returns the number of members on this node.
     pub(crate) fn close_room(&self, room: &str) -> Result<usize, ClusterError> {
         let left = self.membership.close_room(room);
         self.tell(|_| Message::CloseRoom {
@@ -229,5 +229,5 @@ impl Broadcast {
     }
 }
 
-/// How long other nodes may take to answer a question that is not one for their clients.
+/// The timeout for other nodes to answer a question that does not involve clients.
 pub(crate) const QUESTION_LIMIT: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! Whom an event is for, and that each of them gets it once.
+//! The audience of an event: each recipient receives it once.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,27 +14,27 @@ use crate::socket::recovery::Origin;
 use crate::socket::waiting::Crowd;
 use crate::socketio::Args;
 
-/// What became of an event that was sent to many.
+/// The result of an event that was sent to many.
 #[must_use = "the crowd waits for its turn"]
 pub(crate) struct Relayed<T> {
     pub(crate) crowd: Crowd,
-    /// What other nodes were told.
+    /// The result of the message to other nodes.
     pub(crate) told: T,
 }
 
-/// Who gets a broadcast.
+/// The recipients of a broadcast.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Audience {
-    /// This socket alone, whether the namespace knows it already or not.
+    /// This socket alone, even if the namespace does not list it yet.
     pub(crate) alone: Option<Arc<Core>>,
-    /// The union of these rooms; everybody where there is none.
+    /// The union of these rooms; `None` is the whole namespace.
     pub(crate) rooms: Option<Vec<String>>,
     pub(crate) except: Vec<String>,
-    /// The socket that speaks.
+    /// The sending socket.
     pub(crate) sender: Option<Speaker>,
 }
 
-/// A socket that is left out of its own broadcast.
+/// A socket that is excluded from its own broadcast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Speaker {
     pub(crate) key: u64,
@@ -51,7 +51,7 @@ impl Speaker {
 }
 
 impl Audience {
-    /// Returns whom the other nodes are to reach; `None` where nobody on them is meant.
+    /// Returns the recipients on other nodes; `None` if there are none.
     pub(crate) fn elsewhere(&self) -> Option<Scope> {
         if self.alone.is_some() || self.rooms.as_ref().is_some_and(Vec::is_empty) {
             return None;
@@ -86,9 +86,9 @@ impl From<Address> for Audience {
 }
 
 impl Membership {
-    /// Sends an event whose list of name and arguments is written already, to everyone in the
-    /// audience. `tell` says it to other nodes, under the number that it has among this node's own,
-    /// and is called in the order of the numbers.
+    /// Sends an event whose list of name and arguments is encoded already to the audience. `tell`
+    /// sends it to other nodes, under its number among this node's own events, and is called in the
+    /// order of the numbers.
     pub(crate) fn relay<T>(
         &self,
         audience: &Audience,
@@ -137,8 +137,8 @@ impl Membership {
         }
     }
 
-    /// Hands a packet to everyone in the audience, each once; if it is volatile, to those for whom
-    /// nothing else waits. Returns those whom it has put above their limit.
+    /// Pushes a packet to each socket of the audience once; if it is volatile, only to those whose
+    /// outbox is empty. Returns the sockets that it has put above their limit.
     pub(crate) fn broadcast(
         &self,
         audience: &Audience,
@@ -152,7 +152,7 @@ impl Membership {
             });
         } else {
             self.each(audience, |socket| {
-                // One client that has gone or reads too slowly is not the sender's error.
+                // A client that is disconnected or slow is not the sender's error.
                 if matches!(socket.deliver(packet.clone()), Ok(Pushed::Over)) {
                     crowd.push(Arc::clone(socket));
                 }
@@ -161,14 +161,14 @@ impl Membership {
         crowd
     }
 
-    /// Returns everyone in the audience, each once.
+    /// Returns the sockets of the audience without duplicates.
     pub(crate) fn select(&self, audience: &Audience) -> Vec<Arc<Core>> {
         let mut selected = Vec::new();
         self.each(audience, |socket| selected.push(Arc::clone(socket)));
         selected
     }
 
-    /// Returns how many are in the audience; of everybody, and of one room, without counting.
+    /// Returns the size of the audience: in constant time for the whole namespace and for one room.
     pub(crate) fn size(&self, audience: &Audience) -> usize {
         let Audience {
             alone: None,
@@ -195,7 +195,7 @@ impl Membership {
         count
     }
 
-    /// Shows everyone in the audience to `reach`, each once, under the lock of the members.
+    /// Calls `reach` for each socket of the audience once, under the lock of the members.
     fn each(&self, audience: &Audience, mut coverage: impl FnMut(&Arc<Core>)) {
         let mut skipped = self.keys_of(&audience.except);
         if let Some(speaker) = audience.sender {
@@ -203,7 +203,7 @@ impl Membership {
             skipped.extend(self.successor(speaker.id).map(|socket| socket.key));
         }
         if let Some(socket) = &audience.alone {
-            // Its client may have come back since.
+            // Its client may have reconnected since.
             let successor = self.successor(socket.id);
             let socket = successor.as_ref().unwrap_or(socket);
             if !skipped.contains(&socket.key) {
@@ -226,14 +226,14 @@ impl Membership {
         }
     }
 
-    /// Returns the socket that has this id now, where clients come back under the ids that they
-    /// had. One that has not been let in yet is not among them.
+    /// Returns the socket that has this id now, if clients are recovered under their previous ids.
+    /// A socket that is not accepted yet is not returned.
     pub(crate) fn successor(&self, id: SocketId) -> Option<Arc<Core>> {
         self.recovery.as_ref().and_then(|_| self.socket(id))
     }
 
-    /// The room that is named by a socket's id is that socket alone. It is looked for before all
-    /// others: nobody gets another's events by joining a room of that name.
+    /// The room named by a socket's id is that socket alone. It is checked before all others, so
+    /// that a client cannot receive another's events by joining a room of that name.
     pub(crate) fn virtual_room(&self, room: &str) -> Option<Arc<Core>> {
         room.parse().ok().and_then(|id| self.socket(id))
     }

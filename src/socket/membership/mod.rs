@@ -1,9 +1,9 @@
-//! Who is in a namespace, and in which rooms.
+//! The sockets of a namespace, and their rooms.
 //!
-//! Every change is made under one lock, on the thread where it comes about, and takes constant
-//! time; a broadcast goes from any thread straight into the outboxes. The namespace's actor hears
-//! which rooms began and ended, in that order. A room's members are shared with the room's actor,
-//! which finds them again when it is restarted.
+//! Every change is made under one lock, on the thread of its cause, and takes constant time. A
+//! broadcast pushes from any thread directly into the outboxes. The namespace's actor is notified
+//! of rooms that begin and end, in that order. A room's members are shared with the room's actor,
+//! which finds them again after a restart.
 
 mod audience;
 mod returning;
@@ -39,28 +39,28 @@ pub(crate) use audience::{Audience, Relayed, Speaker};
 /// The sockets of a room, in dense slots.
 pub(crate) type Members = IndexMap<u64, Arc<Core>>;
 
-/// The members of a room, shared by all who send to it.
+/// The members of a room, shared by all senders.
 pub(crate) type SharedMembers = Arc<RwLock<Members>>;
 
 /// A namespace's sockets and rooms.
 #[derive(Debug)]
 pub(crate) struct Membership {
     name: Arc<str>,
-    /// What its name says, where it was made by a pattern.
+    /// The parameters of its name, if it was made by a pattern.
     parameters: Parameters,
-    /// How large a packet to its clients may be.
+    /// The size limits of a packet to its clients.
     pub(crate) packets: PacketLimits,
     inner: RwLock<Inner>,
     next_ack: AtomicU64,
     pub(crate) observers: Observers,
     pub(crate) server_side: ServerSide,
-    /// The way to the other nodes; a server without one is alone.
+    /// The adapter to the other nodes; a server without one is alone.
     pub(crate) adapter: Option<Arc<dyn Adapter>>,
-    /// What clients that come back get; where it is `None` they begin anew.
+    /// The recovery state of its clients; if it is `None` they always start new sessions.
     pub(crate) recovery: Option<Recovery>,
     /// The actor that supervises the rooms.
     supervisor: RwLock<Option<Recipient<RoomChange>>>,
-    /// Set once, by whoever makes the namespace.
+    /// Set once, by the maker of the namespace.
     pub(crate) task_keeper: OnceLock<Box<dyn TaskKeeper>>,
 }
 
@@ -69,11 +69,11 @@ struct Inner {
     sockets: Members,
     keys: IdMap<SocketId, u64>,
     rooms: HashMap<Arc<str>, SharedMembers>,
-    /// Who is told what happens in rooms.
+    /// The actors that are notified of changes of rooms.
     watchers: Vec<Recipient<RoomEvent>>,
 }
 
-/// A room has got its first member, or lost its last.
+/// A room has received its first member, or lost its last one.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) enum RoomChange {
@@ -86,7 +86,7 @@ pub(crate) enum RoomChange {
 pub(crate) struct TooLate;
 
 impl Membership {
-    /// Makes a namespace of a server that is alone.
+    /// Makes a namespace of a server without an adapter.
     #[allow(dead_code, reason = "tests and the feature `testing` make such")]
     pub(crate) fn new(name: &str, parameters: Parameters) -> Arc<Self> {
         Self::with(name, parameters, PacketLimits::NONE, None, None)
@@ -130,13 +130,13 @@ impl Membership {
         &self.parameters
     }
 
-    /// Returns an acknowledgement id; they are unique in the namespace, so that a call to many can
-    /// share one.
+    /// Returns an acknowledgement id. Ids are unique in the namespace, so that a call to many
+    /// sockets can share one.
     pub(crate) fn next_ack(&self) -> u64 {
         self.next_ack.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Encodes an event for one socket or for many, and shows it to who wants to see it.
+    /// Encodes an event for one socket or for many, and passes it to the observers.
     pub(crate) fn event<T>(
         &self,
         id: Option<u64>,
@@ -155,17 +155,17 @@ impl Membership {
         Ok(packet)
     }
 
-    /// Shows an event to who wants to see it.
+    /// Passes an event to the observers.
     pub(crate) fn shown(&self, name: &str, args: &Args, recipient: Option<SocketId>) {
         self.observers.show(&self.name, name, args, recipient);
     }
 
-    /// Encodes an event that came from another node, where it has been shown.
+    /// Encodes an event of another node, whose observers have received it there.
     pub(crate) fn relayed(&self, id: Option<u64>, list: &Args) -> Outgoing {
         encode::relayed(&self.name, id, list)
     }
 
-    /// Names the actor that supervises the rooms from now on.
+    /// Sets the actor that supervises the rooms.
     pub(crate) fn supervised_by(&self, namespace: Recipient<RoomChange>) {
         *self.supervisor.write() = Some(namespace);
     }
@@ -176,7 +176,7 @@ impl Membership {
         inner.sockets.get(key).cloned()
     }
 
-    /// Returns how many sockets there are.
+    /// Returns the number of sockets.
     pub(crate) fn count(&self) -> usize {
         self.inner.read().sockets.len()
     }
@@ -212,7 +212,7 @@ impl Membership {
             }
             self.write_down(log, socket);
         }
-        // Looked at after the change: a socket that ends later leaves by itself.
+        // Checked after the change: a socket that ends later leaves by itself.
         match socket.phase() {
             Phase::Ended | Phase::Abandoned => {
                 self.exit(socket);
@@ -225,14 +225,14 @@ impl Membership {
         }
     }
 
-    /// Says in the log too that a limit was reached: other nodes, and programs that move many
-    /// sockets, get no error.
+    /// Logs that a limit was reached: other nodes, and programs that move many sockets, get no
+    /// error.
     fn not_joined(socket: &Core, error: RoomError) -> Result<(), RoomError> {
         log::debug!(target: TARGET_SOCKET, "{socket} joined no room: {error}");
         Err(error)
     }
 
-    /// Adds a socket to a room; `false` if it is in as many as `limit` already.
+    /// Adds a socket to a room; returns `false` if it is in `limit` rooms already.
     fn join_since(
         &self,
         socket: &Arc<Core>,
@@ -268,9 +268,9 @@ impl Membership {
         true
     }
 
-    /// Takes a socket out of a room.
+    /// Removes a socket from a room.
     pub(crate) fn leave(&self, socket: &Core, room: &str) {
-        // A socket that comes back may just be let into the rooms that it had.
+        // A socket that is being recovered may just be joining its previous rooms.
         let log = self.recovery.as_ref().map(Recovery::lock);
         let mut inner = self.inner.write();
         let was_there = socket.rooms.lock().swap_remove(room);
@@ -285,13 +285,13 @@ impl Membership {
         }
     }
 
-    /// Takes a socket out of everything; it is in no room any more when this returns, also where
-    /// another thread was about to do the same.
+    /// Removes a socket from the namespace and all rooms. It is in no room when this returns, even
+    /// if another thread was doing the same.
     pub(crate) fn exit(&self, socket: &Core) {
         let mut inner = self.inner.write();
         let rooms = std::mem::take(&mut *socket.rooms.lock());
         inner.sockets.swap_remove(&socket.key);
-        // A socket that was recovered has the id of the one before it.
+        // A recovered socket has the id of its predecessor.
         if inner.keys.get(&socket.id) == Some(&socket.key) {
             inner.keys.remove(&socket.id);
         }
@@ -300,7 +300,7 @@ impl Membership {
         }
     }
 
-    /// Takes everyone out of a room; returns how many were in it.
+    /// Removes all members from a room. Returns their number.
     pub(crate) fn close_room(&self, room: &str) -> usize {
         let members = self.room(room);
         let members = members.map(|members| members.read().values().cloned().collect());
@@ -311,7 +311,7 @@ impl Membership {
         members.len()
     }
 
-    /// Tells an actor what happens in rooms from now on.
+    /// Notifies an actor of changes of rooms from now on.
     pub(crate) fn watch(&self, watcher: Recipient<RoomEvent>) {
         let watchers = &mut self.inner.write().watchers;
         watchers.retain(Recipient::connected);
@@ -329,11 +329,11 @@ impl Membership {
         }
     }
 
-    /// Under the lock of the change too.
+    /// Called under the lock of the change too.
     fn tell_watchers(&self, inner: &Inner, room: &Arc<str>, change: RoomEventKind) {
         for watcher in &inner.watchers {
-            // Life-cycle messages; one that has ended is told in vain, until `watch` is called
-            // again.
+            // Life-cycle messages. An actor that has ended is notified in vain, until `watch` is
+            // called again.
             watcher.do_send(RoomEvent {
                 namespace: Arc::clone(&self.name),
                 room: Arc::clone(room),
@@ -342,7 +342,7 @@ impl Membership {
         }
     }
 
-    /// Under the lock of the change, so that the supervisor hears of changes in their order.
+    /// Called under the lock of the change, so that the supervisor receives changes in order.
     fn tell(&self, change: RoomChange) {
         if let Some(adapter) = &self.adapter {
             let (RoomChange::Began(room, _) | RoomChange::Ended(room)) = &change;
@@ -357,9 +357,9 @@ impl Membership {
 }
 
 impl Inner {
-    /// Returns a room, and whether it begins with this.
+    /// Returns a room, and whether it is new.
     fn room(&mut self, room: &str) -> (Arc<str>, SharedMembers, bool) {
-        // Most joins are of rooms that there are: only a new one costs its name.
+        // Most joins are to existing rooms: only a new one allocates its name.
         if let Some((name, members)) = self.rooms.get_key_value(room) {
             return (Arc::clone(name), Arc::clone(members), false);
         }
@@ -369,7 +369,7 @@ impl Inner {
         (name, members, true)
     }
 
-    /// Takes a socket out of a room that it is in.
+    /// Removes a socket from a room that it is in.
     fn leave(&mut self, key: u64, room: &str) -> Option<Left> {
         let (name, members) = self.rooms.get_key_value(room)?;
         let mut members = members.write();

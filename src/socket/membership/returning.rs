@@ -1,8 +1,8 @@
-//! How sockets enter and leave a namespace whose clients may come back.
+//! The connects and disconnects of sockets in a namespace with recovery.
 //!
-//! What the log says and who is there change together, under the log's lock. Where the adapter
-//! remembers, what other nodes need is queued under it too, so that the last that is written is the
-//! latest.
+//! The log and the list of sockets change together, under the log's lock. If the adapter stores
+//! records, the records for other nodes are queued under this lock too, so that the last written
+//! one is the latest.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use crate::socket::membership::{Membership, TooLate};
 use crate::socket::recovery::{Back, Beginning, Locked, Parted, Recovery, Resume, kept};
 
 impl Membership {
-    /// Says how a socket begins whose client sends this payload; `None` where no client comes back
-    /// here.
+    /// Decides how a socket starts whose client sends this payload; `None` if the namespace has no
+    /// recovery.
     pub(crate) fn begin(&self, auth: Option<&str>) -> Option<Beginning> {
         let recovery = self.recovery.as_ref()?;
         let node = self.remembering().map(|adapter| adapter.uid());
@@ -26,13 +26,13 @@ impl Membership {
         beginning.or_else(|| self.begin_anew().map(Beginning::Here))
     }
 
-    /// Returns what a client begins with that has not come back.
+    /// Returns the recovery state of a client that starts a new session.
     pub(crate) fn begin_anew(&self) -> Option<Box<Resume>> {
         let mut log = self.recovery.as_ref()?.lock();
         Some(Recovery::anew(log.point(self.place())))
     }
 
-    /// Notes that a socket is on its way back. Should it break off, its client may come once more.
+    /// Records that a socket is being recovered. If that fails, its client may try once more.
     pub(crate) fn returns(&self, socket: &Arc<Core>) {
         if let (Some(recovery), Some(resume)) = (&self.recovery, &socket.resume)
             && resume.back.is_some()
@@ -43,27 +43,27 @@ impl Membership {
         }
     }
 
-    /// Lists a socket whose connect handlers are about to run: it is found and counted from now on,
-    /// and what it is sent is held back until its CONNECT packet.
+    /// Lists a socket whose connect handlers will run now. It is found and counted from now on, and
+    /// packets to it are held back until its CONNECT packet.
     pub(crate) fn appear(&self, socket: &Arc<Core>) {
         {
-            // Its first number is that of the first event that reaches it.
+            // Its first number is that of the first event that it receives.
             let mut log = self.recovery.as_ref().map(Recovery::lock);
             if let (Some(log), Some(resume)) = (&mut log, &socket.resume) {
                 resume.appears(log.point(self.place()));
             }
             self.list(socket);
         }
-        // Looked at after the change: a socket that ends later leaves by itself.
+        // Checked after the change: a socket that ends later leaves by itself.
         if matches!(socket.phase(), Phase::Ended | Phase::Abandoned) {
             self.exit(socket);
         }
     }
 
-    /// Lets a socket in that the program has accepted, and sends its CONNECT packet.
+    /// Connects a socket that the program has accepted, and sends its CONNECT packet.
     pub(crate) fn enter(&self, socket: &Arc<Core>) -> Result<(), TooLate> {
-        // What is sent from now on reaches it live, and what was sent before is among what it
-        // missed.
+        // Events that are sent from now on are delivered directly, and earlier ones are among the
+        // missed events.
         let mut log = self.recovery.as_ref().map(Recovery::lock);
         let missed = match (&self.recovery, &log, &socket.resume) {
             (Some(recovery), Some(log), Some(resume)) => match &resume.back {
@@ -73,16 +73,16 @@ impl Membership {
             _ => Some(Vec::new()),
         };
         let Some(missed) = missed else {
-            // A part of it has been let go while the connect handler ran, which takes the client
-            // for one that misses nothing. It comes again, and finds the rest elsewhere or begins
-            // anew.
+            // A part of the missed events was dropped while the connect handler ran, because the
+            // client counted as one that misses nothing. It reconnects, and finds the rest
+            // elsewhere or starts a new session.
             drop(log);
             socket.link.close(CloseReason::TransportClose);
             return Err(TooLate);
         };
         let is_new = self.list(socket);
         let misses_nothing = missed.is_empty();
-        // In the membership first: whoever sees the CONNECT packet is reached by the next
+        // In the membership first: a client that has received the CONNECT packet receives the next
         // broadcast.
         if !socket.open(missed) {
             drop(log);
@@ -92,7 +92,7 @@ impl Membership {
         if let (Some(log), Some(resume)) = (&mut log, &socket.resume) {
             let latest = log.point(self.place());
             if misses_nothing && resume.back.is_some() {
-                // Its offset stays as old as it is, and what came since then is not kept for ever.
+                // Its offset may be old, but later events are not kept forever for it.
                 resume.has_all(latest);
             }
             if is_new {
@@ -100,17 +100,17 @@ impl Membership {
             }
             log.entered(socket, resume);
         }
-        // Those that it had and has not left since.
+        // Its previous rooms that it has not left since.
         let rooms = socket.back().map(|_| socket.rooms.lock().clone());
         for room in rooms.unwrap_or_default() {
-            // They were within the limit of the node where it joined them.
+            // They were within the limit of the node on which it joined them.
             self.join_since(socket, &room, None, usize::MAX);
         }
         self.write_down(log, socket);
         Ok(())
     }
 
-    /// Makes a socket one of the namespace; tells whether it was not yet.
+    /// Lists a socket in the namespace. Returns whether it was new.
     fn list(&self, socket: &Arc<Core>) -> bool {
         let mut inner = self.inner.write();
         inner.keys.insert(socket.id, socket.key);
@@ -118,7 +118,8 @@ impl Membership {
         before.is_none()
     }
 
-    /// Takes a socket out that has ended for this reason; one that did not want to may come back.
+    /// Removes a socket that has ended for this reason. It may be recovered if it was not
+    /// disconnected on purpose.
     pub(crate) fn part(&self, socket: &Core, reason: DisconnectReason) {
         let (Some(recovery), Some(resume)) = (&self.recovery, &socket.resume) else {
             return self.exit(socket);
@@ -136,12 +137,12 @@ impl Membership {
         }
     }
 
-    /// Writes down for other nodes what a socket has that is here.
+    /// Stores the state of a connected socket for other nodes.
     pub(crate) fn remember(&self, socket: &Core) {
         self.write_down(self.recovery.as_ref().map(Recovery::lock), socket);
     }
 
-    /// Does so where the log is locked for a change already.
+    /// The same, if the log is locked for a change already.
     pub(super) fn write_down(&self, log: Option<Locked<'_>>, socket: &Core) {
         let (Some(adapter), Some(recovery)) = (self.remembering(), &self.recovery) else {
             return;
@@ -157,11 +158,11 @@ impl Membership {
             Phase::Connecting | Phase::Accepted if resume.back.is_some() => {}
             _ => return,
         }
-        // Written again before that.
+        // Stored again before that time.
         adapter.keep(kept(socket, resume, &log), options.window + REWRITTEN);
     }
 
-    /// Writes down again for other nodes what a client would have come back with.
+    /// Stores the state of a client for other nodes again.
     pub(crate) fn keep_again(&self, back: Back) {
         if let (Some(adapter), Some(recovery)) = (self.remembering(), &self.recovery) {
             let id = back.state.id;
@@ -176,20 +177,20 @@ impl Membership {
         }
     }
 
-    /// Returns the adapter where it keeps what clients need that come back to another node.
+    /// Returns the adapter, if it stores the state of clients that may reconnect to another node.
     pub(crate) fn remembering(&self) -> Option<&Arc<dyn Adapter>> {
         let adapter = self.adapter.as_ref()?;
         adapter.remembers().then_some(adapter)
     }
 
-    /// Returns this node's name, and how far it has read of what others send.
+    /// Returns this node's name, and its read position.
     pub(crate) fn place(&self) -> Option<(&str, EntryId)> {
         let adapter = self.remembering()?;
         Some((adapter.uid(), adapter.position(&self.name)?))
     }
 }
 
-/// Within which time what a socket has is written down again.
+/// The interval in which the state of a socket is stored again.
 const REWRITTEN: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
@@ -222,7 +223,7 @@ mod tests {
         Membership::with("/chat", Vec::new(), PacketLimits::NONE, None, Some(options))
     }
 
-    /// Begins a socket whose client sends this payload; it is still to be let in.
+    /// Makes a socket whose client sends this payload; it is not accepted yet.
     fn come(namespace: &Arc<Membership>, auth: Option<&str>) -> Arc<Core> {
         let Some(Beginning::Here(resume)) = namespace.begin(auth) else {
             panic!("{auth:?} is for another node");
@@ -253,7 +254,7 @@ mod tests {
         json!({ "pid": pid, "offset": offset }).to_string()
     }
 
-    /// Sends an event to everybody, and returns its length.
+    /// Sends an event to all sockets, and returns its length.
     fn emit(namespace: &Membership) -> usize {
         emit_to(namespace, &Audience::default())
     }
@@ -279,7 +280,7 @@ mod tests {
         }
     }
 
-    /// Events that were let go while it was there it has not missed.
+    /// Events that were dropped while it was connected are not missed ones.
     #[actix_rt::test]
     async fn a_client_comes_back_that_was_here_for_longer_than_the_window() {
         tokio::time::pause();
@@ -295,7 +296,7 @@ mod tests {
         assert_eq!(again.id, ann.id);
     }
 
-    /// A client that breaks off again on its way in has as long as it had, and no longer.
+    /// A client that disconnects during its recovery keeps its deadline.
     #[actix_rt::test]
     async fn a_broken_attempt_keeps_what_there_is_and_its_time() {
         tokio::time::pause();
@@ -307,7 +308,7 @@ mod tests {
             tokio::time::advance(Duration::from_secs(30)).await;
             let attempt = come(&namespace, Some(&auth(&ann, None)));
             lose(&attempt);
-            // What its handler does when it goes on changes nothing.
+            // The later calls of its handler have no effect.
             attempt.accept().unwrap_err();
             namespace.part(&attempt, DisconnectReason::ServerNamespaceDisconnect);
             tokio::time::advance(Duration::from_millis(late)).await;
@@ -344,7 +345,7 @@ mod tests {
         assert_ne!(enter(&namespace, Some(&auth(&ann, None))).id, ann.id);
     }
 
-    /// Also where its end is known to nobody but itself yet.
+    /// Also if its end is known to no other code yet.
     #[actix_rt::test]
     async fn who_was_sent_away_comes_back_no_more() {
         let namespace = namespace(OPTIONS);
@@ -356,13 +357,13 @@ mod tests {
         assert_ne!(enter(&namespace, Some(&auth)).id, ann.id);
     }
 
-    /// A client may name any offset, and gets nothing from before its time.
+    /// A client may name any offset, and receives no event from before its start.
     #[actix_rt::test]
     async fn nothing_is_replayed_from_before_a_client_came() {
         let namespace = namespace(OPTIONS);
         emit(&namespace);
         let ann = come(&namespace, None);
-        // While its connect handler runs.
+        // While its connect handler is running.
         emit(&namespace);
         ann.accept().unwrap();
         namespace.enter(&ann).unwrap();
@@ -379,13 +380,13 @@ mod tests {
         }
     }
 
-    /// Sends an event to an audience, and returns how many bytes of memory it counts for.
+    /// Sends an event to an audience, and returns its counted memory in bytes.
     fn size_of(namespace: &Membership, audience: &Audience) -> usize {
         emit_to(namespace, audience);
         namespace.recovery.as_ref().unwrap().lock().sizes().0
     }
 
-    /// Returns how many bytes of memory those count for that have gone.
+    /// Returns the counted memory of disconnected sockets in bytes.
     fn size_of_gone(namespace: &Membership) -> usize {
         namespace.recovery.as_ref().unwrap().lock().sizes().1
     }
@@ -394,7 +395,7 @@ mod tests {
         enter(namespace, Some(&auth(who, None))).id == who.id
     }
 
-    /// Tells whether a client comes back that has missed three events to an audience.
+    /// Returns `true` if a client that has missed three events to an audience is recovered.
     fn comes_back_to_three(options: RecoveryOptions, audience: &Audience) -> bool {
         let namespace = namespace(options);
         let ann = enter(&namespace, None);
@@ -415,7 +416,8 @@ mod tests {
         }
     }
 
-    /// The names of rooms and exceptions are kept too, and each event takes more than its packet.
+    /// The names of rooms and exceptions are kept too, and each event occupies more than its
+    /// packet.
     #[actix_rt::test]
     async fn as_many_bytes_are_kept_as_the_limit_says() {
         let long = || vec!["x".repeat(5000), "y".repeat(5000)];
@@ -439,8 +441,8 @@ mod tests {
         }
     }
 
-    /// Sockets that have gone count by their rooms and by what the program keeps for their clients;
-    /// above the limit the first that went begins anew.
+    /// Disconnected sockets count with their rooms and with the program's values for their clients;
+    /// above the limit the client that disconnected first starts a new session.
     #[actix_rt::test]
     async fn as_much_is_kept_of_clients_that_have_gone_as_the_limit_says() {
         let leave = |namespace: &Arc<Membership>, rooms: &[&str], data: &str| {
@@ -475,7 +477,7 @@ mod tests {
         }
     }
 
-    /// Events that are not for a client let its offset grow old, but not its right to come back.
+    /// Events for other clients make an offset old, but the client can still be recovered.
     #[actix_rt::test]
     async fn who_missed_nothing_when_it_came_back_has_everything_up_to_then() {
         let others = Audience {
@@ -499,7 +501,7 @@ mod tests {
         }
     }
 
-    /// What an answered ping proves for the memory holds for what is written down too.
+    /// An answered ping has the same effect for the stored record as for the memory.
     #[actix_rt::test]
     async fn a_client_that_stays_has_what_is_older_than_its_silence() {
         tokio::time::pause();
@@ -522,7 +524,7 @@ mod tests {
         assert_eq!(is_here(), "2");
     }
 
-    /// What a program attaches to a socket may use the namespace when it goes.
+    /// A value that a program attaches to a socket may use the namespace in its `Drop`.
     struct Last(Arc<Membership>, Arc<AtomicUsize>);
 
     impl Drop for Last {

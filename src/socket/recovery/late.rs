@@ -1,14 +1,14 @@
-//! What clients have brought along from their old node and this node is still to read.
+//! Events that clients have received on their previous node and that this node has not read yet.
 //!
-//! A node's own events go to its clients first. A client that comes to another node may have got
-//! some that are still on their way there, or wait until their node reaches Redis again; they are
-//! not for it when they come.
+//! A node delivers its own events to its clients first. A client that moves to another node may
+//! have received events that are still in transit there, or that wait until their node reaches
+//! Redis again. When they arrive they must not be delivered to it.
 
 use std::collections::HashMap;
 
 use crate::id::SocketId;
 
-/// Which sockets have got what already: of each node everything up to a number of its own.
+/// The events that sockets have received already: up to a number of each node's own events.
 #[derive(Debug, Default)]
 pub(crate) struct Late(HashMap<SocketId, Vec<(String, u64)>>);
 
@@ -27,7 +27,7 @@ impl Late {
         self.0.remove(&id);
     }
 
-    /// Returns the sockets that have this event of a node already.
+    /// Returns the sockets that have received this event of a node already.
     pub(crate) fn have(&mut self, node: &str, own: u64) -> Vec<SocketId> {
         if self.0.is_empty() {
             return Vec::new();
@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(late.have("a", 5), [ann]);
         assert_eq!(late.have("a", 6), []);
         assert_eq!(late.of(ann), [("b".to_owned(), 2)]);
-        // One that has gone over it has it behind it too.
+        // A socket that has received a later one has received this one too.
         assert_eq!(late.have("b", 3), []);
         assert!(late.of(ann).is_empty());
     }

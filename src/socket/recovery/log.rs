@@ -1,4 +1,4 @@
-//! What a namespace has sent of late, and who has gone and may come back.
+//! The latest events of a namespace, and the disconnected sockets that may be recovered.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -18,12 +18,12 @@ use crate::socket::recovery::{
     Back, Origin, Point, RecoveryOptions, Resume, Rooms, Stage, State, number_on, state_of,
 };
 
-/// What was sent, and who has gone.
+/// The latest events, and the disconnected sockets.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     /// The latest event.
     pub(super) point: Point,
-    /// The latest entry of the cluster's stream that was sent here, and this node's own latest
+    /// The latest entry of the cluster's stream that was delivered here, and this node's own latest
     /// number.
     pub(super) entry: EntryId,
     pub(super) own: u64,
@@ -32,23 +32,24 @@ pub(crate) struct Log {
     pub(super) late: Late,
     /// The latest ones, without gaps.
     pub(super) events: VecDeque<Logged>,
-    /// Bytes of memory that they take.
+    /// Their memory in bytes.
     pub(super) bytes: usize,
-    /// The latest that was let go before its time, for its bytes: its number, and when it was sent.
+    /// The latest event that was dropped before its time, because of its size: its number, and the
+    /// time when it was sent.
     pub(super) early: Option<(u64, Instant)>,
-    /// Sockets that have ended and may come back, by their secret.
+    /// Sockets that have ended and may be recovered, by their private session id.
     pub(super) gone: IdMap<Id, Gone>,
-    /// Bytes of memory that they take.
+    /// Their memory in bytes.
     pub(super) gone_bytes: usize,
-    /// When they may not any more.
+    /// The times at which they expire.
     pub(super) leaving: BTreeSet<(Instant, Id)>,
-    /// Sockets that are here, and may come back before anybody has noticed that they went.
+    /// Connected sockets, which may reconnect before their disconnect is detected.
     pub(super) here: IdMap<Id, Weak<Core>>,
-    /// What is to be dropped when the lock is free.
+    /// Values to drop after the lock is released.
     pub(super) spent: Vec<Spent>,
 }
 
-/// What may run code of the program when it goes.
+/// A value whose `Drop` may run code of the program.
 pub(super) type Spent = Box<dyn Any + Send>;
 
 #[derive(Debug)]
@@ -57,7 +58,7 @@ pub(super) struct Logged {
     pub(super) rooms: Option<Vec<String>>,
     pub(super) except: Vec<String>,
     pub(super) packet: Outgoing,
-    /// Bytes of memory that it takes, with the names.
+    /// Its memory in bytes, with the names.
     pub(super) size: usize,
 }
 
@@ -65,12 +66,12 @@ pub(super) struct Logged {
 pub(super) struct Gone {
     pub(super) until: Instant,
     pub(super) state: State,
-    /// Bytes of memory that it takes.
+    /// Its memory in bytes.
     pub(super) size: usize,
 }
 
 impl Log {
-    /// Moves on to the next event, which has this number among this node's own.
+    /// Advances to the next event, which has this number among this node's own.
     pub(crate) fn advance(&mut self, origin: Origin<'_>, own: u64) {
         self.point.number += 1;
         match origin {
@@ -88,8 +89,8 @@ impl Log {
         }
     }
 
-    /// Returns the place of the latest event. `node` and the entry up to which everything of other
-    /// nodes has been done are given where the adapter remembers.
+    /// Returns the point of the latest event. `node` and the entry up to which all events of other
+    /// nodes were delivered are given if the adapter stores records.
     pub(crate) fn point(&mut self, node: Option<(&str, EntryId)>) -> &Point {
         let number = self.point.number;
         self.point.text = match node {
@@ -107,7 +108,7 @@ impl Log {
         &self.point
     }
 
-    /// Notes what a socket has got of other nodes' own events, where it is still to come here.
+    /// Records the events of other nodes that a socket has received and that have not arrived here.
     pub(crate) fn expect(&mut self, id: SocketId, got: impl IntoIterator<Item = (String, u64)>) {
         let has_come = |node: &str, own| self.heard.get(node).is_some_and(|heard| *heard >= own);
         let late = got.into_iter().filter(|(node, own)| !has_come(node, *own));
@@ -115,23 +116,23 @@ impl Log {
         self.late.expect(id, late);
     }
 
-    /// Returns what a socket has got that is still to come.
+    /// Returns the events that a socket has received and that have not arrived here.
     pub(crate) fn late(&self, id: SocketId) -> Vec<(String, u64)> {
         self.late.of(id)
     }
 
-    /// A socket comes back no more.
+    /// A socket is no longer expected.
     pub(crate) fn expect_no_more(&mut self, id: SocketId) {
         self.late.forget(id);
     }
 
-    /// Returns the audience of an event without those who have got it elsewhere.
+    /// Returns the audience of an event, without the sockets that have received it elsewhere.
     pub(crate) fn still_for<'a>(
         &mut self,
         audience: &'a Audience,
         origin: Origin<'_>,
     ) -> Cow<'a, Audience> {
-        // Those without a number are volatile, or of other servers.
+        // Events without a number are volatile, or come from other servers.
         let Origin::Entry(_, node, own @ 1..) = origin else {
             return Cow::Borrowed(audience);
         };
@@ -145,41 +146,41 @@ impl Log {
         Cow::Owned(audience)
     }
 
-    /// Returns how long the latest event is.
+    /// Returns the length of the latest event.
     #[cfg(test)]
     pub(crate) fn latest_length(&self) -> usize {
         self.events.back().map_or(0, |event| event.packet.len())
     }
 
-    /// Returns how many bytes of memory the latest event counts for, and all sockets that have gone.
+    /// Returns the counted memory of the latest event, and of all disconnected sockets, in bytes.
     #[cfg(test)]
     pub(crate) fn sizes(&self) -> (usize, usize) {
         let event = self.events.back().map_or(0, |event| event.size);
         (event, self.gone_bytes)
     }
 
-    /// Returns who is here.
+    /// Returns the connected sockets.
     pub(crate) fn here(&self) -> Vec<Arc<Core>> {
         self.here.values().filter_map(Weak::upgrade).collect()
     }
 
-    /// Returns the socket of a secret that is here.
+    /// Returns the connected socket with this private session id.
     fn core(&mut self, pid: Id) -> Option<Arc<Core>> {
         let core = self.here.get(&pid)?.upgrade()?;
-        // Whoever else holds it may let it go just now.
+        // Another holder may just be dropping it.
         self.spent.push(Box::new(Arc::clone(&core)));
         Some(core)
     }
 
-    /// A client does not come back to what it had.
+    /// Drops the state of a client that is not recovered.
     pub(super) fn let_go(&mut self, state: State) {
         self.late.forget(state.id);
         self.spent.push(Box::new(state));
     }
 
-    /// Ends a socket, or forgets one that has gone, since it has come back by so many moves: news
-    /// of an earlier one may come when it has moved on, and even here again. Returns what it had
-    /// here.
+    /// Ends a socket, or removes a disconnected one, because its client has reconnected to another
+    /// node. The number of moves is compared, because notice of an earlier one may arrive after the
+    /// client has moved on, even back to this node. Returns its state on this node.
     pub(crate) fn moved_away(
         &mut self,
         id: SocketId,
@@ -208,23 +209,23 @@ impl Log {
         self.take(pid, options).map(|gone| gone.state)
     }
 
-    /// Notes that a socket is on its way back, whose client may come again before it is here.
+    /// Records that a socket is being recovered; its client may reconnect before that ends.
     pub(crate) fn returns(&mut self, core: &Arc<Core>, resume: &Resume) {
         self.here.insert(resume.pid, Arc::downgrade(core));
     }
 
-    /// Notes that a socket is here.
+    /// Records that a socket is connected.
     pub(crate) fn entered(&mut self, core: &Arc<Core>, resume: &Resume) {
         *resume.stage.lock() = Stage::Here;
         self.here.insert(resume.pid, Arc::downgrade(core));
     }
 
-    /// Takes out a socket that was here or on its way, and says until when it may come back.
+    /// Removes a connected or recovering socket. Returns the time until which it may be recovered.
     pub(super) fn leave(&mut self, resume: &Resume, options: RecoveryOptions) -> Option<Instant> {
         let stage = std::mem::replace(&mut *resume.stage.lock(), Stage::Gone);
         let until = match (stage, &resume.back) {
             (Stage::Gone, _) => return None,
-            // It has not begun again, and has as long as it had.
+            // It has not started again, so its deadline is unchanged.
             (Stage::Coming, Some(back)) => back.until,
             (Stage::Coming, None) | (Stage::Here, _) => Instant::now() + options.window,
         };
@@ -232,7 +233,7 @@ impl Log {
         Some(until)
     }
 
-    /// Returns what a socket has missed that is in these rooms.
+    /// Returns the missed events of a socket in these rooms.
     pub(crate) fn missed(&self, back: &Back, rooms: &Rooms) -> Vec<Outgoing> {
         let first = self.point.number + 1 - self.events.len() as u64;
         let numbered = self.events.iter().zip(first..);
@@ -242,17 +243,19 @@ impl Log {
         back.earlier.iter().cloned().chain(here).collect()
     }
 
-    /// Tells whether everything is there that a client may have missed after this number. What was
-    /// let go in its time it did not miss: its answers to pings said so while it was here.
+    /// Returns `true` if all events are kept that a client may have missed after this number.
+    /// Events that were dropped in time are not missed: its answers to pings proved that while it
+    /// was connected.
     pub(super) fn reaches_back_to(&self, offset: u64, options: RecoveryOptions) -> bool {
         let in_time = |at: Instant| at.elapsed() > options.window + options.silence;
         let early = self.early.filter(|(_, at)| !in_time(*at));
         offset <= self.point.number && early.is_none_or(|(number, _)| offset >= number)
     }
 
-    /// Returns the number of the event up to which the client of this secret has everything, where
-    /// that is a number of this node's: of the event that it names or, where it has got none yet,
-    /// of the one after which it began. What was sent before that was not for it, whatever it says.
+    /// Returns the number of the event up to which a client has received all events, if it is a
+    /// number of this node. It is that of the client's offset or, if the client has no event yet,
+    /// that of the event after which it started. Earlier events were not for this client, whatever
+    /// its offset.
     pub(super) fn offset(
         &mut self,
         pid: Id,
@@ -267,19 +270,19 @@ impl Log {
         Some(number.max(begun.number))
     }
 
-    /// Tells whether it is here, or was here last, what a client of this secret comes back to.
+    /// Returns `true` if this node has the latest state for this private session id.
     pub(crate) fn holds(&self, pid: &str) -> bool {
         Id::parse(pid)
             .is_some_and(|pid| self.gone.contains_key(&pid) || self.here.contains_key(&pid))
     }
 
-    /// Tells whether the program has made the socket of this secret leave, which has not parted
-    /// yet.
+    /// Returns `true` if the program has disconnected the socket with this private session id and
+    /// it has not ended yet.
     pub(super) fn was_sent_away(&mut self, pid: Id) -> bool {
         self.core(pid).is_some_and(|core| core.has_left())
     }
 
-    /// Takes what a client comes back to, whether it has gone or is still thought to be here.
+    /// Takes the state of a client, whether its disconnect was detected or not.
     pub(super) fn take(&mut self, pid: Id, options: RecoveryOptions) -> Option<Gone> {
         match self.no_longer_gone(pid) {
             Some(gone) => Some(gone),
@@ -287,7 +290,7 @@ impl Log {
         }
     }
 
-    /// Keeps what a socket comes back to that has ended; those that went first make room for it.
+    /// Keeps the state of a disconnected socket; the oldest ones are dropped to make room.
     pub(super) fn keep(&mut self, gone: Gone, options: RecoveryOptions) {
         let pid = gone.state.pid;
         self.leaving.insert((gone.until, pid));
@@ -312,7 +315,7 @@ impl Log {
         Some(gone)
     }
 
-    /// Ends a socket whose client is back before its connection was known to be dead.
+    /// Ends a socket whose client has reconnected before its disconnect was detected.
     fn supersede(&mut self, pid: Id, options: RecoveryOptions) -> Option<Gone> {
         let core = self.core(pid)?;
         if core.has_left() {
@@ -325,7 +328,7 @@ impl Log {
         Some(Gone::new(until, state))
     }
 
-    /// Returns when the next is to be let go.
+    /// Returns the time at which the next one expires.
     pub(super) fn due(&self, options: RecoveryOptions) -> Option<Instant> {
         let event = self.events.front();
         let event = event.map(|event| event.at + options.window + options.silence + TICK);
@@ -346,7 +349,7 @@ impl Log {
             self.events.pop_front();
         }
         if self.events.len() < self.events.capacity() / 4 && self.events.capacity() > FEW {
-            // After a burst: the room for its events would not be counted any more.
+            // After a burst: the capacity for its events would no longer be counted.
             self.events.shrink_to(self.events.len() * 2);
         }
         while let Some((until, pid)) = self.leaving.first().copied()
@@ -360,10 +363,10 @@ impl Log {
     }
 }
 
-/// The list of events keeps room for so many.
+/// The minimal capacity of the list of events.
 const FEW: usize = 64;
 
-/// Events of one moment are let go together.
+/// Events of one such interval expire together.
 const TICK: Duration = Duration::from_millis(100);
 
 impl Logged {
@@ -386,7 +389,7 @@ impl Logged {
         }
     }
 
-    /// Tells whether the event of this number was for a socket that was in these rooms.
+    /// Returns `true` if the event with this number was for a socket in these rooms.
     fn is_for(&self, state: &State, rooms: &Rooms, number: u64) -> bool {
         let is_in = |room: &String| {
             let since = rooms.get(room.as_str());
@@ -410,8 +413,8 @@ impl Gone {
 }
 
 impl State {
-    /// Returns about how many bytes of memory it takes, without the values that the program has
-    /// attached to the socket.
+    /// Returns its approximate memory in bytes, without the values that the program has attached to
+    /// the socket.
     fn footprint(&self) -> usize {
         let points = [&self.begun, &self.entered];
         let points = points.map(|point| point.text.len() + OVERHEAD);
@@ -421,17 +424,17 @@ impl State {
     }
 }
 
-/// Returns how many bytes of memory a name in a list takes.
+/// Returns the memory of a name in a list, in bytes.
 fn footprint_of(name: &String) -> usize {
     size_of::<String>() + name.capacity() + OVERHEAD
 }
 
-/// Bytes that an allocation takes beside its content: what the allocator adds, and counts.
+/// The number of bytes of an allocation beside its content: the allocator's overhead, and counters.
 const OVERHEAD: usize = 24;
 
-/// Bytes of a socket that has gone beside what its names and values take: its places in a map and
-/// in a set, which are a third empty, and its session.
+/// The number of bytes of a disconnected socket beside its names and values: its entries in a map
+/// and in a set, which are a third empty, and its session.
 const STATE: usize = 2 * (size_of::<(Id, Gone)>() + size_of::<(Instant, Id)>()) + 256;
 
-/// Bytes of a room beside its name: its place in a map, and the text of a point.
+/// The number of bytes of a room beside its name: its entry in a map, and the text of a point.
 const ROOM: usize = 2 * size_of::<(usize, Arc<str>, Point, usize)>() + 2 * OVERHEAD;

@@ -1,14 +1,14 @@
-//! What a client missed while it was away, and what it had before.
+//! Connection state recovery: the missed events of a client, and its previous state.
 //!
-//! A namespace that can give a client its state back numbers its events, keeps the latest, and
-//! keeps the sockets that have ended without wanting to. Everything that has a number is sent under
-//! one lock, so that all clients get it in the order of the numbers. An event carries its number as
-//! its last argument, from which the official client takes the offset that it comes back with; a
-//! volatile event is not kept and carries the number of the one before it, so that what it ends
-//! with is never taken for an offset. Nothing here sends.
+//! A namespace with recovery numbers its events and keeps the latest. It also keeps the sockets
+//! that were disconnected without a request. All numbered events are sent under one lock, so that
+//! all clients receive them in order. An event carries its number as its last argument, and the
+//! official client sends the last number as its offset when it reconnects. A volatile event is not
+//! kept and carries the number of the previous event, so that its own last argument is never taken
+//! for an offset. Nothing here sends.
 //!
-//! Where the adapter remembers, a client may come back to another node: then the offset says too
-//! how far the client has got in what the whole cluster sends, by a [`Mark`].
+//! If the adapter stores records, a client may be recovered on another node. Then the offset also
+//! contains the client's position in the events of the whole cluster, a [`Mark`].
 
 mod late;
 mod log;
@@ -38,33 +38,33 @@ pub(crate) use log::Log;
 use point::number_on;
 pub(crate) use point::{Kept, Origin, Point, mark_of};
 
-/// How long and how much is kept.
+/// The limits of recovery.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecoveryOptions {
-    /// How long a client may be away.
+    /// The time for which a client may be disconnected.
     pub(crate) window: Duration,
-    /// How long before that its connection may have been dead already, unnoticed.
+    /// The time before that for which a broken connection may be undetected.
     pub(crate) silence: Duration,
-    /// Bytes of events that a namespace keeps.
+    /// The number of bytes of events that a namespace keeps.
     pub(crate) limit: usize,
-    /// Bytes of missed events that a client can be sent at once.
+    /// The number of bytes of missed events that can be sent to a client at once.
     pub(crate) burst: usize,
     pub(crate) skips_middleware: bool,
 }
 
-/// The memory of a namespace.
+/// The recovery state of a namespace.
 #[derive(Debug)]
 pub(crate) struct Recovery {
     options: RecoveryOptions,
     log: Mutex<Log>,
-    /// There is something to be let go some day.
+    /// Notified if there are entries that will expire.
     filled: Notify,
 }
 
-/// The rooms of a socket, and after which event it joined each.
+/// The rooms of a socket, and the event after which it joined each.
 pub(crate) type Rooms = IndexMap<Arc<str>, Point>;
 
-/// What a socket has that comes back.
+/// The state of a recovered socket.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) id: SocketId,
@@ -72,54 +72,53 @@ pub(crate) struct State {
     pub(crate) rooms: Rooms,
     pub(crate) locals: Locals,
     pub(crate) session: Session,
-    /// The event up to which it misses nothing, whatever it says: the one after which it began or,
-    /// for one that is here for long, a later one.
+    /// The event up to which it misses nothing, whatever its offset: the one after which it started
+    /// or, if it has been connected for long, a later one.
     pub(crate) begun: Point,
-    /// The event after which it was listed, from where on it gets what everybody gets.
+    /// The event after which it was listed; it receives all later events of its rooms.
     pub(crate) entered: Point,
-    /// How often it has come to another node.
+    /// The number of its moves to another node.
     pub(crate) moves: u64,
 }
 
-/// What a socket needs to come back one day; and what it came back with.
+/// The recovery state of a socket, and the state with which it was recovered.
 #[derive(Debug)]
 pub(crate) struct Resume {
     pub(crate) pid: Id,
     begun: Mutex<Begun>,
     entered: Mutex<Point>,
     moves: u64,
-    /// The rooms that it is in; one that comes back has those that it had, before it is let into
-    /// them.
+    /// Its rooms. A recovered socket has its previous rooms, before it joins them.
     pub(crate) joined: Mutex<Rooms>,
     pub(crate) back: Option<Back>,
     stage: Mutex<Stage>,
 }
 
-/// From where on a socket may miss events.
+/// The event from which a socket may miss events.
 #[derive(Debug)]
 struct Begun {
     point: Point,
-    /// A later event, and when it was the latest.
+    /// A later event, and the time when it was the latest.
     next: Option<(Instant, Point)>,
 }
 
-/// How far a socket has come that may come back.
+/// The stages of a socket with recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// On its way in.
+    /// Connecting.
     Coming,
     Here,
-    /// What it had is kept, forgotten or another's.
+    /// Its state is kept, dropped or taken by another socket.
     Gone,
 }
 
-/// A socket that has come back: from which number on it missed events, and where it was.
+/// A recovered socket: its previous state, and the number from which it missed events.
 #[derive(Debug)]
 pub(crate) struct Back {
     pub(crate) offset: u64,
-    /// Until when it may come back, should it break off before it is let in.
+    /// The time until which it may try again, if it disconnects before it is accepted.
     pub(crate) until: Instant,
-    /// What it missed on other nodes, before that.
+    /// The events that it missed on other nodes, before those of this one.
     pub(crate) earlier: Vec<Outgoing>,
     pub(crate) state: State,
     pub(crate) skips_middleware: bool,
@@ -145,8 +144,8 @@ impl Resume {
         }
     }
 
-    /// Notes the event after which the socket was listed, unless it has come back: then it gets
-    /// what it missed from where it was.
+    /// Records the event after which the socket was listed. A recovered socket instead receives the
+    /// missed events from its offset on.
     pub(crate) fn appears(&self, latest: &Point) {
         if self.back.is_none() {
             *self.entered.lock() = latest.clone();
@@ -157,8 +156,8 @@ impl Resume {
         self.begun.lock().point.clone()
     }
 
-    /// Notes that the client is here. Its answers to pings say so, and with them that it has got
-    /// what was sent so long ago that its silence would have been noticed.
+    /// Records that the client is connected. Its answers to pings prove that, and that it has
+    /// received all events sent before its silence would have been detected.
     pub(crate) fn is_here(&self, now: Instant, silence: Duration, latest: &Point) {
         let mut begun = self.begun.lock();
         match &begun.next {
@@ -169,7 +168,7 @@ impl Resume {
         begun.next = Some((now, latest.clone()));
     }
 
-    /// Notes that the client has everything up to this event.
+    /// Records that the client has received all events up to this one.
     pub(crate) fn has_all(&self, latest: &Point) {
         *self.begun.lock() = Begun {
             point: latest.clone(),
@@ -177,46 +176,46 @@ impl Resume {
         };
     }
 
-    /// Tells whether its client knows the secret.
+    /// Returns `true` if its client knows the private session id.
     fn is_known(&self) -> bool {
         self.back.is_some() || *self.stage.lock() == Stage::Here
     }
 }
 
-/// What a client says in its CONNECT that wants its state back.
+/// The request for recovery in a client's CONNECT.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Claim {
     pub(crate) pid: String,
     pub(crate) offset: Option<String>,
 }
 
-/// What is found of a client that wants its state back.
+/// The result of the search for a client's state.
 enum Claimed {
     Back(Box<Resume>),
-    /// Nothing that this node has in its own memory; another one may.
+    /// This node has no state of it in memory; another node may have it.
     Elsewhere,
     Nothing,
 }
 
-/// What has become of a socket that has ended.
+/// The result of a socket's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Parted {
     Kept,
     Forgotten,
 }
 
-/// How a socket is to begin.
+/// The way in which a socket starts.
 #[derive(Debug)]
 pub(crate) enum Beginning {
-    /// With what it needs to come back one day, or has come back with.
+    /// With its recovery state, new or restored.
     Here(Box<Resume>),
-    /// With what is to be asked of the cluster first.
+    /// With a request to the cluster first.
     Away(Claim),
 }
 
 impl Recovery {
-    /// `own` is the latest number of this node's own events that may have been given away: another
-    /// namespace of this name may have been here before.
+    /// `own` is the latest number of this node's own events that may be in use: an earlier
+    /// namespace may have had the same name.
     pub(crate) fn new(options: RecoveryOptions, own: u64) -> Self {
         let log = Log {
             own,
@@ -229,8 +228,8 @@ impl Recovery {
         }
     }
 
-    /// Returns a CONNECT payload as the program sees it: without `pid` and `offset`, which the
-    /// official client adds to come back. They belong to the protocol.
+    /// Returns a CONNECT payload for the program: without `pid` and `offset`, which the official
+    /// client adds for recovery. They belong to the protocol.
     pub(crate) fn without_claim(auth: &str) -> Cow<'_, str> {
         if serde_json::from_str::<Claim>(auth).is_err() {
             return Cow::Borrowed(auth);
@@ -255,8 +254,8 @@ impl Recovery {
         self.options
     }
 
-    /// Says how a socket begins whose client sends this payload; `None` where that is anew. `node`
-    /// is the name of this node, where its adapter remembers.
+    /// Decides how a socket starts whose client sends this payload; `None` if it starts a new
+    /// session. `node` is the name of this node, if its adapter stores records.
     pub(crate) fn begin(&self, auth: Option<&str>, node: Option<&str>) -> Option<Beginning> {
         let claim: Claim = serde_json::from_str(auth?).ok()?;
         match self.claim(&claim, node) {
@@ -266,8 +265,8 @@ impl Recovery {
         }
     }
 
-    /// Returns what a client begins with that was not here before. Its connect handler may send it
-    /// something before it is let in.
+    /// Returns the recovery state of a new client. Its connect handler may send events to it before
+    /// it is accepted.
     pub(crate) fn anew(begun: &Point) -> Box<Resume> {
         Box::new(Resume::new(Id::random(), begun.clone(), None))
     }
@@ -277,9 +276,9 @@ impl Recovery {
         Box::new(Resume::new(pid, begun, Some(back)))
     }
 
-    /// Finds the state that a client wants back, and takes it: nobody else gets it. It is given
-    /// back where the client was here when it got its last event, and all that it missed since is
-    /// there.
+    /// Finds the state that a client requests, and takes it, so that no other client gets it. It is
+    /// returned if this node was the client's when it received its last event, and if all events
+    /// that it missed since are kept.
     fn claim(&self, claim: &Claim, node: Option<&str>) -> Claimed {
         let Some(pid) = Id::parse(&claim.pid) else {
             return Claimed::Nothing;
@@ -312,8 +311,8 @@ impl Recovery {
         Claimed::Back(Self::again(back))
     }
 
-    /// Returns what a client has missed that is in these rooms; `None` where it is not all there
-    /// any more, or too much.
+    /// Returns the missed events of a client in these rooms; `None` if some are no longer kept, or
+    /// if there are too many.
     pub(crate) fn missed(&self, log: &Log, back: &Back, rooms: &Rooms) -> Option<Vec<Outgoing>> {
         if !log.reaches_back_to(back.offset, self.options) {
             return None;
@@ -323,9 +322,9 @@ impl Recovery {
         (bytes <= self.options.burst).then_some(missed)
     }
 
-    /// Takes the leave of a socket that has ended: it is kept where it may come back, and where not
-    /// forgotten. `None` where that has been done already, or where the secret is another socket's
-    /// by now.
+    /// Handles the end of a socket: its state is kept if it may be recovered, and dropped
+    /// otherwise. Returns `None` if that was done already, or if the private session id belongs to
+    /// another socket now.
     pub(crate) fn part(
         &self,
         log: &mut Log,
@@ -349,8 +348,8 @@ impl Recovery {
         Some(Parted::Kept)
     }
 
-    /// Lets go of what nobody can come back for any more, for as long as it is polled. While
-    /// nothing is kept it waits without a timer.
+    /// Drops expired events and states, while it is polled. While nothing is kept it waits without
+    /// a timer.
     pub(crate) async fn prune(&self) {
         loop {
             let due = self.lock().due(self.options);
@@ -382,11 +381,11 @@ impl Recovery {
     }
 }
 
-/// The memory of a namespace, locked. What may run code of the program when it goes, as a `Drop` of
-/// what that attached to a socket, goes when it is free again.
+/// The locked recovery state of a namespace. Values whose `Drop` may run code of the program, such
+/// as those attached to a socket, are dropped after the lock is released.
 pub(crate) struct Locked<'a> {
     log: MutexGuard<'a, Log>,
-    /// Behind the guard, and so dropped after it.
+    /// After the guard, and so dropped after it.
     spent: Vec<Spent>,
 }
 
@@ -410,7 +409,7 @@ impl Drop for Locked<'_> {
     }
 }
 
-/// Says what another node needs of a socket.
+/// Returns the record of a socket for another node.
 pub(crate) fn kept(core: &Core, resume: &Resume, log: &Log) -> Kept {
     let joined = resume.joined.lock();
     let rooms = joined.iter();

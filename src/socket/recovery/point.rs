@@ -1,4 +1,4 @@
-//! Where an event stands: in this namespace, and in what the cluster sends.
+//! The position of an event: in this namespace, and in the events of the cluster.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::cluster::{EntryId, Mark};
 use crate::socket::recovery::State;
 
-/// An event's place: its number here, and the text that it carries.
+/// The position of an event: its number here, and its text in the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Point {
     pub(crate) number: u64,
@@ -25,7 +25,7 @@ impl Default for Point {
 }
 
 impl Point {
-    /// Returns how far it is in what the cluster sends, where it says so.
+    /// Returns its position in the events of the cluster, if it has one.
     pub(crate) fn mark(&self) -> Option<Mark> {
         mark_of(&self.text)
     }
@@ -50,8 +50,8 @@ impl State {
     }
 }
 
-/// Reads the number of an event's text where this node has given it; `None` where another one has.
-/// A node gives no mark as long as it does not know how far it has read of what others send.
+/// Reads the number in an event's text if this node has given it; `None` if another node has. A
+/// node gives no mark before it knows its read position.
 pub(super) fn number_on(text: &str, node: Option<&str>) -> Option<u64> {
     let Some((number, mark)) = text.split_once('.') else {
         return text.parse().ok();
@@ -70,34 +70,34 @@ pub(crate) fn mark_of(text: &str) -> Option<Mark> {
     mark.parse().ok()
 }
 
-/// What another node needs of a client that comes back to it.
+/// The state of a client for its recovery on another node.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Kept {
     pub(crate) sid: String,
     pub(crate) pid: String,
-    /// Where it was; empty where another kind of server has kept it, which does not say.
+    /// Its namespace; empty if another kind of server has stored it, which does not name it.
     pub(crate) namespace: String,
-    /// The rooms, and after which event each was joined.
+    /// The rooms, and the event after which each was joined.
     pub(crate) rooms: Vec<(String, String)>,
     pub(crate) data: BTreeMap<String, Value>,
     pub(crate) begun: String,
-    /// The event after which it was let in.
+    /// The event after which it was accepted.
     pub(crate) entered: String,
-    /// What it has got of other nodes' own events before it came.
+    /// The events of other nodes that it had received before it connected.
     pub(crate) late: Vec<(String, u64)>,
-    /// How often it has come to another node.
+    /// The number of its moves to another node.
     pub(crate) moves: u64,
 }
 
-/// Where an event comes from.
+/// The origin of an event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Origin<'a> {
-    /// From wherever, to nobody who could want it back on another node.
+    /// Any origin, if no recipient can be recovered on another node.
     Alone,
-    /// This node, which gives it a number among its own.
+    /// This node, which gives it a number among its own events.
     Own,
-    /// Another node, by an entry of the stream; the node's name, and its number among that node's
-    /// own.
+    /// Another node, by an entry of the stream; the node's name, and the number among that node's
+    /// own events.
     Entry(EntryId, &'a str, u64),
 }
 
@@ -115,7 +115,7 @@ mod tests {
             (own, node, Some(5)),
             (other, node, None),
             (own, None, None),
-            // What was replayed, and what another kind of server has sent.
+            // Replayed events, and events of another kind of server.
             ("r.aaaaaaaaaaaaaaaa.2.3-4", node, None),
             ("3-4", node, None),
             ("", node, None),
