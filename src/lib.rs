@@ -1,10 +1,10 @@
 //! A Socket.IO server for [Actix](https://actix.rs): handlers are plain async functions, and
 //! sessions, rooms, namespaces and the server itself are supervised actors.
 //!
-//! It is mounted in any actix-web App, on a server of its own that holds the WebSockets itself or
-//! on any `HttpServer`, and speaks the current protocol, Socket.IO 5 over Engine.IO 4, by HTTP
+//! The server is mounted in any actix-web App, on a server of its own that owns the WebSockets or
+//! on any `HttpServer`. It uses the current protocol, Socket.IO 5 over Engine.IO 4, by HTTP
 //! long-polling and WebSocket. Clients are `socket.io-client` from version 3 on, python-socketio
-//! from version 5 on, and whatever else speaks it.
+//! from version 5 on, and all others with this protocol.
 //!
 //! ```no_run
 //! use actix_socketio::{Auth, ConnectError, Data, EmitError, Socket, SocketIo};
@@ -67,8 +67,8 @@
 //!
 //! The return value of a handler is the acknowledgement: `()` is an empty one, a tuple has several
 //! arguments, any other value is one argument. An `Err` is acknowledged as `{"error": text}`;
-//! [`Namespace::on_error`] sees each failure and may answer something else. A panic costs its own
-//! event only.
+//! [`Namespace::on_error`] receives each failure and may replace the answer. A panic ends only its
+//! own event.
 //!
 //! ```
 //! use actix_socketio::{Ack, Data, HandlerError};
@@ -85,9 +85,9 @@
 //!
 //! # Rooms and broadcasts
 //!
-//! A socket joins rooms, and is in the room of its own id. A broadcast names its receivers by `to`,
-//! `except` and `broadcast`, in any order, and is encoded once. `socket.to(room)` does not reach
-//! the sender; `io.to(room)` reaches all.
+//! A socket joins rooms, and is in the room of its own id. A broadcast names its recipients by
+//! `to`, `except` and `broadcast`, in any order, and is encoded once. `socket.to(room)` excludes
+//! the sender; `io.to(room)` includes all members.
 //!
 //! ```
 //! use actix_socketio::{Data, EmitError, RoomError, Socket, SocketIo};
@@ -103,8 +103,8 @@
 //!
 //! # Ask a client
 //!
-//! `call` sends an event to one client and returns its acknowledgement; `emit_with_ack` asks all
-//! receivers of a broadcast and returns a stream.
+//! `call` sends an event to one client and returns its acknowledgement; `emit_with_ack` sends it to
+//! all recipients of a broadcast and returns a stream of acknowledgements.
 //!
 //! ```
 //! use std::time::Duration;
@@ -122,8 +122,8 @@
 //!
 //! # Namespaces
 //!
-//! Handlers belong to a namespace, or to all namespaces whose names fit a pattern. Clients cannot
-//! join a namespace that the program does not name.
+//! Handlers belong to a namespace, or to all namespaces whose names match a pattern. Clients cannot
+//! connect to a namespace that the program does not name.
 //!
 //! ```
 //! use actix_socketio::{Params, PatternError, SocketIo};
@@ -142,7 +142,7 @@
 //! }
 //! ```
 //!
-//! # What a program keeps for a client
+//! # Values of a client
 //!
 //! [`Socket::insert_extension`] keeps a value of any type on this node; the extractor [`Extension`]
 //! returns it. A [`Session`] has values by key, which other nodes see and which recovery keeps.
@@ -167,7 +167,7 @@
 //! # Actors
 //!
 //! Sessions, rooms, namespaces and the server are actors. Actors of the program send them messages,
-//! receive events by [`Namespace::forward`], and are told of panics by [`SocketIo::supervise`].
+//! receive events by [`Namespace::forward`], and receive panics by [`SocketIo::supervise`].
 //!
 //! ```
 //! use actix::{Actor, Addr, Context, Handler};
@@ -203,17 +203,17 @@
 //! # Clusters
 //!
 //! With the feature `redis`, `Builder::adapter` makes several servers one cluster, also with
-//! servers on Node.js and in Python. An `Emitter` sends from a process that is no server.
+//! servers on Node.js and in Python. An `Emitter` sends from a process that is not a server.
 //!
 //! # Order
 //!
-//! * Handlers of one socket start in the order in which its events came.
-//! * What one task emits to a socket arrives in the order of its emits, broadcasts included; the
-//!   CONNECT packet goes first.
-//! * When [`Socket::join`] returns, the next emit to the room reaches the socket.
+//! * Handlers of one socket start in the order of its events.
+//! * Events that one task emits to a socket arrive in the order of the emits, including broadcasts;
+//!   the CONNECT packet is first.
+//! * After [`Socket::join`] has returned, the next emit to the room reaches the socket.
 //!
-//! The exact promises, with their limits and defaults, are in the repository's `docs/semantics.md`;
-//! how it is built is in its `ARCHITECTURE.md`.
+//! The exact guarantees, with their limits and defaults, are in the repository's
+//! `docs/semantics.md`; the structure of the crate is in its `ARCHITECTURE.md`.
 //!
 //! # Index
 //!
@@ -221,10 +221,10 @@
 //!   [`SlowClientPolicy`], [`SessionScope`], [`Transport`]; [`StartError`]. [`SocketIo::serve`]
 //!   makes an [`AppServer`], which runs as a [`RunningAppServer`] with its [`AppServerHandle`];
 //!   [`SocketIo::routes`] and [`SocketIo::tune`] are for an `HttpServer`.
-//! * **Name namespaces**: [`SocketIo::of`] gives a [`Namespace`], [`SocketIo::of_pattern`] and
-//!   [`SocketIo::of_predicate`] a [`NamespacePattern`] ([`PatternError`]) of those that clients ask
-//!   for, [`SocketIo::all_namespaces`] gives [`AllNamespaces`] together;
-//!   [`SocketIo::on_new_namespace`] tells of each.
+//! * **Name namespaces**: [`SocketIo::of`] returns a [`Namespace`]. [`SocketIo::of_pattern`] and
+//!   [`SocketIo::of_predicate`] return a [`NamespacePattern`] ([`PatternError`]) of the namespaces
+//!   that clients request. [`SocketIo::all_namespaces`] returns [`AllNamespaces`] together, and
+//!   [`SocketIo::on_new_namespace`] is called for each new one.
 //! * **Register handlers**: [`Namespace::on`], [`on_any`](Namespace::on_any),
 //!   [`fallback`](Namespace::fallback), [`on_connect`](Namespace::on_connect),
 //!   [`on_disconnecting`](Namespace::on_disconnecting),
@@ -237,20 +237,21 @@
 //!   [`NamespaceHandlers`] registers its [`Registrar`], each a [`Method`].
 //! * **Look at events and clients first**: [`Namespace::middleware`] for clients,
 //!   [`Namespace::event_middleware`] for each [`IncomingEvent`].
-//! * **Know the client**: [`Builder::allow_request`] says who may come. A client's [`Handshake`]
-//!   has the headers, the query ([`QueryError`]), the cookies and the address, behind trusted
-//!   proxies ([`IpNet`]) too, and what was [`Extensions`] along. A [`Session`] keeps values for it
+//! * **Know the client**: [`Builder::allow_request`] accepts or refuses a client. Its [`Handshake`]
+//!   has the headers, the query ([`QueryError`]), the cookies, the address, also behind trusted
+//!   proxies ([`IpNet`]), and the program's [`Extensions`]. A [`Session`] keeps values for it
 //!   ([`SessionError`]), with the feature `session` those of actix-session (`HttpSession`,
 //!   `LogoutStore`).
-//! * **Answer**: by the return value, an [`EventOutcome`], which may be an `Err`, as of
-//!   [`HandlerError`]; [`AnyValue`] is JSON with binary, on either way; a connect
-//!   handler's is a [`ConnectOutcome`] and refuses with [`ConnectError`]. A failed extraction is a
-//!   [`Rejection`]. [`Namespace::on_error`] sees each [`Failure`] with its [`FailureCause`].
+//! * **Answer**: by the return value, an [`EventOutcome`], which may be an `Err` such as
+//!   [`HandlerError`]. [`AnyValue`] is JSON with binary, in both directions. The return value of a
+//!   connect handler is a [`ConnectOutcome`], and [`ConnectError`] refuses the client. A failed
+//!   extraction is a [`Rejection`]. [`Namespace::on_error`] receives each [`Failure`] with its
+//!   [`FailureCause`].
 //! * **Send**: [`Socket::emit`], [`Socket::call`], and a [`Broadcast`] by [`Socket::to`],
-//!   [`Namespace::to`] or [`SocketIo::to`], to [`RoomNames`]. Many answer by [`AckStream`], which
-//!   are [`AckResults`]. [`Args`] pass an event on as it came, [`Bytes`] travel as binary.
-//!   [`EmitError`], [`CallError`], [`RoomError`] and [`ArgsError`] say what went wrong.
-//!   [`Namespace::on_any_outgoing`] sees each [`OutgoingEvent`].
+//!   [`Namespace::to`] or [`SocketIo::to`], to [`RoomNames`]. Acknowledgements of many are an
+//!   [`AckStream`], collected as [`AckResults`]. [`Args`] forward an event unchanged, [`Bytes`] are
+//!   sent as binary. The errors are [`EmitError`], [`CallError`], [`RoomError`] and [`ArgsError`].
+//!   [`Namespace::on_any_outgoing`] receives each [`OutgoingEvent`].
 //! * **From outside**: [`Broadcast::fetch_sockets`], [`sockets_join`](Broadcast::sockets_join),
 //!   [`sockets_leave`](Broadcast::sockets_leave) and
 //!   [`disconnect_sockets`](Broadcast::disconnect_sockets); [`Namespace::close_room`];
@@ -261,15 +262,15 @@
 //!   [`Emit`] and [`ListMembers`] to a [`Room`]; a [`SocketId`] names a socket
 //!   ([`InvalidSocketId`]).
 //! * **On many machines**: `Builder::adapter` with a `RedisAdapter` ([`AdapterError`]) makes
-//!   servers one cluster; an `Emitter` (`EmitterBroadcast`) is for processes that are no server
-//!   (feature `redis`). [`ClusterResult`] holds what the cluster answered, as [`RemoteSocket`]s,
-//!   and its [`Coverage`] names each [`NodeId`] that did not. [`Namespace::on_server_side`] hears a
-//!   [`ServerSideEvent`]. [`SocketIo::adapter_health`] gives an [`AdapterHealth`], [`ClusterError`]
-//!   says what failed.
-//! * **Come back**: [`Builder::connection_state_recovery`], [`Socket::recovered`].
-//! * **Be told**: [`SocketIo::supervise`] sends a [`Panicked`] with its [`PanicSource`] for each
-//!   panic, [`Namespace::watch_rooms`] a [`RoomEvent`] with its [`RoomEventKind`] for each change
-//!   of a room; [`CloseReason`] says why a session ended.
+//!   servers one cluster; an `Emitter` (`EmitterBroadcast`) is for processes that are not servers
+//!   (feature `redis`). [`ClusterResult`] holds the answers of the cluster, for example
+//!   [`RemoteSocket`]s, and its [`Coverage`] names each [`NodeId`] without an answer.
+//!   [`Namespace::on_server_side`] receives a [`ServerSideEvent`]. [`SocketIo::adapter_health`]
+//!   returns an [`AdapterHealth`]; the error is [`ClusterError`].
+//! * **Recover**: [`Builder::connection_state_recovery`], [`Socket::recovered`].
+//! * **Supervise**: [`SocketIo::supervise`] sends a [`Panicked`] with its [`PanicSource`] for each
+//!   panic, [`Namespace::watch_rooms`] sends a [`RoomEvent`] with its [`RoomEventKind`] for each
+//!   change of a room; [`CloseReason`] is the reason of a session's end.
 //! * **Check by types**: [`event!`] makes an [`EventContract`]; [`Namespace::on_event`] takes
 //!   handlers of [`Typed`] data, and [`Socket::emit_event`] and [`Socket::call_event`] send.
 //!   [`Binary`] are bytes with a schema, and `Contracts` (feature `contracts`) writes TypeScript
@@ -308,15 +309,15 @@ mod transport;
 )]
 mod adapter;
 
-// What speaks through a session; namespaces, whose actors supervise one another; the sessions.
+// The protocols on top of a session; namespaces, whose actors supervise one another; the sessions.
 mod client;
 mod namespace;
 mod session;
 
-// Which actors are restarted, and how often.
+// The restarts of actors, and their limit.
 mod supervision;
 
-// What user code plugs in, and what it holds.
+// The program's handlers, and their handles.
 mod handler;
 #[cfg_attr(
     not(feature = "cluster"),
@@ -324,7 +325,7 @@ mod handler;
 )]
 mod socket;
 
-// The way out: a session's outbox, and the words the actors speak.
+// The output: a session's outbox, and the messages of actors.
 mod link;
 mod message;
 
