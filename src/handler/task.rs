@@ -51,7 +51,7 @@ impl<T> BackgroundTask<T> {
         let stopped = stop.clone();
         let task = async move {
             match stopped.run_until_cancelled(Caught::new(work)).await {
-                // Nobody may be waiting for it, and dropping it may panic too.
+                // The handle may have been dropped, and the value's destructor may panic too.
                 Some(Ok(value)) => {
                     if let Err(panic) = catch_panic(|| drop(sender.send(value))) {
                         panicked(panic);

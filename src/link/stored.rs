@@ -162,7 +162,7 @@ async fn take_turns(session: Session) {
     }
 }
 
-/// Runs a turn. The turns behind one that panics belong to other events, and go on.
+/// Runs a turn. The turns after one that panics belong to other events, and are run.
 fn run(turn: Turn, outcome: Result<(), SessionError>) {
     if let Err(panic) = catch_panic(|| turn(outcome)) {
         let line = format_args!("turn of a stored session panicked: {}", cut(panic));

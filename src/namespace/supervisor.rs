@@ -18,7 +18,7 @@ use crate::namespace::core::NamespaceState;
 use crate::panics::Caught;
 use crate::supervision::ChildPanic;
 
-/// Starts what runs beside the clients of a server.
+/// Starts the work of a server that runs beside its clients.
 pub(crate) struct Supervisor {
     surroundings: Arc<Surroundings>,
     /// The arbiter of namespaces and rooms.
@@ -50,12 +50,12 @@ impl Supervisor {
         &self.arbiter
     }
 
-    /// Names who is told of namespaces that are given up.
+    /// Sets the recipient of notices about namespaces that are given up.
     pub(super) fn replaced_by(&self, recipient: Recipient<GivenUp>) {
         *self.replaces.lock() = Some(recipient);
     }
 
-    /// Starts a namespace's actor, also in the place of one that was given up.
+    /// Starts a namespace's actor, also as the replacement of one that was given up.
     pub(super) fn start(self: &Arc<Self>, state: &Arc<NamespaceState>) -> Addr<Namespace> {
         let supervisor = Arc::downgrade(self);
         let name = state.membership.name().to_owned();
@@ -101,7 +101,7 @@ impl Supervisor {
         self.tasks.wait().await;
     }
 
-    /// Tells the program of a panic.
+    /// Sends a panic to the program's supervisors.
     pub(crate) fn report(&self, source: PanicSource, namespace: Option<&str>, panic: String) {
         self.surroundings.report(&Panicked {
             source,

@@ -25,9 +25,9 @@ impl Closing {
     }
 
     /// Closes the sessions, waits for the server-side events that the program is answering and for
-    /// the clients that are looked for in the cluster, and then
-    /// closes the way to the other nodes, by which their clients and what they said at their end
-    /// have still to go. Returns whether all had gone within `limit`.
+    /// the requests for clients' stored state, and then closes the adapter. The adapter is last
+    /// because the sessions' last messages to other nodes pass through it. Returns whether all of
+    /// it ended within `limit`.
     pub(crate) async fn close(&self, limit: Duration) -> bool {
         let cluster = self.registry.as_ref();
         let cluster = cluster.and_then(|registry| Some((registry, registry.adapter.as_ref()?)));

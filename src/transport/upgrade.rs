@@ -54,10 +54,10 @@ pub(crate) fn begin(
             Arc::clone(&candidate.handle.link),
             Arc::clone(&candidate.probe_outbox),
         );
-        // Nobody waits for it: it ends within the upgrade timeout, or with its WebSocket.
+        // No task waits for it: it ends within the upgrade timeout, or with its WebSocket.
         actix_rt::spawn(async move {
             if let Err(panic) = Caught::new(candidate.run()).await {
-                // The session goes on with polling when its own upgrade timeout is over.
+                // The session continues with polling after its own upgrade timeout.
                 outbox.fail();
                 let line = format_args!("{link}: upgrade panicked: {}", cut(panic));
                 let limits = &link.config.line_limits;

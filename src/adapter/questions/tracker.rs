@@ -41,9 +41,8 @@ impl ResponseTracker {
         }
     }
 
-    /// Takes note of a reply, and tells whether it is one that was asked for: a client answers
-    /// once, after its node has counted it, and so does a node. Others would fill what the
-    /// requester has yet to read.
+    /// Records a reply, and returns `true` if it was expected. A client answers once, after its
+    /// node has counted it, and so does a node. Other replies would fill the requester's channel.
     pub(crate) fn count(&mut self, from: &str, reply: &Reply) -> bool {
         match reply {
             Reply::Acknowledged(..) | Reply::Gone(_) if self.only_one => {

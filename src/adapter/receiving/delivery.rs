@@ -1,8 +1,8 @@
 //! The messages of other nodes, delivered to the sockets of this one.
 //!
-//! Clients that are asked, and server-side events of the program, are waited for in a task each;
-//! [`Load`](crate::adapter::receiving::load::Load) bounds how many. One beyond that is refused, not
-//! queued: the messages behind it would wait for a client that may never answer.
+//! Questions to clients, and server-side events of the program, wait in a task each.
+//! [`Load`](crate::adapter::receiving::load::Load) limits their number. One beyond the limit is
+//! refused, not queued, because messages behind it would wait for a client that may never answer.
 
 use std::fmt;
 use std::sync::Arc;

@@ -119,14 +119,15 @@ impl RedisAdapter {
     /// Uses the format of Flask-SocketIO's `message_queue`, python-socketio's `RedisManager`, on
     /// the channel `flask-socketio`. It is the only format that works with Flask-SocketIO servers.
     ///
-    /// It carries events to everybody, to rooms and to single sockets, calls of one socket, and
-    /// closed rooms; sockets join, leave and are disconnected by their ids only. For the rest it
-    /// has no word: rooms that are left out, what is done to many sockets, events between servers
-    /// and the names of nodes are [`ClusterError::Unsupported`](crate::ClusterError), after the
-    /// sockets of this node have been served; and acknowledgements of many, the sockets and the
-    /// rooms of other nodes are not asked for
-    /// ([`Coverage::is_cut_off`](crate::Coverage::is_cut_off)). `volatile` and `compress` hold on
-    /// this node only, and an acknowledgement with binary does not arrive. A callback of a Python
+    /// It supports events to all sockets, to rooms and to single sockets, calls of one socket, and
+    /// closed rooms. Sockets join, leave and are disconnected by their ids only. The exclusion of
+    /// rooms, operations on many sockets, events between servers and the names of nodes are not
+    /// supported: they are [`ClusterError::Unsupported`](crate::ClusterError), after the sockets of
+    /// this node were served. Acknowledgements of many, and the sockets and rooms of other nodes,
+    /// are not requested ([`Coverage::is_cut_off`](crate::Coverage::is_cut_off)). `volatile` and
+    /// `compress` apply to this node only, and an acknowledgement with binary does not arrive. A
+    /// callback of a Python program is awaited while its client is connected, for at most ten
+    /// minutes.
     /// program is waited for as long as its client is connected, ten minutes at most.
     ///
     /// # Errors
