@@ -329,6 +329,9 @@ mod socket;
 mod link;
 mod message;
 
+// The data that a program keeps for a client.
+mod data;
+
 // The wire: values only, no I/O, no clock.
 mod engineio;
 #[cfg_attr(
@@ -372,6 +375,7 @@ pub use config::{Cors, SessionScope, SlowClientPolicy, Transport};
 #[cfg(feature = "contracts")]
 pub use contract::Contracts;
 pub use contract::{Binary, ContractAnswer, EventContract, Typed, TypedArguments, is_event_name};
+pub use data::Session;
 pub use error::{
     CallError, ConnectError, EmitError, HandlerError, Rejection, RoomError, SessionError,
 };
@@ -382,7 +386,6 @@ pub use handler::{
 };
 pub use handshake::{Extensions, Handshake, QueryError};
 pub use id::{InvalidSocketId, SocketId};
-pub use link::Session;
 pub use message::{
     AckResults, Call, CallMany, CloseRoom, Disconnect, DisconnectSockets, Emit, FetchSockets,
     JoinRooms, LeaveRooms, ListMembers, PanicSource, Panicked, RoomEvent, RoomEventKind, RoomNames,

@@ -6,9 +6,9 @@ use std::any::type_name;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use crate::data::Session;
 use crate::error::Rejection;
 use crate::handler::extract::{CallContext, Extract};
-use crate::link::Session;
 
 /// The value of type `T` that was attached to the socket by
 /// [`Socket::insert_extension`](crate::Socket::insert_extension). If there is none, the handler is

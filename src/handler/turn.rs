@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use crate::data::Session;
 use crate::error::{Rejection, SessionError};
 use crate::handler::environment::Environment;
 use crate::handler::extract::size_of_args;
@@ -18,7 +19,7 @@ use crate::handler::pending::Unfinished;
 use crate::handler::received::Received;
 use crate::handler::reply::Reply;
 use crate::handler::table::Table;
-use crate::link::{InFlight, Session};
+use crate::link::InFlight;
 use crate::panics::Caught;
 use crate::reason::DisconnectReason;
 use crate::socket::Socket;

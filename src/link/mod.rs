@@ -9,9 +9,6 @@ mod in_flight;
 mod inbound;
 mod outbox;
 mod protocol;
-mod session;
-mod stored;
-mod values;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,6 +18,7 @@ use actix::{Message, Recipient};
 use parking_lot::Mutex;
 
 use crate::config::{Config, SlowClientPolicy};
+use crate::data::{Session, Values};
 use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::reason::CloseReason;
@@ -38,16 +36,6 @@ pub(crate) use outbox::{Outbox, PollRefused, PushError, Pushed, Turn, Unsent, Wr
     reason = "the benchmarks take this room without the sessions"
 )]
 pub(crate) use protocol::Protocol;
-pub use session::Session;
-pub(crate) use values::Values;
-#[allow(
-    unused_imports,
-    reason = "stores are made by the crate's feature `session`"
-)]
-pub(crate) use {
-    session::Entries,
-    stored::{Changes, Done, SessionStore},
-};
 
 /// The shared part of a session.
 #[derive(Debug)]

@@ -20,9 +20,9 @@ use log::Level;
 use serde_json::Value;
 use tokio::time::timeout;
 
+use crate::data::{self, Changes, Done, Entries, Session};
 use crate::error::SessionError;
 use crate::handshake::Extensions;
-use crate::link::{self, Changes, Done, Entries, Session};
 use crate::logging::{LogKind, LogLimits, Quoted};
 use crate::panics::Caught;
 use crate::server::logout::{LogoutStore, OpenedWith, Watchers};
@@ -281,7 +281,7 @@ struct Place {
     was_there: Arc<AtomicBool>,
 }
 
-impl link::SessionStore for Place {
+impl data::SessionStore for Place {
     fn load(&self) -> Done<Entries> {
         let Some(key) = self.key.clone() else {
             return Box::pin(async { Ok(Entries::new()) });

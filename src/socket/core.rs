@@ -15,13 +15,13 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::SessionScope;
+use crate::data::{Session, SocketExtensions};
 use crate::error::{ConnectError, EmitError};
 use crate::id::{Id, SocketId};
-use crate::link::{Link, Outgoing, PushError, Pushed, Session, Turn};
+use crate::link::{Link, Outgoing, PushError, Pushed, Turn};
 use crate::logging::TARGET_EVENT;
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::encode;
-use crate::socket::locals::Locals;
 use crate::socket::membership::Membership;
 use crate::socket::recovery::{Back, Resume};
 use crate::socket::waiting;
@@ -48,7 +48,7 @@ pub(crate) struct Core {
     /// The JSON text of the CONNECT payload.
     pub(crate) auth: Option<Box<str>>,
     pub(crate) rooms: Mutex<IndexSet<Arc<str>>>,
-    pub(crate) locals: Locals,
+    pub(crate) extensions: SocketExtensions,
     /// Its recovery state, if its namespace has recovery.
     pub(crate) resume: Option<Box<Resume>>,
     phase: AtomicU8,
@@ -101,7 +101,7 @@ impl Core {
     ) -> Self {
         let back = resume.as_mut().and_then(|resume| resume.back.as_mut());
         let id = back.as_ref().map(|back| back.state.id);
-        let locals = back.map(|back| std::mem::take(&mut back.state.locals));
+        let extensions = back.map(|back| std::mem::take(&mut back.state.extensions));
         let joined = resume.as_ref().map(|resume| resume.joined.lock());
         let rooms = joined.map(|joined| joined.keys().cloned().collect());
         Self {
@@ -111,7 +111,7 @@ impl Core {
             link: Arc::clone(link),
             auth: auth.map(Into::into),
             rooms: Mutex::new(rooms.unwrap_or_default()),
-            locals: locals.unwrap_or_default(),
+            extensions: extensions.unwrap_or_default(),
             resume,
             phase: AtomicU8::new(Phase::Connecting as u8),
             held: Mutex::default(),
@@ -133,7 +133,7 @@ impl Core {
             SessionScope::Client => shared,
             // A session in a store is shared by all.
             SessionScope::Namespace if shared.stored().is_some() => shared,
-            SessionScope::Namespace => self.locals.session(|| shared.fork()),
+            SessionScope::Namespace => self.extensions.session(|| shared.fork()),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::link::Session;
+use crate::data::Session;
 use crate::socket::Socket;
 
 impl Socket {
@@ -30,7 +30,7 @@ impl Socket {
     /// }
     /// ```
     pub fn insert_extension<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
-        self.core.locals.insert(value)
+        self.core.extensions.insert(value)
     }
 
     /// Returns the value of this type that was attached to the socket.
@@ -48,12 +48,12 @@ impl Socket {
     /// ```
     #[must_use]
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.core.locals.find()
+        self.core.extensions.find()
     }
 
     /// Removes the value of this type from the socket, and returns it.
     pub fn remove_extension<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.core.locals.remove()
+        self.core.extensions.remove()
     }
 
     /// Returns the value under this key in the client's [`session`](Self::session), like

@@ -12,7 +12,6 @@ mod data;
 mod details;
 mod encode;
 mod ending;
-mod locals;
 mod membership;
 mod observe;
 mod recovery;
@@ -44,7 +43,6 @@ pub(crate) use core::{Core, Phase};
 pub(crate) use details::describe;
 pub(crate) use encode::{Answer, ack, ack_error, connect_error};
 pub(crate) use ending::TaskKeeper;
-pub(crate) use locals::Locals;
 pub(crate) use membership::{Audience, Membership, RoomChange, SharedMembers};
 pub use observe::OutgoingEvent;
 pub(crate) use recovery::{

@@ -8,17 +8,18 @@ use std::path::{Path, PathBuf};
 const LAYERS: &str = "
     testing    server adapter session socket link message error socketio id
     contract   server handler socket error socketio
-    server     transport adapter client namespace session supervision handler socket link message error socketio cluster config handshake id logging panics pattern reason
+    server     transport adapter client namespace session supervision handler socket link message data error socketio cluster config handshake id logging panics pattern reason
     transport  session handler link websocket engineio config handshake id logging panics reason
-    adapter    session supervision handler socket link message error socketio cluster calendar id logging panics reason
+    adapter    session supervision handler socket link message data error socketio cluster calendar id logging panics reason
     client     namespace session handler socket link message error socketio clock config handshake id logging reason
     namespace  supervision handler socket link message error cluster socketio config handshake id logging panics pattern
     session    supervision link engineio websocket clock config handshake id logging panics reason
     supervision  panics
-    handler    socket link message error socketio handshake logging panics reason
-    socket     link message error socketio cluster config handshake id logging panics pattern reason calendar
-    link       error engineio websocket config handshake id logging panics reason
+    handler    socket link message data error socketio handshake logging panics reason
+    socket     link message data error socketio cluster config handshake id logging panics pattern reason calendar
+    link       data error engineio websocket config handshake id logging panics reason
     message    error cluster socketio id logging
+    data       error logging panics
     error      cluster socketio
     cluster    socketio id
     engineio
@@ -49,13 +50,13 @@ const KEPT_TO: &str = "
     actix_cors  transport
     redis      adapter/redis
     rmp        adapter/format
-    actix      testing server transport adapter namespace session supervision handler socket link message
+    actix      testing server transport adapter namespace session supervision handler socket link message data
     tokio      testing server transport adapter client namespace session handler socket clock logging
     futures    testing server transport handler socket
     schemars   contract
     socket2    server transport
-    parking_lot  transport adapter client namespace session handler socket link
-    log        server transport adapter client namespace session handler socket link logging
+    parking_lot  transport adapter client namespace session handler socket link data
+    log        server transport adapter client namespace session handler socket link data logging
 ";
 
 /// Folders of this crate that have the name of another crate, as they are named.
@@ -113,7 +114,7 @@ const CIRCLES: &[(&str, &[&str])] = &[
     ),
     (
         "a session may lie in a store, whose tasks load and save the session",
-        &["link/session", "link/stored"],
+        &["data/session", "data/stored"],
     ),
     (
         "a connect handler may return either error, and each becomes the other",

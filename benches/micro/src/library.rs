@@ -7,6 +7,8 @@ mod calendar;
 mod cluster;
 #[path = "../../../src/config.rs"]
 mod config;
+#[path = "../../../src/data/mod.rs"]
+mod data;
 #[path = "../../../src/engineio/mod.rs"]
 mod engineio;
 #[path = "../../../src/error/mod.rs"]

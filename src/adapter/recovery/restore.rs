@@ -20,10 +20,11 @@ use crate::adapter::recovery::record::from_text;
 use crate::adapter::recovery::replay::Replay;
 use crate::adapter::sending::{Outbound, Queue};
 use crate::cluster::{EntryId, Mark, Message, Scope};
+use crate::data::{Session, SocketExtensions};
 use crate::id::{Id, SocketId};
-use crate::link::{Outgoing, Session};
+use crate::link::Outgoing;
 use crate::logging::{LogKind, LogLimits};
-use crate::socket::{Back, Claim, Kept, Locals, Membership, Point, Recovery, State, mark_of};
+use crate::socket::{Back, Claim, Kept, Membership, Point, Recovery, State, mark_of};
 
 /// Restores sockets from the records of other nodes.
 #[derive(Debug)]
@@ -162,10 +163,10 @@ impl Restorer {
             return Ok(None);
         };
         expecting.restored();
-        let locals = before.map(|state| state.locals).unwrap_or_default();
+        let extensions = before.map(|state| state.extensions).unwrap_or_default();
         Ok(Some(Back {
             earlier,
-            ..back_with(recovery, &kept, id, pid, locals, &here)
+            ..back_with(recovery, &kept, id, pid, extensions, &here)
         }))
     }
 
@@ -298,7 +299,7 @@ fn back_with(
     kept: &Kept,
     id: SocketId,
     pid: Id,
-    locals: Locals,
+    extensions: SocketExtensions,
     here: &Point,
 ) -> Back {
     let point = |text: &str| Point {
@@ -316,7 +317,7 @@ fn back_with(
             rooms: rooms
                 .map(|(room, since)| (room.as_str().into(), point(since)))
                 .collect(),
-            locals,
+            extensions,
             session: Session::of(kept.data.clone()),
             begun: point(&kept.begun),
             entered: point(&kept.entered),

@@ -540,7 +540,7 @@ mod tests {
         let namespace = namespace(OPTIONS);
         let gone = Arc::new(AtomicUsize::new(0));
         let ann = enter(&namespace, None);
-        ann.locals
+        ann.extensions
             .insert(Last(Arc::clone(&namespace), Arc::clone(&gone)));
         lose(&ann);
         drop(ann);

@@ -27,10 +27,10 @@ use serde_json::value::RawValue;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use crate::data::{Session, SocketExtensions};
 use crate::id::{Id, SocketId};
-use crate::link::{Outgoing, Session};
+use crate::link::Outgoing;
 use crate::socket::core::Core;
-use crate::socket::locals::Locals;
 use crate::socket::membership::Audience;
 use crate::socket::recovery::log::{Gone, Logged, Spent};
 
@@ -70,7 +70,7 @@ pub(crate) struct State {
     pub(crate) id: SocketId,
     pub(crate) pid: Id,
     pub(crate) rooms: Rooms,
-    pub(crate) locals: Locals,
+    pub(crate) extensions: SocketExtensions,
     pub(crate) session: Session,
     /// The event up to which it misses nothing, whatever its offset: the one after which it started
     /// or, if it has been connected for long, a later one.
@@ -433,7 +433,7 @@ fn state_of(core: &Core, resume: &Resume) -> State {
         id: core.id,
         pid: resume.pid,
         rooms: resume.joined.lock().clone(),
-        locals: core.locals.share(),
+        extensions: core.extensions.share(),
         session: core.session().clone(),
         begun: resume.begun(),
         entered: resume.entered.lock().clone(),

@@ -14,8 +14,8 @@ use log::Level;
 use parking_lot::Mutex;
 use serde_json::Value;
 
+use crate::data::session::{Entries, Session};
 use crate::error::SessionError;
-use crate::link::session::{Entries, Session};
 use crate::logging::{LogKind, LogLimits, cut};
 use crate::panics::catch_panic;
 

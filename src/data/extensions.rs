@@ -7,11 +7,12 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crate::link::{Session, Values};
+use crate::data::session::Session;
+use crate::data::values::Values;
 
 /// The attachments of one socket.
 #[derive(Default)]
-pub(crate) struct Locals(OnceLock<Box<Attached>>);
+pub(crate) struct SocketExtensions(OnceLock<Box<Attached>>);
 
 #[derive(Default)]
 struct Attached {
@@ -19,7 +20,7 @@ struct Attached {
     session: OnceLock<Session>,
 }
 
-impl Locals {
+impl SocketExtensions {
     /// Returns attachments with the same values.
     pub(crate) fn share(&self) -> Self {
         let shared = Self::default();
@@ -57,10 +58,10 @@ impl Locals {
     }
 }
 
-impl fmt::Debug for Locals {
+impl fmt::Debug for SocketExtensions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let values = self.0.get().map(|attached| &attached.data);
-        f.debug_tuple("Locals").field(&values).finish()
+        f.debug_tuple("SocketExtensions").field(&values).finish()
     }
 }
 
@@ -70,30 +71,30 @@ mod tests {
 
     #[test]
     fn a_socket_without_attachments_pays_two_words() {
-        assert_eq!(size_of::<Locals>(), 2 * size_of::<usize>());
+        assert_eq!(size_of::<SocketExtensions>(), 2 * size_of::<usize>());
     }
 
     #[test]
     fn there_is_one_value_for_each_type() {
-        let locals = Locals::default();
-        assert!(locals.find::<u8>().is_none() && locals.remove::<u8>().is_none());
-        assert!(locals.insert(1_u8).is_none());
-        assert!(locals.insert("text".to_owned()).is_none());
-        assert_eq!(locals.insert(2_u8).as_deref(), Some(&1));
-        assert_eq!(locals.find::<u8>().as_deref(), Some(&2));
-        assert_eq!(locals.find::<String>().as_deref().unwrap(), "text");
-        assert!(locals.find::<u16>().is_none());
-        assert_eq!(locals.remove::<u8>().as_deref(), Some(&2));
-        assert!(locals.find::<u8>().is_none());
+        let extensions = SocketExtensions::default();
+        assert!(extensions.find::<u8>().is_none() && extensions.remove::<u8>().is_none());
+        assert!(extensions.insert(1_u8).is_none());
+        assert!(extensions.insert("text".to_owned()).is_none());
+        assert_eq!(extensions.insert(2_u8).as_deref(), Some(&1));
+        assert_eq!(extensions.find::<u8>().as_deref(), Some(&2));
+        assert_eq!(extensions.find::<String>().as_deref().unwrap(), "text");
+        assert!(extensions.find::<u16>().is_none());
+        assert_eq!(extensions.remove::<u8>().as_deref(), Some(&2));
+        assert!(extensions.find::<u8>().is_none());
     }
 
     #[test]
     fn values_go_with_their_socket() {
         let value = Arc::new(());
-        let locals = Locals::default();
-        locals.insert(Arc::clone(&value));
+        let extensions = SocketExtensions::default();
+        extensions.insert(Arc::clone(&value));
         assert_eq!(Arc::strong_count(&value), 2);
-        drop(locals);
+        drop(extensions);
         assert_eq!(Arc::strong_count(&value), 1);
     }
 }

@@ -12,8 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::data::stored::{Changes, SessionStore, Stored};
 use crate::error::SessionError;
-use crate::link::stored::{Changes, SessionStore, Stored};
 
 /// The values that a program keeps for one client, by key: an extractor of every handler, and
 /// [`Socket::session`](crate::Socket::session).
