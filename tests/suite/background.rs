@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use actix_socketio::{Bytes, Emit, OutgoingEvent, SocketIo};
 
-use crate::support::socketio::{Client, Gate, Peer, Via, start};
+use crate::support::held::Gate;
+use crate::support::socketio::{Client, Peer, Via, start};
 use crate::support::{channel, within};
 
 /// `spawn`: the task's value is the handle's; a handle that is dropped lets the task run on.

@@ -4,11 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix::{Actor, Context, Handler, ResponseFuture};
 use actix_socketio::{Builder, Data, EmitError, Event, SlowClientPolicy, Socket, SocketIo};
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::UnboundedSender;
 
+use crate::support::held::{Workshop, workshop};
 use crate::support::socketio::{BOTH, Client, Via, leavers, start};
 use crate::support::{Connection, Heard, Server, channel};
 
@@ -179,38 +178,6 @@ async fn a_post_of_many_events_cuts_off_nobody_who_reads() {
     assert_eq!(leavers.so_far(), [] as [&str; 0]);
 }
 
-/// A server whose handlers of `n` say that they have begun, and end one by one.
-struct Workshop {
-    server: Server<SocketIo>,
-    begins: Heard<u32>,
-    /// Each permit lets one handler end.
-    ends: Arc<Semaphore>,
-}
-
-fn workshop(limit: usize) -> Workshop {
-    let server = Server::socketio(move |io| io.max_concurrent_handlers(limit), |_| ());
-    let (begun, begins) = channel();
-    let ends = Arc::new(Semaphore::new(0));
-    let permits = Arc::clone(&ends);
-    server
-        .io
-        .of("/")
-        .on("n", move |Data(n): Data<u32>| {
-            let _ = begun.send(n);
-            let permits = Arc::clone(&permits);
-            async move {
-                permits.acquire().await.unwrap().forget();
-                n
-            }
-        })
-        .on("quick", || async { "quick" });
-    Workshop {
-        server,
-        begins,
-        ends,
-    }
-}
-
 /// `max_concurrent_handlers`: as many wait as the limit says, the next event is not started before
 /// one of them ends, and nothing is lost.
 #[on_both_servers]
@@ -220,24 +187,23 @@ async fn one_event_more_than_the_limit_waits_for_a_handler_to_end() {
             server,
             mut begins,
             ends,
-        } = workshop(2);
+        } = workshop(|io| io.max_concurrent_handlers(2));
         let mut client = Client::connected(&server, via).await;
         let mut other = Client::connected(&server, via).await;
         let events: Vec<String> = (0..20).map(|n| format!(r#"42{n}["n",{n}]"#)).collect();
         let events: Vec<&str> = events.iter().map(String::as_str).collect();
         client.send_all(&events).await;
-        assert_eq!(begins.next().await, 0);
-        assert_eq!(begins.next().await, 1);
+        assert_eq!([begins.next().await, begins.next().await], ["0", "1"]);
         // Others are served meanwhile, so there was time to start a third.
         other.send(r#"421["quick"]"#).await;
         other.expect(r#"431["quick"]"#).await;
         other.expect_nothing_more("/").await;
-        assert_eq!(begins.so_far(), [] as [u32; 0]);
+        assert_eq!(begins.so_far(), [""; 0]);
         for n in 0..18 {
             ends.add_permits(1);
-            assert_eq!(begins.next().await, n + 2);
+            assert_eq!(begins.next().await, (n + 2).to_string());
             client.expect(&format!("43{n}[{n}]")).await;
-            assert_eq!(begins.so_far(), [] as [u32; 0]);
+            assert_eq!(begins.so_far(), [""; 0]);
         }
         ends.add_permits(2);
         let mut last = [client.text().await, client.text().await];
@@ -254,7 +220,7 @@ async fn events_below_the_limit_are_served_beside_those_that_wait() {
         server,
         mut begins,
         ends,
-    } = workshop(3);
+    } = workshop(|io| io.max_concurrent_handlers(3));
     for via in BOTH {
         let mut client = Client::connected(&server, via).await;
         client
@@ -262,7 +228,7 @@ async fn events_below_the_limit_are_served_beside_those_that_wait() {
             .await;
         client.expect(r#"433["quick"]"#).await;
         client.expect_nothing_more("/").await;
-        assert_eq!([begins.next().await, begins.next().await], [1, 2]);
+        assert_eq!([begins.next().await, begins.next().await], ["1", "2"]);
         ends.add_permits(2);
         let mut last = [client.text().await, client.text().await];
         last.sort();
@@ -303,10 +269,10 @@ async fn a_client_at_the_limit_gets_what_is_sent_to_it() {
             server,
             mut begins,
             ends,
-        } = workshop(1);
+        } = workshop(|io| io.max_concurrent_handlers(1));
         let mut client = Client::connected(&server, via).await;
         client.send_all(&[r#"421["n",1]"#, r#"422["n",2]"#]).await;
-        assert_eq!(begins.next().await, 1);
+        assert_eq!(begins.next().await, "1");
         server.io.emit("news", 1).await.unwrap();
         client.expect(r#"42["news",1]"#).await;
         ends.add_permits(2);
@@ -315,44 +281,18 @@ async fn a_client_at_the_limit_gets_what_is_sent_to_it() {
     }
 }
 
-/// An actor that takes its time over each event.
-struct Slow {
-    begun: UnboundedSender<String>,
-    ends: Arc<Semaphore>,
-}
-
-impl Actor for Slow {
-    type Context = Context<Self>;
-}
-
-impl Handler<Event> for Slow {
-    type Result = ResponseFuture<()>;
-
-    fn handle(&mut self, event: Event, _: &mut Self::Context) -> Self::Result {
-        let _ = self.begun.send(event.args().as_json().to_owned());
-        let ends = Arc::clone(&self.ends);
-        Box::pin(async move { ends.acquire().await.unwrap().forget() })
-    }
-}
-
 /// `Namespace::forward`: events that the actor has not handled yet are in flight.
 #[on_both_servers]
 async fn a_busy_actor_holds_up_its_clients_as_handlers_do() {
-    let (begun, mut begins) = channel();
-    let ends = Arc::new(Semaphore::new(0));
-    let gate = Arc::clone(&ends);
-    // The server's own thread has the actix system that the actor lives in.
-    let server = Server::socketio(
-        |io| io.max_concurrent_handlers(1),
-        move |io| {
-            let slow = Slow { begun, ends: gate }.start();
-            io.of("/").forward("n", slow.recipient());
-        },
-    );
+    let Workshop {
+        server,
+        mut begins,
+        ends,
+    } = workshop(|io| io.max_concurrent_handlers(1));
     for via in BOTH {
         let mut client = Client::connected(&server, via).await;
         client
-            .send_all(&[r#"42["n",1]"#, r#"42["n",2]"#, r#"42["n",3]"#])
+            .send_all(&[r#"42["f",1]"#, r#"42["f",2]"#, r#"42["f",3]"#])
             .await;
         let mut other = Client::connected(&server, via).await;
         for n in ["1", "2", "3"] {

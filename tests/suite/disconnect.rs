@@ -291,6 +291,16 @@ async fn outbox_full() {
     expect_empty(&server).await;
 }
 
+/// Waits until both sockets have left by a shutdown, in any order.
+async fn expect_shutdown(leavers: &mut Heard<Left>, ids: [String; 2]) {
+    let mut left = [leavers.next().await, leavers.next().await];
+    let reason = CloseReason::ServerShuttingDown;
+    let mut expected = ids.map(|id| session(&id, reason, "server shutting down"));
+    left.sort_by(|a, b| a.0.cmp(&b.0));
+    expected.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(left, expected);
+}
+
 /// `SocketIo::close`: every socket is told, after what was sent to it before.
 #[on_both_servers]
 async fn server_shutting_down() {
@@ -305,15 +315,7 @@ async fn server_shutting_down() {
             let io = server.io.clone();
             async move { io.close(Duration::from_secs(5)).await }
         });
-        let reason = CloseReason::ServerShuttingDown;
-        let mut left = [leavers.next().await, leavers.next().await];
-        let mut expected = [
-            session(&main, reason, "server shutting down"),
-            session(&chat, reason, "server shutting down"),
-        ];
-        left.sort_by(|a, b| a.0.cmp(&b.0));
-        expected.sort_by(|a, b| a.0.cmp(&b.0));
-        assert_eq!(left, expected);
+        expect_shutdown(&mut leavers, [main, chat]).await;
         client.expect(r#"42["last","words"]"#).await;
         client.expect_close().await;
         assert!(closing.await.unwrap(), "everybody has gone in time");
@@ -333,15 +335,7 @@ async fn a_stop_at_once_is_a_shutdown_too() {
         let chat = client.connect("/chat").await;
         let io = server.io.clone();
         drop(server);
-        let reason = CloseReason::ServerShuttingDown;
-        let mut left = [leavers.next().await, leavers.next().await];
-        let mut expected = [
-            session(&main, reason, "server shutting down"),
-            session(&chat, reason, "server shutting down"),
-        ];
-        left.sort_by(|a, b| a.0.cmp(&b.0));
-        expected.sort_by(|a, b| a.0.cmp(&b.0));
-        assert_eq!(left, expected);
+        expect_shutdown(&mut leavers, [main, chat]).await;
         until("the last client to go", || io.clients_count() == 0).await;
     }
 }

@@ -12,7 +12,8 @@ use actix_socketio::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::support::socketio::{BOTH, Client, Gate, Via, find, start, until};
+use crate::support::held::Gate;
+use crate::support::socketio::{BOTH, Client, Via, find, start, until};
 use crate::support::{Heard, Polling, Server, WebSocket, channel, within};
 
 /// A server whose handlers may go on for this long.

@@ -3,20 +3,19 @@
 
 use std::sync::Arc;
 
-use actix::{Actor, Context, Handler, ResponseFuture};
 use actix_socketio::{
     Auth, Bytes, ConnectError, Data, EngineIoBuilder, EngineMessage, EngineSession, Event,
-    HandlerError, Handshake, JoinRooms, Params, RoomError, Socket, SocketIo,
+    HandlerError, Handshake, JoinRooms, Params, RoomError, Socket,
 };
 use actix_web::HttpMessage;
 use serde::Deserialize;
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::UnboundedSender;
 
+use crate::support::held::{Workshop, workshop};
 #[cfg(feature = "redis")]
 use crate::support::redis::{Format, Redis};
 use crate::support::socketio::{BOTH, Client, Peer, Via};
-use crate::support::{Frame, Heard, Request, Server, WebSocket, channel, opcode};
+use crate::support::{Frame, Request, Server, WebSocket, channel, opcode};
 
 /// Returns a name with a slash in front that has this many bytes, most of them in letters of two.
 fn name_of(bytes: usize) -> String {
@@ -271,64 +270,6 @@ async fn the_limits_of_rooms_hold_for_joins_of_other_nodes() {
     assert_eq!(peer.socket.rooms(), ["a", "b"]);
 }
 
-/// A server with handlers of events that say that they have begun, and end one by one.
-struct Workshop {
-    server: Server<SocketIo>,
-    begins: Heard<usize>,
-    /// Each permit lets one handler end.
-    ends: Arc<Semaphore>,
-}
-
-/// Takes its time over each event.
-struct Slow {
-    begun: UnboundedSender<usize>,
-    ends: Arc<Semaphore>,
-}
-
-impl Actor for Slow {
-    type Context = Context<Self>;
-}
-
-impl Handler<Event> for Slow {
-    type Result = ResponseFuture<()>;
-
-    fn handle(&mut self, event: Event, _: &mut Self::Context) -> Self::Result {
-        let _ = self.begun.send(event.args().as_json().len());
-        let ends = Arc::clone(&self.ends);
-        Box::pin(async move { ends.acquire().await.unwrap().forget() })
-    }
-}
-
-fn workshop(bytes: usize) -> Workshop {
-    let (begun, begins) = channel();
-    let ends = Arc::new(Semaphore::new(0));
-    let permits = Arc::clone(&ends);
-    let server = Server::socketio(
-        move |io| io.handlers_bytes(bytes),
-        move |io| {
-            let slow = Slow {
-                begun: begun.clone(),
-                ends: Arc::clone(&permits),
-            };
-            io.of("/")
-                .on("n", move |event: Event| {
-                    let permits = Arc::clone(&permits);
-                    let _ = begun.send(event.args().as_json().len());
-                    async move {
-                        permits.acquire().await.unwrap().forget();
-                        drop(event);
-                    }
-                })
-                .forward("f", slow.start().recipient());
-        },
-    );
-    Workshop {
-        server,
-        begins,
-        ends,
-    }
-}
-
 /// `handlers_bytes`: as long as the handlers in flight hold less, events are read, of which the
 /// last may pass the limit; then nothing is read until one has ended. The event's name counts too.
 #[on_both_servers]
@@ -338,7 +279,7 @@ async fn a_client_is_read_until_its_handlers_hold_as_much_as_the_limit() {
             server,
             mut begins,
             ends,
-        } = workshop(100);
+        } = workshop(|io| io.handlers_bytes(100));
         for via in BOTH {
             let mut client = Client::connected(&server, via).await;
             let mut other = Client::connected(&server, via).await;
@@ -349,17 +290,17 @@ async fn a_client_is_read_until_its_handlers_hold_as_much_as_the_limit() {
                 client
                     .send_all(&[&large, &format!(r#"42["{name}",1]"#)])
                     .await;
-                assert_eq!(begins.next().await, bytes, "{name} {via:?}");
+                assert_eq!(begins.next().await.len(), bytes, "{name} {via:?}");
                 other.expect_nothing_more("/").await;
                 if !more {
-                    assert_eq!(begins.so_far(), [0; 0], "{name} {via:?}");
+                    assert_eq!(begins.so_far(), [""; 0], "{name} {via:?}");
                     ends.add_permits(1);
                 }
                 if name == "f" && more {
                     // The actor takes one event after another.
                     ends.add_permits(1);
                 }
-                assert_eq!(begins.next().await, 1, "{name} {via:?}");
+                assert_eq!(begins.next().await, "1", "{name} {via:?}");
                 ends.add_permits(if more && name == "n" { 2 } else { 1 });
                 client.expect_nothing_more("/").await;
             }
@@ -374,7 +315,7 @@ async fn attachments_and_other_namespaces_count_for_what_handlers_hold() {
         server,
         mut begins,
         ends,
-    } = workshop(100_000);
+    } = workshop(|io| io.handlers_bytes(100_000));
     server.io.of("/other").on("quick", || async { "quick" });
     for via in BOTH {
         let mut client = Client::connected(&server, via).await;

@@ -15,7 +15,8 @@ use tokio::join;
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 
-use crate::support::socketio::{BOTH, Came, Client, Gate, Peer, Via, leavers, until};
+use crate::support::held::Gate;
+use crate::support::socketio::{BOTH, Came, Client, Peer, Via, leavers, until};
 use crate::support::{Heard, Server, WebSocket, channel, within};
 
 /// More than the default `outbox_limit`.

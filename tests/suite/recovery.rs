@@ -9,7 +9,8 @@ use actix_socketio::{
 };
 use serde::Deserialize;
 
-use crate::support::socketio::{Came, Client, Gate, Via, find, until};
+use crate::support::held::Gate;
+use crate::support::socketio::{Came, Client, Via, find, until};
 use crate::support::{Server, channel, within};
 
 const WINDOW: Duration = Duration::from_secs(60);

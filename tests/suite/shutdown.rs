@@ -11,7 +11,8 @@ use actix_socketio::{
 };
 use tokio::task::JoinHandle;
 
-use crate::support::socketio::{BOTH, Came, Client, Gate, Via, leavers, start, until};
+use crate::support::held::{Gate, held_up};
+use crate::support::socketio::{BOTH, Came, Client, Via, leavers, start, until};
 use crate::support::{Heard, Polling, Server, WebSocket, channel, within};
 
 /// Closes the server; returns when no new events are taken any more.
@@ -24,20 +25,42 @@ async fn closing(server: &Server<SocketIo>, limit: Duration) -> JoinHandle<bool>
     closing
 }
 
-/// Registers `save`, which tells that it has begun, and answers when the gate is open.
-fn save_on(server: &Server<SocketIo>) -> (Gate, Heard<()>) {
-    let gate = Gate::default();
-    let (began, begun) = channel();
-    let passing = gate.clone();
+/// Registers `save`, which answers when the gate is open.
+fn save_on(server: &Server<SocketIo>) -> (Gate, Heard<&'static str>) {
+    let (gate, held, hears) = held_up();
     server.io.of("/").on("save", move || {
-        let (gate, began) = (passing.clone(), began.clone());
+        let held = held.clone();
         async move {
-            let _ = began.send(());
-            gate.pass().await;
+            held.wait().await;
             "saved"
         }
     });
-    (gate, begun)
+    (gate, hears)
+}
+
+/// Registers `endless`, which never ends; its word is `begun`, and `dropped` at its end.
+fn endless_on(server: &Server<SocketIo>) -> Heard<&'static str> {
+    let (told, hears) = channel();
+    server.io.of("/").on("endless", move || {
+        let held = OnDrop(told.clone());
+        async move {
+            let _ = held.0.send("begun");
+            std::future::pending::<()>().await;
+            drop(held);
+        }
+    });
+    hears
+}
+
+/// Sends events, and waits until the handler of the first has begun.
+async fn begin(client: &mut Client, events: &[&str], hears: &mut Heard<&'static str>) {
+    client.send_all(events).await;
+    assert_eq!(hears.next().await, "begun");
+}
+
+/// Waits for the end of the close, and for whether all that it waited for has ended.
+async fn is_complete(closing: JoinHandle<bool>) -> bool {
+    within("the close", closing).await.unwrap()
 }
 
 /// A handler in flight ends, its acknowledgement leaves, then the client gets the close. What it
@@ -46,7 +69,7 @@ fn save_on(server: &Server<SocketIo>) -> (Gate, Heard<()>) {
 async fn handlers_in_flight_acknowledge_before_the_close() {
     for via in BOTH {
         let server = start();
-        let (gate, mut begun) = save_on(&server);
+        let (gate, mut hears) = save_on(&server);
         let mut left = leavers(&server.io.of("/"));
         let (seen, mut late) = channel();
         server.io.of("/").on("late", move || {
@@ -54,8 +77,7 @@ async fn handlers_in_flight_acknowledge_before_the_close() {
             async {}
         });
         let mut client = Client::connected(&server, via).await;
-        client.send(r#"421["save"]"#).await;
-        begun.next().await;
+        begin(&mut client, &[r#"421["save"]"#], &mut hears).await;
         let closing = closing(&server, LONG).await;
         assert_eq!(left.next().await, "server shutting down");
         client.send(r#"422["late"]"#).await;
@@ -67,7 +89,7 @@ async fn handlers_in_flight_acknowledge_before_the_close() {
         gate.open();
         client.expect(r#"431["saved"]"#).await;
         client.expect_close().await;
-        assert!(within("the close", closing).await.unwrap());
+        assert!(is_complete(closing).await);
         assert_eq!(late.so_far(), []);
         assert_eq!(left.next().await, "server shutting down");
         assert_eq!(left.so_far(), [] as [&str; 0]);
@@ -79,27 +101,23 @@ async fn handlers_in_flight_acknowledge_before_the_close() {
 async fn acknowledgements_of_clients_are_still_taken() {
     for via in BOTH {
         let server = start();
-        let gate = Gate::default();
-        let (began, mut begun) = channel();
-        let passing = gate.clone();
+        let (gate, held, mut hears) = held_up();
         server.io.of("/").on("ask", move |socket: Socket| {
-            let (gate, began) = (passing.clone(), began.clone());
+            let held = held.clone();
             async move {
-                let _ = began.send(());
-                gate.pass().await;
+                held.wait().await;
                 socket.call::<u32>("age", ()).await
             }
         });
         let mut client = Client::connected(&server, via).await;
-        client.send(r#"421["ask"]"#).await;
-        begun.next().await;
+        begin(&mut client, &[r#"421["ask"]"#], &mut hears).await;
         let closing = closing(&server, LONG).await;
         gate.open();
         client.expect(r#"420["age"]"#).await;
         client.send("430[36]").await;
         client.expect("431[36]").await;
         client.expect_close().await;
-        assert!(within("the close", closing).await.unwrap());
+        assert!(is_complete(closing).await);
     }
 }
 
@@ -109,30 +127,21 @@ async fn acknowledgements_of_clients_are_still_taken() {
 async fn handlers_that_do_not_end_are_dropped_at_the_limit() {
     for via in BOTH {
         let server = start();
-        let (told, mut hears) = channel();
-        let failed = told.clone();
+        let (failed, mut failures) = channel();
         server.io.of("/").on_error(move |failure| {
             if matches!(failure.cause(), FailureCause::Dropped) {
                 let _ = failed.send(failure.event().to_owned());
             }
             None
         });
-        server.io.of("/").on("endless", move || {
-            let held = OnDrop(told.clone());
-            async move {
-                let _ = held.0.send("begun".to_owned());
-                std::future::pending::<()>().await;
-                drop(held);
-            }
-        });
+        let mut hears = endless_on(&server);
         let mut client = Client::connected(&server, via).await;
-        client.send(r#"421["endless"]"#).await;
-        assert_eq!(hears.next().await, "begun");
+        begin(&mut client, &[r#"421["endless"]"#], &mut hears).await;
         let closing = closing(&server, Duration::from_millis(400)).await;
         assert_eq!(hears.next().await, "dropped");
-        assert_eq!(hears.next().await, "endless");
+        assert_eq!(failures.next().await, "endless");
         client.expect_close().await;
-        assert!(!within("the close", closing).await.unwrap());
+        assert!(!is_complete(closing).await);
     }
 }
 
@@ -183,7 +192,7 @@ async fn acknowledgements_that_are_kept_are_waited_for() {
                 client.expect("431[7]").await;
             }
             client.expect_close().await;
-            assert!(within("the close", closing).await.unwrap());
+            assert!(is_complete(closing).await);
         }
     }
 }
@@ -193,16 +202,11 @@ async fn acknowledgements_that_are_kept_are_waited_for() {
 async fn connect_handlers_in_flight_end() {
     for via in BOTH {
         let server = start();
-        let gate = Gate::default();
-        let (began, mut begun) = channel();
-        let passing = gate.clone();
-        server.io.of("/chat").on_connect(move || {
-            let (gate, began) = (passing.clone(), began.clone());
-            async move {
-                let _ = began.send(());
-                gate.pass().await;
-            }
-        });
+        let (gate, held, mut hears) = held_up();
+        server
+            .io
+            .of("/chat")
+            .on_connect(move || held.clone().wait());
         server
             .io
             .of("/chat")
@@ -216,10 +220,8 @@ async fn connect_handlers_in_flight_end() {
             async {}
         });
         let mut client = Client::connected(&server, via).await;
-        client
-            .send_all(&["40/chat,", r#"42/chat,1["add",1,2]"#, r#"42["mark"]"#])
-            .await;
-        begun.next().await;
+        let packets = ["40/chat,", r#"42/chat,1["add",1,2]"#, r#"42["mark"]"#];
+        begin(&mut client, &packets, &mut hears).await;
         // Then the packets before it have been read too.
         reads.next().await;
         client.settle().await;
@@ -228,7 +230,7 @@ async fn connect_handlers_in_flight_end() {
         client.expect_connect("/chat").await;
         client.expect("43/chat,1[3]").await;
         client.expect_close().await;
-        assert!(within("the close", closing).await.unwrap());
+        assert!(is_complete(closing).await);
     }
 }
 
@@ -239,17 +241,9 @@ async fn disconnect_handlers_are_waited_for() {
     for via in BOTH {
         for leaves_before in [false, true] {
             let server = start();
-            let gate = Gate::default();
-            let (told, mut hears) = channel();
-            let passing = gate.clone();
-            server.io.of("/chat").on_disconnect(move || {
-                let (gate, told) = (passing.clone(), told.clone());
-                async move {
-                    let _ = told.send("begun");
-                    gate.pass().await;
-                    let _ = told.send("ended");
-                }
-            });
+            let (gate, held, mut hears) = held_up();
+            let chat = server.io.of("/chat");
+            chat.on_disconnect(move || held.clone().wait());
             let mut client = Client::open(&server, via).await;
             client.connect("/chat").await;
             let closing = if leaves_before {
@@ -266,7 +260,7 @@ async fn disconnect_handlers_are_waited_for() {
             assert!(!closing.is_finished());
             gate.open();
             assert_eq!(hears.next().await, "ended");
-            assert!(within("the close", closing).await.unwrap());
+            assert!(is_complete(closing).await);
         }
     }
 }
@@ -276,27 +270,16 @@ async fn disconnect_handlers_are_waited_for() {
 async fn handlers_of_clients_that_have_left_are_waited_for() {
     for via in BOTH {
         let server = start();
-        let gate = Gate::default();
-        let (told, mut hears) = channel();
-        let passing = gate.clone();
-        server.io.of("/").on("save", move || {
-            let (gate, told) = (passing.clone(), told.clone());
-            async move {
-                let _ = told.send("begun");
-                gate.pass().await;
-                let _ = told.send("ended");
-            }
-        });
+        let (gate, mut hears) = save_on(&server);
         let mut client = Client::connected(&server, via).await;
-        client.send(r#"42["save"]"#).await;
-        assert_eq!(hears.next().await, "begun");
+        begin(&mut client, &[r#"42["save"]"#], &mut hears).await;
         client.close().await;
         until("the client to go", || server.io.clients_count() == 0).await;
         let closing = closing(&server, LONG).await;
         assert!(!closing.is_finished());
         gate.open();
         assert_eq!(hears.next().await, "ended");
-        assert!(within("the close", closing).await.unwrap());
+        assert!(is_complete(closing).await);
     }
 }
 
@@ -329,7 +312,7 @@ async fn handlers_that_wait_for_the_end_of_their_socket_hold_nobody_up() {
         for _ in 0..3 {
             assert_eq!(hears.next().await, "ended");
         }
-        assert!(within("the close", closing).await.unwrap());
+        assert!(is_complete(closing).await);
     }
 }
 
@@ -375,7 +358,7 @@ async fn handlers_of_raw_sessions_end_before_the_close() {
     socket.expect_text("4saved").await;
     socket.expect_closed(None).await;
     polling.expect_all(&["4saved", "1"]).await;
-    assert!(within("the close", closing).await.unwrap());
+    assert!(is_complete(closing).await);
     for _ in 0..3 {
         assert_eq!(hears.next().await, CloseReason::ServerShuttingDown.as_str());
     }
@@ -420,7 +403,7 @@ async fn a_poller_that_does_not_come_again_does_not_hold_the_close_up() {
     socket.disconnect(true);
     until("it to be disconnected", || server.io.clients_count() == 1).await;
     let closing = closing(&server, LONG).await;
-    assert!(within("the close", closing).await.unwrap());
+    assert!(is_complete(closing).await);
 }
 
 /// A poller that has much to fetch gets all of it, and then the close.
@@ -436,7 +419,7 @@ async fn a_poller_gets_all_that_was_sent_before_the_close() {
         client.expect(&format!(r#"42["tick",{n}]"#)).await;
     }
     client.expect_close().await;
-    assert!(within("the close", closing).await.unwrap());
+    assert!(is_complete(closing).await);
 }
 
 /// When the time is nearly over, a client that has more to fetch than its polls can take gets the
@@ -444,19 +427,10 @@ async fn a_poller_gets_all_that_was_sent_before_the_close() {
 #[on_both_servers]
 async fn a_slow_poller_gets_the_close_at_the_limit() {
     let server = start();
-    let (told, mut hears) = channel();
-    server.io.of("/").on("endless", move || {
-        let held = OnDrop(told.clone());
-        async move {
-            let _ = held.0.send("begun".to_owned());
-            std::future::pending::<()>().await;
-            drop(held);
-        }
-    });
+    let mut hears = endless_on(&server);
     let mut polling = Client::connected(&server, Via::Polling).await;
     let mut clock = Client::connected(&server, Via::WebSocket).await;
-    clock.send(r#"42["endless"]"#).await;
-    assert_eq!(hears.next().await, "begun");
+    begin(&mut clock, &[r#"42["endless"]"#], &mut hears).await;
     let data = "x".repeat(2000);
     for n in 0..300 {
         server.io.emit("tick", (n, &data)).await.unwrap();
@@ -469,7 +443,7 @@ async fn a_slow_poller_gets_the_close_at_the_limit() {
         rest += 1;
     }
     assert_eq!(rest, 15, "what the first poll brought, and no more");
-    assert!(!within("the close", closing).await.unwrap());
+    assert!(!is_complete(closing).await);
 }
 
 /// A close under load, with many clients that are behind what is sent to them: everybody gets the
@@ -509,11 +483,11 @@ async fn everybody_gets_the_close_under_load() {
 }
 
 /// Tells of its end.
-struct OnDrop(tokio::sync::mpsc::UnboundedSender<String>);
+struct OnDrop(tokio::sync::mpsc::UnboundedSender<&'static str>);
 
 impl Drop for OnDrop {
     fn drop(&mut self) {
-        let _ = self.0.send("dropped".to_owned());
+        let _ = self.0.send("dropped");
     }
 }
 

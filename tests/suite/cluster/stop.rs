@@ -9,8 +9,9 @@ use actix_web::App;
 use actix_web::rt::System;
 use tokio::task::JoinHandle;
 
+use crate::support::held::Gate;
 use crate::support::redis::{Astray, Format, Redis, Way, connected};
-use crate::support::socketio::{Client, Gate, Peer, Via, until};
+use crate::support::socketio::{Client, Peer, Via, until};
 use crate::support::{Served, Site, channel, packets, within};
 
 /// What a node has queued for the others goes out before it ends.

@@ -13,7 +13,8 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::oneshot;
 
-use crate::support::socketio::{BOTH, Client, Gate, Via};
+use crate::support::held::Gate;
+use crate::support::socketio::{BOTH, Client, Via};
 use crate::support::{Connection, Received, Request, Served, Site, WebSocket, channel, within};
 
 /// `AppServerHandle::stop`: a graceful stop lets clients have what was sent to them, refuses new

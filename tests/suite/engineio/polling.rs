@@ -1,9 +1,11 @@
 //! Engine.IO v4, HTTP long-polling: payloads, and one request of each kind at a time.
 
-use actix_socketio::{CloseReason, EngineIoBuilder, EngineMessage, EngineSession, SocketIo};
+use actix_socketio::{
+    CloseReason, EngineIo, EngineIoBuilder, EngineMessage, EngineSession, SocketIo,
+};
 
 use crate::support::{
-    Connection, Open, Polling, Request, Server, channel, echo, packets, recording,
+    Connection, Heard, Open, Polling, Request, Server, channel, echo, packets, recording,
 };
 
 /// Engine.IO v4, Packet encoding, HTTP long-polling: packets are taken, and sent, in order.
@@ -111,14 +113,12 @@ async fn connection_serves_one_request_after_another() {
 /// that the session is closed.
 #[on_both_servers]
 async fn second_poll_closes_the_session() {
-    let (server, mut closed) = recording(|builder| builder);
-    let session = Polling::open(&server).await;
+    let (session, end) = recorded().await;
     let first = session.waiting_poll().await;
     let second = session.start_poll().await.response().await;
     second.expect(400, "");
     first.response().await.expect(200, "1");
-    assert_eq!(closed.next().await, CloseReason::TransportError);
-    session.expect_gone().await;
+    end.is(&session, CloseReason::TransportError).await;
 }
 
 /// Engine.IO v4, HTTP long-polling: one POST at a time.
@@ -153,11 +153,9 @@ async fn post_beside_a_waiting_poll_is_in_order() {
 /// way may be lost.
 #[on_both_servers]
 async fn aborted_poll_closes_the_session() {
-    let (server, mut closed) = recording(|builder| builder);
-    let session = Polling::open(&server).await;
+    let (session, end) = recorded().await;
     session.waiting_poll().await.abort();
-    assert_eq!(closed.next().await, CloseReason::TransportError);
-    session.expect_gone().await;
+    end.is(&session, CloseReason::TransportError).await;
 }
 
 /// The same with Socket.IO on a server that `SocketIo::tune` has set up.
@@ -185,28 +183,24 @@ async fn aborted_poll_disconnects_the_socket() {
 /// reference/socketio.md, 2.2: so does a POST whose body never becomes whole.
 #[on_both_servers]
 async fn aborted_post_closes_the_session() {
-    let (server, mut closed) = recording(|builder| builder);
-    let session = Polling::open(&server).await;
+    let (session, end) = recorded().await;
     let post = session.request("POST").header("content-length", "100");
     let mut post = post.start_heard().await;
     post.write(b"4half").await;
     post.abort();
-    assert_eq!(closed.next().await, CloseReason::TransportError);
-    session.expect_gone().await;
+    end.is(&session, CloseReason::TransportError).await;
 }
 
 /// reference/socketio.md, 2.2: a binary body is of the third revision.
 #[on_both_servers]
 async fn octet_stream_closes_the_session() {
-    let (server, mut closed) = recording(|builder| builder);
-    let session = Polling::open(&server).await;
+    let (session, end) = recorded().await;
     let poll = session.waiting_poll().await;
     let post = session.request("POST").body("4a");
     let post = post.header("content-type", "application/octet-stream");
     post.send().await.expect(400, "");
     poll.response().await.expect(200, "1");
-    assert_eq!(closed.next().await, CloseReason::TransportError);
-    session.expect_gone().await;
+    end.is(&session, CloseReason::TransportError).await;
 }
 
 /// Engine.IO v4, Handshake, `maxPayload`: the largest body passes; one byte more is answered with
@@ -319,25 +313,21 @@ async fn packets_behind_an_invalid_one_are_not_taken() {
 /// Engine.IO v4, Packet encoding, HTTP long-polling: the body is UTF-8.
 #[on_both_servers]
 async fn body_that_is_not_utf8_closes_the_session() {
-    let (server, mut closed) = recording(|builder| builder);
-    let session = Polling::open(&server).await;
+    let (session, end) = recorded().await;
     let poll = session.waiting_poll().await;
     session.post_body(b"4\xFF\xFE").await.expect(400, "");
     poll.response().await.expect(200, "1");
-    assert_eq!(closed.next().await, CloseReason::ParseError);
-    session.expect_gone().await;
+    end.is(&session, CloseReason::ParseError).await;
 }
 
 /// Engine.IO v4, Packets, `close`: the waiting poll is let out with a noop, and the session ends.
 #[on_both_servers]
 async fn close_packet_lets_the_waiting_poll_out() {
-    let (server, mut closed) = recording(|builder| builder);
-    let session = Polling::open(&server).await;
+    let (session, end) = recorded().await;
     let poll = session.waiting_poll().await;
     session.post(&["1"]).await;
     poll.response().await.expect(200, "6");
-    assert_eq!(closed.next().await, CloseReason::TransportClose);
-    session.expect_gone().await;
+    end.is(&session, CloseReason::TransportClose).await;
 }
 
 /// Engine.IO v4, Packets, `close`: nothing behind it counts.
@@ -359,13 +349,11 @@ async fn packets_behind_a_close_are_not_taken() {
 /// Engine.IO v4, Heartbeat: only the server pings.
 #[on_both_servers]
 async fn ping_of_a_client_closes_the_session() {
-    let (server, mut closed) = recording(|builder| builder);
-    let session = Polling::open(&server).await;
+    let (session, end) = recorded().await;
     let poll = session.waiting_poll().await;
     assert_eq!(session.post_body("2").await.status, 400);
     poll.response().await.expect(200, "1");
-    assert_eq!(closed.next().await, CloseReason::TransportError);
-    session.expect_gone().await;
+    end.is(&session, CloseReason::TransportError).await;
 }
 
 /// reference/socketio.md, 2.2: packets that are out of place are passed over.
@@ -431,6 +419,33 @@ async fn post_that_socketio_refuses_is_answered_at_once() {
     session.post(&["42[\"connect\"]"]).await;
     session.expect(&["1"]).await;
     session.expect_gone().await;
+}
+
+/// The end of a session, which the server tells.
+struct End {
+    _server: Server<EngineIo>,
+    closed: Heard<CloseReason>,
+}
+
+/// Opens a session of a server that sends every message back.
+async fn recorded() -> (Polling, End) {
+    let (server, closed) = recording(|builder| builder);
+    let session = Polling::open(&server).await;
+    (
+        session,
+        End {
+            _server: server,
+            closed,
+        },
+    )
+}
+
+impl End {
+    /// Waits for the end of the session, which must have this reason.
+    async fn is(mut self, session: &Polling, reason: CloseReason) {
+        assert_eq!(self.closed.next().await, reason);
+        session.expect_gone().await;
+    }
 }
 
 /// Says goodbye and closes the session that sends anything.

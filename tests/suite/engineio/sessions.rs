@@ -176,7 +176,7 @@ async fn close_ends_all_sessions() {
 /// `EngineIo::close` at its limit: a client that reads nothing does not hold it up for longer.
 #[on_both_servers]
 async fn close_has_an_end() {
-    let gate = crate::support::socketio::Gate::default();
+    let gate = crate::support::held::Gate::default();
     let (told, mut begun) = channel();
     let server = Server::engineio(move |engine| {
         engine.on_message(move |_: EngineSession, _: EngineMessage| {

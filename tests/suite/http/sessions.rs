@@ -20,8 +20,9 @@ use actix_web::{App, HttpResponse, web};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use crate::support::held::{Gate, held_up};
 use crate::support::log::Lines;
-use crate::support::socketio::{BOTH, Came, Client, Gate, Via, until};
+use crate::support::socketio::{BOTH, Came, Client, Via, until};
 use crate::support::{Heard, Polling, Request, Server, Site, WebSocket, channel, within};
 
 /// Flask-SocketIO, `manage_session=True`: the session begins with the HTTP session, and from then
@@ -108,15 +109,12 @@ async fn a_purged_session_is_gone_with_the_next_event_and_stays_gone() {
 #[on_both_servers]
 async fn a_handler_that_ends_behind_a_log_out_brings_nothing_back() {
     let (server, store) = shared();
-    let gate = Gate::default();
-    let (told, mut heard) = channel();
-    let held = gate.clone();
+    let (gate, held, mut heard) = held_up();
     server.io.of("/").on("slow", move |session: Session| {
-        let (held, told) = (held.clone(), told.clone());
+        let held = held.clone();
         async move {
             session.insert("count", 1)?;
-            told.send("begun").unwrap();
-            held.pass().await;
+            held.wait().await;
             session.get::<String>("user")
         }
     });
@@ -136,15 +134,12 @@ async fn a_handler_that_ends_behind_a_log_out_brings_nothing_back() {
 #[on_both_servers]
 async fn changes_of_both_sides_are_kept_key_by_key() {
     let (server, _) = shared();
-    let gate = Gate::default();
-    let (told, mut heard) = channel();
-    let held = gate.clone();
+    let (gate, held, mut heard) = held_up();
     server.io.of("/").on("slow", move |session: Session| {
-        let (held, told) = (held.clone(), told.clone());
+        let held = held.clone();
         async move {
             session.insert("socket", true)?;
-            told.send("begun").unwrap();
-            held.pass().await;
+            held.wait().await;
             Ok::<_, SessionError>(())
         }
     });

@@ -4,13 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actix_socketio::{Auth, ConnectError, Data, DisconnectReason, Socket};
+use actix_socketio::{Auth, ConnectError, Data, DisconnectReason, Socket, SocketIo};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::support::socketio::{BOTH, Client, Gate, Via, leavers, start, until};
+use crate::support::held::{Gate, held_up};
+use crate::support::socketio::{BOTH, Client, Via, leavers, start, until};
 use crate::support::{Server, channel};
+
+/// Starts a server with the namespaces `/` and `/chat`, whose connect handlers accept everybody.
+fn with_chat() -> Server<SocketIo> {
+    let server = start();
+    server.io.of("/chat");
+    server
+}
 
 /// Socket.IO v5, Connection to a namespace: `40` is answered with the socket's id.
 #[on_both_servers]
@@ -30,9 +38,7 @@ async fn a_connect_without_auth_is_answered_with_a_sid() {
 /// Engine.IO v4 and Socket.IO v5 have an id each; the session's is a secret.
 #[on_both_servers]
 async fn a_socket_has_another_id_than_its_session() {
-    let server = start();
-    let io = &server.io;
-    io.of("/chat");
+    let server = with_chat();
     for via in BOTH {
         let mut client = Client::open(&server, via).await;
         let main = client.connect("/").await;
@@ -72,9 +78,7 @@ async fn the_auth_payload_reaches_the_connect_handler() {
 /// Socket.IO v5, Packet encoding: the comma behind a namespace is optional where nothing follows.
 #[on_both_servers]
 async fn a_namespace_without_a_comma_is_joined() {
-    let server = start();
-    let io = &server.io;
-    io.of("/chat");
+    let server = with_chat();
     for via in BOTH {
         let mut client = Client::open(&server, via).await;
         client.send("40/chat").await;
@@ -85,9 +89,7 @@ async fn a_namespace_without_a_comma_is_joined() {
 /// Socket.IO v4 clients put a query behind the namespace; it is no part of the name.
 #[on_both_servers]
 async fn a_query_behind_a_namespace_is_cut_off() {
-    let server = start();
-    let io = &server.io;
-    io.of("/chat");
+    let server = with_chat();
     for via in BOTH {
         for (connect, namespace) in [
             ("40/chat?token=1,", "/chat"),
@@ -254,16 +256,8 @@ async fn a_second_connect_closes_the_session() {
 async fn a_second_connect_while_the_first_waits_makes_no_second_socket() {
     let server = start();
     let io = &server.io;
-    let (asked, mut asks) = channel();
-    let gate = Gate::default();
-    io.of("/").on_connect({
-        let gate = gate.clone();
-        move || {
-            let _ = asked.send(());
-            let gate = gate.clone();
-            async move { gate.pass().await }
-        }
-    });
+    let (gate, held, mut asks) = held_up();
+    io.of("/").on_connect(move || held.clone().wait());
     for via in BOTH {
         let mut client = Client::open(&server, via).await;
         client.send_all(&["40", "40"]).await;
@@ -419,9 +413,7 @@ async fn a_client_that_joins_nothing_in_time_is_closed() {
 /// Any packet but CONNECT for a namespace that the client is not in closes the session.
 #[on_both_servers]
 async fn a_packet_for_a_namespace_never_joined_closes_the_session() {
-    let server = start();
-    let io = &server.io;
-    io.of("/chat");
+    let server = with_chat();
     for via in BOTH {
         for packet in [
             r#"42/chat,["a"]"#,

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::support::socketio::{BOTH, Client, Gate, Via, start};
+use crate::support::held::Gate;
+use crate::support::socketio::{BOTH, Client, Via, start};
 use crate::support::{Server, channel};
 
 /// Sends each of the packets to a server with these handlers, and expects each one's answer.

@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use actix_socketio::{DisconnectReason, Namespace, RoomError, Socket, SocketIo};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tokio::sync::watch;
 
 use super::{
     Connection, Frame, Heard, Open, Pending, Polling, Received, Server, Site, WebSocket, channel,
@@ -378,34 +377,6 @@ pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
 pub(crate) async fn until_ended(namespace: &Namespace, room: &str) {
     let looking = async { while namespace.room(room).await != Err(RoomError::NoSuchRoom) {} };
     within("a room to end", looking).await;
-}
-
-/// Holds handlers up until the test opens it, once and for all.
-#[derive(Clone, Debug)]
-pub(crate) struct Gate(watch::Sender<bool>);
-
-impl Gate {
-    pub(crate) fn open(&self) {
-        self.0.send_replace(true);
-    }
-
-    pub(crate) fn is_open(&self) -> bool {
-        *self.0.borrow()
-    }
-
-    /// Waits until it is open.
-    pub(crate) async fn pass(&self) {
-        let mut watching = self.0.subscribe();
-        within("the gate to open", watching.wait_for(|open| *open))
-            .await
-            .unwrap();
-    }
-}
-
-impl Default for Gate {
-    fn default() -> Self {
-        Self(watch::channel(false).0)
-    }
 }
 
 /// The acknowledgement id of a fence.
