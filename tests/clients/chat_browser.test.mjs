@@ -5,28 +5,20 @@ import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { join as joinPath } from "node:path";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
-import { launchBrowser, officialClient } from "./browser.mjs";
+import { PUBLISHED_CLIENT, Pages } from "./browser.mjs";
 import { startServer } from "./server.mjs";
 
-const WAIT_MS = 15_000;
 const DESKTOP = { width: 1280, height: 800 };
 const PHONE = { width: 390, height: 844 };
 const NARROWEST = { width: 360, height: 640 };
 const LOCAL_CLIENT = "**/socket.io/socket.io.min.js";
-const PUBLISHED_CLIENT = "https://cdn.socket.io/**";
 
-let browser;
-let client;
 let server;
-const contexts = [];
-const faults = [];
+const pages = new Pages();
 
-before(async () => {
-  client = await officialClient();
-  browser = await launchBrowser();
-});
+before(() => pages.start());
 
-after(() => browser?.close());
+after(() => pages.end());
 
 // A server of its own for each test: no history, and no nickname that a closed page holds still.
 beforeEach(async () => {
@@ -34,9 +26,9 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await Promise.all(contexts.splice(0).map((context) => context.close()));
+  await pages.closeAll();
   await server?.kill();
-  assert.deepEqual(faults.splice(0), [], "the page threw or opened a dialog");
+  assert.deepEqual(pages.takeFaults(), [], "the page threw or opened a dialog");
 });
 
 describe("two people in the lobby", () => {
@@ -336,18 +328,9 @@ describe("the layout", () => {
 
 /** A page of its own, as of another person: nothing is shared with other pages. */
 async function open({ path = "/", prepare, ready = true, viewport = DESKTOP, colorScheme = "light" } = {}) {
-  const context = await browser.newContext({ viewport, colorScheme, locale: "en-GB" });
-  contexts.push(context);
-  context.setDefaultTimeout(WAIT_MS);
-  // Tests reach no network: the published client is answered with the copy that npm brought.
-  await context.route(PUBLISHED_CLIENT, (route) => route.fulfill({ contentType: "text/javascript", body: client }));
+  const context = await pages.context({ viewport, colorScheme });
   await prepare?.(context);
-  const page = await context.newPage();
-  page.on("pageerror", (error) => faults.push(String(error)));
-  page.on("dialog", async (dialog) => {
-    faults.push(`a dialog: ${dialog.message()}`);
-    await dialog.dismiss();
-  });
+  const page = await pages.page(context);
   await page.goto(server.url + path);
   if (ready) await page.getByRole("button", { name: "Join" }).and(page.locator(":enabled")).waitFor();
   return page;

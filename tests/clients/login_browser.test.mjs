@@ -3,31 +3,23 @@
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, test } from "node:test";
-import { launchBrowser, officialClient } from "./browser.mjs";
+import { Pages } from "./browser.mjs";
 import { startRedis } from "./redis.mjs";
 import { startServer } from "./server.mjs";
 
-const WAIT_MS = 15_000;
-const PUBLISHED_CLIENT = "https://cdn.socket.io/**";
 const NOBODY = "Nobody that I know";
 
-let browser;
-let client;
 let server;
-const contexts = [];
-const faults = [];
+const pages = new Pages();
 
-before(async () => {
-  client = await officialClient();
-  browser = await launchBrowser();
-});
+before(() => pages.start());
 
-after(() => browser?.close());
+after(() => pages.end());
 
 afterEach(async () => {
-  await Promise.all(contexts.splice(0).map((context) => context.close()));
+  await pages.closeAll();
   await server?.kill();
-  assert.deepEqual(faults.splice(0), [], "the page threw");
+  assert.deepEqual(pages.takeFaults(), [], "the page threw or opened a dialog");
 });
 
 describe("sessions in cookies", () => {
@@ -84,13 +76,7 @@ async function inAndOut() {
 
 /** A page of its own, as of another person: no cookie is shared with other pages. */
 async function open() {
-  const context = await browser.newContext({ locale: "en-GB" });
-  contexts.push(context);
-  context.setDefaultTimeout(WAIT_MS);
-  // Tests reach no network: the published client is answered with the copy that npm brought.
-  await context.route(PUBLISHED_CLIENT, (route) => route.fulfill({ contentType: "text/javascript", body: client }));
-  const page = await context.newPage();
-  page.on("pageerror", (error) => faults.push(String(error)));
+  const page = await pages.page(await pages.context());
   await page.goto(server.url);
   return page;
 }

@@ -1,10 +1,10 @@
 // Clusters of Rust and Flask-SocketIO nodes on Flask-SocketIO's message queue.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
-import { startRedis } from "../redis.mjs";
+import { describe, test } from "node:test";
 import { within } from "../server.mjs";
-import { Member, control, eventually, marked, startCluster } from "./nodes.mjs";
+import { Member, control, eventually, marked } from "./nodes.mjs";
+import { useCluster } from "./suite.mjs";
 
 const KINDS = (process.env.BUS_KINDS ?? "rust,python,rust").split(",");
 const SHAPES = [
@@ -13,19 +13,10 @@ const SHAPES = [
 ];
 
 describe(`bus: ${KINDS.join(", ")}`, () => {
-  let redis;
   let nodes;
   let members;
 
-  before(async () => {
-    redis = await startRedis();
-    nodes = await startCluster(KINDS, "bus", redis);
-  });
-  afterEach(() => Member.allLeave());
-  after(async () => {
-    await Promise.all((nodes ?? []).map((node) => node.kill()));
-    await redis?.kill();
-  });
+  useCluster(KINDS, "bus", (started) => { ({ nodes } = started); });
 
   /** Enters one client at each node, in the room `a` and one of its own. */
   async function enter(nsp = "/") {

@@ -4,9 +4,9 @@
 // again after one second, then two, and does not know of other nodes: who is asked and gone says nothing.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
-import { startRedis } from "../redis.mjs";
-import { Member, assemble, bySender, control, eventually, settled, startCluster, startNode } from "./nodes.mjs";
+import { describe, test } from "node:test";
+import { Member, assemble, bySender, control, settled, startNode } from "./nodes.mjs";
+import { useCluster, whileRedisIsAway } from "./suite.mjs";
 
 const KINDS = (process.env.BUS_KINDS ?? "rust,python,rust").split(",");
 const SHORT_MS = 700;
@@ -42,15 +42,7 @@ describe(`bus: ${KINDS.join(", ")}`, () => {
   let redis;
   let nodes;
 
-  before(async () => {
-    redis = await startRedis();
-    nodes = await startCluster(KINDS, "bus", redis);
-  });
-  after(async () => {
-    await Promise.all((nodes ?? []).map((node) => node.kill()));
-    await redis?.kill();
-  });
-  afterEach(() => Member.allLeave());
+  useCluster(KINDS, "bus", (started) => { ({ redis, nodes } = started); });
 
   test("a node that stops costs nobody else anything, and hears what was said when it goes on", async () => {
     for (const stopped of nodes) {
@@ -100,31 +92,14 @@ describe(`bus: ${KINDS.join(", ")}`, () => {
   });
 
   test("while Redis is away local clients are served, and then the cluster is one again", async () => {
-    const { members } = await assemble(nodes);
-    const seen = members.map(() => []);
-    await redis.kill();
-    for (const [at, from] of nodes.entries()) {
-      for (let n = 0; n < AWAY; n += 1) await control(from, { op: "emit", event: "n", args: [at, n] });
-      for (let n = 0; n < AWAY; n += 1) seen[at].push(await members[at].expect("n", at, n));
-    }
-    await redis.start();
-    const marked = (to) => new Set(seen[to].filter(([event]) => event === "mark").map(([, at]) => at)).size;
-    await eventually("what each node says to come to all, once Redis is back", async () => {
-      for (const [at, from] of nodes.entries()) await control(from, { op: "emit", event: "mark", args: [at] });
-      for (const [to, member] of members.entries()) seen[to].push(...member.taken());
-      return members.every((_, to) => marked(to) === nodes.length);
-    }, BACK_MS);
-    const expected = Array.from({ length: AWAY }, (_, n) => n);
-    for (const [to, member] of members.entries()) {
-      const its = bySender(seen[to].filter(([event]) => event === "n"), nodes);
-      for (const [at, from] of nodes.entries()) {
-        const numbers = its[at].map(([, , n]) => n);
-        const pair = `${from.kind} to ${member.node.kind}`;
-        if (at === to) assert.deepEqual(numbers, expected, pair);
-        else assert.deepEqual(numbers, expected.filter((n) => numbers.includes(n)), `${pair}: in order and once`);
-      }
-    }
-    for (const member of members) for (const from of nodes) await member.until(from);
+    const members = await whileRedisIsAway({
+      redis,
+      nodes,
+      count: AWAY,
+      ms: BACK_MS,
+      servesItsOwn: () => true,
+      isComplete: (from, to) => from === to,
+    });
     answering(members);
     await areAnswered(nodes, members);
     await settled(nodes);

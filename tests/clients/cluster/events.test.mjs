@@ -1,10 +1,10 @@
 // Events in clusters of Rust and Node.js nodes: order, shapes, and who is asked and goes.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
-import { startRedis } from "../redis.mjs";
+import { describe, test } from "node:test";
 import { within } from "../server.mjs";
-import { Member, assemble, calm, control, marked, startCluster } from "./nodes.mjs";
+import { Member, assemble, calm, control, marked } from "./nodes.mjs";
+import { useCluster } from "./suite.mjs";
 
 const KINDS = (process.env.CLUSTER_KINDS ?? "rust,node,rust").split(",");
 const BLOCK = 5;
@@ -41,18 +41,9 @@ function stringified(value) {
 
 for (const mode of ["classic", "sharded", "streams"]) {
   describe(`${mode}: ${KINDS.join(", ")}`, () => {
-    let redis;
     let nodes;
 
-    before(async () => {
-      redis = await startRedis();
-      nodes = await startCluster(KINDS, mode, redis);
-    });
-    after(async () => {
-      await Promise.all((nodes ?? []).map((node) => node.kill()));
-      await redis?.kill();
-    });
-    afterEach(() => Member.allLeave());
+    useCluster(KINDS, mode, (started) => { ({ nodes } = started); });
 
     for (const nsp of ["/", "/chat"]) {
       test(`${nsp}: arguments of every shape arrive as they were sent, to all and to a room`, async () => {

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { readFile, readdir } from "node:fs/promises";
 import { test } from "node:test";
 import { io } from "socket.io-client";
-import { launchBrowser, officialClient } from "../browser.mjs";
+import { launchBrowser, newContext } from "../browser.mjs";
 import { startRedis } from "../redis.mjs";
 import { freePort, startServer, within } from "../server.mjs";
 import { eventually } from "./nodes.mjs";
@@ -79,10 +79,7 @@ test("two nodes are one chat", async () => {
 
 /** Opens the page of a node, and returns its columns by their ports. */
 async function openPage(browser, port) {
-  const context = await browser.newContext();
-  // Tests reach no network: the published client is answered with the copy that npm brought.
-  const client = await officialClient();
-  await context.route("https://cdn.socket.io/**", (route) => route.fulfill({ contentType: "text/javascript", body: client }));
+  const context = await newContext(browser);
   const page = await context.newPage();
   await page.goto(`http://127.0.0.1:${port}`);
   return [port, port + 1].map((at) => page.locator("section", { hasText: `Node on port ${at}: connected` }));

@@ -5,6 +5,7 @@ import { after, afterEach, before, describe, test } from "node:test";
 import { createClient } from "redis";
 import { startRedis } from "../redis.mjs";
 import { Member, assemble, bySender, control, eventually, settled, startNode } from "./nodes.mjs";
+import { whileRedisIsAway } from "./suite.mjs";
 
 const KINDS = (process.env.CLUSTER_KINDS ?? "rust,node,rust").split(",");
 const SHORT_MS = 700;
@@ -166,35 +167,15 @@ for (const mode of ["classic", "sharded", "streams"]) {
     });
 
     test("while Redis is away local clients are served, and then the cluster is one again", async () => {
-      const { members } = await assemble(nodes);
-      const seen = members.map(() => []);
-      await redis.kill();
-      for (const [at, from] of nodes.entries()) {
-        for (let n = 0; n < AWAY; n += 1) await control(from, { op: "emit", event: "n", args: [at, n] });
+      await whileRedisIsAway({
+        redis,
+        nodes,
+        count: AWAY,
+        ms: BACK_MS,
         // The Node.js adapters of the newer formats tell their own clients when Redis has been told.
-        if (from.kind !== "rust" && mode !== "classic") continue;
-        for (let n = 0; n < AWAY; n += 1) seen[at].push(await members[at].expect("n", at, n));
-      }
-      await redis.start();
-      // Its mark comes after all that a node has said before.
-      const marked = (to) => new Set(seen[to].filter(([event]) => event === "mark").map(([, at]) => at)).size;
-      await eventually("what each node says to come to all, once Redis is back", async () => {
-        for (const [at, from] of nodes.entries()) await control(from, { op: "emit", event: "mark", args: [at] });
-        for (const [to, member] of members.entries()) seen[to].push(...member.taken());
-        return members.every((_, to) => marked(to) === nodes.length);
-      }, BACK_MS);
-      const expected = Array.from({ length: AWAY }, (_, n) => n);
-      for (const [to, member] of members.entries()) {
-        const its = bySender(seen[to].filter(([event]) => event === "n"), nodes);
-        for (const [at, from] of nodes.entries()) {
-          const numbers = its[at].map(([, , n]) => n);
-          const pair = `${from.kind} to ${member.node.kind}`;
-          if (from.kind === "rust" && (mode === "streams" || at === to)) assert.deepEqual(numbers, expected, pair);
-          else assert.deepEqual(numbers, expected.filter((n) => numbers.includes(n)), `${pair}: in order and once`);
-        }
-      }
-      // What else was on its way is a mark.
-      for (const member of members) for (const from of nodes) await member.until(from);
+        servesItsOwn: (from) => from.kind === "rust" || mode === "classic",
+        isComplete: (from, to) => from.kind === "rust" && (mode === "streams" || from === to),
+      });
       await settled(nodes);
       for (const node of nodes) await counted(node, nodes.length);
     });

@@ -4,27 +4,17 @@ Enters: `REDIS_URL`, and orders, each a line of JSON, on the standard input. Lea
 empty where it was obeyed, else the error.
 """
 
-import base64
 import json
 import os
 import sys
 
 import socketio
+from binary import unmarked
 from flask_socketio import SocketIO
 
 url = os.environ["REDIS_URL"]
 io = SocketIO(message_queue=url)
 manager = socketio.RedisManager(url, channel="flask-socketio", write_only=True)
-
-
-def unmarked(value):
-    if isinstance(value, list):
-        return [unmarked(inner) for inner in value]
-    if isinstance(value, dict):
-        if "$binary" in value:
-            return base64.b64decode(value["$binary"])
-        return {key: unmarked(inner) for key, inner in value.items()}
-    return value
 
 
 def obey(order):

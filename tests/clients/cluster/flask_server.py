@@ -4,25 +4,15 @@ Enters: `PORT` and `REDIS_URL`. It is the counterpart of the Rust server `cluste
 `bus`.
 """
 
-import base64
 import os
 import threading
 
+from binary import unmarked
 from flask import Flask, jsonify, request
 from flask_socketio import Namespace, SocketIO, emit, join_room, leave_room
 
 app = Flask(__name__)
 io = SocketIO(app, message_queue=os.environ["REDIS_URL"], async_mode="threading")
-
-
-def unmarked(value):
-    if isinstance(value, list):
-        return [unmarked(inner) for inner in value]
-    if isinstance(value, dict):
-        if "$binary" in value:
-            return base64.b64decode(value["$binary"])
-        return {key: unmarked(inner) for key, inner in value.items()}
-    return value
 
 
 class Probe(Namespace):

@@ -1,10 +1,10 @@
 // Clusters of Rust and Node.js nodes: every operation, from every node to the clients of every other.
 
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { describe, test } from "node:test";
 import { createClient } from "redis";
-import { startRedis } from "../redis.mjs";
-import { Member, control, emptied, eventually, marked, startCluster } from "./nodes.mjs";
+import { Member, control, emptied, eventually, marked } from "./nodes.mjs";
+import { useCluster } from "./suite.mjs";
 
 const KINDS = (process.env.CLUSTER_KINDS ?? "rust,node,rust").split(",");
 const SHAPES = [
@@ -19,14 +19,7 @@ for (const mode of ["classic", "sharded", "streams"]) {
     let nodes;
     let members;
 
-    before(async () => {
-      redis = await startRedis();
-      nodes = await startCluster(KINDS, mode, redis);
-    });
-    after(async () => {
-      await Promise.all((nodes ?? []).map((node) => node.kill()));
-      await redis?.kill();
-    });
+    useCluster(KINDS, mode, (started) => { ({ redis, nodes } = started); });
 
     // In each node two clients: one in the rooms a and own, the other in b.
     async function enter(nsp = "/") {

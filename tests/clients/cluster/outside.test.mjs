@@ -11,6 +11,7 @@ import { createClient } from "redis";
 import { startRedis } from "../redis.mjs";
 import { within } from "../server.mjs";
 import { Member, assemble, calm, control, eventually, marked, startCluster } from "./nodes.mjs";
+import { useCluster } from "./suite.mjs";
 
 const KINDS = (process.env.CLUSTER_KINDS ?? "rust,node,rust").split(",");
 const BUS_KINDS = (process.env.BUS_KINDS ?? "rust,python,rust").split(",");
@@ -128,18 +129,9 @@ describe(`the official emitter: ${KINDS.join(", ")}`, () => {
 for (const mode of ["classic", "sharded", "streams", "bus"]) {
   const kinds = mode === "bus" ? BUS_KINDS : KINDS;
   describe(`our own emitter, ${mode}: ${kinds.join(", ")}`, () => {
-    let redis;
     let nodes;
 
-    before(async () => {
-      redis = await startRedis();
-      nodes = await startCluster(kinds, mode, redis);
-    });
-    after(async () => {
-      await Promise.all((nodes ?? []).map((node) => node.kill()));
-      await redis?.kill();
-    });
-    afterEach(() => Member.allLeave());
+    useCluster(kinds, mode, (started) => { ({ nodes } = started); });
 
     /** The first node is only asked to hold the emitter, which is none of the cluster's. */
     const outside = (order) => control(nodes[0], { outside: true, args: [], ...order });
