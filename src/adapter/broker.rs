@@ -13,8 +13,8 @@ use bytes::Bytes;
 
 use crate::adapter::format::{Channel, Envelope};
 use crate::adapter::health::{ConnectionRole, Health};
-use crate::adapter::receiving::Positions;
-use crate::adapter::sending::{Queue, SEQUENCE};
+use crate::adapter::positions::Positions;
+use crate::adapter::sending::{OWN, Queue, SEQUENCE};
 use crate::adapter::subscriptions::Subscriptions;
 use crate::cluster::{ClusterError, EntryId};
 use crate::socket::Origin;
@@ -225,6 +225,3 @@ impl LogEntry {
         }
     }
 }
-
-/// The field of an entry that has the number of a node's own event; readers of other kinds skip it.
-pub(crate) const OWN: &str = "own";

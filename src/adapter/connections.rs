@@ -9,6 +9,7 @@
 //! restart loses nothing but the connections, which it makes anew.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::fut::wrap_future;
 use actix::{
@@ -16,6 +17,7 @@ use actix::{
 };
 
 use crate::adapter::node::Node;
+use crate::adapter::setup::AdapterSetup;
 use crate::supervision::{ChildPanic, RestartIntensity, start_on};
 
 /// The actor.
@@ -24,12 +26,21 @@ pub(crate) struct Connections {
     node: Arc<Node>,
 }
 
-/// Starts the actor, and another in its place if it panics too often.
+/// Starts a node, and the actor that runs its connections.
 pub(crate) fn start(
-    node: &Arc<Node>,
+    setup: AdapterSetup,
     arbiter: &ArbiterHandle,
-    fallen: Arc<dyn Fn(ChildPanic) + Send + Sync>,
-) {
+    ack_timeout: Duration,
+    fallen: impl Fn(ChildPanic) + Send + Sync + 'static,
+) -> Arc<Node> {
+    let fallen: Arc<dyn Fn(ChildPanic) + Send + Sync> = Arc::new(fallen);
+    let node = Node::new(setup, arbiter, ack_timeout, Arc::clone(&fallen));
+    run(&node, arbiter, fallen);
+    node
+}
+
+/// Starts the actor, and another in its place if it panics too often.
+fn run(node: &Arc<Node>, arbiter: &ArbiterHandle, fallen: Arc<dyn Fn(ChildPanic) + Send + Sync>) {
     let actor = Connections {
         node: Arc::clone(node),
     };
@@ -38,7 +49,7 @@ pub(crate) fn start(
         let given_up = fall.given_up;
         fallen(fall);
         if given_up {
-            start(&same, &again, Arc::clone(&fallen));
+            run(&same, &again, Arc::clone(&fallen));
         }
     };
     let started = start_on(arbiter, RestartIntensity::LASTING, told, move |_| actor);

@@ -17,6 +17,7 @@ mod health;
 mod memory;
 mod namespaces;
 mod node;
+mod positions;
 mod questions;
 mod receiving;
 mod recovery;
@@ -31,9 +32,9 @@ mod tasks;
 
 #[cfg(feature = "redis")]
 pub use self::redis::RedisAdapter;
+pub(crate) use connections::start;
 #[cfg(feature = "redis")]
 pub use emitter::{Emitter, EmitterBroadcast};
 #[cfg(feature = "testing")]
 pub use memory::MemoryBroker;
 pub use setup::AdapterSetup;
-pub(crate) use setup::start;

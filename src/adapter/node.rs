@@ -2,23 +2,24 @@
 //!
 //! Each part owns its state and its tasks; the node makes them, and hands on.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Addr, ArbiterHandle};
+use actix::ArbiterHandle;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapter::broker::{Broker, BrokerTask, Wires};
-use crate::adapter::connections::Connections;
 use crate::adapter::context::NodeContext;
 use crate::adapter::format::Format;
 use crate::adapter::forwarding::PollForwarder;
 use crate::adapter::health::Health;
 use crate::adapter::namespaces::Namespaces;
+use crate::adapter::positions::Positions;
 use crate::adapter::questions::{Pending, Questions};
-use crate::adapter::receiving::{Delivery, Positions};
+use crate::adapter::receiving::Delivery;
 use crate::adapter::recovery::{Restorer, keep_writing, key, to_text};
 use crate::adapter::sending::{Outbound, Queue};
 use crate::adapter::setup::AdapterSetup;
@@ -47,8 +48,8 @@ pub(crate) struct Node {
     namespaces: Arc<Namespaces>,
     tasks: Arc<Tasks>,
     closed: CancellationToken,
-    /// The address that keeps the actor running.
-    actor: Mutex<Option<Addr<Connections>>>,
+    /// The address of the actor that runs the connections: it keeps the actor running.
+    actor: Mutex<Option<Box<dyn Any + Send>>>,
     ack_timeout: Duration,
 }
 
@@ -77,7 +78,7 @@ impl Node {
             broker,
             line_limits,
         };
-        let outbound = Outbound::new(&context, &queue);
+        let outbound = Outbound::new(&context.format, &queue, &context.line_limits);
         let forwarder = PollForwarder::new(&context, tag, channel);
         let delivery = Delivery::new(
             &context,
@@ -113,9 +114,9 @@ impl Node {
         })
     }
 
-    /// Keeps the actor running that runs the connections.
-    pub(crate) fn keep_running(&self, actor: Addr<Connections>) {
-        *self.actor.lock() = Some(actor);
+    /// Keeps the actor running that runs the connections, by its address.
+    pub(crate) fn keep_running(&self, actor: impl Any + Send) {
+        *self.actor.lock() = Some(Box::new(actor));
     }
 
     /// Returns the tasks that run as long as the node does.

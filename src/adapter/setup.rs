@@ -1,15 +1,9 @@
 //! The choice of a broker and a format, as a program hands it to the builder.
 
 use std::sync::Arc;
-use std::time::Duration;
-
-use actix::ArbiterHandle;
 
 use crate::adapter::broker::Broker;
-use crate::adapter::connections;
 use crate::adapter::format::Format;
-use crate::adapter::node::Node;
-use crate::supervision::ChildPanic;
 
 /// An adapter for [`Builder::adapter`](crate::Builder::adapter): a broker and the format of the
 /// messages on it. Every adapter of the crate becomes one by [`Into`].
@@ -35,19 +29,6 @@ pub struct AdapterSetup {
     pub(crate) queue_limit: usize,
     /// Questions, and server-side events, of other nodes that are worked on at the same time.
     pub(crate) requests_in_flight: usize,
-}
-
-/// Starts a node, and the actor that runs its connections.
-pub(crate) fn start(
-    setup: AdapterSetup,
-    arbiter: &ArbiterHandle,
-    ack_timeout: Duration,
-    fallen: impl Fn(ChildPanic) + Send + Sync + 'static,
-) -> Arc<Node> {
-    let fallen: Arc<dyn Fn(ChildPanic) + Send + Sync> = Arc::new(fallen);
-    let node = Node::new(setup, arbiter, ack_timeout, Arc::clone(&fallen));
-    connections::start(&node, arbiter, fallen);
-    node
 }
 
 /// Bytes that may wait to be published, by default.

@@ -74,10 +74,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
         &["transport/connection_error", "transport/hooks"],
     ),
     (
-        "a node keeps what it was set up with, and the actor that runs its tasks",
-        &["adapter/connections", "adapter/node", "adapter/setup"],
-    ),
-    (
         "the parts of one broker share its state",
         &[
             "adapter/redis/mod",

@@ -7,7 +7,7 @@ use tokio::task::yield_now;
 use crate::adapter::broker::Wires;
 use crate::adapter::health::ConnectionRole;
 use crate::adapter::memory::hub::{Hub, NodeNumber};
-use crate::adapter::receiving::Position;
+use crate::adapter::positions::Position;
 use crate::adapter::sending::Batch;
 
 /// Publishes the content of the queue.

@@ -2,8 +2,6 @@
 
 mod delivery;
 mod load;
-mod positions;
 mod seen;
 
 pub(crate) use delivery::Delivery;
-pub(crate) use positions::{Position, Positions};

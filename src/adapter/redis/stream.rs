@@ -4,7 +4,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
 
 use crate::adapter::broker::{BrokerFuture, EventLog, LogEntry};
-use crate::adapter::receiving::Position;
+use crate::adapter::positions::Position;
 use crate::adapter::redis::Redis;
 use crate::cluster::EntryId;
 

@@ -4,6 +4,6 @@ mod outbound;
 mod queue;
 mod records;
 
-pub(crate) use outbound::Outbound;
+pub(crate) use outbound::{OWN, Outbound};
 pub(crate) use queue::{Batch, Queue, SEQUENCE};
 pub(crate) use records::Record;

@@ -8,8 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use log::Level;
 
-use crate::adapter::broker::OWN;
-use crate::adapter::context::NodeContext;
 use crate::adapter::format::{Envelope, Format, Requester};
 use crate::adapter::sending::Queue;
 use crate::cluster::{ClusterError, Message, Question, Reply};
@@ -26,12 +24,16 @@ pub(crate) struct Outbound {
 }
 
 impl Outbound {
-    pub(crate) fn new(context: &NodeContext, queue: &Arc<Queue>) -> Arc<Self> {
+    pub(crate) fn new(
+        format: &Arc<dyn Format>,
+        queue: &Arc<Queue>,
+        line_limits: &Arc<LogLimits>,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            format: Arc::clone(&context.format),
+            format: Arc::clone(format),
             queue: Arc::clone(queue),
             own: AtomicU64::new(1),
-            line_limits: Arc::clone(&context.line_limits),
+            line_limits: Arc::clone(line_limits),
         })
     }
 
@@ -86,3 +88,6 @@ impl Outbound {
         }
     }
 }
+
+/// The field of an entry that has the number of a node's own event; readers of other kinds skip it.
+pub(crate) const OWN: &str = "own";
