@@ -378,6 +378,55 @@ async fn a_server_side_listener_that_fails_is_reported() {
     );
 }
 
+/// A value of the program may panic when it is dropped. If this happens while a client is restored,
+/// it is reported, and the client gets a new socket instead of no answer.
+#[tokio::test]
+async fn a_panic_while_a_client_is_restored_gives_it_a_new_socket() {
+    let redis = Redis::start();
+    let adapter = Format::Streams.adapter(&redis);
+    let (crashes, mut crashed) = channel();
+    let build = move |io: Builder| io.adapter(adapter).connection_state_recovery(WINDOW);
+    let node = Server::socketio(build, move |io| {
+        io.supervise(Watching(crashes).start().recipient());
+    });
+    connected(&node.io).await;
+    let mut first = Client::open(&node, Via::WebSocket).await;
+    let (sid, pid) = restored(&mut first, "").await;
+    find(&node.io.of("/"), &sid).insert_extension(Bomb);
+    node.io.emit("seen", ()).await.unwrap();
+    drop(first);
+    until("the socket to end", || node.io.of("/").count() == 0).await;
+    until("its state to be written", || {
+        node.io.adapter_health().queued_bytes() == 0
+    })
+    .await;
+    // It cannot be told any more what the client has missed, so that its state is dropped.
+    redis.command("DEL socket.io");
+    let mut second = Client::open(&node, Via::WebSocket).await;
+    let auth = format!(r#"{{"pid":"{pid}","offset":"0-1"}}"#);
+    let (other, _) = restored(&mut second, &auth).await;
+    assert_ne!(other, sid);
+    assert_eq!(crashed.next().await, PanicSource::Adapter);
+}
+
+/// Connects, and returns the public and the private id that the client gets.
+async fn restored(client: &mut Client, auth: &str) -> (String, String) {
+    client.send(&format!("40{auth}")).await;
+    let packet = client.text().await;
+    let read: Value = serde_json::from_str(packet.strip_prefix("40").unwrap()).unwrap();
+    let text = |key: &str| read[key].as_str().unwrap().to_owned();
+    (text("sid"), text("pid"))
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panics();
+    }
+}
+
 /// Panics without a word of the panic hook.
 fn panics() {
     std::panic::resume_unwind(Box::new("so"));
