@@ -276,7 +276,7 @@
 //!   [`Binary`] are bytes with a schema, and `Contracts` (feature `contracts`) writes TypeScript
 //!   and AsyncAPI.
 //! * **Test a program**: `testing::TestClient` (feature `testing`) is a client in memory, whose
-//!   time may be paused.
+//!   time may be paused; `testing::MemoryBroker` makes servers of one process a cluster.
 //! * **Without Socket.IO on top**: [`EngineIo`], [`EngineIoBuilder`], [`EngineSession`],
 //!   [`EngineMessage`], [`ReadyState`].
 
