@@ -311,14 +311,16 @@ async fn a_server_that_is_closed_at_once_leaves_redis() {
 /// moment.
 #[on_both_servers]
 async fn the_adapter_connects_anew_after_a_panic() {
-    let first = AtomicBool::new(true);
+    let redis = Redis::start();
+    // A name that nothing else in the suite has.
+    let panics = format!("panics-in-the-logger-{}", redis.address().1);
+    let (first, name) = (AtomicBool::new(true), panics.clone());
     let _panicking = listen(move |line| {
-        let is_first = line.contains(PANICS) && first.swap(false, Ordering::Relaxed);
+        let is_first = line.contains(&name) && first.swap(false, Ordering::Relaxed);
         assert!(!is_first, "the logger");
     });
-    let redis = Redis::start();
     redis.command("ACL SETUSER default resetchannels &socket.io*");
-    let adapter = Format::Streams.adapter(&redis).channel_prefix(PANICS);
+    let adapter = Format::Streams.adapter(&redis).channel_prefix(&panics);
     let (crashes, mut crashed) = channel();
     let watch = move |io: &SocketIo| {
         io.supervise(Watching(crashes).start().recipient());
@@ -380,7 +382,7 @@ async fn a_server_side_listener_that_fails_is_reported() {
 
 /// A value of the program may panic when it is dropped. If this happens while a client is restored,
 /// it is reported, and the client gets a new socket instead of no answer.
-#[tokio::test]
+#[on_both_servers]
 async fn a_panic_while_a_client_is_restored_gives_it_a_new_socket() {
     let redis = Redis::start();
     let adapter = Format::Streams.adapter(&redis);
@@ -445,6 +447,3 @@ impl Handler<Panicked> for Watching {
         let _ = self.0.send(crashed.source);
     }
 }
-
-/// A name that nothing else in the suite has.
-const PANICS: &str = "panics-in-the-logger";
