@@ -1,8 +1,8 @@
-//! The contract between a node and a broker: how bytes travel, and what else a broker can tell.
+//! The contract between a node and a broker: the transport of bytes, and the broker's information.
 //!
 //! A broker gets [`Wires`]. It publishes the content of the queue, subscribes to the channels that
-//! the node wants, and hands in what it receives. It does not queue, number, count or answer:
-//! that is the node's work. Nothing here names a broker, or knows what the bytes mean.
+//! the node wants, and passes on the messages that it receives. The node's work is to queue,
+//! number, count and answer. Nothing here names a broker, or knows the content of the bytes.
 
 use std::fmt;
 use std::future::Future;
@@ -19,19 +19,19 @@ use crate::adapter::subscriptions::Subscriptions;
 use crate::cluster::{ClusterError, EntryId};
 use crate::socket::Origin;
 
-/// A way for bytes between the nodes.
+/// A transport of bytes between the nodes.
 pub(crate) trait Broker: fmt::Debug + Send + Sync {
-    /// Returns the tasks that run as long as the node does. Each connects, and connects again, by
-    /// itself. After a panic in one of them all are made anew.
+    /// Returns the tasks that run as long as the node. Each of them connects and reconnects itself.
+    /// After a panic in one of them all are made again.
     fn tasks(self: Arc<Self>, wires: &Wires) -> Vec<BrokerTask>;
 
-    /// Tells whether the broker can be reached now, as far as this node knows.
+    /// Returns `true` if the broker is reachable, as far as this node knows.
     fn is_connected(&self) -> bool;
 
-    /// Forgets the connections. The node calls it when the tasks have ended.
+    /// Drops the connections. The node calls it after the tasks have ended.
     fn ended(&self);
 
-    /// Publishes to one channel at once, past the queue.
+    /// Publishes to one channel at once, without the queue.
     fn send(&self, channel: Channel, payload: Bytes) -> BrokerFuture<'_, Receipt>;
 
     /// Returns the counter of a channel's listeners, if the broker has one.
@@ -57,7 +57,7 @@ pub(crate) type BrokerTask = Pin<Box<dyn Future<Output = ()>>>;
 pub(crate) type BrokerFuture<'a, T> =
     Pin<Box<dyn Future<Output = Result<T, BrokerError>> + Send + 'a>>;
 
-/// Counts the nodes that listen.
+/// Counts the nodes that subscribe.
 pub(crate) trait ListenerCount: Send + Sync {
     /// Returns the number of listeners of each of these channels, in their order. They are all of
     /// one kind.
@@ -68,15 +68,15 @@ pub(crate) trait ListenerCount: Send + Sync {
     fn find(&self, pattern: String, everyone: Channel) -> BrokerFuture<'_, (Vec<String>, usize)>;
 }
 
-/// Keeps the events of a stream, in their order.
+/// Keeps the events of a stream in order.
 pub(crate) trait EventLog: Send + Sync {
-    /// Returns the id of the first entry that is still there.
+    /// Returns the id of the first entry that still exists.
     fn first<'a>(&'a self, stream: &'a str) -> BrokerFuture<'a, Option<EntryId>>;
 
     /// Returns the id of the last entry; the least id if there is none.
     fn last<'a>(&'a self, stream: &'a str) -> BrokerFuture<'a, EntryId>;
 
-    /// Tells whether all entries are still there that there ever were.
+    /// Returns `true` if no entry was ever trimmed.
     fn is_uncut<'a>(&'a self, stream: &'a str) -> BrokerFuture<'a, bool>;
 
     /// Returns the first `count` entries after one entry and up to another.
@@ -93,25 +93,25 @@ pub(crate) trait EventLog: Send + Sync {
 pub(crate) trait RecordStore: Send + Sync {
     fn get(&self, key: String) -> BrokerFuture<'_, Option<String>>;
 
-    /// Returns a value and deletes it, so that nobody else gets it.
+    /// Returns a value and deletes it, so that no other node gets it.
     fn take(&self, key: String) -> BrokerFuture<'_, Option<String>>;
 }
 
 /// The ends of a node that a broker connects.
 #[derive(Clone, Debug)]
 pub(crate) struct Wires {
-    /// The envelopes and records that the broker is to publish.
+    /// The envelopes and records to publish.
     pub(crate) queue: Arc<Queue>,
-    /// The channels that the node wants to hear.
+    /// The channels to which the node subscribes.
     pub(crate) subscriptions: Arc<Subscriptions>,
-    /// How far each stream was read; the broker's reader writes them.
+    /// The read position of each stream; the broker's reader writes them.
     pub(crate) positions: Arc<Positions>,
     pub(crate) inbound: Arc<dyn Inbound>,
     pub(crate) health: Arc<Health>,
 }
 
 impl Wires {
-    /// Notes that a connection was made.
+    /// Records that a connection was made.
     pub(crate) fn connected(&self, role: ConnectionRole) {
         if role == ConnectionRole::Listener {
             self.inbound.listens(true);
@@ -119,7 +119,7 @@ impl Wires {
         self.health.connected(role);
     }
 
-    /// Notes that a connection has broken, or could not be made.
+    /// Records that a connection has broken, or could not be made.
     pub(crate) fn broken(&self, role: ConnectionRole, error: &str) {
         if role == ConnectionRole::Listener {
             self.inbound.listens(false);
@@ -128,34 +128,34 @@ impl Wires {
     }
 }
 
-/// Receives the messages that a broker has heard. It never blocks, and never fails: a message that
-/// cannot be read is counted and logged.
+/// Handles the messages that a broker has received. It never blocks, and never fails: a message
+/// that cannot be read is counted and logged.
 pub(crate) trait Inbound: fmt::Debug + Send + Sync {
-    /// A message has come on a channel. `subscription` is the pattern that it matches, or the
-    /// channel's name.
+    /// Handles a message of a channel. `subscription` is the pattern that matched, or the channel's
+    /// name.
     fn received(&self, subscription: &str, channel: &str, payload: &Bytes);
 
-    /// An entry of a stream was read.
+    /// Handles an entry of a stream.
     fn entry(&self, stream: &str, entry: &LogEntry);
 
-    /// The node hears the channels that it wants from now on, or does so no longer.
+    /// The node is subscribed to its channels from now on, or no longer is.
     fn listens(&self, listens: bool);
 }
 
-/// Publishes for a process that is no node.
+/// Publishes for a process that is not a node.
 pub(crate) trait DirectPublisher: fmt::Debug + Send + Sync {
-    /// Publishes all of it, in its order, and waits until the broker has it.
+    /// Publishes all envelopes in order, and waits until the broker has them.
     fn publish(&self, envelopes: Vec<Envelope>) -> BrokerFuture<'_, ()>;
 }
 
-/// Whether a message was heard.
+/// Whether a message had a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Receipt {
     Nobody,
     Somebody,
 }
 
-/// Why a broker does not do what it is asked to. The text is for the log.
+/// The reason why a broker refuses a request. The text is for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BrokerError(String);
 
@@ -189,9 +189,9 @@ pub(crate) struct LogEntry {
     pub(crate) namespace: String,
     pub(crate) kind: String,
     pub(crate) data: Vec<u8>,
-    /// The number among all entries of its node.
+    /// The entry's number among all entries of its node.
     pub(crate) sequence: Option<u64>,
-    /// The number among its node's own events.
+    /// The event's number among its node's own events.
     pub(crate) own: Option<u64>,
 }
 
@@ -203,7 +203,7 @@ impl LogEntry {
         }
     }
 
-    /// Takes a field; an unknown one is skipped.
+    /// Sets a field; an unknown one is ignored.
     pub(crate) fn set(&mut self, name: &str, value: Vec<u8>) {
         let text = |value| String::from_utf8(value).unwrap_or_default();
         match name {
@@ -217,7 +217,7 @@ impl LogEntry {
         }
     }
 
-    /// Returns the origin of an event that it holds.
+    /// Returns the origin of the event in it.
     pub(crate) fn origin(&self) -> Origin<'_> {
         match self.id.parse() {
             Ok(id) => Origin::Entry(id, &self.uid, self.own.unwrap_or(0)),

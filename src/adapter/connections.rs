@@ -1,12 +1,13 @@
 //! The adapter's actor: it keeps this node connected.
 //!
-//! * receives: nothing; it polls the connections, which take what is queued and do what is heard;
-//! * sends: frames, into the outboxes of those who are meant; answers, into its own queue;
+//! * receives: nothing; it polls the connections, which publish queued messages and deliver
+//!   received ones;
+//! * sends: frames into the outboxes of the recipients; answers into its own queue;
 //! * parent: the builder, which starts it with the server;
-//! * ends: when the server is closed and what was queued has been sent, or with the system.
+//! * ends: after the server was closed and queued messages were sent, or with the actix system.
 //!
-//! The queue, the subscriptions and the pending questions belong to the shared [`Node`], so that a
-//! restart loses nothing but the connections, which it makes anew.
+//! The queue, the subscriptions and the pending questions belong to the shared [`Node`], so a
+//! restart loses only the connections, which it makes again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +40,7 @@ pub(crate) fn start(
     node
 }
 
-/// Starts the actor, and another in its place if it panics too often.
+/// Starts the actor, and a replacement if it panics too often.
 fn run(node: &Arc<Node>, arbiter: &ArbiterHandle, fallen: Arc<dyn Fn(ChildPanic) + Send + Sync>) {
     let actor = Connections {
         node: Arc::clone(node),

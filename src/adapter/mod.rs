@@ -1,9 +1,9 @@
 //! The other nodes of a cluster, through a broker.
 //!
-//! A message leaves by `sending` and the broker, and one of another node comes in by `receiving`,
-//! which delivers it to this node's sockets. A broker ([`broker`] has the contract) knows how bytes
-//! travel, a [`format`] how they are written: the two are chosen apart. [`node`] owns the parts.
-//! Sockets and namespaces know nothing of it but the trait [`Adapter`](crate::socket::Adapter).
+//! A message leaves through `sending` and the broker. A message of another node enters through
+//! `receiving`, which delivers it to this node's sockets. A broker (the contract is [`broker`])
+//! transports bytes, a [`format`] encodes messages: the two are chosen independently. [`node`] owns
+//! the parts. Sockets and namespaces know only the trait [`Adapter`](crate::socket::Adapter).
 
 mod broker;
 mod connections;

@@ -1,6 +1,6 @@
-//! A node of a cluster: the owners of its parts, and the trait that namespaces see.
+//! A node of a cluster: the owners of its parts, and the trait for namespaces.
 //!
-//! Each part owns its state and its tasks; the node makes them, and hands on.
+//! Each part owns its state and its tasks; the node makes them, and delegates to them.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ impl Node {
         let AdapterSetup { format, broker, .. } = setup;
         let tag = Tag::random();
         let channel = format.poll_channel(tag);
-        // From the first connection on, so that this node hears the answers that it waits for.
+        // From the first connection on, so that this node receives the answers that it awaits.
         let subscriptions = Arc::new(Subscriptions::default());
         subscriptions.listen(channel.clone());
         let queue = Arc::new(Queue::new(setup.queue_limit));
@@ -119,7 +119,7 @@ impl Node {
         *self.actor.lock() = Some(Box::new(actor));
     }
 
-    /// Returns the tasks that run as long as the node does.
+    /// Returns the tasks that run as long as the node.
     pub(crate) fn connections(&self) -> Vec<BrokerTask> {
         let mut tasks = Arc::clone(&self.broker).tasks(&self.wires);
         tasks.push(Box::pin(Arc::clone(&self.forwarder).watch()));
@@ -133,19 +133,19 @@ impl Node {
         tasks
     }
 
-    /// Returns what is cancelled when the node has closed.
+    /// Returns the token that is cancelled after the node has closed.
     pub(crate) fn closed(&self) -> CancellationToken {
         self.closed.clone()
     }
 
-    /// Notes that there will be no connections any more.
+    /// Records that there will be no more connections.
     pub(crate) fn ended(&self) {
         self.forwarder.listens(false);
         self.broker.ended();
         self.wires.health.ended();
     }
 
-    /// Returns the way to sessions of other nodes.
+    /// Returns the forwarding to sessions of other nodes.
     pub(crate) fn forwarding(&self) -> Arc<dyn Forwarding> {
         Arc::clone(&self.forwarder) as _
     }
@@ -218,7 +218,7 @@ impl Adapter for Node {
 
     fn restore(self: Arc<Self>, membership: Arc<Membership>, claim: Claim) -> BackFuture {
         Box::pin(async move {
-            // A panic, as of a program's `Drop`, must not leave the client waiting.
+            // A panic, for example in a program's `Drop`, must not leave the client waiting.
             let restoring = self.restorer.run(membership, claim);
             self.tasks.guard("recovery of a client", restoring).await?
         })
@@ -280,7 +280,7 @@ impl Adapter for Node {
             let drained = tokio::time::timeout_at(deadline, done).await;
             self.closed.cancel();
             self.ended();
-            // Without a connection none of them has anything to wait for but clients.
+            // Without a connection they can only wait for clients.
             let _ = tokio::time::timeout_at(deadline, self.tasks.ended()).await;
             drained.is_ok()
         })

@@ -1,4 +1,4 @@
-//! How far this node has read each stream.
+//! The read position of this node in each stream.
 
 use std::collections::HashMap;
 
@@ -12,15 +12,15 @@ pub(crate) struct Positions {
     streams: Mutex<HashMap<String, Position>>,
 }
 
-/// How far a stream was read.
+/// The read position in a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Position {
-    /// The entry after which this node began to read.
+    /// The entry after which this node started to read.
     pub(crate) began: EntryId,
     /// The last entry that was read.
     pub(crate) at: EntryId,
-    /// The number of entries that the stream had got up to there; `None` if the broker does not
-    /// count them.
+    /// The number of entries that the stream had received up to there; `None` if the broker does
+    /// not count them.
     pub(crate) count: Option<u64>,
 }
 
@@ -33,7 +33,7 @@ impl Positions {
         self.streams.lock().insert(stream.to_owned(), position);
     }
 
-    /// Notes that the next entry was read; nothing before the first position.
+    /// Records that the next entry was read; does nothing before the first position.
     pub(crate) fn pass(&self, stream: &str, entry: EntryId) {
         if let Some(position) = self.streams.lock().get_mut(stream) {
             position.at = entry;

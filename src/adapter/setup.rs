@@ -1,4 +1,4 @@
-//! The choice of a broker and a format, as a program hands it to the builder.
+//! The choice of a broker and a format, as an argument of the builder.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::adapter::broker::Broker;
 use crate::adapter::format::Format;
 
 /// An adapter for [`Builder::adapter`](crate::Builder::adapter): a broker and the format of the
-/// messages on it. Every adapter of the crate becomes one by [`Into`].
+/// messages on it. Every adapter of the crate converts to it by [`Into`].
 ///
 /// # Examples
 ///
@@ -25,17 +25,17 @@ use crate::adapter::format::Format;
 pub struct AdapterSetup {
     pub(crate) format: Arc<dyn Format>,
     pub(crate) broker: Arc<dyn Broker>,
-    /// Bytes that may wait to be published.
+    /// The number of bytes that may wait to be published.
     pub(crate) queue_limit: usize,
-    /// Questions, and server-side events, of other nodes that are worked on at the same time.
+    /// The maximal number of questions, and of server-side events, of other nodes in progress.
     pub(crate) requests_in_flight: usize,
 }
 
-/// Bytes that may wait to be published, by default.
+/// The default number of bytes that may wait to be published.
 pub(crate) const QUEUE_LIMIT: usize = 16 << 20;
 
-/// Questions of other nodes that are worked on at the same time, by default.
+/// The default number of questions of other nodes in progress.
 pub(crate) const REQUESTS_IN_FLIGHT: usize = 10_000;
 
-/// Entries that a stream keeps, by default.
+/// The default number of entries in a stream.
 pub(crate) const STREAM_LENGTH: usize = 10_000;

@@ -2,7 +2,7 @@
 //!
 //! A [`Session`] has values by key; it may lie in a store, which [`stored`] loads and saves. A
 //! [`SocketExtensions`] has values by type, for one socket; [`Values`] is the map of both. Nothing
-//! here knows a link, a socket or a client: whoever owns the data passes it on.
+//! here knows a link, a socket or a client: the owner of the data passes them on.
 
 mod extensions;
 mod session;

@@ -21,7 +21,7 @@ pub(super) async fn publish(hub: Arc<Hub>, number: NodeNumber, wires: Wires) {
     loop {
         let (envelopes, records) = wires.queue.batch(copy).await;
         hub.offer(number, envelopes);
-        // Others have a turn between two messages.
+        // Other tasks run between two messages.
         while hub.step(number) {
             yield_now().await;
         }

@@ -1,4 +1,4 @@
-//! The messages of other nodes, until this one's sockets have them.
+//! The messages of other nodes, up to their delivery to this node's sockets.
 
 mod delivery;
 mod load;

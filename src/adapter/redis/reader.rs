@@ -1,6 +1,6 @@
 //! Entries of streams that other nodes have appended.
 //!
-//! Each node reads everything from where it was, also after it was cut off.
+//! Each node reads all entries from its position on, also after a disconnect.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::adapter::redis::connection::{RESPONSE_LIMIT, connect};
 use crate::adapter::redis::stream::{StreamInfo, entries_of, info_of, streams_of};
 use crate::adapter::retry::Backoff;
 
-/// Reads for as long as it is polled.
+/// Reads while it is polled.
 pub(crate) async fn run(redis: Arc<Redis>, wires: Wires) {
     let mut backoff = Backoff::new();
     loop {
@@ -47,7 +47,7 @@ async fn read(
     loop {
         let mut command = redis::cmd("XREAD");
         command.arg("COUNT").arg(READ_COUNT);
-        // The first one does not wait: it shows whether this node may read.
+        // The first one does not wait: it shows whether this node has the right to read.
         if !is_first {
             command.arg("BLOCK").arg(BLOCK_MILLISECONDS);
         }
@@ -76,7 +76,8 @@ async fn read(
     }
 }
 
-/// Finds out where to begin, or, after a pause, whether entries were cut off meanwhile.
+/// Finds the position to start from or, after a disconnect, whether entries were trimmed in the
+/// meantime.
 async fn begin(
     redis: &Redis,
     wires: &Wires,
@@ -104,9 +105,9 @@ async fn begin(
     Ok(())
 }
 
-/// The stream has less than was read: Redis has lost a part of it, or another server has taken its
-/// place. Entries that nodes of this crate have appended since then are known by their numbers; of
-/// the others it cannot be told which are new, so that those up to now are not read.
+/// The stream has fewer entries than were read: Redis has lost a part of it, or another server has
+/// replaced it. Entries that nodes of this crate have appended since then are recognized by their
+/// numbers. Of other entries the new ones cannot be recognized, so those up to now are not read.
 async fn read_again(
     wires: &Wires,
     stream: &str,
@@ -136,12 +137,12 @@ async fn read_again(
     Ok(())
 }
 
-/// Entries that are read at once.
+/// The number of entries read at once.
 const READ_COUNT: usize = 1000;
 
-/// How long one command waits for entries: short enough to find out in time that Redis is gone.
+/// The time limit of one waiting command: short enough to detect in time that Redis is unreachable.
 const BLOCK_MILLISECONDS: u64 = 2000;
 
-/// How long Redis may take to answer one that waits.
+/// The time limit for Redis to respond to a waiting command.
 const READ_LIMIT: Duration =
     RESPONSE_LIMIT.saturating_add(Duration::from_millis(BLOCK_MILLISECONDS));

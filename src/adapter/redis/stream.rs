@@ -1,4 +1,4 @@
-//! Streams as a log of events, and the answers of Redis about them.
+//! Streams as a log of events, and the responses of Redis about them.
 
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
@@ -53,19 +53,19 @@ impl EventLog for Redis {
     }
 }
 
-/// The extent of a stream, as XINFO says it.
+/// The extent of a stream, from XINFO.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct StreamInfo {
     length: u64,
     first: Option<EntryId>,
-    /// The last entry there ever was.
+    /// The last entry that was ever appended.
     pub(crate) last: EntryId,
-    /// How many entries there ever were; Redis says it since version 7.
+    /// The number of entries that were ever appended; Redis reports it since version 7.
     added: Option<u64>,
 }
 
 impl StreamInfo {
-    /// Reads the answer of XINFO.
+    /// Reads the response of XINFO.
     fn of(info: Value) -> Self {
         let mut extent = Self::default();
         let Value::Map(fields) = info else {
@@ -88,7 +88,7 @@ impl StreamInfo {
         extent
     }
 
-    /// Returns the position of a reader that has read all of it.
+    /// Returns the position of a reader that has read all entries.
     pub(crate) fn end(&self, began: EntryId) -> Position {
         Position {
             began,
@@ -97,10 +97,10 @@ impl StreamInfo {
         }
     }
 
-    /// Returns how many entries are there no more that a reader at this position had still to read.
+    /// Returns the number of trimmed entries that a reader at this position had not read.
     pub(crate) fn cut_off(&self, position: Position) -> usize {
         let Some((added, read)) = self.added.zip(position.count) else {
-            // How many, nobody can tell.
+            // Their number is unknown.
             let was_read = position.at != EntryId::default();
             return usize::from(was_read && self.first > Some(position.at));
         };
@@ -108,28 +108,28 @@ impl StreamInfo {
         usize::try_from(gone.saturating_sub(read)).unwrap_or(usize::MAX)
     }
 
-    /// Tells whether no entry was ever cut off; `max_length` is the length that nodes of this
-    /// configuration let a stream have.
+    /// Returns `true` if no entry was ever trimmed; `max_length` is the maximal length of a stream
+    /// in this configuration.
     fn is_uncut(&self, max_length: usize) -> bool {
         let length = self.length;
         length > 0
             && match self.added {
                 Some(added) => added == length,
-                // Redis before 7.0 does not count: one that is shorter than it may become was
-                // never cut.
+                // Redis before 7.0 does not count: a stream shorter than its maximal length was
+                // never trimmed.
                 None => usize::try_from(length).is_ok_and(|length| length < max_length),
             }
     }
 
-    /// Returns how many entries there were up to a position, behind which so many were cut off.
+    /// Returns the number of entries up to a position, after which `lost` entries were trimmed.
     pub(crate) fn count_of(&self, position: Position, lost: usize) -> Option<u64> {
         let count = position.count?.saturating_add(lost as u64);
-        // The stream was deleted, and counts from the start.
+        // The stream was deleted, and its counter starts again.
         (Some(count) <= self.added).then_some(count)
     }
 }
 
-/// Returns the extent of a stream; of one that does not exist, too.
+/// Returns the extent of a stream, also if it does not exist.
 pub(crate) async fn info_of(
     stream: &str,
     connection: &mut MultiplexedConnection,
@@ -146,7 +146,7 @@ pub(crate) async fn info_of(
     }
 }
 
-/// Returns what XREAD has found: entries by stream, in a map or in a list of pairs.
+/// Returns the result of XREAD: entries by stream, in a map or in a list of pairs.
 pub(crate) fn streams_of(read: Value) -> Vec<(String, Vec<LogEntry>)> {
     let pairs: Vec<(Value, Value)> = match read {
         Value::Map(pairs) => pairs,
@@ -166,7 +166,7 @@ pub(crate) fn streams_of(read: Value) -> Vec<(String, Vec<LogEntry>)> {
     pairs.into_iter().filter_map(named).collect()
 }
 
-/// Returns entries as XRANGE and its kin give them.
+/// Returns the entries in a response of XRANGE and similar commands.
 pub(crate) fn entries_of(value: Value) -> Vec<LogEntry> {
     let Value::Array(entries) = value else {
         return Vec::new();
@@ -200,7 +200,7 @@ fn text(value: Value) -> Option<String> {
     }
 }
 
-/// The answer of Redis about a stream to which nothing was ever appended.
+/// The response of Redis about a stream without any entry so far.
 const NO_STREAM: &str = "no such key";
 
 #[cfg(test)]
@@ -249,7 +249,7 @@ mod tests {
             at: id(time),
             count,
         };
-        // Seven came and five have gone; of those so many were read.
+        // Seven were appended and five trimmed; so many of those were read.
         for (count, lost) in [(0, 5), (4, 1), (5, 0), (7, 0)] {
             let position = at(5, Some(count));
             assert_eq!(extent(Some(7)).cut_off(position), lost, "{count}");

@@ -1,4 +1,4 @@
-//! The messages of this node, on their way into the queue.
+//! The messages of this node, before the queue.
 //!
 //! A message is encoded on the thread of its sender and queued; nothing here waits. The node's own
 //! events are numbered here.
@@ -18,7 +18,7 @@ use crate::logging::{LogKind, LogLimits, plain};
 pub(crate) struct Outbound {
     format: Arc<dyn Format>,
     queue: Arc<Queue>,
-    /// The number of the next event of this node, by which clients say how far they have got.
+    /// The number of the next event of this node, which is part of the clients' offsets.
     own: AtomicU64,
     line_limits: Arc<LogLimits>,
 }
@@ -47,7 +47,7 @@ impl Outbound {
         self.own.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Queues a message under a number that was [reserved](Self::reserve).
+    /// Queues a message under a [reserved](Self::reserve) number.
     pub(crate) fn tell_as(
         &self,
         number: u64,
@@ -89,5 +89,5 @@ impl Outbound {
     }
 }
 
-/// The field of an entry that has the number of a node's own event; readers of other kinds skip it.
+/// The field of an entry with the number of a node's own event; other readers ignore it.
 pub(crate) const OWN: &str = "own";
