@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files and folders that are checked, relative to the crate.
-const ROOTS: [&str; 6] = [
+const ROOTS: [&str; 7] = [
+    "ARCHITECTURE.md",
     "docs",
     "README.md",
     "CONTRIBUTING.md",
