@@ -111,7 +111,7 @@ impl fmt::Display for PatternError {
             Fault::Open => f.write_str("a brace is not closed"),
             Fault::Unopened => f.write_str("a closing brace has no opening one"),
             Fault::Nameless => f.write_str("a parameter has no name"),
-            Fault::Twice(name) => write!(f, "parameter {name:?} stands there twice"),
+            Fault::Twice(name) => write!(f, "duplicate parameter {name:?}"),
             Fault::Adjacent(name) => {
                 write!(
                     f,
@@ -172,7 +172,7 @@ mod tests {
             ("/{}", r#"namespace pattern "/{}": a parameter has no name"#),
             (
                 "/{a}-{a}",
-                r#"namespace pattern "/{a}-{a}": parameter "a" stands there twice"#,
+                r#"namespace pattern "/{a}-{a}": duplicate parameter "a""#,
             ),
             (
                 "/{a}{b}",

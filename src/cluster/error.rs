@@ -49,7 +49,7 @@ impl fmt::Display for ClusterError {
             ),
             Self::Unavailable(cause) => write!(f, "the cluster's store cannot be reached: {cause}"),
             Self::Unsupported(what) => {
-                write!(f, "the cluster's format cannot say {what} to other nodes")
+                write!(f, "{what} is not supported by this adapter")
             }
             Self::Encode(cause) => {
                 write!(f, "data cannot be written in the cluster's format: {cause}")

@@ -316,7 +316,7 @@ mod tests {
         session.insert("n", "three").unwrap();
         let error = session.get::<u8>("n").unwrap_err().to_string();
         assert!(
-            error.starts_with(r#"session value "n" does not fit: invalid type"#),
+            error.starts_with(r#"session value "n" cannot be read: invalid type"#),
             "{error}"
         );
         let keys = BTreeMap::from([((1, 2), 3)]);

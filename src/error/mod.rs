@@ -280,7 +280,7 @@ impl fmt::Display for SessionError {
         match self {
             Self::Read { key, message } => {
                 let message = Shortened(message);
-                write!(f, "session value {key:?} does not fit: {message}")
+                write!(f, "session value {key:?} cannot be read: {message}")
             }
             Self::Write { key, message } => {
                 write!(f, "session value {key:?} cannot be kept: {message}")

@@ -86,8 +86,8 @@ impl Rejection {
         match self {
             Self::Other(_) => error,
             Self::WithData(rejection, data) => rejection.refusal().with_data(data.clone()),
-            Self::Auth(_) => error.undetailed("auth payload does not fit"),
-            Self::Params(_) => error.undetailed("the namespace's parameters do not fit"),
+            Self::Auth(_) => error.undetailed("invalid auth payload"),
+            Self::Params(_) => error.undetailed("invalid namespace parameters"),
             Self::Data(_) | Self::State(_) | Self::Extension(_) | Self::Session(_) => {
                 error.undetailed(INTERNAL)
             }
@@ -98,14 +98,14 @@ impl Rejection {
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Data(error) => write!(f, "event data does not fit: {error}"),
-            Self::Auth(error) => write!(f, "auth payload does not fit: {error}"),
+            Self::Data(error) => write!(f, "invalid event data: {error}"),
+            Self::Auth(error) => write!(f, "invalid auth payload: {error}"),
             Self::State(name) => write!(
                 f,
                 "no state of type {name}: give one to SocketIo::builder().state(..)"
             ),
             Self::Session(error) => error.fmt(f),
-            Self::Params(error) => write!(f, "the namespace's parameters do not fit: {error}"),
+            Self::Params(error) => write!(f, "invalid namespace parameters: {error}"),
             Self::Extension(name) => write!(
                 f,
                 "the socket has no extension of type {name}: attach it by socket.insert_extension(..), \

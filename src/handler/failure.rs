@@ -165,7 +165,7 @@ impl fmt::Display for Failure<'_> {
         write!(f, "event {event} in namespace {namespace}: ")?;
         match &self.cause {
             // The wrong value may be a password, and this text is logged.
-            FailureCause::Rejected(Rejection::Auth(_)) => f.write_str("auth payload does not fit"),
+            FailureCause::Rejected(Rejection::Auth(_)) => f.write_str("invalid auth payload"),
             cause => cut(cause).fmt(f),
         }
     }
@@ -235,10 +235,12 @@ impl fmt::Display for FailureCause {
             Self::Refused(message) => write!(f, "client refused: {message:?}"),
             Self::Panicked(panic) => write!(f, "handler panicked: {panic}"),
             Self::SerializeFailed(error) => write!(f, "answer cannot be sent: {error}"),
-            Self::AckDropped => f.write_str("the handler gave no answer"),
+            Self::AckDropped => f.write_str("the handler dropped the acknowledgement"),
             Self::NotTaken => f.write_str("the actor has not taken the event"),
             Self::InvalidNamespace => f.write_str("client refused: there is no such namespace"),
-            Self::Dropped => f.write_str("the handler still waited behind its socket's end"),
+            Self::Dropped => {
+                f.write_str("the handler was dropped: it still waited after its socket's end")
+            }
         }
     }
 }

@@ -328,7 +328,7 @@ pub struct QueryError(String);
 impl fmt::Display for QueryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The text may repeat the client's query, so it is cut.
-        write!(f, "query does not fit: {:.256}", self.0)
+        write!(f, "invalid query: {:.256}", self.0)
     }
 }
 
@@ -426,8 +426,8 @@ mod tests {
             n: u8,
         }
         for (url, text) in [
-            ("/?n=x", "query does not fit: invalid digit found in string"),
-            ("/", "query does not fit: missing field `n`"),
+            ("/?n=x", "invalid query: invalid digit found in string"),
+            ("/", "invalid query: missing field `n`"),
         ] {
             let error = handshake(url, &[]).read_query::<Numbers>().unwrap_err();
             assert_eq!(error.to_string(), text);

@@ -111,7 +111,7 @@ pub(crate) struct OriginError {
 
 impl fmt::Display for OriginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no origin: {}", self.entry, self.cause)
+        write!(f, "{:?} is not an origin: {}", self.entry, self.cause)
     }
 }
 
@@ -246,7 +246,7 @@ mod tests {
         ] {
             let error = OriginPattern::parse(entry).unwrap_err().to_string();
             assert!(
-                error.starts_with(&format!("{entry:?} is no origin: ")),
+                error.starts_with(&format!("{entry:?} is not an origin: ")),
                 "{error}"
             );
         }

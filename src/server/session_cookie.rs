@@ -57,7 +57,10 @@ impl Cookie {
             CookieContentSecurity::Private => jar.private(&self.key).get(&self.name),
         };
         if cookie.is_none() {
-            log::debug!("a cookie {:?} that this server has not made", self.name);
+            log::debug!(
+                "session cookie {:?} rejected: wrong key or tampered",
+                self.name
+            );
         }
         cookie.map(|cookie| cookie.value().to_owned())
     }

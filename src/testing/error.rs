@@ -128,7 +128,7 @@ impl fmt::Display for TestError {
                     came => write!(f, "what came is {}", came.join(", ")),
                 }
             }
-            Self::Data(error) => write!(f, "what came does not fit: {error}"),
+            Self::Data(error) => write!(f, "received invalid data: {error}"),
             Self::Emit(error) => error.fmt(f),
             Self::Failed(answer) => {
                 let nothing = Value::Null;

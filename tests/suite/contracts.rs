@@ -79,7 +79,7 @@ async fn data_that_breaks_the_contract_is_refused() {
     let mut client = Client::connected(&server, Via::WebSocket).await;
     client.send(r#"421["say",{"text":1}]"#).await;
     let answer = client.text().await;
-    let expected = r#"431[{"error":"event data does not fit: argument 1 cannot be read"#;
+    let expected = r#"431[{"error":"invalid event data: argument 1 cannot be read"#;
     assert!(answer.starts_with(expected), "{answer}");
     client.send(r#"422["say",{"text":"abc"}]"#).await;
     client.expect(r#"432[{"number":3}]"#).await;

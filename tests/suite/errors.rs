@@ -37,12 +37,9 @@ const TOLD: [(&str, &str); 6] = [
     ("returned", r#"{"code":7}"#),
     ("text", r#""no""#),
     ("panicked", r#""internal server error""#),
-    (
-        "rejected",
-        r#""event data does not fit: argument 1 is missing""#,
-    ),
+    ("rejected", r#""invalid event data: argument 1 is missing""#),
     ("unsendable", r#""the answer cannot be sent""#),
-    ("unanswered", r#""the handler gave no answer""#),
+    ("unanswered", r#""the handler dropped the acknowledgement""#),
 ];
 
 /// Without a hook the client that asked is told `{"error": …}`, with the error's own text.
@@ -125,9 +122,9 @@ async fn the_hook_sees_every_failure_and_may_answer() {
             r#"own: returned?: handler failed: {"code":7}"#,
             r#"own: text?: handler failed: "no""#,
             "own: panicked?: handler panicked: secret",
-            "own: rejected?: event data does not fit: argument 1 is missing",
+            "own: rejected?: invalid event data: argument 1 is missing",
             "own: unsendable?: answer cannot be sent: the arguments cannot be written: no words for it",
-            "own: unanswered?: the handler gave no answer",
+            "own: unanswered?: the handler dropped the acknowledgement",
             r#"own: text: handler failed: "no""#,
         ]
     );
@@ -430,11 +427,7 @@ async fn errors_on_the_way_of_a_connect_handler_are_details() {
         ("/any", "invalid IP address", internal),
         ("/boxed", "secret", internal),
         ("/state", "no state of type", internal),
-        (
-            "/auth",
-            "auth payload does not fit: ",
-            "auth payload does not fit\"",
-        ),
+        ("/auth", "invalid auth payload: ", "invalid auth payload\""),
         ("/purpose", "closed today", "closed today"),
         (
             "/extractor",

@@ -172,7 +172,7 @@ async fn a_panic_with_an_ack_in_hand_is_answered() {
     let mut client = Client::connected(&server, Via::WebSocket).await;
     client.send(r#"421["explode"]"#).await;
     client
-        .expect(r#"431[{"error":"the handler gave no answer"}]"#)
+        .expect(r#"431[{"error":"the handler dropped the acknowledgement"}]"#)
         .await;
     assert_eq!(listening.crashes.next().await.panic, "it is wanted");
 }
@@ -299,7 +299,7 @@ async fn a_forwarded_event_reaches_the_actor_that_answers() {
             "{answer}"
         );
         client
-            .expect(r#"43/chat,4[{"error":"the handler gave no answer"}]"#)
+            .expect(r#"43/chat,4[{"error":"the handler dropped the acknowledgement"}]"#)
             .await;
         for args in [r#""one""#, r#""two""#, "3", r#""silence""#] {
             assert_eq!(listening.events.next().await, args);
@@ -314,7 +314,7 @@ async fn an_actor_that_has_gone_leaves_no_client_in_silence() {
     let listening = listen();
     server.io.of("/").forward("ask", listening.event.clone());
     let mut client = Client::connected(&server, Via::WebSocket).await;
-    let error = r#"[{"error":"the handler gave no answer"}]"#;
+    let error = r#"[{"error":"the handler dropped the acknowledgement"}]"#;
     client.send(r#"421["ask","panic"]"#).await;
     client.expect(&format!("431{error}")).await;
     for via in BOTH {

@@ -53,7 +53,7 @@ async fn a_handler_that_fails_leaves_the_others_to_run() {
     client.send(r#"421["a","no number"]"#).await;
     let answer = client.text().await;
     assert!(
-        answer.starts_with(r#"431[{"error":"event data does not fit"#),
+        answer.starts_with(r#"431[{"error":"invalid event data"#),
         "{answer}"
     );
     client.send(r#"422["a",1]"#).await;

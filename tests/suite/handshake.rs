@@ -70,7 +70,7 @@ async fn query_is_read_into_a_type() {
         assert_eq!(read, Ok(Page { page: 3, lang }));
         let _held = open(&server, via, "&page=x", &[]).await;
         let error = opened.next().await.read_query::<Page>().unwrap_err();
-        let text = "query does not fit: invalid digit found in string";
+        let text = "invalid query: invalid digit found in string";
         assert_eq!(error.to_string(), text);
     }
 }
@@ -284,7 +284,7 @@ async fn auth_is_read_from_the_socket() {
             client.send(r#"42["who"]"#).await;
             let heard = heard.next().await;
             if let Err(error) = &heard {
-                assert!(error.starts_with("auth payload does not fit: "), "{error}");
+                assert!(error.starts_with("invalid auth payload: "), "{error}");
             }
             assert_eq!(heard.map_err(drop), token);
         }

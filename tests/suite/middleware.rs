@@ -121,7 +121,7 @@ async fn a_check_sees_and_refuses_events() {
         client.expect(r#"432["y"]"#).await;
         client.send(r#"423["echo",7]"#).await;
         let answer = client.text().await;
-        let told = r#"433[{"error":"event data does not fit: argument 1 cannot be read"#;
+        let told = r#"433[{"error":"invalid event data: argument 1 cannot be read"#;
         assert!(answer.starts_with(told), "{answer}");
         let told = |name: &str, text: Option<&str>, wants| {
             (name.to_owned(), text.map(str::to_owned), wants)

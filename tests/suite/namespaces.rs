@@ -56,15 +56,14 @@ async fn parameters_that_do_not_fit_are_told() {
     client.connect("/shop-x y&z=%20").await;
     client.send(r#"42/shop-x y&z=%20,1["which"]"#).await;
     let answer = client.text().await;
-    let told =
-        r#"43/shop-x y&z=%20,1[{"error":"the namespace's parameters do not fit: invalid digit"#;
+    let told = r#"43/shop-x y&z=%20,1[{"error":"invalid namespace parameters: invalid digit"#;
     assert!(answer.starts_with(told), "{answer}");
     client.send(r#"42/shop-x y&z=%20,2["all"]"#).await;
     client
         .expect(r#"43/shop-x y&z=%20,2[{"id":"x y&z=%20"}]"#)
         .await;
     client.send(r#"421["none"]"#).await;
-    let told = r#"431[{"error":"the namespace's parameters do not fit: missing field `id`"}]"#;
+    let told = r#"431[{"error":"invalid namespace parameters: missing field `id`"}]"#;
     client.expect(told).await;
 }
 

@@ -199,7 +199,7 @@ async fn a_session_value_of_another_type_is_an_error_that_names_the_key() {
     client.expect("431[null]").await;
     client.send(r#"422["number"]"#).await;
     let answer = client.text().await;
-    let expected = r#"432[{"error":"session value \"name\" does not fit: invalid type"#;
+    let expected = r#"432[{"error":"session value \"name\" cannot be read: invalid type"#;
     assert!(answer.starts_with(expected), "{answer}");
 }
 

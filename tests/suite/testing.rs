@@ -131,11 +131,11 @@ async fn a_failed_call_is_an_error_unless_it_is_looked_at() {
         ("returned", r#"the call failed: "no""#),
         (
             "number",
-            r#"the call failed: "event data does not fit: argument 1 is missing""#,
+            r#"the call failed: "invalid event data: argument 1 is missing""#,
         ),
         (
             "dropped",
-            r#"the call failed: "the handler gave no answer""#,
+            r#"the call failed: "the handler dropped the acknowledgement""#,
         ),
         ("data", r#"the call failed: "not now", with 5"#),
         (
@@ -296,7 +296,7 @@ async fn calls_give_the_servers_acknowledgement() {
     assert!(
         error
             .to_string()
-            .starts_with("what came does not fit: argument 1"),
+            .starts_with("received invalid data: argument 1"),
         "{error}"
     );
     let error = client.emit("connect", ()).await.unwrap_err();

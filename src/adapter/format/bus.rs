@@ -70,7 +70,7 @@ impl Bus {
         callback: Option<String>,
     ) -> Result<Envelope, ClusterError> {
         if scope.except.iter().any(|name| !is_socket(name)) {
-            return Err(ClusterError::Unsupported("that a room is left out"));
+            return Err(ClusterError::Unsupported("the exclusion of a room"));
         }
         let args = &content.0;
         let (name, arguments) = args.split_text();
@@ -102,7 +102,7 @@ impl Bus {
     ) -> Result<Vec<Envelope>, ClusterError> {
         let one_by_one = scope.except.is_empty() && scope.rooms.iter().all(|name| is_socket(name));
         if !one_by_one || scope.rooms.is_empty() {
-            return Err(ClusterError::Unsupported("what is about many sockets"));
+            return Err(ClusterError::Unsupported("an operation on many sockets"));
         }
         let (namespace, uid) = (quoted(namespace), quoted(&self.uid));
         let sockets = scope.rooms.iter();
@@ -145,7 +145,7 @@ impl Format for Bus {
                     r#"{{"method":"close_room","room":{room},"namespace":{namespace},"host_id":{uid}}}"#
                 ))])
             }
-            Message::ServerSide(_) => Err(ClusterError::Unsupported("events between servers")),
+            Message::ServerSide(_) => Err(ClusterError::Unsupported("an event between servers")),
         }
     }
 
@@ -156,12 +156,12 @@ impl Format for Bus {
         request: &str,
     ) -> Result<Vec<Envelope>, ClusterError> {
         let Question::Emit { content, scope, .. } = question else {
-            return Err(ClusterError::Unsupported("this question"));
+            return Err(ClusterError::Unsupported("this request"));
         };
         // An answer goes to the callback of a room, from any of its sockets.
         let [room] = scope.rooms.as_slice() else {
             return Err(ClusterError::Unsupported(
-                "a callback of no room, or of many",
+                "a callback of no room or of many",
             ));
         };
         let id = u64::from_str_radix(request, 16).unwrap_or_default();

@@ -79,7 +79,7 @@ impl Format for Sharded {
         request: &str,
     ) -> Result<Vec<Envelope>, ClusterError> {
         let body = Body::of_question(question, request);
-        let body = body.ok_or(ClusterError::Unsupported("this question"))?;
+        let body = body.ok_or(ClusterError::Unsupported("this request"))?;
         Ok(vec![self.envelope(
             self.channel(namespace),
             namespace,

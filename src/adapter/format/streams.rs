@@ -146,7 +146,7 @@ impl Format for Streams {
         request: &str,
     ) -> Result<Vec<Envelope>, ClusterError> {
         let body = Body::of_question(question, request);
-        let body = body.ok_or(ClusterError::Unsupported("this question"))?;
+        let body = body.ok_or(ClusterError::Unsupported("this request"))?;
         // The reference replays entries of the type `3` to a reconnecting client, and a question
         // must not be replayed: `03` is the same number with another text.
         let kind = if body.kind == BROADCAST {

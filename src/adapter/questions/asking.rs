@@ -103,7 +103,7 @@ impl Questions {
     /// If the broker cannot be asked, or the format does not support it.
     pub(crate) async fn nodes(&self, namespace: &str) -> Result<Vec<NodeId>, ClusterError> {
         let others = self.peers(namespace).await?;
-        let others = others.ok_or(ClusterError::Unsupported("which nodes there are"))?;
+        let others = others.ok_or(ClusterError::Unsupported("the list of nodes"))?;
         let names = if others.names.len() > others.count {
             self.who_answers(namespace, others.count).await?
         } else {

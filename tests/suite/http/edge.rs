@@ -88,7 +88,7 @@ async fn options_that_cannot_be_served_are_errors_of_the_start() {
     for origin in ["", "app.example", "https://a/b", "https://a.*.b", "wss://a"] {
         let cors = Cors::origins(["https://app.example", origin]);
         let error = SocketIo::builder().cors(cors.clone()).start().unwrap_err();
-        let named = format!("{origin:?} is no origin");
+        let named = format!("{origin:?} is not an origin");
         assert!(error.to_string().contains(&named), "{error}");
         assert!(EngineIo::builder().cors(cors).start().is_err(), "{origin}");
     }

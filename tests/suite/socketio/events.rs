@@ -90,17 +90,17 @@ async fn arguments_that_do_not_fit_are_answered_with_an_error_that_names_them() 
         let mut client = Client::connected(&server, via).await;
         client.send(r#"421["two",1]"#).await;
         client
-            .expect(r#"431[{"error":"event data does not fit: argument 2 is missing"}]"#)
+            .expect(r#"431[{"error":"invalid event data: argument 2 is missing"}]"#)
             .await;
         client.send(r#"422["two"]"#).await;
         client
-            .expect(r#"432[{"error":"event data does not fit: argument 1 is missing"}]"#)
+            .expect(r#"432[{"error":"invalid event data: argument 1 is missing"}]"#)
             .await;
         client.send(r#"423["two",1,"x"]"#).await;
         let answer = client.text().await;
         assert!(
             answer.starts_with(
-                r#"433[{"error":"event data does not fit: argument 2 cannot be read: invalid type"#
+                r#"433[{"error":"invalid event data: argument 2 cannot be read: invalid type"#
             ),
             "{answer}"
         );
@@ -113,7 +113,7 @@ async fn arguments_that_do_not_fit_are_answered_with_an_error_that_names_them() 
 /// A failed extraction says what does not fit, whatever the order of a handler's arguments.
 #[on_both_servers]
 async fn a_rejection_says_the_same_before_and_behind_an_ack() {
-    let error = r#"[{"error":"event data does not fit: argument 1 is missing"}]"#;
+    let error = r#"[{"error":"invalid event data: argument 1 is missing"}]"#;
     expect_answers(
         |namespace| {
             namespace
@@ -373,7 +373,7 @@ async fn a_dropped_ack_answers_with_an_error() {
         },
         &[(
             r#"421["drop"]"#,
-            r#"431[{"error":"the handler gave no answer"}]"#,
+            r#"431[{"error":"the handler dropped the acknowledgement"}]"#,
         )],
     )
     .await;

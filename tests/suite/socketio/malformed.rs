@@ -148,7 +148,7 @@ async fn half_of_a_surrogate_pair_is_passed_on_but_names_no_event() {
         client.expect(r#"431["\ud83d",{"\ude00":1}]"#).await;
         client.send(r#"422["string","\ud83d"]"#).await;
         let answer = client.text().await;
-        let error = r#"432[{"error":"event data does not fit: argument 1 cannot be read: "#;
+        let error = r#"432[{"error":"invalid event data: argument 1 cannot be read: "#;
         assert!(answer.starts_with(error), "{answer}");
     }
 }
