@@ -28,10 +28,10 @@ function answering(member) {
 /** What a node says of a question to three nodes that one did not answer. */
 function partial(from, silent, mode) {
   if (from.kind === "node") return /timeout/;
-  const named = `silent: \\[${silent.name}\\], unnamed: 0,`;
+  const named = `unresponsive_nodes: \\[${silent.name}\\], unidentified_nodes: 0,`;
   // Answers of Node.js servers in the classic format do not say whose they are.
   const isAmbiguous = mode === "classic" && KINDS.includes("node");
-  return new RegExp(`2 sockets, .*(${named}${isAmbiguous ? "|silent: \\[\\], unnamed: 1," : ""})`);
+  return new RegExp(`2 sockets, .*(${named}${isAmbiguous ? "|unresponsive_nodes: \\[\\], unidentified_nodes: 1," : ""})`);
 }
 
 /** Requests of three kinds end with what the clients `ids` and `servers` other servers say, at their timeout. */

@@ -95,8 +95,12 @@ for (const transports of [["websocket"], ["polling"]]) {
       await settled([nodes[0], doomed]);
       const member = await Member.enter(doomed, { rooms: ["a"], transports });
       const { id } = member;
+      const witness = await Member.enter(nodes[0], { rooms: ["a"], transports });
       await control(doomed, { op: "emit", rooms: ["a"], event: "seen", args: [0] });
       await member.next("seen");
+      // The record of the client went to Redis with the event, or before it.
+      await witness.next("seen");
+      witness.leave();
       const gone = new Promise((resolve) => { member.socket.once("disconnect", resolve); });
       await doomed.kill();
       await within(gone, "the connection to be lost");
