@@ -151,7 +151,7 @@ impl Session {
     ///
     /// [`SessionError::Read`], if it is not a `T`.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, SessionError> {
-        let Some(value) = self.value(key) else {
+        let Some(value) = self.shared.state.lock().entries.get(key).cloned() else {
             return Ok(None);
         };
         // Outside the lock, because a `Deserialize` is code of the program.
@@ -216,11 +216,6 @@ impl Session {
     #[must_use]
     pub fn entries(&self) -> BTreeMap<String, Value> {
         self.shared.state.lock().entries.clone()
-    }
-
-    /// Returns the value under this key as JSON.
-    pub(crate) fn value(&self, key: &str) -> Option<Value> {
-        self.shared.state.lock().entries.get(key).cloned()
     }
 
     /// Removes all values.

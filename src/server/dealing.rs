@@ -140,38 +140,43 @@ where
         }
         let serving = self.connection.call(stream);
         let limit = self.connections.limit.load(Ordering::Relaxed);
-        let mut waiting = Some(serving);
-        if HERE.with(|here| here.has_room(limit))
-            && let Some(serving) = waiting.take()
-        {
+        let waiting = if has_room(limit) {
             serve(&self.connections, serving);
-            if HERE.with(|here| here.has_room(limit)) {
+            if has_room(limit) {
                 return Either::Left(ready(Ok(())));
             }
-        }
+            None
+        } else {
+            Some(serving)
+        };
         let connections = self.connections.clone();
         let room = HERE.with(|here| Rc::clone(&here.room));
         Either::Right(Box::pin(async move {
-            let has_room = async {
-                while !HERE.with(|here| here.has_room(limit)) {
+            let room_for_one = async {
+                while !has_room(limit) {
                     room.notified().await;
                 }
             };
             tokio::select! {
                 biased;
                 () = connections.draining.cancelled() => return Ok(()),
-                () = has_room => {}
+                () = room_for_one => {}
             }
             if let Some(serving) = waiting {
                 serve(&connections, serving);
             }
-            if HERE.with(|here| here.has_room(limit)) {
+            if has_room(limit) {
                 // Wakes the next waiting connection.
                 room.notify_one();
             }
             Ok(())
         }))
     }
+}
+
+/// Returns `true` if this worker may serve one more connection.
+fn has_room(limit: usize) -> bool {
+    HERE.with(|here| here.connections.get() < limit.max(1))
 }
 
 /// Serves a connection in a task of its own.
@@ -247,10 +252,6 @@ impl Worker {
     fn is_late(&self) -> bool {
         let ticked = self.ticked.get();
         ticked.is_some_and(|ticked| ticked.elapsed() > 2 * TICK)
-    }
-
-    fn has_room(&self, limit: usize) -> bool {
-        self.connections.get() < limit.max(1)
     }
 }
 

@@ -150,11 +150,10 @@ impl RemoteSocket {
     /// a Node.js server. Returns `None` if there is none, or if it is not a `T`.
     #[must_use]
     pub fn data<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        let value = match &self.place {
-            Place::Here(core) => core.session().value(key),
-            Place::There(details) => details.data.get(key).cloned(),
-        };
-        value.and_then(|value| serde_json::from_value(value).ok())
+        match &self.place {
+            Place::Here(core) => core.session().get(key).ok().flatten(),
+            Place::There(details) => serde_json::from_value(details.data.get(key)?.clone()).ok(),
+        }
     }
 
     /// Returns all values that its program keeps for it, by key.

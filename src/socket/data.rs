@@ -70,8 +70,7 @@ impl Socket {
     /// ```
     #[must_use]
     pub fn data<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        let value = self.core.session().value(key)?;
-        serde_json::from_value(value).ok()
+        self.core.session().get(key).ok().flatten()
     }
 
     /// Returns all values of the client's session, by key.
