@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use crate::error::{ConnectError, Rejection, SessionError};
-use crate::handler::{ConnectContext, DisconnectContext, Environment, FailureCause, Table, failed};
+use crate::handler::{
+    ConnectContext, DisconnectContext, FailureCause, NamespaceContext, Table, failed,
+};
 use crate::link::InFlight;
 use crate::logging::TARGET_SOCKET;
 use crate::namespace::NamespaceState;
@@ -16,8 +18,8 @@ use crate::socket::{Core, Socket};
 /// session are saved.
 pub(super) fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceState>) {
     let core = Arc::clone(socket.core());
-    let environment = Arc::clone(&namespace.environment);
-    let tells_errors = environment.surroundings.tells_errors;
+    let context = Arc::clone(&namespace.context);
+    let tells_errors = context.server_context.tells_errors;
     let admission = Box::new(move |outcome: Result<(), ConnectError>| {
         let link = Arc::clone(&core.link);
         let (asking, lease) = (Socket::new(Arc::clone(&core)), Arc::clone(&namespace));
@@ -30,7 +32,7 @@ pub(super) fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceStat
                 let guard = InFlight::enter(&link, 0);
                 session.after_save(Box::new(move |saved| {
                     if let Err(error) = &saved {
-                        failed_by_session(&lease.environment, &asking, "connect", error);
+                        failed_by_session(&lease.context, &asking, "connect", error);
                     }
                     decide(outcome.and(saved.map_err(Into::into)));
                     drop(guard);
@@ -41,7 +43,7 @@ pub(super) fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceStat
     });
     let connecting = ConnectContext {
         socket,
-        environment: &environment,
+        context: &context,
     };
     table.admit(&connecting, admission);
 }
@@ -58,13 +60,17 @@ fn enter(core: Arc<Core>, namespace: &Arc<NamespaceState>) {
             }
         }
         // The program has accepted it, so its disconnect handlers run.
-        Err(reason) => farewell(&Socket::new(core), namespace, reason),
+        Err(reason) => disconnected(&Socket::new(core), namespace, reason),
     }
 }
 
 /// Notifies the program, then the namespace, that a socket has disconnected. If its session is in a
 /// store, this waits for the events before it.
-pub(super) fn farewell(socket: &Socket, namespace: &Arc<NamespaceState>, reason: DisconnectReason) {
+pub(super) fn disconnected(
+    socket: &Socket,
+    namespace: &Arc<NamespaceState>,
+    reason: DisconnectReason,
+) {
     let Some(session) = socket.core().link.stored_session() else {
         return leave(socket, namespace, reason);
     };
@@ -73,7 +79,7 @@ pub(super) fn farewell(socket: &Socket, namespace: &Arc<NamespaceState>, reason:
     session.after_load(Box::new(move |loaded| {
         if let Err(error) = loaded {
             // Its disconnect handlers are called all the same, and see the unchanged session.
-            failed_by_session(&namespace.environment, &socket, "disconnect", &error);
+            failed_by_session(&namespace.context, &socket, "disconnect", &error);
         }
         leave(&socket, &namespace, reason);
         drop(guard);
@@ -81,26 +87,26 @@ pub(super) fn farewell(socket: &Socket, namespace: &Arc<NamespaceState>, reason:
 }
 
 pub(super) fn failed_by_session(
-    environment: &Environment,
+    context: &NamespaceContext,
     socket: &Socket,
     event: &str,
     error: &SessionError,
 ) {
     let cause = FailureCause::Rejected(Rejection::Session(error.clone()));
-    failed(environment, socket, event, cause);
+    failed(context, socket, event, cause);
 }
 
 fn leave(socket: &Socket, namespace: &NamespaceState, reason: DisconnectReason) {
     let leaving = DisconnectContext {
         socket,
         reason,
-        environment: &namespace.environment,
+        context: &namespace.context,
     };
     log::debug!(target: TARGET_SOCKET, "{} disconnected: {reason}", socket.core());
     let table = namespace.table.read();
-    table.warn(&leaving);
+    table.disconnecting(&leaving);
     socket.core().membership.part(socket.core(), reason);
-    table.farewell(&leaving);
+    table.disconnected(&leaving);
 }
 
 /// Logs that a client was accepted.

@@ -12,7 +12,7 @@ use log::Level;
 
 use crate::config::Transport;
 use crate::error::EmitError;
-use crate::handler::{Pending, Places, Unfinished};
+use crate::handler::{FutureSlots, Pending, Unfinished};
 use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::link::{Frame, InFlight, Link, Outgoing, Protocol};
@@ -265,7 +265,7 @@ pub enum ReadyState {
 
 /// The functions of a program for its sessions.
 pub(crate) struct Callbacks {
-    places: Places,
+    slots: FutureSlots,
     pub(crate) open: Option<Callback<()>>,
     pub(crate) message: Option<Callback<EngineMessage>>,
     pub(crate) close: Option<Callback<CloseReason>>,
@@ -274,7 +274,7 @@ pub(crate) struct Callbacks {
 impl Default for Callbacks {
     fn default() -> Self {
         Self {
-            places: Places::new(),
+            slots: FutureSlots::new(),
             open: None,
             message: None,
             close: None,
@@ -308,7 +308,7 @@ impl Raw {
         let pending = || Pending::of_session(&self.session.link, bytes);
         let call = || callback(session, value);
         let ended = ended(&self.session.link);
-        self.callbacks.places.run(call, ended, pending);
+        self.callbacks.slots.run(call, ended, pending);
     }
 
     /// Calls the program, unless the server stops.
@@ -357,7 +357,7 @@ impl Protocol for Raw {
         let leaving = || InFlight::enter_leaving(&self.session.link);
         let call = || callback(session, reason);
         let ended = ended(&self.session.link);
-        self.callbacks.places.run(call, ended, leaving);
+        self.callbacks.slots.run(call, ended, leaving);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::client::state::Client;
-use crate::handler::{Environment, FailureCause, failed};
+use crate::handler::{FailureCause, NamespaceContext, failed};
 use crate::logging::{Quoted, TARGET_SESSION};
 use crate::namespace::LeaseRefused;
 use crate::reason::{CloseReason, DisconnectReason};
@@ -37,8 +37,8 @@ impl Client {
         let alone = Membership::new(name, Vec::new());
         let core = Core::new(&alone, &self.link, auth);
         core.end(DisconnectReason::ServerNamespaceDisconnect);
-        let environment = Environment::within(&self.registry.surroundings);
-        failed(&environment, &Socket::new(Arc::new(core)), "connect", cause);
+        let context = NamespaceContext::within(&self.registry.server_context);
+        failed(&context, &Socket::new(Arc::new(core)), "connect", cause);
     }
 }
 

@@ -50,7 +50,7 @@ impl Client {
         // Half of the timeout of a session without a socket, so that the client starts a new
         // session well before that.
         let limit = self.link.config.connect_timeout / 2;
-        let log = Arc::clone(&self.registry.surroundings.line_limits);
+        let log = Arc::clone(&self.registry.server_context.line_limits);
         let name = Arc::clone(membership.shared_name());
         let restoring = adapter.restore(membership, claim);
         let work = question.run(restoring, limit, log);
@@ -84,18 +84,18 @@ impl Client {
     }
 
     /// The client cancels its reconnect. Returns whether a request was pending.
-    pub(super) fn turn_back(&mut self, name: &str) -> bool {
+    pub(super) fn cancel_reconnect(&mut self, name: &str) -> bool {
         let is_it = |it: &Arriving| it.namespace.membership.name() == name;
         let at = self.arriving.iter().position(is_it);
         at.map(|at| self.arriving.swap_remove(at)).is_some()
     }
 
     /// The client has disconnected, and may try again.
-    pub(super) fn come_again(&mut self) {
+    pub(super) fn store_again(&mut self) {
         self.arriving.clear();
         let found = self.asked.found.lock().take();
         for found in found.unwrap_or_default() {
-            found.come_again();
+            found.store_again();
         }
     }
 
@@ -168,7 +168,7 @@ impl Question {
         };
         match &mut *self.found.lock() {
             Some(found) => found.push(answer),
-            None => return answer.come_again(),
+            None => return answer.store_again(),
         }
         self.link.wake();
     }
@@ -181,7 +181,7 @@ impl Drop for Question {
 }
 
 impl Found {
-    fn come_again(self) {
+    fn store_again(self) {
         if let Some(back) = self.back {
             self.membership.keep_again(back);
         }

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::client::passing::{admit, failed_by_session, farewell};
+use crate::client::passing::{admit, disconnected, failed_by_session};
 use crate::client::state::{Client, Slot, Waiting};
 use crate::clock::now;
 use crate::handler::{FailureCause, Received};
@@ -51,7 +51,7 @@ impl Client {
             return self.head(namespace, text, n);
         }
         let Some(at) = self.position(namespace) else {
-            if matches!(packet.body, Body::Disconnect) && self.turn_back(namespace) {
+            if matches!(packet.body, Body::Disconnect) && self.cancel_reconnect(namespace) {
                 return Ok(());
             }
             return self.early(namespace, text, attachments);
@@ -262,7 +262,7 @@ impl Protocol for Client {
     }
 
     fn closed(&mut self, reason: CloseReason) {
-        self.come_again();
+        self.store_again();
         for slot in std::mem::take(&mut self.slots) {
             slot.end(DisconnectReason::Session(reason));
         }
@@ -280,7 +280,7 @@ impl Slot {
                 match (socket.core().phase(), loaded) {
                     (Phase::Connecting, Ok(())) => admit(&table, &socket, namespace),
                     (_, Err(error)) => {
-                        failed_by_session(&namespace.environment, &socket, "connect", &error);
+                        failed_by_session(&namespace.context, &socket, "connect", &error);
                         socket.core().refuse(&error.into());
                     }
                     // It has disconnected in the meantime, and no handler has been called.
@@ -300,7 +300,7 @@ impl Slot {
                     args,
                     attachments,
                     id,
-                    environment: &self.namespace.environment,
+                    context: &self.namespace.context,
                 };
                 match self.socket.core().link.stored_session() {
                     None => table.dispatch(&received),
@@ -352,7 +352,7 @@ impl Slot {
         let reason = core.end_reason().unwrap_or(reason);
         match core.phase() {
             Phase::Abandoned => core.membership.part(core, reason),
-            _ => farewell(&self.socket, &self.namespace, reason),
+            _ => disconnected(&self.socket, &self.namespace, reason),
         }
     }
 }

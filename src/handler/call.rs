@@ -10,9 +10,9 @@ use actix::Recipient;
 use crate::error::INTERNAL;
 use crate::handler::extract::{ConnectContext, DisconnectContext, Event, EventContext, Extract};
 use crate::handler::failure::{FailureCause, failed, failed_as, panicked};
+use crate::handler::future_slots::FutureSlots;
 use crate::handler::kinds::{ConnectHandler, EventHandler, LeaveHandler};
 use crate::handler::pending::{Pending, Unfinished};
-use crate::handler::place::Places;
 use crate::handler::turn::save;
 use crate::handler::{ConnectOutcome, EventOutcome, Handler, LeaveOutcome};
 use crate::link::InFlight;
@@ -25,14 +25,14 @@ where
     H::Output: EventOutcome,
     A: for<'a> Extract<EventContext<'a>> + 'static,
 {
-    let places = Places::new();
+    let slots = FutureSlots::new();
     Arc::new(move |incoming| match A::extract(incoming) {
         Err(rejection) => incoming.take_reply().reject(rejection),
         Ok(args) => {
             incoming.hand_over();
             let reply = incoming.take_reply();
             let core = incoming.socket.core();
-            places.run(
+            slots.run(
                 || handler.call(args),
                 move |ended| reply.finish(ended),
                 || Pending::of_event(core, incoming.size()),
@@ -43,12 +43,12 @@ where
 
 /// Makes an actor the handler of an event.
 pub(crate) fn forward(actor: Recipient<Event>) -> EventHandler {
-    let places = Places::new();
+    let slots = FutureSlots::new();
     Arc::new(move |incoming| {
         let limit = incoming.socket.core().link.config.ack_timeout;
         let event = Event::forwarded(incoming);
         let actor = actor.clone();
-        let (socket, environment) = (incoming.socket.clone(), Arc::clone(incoming.environment));
+        let (socket, context) = (incoming.socket.clone(), Arc::clone(incoming.context));
         let name = Arc::clone(incoming.event);
         let is_answering = event.is_answering();
         // `send` by a new recipient, so that the event counts as in flight until the actor has
@@ -57,11 +57,11 @@ pub(crate) fn forward(actor: Recipient<Event>) -> EventHandler {
             let sent = tokio::time::timeout(limit, actor.send(event)).await;
             // If the actor has ended and dropped the event, its `Ack` has reported it already.
             if sent.is_err() || matches!(sent, Ok(Err(_))) && !is_answering {
-                failed(&environment, &socket, &name, FailureCause::NotTaken);
+                failed(&context, &socket, &name, FailureCause::NotTaken);
             }
         };
         let core = incoming.socket.core();
-        places.run(sent, |_| (), || Pending::of_socket(core, incoming.size()));
+        slots.run(sent, |_| (), || Pending::of_socket(core, incoming.size()));
     })
 }
 
@@ -72,18 +72,18 @@ where
     H::Output: ConnectOutcome,
     A: for<'a> Extract<ConnectContext<'a>> + 'static,
 {
-    let places = Places::new();
+    let slots = FutureSlots::new();
     Arc::new(move |connecting, admission| {
         let args = match A::extract(connecting) {
             Ok(args) => args,
             Err(rejection) => {
                 let error = rejection.refusal();
                 let cause = FailureCause::Rejected(rejection);
-                failed(connecting.environment, connecting.socket, "connect", cause);
+                failed(connecting.context, connecting.socket, "connect", cause);
                 return admission(Err(error));
             }
         };
-        let (socket, environment) = (connecting.socket.clone(), connecting.environment.clone());
+        let (socket, context) = (connecting.socket.clone(), connecting.context.clone());
         let finish = move |ended: Result<H::Output, Unfinished>| {
             // The conversion of an error to a `ConnectError` may run code of the program too.
             let decided = ended.and_then(|outcome| {
@@ -98,15 +98,15 @@ where
                     } else {
                         FailureCause::Refused(message)
                     };
-                    failed(&environment, &socket, "connect", cause);
+                    failed(&context, &socket, "connect", cause);
                     Err(error)
                 }
                 Err(Unfinished::Panicked(panic)) => {
-                    panicked(&environment, &socket, "connect", panic);
+                    panicked(&context, &socket, "connect", panic);
                     Err(INTERNAL.into())
                 }
                 Err(Unfinished::Dropped) => {
-                    failed(&environment, &socket, "connect", FailureCause::Dropped);
+                    failed(&context, &socket, "connect", FailureCause::Dropped);
                     Err(INTERNAL.into())
                 }
             });
@@ -114,7 +114,7 @@ where
         let core = connecting.socket.core();
         // The payload belongs to the socket, and is kept as long as the socket.
         let pending = || Pending::of_socket(core, 0);
-        places.run(|| handler.call(args), finish, pending);
+        slots.run(|| handler.call(args), finish, pending);
     })
 }
 
@@ -125,10 +125,10 @@ where
     H::Output: LeaveOutcome,
     A: for<'a> Extract<DisconnectContext<'a>> + 'static,
 {
-    let places = Places::new();
+    let slots = FutureSlots::new();
     Arc::new(move |leaving| match A::extract(leaving) {
         Ok(args) => {
-            let (socket, environment) = (leaving.socket.clone(), leaving.environment.clone());
+            let (socket, context) = (leaving.socket.clone(), leaving.context.clone());
             let finish = move |ended: Result<H::Output, Unfinished>| {
                 // An error's `Display` may run code of the program too.
                 let error = |outcome: H::Output| Some((outcome.error()?, outcome.says_gone()));
@@ -140,19 +140,19 @@ where
                     Ok(Some((text, says_gone))) => {
                         let json = serde_json::Value::from(text).to_string();
                         let cause = FailureCause::Returned(json);
-                        failed_as(&environment, &socket, event, cause, says_gone);
+                        failed_as(&context, &socket, event, cause, says_gone);
                     }
                     Err(Unfinished::Panicked(panic)) => {
-                        panicked(&environment, &socket, event, panic);
+                        panicked(&context, &socket, event, panic);
                     }
                     Err(Unfinished::Dropped) => {
-                        failed(&environment, &socket, event, FailureCause::Dropped);
+                        failed(&context, &socket, event, FailureCause::Dropped);
                     }
                 }
-                save(&environment, &socket, event);
+                save(&context, &socket, event);
             };
             let link = &leaving.socket.core().link;
-            places.run(
+            slots.run(
                 || handler.call(args),
                 finish,
                 || InFlight::enter_leaving(link),
@@ -160,7 +160,7 @@ where
         }
         Err(rejection) => {
             let cause = FailureCause::Rejected(rejection);
-            failed(leaving.environment, leaving.socket, event, cause);
+            failed(leaving.context, leaving.socket, event, cause);
         }
     })
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::error::Rejection;
-use crate::handler::environment::Environment;
+use crate::handler::context::NamespaceContext;
 use crate::handler::reply::{Ack, Reply};
 use crate::handshake::Handshake;
 use crate::reason::DisconnectReason;
@@ -102,7 +102,7 @@ pub struct EventContext<'a> {
     pub(crate) ack: Cell<Option<u64>>,
     /// If an [`Ack`] was extracted: whether the handler has received it.
     pub(crate) lent: OnceCell<Arc<AtomicBool>>,
-    pub(crate) environment: &'a Arc<Environment>,
+    pub(crate) context: &'a Arc<NamespaceContext>,
 }
 
 impl EventContext<'_> {
@@ -130,7 +130,7 @@ impl EventContext<'_> {
             socket: self.socket.clone(),
             event: Arc::clone(self.event),
             id,
-            environment: Arc::clone(self.environment),
+            context: Arc::clone(self.context),
         }
     }
 
@@ -182,7 +182,7 @@ pub(crate) fn size_of_args(args: &str, attachments: &[Bytes]) -> usize {
 #[derive(Debug)]
 pub struct ConnectContext<'a> {
     pub(crate) socket: &'a Socket,
-    pub(crate) environment: &'a Arc<Environment>,
+    pub(crate) context: &'a Arc<NamespaceContext>,
 }
 
 /// A client that is disconnecting or has disconnected.
@@ -205,7 +205,7 @@ pub struct ConnectContext<'a> {
 pub struct DisconnectContext<'a> {
     pub(crate) socket: &'a Socket,
     pub(crate) reason: DisconnectReason,
-    pub(crate) environment: &'a Arc<Environment>,
+    pub(crate) context: &'a Arc<NamespaceContext>,
 }
 
 macro_rules! call_context {
@@ -216,7 +216,7 @@ macro_rules! call_context {
             }
 
             fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-                self.environment.state()
+                self.context.state()
             }
         }
     )*};

@@ -10,7 +10,7 @@ use log::Level;
 use serde_json::Value;
 
 use crate::error::{INTERNAL, Rejection, SessionError};
-use crate::handler::environment::Environment;
+use crate::handler::context::NamespaceContext;
 use crate::logging::{LogKind, Quoted, TARGET_HANDLER, cut, plain};
 use crate::message::{PanicSource, Panicked};
 use crate::panics::catch_panic;
@@ -77,8 +77,8 @@ impl Failure<'_> {
     }
 
     /// Returns the hook's answer; the default if there is no hook.
-    pub(crate) fn shown_to_hook(&self, environment: &Environment) -> ErrorAnswer {
-        let hook = environment.error_hook();
+    pub(crate) fn shown_to_hook(&self, context: &NamespaceContext) -> ErrorAnswer {
+        let hook = context.error_hook();
         self.log(hook.is_some());
         let Some(hook) = hook else {
             return ErrorAnswer::Default;
@@ -92,9 +92,9 @@ impl Failure<'_> {
     }
 
     /// Returns the JSON text of the client's answer without a hook.
-    pub(crate) fn told(&self, environment: &Environment) -> String {
+    pub(crate) fn client_error(&self, context: &NamespaceContext) -> String {
         let text = match &self.cause {
-            _ if !environment.surroundings.tells_errors => INTERNAL,
+            _ if !context.server_context.tells_errors => INTERNAL,
             FailureCause::Returned(json) => return json.clone(),
             FailureCause::Panicked(_) => INTERNAL,
             FailureCause::SerializeFailed(_) => "the answer cannot be sent",
@@ -111,9 +111,9 @@ impl Failure<'_> {
     }
 
     /// Returns the JSON text of the additional data for the client.
-    pub(crate) fn told_data(&self, environment: &Environment) -> Option<String> {
+    pub(crate) fn told_data(&self, context: &NamespaceContext) -> Option<String> {
         match &self.cause {
-            FailureCause::Rejected(rejection) if environment.surroundings.tells_errors => {
+            FailureCause::Rejected(rejection) if context.server_context.tells_errors => {
                 rejection.data().map(Value::to_string)
             }
             _ => None,
@@ -290,13 +290,18 @@ impl From<Option<Value>> for ErrorAnswer {
 pub(crate) type ErrorHook = Arc<dyn Fn(&Failure<'_>) -> ErrorAnswer + Send + Sync>;
 
 /// Reports a failure without an answer to the program's error hook and the log.
-pub(crate) fn failed(environment: &Environment, socket: &Socket, event: &str, cause: FailureCause) {
-    failed_as(environment, socket, event, cause, false);
+pub(crate) fn failed(
+    context: &NamespaceContext,
+    socket: &Socket,
+    event: &str,
+    cause: FailureCause,
+) {
+    failed_as(context, socket, event, cause, false);
 }
 
 /// The same, for an error that may be about a disconnected socket.
 pub(crate) fn failed_as(
-    environment: &Environment,
+    context: &NamespaceContext,
     socket: &Socket,
     event: &str,
     cause: FailureCause,
@@ -309,18 +314,18 @@ pub(crate) fn failed_as(
         cause,
         says_gone,
     };
-    let _ = failure.shown_to_hook(environment);
+    let _ = failure.shown_to_hook(context);
 }
 
 /// Reports a panic without an answer to the log, the program's supervisors and its error hook.
-pub(crate) fn panicked(environment: &Environment, socket: &Socket, event: &str, panic: String) {
-    report(environment, socket, event, &panic);
-    failed(environment, socket, event, FailureCause::Panicked(panic));
+pub(crate) fn panicked(context: &NamespaceContext, socket: &Socket, event: &str, panic: String) {
+    report(context, socket, event, &panic);
+    failed(context, socket, event, FailureCause::Panicked(panic));
 }
 
 /// Reports a handler's panic to the log and the program's supervisors.
-pub(crate) fn report(environment: &Environment, socket: &Socket, event: &str, panic: &str) {
-    environment.report(&Panicked {
+pub(crate) fn report(context: &NamespaceContext, socket: &Socket, event: &str, panic: &str) {
+    context.report(&Panicked {
         source: PanicSource::Handler(event.to_owned()),
         namespace: Some(socket.namespace().to_owned()),
         socket: Some(socket.id()),
@@ -329,12 +334,12 @@ pub(crate) fn report(environment: &Environment, socket: &Socket, event: &str, pa
 }
 
 /// The same, for a panic in a task of a socket.
-pub(crate) fn task_panicked(environment: &Environment, socket: &Socket, panic: String) {
-    environment.report(&Panicked {
+pub(crate) fn task_panicked(context: &NamespaceContext, socket: &Socket, panic: String) {
+    context.report(&Panicked {
         source: PanicSource::BackgroundTask,
         namespace: Some(socket.namespace().to_owned()),
         socket: Some(socket.id()),
         panic: panic.clone(),
     });
-    failed(environment, socket, "spawn", FailureCause::Panicked(panic));
+    failed(context, socket, "spawn", FailureCause::Panicked(panic));
 }

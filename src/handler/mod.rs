@@ -5,14 +5,14 @@
 //! the transport of a packet or the actor of the socket.
 
 mod call;
-mod environment;
+mod context;
 mod extension;
 mod extract;
 mod failure;
+mod future_slots;
 mod kinds;
 mod method;
 mod pending;
-mod place;
 mod received;
 mod reply;
 mod shared;
@@ -31,7 +31,7 @@ use crate::error::{ConnectError, HandlerError, says_gone};
 use crate::handshake::QueryError;
 
 pub(crate) use call::{forward, on_connect, on_event, on_leave};
-pub(crate) use environment::{Environment, Surroundings};
+pub(crate) use context::{NamespaceContext, ServerContext};
 pub use extension::Extension;
 pub use extract::{
     Auth, CallContext, ConnectContext, Data, DisconnectContext, Event, EventContext, Extract,
@@ -39,10 +39,10 @@ pub use extract::{
 };
 pub(crate) use failure::failed;
 pub use failure::{ErrorAnswer, Failure, FailureCause};
+pub(crate) use future_slots::FutureSlots;
 pub(crate) use method::Bound;
 pub use method::Method;
 pub(crate) use pending::{Pending, Unfinished};
-pub(crate) use place::Places;
 pub(crate) use received::Received;
 pub use reply::Ack;
 pub(crate) use shared::{SharedTable, TableView};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::handler::environment::Environment;
+use crate::handler::context::NamespaceContext;
 use crate::handler::extract::{EventContext, size_of_args};
 use crate::logging::{Quoted, TARGET_EVENT};
 use crate::socket::Socket;
@@ -21,7 +21,7 @@ pub(crate) struct Received<'a> {
     pub(crate) args: &'a str,
     pub(crate) attachments: &'a [Bytes],
     pub(crate) id: Option<u64>,
-    pub(crate) environment: &'a Arc<Environment>,
+    pub(crate) context: &'a Arc<NamespaceContext>,
 }
 
 impl<'a> Received<'a> {
@@ -49,7 +49,7 @@ impl<'a> Received<'a> {
             attachments: self.attachments,
             ack: Cell::new(self.id),
             lent: OnceCell::new(),
-            environment: self.environment,
+            context: self.context,
         }
     }
 }

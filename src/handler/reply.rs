@@ -11,7 +11,7 @@ use log::Level;
 use serde::Serialize;
 
 use crate::error::{HandlerError, Rejection};
-use crate::handler::environment::Environment;
+use crate::handler::context::NamespaceContext;
 use crate::handler::failure::{ErrorAnswer, Failure, FailureCause, report};
 use crate::handler::pending::Unfinished;
 use crate::link::Outgoing;
@@ -27,7 +27,7 @@ pub(crate) struct Reply {
     pub(crate) event: Arc<str>,
     /// The acknowledgement's id, if the client expects one.
     pub(crate) id: Option<u64>,
-    pub(crate) environment: Arc<Environment>,
+    pub(crate) context: Arc<NamespaceContext>,
 }
 
 impl Reply {
@@ -83,7 +83,7 @@ impl Reply {
     pub(crate) fn unhandled(&self) {
         let (event, socket) = (Quoted(&self.event), self.socket.core());
         log::debug!(target: TARGET_EVENT, "event {event}: no handler, from {socket}");
-        if !self.environment.surroundings.answers_unhandled {
+        if !self.context.server_context.answers_unhandled {
             return;
         }
         // JSON alone escapes it, and its length is limited whatever the client has sent.
@@ -93,7 +93,7 @@ impl Reply {
 
     /// Ends a call whose handler panicked; the client receives no details.
     pub(crate) fn panicked(&self, panic: String) {
-        report(&self.environment, &self.socket, &self.event, &panic);
+        report(&self.context, &self.socket, &self.event, &panic);
         self.fail(FailureCause::Panicked(panic));
     }
 
@@ -111,7 +111,7 @@ impl Reply {
             cause,
             says_gone: mark == FailureMark::Gone,
         };
-        let answer = failure.shown_to_hook(&self.environment);
+        let answer = failure.shown_to_hook(&self.context);
         let Some(id) = self.id else { return };
         match answer {
             ErrorAnswer::Nothing => return,
@@ -127,8 +127,8 @@ impl Reply {
             ErrorAnswer::Default => {}
         }
         if mark != FailureMark::AckDropped {
-            let data = failure.told_data(&self.environment);
-            self.send_error(&failure.told(&self.environment), data.as_deref());
+            let data = failure.told_data(&self.context);
+            self.send_error(&failure.client_error(&self.context), data.as_deref());
         }
     }
 

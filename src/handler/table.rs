@@ -163,12 +163,12 @@ impl Table {
     }
 
     /// Notifies the program that a socket is disconnecting, while it is still in its rooms.
-    pub(crate) fn warn(&self, leaving: &DisconnectContext<'_>) {
+    pub(crate) fn disconnecting(&self, leaving: &DisconnectContext<'_>) {
         tell(&self.disconnecting, "disconnecting", leaving);
     }
 
     /// Notifies the program that a socket has disconnected.
-    pub(crate) fn farewell(&self, leaving: &DisconnectContext<'_>) {
+    pub(crate) fn disconnected(&self, leaving: &DisconnectContext<'_>) {
         tell(&self.disconnect, "disconnect", leaving);
     }
 
@@ -248,12 +248,12 @@ impl Admitting {
         let next = if at + 1 == self.handlers.len() {
             admission
         } else {
-            let (socket, environment) = (connecting.socket.clone(), connecting.environment.clone());
+            let (socket, context) = (connecting.socket.clone(), connecting.context.clone());
             Box::new(move |outcome: Result<(), ConnectError>| match outcome {
                 Ok(()) => {
                     let connecting = ConnectContext {
                         socket: &socket,
-                        environment: &environment,
+                        context: &context,
                     };
                     self.ask_from(at + 1, &connecting, admission);
                 }
@@ -261,7 +261,7 @@ impl Admitting {
             })
         };
         if let Err(panic) = catch_panic(|| handler(connecting, next)) {
-            panicked(connecting.environment, connecting.socket, "connect", panic);
+            panicked(connecting.context, connecting.socket, "connect", panic);
             connecting.socket.core().refuse(&INTERNAL.into());
         }
     }
@@ -270,7 +270,7 @@ impl Admitting {
 fn tell(handlers: &[LeaveHandler], event: &str, leaving: &DisconnectContext<'_>) {
     for handler in handlers {
         if let Err(panic) = catch_panic(|| handler(leaving)) {
-            panicked(leaving.environment, leaving.socket, event, panic);
+            panicked(leaving.context, leaving.socket, event, panic);
         }
     }
 }

@@ -14,7 +14,7 @@ use actix::{Arbiter, ArbiterHandle};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::handler::environment::Environment;
+use crate::handler::context::NamespaceContext;
 use crate::handler::failure::task_panicked;
 use crate::panics::{Caught, catch_panic};
 use crate::socket::{Socket, TaskKeeper};
@@ -145,14 +145,14 @@ impl Socket {
 
 /// The owner of the tasks of a namespace's sockets.
 pub(crate) struct Tasks {
-    environment: Arc<Environment>,
+    context: Arc<NamespaceContext>,
     arbiter: ArbiterHandle,
 }
 
 impl Tasks {
-    pub(crate) fn of(environment: &Arc<Environment>, arbiter: &ArbiterHandle) -> Box<Self> {
+    pub(crate) fn of(context: &Arc<NamespaceContext>, arbiter: &ArbiterHandle) -> Box<Self> {
         Box::new(Self {
-            environment: Arc::clone(environment),
+            context: Arc::clone(context),
             arbiter: arbiter.clone(),
         })
     }
@@ -164,7 +164,7 @@ impl TaskKeeper for Tasks {
     }
 
     fn panicked(&self, socket: &Socket, panic: String) {
-        task_panicked(&self.environment, socket, panic);
+        task_panicked(&self.context, socket, panic);
     }
 }
 

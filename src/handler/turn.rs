@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::data::Session;
 use crate::error::{Rejection, SessionError};
-use crate::handler::environment::Environment;
+use crate::handler::context::NamespaceContext;
 use crate::handler::extract::size_of_args;
 use crate::handler::failure::{FailureCause, failed};
 use crate::handler::pending::Unfinished;
@@ -69,16 +69,16 @@ impl Reply {
 }
 
 /// Saves the changes of a handler without an answer.
-pub(crate) fn save(environment: &Arc<Environment>, socket: &Socket, event: &'static str) {
+pub(crate) fn save(context: &Arc<NamespaceContext>, socket: &Socket, event: &'static str) {
     if let Some(session) = socket.core().link.stored_session()
         && session.is_changed()
     {
-        let (environment, kept) = (Arc::clone(environment), socket.clone());
+        let (context, kept) = (Arc::clone(context), socket.clone());
         let guard = InFlight::enter_leaving(&socket.core().link);
         session.after_save(Box::new(move |saved| {
             if let Err(error) = saved {
                 let cause = FailureCause::Rejected(Rejection::Session(error));
-                failed(&environment, &kept, event, cause);
+                failed(&context, &kept, event, cause);
             }
             drop(guard);
         }));
@@ -92,7 +92,7 @@ struct Waiting {
     args: String,
     attachments: Vec<Bytes>,
     id: Option<u64>,
-    environment: Arc<Environment>,
+    context: Arc<NamespaceContext>,
 }
 
 impl Waiting {
@@ -103,7 +103,7 @@ impl Waiting {
             args: received.args.to_owned(),
             attachments: received.attachments.to_vec(),
             id: received.id,
-            environment: Arc::clone(received.environment),
+            context: Arc::clone(received.context),
         }
     }
 
@@ -120,7 +120,7 @@ impl Waiting {
                 args: &self.args,
                 attachments: &self.attachments,
                 id: self.id,
-                environment: &self.environment,
+                context: &self.context,
             }),
             Err(error) => {
                 let has_ended = error == SessionError::Ended;
@@ -137,7 +137,7 @@ impl Waiting {
             socket: self.socket.clone(),
             event: self.name.as_str().into(),
             id: self.id,
-            environment: Arc::clone(&self.environment),
+            context: Arc::clone(&self.context),
         }
     }
 }

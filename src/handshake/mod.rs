@@ -47,7 +47,7 @@ pub(crate) use proxies::{Peer, TrustedProxies};
 pub struct Handshake(Arc<Said>);
 
 /// The parts of a handshake besides its text.
-pub(crate) struct Facts {
+pub(crate) struct HandshakeMeta {
     /// The client, seen through the proxies.
     pub(crate) peer: Peer,
     pub(crate) time: SystemTime,
@@ -57,7 +57,7 @@ pub(crate) struct Facts {
 struct Said {
     /// The URL, then each header as `name:value`, one per line: no part may contain a line end.
     text: Box<[u8]>,
-    facts: Facts,
+    facts: HandshakeMeta,
 }
 
 impl Handshake {
@@ -67,7 +67,7 @@ impl Handshake {
         url: &str,
         size: usize,
         headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-        facts: Facts,
+        facts: HandshakeMeta,
     ) -> Self {
         let url = url.split(['\n', '\r']).next().unwrap_or_default();
         let mut text = Vec::with_capacity(size);
@@ -348,7 +348,7 @@ mod tests {
     }
 
     fn handshake(url: &str, headers: &[(&str, &[u8])]) -> Handshake {
-        let facts = Facts {
+        let facts = HandshakeMeta {
             peer: Peer {
                 address: None,
                 is_secure: false,

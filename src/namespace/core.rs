@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use log::Level;
 use serde_json::{Value, json};
 
-use crate::handler::{Environment, SharedTable};
+use crate::handler::{NamespaceContext, SharedTable};
 use crate::logging::{LogKind, LogLimits, Quoted, cut};
 use crate::panics::catch_panic;
 use crate::pattern::{Parameters, Pattern};
@@ -20,7 +20,7 @@ use crate::socket::Membership;
 pub(crate) struct NamespaceState {
     pub(crate) membership: Arc<Membership>,
     pub(crate) table: Arc<SharedTable>,
-    pub(crate) environment: Arc<Environment>,
+    pub(crate) context: Arc<NamespaceContext>,
     /// The number of connected and connecting clients, if the namespace is removed with the last
     /// one. Changed under the lock of the registry.
     pub(super) leases: Option<AtomicUsize>,
@@ -31,7 +31,7 @@ pub(crate) struct NamespaceState {
 pub(crate) struct PatternState {
     pub(crate) matcher: NamespaceMatcher,
     pub(crate) table: Arc<SharedTable>,
-    pub(crate) environment: Arc<Environment>,
+    pub(crate) context: Arc<NamespaceContext>,
     /// Its namespaces are removed with their last client.
     pub(crate) frees: AtomicBool,
 }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
 use crate::config::Config;
-use crate::handler::Surroundings;
+use crate::handler::ServerContext;
 use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::link::{Link, Outbox};
@@ -47,12 +47,12 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// Starts the registry on this thread's arbiter.
     pub(crate) fn new() -> Self {
-        let surroundings = Surroundings::default();
+        let server_context = ServerContext::default();
         let (reporter, crashes) = unbounded_channel();
-        surroundings.supervise(Reporter(reporter).start().recipient());
+        server_context.supervise(Reporter(reporter).start().recipient());
         Self {
             registry: Registry::new(
-                surroundings.into(),
+                server_context.into(),
                 Arbiter::current(),
                 &Config::new("/"),
                 None,

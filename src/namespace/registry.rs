@@ -16,7 +16,7 @@ use log::Level;
 use parking_lot::RwLock;
 
 use crate::config::Config;
-use crate::handler::{Environment, SharedTable, Surroundings, Tasks};
+use crate::handler::{NamespaceContext, ServerContext, SharedTable, Tasks};
 use crate::id::SocketId;
 use crate::logging::{LogKind, Quoted, cut};
 use crate::namespace::actor::Namespace;
@@ -77,7 +77,7 @@ impl fmt::Display for LeaseRefused {
 
 /// All namespaces.
 pub(crate) struct Registry {
-    pub(crate) surroundings: Arc<Surroundings>,
+    pub(crate) server_context: Arc<ServerContext>,
     pub(crate) supervisor: Arc<Supervisor>,
     /// The registrations for all namespaces: their own tables follow it.
     pub(crate) common: SharedTable,
@@ -112,15 +112,15 @@ pub(crate) type Watcher = Arc<dyn Fn(&Arc<NamespaceState>) + Send + Sync>;
 
 impl Registry {
     pub(crate) fn new(
-        surroundings: Arc<Surroundings>,
+        server_context: Arc<ServerContext>,
         arbiter: ArbiterHandle,
         config: &Config,
         adapter: Option<Arc<dyn Adapter>>,
         recovery: Option<RecoveryOptions>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            supervisor: Supervisor::new(Arc::clone(&surroundings), arbiter),
-            surroundings,
+            supervisor: Supervisor::new(Arc::clone(&server_context), arbiter),
+            server_context,
             common: SharedTable::default(),
             packets: config.packets(),
             name_limit: config.namespace_name_limit,
@@ -175,7 +175,7 @@ impl Registry {
         let pattern = Arc::new(PatternState {
             matcher,
             table: SharedTable::following(&self.common),
-            environment: Environment::within(&self.surroundings),
+            context: NamespaceContext::within(&self.server_context),
             frees: AtomicBool::new(false),
         });
         self.patterns.write().push(Arc::clone(&pattern));
@@ -291,7 +291,7 @@ impl Registry {
         patterns.into_iter().find_map(|pattern| {
             let parameters = pattern
                 .matcher
-                .takes(name, auth, &self.surroundings.line_limits)?;
+                .takes(name, auth, &self.server_context.line_limits)?;
             Some((pattern, parameters))
         })
     }
@@ -307,15 +307,15 @@ impl Registry {
         if let Some(entry) = namespaces.get(name) {
             return (Arc::clone(&entry.state), false);
         }
-        let (table, environment, parameters) = match pattern {
+        let (table, context, parameters) = match pattern {
             Some((pattern, parameters)) => (
                 Arc::clone(&pattern.table),
-                Arc::clone(&pattern.environment),
+                Arc::clone(&pattern.context),
                 parameters.clone(),
             ),
             None => (
                 SharedTable::following(&self.common),
-                Environment::within(&self.surroundings),
+                NamespaceContext::within(&self.server_context),
                 Parameters::new(),
             ),
         };
@@ -328,10 +328,10 @@ impl Registry {
                 self.recovery,
             ),
             table,
-            environment,
+            context,
             leases: frees.then(AtomicUsize::default),
         });
-        let tasks = Tasks::of(&core.environment, self.supervisor.arbiter());
+        let tasks = Tasks::of(&core.context, self.supervisor.arbiter());
         core.membership.keep_tasks(tasks);
         let actor = self.supervisor.start(&core);
         if let Some(adapter) = &self.adapter {
@@ -352,7 +352,7 @@ impl Registry {
             if let Err(panic) = catch_panic(|| watcher(core)) {
                 let (name, panic) = (Quoted(core.membership.name()), cut(panic));
                 let line = format_args!("who was told of namespace {name} panicked: {panic}");
-                self.surroundings
+                self.server_context
                     .line_limits
                     .write(LogKind::Panicked, Level::Error, line);
             }

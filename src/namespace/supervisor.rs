@@ -11,7 +11,7 @@ use actix::{Addr, ArbiterHandle, Message, Recipient};
 use parking_lot::Mutex;
 use tokio_util::task::TaskTracker;
 
-use crate::handler::Surroundings;
+use crate::handler::ServerContext;
 use crate::message::{PanicSource, Panicked};
 use crate::namespace::actor::Namespace;
 use crate::namespace::core::NamespaceState;
@@ -20,7 +20,7 @@ use crate::supervision::ChildPanic;
 
 /// Starts the work of a server that runs beside its clients.
 pub(crate) struct Supervisor {
-    surroundings: Arc<Surroundings>,
+    server_context: Arc<ServerContext>,
     /// The arbiter of namespaces and rooms.
     arbiter: ArbiterHandle,
     /// Work of the server's own that runs beside its actors.
@@ -37,9 +37,9 @@ pub(crate) struct GivenUp {
 }
 
 impl Supervisor {
-    pub(super) fn new(surroundings: Arc<Surroundings>, arbiter: ArbiterHandle) -> Arc<Self> {
+    pub(super) fn new(server_context: Arc<ServerContext>, arbiter: ArbiterHandle) -> Arc<Self> {
         Arc::new(Self {
-            surroundings,
+            server_context,
             arbiter,
             tasks: TaskTracker::new(),
             replaces: Mutex::new(None),
@@ -103,7 +103,7 @@ impl Supervisor {
 
     /// Sends a panic to the program's supervisors.
     pub(crate) fn report(&self, source: PanicSource, namespace: Option<&str>, panic: String) {
-        self.surroundings.report(&Panicked {
+        self.server_context.report(&Panicked {
             source,
             namespace: namespace.map(str::to_owned),
             socket: None,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use crate::handler::{Environment, SharedTable};
+use crate::handler::{NamespaceContext, SharedTable};
 use crate::namespace::Registry;
 use crate::server::Namespace;
 use crate::server::registration::registration;
@@ -16,7 +16,6 @@ use crate::server::registration::registration;
 /// | registered for | order |
 /// | --- | --- |
 /// | middleware, event middleware, connect handlers, `on_any` | for all first, then the namespace's own |
-/// | an event | the namespace's own first, which answer; then those for all |
 /// | an event | the namespace's own first, and they answer; then those for all |
 /// | disconnect handlers | the namespace's own first, then those for all |
 ///
@@ -45,14 +44,14 @@ use crate::server::registration::registration;
 #[derive(Clone)]
 pub struct AllNamespaces {
     registry: Arc<Registry>,
-    environment: Arc<Environment>,
+    context: Arc<NamespaceContext>,
 }
 
 impl AllNamespaces {
     pub(crate) fn new(registry: &Arc<Registry>) -> Self {
         Self {
             registry: Arc::clone(registry),
-            environment: Arc::new(Environment::common(&registry.surroundings)),
+            context: Arc::new(NamespaceContext::common(&registry.server_context)),
         }
     }
 
@@ -68,8 +67,8 @@ impl AllNamespaces {
     }
 
     /// Returns the table of the handlers.
-    fn handlers(&self) -> (&SharedTable, &Environment) {
-        (&self.registry.common, &self.environment)
+    fn handlers(&self) -> (&SharedTable, &NamespaceContext) {
+        (&self.registry.common, &self.context)
     }
 }
 

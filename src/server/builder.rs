@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::adapter::{AdapterSetup, start as start_adapter};
 use crate::client::Client;
 use crate::config::{Config, Cors, SessionScope, SlowClientPolicy, Transport};
-use crate::handler::Surroundings;
+use crate::handler::ServerContext;
 use crate::link::{Link, Protocol};
 use crate::message::PanicSource;
 #[cfg(feature = "cluster")]
@@ -45,7 +45,7 @@ use crate::transport::Hooks;
 #[must_use = "nothing runs before `start`"]
 pub struct Builder {
     config: Config,
-    surroundings: Surroundings,
+    server_context: ServerContext,
     hooks: Hooks,
     #[cfg(feature = "cluster")]
     adapter: Option<AdapterSetup>,
@@ -56,11 +56,11 @@ pub struct Builder {
 impl Builder {
     pub(crate) fn new() -> Self {
         let config = Config::new("/socket.io/");
-        let mut surroundings = Surroundings::default();
-        surroundings.line_limits = Arc::clone(&config.line_limits);
+        let mut server_context = ServerContext::default();
+        server_context.line_limits = Arc::clone(&config.line_limits);
         Self {
             config,
-            surroundings,
+            server_context,
             hooks: Hooks::default(),
             #[cfg(feature = "cluster")]
             adapter: None,
@@ -74,7 +74,7 @@ impl Builder {
     /// Adds a value for handlers: their argument [`State<T>`](crate::State). One value for each
     /// type.
     pub fn state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
-        self.surroundings.insert(state);
+        self.server_context.insert(state);
         self
     }
 
@@ -111,14 +111,14 @@ impl Builder {
     /// # Ok(()) }
     /// ```
     pub fn error_details(mut self, told: bool) -> Self {
-        self.surroundings.tells_errors = told;
+        self.server_context.tells_errors = told;
         self
     }
 
     /// Sets whether the server acknowledges an event without a handler with an error; true by
     /// default. With false it sends no acknowledgement, as on Node.js.
     pub fn answer_unhandled(mut self, answered: bool) -> Self {
-        self.surroundings.answers_unhandled = answered;
+        self.server_context.answers_unhandled = answered;
         self
     }
 
@@ -321,12 +321,12 @@ impl Builder {
     pub fn start(mut self) -> Result<SocketIo, StartError> {
         self.config.check().map_err(StartError::option)?;
         let arbiter = lasting_arbiter().map_err(StartError)?;
-        let home = self.surroundings.insert(Home::default());
-        let surroundings = Arc::new(self.surroundings);
+        let home = self.server_context.insert(Home::default());
+        let server_context = Arc::new(self.server_context);
         let recovery = recovery(&self.config);
         #[cfg(feature = "cluster")]
         let node = self.adapter.map(|adapter| {
-            let told = Arc::clone(&surroundings);
+            let told = Arc::clone(&server_context);
             let fallen = move |fall: ChildPanic| {
                 told.report(&Panicked {
                     source: PanicSource::Adapter,
@@ -346,7 +346,7 @@ impl Builder {
         let adapter: Option<Arc<dyn Adapter>> = None;
         #[cfg(not(feature = "cluster"))]
         let forwarding: Option<Arc<dyn Forwarding>> = None;
-        let registry = Registry::new(surroundings, arbiter, &self.config, adapter, recovery);
+        let registry = Registry::new(server_context, arbiter, &self.config, adapter, recovery);
         let server = Server::start(&registry);
         registry.open("/");
         #[cfg(feature = "session")]

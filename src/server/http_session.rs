@@ -211,7 +211,7 @@ impl HttpSession {
                 if let (Some(key), Some(_)) = (&key, &shared.watchers) {
                     extensions.insert(OpenedWith(key.clone()));
                 }
-                Session::lying_in(Box::new(Place {
+                Session::lying_in(Box::new(StoredSession {
                     key,
                     shared: Arc::clone(shared),
                     was_there: Arc::default(),
@@ -274,14 +274,14 @@ struct Shared {
 }
 
 /// One client's session in the store.
-struct Place {
+struct StoredSession {
     shared: Arc<Shared>,
     key: Option<String>,
     /// `true` if the store has had it.
     was_there: Arc<AtomicBool>,
 }
 
-impl data::SessionStore for Place {
+impl data::SessionStore for StoredSession {
     fn load(&self) -> Done<Entries> {
         let Some(key) = self.key.clone() else {
             return Box::pin(async { Ok(Entries::new()) });

@@ -4,6 +4,7 @@
 //! same for Engine.IO alone. This module makes no decisions of the protocol or of routing.
 
 mod all_namespaces;
+mod app_server;
 mod background;
 mod builder;
 mod closing;
@@ -20,8 +21,7 @@ mod operator;
 mod options;
 mod pattern;
 mod registration;
-mod serve;
-mod serving;
+mod running;
 #[cfg(feature = "session")]
 mod session_cookie;
 mod start_error;
@@ -40,9 +40,9 @@ use crate::handler::{BackgroundTask, ErrorAnswer, Failure};
 use crate::message::{Panicked, namespace_name};
 use crate::namespace::{NamespaceMatcher, NamespaceState, Registry, Server, ServerAddress};
 use crate::pattern::{Pattern, PatternError};
+use crate::server::app_server::serve;
 use crate::server::closing::Closing;
 use crate::server::operator::operator;
-use crate::server::serve::serve;
 use crate::server::tuning::tune;
 use crate::session::Engine;
 use crate::socket::Broadcast;
@@ -51,6 +51,7 @@ use crate::transport::{self, Hooks};
 #[cfg(feature = "testing")]
 pub(crate) use crate::transport::InMemory;
 pub use all_namespaces::AllNamespaces;
+pub use app_server::AppServer;
 pub use builder::Builder;
 pub use engine_io::{EngineIo, EngineIoBuilder};
 #[cfg(feature = "session")]
@@ -60,8 +61,7 @@ pub use logout::LogoutStore;
 pub use namespace::Namespace;
 pub use object::{NamespaceHandlers, Registrar};
 pub use pattern::NamespacePattern;
-pub use serve::AppServer;
-pub use serving::{AppServerHandle, RunningAppServer};
+pub use running::{AppServerHandle, RunningAppServer};
 pub use start_error::StartError;
 
 /// A Socket.IO server: a cheap handle for any thread, and an argument of any handler. Its methods
@@ -233,7 +233,7 @@ impl SocketIo {
         R: Into<ErrorAnswer>,
     {
         let hook = move |failure: &Failure<'_>| hook(failure).into();
-        self.registry.surroundings.on_error(Arc::new(hook));
+        self.registry.server_context.on_error(Arc::new(hook));
     }
 
     operator!();
@@ -288,7 +288,7 @@ impl SocketIo {
     /// }
     /// ```
     pub fn supervise(&self, supervisor: Recipient<Panicked>) {
-        self.registry.surroundings.supervise(supervisor);
+        self.registry.server_context.supervise(supervisor);
     }
 
     /// Returns the nodes in the cluster, including this one.
@@ -444,7 +444,7 @@ impl SocketIo {
 
     /// Returns an invalid registration, if there is one.
     pub(crate) fn fault(&self) -> Option<String> {
-        self.registry.surroundings.fault()
+        self.registry.server_context.fault()
     }
 
     serve!();

@@ -13,7 +13,7 @@ use crate::cluster::{
     ClusterError, EventPayload, Message, Question, Reply, is_reserved_between_servers,
 };
 use crate::error::{EmitError, RoomError};
-use crate::handler::{Environment, EventOutcome, SharedTable};
+use crate::handler::{EventOutcome, NamespaceContext, SharedTable};
 use crate::id::SocketId;
 use crate::message::{PanicSource, Panicked, RoomEvent};
 use crate::namespace::{FindRoom, NamespaceState, Registry, Room};
@@ -99,10 +99,10 @@ impl Namespace {
         F: Fn(ServerSideEvent) -> O + Send + Sync + 'static,
         O: Future<Output: EventOutcome> + Send + 'static,
     {
-        let (environment, namespace) = (Arc::clone(&self.core.environment), self.name().to_owned());
+        let (context, namespace) = (Arc::clone(&self.core.context), self.name().to_owned());
         let source = PanicSource::Handler(event.to_owned());
         let panicked = move |panic| {
-            environment.report(&Panicked {
+            context.report(&Panicked {
                 source: source.clone(),
                 namespace: Some(namespace.clone()),
                 socket: None,
@@ -301,8 +301,8 @@ impl Namespace {
     }
 
     /// Returns the table of the handlers.
-    fn handlers(&self) -> (&SharedTable, &Environment) {
-        (&self.core.table, &self.core.environment)
+    fn handlers(&self) -> (&SharedTable, &NamespaceContext) {
+        (&self.core.table, &self.core.context)
     }
 
     pub(crate) fn everyone(&self) -> Broadcast {

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::handler::{
-    self, Bound, ConnectContext, ConnectOutcome, DisconnectContext, Environment, EventContext,
-    EventOutcome, Extract, LeaveOutcome, Method, SharedTable,
+    self, Bound, ConnectContext, ConnectOutcome, DisconnectContext, EventContext, EventOutcome,
+    Extract, LeaveOutcome, Method, NamespaceContext, SharedTable,
 };
 
 /// An object whose methods are the handlers of a namespace; its fields are their shared state.
@@ -53,19 +53,19 @@ pub trait NamespaceHandlers: Send + Sync + Sized + 'static {
 /// [`Namespace`](crate::Namespace) with the same names.
 pub struct Registrar<'a, T> {
     table: &'a SharedTable,
-    environment: &'a Environment,
+    context: &'a NamespaceContext,
     object: &'a Arc<T>,
 }
 
 impl<'a, T: Send + Sync + 'static> Registrar<'a, T> {
     pub(crate) fn new(
         table: &'a SharedTable,
-        environment: &'a Environment,
+        context: &'a NamespaceContext,
         object: &'a Arc<T>,
     ) -> Self {
         Self {
             table,
-            environment,
+            context,
             object,
         }
     }
@@ -77,7 +77,7 @@ impl<'a, T: Send + Sync + 'static> Registrar<'a, T> {
         M::Output: EventOutcome,
         A: for<'c> Extract<EventContext<'c>> + 'static,
     {
-        if self.environment.surroundings.admits(event) {
+        if self.context.server_context.admits(event) {
             let handler = handler::on_event(self.bound(method));
             self.table.change(|table| table.on(event, handler));
         }

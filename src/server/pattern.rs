@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use serde::Serialize;
 
 use crate::error::EmitError;
-use crate::handler::{Environment, SharedTable};
+use crate::handler::{NamespaceContext, SharedTable};
 use crate::namespace::{PatternState, Registry};
 use crate::server::Namespace;
 use crate::server::registration::registration;
@@ -78,8 +78,8 @@ impl NamespacePattern {
     }
 
     /// Returns the table of the handlers.
-    fn handlers(&self) -> (&SharedTable, &Environment) {
-        (&self.core.table, &self.core.environment)
+    fn handlers(&self) -> (&SharedTable, &NamespaceContext) {
+        (&self.core.table, &self.core.context)
     }
 }
 

@@ -64,8 +64,8 @@ macro_rules! registration {
             H::Output: crate::handler::EventOutcome,
             A: for<'a> crate::handler::Extract<crate::handler::EventContext<'a>> + 'static,
         {
-            let (table, environment) = self.handlers();
-            if environment.surroundings.admits(event) {
+            let (table, context) = self.handlers();
+            if context.server_context.admits(event) {
                 let handler = crate::handler::on_event(handler);
                 table.change(|table| table.on(event, handler));
             }
@@ -176,8 +176,8 @@ macro_rules! registration {
             event: &str,
             actor: actix::Recipient<crate::handler::Event>,
         ) -> &Self {
-            let (table, environment) = self.handlers();
-            if environment.surroundings.admits(event) {
+            let (table, context) = self.handlers();
+            if context.server_context.admits(event) {
                 let handler = crate::handler::forward(actor);
                 table.change(|table| table.on(event, handler));
             }
@@ -403,8 +403,8 @@ macro_rules! registration {
             object: T,
         ) -> std::sync::Arc<T> {
             let object = std::sync::Arc::new(object);
-            let (table, environment) = self.handlers();
-            T::register(&crate::server::Registrar::new(table, environment, &object));
+            let (table, context) = self.handlers();
+            T::register(&crate::server::Registrar::new(table, context, &object));
             object
         }
     };

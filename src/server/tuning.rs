@@ -39,7 +39,7 @@ macro_rules! tune {
             let limit = self.engine.config.silence_limit();
             server
                 .tcp_nodelay(true)
-                .keep_alive(crate::server::serve::KEEP_ALIVE)
+                .keep_alive(crate::server::app_server::KEEP_ALIVE)
                 .h1_allow_half_closed(false)
                 // A short time is wrong: actix-http reads a clock that is up to 500 ms late, and a
                 // deadline in the past never fires. The connection would stay open forever.

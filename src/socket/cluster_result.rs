@@ -91,13 +91,13 @@ impl<T: IntoIterator> IntoIterator for ClusterResult<T> {
 pub struct RemoteSocket {
     membership: Arc<Membership>,
     id: SocketId,
-    place: Place,
+    location: Location,
 }
 
 #[derive(Clone)]
-enum Place {
-    Here(Arc<Core>),
-    There(Arc<Details>),
+enum Location {
+    Local(Arc<Core>),
+    Remote(Arc<Details>),
 }
 
 impl RemoteSocket {
@@ -105,7 +105,7 @@ impl RemoteSocket {
         Self {
             membership: Arc::clone(&core.membership),
             id: core.id,
-            place: Place::Here(core),
+            location: Location::Local(core),
         }
     }
 
@@ -114,7 +114,7 @@ impl RemoteSocket {
         Some(Self {
             membership: Arc::clone(membership),
             id: details.id.parse().ok()?,
-            place: Place::There(Arc::new(details)),
+            location: Location::Remote(Arc::new(details)),
         })
     }
 
@@ -127,9 +127,9 @@ impl RemoteSocket {
     /// Returns the socket itself, if it belongs to this node.
     #[must_use]
     pub fn socket(&self) -> Option<Socket> {
-        match &self.place {
-            Place::Here(core) => Some(Socket::new(Arc::clone(core))),
-            Place::There(_) => None,
+        match &self.location {
+            Location::Local(core) => Some(Socket::new(Arc::clone(core))),
+            Location::Remote(_) => None,
         }
     }
 
@@ -137,9 +137,9 @@ impl RemoteSocket {
     /// its own id is not listed.
     #[must_use]
     pub fn rooms(&self) -> Vec<String> {
-        match &self.place {
-            Place::Here(core) => Socket::new(Arc::clone(core)).rooms(),
-            Place::There(details) => {
+        match &self.location {
+            Location::Local(core) => Socket::new(Arc::clone(core)).rooms(),
+            Location::Remote(details) => {
                 let rooms = details.rooms.iter();
                 rooms.filter(|room| **room != details.id).cloned().collect()
             }
@@ -150,18 +150,20 @@ impl RemoteSocket {
     /// a Node.js server. Returns `None` if there is none, or if it is not a `T`.
     #[must_use]
     pub fn data<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        match &self.place {
-            Place::Here(core) => core.session().get(key).ok().flatten(),
-            Place::There(details) => serde_json::from_value(details.data.get(key)?.clone()).ok(),
+        match &self.location {
+            Location::Local(core) => core.session().get(key).ok().flatten(),
+            Location::Remote(details) => {
+                serde_json::from_value(details.data.get(key)?.clone()).ok()
+            }
         }
     }
 
     /// Returns all values that its program keeps for it, by key.
     #[must_use]
     pub fn all_data(&self) -> BTreeMap<String, Value> {
-        match &self.place {
-            Place::Here(core) => core.session().entries(),
-            Place::There(details) => details.data.clone(),
+        match &self.location {
+            Location::Local(core) => core.session().entries(),
+            Location::Remote(details) => details.data.clone(),
         }
     }
 
@@ -170,9 +172,9 @@ impl RemoteSocket {
     /// `secure` and `xdomain`.
     #[must_use]
     pub fn handshake(&self) -> Value {
-        match &self.place {
-            Place::Here(core) => describe(core).handshake,
-            Place::There(details) => details.handshake.clone(),
+        match &self.location {
+            Location::Local(core) => describe(core).handshake,
+            Location::Remote(details) => details.handshake.clone(),
         }
     }
 
@@ -254,7 +256,7 @@ impl fmt::Debug for RemoteSocket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteSocket")
             .field("id", &self.id)
-            .field("is_here", &matches!(self.place, Place::Here(_)))
+            .field("is_here", &matches!(self.location, Location::Local(_)))
             .finish_non_exhaustive()
     }
 }

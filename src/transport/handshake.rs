@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use actix_web::HttpRequest;
 
 use crate::config::Config;
-use crate::handshake::{Extensions, Facts, Handshake, Peer};
+use crate::handshake::{Extensions, Handshake, HandshakeMeta, Peer};
 
 /// Returns the size of a request's head in bytes: the path with the query, and each header with its
 /// `: ` and its line end.
@@ -29,7 +29,7 @@ pub(crate) fn handshake(
         let all = request.headers().iter();
         all.map(|(name, value)| (name.as_str(), value.as_bytes()))
     };
-    let facts = Facts {
+    let facts = HandshakeMeta {
         peer: client(request, config),
         time: SystemTime::now(),
         extensions,

@@ -87,7 +87,7 @@ const CIRCLES: &[(&str, &[&str])] = &[
     ),
     (
         "a namespace has an error hook, which is told of the namespace",
-        &["handler/environment", "handler/failure"],
+        &["handler/context", "handler/failure"],
     ),
     (
         "to be opened: nobody owns the end of a socket",

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::SystemTime;
 
 use crate::config::Config;
-use crate::handshake::{Extensions, Facts, Handshake, Peer};
+use crate::handshake::{Extensions, HandshakeMeta, Handshake, Peer};
 use crate::id::Id;
 use crate::link::{Link, Outbox};
 use crate::socket::{Audience, Core, Membership};
@@ -76,7 +76,7 @@ pub(crate) fn drain(outbox: &Outbox) {
 
 /// Returns what a client says that says nothing.
 pub(crate) fn handshake() -> Handshake {
-    let facts = Facts {
+    let facts = HandshakeMeta {
         peer: Peer {
             address: None,
             is_secure: false,

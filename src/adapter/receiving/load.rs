@@ -27,11 +27,11 @@ impl Load {
 
     /// Takes a place until the returned value is dropped; `None` if none is free. `what` names the
     /// work in the log.
-    pub(crate) fn enter(self: &Arc<Self>, what: &str) -> Option<Place> {
+    pub(crate) fn enter(self: &Arc<Self>, what: &str) -> Option<Permit> {
         let more = |count: usize| (count < self.limit).then_some(count + 1);
         let (set, fetch) = (Ordering::AcqRel, Ordering::Acquire);
         if self.count.fetch_update(set, fetch, more).is_ok() {
-            return Some(Place(Arc::clone(self)));
+            return Some(Permit(Arc::clone(self)));
         }
         if !self.is_full.swap(true, Ordering::Relaxed) {
             log::warn!(
@@ -46,9 +46,9 @@ impl Load {
 
 /// One place.
 #[derive(Debug)]
-pub(crate) struct Place(Arc<Load>);
+pub(crate) struct Permit(Arc<Load>);
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         let left = self.0.count.fetch_sub(1, Ordering::AcqRel) - 1;
         if left <= self.0.limit / 2 {

@@ -1,7 +1,7 @@
-//! The places in which the futures of handlers run.
+//! The slots in which the futures of handlers run.
 //!
-//! A future is polled once in place, under `catch_unwind`. Most have then ended and needed no
-//! allocation, because a place is used again by the handler's next future. A future that is still
+//! A future is polled once in slot, under `catch_unwind`. Most have then ended and needed no
+//! allocation, because a slot is used again by the handler's next future. A future that is still
 //! pending is spawned on this worker. Each of its polls is under `catch_unwind` too, until it ends
 //! or its guard says that it must be dropped. The purpose of the futures is not known here.
 
@@ -16,11 +16,11 @@ use parking_lot::Mutex;
 use crate::handler::pending::{Unfinished, WhilePending};
 use crate::panics::catch_panic;
 
-/// One handler's places: one on each thread that calls it.
+/// One handler's slots: one on each thread that calls it.
 #[derive(Debug)]
-pub(crate) struct Places(usize);
+pub(crate) struct FutureSlots(usize);
 
-impl Places {
+impl FutureSlots {
     pub(crate) fn new() -> Self {
         let mut free = FREE.lock();
         Self(free.numbers.pop().unwrap_or_else(|| {
@@ -42,78 +42,78 @@ impl Places {
         F: Future + 'static,
         G: WhilePending,
     {
-        let mut place = self.take::<F>();
+        let mut slot = self.take::<F>();
         let polled = catch_panic(|| {
-            place.0.set(Some(start()));
+            slot.0.set(Some(start()));
             // No waker is needed yet: a pending future is polled again by its own task.
-            place.poll(&mut Context::from_waker(Waker::noop()))
+            slot.poll(&mut Context::from_waker(Waker::noop()))
         });
         match polled {
             Ok(Poll::Ready(value)) => {
-                self.put_back(place);
+                self.put_back(slot);
                 finish(Ok(value));
             }
             Ok(Poll::Pending) => {
                 let mut held = while_pending();
                 actix_rt::spawn(async move {
-                    let ended = poll_fn(|cx| place.poll_held(cx, &mut held)).await;
-                    place.discard();
+                    let ended = poll_fn(|cx| slot.poll_held(cx, &mut held)).await;
+                    slot.discard();
                     held.settled(&ended).await;
                     finish(ended);
                     drop(held);
                 });
             }
             Err(panic) => {
-                place.discard();
+                slot.discard();
                 finish(Err(Unfinished::Panicked(panic)));
             }
         }
     }
 
-    /// Takes this thread's place; a new one if it is in use or does not exist.
-    fn take<F: Future + 'static>(&self) -> Place<F> {
-        let kept = PLACES.with_borrow_mut(|places| {
-            let place = places.get_mut(self.0)?.as_mut()?;
-            place.downcast_mut::<Kept<F>>()?.take()
+    /// Takes this thread's slot; a new one if it is in use or does not exist.
+    fn take<F: Future + 'static>(&self) -> Slot<F> {
+        let kept = SLOTS.with_borrow_mut(|slots| {
+            let slot = slots.get_mut(self.0)?.as_mut()?;
+            slot.downcast_mut::<Kept<F>>()?.take()
         });
-        Place(kept.unwrap_or_else(|| Box::pin(None)))
+        Slot(kept.unwrap_or_else(|| Box::pin(None)))
     }
 
-    /// Drops the place's future and keeps its memory.
-    fn put_back<F: Future + 'static>(&self, mut place: Place<F>) {
-        if place.clear().is_err() {
+    /// Drops the slot's future and keeps its memory.
+    fn put_back<F: Future + 'static>(&self, mut slot: Slot<F>) {
+        if slot.clear().is_err() {
             return;
         }
-        PLACES.with_borrow_mut(|places| {
-            if places.len() <= self.0 {
-                places.resize_with(self.0 + 1, || None);
+        SLOTS.with_borrow_mut(|slots| {
+            if slots.len() <= self.0 {
+                slots.resize_with(self.0 + 1, || None);
             }
-            let kept = &mut places[self.0];
+            let kept = &mut slots[self.0];
             match kept
                 .as_mut()
                 .and_then(|kept| kept.downcast_mut::<Kept<F>>())
             {
-                Some(kept) => *kept = Some(place.0),
+                Some(kept) => *kept = Some(slot.0),
                 // The first, or the first after a handler that had this number before.
-                None => *kept = Some(Box::new(Some(place.0) as Kept<F>)),
+                None => *kept = Some(Box::new(Some(slot.0) as Kept<F>)),
             }
         });
     }
 }
 
-impl Drop for Places {
+impl Drop for FutureSlots {
     fn drop(&mut self) {
         FREE.lock().numbers.push(self.0);
     }
 }
 
-/// A place that is free, or was taken.
+/// A slot that is free, or was taken.
 type Kept<F> = Option<Pin<Box<Option<F>>>>;
 
 /// The memory of one future of type `F`.
-struct Place<F>(Pin<Box<Option<F>>>);
+struct Slot<F>(Pin<Box<Option<F>>>);
 
-impl<F: Future + 'static> Place<F> {
+impl<F: Future + 'static> Slot<F> {
     /// Drops a future that has panicked; a second panic, in its destructor, is ignored.
     fn discard(mut self) {
         let _ = self.clear();
@@ -147,10 +147,10 @@ impl<F: Future + 'static> Place<F> {
 }
 
 thread_local! {
-    static PLACES: RefCell<Vec<Option<Box<dyn Any>>>> = const { RefCell::new(Vec::new()) };
+    static SLOTS: RefCell<Vec<Option<Box<dyn Any>>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The numbers of places without a handler.
+/// The numbers of slots without a handler.
 static FREE: Mutex<Numbers> = Mutex::new(Numbers {
     numbers: Vec::new(),
     next: 0,
@@ -194,7 +194,7 @@ mod tests {
     ) -> Option<Result<F::Output, Unfinished>> {
         let ended = Rc::new(Cell::new(None));
         let slot = Rc::clone(&ended);
-        Places::new().run(start, move |value| slot.set(Some(value)), Held::default);
+        FutureSlots::new().run(start, move |value| slot.set(Some(value)), Held::default);
         ended.take()
     }
 
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_number_that_is_free_again_serves_futures_of_another_type() {
-        let first = Places::new();
+        let first = FutureSlots::new();
         first.run(
             || async { "text" },
             |value| assert_eq!(value, Ok("text")),
@@ -217,16 +217,16 @@ mod tests {
         drop(first);
         let heard = Rc::new(Cell::new(0));
         // Other tests may take the number first.
-        let next = std::iter::repeat_with(Places::new)
+        let next = std::iter::repeat_with(FutureSlots::new)
             .take(8)
             .collect::<Vec<_>>();
-        for places in next.iter().filter(|places| places.0 == number) {
-            assert!(places.take::<std::future::Ready<u8>>().0.is_none());
+        for slots in next.iter().filter(|slots| slots.0 == number) {
+            assert!(slots.take::<std::future::Ready<u8>>().0.is_none());
         }
-        for places in &next {
+        for slots in &next {
             let slot = Rc::clone(&heard);
             let finish = move |value: Result<u8, _>| slot.set(slot.get() + value.unwrap());
-            places.run(|| std::future::ready(7), finish, Held::default);
+            slots.run(|| std::future::ready(7), finish, Held::default);
         }
         assert_eq!(heard.get(), 56);
     }
@@ -243,7 +243,7 @@ mod tests {
     async fn a_panic_after_a_wait_is_an_error_too() {
         let (sender, ended) = tokio::sync::oneshot::channel();
         let finish = move |value: Result<(), _>| sender.send(value).unwrap();
-        Places::new().run(
+        FutureSlots::new().run(
             || async {
                 tokio::task::yield_now().await;
                 panic!("later")
@@ -260,7 +260,7 @@ mod tests {
         let held = Rc::clone(&guard);
         let (sender, ended) = tokio::sync::oneshot::channel();
         let count = Rc::clone(&guard);
-        Places::new().run(
+        FutureSlots::new().run(
             tokio::task::yield_now,
             move |_| sender.send(Rc::strong_count(&count)).unwrap(),
             move || Held {
@@ -276,7 +276,7 @@ mod tests {
         let (sender, ended) = tokio::sync::oneshot::channel();
         let in_future = Rc::new(());
         let kept = Rc::downgrade(&in_future);
-        Places::new().run(
+        FutureSlots::new().run(
             move || async move {
                 std::future::pending::<()>().await;
                 drop(in_future);

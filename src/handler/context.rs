@@ -1,7 +1,7 @@
 //! The shared state of handlers: the program's states, the receivers of panics, and the error hook.
 //!
-//! [`Surroundings`] belong to the whole server. An [`Environment`] belongs to one namespace, or to
-//! all namespaces of one pattern, and adds their own error hook.
+//! [`ServerContext`] belongs to the whole server. A [`NamespaceContext`] belongs to one namespace,
+//! or to all namespaces of one pattern, and adds their own error hook.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use crate::message::Panicked;
 use crate::socketio::is_reserved;
 
 /// The state shared by all handlers of a server.
-pub(crate) struct Surroundings {
+pub(crate) struct ServerContext {
     states: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
     supervisors: RwLock<Vec<Recipient<Panicked>>>,
     on_error: RwLock<Option<ErrorHook>>,
@@ -31,7 +31,7 @@ pub(crate) struct Surroundings {
     pub(crate) line_limits: Arc<LogLimits>,
 }
 
-impl Surroundings {
+impl ServerContext {
     /// Adds a state, and returns it.
     pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, state: T) -> Arc<T> {
         let state = Arc::new(state);
@@ -84,7 +84,7 @@ impl Surroundings {
     }
 }
 
-impl Default for Surroundings {
+impl Default for ServerContext {
     fn default() -> Self {
         Self {
             states: HashMap::new(),
@@ -98,49 +98,49 @@ impl Default for Surroundings {
     }
 }
 
-impl fmt::Debug for Surroundings {
+impl fmt::Debug for ServerContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Surroundings")
+        f.debug_struct("ServerContext")
             .field("states", &self.states.len())
             .finish_non_exhaustive()
     }
 }
 
 /// The state shared by the handlers of one namespace.
-pub(crate) struct Environment {
-    pub(crate) surroundings: Arc<Surroundings>,
+pub(crate) struct NamespaceContext {
+    pub(crate) server_context: Arc<ServerContext>,
     on_error: RwLock<Option<ErrorHook>>,
-    /// `true` if it belongs to all namespaces together: its hook is that of the surroundings.
+    /// `true` if it belongs to all namespaces together: its hook is that of the server_context.
     is_common: bool,
 }
 
-impl Environment {
-    pub(crate) fn within(surroundings: &Arc<Surroundings>) -> Arc<Self> {
+impl NamespaceContext {
+    pub(crate) fn within(server_context: &Arc<ServerContext>) -> Arc<Self> {
         Arc::new(Self {
-            surroundings: Arc::clone(surroundings),
+            server_context: Arc::clone(server_context),
             on_error: RwLock::default(),
             is_common: false,
         })
     }
 
-    /// Makes the environment of registrations for all namespaces.
-    pub(crate) fn common(surroundings: &Arc<Surroundings>) -> Self {
+    /// Makes the context of registrations for all namespaces.
+    pub(crate) fn common(server_context: &Arc<ServerContext>) -> Self {
         Self {
-            surroundings: Arc::clone(surroundings),
+            server_context: Arc::clone(server_context),
             on_error: RwLock::default(),
             is_common: true,
         }
     }
 
     pub(crate) fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let state = self.surroundings.states.get(&TypeId::of::<T>())?;
+        let state = self.server_context.states.get(&TypeId::of::<T>())?;
         Arc::clone(state).downcast().ok()
     }
 
     /// Sets the error hook of this namespace.
     pub(crate) fn on_error(&self, hook: ErrorHook) {
         if self.is_common {
-            self.surroundings.on_error(hook);
+            self.server_context.on_error(hook);
         } else {
             *self.on_error.write() = Some(hook);
         }
@@ -149,18 +149,18 @@ impl Environment {
     /// Returns the error hook: that of the namespace, or that of the server.
     pub(crate) fn error_hook(&self) -> Option<ErrorHook> {
         let own = self.on_error.read().clone();
-        own.or_else(|| self.surroundings.on_error.read().clone())
+        own.or_else(|| self.server_context.on_error.read().clone())
     }
 
     pub(crate) fn report(&self, crashed: &Panicked) {
-        self.surroundings.report(crashed);
+        self.server_context.report(crashed);
     }
 }
 
-impl fmt::Debug for Environment {
+impl fmt::Debug for NamespaceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Environment")
-            .field("surroundings", &self.surroundings)
+        f.debug_struct("NamespaceContext")
+            .field("server_context", &self.server_context)
             .finish_non_exhaustive()
     }
 }

@@ -23,7 +23,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::server::closing::Closing;
 use crate::server::dealing::{Connections, Dealt, ahead};
-use crate::server::serving::{AppServerHandle, RunningAppServer};
+use crate::server::running::{AppServerHandle, RunningAppServer};
 use crate::session::Engine;
 use crate::transport::{AppService, Hooks, Io, SharedApp, Upgrades, mount_once, set_user_timeout};
 
