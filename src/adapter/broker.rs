@@ -17,7 +17,7 @@ use crate::adapter::positions::Positions;
 use crate::adapter::sending::{OWN, Queue, SEQUENCE};
 use crate::adapter::subscriptions::Subscriptions;
 use crate::cluster::{ClusterError, EntryId};
-use crate::socket::Origin;
+use crate::socket::EventSource;
 
 /// A transport of bytes between the nodes.
 pub(crate) trait Broker: fmt::Debug + Send + Sync {
@@ -218,10 +218,10 @@ impl LogEntry {
     }
 
     /// Returns the origin of the event in it.
-    pub(crate) fn origin(&self) -> Origin<'_> {
+    pub(crate) fn origin(&self) -> EventSource<'_> {
         match self.id.parse() {
-            Ok(id) => Origin::Entry(id, &self.uid, self.own.unwrap_or(0)),
-            Err(()) => Origin::Alone,
+            Ok(id) => EventSource::Entry(id, &self.uid, self.own.unwrap_or(0)),
+            Err(()) => EventSource::SingleNode,
         }
     }
 }

@@ -30,7 +30,8 @@ use crate::id::Tag;
 use crate::logging::LogLimits;
 use crate::session::{Engine, Forwarding};
 use crate::socket::{
-    Adapter, BackFuture, Claim, ClosedFuture, Kept, Membership, NodesFuture, SettledFuture,
+    Adapter, BackFuture, ClosedFuture, Membership, NodesFuture, PersistedSocket, ResumeRequest,
+    SettledFuture,
 };
 use crate::supervision::ChildPanic;
 
@@ -123,7 +124,7 @@ impl Node {
     pub(crate) fn connections(&self) -> Vec<BrokerTask> {
         let mut tasks = Arc::clone(&self.broker).tasks(&self.wires);
         tasks.push(Box::pin(Arc::clone(&self.forwarder).watch()));
-        if self.remembers() {
+        if self.stores_records() {
             let (namespaces, queue) = (&self.namespaces, &self.wires.queue);
             tasks.push(Box::pin(keep_writing(
                 Arc::clone(namespaces),
@@ -175,7 +176,7 @@ impl Adapter for Node {
         Box::pin(async move { self.questions.nodes(&namespace).await })
     }
 
-    fn remembers(&self) -> bool {
+    fn stores_records(&self) -> bool {
         self.format.capabilities().recovery
     }
 
@@ -196,7 +197,7 @@ impl Adapter for Node {
         self.outbound.tell_as(number, namespace, message)
     }
 
-    fn position(&self, namespace: &str) -> Option<EntryId> {
+    fn read_position(&self, namespace: &str) -> Option<EntryId> {
         let stream = self.format.stream(namespace)?;
         self.wires
             .positions
@@ -204,22 +205,22 @@ impl Adapter for Node {
             .map(|position| position.at)
     }
 
-    fn keep(&self, kept: Kept, limit: Duration) {
-        let Some(value) = to_text(&kept) else {
+    fn store_record(&self, persisted: PersistedSocket, limit: Duration) {
+        let Some(value) = to_text(&persisted) else {
             return;
         };
-        let (key, now) = (key(&kept.pid), Instant::now());
+        let (key, now) = (key(&persisted.pid), Instant::now());
         self.wires.queue.keep(key, value.into(), limit, now);
     }
 
-    fn forget(&self, pid: &str) {
+    fn delete_record(&self, pid: &str) {
         self.wires.queue.forget(key(pid), Instant::now());
     }
 
-    fn restore(self: Arc<Self>, membership: Arc<Membership>, claim: Claim) -> BackFuture {
+    fn restore(self: Arc<Self>, membership: Arc<Membership>, request: ResumeRequest) -> BackFuture {
         Box::pin(async move {
             // A panic, for example in a program's `Drop`, must not leave the client waiting.
-            let restoring = self.restorer.run(membership, claim);
+            let restoring = self.restorer.run(membership, request);
             self.tasks.guard("recovery of a client", restoring).await?
         })
     }

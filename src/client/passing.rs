@@ -105,12 +105,16 @@ fn leave(socket: &Socket, namespace: &NamespaceState, reason: DisconnectReason) 
     log::debug!(target: TARGET_SOCKET, "{} disconnected: {reason}", socket.core());
     let table = namespace.table.read();
     table.disconnecting(&leaving);
-    socket.core().membership.part(socket.core(), reason);
+    socket.core().membership.detach(socket.core(), reason);
     table.disconnected(&leaving);
 }
 
 /// Logs that a client was accepted.
 fn log_connected(core: &Core) {
-    let again = if core.back().is_some() { " again" } else { "" };
+    let again = if core.resumed().is_some() {
+        " again"
+    } else {
+        ""
+    };
     log::debug!(target: TARGET_SOCKET, "{core} connected{again}");
 }

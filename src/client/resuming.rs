@@ -17,7 +17,7 @@ use crate::logging::{LogKind, LogLimits};
 use crate::message::PanicSource;
 use crate::namespace::NamespaceLease;
 use crate::reason::CloseReason;
-use crate::socket::{Back, Claim, Membership, Recovery};
+use crate::socket::{Membership, Recovery, ResumeRequest, Resumed};
 
 impl Client {
     /// Requests the client's stored state from the cluster; the result wakes the session.
@@ -25,7 +25,7 @@ impl Client {
         &mut self,
         namespace: NamespaceLease,
         auth: Option<&str>,
-        claim: Claim,
+        request: ResumeRequest,
     ) {
         let membership = Arc::clone(&namespace.membership);
         self.asked.count += 1;
@@ -36,7 +36,7 @@ impl Client {
             auth: auth.map(Into::into),
             waiting: Vec::new(),
         });
-        let Some(adapter) = membership.remembering().cloned() else {
+        let Some(adapter) = membership.recording_adapter().cloned() else {
             return;
         };
         self.asked.found.lock().get_or_insert_default();
@@ -52,7 +52,7 @@ impl Client {
         let limit = self.link.config.connect_timeout / 2;
         let log = Arc::clone(&self.registry.server_context.line_limits);
         let name = Arc::clone(membership.shared_name());
-        let restoring = adapter.restore(membership, claim);
+        let restoring = adapter.restore(membership, request);
         let work = question.run(restoring, limit, log);
         self.registry
             .supervisor
@@ -74,8 +74,8 @@ impl Client {
                 waiting,
                 ..
             } = self.arriving.swap_remove(at);
-            let resume = found.back.map(Recovery::again);
-            let resume = resume.or_else(|| namespace.membership.begin_anew());
+            let resume = found.resumed.map(Recovery::resume);
+            let resume = resume.or_else(|| namespace.membership.start_new());
             let at = self.enter(namespace, auth.as_deref(), resume);
             for packet in waiting {
                 self.slots[at].wait(&packet.text, packet.attachments);
@@ -133,18 +133,18 @@ impl Question {
     /// taken from the cluster for a client that has started a new session.
     async fn run(
         mut self,
-        restoring: impl Future<Output = Option<Back>>,
+        restoring: impl Future<Output = Option<Resumed>>,
         limit: Duration,
         log: Arc<LogLimits>,
     ) {
         let mut restoring = pin!(restoring);
-        if let Ok(back) = timeout(limit, restoring.as_mut()).await {
-            return self.answer(back);
+        if let Ok(resumed) = timeout(limit, restoring.as_mut()).await {
+            return self.answer(resumed);
         }
         self.begins_anew(limit, &log);
         self.answer(None);
-        if let Some(back) = restoring.await {
-            self.membership.keep_again(back);
+        if let Some(resumed) = restoring.await {
+            self.membership.persist_again(resumed);
         }
     }
 
@@ -157,14 +157,14 @@ impl Question {
         log.write(LogKind::Anew, Level::Warn, line);
     }
 
-    fn answer(&mut self, back: Option<Back>) {
+    fn answer(&mut self, resumed: Option<Resumed>) {
         if std::mem::replace(&mut self.is_answered, true) {
             return;
         }
         let answer = Found {
             number: self.number,
             membership: Arc::clone(&self.membership),
-            back,
+            resumed,
         };
         match &mut *self.found.lock() {
             Some(found) => found.push(answer),
@@ -182,14 +182,14 @@ impl Drop for Question {
 
 impl Found {
     fn store_again(self) {
-        if let Some(back) = self.back {
-            self.membership.keep_again(back);
+        if let Some(resumed) = self.resumed {
+            self.membership.persist_again(resumed);
         }
     }
 
     fn forget(self) {
-        if let (Some(back), Some(recovery)) = (self.back, &self.membership.recovery) {
-            recovery.lock().expect_no_more(back.state.id);
+        if let (Some(resumed), Some(recovery)) = (self.resumed, &self.membership.recovery) {
+            recovery.lock().forget_received(resumed.state.id);
         }
     }
 }
@@ -217,7 +217,7 @@ mod tests {
 
     fn run(
         question: Question,
-        restoring: impl Future<Output = Option<Back>>,
+        restoring: impl Future<Output = Option<Resumed>>,
     ) -> impl Future<Output = ()> {
         question.run(
             restoring,
@@ -230,7 +230,9 @@ mod tests {
     fn answers(found: &Mutex<Option<Vec<Found>>>) -> Vec<(u64, bool)> {
         let found = found.lock();
         let answers = found.iter().flatten();
-        answers.map(|it| (it.number, it.back.is_some())).collect()
+        answers
+            .map(|it| (it.number, it.resumed.is_some()))
+            .collect()
     }
 
     #[actix_rt::test]

@@ -19,7 +19,7 @@ use crate::link::Protocol;
 use crate::logging::{Quoted, TARGET_SESSION, plain};
 use crate::namespace::NamespaceLease;
 use crate::reason::{CloseReason, DisconnectReason};
-use crate::socket::{Beginning, Core, Phase, Resume, Socket};
+use crate::socket::{Core, Phase, RecoveryState, Socket, StartFrom};
 use crate::socketio::{Args, Body, DecodeError, Limits, Packet};
 
 impl Client {
@@ -119,9 +119,11 @@ impl Client {
                 return Ok(());
             }
         };
-        match namespace.membership.begin(auth) {
-            Some(Beginning::Away(claim)) => self.ask_cluster(namespace, shown, claim),
-            Some(Beginning::Here(resume)) => {
+        match namespace.membership.start_from(auth) {
+            Some(StartFrom::Cluster(request)) => {
+                self.ask_cluster(namespace, shown, request);
+            }
+            Some(StartFrom::Memory(resume)) => {
                 self.enter(namespace, shown, Some(resume));
             }
             None => {
@@ -136,12 +138,12 @@ impl Client {
         &mut self,
         namespace: NamespaceLease,
         auth: Option<&str>,
-        resume: Option<Box<Resume>>,
+        resume: Option<Box<RecoveryState>>,
     ) -> usize {
         let core = Core::beginning(&namespace.membership, &self.link, auth, resume);
         let core = Arc::new(core);
-        core.take_data_back();
-        core.membership.returns(&core);
+        core.restore_session();
+        core.membership.resuming(&core);
         let mut slot = Slot {
             socket: Socket::new(core),
             table: namespace.table.view(),
@@ -351,7 +353,7 @@ impl Slot {
         core.end(reason);
         let reason = core.end_reason().unwrap_or(reason);
         match core.phase() {
-            Phase::Abandoned => core.membership.part(core, reason),
+            Phase::Abandoned => core.membership.detach(core, reason),
             _ => disconnected(&self.socket, &self.namespace, reason),
         }
     }

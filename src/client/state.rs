@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use crate::handler::TableView;
 use crate::link::Link;
 use crate::namespace::{NamespaceLease, Registry};
-use crate::socket::{Back, Membership, Socket};
+use crate::socket::{Membership, Resumed, Socket};
 use crate::socketio::{Assembler, Limits};
 
 /// The sockets of a client in its session.
@@ -75,7 +75,7 @@ pub(super) struct Asked {
 pub(super) struct Found {
     pub(super) number: u64,
     pub(super) membership: Arc<Membership>,
-    pub(super) back: Option<Back>,
+    pub(super) resumed: Option<Resumed>,
 }
 
 impl Client {

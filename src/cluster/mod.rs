@@ -7,7 +7,7 @@
 mod coverage;
 mod details;
 mod error;
-mod mark;
+mod offset;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ pub(crate) use details::Details;
 #[cfg(feature = "cluster")]
 pub(crate) use details::names;
 pub use error::{AdapterError, AdapterHealth, ClusterError};
-pub(crate) use mark::{EntryId, Mark};
+pub(crate) use offset::{ClusterOffset, EntryId};
 
 /// A node's name, unique in its cluster while it runs.
 ///

@@ -152,8 +152,8 @@ impl Table {
 
     /// Calls the program's checks of a connecting client; without any the client is accepted.
     pub(crate) fn admit(&self, connecting: &ConnectContext<'_>, admission: Admission) {
-        let back = connecting.socket.core().back();
-        let skips = back.is_some_and(|back| back.skips_middleware);
+        let resumed = connecting.socket.core().resumed();
+        let skips = resumed.is_some_and(|resumed| resumed.skips_middleware);
         let first = if skips { self.middleware } else { 0 };
         let handlers = Admitting {
             handlers: Arc::clone(&self.admission),

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::cluster::{AdapterHealth, Answer, ClusterError, EntryId, Message, NodeId, Question};
 use crate::socket::membership::Membership;
-use crate::socket::recovery::{Back, Claim, Kept};
+use crate::socket::recovery::{PersistedSocket, ResumeRequest, Resumed};
 
 /// Carries messages between nodes.
 pub(crate) trait Adapter: fmt::Debug + Send + Sync {
@@ -39,7 +39,7 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     fn nodes(self: Arc<Self>, namespace: &Arc<str>) -> NodesFuture;
 
     /// Returns `true` if clients of other nodes can be restored.
-    fn remembers(&self) -> bool {
+    fn stores_records(&self) -> bool {
         false
     }
 
@@ -64,16 +64,16 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
 
     /// Returns the last entry of the namespace's stream that was delivered here; `None` before the
     /// stream is read.
-    fn position(&self, namespace: &str) -> Option<EntryId>;
+    fn read_position(&self, namespace: &str) -> Option<EntryId>;
 
     /// Stores the record of a client for this long.
-    fn keep(&self, kept: Kept, limit: Duration);
+    fn store_record(&self, kept: PersistedSocket, limit: Duration);
 
     /// Deletes the record of a client.
-    fn forget(&self, pid: &str);
+    fn delete_record(&self, pid: &str);
 
     /// Returns the state and the missed events of a client that was connected to another node.
-    fn restore(self: Arc<Self>, membership: Arc<Membership>, claim: Claim) -> BackFuture;
+    fn restore(self: Arc<Self>, membership: Arc<Membership>, request: ResumeRequest) -> BackFuture;
 
     /// Subscribes to the messages of a namespace.
     fn enter(&self, namespace: &Arc<Membership>);
@@ -113,4 +113,4 @@ pub(crate) type SettledFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) type ClosedFuture = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// The state of a client that has reconnected, as a future.
-pub(crate) type BackFuture = Pin<Box<dyn Future<Output = Option<Back>> + Send>>;
+pub(crate) type BackFuture = Pin<Box<dyn Future<Output = Option<Resumed>> + Send>>;

@@ -23,7 +23,7 @@ use crate::logging::TARGET_EVENT;
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::encode;
 use crate::socket::membership::Membership;
-use crate::socket::recovery::{Back, Resume};
+use crate::socket::recovery::{RecoveryState, Resumed};
 use crate::socket::waiting;
 use crate::socketio::Args;
 
@@ -50,7 +50,7 @@ pub(crate) struct Core {
     pub(crate) rooms: Mutex<IndexSet<Arc<str>>>,
     pub(crate) extensions: SocketExtensions,
     /// Its recovery state, if its namespace has recovery.
-    pub(crate) resume: Option<Box<Resume>>,
+    pub(crate) resume: Option<Box<RecoveryState>>,
     phase: AtomicU8,
     held: Mutex<Held>,
     calls: Mutex<HashMap<u64, Caller>>,
@@ -97,11 +97,11 @@ impl Core {
         membership: &Arc<Membership>,
         link: &Arc<Link>,
         auth: Option<&str>,
-        mut resume: Option<Box<Resume>>,
+        mut resume: Option<Box<RecoveryState>>,
     ) -> Self {
-        let back = resume.as_mut().and_then(|resume| resume.back.as_mut());
-        let id = back.as_ref().map(|back| back.state.id);
-        let extensions = back.map(|back| std::mem::take(&mut back.state.extensions));
+        let resumed = resume.as_mut().and_then(|resume| resume.resumed.as_mut());
+        let id = resumed.as_ref().map(|resumed| resumed.state.id);
+        let extensions = resumed.map(|resumed| std::mem::take(&mut resumed.state.extensions));
         let joined = resume.as_ref().map(|resume| resume.joined.lock());
         let rooms = joined.map(|joined| joined.keys().cloned().collect());
         Self {
@@ -299,7 +299,7 @@ impl Core {
     /// Queues a packet that its namespace keeps: a socket that is being recovered receives it among
     /// the missed events.
     pub(crate) fn deliver_kept(&self, packet: Outgoing) -> Option<Pushed> {
-        if self.back().is_none() || self.phase() == Phase::Connected {
+        if self.resumed().is_none() || self.phase() == Phase::Connected {
             // A client that is disconnected or slow is not the sender's error.
             return self.deliver(packet).ok();
         }
@@ -307,16 +307,16 @@ impl Core {
     }
 
     /// Returns the state with which it was recovered.
-    pub(crate) fn back(&self) -> Option<&Back> {
-        self.resume.as_ref()?.back.as_ref()
+    pub(crate) fn resumed(&self) -> Option<&Resumed> {
+        self.resume.as_ref()?.resumed.as_ref()
     }
 
     /// Restores the values that were kept for the client.
-    pub(crate) fn take_data_back(&self) {
-        if let Some(back) = self.back()
+    pub(crate) fn restore_session(&self) {
+        if let Some(resumed) = self.resumed()
             && self.link.stored_session().is_none()
         {
-            self.session().adopt(&back.state.session);
+            self.session().adopt(&resumed.state.session);
         }
     }
 

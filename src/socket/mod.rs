@@ -46,7 +46,8 @@ pub(crate) use ending::TaskKeeper;
 pub(crate) use membership::{Audience, Membership, RoomChange, SharedMembers};
 pub use observe::OutgoingEvent;
 pub(crate) use recovery::{
-    Back, Beginning, Claim, Kept, Origin, Point, Recovery, RecoveryOptions, Resume, State, mark_of,
+    EventOffset, EventSource, PersistedSocket, Recovery, RecoveryOptions, RecoveryState,
+    ResumeRequest, Resumed, SocketSnapshot, StartFrom, cluster_offset_of,
 };
 pub use server_side::ServerSideEvent;
 pub(crate) use waiting::{give_short_turn, turn, within};
@@ -105,7 +106,7 @@ impl Socket {
     /// ([`Builder::connection_state_recovery`](crate::Builder::connection_state_recovery)).
     #[must_use]
     pub fn recovered(&self) -> bool {
-        self.core.back().is_some()
+        self.core.resumed().is_some()
     }
 
     /// Returns the present transport of the client: polling becomes a WebSocket by the upgrade.

@@ -99,7 +99,7 @@ const CIRCLES: &[(&str, &[&str])] = &[
             "socket/membership/mod",
             "socket/recovery/log",
             "socket/recovery/mod",
-            "socket/recovery/point",
+            "socket/recovery/offset",
             "socket/shown",
             "socket/waiting",
         ],

@@ -20,7 +20,7 @@ use crate::adapter::broker::{
 use crate::adapter::format::{Channel, Format, Streams};
 use crate::adapter::memory::hub::{Hub, NodeNumber};
 use crate::adapter::setup::{AdapterSetup, QUEUE_LIMIT, REQUESTS_IN_FLIGHT};
-use crate::cluster::{EntryId, Mark};
+use crate::cluster::{ClusterOffset, EntryId};
 
 /// A broker in memory: servers of one process with an adapter of it are the nodes of a cluster.
 ///
@@ -76,7 +76,7 @@ impl MemoryBroker {
     #[must_use]
     pub fn adapter(&self) -> AdapterSetup {
         let random = Uuid::new_v4().simple().to_string();
-        let uid = &random[..Mark::NODE_LENGTH];
+        let uid = &random[..ClusterOffset::NODE_LENGTH];
         let format: Arc<dyn Format> = Arc::new(Streams::new(uid, KEY, KEY, 1));
         let broker = Memory {
             hub: Arc::clone(&self.hub),

@@ -31,7 +31,7 @@ use crate::id::SocketId;
 use crate::logging::{LogKind, LogLimits, Quoted, cut};
 use crate::panics::{Caught, catch_panic};
 use crate::socket::{
-    AckStream, Audience, Core, Membership, Origin, ServerSideEvent, ask, describe,
+    AckStream, Audience, Core, EventSource, Membership, ServerSideEvent, ask, describe,
 };
 
 /// Delivers messages of other nodes.
@@ -87,7 +87,7 @@ impl Delivery {
     }
 
     /// Delivers one message. It never waits: slow work runs in a task of its own.
-    fn deliver(&self, heard: Incoming, origin: Origin<'_>) {
+    fn deliver(&self, heard: Incoming, origin: EventSource<'_>) {
         if let Received::Answered { request, reply } = heard.word {
             return self.pending.answered(heard.from, &request, reply);
         }
@@ -141,7 +141,7 @@ impl Delivery {
         }
     }
 
-    fn told(&self, membership: &Arc<Membership>, message: Message, origin: Origin<'_>) {
+    fn told(&self, membership: &Arc<Membership>, message: Message, origin: EventSource<'_>) {
         match message {
             Message::Emit {
                 content,
@@ -361,7 +361,7 @@ impl Inbound for Delivery {
                 }
                 check_length(payload.len())?;
                 if let Some(heard) = self.format.decode(subscription, channel, payload)? {
-                    self.deliver(heard, Origin::Alone);
+                    self.deliver(heard, EventSource::SingleNode);
                 }
                 Ok(())
             },
@@ -419,7 +419,7 @@ fn moved(membership: &Membership, scope: &Scope) {
         return;
     };
     for id in scope.rooms.iter().filter_map(|id| id.parse().ok()) {
-        let gone = recovery.lock().moved_away(id, moves, recovery.options());
+        let gone = recovery.lock().take_moved(id, moves, recovery.options());
         // The values that the program has attached to it are dropped outside the lock.
         drop(gone);
     }

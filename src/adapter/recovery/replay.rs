@@ -7,22 +7,22 @@ use std::collections::HashMap;
 
 use crate::adapter::broker::{BrokerError, EventLog, LogEntry};
 use crate::adapter::format::{Incoming, Received, from_fields};
-use crate::cluster::{EmitFlags, EntryId, Mark, Message};
+use crate::cluster::{ClusterOffset, EmitFlags, EntryId, Message};
 use crate::link::Outgoing;
-use crate::socket::{Kept, Membership, mark_of};
+use crate::socket::{Membership, PersistedSocket, cluster_offset_of};
 
 /// A replay for one client.
 pub(crate) struct Replay<'a> {
     pub(crate) membership: &'a Membership,
-    pub(crate) kept: &'a Kept,
+    pub(crate) persisted: &'a PersistedSocket,
     /// This node's name.
     pub(crate) own: &'a str,
     /// The client's offset, which advances with the replay.
-    pub(crate) mark: Mark,
+    pub(crate) mark: ClusterOffset,
     /// The point from which the client may receive events.
-    pub(crate) begun: &'a Mark,
+    pub(crate) entitled_from: &'a ClusterOffset,
     /// This node's position when the client connected.
-    pub(crate) now: &'a Mark,
+    pub(crate) now: &'a ClusterOffset,
     /// The number of bytes that may be sent to it.
     pub(crate) limit: usize,
     /// The number of each node's last entry: an entry whose response was lost may exist twice.
@@ -36,7 +36,7 @@ impl Replay<'_> {
         log: &dyn EventLog,
         stream: &str,
     ) -> Result<Option<Vec<Outgoing>>, BrokerError> {
-        let start = self.mark.entry.max(self.begun.entry);
+        let start = self.mark.entry.max(self.entitled_from.entry);
         if !reaches_back(log, stream, start).await? {
             return Ok(None);
         }
@@ -75,7 +75,7 @@ impl Replay<'_> {
         // An event that does not match the client's rooms counts as received.
         if id > self.now.entry {
             // This node's own event, after all replayed events of other nodes.
-            self.mark = Mark {
+            self.mark = ClusterOffset {
                 own: entry.own.unwrap_or(0),
                 ..self.now.clone()
             };
@@ -102,15 +102,15 @@ impl Replay<'_> {
             return None;
         };
         let is_behind = |place: &str| {
-            let place = mark_of(place).unwrap_or_default();
+            let place = cluster_offset_of(place).unwrap_or_default();
             !place.covers(node, entry.own, id)
         };
         let is_in = |room: &String| {
             let was_in = |(name, since): &(String, String)| name == room && is_behind(since);
-            *room == self.kept.sid || self.kept.rooms.iter().any(was_in)
+            *room == self.persisted.sid || self.persisted.rooms.iter().any(was_in)
         };
         let meant = if scope.rooms.is_empty() {
-            is_behind(&self.kept.entered)
+            is_behind(&self.persisted.entered)
         } else {
             scope.rooms.iter().any(is_in)
         };
@@ -147,8 +147,10 @@ impl Replay<'_> {
         let brought = |(name, last): &(String, u64)| {
             name == node && entry.own.is_some_and(|own| own <= *last)
         };
-        let has_it = |mark: &Mark| mark.covers(node, entry.own, id);
-        let is_got = has_it(&self.mark) || has_it(self.begun) || self.kept.late.iter().any(brought);
+        let has_it = |mark: &ClusterOffset| mark.covers(node, entry.own, id);
+        let is_got = has_it(&self.mark)
+            || has_it(self.entitled_from)
+            || self.persisted.received.iter().any(brought);
         is_here || is_other || is_got
     }
 }

@@ -19,12 +19,15 @@ use crate::adapter::format::Format;
 use crate::adapter::recovery::record::from_text;
 use crate::adapter::recovery::replay::Replay;
 use crate::adapter::sending::{Outbound, Queue};
-use crate::cluster::{EntryId, Mark, Message, Scope};
+use crate::cluster::{ClusterOffset, EntryId, Message, Scope};
 use crate::data::{Session, SocketExtensions};
 use crate::id::{Id, SocketId};
 use crate::link::Outgoing;
 use crate::logging::{LogKind, LogLimits};
-use crate::socket::{Back, Claim, Kept, Membership, Point, Recovery, State, mark_of};
+use crate::socket::{
+    EventOffset, Membership, PersistedSocket, Recovery, ResumeRequest, Resumed, SocketSnapshot,
+    cluster_offset_of,
+};
 
 /// Restores sockets from the records of other nodes.
 #[derive(Debug)]
@@ -55,11 +58,15 @@ impl Restorer {
     }
 
     /// Finds the state and the missed events of a client; `None` if it starts a new session.
-    pub(crate) async fn run(&self, membership: Arc<Membership>, claim: Claim) -> Option<Back> {
+    pub(crate) async fn run(
+        &self,
+        membership: Arc<Membership>,
+        request: ResumeRequest,
+    ) -> Option<Resumed> {
         let (Some(records), Some(log)) = (self.broker.records(), self.broker.log()) else {
             return None;
         };
-        let arrive = self.arrive(records, &membership, &claim);
+        let arrive = self.arrive(records, &membership, &request);
         let Ok(arrived) = timeout(ARRIVAL_LIMIT, arrive).await else {
             self.begins_anew(&"the broker is away, or what it sends comes late");
             return None;
@@ -69,19 +76,19 @@ impl Restorer {
             // Each reads a part of the stream: if many clients arrive at once, they wait for one
             // another.
             let _turn = self.turns.acquire().await.ok()?;
-            match self.restore(records, log, &membership, &claim).await {
-                Ok(back) => back,
+            match self.restore(records, log, &membership, &request).await {
+                Ok(resumed) => resumed,
                 Err(error) => {
                     self.begins_anew(&error);
                     None
                 }
             }
         };
-        let Ok(back) = timeout(RESTORE_LIMIT, restoring).await else {
+        let Ok(resumed) = timeout(RESTORE_LIMIT, restoring).await else {
             self.begins_anew(&"the broker takes too long to send what it missed");
             return None;
         };
-        back
+        resumed
     }
 
     /// Every client that reconnects may cause this line.
@@ -98,23 +105,23 @@ impl Restorer {
         &self,
         records: &dyn RecordStore,
         membership: &Membership,
-        claim: &Claim,
+        request: &ResumeRequest,
     ) -> Option<()> {
-        let is_held = |recovery: &Recovery| recovery.lock().holds(&claim.pid);
+        let is_held = |recovery: &Recovery| recovery.lock().holds(&request.pid);
         if membership.recovery.as_ref().is_some_and(is_held) {
             // The client was here last, and its record may still be in this node's queue.
-            self.queue.written(&key(&claim.pid)).await;
+            self.queue.written(&key(&request.pid)).await;
         }
-        let late = Instant::now() + RECORD_LIMIT;
+        let deadline = Instant::now() + RECORD_LIMIT;
         loop {
             if self.broker.is_connected() {
-                match look(records, membership.name(), &claim.pid).await {
+                match look(records, membership.name(), &request.pid).await {
                     // A client that reconnects at once is faster than the record of its last node.
-                    Ok(None) if Instant::now() < late => {}
-                    Ok(kept) => {
-                        let begins = Begins::of(claim, &kept?)?;
-                        let position = membership.place().map(|(_, entry)| entry);
-                        if position >= Some(begins.entry()) {
+                    Ok(None) if Instant::now() < deadline => {}
+                    Ok(persisted) => {
+                        let start = ReplayStart::of(request, &persisted?)?;
+                        let position = membership.position().map(|(_, entry)| entry);
+                        if position >= Some(start.entry()) {
                             return Some(());
                         }
                     }
@@ -132,41 +139,42 @@ impl Restorer {
         records: &dyn RecordStore,
         log: &dyn EventLog,
         membership: &Arc<Membership>,
-        claim: &Claim,
-    ) -> Result<Option<Back>, BrokerError> {
+        request: &ResumeRequest,
+    ) -> Result<Option<Resumed>, BrokerError> {
         // The record is removed, so that no other node gets it.
-        let kept = records.take(key(&claim.pid)).await?;
-        let Some(kept) = kept.and_then(|text| from_text(&text)) else {
+        let persisted = records.take(key(&request.pid)).await?;
+        let Some(persisted) = persisted.and_then(|text| from_text(&text)) else {
             return Ok(None);
         };
-        let parsed = (kept.sid.parse::<SocketId>(), Id::parse(&kept.pid));
-        let (Some(begins), (Ok(id), Some(pid))) = (Begins::of(claim, &kept), parsed) else {
+        let parsed = (persisted.sid.parse::<SocketId>(), Id::parse(&persisted.pid));
+        let (Some(start), (Ok(id), Some(pid))) = (ReplayStart::of(request, &persisted), parsed)
+        else {
             return Ok(None);
         };
         let Some(recovery) = &membership.recovery else {
             return Ok(None);
         };
-        self.say_moved(membership, &kept);
+        self.say_moved(membership, &persisted);
         let before = recovery
             .lock()
-            .moved_away(id, kept.moves + 1, recovery.options());
+            .take_moved(id, persisted.moves + 1, recovery.options());
         // From here on this node's own log has all events, except those that the client has
         // received elsewhere.
         let here = {
             let mut log = recovery.lock();
-            log.expect(id, begins.got(self.format.uid(), &kept));
-            log.point(membership.place()).clone()
+            log.record_received(id, start.got(self.format.uid(), &persisted));
+            log.latest(membership.position()).clone()
         };
         let expecting = Expecting { recovery, id };
-        let missed = self.missed(log, membership, &kept, begins, &here).await;
+        let missed = self.missed(log, membership, &persisted, start, &here).await;
         let Some(earlier) = missed? else {
             return Ok(None);
         };
         expecting.restored();
         let extensions = before.map(|state| state.extensions).unwrap_or_default();
-        Ok(Some(Back {
+        Ok(Some(Resumed {
             earlier,
-            ..back_with(recovery, &kept, id, pid, extensions, &here)
+            ..back_with(recovery, &persisted, id, pid, extensions, &here)
         }))
     }
 
@@ -176,14 +184,14 @@ impl Restorer {
         &self,
         log: &dyn EventLog,
         membership: &Membership,
-        kept: &Kept,
-        begins: Begins,
-        here: &Point,
+        persisted: &PersistedSocket,
+        start: ReplayStart,
+        here: &EventOffset,
     ) -> Result<Option<Vec<Outgoing>>, BrokerError> {
         let (Some(recovery), Some(stream), Some(now)) = (
             &membership.recovery,
             self.format.stream(membership.name()),
-            here.mark(),
+            here.cluster_offset(),
         ) else {
             return Ok(None);
         };
@@ -194,10 +202,10 @@ impl Restorer {
         }
         let replay = Replay {
             membership,
-            kept,
+            persisted,
             own: self.format.uid(),
-            mark: begins.mark,
-            begun: &begins.begun,
+            mark: start.mark,
+            entitled_from: &start.entitled_from,
             now: &now,
             limit: recovery.options().burst,
             seen: HashMap::new(),
@@ -206,11 +214,11 @@ impl Restorer {
     }
 
     /// Notifies the client's previous node, which may not know that it has disconnected.
-    fn say_moved(&self, membership: &Membership, kept: &Kept) {
+    fn say_moved(&self, membership: &Membership, persisted: &PersistedSocket) {
         let message = Message::Disconnect {
             scope: Scope {
-                rooms: vec![kept.sid.clone()],
-                except: vec![MOVED.to_owned(), (kept.moves + 1).to_string()],
+                rooms: vec![persisted.sid.clone()],
+                except: vec![MOVED.to_owned(), (persisted.moves + 1).to_string()],
             },
             close: true,
         };
@@ -235,41 +243,41 @@ impl Expecting<'_> {
 
 impl Drop for Expecting<'_> {
     fn drop(&mut self) {
-        self.recovery.lock().expect_no_more(self.id);
+        self.recovery.lock().forget_received(self.id);
     }
 }
 
 /// The start of the replay for a client.
-struct Begins {
+struct ReplayStart {
     /// The client's offset, or the point from which it may receive events if it sent none.
-    mark: Mark,
+    mark: ClusterOffset,
     /// The point from which it may receive events.
-    begun: Mark,
+    entitled_from: ClusterOffset,
 }
 
-impl Begins {
+impl ReplayStart {
     /// `None` if neither the client nor the record has one.
-    fn of(claim: &Claim, kept: &Kept) -> Option<Self> {
-        let begun = mark_of(&kept.begun);
-        let mark = match &claim.offset {
-            Some(offset) => mark_of(offset)?,
-            None => begun.clone()?,
+    fn of(request: &ResumeRequest, persisted: &PersistedSocket) -> Option<Self> {
+        let entitled_from = cluster_offset_of(&persisted.entitled_from);
+        let mark = match &request.offset {
+            Some(offset) => cluster_offset_of(offset)?,
+            None => entitled_from.clone()?,
         };
         Some(Self {
             mark,
-            begun: begun.unwrap_or_default(),
+            entitled_from: entitled_from.unwrap_or_default(),
         })
     }
 
     /// Returns the entry up to which the client has received all events.
     fn entry(&self) -> EntryId {
-        self.mark.entry.max(self.begun.entry)
+        self.mark.entry.max(self.entitled_from.entry)
     }
 
     /// Returns the last event of each other node that the client has received, on any node.
-    fn got(&self, own: &str, kept: &Kept) -> Vec<(String, u64)> {
-        let mut got = kept.late.clone();
-        for mark in [&self.begun, &self.mark] {
+    fn got(&self, own: &str, persisted: &PersistedSocket) -> Vec<(String, u64)> {
+        let mut got = persisted.received.clone();
+        for mark in [&self.entitled_from, &self.mark] {
             match got.iter_mut().find(|(name, _)| *name == mark.node) {
                 Some((_, last)) => *last = mark.own.max(*last),
                 None => got.push((mark.node.clone(), mark.own)),
@@ -288,43 +296,44 @@ async fn look(
     records: &dyn RecordStore,
     namespace: &str,
     pid: &str,
-) -> Result<Option<Kept>, BrokerError> {
+) -> Result<Option<PersistedSocket>, BrokerError> {
     let text = records.get(key(pid)).await?;
-    let kept = text.and_then(|text| from_text(&text));
-    Ok(kept.filter(|kept| kept.namespace.is_empty() || kept.namespace == namespace))
+    let persisted = text.and_then(|text| from_text(&text));
+    Ok(persisted
+        .filter(|persisted| persisted.namespace.is_empty() || persisted.namespace == namespace))
 }
 
 fn back_with(
     recovery: &Recovery,
-    kept: &Kept,
+    persisted: &PersistedSocket,
     id: SocketId,
     pid: Id,
     extensions: SocketExtensions,
-    here: &Point,
-) -> Back {
-    let point = |text: &str| Point {
+    here: &EventOffset,
+) -> Resumed {
+    let point = |text: &str| EventOffset {
         number: here.number,
         text: text.into(),
     };
-    let rooms = kept.rooms.iter();
-    Back {
+    let rooms = persisted.rooms.iter();
+    Resumed {
         offset: here.number,
         until: Instant::now() + recovery.options().window,
         earlier: Vec::new(),
-        state: State {
+        state: SocketSnapshot {
             id,
             pid,
             rooms: rooms
                 .map(|(room, since)| (room.as_str().into(), point(since)))
                 .collect(),
             extensions,
-            session: Session::of(kept.data.clone()),
-            begun: point(&kept.begun),
-            entered: point(&kept.entered),
-            moves: kept.moves + 1,
+            session: Session::of(persisted.data.clone()),
+            entitled_from: point(&persisted.entitled_from),
+            entered: point(&persisted.entered),
+            moves: persisted.moves + 1,
         },
         // Other kinds of servers do not store the namespace whose middleware it has passed.
-        skips_middleware: recovery.options().skips_middleware && !kept.namespace.is_empty(),
+        skips_middleware: recovery.options().skips_middleware && !persisted.namespace.is_empty(),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::adapter::format::{Bus, Classic, Format, Sharded, Streams};
 use crate::adapter::redis::Redis;
 use crate::adapter::redis::emitter::RedisEmitter;
 use crate::adapter::setup::{AdapterSetup, QUEUE_LIMIT, REQUESTS_IN_FLIGHT, STREAM_LENGTH};
-use crate::cluster::{AdapterError, Mark};
+use crate::cluster::{AdapterError, ClusterOffset};
 
 /// The adapter of a cluster on Redis: the server's address, and the format of messages.
 ///
@@ -313,7 +313,8 @@ impl RedisAdapter {
                 prefix,
                 count,
             } => {
-                let streams = Streams::new(&own(Mark::NODE_LENGTH), stream, prefix, *count);
+                let streams =
+                    Streams::new(&own(ClusterOffset::NODE_LENGTH), stream, prefix, *count);
                 FormatConfig {
                     read: streams.streams(),
                     format: Arc::new(streams),

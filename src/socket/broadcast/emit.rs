@@ -17,7 +17,7 @@ use crate::logging::TARGET_EVENT;
 use crate::socket::broadcast::{Broadcast, MESSAGE};
 use crate::socket::core::Core;
 use crate::socket::membership::Relayed;
-use crate::socket::recovery::Origin;
+use crate::socket::recovery::EventSource;
 use crate::socket::shown::{Many, log_emit};
 use crate::socket::waiting::{self, Crowd};
 use crate::socketio::{Args, ArgsError, is_reserved};
@@ -170,23 +170,34 @@ impl Broadcast {
         let content = EventPayload::new(event, args);
         let (list, flags) = (content.0.clone(), self.flags());
         let membership = &self.membership;
-        let Relayed { crowd, told } = match (membership.remembering(), self.kept_elsewhere()) {
+        let Relayed { crowd, told } = match (membership.recording_adapter(), self.kept_elsewhere())
+        {
             (Some(adapter), Some(scope)) if !flags.volatile => {
                 let message = Message::Emit {
                     content,
                     scope,
                     flags,
                 };
-                membership.relay(&self.audience, flags, &list, Origin::Own, |number| {
-                    adapter.tell_as(number, membership.shared_name(), &message)
-                })
+                membership.relay(
+                    &self.audience,
+                    flags,
+                    &list,
+                    EventSource::ThisNode,
+                    |number| adapter.tell_as(number, membership.shared_name(), &message),
+                )
             }
-            _ => membership.relay(&self.audience, flags, &list, Origin::Alone, |_| {
-                let Some((adapter, message)) = self.elsewhere() else {
-                    return Ok(());
-                };
-                adapter.tell(membership.shared_name(), &message(content))
-            }),
+            _ => membership.relay(
+                &self.audience,
+                flags,
+                &list,
+                EventSource::SingleNode,
+                |_| {
+                    let Some((adapter, message)) = self.elsewhere() else {
+                        return Ok(());
+                    };
+                    adapter.tell(membership.shared_name(), &message(content))
+                },
+            ),
         };
         told?;
         Ok(crowd)

@@ -20,7 +20,7 @@ use crate::socket::ack_stream::{AckStream, Asked, ask};
 use crate::socket::adapter::Adapter;
 use crate::socket::call;
 use crate::socket::core::Core;
-use crate::socket::membership::{Audience, Membership, Speaker};
+use crate::socket::membership::{Audience, Membership, Sender};
 use crate::socket::shown::{Many, log_emit};
 use crate::socket::waiting::give_turn;
 use crate::socketio::Args;
@@ -55,7 +55,7 @@ impl Broadcast {
         Self::of(
             membership,
             Audience {
-                sender: sender.map(Speaker::of),
+                sender: sender.map(Sender::of),
                 ..Audience::default()
             },
         )
@@ -137,7 +137,7 @@ impl Broadcast {
     /// ```
     pub fn broadcast(mut self) -> Self {
         if let Some(socket) = self.audience.alone.take() {
-            self.audience.sender = Some(Speaker::of(&socket));
+            self.audience.sender = Some(Sender::of(&socket));
         }
         self
     }

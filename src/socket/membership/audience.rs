@@ -10,7 +10,7 @@ use crate::message::Address;
 use crate::socket::core::Core;
 use crate::socket::encode;
 use crate::socket::membership::{Members, Membership};
-use crate::socket::recovery::Origin;
+use crate::socket::recovery::EventSource;
 use crate::socket::waiting::Crowd;
 use crate::socketio::Args;
 
@@ -31,17 +31,17 @@ pub(crate) struct Audience {
     pub(crate) rooms: Option<Vec<String>>,
     pub(crate) except: Vec<String>,
     /// The sending socket.
-    pub(crate) sender: Option<Speaker>,
+    pub(crate) sender: Option<Sender>,
 }
 
 /// A socket that is excluded from its own broadcast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Speaker {
+pub(crate) struct Sender {
     pub(crate) key: u64,
     pub(crate) id: SocketId,
 }
 
-impl Speaker {
+impl Sender {
     pub(crate) fn of(socket: &Core) -> Self {
         Self {
             key: socket.key,
@@ -94,7 +94,7 @@ impl Membership {
         audience: &Audience,
         flags: EmitFlags,
         list: &Args,
-        origin: Origin<'_>,
+        origin: EventSource<'_>,
         tell: impl FnOnce(u64) -> T,
     ) -> Relayed<T> {
         let encoded = |list: &Args| {
@@ -113,17 +113,17 @@ impl Membership {
             };
         };
         let mut log = recovery.lock();
-        let audience = &*log.still_for(audience, origin);
+        let audience = &*log.without_receivers(audience, origin);
         let (mut number, mut crowd) = (0, Crowd::new());
         if flags.volatile {
-            let packet = encoded(&list.followed_by(&log.point(self.place()).text));
+            let packet = encoded(&list.followed_by(&log.latest(self.position()).text));
             self.broadcast(audience, &packet, true);
         } else {
-            if let (Origin::Own, Some(adapter)) = (origin, &self.adapter) {
+            if let (EventSource::ThisNode, Some(adapter)) = (origin, &self.adapter) {
                 number = adapter.reserve();
             }
             log.advance(origin, number);
-            let packet = encoded(&list.followed_by(&log.point(self.place()).text));
+            let packet = encoded(&list.followed_by(&log.latest(self.position()).text));
             recovery.record(&mut log, audience, &packet);
             self.each(audience, |socket| {
                 if socket.deliver_kept(packet.clone()) == Some(Pushed::Over) {

@@ -29,12 +29,12 @@ use crate::socket::core::{Core, Phase};
 use crate::socket::encode;
 use crate::socket::ending::TaskKeeper;
 use crate::socket::observe::Observers;
-use crate::socket::recovery::{Point, Recovery, RecoveryOptions};
+use crate::socket::recovery::{EventOffset, Recovery, RecoveryOptions};
 use crate::socket::server_side::ServerSide;
 use crate::socket::shown;
 use crate::socketio::{Args, PacketLimits};
 
-pub(crate) use audience::{Audience, Relayed, Speaker};
+pub(crate) use audience::{Audience, Relayed, Sender};
 
 /// The sockets of a room, in dense slots.
 pub(crate) type Members = IndexMap<u64, Arc<Core>>;
@@ -83,7 +83,7 @@ pub(crate) enum RoomChange {
 
 /// The socket had ended already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TooLate;
+pub(crate) struct SocketEnded;
 
 impl Membership {
     /// Makes a namespace of a server without an adapter.
@@ -100,7 +100,7 @@ impl Membership {
         recovery: Option<RecoveryOptions>,
     ) -> Arc<Self> {
         let own = match &adapter {
-            Some(adapter) if recovery.is_some() && adapter.remembers() => adapter.reserve(),
+            Some(adapter) if recovery.is_some() && adapter.stores_records() => adapter.reserve(),
             _ => 0,
         };
         Arc::new(Self {
@@ -205,7 +205,7 @@ impl Membership {
         }
         {
             let mut log = self.recovery.as_ref().map(Recovery::lock);
-            let since = log.as_mut().map(|log| log.point(self.place()).clone());
+            let since = log.as_mut().map(|log| log.latest(self.position()).clone());
             if !self.join_since(socket, room, since, rooms) {
                 drop(log);
                 return Self::not_joined(socket, RoomError::TooManyRooms(rooms));
@@ -237,7 +237,7 @@ impl Membership {
         &self,
         socket: &Arc<Core>,
         room: &str,
-        since: Option<Point>,
+        since: Option<EventOffset>,
         limit: usize,
     ) -> bool {
         let mut inner = self.inner.write();

@@ -13,32 +13,34 @@ use crate::cluster::EntryId;
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::adapter::Adapter;
 use crate::socket::core::{Core, Phase};
-use crate::socket::membership::{Membership, TooLate};
-use crate::socket::recovery::{Back, Beginning, Locked, Parted, Recovery, Resume, kept};
+use crate::socket::membership::{Membership, SocketEnded};
+use crate::socket::recovery::{
+    DetachOutcome, LogGuard, Recovery, RecoveryState, Resumed, StartFrom, persisted,
+};
 
 impl Membership {
     /// Decides how a socket starts whose client sends this payload; `None` if the namespace has no
     /// recovery.
-    pub(crate) fn begin(&self, auth: Option<&str>) -> Option<Beginning> {
+    pub(crate) fn start_from(&self, auth: Option<&str>) -> Option<StartFrom> {
         let recovery = self.recovery.as_ref()?;
-        let node = self.remembering().map(|adapter| adapter.uid());
-        let beginning = recovery.begin(auth, node);
-        beginning.or_else(|| self.begin_anew().map(Beginning::Here))
+        let node = self.recording_adapter().map(|adapter| adapter.uid());
+        let beginning = recovery.start_from(auth, node);
+        beginning.or_else(|| self.start_new().map(StartFrom::Memory))
     }
 
     /// Returns the recovery state of a client that starts a new session.
-    pub(crate) fn begin_anew(&self) -> Option<Box<Resume>> {
+    pub(crate) fn start_new(&self) -> Option<Box<RecoveryState>> {
         let mut log = self.recovery.as_ref()?.lock();
-        Some(Recovery::anew(log.point(self.place())))
+        Some(Recovery::fresh(log.latest(self.position())))
     }
 
     /// Records that a socket is being recovered. If that fails, its client may try once more.
-    pub(crate) fn returns(&self, socket: &Arc<Core>) {
+    pub(crate) fn resuming(&self, socket: &Arc<Core>) {
         if let (Some(recovery), Some(resume)) = (&self.recovery, &socket.resume)
-            && resume.back.is_some()
+            && resume.resumed.is_some()
         {
             let mut log = recovery.lock();
-            log.returns(socket, resume);
+            log.resuming(socket, resume);
             self.write_down(Some(log), socket);
         }
     }
@@ -50,7 +52,7 @@ impl Membership {
             // Its first number is that of the first event that it receives.
             let mut log = self.recovery.as_ref().map(Recovery::lock);
             if let (Some(log), Some(resume)) = (&mut log, &socket.resume) {
-                resume.appears(log.point(self.place()));
+                resume.appears(log.latest(self.position()));
             }
             self.list(socket);
         }
@@ -61,13 +63,13 @@ impl Membership {
     }
 
     /// Connects a socket that the program has accepted, and sends its CONNECT packet.
-    pub(crate) fn enter(&self, socket: &Arc<Core>) -> Result<(), TooLate> {
+    pub(crate) fn enter(&self, socket: &Arc<Core>) -> Result<(), SocketEnded> {
         // Events that are sent from now on are delivered directly, and earlier ones are among the
         // missed events.
         let mut log = self.recovery.as_ref().map(Recovery::lock);
         let missed = match (&self.recovery, &log, &socket.resume) {
-            (Some(recovery), Some(log), Some(resume)) => match &resume.back {
-                Some(back) => recovery.missed(log, back, &resume.joined.lock()),
+            (Some(recovery), Some(log), Some(resume)) => match &resume.resumed {
+                Some(resumed) => recovery.missed(log, resumed, &resume.joined.lock()),
                 None => Some(Vec::new()),
             },
             _ => Some(Vec::new()),
@@ -78,7 +80,7 @@ impl Membership {
             // elsewhere or starts a new session.
             drop(log);
             socket.link.close(CloseReason::TransportClose);
-            return Err(TooLate);
+            return Err(SocketEnded);
         };
         let is_new = self.list(socket);
         let misses_nothing = missed.is_empty();
@@ -87,21 +89,21 @@ impl Membership {
         if !socket.open(missed) {
             drop(log);
             self.exit(socket);
-            return Err(TooLate);
+            return Err(SocketEnded);
         }
         if let (Some(log), Some(resume)) = (&mut log, &socket.resume) {
-            let latest = log.point(self.place());
-            if misses_nothing && resume.back.is_some() {
+            let latest = log.latest(self.position());
+            if misses_nothing && resume.resumed.is_some() {
                 // Its offset may be old, but later events are not kept forever for it.
                 resume.has_all(latest);
             }
             if is_new {
-                resume.appears(log.point(self.place()));
+                resume.appears(log.latest(self.position()));
             }
             log.entered(socket, resume);
         }
         // Its previous rooms that it has not left since.
-        let rooms = socket.back().map(|_| socket.rooms.lock().clone());
+        let rooms = socket.resumed().map(|_| socket.rooms.lock().clone());
         for room in rooms.unwrap_or_default() {
             // They were within the limit of the node on which it joined them.
             self.join_since(socket, &room, None, usize::MAX);
@@ -120,19 +122,21 @@ impl Membership {
 
     /// Removes a socket that has ended for this reason. It may be recovered if it was not
     /// disconnected on purpose.
-    pub(crate) fn part(&self, socket: &Core, reason: DisconnectReason) {
+    pub(crate) fn detach(&self, socket: &Core, reason: DisconnectReason) {
         let (Some(recovery), Some(resume)) = (&self.recovery, &socket.resume) else {
             return self.exit(socket);
         };
         let mut log = recovery.lock();
         self.exit(socket);
         let may = matches!(reason, DisconnectReason::Session(_));
-        let parted = recovery.part(&mut log, socket, resume, may);
-        match (parted, self.remembering()) {
-            (Some(Parted::Kept), Some(adapter)) => {
-                adapter.keep(kept(socket, resume, &log), recovery.options().window);
+        let outcome = recovery.detach(&mut log, socket, resume, may);
+        match (outcome, self.recording_adapter()) {
+            (Some(DetachOutcome::Kept), Some(adapter)) => {
+                adapter.store_record(persisted(socket, resume, &log), recovery.options().window);
             }
-            (Some(Parted::Forgotten), Some(adapter)) => adapter.forget(resume.pid.as_str()),
+            (Some(DetachOutcome::Forgotten), Some(adapter)) => {
+                adapter.delete_record(resume.pid.as_str());
+            }
             _ => {}
         }
     }
@@ -143,8 +147,8 @@ impl Membership {
     }
 
     /// The same, if the log is locked for a change already.
-    pub(super) fn write_down(&self, log: Option<Locked<'_>>, socket: &Core) {
-        let (Some(adapter), Some(recovery)) = (self.remembering(), &self.recovery) else {
+    pub(super) fn write_down(&self, log: Option<LogGuard<'_>>, socket: &Core) {
+        let (Some(adapter), Some(recovery)) = (self.recording_adapter(), &self.recovery) else {
             return;
         };
         let (Some(mut log), Some(resume)) = (log, &socket.resume) else {
@@ -153,45 +157,48 @@ impl Membership {
         let options = recovery.options();
         match socket.phase() {
             Phase::Connected => {
-                resume.is_here(Instant::now(), options.silence, log.point(self.place()));
+                resume.is_here(Instant::now(), options.silence, log.latest(self.position()));
             }
-            Phase::Connecting | Phase::Accepted if resume.back.is_some() => {}
+            Phase::Connecting | Phase::Accepted if resume.resumed.is_some() => {}
             _ => return,
         }
         // Stored again before that time.
-        adapter.keep(kept(socket, resume, &log), options.window + REWRITTEN);
+        adapter.store_record(
+            persisted(socket, resume, &log),
+            options.window + REWRITE_INTERVAL,
+        );
     }
 
     /// Stores the state of a client for other nodes again.
-    pub(crate) fn keep_again(&self, back: Back) {
-        if let (Some(adapter), Some(recovery)) = (self.remembering(), &self.recovery) {
-            let id = back.state.id;
-            let late = {
+    pub(crate) fn persist_again(&self, resumed: Resumed) {
+        if let (Some(adapter), Some(recovery)) = (self.recording_adapter(), &self.recovery) {
+            let id = resumed.state.id;
+            let received = {
                 let mut log = recovery.lock();
-                let late = log.late(id);
-                log.expect_no_more(id);
-                late
+                let received = log.received(id);
+                log.forget_received(id);
+                received
             };
-            let kept = back.state.into_kept(&self.name, late);
-            adapter.keep(kept, recovery.options().window);
+            let kept = resumed.state.into_persisted(&self.name, received);
+            adapter.store_record(kept, recovery.options().window);
         }
     }
 
     /// Returns the adapter, if it stores the state of clients that may reconnect to another node.
-    pub(crate) fn remembering(&self) -> Option<&Arc<dyn Adapter>> {
+    pub(crate) fn recording_adapter(&self) -> Option<&Arc<dyn Adapter>> {
         let adapter = self.adapter.as_ref()?;
-        adapter.remembers().then_some(adapter)
+        adapter.stores_records().then_some(adapter)
     }
 
     /// Returns this node's name, and its read position.
-    pub(crate) fn place(&self) -> Option<(&str, EntryId)> {
-        let adapter = self.remembering()?;
-        Some((adapter.uid(), adapter.position(&self.name)?))
+    pub(crate) fn position(&self) -> Option<(&str, EntryId)> {
+        let adapter = self.recording_adapter()?;
+        Some((adapter.uid(), adapter.read_position(&self.name)?))
     }
 }
 
 /// The interval in which the state of a socket is stored again.
-const REWRITTEN: Duration = Duration::from_secs(20);
+const REWRITE_INTERVAL: Duration = Duration::from_secs(20);
 
 #[cfg(test)]
 mod tests {
@@ -207,7 +214,7 @@ mod tests {
     use crate::id::Id;
     use crate::link::Link;
     use crate::socket::Audience;
-    use crate::socket::recovery::{Origin, RecoveryOptions};
+    use crate::socket::recovery::{EventSource, RecoveryOptions};
     use crate::socketio::Args;
     use crate::socketio::PacketLimits;
 
@@ -225,14 +232,14 @@ mod tests {
 
     /// Makes a socket whose client sends this payload; it is not accepted yet.
     fn come(namespace: &Arc<Membership>, auth: Option<&str>) -> Arc<Core> {
-        let Some(Beginning::Here(resume)) = namespace.begin(auth) else {
+        let Some(StartFrom::Memory(resume)) = namespace.start_from(auth) else {
             panic!("{auth:?} is for another node");
         };
         let config = Arc::new(Config::new("/"));
         let link = Link::new(Id::random(), &config, Handshake::empty());
         let core = Core::beginning(namespace, &link, auth, Some(resume));
         let core = Arc::new(core);
-        namespace.returns(&core);
+        namespace.resuming(&core);
         core
     }
 
@@ -246,7 +253,7 @@ mod tests {
     fn lose(core: &Core) {
         let reason = DisconnectReason::Session(CloseReason::PingTimeout);
         core.end(reason);
-        core.membership.part(core, reason);
+        core.membership.detach(core, reason);
     }
 
     fn auth(core: &Core, offset: Option<&str>) -> String {
@@ -262,7 +269,7 @@ mod tests {
     fn emit_to(namespace: &Membership, audience: &Audience) -> usize {
         let list = Args::new(r#""event""#.to_owned(), Vec::new());
         let flags = EmitFlags::default();
-        let _ = namespace.relay(audience, flags, &list, Origin::Alone, |_| ());
+        let _ = namespace.relay(audience, flags, &list, EventSource::SingleNode, |_| ());
         let log = namespace.recovery.as_ref().unwrap().lock();
         log.latest_length()
     }
@@ -300,7 +307,7 @@ mod tests {
     #[actix_rt::test]
     async fn a_broken_attempt_keeps_what_there_is_and_its_time() {
         tokio::time::pause();
-        for (late, comes_back) in [(29_999, true), (30_000, false)] {
+        for (wait, comes_back) in [(29_999, true), (30_000, false)] {
             let namespace = namespace(OPTIONS);
             let ann = enter(&namespace, None);
             namespace.join(&ann, "a").unwrap();
@@ -310,10 +317,10 @@ mod tests {
             lose(&attempt);
             // The later calls of its handler have no effect.
             attempt.accept().unwrap_err();
-            namespace.part(&attempt, DisconnectReason::ServerNamespaceDisconnect);
-            tokio::time::advance(Duration::from_millis(late)).await;
+            namespace.detach(&attempt, DisconnectReason::ServerNamespaceDisconnect);
+            tokio::time::advance(Duration::from_millis(wait)).await;
             let again = enter(&namespace, Some(&auth(&ann, None)));
-            assert_eq!(again.id == ann.id, comes_back, "{late}");
+            assert_eq!(again.id == ann.id, comes_back, "{wait}");
             assert_eq!(again.rooms.lock().len(), usize::from(comes_back));
         }
     }
@@ -328,7 +335,7 @@ mod tests {
         assert_eq!(again.id, ann.id);
         assert!(attempt.accept().is_err());
         let refused = DisconnectReason::ServerNamespaceDisconnect;
-        namespace.part(&attempt, refused);
+        namespace.detach(&attempt, refused);
         assert!(namespace.socket(ann.id).is_some());
         lose(&again);
         assert_eq!(enter(&namespace, Some(&auth(&ann, None))).id, ann.id);
@@ -341,7 +348,7 @@ mod tests {
         lose(&ann);
         let attempt = come(&namespace, Some(&auth(&ann, None)));
         attempt.refuse(&"no".into());
-        namespace.part(&attempt, DisconnectReason::ServerNamespaceDisconnect);
+        namespace.detach(&attempt, DisconnectReason::ServerNamespaceDisconnect);
         assert_ne!(enter(&namespace, Some(&auth(&ann, None))).id, ann.id);
     }
 
@@ -353,7 +360,7 @@ mod tests {
         ann.disconnect(false);
         let auth = auth(&ann, None);
         assert_ne!(enter(&namespace, Some(&auth)).id, ann.id);
-        namespace.part(&ann, DisconnectReason::ServerNamespaceDisconnect);
+        namespace.detach(&ann, DisconnectReason::ServerNamespaceDisconnect);
         assert_ne!(enter(&namespace, Some(&auth)).id, ann.id);
     }
 
@@ -372,8 +379,8 @@ mod tests {
         for offset in [None, Some("0"), Some("1"), Some("2")] {
             let again = come(&namespace, Some(&auth(&ann, offset)));
             let recovery = namespace.recovery.as_ref().unwrap();
-            let back = again.back().unwrap();
-            let missed = recovery.missed(&recovery.lock(), back, &Default::default());
+            let resumed = again.resumed().unwrap();
+            let missed = recovery.missed(&recovery.lock(), resumed, &Default::default());
             let lengths: Vec<_> = missed.unwrap().iter().map(|it| it.len()).collect();
             assert_eq!(lengths, [length], "{offset:?}");
             lose(&again);
@@ -510,8 +517,8 @@ mod tests {
         let resume = ann.resume.as_ref().unwrap();
         let is_here = || {
             let mut log = namespace.recovery.as_ref().unwrap().lock();
-            resume.is_here(Instant::now(), OPTIONS.silence, log.point(None));
-            kept(&ann, resume, &log).begun
+            resume.is_here(Instant::now(), OPTIONS.silence, log.latest(None));
+            persisted(&ann, resume, &log).entitled_from
         };
         emit(&namespace);
         assert_eq!(is_here(), "0");

@@ -8,52 +8,53 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cluster::{EntryId, Mark};
+use crate::cluster::{ClusterOffset, EntryId};
 use crate::id::{Id, IdMap, SocketId};
 use crate::link::Outgoing;
 use crate::socket::core::Core;
 use crate::socket::membership::Audience;
-use crate::socket::recovery::late::Late;
+use crate::socket::recovery::already_received::AlreadyReceived;
 use crate::socket::recovery::{
-    Back, Origin, Point, RecoveryOptions, Resume, Rooms, Stage, State, number_on, state_of,
+    EventOffset, EventSource, RecoveryOptions, RecoveryState, ResumeStage, Resumed, Rooms,
+    SocketSnapshot, number_on, snapshot,
 };
 
 /// The latest events, and the disconnected sockets.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     /// The latest event.
-    pub(super) point: Point,
+    pub(super) latest: EventOffset,
     /// The latest entry of the cluster's stream that was delivered here, and this node's own latest
     /// number.
     pub(super) entry: EntryId,
     pub(super) own: u64,
     /// The latest number of each other node's own events.
     pub(super) heard: HashMap<String, u64>,
-    pub(super) late: Late,
+    pub(super) received: AlreadyReceived,
     /// The latest ones, without gaps.
-    pub(super) events: VecDeque<Logged>,
+    pub(super) events: VecDeque<LoggedEvent>,
     /// Their memory in bytes.
     pub(super) bytes: usize,
     /// The latest event that was dropped before its time, because of its size: its number, and the
     /// time when it was sent.
     pub(super) early: Option<(u64, Instant)>,
     /// Sockets that have ended and may be recovered, by their private session id.
-    pub(super) gone: IdMap<Id, Gone>,
+    pub(super) detached: IdMap<Id, Detached>,
     /// Their memory in bytes.
-    pub(super) gone_bytes: usize,
+    pub(super) detached_bytes: usize,
     /// The times at which they expire.
-    pub(super) leaving: BTreeSet<(Instant, Id)>,
+    pub(super) deadlines: BTreeSet<(Instant, Id)>,
     /// Connected sockets, which may reconnect before their disconnect is detected.
-    pub(super) here: IdMap<Id, Weak<Core>>,
+    pub(super) attached: IdMap<Id, Weak<Core>>,
     /// Values to drop after the lock is released.
-    pub(super) spent: Vec<Spent>,
+    pub(super) deferred: Vec<DeferredDrops>,
 }
 
 /// A value whose `Drop` may run code of the program.
-pub(super) type Spent = Box<dyn Any + Send>;
+pub(super) type DeferredDrops = Box<dyn Any + Send>;
 
 #[derive(Debug)]
-pub(super) struct Logged {
+pub(super) struct LoggedEvent {
     pub(super) at: Instant,
     pub(super) rooms: Option<Vec<String>>,
     pub(super) except: Vec<String>,
@@ -63,21 +64,21 @@ pub(super) struct Logged {
 }
 
 #[derive(Debug)]
-pub(super) struct Gone {
+pub(super) struct Detached {
     pub(super) until: Instant,
-    pub(super) state: State,
+    pub(super) state: SocketSnapshot,
     /// Its memory in bytes.
     pub(super) size: usize,
 }
 
 impl Log {
     /// Advances to the next event, which has this number among this node's own.
-    pub(crate) fn advance(&mut self, origin: Origin<'_>, own: u64) {
-        self.point.number += 1;
+    pub(crate) fn advance(&mut self, origin: EventSource<'_>, own: u64) {
+        self.latest.number += 1;
         match origin {
-            Origin::Alone => {}
-            Origin::Own => self.own = own,
-            Origin::Entry(entry, node, own) => {
+            EventSource::SingleNode => {}
+            EventSource::ThisNode => self.own = own,
+            EventSource::Entry(entry, node, own) => {
                 self.entry = entry;
                 match self.heard.get_mut(node) {
                     Some(heard) => *heard = own.max(*heard),
@@ -91,13 +92,13 @@ impl Log {
 
     /// Returns the point of the latest event. `node` and the entry up to which all events of other
     /// nodes were delivered are given if the adapter stores records.
-    pub(crate) fn point(&mut self, node: Option<(&str, EntryId)>) -> &Point {
-        let number = self.point.number;
-        self.point.text = match node {
+    pub(crate) fn latest(&mut self, node: Option<(&str, EntryId)>) -> &EventOffset {
+        let number = self.latest.number;
+        self.latest.text = match node {
             None => number.to_string().into(),
             Some((node, entry)) => {
                 self.entry = self.entry.max(entry);
-                let mark = Mark {
+                let mark = ClusterOffset {
                     node: node.to_owned(),
                     own: self.own,
                     entry: self.entry,
@@ -105,38 +106,42 @@ impl Log {
                 format!("{number}.{mark}").into()
             }
         };
-        &self.point
+        &self.latest
     }
 
     /// Records the events of other nodes that a socket has received and that have not arrived here.
-    pub(crate) fn expect(&mut self, id: SocketId, got: impl IntoIterator<Item = (String, u64)>) {
+    pub(crate) fn record_received(
+        &mut self,
+        id: SocketId,
+        got: impl IntoIterator<Item = (String, u64)>,
+    ) {
         let has_come = |node: &str, own| self.heard.get(node).is_some_and(|heard| *heard >= own);
-        let late = got.into_iter().filter(|(node, own)| !has_come(node, *own));
-        let late = late.collect();
-        self.late.expect(id, late);
+        let received = got.into_iter().filter(|(node, own)| !has_come(node, *own));
+        let received = received.collect();
+        self.received.expect(id, received);
     }
 
     /// Returns the events that a socket has received and that have not arrived here.
-    pub(crate) fn late(&self, id: SocketId) -> Vec<(String, u64)> {
-        self.late.of(id)
+    pub(crate) fn received(&self, id: SocketId) -> Vec<(String, u64)> {
+        self.received.of(id)
     }
 
     /// A socket is no longer expected.
-    pub(crate) fn expect_no_more(&mut self, id: SocketId) {
-        self.late.forget(id);
+    pub(crate) fn forget_received(&mut self, id: SocketId) {
+        self.received.forget(id);
     }
 
     /// Returns the audience of an event, without the sockets that have received it elsewhere.
-    pub(crate) fn still_for<'a>(
+    pub(crate) fn without_receivers<'a>(
         &mut self,
         audience: &'a Audience,
-        origin: Origin<'_>,
+        origin: EventSource<'_>,
     ) -> Cow<'a, Audience> {
         // Events without a number are volatile, or come from other servers.
-        let Origin::Entry(_, node, own @ 1..) = origin else {
+        let EventSource::Entry(_, node, own @ 1..) = origin else {
             return Cow::Borrowed(audience);
         };
-        let have = self.late.have(node, own);
+        let have = self.received.have(node, own);
         if have.is_empty() {
             return Cow::Borrowed(audience);
         }
@@ -156,39 +161,39 @@ impl Log {
     #[cfg(test)]
     pub(crate) fn sizes(&self) -> (usize, usize) {
         let event = self.events.back().map_or(0, |event| event.size);
-        (event, self.gone_bytes)
+        (event, self.detached_bytes)
     }
 
     /// Returns the connected sockets.
     pub(crate) fn here(&self) -> Vec<Arc<Core>> {
-        self.here.values().filter_map(Weak::upgrade).collect()
+        self.attached.values().filter_map(Weak::upgrade).collect()
     }
 
     /// Returns the connected socket with this private session id.
     fn core(&mut self, pid: Id) -> Option<Arc<Core>> {
-        let core = self.here.get(&pid)?.upgrade()?;
+        let core = self.attached.get(&pid)?.upgrade()?;
         // Another holder may just be dropping it.
-        self.spent.push(Box::new(Arc::clone(&core)));
+        self.deferred.push(Box::new(Arc::clone(&core)));
         Some(core)
     }
 
     /// Drops the state of a client that is not recovered.
-    pub(super) fn let_go(&mut self, state: State) {
-        self.late.forget(state.id);
-        self.spent.push(Box::new(state));
+    pub(super) fn discard(&mut self, state: SocketSnapshot) {
+        self.received.forget(state.id);
+        self.deferred.push(Box::new(state));
     }
 
     /// Ends a socket, or removes a disconnected one, because its client has reconnected to another
     /// node. The number of moves is compared, because notice of an earlier one may arrive after the
     /// client has moved on, even back to this node. Returns its state on this node.
-    pub(crate) fn moved_away(
+    pub(crate) fn take_moved(
         &mut self,
         id: SocketId,
         moves: u64,
         options: RecoveryOptions,
-    ) -> Option<State> {
-        let has_moved = |gone: &Gone| gone.state.id == id && gone.state.moves < moves;
-        let gone = self.gone.iter().find(|(_, gone)| has_moved(gone));
+    ) -> Option<SocketSnapshot> {
+        let has_moved = |gone: &Detached| gone.state.id == id && gone.state.moves < moves;
+        let gone = self.detached.iter().find(|(_, gone)| has_moved(gone));
         let pid = match gone {
             Some((pid, _)) => *pid,
             None => {
@@ -201,46 +206,52 @@ impl Log {
                 let pid = found
                     .filter(|resume| resume.moves < moves)
                     .map(|resume| resume.pid);
-                self.spent.push(Box::new(here));
+                self.deferred.push(Box::new(here));
                 pid?
             }
         };
-        self.late.forget(id);
+        self.received.forget(id);
         self.take(pid, options).map(|gone| gone.state)
     }
 
     /// Records that a socket is being recovered; its client may reconnect before that ends.
-    pub(crate) fn returns(&mut self, core: &Arc<Core>, resume: &Resume) {
-        self.here.insert(resume.pid, Arc::downgrade(core));
+    pub(crate) fn resuming(&mut self, core: &Arc<Core>, resume: &RecoveryState) {
+        self.attached.insert(resume.pid, Arc::downgrade(core));
     }
 
     /// Records that a socket is connected.
-    pub(crate) fn entered(&mut self, core: &Arc<Core>, resume: &Resume) {
-        *resume.stage.lock() = Stage::Here;
-        self.here.insert(resume.pid, Arc::downgrade(core));
+    pub(crate) fn entered(&mut self, core: &Arc<Core>, resume: &RecoveryState) {
+        *resume.stage.lock() = ResumeStage::Attached;
+        self.attached.insert(resume.pid, Arc::downgrade(core));
     }
 
     /// Removes a connected or recovering socket. Returns the time until which it may be recovered.
-    pub(super) fn leave(&mut self, resume: &Resume, options: RecoveryOptions) -> Option<Instant> {
-        let stage = std::mem::replace(&mut *resume.stage.lock(), Stage::Gone);
-        let until = match (stage, &resume.back) {
-            (Stage::Gone, _) => return None,
+    pub(super) fn leave(
+        &mut self,
+        resume: &RecoveryState,
+        options: RecoveryOptions,
+    ) -> Option<Instant> {
+        let stage = std::mem::replace(&mut *resume.stage.lock(), ResumeStage::Detached);
+        let until = match (stage, &resume.resumed) {
+            (ResumeStage::Detached, _) => return None,
             // It has not started again, so its deadline is unchanged.
-            (Stage::Coming, Some(back)) => back.until,
-            (Stage::Coming, None) | (Stage::Here, _) => Instant::now() + options.window,
+            (ResumeStage::Connecting, Some(resumed)) => resumed.until,
+            (ResumeStage::Connecting, None) | (ResumeStage::Attached, _) => {
+                Instant::now() + options.window
+            }
         };
-        self.here.remove(&resume.pid);
+        self.attached.remove(&resume.pid);
         Some(until)
     }
 
     /// Returns the missed events of a socket in these rooms.
-    pub(crate) fn missed(&self, back: &Back, rooms: &Rooms) -> Vec<Outgoing> {
-        let first = self.point.number + 1 - self.events.len() as u64;
+    pub(crate) fn missed(&self, resumed: &Resumed, rooms: &Rooms) -> Vec<Outgoing> {
+        let first = self.latest.number + 1 - self.events.len() as u64;
         let numbered = self.events.iter().zip(first..);
-        let after = numbered.filter(|(_, number)| *number > back.offset);
-        let meant = after.filter(|(event, number)| event.is_for(&back.state, rooms, *number));
+        let after = numbered.filter(|(_, number)| *number > resumed.offset);
+        let meant = after.filter(|(event, number)| event.is_for(&resumed.state, rooms, *number));
         let here = meant.map(|(event, _)| event.packet.clone());
-        back.earlier.iter().cloned().chain(here).collect()
+        resumed.earlier.iter().cloned().chain(here).collect()
     }
 
     /// Returns `true` if all events are kept that a client may have missed after this number.
@@ -249,7 +260,7 @@ impl Log {
     pub(super) fn reaches_back_to(&self, offset: u64, options: RecoveryOptions) -> bool {
         let in_time = |at: Instant| at.elapsed() > options.window + options.silence;
         let early = self.early.filter(|(_, at)| !in_time(*at));
-        offset <= self.point.number && early.is_none_or(|(number, _)| offset >= number)
+        offset <= self.latest.number && early.is_none_or(|(number, _)| offset >= number)
     }
 
     /// Returns the number of the event up to which a client has received all events, if it is a
@@ -262,77 +273,77 @@ impl Log {
         named: Option<&str>,
         node: Option<&str>,
     ) -> Option<u64> {
-        let begun = match self.gone.get(&pid) {
-            Some(gone) => gone.state.begun.clone(),
-            None => self.core(pid)?.resume.as_ref()?.begun(),
+        let entitled_from = match self.detached.get(&pid) {
+            Some(gone) => gone.state.entitled_from.clone(),
+            None => self.core(pid)?.resume.as_ref()?.entitled_from(),
         };
-        let number = number_on(named.unwrap_or(&begun.text), node)?;
-        Some(number.max(begun.number))
+        let number = number_on(named.unwrap_or(&entitled_from.text), node)?;
+        Some(number.max(entitled_from.number))
     }
 
     /// Returns `true` if this node has the latest state for this private session id.
     pub(crate) fn holds(&self, pid: &str) -> bool {
         Id::parse(pid)
-            .is_some_and(|pid| self.gone.contains_key(&pid) || self.here.contains_key(&pid))
+            .is_some_and(|pid| self.detached.contains_key(&pid) || self.attached.contains_key(&pid))
     }
 
     /// Returns `true` if the program has disconnected the socket with this private session id and
     /// it has not ended yet.
-    pub(super) fn was_sent_away(&mut self, pid: Id) -> bool {
+    pub(super) fn was_disconnected(&mut self, pid: Id) -> bool {
         self.core(pid).is_some_and(|core| core.has_left())
     }
 
     /// Takes the state of a client, whether its disconnect was detected or not.
-    pub(super) fn take(&mut self, pid: Id, options: RecoveryOptions) -> Option<Gone> {
-        match self.no_longer_gone(pid) {
+    pub(super) fn take(&mut self, pid: Id, options: RecoveryOptions) -> Option<Detached> {
+        match self.take_detached(pid) {
             Some(gone) => Some(gone),
             None => self.supersede(pid, options),
         }
     }
 
     /// Keeps the state of a disconnected socket; the oldest ones are dropped to make room.
-    pub(super) fn keep(&mut self, gone: Gone, options: RecoveryOptions) {
+    pub(super) fn keep(&mut self, gone: Detached, options: RecoveryOptions) {
         let pid = gone.state.pid;
-        self.leaving.insert((gone.until, pid));
-        self.gone_bytes += gone.size;
-        if let Some(before) = self.gone.insert(pid, gone) {
-            self.gone_bytes -= before.size;
-            self.let_go(before.state);
+        self.deadlines.insert((gone.until, pid));
+        self.detached_bytes += gone.size;
+        if let Some(before) = self.detached.insert(pid, gone) {
+            self.detached_bytes -= before.size;
+            self.discard(before.state);
         }
-        while self.gone_bytes > options.limit
-            && let Some((_, pid)) = self.leaving.pop_first()
+        while self.detached_bytes > options.limit
+            && let Some((_, pid)) = self.deadlines.pop_first()
         {
-            if let Some(gone) = self.no_longer_gone(pid) {
-                self.let_go(gone.state);
+            if let Some(gone) = self.take_detached(pid) {
+                self.discard(gone.state);
             }
         }
     }
 
-    fn no_longer_gone(&mut self, pid: Id) -> Option<Gone> {
-        let gone = self.gone.remove(&pid)?;
-        self.gone_bytes -= gone.size;
-        self.leaving.remove(&(gone.until, pid));
+    fn take_detached(&mut self, pid: Id) -> Option<Detached> {
+        let gone = self.detached.remove(&pid)?;
+        self.detached_bytes -= gone.size;
+        self.deadlines.remove(&(gone.until, pid));
         Some(gone)
     }
 
     /// Ends a socket whose client has reconnected before its disconnect was detected.
-    fn supersede(&mut self, pid: Id, options: RecoveryOptions) -> Option<Gone> {
+    fn supersede(&mut self, pid: Id, options: RecoveryOptions) -> Option<Detached> {
         let core = self.core(pid)?;
         if core.has_left() {
             return None;
         }
         let resume = core.resume.as_ref()?;
         let until = self.leave(resume, options)?;
-        let state = state_of(&core, resume);
+        let state = snapshot(&core, resume);
         core.supersede();
-        Some(Gone::new(until, state))
+        Some(Detached::new(until, state))
     }
 
     /// Returns the time at which the next one expires.
     pub(super) fn due(&self, options: RecoveryOptions) -> Option<Instant> {
         let event = self.events.front();
-        let event = event.map(|event| event.at + options.window + options.silence + TICK);
-        let socket = self.leaving.first().map(|(until, _)| *until);
+        let event = event.map(|event| event.at + options.window + options.silence + PRUNE_INTERVAL);
+        let socket = self.deadlines.first().map(|(until, _)| *until);
         event.into_iter().chain(socket).min()
     }
 
@@ -342,34 +353,34 @@ impl Log {
             && (self.bytes > options.limit || now.duration_since(oldest.at) > kept)
         {
             if now.duration_since(oldest.at) <= kept {
-                let number = self.point.number + 1 - self.events.len() as u64;
+                let number = self.latest.number + 1 - self.events.len() as u64;
                 self.early = Some((number, oldest.at));
             }
             self.bytes -= oldest.size;
             self.events.pop_front();
         }
-        if self.events.len() < self.events.capacity() / 4 && self.events.capacity() > FEW {
+        if self.events.len() < self.events.capacity() / 4 && self.events.capacity() > MIN_CAPACITY {
             // After a burst: the capacity for its events would no longer be counted.
             self.events.shrink_to(self.events.len() * 2);
         }
-        while let Some((until, pid)) = self.leaving.first().copied()
+        while let Some((until, pid)) = self.deadlines.first().copied()
             && until <= now
         {
-            self.leaving.pop_first();
-            if let Some(gone) = self.no_longer_gone(pid) {
-                self.let_go(gone.state);
+            self.deadlines.pop_first();
+            if let Some(gone) = self.take_detached(pid) {
+                self.discard(gone.state);
             }
         }
     }
 }
 
 /// The minimal capacity of the list of events.
-const FEW: usize = 64;
+const MIN_CAPACITY: usize = 64;
 
 /// Events of one such interval expire together.
-const TICK: Duration = Duration::from_millis(100);
+const PRUNE_INTERVAL: Duration = Duration::from_millis(100);
 
-impl Logged {
+impl LoggedEvent {
     pub(super) fn new(
         at: Instant,
         rooms: Option<Vec<String>>,
@@ -390,7 +401,7 @@ impl Logged {
     }
 
     /// Returns `true` if the event with this number was for a socket in these rooms.
-    fn is_for(&self, state: &State, rooms: &Rooms, number: u64) -> bool {
+    fn is_for(&self, state: &SocketSnapshot, rooms: &Rooms, number: u64) -> bool {
         let is_in = |room: &String| {
             let since = rooms.get(room.as_str());
             room == state.id.as_str() || since.is_some_and(|since| since.number < number)
@@ -405,18 +416,18 @@ impl Logged {
     }
 }
 
-impl Gone {
-    pub(super) fn new(until: Instant, state: State) -> Self {
+impl Detached {
+    pub(super) fn new(until: Instant, state: SocketSnapshot) -> Self {
         let size = state.footprint();
         Self { until, state, size }
     }
 }
 
-impl State {
+impl SocketSnapshot {
     /// Returns its approximate memory in bytes, without the values that the program has attached to
     /// the socket.
     fn footprint(&self) -> usize {
-        let points = [&self.begun, &self.entered];
+        let points = [&self.entitled_from, &self.entered];
         let points = points.map(|point| point.text.len() + OVERHEAD);
         let rooms = self.rooms.iter();
         let rooms = rooms.map(|(room, since)| room.len() + since.text.len() + ROOM);
@@ -434,7 +445,7 @@ const OVERHEAD: usize = 24;
 
 /// The number of bytes of a disconnected socket beside its names and values: its entries in a map
 /// and in a set, which are a third empty, and its session.
-const STATE: usize = 2 * (size_of::<(Id, Gone)>() + size_of::<(Instant, Id)>()) + 256;
+const STATE: usize = 2 * (size_of::<(Id, Detached)>() + size_of::<(Instant, Id)>()) + 256;
 
 /// The number of bytes of a room beside its name: its entry in a map, and the text of a point.
-const ROOM: usize = 2 * size_of::<(usize, Arc<str>, Point, usize)>() + 2 * OVERHEAD;
+const ROOM: usize = 2 * size_of::<(usize, Arc<str>, EventOffset, usize)>() + 2 * OVERHEAD;

@@ -8,11 +8,11 @@
 //! for an offset. Nothing here sends.
 //!
 //! If the adapter stores records, a client may be recovered on another node. Then the offset also
-//! contains the client's position in the events of the whole cluster, a [`Mark`].
+//! contains the client's position in the events of the whole cluster, a [`ClusterOffset`].
 
-mod late;
+mod already_received;
 mod log;
-mod point;
+mod offset;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -32,11 +32,11 @@ use crate::id::{Id, SocketId};
 use crate::link::Outgoing;
 use crate::socket::core::Core;
 use crate::socket::membership::Audience;
-use crate::socket::recovery::log::{Gone, Logged, Spent};
+use crate::socket::recovery::log::{DeferredDrops, Detached, LoggedEvent};
 
 pub(crate) use log::Log;
-use point::number_on;
-pub(crate) use point::{Kept, Origin, Point, mark_of};
+use offset::number_on;
+pub(crate) use offset::{EventOffset, EventSource, PersistedSocket, cluster_offset_of};
 
 /// The limits of recovery.
 #[derive(Clone, Copy, Debug)]
@@ -62,11 +62,11 @@ pub(crate) struct Recovery {
 }
 
 /// The rooms of a socket, and the event after which it joined each.
-pub(crate) type Rooms = IndexMap<Arc<str>, Point>;
+pub(crate) type Rooms = IndexMap<Arc<str>, EventOffset>;
 
 /// The state of a recovered socket.
 #[derive(Debug)]
-pub(crate) struct State {
+pub(crate) struct SocketSnapshot {
     pub(crate) id: SocketId,
     pub(crate) pid: Id,
     pub(crate) rooms: Rooms,
@@ -74,103 +74,104 @@ pub(crate) struct State {
     pub(crate) session: Session,
     /// The event up to which it misses nothing, whatever its offset: the one after which it started
     /// or, if it has been connected for long, a later one.
-    pub(crate) begun: Point,
+    pub(crate) entitled_from: EventOffset,
     /// The event after which it was listed; it receives all later events of its rooms.
-    pub(crate) entered: Point,
+    pub(crate) entered: EventOffset,
     /// The number of its moves to another node.
     pub(crate) moves: u64,
 }
 
 /// The recovery state of a socket, and the state with which it was recovered.
 #[derive(Debug)]
-pub(crate) struct Resume {
+pub(crate) struct RecoveryState {
     pub(crate) pid: Id,
-    begun: Mutex<Begun>,
-    entered: Mutex<Point>,
+    entitled_from: Mutex<EntitledFrom>,
+    entered: Mutex<EventOffset>,
     moves: u64,
     /// Its rooms. A recovered socket has its previous rooms, before it joins them.
     pub(crate) joined: Mutex<Rooms>,
-    pub(crate) back: Option<Back>,
-    stage: Mutex<Stage>,
+    pub(crate) resumed: Option<Resumed>,
+    stage: Mutex<ResumeStage>,
 }
 
 /// The event from which a socket may miss events.
 #[derive(Debug)]
-struct Begun {
-    point: Point,
+struct EntitledFrom {
+    point: EventOffset,
     /// A later event, and the time when it was the latest.
-    next: Option<(Instant, Point)>,
+    next: Option<(Instant, EventOffset)>,
 }
 
 /// The stages of a socket with recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// Connecting.
-    Coming,
-    Here,
+enum ResumeStage {
+    Connecting,
+    Attached,
     /// Its state is kept, dropped or taken by another socket.
-    Gone,
+    Detached,
 }
 
 /// A recovered socket: its previous state, and the number from which it missed events.
 #[derive(Debug)]
-pub(crate) struct Back {
+pub(crate) struct Resumed {
     pub(crate) offset: u64,
     /// The time until which it may try again, if it disconnects before it is accepted.
     pub(crate) until: Instant,
     /// The events that it missed on other nodes, before those of this one.
     pub(crate) earlier: Vec<Outgoing>,
-    pub(crate) state: State,
+    pub(crate) state: SocketSnapshot,
     pub(crate) skips_middleware: bool,
 }
 
-impl Resume {
-    fn new(pid: Id, begun: Point, mut back: Option<Back>) -> Self {
-        let rooms = back
+impl RecoveryState {
+    fn new(pid: Id, entitled_from: EventOffset, mut resumed: Option<Resumed>) -> Self {
+        let rooms = resumed
             .as_mut()
-            .map(|back| std::mem::take(&mut back.state.rooms));
-        let entered = back.as_ref().map(|back| back.state.entered.clone());
+            .map(|resumed| std::mem::take(&mut resumed.state.rooms));
+        let entered = resumed
+            .as_ref()
+            .map(|resumed| resumed.state.entered.clone());
         Self {
             pid,
-            begun: Mutex::new(Begun {
-                point: begun,
+            entitled_from: Mutex::new(EntitledFrom {
+                point: entitled_from,
                 next: None,
             }),
             entered: Mutex::new(entered.unwrap_or_default()),
-            moves: back.as_ref().map_or(0, |back| back.state.moves),
+            moves: resumed.as_ref().map_or(0, |resumed| resumed.state.moves),
             joined: Mutex::new(rooms.unwrap_or_default()),
-            back,
-            stage: Mutex::new(Stage::Coming),
+            resumed,
+            stage: Mutex::new(ResumeStage::Connecting),
         }
     }
 
     /// Records the event after which the socket was listed. A recovered socket instead receives the
     /// missed events from its offset on.
-    pub(crate) fn appears(&self, latest: &Point) {
-        if self.back.is_none() {
+    pub(crate) fn appears(&self, latest: &EventOffset) {
+        if self.resumed.is_none() {
             *self.entered.lock() = latest.clone();
         }
     }
 
-    fn begun(&self) -> Point {
-        self.begun.lock().point.clone()
+    fn entitled_from(&self) -> EventOffset {
+        self.entitled_from.lock().point.clone()
     }
 
     /// Records that the client is connected. Its answers to pings prove that, and that it has
     /// received all events sent before its silence would have been detected.
-    pub(crate) fn is_here(&self, now: Instant, silence: Duration, latest: &Point) {
-        let mut begun = self.begun.lock();
-        match &begun.next {
+    pub(crate) fn is_here(&self, now: Instant, silence: Duration, latest: &EventOffset) {
+        let mut entitled_from = self.entitled_from.lock();
+        match &entitled_from.next {
             Some((at, _)) if now.duration_since(*at) < silence => return,
-            Some((_, point)) => begun.point = point.clone(),
+            Some((_, point)) => entitled_from.point = point.clone(),
             None => {}
         }
-        begun.next = Some((now, latest.clone()));
+        entitled_from.next = Some((now, latest.clone()));
     }
 
     /// Records that the client has received all events up to this one.
-    pub(crate) fn has_all(&self, latest: &Point) {
-        *self.begun.lock() = Begun {
+    pub(crate) fn has_all(&self, latest: &EventOffset) {
+        *self.entitled_from.lock() = EntitledFrom {
             point: latest.clone(),
             next: None,
         };
@@ -178,20 +179,20 @@ impl Resume {
 
     /// Returns `true` if its client knows the private session id.
     fn is_known(&self) -> bool {
-        self.back.is_some() || *self.stage.lock() == Stage::Here
+        self.resumed.is_some() || *self.stage.lock() == ResumeStage::Attached
     }
 }
 
 /// The request for recovery in a client's CONNECT.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Claim {
+pub(crate) struct ResumeRequest {
     pub(crate) pid: String,
     pub(crate) offset: Option<String>,
 }
 
 /// The result of the search for a client's state.
-enum Claimed {
-    Back(Box<Resume>),
+enum ResumeMatch {
+    Found(Box<RecoveryState>),
     /// This node has no state of it in memory; another node may have it.
     Elsewhere,
     Nothing,
@@ -199,18 +200,18 @@ enum Claimed {
 
 /// The result of a socket's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Parted {
+pub(crate) enum DetachOutcome {
     Kept,
     Forgotten,
 }
 
 /// The way in which a socket starts.
 #[derive(Debug)]
-pub(crate) enum Beginning {
+pub(crate) enum StartFrom {
     /// With its recovery state, new or restored.
-    Here(Box<Resume>),
+    Memory(Box<RecoveryState>),
     /// With a request to the cluster first.
-    Away(Claim),
+    Cluster(ResumeRequest),
 }
 
 impl Recovery {
@@ -231,7 +232,7 @@ impl Recovery {
     /// Returns a CONNECT payload for the program: without `pid` and `offset`, which the official
     /// client adds for recovery. They belong to the protocol.
     pub(crate) fn without_claim(auth: &str) -> Cow<'_, str> {
-        if serde_json::from_str::<Claim>(auth).is_err() {
+        if serde_json::from_str::<ResumeRequest>(auth).is_err() {
             return Cow::Borrowed(auth);
         }
         let without = || {
@@ -243,10 +244,10 @@ impl Recovery {
         without().map_or(Cow::Borrowed(auth), Cow::Owned)
     }
 
-    pub(crate) fn lock(&self) -> Locked<'_> {
-        Locked {
+    pub(crate) fn lock(&self) -> LogGuard<'_> {
+        LogGuard {
             log: self.log.lock(),
-            spent: Vec::new(),
+            deferred: Vec::new(),
         }
     }
 
@@ -256,68 +257,77 @@ impl Recovery {
 
     /// Decides how a socket starts whose client sends this payload; `None` if it starts a new
     /// session. `node` is the name of this node, if its adapter stores records.
-    pub(crate) fn begin(&self, auth: Option<&str>, node: Option<&str>) -> Option<Beginning> {
-        let claim: Claim = serde_json::from_str(auth?).ok()?;
-        match self.claim(&claim, node) {
-            Claimed::Back(resume) => Some(Beginning::Here(resume)),
-            Claimed::Elsewhere => Some(Beginning::Away(claim)),
-            Claimed::Nothing => None,
+    pub(crate) fn start_from(&self, auth: Option<&str>, node: Option<&str>) -> Option<StartFrom> {
+        let request: ResumeRequest = serde_json::from_str(auth?).ok()?;
+        match self.request(&request, node) {
+            ResumeMatch::Found(resume) => Some(StartFrom::Memory(resume)),
+            ResumeMatch::Elsewhere => Some(StartFrom::Cluster(request)),
+            ResumeMatch::Nothing => None,
         }
     }
 
     /// Returns the recovery state of a new client. Its connect handler may send events to it before
     /// it is accepted.
-    pub(crate) fn anew(begun: &Point) -> Box<Resume> {
-        Box::new(Resume::new(Id::random(), begun.clone(), None))
+    pub(crate) fn fresh(entitled_from: &EventOffset) -> Box<RecoveryState> {
+        Box::new(RecoveryState::new(
+            Id::random(),
+            entitled_from.clone(),
+            None,
+        ))
     }
 
-    pub(crate) fn again(back: Back) -> Box<Resume> {
-        let (pid, begun) = (back.state.pid, back.state.begun.clone());
-        Box::new(Resume::new(pid, begun, Some(back)))
+    pub(crate) fn resume(resumed: Resumed) -> Box<RecoveryState> {
+        let (pid, entitled_from) = (resumed.state.pid, resumed.state.entitled_from.clone());
+        Box::new(RecoveryState::new(pid, entitled_from, Some(resumed)))
     }
 
     /// Finds the state that a client requests, and takes it, so that no other client gets it. It is
     /// returned if this node was the client's when it received its last event, and if all events
     /// that it missed since are kept.
-    fn claim(&self, claim: &Claim, node: Option<&str>) -> Claimed {
-        let Some(pid) = Id::parse(&claim.pid) else {
-            return Claimed::Nothing;
+    fn request(&self, request: &ResumeRequest, node: Option<&str>) -> ResumeMatch {
+        let Some(pid) = Id::parse(&request.pid) else {
+            return ResumeMatch::Nothing;
         };
         let mut log = self.lock();
         log.forget(Instant::now(), self.options);
-        let offset = log.offset(pid, claim.offset.as_deref(), node);
+        let offset = log.offset(pid, request.offset.as_deref(), node);
         let offset = offset.filter(|offset| log.reaches_back_to(*offset, self.options));
-        if offset.is_none() && node.is_some() && !log.was_sent_away(pid) {
-            return Claimed::Elsewhere;
+        if offset.is_none() && node.is_some() && !log.was_disconnected(pid) {
+            return ResumeMatch::Elsewhere;
         }
-        let Some(Gone { until, state, .. }) = log.take(pid, self.options) else {
-            return Claimed::Nothing;
+        let Some(Detached { until, state, .. }) = log.take(pid, self.options) else {
+            return ResumeMatch::Nothing;
         };
         let Some(offset) = offset else {
-            log.let_go(state);
-            return Claimed::Nothing;
+            log.discard(state);
+            return ResumeMatch::Nothing;
         };
-        let back = Back {
+        let resumed = Resumed {
             offset,
             until,
             earlier: Vec::new(),
             state,
             skips_middleware: self.options.skips_middleware,
         };
-        if self.missed(&log, &back, &back.state.rooms).is_none() {
-            log.let_go(back.state);
-            return Claimed::Nothing;
+        if self.missed(&log, &resumed, &resumed.state.rooms).is_none() {
+            log.discard(resumed.state);
+            return ResumeMatch::Nothing;
         }
-        Claimed::Back(Self::again(back))
+        ResumeMatch::Found(Self::resume(resumed))
     }
 
     /// Returns the missed events of a client in these rooms; `None` if some are no longer kept, or
     /// if there are too many.
-    pub(crate) fn missed(&self, log: &Log, back: &Back, rooms: &Rooms) -> Option<Vec<Outgoing>> {
-        if !log.reaches_back_to(back.offset, self.options) {
+    pub(crate) fn missed(
+        &self,
+        log: &Log,
+        resumed: &Resumed,
+        rooms: &Rooms,
+    ) -> Option<Vec<Outgoing>> {
+        if !log.reaches_back_to(resumed.offset, self.options) {
             return None;
         }
-        let missed = log.missed(back, rooms);
+        let missed = log.missed(resumed, rooms);
         let bytes: usize = missed.iter().map(Outgoing::len).sum();
         (bytes <= self.options.burst).then_some(missed)
     }
@@ -325,27 +335,27 @@ impl Recovery {
     /// Handles the end of a socket: its state is kept if it may be recovered, and dropped
     /// otherwise. Returns `None` if that was done already, or if the private session id belongs to
     /// another socket now.
-    pub(crate) fn part(
+    pub(crate) fn detach(
         &self,
         log: &mut Log,
         core: &Core,
-        resume: &Resume,
+        resume: &RecoveryState,
         may: bool,
-    ) -> Option<Parted> {
+    ) -> Option<DetachOutcome> {
         let is_known = resume.is_known();
         let until = log.leave(resume, self.options)?;
         if !is_known {
-            log.late.forget(core.id);
+            log.received.forget(core.id);
             return None;
         }
         if !may {
-            log.late.forget(core.id);
-            return Some(Parted::Forgotten);
+            log.received.forget(core.id);
+            return Some(DetachOutcome::Forgotten);
         }
         log.forget(Instant::now(), self.options);
-        log.keep(Gone::new(until, state_of(core, resume)), self.options);
+        log.keep(Detached::new(until, snapshot(core, resume)), self.options);
         self.filled.notify_one();
-        Some(Parted::Kept)
+        Some(DetachOutcome::Kept)
     }
 
     /// Drops expired events and states, while it is polled. While nothing is kept it waits without
@@ -373,7 +383,7 @@ impl Recovery {
         except.extend(audience.except.iter().cloned());
         except.extend(sender);
         let rooms = alone.or_else(|| audience.rooms.clone());
-        let logged = Logged::new(now, rooms, except, packet.clone());
+        let logged = LoggedEvent::new(now, rooms, except, packet.clone());
         log.bytes += logged.size;
         log.events.push_back(logged);
         log.forget(now, self.options);
@@ -383,13 +393,13 @@ impl Recovery {
 
 /// The locked recovery state of a namespace. Values whose `Drop` may run code of the program, such
 /// as those attached to a socket, are dropped after the lock is released.
-pub(crate) struct Locked<'a> {
+pub(crate) struct LogGuard<'a> {
     log: MutexGuard<'a, Log>,
     /// After the guard, and so dropped after it.
-    spent: Vec<Spent>,
+    deferred: Vec<DeferredDrops>,
 }
 
-impl Deref for Locked<'_> {
+impl Deref for LogGuard<'_> {
     type Target = Log;
 
     fn deref(&self) -> &Log {
@@ -397,23 +407,23 @@ impl Deref for Locked<'_> {
     }
 }
 
-impl DerefMut for Locked<'_> {
+impl DerefMut for LogGuard<'_> {
     fn deref_mut(&mut self) -> &mut Log {
         &mut self.log
     }
 }
 
-impl Drop for Locked<'_> {
+impl Drop for LogGuard<'_> {
     fn drop(&mut self) {
-        self.spent = std::mem::take(&mut self.log.spent);
+        self.deferred = std::mem::take(&mut self.log.deferred);
     }
 }
 
 /// Returns the record of a socket for another node.
-pub(crate) fn kept(core: &Core, resume: &Resume, log: &Log) -> Kept {
+pub(crate) fn persisted(core: &Core, resume: &RecoveryState, log: &Log) -> PersistedSocket {
     let joined = resume.joined.lock();
     let rooms = joined.iter();
-    Kept {
+    PersistedSocket {
         sid: core.id.as_str().to_owned(),
         pid: resume.pid.as_str().to_owned(),
         namespace: core.membership.name().to_owned(),
@@ -421,21 +431,21 @@ pub(crate) fn kept(core: &Core, resume: &Resume, log: &Log) -> Kept {
             .map(|(room, since)| (room.as_ref().to_owned(), since.text.as_ref().to_owned()))
             .collect(),
         data: core.session().entries(),
-        begun: resume.begun.lock().point.text.as_ref().to_owned(),
+        entitled_from: resume.entitled_from.lock().point.text.as_ref().to_owned(),
         entered: resume.entered.lock().text.as_ref().to_owned(),
-        late: log.late(core.id),
+        received: log.received(core.id),
         moves: resume.moves,
     }
 }
 
-fn state_of(core: &Core, resume: &Resume) -> State {
-    State {
+fn snapshot(core: &Core, resume: &RecoveryState) -> SocketSnapshot {
+    SocketSnapshot {
         id: core.id,
         pid: resume.pid,
         rooms: resume.joined.lock().clone(),
         extensions: core.extensions.share(),
         session: core.session().clone(),
-        begun: resume.begun(),
+        entitled_from: resume.entitled_from(),
         entered: resume.entered.lock().clone(),
         moves: resume.moves,
     }

@@ -10,9 +10,9 @@ use crate::id::SocketId;
 
 /// The events that sockets have received already: up to a number of each node's own events.
 #[derive(Debug, Default)]
-pub(crate) struct Late(HashMap<SocketId, Vec<(String, u64)>>);
+pub(crate) struct AlreadyReceived(HashMap<SocketId, Vec<(String, u64)>>);
 
-impl Late {
+impl AlreadyReceived {
     pub(crate) fn expect(&mut self, id: SocketId, got: Vec<(String, u64)>) {
         if !got.is_empty() {
             self.0.insert(id, got);
@@ -51,16 +51,16 @@ mod tests {
     #[test]
     fn an_event_is_had_up_to_the_last_that_its_node_gave() {
         let (ann, bob) = (SocketId::random(), SocketId::random());
-        let mut late = Late::default();
-        late.expect(ann, vec![("a".to_owned(), 5), ("b".to_owned(), 2)]);
-        late.expect(bob, Vec::new());
-        assert_eq!(late.have("a", 4), [ann]);
-        assert_eq!(late.have("c", 1), []);
-        assert_eq!(late.have("a", 5), [ann]);
-        assert_eq!(late.have("a", 6), []);
-        assert_eq!(late.of(ann), [("b".to_owned(), 2)]);
+        let mut received = AlreadyReceived::default();
+        received.expect(ann, vec![("a".to_owned(), 5), ("b".to_owned(), 2)]);
+        received.expect(bob, Vec::new());
+        assert_eq!(received.have("a", 4), [ann]);
+        assert_eq!(received.have("c", 1), []);
+        assert_eq!(received.have("a", 5), [ann]);
+        assert_eq!(received.have("a", 6), []);
+        assert_eq!(received.of(ann), [("b".to_owned(), 2)]);
         // A socket that has received a later one has received this one too.
-        assert_eq!(late.have("b", 3), []);
-        assert!(late.of(ann).is_empty());
+        assert_eq!(received.have("b", 3), []);
+        assert!(received.of(ann).is_empty());
     }
 }

@@ -11,14 +11,14 @@ use std::str::FromStr;
 
 /// A position in the events of a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Mark {
+pub(crate) struct ClusterOffset {
     /// The node whose own events are counted; empty if all of them have ids.
     pub(crate) node: String,
     pub(crate) own: u64,
     pub(crate) entry: EntryId,
 }
 
-impl Mark {
+impl ClusterOffset {
     /// The length of the name of a node that writes marks, in hexadecimal digits.
     pub(crate) const NODE_LENGTH: usize = 16;
 
@@ -31,13 +31,13 @@ impl Mark {
     }
 }
 
-impl fmt::Display for Mark {
+impl fmt::Display for ClusterOffset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}.{}", self.node, self.own, self.entry)
     }
 }
 
-impl FromStr for Mark {
+impl FromStr for ClusterOffset {
     type Err = ();
 
     /// Reads a mark, or the bare id of an entry, which is the offset of other servers. It comes
@@ -63,7 +63,7 @@ impl FromStr for Mark {
 /// Returns `true` if a text can be a node's name, or is empty.
 fn is_node(text: &str) -> bool {
     let digits = |byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    text.is_empty() || text.len() == Mark::NODE_LENGTH && text.bytes().all(digits)
+    text.is_empty() || text.len() == ClusterOffset::NODE_LENGTH && text.bytes().all(digits)
 }
 
 /// The id of a stream's entry: milliseconds, and a counter within the same millisecond.
@@ -99,9 +99,9 @@ mod tests {
     #[test]
     fn marks_are_read_as_they_are_written_and_so_are_bare_ids() {
         for text in ["63cb95890f858ad4.17.1732360000000-3", ".0.0-0"] {
-            assert_eq!(text.parse::<Mark>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<ClusterOffset>().unwrap().to_string(), text);
         }
-        let bare: Mark = "1732360000000-3".parse().unwrap();
+        let bare: ClusterOffset = "1732360000000-3".parse().unwrap();
         assert_eq!((bare.node.as_str(), bare.entry.number), ("", 3));
         for text in [
             "",
@@ -115,13 +115,13 @@ mod tests {
             "63cb95890f858ad\u{e4}.1.1-2",
             "63CB95890F858AD4.1.1-2",
         ] {
-            assert!(text.parse::<Mark>().is_err(), "{text}");
+            assert!(text.parse::<ClusterOffset>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn own_events_are_covered_by_number_and_others_by_entry() {
-        let mark = Mark {
+        let mark = ClusterOffset {
             node: "a".to_owned(),
             own: 5,
             entry: "100-0".parse().unwrap(),

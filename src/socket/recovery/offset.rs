@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::cluster::{EntryId, Mark};
-use crate::socket::recovery::State;
+use crate::cluster::{ClusterOffset, EntryId};
+use crate::socket::recovery::SocketSnapshot;
 
 /// The position of an event: its number here, and its text in the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Point {
+pub(crate) struct EventOffset {
     pub(crate) number: u64,
     pub(crate) text: Arc<str>,
 }
 
-impl Default for Point {
+impl Default for EventOffset {
     fn default() -> Self {
         Self {
             number: 0,
@@ -24,17 +24,21 @@ impl Default for Point {
     }
 }
 
-impl Point {
+impl EventOffset {
     /// Returns its position in the events of the cluster, if it has one.
-    pub(crate) fn mark(&self) -> Option<Mark> {
-        mark_of(&self.text)
+    pub(crate) fn cluster_offset(&self) -> Option<ClusterOffset> {
+        cluster_offset_of(&self.text)
     }
 }
 
-impl State {
-    pub(crate) fn into_kept(self, namespace: &str, late: Vec<(String, u64)>) -> Kept {
+impl SocketSnapshot {
+    pub(crate) fn into_persisted(
+        self,
+        namespace: &str,
+        received: Vec<(String, u64)>,
+    ) -> PersistedSocket {
         let rooms = self.rooms.iter();
-        Kept {
+        PersistedSocket {
             sid: self.id.as_str().to_owned(),
             pid: self.pid.as_str().to_owned(),
             namespace: namespace.to_owned(),
@@ -42,9 +46,9 @@ impl State {
                 .map(|(room, since)| (room.as_ref().to_owned(), since.text.as_ref().to_owned()))
                 .collect(),
             data: self.session.entries(),
-            begun: self.begun.text.as_ref().to_owned(),
+            entitled_from: self.entitled_from.text.as_ref().to_owned(),
             entered: self.entered.text.as_ref().to_owned(),
-            late,
+            received,
             moves: self.moves,
         }
     }
@@ -56,13 +60,13 @@ pub(super) fn number_on(text: &str, node: Option<&str>) -> Option<u64> {
     let Some((number, mark)) = text.split_once('.') else {
         return text.parse().ok();
     };
-    let mark: Mark = mark.parse().ok()?;
+    let mark: ClusterOffset = mark.parse().ok()?;
     let is_here = node == Some(mark.node.as_str());
     number.parse().ok().filter(|_| is_here)
 }
 
 /// Reads `number.mark`, or a mark alone.
-pub(crate) fn mark_of(text: &str) -> Option<Mark> {
+pub(crate) fn cluster_offset_of(text: &str) -> Option<ClusterOffset> {
     let mark = match text.split_once('.') {
         Some((_, mark)) => mark,
         None => text,
@@ -72,7 +76,7 @@ pub(crate) fn mark_of(text: &str) -> Option<Mark> {
 
 /// The state of a client for its recovery on another node.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Kept {
+pub(crate) struct PersistedSocket {
     pub(crate) sid: String,
     pub(crate) pid: String,
     /// Its namespace; empty if another kind of server has stored it, which does not name it.
@@ -80,22 +84,22 @@ pub(crate) struct Kept {
     /// The rooms, and the event after which each was joined.
     pub(crate) rooms: Vec<(String, String)>,
     pub(crate) data: BTreeMap<String, Value>,
-    pub(crate) begun: String,
+    pub(crate) entitled_from: String,
     /// The event after which it was accepted.
     pub(crate) entered: String,
     /// The events of other nodes that it had received before it connected.
-    pub(crate) late: Vec<(String, u64)>,
+    pub(crate) received: Vec<(String, u64)>,
     /// The number of its moves to another node.
     pub(crate) moves: u64,
 }
 
 /// The origin of an event.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Origin<'a> {
+pub(crate) enum EventSource<'a> {
     /// Any origin, if no recipient can be recovered on another node.
-    Alone,
+    SingleNode,
     /// This node, which gives it a number among its own events.
-    Own,
+    ThisNode,
     /// Another node, by an entry of the stream; the node's name, and the number among that node's
     /// own events.
     Entry(EntryId, &'a str, u64),
