@@ -1,4 +1,4 @@
-//! Actors on both sides: one handles an event, sends to a room, and is told of a crash.
+//! Actors of the program: one handles an event, sends to a room, and receives panics.
 //!
 //! ```sh
 //! cargo run --example actors
@@ -6,14 +6,14 @@
 //! ```js
 //! const socket = io("http://localhost:3000");
 //! socket.on("price", console.log);
-//! socket.emit("bid", 41, console.log);    // the auctioneer answers, and tells the room
-//! socket.emit("boom", console.log);       // a handler panics: an error for this call, no more
+//! socket.emit("bid", 41, console.log);    // the auctioneer acknowledges, and emits to the room
+//! socket.emit("boom", console.log);       // a handler panics: only this call fails
 //! ```
 
 use actix::{Actor, Addr, Context, Handler};
 use actix_socketio::{Emit, Event, Namespace, Panicked, Server, Socket, SocketIo};
 
-/// An actor of the program: it knows the highest bid.
+/// An actor of the program with the highest bid.
 struct Auctioneer {
     server: Addr<Server>,
     price: u64,
@@ -23,7 +23,7 @@ impl Actor for Auctioneer {
     type Context = Context<Self>;
 }
 
-/// Events reach it through `Namespace::forward`, one after the other.
+/// `Namespace::forward` sends it the events, one after the other.
 impl Handler<Event> for Auctioneer {
     type Result = ();
 
@@ -31,7 +31,7 @@ impl Handler<Event> for Auctioneer {
         let answer = match event.read::<u64>() {
             Ok(bid) if bid > self.price => {
                 self.price = bid;
-                // To the room, from an actor; its clients get it in the order of the bids.
+                // To a room: its clients receive the prices in the order of the bids.
                 self.server.do_send(Emit::event("price", bid).to("auction"));
                 Ok(bid)
             }
@@ -44,7 +44,7 @@ impl Handler<Event> for Auctioneer {
     }
 }
 
-/// It asked to be told of every panic.
+/// `SocketIo::supervise` sends it every panic.
 impl Handler<Panicked> for Auctioneer {
     type Result = ();
 

@@ -1,4 +1,4 @@
-//! The smallest server: what a client sends comes back, and an event with an acknowledgement.
+//! The smallest server: it sends an event back, and acknowledges another one.
 //!
 //! ```sh
 //! cargo run --example echo

@@ -1,9 +1,8 @@
-//! A job in a process of its own reports its progress to the page that has started it.
+//! A job in another process reports its progress to the page that has started it.
 //!
-//! The server starts itself once more for each job, as a queue would start a worker. The worker is
-//! no server: it reaches the page by an `Emitter`, whichever node of the cluster the page is on.
-//! `PORT` and `REDIS_URL` come from the environment; Redis is expected on its usual port without
-//! it.
+//! The server starts its own program as a worker for each job, as a job queue would. The worker is
+//! not a server: it emits to the page by an `Emitter`, on whichever node the page is connected. The
+//! environment has `PORT` (default: 3000) and `REDIS_URL` (default: port 6379 of this machine).
 //!
 //! ```sh
 //! cargo run --features redis --example job
@@ -37,7 +36,7 @@ async fn main() -> io::Result<()> {
     io.run(("127.0.0.1", port.unwrap_or(3000))).await
 }
 
-/// Starts a worker for whoever asks, and tells its process id.
+/// Starts a worker for the socket, and returns its process id.
 async fn start(socket: Socket, Data(job): Data<String>) -> Result<u32, HandlerError> {
     let worker = Command::new(env::current_exe()?)
         .args([&job, socket.id().as_str()])
@@ -46,7 +45,7 @@ async fn start(socket: Socket, Data(job): Data<String>) -> Result<u32, HandlerEr
     Ok(worker.id())
 }
 
-/// The worker: it knows the page by its socket's id, and the cluster by its Redis.
+/// The worker: `page` is the socket id of the page, and the emitter has the Redis of the cluster.
 async fn work(emitter: Emitter, job: &str, page: &str) -> Result<(), actix_socketio::EmitError> {
     for percent in (0..=100).step_by(20) {
         actix_web::rt::time::sleep(Duration::from_millis(50)).await;

@@ -1,12 +1,12 @@
-//! Log in by a page, be known on the socket, log out and be known no more.
+//! A log in by HTTP that the sockets of the user share, and a log out that ends it for them.
 //!
 //! ```sh
 //! cargo run --features session --example login
 //! REDIS_URL=redis://127.0.0.1:6379 cargo run --features session --example login
 //! ```
-//! Open <http://localhost:3000>. The session lies in the cookie, and a socket knows what it was at
-//! its handshake; with `REDIS_URL` it lies in Redis, and the next event of every socket sees a log
-//! out.
+//! Open <http://localhost:3000>. Without `REDIS_URL` the session is in the cookie, and a socket has
+//! the values of its handshake. With `REDIS_URL` the session is in Redis, and a log out takes
+//! effect at the next event of each socket.
 
 use std::env;
 use std::error::Error;
@@ -23,7 +23,7 @@ use serde::Deserialize;
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     env_logger::init();
-    // From the program's configuration, in earnest: with a new key nobody is known any more.
+    // In production the key is configured: a new key invalidates all cookies.
     let key = Key::generate();
     let Ok(redis) = env::var("REDIS_URL") else {
         let store = CookieSessionStore::default;
@@ -46,7 +46,7 @@ async fn serve<S: SessionStore + 'static>(
     });
     let app = move || {
         App::new()
-            // Not to be left out where there is TLS.
+            // Remove this line if the server has TLS.
             .wrap(sessions().cookie_secure(false).build())
             .route("/", web::get().to(page))
             .route("/login", web::post().to(log_in))

@@ -1,5 +1,5 @@
-//! Namespaces: one shop for each name that fits a pattern, made by its first client and freed with
-//! its last, and an object whose methods are the handlers of another.
+//! Namespaces: one for each shop whose name matches a pattern, created for its first client and
+//! removed after its last one; and a namespace whose handlers are the methods of an object.
 //!
 //! ```sh
 //! cargo run --example namespaces
@@ -21,7 +21,7 @@ use actix_socketio::{
 };
 use serde::Deserialize;
 
-/// What stands in a shop's name.
+/// The parameters in the name of a shop's namespace.
 #[derive(Deserialize)]
 struct Shop {
     id: u32,
@@ -38,7 +38,7 @@ async fn price(Params(shop): Params<Shop>, Data(item): Data<String>) -> String {
     format!("{item} in shop {}", shop.id)
 }
 
-/// What all clients of `/counter` share.
+/// The handlers of `/counter`, and the total that its clients share.
 #[derive(Default)]
 struct Counter {
     total: AtomicU64,

@@ -1,4 +1,4 @@
-//! A page of the program's own and sockets: what is posted by HTTP reaches those who watch.
+//! HTTP and sockets in one App: a POST to `/jobs/7` is sent to the sockets that watch job 7.
 //!
 //! ```sh
 //! cargo run --example rest_and_sockets
@@ -16,18 +16,18 @@ use actix_web::web::{self, Json, Path, ServiceConfig};
 use actix_web::{App, HttpResponse};
 use serde::{Deserialize, Serialize};
 
-/// News of a job, as they are posted and as they are sent.
+/// The progress of a job: the body of a POST, and the data of an event.
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
 struct Progress {
     text: String,
 }
 
-/// A socket wants to hear of a job.
+/// Adds the socket to the room of a job.
 async fn watch(socket: Socket, Data(job): Data<u32>) -> Result<(), RoomError> {
     socket.join(room(job)).await
 }
 
-/// `POST /jobs/{job}`: answers how many are watching.
+/// `POST /jobs/{job}`: responds with the number of sockets that watch the job.
 async fn report(
     io: web::Data<SocketIo>,
     job: Path<u32>,
@@ -44,7 +44,7 @@ fn room(job: u32) -> String {
     format!("job {job}")
 }
 
-/// The pages, which know the sockets by the handle that they share.
+/// The pages, with a handle on the Socket.IO server.
 fn pages(io: &SocketIo) -> impl Fn(&mut ServiceConfig) + Clone + use<> {
     let io = web::Data::new(io.clone());
     move |app| {

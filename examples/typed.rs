@@ -1,4 +1,4 @@
-//! Typed events: the compiler holds handlers, emits and calls to their contracts, and clients get
+//! Typed events: the compiler checks handlers, emits and calls against contracts, and clients get
 //! the same contracts as TypeScript definitions or as an AsyncAPI document.
 //!
 //! ```sh
@@ -19,29 +19,29 @@ use actix_socketio::{Binary, Contracts, HandlerError, Socket, SocketIo, Typed, e
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What somebody says.
+/// A message of a user.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 struct Chat {
     text: String,
     picture: Option<Binary>,
 }
 
-/// What was taken of a chat.
+/// The number of a sent message.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 struct Receipt {
     number: u32,
 }
 
 event! {
-    /// Says something to everybody, if the one who says it confirms.
+    /// Sends a message to all users, if its sender confirms it.
     Say("say", Chat => Receipt);
-    /// What somebody has said, and its number.
+    /// A message that a user has sent, and its number.
     Said("said", (Chat, u32));
-    /// Asks whether a text is meant.
+    /// Asks the sender to confirm the text.
     Confirm("confirm", String => bool);
 }
 
-/// How much was said.
+/// The number of messages so far.
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 async fn say(socket: Socket, Typed(chat): Typed<Say>) -> Result<Receipt, HandlerError> {

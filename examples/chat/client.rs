@@ -1,10 +1,10 @@
-//! The official client's files, fetched with npm once.
+//! The files of the official client, installed by npm once.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-/// Returns the folder with the client's files; `None` where there is no npm, and the page takes the
-/// client from the public CDN instead.
+/// Returns the folder with the client's files. Returns `None` if there is no npm: then the page
+/// loads the client from the public CDN.
 pub(crate) fn folder() -> Option<PathBuf> {
     let home = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/socket.io-client");
     let files = home.join("node_modules/socket.io-client/dist");

@@ -1,4 +1,4 @@
-//! A chat: nicknames, rooms, who is here, who is typing, the room's history, delivery ticks.
+//! A chat: nicknames, rooms with their members and history, typing notices, delivery ticks.
 //!
 //! ```sh
 //! cargo run --release --example chat
@@ -69,7 +69,7 @@ async fn join(
     rooms: State<Rooms>,
 ) -> Result<Joined, HandlerError> {
     let room = room.trim();
-    // Done before the first wait: the client's next message may be handled meanwhile.
+    // Before the first `.await`: from then on the client's next event may be handled.
     let (joined, before) = rooms.join(socket.id(), room)?;
     if let Some(before) = before {
         socket.leave(&before).await?;

@@ -1,4 +1,4 @@
-//! What the chat remembers: who has which nickname, and what was said in each room.
+//! The state of the chat: the nicknames in use, and the messages of each room.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,7 +7,7 @@ use actix_socketio::{ConnectError, HandlerError, SocketId};
 use parking_lot::Mutex;
 use serde::Serialize;
 
-/// Shared by all handlers.
+/// The state that all handlers share.
 pub(crate) struct Rooms(Mutex<Inner>);
 
 #[derive(Default)]
@@ -45,7 +45,7 @@ pub(crate) struct Joined {
     history: Vec<Message>,
 }
 
-/// A line of the list of rooms.
+/// An entry of the list of rooms.
 #[derive(Serialize)]
 pub(crate) struct Line {
     name: String,
@@ -97,7 +97,8 @@ impl Rooms {
         inner.rooms.iter().map(line).collect()
     }
 
-    /// Moves the socket to a room; returns what it finds there, and the room that it has left.
+    /// Moves the socket to a room. Returns the state of this room, and the name of the previous
+    /// one.
     pub(crate) fn join(
         &self,
         id: SocketId,
@@ -161,7 +162,7 @@ impl Rooms {
 }
 
 impl Inner {
-    /// Takes the socket out of its room, and forgets a room that nobody is in.
+    /// Removes the socket from its room, and the room if it is empty.
     fn leave(&mut self, id: SocketId) -> Option<String> {
         let name = self.people.get_mut(&id)?.room.take()?;
         let room = self.rooms.get_mut(&name)?;

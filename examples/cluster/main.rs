@@ -1,7 +1,8 @@
-//! Two nodes and one chat: each node is a server of its own, and Redis makes them one.
+//! Two nodes and one chat: each node is a server, and Redis connects them to a cluster.
 //!
-//! They are on `PORT` (3000 by default) and the port after it. `REDIS_URL` names a Redis of version
-//! 6.2 or newer; without it a `redis-server` is started for as long as this runs.
+//! They listen on `PORT` (default: 3000) and the next port. `REDIS_URL` is the address of a Redis
+//! of version 6.2 or newer; without it, the example starts a `redis-server` and stops it at its
+//! end.
 //!
 //! ```sh
 //! cargo run --features redis --example cluster
@@ -43,7 +44,7 @@ fn node(redis: &str, port: u16, page: &str) -> io::Result<RunningAppServer> {
     let io = SocketIo::builder()
         .adapter(RedisAdapter::streams(redis)?)
         .connection_state_recovery(Duration::from_secs(120))
-        // The page of one node speaks to the other one too.
+        // The page of each node connects to the other node too.
         .cors(Cors::any())
         .start()?;
     io.of("/").on("here", count).on(
@@ -61,7 +62,7 @@ fn node(redis: &str, port: u16, page: &str) -> io::Result<RunningAppServer> {
     Ok(io.serve(app).workers(1).bind(("127.0.0.1", port))?.run())
 }
 
-/// Tells everybody how many people are there, and on how many nodes.
+/// Sends all clients the number of clients and of nodes.
 async fn count(socket: Socket) -> Result<(), EmitError> {
     let people = socket.everyone().count_everywhere().await;
     let there = (*people, people.coverage().nodes() + 1);

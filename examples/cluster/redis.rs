@@ -1,17 +1,17 @@
-//! The Redis of the example: the one that `REDIS_URL` names, or one that is started for it.
+//! The Redis of the example: the server at `REDIS_URL`, or one that the example starts.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::{env, io};
 
-/// A Redis that ends with this value, if it was started for it.
+/// A Redis server. If the example has started it, it ends when this value is dropped.
 pub(crate) struct Redis {
     pub(crate) url: String,
     server: Option<Child>,
 }
 
 impl Redis {
-    /// Returns the Redis that the environment names, or starts one on a free port.
+    /// Returns the server at `REDIS_URL`, or starts one on a free port.
     pub(crate) fn find() -> io::Result<Self> {
         if let Ok(url) = env::var("REDIS_URL") {
             return Ok(Self { url, server: None });
@@ -36,7 +36,7 @@ impl Redis {
 impl Drop for Redis {
     fn drop(&mut self) {
         if let Some(server) = &mut self.server {
-            // It may have ended by itself, by the signal that ends the example.
+            // The signal that ends the example may have ended the server already.
             let _ = server.kill();
             let _ = server.wait();
         }

@@ -1,4 +1,4 @@
-//! Who has logged in, and until when.
+//! The users who have logged in, with the end of each login.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What a client shows when it connects.
+/// The secret in the `auth` payload of a client.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 pub(crate) struct Token(Uuid);
 
@@ -27,10 +27,10 @@ pub(crate) struct Login {
 pub(crate) struct Logins(Arc<Mutex<HashMap<Token, Login>>>);
 
 impl Logins {
-    /// Checks a password, and returns a token that is good for an hour.
+    /// Checks a password, and returns a token that is valid for an hour.
     pub(crate) fn log_in(&self, credentials: &Credentials) -> Option<Token> {
         let is_known = ["ann", "bob"].contains(&credentials.name.as_str());
-        // In earnest: the hash of the password, by argon2 or bcrypt, against the one in the database.
+        // In production: compare a hash of the password (argon2, bcrypt) with the stored hash.
         if !is_known || credentials.password != credentials.name {
             return None;
         }

@@ -66,7 +66,7 @@ async fn log_in(
     logins: web::Data<Logins>,
 ) -> actix_web::Result<Json<Token>> {
     let checking = logins.clone();
-    // A password's hash takes long on purpose: it must not hold up this worker's sockets.
+    // The hash of a password is slow on purpose: it must not block the sockets of this worker.
     let token = web::block(move || checking.log_in(&credentials)).await?;
     token
         .map(Json)
@@ -105,7 +105,7 @@ async fn enter(
     Ok(())
 }
 
-/// Returns who has a tab open.
+/// Returns the users with an open tab.
 fn present(namespace: &Namespace) -> Vec<String> {
     let rooms = namespace.rooms();
     let names = rooms.iter().filter_map(|room| room.strip_prefix("user:"));
@@ -128,7 +128,7 @@ async fn left(
     namespace: Namespace,
     login: Extension<Login>,
 ) -> Result<(), HandlerError> {
-    // The socket is in no room any more: this was the last tab if nobody else is in it.
+    // The socket has left its rooms: if this one is empty, the last tab was closed.
     if namespace.room_count(&format!("user:{}", login.name)) == 0 {
         socket.broadcast().emit("offline", &login.name).await?;
     }
@@ -154,7 +154,7 @@ async fn say(
     if !socket.rooms().contains(&room) {
         return Err(HandlerError::new("join the room first"));
     }
-    // To the sender too: every tab shows the same.
+    // Includes the sender: all tabs show the same messages.
     socket
         .everyone()
         .to(room)

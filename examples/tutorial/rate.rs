@@ -1,11 +1,11 @@
-//! How many events a client may send.
+//! The rate limit of a client's events.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use actix_socketio::Rejection;
 
-/// Twenty events at once, and five more each second.
+/// The limit: twenty events at once, and five more each second.
 pub(crate) struct Rate(Mutex<Bucket>);
 
 struct Bucket {

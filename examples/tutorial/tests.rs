@@ -1,4 +1,4 @@
-//! The tests of the tutorial: clients in memory, through the program's own handlers.
+//! The tests of the tutorial: clients in memory call the program's own handlers.
 
 use std::error::Error;
 use std::time::Duration;

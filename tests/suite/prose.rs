@@ -7,13 +7,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Files and folders that are checked, relative to the crate.
-const ROOTS: [&str; 7] = [
+const ROOTS: [&str; 9] = [
     "ARCHITECTURE.md",
     "docs",
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "benches/README.md",
+    "tests/clients/README.md",
+    "examples",
     "src",
 ];
 
