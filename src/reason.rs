@@ -2,6 +2,20 @@
 //!
 //! The texts are those of the Node.js server, because programs compare them. Reasons that it does
 //! not have use texts of this crate.
+//!
+//! `session/state.rs` closes a session with its reason, and writes the line of the log. The reasons
+//! are decided in these files:
+//!
+//! | reason | file |
+//! | --- | --- |
+//! | transport close, transport error, parse error | `session/state.rs`; for polls `session/handle.rs` and `transport/polling.rs` |
+//! | ping timeout | `session/machine.rs` |
+//! | message too large | `session/state.rs`; for attachments `client/refusing.rs` |
+//! | forced close | `client/refusing.rs`, `client/sockets.rs`, `client/assembling.rs` |
+//! | outbox full | `link/mod.rs` |
+//! | server shutting down | `session/engine.rs` |
+//! | session crashed | `session/actor.rs` |
+//! | client and server namespace disconnect | `client/sockets.rs`; `Core` in `socket/` |
 
 use std::fmt;
 

@@ -3,6 +3,14 @@
 //! A broker gets [`Wires`]. It publishes the content of the queue, subscribes to the channels that
 //! the node wants, and passes on the messages that it receives. The node's work is to queue,
 //! number, count and answer. Nothing here names a broker, or knows the content of the bytes.
+//!
+//! A new broker is a folder beside `redis/` and `memory/` (the shortest example), with these parts:
+//!
+//! * a struct that implements [`Broker`], and [`ListenerCount`], [`EventLog`] and [`RecordStore`] if
+//!   the broker has such data;
+//! * a task that publishes the content of [`Wires::queue`], and one that follows
+//!   [`Wires::subscriptions`] and calls [`Inbound::received`];
+//! * public options that become an [`AdapterSetup`](crate::AdapterSetup), with a format.
 
 use std::fmt;
 use std::future::Future;
@@ -165,7 +173,7 @@ impl BrokerError {
     }
 
     pub(crate) fn not_connected() -> Self {
-        Self("there is no connection to the broker".to_owned())
+        Self("no connection to the broker".to_owned())
     }
 }
 

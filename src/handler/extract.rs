@@ -1,7 +1,13 @@
 //! Extractors: they make the arguments of a handler from a packet.
 //!
 //! They run before the handler, on the packet's own bytes; an extractor copies the bytes that it
-//! keeps. If one fails with a [`Rejection`], the handler does not run.
+//! keeps. If one fails with a [`Rejection`], the handler does not run. It may read its context:
+//!
+//! | context | values |
+//! | --- | --- |
+//! | every [`CallContext`], also [`ConnectContext`] | the socket, with its handshake, `auth` payload, session and extensions; the states of the builder |
+//! | [`EventContext`] | also the event; [`Ack`] takes the right to acknowledge |
+//! | [`DisconnectContext`] | also the [`DisconnectReason`] |
 
 use std::any::type_name;
 use std::cell::{Cell, OnceCell};

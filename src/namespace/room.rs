@@ -3,7 +3,9 @@
 //! * receives: [`Emit`] and [`ListMembers`] from the program's actors, [`Stop`] from its namespace;
 //! * sends: frames, into its members' outboxes;
 //! * parent: the namespace, which starts it with the first join and owns the list of its members;
-//! * ends: with the last leave.
+//! * ends: with the last leave;
+//! * after a panic: `supervision.rs` restarts it under its address; after too many panics its
+//!   namespace (`actor.rs`) starts a new one.
 //!
 //! Handlers broadcast to a room without its actor, because the members are shared. So a room that
 //! panics is restarted with its members, without an effect on broadcasts.

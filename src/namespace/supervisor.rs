@@ -1,4 +1,5 @@
-//! Starts the actors of namespaces and the server's own work, and reports their panics.
+//! Starts the actors of namespaces and the server's own work, and reports their panics. Rooms are
+//! started by their namespace (`actor.rs`).
 //!
 //! A panic is reported to the program. If an actor is given up, the recipient that was named for it
 //! gets a message and replaces the actor. The recipient's actor is not known here.

@@ -2,7 +2,8 @@
 //!
 //! A payload's opcode and length enter, a header leaves. The header is written at the end of the
 //! space before the payload, so the payload need not move. For a small payload a whole frame
-//! leaves. The decision to send a frame is the caller's.
+//! leaves. The decision to send a frame is the caller's: `link/frame.rs` names the files that write
+//! a frame to the client.
 
 use bytes::Bytes;
 
