@@ -21,7 +21,7 @@ impl Client {
         text: &str,
         attachments: usize,
     ) -> Result<(), CloseReason> {
-        let limit = self.link.config.max_payload;
+        let limit = self.link.config.limits.max_payload;
         if self.position(name).is_some() || self.is_arriving(name) {
             self.assembler.begin(text, attachments, limit);
         } else {
@@ -29,7 +29,7 @@ impl Client {
             // The client does not know yet that it is disconnected from the namespace.
             self.assembler.skip(attachments, limit);
         }
-        self.attachments_by = Some(now() + self.link.config.attachments_timeout);
+        self.attachments_by = Some(now() + self.link.config.sockets.attachments_timeout);
         Ok(())
     }
 
@@ -52,7 +52,7 @@ impl Client {
         if self.attachments_by.is_none_or(|due| due > now) {
             return Ok(());
         }
-        let limit = self.link.config.attachments_timeout;
+        let limit = self.link.config.sockets.attachments_timeout;
         if Protocol::has_room(self) && self.link.in_flight.has_room() {
             log::debug!(
                 target: TARGET_SESSION,

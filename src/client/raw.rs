@@ -127,7 +127,7 @@ impl EngineSession {
             EngineMessage::Binary(data) => data.len(),
             EngineMessage::Text(text) => text.len(),
         };
-        self.link.config.packets().check(bytes, &[])?;
+        self.link.config.limits.packets().check(bytes, &[])?;
         Ok(match message {
             EngineMessage::Binary(data) => Frame::binary(data),
             EngineMessage::Text(text) => {

@@ -49,7 +49,7 @@ impl Client {
         };
         // Half of the timeout of a session without a socket, so that the client starts a new
         // session well before that.
-        let limit = self.link.config.connect_timeout / 2;
+        let limit = self.link.config.sockets.connect_timeout / 2;
         let log = Arc::clone(&self.registry.server_context.line_limits);
         let name = Arc::clone(membership.shared_name());
         let restoring = adapter.restore(membership, request);

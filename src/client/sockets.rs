@@ -98,13 +98,13 @@ impl Client {
             return Err(self.connected_twice(name));
         }
         self.left.retain(|left| left.as_ref() != name);
-        let limit = self.link.config.namespaces_per_session;
+        let limit = self.link.config.limits.namespaces_per_session;
         if self.slots.len() + self.arriving.len() >= limit {
             let message = format!("more than {limit} namespaces");
             self.turn_away(name, None, FailureCause::Refused(message));
             return Ok(());
         }
-        let limit = self.link.config.auth_limit;
+        let limit = self.link.config.limits.auth_limit;
         if auth.is_some_and(|auth| auth.len() > limit) {
             let message = format!("the auth payload has more than {limit} bytes");
             self.turn_away(name, None, FailureCause::Refused(message));
@@ -205,7 +205,7 @@ impl Protocol for Client {
                 }
                 Phase::Connecting | Phase::Accepted => at += 1,
                 Phase::Ended | Phase::Abandoned => {
-                    if self.left.len() < self.link.config.namespaces_per_session {
+                    if self.left.len() < self.link.config.limits.namespaces_per_session {
                         self.left
                             .push(Arc::clone(slot.namespace.membership.shared_name()));
                     }
@@ -217,13 +217,13 @@ impl Protocol for Client {
     }
 
     fn has_room(&self) -> bool {
-        let limit = self.link.config.max_concurrent_handlers;
+        let limit = self.link.config.limits.max_concurrent_handlers;
         let few = self.slots.iter().all(|slot| slot.waiting.len() < limit)
             && self.arriving.iter().all(|it| it.waiting.len() < limit);
         let bytes = self.slots.iter().map(|slot| slot.waiting_bytes);
         let arriving = self.arriving.iter().flat_map(|it| &it.waiting);
         let bytes: usize = bytes.chain(arriving.map(Waiting::bytes)).sum();
-        few && bytes <= self.link.config.max_payload
+        few && bytes <= self.link.config.limits.max_payload
     }
 
     fn deadline(&self) -> Option<Instant> {

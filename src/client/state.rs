@@ -90,10 +90,10 @@ impl Client {
             asked: Asked::default(),
             assembler: Assembler::default(),
             limits: Limits {
-                attachments: link.config.attachments,
+                attachments: link.config.limits.max_attachments,
                 ..Limits::default()
             },
-            connect_by: Some(now + link.config.connect_timeout),
+            connect_by: Some(now + link.config.sockets.connect_timeout),
             attachments_by: None,
         }
     }

@@ -45,7 +45,7 @@ where
 pub(crate) fn forward(actor: Recipient<Event>) -> EventHandler {
     let slots = FutureSlots::new();
     Arc::new(move |incoming| {
-        let limit = incoming.socket.core().link.config.ack_timeout;
+        let limit = incoming.socket.core().link.config.sockets.ack_timeout;
         let event = Event::forwarded(incoming);
         let actor = actor.clone();
         let (socket, context) = (incoming.socket.clone(), Arc::clone(incoming.context));

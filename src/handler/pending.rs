@@ -93,7 +93,7 @@ impl WhilePending for Pending {
         if self.guard.link().in_flight.is_cut() {
             return Poll::Ready(());
         }
-        let Some(grace) = self.guard.link().config.handler_grace else {
+        let Some(grace) = self.guard.link().config.sockets.handler_grace else {
             return Poll::Pending;
         };
         if !self.has_ended() {

@@ -352,8 +352,8 @@ mod tests {
 
     fn link(handlers: usize, bytes: usize) -> Arc<Link> {
         let mut config = Config::new("/");
-        config.max_concurrent_handlers = handlers;
-        config.handlers_bytes = bytes;
+        config.limits.max_concurrent_handlers = handlers;
+        config.limits.handlers_bytes = bytes;
         Link::new(Id::random(), &Arc::new(config), Handshake::empty())
     }
 

@@ -79,13 +79,14 @@ pub(crate) enum Control {
 
 impl Link {
     pub(crate) fn new(id: Id, config: &Arc<Config>, handshake: Handshake) -> Arc<Self> {
+        let limits = &config.limits;
         Arc::new(Self {
             id,
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
             config: Arc::clone(config),
             handshake,
-            outbox: Arc::new(Outbox::new(config.outbox_limit, config.packet_limit)),
-            in_flight: InFlight::new(config.max_concurrent_handlers, config.handlers_bytes),
+            outbox: Arc::new(Outbox::new(limits.outbox_limit, limits.packet_limit)),
+            in_flight: InFlight::new(limits.max_concurrent_handlers, limits.handlers_bytes),
             session: OnceLock::new(),
             values: OnceLock::new(),
             holder: Mutex::default(),
@@ -113,7 +114,8 @@ impl Link {
     /// saved after it.
     pub(crate) fn stored_session(&self) -> Option<&Session> {
         // Only a flag is read for clients without such sessions.
-        let session = self.config.stored_sessions.then(|| self.session())?;
+        let stored = self.config.sockets.stored_sessions;
+        let session = stored.then(|| self.session())?;
         session.stored().map(|_| session)
     }
 
@@ -177,7 +179,7 @@ impl Link {
 
     /// There was no room for a packet: the client is disconnected if the policy says so.
     pub(crate) fn overflowed(&self) {
-        if self.config.slow_client_policy == SlowClientPolicy::Disconnect {
+        if self.config.engine.slow_client_policy == SlowClientPolicy::Disconnect {
             self.outbox.seal();
             self.close(CloseReason::OutboxFull);
         }

@@ -9,7 +9,7 @@ use actix::{Actor, Arbiter, Context, Handler, Message};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
-use crate::config::Config;
+use crate::config::{Config, Limits};
 use crate::handler::ServerContext;
 use crate::handshake::Handshake;
 use crate::id::Id;
@@ -54,7 +54,7 @@ impl Fixture {
             registry: Registry::new(
                 server_context.into(),
                 Arbiter::current(),
-                &Config::new("/"),
+                &Limits::default(),
                 None,
                 None,
             ),

@@ -15,7 +15,7 @@ use actix::{Addr, ArbiterHandle};
 use log::Level;
 use parking_lot::RwLock;
 
-use crate::config::Config;
+use crate::config::Limits;
 use crate::handler::{NamespaceContext, ServerContext, SharedTable, Tasks};
 use crate::id::SocketId;
 use crate::logging::{LogKind, Quoted, cut};
@@ -114,7 +114,7 @@ impl Registry {
     pub(crate) fn new(
         server_context: Arc<ServerContext>,
         arbiter: ArbiterHandle,
-        config: &Config,
+        limits: &Limits,
         adapter: Option<Arc<dyn Adapter>>,
         recovery: Option<RecoveryOptions>,
     ) -> Arc<Self> {
@@ -122,9 +122,9 @@ impl Registry {
             supervisor: Supervisor::new(Arc::clone(&server_context), arbiter),
             server_context,
             common: SharedTable::default(),
-            packets: config.packets(),
-            name_limit: config.namespace_name_limit,
-            kept_limit: config.kept_namespaces,
+            packets: limits.packets(),
+            name_limit: limits.namespace_name_limit,
+            kept_limit: limits.kept_namespaces,
             kept: AtomicUsize::new(0),
             adapter,
             recovery,

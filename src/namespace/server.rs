@@ -206,7 +206,9 @@ impl Handler<Call> for Server {
         Box::pin(async move {
             let socket = socket.ok_or(CallError::Disconnected)?;
             let data = message.data.map_err(EmitError::Encode)?;
-            let limit = message.timeout.unwrap_or(socket.link.config.ack_timeout);
+            let limit = message
+                .timeout
+                .unwrap_or(socket.link.config.sockets.ack_timeout);
             call(&socket, &message.event, &data, limit).await
         })
     }

@@ -215,7 +215,7 @@ where
         self.has_no_fault()?;
         let address = listener.local_addr()?;
         let site = self.site(address, false);
-        let limit = self.engine.config.silence_limit();
+        let limit = self.engine.config.engine.silence_limit();
         self.builder = self
             .builder
             .listen(address.to_string(), listener, move || {
@@ -264,7 +264,7 @@ where
         self.has_no_fault()?;
         let address = listener.local_addr()?;
         let site = self.site(address, true);
-        let limit = self.engine.config.silence_limit();
+        let limit = self.engine.config.engine.silence_limit();
         self.builder = self
             .builder
             .listen(address.to_string(), listener, move || {

@@ -125,21 +125,21 @@ impl Builder {
     /// Sets the timeout for a client to connect to its first namespace; 45 seconds by default. Its
     /// session is then closed.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.config.connect_timeout = timeout;
+        self.config.sockets.connect_timeout = timeout;
         self
     }
 
     /// Sets the timeout of [`Socket::call`](crate::Socket::call), and of a [`Call`](crate::Call)
     /// without a timeout of its own; 60 seconds by default.
     pub fn ack_timeout(mut self, timeout: Duration) -> Self {
-        self.config.ack_timeout = timeout;
+        self.config.sockets.ack_timeout = timeout;
         self
     }
 
     /// Sets the maximal number of calls to one socket that wait for acknowledgement; 1024 by
     /// default.
     pub fn pending_calls(mut self, calls: usize) -> Self {
-        self.config.pending_calls = calls;
+        self.config.limits.pending_calls = calls;
         self
     }
 
@@ -148,7 +148,7 @@ impl Builder {
     /// [`ArgsError::TooManyAttachments`](crate::ArgsError). Official clients close the connection
     /// if a packet has more than 10, so raise it only for clients that allow more.
     pub fn max_attachments(mut self, attachments: usize) -> Self {
-        self.config.attachments = attachments;
+        self.config.limits.max_attachments = attachments;
         self
     }
 
@@ -156,14 +156,14 @@ impl Builder {
     /// seconds by default. The session is then closed. Their total size is limited by
     /// [`max_payload`](Self::max_payload).
     pub fn attachments_timeout(mut self, timeout: Duration) -> Self {
-        self.config.attachments_timeout = timeout;
+        self.config.sockets.attachments_timeout = timeout;
         self
     }
 
     /// Sets the maximal number of namespaces of one client; 32 by default. A further one is
     /// refused.
     pub fn namespaces_per_session(mut self, namespaces: usize) -> Self {
-        self.config.namespaces_per_session = namespaces;
+        self.config.limits.namespaces_per_session = namespaces;
         self
     }
 
@@ -171,7 +171,7 @@ impl Builder {
     /// bytes; 64 KiB by default. A client with a larger one is refused, because the payload is kept
     /// while the socket exists.
     pub fn auth_limit(mut self, bytes: usize) -> Self {
-        self.config.auth_limit = bytes;
+        self.config.limits.auth_limit = bytes;
         self
     }
 
@@ -181,7 +181,7 @@ impl Builder {
     /// longer name is refused before any predicate runs. Namespaces that the program itself names
     /// are not limited.
     pub fn namespace_name_limit(mut self, bytes: usize) -> Self {
-        self.config.namespace_name_limit = bytes;
+        self.config.limits.namespace_name_limit = bytes;
         self
     }
 
@@ -190,28 +190,28 @@ impl Builder {
     /// exist until the server ends, so a client that requests one more is refused. Clients can
     /// connect to existing ones at any time.
     pub fn kept_namespaces(mut self, namespaces: usize) -> Self {
-        self.config.kept_namespaces = namespaces;
+        self.config.limits.kept_namespaces = namespaces;
         self
     }
 
     /// Sets the maximal number of rooms of one socket; 1000 by default. One more is
     /// [`RoomError::TooManyRooms`](crate::RoomError).
     pub fn rooms_per_socket(mut self, rooms: usize) -> Self {
-        self.config.rooms_per_socket = rooms;
+        self.config.limits.rooms_per_socket = rooms;
         self
     }
 
     /// Sets the maximal length of a room's name that a socket joins, in bytes; 1024 by default. A
     /// longer one is [`RoomError::NameTooLong`](crate::RoomError).
     pub fn room_name_limit(mut self, bytes: usize) -> Self {
-        self.config.room_name_limit = bytes;
+        self.config.limits.room_name_limit = bytes;
         self
     }
 
     /// Sets the scope of a client's [`Session`](crate::Session): one for all its namespaces, the
     /// default, or one for each.
     pub fn session_scope(mut self, scope: SessionScope) -> Self {
-        self.config.session_scope = scope;
+        self.config.sockets.session_scope = scope;
         self
     }
 
@@ -221,7 +221,7 @@ impl Builder {
     #[cfg(feature = "session")]
     #[cfg_attr(docsrs, doc(cfg(feature = "session")))]
     pub fn http_session(mut self, http_session: HttpSession) -> Self {
-        self.config.stored_sessions = http_session.is_shared();
+        self.config.sockets.stored_sessions = http_session.is_shared();
         self.logouts = http_session.watchers().cloned();
         self.handshake_extensions(move |request, extensions| {
             http_session.begin(request, extensions);
@@ -283,13 +283,13 @@ impl Builder {
     /// # Ok(()) }
     /// ```
     pub fn connection_state_recovery(mut self, window: Duration) -> Self {
-        self.config.recovery = Some(window);
+        self.config.sockets.recovery = Some(window);
         self
     }
 
     /// Sets whether a recovered client skips middleware; true by default.
     pub fn recovery_skips_middleware(mut self, skips: bool) -> Self {
-        self.config.recovery_skips_middleware = skips;
+        self.config.sockets.recovery_skips_middleware = skips;
         self
     }
 
@@ -299,7 +299,7 @@ impl Builder {
     /// missed more than this, or more than half of [`outbox_limit`](Self::outbox_limit). If too
     /// many clients are disconnected, those that disconnected first start new sessions.
     pub fn recovery_limit(mut self, bytes: usize) -> Self {
-        self.config.recovery_limit = bytes;
+        self.config.limits.recovery_limit = bytes;
         self
     }
 
@@ -307,7 +307,7 @@ impl Builder {
     /// `socket.io.js`, `socket.io.min.js`, `socket.io.esm.min.js`, `socket.io.msgpack.min.js` and
     /// their maps. The npm package `socket.io-client` has them in `dist`.
     pub fn client_files(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.config.client_files = Some(folder.into());
+        self.config.http.client_files = Some(folder.into());
         self
     }
 
@@ -319,7 +319,7 @@ impl Builder {
     /// [`StartError`], if the thread cannot be started, or if the path or an origin of
     /// [`cors`](Self::cors) is invalid; the text names it.
     pub fn start(mut self) -> Result<SocketIo, StartError> {
-        self.config.check().map_err(StartError::option)?;
+        self.config.http.check().map_err(StartError::option)?;
         let arbiter = lasting_arbiter().map_err(StartError)?;
         let home = self.server_context.insert(Home::default());
         let server_context = Arc::new(self.server_context);
@@ -335,7 +335,7 @@ impl Builder {
                     panic: fall.panic,
                 });
             };
-            let ack_timeout = self.config.ack_timeout;
+            let ack_timeout = self.config.sockets.ack_timeout;
             start_adapter(adapter, &arbiter, ack_timeout, fallen)
         });
         #[cfg(feature = "cluster")]
@@ -346,7 +346,13 @@ impl Builder {
         let adapter: Option<Arc<dyn Adapter>> = None;
         #[cfg(not(feature = "cluster"))]
         let forwarding: Option<Arc<dyn Forwarding>> = None;
-        let registry = Registry::new(server_context, arbiter, &self.config, adapter, recovery);
+        let registry = Registry::new(
+            server_context,
+            arbiter,
+            &self.config.limits,
+            adapter,
+            recovery,
+        );
         let server = Server::start(&registry);
         registry.open("/");
         #[cfg(feature = "session")]
@@ -375,11 +381,11 @@ impl Builder {
 }
 
 fn recovery(config: &Config) -> Option<RecoveryOptions> {
-    config.recovery.map(|window| RecoveryOptions {
+    config.sockets.recovery.map(|window| RecoveryOptions {
         window,
-        silence: config.silence_limit(),
-        limit: config.recovery_limit,
-        burst: config.outbox_limit / 2,
-        skips_middleware: config.recovery_skips_middleware,
+        silence: config.engine.silence_limit(),
+        limit: config.limits.recovery_limit,
+        burst: config.limits.outbox_limit / 2,
+        skips_middleware: config.sockets.recovery_skips_middleware,
     })
 }

@@ -214,7 +214,7 @@ impl EngineIoBuilder {
     ///
     /// [`StartError`], if the path or an origin of [`cors`](Self::cors) is invalid.
     pub fn start(self) -> Result<EngineIo, StartError> {
-        self.config.check().map_err(StartError::option)?;
+        self.config.http.check().map_err(StartError::option)?;
         let callbacks = Arc::new(self.callbacks);
         let accept = Box::new(move |link: &Arc<_>, _| -> Box<dyn Protocol> {
             Box::new(Raw::open(link, &callbacks))

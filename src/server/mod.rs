@@ -455,7 +455,7 @@ impl SocketIo {
 impl fmt::Debug for SocketIo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SocketIo")
-            .field("path", &self.engine.config.path)
+            .field("path", &self.engine.config.http.path)
             .field("clients", &self.clients_count())
             .finish_non_exhaustive()
     }

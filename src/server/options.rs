@@ -9,7 +9,7 @@ macro_rules! engine_options {
         /// error at the start.
         pub fn path(mut self, path: &str) -> Self {
             let path = path.trim_matches('/');
-            self.config.path = if path.is_empty() {
+            self.config.http.path = if path.is_empty() {
                 "/".to_owned()
             } else {
                 format!("/{path}/")
@@ -20,19 +20,19 @@ macro_rules! engine_options {
         /// Sets the interval between the handshake, or a pong, and the next ping; 25 seconds by
         /// default.
         pub fn ping_interval(mut self, interval: Duration) -> Self {
-            self.config.ping_interval = interval;
+            self.config.engine.ping_interval = interval;
             self
         }
 
         /// Sets the timeout for the client's pong; 20 seconds by default.
         pub fn ping_timeout(mut self, timeout: Duration) -> Self {
-            self.config.ping_timeout = timeout;
+            self.config.engine.ping_timeout = timeout;
             self
         }
 
         /// Sets the timeout of an upgrade; 10 seconds by default. Polling continues after it.
         pub fn upgrade_timeout(mut self, timeout: Duration) -> Self {
-            self.config.upgrade_timeout = timeout;
+            self.config.engine.upgrade_timeout = timeout;
             self
         }
 
@@ -40,7 +40,7 @@ macro_rules! engine_options {
         /// 1,000,000 by default. A larger body is answered with 413, a larger message closes the
         /// WebSocket with code 1009.
         pub fn max_payload(mut self, bytes: usize) -> Self {
-            self.config.max_payload = bytes;
+            self.config.limits.max_payload = bytes;
             self
         }
 
@@ -55,7 +55,7 @@ macro_rules! engine_options {
         /// [`slow_client_policy`](Self::slow_client_policy) decides about a client whose outbox
         /// stays full.
         pub fn outbox_limit(mut self, bytes: usize) -> Self {
-            self.config.outbox_limit = bytes;
+            self.config.limits.outbox_limit = bytes;
             self
         }
 
@@ -63,20 +63,20 @@ macro_rules! engine_options {
         /// MiB by default. A larger one is [`ArgsError::TooLarge`](crate::ArgsError). It is sent to
         /// no client, and no client is disconnected.
         pub fn packet_limit(mut self, bytes: usize) -> Self {
-            self.config.packet_limit = bytes;
+            self.config.limits.packet_limit = bytes;
             self
         }
 
         /// Sets the time limit of an emit or a call to one socket for room in its outbox; 10
         /// seconds by default.
         pub fn emit_timeout(mut self, timeout: Duration) -> Self {
-            self.config.emit_timeout = timeout;
+            self.config.sockets.emit_timeout = timeout;
             self
         }
 
         /// Sets the policy for a client whose outbox is full; it is disconnected by default.
         pub fn slow_client_policy(mut self, policy: SlowClientPolicy) -> Self {
-            self.config.slow_client_policy = policy;
+            self.config.engine.slow_client_policy = policy;
             self
         }
 
@@ -85,7 +85,7 @@ macro_rules! engine_options {
         /// acknowledgements. So if all handlers wait for acknowledgements of their own client, they
         /// wait until their calls time out.
         pub fn max_concurrent_handlers(mut self, handlers: usize) -> Self {
-            self.config.max_concurrent_handlers = handlers;
+            self.config.limits.max_concurrent_handlers = handlers;
             self
         }
 
@@ -109,7 +109,7 @@ macro_rules! engine_options {
         /// let builder = SocketIo::builder().handler_grace(Some(Duration::from_secs(5)));
         /// ```
         pub fn handler_grace(mut self, limit: Option<Duration>) -> Self {
-            self.config.handler_grace = limit;
+            self.config.sockets.handler_grace = limit;
             self
         }
 
@@ -118,7 +118,7 @@ macro_rules! engine_options {
         /// client. One event may exceed the limit. Reading continues when a handler has ended, as
         /// at the limit of [`max_concurrent_handlers`](Self::max_concurrent_handlers).
         pub fn handlers_bytes(mut self, bytes: usize) -> Self {
-            self.config.handlers_bytes = bytes;
+            self.config.limits.handlers_bytes = bytes;
             self
         }
 
@@ -127,25 +127,25 @@ macro_rules! engine_options {
         /// larger one is answered with 431, because the [`Handshake`](crate::Handshake) is kept
         /// while the client is connected.
         pub fn handshake_limit(mut self, bytes: usize) -> Self {
-            self.config.handshake_limit = bytes;
+            self.config.limits.handshake_limit = bytes;
             self
         }
 
         /// Sets the transports that clients may use; both by default.
         pub fn transports(mut self, transports: impl IntoIterator<Item = Transport>) -> Self {
-            self.config.transports = transports.into_iter().collect();
+            self.config.engine.transports = transports.into_iter().collect();
             self
         }
 
         /// Sets whether a polling client may upgrade to a WebSocket; true by default.
         pub fn allow_upgrades(mut self, allowed: bool) -> Self {
-            self.config.allow_upgrades = allowed;
+            self.config.engine.allow_upgrades = allowed;
             self
         }
 
         /// Allows pages of other origins; [`Cors`] describes the requests that it does not cover.
         pub fn cors(mut self, cors: Cors) -> Self {
-            self.config.cors = Some(cors);
+            self.config.http.cors = Some(cors);
             self
         }
 
@@ -162,7 +162,7 @@ macro_rules! engine_options {
         /// let builder = SocketIo::builder().http_compression(None);
         /// ```
         pub fn http_compression(mut self, threshold: Option<usize>) -> Self {
-            self.config.http_compression = threshold;
+            self.config.http.http_compression = threshold;
             self
         }
 
@@ -192,14 +192,14 @@ macro_rules! engine_options {
         where
             N: Into<ipnet::IpNet>,
         {
-            self.config.trusted_proxies.set(proxies);
+            self.config.http.trusted_proxies.set(proxies);
             self
         }
 
         /// Sets whether a peer on a Unix socket, which has no address, is one of the
         /// [`trusted_proxies`](Self::trusted_proxies); false by default.
         pub fn trust_unix_peer(mut self, trusted: bool) -> Self {
-            self.config.trusted_proxies.unix = trusted;
+            self.config.http.trusted_proxies.unix = trusted;
             self
         }
 

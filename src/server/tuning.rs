@@ -36,7 +36,7 @@ macro_rules! tune {
             S::Service: 'static,
             B: actix_web::body::MessageBody + 'static,
         {
-            let limit = self.engine.config.silence_limit();
+            let limit = self.engine.config.engine.silence_limit();
             server
                 .tcp_nodelay(true)
                 .keep_alive(crate::server::app_server::KEEP_ALIVE)

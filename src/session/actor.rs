@@ -51,7 +51,7 @@ impl Session {
         let state = State {
             host: Arc::clone(&host),
             link: Arc::clone(link),
-            machine: Machine::new(&link.config, transport, now),
+            machine: Machine::new(&link.config.engine, transport, now),
             protocol,
             post: None,
             ping: 0,

@@ -177,7 +177,8 @@ impl Engine {
     /// Returns the forwarding for a session that is not here; `None` if no other node can have it.
     pub(crate) fn elsewhere(&self, id: Id) -> Option<RemoteSession> {
         let forwarding = self.forwarding.as_ref()?;
-        (forwarding.tag() != id.tag()).then(|| RemoteSession::new(forwarding, id, &self.config))
+        (forwarding.tag() != id.tag())
+            .then(|| RemoteSession::new(forwarding, id, &self.config.engine))
     }
 
     /// Returns the number of clients.
@@ -331,15 +332,15 @@ impl Engine {
         let config = &self.config;
         // Engine.IO v4, Handshake: the transports to which the client may upgrade.
         let can_upgrade = transport == Transport::Polling
-            && config.allow_upgrades
-            && config.allows(Transport::WebSocket);
+            && config.engine.allow_upgrades
+            && config.engine.allows(Transport::WebSocket);
         let upgrades: &[&str] = if can_upgrade { &["websocket"] } else { &[] };
         engineio::Open {
             sid: link.id.as_str(),
             upgrades,
-            ping_interval: config.ping_interval,
-            ping_timeout: config.ping_timeout,
-            max_payload: config.max_payload,
+            ping_interval: config.engine.ping_interval,
+            ping_timeout: config.engine.ping_timeout,
+            max_payload: config.limits.max_payload,
         }
         .encode()
     }

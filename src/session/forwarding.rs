@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::EngineConfig;
 use crate::id::{Id, Tag};
 use crate::reason::CloseReason;
 use crate::session::poll::{PollError, PollRequest, PollResponse};
@@ -53,7 +53,11 @@ pub(crate) struct RemoteSession {
 }
 
 impl RemoteSession {
-    pub(crate) fn new(forwarding: &Arc<dyn Forwarding>, session: Id, config: &Config) -> Self {
+    pub(crate) fn new(
+        forwarding: &Arc<dyn Forwarding>,
+        session: Id,
+        config: &EngineConfig,
+    ) -> Self {
         Self {
             forwarding: Arc::clone(forwarding),
             session,

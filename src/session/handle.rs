@@ -79,7 +79,7 @@ impl Handle {
         let (done, taken) = oneshot::channel();
         // `do_send`: the present holder of the session answers by the channel.
         self.session.do_send(Deliver { body, done });
-        match timeout(link.config.silence_limit(), taken).await {
+        match timeout(link.config.engine.silence_limit(), taken).await {
             Ok(Ok(())) => Ok(PollResponse::Taken),
             // The session ended because of the packets.
             Ok(Err(_)) => Err(PollError::Refused),

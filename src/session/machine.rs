@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::config::{Config, Transport};
+use crate::config::{EngineConfig, Transport};
 use crate::reason::CloseReason;
 
 /// The transport of a session, and the state of its heartbeat.
@@ -56,7 +56,7 @@ pub(crate) enum Action {
 pub(crate) struct UpgradeRefused;
 
 impl Machine {
-    pub(crate) fn new(config: &Config, transport: Transport, now: Instant) -> Self {
+    pub(crate) fn new(config: &EngineConfig, transport: Transport, now: Instant) -> Self {
         Self {
             ping_interval: config.ping_interval,
             ping_timeout: config.ping_timeout,
@@ -200,7 +200,7 @@ mod tests {
 
     fn machine(transport: Transport) -> (Machine, Instant) {
         let now = Instant::now();
-        (Machine::new(&Config::new("/"), transport, now), now)
+        (Machine::new(&EngineConfig::default(), transport, now), now)
     }
 
     #[test]

@@ -272,14 +272,14 @@ impl State {
         let sockets = Sockets(self.protocol.as_ref());
         match reason {
             CloseReason::MessageTooLarge => {
-                let limit = config.max_payload;
+                let limit = config.limits.max_payload;
                 let line = format_args!("{link} closed: {reason}, the limit is {limit}{sockets}");
                 config
                     .line_limits
                     .write(LogKind::TooLarge, Level::Warn, line);
             }
             CloseReason::OutboxFull => {
-                let limit = config.outbox_limit;
+                let limit = config.limits.outbox_limit;
                 let line = format_args!("{link} closed: {reason}, the limit is {limit}{sockets}");
                 config.line_limits.write(LogKind::Slow, Level::Info, line);
             }

@@ -129,7 +129,7 @@ impl Core {
     /// Returns the session of the socket, which it may share with its client's other sockets.
     pub(crate) fn session(&self) -> &Session {
         let shared = self.link.session();
-        match self.link.config.session_scope {
+        match self.link.config.sockets.session_scope {
             SessionScope::Client => shared,
             // A session in a store is shared by all.
             SessionScope::Namespace if shared.stored().is_some() => shared,
@@ -351,7 +351,7 @@ impl Core {
     }
 
     fn expect(&self, id: u64, caller: Caller) -> Result<(), EmitError> {
-        let limit = self.link.config.pending_calls;
+        let limit = self.link.config.limits.pending_calls;
         let mut calls = self.calls.lock();
         if calls.len() >= limit {
             return Err(EmitError::TooManyCalls(limit));
@@ -445,8 +445,8 @@ impl Core {
             Phase::Ended | Phase::Abandoned => Err(EmitError::Disconnected),
             Phase::Connecting | Phase::Accepted => {
                 // As much as the outbox accepts at once when the socket opens.
-                let config = &self.link.config;
-                let limit = config.outbox_limit.saturating_add(config.packet_limit);
+                let limits = &self.link.config.limits;
+                let limit = limits.outbox_limit.saturating_add(limits.packet_limit);
                 let bytes = held.bytes.saturating_add(packet.cost());
                 if bytes > limit {
                     return Err(EmitError::OutboxFull);

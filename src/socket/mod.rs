@@ -254,7 +254,7 @@ impl Socket {
     where
         R: DeserializeOwned,
     {
-        let limit = self.core.link.config.ack_timeout;
+        let limit = self.core.link.config.sockets.ack_timeout;
         let args = call(&self.core, event, &data, limit).await?;
         args.read().map_err(CallError::Answer)
     }

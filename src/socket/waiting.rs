@@ -63,7 +63,7 @@ pub(crate) async fn within(link: &Link) {
     if link.outbox.is_over() && has_clock() {
         let within = poll_fn(|cx| link.outbox.poll_within(cx));
         // Later packets are then queued by the rule for packets that cannot wait.
-        let _ = timeout(link.config.emit_timeout, within).await;
+        let _ = timeout(link.config.sockets.emit_timeout, within).await;
     }
 }
 
@@ -74,7 +74,7 @@ async fn in_time(
     if !has_clock() {
         return Err(EmitError::OutboxFull);
     }
-    let in_time = timeout(link.config.emit_timeout, room).await;
+    let in_time = timeout(link.config.sockets.emit_timeout, room).await;
     let outcome = in_time.unwrap_or(Err(PushError::Full));
     if outcome == Err(PushError::Full) {
         link.overflowed();

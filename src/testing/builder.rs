@@ -59,7 +59,7 @@ impl TestClientBuilder {
             namespace: "/".to_owned(),
             auth: Ok(None),
             requests: Requests {
-                path: io.engine().config.path.clone(),
+                path: io.engine().config.http.path.clone(),
                 ..Requests::default()
             },
             answers_pings: true,

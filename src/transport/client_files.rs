@@ -18,7 +18,7 @@ pub(crate) fn find(
     config: &Config,
     request: &HttpRequest,
 ) -> Option<impl Future<Output = HttpResponse> + use<>> {
-    let folder = config.client_files.as_ref()?;
+    let folder = config.http.client_files.as_ref()?;
     let name = request.match_info().get("file")?;
     // Only these names, so that no path leads out of the folder.
     let name = FILES.iter().find(|file| **file == name)?;

@@ -114,7 +114,7 @@ struct Line<'a> {
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (config, request) = (self.config, self.request);
-        let client = handshake::client(request, config).address;
+        let client = handshake::client(request, &config.http).address;
         f.write_str("request of ")?;
         match client {
             Some(address) => write!(f, "{address}")?,
@@ -133,12 +133,12 @@ impl fmt::Display for Line<'_> {
             Refusal::Forbidden => ("origin", header(header::ORIGIN)),
             Refusal::WebSocketVersion => ("version", header(header::SEC_WEBSOCKET_VERSION)),
             Refusal::TooLarge => {
-                write!(f, " of {} bytes", config.max_payload)?;
+                write!(f, " of {} bytes", config.limits.max_payload)?;
                 ("content-length", header(header::CONTENT_LENGTH))
             }
             Refusal::HandshakeTooLarge => {
                 let size = handshake::size(request);
-                return write!(f, " of {} bytes: {size}", config.handshake_limit);
+                return write!(f, " of {} bytes: {size}", config.limits.handshake_limit);
             }
             _ => return Ok(()),
         };

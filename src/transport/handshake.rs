@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use actix_web::HttpRequest;
 
-use crate::config::Config;
+use crate::config::HttpConfig;
 use crate::handshake::{Extensions, Handshake, HandshakeMeta, Peer};
 
 /// Returns the size of a request's head in bytes: the path with the query, and each header with its
@@ -21,7 +21,7 @@ pub(crate) fn size(request: &HttpRequest) -> usize {
 pub(crate) fn handshake(
     request: &HttpRequest,
     size: usize,
-    config: &Config,
+    config: &HttpConfig,
     extensions: Extensions,
 ) -> Handshake {
     let url = request.uri().path_and_query();
@@ -38,7 +38,7 @@ pub(crate) fn handshake(
 }
 
 /// Returns the client of a request.
-pub(crate) fn client(request: &HttpRequest, config: &Config) -> Peer {
+pub(crate) fn client(request: &HttpRequest, config: &HttpConfig) -> Peer {
     let headers = request.headers().iter();
     let headers = headers.map(|(name, value)| (name.as_str(), value.as_bytes()));
     let peer = Peer {

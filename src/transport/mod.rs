@@ -70,9 +70,9 @@ async fn route(
         // Before all other checks: a proxy that checks the health of this node must receive it.
         return Err(Refusal::ShuttingDown);
     }
-    origin::check(&engine.config, request)?;
+    origin::check(&engine.config.http, request)?;
     let query = Query::parse(request.query_string(), |transport| {
-        engine.config.allows(transport) || is_in_memory(request)
+        engine.config.engine.allows(transport) || is_in_memory(request)
     })?;
     let Some(sid) = query.sid else {
         if request.method() != Method::GET {
@@ -83,12 +83,12 @@ async fn route(
             return Err(Refusal::BadRequest);
         }
         let size = handshake::size(request);
-        if size > engine.config.handshake_limit {
+        if size > engine.config.limits.handshake_limit {
             return Err(Refusal::HandshakeTooLarge);
         }
         if hooks.asks() {
             // For the client's address, which depends on the server's options.
-            let seen = handshake(request, size, &engine.config, Extensions::default());
+            let seen = handshake(request, size, &engine.config.http, Extensions::default());
             request.extensions_mut().insert(seen);
         }
         // Before any state of the client is made.
@@ -96,7 +96,7 @@ async fn route(
             Ok(extensions) => extensions,
             Err(response) => return Ok(not_allowed(engine, hooks, request, response)),
         };
-        let handshake = handshake(request, size, &engine.config, extensions);
+        let handshake = handshake(request, size, &engine.config.http, extensions);
         let mut response = match query.transport {
             Transport::Polling => polling::handshake(engine, hooks, handshake),
             Transport::WebSocket => websocket::open(engine, hooks, request, payload, handshake)?,
@@ -114,7 +114,7 @@ async fn route(
     };
     query.check_protocol(Refusal::BadRequest)?;
     if query.transport == Transport::WebSocket {
-        if !engine.config.allow_upgrades {
+        if !engine.config.engine.allow_upgrades {
             return Err(Refusal::BadRequest);
         }
         return upgrade::begin(engine, hooks, &handle, request, payload);

@@ -4,7 +4,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header;
 use log::Level;
 
-use crate::config::{Config, Cors};
+use crate::config::{Cors, HttpConfig};
 use crate::handshake::Extensions;
 use crate::logging::{LogKind, LogLimits, cut};
 use crate::panics::catch_panic;
@@ -12,7 +12,7 @@ use crate::transport::handshake::{handshake, size};
 use crate::transport::refusal::Refusal;
 
 /// Refuses a request of a page whose origin is not allowed, if the server refuses such requests.
-pub(crate) fn check(config: &Config, request: &HttpRequest) -> Result<(), Refusal> {
+pub(crate) fn check(config: &HttpConfig, request: &HttpRequest) -> Result<(), Refusal> {
     let Some(cors) = config.cors.as_ref().filter(|cors| cors.refuses()) else {
         return Ok(());
     };

@@ -14,7 +14,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_core::Stream;
 use tokio::time::timeout;
 
-use crate::config::Config;
+use crate::config::{Config, HttpConfig};
 use crate::handshake::Handshake;
 use crate::reason::CloseReason;
 use crate::session::{CloseOnDrop, Engine, Handle, PollRequest, PollResponse, RemoteSession};
@@ -33,7 +33,7 @@ pub(crate) fn handshake(engine: &Arc<Engine>, hooks: &Hooks, handshake: Handshak
 /// Engine.IO v4, HTTP long-polling: waits until packets are queued, and sends all of them.
 pub(crate) async fn get(handle: &Handle, request: &HttpRequest) -> Result<HttpResponse, Refusal> {
     let polled = handle.take().await?;
-    Ok(answer(polled, request, &handle.link.config))
+    Ok(answer(polled, request, &handle.link.config.http))
 }
 
 /// Engine.IO v4, HTTP long-polling: handles the packets of one body.
@@ -47,7 +47,7 @@ pub(crate) async fn post(
     let _turn = handle.begin_post()?;
     let body = packets_of(request, payload, &link.config, close).await?;
     let polled = handle.bring(body).await?;
-    Ok(answer(polled, request, &link.config))
+    Ok(answer(polled, request, &link.config.http))
 }
 
 /// Forwards the request to the node of its session.
@@ -72,7 +72,7 @@ pub(crate) async fn forward(
         _ => return Err(Refusal::UnknownSession),
     };
     let polled = elsewhere.poll(poll).await?;
-    let mut response = answer(polled, request, config);
+    let mut response = answer(polled, request, &config.http);
     if engine.is_closing() {
         // So that the next request may reach another node, if a load balancer in front can choose.
         response
@@ -82,7 +82,7 @@ pub(crate) async fn forward(
     Ok(response)
 }
 
-fn answer(polled: PollResponse, request: &HttpRequest, config: &Config) -> HttpResponse {
+fn answer(polled: PollResponse, request: &HttpRequest, config: &HttpConfig) -> HttpResponse {
     match polled {
         PollResponse::Packets { body, compress } => {
             let threshold = config.http_compression.filter(|_| compress);
@@ -110,9 +110,9 @@ async fn packets_of(
         return Err(Refusal::Violation);
     }
     let unfinished = CloseOnDrop::new(|| close(CloseReason::TransportError));
-    let reading = read(payload, config.max_payload, declared(request));
+    let reading = read(payload, config.limits.max_payload, declared(request));
     // A body that stops half-way must not outlive its session.
-    let body = timeout(config.silence_limit(), reading).await;
+    let body = timeout(config.engine.silence_limit(), reading).await;
     let body = body.unwrap_or(Err(Refusal::Violation));
     if body != Err(Refusal::Violation) {
         unfinished.finished();

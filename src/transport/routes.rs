@@ -12,7 +12,7 @@ use actix_web::dev::{
 use actix_web::middleware::Condition;
 use actix_web::{App, Error, FromRequest, HttpRequest, HttpResponse, web};
 
-use crate::config::Config;
+use crate::config::HttpConfig;
 use crate::session::Engine;
 use crate::transport::held::Held;
 use crate::transport::hooks::Hooks;
@@ -24,12 +24,12 @@ use crate::transport::{client_files, handle};
 pub(crate) fn mount(engine: &Arc<Engine>, hooks: &Arc<Hooks>, app: &mut web::ServiceConfig) {
     MOUNTED.set(Some(Arc::as_ptr(engine)));
     if engine.is_closing() {
-        let path = &engine.config.path;
+        let path = &engine.config.http.path;
         log::error!("the server at {path} was closed, start another one: this one answers 503");
     }
-    for pattern in patterns(&engine.config.path) {
+    for pattern in patterns(&engine.config.http.path) {
         let (engine, hooks) = (Arc::clone(engine), Arc::clone(hooks));
-        let cors = cors(&engine.config);
+        let cors = cors(&engine.config.http);
         let answer = move |request: HttpRequest, payload: web::Payload| {
             let (engine, hooks) = (Arc::clone(&engine), Arc::clone(&hooks));
             async move { answer(&engine, &hooks, &request, payload.into_inner()).await }
@@ -80,7 +80,7 @@ where
         });
         app = app.configure(|app| mount(engine, hooks, app));
     }
-    let path = &engine.config.path;
+    let path = &engine.config.http.path;
     // A server at the root would take all requests of the App: its path stays after the App's
     // services.
     let first = (!is_mounted && path != "/").then(|| path.clone());
@@ -103,7 +103,7 @@ struct First {
 
 impl HttpServiceFactory for First {
     fn register(self, app: &mut AppService) {
-        for pattern in patterns(&self.engine.config.path) {
+        for pattern in patterns(&self.engine.config.http.path) {
             let definition = ResourceDef::new(pattern.trim_start_matches('/'));
             let (engine, hooks) = (Arc::clone(&self.engine), Arc::clone(&self.hooks));
             let service = fn_service(move |request: ServiceRequest| {
@@ -114,7 +114,7 @@ impl HttpServiceFactory for First {
                     Ok::<_, Error>(ServiceResponse::new(request, response))
                 }
             });
-            let service = apply(cors(&self.engine.config), service);
+            let service = apply(cors(&self.engine.config.http), service);
             let service = service.map(ServiceResponse::map_into_boxed_body);
             app.register_service(definition, None, service, None);
         }
@@ -160,11 +160,11 @@ async fn answer(
     }
 }
 
-fn cors(config: &Config) -> Condition<CorsLayer> {
+fn cors(config: &HttpConfig) -> Condition<CorsLayer> {
     Condition::new(config.cors.is_some(), layer(config))
 }
 
-fn layer(config: &Config) -> CorsLayer {
+fn layer(config: &HttpConfig) -> CorsLayer {
     let Some(cors) = &config.cors else {
         return CorsLayer::default();
     };

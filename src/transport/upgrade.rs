@@ -40,7 +40,7 @@ pub(crate) fn begin(
         probe_outbox.fail();
     }
     let feed = OutboundStream::behind(&probe_outbox, &handle.link);
-    let max_message = engine.config.max_payload;
+    let max_message = engine.config.limits.max_payload;
     let (engine, handle) = (Arc::clone(engine), handle.clone());
     let start = move |frames| {
         let candidate = Candidate {
@@ -80,7 +80,7 @@ struct Candidate {
 
 impl Candidate {
     async fn run(mut self) {
-        let limit = self.engine.config.upgrade_timeout;
+        let limit = self.engine.config.engine.upgrade_timeout;
         if timeout(limit, self.probe()).await == Ok(true) {
             return self.hand_over().await;
         }
@@ -119,7 +119,7 @@ impl Candidate {
     /// Moves the session to an actor beside this WebSocket.
     async fn hand_over(self) {
         let heir = self.engine.await_arrival(self.frames);
-        let limit = self.engine.config.upgrade_timeout;
+        let limit = self.engine.config.engine.upgrade_timeout;
         let agreed = timeout(limit, self.handle.session.send(HandOver { heir })).await;
         match agreed {
             Ok(Ok(Ok(()))) => {

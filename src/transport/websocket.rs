@@ -28,7 +28,7 @@ pub(crate) fn open(
     let response = answer(hooks, request)?;
     let link = engine.welcome(handshake);
     let feed = OutboundStream::of(&link);
-    let max_message = engine.config.max_payload;
+    let max_message = engine.config.limits.max_payload;
     let engine = Arc::clone(engine);
     let start = move |inbound| engine.open_websocket(link, inbound);
     Ok(hold(request, payload, response, feed, max_message, start))

@@ -5,7 +5,7 @@
 mod calendar;
 #[path = "../../../src/cluster/mod.rs"]
 mod cluster;
-#[path = "../../../src/config.rs"]
+#[path = "../../../src/config/mod.rs"]
 mod config;
 #[path = "../../../src/data/mod.rs"]
 mod data;

@@ -350,7 +350,8 @@ impl Broadcast {
     }
 
     fn limit(&self, asked: &[Arc<Core>]) -> Duration {
-        let here = asked.first().map(|socket| socket.link.config.ack_timeout);
+        let here = |socket: &Arc<Core>| socket.link.config.sockets.ack_timeout;
+        let here = asked.first().map(here);
         let elsewhere = || self.membership.adapter.as_ref().map(|it| it.ack_timeout());
         // Without recipients any limit is correct.
         self.timeout.or(here).or_else(elsewhere).unwrap_or_default()

@@ -198,8 +198,8 @@ impl Membership {
 
     /// Adds a socket to a room, within the server's limits.
     pub(crate) fn join(&self, socket: &Arc<Core>, room: &str) -> Result<(), RoomError> {
-        let config = &socket.link.config;
-        let (names, rooms) = (config.room_name_limit, config.rooms_per_socket);
+        let limits = &socket.link.config.limits;
+        let (names, rooms) = (limits.room_name_limit, limits.rooms_per_socket);
         if room.len() > names {
             return Self::not_joined(socket, RoomError::NameTooLong(names));
         }

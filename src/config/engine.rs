@@ -1,0 +1,92 @@
+//! The options of sessions: heartbeat, transports and upgrades.
+
+use std::time::Duration;
+
+/// The options that the sessions of Engine.IO read.
+#[derive(Clone, Debug)]
+pub(crate) struct EngineConfig {
+    pub(crate) ping_interval: Duration,
+    pub(crate) ping_timeout: Duration,
+    pub(crate) upgrade_timeout: Duration,
+    pub(crate) transports: Vec<Transport>,
+    pub(crate) allow_upgrades: bool,
+    pub(crate) slow_client_policy: SlowClientPolicy,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            upgrade_timeout: Duration::from_secs(10),
+            transports: vec![Transport::Polling, Transport::WebSocket],
+            allow_upgrades: true,
+            slow_client_policy: SlowClientPolicy::Disconnect,
+        }
+    }
+}
+
+impl EngineConfig {
+    pub(crate) fn allows(&self, transport: Transport) -> bool {
+        self.transports.contains(&transport)
+    }
+
+    /// Returns the time limit of a silent client.
+    pub(crate) fn silence_limit(&self) -> Duration {
+        self.ping_interval + self.ping_timeout
+    }
+}
+
+/// The transport of a session.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{SocketIo, Transport};
+///
+/// let builder = SocketIo::builder().transports([Transport::WebSocket]);
+/// assert_eq!(Transport::WebSocket.as_str(), "websocket");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Transport {
+    /// HTTP long-polling: a GET waits for the server's packets, a POST carries the client's
+    /// packets.
+    Polling,
+    /// One WebSocket for both directions.
+    WebSocket,
+}
+
+impl Transport {
+    /// Returns the transport's name in the protocol: `polling` or `websocket`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Polling => "polling",
+            Self::WebSocket => "websocket",
+        }
+    }
+}
+
+/// The policy for a slow client whose outbox is full.
+///
+/// # Examples
+///
+/// ```
+/// use actix_socketio::{SlowClientPolicy, SocketIo};
+///
+/// let builder = SocketIo::builder()
+///     .outbox_limit(64 * 1024)
+///     .slow_client_policy(SlowClientPolicy::Drop);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SlowClientPolicy {
+    /// The client is disconnected with [`DisconnectReason::OutboxFull`](crate::DisconnectReason).
+    #[default]
+    Disconnect,
+    /// The packet that does not fit is dropped, whether event or acknowledgement, and the client
+    /// stays connected. If a CONNECT, CONNECT_ERROR or DISCONNECT does not fit, the client is
+    /// disconnected: its view of the socket would be wrong.
+    Drop,
+}

@@ -1,0 +1,47 @@
+//! The options of a server, set once by its builder.
+//!
+//! Each part has the options of one floor: the HTTP edge, the sessions, the sockets, and the limits
+//! of all. Each limit names its subject, each time is a `Duration`. The defaults are those of the
+//! Node.js server if it has the option. The module holds values only.
+
+mod cors;
+mod engine;
+mod http;
+mod limits;
+mod sockets;
+
+use std::sync::Arc;
+
+use crate::logging::LogLimits;
+
+pub use cors::Cors;
+pub(crate) use engine::EngineConfig;
+pub use engine::{SlowClientPolicy, Transport};
+pub(crate) use http::HttpConfig;
+pub(crate) use limits::Limits;
+pub use sockets::SessionScope;
+pub(crate) use sockets::SocketConfig;
+
+/// The options of a server, shared by all its parts.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) http: HttpConfig,
+    pub(crate) engine: EngineConfig,
+    pub(crate) sockets: SocketConfig,
+    pub(crate) limits: Limits,
+    /// The rate limits of log lines that clients cause.
+    pub(crate) line_limits: Arc<LogLimits>,
+}
+
+impl Config {
+    /// Returns the default options of a server at `path`.
+    pub(crate) fn new(path: &str) -> Self {
+        Self {
+            http: HttpConfig::new(path),
+            engine: EngineConfig::default(),
+            sockets: SocketConfig::default(),
+            limits: Limits::default(),
+            line_limits: LogLimits::new(),
+        }
+    }
+}
