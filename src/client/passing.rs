@@ -12,33 +12,33 @@ use crate::link::InFlight;
 use crate::logging::TARGET_SOCKET;
 use crate::namespace::NamespaceState;
 use crate::reason::DisconnectReason;
-use crate::socket::{Core, Socket};
+use crate::socket::{Socket, SocketState};
 
 /// Calls the program's connect handlers. The namespace is notified after their changes of a stored
 /// session are saved.
 pub(super) fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceState>) {
-    let core = Arc::clone(socket.core());
+    let accepted = socket.clone();
     let context = Arc::clone(&namespace.context);
     let tells_errors = context.server_context.tells_errors;
     let admission = Box::new(move |outcome: Result<(), ConnectError>| {
-        let link = Arc::clone(&core.link);
-        let (asking, lease) = (Socket::new(Arc::clone(&core)), Arc::clone(&namespace));
-        let decide = move |outcome: Result<(), ConnectError>| match outcome {
-            Err(error) => core.refuse(&error.shown(tells_errors)),
-            Ok(()) => enter(core, &namespace),
+        let (socket, context) = (accepted, Arc::clone(&namespace.context));
+        let decide = move |socket: &Socket, outcome: Result<(), ConnectError>| match outcome {
+            Err(error) => socket.refuse(&error.shown(tells_errors)),
+            Ok(()) => enter(socket, &namespace),
         };
-        match link.stored_session() {
+        match socket.state().link.stored_session() {
             Some(session) if session.is_changed() => {
-                let guard = InFlight::enter(&link, 0);
+                let guard = InFlight::enter(&socket.state().link, 0);
+                let session = session.clone();
                 session.after_save(Box::new(move |saved| {
                     if let Err(error) = &saved {
-                        failed_by_session(&lease.context, &asking, "connect", error);
+                        failed_by_session(&context, &socket, "connect", error);
                     }
-                    decide(outcome.and(saved.map_err(Into::into)));
+                    decide(&socket, outcome.and(saved.map_err(Into::into)));
                     drop(guard);
                 }));
             }
-            _ => decide(outcome),
+            _ => decide(&socket, outcome),
         }
     });
     let connecting = ConnectContext {
@@ -50,17 +50,18 @@ pub(super) fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceStat
 
 /// Connects a socket that the program has accepted, unless it has disconnected while the program
 /// was deciding.
-fn enter(core: Arc<Core>, namespace: &Arc<NamespaceState>) {
-    match core.accept() {
+fn enter(socket: &Socket, namespace: &Arc<NamespaceState>) {
+    let state = socket.state();
+    match state.accept() {
         Ok(()) => {
             // If it is too late, the session knows it.
-            if core.membership.enter(&core).is_ok() {
-                log_connected(&core);
-                core.link.wake();
+            if socket.membership().enter(state).is_ok() {
+                log_connected(state);
+                state.link.wake();
             }
         }
         // The program has accepted it, so its disconnect handlers run.
-        Err(reason) => disconnected(&Socket::new(core), namespace, reason),
+        Err(reason) => disconnected(socket, namespace, reason),
     }
 }
 
@@ -71,11 +72,11 @@ pub(super) fn disconnected(
     namespace: &Arc<NamespaceState>,
     reason: DisconnectReason,
 ) {
-    let Some(session) = socket.core().link.stored_session() else {
+    let Some(session) = socket.state().link.stored_session() else {
         return leave(socket, namespace, reason);
     };
     let (socket, namespace) = (socket.clone(), Arc::clone(namespace));
-    let guard = InFlight::enter_leaving(&socket.core().link);
+    let guard = InFlight::enter_leaving(&socket.state().link);
     session.after_load(Box::new(move |loaded| {
         if let Err(error) = loaded {
             // Its disconnect handlers are called all the same, and see the unchanged session.
@@ -102,19 +103,19 @@ fn leave(socket: &Socket, namespace: &NamespaceState, reason: DisconnectReason) 
         reason,
         context: &namespace.context,
     };
-    log::debug!(target: TARGET_SOCKET, "{} disconnected: {reason}", socket.core());
+    log::debug!(target: TARGET_SOCKET, "{} disconnected: {reason}", socket.state());
     let table = namespace.table.read();
     table.disconnecting(&leaving);
-    socket.core().membership.detach(socket.core(), reason);
+    socket.membership().detach(socket.state(), reason);
     table.disconnected(&leaving);
 }
 
 /// Logs that a client was accepted.
-fn log_connected(core: &Core) {
-    let again = if core.resumed().is_some() {
+fn log_connected(state: &SocketState) {
+    let again = if state.resumed().is_some() {
         " again"
     } else {
         ""
     };
-    log::debug!(target: TARGET_SOCKET, "{core} connected{again}");
+    log::debug!(target: TARGET_SOCKET, "{state} connected{again}");
 }

@@ -7,7 +7,7 @@ use crate::handler::{FailureCause, NamespaceContext, failed};
 use crate::logging::{Quoted, TARGET_SESSION};
 use crate::namespace::LeaseRefused;
 use crate::reason::{CloseReason, DisconnectReason};
-use crate::socket::{Core, Membership, Socket, connect_error};
+use crate::socket::{Membership, Socket, SocketState, connect_error};
 use crate::socketio::DecodeError;
 
 impl Client {
@@ -35,10 +35,11 @@ impl Client {
         };
         self.link.send_vital(connect_error(name, &message.into()));
         let alone = Membership::new(name, Vec::new());
-        let core = Core::new(&alone, &self.link, auth);
-        core.end(DisconnectReason::ServerNamespaceDisconnect);
+        let state = SocketState::new(alone.shared_name(), &self.link, auth);
+        state.end(DisconnectReason::ServerNamespaceDisconnect);
         let context = NamespaceContext::within(&self.registry.server_context);
-        failed(&context, &Socket::new(Arc::new(core)), "connect", cause);
+        let socket = Socket::new(&alone, Arc::new(state));
+        failed(&context, &socket, "connect", cause);
     }
 }
 

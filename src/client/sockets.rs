@@ -19,7 +19,7 @@ use crate::link::Protocol;
 use crate::logging::{Quoted, TARGET_SESSION, plain};
 use crate::namespace::NamespaceLease;
 use crate::reason::{CloseReason, DisconnectReason};
-use crate::socket::{Core, Phase, RecoveryState, Socket, StartFrom};
+use crate::socket::{Phase, RecoveryState, Socket, SocketState, StartFrom};
 use crate::socketio::{Args, Body, DecodeError, Limits, Packet};
 
 impl Client {
@@ -63,7 +63,7 @@ impl Client {
             self.leave(at, DisconnectReason::ClientNamespaceDisconnect);
             return Ok(());
         }
-        match slot.socket.core().phase() {
+        match slot.socket.state().phase() {
             Phase::Connected if slot.waiting.is_empty() => {
                 slot.dispatch(packet.body, &attachments);
             }
@@ -82,7 +82,7 @@ impl Client {
     fn connect(&mut self, name: &str, auth: Option<&str>) -> Result<(), CloseReason> {
         if let Some(at) = self.position(name) {
             let ended = matches!(
-                self.slots[at].socket.core().phase(),
+                self.slots[at].socket.state().phase(),
                 Phase::Ended | Phase::Abandoned
             );
             if !ended {
@@ -140,12 +140,13 @@ impl Client {
         auth: Option<&str>,
         resume: Option<Box<RecoveryState>>,
     ) -> usize {
-        let core = Core::beginning(&namespace.membership, &self.link, auth, resume);
-        let core = Arc::new(core);
-        core.restore_session();
-        core.membership.resuming(&core);
+        let membership = &namespace.membership;
+        let name = membership.shared_name();
+        let state = Arc::new(SocketState::beginning(name, &self.link, auth, resume));
+        state.restore_session();
+        membership.resuming(&state);
         let mut slot = Slot {
-            socket: Socket::new(core),
+            socket: Socket::new(membership, state),
             table: namespace.table.view(),
             namespace,
             waiting: VecDeque::new(),
@@ -197,7 +198,7 @@ impl Protocol for Client {
         self.arrived();
         let mut at = 0;
         while let Some(slot) = self.slots.get_mut(at) {
-            match slot.socket.core().phase() {
+            match slot.socket.state().phase() {
                 Phase::Connected => {
                     self.connect_by = None;
                     slot.dispatch_waiting(&self.limits);
@@ -247,7 +248,7 @@ impl Protocol for Client {
 
     fn closing(&mut self) {
         for slot in &self.slots {
-            slot.socket.core().disconnect(false);
+            slot.socket.state().disconnect(false);
         }
     }
 
@@ -276,14 +277,14 @@ impl Slot {
     fn admit(&mut self) {
         let table = Arc::clone(self.table.current(&self.namespace.table));
         let (socket, namespace) = (self.socket.clone(), Arc::clone(&self.namespace));
-        match self.socket.core().link.stored_session() {
+        match self.socket.state().link.stored_session() {
             None => admit(&table, &socket, namespace),
             Some(session) => session.after_load(Box::new(move |loaded| {
-                match (socket.core().phase(), loaded) {
+                match (socket.state().phase(), loaded) {
                     (Phase::Connecting, Ok(())) => admit(&table, &socket, namespace),
                     (_, Err(error)) => {
                         failed_by_session(&namespace.context, &socket, "connect", &error);
-                        socket.core().refuse(&error.into());
+                        socket.refuse(&error.into());
                     }
                     // It has disconnected in the meantime, and no handler has been called.
                     _ => {}
@@ -304,14 +305,14 @@ impl Slot {
                     id,
                     context: &self.namespace.context,
                 };
-                match self.socket.core().link.stored_session() {
+                match self.socket.state().link.stored_session() {
                     None => table.dispatch(&received),
                     Some(session) => received.dispatch_loaded(table, session),
                 }
             }
             Body::Ack { id, args, .. } => {
                 let args = Args::new(args.to_owned(), attachments.to_vec());
-                self.socket.core().acknowledge(id, args);
+                self.socket.state().acknowledge(id, args);
             }
             Body::Empty | Body::Connect { .. } | Body::Disconnect => {}
         }
@@ -319,7 +320,7 @@ impl Slot {
 
     /// Returns `true` if packets wait for a socket that may still be accepted.
     fn is_busy(&self) -> bool {
-        let phase = self.socket.core().phase();
+        let phase = self.socket.state().phase();
         !self.waiting.is_empty() && !matches!(phase, Phase::Ended | Phase::Abandoned)
     }
 
@@ -336,7 +337,7 @@ impl Slot {
     /// Dispatches the waiting packets, if the socket is connected.
     fn dispatch_waiting(&mut self, limits: &Limits) {
         // Checked each time, because a handler may disconnect the socket.
-        while self.socket.core().phase() == Phase::Connected
+        while self.socket.state().phase() == Phase::Connected
             && let Some(waiting) = self.waiting.pop_front()
         {
             self.waiting_bytes -= waiting.bytes();
@@ -349,11 +350,11 @@ impl Slot {
 
     /// Ends the socket. The program is notified if it had accepted it, the namespace in any case.
     fn end(self, reason: DisconnectReason) {
-        let core = self.socket.core();
-        core.end(reason);
-        let reason = core.end_reason().unwrap_or(reason);
-        match core.phase() {
-            Phase::Abandoned => core.membership.detach(core, reason),
+        let state = self.socket.state();
+        state.end(reason);
+        let reason = state.end_reason().unwrap_or(reason);
+        match state.phase() {
+            Phase::Abandoned => self.socket.membership().detach(state, reason),
             _ => disconnected(&self.socket, &self.namespace, reason),
         }
     }

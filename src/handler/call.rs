@@ -31,11 +31,11 @@ where
         Ok(args) => {
             incoming.hand_over();
             let reply = incoming.take_reply();
-            let core = incoming.socket.core();
+            let state = incoming.socket.state();
             slots.run(
                 || handler.call(args),
                 move |ended| reply.finish(ended),
-                || Pending::of_event(core, incoming.size()),
+                || Pending::of_event(state, incoming.size()),
             );
         }
     })
@@ -45,7 +45,7 @@ where
 pub(crate) fn forward(actor: Recipient<Event>) -> EventHandler {
     let slots = FutureSlots::new();
     Arc::new(move |incoming| {
-        let limit = incoming.socket.core().link.config.sockets.ack_timeout;
+        let limit = incoming.socket.state().link.config.sockets.ack_timeout;
         let event = Event::forwarded(incoming);
         let actor = actor.clone();
         let (socket, context) = (incoming.socket.clone(), Arc::clone(incoming.context));
@@ -60,8 +60,8 @@ pub(crate) fn forward(actor: Recipient<Event>) -> EventHandler {
                 failed(&context, &socket, &name, FailureCause::NotTaken);
             }
         };
-        let core = incoming.socket.core();
-        slots.run(sent, |_| (), || Pending::of_socket(core, incoming.size()));
+        let state = incoming.socket.state();
+        slots.run(sent, |_| (), || Pending::of_socket(state, incoming.size()));
     })
 }
 
@@ -111,9 +111,9 @@ where
                 }
             });
         };
-        let core = connecting.socket.core();
+        let state = connecting.socket.state();
         // The payload belongs to the socket, and is kept as long as the socket.
-        let pending = || Pending::of_socket(core, 0);
+        let pending = || Pending::of_socket(state, 0);
         slots.run(|| handler.call(args), finish, pending);
     })
 }
@@ -151,7 +151,7 @@ where
                 }
                 save(&context, &socket, event);
             };
-            let link = &leaving.socket.core().link;
+            let link = &leaving.socket.state().link;
             slots.run(
                 || handler.call(args),
                 finish,

@@ -321,7 +321,7 @@ pub struct Params<T>(pub T);
 
 impl<C: CallContext, T: DeserializeOwned> Extract<C> for Params<T> {
     fn extract(context: &C) -> Result<Self, Rejection> {
-        let parameters = context.socket().core().membership.parameters();
+        let parameters = context.socket().membership().parameters();
         let refused =
             |error: &dyn std::fmt::Display| Rejection::Params(Shortened(error).to_string());
         // serde reads numbers from a form's text; the parameters are texts.

@@ -131,7 +131,7 @@ impl Failure<'_> {
             | FailureCause::Rejected(Rejection::Session(
                 SessionError::NotLoaded | SessionError::NotSaved,
             )) => return self.debug(),
-            FailureCause::AckDropped if self.socket.core().has_ended() => return self.debug(),
+            FailureCause::AckDropped if self.socket.state().has_ended() => return self.debug(),
             _ if has_hook || self.is_routine() => return self.debug(),
             FailureCause::InvalidNamespace => (LogKind::Refused, Level::Info),
             FailureCause::SerializeFailed(_) => (LogKind::Failed, Level::Error),
@@ -149,11 +149,11 @@ impl Failure<'_> {
     /// Returns `true` if the handler failed only because its own client had disconnected: a routine
     /// end.
     fn is_routine(&self) -> bool {
-        self.says_gone && self.socket.core().end_reason().is_some()
+        self.says_gone && self.socket.state().end_reason().is_some()
     }
 
     fn write(&self, kind: LogKind, level: Level, line: fmt::Arguments<'_>) {
-        let config = &self.socket.core().link.config;
+        let config = &self.socket.state().link.config;
         config.line_limits.write(kind, level, line);
     }
 }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use tokio::time::{Sleep, sleep};
 
 use crate::link::{InFlight, InFlightGuard, Link, has_waited_for_end, waits_for_end};
-use crate::socket::{self, Core};
+use crate::socket::{self, SocketState};
 
 /// Held while a future is pending.
 pub(crate) trait WhilePending: 'static {
@@ -41,7 +41,7 @@ pub(crate) enum Unfinished {
 pub(crate) struct Pending {
     guard: InFlightGuard,
     /// The socket of the call; without one it runs for the whole session.
-    core: Option<Arc<Core>>,
+    state: Option<Arc<SocketState>>,
     /// Its acknowledgement waits until the client has room, and it counts as in flight in the
     /// meantime: no packets are read from a client that does not read its responses.
     answers: bool,
@@ -51,18 +51,18 @@ pub(crate) struct Pending {
 
 impl Pending {
     /// Makes the guard of an event's handler, which answers.
-    pub(crate) fn of_event(core: &Arc<Core>, bytes: usize) -> Self {
+    pub(crate) fn of_event(state: &Arc<SocketState>, bytes: usize) -> Self {
         Self {
             answers: true,
-            ..Self::of_socket(core, bytes)
+            ..Self::of_socket(state, bytes)
         }
     }
 
     /// Makes the guard of a socket's handler, for an event of `bytes` bytes.
-    pub(crate) fn of_socket(core: &Arc<Core>, bytes: usize) -> Self {
+    pub(crate) fn of_socket(state: &Arc<SocketState>, bytes: usize) -> Self {
         Self {
-            guard: InFlight::enter(&core.link, bytes),
-            core: Some(Arc::clone(core)),
+            guard: InFlight::enter(&state.link, bytes),
+            state: Some(Arc::clone(state)),
             answers: false,
             grace: None,
         }
@@ -71,15 +71,15 @@ impl Pending {
     pub(crate) fn of_session(link: &Arc<Link>, bytes: usize) -> Self {
         Self {
             guard: InFlight::enter(link, bytes),
-            core: None,
+            state: None,
             answers: false,
             grace: None,
         }
     }
 
     fn has_ended(&self) -> bool {
-        match &self.core {
-            Some(core) => core.has_ended(),
+        match &self.state {
+            Some(state) => state.has_ended(),
             None => self.guard.link().in_flight.has_ended(),
         }
     }

@@ -28,7 +28,7 @@ impl<'a> Received<'a> {
     /// Separate, so that a program without such lines pays only for a check of the level.
     #[cold]
     pub(super) fn log(&self) {
-        let (name, socket) = (Quoted(self.name), self.socket.core());
+        let (name, socket) = (Quoted(self.name), self.socket.state());
         let size = size_of_args(self.args, self.attachments);
         let ack = if self.id.is_some() {
             ", with an acknowledgement"

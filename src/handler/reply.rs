@@ -34,7 +34,7 @@ impl Reply {
     /// Ends the call with the handler's return value, or with its panic. If the handler has changed
     /// a session in a store, the session is saved first.
     pub(crate) fn finish<T: Serialize + 'static>(self, ended: Result<T, Unfinished>) {
-        match self.socket.core().link.stored_session() {
+        match self.socket.state().link.stored_session() {
             Some(session) if session.is_changed() => self.clone().end_saved(session, ended),
             _ => self.end(ended),
         }
@@ -60,7 +60,7 @@ impl Reply {
             return;
         }
         let id = self.id.unwrap_or_default();
-        let limits = self.socket.core().membership.packets;
+        let limits = self.socket.membership().packets;
         let write = || socket::ack(self.socket.namespace(), id, value, limits);
         // A `Serialize` is code of the program.
         match catch_panic(write) {
@@ -81,7 +81,7 @@ impl Reply {
 
     /// Ends a call without a handler.
     pub(crate) fn unhandled(&self) {
-        let (event, socket) = (Quoted(&self.event), self.socket.core());
+        let (event, socket) = (Quoted(&self.event), self.socket.state());
         log::debug!(target: TARGET_EVENT, "event {event}: no handler, from {socket}");
         if !self.context.server_context.answers_unhandled {
             return;
@@ -117,7 +117,7 @@ impl Reply {
             ErrorAnswer::Nothing => return,
             // A `Value` always has a text: its keys are strings.
             ErrorAnswer::Value(value) => {
-                let limits = self.socket.core().membership.packets;
+                let limits = self.socket.membership().packets;
                 if let Ok(Answer::Value(packet)) =
                     socket::ack(self.socket.namespace(), id, &value, limits)
                 {
@@ -135,7 +135,7 @@ impl Reply {
     /// Separate, so that a program without such lines pays only for a check of the level.
     #[cold]
     fn log(&self, id: u64, size: usize) {
-        let (event, socket) = (Quoted(&self.event), self.socket.core());
+        let (event, socket) = (Quoted(&self.event), self.socket.state());
         log::debug!(target: TARGET_EVENT, "event {event}: acknowledgement {id} of {size} bytes to {socket}");
     }
 
@@ -153,7 +153,7 @@ impl Reply {
             }
             // A client that has disconnected, or is being disconnected because it is slow, gets no
             // answer.
-            let _ = self.socket.core().deliver(packet);
+            let _ = self.socket.state().deliver(packet);
         }
     }
 }
@@ -246,7 +246,7 @@ struct Owed(Reply);
 impl Owed {
     fn of(reply: Reply) -> Self {
         if reply.id.is_some() {
-            reply.socket.core().link.in_flight.owe();
+            reply.socket.state().link.in_flight.owe();
         }
         Self(reply)
     }
@@ -255,7 +255,7 @@ impl Owed {
 impl Drop for Owed {
     fn drop(&mut self) {
         if self.0.id.is_some() {
-            self.0.socket.core().link.in_flight.settle();
+            self.0.socket.state().link.in_flight.settle();
         }
     }
 }

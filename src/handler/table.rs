@@ -152,7 +152,7 @@ impl Table {
 
     /// Calls the program's checks of a connecting client; without any the client is accepted.
     pub(crate) fn admit(&self, connecting: &ConnectContext<'_>, admission: Admission) {
-        let resumed = connecting.socket.core().resumed();
+        let resumed = connecting.socket.state().resumed();
         let skips = resumed.is_some_and(|resumed| resumed.skips_middleware);
         let first = if skips { self.middleware } else { 0 };
         let handlers = Admitting {
@@ -242,8 +242,8 @@ impl Admitting {
         if at == self.middleware {
             // As on Node.js: the socket is in its namespace after middleware has accepted it, so
             // its connect handlers may find it there and send to it.
-            let core = connecting.socket.core();
-            core.membership.appear(core);
+            let socket = connecting.socket;
+            socket.membership().appear(socket.state());
         }
         let next = if at + 1 == self.handlers.len() {
             admission
@@ -262,7 +262,7 @@ impl Admitting {
         };
         if let Err(panic) = catch_panic(|| handler(connecting, next)) {
             panicked(connecting.context, connecting.socket, "connect", panic);
-            connecting.socket.core().refuse(&INTERNAL.into());
+            connecting.socket.refuse(&INTERNAL.into());
         }
     }
 }

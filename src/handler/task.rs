@@ -120,9 +120,9 @@ impl Socket {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (core, owner) = (Arc::clone(self.core()), self.clone());
+        let (state, owner) = (Arc::clone(self.state()), self.clone());
         let panicked = move |panic| {
-            if let Some(keeper) = owner.core().membership.task_keeper() {
+            if let Some(keeper) = owner.membership().task_keeper() {
                 keeper.panicked(&owner, panic);
             }
         };
@@ -130,11 +130,11 @@ impl Socket {
         let work = async move {
             tokio::select! {
                 biased;
-                () = core.ended() => {}
+                () = state.ended() => {}
                 () = work => {}
             }
         };
-        let keeper = self.core().membership.task_keeper();
+        let keeper = self.membership().task_keeper();
         let kept = || keeper.map(|keeper| keeper.arbiter().clone());
         if let Some(arbiter) = Arbiter::try_current().or_else(kept) {
             arbiter.spawn(work);

@@ -31,7 +31,7 @@ impl Received<'_> {
         let event = Waiting::of(self);
         // It counts as a handler in flight, so that the line is limited.
         let size = self.name.len() + size_of_args(self.args, self.attachments);
-        let guard = InFlight::enter(&self.socket.core().link, size);
+        let guard = InFlight::enter(&self.socket.state().link, size);
         session.after_load(Box::new(move |loaded| {
             event.dispatch(&table, loaded);
             drop(guard);
@@ -50,7 +50,7 @@ impl Reply {
             // The worker may have ended.
             let _ = told.send(outcome);
         }));
-        let guard = InFlight::enter(&self.socket.core().link, 0);
+        let guard = InFlight::enter(&self.socket.state().link, 0);
         // The guard counts it as in flight, which a server that stops waits for.
         actix_rt::spawn(async move {
             let reply = self.clone();
@@ -70,11 +70,11 @@ impl Reply {
 
 /// Saves the changes of a handler without an answer.
 pub(crate) fn save(context: &Arc<NamespaceContext>, socket: &Socket, event: &'static str) {
-    if let Some(session) = socket.core().link.stored_session()
+    if let Some(session) = socket.state().link.stored_session()
         && session.is_changed()
     {
         let (context, kept) = (Arc::clone(context), socket.clone());
-        let guard = InFlight::enter_leaving(&socket.core().link);
+        let guard = InFlight::enter_leaving(&socket.state().link);
         session.after_save(Box::new(move |saved| {
             if let Err(error) = saved {
                 let cause = FailureCause::Rejected(Rejection::Session(error));
@@ -110,7 +110,7 @@ impl Waiting {
     fn dispatch(&self, table: &Table, loaded: Result<(), SessionError>) {
         // Packets that a client sent before it knows that the program has disconnected it are
         // dropped.
-        if self.socket.core().end_reason() == Some(DisconnectReason::ServerNamespaceDisconnect) {
+        if self.socket.state().end_reason() == Some(DisconnectReason::ServerNamespaceDisconnect) {
             return;
         }
         match loaded {
@@ -126,7 +126,7 @@ impl Waiting {
                 let has_ended = error == SessionError::Ended;
                 self.reply().reject(Rejection::Session(error));
                 if has_ended {
-                    self.socket.core().disconnect(true);
+                    self.socket.state().disconnect(true);
                 }
             }
         }

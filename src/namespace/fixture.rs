@@ -17,7 +17,7 @@ use crate::link::{Link, Outbox};
 use crate::message::Panicked;
 use crate::namespace::core::NamespaceState;
 use crate::namespace::registry::Registry;
-use crate::socket::Core;
+use crate::socket::{Membership, SocketState};
 
 /// Makes the actor panic with this text.
 #[derive(Debug, Message)]
@@ -88,7 +88,8 @@ impl Handler<Panicked> for Reporter {
 
 /// A connected socket; its CONNECT packet has been read.
 pub(crate) struct Member {
-    pub(crate) core: Arc<Core>,
+    pub(crate) core: Arc<SocketState>,
+    membership: Arc<Membership>,
 }
 
 impl Member {
@@ -98,10 +99,15 @@ impl Member {
             &Arc::new(Config::new("/")),
             Handshake::empty(),
         );
-        let core = Arc::new(Core::new(&namespace.membership, &link, None));
+        let core = Arc::new(SocketState::new(
+            namespace.membership.shared_name(),
+            &link,
+            None,
+        ));
         core.accept().unwrap();
-        let member = Self { core };
-        member.core.membership.enter(&member.core).unwrap();
+        let membership = Arc::clone(&namespace.membership);
+        membership.enter(&core).unwrap();
+        let member = Self { core, membership };
         let sid = member.core.id;
         let connect = member.read().await;
         assert!(
@@ -112,11 +118,11 @@ impl Member {
     }
 
     pub(crate) fn join(&self, room: &str) {
-        self.core.membership.join(&self.core, room).unwrap();
+        self.membership.join(&self.core, room).unwrap();
     }
 
     pub(crate) fn leave(&self, room: &str) {
-        self.core.membership.leave(&self.core, room);
+        self.membership.leave(&self.core, room);
     }
 
     /// Takes the content of the outbox, as a poll does.

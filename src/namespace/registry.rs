@@ -25,7 +25,7 @@ use crate::namespace::room::Stop;
 use crate::namespace::supervisor::Supervisor;
 use crate::panics::catch_panic;
 use crate::pattern::Parameters;
-use crate::socket::{Adapter, Core, Membership, Recovery, RecoveryOptions};
+use crate::socket::{Adapter, Membership, Recovery, RecoveryOptions, Socket};
 use crate::socketio::PacketLimits;
 
 /// A client's reservation of a namespace, from its CONNECT to its end.
@@ -360,11 +360,11 @@ impl Registry {
     }
 
     /// Finds a socket in any namespace.
-    pub(crate) fn socket(&self, id: SocketId) -> Option<Arc<Core>> {
+    pub(crate) fn socket(&self, id: SocketId) -> Option<Socket> {
         let namespaces = self.namespaces.read();
         namespaces
             .values()
-            .find_map(|entry| entry.state.membership.socket(id))
+            .find_map(|entry| Socket::find(&entry.state.membership, id))
     }
 }
 

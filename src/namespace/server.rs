@@ -208,8 +208,15 @@ impl Handler<Call> for Server {
             let data = message.data.map_err(EmitError::Encode)?;
             let limit = message
                 .timeout
-                .unwrap_or(socket.link.config.sockets.ack_timeout);
-            call(&socket, &message.event, &data, limit).await
+                .unwrap_or(socket.state().link.config.sockets.ack_timeout);
+            call(
+                socket.membership(),
+                socket.state(),
+                &message.event,
+                &data,
+                limit,
+            )
+            .await
         })
     }
 }

@@ -61,7 +61,7 @@ impl<C: CallContext> Extract<C> for Namespace {
     fn extract(context: &C) -> Result<Self, Rejection> {
         let found = context.state::<Home>().and_then(|home| {
             let registry = home.0.get()?.registry.upgrade()?;
-            let membership = &context.socket().core().membership;
+            let membership = context.socket().membership();
             let core = registry.namespace(membership.name())?;
             // A removed namespace may have a successor of the same name.
             let is_it = Arc::ptr_eq(&core.membership, membership);

@@ -197,14 +197,15 @@ impl Namespace {
     /// Returns the socket with this id.
     #[must_use]
     pub fn socket(&self, id: SocketId) -> Option<Socket> {
-        self.core.membership.socket(id).map(Socket::new)
+        Socket::find(&self.core.membership, id)
     }
 
     /// Returns the connected sockets.
     #[must_use]
     pub fn sockets(&self) -> Vec<Socket> {
-        let all = self.core.membership.all();
-        all.into_iter().map(Socket::new).collect()
+        let membership = &self.core.membership;
+        let socket = |state| Socket::new(membership, state);
+        membership.all().into_iter().map(socket).collect()
     }
 
     /// Returns the number of connected sockets.

@@ -370,7 +370,10 @@ mod tests {
         let namespace = fixture.registry.open("/");
         let engine = engine(&fixture.registry);
         let handle = connect(&engine).await;
-        let socket = Socket::new(Arc::clone(&namespace.membership.all()[0]));
+        let socket = Socket::new(
+            &namespace.membership,
+            Arc::clone(&namespace.membership.all()[0]),
+        );
         let call = socket.call::<()>("ask", ());
         handle.session.do_send(Boom("fire"));
         let error = within(call).await.unwrap_err();

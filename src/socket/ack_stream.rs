@@ -18,7 +18,7 @@ use crate::cluster::{Answer, Coverage, NodeId, Reply};
 use crate::id::SocketId;
 use crate::link::{Outgoing, Pushed};
 use crate::message::AckResults;
-use crate::socket::core::Core;
+use crate::socket::state::SocketState;
 use crate::socket::waiting::Crowd;
 use crate::socketio::{Args, ArgsError};
 
@@ -53,7 +53,7 @@ pub struct AckStream<R> {
     receiver: UnboundedReceiver<(SocketId, Args)>,
     lapse: Pin<Box<Sleep>>,
     id: u64,
-    asked: Vec<Arc<Core>>,
+    asked: Vec<Arc<SocketState>>,
     answered: HashSet<SocketId>,
     timed_out: bool,
     here_ended: bool,
@@ -81,7 +81,7 @@ pub(crate) struct Asked<R> {
 /// Sends a packet with this id to each socket. If a socket does not receive it, its answer is not
 /// awaited.
 pub(crate) fn ask<R>(
-    asked: Vec<Arc<Core>>,
+    asked: Vec<Arc<SocketState>>,
     id: u64,
     packet: &Outgoing,
     volatile: bool,

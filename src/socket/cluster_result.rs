@@ -14,7 +14,6 @@ use crate::cluster::{ClusterError, Coverage, Details};
 use crate::error::{CallError, EmitError};
 use crate::id::SocketId;
 use crate::message::RoomNames;
-use crate::socket::core::Core;
 use crate::socket::details::describe;
 use crate::socket::membership::{Audience, Membership};
 use crate::socket::{Broadcast, Socket};
@@ -96,16 +95,16 @@ pub struct RemoteSocket {
 
 #[derive(Clone)]
 enum Location {
-    Local(Arc<Core>),
+    Local(Socket),
     Remote(Arc<Details>),
 }
 
 impl RemoteSocket {
-    pub(crate) fn here(core: Arc<Core>) -> Self {
+    pub(crate) fn here(socket: Socket) -> Self {
         Self {
-            membership: Arc::clone(&core.membership),
-            id: core.id,
-            location: Location::Local(core),
+            membership: Arc::clone(socket.membership()),
+            id: socket.id(),
+            location: Location::Local(socket),
         }
     }
 
@@ -128,7 +127,7 @@ impl RemoteSocket {
     #[must_use]
     pub fn socket(&self) -> Option<Socket> {
         match &self.location {
-            Location::Local(core) => Some(Socket::new(Arc::clone(core))),
+            Location::Local(socket) => Some(socket.clone()),
             Location::Remote(_) => None,
         }
     }
@@ -138,7 +137,7 @@ impl RemoteSocket {
     #[must_use]
     pub fn rooms(&self) -> Vec<String> {
         match &self.location {
-            Location::Local(core) => Socket::new(Arc::clone(core)).rooms(),
+            Location::Local(socket) => socket.rooms(),
             Location::Remote(details) => {
                 let rooms = details.rooms.iter();
                 rooms.filter(|room| **room != details.id).cloned().collect()
@@ -151,7 +150,7 @@ impl RemoteSocket {
     #[must_use]
     pub fn data<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         match &self.location {
-            Location::Local(core) => core.session().get(key).ok().flatten(),
+            Location::Local(socket) => socket.data(key),
             Location::Remote(details) => {
                 serde_json::from_value(details.data.get(key)?.clone()).ok()
             }
@@ -162,7 +161,7 @@ impl RemoteSocket {
     #[must_use]
     pub fn all_data(&self) -> BTreeMap<String, Value> {
         match &self.location {
-            Location::Local(core) => core.session().entries(),
+            Location::Local(socket) => socket.all_data(),
             Location::Remote(details) => details.data.clone(),
         }
     }
@@ -173,7 +172,7 @@ impl RemoteSocket {
     #[must_use]
     pub fn handshake(&self) -> Value {
         match &self.location {
-            Location::Local(core) => describe(core).handshake,
+            Location::Local(socket) => describe(socket.state()).handshake,
             Location::Remote(details) => details.handshake.clone(),
         }
     }

@@ -30,7 +30,7 @@ impl Socket {
     /// }
     /// ```
     pub fn insert_extension<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
-        self.core.extensions.insert(value)
+        self.state.extensions.insert(value)
     }
 
     /// Returns the value of this type that was attached to the socket.
@@ -48,12 +48,12 @@ impl Socket {
     /// ```
     #[must_use]
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.core.extensions.find()
+        self.state.extensions.find()
     }
 
     /// Removes the value of this type from the socket, and returns it.
     pub fn remove_extension<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.core.extensions.remove()
+        self.state.extensions.remove()
     }
 
     /// Returns the value under this key in the client's [`session`](Self::session), like
@@ -70,13 +70,13 @@ impl Socket {
     /// ```
     #[must_use]
     pub fn data<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        self.core.session().get(key).ok().flatten()
+        self.state.session().get(key).ok().flatten()
     }
 
     /// Returns all values of the client's session, by key.
     #[must_use]
     pub fn all_data(&self) -> BTreeMap<String, Value> {
-        self.core.session().entries()
+        self.state.session().entries()
     }
 
     /// Returns the client's session: its values by key.
@@ -84,6 +84,6 @@ impl Socket {
     /// sockets share it.
     #[must_use]
     pub fn session(&self) -> Session {
-        self.core.session().clone()
+        self.state.session().clone()
     }
 }

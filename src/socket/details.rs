@@ -7,27 +7,27 @@ use serde_json::{Map, Value, json};
 
 use crate::calendar::date_text;
 use crate::cluster::Details;
-use crate::socket::core::Core;
+use crate::socket::state::SocketState;
 
 /// Describes a socket as the Node.js server does: its own room is the first of its rooms.
-pub(crate) fn describe(core: &Core) -> Details {
-    let id = core.id.as_str().to_owned();
-    let rooms = core.rooms.lock();
+pub(crate) fn describe(state: &SocketState) -> Details {
+    let id = state.id.as_str().to_owned();
+    let rooms = state.rooms.lock();
     let rooms = rooms.iter().map(|room| room.as_ref().to_owned());
     Details {
         rooms: std::iter::once(id.clone()).chain(rooms).collect(),
         id,
-        handshake: handshake(core),
-        data: core.session().entries(),
+        handshake: handshake(state),
+        data: state.session().entries(),
     }
 }
 
-fn handshake(core: &Core) -> Value {
-    let handshake = &core.link.handshake;
+fn handshake(state: &SocketState) -> Value {
+    let handshake = &state.link.handshake;
     let query = handshake
         .read_query::<Map<String, Value>>()
         .unwrap_or_default();
-    let auth = core
+    let auth = state
         .auth
         .as_deref()
         .and_then(|auth| serde_json::from_str(auth).ok());

@@ -38,7 +38,7 @@ impl Socket {
     /// }
     /// ```
     pub async fn closed(&self) {
-        let mut ended = pin!(self.core.ended());
+        let mut ended = pin!(self.state.ended());
         poll_fn(|cx| {
             let polled = ended.as_mut().poll(cx);
             if polled.is_pending() {

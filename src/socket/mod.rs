@@ -7,7 +7,6 @@ mod ack_stream;
 mod adapter;
 mod broadcast;
 mod cluster_result;
-mod core;
 mod data;
 mod details;
 mod encode;
@@ -17,6 +16,7 @@ mod observe;
 mod recovery;
 mod server_side;
 mod shown;
+mod state;
 mod waiting;
 
 use std::fmt;
@@ -28,7 +28,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::config::Transport;
-use crate::error::{CallError, EmitError, Rejection, RoomError};
+use crate::error::{CallError, ConnectError, EmitError, Rejection, RoomError};
 use crate::handshake::Handshake;
 use crate::id::SocketId;
 use crate::message::RoomNames;
@@ -39,7 +39,6 @@ pub(crate) use ack_stream::ask;
 pub(crate) use adapter::{Adapter, BackFuture, ClosedFuture, NodesFuture, SettledFuture};
 pub use broadcast::Broadcast;
 pub use cluster_result::{ClusterResult, RemoteSocket};
-pub(crate) use core::{Core, Phase};
 pub(crate) use details::describe;
 pub(crate) use encode::{Answer, ack, ack_error, connect_error};
 pub(crate) use ending::TaskKeeper;
@@ -50,6 +49,7 @@ pub(crate) use recovery::{
     ResumeRequest, Resumed, SocketSnapshot, StartFrom, cluster_offset_of,
 };
 pub use server_side::ServerSideEvent;
+pub(crate) use state::{Phase, SocketState};
 pub(crate) use waiting::{give_short_turn, turn, within};
 
 /// One client in one namespace.
@@ -71,34 +71,53 @@ pub(crate) use waiting::{give_short_turn, turn, within};
 /// ```
 #[derive(Clone)]
 pub struct Socket {
-    core: Arc<Core>,
+    state: Arc<SocketState>,
+    membership: Arc<Membership>,
 }
 
 impl Socket {
-    pub(crate) fn new(core: Arc<Core>) -> Self {
-        Self { core }
+    pub(crate) fn new(membership: &Arc<Membership>, state: Arc<SocketState>) -> Self {
+        Self {
+            state,
+            membership: Arc::clone(membership),
+        }
     }
 
-    pub(crate) fn core(&self) -> &Arc<Core> {
-        &self.core
+    pub(crate) fn membership(&self) -> &Arc<Membership> {
+        &self.membership
+    }
+
+    /// Returns the socket with this id, if it is in the namespace.
+    pub(crate) fn find(membership: &Arc<Membership>, id: SocketId) -> Option<Self> {
+        let state = membership.socket(id)?;
+        Some(Self::new(membership, state))
+    }
+
+    pub(crate) fn state(&self) -> &Arc<SocketState> {
+        &self.state
+    }
+
+    /// Refuses the client, unless it has disconnected already.
+    pub(crate) fn refuse(&self, error: &ConnectError) {
+        self.membership.refuse(&self.state, error);
     }
 
     /// Returns the socket's public id, the client's `socket.id`.
     #[must_use]
     pub fn id(&self) -> SocketId {
-        self.core.id
+        self.state.id
     }
 
     /// Returns the name of the socket's namespace, for example `/` or `/chat`.
     #[must_use]
     pub fn namespace(&self) -> &str {
-        self.core.membership.name()
+        &self.state.namespace
     }
 
     /// Returns `true` if the client is connected to this namespace.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.core.is_connected()
+        self.state.is_connected()
     }
 
     /// Returns `true` if the socket was recovered: it has its previous id, rooms and data, and
@@ -106,13 +125,13 @@ impl Socket {
     /// ([`Builder::connection_state_recovery`](crate::Builder::connection_state_recovery)).
     #[must_use]
     pub fn recovered(&self) -> bool {
-        self.core.resumed().is_some()
+        self.state.resumed().is_some()
     }
 
     /// Returns the present transport of the client: polling becomes a WebSocket by the upgrade.
     #[must_use]
     pub fn transport(&self) -> Transport {
-        if self.core.link.outbox.has_websocket() {
+        if self.state.link.outbox.has_websocket() {
             Transport::WebSocket
         } else {
             Transport::Polling
@@ -133,7 +152,7 @@ impl Socket {
     /// ```
     #[must_use]
     pub fn handshake(&self) -> &Handshake {
-        &self.core.link.handshake
+        &self.state.link.handshake
     }
 
     /// Reads the payload of the CONNECT packet, the client's `auth` option; if there is none it
@@ -156,7 +175,7 @@ impl Socket {
     /// }
     /// ```
     pub fn auth<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
-        let text = self.core.auth.as_deref().unwrap_or("{}");
+        let text = self.state.auth.as_deref().unwrap_or("{}");
         from_json(text).map_err(|error| Rejection::Auth(Shortened(error).to_string()))
     }
 
@@ -188,12 +207,12 @@ impl Socket {
     where
         T: Serialize,
     {
-        let membership = &self.core.membership;
+        let membership = &self.membership;
         if membership.recovery.is_some() {
             return self.kept()?.emit(event, data).await;
         }
-        let packet = membership.event(None, event, &data, Some(self.core.id))?;
-        self.core.deliver_in_turn(packet).await
+        let packet = membership.event(None, event, &data, Some(self.state.id))?;
+        self.state.deliver_in_turn(packet).await
     }
 
     /// The same as [`emit`](Self::emit), for code that is not async. It never waits, so it may be
@@ -205,21 +224,21 @@ impl Socket {
     /// client stays connected, whatever
     /// [`Builder::slow_client_policy`](crate::Builder::slow_client_policy) says.
     pub fn emit_sync<T: Serialize>(&self, event: &str, data: T) -> Result<(), EmitError> {
-        let membership = &self.core.membership;
+        let membership = &self.membership;
         if membership.recovery.is_some() {
             return self.kept()?.emit_sync(event, data);
         }
-        let packet = membership.event(None, event, &data, Some(self.core.id))?;
-        self.core.try_deliver(packet)
+        let packet = membership.event(None, event, &data, Some(self.state.id))?;
+        self.state.try_deliver(packet)
     }
 
     /// Addresses this socket with events that are kept during its recovery window, also after it
     /// has disconnected.
     fn kept(&self) -> Result<Broadcast, EmitError> {
-        if self.core.has_left() {
+        if self.state.has_left() {
             return Err(EmitError::Disconnected);
         }
-        Ok(Broadcast::alone(&self.core))
+        Ok(Broadcast::alone(self))
     }
 
     /// Sends the event `message` to this client.
@@ -254,8 +273,8 @@ impl Socket {
     where
         R: DeserializeOwned,
     {
-        let limit = self.core.link.config.sockets.ack_timeout;
-        let args = call(&self.core, event, &data, limit).await?;
+        let limit = self.state.link.config.sockets.ack_timeout;
+        let args = call(&self.membership, &self.state, event, &data, limit).await?;
         args.read().map_err(CallError::Answer)
     }
 
@@ -276,7 +295,7 @@ impl Socket {
     /// ```
     pub async fn join(&self, rooms: impl RoomNames) -> Result<(), RoomError> {
         for room in broadcast::names(rooms) {
-            self.core.membership.join(&self.core, &room)?;
+            self.membership.join(&self.state, &room)?;
         }
         Ok(())
     }
@@ -288,7 +307,7 @@ impl Socket {
     /// None on one machine.
     pub async fn leave(&self, rooms: impl RoomNames) -> Result<(), RoomError> {
         for room in broadcast::names(rooms) {
-            self.core.membership.leave(&self.core, &room);
+            self.membership.leave(&self.state, &room);
         }
         Ok(())
     }
@@ -296,7 +315,7 @@ impl Socket {
     /// Returns the names of this socket's rooms; the room of its own id is not listed.
     #[must_use]
     pub fn rooms(&self) -> Vec<String> {
-        let rooms = self.core.rooms.lock();
+        let rooms = self.state.rooms.lock();
         rooms.iter().map(|room| room.as_ref().to_owned()).collect()
     }
 
@@ -313,7 +332,7 @@ impl Socket {
     /// # }
     /// ```
     pub fn disconnect(&self, close: bool) {
-        self.core.disconnect(close);
+        self.state.disconnect(close);
     }
 
     /// Addresses rooms, without this socket.
@@ -333,12 +352,12 @@ impl Socket {
 
     /// Addresses all sockets of the namespace except this one.
     pub fn broadcast(&self) -> Broadcast {
-        Broadcast::new(&self.core.membership, Some(&self.core))
+        Broadcast::new(&self.membership, Some(&self.state))
     }
 
     /// Addresses all sockets of the namespace, including this one.
     pub fn everyone(&self) -> Broadcast {
-        Broadcast::new(&self.core.membership, None)
+        Broadcast::new(&self.membership, None)
     }
 
     /// Addresses all sockets of this process in the namespace, except this one.
@@ -351,14 +370,14 @@ impl Socket {
     /// [`local`](Broadcast::local) or [`broadcast`](Broadcast::broadcast) follows, the operator
     /// addresses the others without this socket, in any order of the calls.
     pub fn volatile(&self) -> Broadcast {
-        Broadcast::alone(&self.core).volatile()
+        Broadcast::alone(self).volatile()
     }
 
     /// Addresses this socket alone; `false` prevents the compression of its events, see
     /// [`Broadcast::compress`]. If [`to`](Broadcast::to) follows, the operator addresses the room
     /// instead, as after [`volatile`](Self::volatile).
     pub fn compress(&self, compressed: bool) -> Broadcast {
-        Broadcast::alone(&self.core).compress(compressed)
+        Broadcast::alone(self).compress(compressed)
     }
 
     /// Addresses this socket alone, with a timeout of its acknowledgements. If
@@ -374,14 +393,14 @@ impl Socket {
     /// # Ok(()) }
     /// ```
     pub fn timeout(&self, limit: Duration) -> Broadcast {
-        Broadcast::alone(&self.core).timeout(limit)
+        Broadcast::alone(self).timeout(limit)
     }
 }
 
 impl fmt::Debug for Socket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Socket")
-            .field("id", &self.core.id)
+            .field("id", &self.state.id)
             .field("namespace", &self.namespace())
             .finish_non_exhaustive()
     }
@@ -389,7 +408,7 @@ impl fmt::Debug for Socket {
 
 impl PartialEq for Socket {
     fn eq(&self, other: &Self) -> bool {
-        self.core.key == other.core.key
+        self.state.key == other.state.key
     }
 }
 
@@ -397,7 +416,8 @@ impl Eq for Socket {}
 
 /// Sends an event with an acknowledgement id and waits for the answer.
 pub(crate) async fn call<T>(
-    core: &Arc<Core>,
+    membership: &Membership,
+    state: &SocketState,
     event: &str,
     data: &T,
     limit: Duration,
@@ -405,14 +425,13 @@ pub(crate) async fn call<T>(
 where
     T: Serialize + ?Sized,
 {
-    let (id, answer) = core.expect_ack()?;
-    let _call = PendingCall { core, id };
-    let packet = core
-        .membership
-        .event(Some(id), event, data, Some(core.id))?;
+    let id = membership.next_ack();
+    let answer = state.expect_ack(id)?;
+    let _call = PendingCall { state, id };
+    let packet = membership.event(Some(id), event, data, Some(state.id))?;
     // The timeout starts here, also while the packet waits for room.
     let answered = timeout(limit, async {
-        core.deliver_in_turn(packet).await?;
+        state.deliver_in_turn(packet).await?;
         answer.await.map_err(|_| CallError::Disconnected)
     });
     answered.await.unwrap_or(Err(CallError::Timeout))
@@ -420,12 +439,12 @@ where
 
 /// Removes a call from the pending ones at its end, also if its future is dropped.
 struct PendingCall<'a> {
-    core: &'a Core,
+    state: &'a SocketState,
     id: u64,
 }
 
 impl Drop for PendingCall<'_> {
     fn drop(&mut self) {
-        self.core.forget_call(self.id);
+        self.state.forget_call(self.id);
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::id::SocketId;
 use crate::logging::{Quoted, TARGET_EVENT, plain};
-use crate::socket::core::Core;
 use crate::socket::membership::{Audience, Membership};
+use crate::socket::state::SocketState;
 
 /// Logs that an event of `size` bytes is sent. Separate, so that a program without such lines pays
 /// only for a check of the level.
@@ -38,13 +38,13 @@ impl fmt::Display for Many<'_> {
     }
 }
 
-impl fmt::Display for Core {
+impl fmt::Display for SocketState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "socket {}", self.id)?;
         if let Some(address) = self.link.handshake.address() {
             write!(f, " of {address}")?;
         }
-        write!(f, " in namespace {}", plain(self.membership.name()))
+        write!(f, " in namespace {}", plain(&self.namespace))
     }
 }
 

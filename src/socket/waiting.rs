@@ -13,10 +13,10 @@ use tokio::time::{Instant, timeout};
 
 use crate::error::EmitError;
 use crate::link::{Link, Outgoing, PushError, Turn, Unsent};
-use crate::socket::core::Core;
+use crate::socket::state::SocketState;
 
 /// The sockets that a broadcast has put above the limits of their outboxes.
-pub(crate) type Crowd = Vec<Arc<Core>>;
+pub(crate) type Crowd = Vec<Arc<SocketState>>;
 
 /// Queues a packet when there is room for it. If there is none before the deadline, the server's
 /// policy decides about the client.

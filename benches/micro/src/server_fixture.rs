@@ -10,11 +10,11 @@ use crate::config::Config;
 use crate::handshake::{Extensions, HandshakeMeta, Handshake, Peer};
 use crate::id::Id;
 use crate::link::{Link, Outbox};
-use crate::socket::{Audience, Core, Membership};
+use crate::socket::{Audience, SocketState, Membership};
 
 pub(crate) struct ServerFixture {
     pub(crate) membership: Arc<Membership>,
-    pub(crate) sockets: Vec<Arc<Core>>,
+    pub(crate) sockets: Vec<Arc<SocketState>>,
 }
 
 impl ServerFixture {
@@ -24,7 +24,7 @@ impl ServerFixture {
         let enter = |_| {
             let link = Link::new(Id::random(), &config, handshake());
             link.outbox.attach_websocket();
-            let core = Arc::new(Core::new(&membership, &link, None));
+            let core = Arc::new(SocketState::new(membership.shared_name(), &link, None));
             let entered = core.accept().is_ok() && membership.enter(&core).is_ok();
             assert!(entered, "a socket that nobody has ended");
             drain(&link.outbox);

@@ -31,7 +31,7 @@ use crate::id::SocketId;
 use crate::logging::{LogKind, LogLimits, Quoted, cut};
 use crate::panics::{Caught, catch_panic};
 use crate::socket::{
-    AckStream, Audience, Core, EventSource, Membership, ServerSideEvent, ask, describe,
+    AckStream, Audience, EventSource, Membership, ServerSideEvent, SocketState, ask, describe,
 };
 
 /// Delivers messages of other nodes.
@@ -395,7 +395,7 @@ fn change_all(membership: &Membership, scope: Scope, change: &MembershipChange) 
     }
 }
 
-fn apply(membership: &Membership, socket: &Arc<Core>, change: &MembershipChange) {
+fn apply(membership: &Membership, socket: &Arc<SocketState>, change: &MembershipChange) {
     match change {
         MembershipChange::Join(rooms) => {
             for room in rooms {
@@ -415,12 +415,10 @@ fn apply(membership: &Membership, socket: &Arc<Core>, change: &MembershipChange)
 /// Removes sockets whose clients have reconnected to another node.
 fn moved(membership: &Membership, scope: &Scope) {
     let moves = scope.except.get(1).and_then(|moves| moves.parse().ok());
-    let (Some(recovery), Some(moves)) = (&membership.recovery, moves) else {
+    let Some(moves) = moves else {
         return;
     };
     for id in scope.rooms.iter().filter_map(|id| id.parse().ok()) {
-        let gone = recovery.lock().take_moved(id, moves, recovery.options());
-        // The values that the program has attached to it are dropped outside the lock.
-        drop(gone);
+        membership.take_moved(id, moves);
     }
 }

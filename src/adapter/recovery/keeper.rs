@@ -16,7 +16,12 @@ pub(crate) async fn keep_writing(namespaces: Arc<Namespaces>, queue: Arc<Queue>)
                 continue;
             };
             // No socket is kept alive while the broker is unreachable.
-            let here: Vec<_> = recovery.lock().here().iter().map(Arc::downgrade).collect();
+            let here: Vec<_> = recovery
+                .lock()
+                .all_attached()
+                .iter()
+                .map(Arc::downgrade)
+                .collect();
             for some in here.chunks(BATCH) {
                 for socket in some.iter().filter_map(Weak::upgrade) {
                     membership.remember(&socket);

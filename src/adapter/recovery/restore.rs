@@ -155,9 +155,7 @@ impl Restorer {
             return Ok(None);
         };
         self.say_moved(membership, &persisted);
-        let before = recovery
-            .lock()
-            .take_moved(id, persisted.moves + 1, recovery.options());
+        let before = membership.take_moved(id, persisted.moves + 1);
         // From here on this node's own log has all events, except those that the client has
         // received elsewhere.
         let here = {

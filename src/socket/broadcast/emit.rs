@@ -15,10 +15,10 @@ use crate::error::EmitError;
 use crate::link::Frame;
 use crate::logging::TARGET_EVENT;
 use crate::socket::broadcast::{Broadcast, MESSAGE};
-use crate::socket::core::Core;
 use crate::socket::membership::Relayed;
 use crate::socket::recovery::EventSource;
 use crate::socket::shown::{Many, log_emit};
+use crate::socket::state::SocketState;
 use crate::socket::waiting::{self, Crowd};
 use crate::socketio::{Args, ArgsError, is_reserved};
 
@@ -123,7 +123,7 @@ impl Broadcast {
     }
 
     /// Returns the only addressed socket, if the event may wait for it.
-    pub(super) fn receiver(&self) -> Option<Arc<Core>> {
+    pub(super) fn receiver(&self) -> Option<Arc<SocketState>> {
         let socket = self.audience.alone.as_ref().filter(|_| !self.volatile)?;
         // Its client may have reconnected since.
         let successor = self.membership.successor(socket.id);

@@ -18,11 +18,11 @@ use crate::logging::TARGET_EVENT;
 use crate::message::RoomNames;
 use crate::socket::ack_stream::{AckStream, Asked, ask};
 use crate::socket::adapter::Adapter;
-use crate::socket::call;
-use crate::socket::core::Core;
 use crate::socket::membership::{Audience, Membership, Sender};
 use crate::socket::shown::{Many, log_emit};
+use crate::socket::state::SocketState;
 use crate::socket::waiting::give_turn;
+use crate::socket::{Socket, call};
 use crate::socketio::Args;
 
 /// Sends events to sockets of a namespace, and changes those sockets.
@@ -51,7 +51,7 @@ pub struct Broadcast {
 }
 
 impl Broadcast {
-    pub(crate) fn new(membership: &Arc<Membership>, sender: Option<&Core>) -> Self {
+    pub(crate) fn new(membership: &Arc<Membership>, sender: Option<&SocketState>) -> Self {
         Self::of(
             membership,
             Audience {
@@ -62,11 +62,11 @@ impl Broadcast {
     }
 
     /// Addresses one socket alone.
-    pub(crate) fn alone(socket: &Arc<Core>) -> Self {
+    pub(crate) fn alone(socket: &Socket) -> Self {
         Self::of(
-            &socket.membership,
+            socket.membership(),
             Audience {
-                alone: Some(Arc::clone(socket)),
+                alone: Some(Arc::clone(socket.state())),
                 ..Audience::default()
             },
         )
@@ -209,7 +209,7 @@ impl Broadcast {
         match (selected.as_slice(), self.elsewhere()) {
             ([socket], _) => {
                 let limit = self.limit(&selected);
-                let args = call(socket, event, &data, limit).await?;
+                let args = call(&self.membership, socket, event, &data, limit).await?;
                 args.read().map_err(CallError::Answer)
             }
             // A socket of another node: one or none.
@@ -349,9 +349,8 @@ impl Broadcast {
         })
     }
 
-    fn limit(&self, asked: &[Arc<Core>]) -> Duration {
-        let here = |socket: &Arc<Core>| socket.link.config.sockets.ack_timeout;
-        let here = asked.first().map(here);
+    fn limit(&self, asked: &[Arc<SocketState>]) -> Duration {
+        let here = asked.first().map(|socket| socket.link.config.sockets.ack_timeout);
         let elsewhere = || self.membership.adapter.as_ref().map(|it| it.ack_timeout());
         // Without recipients any limit is correct.
         self.timeout.or(here).or_else(elsewhere).unwrap_or_default()

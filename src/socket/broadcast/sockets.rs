@@ -9,10 +9,10 @@ use std::time::Duration;
 use crate::cluster::{Answer, ClusterError, Coverage, Message, Question, Reply, Scope};
 use crate::id::SocketId;
 use crate::message::RoomNames;
-use crate::socket::Broadcast;
 use crate::socket::broadcast::names;
 use crate::socket::cluster_result::{ClusterResult, RemoteSocket};
-use crate::socket::core::Core;
+use crate::socket::state::SocketState;
+use crate::socket::{Broadcast, Socket};
 
 impl Broadcast {
     /// Returns the addressed sockets without duplicates: those of this node, and in a cluster those
@@ -31,7 +31,8 @@ impl Broadcast {
     /// ```
     pub async fn fetch_sockets(self) -> ClusterResult<Vec<RemoteSocket>> {
         let selected = self.membership.select(&self.audience);
-        let mut sockets: Vec<_> = selected.into_iter().map(RemoteSocket::here).collect();
+        let here = |state| RemoteSocket::here(Socket::new(&self.membership, state));
+        let mut sockets: Vec<_> = selected.into_iter().map(here).collect();
         let Some(scope) = self.scope_elsewhere() else {
             return ClusterResult::new(sockets, Coverage::default());
         };
@@ -96,7 +97,7 @@ impl Broadcast {
     pub async fn sockets_join(self, rooms: impl RoomNames) -> Result<usize, ClusterError> {
         let rooms = names(rooms);
         let selected = self.membership.select(&self.audience);
-        let joins = |socket: &&Arc<Core>| {
+        let joins = |socket: &&Arc<SocketState>| {
             let mut joined = rooms.iter().map(|room| self.membership.join(socket, room));
             joined.all(|joined| joined.is_ok())
         };

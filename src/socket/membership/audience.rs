@@ -7,10 +7,10 @@ use crate::cluster::{EmitFlags, Scope};
 use crate::id::SocketId;
 use crate::link::{Outgoing, Pushed};
 use crate::message::Address;
-use crate::socket::core::Core;
 use crate::socket::encode;
 use crate::socket::membership::{Members, Membership};
 use crate::socket::recovery::EventSource;
+use crate::socket::state::SocketState;
 use crate::socket::waiting::Crowd;
 use crate::socketio::Args;
 
@@ -26,7 +26,7 @@ pub(crate) struct Relayed<T> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Audience {
     /// This socket alone, even if the namespace does not list it yet.
-    pub(crate) alone: Option<Arc<Core>>,
+    pub(crate) alone: Option<Arc<SocketState>>,
     /// The union of these rooms; `None` is the whole namespace.
     pub(crate) rooms: Option<Vec<String>>,
     pub(crate) except: Vec<String>,
@@ -42,7 +42,7 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    pub(crate) fn of(socket: &Core) -> Self {
+    pub(crate) fn of(socket: &SocketState) -> Self {
         Self {
             key: socket.key,
             id: socket.id,
@@ -162,7 +162,7 @@ impl Membership {
     }
 
     /// Returns the sockets of the audience without duplicates.
-    pub(crate) fn select(&self, audience: &Audience) -> Vec<Arc<Core>> {
+    pub(crate) fn select(&self, audience: &Audience) -> Vec<Arc<SocketState>> {
         let mut selected = Vec::new();
         self.each(audience, |socket| selected.push(Arc::clone(socket)));
         selected
@@ -196,7 +196,7 @@ impl Membership {
     }
 
     /// Calls `reach` for each socket of the audience once, under the lock of the members.
-    fn each(&self, audience: &Audience, mut coverage: impl FnMut(&Arc<Core>)) {
+    fn each(&self, audience: &Audience, mut coverage: impl FnMut(&Arc<SocketState>)) {
         let mut skipped = self.keys_of(&audience.except);
         if let Some(speaker) = audience.sender {
             skipped.insert(speaker.key);
@@ -228,13 +228,13 @@ impl Membership {
 
     /// Returns the socket that has this id now, if clients are recovered under their previous ids.
     /// A socket that is not accepted yet is not returned.
-    pub(crate) fn successor(&self, id: SocketId) -> Option<Arc<Core>> {
+    pub(crate) fn successor(&self, id: SocketId) -> Option<Arc<SocketState>> {
         self.recovery.as_ref().and_then(|_| self.socket(id))
     }
 
     /// The room named by a socket's id is that socket alone. It is checked before all others, so
     /// that a client cannot receive another's events by joining a room of that name.
-    pub(crate) fn virtual_room(&self, room: &str) -> Option<Arc<Core>> {
+    pub(crate) fn virtual_room(&self, room: &str) -> Option<Arc<SocketState>> {
         room.parse().ok().and_then(|id| self.socket(id))
     }
 
@@ -255,7 +255,7 @@ fn show(
     members: &Members,
     skipped: &mut HashSet<u64>,
     once: bool,
-    mut coverage: impl FnMut(&Arc<Core>),
+    mut coverage: impl FnMut(&Arc<SocketState>),
 ) {
     for (key, socket) in members {
         let skip = if once {

@@ -25,19 +25,19 @@ use crate::logging::{Quoted, TARGET_EVENT, TARGET_SOCKET};
 use crate::message::{RoomEvent, RoomEventKind};
 use crate::pattern::Parameters;
 use crate::socket::adapter::Adapter;
-use crate::socket::core::{Core, Phase};
 use crate::socket::encode;
 use crate::socket::ending::TaskKeeper;
 use crate::socket::observe::Observers;
 use crate::socket::recovery::{EventOffset, Recovery, RecoveryOptions};
 use crate::socket::server_side::ServerSide;
 use crate::socket::shown;
+use crate::socket::state::{Phase, SocketState};
 use crate::socketio::{Args, PacketLimits};
 
 pub(crate) use audience::{Audience, Relayed, Sender};
 
 /// The sockets of a room, in dense slots.
-pub(crate) type Members = IndexMap<u64, Arc<Core>>;
+pub(crate) type Members = IndexMap<u64, Arc<SocketState>>;
 
 /// The members of a room, shared by all senders.
 pub(crate) type SharedMembers = Arc<RwLock<Members>>;
@@ -170,7 +170,7 @@ impl Membership {
         *self.supervisor.write() = Some(namespace);
     }
 
-    pub(crate) fn socket(&self, id: SocketId) -> Option<Arc<Core>> {
+    pub(crate) fn socket(&self, id: SocketId) -> Option<Arc<SocketState>> {
         let inner = self.inner.read();
         let key = inner.keys.get(&id)?;
         inner.sockets.get(key).cloned()
@@ -181,7 +181,7 @@ impl Membership {
         self.inner.read().sockets.len()
     }
 
-    pub(crate) fn all(&self) -> Vec<Arc<Core>> {
+    pub(crate) fn all(&self) -> Vec<Arc<SocketState>> {
         self.inner.read().sockets.values().cloned().collect()
     }
 
@@ -197,14 +197,17 @@ impl Membership {
     }
 
     /// Adds a socket to a room, within the server's limits.
-    pub(crate) fn join(&self, socket: &Arc<Core>, room: &str) -> Result<(), RoomError> {
-        let limits = &socket.link.config.limits;
-        let (names, rooms) = (limits.room_name_limit, limits.rooms_per_socket);
+    pub(crate) fn join(&self, socket: &Arc<SocketState>, room: &str) -> Result<(), RoomError> {
+        let config = &socket.link.config;
+        let (names, rooms) = (config.limits.room_name_limit, config.limits.rooms_per_socket);
         if room.len() > names {
             return Self::not_joined(socket, RoomError::NameTooLong(names));
         }
         {
             let mut log = self.recovery.as_ref().map(Recovery::lock);
+            if socket.is_detached() {
+                return Err(RoomError::Disconnected);
+            }
             let since = log.as_mut().map(|log| log.latest(self.position()).clone());
             if !self.join_since(socket, room, since, rooms) {
                 drop(log);
@@ -227,7 +230,7 @@ impl Membership {
 
     /// Logs that a limit was reached: other nodes, and programs that move many sockets, get no
     /// error.
-    fn not_joined(socket: &Core, error: RoomError) -> Result<(), RoomError> {
+    fn not_joined(socket: &SocketState, error: RoomError) -> Result<(), RoomError> {
         log::debug!(target: TARGET_SOCKET, "{socket} joined no room: {error}");
         Err(error)
     }
@@ -235,7 +238,7 @@ impl Membership {
     /// Adds a socket to a room; returns `false` if it is in `limit` rooms already.
     fn join_since(
         &self,
-        socket: &Arc<Core>,
+        socket: &Arc<SocketState>,
         room: &str,
         since: Option<EventOffset>,
         limit: usize,
@@ -269,7 +272,7 @@ impl Membership {
     }
 
     /// Removes a socket from a room.
-    pub(crate) fn leave(&self, socket: &Core, room: &str) {
+    pub(crate) fn leave(&self, socket: &SocketState, room: &str) {
         // A socket that is being recovered may just be joining its previous rooms.
         let log = self.recovery.as_ref().map(Recovery::lock);
         let mut inner = self.inner.write();
@@ -287,7 +290,7 @@ impl Membership {
 
     /// Removes a socket from the namespace and all rooms. It is in no room when this returns, even
     /// if another thread was doing the same.
-    pub(crate) fn exit(&self, socket: &Core) {
+    pub(crate) fn exit(&self, socket: &SocketState) {
         let mut inner = self.inner.write();
         let rooms = std::mem::take(&mut *socket.rooms.lock());
         inner.sockets.swap_remove(&socket.key);
@@ -304,7 +307,7 @@ impl Membership {
     pub(crate) fn close_room(&self, room: &str) -> usize {
         let members = self.room(room);
         let members = members.map(|members| members.read().values().cloned().collect());
-        let members: Vec<Arc<Core>> = members.unwrap_or_default();
+        let members: Vec<Arc<SocketState>> = members.unwrap_or_default();
         for socket in &members {
             self.leave(socket, room);
         }
@@ -318,7 +321,7 @@ impl Membership {
         watchers.push(watcher);
     }
 
-    fn leave_room(&self, inner: &mut Inner, socket: &Core, room: &str) {
+    fn leave_room(&self, inner: &mut Inner, socket: &SocketState, room: &str) {
         let Some(left) = inner.leave(socket.key, room) else {
             return;
         };
@@ -409,7 +412,7 @@ mod tests {
         let config = Arc::new(Config::new("/"));
         for _ in 0..5000 {
             let link = Link::new(Id::random(), &config, Handshake::empty());
-            let socket = Arc::new(Core::new(&membership, &link, None));
+            let socket = Arc::new(SocketState::new(membership.shared_name(), &link, None));
             for room in ["hall", "attic"] {
                 membership.join(&socket, room).unwrap();
             }

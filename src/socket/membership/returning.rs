@@ -10,13 +10,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cluster::EntryId;
+use crate::error::ConnectError;
+use crate::id::SocketId;
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::adapter::Adapter;
-use crate::socket::core::{Core, Phase};
 use crate::socket::membership::{Membership, SocketEnded};
 use crate::socket::recovery::{
-    DetachOutcome, LogGuard, Recovery, RecoveryState, Resumed, StartFrom, persisted,
+    DetachOutcome, LogGuard, Recovery, RecoveryState, Resumed, SocketSnapshot, StartFrom,
+    Superseded, persisted,
 };
+use crate::socket::state::{Phase, SocketState};
 
 impl Membership {
     /// Decides how a socket starts whose client sends this payload; `None` if the namespace has no
@@ -24,8 +27,42 @@ impl Membership {
     pub(crate) fn start_from(&self, auth: Option<&str>) -> Option<StartFrom> {
         let recovery = self.recovery.as_ref()?;
         let node = self.recording_adapter().map(|adapter| adapter.uid());
-        let beginning = recovery.start_from(auth, node);
-        beginning.or_else(|| self.start_new().map(StartFrom::Memory))
+        let found = recovery.find(auth, node);
+        if let Some(superseded) = found.superseded {
+            self.end_superseded(superseded);
+        }
+        found
+            .start
+            .or_else(|| self.start_new().map(StartFrom::Memory))
+    }
+
+    /// Takes the state of a socket whose client has reconnected to another node, where it has moved
+    /// `moves` times; a later state stays. The socket is ended, if it has not ended yet.
+    pub(crate) fn take_moved(&self, id: SocketId, moves: u64) -> Option<SocketSnapshot> {
+        let recovery = self.recovery.as_ref()?;
+        let taken = recovery.lock().take_moved(id, moves, recovery.options())?;
+        if let Some(superseded) = taken.superseded {
+            self.end_superseded(superseded);
+        }
+        Some(taken.detached.state)
+    }
+
+    /// Ends a socket whose client has reconnected by another connection, and closes its connection.
+    /// Called without the log's lock: the end of a session may come back to the log.
+    pub(crate) fn end_superseded(&self, superseded: Superseded) {
+        let socket = superseded.0;
+        self.exit(&socket);
+        socket.end(DisconnectReason::Session(CloseReason::TransportClose));
+        socket.link.close(CloseReason::TransportClose);
+    }
+
+    /// Refuses a client, unless it has disconnected already.
+    pub(crate) fn refuse(&self, socket: &SocketState, error: &ConnectError) {
+        if socket.end_reason().is_none() {
+            // A client that receives the refusal no longer finds the socket.
+            self.exit(socket);
+        }
+        socket.refuse(error);
     }
 
     /// Returns the recovery state of a client that starts a new session.
@@ -35,7 +72,7 @@ impl Membership {
     }
 
     /// Records that a socket is being recovered. If that fails, its client may try once more.
-    pub(crate) fn resuming(&self, socket: &Arc<Core>) {
+    pub(crate) fn resuming(&self, socket: &Arc<SocketState>) {
         if let (Some(recovery), Some(resume)) = (&self.recovery, &socket.resume)
             && resume.resumed.is_some()
         {
@@ -47,10 +84,13 @@ impl Membership {
 
     /// Lists a socket whose connect handlers will run now. It is found and counted from now on, and
     /// packets to it are held back until its CONNECT packet.
-    pub(crate) fn appear(&self, socket: &Arc<Core>) {
+    pub(crate) fn appear(&self, socket: &Arc<SocketState>) {
         {
             // Its first number is that of the first event that it receives.
             let mut log = self.recovery.as_ref().map(Recovery::lock);
+            if socket.is_detached() {
+                return;
+            }
             if let (Some(log), Some(resume)) = (&mut log, &socket.resume) {
                 resume.appears(log.latest(self.position()));
             }
@@ -63,10 +103,13 @@ impl Membership {
     }
 
     /// Connects a socket that the program has accepted, and sends its CONNECT packet.
-    pub(crate) fn enter(&self, socket: &Arc<Core>) -> Result<(), SocketEnded> {
+    pub(crate) fn enter(&self, socket: &Arc<SocketState>) -> Result<(), SocketEnded> {
         // Events that are sent from now on are delivered directly, and earlier ones are among the
         // missed events.
         let mut log = self.recovery.as_ref().map(Recovery::lock);
+        if socket.is_detached() {
+            return Err(SocketEnded);
+        }
         let missed = match (&self.recovery, &log, &socket.resume) {
             (Some(recovery), Some(log), Some(resume)) => match &resume.resumed {
                 Some(resumed) => recovery.missed(log, resumed, &resume.joined.lock()),
@@ -113,7 +156,7 @@ impl Membership {
     }
 
     /// Lists a socket in the namespace. Returns whether it was new.
-    fn list(&self, socket: &Arc<Core>) -> bool {
+    fn list(&self, socket: &Arc<SocketState>) -> bool {
         let mut inner = self.inner.write();
         inner.keys.insert(socket.id, socket.key);
         let before = inner.sockets.insert(socket.key, Arc::clone(socket));
@@ -122,7 +165,7 @@ impl Membership {
 
     /// Removes a socket that has ended for this reason. It may be recovered if it was not
     /// disconnected on purpose.
-    pub(crate) fn detach(&self, socket: &Core, reason: DisconnectReason) {
+    pub(crate) fn detach(&self, socket: &SocketState, reason: DisconnectReason) {
         let (Some(recovery), Some(resume)) = (&self.recovery, &socket.resume) else {
             return self.exit(socket);
         };
@@ -142,18 +185,21 @@ impl Membership {
     }
 
     /// Stores the state of a connected socket for other nodes.
-    pub(crate) fn remember(&self, socket: &Core) {
+    pub(crate) fn remember(&self, socket: &SocketState) {
         self.write_down(self.recovery.as_ref().map(Recovery::lock), socket);
     }
 
     /// The same, if the log is locked for a change already.
-    pub(super) fn write_down(&self, log: Option<LogGuard<'_>>, socket: &Core) {
+    pub(super) fn write_down(&self, log: Option<LogGuard<'_>>, socket: &SocketState) {
         let (Some(adapter), Some(recovery)) = (self.recording_adapter(), &self.recovery) else {
             return;
         };
         let (Some(mut log), Some(resume)) = (log, &socket.resume) else {
             return;
         };
+        if resume.is_detached() {
+            return;
+        }
         let options = recovery.options();
         match socket.phase() {
             Phase::Connected => {
@@ -210,6 +256,7 @@ mod tests {
     use super::*;
     use crate::cluster::EmitFlags;
     use crate::config::Config;
+    use crate::error::RoomError;
     use crate::handshake::Handshake;
     use crate::id::Id;
     use crate::link::Link;
@@ -231,33 +278,33 @@ mod tests {
     }
 
     /// Makes a socket whose client sends this payload; it is not accepted yet.
-    fn come(namespace: &Arc<Membership>, auth: Option<&str>) -> Arc<Core> {
+    fn come(namespace: &Arc<Membership>, auth: Option<&str>) -> Arc<SocketState> {
         let Some(StartFrom::Memory(resume)) = namespace.start_from(auth) else {
             panic!("{auth:?} is for another node");
         };
         let config = Arc::new(Config::new("/"));
         let link = Link::new(Id::random(), &config, Handshake::empty());
-        let core = Core::beginning(namespace, &link, auth, Some(resume));
-        let core = Arc::new(core);
-        namespace.resuming(&core);
-        core
+        let state = SocketState::beginning(namespace.shared_name(), &link, auth, Some(resume));
+        let state = Arc::new(state);
+        namespace.resuming(&state);
+        state
     }
 
-    fn enter(namespace: &Arc<Membership>, auth: Option<&str>) -> Arc<Core> {
-        let core = come(namespace, auth);
-        core.accept().unwrap();
-        namespace.enter(&core).unwrap();
-        core
+    fn enter(namespace: &Arc<Membership>, auth: Option<&str>) -> Arc<SocketState> {
+        let state = come(namespace, auth);
+        state.accept().unwrap();
+        namespace.enter(&state).unwrap();
+        state
     }
 
-    fn lose(core: &Core) {
+    fn lose(namespace: &Membership, state: &SocketState) {
         let reason = DisconnectReason::Session(CloseReason::PingTimeout);
-        core.end(reason);
-        core.membership.detach(core, reason);
+        state.end(reason);
+        namespace.detach(state, reason);
     }
 
-    fn auth(core: &Core, offset: Option<&str>) -> String {
-        let pid = core.resume.as_ref().unwrap().pid.as_str().to_owned();
+    fn auth(state: &SocketState, offset: Option<&str>) -> String {
+        let pid = state.resume.as_ref().unwrap().pid.as_str().to_owned();
         json!({ "pid": pid, "offset": offset }).to_string()
     }
 
@@ -280,7 +327,7 @@ mod tests {
         for (away, comes_back) in [(59_999, true), (60_000, false)] {
             let namespace = namespace(OPTIONS);
             let ann = enter(&namespace, None);
-            lose(&ann);
+            lose(&namespace, &ann);
             tokio::time::advance(Duration::from_millis(away)).await;
             let again = enter(&namespace, Some(&auth(&ann, None)));
             assert_eq!(again.id == ann.id, comes_back, "{away}");
@@ -298,7 +345,7 @@ mod tests {
             tokio::time::advance(Duration::from_secs(60)).await;
         }
         emit(&namespace);
-        lose(&ann);
+        lose(&namespace, &ann);
         let again = enter(&namespace, Some(&auth(&ann, Some("10"))));
         assert_eq!(again.id, ann.id);
     }
@@ -311,10 +358,10 @@ mod tests {
             let namespace = namespace(OPTIONS);
             let ann = enter(&namespace, None);
             namespace.join(&ann, "a").unwrap();
-            lose(&ann);
+            lose(&namespace, &ann);
             tokio::time::advance(Duration::from_secs(30)).await;
             let attempt = come(&namespace, Some(&auth(&ann, None)));
-            lose(&attempt);
+            lose(&namespace, &attempt);
             // The later calls of its handler have no effect.
             attempt.accept().unwrap_err();
             namespace.detach(&attempt, DisconnectReason::ServerNamespaceDisconnect);
@@ -329,7 +376,7 @@ mod tests {
     async fn an_attempt_that_still_runs_gives_way_to_the_next() {
         let namespace = namespace(OPTIONS);
         let ann = enter(&namespace, None);
-        lose(&ann);
+        lose(&namespace, &ann);
         let attempt = come(&namespace, Some(&auth(&ann, None)));
         let again = enter(&namespace, Some(&auth(&ann, None)));
         assert_eq!(again.id, ann.id);
@@ -337,17 +384,49 @@ mod tests {
         let refused = DisconnectReason::ServerNamespaceDisconnect;
         namespace.detach(&attempt, refused);
         assert!(namespace.socket(ann.id).is_some());
-        lose(&again);
+        lose(&namespace, &again);
         assert_eq!(enter(&namespace, Some(&auth(&ann, None))).id, ann.id);
+    }
+
+    /// A socket whose state was taken is ended after the log's lock is released. In between it
+    /// changes nothing that the next socket of its client has already.
+    #[actix_rt::test]
+    async fn a_superseded_socket_changes_nothing_until_it_is_ended() {
+        let namespace = namespace(OPTIONS);
+        let recovery = namespace.recovery.as_ref().unwrap();
+        let connected = enter(&namespace, None);
+        let connecting = come(&namespace, None);
+        let accepted = come(&namespace, None);
+        accepted.accept().unwrap();
+        // The client of a new socket does not know the private session id yet; that of a socket
+        // that was recovered does.
+        for socket in [connected, connecting, accepted] {
+            let found = recovery.find(Some(&auth(&socket, None)), None);
+            let Some(superseded) = found.superseded else {
+                assert!(found.start.is_none());
+                continue;
+            };
+            assert_eq!(socket.end_reason(), None);
+            assert_eq!(namespace.join(&socket, "a"), Err(RoomError::Disconnected));
+            let listed = namespace.count();
+            assert_eq!(namespace.enter(&socket), Err(SocketEnded));
+            namespace.appear(&socket);
+            assert_eq!(namespace.count(), listed);
+            namespace.end_superseded(superseded);
+            let lost = DisconnectReason::Session(CloseReason::TransportClose);
+            assert_eq!(socket.end_reason(), Some(lost));
+            assert!(namespace.socket(socket.id).is_none());
+        }
+        assert_eq!(namespace.count(), 0);
     }
 
     #[actix_rt::test]
     async fn who_is_refused_on_its_way_back_comes_back_no_more() {
         let namespace = namespace(OPTIONS);
         let ann = enter(&namespace, None);
-        lose(&ann);
+        lose(&namespace, &ann);
         let attempt = come(&namespace, Some(&auth(&ann, None)));
-        attempt.refuse(&"no".into());
+        namespace.refuse(&attempt, &"no".into());
         namespace.detach(&attempt, DisconnectReason::ServerNamespaceDisconnect);
         assert_ne!(enter(&namespace, Some(&auth(&ann, None))).id, ann.id);
     }
@@ -375,7 +454,7 @@ mod tests {
         ann.accept().unwrap();
         namespace.enter(&ann).unwrap();
         let length = emit(&namespace);
-        lose(&ann);
+        lose(&namespace, &ann);
         for offset in [None, Some("0"), Some("1"), Some("2")] {
             let again = come(&namespace, Some(&auth(&ann, offset)));
             let recovery = namespace.recovery.as_ref().unwrap();
@@ -383,7 +462,7 @@ mod tests {
             let missed = recovery.missed(&recovery.lock(), resumed, &Default::default());
             let lengths: Vec<_> = missed.unwrap().iter().map(|it| it.len()).collect();
             assert_eq!(lengths, [length], "{offset:?}");
-            lose(&again);
+            lose(&namespace, &again);
         }
     }
 
@@ -398,7 +477,7 @@ mod tests {
         namespace.recovery.as_ref().unwrap().lock().sizes().1
     }
 
-    fn is_back(namespace: &Arc<Membership>, who: &Core) -> bool {
+    fn is_back(namespace: &Arc<Membership>, who: &SocketState) -> bool {
         enter(namespace, Some(&auth(who, None))).id == who.id
     }
 
@@ -406,7 +485,7 @@ mod tests {
     fn comes_back_to_three(options: RecoveryOptions, audience: &Audience) -> bool {
         let namespace = namespace(options);
         let ann = enter(&namespace, None);
-        lose(&ann);
+        lose(&namespace, &ann);
         for _ in 0..3 {
             emit_to(&namespace, audience);
         }
@@ -453,15 +532,15 @@ mod tests {
     #[actix_rt::test]
     async fn as_much_is_kept_of_clients_that_have_gone_as_the_limit_says() {
         let leave = |namespace: &Arc<Membership>, rooms: &[&str], data: &str| {
-            let core = enter(namespace, None);
+            let state = enter(namespace, None);
             for room in rooms {
-                namespace.join(&core, room).unwrap();
+                namespace.join(&state, room).unwrap();
             }
             if !data.is_empty() {
-                core.session().insert("data", data).unwrap();
+                state.session().insert("data", data).unwrap();
             }
-            lose(&core);
-            core
+            lose(namespace, &state);
+            state
         };
         let long = "x".repeat(1000);
         for (rooms, data, least) in [
@@ -502,7 +581,7 @@ mod tests {
             for _ in 0..3 {
                 emit_to(&namespace, &others);
             }
-            lose(&ann);
+            lose(&namespace, &ann);
             ann = enter(&namespace, Some(&auth(&ann, Some("0"))));
             assert_eq!(ann.id, id);
         }
@@ -549,7 +628,7 @@ mod tests {
         let ann = enter(&namespace, None);
         ann.extensions
             .insert(Last(Arc::clone(&namespace), Arc::clone(&gone)));
-        lose(&ann);
+        lose(&namespace, &ann);
         drop(ann);
         let recovery = namespace.recovery.as_ref().unwrap();
         let pruned = timeout(OPTIONS.window + Duration::from_millis(1), recovery.prune());

@@ -11,13 +11,13 @@ use tokio::time::Instant;
 use crate::cluster::{ClusterOffset, EntryId};
 use crate::id::{Id, IdMap, SocketId};
 use crate::link::Outgoing;
-use crate::socket::core::Core;
 use crate::socket::membership::Audience;
 use crate::socket::recovery::already_received::AlreadyReceived;
 use crate::socket::recovery::{
     EventOffset, EventSource, RecoveryOptions, RecoveryState, ResumeStage, Resumed, Rooms,
     SocketSnapshot, number_on, snapshot,
 };
+use crate::socket::state::SocketState;
 
 /// The latest events, and the disconnected sockets.
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ pub(crate) struct Log {
     /// The times at which they expire.
     pub(super) deadlines: BTreeSet<(Instant, Id)>,
     /// Connected sockets, which may reconnect before their disconnect is detected.
-    pub(super) attached: IdMap<Id, Weak<Core>>,
+    pub(super) attached: IdMap<Id, Weak<SocketState>>,
     /// Values to drop after the lock is released.
     pub(super) deferred: Vec<DeferredDrops>,
 }
@@ -64,12 +64,26 @@ pub(super) struct LoggedEvent {
 }
 
 #[derive(Debug)]
-pub(super) struct Detached {
+pub(crate) struct Detached {
     pub(super) until: Instant,
-    pub(super) state: SocketSnapshot,
+    pub(crate) state: SocketSnapshot,
     /// Its memory in bytes.
     pub(super) size: usize,
 }
+
+/// The state of a client, taken from the log.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) detached: Detached,
+    /// The socket that had the state, if its disconnect was not detected.
+    pub(crate) superseded: Option<Superseded>,
+}
+
+/// A socket whose client has reconnected. The log has marked it as detached; its owner ends it and
+/// closes its connection after the lock is released.
+#[derive(Debug)]
+#[must_use = "`Membership::end_superseded` ends it"]
+pub(crate) struct Superseded(pub(crate) Arc<SocketState>);
 
 impl Log {
     /// Advances to the next event, which has this number among this node's own.
@@ -165,16 +179,16 @@ impl Log {
     }
 
     /// Returns the connected sockets.
-    pub(crate) fn here(&self) -> Vec<Arc<Core>> {
+    pub(crate) fn all_attached(&self) -> Vec<Arc<SocketState>> {
         self.attached.values().filter_map(Weak::upgrade).collect()
     }
 
     /// Returns the connected socket with this private session id.
-    fn core(&mut self, pid: Id) -> Option<Arc<Core>> {
-        let core = self.attached.get(&pid)?.upgrade()?;
+    fn attached(&mut self, pid: Id) -> Option<Arc<SocketState>> {
+        let socket = self.attached.get(&pid)?.upgrade()?;
         // Another holder may just be dropping it.
-        self.deferred.push(Box::new(Arc::clone(&core)));
-        Some(core)
+        self.deferred.push(Box::new(Arc::clone(&socket)));
+        Some(socket)
     }
 
     /// Drops the state of a client that is not recovered.
@@ -191,18 +205,18 @@ impl Log {
         id: SocketId,
         moves: u64,
         options: RecoveryOptions,
-    ) -> Option<SocketSnapshot> {
+    ) -> Option<Taken> {
         let has_moved = |gone: &Detached| gone.state.id == id && gone.state.moves < moves;
         let gone = self.detached.iter().find(|(_, gone)| has_moved(gone));
         let pid = match gone {
             Some((pid, _)) => *pid,
             None => {
-                let here = self.here();
-                let is_it = |core: &&Arc<Core>| core.id == id;
+                let here = self.all_attached();
+                let is_it = |socket: &&Arc<SocketState>| socket.id == id;
                 let found = here
                     .iter()
                     .find(is_it)
-                    .and_then(|core| core.resume.as_ref());
+                    .and_then(|socket| socket.resume.as_ref());
                 let pid = found
                     .filter(|resume| resume.moves < moves)
                     .map(|resume| resume.pid);
@@ -211,18 +225,18 @@ impl Log {
             }
         };
         self.received.forget(id);
-        self.take(pid, options).map(|gone| gone.state)
+        self.take(pid, options)
     }
 
     /// Records that a socket is being recovered; its client may reconnect before that ends.
-    pub(crate) fn resuming(&mut self, core: &Arc<Core>, resume: &RecoveryState) {
-        self.attached.insert(resume.pid, Arc::downgrade(core));
+    pub(crate) fn resuming(&mut self, socket: &Arc<SocketState>, resume: &RecoveryState) {
+        self.attached.insert(resume.pid, Arc::downgrade(socket));
     }
 
     /// Records that a socket is connected.
-    pub(crate) fn entered(&mut self, core: &Arc<Core>, resume: &RecoveryState) {
+    pub(crate) fn entered(&mut self, socket: &Arc<SocketState>, resume: &RecoveryState) {
         *resume.stage.lock() = ResumeStage::Attached;
-        self.attached.insert(resume.pid, Arc::downgrade(core));
+        self.attached.insert(resume.pid, Arc::downgrade(socket));
     }
 
     /// Removes a connected or recovering socket. Returns the time until which it may be recovered.
@@ -275,7 +289,7 @@ impl Log {
     ) -> Option<u64> {
         let entitled_from = match self.detached.get(&pid) {
             Some(gone) => gone.state.entitled_from.clone(),
-            None => self.core(pid)?.resume.as_ref()?.entitled_from(),
+            None => self.attached(pid)?.resume.as_ref()?.entitled_from(),
         };
         let number = number_on(named.unwrap_or(&entitled_from.text), node)?;
         Some(number.max(entitled_from.number))
@@ -290,15 +304,27 @@ impl Log {
     /// Returns `true` if the program has disconnected the socket with this private session id and
     /// it has not ended yet.
     pub(super) fn was_disconnected(&mut self, pid: Id) -> bool {
-        self.core(pid).is_some_and(|core| core.has_left())
+        self.attached(pid).is_some_and(|socket| socket.has_left())
     }
 
     /// Takes the state of a client, whether its disconnect was detected or not.
-    pub(super) fn take(&mut self, pid: Id, options: RecoveryOptions) -> Option<Detached> {
-        match self.take_detached(pid) {
-            Some(gone) => Some(gone),
-            None => self.supersede(pid, options),
+    pub(super) fn take(&mut self, pid: Id, options: RecoveryOptions) -> Option<Taken> {
+        if let Some(detached) = self.take_detached(pid) {
+            return Some(Taken {
+                detached,
+                superseded: None,
+            });
         }
+        let socket = self.attached(pid)?;
+        if socket.has_left() {
+            return None;
+        }
+        let resume = socket.resume.as_ref()?;
+        let until = self.leave(resume, options)?;
+        Some(Taken {
+            detached: Detached::new(until, snapshot(&socket, resume)),
+            superseded: Some(Superseded(socket)),
+        })
     }
 
     /// Keeps the state of a disconnected socket; the oldest ones are dropped to make room.
@@ -324,19 +350,6 @@ impl Log {
         self.detached_bytes -= gone.size;
         self.deadlines.remove(&(gone.until, pid));
         Some(gone)
-    }
-
-    /// Ends a socket whose client has reconnected before its disconnect was detected.
-    fn supersede(&mut self, pid: Id, options: RecoveryOptions) -> Option<Detached> {
-        let core = self.core(pid)?;
-        if core.has_left() {
-            return None;
-        }
-        let resume = core.resume.as_ref()?;
-        let until = self.leave(resume, options)?;
-        let state = snapshot(&core, resume);
-        core.supersede();
-        Some(Detached::new(until, state))
     }
 
     /// Returns the time at which the next one expires.

@@ -30,11 +30,11 @@ use tokio::time::{Instant, sleep_until};
 use crate::data::{Session, SocketExtensions};
 use crate::id::{Id, SocketId};
 use crate::link::Outgoing;
-use crate::socket::core::Core;
 use crate::socket::membership::Audience;
 use crate::socket::recovery::log::{DeferredDrops, Detached, LoggedEvent};
+use crate::socket::state::SocketState;
 
-pub(crate) use log::Log;
+pub(crate) use log::{Log, Superseded};
 use offset::number_on;
 pub(crate) use offset::{EventOffset, EventSource, PersistedSocket, cluster_offset_of};
 
@@ -177,6 +177,11 @@ impl RecoveryState {
         };
     }
 
+    /// Returns `true` if its state is kept, dropped or taken by another socket.
+    pub(crate) fn is_detached(&self) -> bool {
+        *self.stage.lock() == ResumeStage::Detached
+    }
+
     /// Returns `true` if its client knows the private session id.
     fn is_known(&self) -> bool {
         self.resumed.is_some() || *self.stage.lock() == ResumeStage::Attached
@@ -191,11 +196,12 @@ pub(crate) struct ResumeRequest {
 }
 
 /// The result of the search for a client's state.
-enum ResumeMatch {
-    Found(Box<RecoveryState>),
-    /// This node has no state of it in memory; another node may have it.
-    Elsewhere,
-    Nothing,
+#[derive(Debug, Default)]
+pub(crate) struct ResumeMatch {
+    /// `None` if the client starts a new session.
+    pub(crate) start: Option<StartFrom>,
+    /// The socket from which the state was taken, if the client's disconnect was not detected.
+    pub(crate) superseded: Option<Superseded>,
 }
 
 /// The result of a socket's end.
@@ -255,15 +261,56 @@ impl Recovery {
         self.options
     }
 
-    /// Decides how a socket starts whose client sends this payload; `None` if it starts a new
-    /// session. `node` is the name of this node, if its adapter stores records.
-    pub(crate) fn start_from(&self, auth: Option<&str>, node: Option<&str>) -> Option<StartFrom> {
-        let request: ResumeRequest = serde_json::from_str(auth?).ok()?;
-        match self.request(&request, node) {
-            ResumeMatch::Found(resume) => Some(StartFrom::Memory(resume)),
-            ResumeMatch::Elsewhere => Some(StartFrom::Cluster(request)),
-            ResumeMatch::Nothing => None,
+    /// Finds the state that a client requests by its payload, and takes it, so that no other client
+    /// gets it. It is returned if this node was the client's when it received its last event, and
+    /// if all events that it missed since are kept. `node` is the name of this node, if its adapter
+    /// stores records.
+    pub(crate) fn find(&self, auth: Option<&str>, node: Option<&str>) -> ResumeMatch {
+        let request = auth.and_then(|auth| serde_json::from_str::<ResumeRequest>(auth).ok());
+        let known = request.and_then(|request| Some((Id::parse(&request.pid)?, request)));
+        let Some((pid, request)) = known else {
+            return ResumeMatch::default();
+        };
+        let mut log = self.lock();
+        log.forget(Instant::now(), self.options);
+        let offset = log.offset(pid, request.offset.as_deref(), node);
+        let offset = offset.filter(|offset| log.reaches_back_to(*offset, self.options));
+        if offset.is_none() && node.is_some() && !log.was_disconnected(pid) {
+            // This node has no state of it in memory; another node may have it.
+            return ResumeMatch {
+                start: Some(StartFrom::Cluster(request)),
+                superseded: None,
+            };
         }
+        let Some(taken) = log.take(pid, self.options) else {
+            return ResumeMatch::default();
+        };
+        let resumed = self.resumed(&mut log, taken.detached, offset);
+        ResumeMatch {
+            start: resumed.map(|resumed| StartFrom::Memory(Self::resume(resumed))),
+            superseded: taken.superseded,
+        }
+    }
+
+    /// Returns a client's state with its missed events, or drops it if they are not all kept.
+    fn resumed(&self, log: &mut Log, detached: Detached, offset: Option<u64>) -> Option<Resumed> {
+        let Detached { until, state, .. } = detached;
+        let Some(offset) = offset else {
+            log.discard(state);
+            return None;
+        };
+        let resumed = Resumed {
+            offset,
+            until,
+            earlier: Vec::new(),
+            state,
+            skips_middleware: self.options.skips_middleware,
+        };
+        if self.missed(log, &resumed, &resumed.state.rooms).is_none() {
+            log.discard(resumed.state);
+            return None;
+        }
+        Some(resumed)
     }
 
     /// Returns the recovery state of a new client. Its connect handler may send events to it before
@@ -279,41 +326,6 @@ impl Recovery {
     pub(crate) fn resume(resumed: Resumed) -> Box<RecoveryState> {
         let (pid, entitled_from) = (resumed.state.pid, resumed.state.entitled_from.clone());
         Box::new(RecoveryState::new(pid, entitled_from, Some(resumed)))
-    }
-
-    /// Finds the state that a client requests, and takes it, so that no other client gets it. It is
-    /// returned if this node was the client's when it received its last event, and if all events
-    /// that it missed since are kept.
-    fn request(&self, request: &ResumeRequest, node: Option<&str>) -> ResumeMatch {
-        let Some(pid) = Id::parse(&request.pid) else {
-            return ResumeMatch::Nothing;
-        };
-        let mut log = self.lock();
-        log.forget(Instant::now(), self.options);
-        let offset = log.offset(pid, request.offset.as_deref(), node);
-        let offset = offset.filter(|offset| log.reaches_back_to(*offset, self.options));
-        if offset.is_none() && node.is_some() && !log.was_disconnected(pid) {
-            return ResumeMatch::Elsewhere;
-        }
-        let Some(Detached { until, state, .. }) = log.take(pid, self.options) else {
-            return ResumeMatch::Nothing;
-        };
-        let Some(offset) = offset else {
-            log.discard(state);
-            return ResumeMatch::Nothing;
-        };
-        let resumed = Resumed {
-            offset,
-            until,
-            earlier: Vec::new(),
-            state,
-            skips_middleware: self.options.skips_middleware,
-        };
-        if self.missed(&log, &resumed, &resumed.state.rooms).is_none() {
-            log.discard(resumed.state);
-            return ResumeMatch::Nothing;
-        }
-        ResumeMatch::Found(Self::resume(resumed))
     }
 
     /// Returns the missed events of a client in these rooms; `None` if some are no longer kept, or
@@ -338,22 +350,22 @@ impl Recovery {
     pub(crate) fn detach(
         &self,
         log: &mut Log,
-        core: &Core,
+        socket: &SocketState,
         resume: &RecoveryState,
         may: bool,
     ) -> Option<DetachOutcome> {
         let is_known = resume.is_known();
         let until = log.leave(resume, self.options)?;
         if !is_known {
-            log.received.forget(core.id);
+            log.received.forget(socket.id);
             return None;
         }
         if !may {
-            log.received.forget(core.id);
+            log.received.forget(socket.id);
             return Some(DetachOutcome::Forgotten);
         }
         log.forget(Instant::now(), self.options);
-        log.keep(Detached::new(until, snapshot(core, resume)), self.options);
+        log.keep(Detached::new(until, snapshot(socket, resume)), self.options);
         self.filled.notify_one();
         Some(DetachOutcome::Kept)
     }
@@ -377,7 +389,7 @@ impl Recovery {
         let alone = audience
             .alone
             .as_ref()
-            .map(|core| vec![core.id.as_str().to_owned()]);
+            .map(|socket| vec![socket.id.as_str().to_owned()]);
         let sender = audience.sender.map(|sender| sender.id.as_str().to_owned());
         let mut except = Vec::with_capacity(audience.except.len() + usize::from(sender.is_some()));
         except.extend(audience.except.iter().cloned());
@@ -420,31 +432,35 @@ impl Drop for LogGuard<'_> {
 }
 
 /// Returns the record of a socket for another node.
-pub(crate) fn persisted(core: &Core, resume: &RecoveryState, log: &Log) -> PersistedSocket {
+pub(crate) fn persisted(
+    socket: &SocketState,
+    resume: &RecoveryState,
+    log: &Log,
+) -> PersistedSocket {
     let joined = resume.joined.lock();
     let rooms = joined.iter();
     PersistedSocket {
-        sid: core.id.as_str().to_owned(),
+        sid: socket.id.as_str().to_owned(),
         pid: resume.pid.as_str().to_owned(),
-        namespace: core.membership.name().to_owned(),
+        namespace: socket.namespace.as_ref().to_owned(),
         rooms: rooms
             .map(|(room, since)| (room.as_ref().to_owned(), since.text.as_ref().to_owned()))
             .collect(),
-        data: core.session().entries(),
+        data: socket.session().entries(),
         entitled_from: resume.entitled_from.lock().point.text.as_ref().to_owned(),
         entered: resume.entered.lock().text.as_ref().to_owned(),
-        received: log.received(core.id),
+        received: log.received(socket.id),
         moves: resume.moves,
     }
 }
 
-fn snapshot(core: &Core, resume: &RecoveryState) -> SocketSnapshot {
+fn snapshot(socket: &SocketState, resume: &RecoveryState) -> SocketSnapshot {
     SocketSnapshot {
-        id: core.id,
+        id: socket.id,
         pid: resume.pid,
         rooms: resume.joined.lock().clone(),
-        extensions: core.extensions.share(),
-        session: core.session().clone(),
+        extensions: socket.extensions.share(),
+        session: socket.session().clone(),
         entitled_from: resume.entitled_from(),
         entered: resume.entered.lock().clone(),
         moves: resume.moves,

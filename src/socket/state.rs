@@ -1,8 +1,8 @@
 //! A socket's state: one client in one namespace.
 //!
 //! Any thread may deliver packets to it. Packets that are sent before the client was accepted are
-//! held back, so that the CONNECT packet is first. It knows its link and its namespace's members,
-//! and no actor.
+//! held back, so that the CONNECT packet is first. It knows its link, and the name of its namespace;
+//! it knows no other socket, no room and no actor.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -22,7 +22,6 @@ use crate::link::{Link, Outgoing, PushError, Pushed, Turn};
 use crate::logging::TARGET_EVENT;
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::encode;
-use crate::socket::membership::Membership;
 use crate::socket::recovery::{RecoveryState, Resumed};
 use crate::socket::waiting;
 use crate::socketio::Args;
@@ -39,11 +38,11 @@ use crate::socketio::Args;
 /// `Accepted` is between the program's acceptance and the namespace's: packets are still held back,
 /// but the program's `on_disconnect` will run.
 #[derive(Debug)]
-pub(crate) struct Core {
+pub(crate) struct SocketState {
     /// The socket's number in this process.
     pub(crate) key: u64,
     pub(crate) id: SocketId,
-    pub(crate) membership: Arc<Membership>,
+    pub(crate) namespace: Arc<str>,
     pub(crate) link: Arc<Link>,
     /// The JSON text of the CONNECT payload.
     pub(crate) auth: Option<Box<str>>,
@@ -91,10 +90,10 @@ pub(crate) enum Phase {
     Abandoned,
 }
 
-impl Core {
+impl SocketState {
     /// Makes a socket that is new or recovered.
     pub(crate) fn beginning(
-        membership: &Arc<Membership>,
+        namespace: &Arc<str>,
         link: &Arc<Link>,
         auth: Option<&str>,
         mut resume: Option<Box<RecoveryState>>,
@@ -107,7 +106,7 @@ impl Core {
         Self {
             key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
             id: id.unwrap_or_else(SocketId::random),
-            membership: Arc::clone(membership),
+            namespace: Arc::clone(namespace),
             link: Arc::clone(link),
             auth: auth.map(Into::into),
             rooms: Mutex::new(rooms.unwrap_or_default()),
@@ -122,8 +121,8 @@ impl Core {
 
     /// Makes a socket of a client without recovery.
     #[allow(dead_code, reason = "tests make such")]
-    pub(crate) fn new(membership: &Arc<Membership>, link: &Arc<Link>, auth: Option<&str>) -> Self {
-        Self::beginning(membership, link, auth, None)
+    pub(crate) fn new(namespace: &Arc<str>, link: &Arc<Link>, auth: Option<&str>) -> Self {
+        Self::beginning(namespace, link, auth, None)
     }
 
     /// Returns the session of the socket, which it may share with its client's other sockets.
@@ -188,7 +187,7 @@ impl Core {
         }
         let pid = self.resume.as_ref().map(|resume| resume.pid);
         let pid = pid.as_ref().map(Id::as_str);
-        let connect = encode::connect(self.membership.name(), self.id.as_str(), pid);
+        let connect = encode::connect(&self.namespace, self.id.as_str(), pid);
         self.link.send_vital(connect);
         for packet in std::mem::take(&mut held.packets) {
             // A closed outbox ends the session, which ends this socket.
@@ -204,13 +203,10 @@ impl Core {
         self.end_saying(reason, |_| None)
     }
 
-    /// Refuses the client, unless it has disconnected already; the session is woken for it.
-    pub(crate) fn refuse(&self, error: &ConnectError) {
-        if self.end_reason().is_none() {
-            // A client that receives the refusal no longer finds the socket.
-            self.membership.exit(self);
-        }
-        let refusal = |_| Some(encode::connect_error(self.membership.name(), error));
+    /// Ends the socket with a CONNECT_ERROR, unless it has ended already; the session is woken for
+    /// it.
+    pub(super) fn refuse(&self, error: &ConnectError) {
+        let refusal = |_| Some(encode::connect_error(&self.namespace, error));
         if self.end_saying(DisconnectReason::ServerNamespaceDisconnect, refusal) {
             self.link.wake();
         }
@@ -225,7 +221,7 @@ impl Core {
     /// accepted yet. The session is woken for it, or is closed and ends the client's other sockets
     /// too.
     pub(crate) fn disconnect(&self, close: bool) {
-        let namespace = self.membership.name();
+        let namespace = &*self.namespace;
         let goodbye = |phase| {
             Some(if phase == Phase::Connected {
                 encode::disconnect(namespace)
@@ -311,6 +307,14 @@ impl Core {
         self.resume.as_ref()?.resumed.as_ref()
     }
 
+    /// Returns `true` if its client has reconnected, or if its end is recorded. If its namespace has
+    /// recovery, this changes under the lock of the log.
+    pub(crate) fn is_detached(&self) -> bool {
+        self.resume
+            .as_ref()
+            .is_some_and(|resume| resume.is_detached())
+    }
+
     /// Restores the values that were kept for the client.
     pub(crate) fn restore_session(&self) {
         if let Some(resumed) = self.resumed()
@@ -320,25 +324,17 @@ impl Core {
         }
     }
 
-    /// Ends it because its client has reconnected by another connection.
-    pub(crate) fn supersede(&self) {
-        self.membership.exit(self);
-        self.end(DisconnectReason::Session(CloseReason::TransportClose));
-        self.link.close(CloseReason::TransportClose);
-    }
-
     /// Queues a packet that is useless later: it is dropped if the outbox is not empty. Returns
     /// whether it was queued.
     pub(crate) fn deliver_volatile(&self, packet: Outgoing) -> bool {
         self.phase() == Phase::Connected && self.link.send_volatile(packet)
     }
 
-    /// Registers a call and returns its id and its answer.
-    pub(crate) fn expect_ack(&self) -> Result<(u64, oneshot::Receiver<Args>), EmitError> {
+    /// Registers a call with this acknowledgement id, and returns its answer.
+    pub(crate) fn expect_ack(&self, id: u64) -> Result<oneshot::Receiver<Args>, EmitError> {
         let (answer, receiver) = oneshot::channel();
-        let id = self.membership.next_ack();
         self.expect(id, Caller::One(answer))?;
-        Ok((id, receiver))
+        Ok(receiver)
     }
 
     /// Registers a call to many sockets, with this id.
