@@ -319,11 +319,14 @@ mod supervision;
 
 // The program's handlers, and their handles.
 mod handler;
+mod socket;
+
+// A namespace as data: its sockets, their rooms, and what goes to them.
 #[cfg_attr(
     not(feature = "cluster"),
     allow(dead_code, unused_imports, reason = "an adapter uses the rest")
 )]
-mod socket;
+mod members;
 
 // The output: a session's outbox, and the messages of actors.
 mod link;
@@ -386,6 +389,7 @@ pub use handler::{
 };
 pub use handshake::{Extensions, Handshake, QueryError};
 pub use id::{InvalidSocketId, SocketId};
+pub use members::{OutgoingEvent, ServerSideEvent};
 pub use message::{
     AckResults, Call, CallMany, CloseRoom, Disconnect, DisconnectSockets, Emit, FetchSockets,
     JoinRooms, LeaveRooms, ListMembers, PanicSource, Panicked, RoomEvent, RoomEventKind, RoomNames,
@@ -399,8 +403,6 @@ pub use server::{
 };
 #[cfg(feature = "session")]
 pub use server::{HttpSession, LogoutStore};
-pub use socket::{
-    AckStream, Broadcast, ClusterResult, OutgoingEvent, RemoteSocket, ServerSideEvent, Socket,
-};
+pub use socket::{AckStream, Broadcast, ClusterResult, RemoteSocket, Socket};
 pub use socketio::{AnyValue, Args, ArgsError};
 pub use transport::ConnectionError;

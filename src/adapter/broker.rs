@@ -25,7 +25,7 @@ use crate::adapter::positions::Positions;
 use crate::adapter::sending::{OWN, Queue, SEQUENCE};
 use crate::adapter::subscriptions::Subscriptions;
 use crate::cluster::{ClusterError, EntryId};
-use crate::socket::EventSource;
+use crate::members::EventSource;
 
 /// A transport of bytes between the nodes.
 pub(crate) trait Broker: fmt::Debug + Send + Sync {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 
-use crate::socket::Membership;
+use crate::members::Membership;
 
 /// The namespaces of one node.
 #[derive(Debug, Default)]

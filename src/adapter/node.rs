@@ -28,11 +28,9 @@ use crate::adapter::tasks::Tasks;
 use crate::cluster::{AdapterHealth, Answer, ClusterError, EntryId, Message, Question};
 use crate::id::Tag;
 use crate::logging::LogLimits;
+use crate::members::{Adapter, Membership, NodesFuture, PersistedSocket, ResumeRequest};
+use crate::namespace::{ClosedFuture, Cluster, ResumedFuture, SettledFuture};
 use crate::session::{Engine, Forwarding};
-use crate::socket::{
-    Adapter, BackFuture, ClosedFuture, Membership, NodesFuture, PersistedSocket, ResumeRequest,
-    SettledFuture,
-};
 use crate::supervision::ChildPanic;
 
 /// A node of a cluster.
@@ -217,28 +215,6 @@ impl Adapter for Node {
         self.wires.queue.forget(key(pid), Instant::now());
     }
 
-    fn restore(self: Arc<Self>, membership: Arc<Membership>, request: ResumeRequest) -> BackFuture {
-        Box::pin(async move {
-            // A panic, for example in a program's `Drop`, must not leave the client waiting.
-            let restoring = self.restorer.run(membership, request);
-            self.tasks.guard("recovery of a client", restoring).await?
-        })
-    }
-
-    fn enter(&self, membership: &Arc<Membership>) {
-        self.namespaces.add(membership);
-        for channel in self.format.channels(membership.name()) {
-            self.wires.subscriptions.listen(channel);
-        }
-    }
-
-    fn leave(&self, namespace: &Arc<str>) {
-        self.namespaces.remove(namespace);
-        for channel in self.format.channels(namespace) {
-            self.wires.subscriptions.leave(&channel);
-        }
-    }
-
     fn room_changed(&self, namespace: &Arc<str>, room: &Arc<str>, began: bool) {
         match self.format.room_channel(namespace, room) {
             Some(channel) if began => self.wires.subscriptions.listen(channel),
@@ -253,6 +229,34 @@ impl Adapter for Node {
 
     fn ack_timeout(&self) -> Duration {
         self.ack_timeout
+    }
+}
+
+impl Cluster for Node {
+    fn enter(&self, membership: &Arc<Membership>) {
+        self.namespaces.add(membership);
+        for channel in self.format.channels(membership.name()) {
+            self.wires.subscriptions.listen(channel);
+        }
+    }
+
+    fn leave(&self, namespace: &Arc<str>) {
+        self.namespaces.remove(namespace);
+        for channel in self.format.channels(namespace) {
+            self.wires.subscriptions.leave(&channel);
+        }
+    }
+
+    fn restore(
+        self: Arc<Self>,
+        membership: Arc<Membership>,
+        request: ResumeRequest,
+    ) -> ResumedFuture {
+        Box::pin(async move {
+            // A panic, for example in a program's `Drop`, must not leave the client waiting.
+            let restoring = self.restorer.run(membership, request);
+            self.tasks.guard("recovery of a client", restoring).await?
+        })
     }
 
     fn health(&self) -> AdapterHealth {

@@ -10,9 +10,10 @@ use crate::handler::{
 };
 use crate::link::InFlight;
 use crate::logging::TARGET_SOCKET;
+use crate::members::SocketState;
 use crate::namespace::NamespaceState;
 use crate::reason::DisconnectReason;
-use crate::socket::{Socket, SocketState};
+use crate::socket::Socket;
 
 /// Calls the program's connect handlers. The namespace is notified after their changes of a stored
 /// session are saved.

@@ -17,8 +17,8 @@ use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::link::{Frame, InFlight, Link, Outgoing, Protocol};
 use crate::logging::{LogKind, TARGET_EVENT, cut};
+use crate::members::turn;
 use crate::reason::CloseReason;
-use crate::socket::turn;
 
 /// A message of a raw Engine.IO session.
 ///

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crate::client::state::Client;
 use crate::handler::{FailureCause, NamespaceContext, failed};
 use crate::logging::{Quoted, TARGET_SESSION};
+use crate::members::{Membership, SocketState, connect_error};
 use crate::namespace::LeaseRefused;
 use crate::reason::{CloseReason, DisconnectReason};
-use crate::socket::{Membership, Socket, SocketState, connect_error};
+use crate::socket::Socket;
 use crate::socketio::DecodeError;
 
 impl Client {

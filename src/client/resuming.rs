@@ -14,10 +14,10 @@ use tokio::time::timeout;
 use crate::client::state::{Arriving, Client, Found, Waiting};
 use crate::link::Link;
 use crate::logging::{LogKind, LogLimits};
+use crate::members::{Membership, Recovery, ResumeRequest, Resumed};
 use crate::message::PanicSource;
 use crate::namespace::NamespaceLease;
 use crate::reason::CloseReason;
-use crate::socket::{Membership, Recovery, ResumeRequest, Resumed};
 
 impl Client {
     /// Requests the client's stored state from the cluster; the result wakes the session.
@@ -36,7 +36,7 @@ impl Client {
             auth: auth.map(Into::into),
             waiting: Vec::new(),
         });
-        let Some(adapter) = membership.recording_adapter().cloned() else {
+        let Some(cluster) = self.registry.cluster.clone() else {
             return;
         };
         self.asked.found.lock().get_or_insert_default();
@@ -52,7 +52,7 @@ impl Client {
         let limit = self.link.config.sockets.connect_timeout / 2;
         let log = Arc::clone(&self.registry.server_context.line_limits);
         let name = Arc::clone(membership.shared_name());
-        let restoring = adapter.restore(membership, request);
+        let restoring = cluster.restore(membership, request);
         let work = question.run(restoring, limit, log);
         self.registry
             .supervisor

@@ -17,9 +17,10 @@ use crate::clock::now;
 use crate::handler::{FailureCause, Received};
 use crate::link::Protocol;
 use crate::logging::{Quoted, TARGET_SESSION, plain};
+use crate::members::{Phase, RecoveryState, SocketState, StartFrom};
 use crate::namespace::NamespaceLease;
 use crate::reason::{CloseReason, DisconnectReason};
-use crate::socket::{Phase, RecoveryState, Socket, SocketState, StartFrom};
+use crate::socket::Socket;
 use crate::socketio::{Args, Body, DecodeError, Limits, Packet};
 
 impl Client {

@@ -11,8 +11,9 @@ use parking_lot::Mutex;
 
 use crate::handler::TableView;
 use crate::link::Link;
+use crate::members::{Membership, Resumed};
 use crate::namespace::{NamespaceLease, Registry};
-use crate::socket::{Membership, Resumed, Socket};
+use crate::socket::Socket;
 use crate::socketio::{Assembler, Limits};
 
 /// The sockets of a client in its session.

@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use tokio::time::{Sleep, sleep};
 
 use crate::link::{InFlight, InFlightGuard, Link, has_waited_for_end, waits_for_end};
-use crate::socket::{self, SocketState};
+use crate::members::{self, SocketState};
 
 /// Held while a future is pending.
 pub(crate) trait WhilePending: 'static {
@@ -110,7 +110,7 @@ impl WhilePending for Pending {
 
     async fn settled<T>(&self, ended: &Result<T, Unfinished>) {
         if self.answers && !matches!(ended, Err(Unfinished::Dropped)) {
-            socket::within(self.guard.link()).await;
+            members::within(self.guard.link()).await;
         }
     }
 }

@@ -16,8 +16,9 @@ use crate::handler::failure::{ErrorAnswer, Failure, FailureCause, report};
 use crate::handler::pending::Unfinished;
 use crate::link::Outgoing;
 use crate::logging::{Quoted, TARGET_EVENT};
+use crate::members::{self, Answer};
 use crate::panics::catch_panic;
-use crate::socket::{self, Answer, Socket};
+use crate::socket::Socket;
 use crate::socketio::{Cut, FailureMark, failure_of, is_failure};
 
 /// The destination of the answer to one event.
@@ -61,7 +62,7 @@ impl Reply {
         }
         let id = self.id.unwrap_or_default();
         let limits = self.socket.membership().packets;
-        let write = || socket::ack(self.socket.namespace(), id, value, limits);
+        let write = || members::ack(self.socket.namespace(), id, value, limits);
         // A `Serialize` is code of the program.
         match catch_panic(write) {
             Ok(Ok(Answer::Value(packet))) => self.deliver(packet),
@@ -119,7 +120,7 @@ impl Reply {
             ErrorAnswer::Value(value) => {
                 let limits = self.socket.membership().packets;
                 if let Ok(Answer::Value(packet)) =
-                    socket::ack(self.socket.namespace(), id, &value, limits)
+                    members::ack(self.socket.namespace(), id, &value, limits)
                 {
                     return self.deliver(packet);
                 }
@@ -142,7 +143,7 @@ impl Reply {
     fn send_error(&self, json: &str, data: Option<&str>) {
         if let Some(id) = self.id {
             let namespace = self.socket.namespace();
-            self.deliver(socket::ack_error(namespace, id, json, data));
+            self.deliver(members::ack_error(namespace, id, json, data));
         }
     }
 

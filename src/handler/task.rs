@@ -16,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::handler::context::NamespaceContext;
 use crate::handler::failure::task_panicked;
+use crate::members::{Membership, SocketState, TaskKeeper};
 use crate::panics::{Caught, catch_panic};
-use crate::socket::{Socket, TaskKeeper};
+use crate::socket::Socket;
 
 /// A task started by [`SocketIo::spawn`](crate::SocketIo::spawn) or [`Socket::spawn`]. As a future
 /// it returns the task's value, or `None` if the task was stopped, panicked, or ended with the
@@ -123,7 +124,7 @@ impl Socket {
         let (state, owner) = (Arc::clone(self.state()), self.clone());
         let panicked = move |panic| {
             if let Some(keeper) = owner.membership().task_keeper() {
-                keeper.panicked(&owner, panic);
+                keeper.panicked(owner.membership(), owner.state(), panic);
             }
         };
         let (handle, work) = BackgroundTask::of(task, CancellationToken::new(), panicked);
@@ -163,8 +164,9 @@ impl TaskKeeper for Tasks {
         &self.arbiter
     }
 
-    fn panicked(&self, socket: &Socket, panic: String) {
-        task_panicked(&self.context, socket, panic);
+    fn panicked(&self, namespace: &Arc<Membership>, socket: &Arc<SocketState>, panic: String) {
+        let socket = Socket::new(namespace, Arc::clone(socket));
+        task_panicked(&self.context, &socket, panic);
     }
 }
 

@@ -7,7 +7,7 @@
 //! * ends: with the server, or with its last client if the pattern that made it says so.
 //!
 //! The sockets of the namespace, and its rooms, are in its
-//! [`Membership`](crate::socket::Membership), which outlives it: after a restart it continues with
+//! [`Membership`](crate::members::Membership), which outlives it: after a restart it continues with
 //! the same rooms, and a socket that connects or joins in the meantime does not wait for it.
 
 use std::collections::HashMap;
@@ -20,10 +20,10 @@ use actix::{
     MessageResult, Supervised,
 };
 
+use crate::members::{RoomChange, SharedMembers};
 use crate::message::{PanicSource, Panicked};
 use crate::namespace::core::NamespaceState;
 use crate::namespace::room::{Room, Stop};
-use crate::socket::{RoomChange, SharedMembers};
 use crate::supervision::{self, ChildPanic, RestartIntensity};
 
 /// The actor.
@@ -162,9 +162,9 @@ impl fmt::Debug for Namespace {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::members::Audience;
     use crate::message::{Emit, ListMembers};
     use crate::namespace::fixture::{Boom, Crashes, Fixture, Member, explodes};
-    use crate::socket::Audience;
 
     explodes!(Namespace);
 

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::handler::{NamespaceContext, SharedTable};
 use crate::logging::{LogKind, LogLimits, Quoted, cut};
+use crate::members::Membership;
 use crate::panics::catch_panic;
 use crate::pattern::{Parameters, Pattern};
-use crate::socket::Membership;
 
 /// The parts of a namespace, without its actor.
 #[derive(Debug)]

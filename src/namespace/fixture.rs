@@ -14,10 +14,10 @@ use crate::handler::ServerContext;
 use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::link::{Link, Outbox};
+use crate::members::{Membership, SocketState};
 use crate::message::Panicked;
 use crate::namespace::core::NamespaceState;
 use crate::namespace::registry::Registry;
-use crate::socket::{Membership, SocketState};
 
 /// Makes the actor panic with this text.
 #[derive(Debug, Message)]

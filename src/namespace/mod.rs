@@ -5,6 +5,7 @@
 //! sessions.
 
 mod actor;
+mod cluster;
 mod core;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -15,6 +16,7 @@ mod supervisor;
 
 pub(crate) use self::core::{NamespaceMatcher, NamespaceState, PatternState};
 pub(crate) use actor::FindRoom;
+pub(crate) use cluster::{ClosedFuture, Cluster, ResumedFuture, SettledFuture};
 pub(crate) use registry::{LeaseRefused, NamespaceLease, Registry};
 pub use room::Room;
 pub use server::Server;

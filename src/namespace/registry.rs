@@ -19,13 +19,15 @@ use crate::config::Limits;
 use crate::handler::{NamespaceContext, ServerContext, SharedTable, Tasks};
 use crate::id::SocketId;
 use crate::logging::{LogKind, Quoted, cut};
+use crate::members::{Adapter, Membership, Recovery, RecoveryOptions};
 use crate::namespace::actor::Namespace;
+use crate::namespace::cluster::Cluster;
 use crate::namespace::core::{NamespaceMatcher, NamespaceState, PatternState};
 use crate::namespace::room::Stop;
 use crate::namespace::supervisor::Supervisor;
 use crate::panics::catch_panic;
 use crate::pattern::Parameters;
-use crate::socket::{Adapter, Membership, Recovery, RecoveryOptions, Socket};
+use crate::socket::Socket;
 use crate::socketio::PacketLimits;
 
 /// A client's reservation of a namespace, from its CONNECT to its end.
@@ -81,8 +83,8 @@ pub(crate) struct Registry {
     pub(crate) supervisor: Arc<Supervisor>,
     /// The registrations for all namespaces: their own tables follow it.
     pub(crate) common: SharedTable,
-    /// The adapter to the other nodes of a cluster.
-    pub(crate) adapter: Option<Arc<dyn Adapter>>,
+    /// This node of a cluster; a server without one is alone.
+    pub(crate) cluster: Option<Arc<dyn Cluster>>,
     /// The options of connection state recovery, if it is on.
     recovery: Option<RecoveryOptions>,
     /// The size limits of a packet to a client.
@@ -115,7 +117,7 @@ impl Registry {
         server_context: Arc<ServerContext>,
         arbiter: ArbiterHandle,
         limits: &Limits,
-        adapter: Option<Arc<dyn Adapter>>,
+        cluster: Option<Arc<dyn Cluster>>,
         recovery: Option<RecoveryOptions>,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -126,7 +128,7 @@ impl Registry {
             name_limit: limits.namespace_name_limit,
             kept_limit: limits.kept_namespaces,
             kept: AtomicUsize::new(0),
-            adapter,
+            cluster,
             recovery,
             namespaces: RwLock::default(),
             patterns: RwLock::default(),
@@ -206,7 +208,7 @@ impl Registry {
     /// library adds for it.
     pub(crate) fn shown<'a>(&self, auth: Option<&'a str>) -> Option<Cow<'a, str>> {
         match self.recovery {
-            Some(_) => auth.map(Recovery::without_claim),
+            Some(_) => auth.map(Recovery::without_request),
             None => auth.map(Cow::Borrowed),
         }
     }
@@ -272,8 +274,8 @@ impl Registry {
             return;
         }
         let freed = namespaces.remove(name);
-        if let Some(adapter) = &self.adapter {
-            adapter.leave(core.membership.shared_name());
+        if let Some(cluster) = &self.cluster {
+            cluster.leave(core.membership.shared_name());
         }
         drop(namespaces);
         if let Some(Entry { actor, .. }) = freed {
@@ -324,7 +326,7 @@ impl Registry {
                 name,
                 parameters,
                 self.packets,
-                self.adapter.clone(),
+                self.adapter(),
                 self.recovery,
             ),
             table,
@@ -334,8 +336,8 @@ impl Registry {
         let tasks = Tasks::of(&core.context, self.supervisor.arbiter());
         core.membership.keep_tasks(tasks);
         let actor = self.supervisor.start(&core);
-        if let Some(adapter) = &self.adapter {
-            adapter.enter(&core.membership);
+        if let Some(cluster) = &self.cluster {
+            cluster.enter(&core.membership);
         }
         let name = Arc::clone(core.membership.shared_name());
         let state = Arc::clone(&core);
@@ -357,6 +359,11 @@ impl Registry {
                     .write(LogKind::Panicked, Level::Error, line);
             }
         }
+    }
+
+    /// Returns the adapter of the namespaces.
+    pub(super) fn adapter(&self) -> Option<Arc<dyn Adapter>> {
+        Some(Arc::clone(self.cluster.as_ref()?) as _)
     }
 
     /// Finds a socket in any namespace.

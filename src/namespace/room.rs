@@ -20,8 +20,9 @@ use actix::{
 };
 
 use crate::error::EmitError;
+use crate::members::{Audience, Membership, SharedMembers, give_short_turn};
 use crate::message::{Emit, ListMembers};
-use crate::socket::{Audience, Broadcast, Membership, SharedMembers, give_short_turn};
+use crate::socket::Broadcast;
 use crate::supervision::{self, ChildPanic, RestartIntensity};
 
 /// The actor of a room; [`Namespace::room`](crate::Namespace::room) returns its address.

@@ -19,13 +19,14 @@ use parking_lot::Mutex;
 use crate::cluster::ClusterError;
 use crate::error::{CallError, EmitError};
 use crate::id::SocketId;
+use crate::members::{Membership, give_short_turn};
 use crate::message::{
     AckResults, Address, Call, CallMany, CloseRoom, Disconnect, DisconnectSockets, Emit,
     FetchSockets, JoinRooms, LeaveRooms, PanicSource,
 };
 use crate::namespace::registry::Registry;
 use crate::namespace::supervisor::GivenUp;
-use crate::socket::{Broadcast, Membership, RemoteSocket, call, give_short_turn};
+use crate::socket::{Broadcast, RemoteSocket, call};
 use crate::socketio::Args;
 use crate::supervision::{self, RestartIntensity};
 
@@ -104,7 +105,7 @@ impl Server {
             Some(namespace) => Arc::clone(&namespace.membership),
             // It has no sockets here; on other nodes it may have some.
             None => {
-                let adapter = self.registry.adapter.clone();
+                let adapter = self.registry.adapter();
                 let limits = self.registry.packets;
                 Membership::with(&address.namespace, Vec::new(), limits, adapter, None)
             }

@@ -10,10 +10,11 @@ use crate::client::Client;
 use crate::config::{Config, Cors, SessionScope, SlowClientPolicy, Transport};
 use crate::handler::ServerContext;
 use crate::link::{Link, Protocol};
+use crate::members::RecoveryOptions;
 use crate::message::PanicSource;
 #[cfg(feature = "cluster")]
 use crate::message::Panicked;
-use crate::namespace::{Registry, Server};
+use crate::namespace::{Cluster, Registry, Server};
 #[cfg(feature = "session")]
 use crate::server::HttpSession;
 use crate::server::extractors::Home;
@@ -22,7 +23,6 @@ use crate::server::logout::Watchers;
 use crate::server::options::engine_options;
 use crate::server::{SocketIo, StartError};
 use crate::session::{Engine, Forwarding};
-use crate::socket::{Adapter, RecoveryOptions};
 use crate::supervision::{ChildPanic, lasting_arbiter};
 use crate::transport::Hooks;
 
@@ -339,18 +339,18 @@ impl Builder {
             start_adapter(adapter, &arbiter, ack_timeout, fallen)
         });
         #[cfg(feature = "cluster")]
-        let adapter = node.clone().map(|node| node as Arc<dyn Adapter>);
+        let cluster = node.clone().map(|node| node as Arc<dyn Cluster>);
         #[cfg(feature = "cluster")]
         let forwarding: Option<Arc<dyn Forwarding>> = node.as_ref().map(|node| node.forwarding());
         #[cfg(not(feature = "cluster"))]
-        let adapter: Option<Arc<dyn Adapter>> = None;
+        let cluster: Option<Arc<dyn Cluster>> = None;
         #[cfg(not(feature = "cluster"))]
         let forwarding: Option<Arc<dyn Forwarding>> = None;
         let registry = Registry::new(
             server_context,
             arbiter,
             &self.config.limits,
-            adapter,
+            cluster,
             recovery,
         );
         let server = Server::start(&registry);

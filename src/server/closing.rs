@@ -30,7 +30,7 @@ impl Closing {
     /// it ended within `limit`.
     pub(crate) async fn close(&self, limit: Duration) -> bool {
         let cluster = self.registry.as_ref();
-        let cluster = cluster.and_then(|registry| Some((registry, registry.adapter.as_ref()?)));
+        let cluster = cluster.and_then(|registry| Some((registry, registry.cluster.as_ref()?)));
         let Some((registry, adapter)) = cluster else {
             return self.engine.close(limit).await;
         };

@@ -306,8 +306,8 @@ impl SocketIo {
     /// # Ok(()) }
     /// ```
     pub async fn nodes(&self) -> Result<Vec<NodeId>, ClusterError> {
-        match &self.registry.adapter {
-            Some(adapter) => Arc::clone(adapter).nodes(&Arc::from("/")).await,
+        match &self.registry.cluster {
+            Some(cluster) => Arc::clone(cluster).nodes(&Arc::from("/")).await,
             None => Ok(vec![NodeId::new("alone")]),
         }
     }
@@ -334,8 +334,8 @@ impl SocketIo {
             connected: true,
             ..AdapterHealth::default()
         };
-        let adapter = self.registry.adapter.as_ref();
-        adapter.map_or_else(alone, |adapter| adapter.health())
+        let cluster = self.registry.cluster.as_ref();
+        cluster.map_or_else(alone, |cluster| cluster.health())
     }
 
     /// Returns the number of connected clients. A disconnected client is not counted, even if it

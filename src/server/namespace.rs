@@ -15,11 +15,12 @@ use crate::cluster::{
 use crate::error::{EmitError, RoomError};
 use crate::handler::{EventOutcome, NamespaceContext, SharedTable};
 use crate::id::SocketId;
+use crate::members::{OutgoingEvent, ServerSideEvent};
 use crate::message::{PanicSource, Panicked, RoomEvent};
 use crate::namespace::{FindRoom, NamespaceState, Registry, Room};
 use crate::server::operator::operator;
 use crate::server::registration::registration;
-use crate::socket::{Broadcast, ClusterResult, OutgoingEvent, ServerSideEvent, Socket};
+use crate::socket::{Broadcast, ClusterResult, Socket};
 use crate::socketio::Args;
 
 /// A namespace: its handlers, its rooms, and its sockets. As an argument a handler gets its own.

@@ -17,9 +17,8 @@ use tokio::time::{Sleep, sleep};
 use crate::cluster::{Answer, Coverage, NodeId, Reply};
 use crate::id::SocketId;
 use crate::link::{Outgoing, Pushed};
+use crate::members::{Crowd, SocketState};
 use crate::message::AckResults;
-use crate::socket::state::SocketState;
-use crate::socket::waiting::Crowd;
 use crate::socketio::{Args, ArgsError};
 
 /// The answers of many sockets to one event, as a stream of sockets and answers. The socket is

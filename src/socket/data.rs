@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::data::Session;
-use crate::socket::Socket;
+use crate::socket::handle::Socket;
 
 impl Socket {
     /// Attaches a value to this socket, and returns the previous value of its type. One value for
@@ -30,7 +30,7 @@ impl Socket {
     /// }
     /// ```
     pub fn insert_extension<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
-        self.state.extensions.insert(value)
+        self.state().extensions.insert(value)
     }
 
     /// Returns the value of this type that was attached to the socket.
@@ -48,12 +48,12 @@ impl Socket {
     /// ```
     #[must_use]
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.state.extensions.find()
+        self.state().extensions.find()
     }
 
     /// Removes the value of this type from the socket, and returns it.
     pub fn remove_extension<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.state.extensions.remove()
+        self.state().extensions.remove()
     }
 
     /// Returns the value under this key in the client's [`session`](Self::session), like
@@ -70,13 +70,13 @@ impl Socket {
     /// ```
     #[must_use]
     pub fn data<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
-        self.state.session().get(key).ok().flatten()
+        self.state().session().get(key).ok().flatten()
     }
 
     /// Returns all values of the client's session, by key.
     #[must_use]
     pub fn all_data(&self) -> BTreeMap<String, Value> {
-        self.state.session().entries()
+        self.state().session().entries()
     }
 
     /// Returns the client's session: its values by key.
@@ -84,6 +84,6 @@ impl Socket {
     /// sockets share it.
     #[must_use]
     pub fn session(&self) -> Session {
-        self.state.session().clone()
+        self.state().session().clone()
     }
 }

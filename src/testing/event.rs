@@ -5,7 +5,7 @@ use std::rc::Rc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::socket::{Answer, ack};
+use crate::members::{Answer, ack};
 use crate::socketio::{Args, ArgsError, PacketLimits};
 use crate::testing::error::TestError;
 use crate::testing::session::Session;
@@ -107,7 +107,7 @@ impl ReceivedEvent {
             Answer::Value(packet) => self.session.post(&packet).await,
             // JavaScript has no `Err`, so it is a value like any other.
             Answer::Error(json) => {
-                let packet = crate::socket::ack_error(&self.namespace, id, &json, None);
+                let packet = crate::members::ack_error(&self.namespace, id, &json, None);
                 self.session.post(&packet).await
             }
         }

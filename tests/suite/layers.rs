@@ -6,17 +6,18 @@ use std::path::{Path, PathBuf};
 
 /// A module of the crate, then the modules it may import besides itself.
 const LAYERS: &str = "
-    testing    server adapter session socket link message error socketio id
+    testing    server adapter session socket members link message error socketio id
     contract   server handler socket error socketio
-    server     transport adapter client namespace session supervision handler socket link message data error socketio cluster config handshake id logging panics pattern reason
+    server     transport adapter client namespace session supervision handler socket members link message data error socketio cluster config handshake id logging panics pattern reason
     transport  session handler link websocket engineio config handshake id logging panics reason
-    adapter    session supervision handler socket link message data error socketio cluster calendar id logging panics reason
-    client     namespace session handler socket link message error socketio clock config handshake id logging reason
-    namespace  supervision handler socket link message error cluster socketio config handshake id logging panics pattern
+    adapter    namespace session supervision handler socket members link message data error socketio cluster calendar id logging panics reason
+    client     namespace session handler socket members link message error socketio clock config handshake id logging reason
+    namespace  supervision handler socket members link message error cluster socketio config handshake id logging panics pattern
     session    supervision link engineio websocket clock config handshake id logging panics reason
     supervision  panics
-    handler    socket link message data error socketio handshake logging panics reason
-    socket     link message data error socketio cluster config handshake id logging panics pattern reason calendar
+    handler    socket members link message data error socketio handshake logging panics reason
+    socket     members link message data error socketio cluster config handshake id logging
+    members    link message data error socketio cluster config handshake id logging panics pattern reason calendar
     link       data error engineio websocket config handshake id logging panics reason
     message    error cluster socketio id logging
     data       error logging panics
@@ -50,13 +51,13 @@ const KEPT_TO: &str = "
     actix_cors  transport
     redis      adapter/redis
     rmp        adapter/format
-    actix      testing server transport adapter namespace session supervision handler socket link message data
-    tokio      testing server transport adapter client namespace session handler socket clock logging
-    futures    testing server transport handler socket
+    actix      testing server transport adapter namespace session supervision handler socket members link message data
+    tokio      testing server transport adapter client namespace session handler socket members clock logging
+    futures    testing server transport handler socket members
     schemars   contract
     socket2    server transport
-    parking_lot  transport adapter client namespace session handler socket link data
-    log        server transport adapter client namespace session handler socket link data logging
+    parking_lot  transport adapter client namespace session handler socket members link data
+    log        server transport adapter client namespace session handler socket members link data logging
 ";
 
 /// Folders of this crate that have the name of another crate, as they are named.
@@ -88,21 +89,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
     (
         "a namespace has an error hook, which is told of the namespace",
         &["handler/context", "handler/failure"],
-    ),
-    (
-        "to be opened: nobody owns the end of a socket",
-        &[
-            "socket/adapter",
-            "socket/core",
-            "socket/ending",
-            "socket/membership/audience",
-            "socket/membership/mod",
-            "socket/recovery/log",
-            "socket/recovery/mod",
-            "socket/recovery/offset",
-            "socket/shown",
-            "socket/waiting",
-        ],
     ),
     (
         "one lock holds the queue and who waits for room in it",

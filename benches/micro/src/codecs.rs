@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engineio;
 use crate::link::Frame;
-use crate::socket::{Membership, ack};
+use crate::members::{Membership, ack};
 use crate::socketio::{Args, Limits, Packet, PacketLimits};
 use crate::websocket::Decoder;
 use crate::wire::{masked_binary, masked_text, read_event};

@@ -21,6 +21,8 @@ mod id;
 mod link;
 #[path = "../../../src/logging.rs"]
 mod logging;
+#[path = "../../../src/members/mod.rs"]
+mod members;
 #[path = "../../../src/message/mod.rs"]
 mod message;
 #[path = "../../../src/panics.rs"]

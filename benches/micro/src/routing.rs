@@ -8,8 +8,8 @@ use divan::{Bencher, black_box};
 use crate::config::Config;
 use crate::id::Id;
 use crate::link::{Frame, Link};
+use crate::members::Audience;
 use crate::server_fixture::{ServerFixture, drain, handshake};
-use crate::socket::Audience;
 
 #[divan::bench(args = [1, 16])]
 fn push_and_write_small_frames(bencher: Bencher<'_, '_>, frames: usize) {

@@ -7,10 +7,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::SystemTime;
 
 use crate::config::Config;
-use crate::handshake::{Extensions, HandshakeMeta, Handshake, Peer};
+use crate::handshake::{Extensions, Handshake, HandshakeMeta, Peer};
 use crate::id::Id;
 use crate::link::{Link, Outbox};
-use crate::socket::{Audience, SocketState, Membership};
+use crate::members::{Audience, Membership, SocketState};
 
 pub(crate) struct ServerFixture {
     pub(crate) membership: Arc<Membership>,

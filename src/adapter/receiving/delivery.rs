@@ -29,10 +29,9 @@ use crate::adapter::tasks::Tasks;
 use crate::cluster::{EmitFlags, EventPayload, Message, Question, Reply, Scope};
 use crate::id::SocketId;
 use crate::logging::{LogKind, LogLimits, Quoted, cut};
+use crate::members::{Audience, EventSource, Membership, ServerSideEvent, SocketState, describe};
 use crate::panics::{Caught, catch_panic};
-use crate::socket::{
-    AckStream, Audience, EventSource, Membership, ServerSideEvent, SocketState, ask, describe,
-};
+use crate::socket::{AckStream, ask};
 
 /// Delivers messages of other nodes.
 #[derive(Debug)]

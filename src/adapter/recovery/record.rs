@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::adapter::format::msgpack;
 use crate::cluster::names;
-use crate::socket::PersistedSocket;
+use crate::members::PersistedSocket;
 
 #[derive(Serialize, Deserialize)]
 struct Session {

@@ -9,7 +9,7 @@ use crate::adapter::broker::{BrokerError, EventLog, LogEntry};
 use crate::adapter::format::{Incoming, Received, from_fields};
 use crate::cluster::{ClusterOffset, EmitFlags, EntryId, Message};
 use crate::link::Outgoing;
-use crate::socket::{Membership, PersistedSocket, cluster_offset_of};
+use crate::members::{Membership, PersistedSocket, cluster_offset_of};
 
 /// A replay for one client.
 pub(crate) struct Replay<'a> {

@@ -24,7 +24,7 @@ use crate::data::{Session, SocketExtensions};
 use crate::id::{Id, SocketId};
 use crate::link::Outgoing;
 use crate::logging::{LogKind, LogLimits};
-use crate::socket::{
+use crate::members::{
     EventOffset, Membership, PersistedSocket, Recovery, ResumeRequest, Resumed, SocketSnapshot,
     cluster_offset_of,
 };

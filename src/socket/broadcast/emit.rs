@@ -14,12 +14,8 @@ use crate::cluster::{EmitFlags, EventPayload, Message, Scope};
 use crate::error::EmitError;
 use crate::link::Frame;
 use crate::logging::TARGET_EVENT;
+use crate::members::{Crowd, EventSource, Recipients, Relayed, SocketState, give_turn, log_emit};
 use crate::socket::broadcast::{Broadcast, MESSAGE};
-use crate::socket::membership::Relayed;
-use crate::socket::recovery::EventSource;
-use crate::socket::shown::{Many, log_emit};
-use crate::socket::state::SocketState;
-use crate::socket::waiting::{self, Crowd};
 use crate::socketio::{Args, ArgsError, is_reserved};
 
 impl Broadcast {
@@ -62,7 +58,7 @@ impl Broadcast {
         };
         if !crowd.is_empty() {
             // Boxed, so that the future of an emit without a wait stays small.
-            Box::pin(waiting::give_turn(crowd)).await;
+            Box::pin(give_turn(crowd)).await;
         }
         Ok(())
     }
@@ -165,7 +161,11 @@ impl Broadcast {
         if log::log_enabled!(target: TARGET_EVENT, Level::Debug) {
             let attached = args.attachments().iter().map(Bytes::len);
             let size = args.as_json().len() + attached.sum::<usize>();
-            log_emit(event, size, &Many(&self.membership, &self.audience));
+            log_emit(
+                event,
+                size,
+                &Recipients(self.membership.name(), &self.audience),
+            );
         }
         let content = EventPayload::new(event, args);
         let (list, flags) = (content.0.clone(), self.flags());

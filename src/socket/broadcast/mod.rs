@@ -15,14 +15,12 @@ use crate::cluster::{Answer, EventPayload, Message, Question, Scope};
 use crate::error::{CallError, EmitError};
 use crate::link::Outgoing;
 use crate::logging::TARGET_EVENT;
+use crate::members::{
+    Adapter, Audience, Membership, Recipients, Sender, SocketState, give_turn, log_emit,
+};
 use crate::message::RoomNames;
 use crate::socket::ack_stream::{AckStream, Asked, ask};
-use crate::socket::adapter::Adapter;
-use crate::socket::membership::{Audience, Membership, Sender};
-use crate::socket::shown::{Many, log_emit};
-use crate::socket::state::SocketState;
-use crate::socket::waiting::give_turn;
-use crate::socket::{Socket, call};
+use crate::socket::call::call;
 use crate::socketio::Args;
 
 /// Sends events to sockets of a namespace, and changes those sockets.
@@ -62,11 +60,11 @@ impl Broadcast {
     }
 
     /// Addresses one socket alone.
-    pub(crate) fn alone(socket: &Socket) -> Self {
+    pub(crate) fn alone(membership: &Arc<Membership>, socket: &Arc<SocketState>) -> Self {
         Self::of(
-            socket.membership(),
+            membership,
             Audience {
-                alone: Some(Arc::clone(socket.state())),
+                alone: Some(Arc::clone(socket)),
                 ..Audience::default()
             },
         )
@@ -340,7 +338,11 @@ impl Broadcast {
         let recipient = self.audience.alone.as_ref().map(|socket| socket.id);
         let packet = self.membership.event(id, event, data, recipient)?;
         if recipient.is_none() && log::log_enabled!(target: TARGET_EVENT, Level::Debug) {
-            log_emit(event, packet.len(), &Many(&self.membership, &self.audience));
+            log_emit(
+                event,
+                packet.len(),
+                &Recipients(self.membership.name(), &self.audience),
+            );
         }
         Ok(if self.compressed {
             packet
@@ -350,7 +352,9 @@ impl Broadcast {
     }
 
     fn limit(&self, asked: &[Arc<SocketState>]) -> Duration {
-        let here = asked.first().map(|socket| socket.link.config.sockets.ack_timeout);
+        let here = asked
+            .first()
+            .map(|socket| socket.link.config.sockets.ack_timeout);
         let elsewhere = || self.membership.adapter.as_ref().map(|it| it.ack_timeout());
         // Without recipients any limit is correct.
         self.timeout.or(here).or_else(elsewhere).unwrap_or_default()

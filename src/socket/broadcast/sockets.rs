@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use crate::cluster::{Answer, ClusterError, Coverage, Message, Question, Reply, Scope};
 use crate::id::SocketId;
+use crate::members::SocketState;
 use crate::message::RoomNames;
 use crate::socket::broadcast::names;
-use crate::socket::cluster_result::{ClusterResult, RemoteSocket};
-use crate::socket::state::SocketState;
+use crate::socket::cluster_result::ClusterResult;
+use crate::socket::remote::RemoteSocket;
 use crate::socket::{Broadcast, Socket};
 
 impl Broadcast {

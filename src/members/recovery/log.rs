@@ -11,13 +11,14 @@ use tokio::time::Instant;
 use crate::cluster::{ClusterOffset, EntryId};
 use crate::id::{Id, IdMap, SocketId};
 use crate::link::Outgoing;
-use crate::socket::membership::Audience;
-use crate::socket::recovery::already_received::AlreadyReceived;
-use crate::socket::recovery::{
-    EventOffset, EventSource, RecoveryOptions, RecoveryState, ResumeStage, Resumed, Rooms,
-    SocketSnapshot, number_on, snapshot,
+use crate::members::audience::Audience;
+use crate::members::recovery::already_received::AlreadyReceived;
+use crate::members::recovery::offset::{EventOffset, EventSource, number_on};
+use crate::members::recovery::record::snapshot;
+use crate::members::recovery::state::{
+    RecoveryOptions, RecoveryState, ResumeStage, Resumed, Rooms, SocketSnapshot,
 };
-use crate::socket::state::SocketState;
+use crate::members::socket::SocketState;
 
 /// The latest events, and the disconnected sockets.
 #[derive(Debug, Default)]

@@ -12,14 +12,14 @@ use tokio::time::Instant;
 use crate::cluster::EntryId;
 use crate::error::ConnectError;
 use crate::id::SocketId;
-use crate::reason::{CloseReason, DisconnectReason};
-use crate::socket::adapter::Adapter;
-use crate::socket::membership::{Membership, SocketEnded};
-use crate::socket::recovery::{
+use crate::members::adapter::Adapter;
+use crate::members::membership::Membership;
+use crate::members::recovery::{
     DetachOutcome, LogGuard, Recovery, RecoveryState, Resumed, SocketSnapshot, StartFrom,
     Superseded, persisted,
 };
-use crate::socket::state::{Phase, SocketState};
+use crate::members::socket::{Phase, SocketState};
+use crate::reason::{CloseReason, DisconnectReason};
 
 impl Membership {
     /// Decides how a socket starts whose client sends this payload; `None` if the namespace has no
@@ -157,9 +157,9 @@ impl Membership {
 
     /// Lists a socket in the namespace. Returns whether it was new.
     fn list(&self, socket: &Arc<SocketState>) -> bool {
-        let mut inner = self.inner.write();
-        inner.keys.insert(socket.id, socket.key);
-        let before = inner.sockets.insert(socket.key, Arc::clone(socket));
+        let mut lists = self.lists.write();
+        lists.keys.insert(socket.id, socket.key);
+        let before = lists.sockets.insert(socket.key, Arc::clone(socket));
         before.is_none()
     }
 
@@ -175,7 +175,10 @@ impl Membership {
         let outcome = recovery.detach(&mut log, socket, resume, may);
         match (outcome, self.recording_adapter()) {
             (Some(DetachOutcome::Kept), Some(adapter)) => {
-                adapter.store_record(persisted(socket, resume, &log), recovery.options().window);
+                adapter.store_record(
+                    persisted(socket, resume, log.received(socket.id)),
+                    recovery.options().window,
+                );
             }
             (Some(DetachOutcome::Forgotten), Some(adapter)) => {
                 adapter.delete_record(resume.pid.as_str());
@@ -210,7 +213,7 @@ impl Membership {
         }
         // Stored again before that time.
         adapter.store_record(
-            persisted(socket, resume, &log),
+            persisted(socket, resume, log.received(socket.id)),
             options.window + REWRITE_INTERVAL,
         );
     }
@@ -225,7 +228,7 @@ impl Membership {
                 log.forget_received(id);
                 received
             };
-            let kept = resumed.state.into_persisted(&self.name, received);
+            let kept = resumed.state.into_persisted(self.name(), received);
             adapter.store_record(kept, recovery.options().window);
         }
     }
@@ -239,9 +242,13 @@ impl Membership {
     /// Returns this node's name, and its read position.
     pub(crate) fn position(&self) -> Option<(&str, EntryId)> {
         let adapter = self.recording_adapter()?;
-        Some((adapter.uid(), adapter.read_position(&self.name)?))
+        Some((adapter.uid(), adapter.read_position(self.name())?))
     }
 }
+
+/// The socket had ended already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SocketEnded;
 
 /// The interval in which the state of a socket is stored again.
 const REWRITE_INTERVAL: Duration = Duration::from_secs(20);
@@ -260,8 +267,8 @@ mod tests {
     use crate::handshake::Handshake;
     use crate::id::Id;
     use crate::link::Link;
-    use crate::socket::Audience;
-    use crate::socket::recovery::{EventSource, RecoveryOptions};
+    use crate::members::audience::Audience;
+    use crate::members::recovery::{EventSource, RecoveryOptions};
     use crate::socketio::Args;
     use crate::socketio::PacketLimits;
 
@@ -597,7 +604,7 @@ mod tests {
         let is_here = || {
             let mut log = namespace.recovery.as_ref().unwrap().lock();
             resume.is_here(Instant::now(), OPTIONS.silence, log.latest(None));
-            persisted(&ann, resume, &log).entitled_from
+            persisted(&ann, resume, Vec::new()).entitled_from
         };
         emit(&namespace);
         assert_eq!(is_here(), "0");

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::calendar::date_text;
 use crate::cluster::Details;
-use crate::socket::state::SocketState;
+use crate::members::socket::SocketState;
 
 /// Describes a socket as the Node.js server does: its own room is the first of its rooms.
 pub(crate) fn describe(state: &SocketState) -> Details {

@@ -2,7 +2,8 @@
 //!
 //! A server without an adapter is alone, at the cost of one check. A message goes to this node's
 //! sockets first and then to the adapter, which never makes the sender wait. The adapter delivers
-//! messages of other nodes to the [`Membership`] itself.
+//! messages of other nodes to the namespace itself; `namespace/cluster.rs` has the contract of its
+//! life.
 
 use std::fmt;
 use std::future::Future;
@@ -12,9 +13,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::cluster::{AdapterHealth, Answer, ClusterError, EntryId, Message, NodeId, Question};
-use crate::socket::membership::Membership;
-use crate::socket::recovery::{PersistedSocket, ResumeRequest, Resumed};
+use crate::cluster::{Answer, ClusterError, EntryId, Message, NodeId, Question};
+use crate::members::recovery::PersistedSocket;
 
 /// Carries messages between nodes.
 pub(crate) trait Adapter: fmt::Debug + Send + Sync {
@@ -72,15 +72,6 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     /// Deletes the record of a client.
     fn delete_record(&self, pid: &str);
 
-    /// Returns the state and the missed events of a client that was connected to another node.
-    fn restore(self: Arc<Self>, membership: Arc<Membership>, request: ResumeRequest) -> BackFuture;
-
-    /// Subscribes to the messages of a namespace.
-    fn enter(&self, namespace: &Arc<Membership>);
-
-    /// Ends the subscription to the messages of a namespace.
-    fn leave(&self, namespace: &Arc<str>);
-
     /// A room has received its first member here, or lost its last one. Called under the
     /// namespace's lock.
     fn room_changed(&self, namespace: &Arc<str>, room: &Arc<str>, began: bool);
@@ -90,27 +81,8 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
 
     /// Returns `true` if nodes may be asked for their rooms.
     fn asks_for_rooms(&self) -> bool;
-
-    fn health(&self) -> AdapterHealth;
-
-    /// Accepts no more server-side events of other nodes, and waits until the program has answered
-    /// the present ones.
-    fn settle(self: Arc<Self>) -> SettledFuture;
-
-    /// Sends the queue and the awaited answers, for up to `limit`, and ends. Returns `true` if all
-    /// were sent.
-    fn close(self: Arc<Self>, limit: Duration) -> ClosedFuture;
 }
 
 /// The nodes of a cluster, as a future.
 pub(crate) type NodesFuture =
     Pin<Box<dyn Future<Output = Result<Vec<NodeId>, ClusterError>> + Send>>;
-
-/// Ends with the last server-side event.
-pub(crate) type SettledFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// Whether an adapter has sent everything, as a future.
-pub(crate) type ClosedFuture = Pin<Box<dyn Future<Output = bool> + Send>>;
-
-/// The state of a client that has reconnected, as a future.
-pub(crate) type BackFuture = Pin<Box<dyn Future<Output = Option<Resumed>> + Send>>;

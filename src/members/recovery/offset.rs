@@ -1,12 +1,8 @@
 //! The position of an event: in this namespace, and in the events of the cluster.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::cluster::{ClusterOffset, EntryId};
-use crate::socket::recovery::SocketSnapshot;
 
 /// The position of an event: its number here, and its text in the event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,29 +27,6 @@ impl EventOffset {
     }
 }
 
-impl SocketSnapshot {
-    pub(crate) fn into_persisted(
-        self,
-        namespace: &str,
-        received: Vec<(String, u64)>,
-    ) -> PersistedSocket {
-        let rooms = self.rooms.iter();
-        PersistedSocket {
-            sid: self.id.as_str().to_owned(),
-            pid: self.pid.as_str().to_owned(),
-            namespace: namespace.to_owned(),
-            rooms: rooms
-                .map(|(room, since)| (room.as_ref().to_owned(), since.text.as_ref().to_owned()))
-                .collect(),
-            data: self.session.entries(),
-            entitled_from: self.entitled_from.text.as_ref().to_owned(),
-            entered: self.entered.text.as_ref().to_owned(),
-            received,
-            moves: self.moves,
-        }
-    }
-}
-
 /// Reads the number in an event's text if this node has given it; `None` if another node has. A
 /// node gives no mark before it knows its read position.
 pub(super) fn number_on(text: &str, node: Option<&str>) -> Option<u64> {
@@ -72,25 +45,6 @@ pub(crate) fn cluster_offset_of(text: &str) -> Option<ClusterOffset> {
         None => text,
     };
     mark.parse().ok()
-}
-
-/// The state of a client for its recovery on another node.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct PersistedSocket {
-    pub(crate) sid: String,
-    pub(crate) pid: String,
-    /// Its namespace; empty if another kind of server has stored it, which does not name it.
-    pub(crate) namespace: String,
-    /// The rooms, and the event after which each was joined.
-    pub(crate) rooms: Vec<(String, String)>,
-    pub(crate) data: BTreeMap<String, Value>,
-    pub(crate) entitled_from: String,
-    /// The event after which it was accepted.
-    pub(crate) entered: String,
-    /// The events of other nodes that it had received before it connected.
-    pub(crate) received: Vec<(String, u64)>,
-    /// The number of its moves to another node.
-    pub(crate) moves: u64,
 }
 
 /// The origin of an event.

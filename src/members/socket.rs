@@ -5,6 +5,7 @@
 //! it knows no other socket, no room and no actor.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -19,11 +20,10 @@ use crate::data::{Session, SocketExtensions};
 use crate::error::{ConnectError, EmitError};
 use crate::id::{Id, SocketId};
 use crate::link::{Link, Outgoing, PushError, Pushed, Turn};
-use crate::logging::TARGET_EVENT;
+use crate::logging::{TARGET_EVENT, plain};
+use crate::members::recovery::{RecoveryState, Resumed};
+use crate::members::{encode, waiting};
 use crate::reason::{CloseReason, DisconnectReason};
-use crate::socket::encode;
-use crate::socket::recovery::{RecoveryState, Resumed};
-use crate::socket::waiting;
 use crate::socketio::Args;
 
 /// The state that all handles of one socket share.
@@ -462,6 +462,16 @@ impl SocketState {
 
     fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Release);
+    }
+}
+
+impl fmt::Display for SocketState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "socket {}", self.id)?;
+        if let Some(address) = self.link.handshake.address() {
+            write!(f, " of {address}")?;
+        }
+        write!(f, " in namespace {}", plain(&self.namespace))
     }
 }
 

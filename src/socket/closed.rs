@@ -5,11 +5,8 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 
-use actix::ArbiterHandle;
-
 use crate::link::waits_for_end;
-use crate::socket::Socket;
-use crate::socket::membership::Membership;
+use crate::socket::handle::Socket;
 
 impl Socket {
     /// Waits until the socket has ended: its client has disconnected, was disconnected, or was
@@ -38,7 +35,7 @@ impl Socket {
     /// }
     /// ```
     pub async fn closed(&self) {
-        let mut ended = pin!(self.state.ended());
+        let mut ended = pin!(self.state().ended());
         poll_fn(|cx| {
             let polled = ended.as_mut().poll(cx);
             if polled.is_pending() {
@@ -48,25 +45,5 @@ impl Socket {
             polled
         })
         .await;
-    }
-}
-
-/// The services of a namespace for the tasks of its sockets.
-pub(crate) trait TaskKeeper: std::fmt::Debug + Send + Sync {
-    /// Returns the arbiter of a task that is not spawned on a worker.
-    fn arbiter(&self) -> &ArbiterHandle;
-
-    /// A task has panicked.
-    fn panicked(&self, socket: &Socket, panic: String);
-}
-
-impl Membership {
-    /// Sets the keeper of the tasks of the namespace's sockets; the first one is used.
-    pub(crate) fn keep_tasks(&self, keeper: Box<dyn TaskKeeper>) {
-        let _ = self.task_keeper.set(keeper);
-    }
-
-    pub(crate) fn task_keeper(&self) -> Option<&dyn TaskKeeper> {
-        self.task_keeper.get().map(AsRef::as_ref)
     }
 }

@@ -1,17 +1,18 @@
-//! The audience of an event: each recipient receives it once.
+//! The sending of an event to its audience: each recipient receives it once, from any thread.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::cluster::{EmitFlags, Scope};
+use crate::cluster::EmitFlags;
 use crate::id::SocketId;
 use crate::link::{Outgoing, Pushed};
-use crate::message::Address;
-use crate::socket::encode;
-use crate::socket::membership::{Members, Membership};
-use crate::socket::recovery::EventSource;
-use crate::socket::state::SocketState;
-use crate::socket::waiting::Crowd;
+use crate::members::audience::Audience;
+use crate::members::crowd::Crowd;
+use crate::members::encode;
+use crate::members::lists::Members;
+use crate::members::membership::Membership;
+use crate::members::recovery::EventSource;
+use crate::members::socket::SocketState;
 use crate::socketio::Args;
 
 /// The result of an event that was sent to many.
@@ -20,69 +21,6 @@ pub(crate) struct Relayed<T> {
     pub(crate) crowd: Crowd,
     /// The result of the message to other nodes.
     pub(crate) told: T,
-}
-
-/// The recipients of a broadcast.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Audience {
-    /// This socket alone, even if the namespace does not list it yet.
-    pub(crate) alone: Option<Arc<SocketState>>,
-    /// The union of these rooms; `None` is the whole namespace.
-    pub(crate) rooms: Option<Vec<String>>,
-    pub(crate) except: Vec<String>,
-    /// The sending socket.
-    pub(crate) sender: Option<Sender>,
-}
-
-/// A socket that is excluded from its own broadcast.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sender {
-    pub(crate) key: u64,
-    pub(crate) id: SocketId,
-}
-
-impl Sender {
-    pub(crate) fn of(socket: &SocketState) -> Self {
-        Self {
-            key: socket.key,
-            id: socket.id,
-        }
-    }
-}
-
-impl Audience {
-    /// Returns the recipients on other nodes; `None` if there are none.
-    pub(crate) fn elsewhere(&self) -> Option<Scope> {
-        if self.alone.is_some() || self.rooms.as_ref().is_some_and(Vec::is_empty) {
-            return None;
-        }
-        let mut except = self.except.clone();
-        except.extend(self.sender.map(|speaker| speaker.id.as_str().to_owned()));
-        Some(Scope {
-            rooms: self.rooms.clone().unwrap_or_default(),
-            except,
-        })
-    }
-}
-
-impl From<Scope> for Audience {
-    fn from(scope: Scope) -> Self {
-        Self {
-            rooms: (!scope.rooms.is_empty()).then_some(scope.rooms),
-            except: scope.except,
-            ..Self::default()
-        }
-    }
-}
-
-impl From<Address> for Audience {
-    fn from(address: Address) -> Self {
-        Self {
-            rooms: address.rooms,
-            except: address.except,
-            ..Self::default()
-        }
-    }
 }
 
 impl Membership {
@@ -98,7 +36,7 @@ impl Membership {
         tell: impl FnOnce(u64) -> T,
     ) -> Relayed<T> {
         let encoded = |list: &Args| {
-            let packet = encode::relayed(&self.name, None, list);
+            let packet = encode::relayed(self.name(), None, list);
             if flags.uncompressed {
                 packet.without_compression()
             } else {
@@ -212,7 +150,7 @@ impl Membership {
             return;
         }
         let Some(rooms) = &audience.rooms else {
-            return show(&self.inner.read().sockets, &mut skipped, false, coverage);
+            return show(&self.lists.read().sockets, &mut skipped, false, coverage);
         };
         let once = rooms.len() > 1;
         for room in rooms {

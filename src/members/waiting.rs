@@ -1,22 +1,15 @@
 //! Waiting for room in an outbox, with a deadline.
 //!
 //! The outbox knows when there is room (`link/outbox/pressure.rs`); the clock is here. A packet to
-//! one socket waits in line. A broadcast does not wait to be added: afterwards it waits briefly for
-//! the clients that it has put above their limit.
+//! one socket waits in line. A broadcast does not wait to be added; its turns are in `crowd.rs`.
 
 use std::future::poll_fn;
-use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::error::EmitError;
 use crate::link::{Link, Outgoing, PushError, Turn, Unsent};
-use crate::socket::state::SocketState;
-
-/// The sockets that a broadcast has put above the limits of their outboxes.
-pub(crate) type Crowd = Vec<Arc<SocketState>>;
 
 /// Queues a packet when there is room for it. If there is none before the deadline, the server's
 /// policy decides about the client.
@@ -36,26 +29,6 @@ pub(crate) async fn turn(link: &Link, cost: usize) -> Result<Turn, EmitError> {
     let mut turn = link.outbox.line_up();
     in_time(link, turn.room(cost)).await?;
     Ok(turn)
-}
-
-/// Waits until clients have taken the packets that a broadcast has put above their limits, while
-/// they read, and for two seconds at most.
-pub(crate) async fn give_turn(crowd: Crowd) {
-    if !has_clock() {
-        return;
-    }
-    for socket in crowd {
-        let outbox = &socket.link.outbox;
-        while let Some(patience) = outbox.patience(Instant::now().into_std()) {
-            // After the wait the client's progress is checked again.
-            let _ = timeout(patience, poll_fn(|cx| outbox.poll_within(cx))).await;
-        }
-    }
-}
-
-/// The same for an actor whose other messages wait in the meantime.
-pub(crate) async fn give_short_turn(crowd: Crowd) {
-    let _ = timeout(SHORT_TURN, give_turn(crowd)).await;
 }
 
 /// Waits until the outbox is within its limit, up to the deadline of an emit.
@@ -84,9 +57,6 @@ async fn in_time(
 
 /// Returns `true` if there is a runtime with timers. A program may poll an emit on a thread without
 /// one: it then acts like `emit_sync`.
-fn has_clock() -> bool {
+pub(super) fn has_clock() -> bool {
     Handle::try_current().is_ok()
 }
-
-/// The time for which an actor waits for the clients that one message has put above their limits.
-const SHORT_TURN: Duration = Duration::from_millis(50);

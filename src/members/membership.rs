@@ -1,0 +1,191 @@
+//! One namespace: its name and limits, its sockets, its observers, its adapter and its recovery.
+//!
+//! It outlives the namespace's actor, which continues with it after a restart. The joins and leaves
+//! are in `rooms.rs`, the broadcasts in `relay.rs`, and the connects and ends of sockets in
+//! `returning.rs`.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use actix::{ArbiterHandle, Recipient};
+use log::Level;
+use parking_lot::RwLock;
+use serde::Serialize;
+
+use crate::error::EmitError;
+use crate::id::SocketId;
+use crate::link::Outgoing;
+use crate::logging::TARGET_EVENT;
+use crate::members::adapter::Adapter;
+use crate::members::encode;
+use crate::members::lists::{Lists, RoomChange, SharedMembers};
+use crate::members::log_lines::log_emit;
+use crate::members::outgoing::Observers;
+use crate::members::recovery::{Recovery, RecoveryOptions};
+use crate::members::server_side::ServerSide;
+use crate::members::socket::SocketState;
+use crate::pattern::Parameters;
+use crate::socketio::{Args, PacketLimits};
+
+/// A namespace's sockets and rooms.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    name: Arc<str>,
+    /// The parameters of its name, if it was made by a pattern.
+    parameters: Parameters,
+    /// The size limits of a packet to its clients.
+    pub(crate) packets: PacketLimits,
+    pub(super) lists: RwLock<Lists>,
+    next_ack: AtomicU64,
+    pub(crate) observers: Observers,
+    pub(crate) server_side: ServerSide,
+    /// The adapter to the other nodes; a server without one is alone.
+    pub(crate) adapter: Option<Arc<dyn Adapter>>,
+    /// The recovery state of its clients; if it is `None` they always start new sessions.
+    pub(crate) recovery: Option<Recovery>,
+    /// The actor that supervises the rooms.
+    pub(super) supervisor: RwLock<Option<Recipient<RoomChange>>>,
+    /// Set once, by the maker of the namespace.
+    pub(crate) task_keeper: OnceLock<Box<dyn TaskKeeper>>,
+}
+
+impl Membership {
+    /// Makes a namespace of a server without an adapter.
+    #[allow(dead_code, reason = "tests and the feature `testing` make such")]
+    pub(crate) fn new(name: &str, parameters: Parameters) -> Arc<Self> {
+        Self::with(name, parameters, PacketLimits::NONE, None, None)
+    }
+
+    pub(crate) fn with(
+        name: &str,
+        parameters: Parameters,
+        packets: PacketLimits,
+        adapter: Option<Arc<dyn Adapter>>,
+        recovery: Option<RecoveryOptions>,
+    ) -> Arc<Self> {
+        let own = match &adapter {
+            Some(adapter) if recovery.is_some() && adapter.stores_records() => adapter.reserve(),
+            _ => 0,
+        };
+        Arc::new(Self {
+            name: name.into(),
+            parameters,
+            packets,
+            lists: RwLock::default(),
+            next_ack: AtomicU64::new(0),
+            observers: Observers::default(),
+            server_side: ServerSide::default(),
+            adapter,
+            recovery: recovery.map(|options| Recovery::new(options, own)),
+            supervisor: RwLock::new(None),
+            task_keeper: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn shared_name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(crate) fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    /// Returns an acknowledgement id. Ids are unique in the namespace, so that a call to many
+    /// sockets can share one.
+    pub(crate) fn next_ack(&self) -> u64 {
+        self.next_ack.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Encodes an event for one socket or for many, and passes it to the observers.
+    pub(crate) fn event<T>(
+        &self,
+        id: Option<u64>,
+        name: &str,
+        data: &T,
+        recipient: Option<SocketId>,
+    ) -> Result<Outgoing, EmitError>
+    where
+        T: Serialize + ?Sized,
+    {
+        let packet = encode::event(&self.name, id, name, data, self.packets)?;
+        self.observers.show(&self.name, name, data, recipient);
+        if log::log_enabled!(target: TARGET_EVENT, Level::Debug) {
+            self.log_emit_to(name, packet.len(), recipient);
+        }
+        Ok(packet)
+    }
+
+    /// Logs an event to one socket; broadcasts log their audience.
+    #[cold]
+    fn log_emit_to(&self, event: &str, size: usize, recipient: Option<SocketId>) {
+        match recipient.map(|id| (id, self.socket(id))) {
+            Some((_, Some(socket))) => log_emit(event, size, &socket),
+            Some((id, None)) => log_emit(event, size, &format_args!("socket {id}")),
+            None => {}
+        }
+    }
+
+    /// Passes an event to the observers.
+    pub(crate) fn shown(&self, name: &str, args: &Args, recipient: Option<SocketId>) {
+        self.observers.show(&self.name, name, args, recipient);
+    }
+
+    /// Encodes an event of another node, whose observers have received it there.
+    pub(crate) fn relayed(&self, id: Option<u64>, list: &Args) -> Outgoing {
+        encode::relayed(&self.name, id, list)
+    }
+
+    /// Sets the actor that supervises the rooms.
+    pub(crate) fn supervised_by(&self, namespace: Recipient<RoomChange>) {
+        *self.supervisor.write() = Some(namespace);
+    }
+
+    pub(crate) fn socket(&self, id: SocketId) -> Option<Arc<SocketState>> {
+        let lists = self.lists.read();
+        let key = lists.keys.get(&id)?;
+        lists.sockets.get(key).cloned()
+    }
+
+    /// Returns the number of sockets.
+    pub(crate) fn count(&self) -> usize {
+        self.lists.read().sockets.len()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<SocketState>> {
+        self.lists.read().sockets.values().cloned().collect()
+    }
+
+    pub(crate) fn room(&self, name: &str) -> Option<SharedMembers> {
+        self.lists.read().rooms.get(name).cloned()
+    }
+
+    pub(crate) fn rooms(&self) -> Vec<(Arc<str>, SharedMembers)> {
+        let rooms = &self.lists.read().rooms;
+        let shared =
+            |(name, members): (&Arc<str>, &SharedMembers)| (Arc::clone(name), Arc::clone(members));
+        rooms.iter().map(shared).collect()
+    }
+
+    /// Sets the keeper of the tasks of the namespace's sockets; the first one is used.
+    pub(crate) fn keep_tasks(&self, keeper: Box<dyn TaskKeeper>) {
+        let _ = self.task_keeper.set(keeper);
+    }
+
+    pub(crate) fn task_keeper(&self) -> Option<&dyn TaskKeeper> {
+        self.task_keeper.get().map(AsRef::as_ref)
+    }
+}
+
+/// The services of a namespace for the tasks of its sockets.
+pub(crate) trait TaskKeeper: fmt::Debug + Send + Sync {
+    /// Returns the arbiter of a task that is not spawned on a worker.
+    fn arbiter(&self) -> &ArbiterHandle;
+
+    /// A task of this socket has panicked.
+    fn panicked(&self, namespace: &Arc<Membership>, socket: &Arc<SocketState>, panic: String);
+}

@@ -1,0 +1,220 @@
+//! The rooms of a namespace: joins and leaves.
+//!
+//! Every change is made under one lock, on the thread of its cause, and takes constant time. The
+//! namespace's actor, the adapter and the watchers are notified under that lock, in the order of
+//! the changes.
+
+use std::sync::Arc;
+
+use actix::Recipient;
+use indexmap::IndexSet;
+
+use crate::error::RoomError;
+use crate::logging::{Quoted, TARGET_SOCKET};
+use crate::members::lists::{Lists, RoomChange};
+use crate::members::membership::Membership;
+use crate::members::recovery::{EventOffset, Recovery};
+use crate::members::socket::{Phase, SocketState};
+use crate::message::{RoomEvent, RoomEventKind};
+
+impl Membership {
+    /// Adds a socket to a room, within the server's limits.
+    pub(crate) fn join(&self, socket: &Arc<SocketState>, room: &str) -> Result<(), RoomError> {
+        let config = &socket.link.config;
+        let (names, rooms) = (
+            config.limits.room_name_limit,
+            config.limits.rooms_per_socket,
+        );
+        if room.len() > names {
+            return Self::not_joined(socket, RoomError::NameTooLong(names));
+        }
+        {
+            let mut log = self.recovery.as_ref().map(Recovery::lock);
+            if socket.is_detached() {
+                return Err(RoomError::Disconnected);
+            }
+            let since = log.as_mut().map(|log| log.latest(self.position()).clone());
+            if !self.join_since(socket, room, since, rooms) {
+                drop(log);
+                return Self::not_joined(socket, RoomError::TooManyRooms(rooms));
+            }
+            self.write_down(log, socket);
+        }
+        // Checked after the change: a socket that ends later leaves by itself.
+        match socket.phase() {
+            Phase::Ended | Phase::Abandoned => {
+                self.exit(socket);
+                Err(RoomError::Disconnected)
+            }
+            Phase::Connecting | Phase::Accepted | Phase::Connected => {
+                log::debug!(target: TARGET_SOCKET, "{socket} joined room {}", Quoted(room));
+                Ok(())
+            }
+        }
+    }
+
+    /// Logs that a limit was reached: other nodes, and programs that move many sockets, get no
+    /// error.
+    fn not_joined(socket: &SocketState, error: RoomError) -> Result<(), RoomError> {
+        log::debug!(target: TARGET_SOCKET, "{socket} joined no room: {error}");
+        Err(error)
+    }
+
+    /// Adds a socket to a room; returns `false` if it is in `limit` rooms already.
+    pub(super) fn join_since(
+        &self,
+        socket: &Arc<SocketState>,
+        room: &str,
+        since: Option<EventOffset>,
+        limit: usize,
+    ) -> bool {
+        let mut lists = self.lists.write();
+        let is_full = |rooms: &IndexSet<Arc<str>>| rooms.len() >= limit && !rooms.contains(room);
+        if is_full(&socket.rooms.lock()) {
+            return false;
+        }
+        let (name, members, began) = lists.room(room);
+        if began {
+            self.tell(RoomChange::Began(Arc::clone(&name), Arc::clone(&members)));
+            self.tell_watchers(&lists, &name, RoomEventKind::Created);
+        }
+        let is_new = members
+            .write()
+            .insert(socket.key, Arc::clone(socket))
+            .is_none();
+        socket.rooms.lock().insert(Arc::clone(&name));
+        if let (Some(resume), Some(since)) = (&socket.resume, since) {
+            resume
+                .joined
+                .lock()
+                .entry(Arc::clone(&name))
+                .or_insert(since);
+        }
+        if is_new {
+            self.tell_watchers(&lists, &name, RoomEventKind::Joined(socket.id));
+        }
+        true
+    }
+
+    /// Removes a socket from a room.
+    pub(crate) fn leave(&self, socket: &SocketState, room: &str) {
+        // A socket that is being recovered may just be joining its previous rooms.
+        let log = self.recovery.as_ref().map(Recovery::lock);
+        let mut lists = self.lists.write();
+        let was_there = socket.rooms.lock().swap_remove(room);
+        if let Some(resume) = &socket.resume {
+            resume.joined.lock().swap_remove(room);
+        }
+        self.leave_room(&mut lists, socket, room);
+        drop(lists);
+        self.write_down(log, socket);
+        if was_there {
+            log::debug!(target: TARGET_SOCKET, "{socket} left room {}", Quoted(room));
+        }
+    }
+
+    /// Removes a socket from the namespace and all rooms. It is in no room when this returns, even
+    /// if another thread was doing the same.
+    pub(crate) fn exit(&self, socket: &SocketState) {
+        let mut lists = self.lists.write();
+        let rooms = std::mem::take(&mut *socket.rooms.lock());
+        lists.sockets.swap_remove(&socket.key);
+        // A recovered socket has the id of its predecessor.
+        if lists.keys.get(&socket.id) == Some(&socket.key) {
+            lists.keys.remove(&socket.id);
+        }
+        for room in rooms {
+            self.leave_room(&mut lists, socket, &room);
+        }
+    }
+
+    /// Removes all members from a room. Returns their number.
+    pub(crate) fn close_room(&self, room: &str) -> usize {
+        let members = self.room(room);
+        let members = members.map(|members| members.read().values().cloned().collect());
+        let members: Vec<Arc<SocketState>> = members.unwrap_or_default();
+        for socket in &members {
+            self.leave(socket, room);
+        }
+        members.len()
+    }
+
+    /// Notifies an actor of changes of rooms from now on.
+    pub(crate) fn watch(&self, watcher: Recipient<RoomEvent>) {
+        let watchers = &mut self.lists.write().watchers;
+        watchers.retain(Recipient::connected);
+        watchers.push(watcher);
+    }
+
+    fn leave_room(&self, lists: &mut Lists, socket: &SocketState, room: &str) {
+        let Some(left) = lists.leave(socket.key, room) else {
+            return;
+        };
+        self.tell_watchers(lists, &left.room, RoomEventKind::Left(socket.id));
+        if left.was_last {
+            self.tell_watchers(lists, &left.room, RoomEventKind::Deleted);
+            self.tell(RoomChange::Ended(left.room));
+        }
+    }
+
+    /// Called under the lock of the change too.
+    fn tell_watchers(&self, lists: &Lists, room: &Arc<str>, change: RoomEventKind) {
+        for watcher in &lists.watchers {
+            // Life-cycle messages. An actor that has ended is notified in vain, until `watch` is
+            // called again.
+            watcher.do_send(RoomEvent {
+                namespace: Arc::clone(self.shared_name()),
+                room: Arc::clone(room),
+                change,
+            });
+        }
+    }
+
+    /// Called under the lock of the change, so that the supervisor receives changes in order.
+    fn tell(&self, change: RoomChange) {
+        if let Some(adapter) = &self.adapter {
+            let (RoomChange::Began(room, _) | RoomChange::Ended(room)) = &change;
+            let began = matches!(change, RoomChange::Began(..));
+            adapter.room_changed(self.shared_name(), room, began);
+        }
+        if let Some(supervisor) = &*self.supervisor.read() {
+            // Life-cycle messages, two for each room.
+            supervisor.do_send(change);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::thread;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::handshake::Handshake;
+    use crate::id::Id;
+    use crate::link::Link;
+
+    #[test]
+    fn who_has_exited_is_in_no_room_whoever_else_was_at_it() {
+        let membership = Membership::new("/", Vec::new());
+        let config = Arc::new(Config::new("/"));
+        for _ in 0..5000 {
+            let link = Link::new(Id::random(), &config, Handshake::empty());
+            let socket = Arc::new(SocketState::new(membership.shared_name(), &link, None));
+            for room in ["hall", "attic"] {
+                membership.join(&socket, room).unwrap();
+            }
+            let start = Barrier::new(2);
+            let exit = || {
+                start.wait();
+                membership.exit(&socket);
+                assert!(membership.rooms().is_empty());
+            };
+            thread::scope(|scope| {
+                scope.spawn(exit);
+                exit();
+            });
+        }
+    }
+}
