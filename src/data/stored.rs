@@ -1,6 +1,6 @@
 //! A session in a store that HTTP handlers use too: its loading and saving.
 //!
-//! A task that needs it loaded or saved requests a turn. The turns of one client run one after
+//! Code that needs it loaded or saved queues a task. The tasks of one client run one after
 //! another, loads in the order of their requests, so that handlers start in the order of arrival.
 //! Changes are recorded by key and are merged into the present state of the store, so the changes
 //! of an HTTP handler to other keys are kept.
@@ -33,7 +33,7 @@ pub(crate) trait SessionStore: Send + Sync {
 pub(crate) type Done<T> = Pin<Box<dyn Future<Output = Result<T, SessionError>>>>;
 
 /// Called after the session was loaded or saved, or could not be.
-pub(crate) type Turn = Box<dyn FnOnce(Result<(), SessionError>) + Send>;
+pub(crate) type StoreTask = Box<dyn FnOnce(Result<(), SessionError>) + Send>;
 
 /// The changes of handlers since the last save.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,24 +63,24 @@ impl Changes {
     }
 }
 
-/// A session's store, and the waiting turns.
+/// A session's store, and the waiting tasks.
 pub(crate) struct Stored {
     store: Box<dyn SessionStore>,
-    turns: Mutex<Turns>,
+    tasks: Mutex<StoreTasks>,
 }
 
 #[derive(Default)]
-struct Turns {
-    loads: VecDeque<Turn>,
-    saves: Vec<Turn>,
+struct StoreTasks {
+    loads: VecDeque<StoreTask>,
+    saves: Vec<StoreTask>,
     /// `true` if a task is running them.
     are_taken: bool,
 }
 
-/// The next turn.
+/// The next task.
 enum Next {
     /// All requests so far: their changes are saved together.
-    Save(Vec<Turn>),
+    Save(Vec<StoreTask>),
     Load,
 }
 
@@ -88,44 +88,44 @@ impl Stored {
     pub(crate) fn new(store: Box<dyn SessionStore>) -> Self {
         Self {
             store,
-            turns: Mutex::default(),
+            tasks: Mutex::default(),
         }
     }
 
     fn next(&self) -> Option<Next> {
-        let mut turns = self.turns.lock();
-        if !turns.saves.is_empty() {
-            return Some(Next::Save(std::mem::take(&mut turns.saves)));
+        let mut tasks = self.tasks.lock();
+        if !tasks.saves.is_empty() {
+            return Some(Next::Save(std::mem::take(&mut tasks.saves)));
         }
-        if !turns.loads.is_empty() {
+        if !tasks.loads.is_empty() {
             return Some(Next::Load);
         }
-        turns.are_taken = false;
+        tasks.are_taken = false;
         None
     }
 }
 
 impl Session {
-    /// Calls `turn` after the session was loaded, in the order of requests; at once if it is not in
+    /// Calls `task` after the session was loaded, in the order of requests; at once if it is not in
     /// a store. Must be called on a worker.
-    pub(crate) fn after_load(&self, turn: Turn) {
-        self.ask(turn, |turns, turn| turns.loads.push_back(turn));
+    pub(crate) fn after_load(&self, task: StoreTask) {
+        self.ask(task, |tasks, task| tasks.loads.push_back(task));
     }
 
-    /// Calls `turn` after the changes so far were saved; at once if the session is not in a store.
+    /// Calls `task` after the changes so far were saved; at once if the session is not in a store.
     /// Must be called on a worker.
-    pub(crate) fn after_save(&self, turn: Turn) {
-        self.ask(turn, |turns, turn| turns.saves.push(turn));
+    pub(crate) fn after_save(&self, task: StoreTask) {
+        self.ask(task, |tasks, task| tasks.saves.push(task));
     }
 
-    fn ask(&self, turn: Turn, queue: impl FnOnce(&mut Turns, Turn)) {
+    fn ask(&self, task: StoreTask, queue: impl FnOnce(&mut StoreTasks, StoreTask)) {
         let Some(stored) = self.stored() else {
-            return turn(Ok(()));
+            return task(Ok(()));
         };
-        let mut turns = stored.turns.lock();
-        queue(&mut turns, turn);
-        if !std::mem::replace(&mut turns.are_taken, true) {
-            drop(turns);
+        let mut tasks = stored.tasks.lock();
+        queue(&mut tasks, task);
+        if !std::mem::replace(&mut tasks.are_taken, true) {
+            drop(tasks);
             actix::spawn(take_turns(self.clone()));
         }
     }
@@ -139,47 +139,47 @@ async fn take_turns(session: Session) {
     let _forget = ForgetOnDrop(stored);
     while let Some(next) = stored.next() {
         match next {
-            Next::Save(turns) => {
+            Next::Save(tasks) => {
                 let changes = session.take_changes();
                 let saved = if changes.is_empty() {
                     Ok(())
                 } else {
                     stored.store.save(changes).await
                 };
-                for turn in turns {
-                    run(turn, saved.clone());
+                for task in tasks {
+                    run(task, saved.clone());
                 }
             }
             Next::Load => {
                 let loaded = stored.store.load().await;
                 let loaded = loaded.map(|entries| session.refresh(entries));
-                let turn = stored.turns.lock().loads.pop_front();
-                if let Some(turn) = turn {
-                    run(turn, loaded);
+                let task = stored.tasks.lock().loads.pop_front();
+                if let Some(task) = task {
+                    run(task, loaded);
                 }
             }
         }
     }
 }
 
-/// Runs a turn. The turns after one that panics belong to other events, and are run.
-fn run(turn: Turn, outcome: Result<(), SessionError>) {
-    if let Err(panic) = catch_panic(|| turn(outcome)) {
-        let line = format_args!("turn of a stored session panicked: {}", cut(panic));
+/// Runs a task. The tasks after one that panics belong to other events, and are run.
+fn run(task: StoreTask, outcome: Result<(), SessionError>) {
+    if let Err(panic) = catch_panic(|| task(outcome)) {
+        let line = format_args!("task of a stored session panicked: {}", cut(panic));
         LogLimits::of_process().write(LogKind::Panicked, Level::Error, line);
     }
 }
 
-/// Drops the remaining turns if the worker ends before they ran, because they hold the session that
+/// Drops the remaining tasks if the worker ends before they ran, because they hold the session that
 /// holds them.
 struct ForgetOnDrop<'a>(&'a Stored);
 
 impl Drop for ForgetOnDrop<'_> {
     fn drop(&mut self) {
-        let mut turns = self.0.turns.lock();
-        if turns.are_taken {
-            let forgotten = std::mem::take(&mut *turns);
-            drop(turns);
+        let mut tasks = self.0.tasks.lock();
+        if tasks.are_taken {
+            let forgotten = std::mem::take(&mut *tasks);
+            drop(tasks);
             drop(forgotten);
         }
     }
@@ -187,7 +187,7 @@ impl Drop for ForgetOnDrop<'_> {
 
 impl fmt::Debug for Stored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let waiting = self.turns.lock().loads.len();
+        let waiting = self.tasks.lock().loads.len();
         f.debug_struct("Stored")
             .field("waiting", &waiting)
             .finish_non_exhaustive()

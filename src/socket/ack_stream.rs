@@ -56,13 +56,13 @@ pub struct AckStream<R> {
     answered: HashSet<SocketId>,
     timed_out: bool,
     here_ended: bool,
-    elsewhere: Elsewhere,
+    elsewhere: RemoteAnswers,
     read: PhantomData<fn() -> R>,
 }
 
 /// The answers of other nodes so far.
 #[derive(Debug, Default)]
-struct Elsewhere {
+struct RemoteAnswers {
     /// `None` if no other node is asked, or all have answered.
     answers: Option<UnboundedReceiver<Answer>>,
     asked: usize,
@@ -112,7 +112,7 @@ pub(crate) fn ask<R>(
         answered: HashSet::new(),
         timed_out: false,
         here_ended: false,
-        elsewhere: Elsewhere::default(),
+        elsewhere: RemoteAnswers::default(),
         read: PhantomData,
     };
     Asked { answers, crowd }

@@ -15,7 +15,7 @@ use crate::error::EmitError;
 use crate::link::Frame;
 use crate::logging::TARGET_EVENT;
 use crate::members::{Crowd, EventSource, Recipients, Relayed, SocketState, give_turn, log_emit};
-use crate::socket::broadcast::{Broadcast, MESSAGE};
+use crate::socket::broadcast::operator::{Broadcast, MESSAGE};
 use crate::socketio::{Args, ArgsError, is_reserved};
 
 impl Broadcast {

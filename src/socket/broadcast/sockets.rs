@@ -10,10 +10,10 @@ use crate::cluster::{Answer, ClusterError, Coverage, Message, Question, Reply, S
 use crate::id::SocketId;
 use crate::members::SocketState;
 use crate::message::RoomNames;
-use crate::socket::broadcast::names;
+use crate::socket::broadcast::operator::{Broadcast, names};
 use crate::socket::cluster_result::ClusterResult;
+use crate::socket::handle::Socket;
 use crate::socket::remote::RemoteSocket;
-use crate::socket::{Broadcast, Socket};
 
 impl Broadcast {
     /// Returns the addressed sockets without duplicates: those of this node, and in a cluster those
