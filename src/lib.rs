@@ -314,8 +314,9 @@ mod client;
 mod namespace;
 mod session;
 
-// The restarts of actors, and their limit.
+// The restarts of actors, and their limit; the tasks beside actors.
 mod supervision;
+mod tasks;
 
 // The program's handlers, and their handles.
 mod handler;

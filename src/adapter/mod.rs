@@ -28,7 +28,6 @@ mod roster;
 mod sending;
 mod setup;
 mod subscriptions;
-mod tasks;
 
 #[cfg(feature = "redis")]
 pub use self::redis::RedisAdapter;

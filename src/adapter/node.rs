@@ -24,7 +24,6 @@ use crate::adapter::recovery::{Restorer, keep_writing, key, to_text};
 use crate::adapter::sending::{Outbound, Queue};
 use crate::adapter::setup::AdapterSetup;
 use crate::adapter::subscriptions::Subscriptions;
-use crate::adapter::tasks::Tasks;
 use crate::cluster::{AdapterHealth, Answer, ClusterError, EntryId, Message, Question};
 use crate::id::Tag;
 use crate::logging::LogLimits;
@@ -32,6 +31,7 @@ use crate::members::{Adapter, Membership, NodesFuture, PersistedSocket, ResumeRe
 use crate::namespace::{ClosedFuture, Cluster, ResumedFuture, SettledFuture};
 use crate::session::{Engine, Forwarding};
 use crate::supervision::ChildPanic;
+use crate::tasks::TaskGroup;
 
 /// A node of a cluster.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub(crate) struct Node {
     forwarder: Arc<PollForwarder>,
     restorer: Arc<Restorer>,
     namespaces: Arc<Namespaces>,
-    tasks: Arc<Tasks>,
+    tasks: TaskGroup<&'static str>,
     closed: CancellationToken,
     /// The address of the actor that runs the connections: it keeps the actor running.
     actor: Mutex<Option<Box<dyn Any + Send>>>,
@@ -69,9 +69,15 @@ impl Node {
         let namespaces = Arc::new(Namespaces::default());
         let pending = Arc::new(Pending::default());
         let line_limits = LogLimits::new();
+        let panicked = move |task, panic: String| {
+            fallen(ChildPanic {
+                panic: format!("{task}: {panic}"),
+                given_up: false,
+            });
+        };
         let context = NodeContext {
             health: Health::new(&line_limits),
-            tasks: Tasks::new(arbiter.clone(), fallen),
+            tasks: TaskGroup::new(arbiter.clone(), panicked),
             closed: CancellationToken::new(),
             format,
             broker,
@@ -252,11 +258,7 @@ impl Cluster for Node {
         membership: Arc<Membership>,
         request: ResumeRequest,
     ) -> ResumedFuture {
-        Box::pin(async move {
-            // A panic, for example in a program's `Drop`, must not leave the client waiting.
-            let restoring = self.restorer.run(membership, request);
-            self.tasks.guard("recovery of a client", restoring).await?
-        })
+        Box::pin(async move { self.restorer.run(membership, request).await })
     }
 
     fn health(&self) -> AdapterHealth {

@@ -10,14 +10,13 @@ use std::sync::Arc;
 
 use actix::{Addr, ArbiterHandle, Message, Recipient};
 use parking_lot::Mutex;
-use tokio_util::task::TaskTracker;
 
 use crate::handler::ServerContext;
 use crate::message::{PanicSource, Panicked};
 use crate::namespace::actor::Namespace;
 use crate::namespace::core::NamespaceState;
-use crate::panics::Caught;
 use crate::supervision::ChildPanic;
+use crate::tasks::TaskGroup;
 
 /// Starts the work of a server that runs beside its clients.
 pub(crate) struct Supervisor {
@@ -25,7 +24,7 @@ pub(crate) struct Supervisor {
     /// The arbiter of namespaces and rooms.
     arbiter: ArbiterHandle,
     /// Work of the server's own that runs beside its actors.
-    tasks: TaskTracker,
+    tasks: TaskGroup<(PanicSource, Arc<str>)>,
     /// The recipient that replaces a namespace's actor.
     replaces: Mutex<Option<Recipient<GivenUp>>>,
 }
@@ -39,10 +38,14 @@ pub(crate) struct GivenUp {
 
 impl Supervisor {
     pub(super) fn new(server_context: Arc<ServerContext>, arbiter: ArbiterHandle) -> Arc<Self> {
+        let told = Arc::clone(&server_context);
+        let panicked = move |(source, namespace): (_, Arc<str>), panic| {
+            report(&told, source, Some(&namespace), panic);
+        };
         Arc::new(Self {
             server_context,
+            tasks: TaskGroup::new(arbiter.clone(), panicked),
             arbiter,
-            tasks: TaskTracker::new(),
             replaces: Mutex::new(None),
         })
     }
@@ -83,34 +86,32 @@ impl Supervisor {
     /// Runs work of the server's own beside its actors. Its panic is reported, and the end of the
     /// server waits for it.
     pub(crate) fn spawn(
-        self: &Arc<Self>,
+        &self,
         source: PanicSource,
         namespace: &Arc<str>,
         work: impl Future<Output = ()> + Send + 'static,
     ) {
-        let (supervisor, namespace) = (Arc::clone(self), Arc::clone(namespace));
-        self.arbiter.spawn(self.tasks.track_future(async move {
-            if let Err(panic) = Caught::new(work).await {
-                supervisor.report(source, Some(&namespace), panic);
-            }
-        }));
+        self.tasks.spawn((source, Arc::clone(namespace)), work);
     }
 
     /// Waits until all of that work has ended.
     pub(crate) async fn settled(&self) {
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.tasks.ended().await;
     }
 
     /// Sends a panic to the program's supervisors.
     pub(crate) fn report(&self, source: PanicSource, namespace: Option<&str>, panic: String) {
-        self.server_context.report(&Panicked {
-            source,
-            namespace: namespace.map(str::to_owned),
-            socket: None,
-            panic,
-        });
+        report(&self.server_context, source, namespace, panic);
     }
+}
+
+fn report(context: &ServerContext, source: PanicSource, namespace: Option<&str>, panic: String) {
+    context.report(&Panicked {
+        source,
+        namespace: namespace.map(str::to_owned),
+        socket: None,
+        panic,
+    });
 }
 
 impl fmt::Debug for Supervisor {

@@ -10,11 +10,12 @@ const LAYERS: &str = "
     contract   server handler socket error socketio
     server     transport adapter client namespace session supervision handler socket members link message data error socketio cluster config handshake id logging panics pattern reason
     transport  session handler link websocket engineio config handshake id logging panics reason
-    adapter    namespace session supervision handler socket members link message data error socketio cluster calendar id logging panics reason
+    adapter    namespace session supervision tasks handler socket members link message data error socketio cluster calendar id logging panics reason
     client     namespace session handler socket members link message error socketio clock config handshake id logging reason
-    namespace  supervision handler socket members link message error cluster socketio config handshake id logging panics pattern
+    namespace  supervision tasks handler socket members link message error cluster socketio config handshake id logging panics pattern
     session    supervision link engineio websocket clock config handshake id logging panics reason
     supervision  panics
+    tasks      panics
     handler    socket members link message data error socketio handshake logging panics reason
     socket     members link message data error socketio cluster config handshake id logging
     members    link message data error socketio cluster config handshake id logging panics pattern reason calendar
@@ -51,8 +52,8 @@ const KEPT_TO: &str = "
     actix_cors  transport
     redis      adapter/redis
     rmp        adapter/format
-    actix      testing server transport adapter namespace session supervision handler socket members link message data
-    tokio      testing server transport adapter client namespace session handler socket members clock logging
+    actix      testing server transport adapter namespace session supervision tasks handler socket members link message data
+    tokio      testing server transport adapter client namespace session tasks handler socket members clock logging
     futures    testing server transport handler socket members
     schemars   contract
     socket2    server transport

@@ -14,20 +14,19 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot, watch};
 use tokio::time::{sleep, timeout};
-use tokio_util::task::TaskTracker;
 
 use crate::adapter::broker::{Broker, BrokerError, Receipt};
 use crate::adapter::context::NodeContext;
 use crate::adapter::format::{Channel, Format};
 use crate::adapter::forwarding::wire::Forwarded;
 use crate::adapter::roster::RecentNodes;
-use crate::adapter::tasks::Tasks;
 use crate::id::{Id, Tag};
 use crate::reason::CloseReason;
 use crate::session::{
     CloseOnDrop, Engine, Forwarding, Handle, PollError, PollRequest, PollResponse, PolledFuture,
     ReleasedFuture, ThereFuture,
 };
+use crate::tasks::TaskGroup;
 
 /// The requests that this node has forwarded, and those that it answers.
 #[derive(Debug)]
@@ -37,7 +36,7 @@ pub(crate) struct PollForwarder {
     channel: String,
     format: Arc<dyn Format>,
     broker: Arc<dyn Broker>,
-    tasks: Arc<Tasks>,
+    tasks: TaskGroup<&'static str>,
     next: AtomicU64,
     standing: watch::Sender<LinkState>,
     waiting: Mutex<HashMap<u64, Waiting>>,
@@ -49,7 +48,7 @@ pub(crate) struct PollForwarder {
     /// The engine, which finds sessions.
     engine: OnceLock<Weak<Engine>>,
     /// Requests of other nodes in progress.
-    answering: TaskTracker,
+    answering: TaskGroup<&'static str>,
 }
 
 /// Whether this node may forward requests.
@@ -76,7 +75,7 @@ impl PollForwarder {
             channel: channel.into_name(),
             format: Arc::clone(&context.format),
             broker: Arc::clone(&context.broker),
-            tasks: Arc::clone(&context.tasks),
+            tasks: context.tasks.clone(),
             next: AtomicU64::new(0),
             standing: watch::Sender::default(),
             waiting: Mutex::default(),
@@ -84,7 +83,7 @@ impl PollForwarder {
             room: Semaphore::new(MAX_BYTES),
             known: Mutex::default(),
             engine: OnceLock::new(),
-            answering: TaskTracker::new(),
+            answering: context.tasks.new_group(),
         })
     }
 
@@ -96,8 +95,7 @@ impl PollForwarder {
 
     /// Waits until this node's own clients have received their last packets through other nodes.
     pub(crate) async fn answered(&self) {
-        self.answering.close();
-        self.answering.wait().await;
+        self.answering.ended().await;
     }
 
     /// Returns `true` if the messages of a channel are for [`received`](Self::received).
@@ -238,8 +236,7 @@ impl PollForwarder {
                 poll,
             } => {
                 let answering = Arc::clone(self).answer(number, from, session, poll);
-                self.tasks
-                    .spawn_in(&self.answering, "forwarded poll", answering);
+                self.answering.spawn("forwarded poll", answering);
             }
         }
         Ok(())

@@ -22,9 +22,9 @@ use crate::adapter::questions::Pending;
 use crate::adapter::questions::tracker::ResponseTracker;
 use crate::adapter::roster::Roster;
 use crate::adapter::sending::Outbound;
-use crate::adapter::tasks::Tasks;
 use crate::cluster::{Answer, ClusterError, Coverage, NodeId, Question, Reply, Scope};
 use crate::logging::{LogKind, LogLimits};
+use crate::tasks::TaskGroup;
 
 /// Asks the other nodes.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ pub(crate) struct Questions {
     outbound: Arc<Outbound>,
     pending: Arc<Pending>,
     health: Arc<Health>,
-    tasks: Arc<Tasks>,
+    tasks: TaskGroup<&'static str>,
     closed: CancellationToken,
     line_limits: Arc<LogLimits>,
 }
@@ -53,7 +53,7 @@ impl Questions {
             outbound: Arc::clone(outbound),
             pending: Arc::clone(pending),
             health: Arc::clone(&context.health),
-            tasks: Arc::clone(&context.tasks),
+            tasks: context.tasks.clone(),
             closed: context.closed.clone(),
             line_limits: Arc::clone(&context.line_limits),
         })

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use log::Level;
-use tokio_util::task::TaskTracker;
 
 use crate::adapter::broker::{Inbound, LogEntry};
 use crate::adapter::context::NodeContext;
@@ -25,13 +24,13 @@ use crate::adapter::receiving::load::Load;
 use crate::adapter::receiving::seen::Seen;
 use crate::adapter::recovery::MOVED;
 use crate::adapter::sending::Outbound;
-use crate::adapter::tasks::Tasks;
 use crate::cluster::{EmitFlags, EventPayload, Message, Question, Reply, Scope};
 use crate::id::SocketId;
 use crate::logging::{LogKind, LogLimits, Quoted, cut};
 use crate::members::{Audience, EventSource, Membership, ServerSideEvent, SocketState, describe};
 use crate::panics::{Caught, catch_panic};
 use crate::socket::{AckStream, ask};
+use crate::tasks::TaskGroup;
 
 /// Delivers messages of other nodes.
 #[derive(Debug)]
@@ -47,8 +46,8 @@ pub(crate) struct Delivery {
     /// Server-side events of other nodes that the program is handling.
     server_side: Arc<Load>,
     /// The tasks of these until they are answered.
-    answering: TaskTracker,
-    tasks: Arc<Tasks>,
+    answering: TaskGroup<&'static str>,
+    tasks: TaskGroup<&'static str>,
     health: Arc<Health>,
     line_limits: Arc<LogLimits>,
 }
@@ -71,8 +70,8 @@ impl Delivery {
             seen: Seen::default(),
             questions: Load::new(requests_in_flight),
             server_side: Load::new(requests_in_flight),
-            answering: TaskTracker::new(),
-            tasks: Arc::clone(&context.tasks),
+            answering: context.tasks.new_group(),
+            tasks: context.tasks.clone(),
             health: Arc::clone(&context.health),
             line_limits: Arc::clone(&context.line_limits),
         })
@@ -81,8 +80,7 @@ impl Delivery {
     /// Accepts no more server-side events, and waits until the program has answered the present
     /// ones.
     pub(crate) async fn settled(&self) {
-        self.answering.close();
-        self.answering.wait().await;
+        self.answering.ended().await;
     }
 
     /// Delivers one message. It never waits: slow work runs in a task of its own.
@@ -308,7 +306,7 @@ impl Delivery {
         let Some(listener) = membership.server_side.listener(&name) else {
             return;
         };
-        if self.answering.is_closed() {
+        if self.answering.is_ending() {
             log::debug!("server-side event {name:?} is passed over: the server stops");
             return;
         }
@@ -345,8 +343,7 @@ impl Delivery {
                 (Err(panic), _) => (listener.panicked)(panic),
             }
         };
-        self.tasks
-            .spawn_in(&self.answering, "server-side event", answering);
+        self.answering.spawn("server-side event", answering);
     }
 }
 

@@ -57,7 +57,8 @@ impl Restorer {
         })
     }
 
-    /// Finds the state and the missed events of a client; `None` if it starts a new session.
+    /// Finds the state and the missed events of a client; `None` if it starts a new session. The
+    /// caller limits the time, and stores a state again that is found too late.
     pub(crate) async fn run(
         &self,
         membership: Arc<Membership>,
@@ -72,23 +73,13 @@ impl Restorer {
             return None;
         };
         arrived?;
-        let restoring = async {
-            // Each reads a part of the stream: if many clients arrive at once, they wait for one
-            // another.
-            let _turn = self.turns.acquire().await.ok()?;
-            match self.restore(records, log, &membership, &request).await {
-                Ok(resumed) => resumed,
-                Err(error) => {
-                    self.begins_anew(&error);
-                    None
-                }
-            }
-        };
-        let Ok(resumed) = timeout(RESTORE_LIMIT, restoring).await else {
-            self.begins_anew(&"the broker takes too long to send what it missed");
-            return None;
-        };
-        resumed
+        // Each reads a part of the stream: if many clients arrive at once, they wait for one another.
+        let _turn = self.turns.acquire().await.ok()?;
+        let resumed = self.restore(records, log, &membership, &request).await;
+        resumed.unwrap_or_else(|error| {
+            self.begins_anew(&error);
+            None
+        })
     }
 
     /// Every client that reconnects may cause this line.
@@ -346,10 +337,6 @@ pub(crate) const MOVED: &str = "actix-socketio:moved";
 /// The time limit of a client for the broker and its record, and the interval of the checks.
 const ARRIVAL_LIMIT: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(20);
-
-/// The time limit of the restoration from then on, including its turn. A client gives up later, by
-/// its own connect timeout.
-const RESTORE_LIMIT: Duration = Duration::from_secs(15);
 
 /// The number of clients for which a stream is read at the same time.
 const REPLAYS: usize = 8;
