@@ -365,6 +365,7 @@ mod logging;
 mod panics;
 mod pattern;
 mod reason;
+mod type_map;
 
 pub use bytes::Bytes;
 pub use ipnet::IpNet;

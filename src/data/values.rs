@@ -1,15 +1,14 @@
-//! Values of the program, one of each type.
+//! Values of the program, one of each type, behind a lock.
 
-use std::any::{Any, TypeId};
-use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::type_map::TypeMap;
+
 /// One value for each type.
-#[derive(Default)]
-pub(crate) struct Values(Mutex<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>);
+#[derive(Debug, Default)]
+pub(crate) struct Values(Mutex<TypeMap>);
 
 impl Values {
     /// Returns a collection of the same values.
@@ -19,26 +18,16 @@ impl Values {
 
     /// Sets a value, and returns the previous one of its type.
     pub(crate) fn insert<T: Send + Sync + 'static>(&self, value: T) -> Option<Arc<T>> {
-        let value: Arc<dyn Any + Send + Sync> = Arc::new(value);
+        let value = Arc::new(value);
         // The previous value may run code of the program in its `Drop`, but never under the lock.
-        let before = self.0.lock().insert(TypeId::of::<T>(), value);
-        before?.downcast().ok()
+        self.0.lock().insert(value)
     }
 
     pub(crate) fn find<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let found = self.0.lock().get(&TypeId::of::<T>()).cloned();
-        found?.downcast().ok()
+        self.0.lock().get()
     }
 
     pub(crate) fn remove<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let removed = self.0.lock().remove(&TypeId::of::<T>());
-        removed?.downcast().ok()
-    }
-}
-
-impl fmt::Debug for Values {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.0.lock().len();
-        f.debug_struct("Values").field("count", &count).finish()
+        self.0.lock().remove()
     }
 }

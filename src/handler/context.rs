@@ -3,8 +3,6 @@
 //! [`ServerContext`] belongs to the whole server. A [`NamespaceContext`] belongs to one namespace,
 //! or to all namespaces of one pattern, and adds their own error hook.
 
-use std::any::{Any, TypeId};
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,10 +14,11 @@ use crate::handler::failure::ErrorHook;
 use crate::logging::{LogKind, LogLimits};
 use crate::message::Panicked;
 use crate::socketio::is_reserved;
+use crate::type_map::TypeMap;
 
 /// The state shared by all handlers of a server.
 pub(crate) struct ServerContext {
-    states: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    states: TypeMap,
     supervisors: RwLock<Vec<Recipient<Panicked>>>,
     on_error: RwLock<Option<ErrorHook>>,
     fault: Mutex<Option<String>>,
@@ -35,8 +34,7 @@ impl ServerContext {
     /// Adds a state, and returns it.
     pub(crate) fn insert<T: Send + Sync + 'static>(&mut self, state: T) -> Arc<T> {
         let state = Arc::new(state);
-        self.states
-            .insert(TypeId::of::<T>(), Arc::clone(&state) as _);
+        self.states.insert(Arc::clone(&state));
         state
     }
 
@@ -87,7 +85,7 @@ impl ServerContext {
 impl Default for ServerContext {
     fn default() -> Self {
         Self {
-            states: HashMap::new(),
+            states: TypeMap::default(),
             supervisors: RwLock::default(),
             on_error: RwLock::default(),
             fault: Mutex::default(),
@@ -101,7 +99,7 @@ impl Default for ServerContext {
 impl fmt::Debug for ServerContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerContext")
-            .field("states", &self.states.len())
+            .field("states", &self.states)
             .finish_non_exhaustive()
     }
 }
@@ -133,8 +131,7 @@ impl NamespaceContext {
     }
 
     pub(crate) fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        let state = self.server_context.states.get(&TypeId::of::<T>())?;
-        Arc::clone(state).downcast().ok()
+        self.server_context.states.get()
     }
 
     /// Sets the error hook of this namespace.

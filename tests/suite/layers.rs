@@ -16,12 +16,12 @@ const LAYERS: &str = "
     session    supervision link engineio websocket clock config handshake id logging panics reason
     supervision  panics
     tasks      panics
-    handler    socket members link message data error socketio handshake logging panics reason
+    handler    socket members link message data error socketio handshake logging panics reason type_map
     socket     members link message data error socketio cluster config handshake id logging
     members    link message data error socketio cluster config handshake id logging panics pattern reason calendar
     link       data error engineio websocket config handshake id logging panics reason
     message    error cluster socketio id logging
-    data       error logging panics
+    data       error logging panics type_map
     error      cluster socketio
     cluster    socketio id
     engineio
@@ -30,12 +30,13 @@ const LAYERS: &str = "
     calendar
     clock
     config     handshake logging socketio
-    handshake
+    handshake  type_map
     id
     logging
     panics
     pattern
     reason
+    type_map
 ";
 
 /// A crate (or family of crates), then the only modules, or folders in them, that may name it.

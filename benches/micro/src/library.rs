@@ -35,5 +35,7 @@ mod reason;
 mod socket;
 #[path = "../../../src/socketio/mod.rs"]
 mod socketio;
+#[path = "../../../src/type_map.rs"]
+mod type_map;
 #[path = "../../../src/websocket/mod.rs"]
 mod websocket;
