@@ -6,6 +6,7 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::mem::needs_drop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,6 +19,15 @@ use pin_project_lite::pin_project;
 /// be read, or must be valid in any case.
 pub(crate) fn catch_panic<T>(run: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(run)).map_err(|panic| panic_text(panic.as_ref()))
+}
+
+/// Drops a value whose destructor may panic; then the error is the text of the panic.
+pub(crate) fn catch_drop<T>(value: T) -> Result<(), String> {
+    if needs_drop::<T>() {
+        catch_panic(|| drop(value))
+    } else {
+        Ok(())
+    }
 }
 
 pin_project! {
@@ -61,7 +71,14 @@ impl<F: Future> Future for Caught<F> {
             Err(panic) => Err(panic),
         };
         let dropped = catch_panic(|| future.set(None));
-        Poll::Ready(ended.and_then(|value| dropped.map(|()| value)))
+        Poll::Ready(match (ended, dropped) {
+            (Ok(value), Err(panic)) => {
+                // The panic that is known is reported, not a second one.
+                let _ = catch_drop(value);
+                Err(panic)
+            }
+            (ended, _) => ended,
+        })
     }
 }
 
@@ -100,6 +117,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_destructor_that_panics_is_an_error() {
+        assert_eq!(catch_drop(7), Ok(()));
+        assert_eq!(catch_drop("text".to_owned()), Ok(()));
+        assert_eq!(catch_drop(Bomb), Err("in the destructor".to_owned()));
+    }
+
     #[actix_rt::test]
     async fn a_future_gives_its_value_or_the_text_of_its_panic() {
         assert_eq!(Caught::new(ready(7)).await, Ok(7));
@@ -118,9 +142,11 @@ mod tests {
         let bomb = Bomb;
         let ends = std::future::poll_fn(move |_| {
             let _held = &bomb;
-            Poll::Ready(())
+            Poll::Ready(Bomb)
         });
-        assert_eq!(Caught::new(ends).await, Err("in the destructor".to_owned()));
+        // The destructor of the value panics too.
+        let ended = Caught::new(ends).await.map(std::mem::forget);
+        assert_eq!(ended, Err("in the destructor".to_owned()));
         let bomb = Bomb;
         drop(Caught::new(async move {
             let _held = bomb;

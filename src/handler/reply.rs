@@ -12,12 +12,12 @@ use serde::Serialize;
 
 use crate::error::{HandlerError, Rejection};
 use crate::handler::context::NamespaceContext;
-use crate::handler::failure::{ErrorAnswer, Failure, FailureCause, report};
+use crate::handler::failure::{ErrorAnswer, Failure, FailureCause, panicked, report};
 use crate::handler::pending::Unfinished;
 use crate::link::Outgoing;
 use crate::logging::{Quoted, TARGET_EVENT};
 use crate::members::{self, Answer};
-use crate::panics::catch_panic;
+use crate::panics::{catch_drop, catch_panic};
 use crate::socket::Socket;
 use crate::socketio::{Cut, FailureMark, failure_of, is_failure};
 
@@ -44,11 +44,22 @@ impl Reply {
     /// Ends the call at once.
     pub(crate) fn end<T: Serialize>(self, ended: Result<T, Unfinished>) {
         match ended {
-            Ok(value) => self.answer(&value),
+            Ok(value) => {
+                self.answer(&value);
+                self.discard(value);
+            }
             Err(Unfinished::Panicked(panic)) => self.panicked(panic),
             Err(Unfinished::Dropped) => {
                 self.fail_as(FailureCause::Dropped, FailureMark::AckDropped);
             }
+        }
+    }
+
+    /// Drops the value that a handler has returned. The call has ended, so a panic of the destructor
+    /// is reported without an answer.
+    pub(crate) fn discard<T>(&self, value: T) {
+        if let Err(panic) = catch_drop(value) {
+            panicked(&self.context, &self.socket, &self.event, panic);
         }
     }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::handler::context::NamespaceContext;
 use crate::handler::failure::task_panicked;
 use crate::members::{Membership, SocketState, TaskKeeper};
-use crate::panics::{Caught, catch_panic};
+use crate::panics::{Caught, catch_drop};
 use crate::socket::Socket;
 
 /// A task started by [`SocketIo::spawn`](crate::SocketIo::spawn) or [`Socket::spawn`]. As a future
@@ -54,7 +54,7 @@ impl<T> BackgroundTask<T> {
             match stopped.run_until_cancelled(Caught::new(work)).await {
                 // The handle may have been dropped, and the value's destructor may panic too.
                 Some(Ok(value)) => {
-                    if let Err(panic) = catch_panic(|| drop(sender.send(value))) {
+                    if let Err(panic) = catch_drop(sender.send(value)) {
                         panicked(panic);
                     }
                 }

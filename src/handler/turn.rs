@@ -56,7 +56,10 @@ impl Reply {
             let reply = self.clone();
             let ending = async move {
                 match (ended, saved.await) {
-                    (Ok(_), Ok(Err(error))) => self.reject(Rejection::Session(error)),
+                    (Ok(value), Ok(Err(error))) => {
+                        self.reject(Rejection::Session(error));
+                        self.discard(value);
+                    }
                     (ended, _) => self.end(ended),
                 }
             };

@@ -50,6 +50,7 @@ mod outbox;
 mod prose;
 mod recovery;
 mod reports;
+mod returned_values;
 mod rooms;
 mod sessions;
 mod shutdown;
