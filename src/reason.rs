@@ -12,7 +12,7 @@
 //! | ping timeout | `session/machine.rs` |
 //! | message too large | `session/state.rs`; for attachments `client/refusing.rs` |
 //! | forced close | `client/refusing.rs`, `client/sockets.rs`, `client/assembling.rs` |
-//! | outbox full | `link/mod.rs` |
+//! | outbox full | `link/session_link.rs` |
 //! | server shutting down | `session/engine.rs` |
 //! | session crashed | `session/actor.rs` |
 //! | client and server namespace disconnect | `client/sockets.rs`; `Core` in `socket/` |

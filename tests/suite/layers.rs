@@ -77,20 +77,16 @@ const CIRCLES: &[(&str, &[&str])] = &[
         &["transport/connection_error", "transport/hooks"],
     ),
     (
-        "the parts of one broker share its state",
-        &[
-            "adapter/redis/mod",
-            "adapter/redis/publisher",
-            "adapter/redis/stream",
-        ],
-    ),
-    (
         "a session's actor, its state, which names the actor to its host, and the future that drives it",
         &["session/actor", "session/drive", "session/state"],
     ),
     (
         "a namespace has an error hook, which is told of the namespace",
         &["handler/context", "handler/failure"],
+    ),
+    (
+        "a link has the count of the handlers in flight, and a handler in flight holds its link",
+        &["link/in_flight", "link/session_link"],
     ),
     (
         "one lock holds the queue and who waits for room in it",

@@ -14,10 +14,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::adapter::format::channel::polls;
 use crate::adapter::format::json::{for_clients, inner, list, quoted};
 use crate::adapter::format::{
     Callback, Channel, Envelope, Format, Incoming, MembershipChange, NodeDiscovery, Received,
-    Requester, polls,
+    Requester,
 };
 use crate::cluster::{ClusterError, EmitFlags, EventPayload, Message, Question, Reply, Scope};
 use crate::id::{SocketId, Tag};

@@ -6,11 +6,10 @@
 
 use bytes::Bytes;
 
-use crate::adapter::format::classic::{payload, unpack};
+use crate::adapter::format::channel::polls;
 use crate::adapter::format::cluster_adapter::{Body, from_whole};
-use crate::adapter::format::{
-    Channel, Envelope, Format, Incoming, NodeDiscovery, Requester, polls,
-};
+use crate::adapter::format::payload::{payload, unpack};
+use crate::adapter::format::{Channel, Envelope, Format, Incoming, NodeDiscovery, Requester};
 use crate::cluster::{ClusterError, Message, Question, Reply};
 use crate::id::{SocketId, Tag};
 

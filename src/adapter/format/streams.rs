@@ -11,9 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
+use crate::adapter::format::channel::polls;
 use crate::adapter::format::cluster_adapter::{BROADCAST, Body, SERVER_SIDE_EMIT, from_whole};
 use crate::adapter::format::{
-    Capabilities, Channel, Envelope, Format, Incoming, NodeDiscovery, Requester, msgpack, polls,
+    Capabilities, Channel, Envelope, Format, Incoming, NodeDiscovery, Requester, msgpack,
 };
 use crate::cluster::{ClusterError, Message, Question, Reply};
 use crate::id::Tag;

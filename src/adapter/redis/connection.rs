@@ -60,6 +60,40 @@ impl Connection {
     }
 }
 
+/// Redis' own name of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ConnectionId {
+    pub(crate) id: String,
+    pub(crate) address: String,
+}
+
+impl ConnectionId {
+    /// Asks Redis; `None` if it does not respond with one.
+    pub(crate) async fn of(connection: &mut MultiplexedConnection) -> RedisResult<Option<Self>> {
+        let mut command = redis::cmd("CLIENT");
+        command.arg("INFO");
+        match command.query_async::<String>(connection).await {
+            Ok(info) => Ok(Self::parse(&info)),
+            Err(error) if error.code().is_some() => {
+                log::debug!("Redis does not say how it calls a connection: {error}");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn parse(info: &str) -> Option<Self> {
+        let field = |name: &str| {
+            let mut fields = info.split_whitespace();
+            fields.find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+        };
+        Some(Self {
+            id: field("id")?.to_owned(),
+            address: field("addr")?.to_owned(),
+        })
+    }
+}
+
 /// Connects. Pushes of Redis go to `pushed`, on the thread of the caller.
 ///
 /// # Errors
@@ -199,3 +233,19 @@ pub(crate) const RESPONSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// The interval of the pings.
 const ASKED: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_known_by_id_and_address() {
+        let info = "id=7 addr=127.0.0.1:52998 laddr=127.0.0.1:6379 fd=9 name= resp=3\n";
+        let client = ConnectionId {
+            id: "7".to_owned(),
+            address: "127.0.0.1:52998".to_owned(),
+        };
+        assert_eq!(ConnectionId::parse(info), Some(client));
+        assert_eq!(ConnectionId::parse("id=7"), None);
+    }
+}

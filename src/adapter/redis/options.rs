@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use crate::adapter::broker::DirectPublisher;
 use crate::adapter::format::{Bus, Classic, Format, Sharded, Streams};
-use crate::adapter::redis::Redis;
 use crate::adapter::redis::emitter::RedisEmitter;
+use crate::adapter::redis::state::Redis;
 use crate::adapter::setup::{AdapterSetup, QUEUE_LIMIT, REQUESTS_IN_FLIGHT, STREAM_LENGTH};
 use crate::cluster::{AdapterError, ClusterOffset};
 

@@ -14,8 +14,10 @@ use redis::{Pipeline, RedisResult};
 
 use crate::adapter::broker::Wires;
 use crate::adapter::health::ConnectionRole;
-use crate::adapter::redis::Redis;
-use crate::adapter::redis::connection::{Connection, RESPONSE_LIMIT, batch, connect, is_final};
+use crate::adapter::redis::connection::{
+    Connection, ConnectionId, RESPONSE_LIMIT, batch, connect, is_final,
+};
+use crate::adapter::redis::state::Redis;
 use crate::adapter::redis::stream::entries_of;
 use crate::adapter::retry::Backoff;
 use crate::adapter::sending::Batch;
@@ -107,40 +109,6 @@ async fn settle(
     Ok(())
 }
 
-/// Redis' own name of a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ConnectionId {
-    id: String,
-    address: String,
-}
-
-impl ConnectionId {
-    /// Asks Redis; `None` if it does not respond with one.
-    async fn of(connection: &mut MultiplexedConnection) -> RedisResult<Option<Self>> {
-        let mut command = redis::cmd("CLIENT");
-        command.arg("INFO");
-        match command.query_async::<String>(connection).await {
-            Ok(info) => Ok(Self::parse(&info)),
-            Err(error) if error.code().is_some() => {
-                log::debug!("Redis does not say how it calls a connection: {error}");
-                Ok(None)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn parse(info: &str) -> Option<Self> {
-        let field = |name: &str| {
-            let mut fields = info.split_whitespace();
-            fields.find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
-        };
-        Some(Self {
-            id: field("id")?.to_owned(),
-            address: field("addr")?.to_owned(),
-        })
-    }
-}
-
 /// Ends an earlier connection of this node. Redis may not know yet that it has broken, and could
 /// still receive commands in transit after the check of the arrived entries.
 async fn end(earlier: &ConnectionId, connection: &mut MultiplexedConnection) -> RedisResult<()> {
@@ -214,19 +182,3 @@ async fn send(
 
 /// The number of stream entries checked at once.
 const LOOKED_AT: usize = 1000;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_connection_is_known_by_id_and_address() {
-        let info = "id=7 addr=127.0.0.1:52998 laddr=127.0.0.1:6379 fd=9 name= resp=3\n";
-        let client = ConnectionId {
-            id: "7".to_owned(),
-            address: "127.0.0.1:52998".to_owned(),
-        };
-        assert_eq!(ConnectionId::parse(info), Some(client));
-        assert_eq!(ConnectionId::parse("id=7"), None);
-    }
-}

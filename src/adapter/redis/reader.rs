@@ -11,8 +11,8 @@ use redis::{RedisResult, Value};
 use crate::adapter::broker::Wires;
 use crate::adapter::health::ConnectionRole;
 use crate::adapter::positions::Position;
-use crate::adapter::redis::Redis;
 use crate::adapter::redis::connection::{RESPONSE_LIMIT, connect};
+use crate::adapter::redis::state::Redis;
 use crate::adapter::redis::stream::{StreamInfo, entries_of, info_of, streams_of};
 use crate::adapter::retry::Backoff;
 

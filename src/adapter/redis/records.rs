@@ -1,7 +1,7 @@
 //! Records, as keys with a time to live. They are written by the publisher.
 
 use crate::adapter::broker::{BrokerFuture, RecordStore};
-use crate::adapter::redis::Redis;
+use crate::adapter::redis::state::Redis;
 
 impl RecordStore for Redis {
     fn get(&self, key: String) -> BrokerFuture<'_, Option<String>> {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::adapter::broker::{BrokerFuture, ListenerCount};
 use crate::adapter::format::Channel;
-use crate::adapter::redis::Redis;
+use crate::adapter::redis::state::Redis;
 
 impl ListenerCount for Redis {
     fn count(&self, channels: Vec<Channel>) -> BrokerFuture<'_, Vec<usize>> {

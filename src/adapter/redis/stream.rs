@@ -5,7 +5,7 @@ use redis::{RedisResult, Value};
 
 use crate::adapter::broker::{BrokerFuture, EventLog, LogEntry};
 use crate::adapter::positions::Position;
-use crate::adapter::redis::Redis;
+use crate::adapter::redis::state::Redis;
 use crate::cluster::EntryId;
 
 impl EventLog for Redis {

@@ -9,8 +9,8 @@ use redis::{Cmd, Pipeline, PushInfo, PushKind, RedisError, Value};
 use crate::adapter::broker::{Inbound, Wires};
 use crate::adapter::format::Channel;
 use crate::adapter::health::ConnectionRole;
-use crate::adapter::redis::Redis;
 use crate::adapter::redis::connection::{RESPONSE_LIMIT, connect, is_final};
+use crate::adapter::redis::state::Redis;
 use crate::adapter::retry::Backoff;
 use crate::adapter::subscriptions::Change;
 

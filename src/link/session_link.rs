@@ -1,0 +1,226 @@
+//! The shared part of a session: its data, its outbox, and the address of its actor.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use actix::{Message, Recipient};
+use parking_lot::Mutex;
+
+use crate::config::{Config, SlowClientPolicy};
+use crate::data::{Session, Values};
+use crate::handshake::Handshake;
+use crate::id::Id;
+use crate::link::{InFlight, Outbox, Outgoing, PushError, Pushed, Unsent};
+use crate::reason::CloseReason;
+
+/// The shared part of a session.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) id: Id,
+    /// The session's number in this process, for the log, because its id is a secret.
+    pub(crate) number: u64,
+    pub(crate) config: Arc<Config>,
+    pub(crate) handshake: Handshake,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) in_flight: InFlight,
+    /// The program's session of the client, made at its first use.
+    session: OnceLock<Session>,
+    /// The values that a program with raw Engine.IO attaches to the session.
+    values: OnceLock<Box<Values>>,
+    holder: Mutex<Holder>,
+    closing: AtomicBool,
+    posting: AtomicBool,
+}
+
+/// The actor of the session, and the request that arrived while there was none.
+#[derive(Debug, Default)]
+struct Holder {
+    session: Option<Recipient<Control>>,
+    unheard: Option<Control>,
+}
+
+/// A request to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
+#[rtype(result = "()")]
+pub(crate) enum Control {
+    /// End, for this reason.
+    Close(CloseReason),
+    /// The transport has closed; queued packets were sent or are lost.
+    Gone,
+    /// The server stops: end after the handlers in flight have ended.
+    Drain,
+    /// Check again: a socket of the session was accepted, refused or disconnected.
+    StateChanged,
+}
+
+impl Link {
+    pub(crate) fn new(id: Id, config: &Arc<Config>, handshake: Handshake) -> Arc<Self> {
+        let limits = &config.limits;
+        Arc::new(Self {
+            id,
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            config: Arc::clone(config),
+            handshake,
+            outbox: Arc::new(Outbox::new(limits.outbox_limit, limits.packet_limit)),
+            in_flight: InFlight::new(limits.max_concurrent_handlers, limits.handlers_bytes),
+            session: OnceLock::new(),
+            values: OnceLock::new(),
+            holder: Mutex::default(),
+            closing: AtomicBool::new(false),
+            posting: AtomicBool::new(false),
+        })
+    }
+
+    /// Returns the program's session of the client.
+    pub(crate) fn session(&self) -> &Session {
+        self.session.get_or_init(|| {
+            let begun = self.handshake.get::<Session>();
+            begun
+                .map(|session| Session::clone(&session))
+                .unwrap_or_default()
+        })
+    }
+
+    /// Returns the values that the program has attached to the session.
+    pub(crate) fn values(&self) -> &Values {
+        self.values.get_or_init(Box::default)
+    }
+
+    /// Returns the session if it is in a store: it must be loaded before a handler is called, and
+    /// saved after it.
+    pub(crate) fn stored_session(&self) -> Option<&Session> {
+        // Only a flag is read for clients without such sessions.
+        let stored = self.config.sockets.stored_sessions;
+        let session = stored.then(|| self.session())?;
+        session.stored().map(|_| session)
+    }
+
+    /// Sets the actor that has the session now.
+    pub(crate) fn held_by(&self, session: Recipient<Control>) {
+        let mut holder = self.holder.lock();
+        if let Some(control) = holder.unheard.take() {
+            session.do_send(control);
+        }
+        holder.session = Some(session);
+    }
+
+    /// Removes the actor; later requests are ignored.
+    pub(crate) fn release(&self) {
+        self.holder.lock().session = None;
+    }
+
+    /// Returns `true` if the close of the session was requested, or if it has closed by itself.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Relaxed) || self.in_flight.has_ended()
+    }
+
+    /// Returns `true` if the session has ended: its client has received the last packets, or never
+    /// will.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.in_flight.has_ended()
+            && (self.outbox.is_spent() || self.holder.lock().session.is_none())
+    }
+
+    /// Queues a packet without waiting for room. If there is none, the server's policy decides
+    /// about the client.
+    pub(crate) fn send(&self, packet: Outgoing) -> Result<Pushed, PushError> {
+        let pushed = self.outbox.push_now(packet);
+        if pushed == Err(PushError::Full) {
+            self.overflowed();
+        }
+        pushed
+    }
+
+    /// Queues a packet if there is room. If there is none, the client stays connected.
+    pub(crate) fn try_send(&self, packet: Outgoing) -> Result<(), PushError> {
+        self.outbox.push(packet).map_err(|unsent| match unsent {
+            Unsent::Full(_) => PushError::Full,
+            Unsent::Closed => PushError::Closed,
+        })
+    }
+
+    /// Queues a packet if the queue is empty, and drops it otherwise. Returns whether it was
+    /// queued.
+    pub(crate) fn send_volatile(&self, packet: Outgoing) -> bool {
+        self.outbox.push_if_empty(packet)
+    }
+
+    /// Queues a packet about the state of a socket. If it does not fit, the session is closed under
+    /// every policy: the client's view of the socket would be wrong.
+    pub(crate) fn send_vital(&self, packet: Outgoing) {
+        if self.outbox.push_vital(packet) == Err(PushError::Full) {
+            self.close(CloseReason::OutboxFull);
+        }
+    }
+
+    /// There was no room for a packet: the client is disconnected if the policy says so.
+    pub(crate) fn overflowed(&self) {
+        if self.config.engine.slow_client_policy == SlowClientPolicy::Disconnect {
+            self.outbox.seal();
+            self.close(CloseReason::OutboxFull);
+        }
+    }
+
+    /// Engine.IO v4, HTTP long-polling: one POST at a time. `None` while another is in flight.
+    pub(crate) fn begin_post(&self) -> Option<PostTurn<'_>> {
+        let taken = self.posting.swap(true, Ordering::AcqRel);
+        (!taken).then_some(PostTurn(self))
+    }
+
+    /// Requests the close of the session; the first reason is used.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        if !self.closing.swap(true, Ordering::Relaxed) {
+            self.ask(Control::Close(reason));
+        }
+    }
+
+    /// Requests the end of a session that reads nothing new, after its handlers in flight have
+    /// ended.
+    pub(crate) fn drain(&self) {
+        self.ask(Control::Drain);
+    }
+
+    pub(crate) fn wake(&self) {
+        self.ask(Control::StateChanged);
+    }
+
+    /// The transport has closed.
+    pub(crate) fn gone(&self) {
+        self.ask(Control::Gone);
+    }
+
+    fn ask(&self, control: Control) {
+        let mut holder = self.holder.lock();
+        match &holder.session {
+            // A life-cycle message, whose number the session's life bounds.
+            Some(session) => session.do_send(control),
+            // A wake has no effect on a session that has not started.
+            None if control == Control::StateChanged => {}
+            None => holder.unheard = Some(control),
+        }
+    }
+}
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
+/// The session's name in the log, because its id is a secret.
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "session {}", self.number)?;
+        match self.handshake.address() {
+            Some(address) => write!(f, " of {address}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The turn of one POST.
+#[derive(Debug)]
+pub(crate) struct PostTurn<'a>(&'a Link);
+
+impl Drop for PostTurn<'_> {
+    fn drop(&mut self) {
+        self.0.posting.store(false, Ordering::Release);
+    }
+}
