@@ -1,6 +1,9 @@
-//! Polling requests at the wrong node.
+//! Polling requests at the wrong node: forwarded to the right one, and answered.
 
+mod answering;
+mod asking;
+mod forwarder;
 mod forwards;
 mod wire;
 
-pub(crate) use forwards::PollForwarder;
+pub(crate) use forwarder::PollForwarder;
