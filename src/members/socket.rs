@@ -441,10 +441,8 @@ impl SocketState {
             Phase::Ended | Phase::Abandoned => Err(EmitError::Disconnected),
             Phase::Connecting | Phase::Accepted => {
                 // As much as the outbox accepts at once when the socket opens.
-                let limits = &self.link.config.limits;
-                let limit = limits.outbox_limit.saturating_add(limits.packet_limit);
                 let bytes = held.bytes.saturating_add(packet.cost());
-                if bytes > limit {
+                if bytes > self.link.outbox.upper_limit() {
                     return Err(EmitError::OutboxFull);
                 }
                 held.bytes = bytes;

@@ -128,6 +128,12 @@ impl Outbox {
         }
     }
 
+    /// Returns the number of bytes that may be queued for packets that cannot wait for room: the
+    /// limit and the reserve.
+    pub(crate) fn upper_limit(&self) -> usize {
+        self.limit.saturating_add(self.reserve)
+    }
+
     /// Adds a packet: its frame and the frames that must directly follow it. It is added if it fits
     /// or if the queue is empty, and never before packets that wait for room.
     // By value: the bytes of a frame with one recipient are never counted.
@@ -160,7 +166,7 @@ impl Outbox {
         let cost = packet.cost();
         let pushed = if inner.admits(self.limit, cost) {
             Pushed::Within
-        } else if inner.allows_over(self.limit.saturating_add(self.reserve), cost) {
+        } else if inner.allows_over(self.upper_limit(), cost) {
             Pushed::Over
         } else {
             return Err(PushError::Full);
@@ -172,7 +178,7 @@ impl Outbox {
     /// Adds a packet about the state of a socket: up to the reserve, even if the client does not
     /// read.
     pub(crate) fn push_vital(&self, packet: Outgoing) -> Result<(), PushError> {
-        self.push_up_to(self.limit.saturating_add(self.reserve), packet)
+        self.push_up_to(self.upper_limit(), packet)
     }
 
     /// Adds nothing more: after a packet that did not fit another one might, and the client would
