@@ -5,6 +5,7 @@
 
 /// Returns a time as `JSON.stringify` writes a `Date`; `None` if its year does not have four
 /// digits.
+#[cfg(feature = "cluster")]
 pub(crate) fn iso_time(milliseconds: i64) -> Option<String> {
     let Moment {
         year,
@@ -13,9 +14,9 @@ pub(crate) fn iso_time(milliseconds: i64) -> Option<String> {
         hour,
         minute,
         second,
-        millisecond,
         ..
     } = Moment::at(milliseconds)?;
+    let millisecond = milliseconds.rem_euclid(1000);
     Some(format!(
         "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z"
     ))
@@ -54,7 +55,6 @@ struct Moment {
     hour: i64,
     minute: i64,
     second: i64,
-    millisecond: i64,
 }
 
 impl Moment {
@@ -79,7 +79,6 @@ impl Moment {
             hour: rest / 3_600_000,
             minute: rest / 60_000 % 60,
             second: rest / 1000 % 60,
-            millisecond: rest % 1000,
         })
     }
 }

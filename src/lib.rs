@@ -305,7 +305,11 @@ mod transport;
 #[cfg(feature = "cluster")]
 #[cfg_attr(
     not(feature = "redis"),
-    allow(dead_code, unused_imports, reason = "a broker uses the rest")
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "the parts for connections that break wait for a broker on a network"
+    )
 )]
 mod adapter;
 
@@ -325,7 +329,11 @@ mod socket;
 // A namespace as data: its sockets, their rooms, and what goes to them.
 #[cfg_attr(
     not(feature = "cluster"),
-    allow(dead_code, unused_imports, reason = "an adapter uses the rest")
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "an adapter delivers to sockets and restores them by the rest"
+    )
 )]
 mod members;
 
@@ -338,23 +346,18 @@ mod data;
 
 // The wire: values only, no I/O, no clock.
 mod engineio;
-#[cfg_attr(
-    not(feature = "cluster"),
-    allow(dead_code, unused_imports, reason = "an adapter uses the rest")
-)]
 mod socketio;
 mod websocket;
 
 // Plain data for all.
-#[cfg_attr(
-    not(feature = "cluster"),
-    allow(dead_code, reason = "an adapter uses the rest")
-)]
 mod calendar;
 mod clock;
 #[cfg_attr(
-    not(feature = "cluster"),
-    allow(dead_code, reason = "an adapter uses the rest")
+    not(feature = "redis"),
+    allow(
+        dead_code,
+        reason = "only the formats of Redis read all questions and replies"
+    )
 )]
 mod cluster;
 mod config;

@@ -4,8 +4,10 @@
 //! become [`Incoming`] messages. Each format defines the channels of a node. Nothing here does I/O,
 //! keeps time or knows a socket.
 
+#[cfg(feature = "redis")]
 mod bus;
 mod channel;
+#[cfg(feature = "redis")]
 mod classic;
 mod cluster_adapter;
 mod discovery;
@@ -15,7 +17,9 @@ mod fixture;
 mod heard;
 mod json;
 pub(crate) mod msgpack;
+#[cfg(feature = "redis")]
 mod payload;
+#[cfg(feature = "redis")]
 mod sharded;
 mod streams;
 
@@ -27,13 +31,16 @@ use bytes::Bytes;
 use crate::cluster::{ClusterError, Message, Question, Reply};
 use crate::id::Tag;
 
+#[cfg(feature = "redis")]
 pub(crate) use bus::Bus;
 pub(crate) use channel::{Channel, glob};
+#[cfg(feature = "redis")]
 pub(crate) use classic::Classic;
 pub(crate) use cluster_adapter::from_fields;
 pub(crate) use discovery::{NodeDiscovery, Peers};
 pub(crate) use envelope::{Envelope, check_length};
 pub(crate) use heard::{Callback, Incoming, MembershipChange, Presence, Received, Requester};
+#[cfg(feature = "redis")]
 pub(crate) use sharded::Sharded;
 pub(crate) use streams::Streams;
 

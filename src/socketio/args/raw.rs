@@ -57,6 +57,7 @@ impl Args {
     }
 
     /// Returns the text of the first argument, and the text of the others if there are any.
+    #[cfg(feature = "cluster")]
     pub(crate) fn split_text(&self) -> (&str, Option<&str>) {
         split_first(&self.json)
     }
