@@ -67,7 +67,7 @@
 //!
 //! The return value of a handler is the acknowledgement: `()` is an empty one, a tuple has several
 //! arguments, any other value is one argument. An `Err` is acknowledged as `{"error": text}`;
-//! [`Namespace::on_error`] receives each failure and may replace the answer. A panic ends only its
+//! [`Handlers::on_error`] receives each failure and may replace the answer. A panic ends only its
 //! own event.
 //!
 //! ```
@@ -167,7 +167,7 @@
 //! # Actors
 //!
 //! Sessions, rooms, namespaces and the server are actors. Actors of the program send them messages,
-//! receive events by [`Namespace::forward`], and receive panics by [`SocketIo::supervise`].
+//! receive events by [`Handlers::forward`], and receive panics by [`SocketIo::supervise`].
 //!
 //! ```
 //! use actix::{Actor, Addr, Context, Handler};
@@ -225,18 +225,19 @@
 //!   [`SocketIo::of_predicate`] return a [`NamespacePattern`] ([`PatternError`]) of the namespaces
 //!   that clients request. [`SocketIo::all_namespaces`] returns [`AllNamespaces`] together, and
 //!   [`SocketIo::on_new_namespace`] is called for each new one.
-//! * **Register handlers**: [`Namespace::on`], [`on_any`](Namespace::on_any),
-//!   [`fallback`](Namespace::fallback), [`on_connect`](Namespace::on_connect),
-//!   [`on_disconnecting`](Namespace::on_disconnecting),
-//!   [`on_disconnect`](Namespace::on_disconnect), [`forward`](Namespace::forward);
-//!   [`off`](Namespace::off) takes them away. A [`Handler`] takes the extractors [`Socket`],
+//! * **Register handlers**: a namespace, a pattern and [`AllNamespaces`] deref to [`Handlers`], with
+//!   [`on`](Handlers::on), [`on_any`](Handlers::on_any), [`fallback`](Handlers::fallback),
+//!   [`on_connect`](Handlers::on_connect), [`on_disconnecting`](Handlers::on_disconnecting),
+//!   [`on_disconnect`](Handlers::on_disconnect), [`forward`](Handlers::forward);
+//!   [`off`](Handlers::off) takes them away. A [`Handler`] takes the extractors [`Socket`],
 //!   [`Data`], [`Auth`], [`State`], [`Params`], [`Handshake`], [`Extension`], [`Session`],
 //!   [`SocketIo`], [`Namespace`], [`Event`], [`Ack`] and [`DisconnectReason`]; a program writes
 //!   others with [`Extract`], for what a handler is called for: [`EventContext`],
 //!   [`ConnectContext`] or [`DisconnectContext`], all of them a [`CallContext`]. A
-//!   [`NamespaceHandlers`] registers its [`Registrar`], each a [`Method`].
-//! * **Look at events and clients first**: [`Namespace::middleware`] for clients,
-//!   [`Namespace::event_middleware`] for each [`IncomingEvent`].
+//!   [`NamespaceHandlers`] is an object whose methods are handlers: it names each [`Method`] to its
+//!   [`Registrar`].
+//! * **Look at events and clients first**: [`Handlers::middleware`] for clients,
+//!   [`Handlers::event_middleware`] for each [`IncomingEvent`].
 //! * **Know the client**: [`Builder::allow_request`] accepts or refuses a client. Its [`Handshake`]
 //!   has the headers, the query ([`QueryError`]), the cookies, the address, also behind trusted
 //!   proxies ([`IpNet`]), and the program's [`Extensions`]. A [`Session`] keeps values for it
@@ -245,7 +246,7 @@
 //! * **Answer**: by the return value, an [`EventOutcome`], which may be an `Err` such as
 //!   [`HandlerError`]. [`AnyValue`] is JSON with binary, in both directions. The return value of a
 //!   connect handler is a [`ConnectOutcome`], and [`ConnectError`] refuses the client. A failed
-//!   extraction is a [`Rejection`]. [`Namespace::on_error`] receives each [`Failure`] with its
+//!   extraction is a [`Rejection`]. [`Handlers::on_error`] receives each [`Failure`] with its
 //!   [`FailureCause`].
 //! * **Send**: [`Socket::emit`], [`Socket::call`], and a [`Broadcast`] by [`Socket::to`],
 //!   [`Namespace::to`] or [`SocketIo::to`], to [`RoomNames`]. Acknowledgements of many are an
@@ -271,7 +272,7 @@
 //! * **Supervise**: [`SocketIo::supervise`] sends a [`Panicked`] with its [`PanicSource`] for each
 //!   panic, [`Namespace::watch_rooms`] sends a [`RoomEvent`] with its [`RoomEventKind`] for each
 //!   change of a room; [`CloseReason`] is the reason of a session's end.
-//! * **Check by types**: [`event!`] makes an [`EventContract`]; [`Namespace::on_event`] takes
+//! * **Check by types**: [`event!`] makes an [`EventContract`]; [`Handlers::on_event`] takes
 //!   handlers of [`Typed`] data, and [`Socket::emit_event`] and [`Socket::call_event`] send.
 //!   [`Binary`] are bytes with a schema, and `Contracts` (feature `contracts`) writes TypeScript
 //!   and AsyncAPI.
@@ -390,7 +391,8 @@ pub use error::{
 pub use handler::{
     Ack, Auth, BackgroundTask, CallContext, ConnectContext, ConnectOutcome, Data,
     DisconnectContext, ErrorAnswer, Event, EventContext, EventOutcome, Extension, Extract, Failure,
-    FailureCause, Handler, IncomingEvent, LeaveOutcome, Method, Params, State,
+    FailureCause, Handler, Handlers, IncomingEvent, LeaveOutcome, Method, NamespaceHandlers,
+    Params, Registrar, State,
 };
 pub use handshake::{Extensions, Handshake, QueryError};
 pub use id::{InvalidSocketId, SocketId};
@@ -404,7 +406,7 @@ pub use pattern::PatternError;
 pub use reason::{CloseReason, DisconnectReason};
 pub use server::{
     AllNamespaces, AppServer, AppServerHandle, Builder, EngineIo, EngineIoBuilder, Namespace,
-    NamespaceHandlers, NamespacePattern, Registrar, RunningAppServer, SocketIo, StartError,
+    NamespacePattern, RunningAppServer, SocketIo, StartError,
 };
 #[cfg(feature = "session")]
 pub use server::{HttpSession, LogoutStore};

@@ -19,10 +19,10 @@ use crate::socket::Socket;
 /// session are saved.
 pub(super) fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceState>) {
     let accepted = socket.clone();
-    let context = Arc::clone(&namespace.context);
+    let context = Arc::clone(&namespace.handlers.context);
     let tells_errors = context.server_context.tells_errors;
     let admission = Box::new(move |outcome: Result<(), ConnectError>| {
-        let (socket, context) = (accepted, Arc::clone(&namespace.context));
+        let (socket, context) = (accepted, Arc::clone(&namespace.handlers.context));
         let decide = move |socket: &Socket, outcome: Result<(), ConnectError>| match outcome {
             Err(error) => socket.refuse(&error.shown(tells_errors)),
             Ok(()) => enter(socket, &namespace),
@@ -81,7 +81,7 @@ pub(super) fn disconnected(
     session.after_load(Box::new(move |loaded| {
         if let Err(error) = loaded {
             // Its disconnect handlers are called all the same, and see the unchanged session.
-            failed_by_session(&namespace.context, &socket, "disconnect", &error);
+            failed_by_session(&namespace.handlers.context, &socket, "disconnect", &error);
         }
         leave(&socket, &namespace, reason);
         drop(guard);
@@ -102,10 +102,10 @@ fn leave(socket: &Socket, namespace: &NamespaceState, reason: DisconnectReason) 
     let leaving = DisconnectContext {
         socket,
         reason,
-        context: &namespace.context,
+        context: &namespace.handlers.context,
     };
     log::debug!(target: TARGET_SOCKET, "{} disconnected: {reason}", socket.state());
-    let table = namespace.table.read();
+    let table = namespace.handlers.table.read();
     table.disconnecting(&leaving);
     socket.membership().detach(socket.state(), reason);
     table.disconnected(&leaving);

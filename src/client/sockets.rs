@@ -148,7 +148,7 @@ impl Client {
         membership.resuming(&state);
         let mut slot = Slot {
             socket: Socket::new(membership, state),
-            table: namespace.table.view(),
+            table: namespace.handlers.table.view(),
             namespace,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
@@ -276,7 +276,7 @@ impl Protocol for Client {
 impl Slot {
     /// Calls the program, and then the namespace, to accept the client.
     fn admit(&mut self) {
-        let table = Arc::clone(self.table.current(&self.namespace.table));
+        let table = Arc::clone(self.table.current(&self.namespace.handlers.table));
         let (socket, namespace) = (self.socket.clone(), Arc::clone(&self.namespace));
         match self.socket.state().link.stored_session() {
             None => admit(&table, &socket, namespace),
@@ -284,7 +284,7 @@ impl Slot {
                 match (socket.state().phase(), loaded) {
                     (Phase::Connecting, Ok(())) => admit(&table, &socket, namespace),
                     (_, Err(error)) => {
-                        failed_by_session(&namespace.context, &socket, "connect", &error);
+                        failed_by_session(&namespace.handlers.context, &socket, "connect", &error);
                         socket.refuse(&error.into());
                     }
                     // It has disconnected in the meantime, and no handler has been called.
@@ -297,14 +297,14 @@ impl Slot {
     fn dispatch(&mut self, body: Body<'_>, attachments: &[Bytes]) {
         match body {
             Body::Event { id, name, args, .. } => {
-                let table = self.table.current(&self.namespace.table);
+                let table = self.table.current(&self.namespace.handlers.table);
                 let received = Received {
                     socket: &self.socket,
                     name: &name,
                     args,
                     attachments,
                     id,
-                    context: &self.namespace.context,
+                    context: &self.namespace.handlers.context,
                 };
                 match self.socket.state().link.stored_session() {
                     None => table.dispatch(&received),

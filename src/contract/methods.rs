@@ -6,76 +6,72 @@ use serde::de::DeserializeOwned;
 
 use crate::contract::{ContractAnswer, EventContract, TypedArguments};
 use crate::error::{CallError, EmitError};
-use crate::handler::{EventContext, EventOutcome, Extract, Handler};
-use crate::server::{AllNamespaces, Namespace, NamespacePattern, SocketIo};
+use crate::handler::{EventContext, EventOutcome, Extract, Handler, Handlers};
+use crate::server::{Namespace, NamespacePattern, SocketIo};
 use crate::socket::{Broadcast, Socket};
 
-/// Adds `on_event` to a type with a method `on`.
-macro_rules! on_event {
-    ($($handle:ident)*) => {$(
-        impl $handle {
-            /// Calls `handler` for the event of a contract, as [`on`](Self::on) does for a name.
-            ///
-            /// Among the handler's arguments is exactly one [`Typed`](crate::Typed) of the
-            /// contract, and it returns the contract's answer, or a `Result` of it. Any other
-            /// handler does not compile.
-            ///
-            /// # Examples
-            ///
-            /// ```
-            #[doc = concat!("use actix_socketio::{", stringify!($handle), ", Socket, Typed, event};")]
-            ///
-            /// event! { pub Say("say", String => usize); }
-            ///
-            #[doc = concat!("fn register(namespace: &", stringify!($handle), ") {")]
-            ///     namespace.on_event(Say, |_: Socket, Typed(text): Typed<Say>| async move {
-            ///         text.len()
-            ///     });
-            /// }
-            /// ```
-            ///
-            /// An answer of another type does not compile:
-            ///
-            /// ```compile_fail,E0277
-            #[doc = concat!("use actix_socketio::{", stringify!($handle), ", Socket, Typed, event};")]
-            ///
-            /// event! { pub Say("say", String => usize); }
-            ///
-            #[doc = concat!("fn register(namespace: &", stringify!($handle), ") {")]
-            ///     namespace.on_event(Say, |_: Socket, Typed(text): Typed<Say>| async move {
-            ///         text
-            ///     });
-            /// }
-            /// ```
-            ///
-            /// A handler of plain data does not compile either, even if the type is right:
-            ///
-            /// ```compile_fail,E0277
-            #[doc = concat!("use actix_socketio::{", stringify!($handle), ", Data, Socket, event};")]
-            ///
-            /// event! { pub Say("say", String => usize); }
-            ///
-            #[doc = concat!("fn register(namespace: &", stringify!($handle), ") {")]
-            ///     namespace.on_event(Say, |_: Socket, Data(text): Data<String>| async move {
-            ///         text.len()
-            ///     });
-            /// }
-            /// ```
-            pub fn on_event<E, H, A, const AT: usize>(&self, event: E, handler: H) -> &Self
-            where
-                E: EventContract,
-                H: Handler<A>,
-                H::Output: ContractAnswer<E::Answer> + EventOutcome,
-                A: TypedArguments<E, AT> + for<'a> Extract<EventContext<'a>> + 'static,
-            {
-                let _ = event;
-                self.on(E::NAME, handler)
-            }
-        }
-    )*};
+impl Handlers {
+    /// Calls `handler` for the event of a contract, as [`on`](Self::on) does for a name.
+    ///
+    /// Among the handler's arguments is exactly one [`Typed`](crate::Typed) of the contract, and it
+    /// returns the contract's answer, or a `Result` of it. Any other handler does not compile.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{Namespace, Socket, Typed, event};
+    ///
+    /// event! { pub Say("say", String => usize); }
+    ///
+    /// fn register(namespace: &Namespace) {
+    ///     namespace.on_event(Say, |_: Socket, Typed(text): Typed<Say>| async move {
+    ///         text.len()
+    ///     });
+    /// }
+    /// ```
+    ///
+    /// An answer of another type does not compile:
+    ///
+    /// ```compile_fail,E0277
+    /// use actix_socketio::{Namespace, Socket, Typed, event};
+    ///
+    /// event! { pub Say("say", String => usize); }
+    ///
+    /// fn register(namespace: &Namespace) {
+    ///     namespace.on_event(Say, |_: Socket, Typed(text): Typed<Say>| async move {
+    ///         text
+    ///     });
+    /// }
+    /// ```
+    ///
+    /// A handler of plain data does not compile either, even if the type is right:
+    ///
+    /// ```compile_fail,E0277
+    /// use actix_socketio::{Namespace, Data, Socket, event};
+    ///
+    /// event! { pub Say("say", String => usize); }
+    ///
+    /// fn register(namespace: &Namespace) {
+    ///     namespace.on_event(Say, |_: Socket, Data(text): Data<String>| async move {
+    ///         text.len()
+    ///     });
+    /// }
+    /// ```
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "the value only names the contract"
+    )]
+    pub fn on_event<E, H, A, const AT: usize>(&self, event: E, handler: H) -> &Self
+    where
+        E: EventContract,
+        H: Handler<A>,
+        H::Output: ContractAnswer<E::Answer> + EventOutcome,
+        A: TypedArguments<E, AT> + for<'a> Extract<EventContext<'a>> + 'static,
+    {
+        let _ = event;
+        self.on(E::NAME, handler)
+    }
 }
-
-on_event!(Namespace NamespacePattern AllNamespaces);
 
 impl Socket {
     /// Sends the event of a contract to this client, as [`emit`](Self::emit) does.

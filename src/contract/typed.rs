@@ -9,7 +9,7 @@ use crate::error::Rejection;
 use crate::handler::{EventContext, Extract};
 
 /// The data of an event of the contract `E`, as an argument of its handler.
-/// [`Namespace::on_event`](crate::Namespace::on_event) requires one.
+/// [`Handlers::on_event`](crate::Handlers::on_event) requires one.
 ///
 /// It is read as [`Data`](crate::Data) reads an event's arguments.
 ///

@@ -18,7 +18,7 @@ use crate::socketio::{ArgsError, Shortened};
 /// A message that the program gives to [`new`](Self::new), or a text that it converts, is for the
 /// client. An error that `?` converts is not: the client receives its text only if
 /// [`error_details`](crate::Builder::error_details) is on, otherwise `internal server error`.
-/// [`Namespace::on_error`](crate::Namespace::on_error) and the log have the text in any case.
+/// [`Handlers::on_error`](crate::Handlers::on_error) and the log have the text in any case.
 ///
 /// `?` converts these: `io::Error`, `serde_json::Error`, the errors of parsed numbers and texts,
 /// `actix::MailboxError`, a boxed error, [`HandlerError`](crate::HandlerError), and the errors of

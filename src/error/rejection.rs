@@ -11,7 +11,7 @@ use crate::socketio::ArgsError;
 /// program's middleware refused the event.
 ///
 /// If the client expects an acknowledgement it receives `{"error": "…"}` with this text. The text
-/// is replaced if [`on_error`](crate::Namespace::on_error) answers, or if
+/// is replaced if [`on_error`](crate::Handlers::on_error) answers, or if
 /// [`error_details`](crate::Builder::error_details) is off. The log has a line if there is no such
 /// hook.
 ///

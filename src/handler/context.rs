@@ -122,12 +122,12 @@ impl NamespaceContext {
     }
 
     /// Makes the context of registrations for all namespaces.
-    pub(crate) fn common(server_context: &Arc<ServerContext>) -> Self {
-        Self {
+    pub(crate) fn common(server_context: &Arc<ServerContext>) -> Arc<Self> {
+        Arc::new(Self {
             server_context: Arc::clone(server_context),
             on_error: RwLock::default(),
             is_common: true,
-        }
+        })
     }
 
     pub(crate) fn state<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {

@@ -376,7 +376,7 @@ impl<C: CallContext, T: Send + Sync + 'static> Extract<C> for State<T> {
 /// An event as a value: its name and its arguments as received.
 ///
 /// As an extractor it gives a handler the whole event. As a message it is sent by
-/// [`Namespace::forward`](crate::Namespace::forward) to an actor, with the right to answer.
+/// [`Handlers::forward`](crate::Handlers::forward) to an actor, with the right to answer.
 ///
 /// # Examples
 ///

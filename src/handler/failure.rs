@@ -203,7 +203,7 @@ pub enum FailureCause {
     /// error's `Display` text, as a JSON string.
     Returned(String),
     /// The handler was not called: an extractor could not make an argument, or
-    /// [`event_middleware`](crate::Namespace::event_middleware) refused the event.
+    /// [`event_middleware`](crate::Handlers::event_middleware) refused the event.
     Rejected(Rejection),
     /// Middleware or a connect handler refused the client with this message. It is routine, and is
     /// logged at the level debug.
@@ -214,7 +214,7 @@ pub enum FailureCause {
     SerializeFailed(ArgsError),
     /// The handler dropped its [`Ack`](crate::Ack) without an answer.
     AckDropped,
-    /// The actor to which the event was [forwarded](crate::Namespace::forward) has ended, or has
+    /// The actor to which the event was [forwarded](crate::Handlers::forward) has ended, or has
     /// not taken it within [`Builder::ack_timeout`](crate::Builder::ack_timeout).
     NotTaken,
     /// The client requested a namespace that does not exist. Only

@@ -10,10 +10,12 @@ mod extension;
 mod extract;
 mod failure;
 mod future_slots;
+mod handlers;
 mod kinds;
 mod method;
 mod pending;
 mod received;
+mod registrar;
 mod reply;
 mod shared;
 mod table;
@@ -30,7 +32,6 @@ use serde::Serialize;
 use crate::error::{ConnectError, HandlerError, says_gone};
 use crate::handshake::QueryError;
 
-pub(crate) use call::{forward, on_connect, on_event, on_leave};
 pub(crate) use context::{NamespaceContext, ServerContext};
 pub use extension::Extension;
 pub use extract::{
@@ -40,10 +41,12 @@ pub use extract::{
 pub(crate) use failure::failed;
 pub use failure::{ErrorAnswer, Failure, FailureCause};
 pub(crate) use future_slots::FutureSlots;
+pub use handlers::Handlers;
 pub(crate) use method::Bound;
 pub use method::Method;
 pub(crate) use pending::{Pending, Unfinished};
 pub(crate) use received::Received;
+pub use registrar::{NamespaceHandlers, Registrar};
 pub use reply::Ack;
 pub(crate) use shared::{SharedTable, TableView};
 pub(crate) use table::Table;
@@ -54,9 +57,9 @@ pub use transit::IncomingEvent;
 /// An async function whose arguments are extractors, up to eight of them.
 ///
 /// It is implemented for functions and closures; no other implementation is needed. The kind of
-/// call decides about the allowed extractors: see [`Namespace::on`](crate::Namespace::on),
-/// [`Namespace::on_connect`](crate::Namespace::on_connect) and
-/// [`Namespace::on_disconnect`](crate::Namespace::on_disconnect). The future need not be `Send`.
+/// call decides about the allowed extractors: see [`Handlers::on`](crate::Handlers::on),
+/// [`Handlers::on_connect`](crate::Handlers::on_connect) and
+/// [`Handlers::on_disconnect`](crate::Handlers::on_disconnect). The future need not be `Send`.
 ///
 /// # Examples
 ///
@@ -120,7 +123,7 @@ handler!(A B C D E F G H);
 /// acknowledgement, if the client expects one.
 ///
 /// No implementation is needed: derive `Serialize`. An `Err` is a failure, which goes to
-/// [`on_error`](crate::Namespace::on_error); `?` converts any error to [`HandlerError`].
+/// [`on_error`](crate::Handlers::on_error); `?` converts any error to [`HandlerError`].
 ///
 /// # Examples
 ///
@@ -195,7 +198,7 @@ impl<E: Into<ConnectError> + 'static> ConnectOutcome for Result<(), E> {
 }
 
 /// The return type of a disconnect handler: an `Err` is a failure, which goes to
-/// [`on_error`](crate::Namespace::on_error), or to the log.
+/// [`on_error`](crate::Handlers::on_error), or to the log.
 ///
 /// # Examples
 ///

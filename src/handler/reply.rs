@@ -285,7 +285,7 @@ impl Drop for Ack {
 
 impl HandlerError {
     /// Sends no acknowledgement, so that the client sends the event again if it has the options
-    /// `retries` and `ackTimeout`. The failure reaches [`on_error`](crate::Namespace::on_error) and
+    /// `retries` and `ackTimeout`. The failure reaches [`on_error`](crate::Handlers::on_error) and
     /// the log like any other.
     ///
     /// # Examples

@@ -94,7 +94,7 @@ impl Socket {
     /// stops does not wait for it. It runs on the worker of the handler that starts it; if it is
     /// not started on a worker, it runs on the thread of
     /// [`SocketIo::spawn`](crate::SocketIo::spawn). Its panic is sent to
-    /// [`on_error`](crate::Namespace::on_error) as an event `spawn`, to the log, and to the actors
+    /// [`on_error`](crate::Handlers::on_error) as an event `spawn`, to the log, and to the actors
     /// of [`supervise`](crate::SocketIo::supervise).
     ///
     /// # Examples

@@ -11,7 +11,7 @@ use crate::socket::Socket;
 use crate::socketio::{self, Args, ArgsError};
 
 /// A received event before its handlers, the argument of
-/// [`Namespace::event_middleware`](crate::Namespace::event_middleware).
+/// [`Handlers::event_middleware`](crate::Handlers::event_middleware).
 ///
 /// # Examples
 ///

@@ -54,8 +54,8 @@ pub struct Panicked {
 #[non_exhaustive]
 pub enum PanicSource {
     /// The handler of this event; `connect` and `disconnect` are those of
-    /// [`Namespace::on_connect`](crate::Namespace::on_connect) and
-    /// [`Namespace::on_disconnect`](crate::Namespace::on_disconnect). Also the listener of this
+    /// [`Handlers::on_connect`](crate::Handlers::on_connect) and
+    /// [`Handlers::on_disconnect`](crate::Handlers::on_disconnect). Also the listener of this
     /// server-side event; then there is no socket.
     Handler(String),
     /// A session's actor.

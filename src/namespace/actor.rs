@@ -53,7 +53,7 @@ impl Namespace {
         let core = Arc::clone(&self.core);
         let room = Arc::clone(name);
         let fallen = move |fall: ChildPanic| {
-            core.context.report(&Panicked {
+            core.handlers.context.report(&Panicked {
                 source: PanicSource::Room(room.as_ref().to_owned()),
                 namespace: Some(core.membership.name().to_owned()),
                 socket: None,

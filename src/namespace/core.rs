@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use log::Level;
 use serde_json::{Value, json};
 
-use crate::handler::{NamespaceContext, SharedTable};
+use crate::handler::Handlers;
 use crate::logging::{LogKind, LogLimits, Quoted, cut};
 use crate::members::Membership;
 use crate::panics::catch_panic;
@@ -19,8 +19,7 @@ use crate::pattern::{Parameters, Pattern};
 #[derive(Debug)]
 pub(crate) struct NamespaceState {
     pub(crate) membership: Arc<Membership>,
-    pub(crate) table: Arc<SharedTable>,
-    pub(crate) context: Arc<NamespaceContext>,
+    pub(crate) handlers: Handlers,
     /// The number of connected and connecting clients, if the namespace is removed with the last
     /// one. Changed under the lock of the registry.
     pub(super) leases: Option<AtomicUsize>,
@@ -30,8 +29,7 @@ pub(crate) struct NamespaceState {
 #[derive(Debug)]
 pub(crate) struct PatternState {
     pub(crate) matcher: NamespaceMatcher,
-    pub(crate) table: Arc<SharedTable>,
-    pub(crate) context: Arc<NamespaceContext>,
+    pub(crate) handlers: Handlers,
     /// Its namespaces are removed with their last client.
     pub(crate) frees: AtomicBool,
 }

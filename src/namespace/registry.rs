@@ -16,7 +16,7 @@ use log::Level;
 use parking_lot::RwLock;
 
 use crate::config::Limits;
-use crate::handler::{NamespaceContext, ServerContext, SharedTable, Tasks};
+use crate::handler::{Handlers, ServerContext, Tasks};
 use crate::id::SocketId;
 use crate::logging::{LogKind, Quoted, cut};
 use crate::members::{Adapter, Membership, Recovery, RecoveryOptions};
@@ -81,8 +81,8 @@ impl fmt::Display for LeaseRefused {
 pub(crate) struct Registry {
     pub(crate) server_context: Arc<ServerContext>,
     pub(crate) supervisor: Arc<Supervisor>,
-    /// The registrations for all namespaces: their own tables follow it.
-    pub(crate) common: SharedTable,
+    /// The handlers for all namespaces: their own tables follow it.
+    pub(crate) common: Handlers,
     /// This node of a cluster; a server without one is alone.
     pub(crate) cluster: Option<Arc<dyn Cluster>>,
     /// The options of connection state recovery, if it is on.
@@ -122,8 +122,8 @@ impl Registry {
     ) -> Arc<Self> {
         Arc::new(Self {
             supervisor: Supervisor::new(Arc::clone(&server_context), arbiter),
+            common: Handlers::common(&server_context),
             server_context,
-            common: SharedTable::default(),
             packets: limits.packets(),
             name_limit: limits.namespace_name_limit,
             kept_limit: limits.kept_namespaces,
@@ -168,7 +168,8 @@ impl Registry {
     pub(crate) fn made_by(&self, pattern: &PatternState) -> Vec<Arc<NamespaceState>> {
         let namespaces = self.namespaces.read();
         let made = namespaces.values().map(|entry| &entry.state);
-        let made = made.filter(|core| Arc::ptr_eq(&core.table, &pattern.table));
+        let handlers = &pattern.handlers;
+        let made = made.filter(|core| Arc::ptr_eq(&core.handlers.table, &handlers.table));
         made.cloned().collect()
     }
 
@@ -176,8 +177,7 @@ impl Registry {
     pub(crate) fn add_pattern(&self, matcher: NamespaceMatcher) -> Arc<PatternState> {
         let pattern = Arc::new(PatternState {
             matcher,
-            table: SharedTable::following(&self.common),
-            context: NamespaceContext::within(&self.server_context),
+            handlers: Handlers::following(&self.common),
             frees: AtomicBool::new(false),
         });
         self.patterns.write().push(Arc::clone(&pattern));
@@ -309,17 +309,9 @@ impl Registry {
         if let Some(entry) = namespaces.get(name) {
             return (Arc::clone(&entry.state), false);
         }
-        let (table, context, parameters) = match pattern {
-            Some((pattern, parameters)) => (
-                Arc::clone(&pattern.table),
-                Arc::clone(&pattern.context),
-                parameters.clone(),
-            ),
-            None => (
-                SharedTable::following(&self.common),
-                NamespaceContext::within(&self.server_context),
-                Parameters::new(),
-            ),
+        let (handlers, parameters) = match pattern {
+            Some((pattern, parameters)) => (pattern.handlers.clone(), parameters.clone()),
+            None => (Handlers::following(&self.common), Parameters::new()),
         };
         let core = Arc::new(NamespaceState {
             membership: Membership::with(
@@ -329,11 +321,10 @@ impl Registry {
                 self.adapter(),
                 self.recovery,
             ),
-            table,
-            context,
+            handlers,
             leases: frees.then(AtomicUsize::default),
         });
-        let tasks = Tasks::of(&core.context, self.supervisor.arbiter());
+        let tasks = Tasks::of(&core.handlers.context, self.supervisor.arbiter());
         core.membership.keep_tasks(tasks);
         let actor = self.supervisor.start(&core);
         if let Some(cluster) = &self.cluster {

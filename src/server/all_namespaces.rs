@@ -1,17 +1,18 @@
 //! A program's handle for all namespaces together.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, Weak};
 
-use crate::handler::{NamespaceContext, SharedTable};
+use crate::handler::Handlers;
 use crate::namespace::Registry;
 use crate::server::Namespace;
-use crate::server::registration::registration;
 
 /// All namespaces together: named ones, those of patterns, and future ones.
 /// [`SocketIo::all_namespaces`](crate::SocketIo::all_namespaces) returns it.
 ///
-/// A handler registered here is called in each namespace, in addition to the namespace's own:
+/// It derefs to its [`Handlers`]. A handler registered here is called in each namespace, in addition
+/// to the namespace's own:
 ///
 /// | registered for | order |
 /// | --- | --- |
@@ -44,18 +45,14 @@ use crate::server::registration::registration;
 #[derive(Clone)]
 pub struct AllNamespaces {
     registry: Arc<Registry>,
-    context: Arc<NamespaceContext>,
 }
 
 impl AllNamespaces {
     pub(crate) fn new(registry: &Arc<Registry>) -> Self {
         Self {
             registry: Arc::clone(registry),
-            context: Arc::new(NamespaceContext::common(&registry.server_context)),
         }
     }
-
-    registration!();
 
     /// Returns the existing namespaces, in any order.
     #[must_use]
@@ -65,10 +62,13 @@ impl AllNamespaces {
         let namespace = |core| Namespace::new(core, Weak::clone(&registry));
         all.into_iter().map(namespace).collect()
     }
+}
 
-    /// Returns the table of the handlers.
-    fn handlers(&self) -> (&SharedTable, &NamespaceContext) {
-        (&self.registry.common, &self.context)
+impl Deref for AllNamespaces {
+    type Target = Handlers;
+
+    fn deref(&self) -> &Handlers {
+        &self.registry.common
     }
 }
 

@@ -83,7 +83,7 @@ impl Builder {
     /// come from a database, or name a type of the program.
     ///
     /// If a call fails, a client that expects an acknowledgement receives `{"error": …}`, unless
-    /// [`Namespace::on_error`](crate::Namespace::on_error) answers. With details it is the error
+    /// [`Handlers::on_error`](crate::Handlers::on_error) answers. With details it is the error
     /// that the handler returned, or the rejection's text. Without details, and after a panic, it
     /// is `internal server error`. The error of an event without a handler is sent in any case.
     ///

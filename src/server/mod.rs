@@ -16,11 +16,9 @@ mod http_session;
 #[cfg(feature = "session")]
 mod logout;
 mod namespace;
-mod object;
 mod operator;
 mod options;
 mod pattern;
-mod registration;
 mod running;
 #[cfg(feature = "session")]
 mod session_cookie;
@@ -42,7 +40,6 @@ use crate::namespace::{NamespaceMatcher, NamespaceState, Registry, Server, Serve
 use crate::pattern::{Pattern, PatternError};
 use crate::server::app_server::serve;
 use crate::server::closing::Closing;
-use crate::server::operator::operator;
 use crate::server::tuning::tune;
 use crate::session::Engine;
 use crate::socket::Broadcast;
@@ -59,7 +56,6 @@ pub use http_session::HttpSession;
 #[cfg(feature = "session")]
 pub use logout::LogoutStore;
 pub use namespace::Namespace;
-pub use object::{NamespaceHandlers, Registrar};
 pub use pattern::NamespacePattern;
 pub use running::{AppServerHandle, RunningAppServer};
 pub use start_error::StartError;
@@ -214,7 +210,7 @@ impl SocketIo {
     }
 
     /// Calls `hook` for failures of handlers in all namespaces without an
-    /// [`on_error`](Namespace::on_error) of their own, and for clients that request a namespace
+    /// [`on_error`](crate::Handlers::on_error) of their own, and for clients that request a namespace
     /// that does not exist.
     ///
     /// # Examples
@@ -235,8 +231,6 @@ impl SocketIo {
         let hook = move |failure: &Failure<'_>| hook(failure).into();
         self.registry.server_context.on_error(Arc::new(hook));
     }
-
-    operator!();
 
     /// Returns the names of the rooms of the namespace `/`; see [`Namespace::rooms`].
     #[must_use]

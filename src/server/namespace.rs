@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,17 +14,16 @@ use crate::cluster::{
     ClusterError, EventPayload, Message, Question, Reply, is_reserved_between_servers,
 };
 use crate::error::{EmitError, RoomError};
-use crate::handler::{EventOutcome, NamespaceContext, SharedTable};
+use crate::handler::{EventOutcome, Handlers};
 use crate::id::SocketId;
 use crate::members::{OutgoingEvent, ServerSideEvent};
 use crate::message::{PanicSource, Panicked, RoomEvent};
 use crate::namespace::{FindRoom, NamespaceState, Registry, Room};
-use crate::server::operator::operator;
-use crate::server::registration::registration;
 use crate::socket::{Broadcast, ClusterResult, Socket};
 use crate::socketio::Args;
 
-/// A namespace: its handlers, its rooms, and its sockets. As an argument a handler gets its own.
+/// A namespace: its rooms, its sockets, and its [`Handlers`], to which it derefs. As an argument a
+/// handler gets its own.
 ///
 /// # Examples
 ///
@@ -46,8 +46,6 @@ impl Namespace {
     pub(crate) fn new(core: Arc<NamespaceState>, registry: Weak<Registry>) -> Self {
         Self { core, registry }
     }
-
-    registration!();
 
     /// Returns the namespace's name, for example `/` or `/chat`.
     #[must_use]
@@ -78,8 +76,6 @@ impl Namespace {
         self
     }
 
-    operator!();
-
     /// Registers the listener of an event that another server's program sends to all servers by
     /// [`server_side_emit`](Self::server_side_emit); one for each event. Its return value is the
     /// answer.
@@ -100,7 +96,10 @@ impl Namespace {
         F: Fn(ServerSideEvent) -> O + Send + Sync + 'static,
         O: Future<Output: EventOutcome> + Send + 'static,
     {
-        let (context, namespace) = (Arc::clone(&self.core.context), self.name().to_owned());
+        let (context, namespace) = (
+            Arc::clone(&self.core.handlers.context),
+            self.name().to_owned(),
+        );
         let source = PanicSource::Handler(event.to_owned());
         let panicked = move |panic| {
             context.report(&Panicked {
@@ -302,13 +301,16 @@ impl Namespace {
         }
     }
 
-    /// Returns the table of the handlers.
-    fn handlers(&self) -> (&SharedTable, &NamespaceContext) {
-        (&self.core.table, &self.core.context)
-    }
-
     pub(crate) fn everyone(&self) -> Broadcast {
         Broadcast::new(&self.core.membership, None)
+    }
+}
+
+impl Deref for Namespace {
+    type Target = Handlers;
+
+    fn deref(&self) -> &Handlers {
+        &self.core.handlers
     }
 }
 

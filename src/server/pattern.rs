@@ -1,23 +1,23 @@
 //! A program's handle for the namespaces of a pattern.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use serde::Serialize;
 
 use crate::error::EmitError;
-use crate::handler::{NamespaceContext, SharedTable};
+use crate::handler::Handlers;
 use crate::namespace::{PatternState, Registry};
 use crate::server::Namespace;
-use crate::server::registration::registration;
 
 /// Namespaces that are made when the first client requests them:
 /// [`SocketIo::of_pattern`](crate::SocketIo::of_pattern) and
 /// [`SocketIo::of_predicate`](crate::SocketIo::of_predicate) return it.
 ///
-/// All of them have the handlers that are registered here, including those that are added later.
-/// Each has its own rooms, sockets and actor.
+/// It derefs to its [`Handlers`], which all of them have, including those that are added later. Each
+/// namespace has its own rooms, sockets and actor.
 ///
 /// # Examples
 ///
@@ -44,8 +44,6 @@ impl NamespacePattern {
             registry: Arc::clone(registry),
         }
     }
-
-    registration!();
 
     /// Removes each namespace after its last client has left: its actor ends, and the next client
     /// that requests it gets a new one. Without it the namespaces remain, and a client may make as
@@ -76,10 +74,13 @@ impl NamespacePattern {
         }
         Ok(())
     }
+}
 
-    /// Returns the table of the handlers.
-    fn handlers(&self) -> (&SharedTable, &NamespaceContext) {
-        (&self.core.table, &self.core.context)
+impl Deref for NamespacePattern {
+    type Target = Handlers;
+
+    fn deref(&self) -> &Handlers {
+        &self.core.handlers
     }
 }
 

@@ -277,7 +277,6 @@ mod tests {
     use super::*;
     use crate::client::Client;
     use crate::config::Config;
-    use crate::handler::on_leave;
     use crate::handshake::Handshake;
     use crate::id::Id;
     use crate::message::PanicSource;
@@ -328,13 +327,11 @@ mod tests {
         let mut fixture = Fixture::new();
         let namespace = fixture.registry.open("/");
         let (left, mut leavers) = unbounded_channel();
-        namespace.table.change(|table| {
-            let told = move |socket: Socket, reason: DisconnectReason| {
-                left.send((socket.id(), reason)).unwrap();
-                std::future::ready(())
-            };
-            table.on_disconnect(on_leave("disconnect", told));
-        });
+        let told = move |socket: Socket, reason: DisconnectReason| {
+            left.send((socket.id(), reason)).unwrap();
+            std::future::ready(())
+        };
+        namespace.handlers.on_disconnect(told);
         let engine = engine(&fixture.registry);
         let falls = connect(&engine).await;
         let falling = namespace.membership.all()[0].id;

@@ -4,14 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::handler::{
-    self, Bound, ConnectContext, ConnectOutcome, DisconnectContext, EventContext, EventOutcome,
-    Extract, LeaveOutcome, Method, NamespaceContext, SharedTable,
+    Bound, ConnectContext, ConnectOutcome, DisconnectContext, EventContext, EventOutcome, Extract,
+    Handlers, LeaveOutcome, Method,
 };
 
 /// An object whose methods are the handlers of a namespace; its fields are their shared state.
 ///
-/// [`Namespace::register`](crate::Namespace::register) registers it. A method's first argument is
-/// the object, `self: Arc<Self>`; the others are extractors.
+/// [`Handlers::register`] registers it. A method's first argument is the object, `self: Arc<Self>`;
+/// the others are extractors.
 ///
 /// # Examples
 ///
@@ -49,27 +49,27 @@ pub trait NamespaceHandlers: Send + Sync + Sized + 'static {
     fn register(methods: &Registrar<'_, Self>);
 }
 
-/// Registers an object's methods; the rules are those of the methods of
-/// [`Namespace`](crate::Namespace) with the same names.
+/// Registers an object's methods; the rules are those of the methods of [`Handlers`] with the same
+/// names.
 pub struct Registrar<'a, T> {
-    table: &'a SharedTable,
-    context: &'a NamespaceContext,
+    handlers: &'a Handlers,
     object: &'a Arc<T>,
 }
 
-impl<'a, T: Send + Sync + 'static> Registrar<'a, T> {
-    pub(crate) fn new(
-        table: &'a SharedTable,
-        context: &'a NamespaceContext,
-        object: &'a Arc<T>,
-    ) -> Self {
-        Self {
-            table,
-            context,
-            object,
-        }
+impl Handlers {
+    /// Registers the methods of an object as handlers, and returns the object; see
+    /// [`NamespaceHandlers`].
+    pub fn register<T: NamespaceHandlers>(&self, object: T) -> Arc<T> {
+        let object = Arc::new(object);
+        T::register(&Registrar {
+            handlers: self,
+            object: &object,
+        });
+        object
     }
+}
 
+impl<T: Send + Sync + 'static> Registrar<'_, T> {
     /// Calls the method for an event.
     pub fn on<M, A>(&self, event: &str, method: M) -> &Self
     where
@@ -77,10 +77,7 @@ impl<'a, T: Send + Sync + 'static> Registrar<'a, T> {
         M::Output: EventOutcome,
         A: for<'c> Extract<EventContext<'c>> + 'static,
     {
-        if self.context.server_context.admits(event) {
-            let handler = handler::on_event(self.bound(method));
-            self.table.change(|table| table.on(event, handler));
-        }
+        self.handlers.on(event, self.bound(method));
         self
     }
 
@@ -91,8 +88,7 @@ impl<'a, T: Send + Sync + 'static> Registrar<'a, T> {
         M::Output: EventOutcome,
         A: for<'c> Extract<EventContext<'c>> + 'static,
     {
-        let handler = handler::on_event(self.bound(method));
-        self.table.change(|table| table.on_any(handler));
+        self.handlers.on_any(self.bound(method));
         self
     }
 
@@ -103,8 +99,7 @@ impl<'a, T: Send + Sync + 'static> Registrar<'a, T> {
         M::Output: EventOutcome,
         A: for<'c> Extract<EventContext<'c>> + 'static,
     {
-        let handler = handler::on_event(self.bound(method));
-        self.table.change(|table| table.fallback(handler));
+        self.handlers.fallback(self.bound(method));
         self
     }
 
@@ -115,8 +110,7 @@ impl<'a, T: Send + Sync + 'static> Registrar<'a, T> {
         M::Output: ConnectOutcome,
         A: for<'c> Extract<ConnectContext<'c>> + 'static,
     {
-        let handler = handler::on_connect(self.bound(method));
-        self.table.change(|table| table.on_connect(handler));
+        self.handlers.on_connect(self.bound(method));
         self
     }
 
@@ -127,8 +121,7 @@ impl<'a, T: Send + Sync + 'static> Registrar<'a, T> {
         M::Output: LeaveOutcome,
         A: for<'c> Extract<DisconnectContext<'c>> + 'static,
     {
-        let handler = handler::on_leave("disconnecting", self.bound(method));
-        self.table.change(|table| table.on_disconnecting(handler));
+        self.handlers.on_disconnecting(self.bound(method));
         self
     }
 
@@ -139,8 +132,7 @@ impl<'a, T: Send + Sync + 'static> Registrar<'a, T> {
         M::Output: LeaveOutcome,
         A: for<'c> Extract<DisconnectContext<'c>> + 'static,
     {
-        let handler = handler::on_leave("disconnect", self.bound(method));
-        self.table.change(|table| table.on_disconnect(handler));
+        self.handlers.on_disconnect(self.bound(method));
         self
     }
 
