@@ -405,8 +405,8 @@ pub use namespace::{Room, Server};
 pub use pattern::PatternError;
 pub use reason::{CloseReason, DisconnectReason};
 pub use server::{
-    AllNamespaces, AppServer, AppServerHandle, Builder, EngineIo, EngineIoBuilder, Namespace,
-    NamespacePattern, RunningAppServer, SocketIo, StartError,
+    AllNamespaces, AppServer, AppServerHandle, Buildable, Builder, EngineIo, EngineIoBuilder,
+    Namespace, NamespacePattern, RunningAppServer, SocketIo, StartError,
 };
 #[cfg(feature = "session")]
 pub use server::{HttpSession, LogoutStore};

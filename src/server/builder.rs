@@ -1,5 +1,8 @@
-//! The builder of a Socket.IO server.
+//! The builder of a server, and the options of Socket.IO.
+//!
+//! `options.rs` has the options that an Engine.IO server has too.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +10,7 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "cluster")]
 use crate::adapter::{AdapterSetup, start as start_adapter};
 use crate::client::Client;
-use crate::config::{Config, Cors, SessionScope, SlowClientPolicy, Transport};
+use crate::config::{Config, SessionScope};
 use crate::handler::ServerContext;
 use crate::link::{Link, Protocol};
 use crate::members::RecoveryOptions;
@@ -20,13 +23,15 @@ use crate::server::HttpSession;
 use crate::server::extractors::Home;
 #[cfg(feature = "session")]
 use crate::server::logout::Watchers;
-use crate::server::options::engine_options;
 use crate::server::{SocketIo, StartError};
 use crate::session::{Engine, Forwarding};
 use crate::supervision::{ChildPanic, lasting_arbiter};
 use crate::transport::Hooks;
 
-/// Configures a [`SocketIo`] server.
+/// Configures a server: [`SocketIo`], or [`EngineIo`](crate::EngineIo) as
+/// [`EngineIoBuilder`](crate::EngineIoBuilder).
+///
+/// Both have the options of the first block below; those of the other blocks are for one of them.
 ///
 /// # Examples
 ///
@@ -41,40 +46,66 @@ use crate::transport::Hooks;
 ///     .start()?;
 /// # Ok(()) }
 /// ```
-#[derive(Debug)]
 #[must_use = "nothing runs before `start`"]
-pub struct Builder {
-    config: Config,
+pub struct Builder<S: Buildable = SocketIo> {
+    pub(super) config: Config,
+    pub(super) hooks: Hooks,
+    /// The options of one kind of server.
+    pub(super) own: S::Options,
+}
+
+/// A server that a [`Builder`] configures: [`SocketIo`] or [`EngineIo`](crate::EngineIo).
+pub trait Buildable {
+    /// The options that no other server has.
+    #[doc(hidden)]
+    type Options;
+}
+
+/// The options of a Socket.IO server that are not in its [`Config`].
+#[derive(Debug)]
+#[allow(
+    unreachable_pub,
+    unnameable_types,
+    reason = "a public trait names it, and no program needs to"
+)]
+pub struct SocketIoOptions {
     server_context: ServerContext,
-    hooks: Hooks,
     #[cfg(feature = "cluster")]
     adapter: Option<AdapterSetup>,
     #[cfg(feature = "session")]
     logouts: Option<Watchers>,
 }
 
-impl Builder {
-    pub(crate) fn new() -> Self {
+impl Buildable for SocketIo {
+    type Options = SocketIoOptions;
+}
+
+impl SocketIo {
+    /// Returns a builder with the default options; see [`Builder`].
+    pub fn builder() -> Builder {
         let config = Config::new("/socket.io/");
         let mut server_context = ServerContext::default();
         server_context.line_limits = Arc::clone(&config.line_limits);
-        Self {
+        Builder {
             config,
-            server_context,
             hooks: Hooks::default(),
-            #[cfg(feature = "cluster")]
-            adapter: None,
-            #[cfg(feature = "session")]
-            logouts: None,
+            own: SocketIoOptions {
+                server_context,
+                #[cfg(feature = "cluster")]
+                adapter: None,
+                #[cfg(feature = "session")]
+                logouts: None,
+            },
         }
     }
+}
 
-    engine_options!();
-
+/// The options of Socket.IO.
+impl Builder<SocketIo> {
     /// Adds a value for handlers: their argument [`State<T>`](crate::State). One value for each
     /// type.
     pub fn state<T: Send + Sync + 'static>(mut self, state: T) -> Self {
-        self.server_context.insert(state);
+        self.own.server_context.insert(state);
         self
     }
 
@@ -111,14 +142,14 @@ impl Builder {
     /// # Ok(()) }
     /// ```
     pub fn error_details(mut self, told: bool) -> Self {
-        self.server_context.tells_errors = told;
+        self.own.server_context.tells_errors = told;
         self
     }
 
     /// Sets whether the server acknowledges an event without a handler with an error; true by
     /// default. With false it sends no acknowledgement, as on Node.js.
     pub fn answer_unhandled(mut self, answered: bool) -> Self {
-        self.server_context.answers_unhandled = answered;
+        self.own.server_context.answers_unhandled = answered;
         self
     }
 
@@ -222,7 +253,7 @@ impl Builder {
     #[cfg_attr(docsrs, doc(cfg(feature = "session")))]
     pub fn http_session(mut self, http_session: HttpSession) -> Self {
         self.config.sockets.stored_sessions = http_session.is_shared();
-        self.logouts = http_session.watchers().cloned();
+        self.own.logouts = http_session.watchers().cloned();
         self.handshake_extensions(move |request, extensions| {
             http_session.begin(request, extensions);
         })
@@ -249,7 +280,7 @@ impl Builder {
     #[cfg(feature = "cluster")]
     #[cfg_attr(docsrs, doc(cfg(any(feature = "redis", feature = "testing"))))]
     pub fn adapter(mut self, adapter: impl Into<AdapterSetup>) -> Self {
-        self.adapter = Some(adapter.into());
+        self.own.adapter = Some(adapter.into());
         self
     }
 
@@ -321,11 +352,11 @@ impl Builder {
     pub fn start(mut self) -> Result<SocketIo, StartError> {
         self.config.http.check().map_err(StartError::option)?;
         let arbiter = lasting_arbiter().map_err(StartError)?;
-        let home = self.server_context.insert(Home::default());
-        let server_context = Arc::new(self.server_context);
+        let home = self.own.server_context.insert(Home::default());
+        let server_context = Arc::new(self.own.server_context);
         let recovery = recovery(&self.config);
         #[cfg(feature = "cluster")]
-        let node = self.adapter.map(|adapter| {
+        let node = self.own.adapter.map(|adapter| {
             let told = Arc::clone(&server_context);
             let fallen = move |fall: ChildPanic| {
                 told.report(&Panicked {
@@ -356,7 +387,7 @@ impl Builder {
         let server = Server::start(&registry);
         registry.open("/");
         #[cfg(feature = "session")]
-        if let Some(logouts) = &self.logouts {
+        if let Some(logouts) = &self.own.logouts {
             logouts.add(&registry);
         }
         let accepting = Arc::clone(&registry);
@@ -377,6 +408,14 @@ impl Builder {
         let io = SocketIo::new(engine, self.hooks, registry, server);
         home.set(&io);
         Ok(io)
+    }
+}
+
+impl<S: Buildable> fmt::Debug for Builder<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 

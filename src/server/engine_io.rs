@@ -1,6 +1,5 @@
 //! A server of raw Engine.IO messages, without Socket.IO.
 
-use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +8,15 @@ use actix_web::web;
 use log::Level;
 
 use crate::client::{Callbacks, EngineMessage, EngineSession, Raw, Running};
-use crate::config::{Config, Cors, SlowClientPolicy, Transport};
+use crate::config::Config;
 use crate::id::Id;
 use crate::link::Protocol;
 use crate::logging::{LogKind, cut};
 use crate::reason::CloseReason;
-use crate::server::StartError;
 use crate::server::app_server::serve;
 use crate::server::closing::Closing;
-use crate::server::options::engine_options;
 use crate::server::tuning::tune;
+use crate::server::{Buildable, Builder, StartError};
 use crate::session::Engine;
 use crate::supervision::ChildPanic;
 use crate::transport::{self, Hooks};
@@ -54,10 +52,10 @@ pub struct EngineIo {
 impl EngineIo {
     /// Starts with the default options, mounted at `/engine.io/`.
     pub fn builder() -> EngineIoBuilder {
-        EngineIoBuilder {
+        Builder {
             config: Config::new("/engine.io/"),
-            callbacks: Callbacks::default(),
             hooks: Hooks::default(),
+            own: EngineIoOptions::default(),
         }
     }
 
@@ -164,16 +162,26 @@ impl EngineIo {
 ///         }
 ///     });
 /// ```
-#[must_use = "nothing runs before `start`"]
-pub struct EngineIoBuilder {
-    config: Config,
+pub type EngineIoBuilder = Builder<EngineIo>;
+
+/// The options of an Engine.IO server that are not in its [`Config`].
+#[derive(Default)]
+#[allow(
+    unreachable_pub,
+    unnameable_types,
+    missing_debug_implementations,
+    reason = "a public trait names it, and no program needs to"
+)]
+pub struct EngineIoOptions {
     callbacks: Callbacks,
-    hooks: Hooks,
 }
 
-impl EngineIoBuilder {
-    engine_options!();
+impl Buildable for EngineIo {
+    type Options = EngineIoOptions;
+}
 
+/// The options of Engine.IO.
+impl Builder<EngineIo> {
     /// Calls `handler` after a session was opened.
     pub fn on_open<F, R>(mut self, handler: F) -> Self
     where
@@ -181,7 +189,7 @@ impl EngineIoBuilder {
         R: Future<Output = ()> + 'static,
     {
         let handler = move |session, ()| -> Running { Box::pin(handler(session)) };
-        self.callbacks.open = Some(Box::new(handler));
+        self.own.callbacks.open = Some(Box::new(handler));
         self
     }
 
@@ -193,7 +201,7 @@ impl EngineIoBuilder {
         R: Future<Output = ()> + 'static,
     {
         let handler = move |session, message| -> Running { Box::pin(handler(session, message)) };
-        self.callbacks.message = Some(Box::new(handler));
+        self.own.callbacks.message = Some(Box::new(handler));
         self
     }
 
@@ -204,7 +212,7 @@ impl EngineIoBuilder {
         R: Future<Output = ()> + 'static,
     {
         let handler = move |session, reason| -> Running { Box::pin(handler(session, reason)) };
-        self.callbacks.close = Some(Box::new(handler));
+        self.own.callbacks.close = Some(Box::new(handler));
         self
     }
 
@@ -215,7 +223,7 @@ impl EngineIoBuilder {
     /// [`StartError`], if the path or an origin of [`cors`](Self::cors) is invalid.
     pub fn start(self) -> Result<EngineIo, StartError> {
         self.config.http.check().map_err(StartError::option)?;
-        let callbacks = Arc::new(self.callbacks);
+        let callbacks = Arc::new(self.own.callbacks);
         let accept = Box::new(move |link: &Arc<_>, _| -> Box<dyn Protocol> {
             Box::new(Raw::open(link, &callbacks))
         });
@@ -232,13 +240,5 @@ impl EngineIoBuilder {
             engine: Engine::new(Arc::new(self.config), accept, fallen, None),
             hooks: Arc::new(self.hooks),
         })
-    }
-}
-
-impl fmt::Debug for EngineIoBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EngineIoBuilder")
-            .field("config", &self.config)
-            .finish_non_exhaustive()
     }
 }

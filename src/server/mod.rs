@@ -49,7 +49,7 @@ use crate::transport::{self, Hooks};
 pub(crate) use crate::transport::InMemory;
 pub use all_namespaces::AllNamespaces;
 pub use app_server::AppServer;
-pub use builder::Builder;
+pub use builder::{Buildable, Builder};
 pub use engine_io::{EngineIo, EngineIoBuilder};
 #[cfg(feature = "session")]
 pub use http_session::HttpSession;
@@ -103,11 +103,6 @@ impl SocketIo {
     #[cfg(feature = "testing")]
     pub(crate) fn engine(&self) -> &Arc<Engine> {
         &self.engine
-    }
-
-    /// Returns a builder with the default options; see [`Builder`].
-    pub fn builder() -> Builder {
-        Builder::new()
     }
 
     /// Returns the namespace of this name, and makes it if it does not exist. The leading slash is
