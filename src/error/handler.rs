@@ -9,8 +9,9 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use crate::error::text::marked;
 use crate::error::{CallError, EmitError, RoomError};
-use crate::socketio::{ACK_DROPPED, GONE, Shortened};
+use crate::socketio::{ACK_DROPPED, Shortened};
 
 /// The error of a handler that uses `?`: made from any [`std::error::Error`].
 ///
@@ -75,19 +76,6 @@ impl Serialize for HandlerError {
         } else {
             serializer.serialize_newtype_struct(ACK_DROPPED, &self.to_string())
         }
-    }
-}
-
-/// Writes an error's text. The serde name tells the server if the error's socket is disconnected.
-pub(crate) fn marked<S: Serializer>(
-    error: &impl fmt::Display,
-    is_gone: bool,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    if is_gone {
-        serializer.serialize_newtype_struct(GONE, &error.to_string())
-    } else {
-        serializer.collect_str(error)
     }
 }
 

@@ -21,6 +21,11 @@ impl Default for Address {
     }
 }
 
+/// Returns the full name of a namespace; the leading slash of `name` is optional.
+pub(crate) fn namespace_name(name: &str) -> String {
+    format!("/{}", name.trim_start_matches('/'))
+}
+
 /// Adds the methods that select the recipients, to a type with a field `address`.
 macro_rules! addressed {
     () => {

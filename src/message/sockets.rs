@@ -8,6 +8,34 @@ use crate::cluster::ClusterError;
 use crate::id::SocketId;
 use crate::message::address::{Address, RoomNames, addressed};
 
+/// Disconnects a socket from its namespace. The result says whether the socket existed.
+///
+/// # Examples
+///
+/// ```
+/// # use actix_socketio::{Disconnect, Server, SocketId};
+/// # async fn run(server: actix::Addr<Server>, id: SocketId) -> Result<(), actix::MailboxError> {
+/// let was_there = server.send(Disconnect(id)).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
+#[rtype(result = "bool")]
+pub struct Disconnect(pub SocketId);
+
+/// Asks a [`Room`](crate::Room) for the ids of the sockets in it.
+///
+/// # Examples
+///
+/// ```
+/// # use actix_socketio::{ListMembers, Room};
+/// # async fn run(room: actix::Addr<Room>) -> Result<(), actix::MailboxError> {
+/// let members = room.send(ListMembers).await?;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Message)]
+#[rtype(result = "Vec<SocketId>")]
+pub struct ListMembers;
+
 /// Asks the [`Server`](crate::Server) for the ids of the sockets of a namespace, or of some of its
 /// rooms.
 ///

@@ -14,10 +14,11 @@ use actix_web::{App, Error, FromRequest, HttpRequest, HttpResponse, web};
 
 use crate::config::HttpConfig;
 use crate::session::Engine;
+use crate::transport::client_files;
+use crate::transport::dispatch::handle;
 use crate::transport::held::Held;
 use crate::transport::hooks::Hooks;
 use crate::transport::origin::lets_in;
-use crate::transport::{client_files, handle};
 
 /// Registers the server's path, with and without its last slash. As on the Node.js server all
 /// requests below it belong to the server.

@@ -1,0 +1,137 @@
+//! The dispatch of requests: each is checked, and goes to polling, to a WebSocket or to another node.
+//!
+//! A request enters. Its response leaves, or that of a refusal.
+
+use std::sync::Arc;
+
+use actix_web::http::{Method, header};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+
+use crate::config::Transport;
+use crate::handshake::Extensions;
+use crate::session::Engine;
+#[cfg(feature = "testing")]
+use crate::transport::InMemory;
+use crate::transport::handshake::{handshake, size};
+use crate::transport::hooks::Hooks;
+use crate::transport::refusal::Refusal;
+use crate::transport::request::Query;
+use crate::transport::{connection_error, origin, polling, upgrade, websocket};
+
+/// Answers one request.
+pub(super) async fn handle(
+    engine: &Arc<Engine>,
+    hooks: &Hooks,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    match route(engine, hooks, request, payload).await {
+        Ok(response) => response,
+        Err(refusal) => {
+            connection_error::report(&engine.config, hooks, request, refusal);
+            refusal.response()
+        }
+    }
+}
+
+/// Engine.IO v4, Transports: the transport and the session of a request.
+async fn route(
+    engine: &Arc<Engine>,
+    hooks: &Hooks,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Refusal> {
+    if engine.is_closing() && !Query::names_session(request.query_string()) {
+        // Before all other checks: a proxy that checks the health of this node must receive it.
+        return Err(Refusal::ShuttingDown);
+    }
+    origin::check(&engine.config.http, request)?;
+    let query = Query::parse(request.query_string(), |transport| {
+        engine.config.engine.allows(transport) || is_in_memory(request)
+    })?;
+    let Some(sid) = query.sid else {
+        if request.method() != Method::GET {
+            return Err(Refusal::BadMethod);
+        }
+        query.check_protocol(Refusal::UnsupportedProtocol)?;
+        if query.transport == Transport::Polling && asks_websocket(request) {
+            return Err(Refusal::BadRequest);
+        }
+        let size = size(request);
+        if size > engine.config.limits.handshake_limit {
+            return Err(Refusal::HandshakeTooLarge);
+        }
+        if hooks.asks() {
+            // For the client's address, which depends on the server's options.
+            let seen = handshake(request, size, &engine.config.http, Extensions::default());
+            request.extensions_mut().insert(seen);
+        }
+        // Before any state of the client is made.
+        let extensions = match hooks.admit(request).await {
+            Ok(extensions) => extensions,
+            Err(response) => return Ok(not_allowed(engine, hooks, request, response)),
+        };
+        let handshake = handshake(request, size, &engine.config.http, extensions);
+        let mut response = match query.transport {
+            Transport::Polling => polling::handshake(engine, hooks, handshake),
+            Transport::WebSocket => websocket::open(engine, hooks, request, payload, handshake)?,
+        };
+        hooks.on_initial_headers(request, response.headers_mut());
+        return Ok(response);
+    };
+    let Some(handle) = engine.find(sid) else {
+        let elsewhere = engine.elsewhere(sid).ok_or(Refusal::UnknownSession)?;
+        query.check_protocol(Refusal::BadRequest)?;
+        if query.transport != Transport::Polling {
+            return Err(Refusal::UnknownSession);
+        }
+        return polling::forward(engine, &elsewhere, request, payload).await;
+    };
+    query.check_protocol(Refusal::BadRequest)?;
+    if query.transport == Transport::WebSocket {
+        if !engine.config.engine.allow_upgrades {
+            return Err(Refusal::BadRequest);
+        }
+        return upgrade::begin(engine, hooks, &handle, request, payload);
+    }
+    handle.check_polling()?;
+    match *request.method() {
+        Method::GET => polling::get(&handle, request).await,
+        Method::POST => polling::post(&handle, request, payload).await,
+        _ => Err(Refusal::BadMethod),
+    }
+}
+
+/// Returns `true` if it is a test client's request.
+fn is_in_memory(request: &HttpRequest) -> bool {
+    #[cfg(feature = "testing")]
+    return request.extensions().contains::<InMemory>();
+    #[cfg(not(feature = "testing"))]
+    {
+        let _ = request;
+        false
+    }
+}
+
+/// Reports a request that the program has refused with its own response.
+fn not_allowed(
+    engine: &Engine,
+    hooks: &Hooks,
+    request: &HttpRequest,
+    response: HttpResponse,
+) -> HttpResponse {
+    connection_error::report(&engine.config, hooks, request, Refusal::NotAllowed);
+    response
+}
+
+/// RFC 9110, 7.8: an `Upgrade` is valid only if `Connection` names it. A protocol other than
+/// WebSocket, such as `h2c`, may be ignored.
+fn asks_websocket(request: &HttpRequest) -> bool {
+    let mut protocols = request.headers().get_all(header::UPGRADE);
+    let is_named = request.head().upgrade();
+    is_named
+        && protocols.any(|value| {
+            let mut names = value.as_bytes().split(|byte| *byte == b',');
+            names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"websocket"))
+        })
+}
