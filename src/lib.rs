@@ -219,8 +219,9 @@
 //!
 //! * **Start and mount**: [`SocketIo`] and its [`Builder`]; the options [`Cors`],
 //!   [`SlowClientPolicy`], [`SessionScope`], [`Transport`]; [`StartError`]. [`SocketIo::serve`]
-//!   makes an [`AppServer`], which runs as a [`RunningAppServer`] with its [`AppServerHandle`];
-//!   [`SocketIo::routes`] and [`SocketIo::tune`] are for an `HttpServer`.
+//!   makes an [`AppServer`] of an [`AppFactory`], which runs as a [`RunningAppServer`] with its
+//!   [`AppServerHandle`]; [`SocketIo::routes`] and [`SocketIo::tune`] are for an `HttpServer`
+//!   ([`Tunable`]).
 //! * **Name namespaces**: [`SocketIo::of`] returns a [`Namespace`]. [`SocketIo::of_pattern`] and
 //!   [`SocketIo::of_predicate`] return a [`NamespacePattern`] ([`PatternError`]) of the namespaces
 //!   that clients request. [`SocketIo::all_namespaces`] returns [`AllNamespaces`] together, and
@@ -278,8 +279,8 @@
 //!   and AsyncAPI.
 //! * **Test a program**: `testing::TestClient` (feature `testing`) is a client in memory, whose
 //!   time may be paused; `testing::MemoryBroker` makes servers of one process a cluster.
-//! * **Without Socket.IO on top**: [`EngineIo`], [`EngineIoBuilder`], [`EngineSession`],
-//!   [`EngineMessage`], [`ReadyState`].
+//! * **Without Socket.IO on top**: [`EngineIo`], the other [`Buildable`], and its
+//!   [`EngineIoBuilder`]; [`EngineSession`], [`EngineMessage`], [`ReadyState`].
 
 #![warn(
     clippy::unwrap_used,
@@ -406,10 +407,10 @@ pub use pattern::PatternError;
 pub use reason::{CloseReason, DisconnectReason};
 pub use server::{
     AllNamespaces, AppServer, AppServerHandle, Buildable, Builder, EngineIo, EngineIoBuilder,
-    Namespace, NamespacePattern, RunningAppServer, SocketIo, StartError,
+    Namespace, NamespacePattern, RunningAppServer, SocketIo, StartError, Tunable,
 };
 #[cfg(feature = "session")]
 pub use server::{HttpSession, LogoutStore};
 pub use socket::{AckStream, Broadcast, ClusterResult, RemoteSocket, Socket};
 pub use socketio::{AnyValue, Args, ArgsError};
-pub use transport::ConnectionError;
+pub use transport::{AppFactory, ConnectionError};

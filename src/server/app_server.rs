@@ -13,21 +13,21 @@ use actix_http::h1::ExpectHandler;
 use actix_http::{Extensions, HttpService, KeepAlive, Response};
 use actix_rt::net::TcpStream;
 use actix_server::ServerBuilder;
-use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, boxed, map_config};
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, boxed, map_config};
 #[cfg(feature = "rustls-0_23")]
 use actix_tls::accept::rustls_0_23::{TlsStream, reexports::ServerConfig};
-use actix_web::App;
-use actix_web::body::MessageBody;
-use actix_web::dev::{AppConfig, ServiceRequest, ServiceResponse};
+use actix_web::dev::AppConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::server::closing::Closing;
 use crate::server::dealing::{Connections, Dealt, ahead};
 use crate::server::running::{AppServerHandle, RunningAppServer};
 use crate::session::Engine;
-use crate::transport::{AppService, Hooks, Io, SharedApp, Upgrades, mount_once, set_user_timeout};
+use crate::transport::{
+    AppFactory, AppService, Hooks, Io, SharedApp, Upgrades, mount_once, set_user_timeout,
+};
 
-/// An HTTP server of the program's own [`App`] that takes the WebSockets of Socket.IO over from
+/// An HTTP server of the program's own [`App`](actix_web::App) that takes the WebSockets of Socket.IO over from
 /// HTTP: [`SocketIo::serve`](crate::SocketIo::serve) and
 /// [`EngineIo::serve`](crate::EngineIo::serve) return it.
 ///
@@ -76,18 +76,7 @@ struct Settings {
     hostname: Option<String>,
 }
 
-impl<F, T, B> AppServer<F>
-where
-    F: Fn() -> App<T> + Send + Clone + 'static,
-    T: ServiceFactory<
-            ServiceRequest,
-            Config = (),
-            Response = ServiceResponse<B>,
-            Error = actix_web::Error,
-            InitError = (),
-        > + 'static,
-    B: MessageBody + 'static,
-{
+impl<F: AppFactory> AppServer<F> {
     pub(crate) fn new(
         engine: &Arc<Engine>,
         hooks: &Arc<Hooks>,
@@ -346,18 +335,7 @@ struct Site<F> {
     is_secure: bool,
 }
 
-impl<F, T, B> Site<F>
-where
-    F: Fn() -> App<T> + Clone + 'static,
-    T: ServiceFactory<
-            ServiceRequest,
-            Config = (),
-            Response = ServiceResponse<B>,
-            Error = actix_web::Error,
-            InitError = (),
-        > + 'static,
-    B: MessageBody + 'static,
-{
+impl<F: AppFactory> Site<F> {
     fn service<I: Io + 'static>(
         &self,
         on_connect: impl Fn(&I, &mut Extensions) + 'static,
@@ -384,7 +362,7 @@ where
 
     /// The program's App, with the server's routes in it.
     fn app(&self) -> AppService {
-        let app = mount_once(&self.engine, &self.hooks, self.app.clone());
+        let app = mount_once(&self.engine, &self.hooks, &self.app);
         let hostname = self.settings.hostname.clone();
         let hostname = hostname.unwrap_or_else(|| self.address.to_string());
         // actix-web has no other constructor for the values that its own server gives an App; the
@@ -397,45 +375,6 @@ where
         boxed::factory(map_config(app, move |()| config.clone()))
     }
 }
-
-/// Writes the methods `serve` and `run` of a handle with an `engine` and its `hooks`.
-macro_rules! serve {
-    () => {
-        /// Serves an App on a server of this crate, which owns the WebSockets itself: it needs less
-        /// memory and time than an `HttpServer`. The routes are mounted at the App's root, unless
-        /// the App has mounted them itself: inside the App's middleware and before its services, so
-        /// that no `Files::new("/", ..)` or empty scope takes their requests. Only a server whose
-        /// path is `/` comes after the App's services.
-        ///
-        /// [`AppServer`](crate::server::AppServer) describes such a server and its options.
-        pub fn serve<F, T, B>(&self, app: F) -> crate::server::AppServer<F>
-        where
-            F: Fn() -> actix_web::App<T> + Send + Clone + 'static,
-            T: actix_service::ServiceFactory<
-                    actix_web::dev::ServiceRequest,
-                    Config = (),
-                    Response = actix_web::dev::ServiceResponse<B>,
-                    Error = actix_web::Error,
-                    InitError = (),
-                > + 'static,
-            B: actix_web::body::MessageBody + 'static,
-        {
-            let closing = self.closing();
-            crate::server::AppServer::new(&self.engine, &self.hooks, closing, app, self.fault())
-        }
-
-        /// Serves only this server, at these addresses, until the process receives a signal to end.
-        ///
-        /// # Errors
-        ///
-        /// Returns the system's error if none of the addresses can be used.
-        pub async fn run(&self, addresses: impl std::net::ToSocketAddrs) -> std::io::Result<()> {
-            self.serve(actix_web::App::new).bind(addresses)?.run().await
-        }
-    };
-}
-
-pub(crate) use serve;
 
 fn listeners(addresses: impl ToSocketAddrs, backlog: u32) -> io::Result<Vec<TcpListener>> {
     let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "no address to listen on");

@@ -114,9 +114,9 @@ impl Builder<SocketIo> {
     /// come from a database, or name a type of the program.
     ///
     /// If a call fails, a client that expects an acknowledgement receives `{"error": …}`, unless
-    /// [`Handlers::on_error`](crate::Handlers::on_error) answers. With details it is the error
-    /// that the handler returned, or the rejection's text. Without details, and after a panic, it
-    /// is `internal server error`. The error of an event without a handler is sent in any case.
+    /// [`Handlers::on_error`](crate::Handlers::on_error) answers. With details it is the error that
+    /// the handler returned, or the rejection's text. Without details, and after a panic, it is
+    /// `internal server error`. The error of an event without a handler is sent in any case.
     ///
     /// A refused client always receives the error if the program makes it by
     /// [`ConnectError`](crate::ConnectError). It receives the text of another error only with

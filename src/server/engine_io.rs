@@ -1,10 +1,12 @@
 //! A server of raw Engine.IO messages, without Socket.IO.
 
 use std::future::Future;
+use std::io;
+use std::net::ToSocketAddrs;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::web;
+use actix_web::{App, web};
 use log::Level;
 
 use crate::client::{Callbacks, EngineMessage, EngineSession, Raw, Running};
@@ -13,13 +15,11 @@ use crate::id::Id;
 use crate::link::Protocol;
 use crate::logging::{LogKind, cut};
 use crate::reason::CloseReason;
-use crate::server::app_server::serve;
 use crate::server::closing::Closing;
-use crate::server::tuning::tune;
-use crate::server::{Buildable, Builder, StartError};
+use crate::server::{AppServer, Buildable, Builder, StartError, Tunable};
 use crate::session::Engine;
 use crate::supervision::ChildPanic;
-use crate::transport::{self, Hooks};
+use crate::transport::{self, AppFactory, Hooks};
 
 /// A raw Engine.IO server: it sends and receives messages over polling or WebSocket, with heartbeat
 /// and upgrade. The program defines their content.
@@ -73,15 +73,26 @@ impl EngineIo {
         Closing::new(&self.engine, None)
     }
 
-    /// Returns an invalid registration. A raw server has none, because it has no names.
-    #[allow(clippy::unused_self, reason = "`serve!` asks every server")]
-    fn fault(&self) -> Option<String> {
-        None
+    /// Serves an App on a server of this crate, which owns the WebSockets itself, as
+    /// [`SocketIo::serve`](crate::SocketIo::serve) does.
+    pub fn serve<F: AppFactory>(&self, app: F) -> AppServer<F> {
+        AppServer::new(&self.engine, &self.hooks, self.closing(), app, None)
     }
 
-    serve!();
+    /// Serves only this server, at these addresses, until the process receives a signal to end.
+    ///
+    /// # Errors
+    ///
+    /// Returns the system's error if none of the addresses can be used.
+    pub async fn run(&self, addresses: impl ToSocketAddrs) -> io::Result<()> {
+        self.serve(App::new).bind(addresses)?.run().await
+    }
 
-    tune!();
+    /// Configures an `HttpServer` for long-lived connections, as
+    /// [`SocketIo::tune`](crate::SocketIo::tune) does.
+    pub fn tune<H: Tunable>(&self, server: H) -> H {
+        server.tuned(self.engine.config.engine.silence_limit())
+    }
 
     /// Returns the number of connected clients.
     #[must_use]

@@ -42,3 +42,4 @@ pub use pattern::NamespacePattern;
 pub use running::{AppServerHandle, RunningAppServer};
 pub use socket_io::SocketIo;
 pub use start_error::StartError;
+pub use tuning::Tunable;

@@ -17,10 +17,10 @@ use crate::transport::ConnectionError;
 
 /// The options of every server.
 impl<S: Buildable> Builder<S> {
-    /// Sets the path of the server: `/socket.io/` by default, `/engine.io/` for a raw server.
-    /// The slashes at its ends are optional, here and in a request. The server handles all
-    /// requests below it. A path that no router can match, for example one with `{`, is an
-    /// error at the start.
+    /// Sets the path of the server: `/socket.io/` by default, `/engine.io/` for a raw server. The
+    /// slashes at its ends are optional, here and in a request. The server handles all requests
+    /// below it. A path that no router can match, for example one with `{`, is an error at the
+    /// start.
     pub fn path(mut self, path: &str) -> Self {
         let path = path.trim_matches('/');
         self.config.http.path = if path.is_empty() {
@@ -58,31 +58,30 @@ impl<S: Buildable> Builder<S> {
         self
     }
 
-    /// Sets the size limit of a client's outbox, in bytes; 1 MiB by default. Each packet and
-    /// each attachment counts 128 bytes more than its own size, for the memory that it
-    /// occupies. A larger packet is sent if the outbox is empty, up to
-    /// [`packet_limit`](Self::packet_limit).
+    /// Sets the size limit of a client's outbox, in bytes; 1 MiB by default. Each packet and each
+    /// attachment counts 128 bytes more than its own size, for the memory that it occupies. A
+    /// larger packet is sent if the outbox is empty, up to [`packet_limit`](Self::packet_limit).
     ///
     /// An emit to one socket waits for room, up to [`emit_timeout`](Self::emit_timeout). An
-    /// acknowledgement or a broadcast does not wait: if the client reads, it may exceed the
-    /// limit by up to `packet_limit` bytes. No packets are read from a client above the limit.
-    /// [`slow_client_policy`](Self::slow_client_policy) decides about a client whose outbox
-    /// stays full.
+    /// acknowledgement or a broadcast does not wait: if the client reads, it may exceed the limit
+    /// by up to `packet_limit` bytes. No packets are read from a client above the limit.
+    /// [`slow_client_policy`](Self::slow_client_policy) decides about a client whose outbox stays
+    /// full.
     pub fn outbox_limit(mut self, bytes: usize) -> Self {
         self.config.limits.outbox_limit = bytes;
         self
     }
 
-    /// Sets the maximal size of a packet to a client including its attachments, in bytes; 16
-    /// MiB by default. A larger one is [`ArgsError::TooLarge`](crate::ArgsError). It is sent to
-    /// no client, and no client is disconnected.
+    /// Sets the maximal size of a packet to a client including its attachments, in bytes; 16 MiB by
+    /// default. A larger one is [`ArgsError::TooLarge`](crate::ArgsError). It is sent to no client,
+    /// and no client is disconnected.
     pub fn packet_limit(mut self, bytes: usize) -> Self {
         self.config.limits.packet_limit = bytes;
         self
     }
 
-    /// Sets the time limit of an emit or a call to one socket for room in its outbox; 10
-    /// seconds by default.
+    /// Sets the time limit of an emit or a call to one socket for room in its outbox; 10 seconds by
+    /// default.
     pub fn emit_timeout(mut self, timeout: Duration) -> Self {
         self.config.sockets.emit_timeout = timeout;
         self
@@ -94,24 +93,24 @@ impl<S: Buildable> Builder<S> {
         self
     }
 
-    /// Sets the maximal number of waiting handlers of one client; 128 by default. At the limit
-    /// no packets are read from the client until a handler ends, including pongs and
-    /// acknowledgements. So if all handlers wait for acknowledgements of their own client, they
-    /// wait until their calls time out.
+    /// Sets the maximal number of waiting handlers of one client; 128 by default. At the limit no
+    /// packets are read from the client until a handler ends, including pongs and acknowledgements.
+    /// So if all handlers wait for acknowledgements of their own client, they wait until their
+    /// calls time out.
     pub fn max_concurrent_handlers(mut self, handlers: usize) -> Self {
         self.config.limits.max_concurrent_handlers = handlers;
         self
     }
 
-    /// Sets the time limit of a waiting handler after its client has disconnected, or has left
-    /// the namespace; 30 seconds by default. The handler is then dropped with all its values,
-    /// so a loop that does not check its client ends. With `Duration::ZERO` it is dropped at
-    /// once. With `None` it is never dropped, and a client that reconnects often may leave any
-    /// number of handlers running.
+    /// Sets the time limit of a waiting handler after its client has disconnected, or has left the
+    /// namespace; 30 seconds by default. The handler is then dropped with all its values, so a loop
+    /// that does not check its client ends. With `Duration::ZERO` it is dropped at once. With
+    /// `None` it is never dropped, and a client that reconnects often may leave any number of
+    /// handlers running.
     ///
-    /// Connect handlers and middleware are dropped in the same way, disconnect handlers are
-    /// not. Work that must finish even if the client disconnects belongs in a task of its own,
-    /// started by [`SocketIo::spawn`](crate::SocketIo::spawn).
+    /// Connect handlers and middleware are dropped in the same way, disconnect handlers are not.
+    /// Work that must finish even if the client disconnects belongs in a task of its own, started
+    /// by [`SocketIo::spawn`](crate::SocketIo::spawn).
     ///
     /// # Examples
     ///
@@ -127,19 +126,19 @@ impl<S: Buildable> Builder<S> {
         self
     }
 
-    /// Sets the limit of the events for which a client's handlers are in flight, in bytes
-    /// including attachments; 4 MiB by default. At the limit no packets are read from the
-    /// client. One event may exceed the limit. Reading continues when a handler has ended, as
-    /// at the limit of [`max_concurrent_handlers`](Self::max_concurrent_handlers).
+    /// Sets the limit of the events for which a client's handlers are in flight, in bytes including
+    /// attachments; 4 MiB by default. At the limit no packets are read from the client. One event
+    /// may exceed the limit. Reading continues when a handler has ended, as at the limit of
+    /// [`max_concurrent_handlers`](Self::max_concurrent_handlers).
     pub fn handlers_bytes(mut self, bytes: usize) -> Self {
         self.config.limits.handlers_bytes = bytes;
         self
     }
 
-    /// Sets the maximal size of a client's first request, in bytes: its path with the query,
-    /// and its headers with a `: ` and a line end for each; 16 KiB by default, as on Node.js. A
-    /// larger one is answered with 431, because the [`Handshake`](crate::Handshake) is kept
-    /// while the client is connected.
+    /// Sets the maximal size of a client's first request, in bytes: its path with the query, and
+    /// its headers with a `: ` and a line end for each; 16 KiB by default, as on Node.js. A larger
+    /// one is answered with 431, because the [`Handshake`](crate::Handshake) is kept while the
+    /// client is connected.
     pub fn handshake_limit(mut self, bytes: usize) -> Self {
         self.config.limits.handshake_limit = bytes;
         self
@@ -163,9 +162,9 @@ impl<S: Buildable> Builder<S> {
         self
     }
 
-    /// Sets the size in bytes from which a poll's response is compressed, by gzip or deflate if
-    /// the client accepts it; 1024 by default. `None` switches it off. WebSocket frames are
-    /// never compressed.
+    /// Sets the size in bytes from which a poll's response is compressed, by gzip or deflate if the
+    /// client accepts it; 1024 by default. `None` switches it off. WebSocket frames are never
+    /// compressed.
     ///
     /// # Examples
     ///
@@ -182,12 +181,11 @@ impl<S: Buildable> Builder<S> {
 
     /// Sets the trusted proxies, as addresses or networks; none by default.
     ///
-    /// If a trusted proxy opens a connection, [`Handshake::address`](crate::Handshake::address)
-    /// is the last address of `X-Forwarded-For` that is not a trusted proxy, and
-    /// [`is_secure`](crate::Handshake::is_secure) is the value of `X-Forwarded-Proto` for that
-    /// hop. If neither was sent, the standard `Forwarded` is read. Such a proxy must write or
-    /// remove these headers: a client may write any value into headers that the proxy forwards
-    /// unchanged.
+    /// If a trusted proxy opens a connection, [`Handshake::address`](crate::Handshake::address) is
+    /// the last address of `X-Forwarded-For` that is not a trusted proxy, and
+    /// [`is_secure`](crate::Handshake::is_secure) is the value of `X-Forwarded-Proto` for that hop.
+    /// If neither was sent, the standard `Forwarded` is read. Such a proxy must write or remove
+    /// these headers: a client may write any value into headers that the proxy forwards unchanged.
     ///
     /// # Examples
     ///
@@ -217,18 +215,16 @@ impl<S: Buildable> Builder<S> {
         self
     }
 
-    /// Calls `handler` for the first HTTP request of each client, before any state of the
-    /// client exists. An `Err` is the response, with the error's own status and body. An error
-    /// of the program becomes an `actix_web::Error` by `?` or `.into()`, if it is a
-    /// `ResponseError`.
+    /// Calls `handler` for the first HTTP request of each client, before any state of the client
+    /// exists. An `Err` is the response, with the error's own status and body. An error of the
+    /// program becomes an `actix_web::Error` by `?` or `.into()`, if it is a `ResponseError`.
     ///
     /// The request's extensions contain its [`Handshake`](crate::Handshake), with the client's
     /// address seen through the trusted proxies: `request.extensions().get::<Handshake>()`.
     ///
-    /// The handler is not called for further requests of a session, including its upgrade. A
-    /// panic is answered with 500. Several handlers are called in order, until one refuses;
-    /// while a handler waits its client waits. A handler without an await returns
-    /// [`std::future::ready`].
+    /// The handler is not called for further requests of a session, including its upgrade. A panic
+    /// is answered with 500. Several handlers are called in order, until one refuses; while a
+    /// handler waits its client waits. A handler without an await returns [`std::future::ready`].
     ///
     /// # Examples
     ///
@@ -256,8 +252,8 @@ impl<S: Buildable> Builder<S> {
     }
 
     /// Calls `hook` for every refused request, with the code and the message of
-    /// [`ConnectionError`](crate::ConnectionError). It is called before the response is sent
-    /// and must not block. A panic is logged. Several hooks are called in order.
+    /// [`ConnectionError`](crate::ConnectionError). It is called before the response is sent and
+    /// must not block. A panic is logged. Several hooks are called in order.
     pub fn on_connection_error(
         mut self,
         hook: impl Fn(&ConnectionError<'_>) + Send + Sync + 'static,
@@ -304,8 +300,8 @@ impl<S: Buildable> Builder<S> {
     /// sticky sessions. The response to a polling handshake sets it; a WebSocket's does not,
     /// because it is the client's only connection.
     ///
-    /// `cookie` is a template, whose value does not matter. The defaults are those of the
-    /// Node.js server: the name `io` if it is empty, `Path=/`, `HttpOnly`, `SameSite=Lax`.
+    /// `cookie` is a template, whose value does not matter. The defaults are those of the Node.js
+    /// server: the name `io` if it is empty, `Path=/`, `HttpOnly`, `SameSite=Lax`.
     ///
     /// # Examples
     ///
@@ -322,14 +318,13 @@ impl<S: Buildable> Builder<S> {
         self
     }
 
-    /// Chooses the subprotocol of a WebSocket if its client offers some
-    /// (`Sec-WebSocket-Protocol`); by default the first that the client offers, as on the
-    /// Node.js server.
+    /// Chooses the subprotocol of a WebSocket if its client offers some (`Sec-WebSocket-Protocol`);
+    /// by default the first that the client offers, as on the Node.js server.
     ///
-    /// The arguments of `hook` are the request that opens the WebSocket, which may be an
-    /// upgrade of a polling session, and the client's subprotocols in its order of preference.
-    /// With `None` the response names no subprotocol, and a browser closes the WebSocket. A
-    /// name that was not offered has the same effect and is logged. A panic is answered with
+    /// The arguments of `hook` are the request that opens the WebSocket, which may be an upgrade of
+    /// a polling session, and the client's subprotocols in its order of preference. With `None` the
+    /// response names no subprotocol, and a browser closes the WebSocket. A name that was not
+    /// offered has the same effect and is logged. A panic is answered with
     /// 500. The last hook is used.
     ///
     /// # Examples
@@ -352,9 +347,8 @@ impl<S: Buildable> Builder<S> {
 
     /// Lets `hook` change the headers of the response that opens a session.
     ///
-    /// Several hooks run in order, before those of
-    /// [`response_headers`](Self::response_headers). If one panics, the panic is logged and the
-    /// response is sent all the same.
+    /// Several hooks run in order, before those of [`response_headers`](Self::response_headers). If
+    /// one panics, the panic is logged and the response is sent all the same.
     ///
     /// # Examples
     ///
@@ -374,12 +368,12 @@ impl<S: Buildable> Builder<S> {
         self
     }
 
-    /// Lets `hook` change the headers of every response of this server: handshakes, polls,
-    /// posts, upgrades, errors, and the client's files. Responses to the preflights of
+    /// Lets `hook` change the headers of every response of this server: handshakes, polls, posts,
+    /// upgrades, errors, and the client's files. Responses to the preflights of
     /// [`cors`](Self::cors) are not included, and the headers of `cors` are added afterwards.
     ///
-    /// Several hooks run in order. If one panics, the panic is logged and the response is sent
-    /// all the same.
+    /// Several hooks run in order. If one panics, the panic is logged and the response is sent all
+    /// the same.
     ///
     /// # Examples
     ///

@@ -3,11 +3,13 @@
 //! `builder.rs` makes it. `operator.rs` has the methods that begin a broadcast.
 
 use std::fmt;
+use std::io;
+use std::net::ToSocketAddrs;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use actix::{Addr, Recipient};
-use actix_web::web;
+use actix_web::{App, web};
 use serde_json::Value;
 
 use crate::cluster::{AdapterHealth, ClusterError, NodeId};
@@ -15,13 +17,11 @@ use crate::handler::{BackgroundTask, ErrorAnswer, Failure};
 use crate::message::{Panicked, namespace_name};
 use crate::namespace::{NamespaceMatcher, NamespaceState, Registry, Server, ServerAddress};
 use crate::pattern::{Pattern, PatternError};
-use crate::server::app_server::serve;
 use crate::server::closing::Closing;
-use crate::server::tuning::tune;
-use crate::server::{AllNamespaces, Namespace, NamespacePattern, background};
+use crate::server::{AllNamespaces, AppServer, Namespace, NamespacePattern, Tunable, background};
 use crate::session::Engine;
 use crate::socket::Broadcast;
-use crate::transport::{self, Hooks};
+use crate::transport::{self, AppFactory, Hooks};
 
 /// A Socket.IO server: a cheap handle for any thread, and an argument of any handler. Its methods
 /// about rooms and sockets are those of the namespace `/`; [`of`](Self::of) names others.
@@ -168,8 +168,8 @@ impl SocketIo {
     }
 
     /// Calls `hook` for failures of handlers in all namespaces without an
-    /// [`on_error`](crate::Handlers::on_error) of their own, and for clients that request a namespace
-    /// that does not exist.
+    /// [`on_error`](crate::Handlers::on_error) of their own, and for clients that request a
+    /// namespace that does not exist.
     ///
     /// # Examples
     ///
@@ -399,9 +399,44 @@ impl SocketIo {
         self.registry.server_context.fault()
     }
 
-    serve!();
+    /// Serves an App on a server of this crate, which owns the WebSockets itself: it needs less
+    /// memory and time than an `HttpServer`. The routes are mounted at the App's root, unless the
+    /// App has mounted them itself: inside the App's middleware and before its services, so that no
+    /// `Files::new("/", ..)` or empty scope takes their requests. Only a server whose path is `/`
+    /// comes after the App's services.
+    ///
+    /// [`AppServer`] describes such a server and its options.
+    pub fn serve<F: AppFactory>(&self, app: F) -> AppServer<F> {
+        AppServer::new(&self.engine, &self.hooks, self.closing(), app, self.fault())
+    }
 
-    tune!();
+    /// Serves only this server, at these addresses, until the process receives a signal to end.
+    ///
+    /// # Errors
+    ///
+    /// Returns the system's error if none of the addresses can be used.
+    pub async fn run(&self, addresses: impl ToSocketAddrs) -> io::Result<()> {
+        self.serve(App::new).bind(addresses)?.run().await
+    }
+
+    /// Configures an `HttpServer` for long-lived connections.
+    ///
+    /// Small packets are sent at once (`TCP_NODELAY`); an aborted poll is detected at once; if a
+    /// client has stopped reading, the kernel closes its connection after the ping interval and the
+    /// ping timeout (on Linux); and a WebSocket's connection ends with its close frame. Without it,
+    /// a packet may be 40 ms late, an aborted poll is detected by the next ping, the connection
+    /// keeps its memory, and a client that closes waits for a second.
+    ///
+    /// An idle connection stays open for 75 seconds (`keep_alive`), longer than in usual load
+    /// balancers: if the server closes it first, the load balancer answers a request in transit
+    /// with 502. Another time may be set afterwards.
+    ///
+    /// It uses the server's `on_connect`, and switches `client_disconnect_timeout` off, which may
+    /// be set again afterwards, to a second or more. The kernel's deadline is for plain TCP: if
+    /// actix-web does the TLS itself, none is set.
+    pub fn tune<H: Tunable>(&self, server: H) -> H {
+        server.tuned(self.engine.config.engine.silence_limit())
+    }
 }
 
 impl fmt::Debug for SocketIo {

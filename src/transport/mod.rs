@@ -4,6 +4,7 @@
 //! to a WebSocket, or answered with an error that the client knows. The meaning of packets is not
 //! known here.
 
+mod app;
 mod bodies;
 mod client_files;
 mod compression;
@@ -25,6 +26,7 @@ mod tuning;
 mod upgrade;
 mod websocket;
 
+pub use app::AppFactory;
 pub use connection_error::ConnectionError;
 pub(crate) use direct::{AppService, Io, SharedApp, Upgrades};
 pub(crate) use hooks::Hooks;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use actix_cors::Cors as CorsLayer;
 use actix_service::{Service, ServiceFactory, ServiceFactoryExt, apply, fn_service};
-use actix_web::body::MessageBody;
 use actix_web::dev::{
     AppService, HttpServiceFactory, Payload, ResourceDef, ServiceRequest, ServiceResponse,
 };
@@ -14,6 +13,7 @@ use actix_web::{App, Error, FromRequest, HttpRequest, HttpResponse, web};
 
 use crate::config::HttpConfig;
 use crate::session::Engine;
+use crate::transport::app::AppFactory;
 use crate::transport::client_files;
 use crate::transport::dispatch::handle;
 use crate::transport::held::Held;
@@ -45,32 +45,21 @@ pub(crate) fn mount(engine: &Arc<Engine>, hooks: &Arc<Hooks>, app: &mut web::Ser
 
 /// Makes an App that has the server's path, even if the program has not mounted it. In that case
 /// the path comes before all services of the App, and inside its middleware.
-pub(crate) fn mount_once<F, T, B>(
+pub(crate) fn mount_once<F: AppFactory>(
     engine: &Arc<Engine>,
     hooks: &Arc<Hooks>,
-    make: F,
+    factory: &F,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
         Config = (),
-        Response = ServiceResponse<B>,
+        Response = ServiceResponse<F::Body>,
         Error = Error,
         InitError = (),
-    > + use<F, T, B>,
->
-where
-    F: FnOnce() -> App<T>,
-    T: ServiceFactory<
-            ServiceRequest,
-            Config = (),
-            Response = ServiceResponse<B>,
-            Error = Error,
-            InitError = (),
-        > + 'static,
-    B: MessageBody + 'static,
-{
+    > + use<F>,
+> {
     MOUNTED.set(None);
-    let mut app = make();
+    let mut app = factory.app();
     let is_mounted = MOUNTED.take() == Some(Arc::as_ptr(engine));
     if !is_mounted {
         // The router tries its services in the order of their registration. Most requests are for

@@ -11,13 +11,12 @@ use std::thread;
 use std::time::Duration;
 
 use actix_socketio::{
-    AppServer, Builder, CloseReason, EngineIo, EngineIoBuilder, EngineMessage, EngineSession,
-    RunningAppServer, SocketIo,
+    AppFactory, AppServer, Builder, CloseReason, EngineIo, EngineIoBuilder, EngineMessage,
+    EngineSession, RunningAppServer, SocketIo,
 };
-use actix_web::body::MessageBody;
-use actix_web::dev::{self, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev;
 use actix_web::rt::System;
-use actix_web::{App, Error, HttpServer};
+use actix_web::{App, HttpServer};
 
 use super::{Heard, PATIENCE, ServerPath, TestRun, channel};
 
@@ -73,28 +72,17 @@ impl Server<SocketIo> {
     }
 
     /// The same in an App of the test's, which the server is mounted in.
-    pub(crate) fn socketio_in<F, T, B>(
-        app: F,
+    pub(crate) fn socketio_in(
+        app: impl AppFactory,
         workers: usize,
         build: impl FnOnce(Builder) -> Builder + Send + 'static,
         handlers: impl FnOnce(&SocketIo) + Send + 'static,
-    ) -> Self
-    where
-        F: Fn() -> App<T> + Send + Clone + 'static,
-        T: ServiceFactory<
-                ServiceRequest,
-                Config = (),
-                Response = ServiceResponse<B>,
-                Error = Error,
-                InitError = (),
-            > + 'static,
-        B: MessageBody + 'static,
-    {
+    ) -> Self {
         let run = TestRun::with_path();
         // Workers log for the test of their server.
         let app = move || {
             run.enter();
-            app()
+            app.app()
         };
         Self::launch("/socket.io/", move || {
             // Not left to the profile that the tests are built with.
@@ -245,18 +233,7 @@ pub(crate) trait Served {
     fn run_here(self) -> io::Result<(SocketAddr, RunningAppServer)>;
 }
 
-impl<F, T, B> Served for AppServer<F>
-where
-    F: Fn() -> App<T> + Send + Clone + 'static,
-    T: ServiceFactory<
-            ServiceRequest,
-            Config = (),
-            Response = ServiceResponse<B>,
-            Error = Error,
-            InitError = (),
-        > + 'static,
-    B: MessageBody + 'static,
-{
+impl<F: AppFactory> Served for AppServer<F> {
     fn run_here(self) -> io::Result<(SocketAddr, RunningAppServer)> {
         let mut serve = self.disable_signals().worker_max_blocking_threads(1);
         if serve.addrs().is_empty() {
