@@ -61,7 +61,7 @@ pub trait Buildable {
     type Options;
 }
 
-/// The options of a Socket.IO server that are not in its [`Config`].
+/// The options of a Socket.IO server that are not in its `Config`.
 #[derive(Debug)]
 #[allow(
     unreachable_pub,

@@ -175,7 +175,7 @@ impl EngineIo {
 /// ```
 pub type EngineIoBuilder = Builder<EngineIo>;
 
-/// The options of an Engine.IO server that are not in its [`Config`].
+/// The options of an Engine.IO server that are not in its `Config`.
 #[derive(Default)]
 #[allow(
     unreachable_pub,
