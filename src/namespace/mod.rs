@@ -16,7 +16,9 @@ mod supervisor;
 
 pub(crate) use self::core::{NamespaceMatcher, NamespaceState, PatternState};
 pub(crate) use actor::FindRoom;
-pub(crate) use cluster::{ClosedFuture, Cluster, ResumedFuture, SettledFuture};
+pub(crate) use cluster::Cluster;
+#[cfg(feature = "cluster")]
+pub(crate) use cluster::{ClosedFuture, ResumedFuture, SettledFuture};
 pub(crate) use registry::{LeaseRefused, NamespaceLease, Registry};
 pub use room::Room;
 pub use server::Server;

@@ -139,6 +139,7 @@ impl<R> AckStream<R> {
     }
 
     /// Returns `true` if every socket of this node has answered.
+    #[cfg(feature = "cluster")]
     pub(crate) fn is_complete(&self) -> bool {
         self.answered.len() == self.asked.len()
     }
@@ -223,6 +224,7 @@ impl<R> AckStream<R> {
     }
 
     /// Waits for the next answer, as raw arguments.
+    #[cfg(feature = "cluster")]
     pub(crate) async fn next_args(&mut self) -> Option<(Option<SocketId>, Args)> {
         poll_fn(|cx| self.poll_args(cx)).await
     }

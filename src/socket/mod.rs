@@ -13,6 +13,7 @@ mod handle;
 mod remote;
 
 pub use ack_stream::AckStream;
+#[cfg(feature = "cluster")]
 pub(crate) use ack_stream::ask;
 pub use broadcast::Broadcast;
 pub(crate) use call::call;
