@@ -90,7 +90,7 @@ const CIRCLES: &[(&str, &[&str])] = &[
     ),
     (
         "one lock holds the queue and who waits for room in it",
-        &["link/outbox/mod", "link/outbox/pressure"],
+        &["link/outbox/pressure", "link/outbox/queue"],
     ),
     (
         "a session may lie in a store, whose tasks load and save the session",
@@ -226,6 +226,29 @@ fn no_file_outgrows_its_idea() {
             assert!(lines <= MAX_LINES, "{} has {lines} lines", file.display());
         }
     }
+}
+
+#[test]
+fn every_file_that_the_architecture_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents = vec![root.join("ARCHITECTURE.md"), root.join("CONTRIBUTING.md")];
+    documents.extend(rows(LAYERS).flat_map(|(module, _)| files_of(module)));
+    let known: Vec<_> = ["src", "tests", "examples", "benches"]
+        .iter()
+        .flat_map(|folder| below(root.join(folder)))
+        .collect();
+    let mut missing = Vec::new();
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        for span in text.split('`').filter(|span| span.ends_with(".rs")) {
+            let named = Path::new(span);
+            if span.contains(char::is_whitespace) || known.iter().any(|it| it.ends_with(named)) {
+                continue;
+            }
+            missing.push(format!("{}: {span}", document.display()));
+        }
+    }
+    assert!(missing.is_empty(), "no such file:\n{}", missing.join("\n"));
 }
 
 /// The files of one module of the crate, each by its path below `src` without the extension, and
@@ -464,8 +487,16 @@ fn src() -> PathBuf {
 }
 
 fn files_of(module: &str) -> Vec<PathBuf> {
+    let file = src().join(format!("{module}.rs"));
+    let mut found = below(src().join(module));
+    found.extend(file.is_file().then_some(file));
+    found
+}
+
+/// Returns the files below a folder; none if there is no such folder.
+fn below(folder: PathBuf) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut open = vec![src().join(module), src().join(format!("{module}.rs"))];
+    let mut open = vec![folder];
     while let Some(path) = open.pop() {
         if path.is_dir() {
             let entries = fs::read_dir(path).unwrap();

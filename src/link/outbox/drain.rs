@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 
-use crate::link::outbox::{Inner, Outbox};
+use crate::link::outbox::queue::{Inner, Outbox};
 
 /// Writes some of these bytes to a client, and returns their number.
 pub(crate) type WriteFrames<'w> =

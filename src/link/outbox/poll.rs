@@ -6,13 +6,29 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::engineio;
-use crate::link::outbox::{Outbox, Reader};
+use crate::link::outbox::queue::{Outbox, PollRefused, Reader};
 
 /// A poll that waits for frames.
 #[derive(Debug)]
 pub(crate) struct PendingPoll {
-    pub(super) outbox: Arc<Outbox>,
-    pub(super) wants_compression: bool,
+    outbox: Arc<Outbox>,
+    wants_compression: bool,
+}
+
+impl Outbox {
+    /// Makes the caller the reader until the response is drained or dropped.
+    pub(crate) fn begin_poll(self: &Arc<Self>) -> Result<PendingPoll, PollRefused> {
+        let mut inner = self.inner.lock();
+        match inner.reader {
+            Reader::Poll => return Err(PollRefused::Busy),
+            Reader::WebSocket => return Err(PollRefused::Upgraded),
+            Reader::None => inner.reader = Reader::Poll,
+        }
+        Ok(PendingPoll {
+            outbox: Arc::clone(self),
+            wants_compression: false,
+        })
+    }
 }
 
 impl PendingPoll {

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use parking_lot::MutexGuard;
 
 use crate::link::Outgoing;
-use crate::link::outbox::{Inner, Outbox, PushError};
+use crate::link::outbox::queue::{Inner, Outbox, PushError};
 
 /// The progress of a full outbox, and the tasks that wait for it.
 #[derive(Debug)]
