@@ -111,7 +111,7 @@ pub(crate) enum LogKind {
     /// A message of another node that is not delivered, or not answered.
     Foreign,
     /// A client that cannot recover its state.
-    Anew,
+    NotRecovered,
 }
 
 impl LogKind {
@@ -122,7 +122,7 @@ impl LogKind {
             Self::Failed | Self::Panicked => TARGET_HANDLER,
             Self::TooLarge | Self::Slow => TARGET_SESSION,
             Self::Store => TARGET_STORE,
-            Self::Foreign | Self::Anew => TARGET_CLUSTER,
+            Self::Foreign | Self::NotRecovered => TARGET_CLUSTER,
         }
     }
 
@@ -137,7 +137,7 @@ impl LogKind {
             Self::Slow => "clients that read too slowly",
             Self::Connection => "connections",
             Self::Foreign => "messages of other nodes",
-            Self::Anew => "clients that begin anew",
+            Self::NotRecovered => "clients that did not recover",
         }
     }
 }
@@ -208,7 +208,7 @@ impl LogLimits {
         let count = left_out.swap(0, Ordering::Relaxed);
         if count > 0 {
             let name = kind.name();
-            log::log!(target: kind.target(), level, "{count} more lines left out: {name}");
+            log::log!(target: kind.target(), level, "{count} more lines omitted: {name}");
         }
     }
 }
@@ -235,7 +235,7 @@ impl Window {
     }
 }
 
-const KINDS: usize = LogKind::Anew as usize + 1;
+const KINDS: usize = LogKind::NotRecovered as usize + 1;
 
 /// The number of lines of one kind per second.
 const LINES: u64 = 10;

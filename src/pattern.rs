@@ -113,10 +113,7 @@ impl fmt::Display for PatternError {
             Fault::Nameless => f.write_str("a parameter has no name"),
             Fault::Twice(name) => write!(f, "duplicate parameter {name:?}"),
             Fault::Adjacent(name) => {
-                write!(
-                    f,
-                    "nothing stands between parameter {name:?} and the one before"
-                )
+                write!(f, "no text between parameter {name:?} and the previous one")
             }
         }
     }
@@ -176,7 +173,7 @@ mod tests {
             ),
             (
                 "/{a}{b}",
-                r#"namespace pattern "/{a}{b}": nothing stands between parameter "b" and the one before"#,
+                r#"namespace pattern "/{a}{b}": no text between parameter "b" and the previous one"#,
             ),
         ] {
             assert_eq!(Pattern::parse(text).unwrap_err().to_string(), told);

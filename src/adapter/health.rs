@@ -4,6 +4,7 @@
 //! one line for a change, not for each retry. Nothing here knows a broker.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use log::Level;
@@ -39,6 +40,16 @@ pub(crate) enum ConnectionRole {
     Reader,
 }
 
+impl fmt::Display for ConnectionRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Publisher => "publisher",
+            Self::Listener => "subscriber",
+            Self::Reader => "stream reader",
+        })
+    }
+}
+
 impl Health {
     pub(crate) fn new(line_limits: &Arc<LogLimits>) -> Arc<Self> {
         Arc::new(Self {
@@ -56,9 +67,9 @@ impl Health {
         }
         if again {
             reported.reconnects += 1;
-            log::info!("the cluster's {role:?} is connected to the broker again");
+            log::info!("broker: {role} reconnected");
         } else {
-            log::debug!("the cluster's {role:?} is connected to the broker");
+            log::debug!("broker: {role} connected");
         }
     }
 
@@ -71,7 +82,7 @@ impl Health {
         }
         // Once for each outage, not for each retry.
         if was == Some(true) || reported.error.is_none() {
-            log::warn!("the cluster's {role:?} has no connection to the broker: {error}");
+            log::warn!("broker: {role} is not connected, retrying: {error}");
         }
         if role == ConnectionRole::Listener {
             reported.denied = None;
@@ -81,8 +92,8 @@ impl Health {
 
     /// Records that the broker does not let this node subscribe to a channel.
     pub(crate) fn denied(&self, what: &str) {
-        log::error!("the broker does not let this node listen to {what}");
-        self.reported.lock().denied = Some(format!("not allowed to listen to {what}"));
+        log::error!("broker: subscription refused, check the rights of the user: {what}");
+        self.reported.lock().denied = Some(format!("subscription refused: {what}"));
     }
 
     /// Records that there will be no more connections.
@@ -91,9 +102,9 @@ impl Health {
     }
 
     /// Counts messages that may not have arrived.
-    pub(crate) fn lost(&self, count: usize, where_to: &str) {
+    pub(crate) fn lost(&self, count: usize, cause: &str) {
         if count > 0 {
-            let line = format_args!("{count} messages {where_to} may have been lost");
+            let line = format_args!("{count} messages may be lost: {cause}");
             self.line_limits.write(LogKind::Foreign, Level::Warn, line);
             self.reported.lock().lost += count as u64;
         }

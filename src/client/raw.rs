@@ -333,7 +333,7 @@ fn ended(link: &Link) -> impl FnOnce(Result<(), Unfinished>) + use<> {
             log.write(LogKind::Panicked, Level::Error, line);
         }
         Err(Unfinished::Dropped) => {
-            log::debug!("engine handler dropped: it still waited after its session's end");
+            log::debug!("engine handler dropped: still pending after its session had ended");
         }
     }
 }

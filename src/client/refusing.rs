@@ -14,13 +14,13 @@ use crate::socketio::DecodeError;
 impl Client {
     /// Logs that the client connects to a namespace for the second time, which closes its session.
     pub(super) fn connected_twice(&self, name: &str) -> CloseReason {
-        log::debug!(target: TARGET_SESSION, "{}: second CONNECT for {}", self.link, Quoted(name));
+        log::debug!(target: TARGET_SESSION, "{}: second CONNECT for namespace {}", self.link, Quoted(name));
         CloseReason::ForcedClose
     }
 
     /// Logs the reason for refusing a packet, which closes the session.
     pub(super) fn refused(&self, error: &DecodeError) -> CloseReason {
-        log::debug!(target: TARGET_SESSION, "{}: {error}", self.link);
+        log::debug!(target: TARGET_SESSION, "{}: invalid Socket.IO packet: {error}", self.link);
         match error {
             DecodeError::AttachmentsTooLarge(_) => CloseReason::MessageTooLarge,
             _ => CloseReason::ForcedClose,

@@ -141,7 +141,7 @@ impl Question {
         if let Ok(resumed) = timeout(limit, restoring.as_mut()).await {
             return self.answer(resumed);
         }
-        self.begins_anew(limit, &log);
+        self.not_recovered(limit, &log);
         self.answer(None);
         if let Some(resumed) = restoring.await {
             self.membership.persist_again(resumed);
@@ -149,12 +149,12 @@ impl Question {
     }
 
     /// Every client that reconnects may cause this line.
-    fn begins_anew(&self, limit: Duration, log: &Arc<LogLimits>) {
+    fn not_recovered(&self, limit: Duration, log: &Arc<LogLimits>) {
         let line = format_args!(
-            "{}: client begins anew: the cluster did not answer within {limit:?}",
+            "{}: client not recovered, it starts a new session: no response of the cluster within {limit:?}",
             self.link
         );
-        log.write(LogKind::Anew, Level::Warn, line);
+        log.write(LogKind::NotRecovered, Level::Warn, line);
     }
 
     fn answer(&mut self, resumed: Option<Resumed>) {

@@ -165,7 +165,7 @@ impl Client {
             return Ok(());
         }
         let name = Quoted(name);
-        log::debug!(target: TARGET_SESSION, "{}: packet for {name}, which it has not joined", self.link);
+        log::debug!(target: TARGET_SESSION, "{}: packet for namespace {name}, which is not connected", self.link);
         Err(CloseReason::ForcedClose)
     }
 
@@ -239,7 +239,8 @@ impl Protocol for Client {
         if self.connect_by.is_none_or(|due| due > now) {
             return Ok(());
         }
-        log::debug!(target: TARGET_SESSION, "{}: no namespace joined in time", self.link);
+        let limit = self.link.config.sockets.connect_timeout;
+        log::debug!(target: TARGET_SESSION, "{}: no namespace connected within {limit:?}", self.link);
         Err(CloseReason::ForcedClose)
     }
 

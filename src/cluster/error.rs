@@ -17,7 +17,7 @@ use serde::{Serialize, Serializer};
 ///     match io.emit("news", "hello").await {
 ///         Ok(()) => {}
 ///         Err(EmitError::Cluster(ClusterError::QueueFull { bytes, .. })) => {
-///             log::warn!("the other nodes did not get it: {bytes} bytes wait already");
+///             log::warn!("not published: {bytes} bytes already wait");
 ///         }
 ///         Err(error) => log::error!("{error}"),
 ///     }
@@ -45,14 +45,17 @@ impl fmt::Display for ClusterError {
         match self {
             Self::QueueFull { bytes } => write!(
                 f,
-                "the other nodes were not told: {bytes} bytes wait to be published already"
+                "not published to the other nodes: the queue is full with {bytes} bytes"
             ),
-            Self::Unavailable(cause) => write!(f, "the cluster's store cannot be reached: {cause}"),
+            Self::Unavailable(cause) => write!(f, "the broker is unreachable: {cause}"),
             Self::Unsupported(what) => {
                 write!(f, "{what} is not supported by this adapter")
             }
             Self::Encode(cause) => {
-                write!(f, "data cannot be written in the cluster's format: {cause}")
+                write!(
+                    f,
+                    "data cannot be encoded in the format of the cluster: {cause}"
+                )
             }
         }
     }
@@ -91,7 +94,7 @@ impl AdapterError {
 
 impl fmt::Display for AdapterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no adapter for this address: {}", self.0)
+        write!(f, "invalid address of a broker: {}", self.0)
     }
 }
 

@@ -99,7 +99,7 @@ macro_rules! event {
             concat!(
                 "the name of the event `",
                 stringify!($contract),
-                "` is empty, or one that Socket.IO keeps for itself",
+                "` is empty, or reserved by Socket.IO",
             ),
         );
     )*};

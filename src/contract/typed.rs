@@ -53,7 +53,7 @@ where
 #[diagnostic::on_unimplemented(
     message = "a handler of the event `{E}` takes `Typed<{E}>`, but this one takes `{Self}`",
     label = "`Typed<{E}>` is not among the arguments",
-    note = "take what the event carries by one argument `Typed(data): Typed<{E}>`"
+    note = "take the data of the event by one argument `Typed(data): Typed<{E}>`"
 )]
 pub trait TypedArguments<E: EventContract, const AT: usize> {}
 

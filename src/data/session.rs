@@ -317,7 +317,7 @@ mod tests {
         let keys = BTreeMap::from([((1, 2), 3)]);
         let error = session.insert("n", keys).unwrap_err().to_string();
         assert!(
-            error.starts_with(r#"session value "n" cannot be kept: "#),
+            error.starts_with(r#"session value "n" cannot be written: "#),
             "{error}"
         );
         assert_eq!(session.get("n"), Ok(Some("three".to_owned())));

@@ -59,7 +59,10 @@ impl fmt::Display for CallError {
             Self::Disconnected => f.write_str("the client disconnected before it acknowledged"),
             Self::Answer(error) => write!(f, "the acknowledgement cannot be read: {error}"),
             Self::NotOneRecipient(sockets) => {
-                write!(f, "a call goes to one socket, and {sockets} are addressed")
+                write!(
+                    f,
+                    "a call needs exactly 1 socket, but {sockets} are addressed"
+                )
             }
         }
     }

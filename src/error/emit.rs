@@ -55,7 +55,10 @@ impl fmt::Display for EmitError {
             Self::ReservedEvent(name) => write!(f, "event name {name:?} is reserved"),
             Self::Encode(error) => write!(f, "data cannot be sent: {error}"),
             Self::TooManyCalls(limit) => {
-                write!(f, "{limit} calls wait for this socket already")
+                write!(
+                    f,
+                    "too many calls wait for this socket, the limit is {limit}"
+                )
             }
             Self::Cluster(error) => error.fmt(f),
         }

@@ -102,14 +102,14 @@ impl fmt::Display for Rejection {
             Self::Auth(error) => write!(f, "invalid auth payload: {error}"),
             Self::State(name) => write!(
                 f,
-                "no state of type {name}: give one to SocketIo::builder().state(..)"
+                "no state of type {name}: register it by SocketIo::builder().state(..)"
             ),
             Self::Session(error) => error.fmt(f),
             Self::Params(error) => write!(f, "invalid namespace parameters: {error}"),
             Self::Extension(name) => write!(
                 f,
-                "the socket has no extension of type {name}: attach it by socket.insert_extension(..), \
-                 as in the connect handler"
+                "the socket has no extension of type {name}: insert it by socket.insert_extension(..), \
+                 for example in the connect handler"
             ),
             Self::Other(text) => f.write_str(text),
             Self::WithData(rejection, _) => rejection.fmt(f),

@@ -38,11 +38,13 @@ impl fmt::Display for RoomError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disconnected => f.write_str("the socket is disconnected"),
-            Self::NoSuchRoom => f.write_str("nobody is in the room"),
-            Self::Unavailable => f.write_str("the namespace does not answer"),
+            Self::NoSuchRoom => f.write_str("the room has no members"),
+            Self::Unavailable => f.write_str("the namespace does not respond"),
             // The name is omitted: a client may have chosen it.
             Self::NameTooLong(limit) => write!(f, "the room's name has more than {limit} bytes"),
-            Self::TooManyRooms(limit) => write!(f, "the socket is in {limit} rooms already"),
+            Self::TooManyRooms(limit) => {
+                write!(f, "the socket is in too many rooms, the limit is {limit}")
+            }
         }
     }
 }

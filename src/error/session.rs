@@ -56,7 +56,7 @@ impl fmt::Display for SessionError {
                 write!(f, "session value {key:?} cannot be read: {message}")
             }
             Self::Write { key, message } => {
-                write!(f, "session value {key:?} cannot be kept: {message}")
+                write!(f, "session value {key:?} cannot be written: {message}")
             }
             Self::NotLoaded => f.write_str("the session cannot be loaded"),
             Self::NotSaved => f.write_str("the session cannot be saved"),

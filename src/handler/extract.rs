@@ -51,8 +51,8 @@ use crate::socketio::{self, Args, ArgsError, Shortened};
     label = "`{Self}` is not an extractor of `{C}`",
     note = "if a client sends it with an event, take `Data<T>`: `Data<{Self}>`; if it is in the \
             client's `auth` option: `Auth<{Self}>`; if it was given to the builder: `State<{Self}>`",
-    note = "`Data`, `Event` and `Ack` fit handlers of events (`EventContext`) only, `DisconnectReason` \
-            fits disconnect handlers (`DisconnectContext`) only"
+    note = "`Data`, `Event` and `Ack` are extractors of event handlers (`EventContext`) only, \
+            `DisconnectReason` of disconnect handlers (`DisconnectContext`) only"
 )]
 pub trait Extract<C>: Sized {
     /// Makes the argument.

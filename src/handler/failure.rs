@@ -85,7 +85,7 @@ impl Failure<'_> {
         };
         catch_panic(|| hook(self)).unwrap_or_else(|panic| {
             let panic = cut(panic);
-            let line = format_args!("{self}; the error hook panicked over it: {panic}");
+            let line = format_args!("{self}; its error hook panicked: {panic}");
             self.write(LogKind::Panicked, Level::Error, line);
             ErrorAnswer::Default
         })
@@ -97,7 +97,7 @@ impl Failure<'_> {
             _ if !context.server_context.tells_errors => INTERNAL,
             FailureCause::Returned(json) => return json.clone(),
             FailureCause::Panicked(_) => INTERNAL,
-            FailureCause::SerializeFailed(_) => "the answer cannot be sent",
+            FailureCause::SerializeFailed(_) => "the acknowledgement cannot be encoded",
             cause @ (FailureCause::Rejected(_)
             | FailureCause::Refused(_)
             | FailureCause::InvalidNamespace
@@ -234,13 +234,17 @@ impl fmt::Display for FailureCause {
             Self::Rejected(rejection) => rejection.fmt(f),
             Self::Refused(message) => write!(f, "client refused: {message:?}"),
             Self::Panicked(panic) => write!(f, "handler panicked: {panic}"),
-            Self::SerializeFailed(error) => write!(f, "answer cannot be sent: {error}"),
-            Self::AckDropped => f.write_str("the handler dropped the acknowledgement"),
-            Self::NotTaken => f.write_str("the actor has not taken the event"),
-            Self::InvalidNamespace => f.write_str("client refused: there is no such namespace"),
-            Self::Dropped => {
-                f.write_str("the handler was dropped: it still waited after its socket's end")
+            Self::SerializeFailed(error) => {
+                write!(f, "the acknowledgement cannot be encoded: {error}")
             }
+            Self::AckDropped => f.write_str("the handler dropped the acknowledgement"),
+            Self::NotTaken => {
+                f.write_str("the actor has ended, or did not accept the event in time")
+            }
+            Self::InvalidNamespace => f.write_str("client refused: the namespace does not exist"),
+            Self::Dropped => f.write_str(
+                "the handler was dropped: still pending after `handler_grace` or the server's stop",
+            ),
         }
     }
 }

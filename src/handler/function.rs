@@ -26,7 +26,7 @@ use std::future::Future;
     message = "`{Self}` is not a handler",
     label = "expected an async function whose arguments are extractors, at most eight of them",
     note = "if it is not async: write `async fn`, or `|..| async move {{ .. }}` for a closure",
-    note = "if it has more than eight arguments: take several by one, as `Data<(A, B)>` or a struct"
+    note = "if it has more than eight arguments: combine several in one, as `Data<(A, B)>` or a struct"
 )]
 pub trait Handler<Args>: Send + Sync + 'static {
     /// The function's return value.

@@ -34,10 +34,10 @@ use crate::handler::Handler;
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a method of `{Object}` that handles an event",
-    label = "expected `async fn(self: Arc<Self>, ..)` with at most eight extractors behind `self`",
+    label = "expected `async fn(self: Arc<Self>, ..)` with at most eight extractors after `self`",
     note = "if it takes `&self`: take `self: Arc<Self>`, because the call may outlast the borrow",
     note = "if it is not async: write `async fn`",
-    note = "if it has more than eight arguments: take several by one, as `Data<(A, B)>` or a struct"
+    note = "if it has more than eight arguments: combine several in one, as `Data<(A, B)>` or a struct"
 )]
 pub trait Method<Object, Args>: Send + Sync + 'static {
     /// The method's return value.

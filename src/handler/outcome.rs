@@ -28,12 +28,12 @@ use crate::handshake::QueryError;
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be what a handler of an event returns",
-    label = "this is the acknowledgement, and `{Self}` cannot be written: it is not `Serialize`",
+    message = "`{Self}` is not a return type of an event handler",
+    label = "the return value is the acknowledgement, but `{Self}` is not `Serialize`",
     note = "if its error is not `Serialize`, as `std::io::Error`: return `Result<_, HandlerError>`, \
             which `?` makes of any error",
     note = "if it is a type of your own: derive `serde::Serialize`",
-    note = "if the client gets nothing: return `()`"
+    note = "if the client receives no data: return `()`"
 )]
 pub trait EventOutcome: Serialize {}
 
@@ -57,7 +57,7 @@ impl<T: Serialize> EventOutcome for T {}
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be what a connect handler returns",
+    message = "`{Self}` is not a return type of a connect handler",
     label = "expected `()`, or a `Result<(), E>` whose `E` becomes a `ConnectError`",
     note = "to refuse a client return an `Err`, as `Err(ConnectError::new(\"not authorized\"))`: \
             a `bool` decides nothing",
@@ -103,7 +103,7 @@ impl<E: Into<ConnectError> + 'static> ConnectOutcome for Result<(), E> {
 /// }
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be what a disconnect handler returns",
+    message = "`{Self}` is not a return type of a disconnect handler",
     label = "expected `()`, or a `Result` whose error has a text",
     note = "the client has gone, so nobody gets a value: end the handler with `;`, or return an `Err` \
             for `on_error`"

@@ -31,7 +31,7 @@ impl<'a> Received<'a> {
         let (name, socket) = (Quoted(self.name), self.socket.state());
         let size = size_of_args(self.args, self.attachments);
         let ack = if self.id.is_some() {
-            ", with an acknowledgement"
+            ", expects an acknowledgement"
         } else {
             ""
         };

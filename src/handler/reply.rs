@@ -94,7 +94,7 @@ impl Reply {
     /// Ends a call without a handler.
     pub(crate) fn unhandled(&self) {
         let (event, socket) = (Quoted(&self.event), self.socket.state());
-        log::debug!(target: TARGET_EVENT, "event {event}: no handler, from {socket}");
+        log::debug!(target: TARGET_EVENT, "event {event} from {socket} has no handler");
         if !self.context.server_context.answers_unhandled {
             return;
         }

@@ -21,10 +21,10 @@ impl Origin {
         if !scheme.starts_with(|first: char| first.is_ascii_lowercase())
             || !scheme.bytes().all(is_letter)
         {
-            return Err("its scheme is none");
+            return Err("its scheme is invalid");
         }
         if matches!(scheme, "ws" | "wss") {
-            return Err("no page has this scheme: write `http` or `https`");
+            return Err("its scheme is not `http` or `https`");
         }
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         let (host, port) = split_port(authority)?;
@@ -77,7 +77,7 @@ impl OriginPattern {
         };
         let origin = Origin::parse(&plain).map_err(wrong)?;
         if is_below && origin.host.is_empty() {
-            return Err(wrong("nothing stands behind `*.`"));
+            return Err(wrong("no host follows `*.`"));
         }
         Ok(if is_below {
             Self::Below(origin)
@@ -123,7 +123,7 @@ fn split_port(authority: &str) -> Result<(&str, Option<u16>), &'static str> {
             let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
             let port = port.parse().ok().filter(|_| is_number);
             port.map(|port| (host, Some(port)))
-                .ok_or("its port is no number")
+                .ok_or("its port is not a number")
         }
         None => Ok((authority, None)),
     }
@@ -145,13 +145,15 @@ fn check_host(host: &str, scheme: &str) -> Result<(), &'static str> {
             Err("it has no host")
         }
     } else if host.contains('*') {
-        Err("`*` stands for hosts below one, as in `https://*.example.com`, or alone for all")
+        Err(
+            "`*` stands for all subdomains, as in `https://*.example.com`, or alone for all origins",
+        )
     } else if host.contains(['/', '?', '#']) {
-        Err("an origin ends behind its host and port")
+        Err("it has more than a scheme, a host and a port")
     } else if !host.is_ascii() {
-        Err("browsers send such a host in ASCII (`xn--…`)")
+        Err("browsers send this host in ASCII: write `xn--…`")
     } else if !host.bytes().all(is_part) || host.starts_with('.') {
-        Err("its host is none")
+        Err("its host is invalid")
     } else {
         Ok(())
     }

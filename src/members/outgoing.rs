@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::id::SocketId;
-use crate::logging::{LogKind, LogLimits, Quoted, plain};
+use crate::logging::{LogKind, LogLimits, Quoted, cut, plain};
 use crate::panics::catch_panic;
 use crate::socketio::{Args, ArgsError};
 
@@ -112,10 +112,10 @@ impl Observers {
                 observer(&event);
             }
         });
-        if shown.is_err() {
-            let (name, namespace) = (Quoted(name), plain(namespace));
+        if let Err(panic) = shown {
+            let (name, namespace, panic) = (Quoted(name), plain(namespace), cut(panic));
             let line = format_args!(
-                "who watches outgoing events panicked over {name} in namespace {namespace}"
+                "`on_any_outgoing` panicked for event {name} in namespace {namespace}: {panic}"
             );
             LogLimits::of_process().write(LogKind::Panicked, Level::Error, line);
         }

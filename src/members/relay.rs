@@ -16,7 +16,7 @@ use crate::members::socket::SocketState;
 use crate::socketio::Args;
 
 /// The result of an event that was sent to many.
-#[must_use = "the crowd waits for its turn"]
+#[must_use = "`crowd` needs a call of `give_turn`"]
 pub(crate) struct Relayed<T> {
     pub(crate) crowd: Crowd,
     /// The result of the message to other nodes.

@@ -56,7 +56,7 @@ impl Membership {
     /// Logs that a limit was reached: other nodes, and programs that move many sockets, get no
     /// error.
     fn not_joined(socket: &SocketState, error: RoomError) -> Result<(), RoomError> {
-        log::debug!(target: TARGET_SOCKET, "{socket} joined no room: {error}");
+        log::debug!(target: TARGET_SOCKET, "{socket} did not join a room: {error}");
         Err(error)
     }
 

@@ -60,7 +60,7 @@ impl NamespaceMatcher {
                 let taken = catch_panic(|| predicate(name, &auth)).unwrap_or_else(|panic| {
                     let (name, panic) = (Quoted(name), cut(panic));
                     let line =
-                        format_args!("the predicate of a namespace panicked over {name}: {panic}");
+                        format_args!("namespace predicate panicked, {name} is refused: {panic}");
                     log.write(LogKind::Panicked, Level::Error, line);
                     false
                 });

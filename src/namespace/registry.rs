@@ -344,7 +344,8 @@ impl Registry {
         for watcher in watchers {
             if let Err(panic) = catch_panic(|| watcher(core)) {
                 let (name, panic) = (Quoted(core.membership.name()), cut(panic));
-                let line = format_args!("who was told of namespace {name} panicked: {panic}");
+                let line =
+                    format_args!("`on_new_namespace` panicked for namespace {name}: {panic}");
                 self.server_context
                     .line_limits
                     .write(LogKind::Panicked, Level::Error, line);

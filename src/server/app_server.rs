@@ -288,7 +288,7 @@ impl<F: AppFactory> AppServer<F> {
     /// Returns an error if the program has made an invalid registration.
     fn has_no_fault(&self) -> io::Result<()> {
         if self.engine.is_closing() {
-            let closed = "the server was closed, start another one by its builder";
+            let closed = "the server is closed: start a new one by its builder";
             return Err(io::Error::other(closed));
         }
         match &self.fault {

@@ -68,7 +68,9 @@ impl Connections {
         self.draining.cancel();
         if timeout(limit, self.tracker.wait()).await.is_err() {
             let left = self.tracker.len();
-            log::info!("{left} HTTP connections have not ended within {limit:?}, and are closed");
+            log::info!(
+                "server stopped: {left} HTTP connections did not end within {limit:?} and are closed"
+            );
         }
     }
 

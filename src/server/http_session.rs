@@ -226,8 +226,8 @@ impl HttpSession {
         let fit = match &self.kind {
             Kind::Copy if has_session(request) => Fit::Right,
             Kind::Copy => Fit::Wrong(
-                "HttpSession::copy: a request came through no SessionMiddleware of actix-session, so \
-                 its session is empty: wrap the App in it"
+                "HttpSession::copy: a request did not pass the SessionMiddleware of actix-session, so \
+                 its session is empty: wrap the App in the middleware"
                     .to_owned(),
             ),
             Kind::Shared(shared) => shared.cookie.fit(request),
@@ -302,7 +302,9 @@ impl data::SessionStore for StoredSession {
 
     fn save(&self, changes: Changes) -> Done<()> {
         let Some(key) = self.key.clone() else {
-            log::debug!("a client without an HTTP session: what it has inserted is dropped");
+            log::debug!(
+                "HTTP session not saved, changes dropped: the client has no session cookie"
+            );
             return Box::pin(async { Ok(()) });
         };
         let shared = Arc::clone(&self.shared);
@@ -319,7 +321,7 @@ impl Shared {
         // Loaded again: the state from before the handler may be outdated, and a client that has
         // logged out since must not be logged in again.
         let Some(mut state) = self.store.load(session_key(key.clone())?).await? else {
-            log::debug!("an HTTP session that is no more: what was inserted is dropped");
+            log::debug!("HTTP session not saved, changes dropped: the session has ended");
             return Ok(());
         };
         apply(&changes, &mut state);
@@ -328,7 +330,7 @@ impl Shared {
         if kept_as.as_ref() != key {
             // The store uses a key that the client will never receive: the session has ended in the
             // meantime, or is in the cookie.
-            log::debug!("the store keeps this HTTP session by its cookie: changes are dropped");
+            log::debug!("HTTP session not saved, changes dropped: the store has changed its key");
             self.store.delete(kept_as).await?;
         }
         Ok(())
@@ -354,7 +356,8 @@ impl<S: SessionStore + Send + Sync> AnyStore for S {
                 Ok(state) => Ok(state),
                 // As in the middleware: unreadable data are ignored.
                 Err(LoadError::Deserialization(error)) => {
-                    let line = format_args!("HTTP session cannot be read: {error:#}");
+                    let line =
+                        format_args!("HTTP session cannot be read, it counts as empty: {error:#}");
                     store_failed(Level::Warn, line);
                     Ok(Some(State::new()))
                 }
@@ -387,15 +390,18 @@ async fn guarded<T>(
     match timeout(patience, Caught::new(work)).await {
         Ok(Ok(Ok(value))) => return Some(value),
         Ok(Ok(Err(error))) => {
-            store_failed(Level::Error, format_args!("session store, {what}: {error}"));
+            store_failed(
+                Level::Error,
+                format_args!("session store: {what} failed: {error}"),
+            );
         }
         Ok(Err(panic)) => store_failed(
             Level::Error,
-            format_args!("session store, {what}: panicked: {panic}"),
+            format_args!("session store: {what} panicked: {panic}"),
         ),
         Err(_) => store_failed(
             Level::Error,
-            format_args!("session store, {what}: no answer within {patience:?}"),
+            format_args!("session store: {what} timed out after {patience:?}"),
         ),
     }
     None
@@ -416,7 +422,7 @@ fn values(state: &State) -> Entries {
         Ok(value) => Some((key.clone(), value)),
         Err(error) => {
             let key = Quoted(key);
-            let line = format_args!("HTTP session value {key} is no JSON: {error}");
+            let line = format_args!("HTTP session value {key} is omitted, it is not JSON: {error}");
             store_failed(Level::Warn, line);
             None
         }

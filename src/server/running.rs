@@ -152,10 +152,10 @@ impl AppServerHandle {
     fn on_signal(self) -> LocalBoxFuture<'static, ()> {
         Box::pin(async move {
             if let Err(error) = signalled().await {
-                log::error!("signals cannot be heard, the server will not stop by one: {error}");
+                log::error!("cannot listen for signals, stop the server by its handle: {error}");
                 return;
             }
-            log::info!("stopping by a signal");
+            log::info!("signal received, the server stops; a second signal stops it at once");
             tokio::select! {
                 () = self.stop(true) => {}
                 _ = signalled() => self.stop(false).await,

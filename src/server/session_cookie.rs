@@ -26,8 +26,8 @@ impl Cookie {
             // No other code here reads cookies. A stranger's cookie looks the same.
             return if is_named {
                 Fit::Wrong(format!(
-                    "HttpSession::shared: a cookie {:?} was not made with its key: if all clients have \
-                     such a one, set key and cookie_content_security to those of the \
+                    "HttpSession::shared: a cookie {:?} was made with another key: if the cookies of \
+                     all clients were, set key and cookie_content_security to those of the \
                      SessionMiddleware",
                     self.name
                 ))
@@ -42,8 +42,8 @@ impl Cookie {
             return Fit::Unknown;
         }
         Fit::Wrong(format!(
-            "HttpSession::shared: the SessionMiddleware has read a session that the cookie {:?} does \
-             not name: set cookie_name, key and cookie_content_security to those of the middleware",
+            "HttpSession::shared: the SessionMiddleware has read a session, but the cookie {:?} has \
+             no session key: set cookie_name, key and cookie_content_security to those of the middleware",
             self.name
         ))
     }

@@ -29,7 +29,11 @@ impl fmt::Display for StartError {
         if self.0.kind() == io::ErrorKind::InvalidInput {
             return self.0.fmt(f);
         }
-        write!(f, "no thread for the server's actors: {}", self.0)
+        write!(
+            f,
+            "the thread of the server's actors cannot be started: {}",
+            self.0
+        )
     }
 }
 

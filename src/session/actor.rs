@@ -20,7 +20,7 @@ use log::Level;
 use crate::clock::now;
 use crate::config::Transport;
 use crate::link::{Control, Inbound, Link, Protocol};
-use crate::logging::{LogKind, TARGET_SESSION};
+use crate::logging::{LogKind, TARGET_SESSION, cut};
 use crate::panics::catch_panic;
 use crate::reason::CloseReason;
 use crate::session::drive::SessionFuture;
@@ -126,10 +126,10 @@ impl Actor for Session {
             CloseReason::Crashed
         };
         if let Some(state) = &mut self.state
-            && catch_panic(|| state.close(reason)).is_err()
+            && let Err(panic) = catch_panic(|| state.close(reason))
         {
-            let number = state.link.number;
-            let line = format_args!("session {number}: panicked once more while it closed");
+            let (link, panic) = (&state.link, cut(panic));
+            let line = format_args!("{link} panicked again while it closed: {panic}");
             state
                 .link
                 .config

@@ -227,7 +227,7 @@ impl Engine {
         let last = limit / LAST_SHARE;
         let mut is_done = timeout(limit - last, &mut done).await.is_ok();
         if !is_done {
-            let dropped = self.cut();
+            let dropped = self.cut(limit - last);
             is_done = timeout(last, done).await.is_ok() && dropped == 0;
         }
         self.ended.cancel();
@@ -255,8 +255,8 @@ impl Engine {
     }
 
     /// Drops the handlers in flight, and closes every session, whose client receives only the
-    /// close. Returns the number of handlers.
-    fn cut(&self) -> usize {
+    /// close. Returns the number of handlers, which had `limit` to end.
+    fn cut(&self, limit: Duration) -> usize {
         let mut dropped = 0;
         for link in self.links() {
             dropped += link.in_flight.waiting();
@@ -266,7 +266,9 @@ impl Engine {
             link.close(CloseReason::ServerShuttingDown);
         }
         if dropped > 0 {
-            log::warn!("server stopped: {dropped} handlers did not end in time and are dropped");
+            log::warn!(
+                "server stopped: {dropped} handlers did not end within {limit:?} and are dropped"
+            );
         }
         dropped
     }
@@ -307,7 +309,7 @@ impl Engine {
             has_closed: false,
         };
         let link = Arc::clone(&handle.link);
-        log::debug!(target: TARGET_SESSION, "{link} opened by {}", transport.as_str());
+        log::debug!(target: TARGET_SESSION, "{link} opened over {}", transport.as_str());
         self.sessions.write().insert(handle);
         if self.is_closing() {
             // The session was opened while the others were notified.

@@ -79,13 +79,15 @@ impl Handle {
         let (done, taken) = oneshot::channel();
         // `do_send`: the present holder of the session answers by the channel.
         self.session.do_send(Deliver { body, done });
-        match timeout(link.config.engine.silence_limit(), taken).await {
+        let limit = link.config.engine.silence_limit();
+        match timeout(limit, taken).await {
             Ok(Ok(())) => Ok(PollResponse::Taken),
             // The session ended because of the packets.
             Ok(Err(_)) => Err(PollError::Refused),
             Err(_) => {
-                let number = link.number;
-                let line = format_args!("session {number} closed: its handlers do not end");
+                let line = format_args!(
+                    "{link} closed: its handlers left no room for a POST within {limit:?}"
+                );
                 link.config
                     .line_limits
                     .write(LogKind::Failed, Level::Warn, line);

@@ -45,7 +45,7 @@ impl State {
         let packet = match Packet::decode(text) {
             Ok(packet) => packet,
             Err(error) => {
-                log::debug!(target: TARGET_SESSION, "{}: {error}", self.link);
+                log::debug!(target: TARGET_SESSION, "{}: invalid Engine.IO packet: {error}", self.link);
                 return Err(CloseReason::ParseError);
             }
         };
@@ -87,7 +87,7 @@ impl State {
             Err(InboundError::Closed) => return self.close(CloseReason::TransportClose),
             Err(InboundError::Broken) => return self.close(CloseReason::TransportError),
             Err(InboundError::Refused(violation)) => {
-                log::debug!(target: TARGET_SESSION, "{}: {violation}", self.link);
+                log::debug!(target: TARGET_SESSION, "{}: message refused: {violation}", self.link);
                 let reason = if violation.is_too_large {
                     CloseReason::MessageTooLarge
                 } else {
@@ -273,14 +273,18 @@ impl State {
         match reason {
             CloseReason::MessageTooLarge => {
                 let limit = config.limits.max_payload;
-                let line = format_args!("{link} closed: {reason}, the limit is {limit}{sockets}");
+                let line = format_args!(
+                    "{link} closed: {reason}, `max_payload` is {limit} bytes{sockets}"
+                );
                 config
                     .line_limits
                     .write(LogKind::TooLarge, Level::Warn, line);
             }
             CloseReason::OutboxFull => {
                 let limit = config.limits.outbox_limit;
-                let line = format_args!("{link} closed: {reason}, the limit is {limit}{sockets}");
+                let line = format_args!(
+                    "{link} closed: {reason}, `outbox_limit` is {limit} bytes{sockets}"
+                );
                 config.line_limits.write(LogKind::Slow, Level::Info, line);
             }
             _ => log::debug!(target: TARGET_SESSION, "{link} closed: {reason}{sockets}"),

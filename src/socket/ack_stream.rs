@@ -47,7 +47,7 @@ use crate::socketio::{Args, ArgsError};
 /// log::info!("{} of {} were silent", votes.missing().len(), votes.expected());
 /// # Ok(()) }
 /// ```
-#[must_use = "nobody sees the answers"]
+#[must_use = "the acknowledgements are dropped"]
 pub struct AckStream<R> {
     receiver: UnboundedReceiver<(SocketId, Args)>,
     lapse: Pin<Box<Sleep>>,
@@ -71,7 +71,7 @@ struct RemoteAnswers {
 }
 
 /// A call to many sockets in progress.
-#[must_use = "the crowd waits for its turn"]
+#[must_use = "`crowd` needs a call of `give_turn`"]
 pub(crate) struct Asked<R> {
     pub(crate) answers: AckStream<R>,
     pub(crate) crowd: Crowd,

@@ -55,7 +55,9 @@ pub enum ConnectFailed {
 impl fmt::Display for ConnectFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http { status, body } => write!(f, "the handshake got {status}: {body}"),
+            Self::Http { status, body } => {
+                write!(f, "the handshake failed with status {status}: {body}")
+            }
             Self::Refused {
                 message,
                 data: None,
@@ -66,7 +68,7 @@ impl fmt::Display for ConnectFailed {
             } => write!(f, "refused: {message}, with {data}"),
             Self::Encode(error) => write!(f, "the auth payload cannot be sent: {error}"),
             Self::Program(fault) => f.write_str(fault),
-            Self::NoAnswer => f.write_str("the server did not answer the connect"),
+            Self::NoAnswer => f.write_str("the server did not respond to the CONNECT packet"),
         }
     }
 }
@@ -88,7 +90,7 @@ impl std::error::Error for ConnectFailed {}
 /// let io = SocketIo::builder().start()?;
 /// let client = TestClient::connect(&io).await?;
 /// let error = client.expect::<u8>("news", Duration::from_millis(1)).await.unwrap_err();
-/// assert_eq!(error.to_string(), r#"no event "news" within 1ms; nothing came"#);
+/// assert_eq!(error.to_string(), r#"no event "news" within 1ms; received nothing"#);
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]
@@ -124,8 +126,8 @@ impl fmt::Display for TestError {
             } => {
                 write!(f, "no {expected} within {limit:?}; ")?;
                 match came.as_slice() {
-                    [] => f.write_str("nothing came"),
-                    came => write!(f, "what came is {}", came.join(", ")),
+                    [] => f.write_str("received nothing"),
+                    came => write!(f, "received {}", came.join(", ")),
                 }
             }
             Self::Data(error) => write!(f, "received invalid data: {error}"),

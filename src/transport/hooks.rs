@@ -132,8 +132,9 @@ impl Hooks {
         // RFC 6455, 4.1: a client closes the connection if it did not offer the subprotocol.
         if let Some(name) = chosen.as_deref().filter(|name| !offered.contains(name)) {
             let name = Quoted(name);
-            let line =
-                format_args!("subprotocol {name} is not one of those that the client offers");
+            let line = format_args!(
+                "subprotocol {name} of the hook is not selected: the client did not offer it"
+            );
             LogLimits::of_process().write(LogKind::Refused, Level::Error, line);
             return Ok(None);
         }
@@ -180,7 +181,10 @@ impl Hooks {
         match HeaderValue::try_from(cookie.to_string()) {
             Ok(value) => headers.append(header::SET_COOKIE, value),
             Err(_) => {
-                let line = format_args!("cookie {:?} is no header", template.name());
+                let line = format_args!(
+                    "cookie {:?} not set: it is not a valid header value",
+                    template.name()
+                );
                 LogLimits::of_process().write(LogKind::Refused, Level::Error, line);
             }
         }
@@ -217,7 +221,7 @@ fn change(name: &str, hooks: &[Box<HeaderHook>], request: &HttpRequest, headers:
 
 /// Any request may cause this line.
 pub(crate) fn panicked(hook: &str, panic: &str) {
-    let line = format_args!("{hook} panicked: {}", cut(panic));
+    let line = format_args!("hook `{hook}` panicked: {}", cut(panic));
     LogLimits::of_process().write(LogKind::Panicked, Level::Error, line);
 }
 

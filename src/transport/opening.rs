@@ -20,7 +20,7 @@ use crate::transport::refusal::Refusal;
 /// The refusal, if the request is not an opening handshake.
 pub(crate) fn answer(hooks: &Hooks, request: &HttpRequest) -> Result<HttpResponseBuilder, Refusal> {
     let key = key(request).inspect_err(|refusal| {
-        log::debug!("no WebSocket handshake: {refusal:?}");
+        log::debug!("invalid WebSocket handshake: {}", refusal.cause());
     })?;
     let offered = offered(request)?;
     let mut response = HttpResponse::SwitchingProtocols();
@@ -88,7 +88,7 @@ fn offered(request: &HttpRequest) -> Result<Vec<&str>, Refusal> {
             let name = name.trim_matches([' ', '\t']);
             if !is_token(name) || offered.contains(&name) {
                 log::debug!(
-                    "no WebSocket handshake: {} is no list of subprotocols",
+                    "invalid WebSocket handshake: {} is not a list of subprotocols",
                     Quoted(names)
                 );
                 return Err(Refusal::BadRequest);

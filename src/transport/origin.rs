@@ -32,7 +32,10 @@ pub(crate) fn lets_in(cors: &Cors, origin: &str) -> bool {
     cors.lists(origin)
         || cors.predicates.iter().any(|predicate| {
             catch_panic(|| predicate(origin)).unwrap_or_else(|panic| {
-                let line = format_args!("a predicate of `Cors` panicked: {}", cut(panic));
+                let line = format_args!(
+                    "predicate of `Cors` panicked, the origin is refused: {}",
+                    cut(panic)
+                );
                 LogLimits::of_process().write(LogKind::Panicked, Level::Error, line);
                 false
             })

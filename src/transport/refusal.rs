@@ -96,14 +96,14 @@ impl Refusal {
             Self::BadRequest => "bad handshake",
             Self::NotPolling => "the session is not on polling",
             Self::UnsupportedProtocol => "unsupported protocol version",
-            Self::WebSocketVersion => "unsupported version of WebSocket",
+            Self::WebSocketVersion => "unsupported WebSocket version",
             Self::HookFailed => "a hook panicked",
             Self::Forbidden => "not allowed by `Builder::cors`",
             Self::NotAllowed => "not allowed by `Builder::allow_request`",
             Self::ShuttingDown => "server shutting down",
             Self::TooLarge => "body larger than `max_payload`",
             Self::HandshakeTooLarge => "head larger than `handshake_limit`",
-            Self::Violation => "a rule of polling is broken",
+            Self::Violation => "overlapping or invalid polling requests",
         }
     }
 

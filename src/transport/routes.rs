@@ -26,7 +26,9 @@ pub(crate) fn mount(engine: &Arc<Engine>, hooks: &Arc<Hooks>, app: &mut web::Ser
     MOUNTED.set(Some(Arc::as_ptr(engine)));
     if engine.is_closing() {
         let path = &engine.config.http.path;
-        log::error!("the server at {path} was closed, start another one: this one answers 503");
+        log::error!(
+            "the server at {path} is closed and responds with 503: start a new one by its builder"
+        );
     }
     for pattern in patterns(&engine.config.http.path) {
         let (engine, hooks) = (Arc::clone(engine), Arc::clone(hooks));

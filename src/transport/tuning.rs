@@ -19,7 +19,7 @@ pub(crate) fn set_user_timeout(connection: &dyn Any, limit: Duration) {
     if let Some(stream) = connection.downcast_ref::<TcpStream>() {
         let set = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(limit));
         if let Err(error) = set {
-            let line = format_args!("write deadline of a connection cannot be set: {error}");
+            let line = format_args!("TCP user timeout of a connection cannot be set: {error}");
             LogLimits::of_process().write(LogKind::Connection, Level::Warn, line);
         }
     }

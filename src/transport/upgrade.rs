@@ -84,7 +84,7 @@ impl Candidate {
         if timeout(limit, self.probe()).await == Ok(true) {
             return self.hand_over().await;
         }
-        log::debug!(target: TARGET_SESSION, "{} not upgraded", self.handle.link);
+        log::debug!(target: TARGET_SESSION, "{} not upgraded, it continues with polling", self.handle.link);
         if self.agreed {
             // Engine.IO v4, Upgrade: the session continues with polling. A life-cycle message.
             self.handle.session.do_send(ProbeFailed);

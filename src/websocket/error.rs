@@ -84,7 +84,7 @@ impl fmt::Display for DecodeError {
             Self::MessageTooBig { declared, limit } => {
                 write!(
                     f,
-                    "message of {declared} bytes exceeds the limit of {limit}"
+                    "message of {declared} bytes exceeds the limit of {limit} bytes"
                 )
             }
             Self::InvalidText(at) => write!(f, "text message is not utf-8 from byte {at} on"),
@@ -151,7 +151,7 @@ mod tests {
                 limit: 10,
             },
             1009,
-            "message of 11 bytes exceeds the limit of 10",
+            "message of 11 bytes exceeds the limit of 10 bytes",
         ),
         (
             DecodeError::InvalidText(3),

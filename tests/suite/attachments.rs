@@ -112,7 +112,7 @@ async fn one_attachment_more_than_the_limit_is_no_acknowledgement() {
             peer.client
                 .send(&format!(r#"421["{event}",{}]"#, limit + 1))
                 .await;
-            peer.expect(r#"431[{"error":"the answer cannot be sent"}]"#)
+            peer.expect(r#"431[{"error":"the acknowledgement cannot be encoded"}]"#)
                 .await;
         }
         // The last value that passes; nobody was disconnected.

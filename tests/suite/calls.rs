@@ -229,7 +229,10 @@ async fn one_call_more_than_the_limit_is_refused() {
             matches!(refused, CallError::Emit(EmitError::TooManyCalls(2))),
             "{refused}"
         );
-        assert_eq!(refused.to_string(), "2 calls wait for this socket already");
+        assert_eq!(
+            refused.to_string(),
+            "too many calls wait for this socket, the limit is 2"
+        );
         // The limit is each socket's own.
         let elsewhere = end(ask::<u8>(&other, SHORT)).await.unwrap_err();
         assert!(matches!(elsewhere, CallError::Timeout), "{elsewhere}");

@@ -39,21 +39,21 @@ const REFUSED: &[(&str, &[&str])] = &[
         "async fn h(_: Ack) {} fn f(n: &Namespace) { n.middleware(h); }",
         &[
             "cannot be an argument",
-            "`Ack` fit handlers of events (`EventContext`) only",
+            "`Ack` are extractors of event handlers (`EventContext`) only",
         ],
     ),
     (
         "async fn h(_: Data<u8>) {} fn f(n: &Namespace) { n.on_disconnect(h); }",
         &[
             "cannot be an argument",
-            "fit handlers of events (`EventContext`) only",
+            "are extractors of event handlers (`EventContext`) only",
         ],
     ),
     (
         "async fn h(_: DisconnectReason) {} fn f(n: &Namespace) { n.on(\"e\", h); }",
         &[
             "cannot be an argument",
-            "`DisconnectReason` fits disconnect handlers",
+            "`DisconnectReason` of disconnect handlers",
         ],
     ),
     (
@@ -88,49 +88,49 @@ const REFUSED: &[(&str, &[&str])] = &[
     (
         "async fn h() -> Result<(), std::io::Error> { Ok(()) } fn f(n: &Namespace) { n.on(\"e\", h); }",
         &[
-            "cannot be what a handler of an event returns",
+            "is not a return type of an event handler",
             "return `Result<_, HandlerError>`",
         ],
     ),
     (
         "struct Own; async fn h() -> Own { Own } fn f(n: &Namespace) { n.fallback(h); }",
         &[
-            "cannot be what a handler of an event returns",
+            "is not a return type of an event handler",
             "derive `serde::Serialize`",
         ],
     ),
     (
         "fn f(n: &Namespace) { n.on_server_side(\"e\", |_| async { Err::<(), _>(std::fmt::Error) }); }",
         &[
-            "cannot be what a handler of an event returns",
+            "is not a return type of an event handler",
             "return `Result<_, HandlerError>`",
         ],
     ),
     (
         "async fn h() -> bool { false } fn f(n: &Namespace) { n.on_connect(h); }",
         &[
-            "`bool` cannot be what a connect handler returns",
+            "`bool` is not a return type of a connect handler",
             "return an `Err`",
         ],
     ),
     (
         "async fn h() -> Result<bool, ConnectError> { Ok(false) } fn f(n: &Namespace) { n.middleware(h); }",
         &[
-            "cannot be what a connect handler returns",
+            "is not a return type of a connect handler",
             "return an `Err`",
         ],
     ),
     (
         "async fn h() -> Result<(), std::net::AddrParseError> { Ok(()) } fn f(n: &Namespace) { n.on_connect(h); }",
         &[
-            "cannot be what a connect handler returns",
+            "is not a return type of a connect handler",
             "return `Result<(), HandlerError>`",
         ],
     ),
     (
         "async fn h() -> u32 { 1 } fn f(n: &Namespace) { n.on_disconnect(h); }",
         &[
-            "`u32` cannot be what a disconnect handler returns",
+            "`u32` is not a return type of a disconnect handler",
             "the client has gone",
         ],
     ),
@@ -138,7 +138,7 @@ const REFUSED: &[(&str, &[&str])] = &[
         "struct Own; async fn h() -> Result<(), Own> { Err(Own) } \
          fn f(n: &Namespace) { n.on_disconnecting(h); }",
         &[
-            "cannot be what a disconnect handler returns",
+            "is not a return type of a disconnect handler",
             "whose error has a text",
         ],
     ),
@@ -160,7 +160,7 @@ const REFUSED: &[(&str, &[&str])] = &[
     (
         "struct O; impl O { async fn m(self: std::sync::Arc<Self>) -> bool { false } } \
          impl NamespaceHandlers for O { fn register(m: &Registrar<'_, Self>) { m.on_connect(Self::m); } }",
-        &["`bool` cannot be what a connect handler returns"],
+        &["`bool` is not a return type of a connect handler"],
     ),
     (
         "event! { pub Say(\"say\", String => u32); } async fn h(Typed(a): Typed<Say>) -> String { a } \

@@ -215,7 +215,7 @@ async fn a_call_goes_to_exactly_one_socket() {
             matches!(error, CallError::NotOneRecipient(n) if n == sockets),
             "{error}"
         );
-        let text = format!("a call goes to one socket, and {sockets} are addressed");
+        let text = format!("a call needs exactly 1 socket, but {sockets} are addressed");
         assert_eq!(error.to_string(), text);
     }
     let by_room = io.to("ann");

@@ -38,7 +38,7 @@ const TOLD: [(&str, &str); 6] = [
     ("text", r#""no""#),
     ("panicked", r#""internal server error""#),
     ("rejected", r#""invalid event data: argument 1 is missing""#),
-    ("unsendable", r#""the answer cannot be sent""#),
+    ("unsendable", r#""the acknowledgement cannot be encoded""#),
     ("unanswered", r#""the handler dropped the acknowledgement""#),
 ];
 
@@ -123,7 +123,7 @@ async fn the_hook_sees_every_failure_and_may_answer() {
             r#"own: text?: handler failed: "no""#,
             "own: panicked?: handler panicked: secret",
             "own: rejected?: invalid event data: argument 1 is missing",
-            "own: unsendable?: answer cannot be sent: the arguments cannot be written: no words for it",
+            "own: unsendable?: the acknowledgement cannot be encoded: the arguments cannot be written: no words for it",
             "own: unanswered?: the handler dropped the acknowledgement",
             r#"own: text: handler failed: "no""#,
         ]

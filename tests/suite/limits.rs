@@ -197,7 +197,10 @@ async fn a_socket_joins_as_many_rooms_as_the_limits_allow() {
     socket.join("x".repeat(10)).await.unwrap();
     let error = socket.join(["b", "c", "d", "e"]).await.unwrap_err();
     assert_eq!(error, RoomError::TooManyRooms(3));
-    assert_eq!(error.to_string(), "the socket is in 3 rooms already");
+    assert_eq!(
+        error.to_string(),
+        "the socket is in too many rooms, the limit is 3"
+    );
     assert_eq!(socket.rooms(), ["xxxxxxxxxx", "b", "c"]);
     socket.join("b").await.unwrap();
     assert_eq!(server.io.in_room("d").count(), 0);
@@ -235,7 +238,10 @@ async fn the_limits_of_rooms_hold_whoever_lets_a_socket_join() {
     });
     let mut client = Client::open(&server, Via::WebSocket).await;
     let refused = client.connect_with("/in", "").await.unwrap_err();
-    assert_eq!(refused, r#"{"message":"the socket is in 1 rooms already"}"#);
+    assert_eq!(
+        refused,
+        r#"{"message":"the socket is in too many rooms, the limit is 1"}"#
+    );
 
     let full = Peer::enter(&server, Via::WebSocket, &["a"]).await;
     let free = Peer::enter(&server, Via::Polling, &[]).await;

@@ -37,11 +37,11 @@ async fn a_client_cannot_fill_the_log() {
         let (mut written, mut left_out) = (0, 0);
         while written + left_out < count {
             let line = lines.next().await;
-            let number = line.split(" more lines left out").next();
+            let number = line.split(" more lines omitted").next();
             let number = number.and_then(|head| head.split(' ').next_back()?.parse().ok());
             if line.contains("/flooded") && !line.starts_with("DEBUG") {
                 written += 1;
-            } else if line.contains("more lines left out") {
+            } else if line.contains("more lines omitted") {
                 left_out += number.unwrap_or(0);
             }
         }
@@ -238,7 +238,7 @@ async fn each_step_of_a_client_has_a_line_at_debug() {
         let socket = format!("socket {id} of 127.0.0.1 in namespace /steps");
         let expected = [
             format!("socket {socket} connected"),
-            format!(r#"event event "go": 4 bytes from {socket}, with an acknowledgement"#),
+            format!(r#"event event "go": 4 bytes from {socket}, expects an acknowledgement"#),
             format!(r#"socket {socket} joined room "hall""#),
             format!(r#"event event "one": 22 bytes to {socket}"#),
             r#"event event "many": 21 bytes to rooms ["hall"] in namespace /steps"#.to_owned(),
@@ -272,8 +272,8 @@ async fn a_session_that_ends_names_its_sockets() {
         let mut client = Client::open(&server, via).await;
         let id = client.connect("/steps").await;
         let name = match via {
-            Via::Polling => "opened by polling",
-            Via::WebSocket => "opened by websocket",
+            Via::Polling => "opened over polling",
+            Via::WebSocket => "opened over websocket",
         };
         assert!(opened.so_far().iter().any(|line| line.ends_with(name)));
         let mut lines = Lines::with(&id);
@@ -326,7 +326,7 @@ async fn a_message_that_is_too_large_has_a_line() {
             break line;
         }
     };
-    let closed = "closed: message too large, the limit is 3000; socket ";
+    let closed = "closed: message too large, `max_payload` is 3000 bytes; socket ";
     assert!(line.starts_with("WARN") && line.contains(closed), "{line}");
 
     let mut lines = Lines::with("body larger than `max_payload` of 3000 bytes");

@@ -468,10 +468,7 @@ async fn a_packet_above_its_own_limit_is_an_error() {
             ),
             "{text}"
         );
-        assert!(
-            text.ends_with("bytes, and a packet to a client has at most 1000"),
-            "{text}"
-        );
+        assert!(text.ends_with("bytes, the limit is 1000 bytes"), "{text}");
     }
     // With its attachments.
     let halves = (Bytes::from(vec![1; 500]), Bytes::from(vec![1; 500]));
@@ -499,7 +496,7 @@ async fn an_acknowledgement_above_the_limit_is_an_error() {
         client.expect(&format!(r#"431["{data}"]"#)).await;
         client.send(&format!(r#"421["echo","{data}x"]"#)).await;
         client
-            .expect(r#"431[{"error":"the answer cannot be sent"}]"#)
+            .expect(r#"431[{"error":"the acknowledgement cannot be encoded"}]"#)
             .await;
         assert_eq!(leavers.so_far(), [] as [&str; 0]);
         client.close().await;

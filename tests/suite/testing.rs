@@ -337,7 +337,7 @@ async fn expect_leaves_other_events_and_names_them() {
         .unwrap_err();
     assert_eq!(
         missing.to_string(),
-        r#"no event "c" within 5ms; what came is "a", "a""#
+        r#"no event "c" within 5ms; received "a", "a""#
     );
     assert_eq!(client.expect::<u8>("a", SOON).await.unwrap(), 1);
     let unfit = client.expect::<String>("a", SOON).await.unwrap_err();
@@ -348,7 +348,7 @@ async fn expect_leaves_other_events_and_names_them() {
         .unwrap_err();
     assert_eq!(
         missing.to_string(),
-        r#"no event "a" within 5ms; nothing came"#
+        r#"no event "a" within 5ms; received nothing"#
     );
 }
 
@@ -439,7 +439,7 @@ async fn the_server_disconnects() {
         .unwrap_err();
     assert_eq!(
         still.to_string(),
-        "no end of the connection within 5ms; nothing came"
+        "no end of the connection within 5ms; received nothing"
     );
     io.of("/").disconnect_sockets(false).await.unwrap();
     client.disconnected(SOON).await.unwrap();

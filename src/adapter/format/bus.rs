@@ -161,9 +161,7 @@ impl Format for Bus {
         };
         // An answer goes to the callback of a room, from any of its sockets.
         let [room] = scope.rooms.as_slice() else {
-            return Err(ClusterError::Unsupported(
-                "a callback of no room or of many",
-            ));
+            return Err(ClusterError::Unsupported("a call to no room or to several"));
         };
         let id = u64::from_str_radix(request, 16).unwrap_or_default();
         let callback = format!("[{},{},{id}]", quoted(room), quoted(namespace));
@@ -185,7 +183,7 @@ impl Format for Bus {
             return Ok(None);
         };
         if !args.attachments().is_empty() {
-            return Err(ClusterError::Unsupported("a callback with binary"));
+            return Err(ClusterError::Unsupported("a binary acknowledgement"));
         }
         let Callback {
             room,
@@ -293,10 +291,10 @@ impl BusMessage<'_> {
     }
 
     fn callback(self) -> Result<Received, String> {
-        let id = self.id.ok_or("a callback without its number")?;
+        let id = self.id.ok_or("a callback without an id")?;
         let socket = self.sid.and_then(|sid| sid.parse().ok());
         let args = self.args.map_or("[]", RawValue::get);
-        let args = inner(args).ok_or("a callback whose args are no list")?;
+        let args = inner(args).ok_or("a callback whose args are not a list")?;
         Ok(Received::Answered {
             request: format!("{id:012x}"),
             reply: Reply::Acknowledged(socket, Args::new(args.to_owned(), Vec::new())),
@@ -539,7 +537,7 @@ mod tests {
         let answered = node().encode_reply("/", &requester, &reply);
         assert_eq!(
             answered,
-            Err(ClusterError::Unsupported("a callback with binary"))
+            Err(ClusterError::Unsupported("a binary acknowledgement"))
         );
         // An answer to this node, and one to another.
         let json = r#"{"method": "callback", "host_id": "own", "sid": "a", "namespace": "/", "id": 255, "args": [null, 5]}"#;

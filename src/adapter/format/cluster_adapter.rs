@@ -196,7 +196,9 @@ pub(crate) fn from_fields(
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
 
-    let kind = kind.parse().map_err(|_| format!("type {kind:?}"))?;
+    let kind = kind
+        .parse()
+        .map_err(|_| format!("unknown message type {kind:?}"))?;
     let (json, attachments) = match data.first() {
         None => ("{}".to_owned(), Vec::new()),
         Some(b'{') => {
@@ -280,7 +282,7 @@ impl Data<'_> {
         // It is not for all sockets, which empty options would mean.
         let options = self.opts;
         let options = options.ok_or_else(|| format!("a message of type {kind} without opts"));
-        let packet = self.packet.ok_or("a message without its packet");
+        let packet = self.packet.ok_or("a message without a packet");
         let change = match kind {
             BROADCAST => return broadcast(requester, packet?, options?, attachments),
             FETCH_SOCKETS => {
@@ -299,7 +301,7 @@ impl Data<'_> {
             DISCONNECT_SOCKETS => MembershipChange::Disconnect {
                 close: self.close.unwrap_or(false),
             },
-            other => return Err(format!("message type {other}")),
+            other => return Err(format!("unknown message type {other}")),
         };
         Ok(Received::Told(change.of(options?.into_scope())))
     }
@@ -491,7 +493,7 @@ mod tests {
                 r#"{"requestId":"r"}"#,
                 "a message of type 7 without opts",
             ),
-            (3, r#"{"opts":{}}"#, "without its packet"),
+            (3, r#"{"opts":{}}"#, "without a packet"),
             (3, r#"{"packet":null,"opts":{}}"#, "null"),
             (
                 3,

@@ -42,7 +42,7 @@ pub(crate) fn check_length(length: usize) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "it has {length} bytes, and a message between nodes has at most {MAX_MESSAGE}"
+        "message of {length} bytes, the limit between nodes is {MAX_MESSAGE} bytes"
     ))
 }
 

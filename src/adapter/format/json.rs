@@ -100,7 +100,7 @@ pub(crate) fn named(list: &RawValue, attachments: Vec<Bytes>) -> Result<EventPay
     let begins = |inner: &&str| inner.starts_with(|c: char| c == '"' || c.is_ascii_digit());
     match inner.filter(begins) {
         Some(inner) => Ok(EventPayload(Args::new(inner.to_owned(), attachments))),
-        None => Err("an event is a list that begins with its name".to_owned()),
+        None => Err("an event that is not a list with a name first".to_owned()),
     }
 }
 

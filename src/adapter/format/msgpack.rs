@@ -56,9 +56,9 @@ fn to_json_within(packed: &Bytes, limit: usize) -> Result<(String, Vec<Bytes>), 
     };
     reader.value(0)?;
     if reader.at != packed.len() {
-        return Err("bytes behind the value");
+        return Err("bytes after the value");
     }
-    let json = String::from_utf8(reader.out).map_err(|_| "a string that is no UTF-8")?;
+    let json = String::from_utf8(reader.out).map_err(|_| "a string that is not UTF-8")?;
     Ok((json, reader.attachments))
 }
 
@@ -426,7 +426,7 @@ impl Reader<'_> {
     }
 }
 
-const TRUNCATED: &str = "the value is cut off";
+const TRUNCATED: &str = "the value is truncated";
 
 /// The maximal depth of values: that of JSON.
 const MAX_DEPTH: usize = 127;

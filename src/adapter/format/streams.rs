@@ -307,7 +307,7 @@ mod tests {
     fn entries_that_cannot_be_read_are_errors_that_say_why() {
         for (kind, data, why) in [
             ("x", "{}", "type \"x\""),
-            ("3", r#"{"opts":{}}"#, "without its packet"),
+            ("3", r#"{"opts":{}}"#, "without a packet"),
             ("3", "not base64!", "Invalid symbol"),
             ("3", "wQ==", "invalid type: null"),
             ("6", "", "a message of type 6 without opts"),

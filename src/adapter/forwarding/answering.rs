@@ -87,7 +87,7 @@ impl PollForwarder {
             && let Some(handle) = self.find(session)
         {
             log::debug!(
-                "session {}: the node that its request reached is gone",
+                "session {} closed: the node that received its poll has ended",
                 handle.link.number
             );
             handle.link.close(CloseReason::TransportError);

@@ -49,7 +49,7 @@ impl PollForwarder {
         let polled = match self.publish(session.tag(), &asked).await {
             Ok(Receipt::Nobody) => Err(PollError::Unknown),
             Err(error) => {
-                log::debug!("a request for a session of another node cannot be forwarded: {error}");
+                log::debug!("poll not forwarded to the node of its session: {error}");
                 Err(PollError::Unknown)
             }
             Ok(Receipt::Somebody) => match timeout(limit, answered).await {
@@ -84,7 +84,7 @@ impl PollForwarder {
                 gone.is_empty()
             }
             Err(error) => {
-                log::debug!("the broker does not tell whether a node listens: {error}");
+                log::debug!("node of a forwarded poll not checked: {error}");
                 false
             }
         }
@@ -103,7 +103,7 @@ impl PollForwarder {
                     .into_iter()
                     .for_each(|tag| self.forwards.give_up_on(tag)),
                 // The connection reports the error itself.
-                Err(error) => log::debug!("the broker does not tell which nodes listen: {error}"),
+                Err(error) => log::debug!("nodes of forwarded polls not checked: {error}"),
             }
         }
     }

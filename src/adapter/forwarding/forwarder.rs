@@ -105,7 +105,7 @@ impl PollForwarder {
         self.tasks.spawn("end of a forwarded session", async move {
             let ended = Forwarded::Ended { session, reason };
             if let Err(error) = forwarder.publish(session.tag(), &ended).await {
-                log::debug!("another node is not told of the end of a session: {error}");
+                log::debug!("close of a session not sent to its node: {error}");
             }
         });
     }
@@ -148,9 +148,7 @@ impl Forwarding for PollForwarder {
                 for session in self.forwards.polled() {
                     let released = Forwarded::Released { session };
                     if let Err(error) = self.publish(session.tag(), &released).await {
-                        log::debug!(
-                            "a poll for a session of another node is not released: {error}"
-                        );
+                        log::debug!("release of a forwarded poll not sent to its node: {error}");
                     }
                 }
                 // A poll in transit may have been overtaken.

@@ -129,12 +129,12 @@ impl Forwarded {
     /// If it is invalid, with the reason.
     pub(crate) fn decode(message: &[u8]) -> Result<Self, String> {
         let end = message.iter().position(|byte| *byte == b'\n');
-        let (line, packets) = message.split_at(end.ok_or("it has no line before its packets")?);
+        let (line, packets) = message.split_at(end.ok_or("no header line")?);
         let packets = &packets[1..];
         let asked = |asked: Asked<'_>, poll| {
             Ok(Self::Asked {
                 number: asked.number,
-                from: Tag::parse(asked.from).ok_or("it names no node")?,
+                from: Tag::parse(asked.from).ok_or("no valid node")?,
                 session: Id::parse(asked.session).ok_or(NO_SESSION)?,
                 poll,
             })
@@ -178,7 +178,7 @@ impl Forwarded {
     }
 }
 
-const NO_SESSION: &str = "it names no session";
+const NO_SESSION: &str = "no valid session id";
 
 #[cfg(test)]
 mod tests {
@@ -232,10 +232,10 @@ mod tests {
         let no_node = r#"{"word":"take","number":1,"from":"a","session":"sESZeQCLFtgdFjHnAAAA"}"#;
         let no_session = r#"{"word":"take","number":1,"from":"abcdef","session":"lobby"}"#;
         for (message, fault) in [
-            ("", "no line"),
+            ("", "no header line"),
             ("{}\n", "word"),
-            (&format!("{no_node}\n"), "no node"),
-            (&format!("{no_session}\n"), "no session"),
+            (&format!("{no_node}\n"), "no valid node"),
+            (&format!("{no_session}\n"), "no valid session"),
         ] {
             let error = Forwarded::decode(message.as_bytes()).unwrap_err();
             assert!(error.contains(fault), "{error}");

@@ -169,7 +169,7 @@ impl Questions {
     }
 
     fn cut_off(&self, answers: &UnboundedSender<Answer>, error: ClusterError) {
-        let line = format_args!("other nodes are not asked: {error}");
+        let line = format_args!("question to other nodes not sent: {error}");
         self.line_limits.write(LogKind::Foreign, Level::Warn, line);
         // The task that asked may have ended.
         let _ = answers.send(Answer::Coverage(Coverage {
@@ -241,7 +241,7 @@ impl Asking {
             Ok(Ok(None)) => true,
             Ok(Err(error)) => return Err(error),
             Err(_) => {
-                let cause = "the broker does not answer".to_owned();
+                let cause = "the broker does not respond".to_owned();
                 return Err(ClusterError::Unavailable(cause));
             }
         };

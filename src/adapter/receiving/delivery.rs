@@ -111,12 +111,12 @@ impl Delivery {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 self.health.unreadable();
-                let line = format_args!("{what} is skipped: {error}");
+                let line = format_args!("{what} dropped: {error}");
                 self.line_limits.write(LogKind::Foreign, Level::Warn, line);
             }
             Err(panic) => {
                 let panic = cut(panic);
-                let line = format_args!("{what} made a panic: {panic}");
+                let line = format_args!("{what} caused a panic: {panic}");
                 self.line_limits
                     .write(LogKind::Panicked, Level::Error, line);
             }
@@ -307,7 +307,7 @@ impl Delivery {
             return;
         };
         if self.answering.is_ending() {
-            log::debug!("server-side event {name:?} is passed over: the server stops");
+            log::debug!("server-side event {name:?} dropped: the server is stopping");
             return;
         }
         let Some(place) = self.server_side.enter("server-side events") else {
@@ -336,8 +336,9 @@ impl Delivery {
                 }
                 (Ok(Err(error)), _) => {
                     let name = Quoted(&name);
-                    let line =
-                        format_args!("answer to server-side event {name} cannot be sent: {error}");
+                    let line = format_args!(
+                        "answer to server-side event {name} cannot be encoded: {error}"
+                    );
                     line_limits.write(LogKind::Failed, Level::Error, line);
                 }
                 (Err(panic), _) => (listener.panicked)(panic),

@@ -35,8 +35,8 @@ impl Load {
         }
         if !self.is_full.swap(true, Ordering::Relaxed) {
             log::warn!(
-                "{what} of other nodes are refused: {} wait already; see \
-                 RedisAdapter::requests_in_flight",
+                "{what} of other nodes are dropped: the limit of {} in progress is reached, see \
+                 `requests_in_flight` of the adapter",
                 self.limit
             );
         }

@@ -69,7 +69,9 @@ impl Restorer {
         };
         let arrive = self.arrive(records, &membership, &request);
         let Ok(arrived) = timeout(ARRIVAL_LIMIT, arrive).await else {
-            self.begins_anew(&"the broker is away, or what it sends comes late");
+            self.not_recovered(
+                &"the broker is unreachable, or this node has not read up to the offset",
+            );
             return None;
         };
         arrived?;
@@ -77,15 +79,16 @@ impl Restorer {
         let _turn = self.turns.acquire().await.ok()?;
         let resumed = self.restore(records, log, &membership, &request).await;
         resumed.unwrap_or_else(|error| {
-            self.begins_anew(&error);
+            self.not_recovered(&error);
             None
         })
     }
 
     /// Every client that reconnects may cause this line.
-    fn begins_anew(&self, cause: &dyn fmt::Display) {
-        let line = format_args!("client that comes back begins anew: {cause}");
-        self.line_limits.write(LogKind::Anew, Level::Warn, line);
+    fn not_recovered(&self, cause: &dyn fmt::Display) {
+        let line = format_args!("client not recovered, it starts a new session: {cause}");
+        self.line_limits
+            .write(LogKind::NotRecovered, Level::Warn, line);
     }
 
     /// Waits until the broker is reachable and this node's read position has passed the client's
@@ -117,7 +120,7 @@ impl Restorer {
                         }
                     }
                     Err(error) => {
-                        log::debug!("the record of a client cannot be read yet: {error}");
+                        log::debug!("record of a client cannot be read, retrying: {error}");
                     }
                 }
             }
@@ -186,7 +189,7 @@ impl Restorer {
         };
         // Then the stream has this node's own events so far.
         if timeout(FLUSH_LIMIT, self.queue.flushed()).await.is_err() {
-            self.begins_anew(&"this node's own events are not written");
+            self.not_recovered(&"this node did not publish its own events in time");
             return Ok(None);
         }
         let replay = Replay {
@@ -212,8 +215,10 @@ impl Restorer {
             close: true,
         };
         if let Err(error) = self.outbound.tell(membership.name(), &message) {
-            let line = format_args!("client has come back, and its old node is not told: {error}");
-            self.line_limits.write(LogKind::Anew, Level::Warn, line);
+            let line =
+                format_args!("client recovered, but its previous node is not notified: {error}");
+            self.line_limits
+                .write(LogKind::NotRecovered, Level::Warn, line);
         }
     }
 }

@@ -75,7 +75,9 @@ impl ConnectionId {
         match command.query_async::<String>(connection).await {
             Ok(info) => Ok(Self::parse(&info)),
             Err(error) if error.code().is_some() => {
-                log::debug!("Redis does not say how it calls a connection: {error}");
+                log::debug!(
+                    "Redis refused CLIENT INFO, the id of this connection is unknown: {error}"
+                );
                 Ok(None)
             }
             Err(error) => Err(error),

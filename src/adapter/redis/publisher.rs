@@ -87,7 +87,7 @@ async fn settle(
     connection: &mut MultiplexedConnection,
 ) -> RedisResult<()> {
     // If a panic has ended the connection.
-    wires.health.lost(wires.queue.failed(), "to other nodes");
+    wires.health.lost(wires.queue.failed(), UNCONFIRMED);
     if redis.streams().is_empty() {
         return Ok(());
     }
@@ -118,7 +118,9 @@ async fn end(earlier: &ConnectionId, connection: &mut MultiplexedConnection) -> 
     command.arg("ADDR").arg(&earlier.address);
     match command.query_async::<()>(connection).await {
         Err(error) if error.code().is_some() => {
-            log::debug!("Redis does not end an earlier connection: {error}");
+            log::debug!(
+                "Redis refused CLIENT KILL for an earlier connection of this node: {error}"
+            );
             Ok(())
         }
         ended => ended,
@@ -160,7 +162,7 @@ async fn send(
     };
     let text = error.to_string();
     let Some(refusals) = error.into_server_errors() else {
-        wires.health.lost(wires.queue.failed(), "to other nodes");
+        wires.health.lost(wires.queue.failed(), UNCONFIRMED);
         return Err(text);
     };
     let (for_good, for_now): (Vec<_>, Vec<_>) = refusals
@@ -170,15 +172,20 @@ async fn send(
     let messages = wires.queue.answered(&again);
     if let Some((_, error)) = for_good.first() {
         // Sending it again would not help.
-        log::error!("Redis refuses what other nodes are told: {error}");
+        log::error!("Redis refused messages to other nodes, which are dropped: {error}");
         let lost = for_good.iter().filter(|(place, _)| *place < messages);
-        wires.health.lost(lost.count(), "to other nodes");
+        wires
+            .health
+            .lost(lost.count(), "Redis refused to publish them");
     }
     match for_now.first() {
         Some((_, error)) => Err(error.to_string()),
         None => Ok(()),
     }
 }
+
+/// The cause of lost messages if a connection breaks before Redis has responded.
+const UNCONFIRMED: &str = "the connection broke while they were published";
 
 /// The number of stream entries checked at once.
 const LOOKED_AT: usize = 1000;

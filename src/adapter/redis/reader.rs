@@ -95,7 +95,7 @@ async fn begin(
                 let lost = info.cut_off(known);
                 wires
                     .health
-                    .lost(lost, "in the part of a stream that was cut off");
+                    .lost(lost, "trimmed from a stream before this node read them");
                 known.count = info.count_of(known, lost);
                 known
             }
@@ -116,10 +116,10 @@ async fn read_again(
     connection: &mut MultiplexedConnection,
 ) -> RedisResult<()> {
     let (from, to) = (known.at, info.last);
-    log::warn!("stream {stream:?} has gone back from entry {from} to {to}");
-    wires
-        .health
-        .lost(1, "in the part of a stream that Redis has no more");
+    log::warn!(
+        "stream {stream:?} has lost entries: this node read up to {from}, the last one is {to}"
+    );
+    wires.health.lost(1, "Redis has lost the end of a stream");
     let mut after = known.began;
     while after < info.last {
         let mut command = redis::cmd("XRANGE");

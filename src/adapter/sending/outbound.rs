@@ -83,7 +83,7 @@ impl Outbound {
             None => Ok(()),
         });
         if let Err(error) = queued {
-            let line = format_args!("node {} is not answered: {error}", plain(&requester.uid));
+            let line = format_args!("answer to node {} dropped: {error}", plain(&requester.uid));
             self.line_limits.write(LogKind::Foreign, Level::Warn, line);
         }
     }

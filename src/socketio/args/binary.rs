@@ -781,7 +781,7 @@ mod tests {
         let error = fails::<Bytes>(r#"{"_placeholder":true,"num":18446744073709551615}"#);
         assert_eq!(
             error.to_string(),
-            "argument 1 refers to attachment 18446744073709551615, of 2 counted from 0"
+            "argument 1 refers to attachment 18446744073709551615, but the packet has 2"
         );
     }
 
@@ -797,7 +797,7 @@ mod tests {
             let args = format!("{{\"_placeholder\":true{num}}}");
             for error in [fails::<Bytes>(&args), fails::<Untagged>(&args)] {
                 assert!(
-                    error.to_string().contains("num is missing or no index"),
+                    error.to_string().contains("is missing or not an index"),
                     "{error}"
                 );
             }

@@ -101,7 +101,7 @@ impl fmt::Display for ArgsError {
                 attachments,
             } => write!(
                 f,
-                "argument {argument} refers to attachment {num}, of {attachments} counted from 0"
+                "argument {argument} refers to attachment {num}, but the packet has {attachments}"
             ),
             Self::Serialize {
                 argument: Some(argument),
@@ -118,14 +118,11 @@ impl fmt::Display for ArgsError {
             Self::TooManyAttachments { attachments, limit } => {
                 write!(
                     f,
-                    "{attachments} attachments, and a packet has at most {limit}"
+                    "packet with {attachments} attachments, the limit is {limit}"
                 )
             }
             Self::TooLarge { bytes, limit } => {
-                write!(
-                    f,
-                    "{bytes} bytes, and a packet to a client has at most {limit}"
-                )
+                write!(f, "packet of {bytes} bytes, the limit is {limit} bytes")
             }
         }
     }

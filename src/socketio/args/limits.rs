@@ -67,13 +67,13 @@ mod tests {
         let error = limits.check(5, &both).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "11 bytes, and a packet to a client has at most 10"
+            "packet of 11 bytes, the limit is 10 bytes"
         );
         let three = [data.clone(), data.clone(), data];
         let error = limits.check(0, &three).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "3 attachments, and a packet has at most 2"
+            "packet with 3 attachments, the limit is 2"
         );
     }
 }

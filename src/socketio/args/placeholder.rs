@@ -44,7 +44,9 @@ impl<'de> Attachments<'de> {
     pub(super) fn attachment<E: de::Error>(&self, num: Option<u64>) -> Result<&'de [u8], E> {
         // Socket.IO v5, Packet types: a placeholder's num is the index of an attachment.
         let Some(num) = num else {
-            return Err(E::custom("a placeholder's num is missing or no index"));
+            return Err(E::custom(
+                "the num of a placeholder is missing or not an index",
+            ));
         };
         let attachment = usize::try_from(num)
             .ok()

@@ -108,7 +108,7 @@ impl Connection {
                 (Ok(()), Writing::Sending(_)) => Writing::Ending,
                 (Ok(()), _) => Writing::Ended,
                 (Err(error), _) => {
-                    log::debug!("a WebSocket broke: {error}");
+                    log::debug!("WebSocket write failed: {error}");
                     self.has_ended.set(true);
                     Writing::Ended
                 }
@@ -147,7 +147,7 @@ impl Connection {
             }
             Poll::Ready(Ok(())) => Poll::Ready(Ok(look(buffer.filled()))),
             Poll::Ready(Err(error)) => {
-                log::debug!("a WebSocket broke: {error}");
+                log::debug!("WebSocket read failed: {error}");
                 self.has_ended.set(true);
                 Poll::Ready(Err(InboundError::Broken))
             }

@@ -137,7 +137,7 @@ impl<T: Io + 'static> Service<(Request, Framed<T, Codec>)> for Upgrade {
                 Poll::Pending => io.poll_gone(cx).map(|()| None),
             });
             let Some(Ok(response) | Err(response)) = answered.await else {
-                log::debug!("a client that asked for an upgrade has gone before the answer");
+                log::debug!("client disconnected before the response to its upgrade request");
                 return Ok(());
             };
             let agreed = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -152,7 +152,7 @@ impl<T: Io + 'static> Service<(Request, Framed<T, Codec>)> for Upgrade {
                 }
                 _ => {
                     if let Err(error) = relay(io, codec, unsent, response).await {
-                        log::debug!("an answer to an upgrade was not sent whole: {error}");
+                        log::debug!("response to an upgrade request not sent completely: {error}");
                     }
                 }
             }

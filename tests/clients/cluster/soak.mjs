@@ -134,7 +134,7 @@ class Life {
 
   /** Returns what the node has just said of a client that began anew there. */
   said() {
-    const words = /\[(\S+Z) .*begins anew: (.*)$/;
+    const words = /\[(\S+Z) .*starts a new session: (.*)$/;
     const [, at, why] = words.exec(this.node.output.split("\n").findLast((line) => words.test(line))) ?? [];
     return Date.now() - Date.parse(at) < SAID_MS ? why : "nothing";
   }
@@ -208,7 +208,7 @@ class Watcher {
     const now = Date.now();
     if (!IS_STREAMS) return stay.life === this.life ? undefined : "it is at another node";
     const wasAway = redisAway.with(this.life.stopped).covers(now - REDIS_LIMIT_MS + CLOCK_MS, now - CLOCK_MS);
-    if (wasAway && this.life.said() === "Redis is away") return "Redis was away";
+    if (wasAway && this.life.said().startsWith("the broker is unreachable")) return "Redis was away";
     const written = redisAway.with(stay.life.stopped).free(stay.from, WRITTEN_MS) + WRITTEN_MS;
     if (stay.to < written) return "it was not written down yet";
     // That node has taken what the other had written down.

@@ -583,7 +583,7 @@ async fn without_the_option_a_log_out_disconnects_nobody() {
 /// `copy` without the session middleware is said once, whatever number of clients comes.
 #[on_both_servers]
 async fn a_copy_without_the_middleware_is_said_once() {
-    let mut lines = Lines::with("HttpSession::copy: a request came through no SessionMiddleware");
+    let mut lines = Lines::with("HttpSession::copy: a request did not pass the SessionMiddleware");
     let server = Server::socketio(
         |builder| builder.http_session(HttpSession::copy()),
         |io| {

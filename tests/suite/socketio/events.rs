@@ -424,7 +424,7 @@ async fn a_value_that_cannot_be_written_is_answered_with_an_error() {
         &[
             (
                 r#"421["key"]"#,
-                r#"431[{"error":"the answer cannot be sent"}]"#,
+                r#"431[{"error":"the acknowledgement cannot be encoded"}]"#,
             ),
             (
                 r#"422["panic"]"#,
@@ -479,7 +479,7 @@ async fn a_state_is_shared_by_all_handlers() {
 #[on_both_servers]
 async fn a_missing_state_teaches() {
     let server = start();
-    let refusal = "no state of type i8: give one to SocketIo::builder().state(..)";
+    let refusal = "no state of type i8: register it by SocketIo::builder().state(..)";
     server.io.of("/").on("state", |_: State<i8>| async {});
     server.io.of("/strict").on_connect(|_: State<i8>| async {});
     for via in BOTH {

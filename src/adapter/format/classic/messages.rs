@@ -709,10 +709,10 @@ mod tests {
                 r#"{"type":6,"uid":"x"}"#,
                 "a server-side event without data",
             ),
-            (r#"{"type":6,"data":[{}]}"#, "begins with its name"),
+            (r#"{"type":6,"data":[{}]}"#, "not a list with a name first"),
             (r#"{"uid":"x"}"#, "missing field `type`"),
             ("{", "EOF"),
-            ("\u{1}\u{1}", "bytes behind the value"),
+            ("\u{1}\u{1}", "bytes after the value"),
         ] {
             let error = decode("socket.io-request#/#", payload).unwrap_err();
             assert!(error.contains(why), "{payload}: {error}");
@@ -728,7 +728,7 @@ mod tests {
             ),
             (
                 r#"["x",{"type":2,"data":[],"nsp":"/"},{}]"#,
-                "begins with its name",
+                "not a list with a name first",
             ),
         ] {
             let packed = msgpack::from_json(json, &[]).unwrap();
