@@ -15,7 +15,7 @@
 //! | outbox full | `link/session_link.rs` |
 //! | server shutting down | `session/engine.rs` |
 //! | session crashed | `session/actor.rs` |
-//! | client and server namespace disconnect | `client/sockets.rs`; `Core` in `socket/` |
+//! | client and server namespace disconnect | `client/sockets.rs`; `members/socket.rs` |
 
 use std::fmt;
 

@@ -27,6 +27,11 @@ impl Client {
         auth: Option<&str>,
         request: ResumeRequest,
     ) {
+        let Some(cluster) = self.registry.cluster.clone() else {
+            let resume = namespace.membership.start_new();
+            self.enter(namespace, auth, resume);
+            return;
+        };
         let membership = Arc::clone(&namespace.membership);
         self.asked.count += 1;
         let number = self.asked.count;
@@ -36,9 +41,6 @@ impl Client {
             auth: auth.map(Into::into),
             waiting: Vec::new(),
         });
-        let Some(cluster) = self.registry.cluster.clone() else {
-            return;
-        };
         self.asked.found.lock().get_or_insert_default();
         let question = Question {
             number,
@@ -166,11 +168,18 @@ impl Question {
             membership: Arc::clone(&self.membership),
             resumed,
         };
-        match &mut *self.found.lock() {
-            Some(found) => found.push(answer),
-            None => return answer.store_again(),
+        // The state of a client has values of the program, which must not be dropped under the lock.
+        let unwanted = match &mut *self.found.lock() {
+            Some(found) => {
+                found.push(answer);
+                None
+            }
+            None => Some(answer),
+        };
+        match unwanted {
+            Some(answer) => answer.store_again(),
+            None => self.link.wake(),
         }
-        self.link.wake();
     }
 }
 

@@ -1,6 +1,7 @@
 //! The connects and disconnects of sockets in a namespace with recovery.
 //!
-//! The log and the list of sockets change together, under the log's lock. If the adapter stores
+//! The log and the list of sockets change together, under the log's lock; only a socket whose client
+//! has reconnected is removed from the list later. If the adapter stores
 //! records, the records for other nodes are queued under this lock too, so that the last written
 //! one is the latest.
 
@@ -29,7 +30,7 @@ impl Membership {
         let node = self.recording_adapter().map(|adapter| adapter.uid());
         let found = recovery.find(auth, node);
         if let Some(superseded) = found.superseded {
-            self.end_superseded(superseded);
+            self.remove_superseded(superseded);
         }
         found
             .start
@@ -42,17 +43,16 @@ impl Membership {
         let recovery = self.recovery.as_ref()?;
         let taken = recovery.lock().take_moved(id, moves, recovery.options())?;
         if let Some(superseded) = taken.superseded {
-            self.end_superseded(superseded);
+            self.remove_superseded(superseded);
         }
         Some(taken.detached.state)
     }
 
-    /// Ends a socket whose client has reconnected by another connection, and closes its connection.
-    /// Called without the log's lock: the end of a session may come back to the log.
-    pub(crate) fn end_superseded(&self, superseded: Superseded) {
+    /// Removes a socket whose client has reconnected by another connection, and closes its
+    /// connection. Called without the log's lock: the close ends the client's other sockets too.
+    pub(crate) fn remove_superseded(&self, superseded: Superseded) {
         let socket = superseded.0;
         self.exit(&socket);
-        socket.end(DisconnectReason::Session(CloseReason::TransportClose));
         socket.link.close(CloseReason::TransportClose);
     }
 
@@ -395,10 +395,10 @@ mod tests {
         assert_eq!(enter(&namespace, Some(&auth(&ann, None))).id, ann.id);
     }
 
-    /// A socket whose state was taken is ended after the log's lock is released. In between it
+    /// A socket whose state was taken is removed after the log's lock is released. In between it
     /// changes nothing that the next socket of its client has already.
     #[actix_rt::test]
-    async fn a_superseded_socket_changes_nothing_until_it_is_ended() {
+    async fn a_superseded_socket_changes_nothing_until_it_is_removed() {
         let namespace = namespace(OPTIONS);
         let recovery = namespace.recovery.as_ref().unwrap();
         let connected = enter(&namespace, None);
@@ -413,15 +413,14 @@ mod tests {
                 assert!(found.start.is_none());
                 continue;
             };
-            assert_eq!(socket.end_reason(), None);
+            let lost = DisconnectReason::Session(CloseReason::TransportClose);
+            assert_eq!(socket.end_reason(), Some(lost));
             assert_eq!(namespace.join(&socket, "a"), Err(RoomError::Disconnected));
             let listed = namespace.count();
             assert_eq!(namespace.enter(&socket), Err(SocketEnded));
             namespace.appear(&socket);
             assert_eq!(namespace.count(), listed);
-            namespace.end_superseded(superseded);
-            let lost = DisconnectReason::Session(CloseReason::TransportClose);
-            assert_eq!(socket.end_reason(), Some(lost));
+            namespace.remove_superseded(superseded);
             assert!(namespace.socket(socket.id).is_none());
         }
         assert_eq!(namespace.count(), 0);
@@ -641,5 +640,33 @@ mod tests {
         let pruned = timeout(OPTIONS.window + Duration::from_millis(1), recovery.prune());
         assert!(pruned.await.is_err());
         assert_eq!(gone.load(Ordering::Relaxed), 1);
+    }
+
+    /// A value that a program attaches to a socket may panic in its `Drop`.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            std::panic::panic_any("in the destructor");
+        }
+    }
+
+    /// A panicking destructor of an expired socket's value costs no other client its recovery.
+    #[actix_rt::test]
+    async fn values_that_panic_in_their_drop_change_no_recovery() {
+        tokio::time::pause();
+        let namespace = namespace(OPTIONS);
+        for _ in 0..2 {
+            let bob = enter(&namespace, None);
+            bob.extensions.insert(Bomb);
+            lose(&namespace, &bob);
+        }
+        let ann = enter(&namespace, None);
+        tokio::time::advance(OPTIONS.window).await;
+        // The state of the others expires when hers is taken.
+        let again = enter(&namespace, Some(&auth(&ann, None)));
+        assert_eq!(again.id, ann.id);
+        assert_eq!(namespace.count(), 1);
+        assert_eq!(size_of_gone(&namespace), 0);
     }
 }

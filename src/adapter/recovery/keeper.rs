@@ -16,13 +16,7 @@ pub(crate) async fn keep_writing(namespaces: Arc<Namespaces>, queue: Arc<Queue>)
                 continue;
             };
             // No socket is kept alive while the broker is unreachable.
-            let here: Vec<_> = recovery
-                .lock()
-                .all_attached()
-                .iter()
-                .map(Arc::downgrade)
-                .collect();
-            for some in here.chunks(BATCH) {
+            for some in recovery.attached().chunks(BATCH) {
                 for socket in some.iter().filter_map(Weak::upgrade) {
                     membership.remember(&socket);
                 }

@@ -152,12 +152,12 @@ impl Restorer {
         let before = membership.take_moved(id, persisted.moves + 1);
         // From here on this node's own log has all events, except those that the client has
         // received elsewhere.
+        let expecting = Expecting { recovery, id };
         let here = {
             let mut log = recovery.lock();
             log.record_received(id, start.got(self.format.uid(), &persisted));
             log.latest(membership.position()).clone()
         };
-        let expecting = Expecting { recovery, id };
         let missed = self.missed(log, membership, &persisted, start, &here).await;
         let Some(earlier) = missed? else {
             return Ok(None);

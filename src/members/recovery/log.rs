@@ -6,11 +6,13 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use log::Level;
 use tokio::time::Instant;
 
 use crate::cluster::{ClusterOffset, EntryId};
 use crate::id::{Id, IdMap, SocketId};
 use crate::link::Outgoing;
+use crate::logging::{LogKind, LogLimits, cut};
 use crate::members::audience::Audience;
 use crate::members::recovery::already_received::AlreadyReceived;
 use crate::members::recovery::offset::{EventOffset, EventSource, number_on};
@@ -19,6 +21,8 @@ use crate::members::recovery::state::{
     RecoveryOptions, RecoveryState, ResumeStage, Resumed, Rooms, SocketSnapshot,
 };
 use crate::members::socket::SocketState;
+use crate::panics::catch_drop;
+use crate::reason::{CloseReason, DisconnectReason};
 
 /// The latest events, and the disconnected sockets.
 #[derive(Debug, Default)]
@@ -48,11 +52,32 @@ pub(crate) struct Log {
     /// Connected sockets, which may reconnect before their disconnect is detected.
     pub(super) attached: IdMap<Id, Weak<SocketState>>,
     /// Values to drop after the lock is released.
-    pub(super) deferred: Vec<DeferredDrops>,
+    pub(super) deferred: DeferredDrops,
 }
 
-/// A value whose `Drop` may run code of the program.
-pub(super) type DeferredDrops = Box<dyn Any + Send>;
+/// Values whose `Drop` may run code of the program: such code may use the namespace, and panic.
+#[derive(Debug, Default)]
+pub(super) struct DeferredDrops(Vec<Box<dyn Any + Send>>);
+
+impl DeferredDrops {
+    fn push(&mut self, value: impl Any + Send) {
+        self.0.push(Box::new(value));
+    }
+}
+
+impl Drop for DeferredDrops {
+    fn drop(&mut self) {
+        for value in self.0.drain(..) {
+            if let Err(panic) = catch_drop(value) {
+                let line = format_args!(
+                    "a value that was attached to a socket panicked when it was dropped: {}",
+                    cut(&panic)
+                );
+                LogLimits::of_process().write(LogKind::Panicked, Level::Error, line);
+            }
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct LoggedEvent {
@@ -80,10 +105,10 @@ pub(crate) struct Taken {
     pub(crate) superseded: Option<Superseded>,
 }
 
-/// A socket whose client has reconnected. The log has marked it as detached; its owner ends it and
-/// closes its connection after the lock is released.
+/// A socket whose client has reconnected. The log has ended it; its owner removes it from its lists
+/// and closes its connection after the lock is released.
 #[derive(Debug)]
-#[must_use = "`Membership::end_superseded` ends it"]
+#[must_use = "`Membership::remove_superseded` closes its connection"]
 pub(crate) struct Superseded(pub(crate) Arc<SocketState>);
 
 impl Log {
@@ -179,8 +204,9 @@ impl Log {
         (event, self.detached_bytes)
     }
 
-    /// Returns the connected sockets.
-    pub(crate) fn all_attached(&self) -> Vec<Arc<SocketState>> {
+    /// Returns the connected sockets. The last handle of one may be among them, so they are to be
+    /// deferred.
+    fn all_attached(&self) -> Vec<Arc<SocketState>> {
         self.attached.values().filter_map(Weak::upgrade).collect()
     }
 
@@ -188,14 +214,14 @@ impl Log {
     fn attached(&mut self, pid: Id) -> Option<Arc<SocketState>> {
         let socket = self.attached.get(&pid)?.upgrade()?;
         // Another holder may just be dropping it.
-        self.deferred.push(Box::new(Arc::clone(&socket)));
+        self.deferred.push(Arc::clone(&socket));
         Some(socket)
     }
 
     /// Drops the state of a client that is not recovered.
     pub(super) fn discard(&mut self, state: SocketSnapshot) {
         self.received.forget(state.id);
-        self.deferred.push(Box::new(state));
+        self.deferred.push(state);
     }
 
     /// Ends a socket, or removes a disconnected one, because its client has reconnected to another
@@ -221,7 +247,7 @@ impl Log {
                 let pid = found
                     .filter(|resume| resume.moves < moves)
                     .map(|resume| resume.pid);
-                self.deferred.push(Box::new(here));
+                self.deferred.push(here);
                 pid?
             }
         };
@@ -322,8 +348,12 @@ impl Log {
         }
         let resume = socket.resume.as_ref()?;
         let until = self.leave(resume, options)?;
+        let detached = Detached::new(until, snapshot(&socket, resume));
+        // Here, so that it is in one state only: no call, emit or disconnect of the program takes it
+        // for connected. This sends nothing; its lists and its connection are left to the owner.
+        socket.end(DisconnectReason::Session(CloseReason::TransportClose));
         Some(Taken {
-            detached: Detached::new(until, snapshot(&socket, resume)),
+            detached,
             superseded: Some(Superseded(socket)),
         })
     }

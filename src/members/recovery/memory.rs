@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
+use std::sync::Weak;
 
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::value::RawValue;
@@ -81,8 +82,13 @@ impl Recovery {
     pub(crate) fn lock(&self) -> LogGuard<'_> {
         LogGuard {
             log: self.log.lock(),
-            deferred: Vec::new(),
+            deferred: DeferredDrops::default(),
         }
+    }
+
+    /// Returns the connected sockets, without keeping them.
+    pub(crate) fn attached(&self) -> Vec<Weak<SocketState>> {
+        self.log.lock().attached.values().cloned().collect()
     }
 
     pub(crate) fn options(&self) -> RecoveryOptions {
@@ -236,7 +242,7 @@ impl Recovery {
 pub(crate) struct LogGuard<'a> {
     log: MutexGuard<'a, Log>,
     /// After the guard, and so dropped after it.
-    deferred: Vec<DeferredDrops>,
+    deferred: DeferredDrops,
 }
 
 impl Deref for LogGuard<'_> {

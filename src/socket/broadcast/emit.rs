@@ -2,7 +2,7 @@
 //!
 //! The event is encoded once, is pushed to the outboxes of this node's sockets and is queued for
 //! the other nodes. An event to one socket waits for room in its outbox. An event to many is pushed
-//! first and then waits for the clients that read (`waiting.rs`).
+//! first and then waits for the clients that read (`members/crowd.rs`).
 
 use std::sync::Arc;
 
