@@ -18,7 +18,7 @@ fn too_many(error: &EmitError, limit: usize) -> bool {
         error,
         EmitError::Encode(ArgsError::TooManyAttachments { .. })
     ) && text.contains(&format!("{} attachments", limit + 1))
-        && text.contains(&format!("at most {limit}"))
+        && text.contains(&format!("the limit is {limit}"))
 }
 
 /// Official clients close the connection over a packet with more than ten attachments: as many as

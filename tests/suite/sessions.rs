@@ -69,7 +69,7 @@ async fn a_missing_extension_is_answered_with_what_to_do() {
     let answer = client.text().await;
     assert!(
         answer.starts_with(r#"431[{"error":"the socket has no extension of type "#)
-            && answer.contains("Nick: attach it by socket.insert_extension(..)"),
+            && answer.contains("Nick: insert it by socket.insert_extension(..)"),
         "{answer}"
     );
 }

@@ -103,7 +103,7 @@ async fn a_closed_server_is_not_served_again() {
     let io = SocketIo::builder().start().unwrap();
     io.close(std::time::Duration::ZERO).await;
     let error = io.serve(App::new).bind(("127.0.0.1", 0)).unwrap_err();
-    assert!(error.to_string().contains("was closed"), "{error}");
+    assert!(error.to_string().contains("is closed"), "{error}");
     let raw = SocketIo::builder().start().unwrap();
     let serving = raw.serve(App::new).disable_signals();
     let serving = serving.bind(("127.0.0.1", 0)).unwrap().run();
@@ -125,7 +125,7 @@ async fn a_server_that_cannot_serve_ends_with_an_error() {
     let bound = io.serve(App::new).bind(("127.0.0.1", 0)).unwrap();
     io.close(std::time::Duration::ZERO).await;
     let error = within("an error", bound.run()).await.unwrap_err();
-    assert!(error.to_string().contains("was closed"), "{error}");
+    assert!(error.to_string().contains("is closed"), "{error}");
 }
 
 /// `AppServerHandle::stop`: one that was stopped at once is served again, or says that it is not.
@@ -139,7 +139,7 @@ async fn a_server_that_was_stopped_at_once_does_not_answer_503() {
     handle.stop(false).await;
     running.await.unwrap().unwrap();
     match io.serve(App::new).bind(("127.0.0.1", 0)) {
-        Err(error) => assert!(error.to_string().contains("was closed"), "{error}"),
+        Err(error) => assert!(error.to_string().contains("is closed"), "{error}"),
         Ok(serve) => {
             let address = serve.addrs()[0];
             actix_web::rt::spawn(serve.run());
