@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_begins_a_line_of_its_own() {
+    fn line_breaks_and_control_characters_are_escaped() {
         let evil = "a\n\r\u{1b}[31m\u{2028}\u{85}\0b";
         let tame = r"a\n\r\u{1b}[31m\u{2028}\u{85}\0b";
         assert_eq!(Quoted(evil).to_string(), format!("\"{tame}\""));
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_text_itself_is_no_cut() {
+    fn an_error_of_the_display_implementation_is_returned() {
         struct Broken;
         impl fmt::Display for Broken {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_has_so_many_lines_of_a_kind() {
+    fn lines_of_a_kind_are_limited_per_second() {
         let window = Window::default();
         for second in [0, 1, 7, 1 << 30] {
             let admitted = (0..1000).filter(|_| window.admit(second)).count();

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_told() {
+    fn invalid_pattern_is_an_error_with_its_cause() {
         for (text, told) in [
             ("/{a", r#"namespace pattern "/{a": a brace is not closed"#),
             (

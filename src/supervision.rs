@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn an_actor_that_panics_too_often_is_given_up_and_its_parent_told() {
+    async fn actor_above_its_restart_intensity_is_stopped_and_reported() {
         let mut started = start(RestartIntensity::LASTING);
         for _ in 0..RestartIntensity::LASTING.restarts {
             let _ = started.sum.send(Boom("again")).await;

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_are_whole_when_each_there_ever_was_is_there() {
+    fn connected_if_every_known_role_is() {
         let health = Health::new(&LogLimits::new());
         health.connected(ConnectionRole::Publisher);
         assert!(!health.report().is_connected());

@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_a_bound_and_begin_again() {
+    fn pauses_grow_to_a_bound_until_the_reset() {
         let mut backoff = Backoff::new();
         let pauses: Vec<_> = (0..8).map(|_| backoff.next().as_millis()).collect();
         assert_eq!(pauses, [50, 100, 200, 400, 800, 1600, 2000, 2000]);

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[actix_rt::test]
-    async fn a_channel_is_left_with_the_last_that_wants_it() {
+    async fn a_channel_is_unsubscribed_with_its_last_user() {
         let channels = Subscriptions::default();
         let one = Channel::Plain("one".to_owned());
         assert_eq!(channels.all(), []);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn no_changes_are_noted_while_nobody_follows_them() {
+    async fn changes_are_not_recorded_without_a_follower() {
         let channels = Subscriptions::default();
         let channel = |name: &str| Channel::Plain(name.to_owned());
         channels.listen(channel("one"));

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_question_is_answered_once_however_its_task_ends() {
+    async fn a_recovery_request_gets_one_response_if_its_task_panics_or_is_dropped() {
         let asked = question();
         let found = Arc::clone(&asked.found);
         run(asked, ready(None)).await;
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_question_is_answered_when_its_time_is_up() {
+    async fn a_recovery_request_gets_a_response_at_its_deadline() {
         tokio::time::pause();
         for (after, count) in [(999, 0), (1000, 1)] {
             let asked = question();

@@ -164,7 +164,7 @@ mod tests {
     fn answer_of<E: EventContract<Answer = A>, A>(_: E) {}
 
     #[test]
-    fn names_are_free_where_the_protocol_does_not_keep_them() {
+    fn only_reserved_and_empty_event_names_are_refused() {
         for name in RESERVED {
             assert!(is_reserved(name) && !is_event_name(name), "{name}");
         }

@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_optional_where_they_are_not_required() {
+    fn members_are_optional_unless_required() {
         let schema = json!({
             "type": "object",
             "properties": {

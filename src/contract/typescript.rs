@@ -304,7 +304,7 @@ mod tests {
     struct Both((u8, bool));
 
     #[test]
-    fn what_is_no_tuple_is_one_argument() {
+    fn type_that_is_no_tuple_is_one_argument() {
         let contracts = Contracts::new("Chat", "1.0").client_emits(At);
         let written = contracts
             .client_emits(Pairs)

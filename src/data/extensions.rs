@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_socket_without_attachments_pays_two_words() {
+    fn empty_socket_extensions_take_two_words() {
         assert_eq!(size_of::<SocketExtensions>(), 2 * size_of::<usize>());
     }
 
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn values_go_with_their_socket() {
+    fn values_are_dropped_with_their_socket() {
         let value = Arc::new(());
         let extensions = SocketExtensions::default();
         extensions.insert(Arc::clone(&value));

@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fork_goes_its_own_way() {
+    fn a_fork_is_independent_of_its_session() {
         let session = Session::default();
         session.insert("n", 1).unwrap();
         let fork = session.fork();

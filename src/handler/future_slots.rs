@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_free_again_serves_futures_of_another_type() {
+    fn a_reused_slot_number_accepts_another_future_type() {
         let first = FutureSlots::new();
         first.run(
             || async { "text" },
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_an_error_wherever_it_comes() {
+    fn a_panic_of_the_call_or_the_first_poll_is_an_error() {
         let in_call = ended(|| -> std::future::Ready<()> { panic!("in the call") });
         assert_eq!(in_call, Some(panicked("in the call")));
         let in_future = ended(|| async { panic!("in the {}", "future") });
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_future_that_is_cut_is_gone_before_anybody_hears_of_it() {
+    async fn cancelled_future_is_dropped_before_its_result() {
         let (sender, ended) = tokio::sync::oneshot::channel();
         let in_future = Rc::new(());
         let kept = Rc::downgrade(&in_future);

@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_fits_hosts_below_its_own() {
+    fn a_pattern_matches_subdomains_only() {
         let pattern = "https://*.Example.com:443/";
         for origin in ["https://a.example.com", "https://a.b.example.com"] {
             assert!(fits(pattern, origin), "{origin}");
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_browser_sends_is_refused_by_name() {
+    fn invalid_origin_is_refused_by_name() {
         for entry in [
             "",
             " ",

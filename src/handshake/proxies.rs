@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_who_is_not_trusted_is_the_client() {
+    fn the_first_untrusted_address_is_the_client() {
         for (peer, forwarded, client) in [
             ("203.0.113.9", "198.51.100.1", "203.0.113.9"),
             ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_trusted_unless_named() {
+    fn no_proxy_is_trusted_by_default() {
         let peer = Peer {
             address: "127.0.0.1".parse().ok(),
             is_secure: true,

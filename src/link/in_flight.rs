@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_for_a_socket_that_has_left_takes_no_place() {
+    fn disconnect_handlers_do_not_count_against_the_limit() {
         let link = link(1, 100);
         let leaving = InFlight::enter_leaving(&link);
         assert!(link.in_flight.has_room() && link.in_flight.is_busy());
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_without_handlers_keeps_no_room_for_their_wakers() {
+    fn memory_for_wakers_is_freed_without_handlers() {
         let link = link(4, 100);
         let cx = Context::from_waker(Waker::noop());
         let mut guards: Vec<_> = (0..3).map(|_| InFlight::enter(&link, 0)).collect();

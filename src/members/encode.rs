@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn an_err_is_told_apart() {
+    fn an_err_is_encoded_as_an_error() {
         let answer = ack("/", 1, &Err::<(), _>("no"), PacketLimits::NONE).unwrap();
         assert!(matches!(answer, Answer::Error(json) if json == r#""no""#));
     }

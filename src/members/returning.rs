@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_client_may_be_away_for_the_window_and_no_longer() {
+    async fn a_client_is_recovered_within_the_window_only() {
         tokio::time::pause();
         for (away, comes_back) in [(59_999, true), (60_000, false)] {
             let namespace = namespace(OPTIONS);
@@ -343,7 +343,7 @@ mod tests {
 
     /// Events that were dropped while it was connected are not missed ones.
     #[actix_rt::test]
-    async fn a_client_comes_back_that_was_here_for_longer_than_the_window() {
+    async fn client_connected_for_longer_than_the_window_is_recovered() {
         tokio::time::pause();
         let namespace = namespace(OPTIONS);
         let ann = enter(&namespace, None);
@@ -359,7 +359,7 @@ mod tests {
 
     /// A client that disconnects during its recovery keeps its deadline.
     #[actix_rt::test]
-    async fn a_broken_attempt_keeps_what_there_is_and_its_time() {
+    async fn failed_recovery_keeps_state_and_deadline() {
         tokio::time::pause();
         for (wait, comes_back) in [(29_999, true), (30_000, false)] {
             let namespace = namespace(OPTIONS);
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn an_attempt_that_still_runs_gives_way_to_the_next() {
+    async fn newer_recovery_supersedes_a_running_one() {
         let namespace = namespace(OPTIONS);
         let ann = enter(&namespace, None);
         lose(&namespace, &ann);
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn who_is_refused_on_its_way_back_comes_back_no_more() {
+    async fn client_refused_during_recovery_is_not_recovered() {
         let namespace = namespace(OPTIONS);
         let ann = enter(&namespace, None);
         lose(&namespace, &ann);
@@ -439,7 +439,7 @@ mod tests {
 
     /// Also if its end is known to no other code yet.
     #[actix_rt::test]
-    async fn who_was_sent_away_comes_back_no_more() {
+    async fn disconnected_client_is_not_recovered() {
         let namespace = namespace(OPTIONS);
         let ann = enter(&namespace, None);
         ann.disconnect(false);
@@ -451,7 +451,7 @@ mod tests {
 
     /// A client may name any offset, and receives no event from before its start.
     #[actix_rt::test]
-    async fn nothing_is_replayed_from_before_a_client_came() {
+    async fn no_event_from_before_the_first_connect_is_replayed() {
         let namespace = namespace(OPTIONS);
         emit(&namespace);
         let ann = come(&namespace, None);
@@ -499,7 +499,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn as_many_bytes_are_replayed_as_may_be_sent_at_once() {
+    async fn replayed_bytes_are_bounded_by_the_burst() {
         for (fewer, comes_back) in [(0, true), (1, false)] {
             let burst = 3 * emit(&namespace(OPTIONS)) - fewer;
             let options = RecoveryOptions { burst, ..OPTIONS };
@@ -511,7 +511,7 @@ mod tests {
     /// The names of rooms and exceptions are kept too, and each event occupies more than its
     /// packet.
     #[actix_rt::test]
-    async fn as_many_bytes_are_kept_as_the_limit_says() {
+    async fn kept_events_are_bounded_by_recovery_limit() {
         let long = || vec!["x".repeat(5000), "y".repeat(5000)];
         let to = |rooms, except| Audience {
             rooms,
@@ -536,7 +536,7 @@ mod tests {
     /// Disconnected sockets count with their rooms and with the program's values for their clients;
     /// above the limit the client that disconnected first starts a new session.
     #[actix_rt::test]
-    async fn as_much_is_kept_of_clients_that_have_gone_as_the_limit_says() {
+    async fn detached_sockets_are_bounded_by_recovery_limit() {
         let leave = |namespace: &Arc<Membership>, rooms: &[&str], data: &str| {
             let state = enter(namespace, None);
             for room in rooms {
@@ -571,7 +571,7 @@ mod tests {
 
     /// Events for other clients make an offset old, but the client can still be recovered.
     #[actix_rt::test]
-    async fn who_missed_nothing_when_it_came_back_has_everything_up_to_then() {
+    async fn recovery_without_missed_events_advances_the_offset() {
         let others = Audience {
             rooms: Some(vec!["others".to_owned()]),
             ..Audience::default()
@@ -595,7 +595,7 @@ mod tests {
 
     /// An answered ping has the same effect for the stored record as for the memory.
     #[actix_rt::test]
-    async fn a_client_that_stays_has_what_is_older_than_its_silence() {
+    async fn answered_ping_advances_the_offset() {
         tokio::time::pause();
         let namespace = namespace(OPTIONS);
         let ann = enter(&namespace, None);
@@ -627,7 +627,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn what_nobody_comes_back_for_goes_by_itself_and_outside_of_the_lock() {
+    async fn expired_state_is_dropped_outside_the_lock() {
         tokio::time::pause();
         let namespace = namespace(OPTIONS);
         let gone = Arc::new(AtomicUsize::new(0));

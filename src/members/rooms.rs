@@ -196,7 +196,7 @@ mod tests {
     use crate::link::Link;
 
     #[test]
-    fn who_has_exited_is_in_no_room_whoever_else_was_at_it() {
+    fn concurrent_exits_leave_no_room() {
         let membership = Membership::new("/", Vec::new());
         let config = Arc::new(Config::new("/"));
         for _ in 0..5000 {

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn who_asks_while_a_namespace_panics_is_served_after_it() {
+    async fn messages_sent_during_a_panic_are_served_after_the_restart() {
         let mut fixture = Fixture::new();
         let namespace = fixture.registry.open("/chat");
         let member = Member::enter(&namespace).await;

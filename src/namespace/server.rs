@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_server_that_panics_goes_on_under_its_address() {
+    async fn a_restarted_server_keeps_its_address() {
         let mut fixture = Fixture::new();
         let server = Server::start(&fixture.registry).get();
         let member = Member::enter(&fixture.registry.open("/chat")).await;

@@ -455,7 +455,7 @@ mod tests {
     use super::*;
 
     #[actix_rt::test]
-    async fn a_store_costs_no_more_than_its_answer() {
+    async fn failed_store_call_gives_no_value() {
         let short = Duration::from_millis(1);
         assert_eq!(guarded("load", STORE_PATIENCE, ready(Ok(1))).await, Some(1));
         let failed: Result<(), String> = Err("out of order".into());
@@ -466,7 +466,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_changed_is_left_as_it_was_written() {
+    fn unchanged_values_keep_their_text() {
         let entry = |key: &str, text: &str| (key.to_owned(), text.to_owned());
         // Numbers that change if they are read, and a text that is not JSON.
         let untouched = [entry("big", "123456789012345678901"), entry("odd", "{")];

@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_session_that_panics_costs_its_own_client_only() {
+    async fn panic_of_a_session_disconnects_its_client_only() {
         let mut fixture = Fixture::new();
         let namespace = fixture.registry.open("/");
         let (left, mut leavers) = unbounded_channel();
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_session_that_panics_once_more_in_its_end_is_still_forgotten() {
+    async fn a_session_that_panics_while_closing_is_removed() {
         struct Bad;
 
         impl Protocol for Bad {

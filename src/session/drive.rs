@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn frames_that_end_no_message_use_the_turn_up() {
+    async fn frames_without_a_complete_message_count_for_the_turn() {
         let config = Arc::new(Config::new("/"));
         let protocol = |_: &Arc<Link>, _| -> Box<dyn Protocol> { Box::new(Silent) };
         let engine = Engine::new(Arc::clone(&config), Box::new(protocol), |_| (), None);

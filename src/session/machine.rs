@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_has_its_whole_time_after_the_worker_was_held_up() {
+    fn ping_timeout_starts_at_the_late_tick_of_a_blocked_worker() {
         let (mut machine, start) = machine(Transport::WebSocket);
         let due = start + 25 * SECOND;
         assert_eq!(machine.tick(due + TIMER_DELAY), Some(Action::SendPing));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pong_starts_the_interval_anew() {
+    fn a_pong_restarts_the_interval() {
         let (mut machine, start) = machine(Transport::WebSocket);
         machine.pong(start + SECOND);
         assert_eq!(machine.deadline(), start + 25 * SECOND);
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn polls_are_released_again_and_again_while_upgrading() {
+    fn polls_are_released_repeatedly_during_an_upgrade() {
         let (mut machine, start) = machine(Transport::Polling);
         machine.begin_upgrade(start).unwrap();
         for n in 0..3 {
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upgrade_that_takes_too_long_is_forgotten_and_polling_goes_on() {
+    fn upgrade_timeout_keeps_polling() {
         let (mut machine, start) = machine(Transport::Polling);
         machine.begin_upgrade(start).unwrap();
         assert_eq!(machine.tick(start + 10 * SECOND), None);

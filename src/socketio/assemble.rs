@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attachment_out_of_the_blue_is_refused() {
+    fn an_unannounced_attachment_is_refused() {
         let mut assembler = Assembler::default();
         let refused = Err(DecodeError::UnexpectedAttachment);
         assert_eq!(assembler.add(Bytes::new()), refused);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_waited_for_when_nothing_is_announced() {
+    fn packet_without_attachments_is_not_awaited() {
         let mut assembler = Assembler::default();
         assembler.begin("2[\"a\"]", 0, LIMIT);
         assert!(!assembler.is_waiting());

@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_needs_a_name_that_is_its_to_send() {
+    fn missing_or_reserved_event_name_is_refused() {
         for text in ["2[]", "2[ ]", "251[]", "51-[]"] {
             assert_eq!(decode(text), Err(DecodeError::EventNameMissing), "{text}");
         }
@@ -535,7 +535,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ack_that_nobody_waits_for_is_none_of_a_known_id() {
+    fn an_ack_without_a_usable_id_gets_an_id_that_is_never_assigned() {
         for text in [
             "3[]",
             "3/nsp,[]",
@@ -578,7 +578,7 @@ mod tests {
 
     /// Socket.IO v5, Packet encoding: the number of attachments, a dash.
     #[test]
-    fn binary_packets_tell_their_attachments() {
+    fn binary_packets_carry_the_number_of_attachments() {
         assert_eq!(
             body("51-[\"bin\",{\"_placeholder\":true,\"num\":0}]"),
             event(None, "bin", "{\"_placeholder\":true,\"num\":0}", 1)
@@ -786,7 +786,7 @@ mod tests {
         }
 
         #[test]
-        fn what_passes_is_what_serde_json_reads(text in packetish()) {
+        fn accepted_payloads_are_accepted_by_serde_json(text in packetish()) {
             match decode(&text) {
                 Ok(Packet { body: Body::Event { args, .. } | Body::Ack { args, .. }, .. }) => {
                     let array = format!("[{args}]");

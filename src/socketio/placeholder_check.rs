@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_placeholder_is_data() {
+    fn objects_similar_to_placeholders_are_data() {
         for text in [
             r#"{"_placeholder":false,"num":9}"#,
             r#"{"_placeholder":"true","num":9}"#,

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_unknown_is_refused_by_name() {
+    fn missing_or_unknown_parameter_is_refused_by_name() {
         for (query, refusal) in [
             ("EIO=4", Refusal::UnknownTransport),
             ("EIO=4&transport=abc", Refusal::UnknownTransport),

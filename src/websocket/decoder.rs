@@ -660,7 +660,7 @@ mod tests {
     }
 
     #[test]
-    fn control_frames_pass_a_smaller_limit_and_a_limit_of_zero_passes_empty_messages() {
+    fn limit_of_zero_accepts_control_frames_and_empty_messages() {
         let mut decoder = Decoder::new(0);
         let wire = frames(&[(0x89, &[7; 125]), (0x81, b"")]);
         assert_eq!(
@@ -738,7 +738,7 @@ mod tests {
     }
 
     #[test]
-    fn a_half_message_is_handed_over_and_the_larger_buffer_stays_with_the_caller() {
+    fn a_finished_message_leaves_the_larger_buffer_with_the_caller() {
         let wire = masked(0x82, MASK, &[7; 500]);
         for (room, kept) in [(0, 500), (499, 500), (500, 500), (800, 800)] {
             let mut scratch = Vec::with_capacity(room);

@@ -200,7 +200,7 @@ mod tests {
 
     /// A rule is checked at the byte that violates it: no more bytes follow here.
     #[test]
-    fn a_broken_rule_is_told_at_its_byte() {
+    fn a_violation_is_reported_at_its_byte() {
         let table: [(&[u8], DecodeError); 15] = [
             (&[0xC1], DecodeError::ReservedBits(0x40)),
             (&[0xA1], DecodeError::ReservedBits(0x20)),

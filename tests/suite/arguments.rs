@@ -105,7 +105,7 @@ async fn every_acknowledgement_has_the_same_arguments() {
 
 /// An error hook's `Value::Null` is one argument, and its array is one.
 #[on_both_servers]
-async fn what_an_error_hook_answers_is_one_argument() {
+async fn reply_of_an_error_hook_is_one_argument() {
     let server = start();
     let answers = [(Value::Null, "null"), (json!([1, 2]), "[1,2]")];
     for (number, (answer, text)) in answers.into_iter().enumerate() {
@@ -203,7 +203,7 @@ async fn calls_and_their_answers_go_by_the_same_rule() {
 
 /// What came is passed on as it came, however many arguments it has.
 #[on_both_servers]
-async fn what_came_is_passed_on_as_it_came() {
+async fn received_arguments_are_emitted_unchanged() {
     let server = start();
     let (told, mut heard) = channel();
     server

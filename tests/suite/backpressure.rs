@@ -63,7 +63,7 @@ async fn a_websocket_that_is_not_read_is_disconnected() {
 
 /// `SlowClientPolicy::Drop`: a client that reads again gets what comes then.
 #[on_both_servers]
-async fn a_client_whose_packets_were_dropped_goes_on() {
+async fn client_with_dropped_packets_receives_later_ones() {
     let build = |io: Builder| {
         let io = io.outbox_limit(800).packet_limit(300);
         let io = io.emit_timeout(Duration::from_millis(50));
@@ -96,7 +96,7 @@ async fn a_client_whose_packets_were_dropped_goes_on() {
 
 /// `SlowClientPolicy::Drop` keeps the client: a full outbox does not keep the ping from it either.
 #[on_both_servers]
-async fn a_full_outbox_does_not_hold_up_the_ping() {
+async fn a_full_outbox_does_not_delay_the_ping() {
     let build = |io: Builder| {
         io.outbox_limit(800)
             .slow_client_policy(SlowClientPolicy::Drop)
@@ -153,7 +153,7 @@ async fn a_slow_client_does_not_slow_the_others() {
 /// One client's POST is taken in turns: those who read a WebSocket are served between them, and
 /// none of them reaches its limit.
 #[on_both_servers]
-async fn a_post_of_many_events_cuts_off_nobody_who_reads() {
+async fn a_post_of_many_events_disconnects_no_reading_client() {
     const EVENTS: usize = 20_000;
     let (server, mut leavers) = bounded(64 * 1024, SlowClientPolicy::Disconnect);
     server.io.of("/").on("bcast", |socket: Socket| async move {
@@ -283,7 +283,7 @@ async fn a_client_at_the_limit_gets_what_is_sent_to_it() {
 
 /// `Namespace::forward`: events that the actor has not handled yet are in flight.
 #[on_both_servers]
-async fn a_busy_actor_holds_up_its_clients_as_handlers_do() {
+async fn events_forwarded_to_an_actor_count_as_in_flight() {
     let Workshop {
         server,
         mut begins,

@@ -183,7 +183,7 @@ async fn an_answer_from_another_socket_is_ignored() {
 
 /// `CallError::Disconnected`: at once, not after the timeout, however the client goes.
 #[on_both_servers]
-async fn a_call_ends_at_once_when_the_client_goes() {
+async fn a_call_ends_at_once_if_its_client_disconnects() {
     let server = start();
     for via in BOTH {
         for way in ["41", "1", "49", "the server's doing", "abort"] {
@@ -204,7 +204,7 @@ async fn a_call_ends_at_once_when_the_client_goes() {
 
 /// `CallError::Disconnected`: a socket that has gone is not asked at all.
 #[on_both_servers]
-async fn a_call_to_who_has_gone_fails_at_once() {
+async fn a_call_to_a_disconnected_socket_fails_at_once() {
     let server = start();
     let (_client, socket) = enter(&server, Via::WebSocket, "/").await;
     socket.disconnect(false);

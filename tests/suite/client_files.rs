@@ -89,7 +89,7 @@ async fn a_file_that_the_client_has_is_not_sent_again() {
 
 /// HEAD says the same without the file.
 #[on_both_servers]
-async fn head_says_what_get_says() {
+async fn head_has_the_headers_of_get() {
     let served = Served::start("head");
     let get = served.get("socket.io.js").await;
     let mut connection = Connection::open(served.server.address).await;
@@ -136,7 +136,7 @@ async fn other_names_are_not_served() {
 
 /// No path leads out of the folder, however it is written.
 #[on_both_servers]
-async fn no_path_leads_out_of_the_folder() {
+async fn path_traversal_is_refused() {
     let served = Served::start("paths");
     for name in [
         "../secret.js",

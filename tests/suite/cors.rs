@@ -6,7 +6,7 @@ use crate::support::{Polling, Request, Response, Server, Site, WebSocket, echo};
 
 /// Fetch, 3.2.3: `*` lets every origin in, on every answer of a session.
 #[on_both_servers]
-async fn any_origin_is_let_in_everywhere() {
+async fn any_origin_is_allowed_on_every_response() {
     let server = Server::engineio(|builder| echo(builder).cors(Cors::any()));
     let session = Polling::open(&server).await;
     let post = session.request("POST").body("4a");
@@ -35,7 +35,7 @@ async fn websocket_handshake_has_the_headers_too() {
 
 /// Fetch, 3.2.3: an origin of the list is named, and caches are told that it matters.
 #[on_both_servers]
-async fn origin_of_the_list_is_let_in() {
+async fn listed_origin_is_allowed() {
     let server = Server::engineio(|builder| builder.cors(Cors::origins([APP, OTHER])));
     for origin in [APP, OTHER] {
         let response = handshake(&server).header("origin", origin).send().await;
@@ -47,7 +47,7 @@ async fn origin_of_the_list_is_let_in() {
 
 /// reference/socketio.md, 2.2: another origin is refused, and its browser is not told to let it in.
 #[on_both_servers]
-async fn origin_that_is_not_of_the_list_is_not_let_in() {
+async fn unlisted_origin_is_refused() {
     let server = Server::engineio(|builder| builder.cors(Cors::origins([APP])));
     for origin in [
         OTHER,
@@ -64,7 +64,7 @@ async fn origin_that_is_not_of_the_list_is_not_let_in() {
 
 /// An empty list lets nobody in.
 #[on_both_servers]
-async fn empty_list_lets_no_origin_in() {
+async fn empty_list_allows_no_origin() {
     let none: [&str; 0] = [];
     let server = Server::engineio(move |builder| builder.cors(Cors::origins(none)));
     let response = handshake(&server).header("origin", APP).send().await;
@@ -75,7 +75,7 @@ async fn empty_list_lets_no_origin_in() {
 
 /// Fetch, 3.2.5: with credentials the origin is named, as `*` would not do.
 #[on_both_servers]
-async fn credentials_are_let_in_with_the_origins_name() {
+async fn credentials_are_allowed_with_the_origins_name() {
     for cors in [Cors::origins([APP]), Cors::any()] {
         let server = Server::engineio(|builder| builder.cors(cors.credentials(true)));
         for request in [handshake(&server), preflight(&server)] {

@@ -354,7 +354,7 @@ async fn a_stop_at_once_shuts_a_raw_server_down() {
 
 /// `on_disconnect` runs for clients that were let in, and for no others.
 #[on_both_servers]
-async fn who_was_refused_does_not_leave() {
+async fn on_disconnect_does_not_run_for_refused_clients() {
     let server = start();
     let mut leavers = watch(&server.io);
     server

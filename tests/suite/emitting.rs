@@ -43,7 +43,7 @@ async fn answer(client: &mut Client, value: &str) -> u64 {
 
 /// Many rooms are a union: a socket in two of them gets an event once. An empty list is nobody.
 #[on_both_servers]
-async fn rooms_are_a_union_and_an_empty_list_is_nobody() {
+async fn rooms_are_a_union_and_an_empty_list_addresses_no_socket() {
     let server = start();
     let io = &server.io;
     for via in BOTH {
@@ -276,7 +276,7 @@ async fn many_answer_one_event_as_a_stream() {
 
 /// `emit_with_ack` to many ends early for those who leave.
 #[on_both_servers]
-async fn who_leaves_is_not_waited_for() {
+async fn emit_with_ack_does_not_wait_for_disconnected_clients() {
     let server = start();
     let mut ann = Peer::enter(&server, Via::WebSocket, &["hall"]).await;
     let mut bob = Peer::enter(&server, Via::WebSocket, &["hall"]).await;
@@ -319,7 +319,7 @@ async fn at_the_timeout_the_answers_are_partial() {
 
 /// `emit_with_ack` to nobody ends at once; one that is dropped leaves no call behind.
 #[on_both_servers]
-async fn nobody_answers_at_once_and_dropped_calls_are_off_the_books() {
+async fn ack_stream_to_nobody_ends_at_once() {
     let server = Server::socketio(|builder| builder.pending_calls(1), |_| ());
     let none = server
         .io
@@ -348,7 +348,7 @@ async fn nobody_answers_at_once_and_dropped_calls_are_off_the_books() {
 
 /// What cannot be written is an error at the call, and nothing is sent; so is a reserved name.
 #[on_both_servers]
-async fn what_cannot_be_sent_is_an_error_and_nothing_is_sent() {
+async fn failed_emit_is_an_error_and_sends_nothing() {
     let server = start();
     let mut ann = Peer::enter(&server, Via::WebSocket, &["hall"]).await;
     let io = &server.io;
@@ -583,7 +583,7 @@ async fn messages_to_the_server_do_what_the_operator_does() {
 
 /// `CallMany`, `DisconnectSockets`: the same for what many answer, and for their end.
 #[on_both_servers]
-async fn messages_to_the_server_ask_many_and_send_them_away() {
+async fn messages_to_the_server_call_and_disconnect_many_sockets() {
     let server: Server<SocketIo> = start();
     let actor = server.io.server();
     let mut ann = Peer::enter(&server, Via::WebSocket, &["a"]).await;

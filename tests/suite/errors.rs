@@ -44,7 +44,7 @@ const TOLD: [(&str, &str); 6] = [
 
 /// Without a hook the client that asked is told `{"error": …}`, with the error's own text.
 #[on_both_servers]
-async fn without_a_hook_the_client_is_told_the_error() {
+async fn without_a_hook_the_client_gets_the_error() {
     let server = start();
     fail_in_every_way(&server.io, "/");
     for via in BOTH {
@@ -171,7 +171,7 @@ async fn a_hook_that_panics_leaves_the_rule() {
 /// Connect errors fail closed: whatever the hook says, who was not let in stays out. It sees a refusal
 /// too, as a cause of its own.
 #[on_both_servers]
-async fn the_hook_sees_refusals_and_panics_of_connect_handlers_and_cannot_let_in() {
+async fn the_hook_gets_connect_failures_and_cannot_accept_the_client() {
     #[derive(Deserialize)]
     struct Panics {
         panics: bool,
@@ -311,7 +311,7 @@ async fn an_event_may_stay_unanswered() {
 
 /// A handler may end with its client.
 #[on_both_servers]
-async fn a_handler_hears_of_the_end_of_its_socket() {
+async fn closed_completes_when_the_socket_disconnects() {
     let server = start();
     let (ended, mut ends) = channel();
     server.io.of("/").on("watch", move |socket: Socket| {
@@ -336,7 +336,7 @@ async fn a_handler_hears_of_the_end_of_its_socket() {
 /// `Rejection::with_data`: the acknowledgement has the data beside the text, and so has the error of a
 /// client that is refused.
 #[on_both_servers]
-async fn a_rejection_brings_its_data() {
+async fn a_rejection_carries_its_data() {
     let server = start();
     let (seen, mut sights) = channel();
     let limited = || Rejection::from("too many").with_data(json!({ "after": 5 }));
@@ -418,7 +418,7 @@ fn refuse_in_every_way(io: &SocketIo) {
 /// `?` works in connect handlers. The client gets the error's text with `error_details` only; what the
 /// program says on purpose it gets in any case.
 #[on_both_servers]
-async fn errors_on_the_way_of_a_connect_handler_are_details() {
+async fn errors_propagated_by_a_connect_handler_are_details() {
     let internal = "internal server error";
     let table = [
         ("/io", "No such file", internal),
@@ -452,7 +452,7 @@ async fn errors_on_the_way_of_a_connect_handler_are_details() {
 
 /// The hook sees an error on the way of a connect handler as one that was returned, with its text.
 #[on_both_servers]
-async fn the_hook_tells_errors_on_the_way_from_refusals() {
+async fn the_hook_distinguishes_propagated_errors_from_refusals() {
     let server = Server::socketio(|builder| builder.error_details(false), refuse_in_every_way);
     let (seen, mut sights) = channel();
     server.io.on_error_default(move |failure| {
@@ -475,7 +475,7 @@ async fn the_hook_tells_errors_on_the_way_from_refusals() {
 
 /// Without the option a debug build tells clients the details, and a release build does not.
 #[tokio::test]
-async fn details_are_told_by_debug_builds_only() {
+async fn details_are_sent_by_debug_builds_only() {
     let server = Server::serving("/socket.io/", || {
         let io = SocketIo::builder().start()?;
         fail_in_every_way(&io, "/");

@@ -108,7 +108,7 @@ async fn later() {
 
 /// Design, Promises: a panic is an error for its call; the session, its rooms and others go on.
 #[on_both_servers]
-async fn a_panic_costs_its_own_call_only() {
+async fn a_panic_fails_its_own_call_only() {
     let server = start();
     let mut listening = listen();
     server.io.supervise(listening.crashed.clone());
@@ -220,7 +220,7 @@ async fn a_panic_in_an_extractor_is_contained() {
 
 /// A panic in `on_connect` refuses; one in `on_disconnect` changes nothing; both are told of.
 #[on_both_servers]
-async fn panics_when_clients_come_and_go_are_told_of() {
+async fn panics_of_connect_and_disconnect_handlers_are_reported() {
     async fn bad_farewell(_: DisconnectReason) {
         panic!("goodbye");
     }
@@ -256,7 +256,7 @@ async fn panics_when_clients_come_and_go_are_told_of() {
 
 /// `SocketIo::supervise`: everybody who asked is told, and one who has ended is in nobody's way.
 #[on_both_servers]
-async fn every_supervisor_that_lives_is_told() {
+async fn every_live_supervisor_gets_the_report() {
     let server = start();
     let (mut first, second) = (listen(), listen());
     server.io.supervise(second.crashed.clone());
@@ -309,7 +309,7 @@ async fn a_forwarded_event_reaches_the_actor_that_answers() {
 
 /// `Namespace::forward`: where the actor has gone, or goes over the event, the client is told.
 #[on_both_servers]
-async fn an_actor_that_has_gone_leaves_no_client_in_silence() {
+async fn event_forwarded_to_a_stopped_actor_is_answered_with_an_error() {
     let server = start();
     let listening = listen();
     server.io.of("/").forward("ask", listening.event.clone());
@@ -329,7 +329,7 @@ async fn an_actor_that_has_gone_leaves_no_client_in_silence() {
 
 /// Clients that leave in the middle of it all leave nothing behind: neither a count nor a room.
 #[on_both_servers]
-async fn a_handler_whose_client_has_gone_ends_in_peace() {
+async fn a_handler_of_a_disconnected_client_leaves_no_count_or_room() {
     let server: Server<SocketIo> = start();
     let (begun, mut begins) = channel();
     let (ended, mut ends) = channel();

@@ -85,7 +85,7 @@ async fn a_handler_is_dropped_a_grace_behind_its_clients_end() {
 /// `handler_grace`: within the grace a handler goes on, and with `None` for good; so it does by
 /// default.
 #[on_both_servers]
-async fn a_handler_goes_on_within_the_grace() {
+async fn a_handler_continues_within_the_grace() {
     for server in [graceful(Some(LONG)), graceful(None), start()] {
         let gate = Gate::default();
         let mut hears = wait_on(&server.io.of("/"), "wait", &gate);
@@ -195,7 +195,7 @@ async fn disconnect_handlers_are_not_dropped() {
 
 /// `handler_grace`: an `Ack` that a dropped handler held is no failure of its own.
 #[on_both_servers]
-async fn a_dropped_handler_answers_nobody() {
+async fn ack_of_a_dropped_handler_is_not_reported() {
     let server = graceful(Some(Duration::ZERO));
     let (told, mut hears) = channel();
     server.io.of("/").on("wait", move |ack: Ack| {
@@ -249,7 +249,7 @@ async fn handlers_of_raw_sessions_are_dropped_too() {
 /// `Socket::spawn`: the task runs beside the handlers without a place among them, and ends with its
 /// socket.
 #[on_both_servers]
-async fn a_task_of_a_socket_ends_with_it_and_holds_no_place() {
+async fn a_task_of_a_socket_ends_with_it_and_is_not_in_flight() {
     let server = Server::socketio(|io| io.max_concurrent_handlers(1), |_| ());
     let (told, mut hears) = channel();
     server.io.of("/").on("watch", move |socket: Socket| {

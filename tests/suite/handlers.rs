@@ -64,7 +64,7 @@ async fn a_handler_that_fails_leaves_the_others_to_run() {
 
 /// `on_any`: sees every event before its handlers, those without one too, and answers none.
 #[on_both_servers]
-async fn on_any_sees_every_event_before_its_handlers() {
+async fn on_any_gets_every_event_before_its_handlers() {
     let server = start();
     let (called, mut calls) = channel();
     let any = called.clone();
@@ -91,7 +91,7 @@ async fn on_any_sees_every_event_before_its_handlers() {
 
 /// `fallback`: answers what has no handler of its own, and nothing else.
 #[on_both_servers]
-async fn the_fallback_answers_what_has_no_handler() {
+async fn the_fallback_answers_events_without_a_handler() {
     let server = start();
     server
         .io

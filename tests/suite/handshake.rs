@@ -14,7 +14,7 @@ use crate::support::{
 
 /// reference/socketio.md, 1.4: headers, url, query, cookies, address, secure, xdomain, time.
 #[on_both_servers]
-async fn handshake_says_what_the_first_request_said() {
+async fn handshake_has_the_data_of_the_first_request() {
     let (server, mut opened) = listening(|builder| builder);
     for via in BOTH {
         let before = SystemTime::now();
@@ -77,7 +77,7 @@ async fn query_is_read_into_a_type() {
 
 /// Bytes that are no text are no error: they are kept as bytes, and are no text.
 #[on_both_servers]
-async fn bytes_that_are_no_text_harm_nobody() {
+async fn invalid_utf8_in_a_request_is_no_error() {
     let (server, mut opened) = listening(|builder| builder.trusted_proxies([LOCALHOST]));
     for transport in ["polling", "websocket"] {
         let target = server.target(&format!("EIO=4&transport={transport}&q=%ff%00"));
@@ -115,7 +115,7 @@ async fn bytes_that_are_no_text_harm_nobody() {
 
 /// What a client itself says of its address is not believed.
 #[on_both_servers]
-async fn forwarded_headers_of_a_stranger_are_ignored() {
+async fn forwarded_headers_of_an_untrusted_peer_are_ignored() {
     let strangers: [fn(EngineIoBuilder) -> EngineIoBuilder; 2] = [
         |builder| builder,
         |builder| builder.trusted_proxies(["10.0.0.0/8".parse::<IpNet>().unwrap()]),
@@ -138,7 +138,7 @@ async fn forwarded_headers_of_a_stranger_are_ignored() {
 
 /// The chain is walked from its end: the client's own words before it do not count.
 #[on_both_servers]
-async fn trusted_proxies_are_believed_as_far_as_they_reach() {
+async fn forwarded_addresses_are_used_up_to_the_first_untrusted_one() {
     let (server, mut opened) = listening(|builder| {
         let nets = ["127.0.0.0/8", "10.0.0.0/8", "fd00::/8"];
         builder.trusted_proxies(nets.map(|net| net.parse::<IpNet>().unwrap()))
@@ -336,7 +336,7 @@ const LOCALHOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 /// Engine.IO v4, Upgrade: the transport is polling before, and a WebSocket after.
 #[on_both_servers]
-async fn transport_is_that_of_the_moment() {
+async fn transport_of_a_socket_is_the_current_one() {
     let server = start();
     let transport = |socket: Socket| async move { socket.transport().as_str() };
     server.io.of("/").on("transport", transport);

@@ -219,7 +219,7 @@ fn imports_are_read_from_paths_and_groups() {
 }
 
 #[test]
-fn no_file_outgrows_its_idea() {
+fn no_file_exceeds_the_line_limit() {
     for (module, _) in rows(LAYERS) {
         for file in files_of(module) {
             let lines = code_lines(&file).len();

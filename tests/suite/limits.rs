@@ -78,7 +78,7 @@ async fn a_predicate_is_not_asked_about_a_long_name() {
 /// `kept_namespaces`: those that stay are counted, and can still be joined at the limit; those that
 /// go with their last client, and those that the program names, are not counted.
 #[on_both_servers]
-async fn patterns_make_as_many_lasting_namespaces_as_the_limit_says() {
+async fn lasting_namespaces_of_patterns_are_bounded() {
     let server = Server::socketio(|io| io.kept_namespaces(2), |_| ());
     let freed = server.io.of_pattern("/free-{n}").unwrap();
     freed.remove_when_empty();
@@ -279,7 +279,7 @@ async fn the_limits_of_rooms_hold_for_joins_of_other_nodes() {
 /// `handlers_bytes`: as long as the handlers in flight hold less, events are read, of which the
 /// last may pass the limit; then nothing is read until one has ended. The event's name counts too.
 #[on_both_servers]
-async fn a_client_is_read_until_its_handlers_hold_as_much_as_the_limit() {
+async fn reading_stops_once_the_handlers_hold_their_limit() {
     for name in ["n", "f"] {
         let Workshop {
             server,

@@ -175,7 +175,7 @@ async fn checks_change_events_one_after_another() {
 
 /// Events: a check that panics costs that event only.
 #[on_both_servers]
-async fn a_check_that_panics_costs_its_event_only() {
+async fn a_check_that_panics_fails_its_event_only() {
     let server = start();
     server
         .io

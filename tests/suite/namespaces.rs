@@ -37,7 +37,7 @@ async fn a_name_that_fits_is_a_namespace_with_its_parameters() {
 
 /// Parameters that do not fit are a rejection that names them: of the event, or of the client.
 #[on_both_servers]
-async fn parameters_that_do_not_fit_are_told() {
+async fn parameters_of_another_type_are_a_named_rejection() {
     let server = start();
     server
         .io
@@ -111,7 +111,7 @@ async fn patterns_are_tried_in_order_and_may_get_handlers_later() {
 
 /// Two clients that are first at the same time meet in one namespace.
 #[on_both_servers]
-async fn two_first_clients_meet_in_one_namespace() {
+async fn two_concurrent_first_clients_share_one_namespace() {
     let server = start();
     let (made, mut making) = channel();
     server.io.on_new_namespace(move |namespace: &Namespace| {
@@ -214,7 +214,7 @@ async fn a_pattern_emits_to_all_its_namespaces() {
 
 /// What is no pattern is an error that says why.
 #[on_both_servers]
-async fn what_is_no_pattern_is_an_error() {
+async fn invalid_pattern_is_an_error_with_its_cause() {
     let server = start();
     let error = server.io.of_pattern("/shop-{id").unwrap_err();
     let told = r#"namespace pattern "/shop-{id": a brace is not closed"#;

@@ -186,7 +186,7 @@ async fn many_rows_in_a_namespace_with_recovery_lose_no_client_that_reads() {
 /// A burst of broadcasts from one handler reaches all who read, however much it is: the handler
 /// gives their transports a turn.
 #[on_both_servers]
-async fn a_burst_of_broadcasts_reaches_all_who_read() {
+async fn a_burst_of_broadcasts_reaches_all_reading_clients() {
     const EVENTS: usize = 1000;
     let (server, mut leavers) = server(|io| io.outbox_limit(20_000).packet_limit(20_000));
     let data = "x".repeat(1000);
@@ -224,7 +224,7 @@ async fn a_burst_of_broadcasts_reaches_all_who_read() {
 
 /// So does a burst of messages to the server's actor and to a room's, sent without waiting.
 #[on_both_servers]
-async fn a_burst_of_messages_reaches_all_who_read() {
+async fn a_burst_of_messages_reaches_all_reading_clients() {
     const EVENTS: usize = 500;
     let (server, mut leavers) = server(|io| io.outbox_limit(20_000).packet_limit(20_000));
     let data = "x".repeat(1000);
@@ -580,7 +580,7 @@ async fn pings_do_not_fill_an_outbox() {
 /// `SlowClientPolicy::Drop`: what says where a client stands is never dropped; if it does not fit,
 /// the client is disconnected.
 #[on_both_servers]
-async fn a_client_that_cannot_be_told_where_it_stands_is_disconnected() {
+async fn client_is_disconnected_if_a_control_packet_does_not_fit() {
     let build = |io: Builder| {
         let io = io.outbox_limit(530).packet_limit(400);
         io.slow_client_policy(SlowClientPolicy::Drop)
@@ -631,7 +631,7 @@ async fn a_client_that_cannot_be_told_where_it_stands_is_disconnected() {
 /// What waits for the CONNECT packet is bounded too: an emit of the connect handler is an error,
 /// and for a broadcast the policy holds.
 #[on_both_servers]
-async fn what_waits_for_the_connect_packet_is_bounded_too() {
+async fn packets_queued_before_the_connect_packet_are_bounded() {
     for overflow in [SlowClientPolicy::Disconnect, SlowClientPolicy::Drop] {
         let build = move |io: Builder| {
             io.outbox_limit(400)

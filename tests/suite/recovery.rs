@@ -91,7 +91,7 @@ async fn back(
 
 /// Id, rooms, data and everything that it missed, in order and once, and then the CONNECT packet.
 #[on_both_servers]
-async fn a_client_that_comes_back_has_what_it_had_and_what_it_missed() {
+async fn a_recovered_client_has_its_state_and_the_missed_events() {
     let server = start(|io| io);
     let io = &server.io;
     let mut ann = Returning::enter(&server).await;
@@ -136,7 +136,7 @@ async fn a_client_that_comes_back_has_what_it_had_and_what_it_missed() {
 
 /// One that has got nothing yet has no offset, and gets everything since it came.
 #[on_both_servers]
-async fn a_client_without_an_offset_gets_everything_since_it_came() {
+async fn a_client_without_an_offset_gets_all_events_since_its_connect() {
     let server = start(|io| io);
     server.io.emit("before", ()).await.unwrap();
     let ann = Returning::enter(&server).await;
@@ -151,7 +151,7 @@ async fn a_client_without_an_offset_gets_everything_since_it_came() {
 
 /// A volatile event and a call end with no string that would be taken for an offset.
 #[on_both_servers]
-async fn what_is_not_kept_leaves_the_offset_as_it_is() {
+async fn volatile_events_and_calls_carry_no_offset() {
     let server = start(|io| io);
     let mut ann = Returning::enter(&server).await;
     let socket = ann.socket(&server);
@@ -185,7 +185,7 @@ async fn what_is_not_kept_leaves_the_offset_as_it_is() {
 
 /// Events for rooms that a client joined later are not among those that it missed.
 #[on_both_servers]
-async fn what_was_sent_before_a_room_was_joined_was_not_missed() {
+async fn events_sent_before_a_join_are_not_replayed() {
     let server = start(|io| io);
     let mut ann = Returning::enter(&server).await;
     let socket = ann.socket(&server);
@@ -203,7 +203,7 @@ async fn what_was_sent_before_a_room_was_joined_was_not_missed() {
 
 /// A client may be back before the server knows that it was gone.
 #[on_both_servers]
-async fn a_client_that_is_back_early_takes_the_place_of_its_dead_connection() {
+async fn recovery_before_the_disconnect_is_noticed_replaces_the_socket() {
     let server = start(|io| io);
     let (told, mut ends) = channel();
     server
@@ -237,7 +237,7 @@ async fn a_client_that_is_back_early_takes_the_place_of_its_dead_connection() {
 /// The program may still hold the socket that its client had before: it stands for the client, in
 /// what it is sent and in whom its own broadcasts leave out.
 #[on_both_servers]
-async fn a_handle_from_before_the_break_speaks_for_the_client_that_is_back() {
+async fn an_old_handle_addresses_the_recovered_socket() {
     let server = start(|io| io);
     let ann = Returning::enter(&server).await;
     let before = ann.socket(&server);
@@ -263,7 +263,7 @@ async fn a_handle_from_before_the_break_speaks_for_the_client_that_is_back() {
 
 /// Who left, was sent away, has a wrong secret or an offset from nowhere begins anew.
 #[on_both_servers]
-async fn who_may_not_come_back_begins_anew() {
+async fn invalid_recovery_gives_a_new_socket() {
     let server = start(|io| io);
     let namespace = server.io.of("/");
     let mut left = Returning::enter(&server).await;
@@ -291,7 +291,7 @@ async fn who_may_not_come_back_begins_anew() {
 
 /// What is kept is bounded in bytes; who has missed more begins anew.
 #[on_both_servers]
-async fn who_has_missed_more_than_is_kept_begins_anew() {
+async fn missing_more_than_recovery_limit_gives_a_new_socket() {
     for (events, comes_back) in [(3, true), (300, false)] {
         let server = start(|io| io.recovery_limit(2000));
         let (sid, pid) = Returning::enter(&server).await.lose(&server).await;
@@ -333,7 +333,7 @@ async fn an_event_counts_as_the_memory_that_it_takes() {
 
 /// As many bytes again are kept of clients that have gone: those that went first begin anew.
 #[on_both_servers]
-async fn clients_that_have_gone_make_room_for_others() {
+async fn oldest_detached_sockets_are_dropped_at_the_limit() {
     let server = start(|io| io.recovery_limit(20_000));
     let mut gone = Vec::new();
     for n in 0..20 {
@@ -350,7 +350,7 @@ async fn clients_that_have_gone_make_room_for_others() {
 
 /// What its connect handler sends a client it may miss too, to itself or to all.
 #[on_both_servers]
-async fn what_a_connect_handler_emits_is_replayed() {
+async fn events_emitted_by_a_connect_handler_are_replayed() {
     let server = start(|io| io);
     server.io.of("/").on_connect(|socket: Socket| async move {
         if !socket.recovered() {
@@ -372,7 +372,7 @@ async fn what_a_connect_handler_emits_is_replayed() {
 /// A client that breaks off again while its connect handler runs may come once more, whether the
 /// server has noticed or not.
 #[on_both_servers]
-async fn who_breaks_off_on_the_way_back_may_come_again() {
+async fn interrupted_recovery_may_be_retried() {
     for is_noticed in [true, false] {
         let server = start(|io| io);
         let (told, mut attempts) = channel();
@@ -410,7 +410,7 @@ async fn who_breaks_off_on_the_way_back_may_come_again() {
 /// Where a part of what it missed is let go while its connect handler runs, a client is not taken
 /// for one that misses nothing.
 #[on_both_servers]
-async fn who_misses_more_than_is_kept_on_its_way_in_begins_anew() {
+async fn events_lost_during_the_connect_handler_prevent_recovery() {
     let server = start(|io| io.recovery_limit(2000));
     let (told, mut attempts) = channel();
     let held = Gate::default();
@@ -487,7 +487,7 @@ async fn connect_handlers_run_again_and_middleware_does_not() {
 /// A connect handler of a client that comes back finds it in its rooms: it may leave one, and to
 /// join one again changes nothing. What comes for a room that it joins there is not lost.
 #[on_both_servers]
-async fn a_connect_handler_finds_a_returning_client_in_its_rooms() {
+async fn a_recovered_socket_is_in_its_rooms_in_the_connect_handler() {
     let server = start(|io| io);
     let (told, mut rooms) = channel();
     let held = Gate::default();
@@ -528,7 +528,7 @@ async fn a_connect_handler_finds_a_returning_client_in_its_rooms() {
 
 /// Events that come while a client returns are neither lost nor doubled.
 #[on_both_servers]
-async fn nothing_is_lost_or_doubled_while_events_go_on() {
+async fn events_are_delivered_once_during_recovery() {
     let server = start(|io| io);
     let io = server.io.clone();
     let mut ann = Returning::enter(&server).await;
@@ -584,7 +584,7 @@ async fn nothing_is_lost_or_doubled_while_events_go_on() {
 
 /// The secret and the offset belong to the protocol: no program sees them, whichever way it looks.
 #[on_both_servers]
-async fn a_program_never_sees_what_a_client_comes_back_with() {
+async fn pid_and_offset_are_hidden_from_the_program() {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Login {

@@ -231,7 +231,7 @@ async fn each_failure_reaches_the_hook_once() {
 
 /// A client that gets no socket is a failure that the default hook sees, with who asked for what.
 #[on_both_servers]
-async fn the_default_hook_sees_who_asked_for_a_namespace_that_does_not_exist() {
+async fn the_default_hook_gets_the_client_of_an_unknown_namespace() {
     let server = Server::socketio(|io| io.namespaces_per_session(1).auth_limit(100), |_| ());
     let (told, mut heard) = channel();
     server.io.on_error_default(move |failure: &Failure<'_>| {

@@ -127,7 +127,7 @@ async fn the_error_hook_is_called_without_a_client_that_waits() {
 
 /// A connect handler has not decided if its value panics; a disconnect handler has nothing to decide.
 #[on_both_servers]
-async fn a_value_at_a_clients_connect_or_end_costs_nothing_else() {
+async fn panicking_drop_of_a_return_value_is_contained() {
     let (server, mut panics) = watched();
     server.io.of("/now").on_connect(|| async { Bomb(1) });
     server.io.of("/late").on_connect(|| async {
@@ -163,7 +163,7 @@ async fn a_value_at_a_clients_connect_or_end_costs_nothing_else() {
 
 /// Nobody reads the value of a handler whose client has gone.
 #[on_both_servers]
-async fn a_value_for_a_client_that_has_gone_is_reported() {
+async fn panicking_drop_for_a_disconnected_client_is_reported() {
     let (server, mut panics) = watched();
     let (begun, mut begins) = channel();
     let gate = Gate::default();

@@ -155,7 +155,7 @@ async fn a_sockets_id_is_a_room_of_its_own() {
 
 /// `Socket::leave` and `Socket::rooms`.
 #[on_both_servers]
-async fn who_has_left_a_room_gets_nothing_of_it() {
+async fn a_socket_that_left_a_room_gets_no_events_of_it() {
     let server = start();
     let mut ann = Peer::enter(&server, Via::WebSocket, &["a", "b", "a"]).await;
     let mut rooms = ann.socket.rooms();
@@ -200,7 +200,7 @@ async fn a_room_ends_with_its_last_member() {
 
 /// `RoomError::Disconnected`: who has gone joins nothing, and is left in no room.
 #[on_both_servers]
-async fn a_socket_that_has_gone_joins_nothing() {
+async fn a_disconnected_socket_joins_no_room() {
     let server = start();
     let ann = Peer::enter(&server, Via::WebSocket, &["hall"]).await;
     ann.socket.disconnect(false);
@@ -351,7 +351,7 @@ async fn the_servers_address_is_good_in_an_actor() {
 
 /// Namespaces have nothing in common: neither rooms, nor broadcasts, nor ids.
 #[on_both_servers]
-async fn namespaces_are_apart() {
+async fn namespaces_share_no_rooms_broadcasts_or_ids() {
     let server = start();
     let (main, chat) = (server.io.of("/"), server.io.of("/chat"));
     for via in BOTH {
@@ -432,7 +432,7 @@ async fn a_room_spans_all_workers() {
 
 /// Sockets join and leave on every thread at once, and nobody is lost or left behind.
 #[on_both_servers]
-async fn joins_and_leaves_of_many_at_once_add_up() {
+async fn concurrent_joins_and_leaves_are_consistent() {
     let server = Server::socketio_on(4, |io| io, |_| ());
     let mut peers = Vec::new();
     for n in 0..8 {

@@ -114,7 +114,7 @@ async fn an_extension_is_freed_with_its_socket() {
 
 /// Session: a client has one in all its namespaces, as in Flask-SocketIO.
 #[on_both_servers]
-async fn a_session_is_shared_by_the_namespaces_of_a_client_and_by_nobody_else() {
+async fn a_session_is_shared_by_the_namespaces_of_one_client_only() {
     let server = Server::socketio(|builder| builder, both_namespaces);
     for via in BOTH {
         let mut client = two_namespaces(&server, via).await;

@@ -285,7 +285,7 @@ async fn handlers_of_clients_that_have_left_are_waited_for() {
 
 /// A handler that waits for the end of its socket ends by the close, and does not hold it up.
 #[on_both_servers]
-async fn handlers_that_wait_for_the_end_of_their_socket_hold_nobody_up() {
+async fn handlers_awaiting_closed_do_not_delay_the_shutdown() {
     for via in BOTH {
         let server = start();
         let (told, mut hears) = channel();
@@ -394,7 +394,7 @@ async fn a_poller_that_was_disconnected_is_not_counted() {
 /// A client that polls and does not come again is not waited for up to the limit, whether the
 /// server or the close has disconnected it.
 #[on_both_servers]
-async fn a_poller_that_does_not_come_again_does_not_hold_the_close_up() {
+async fn a_client_that_stops_polling_does_not_delay_the_close() {
     let server = start();
     let mut before = Client::open(&server, Via::Polling).await;
     let id = before.connect("/").await;

@@ -27,7 +27,7 @@ fn start() -> SocketIo {
 
 /// Connecting: auth, headers, query, cookies and the address reach the server.
 #[actix_web::test]
-async fn what_the_client_says_of_itself_reaches_the_server() {
+async fn auth_headers_query_and_cookies_reach_the_server() {
     #[derive(Deserialize)]
     struct Login {
         token: String,
@@ -354,7 +354,7 @@ async fn expect_leaves_other_events_and_names_them() {
 
 /// Several clients, rooms, and who is left out.
 #[actix_web::test]
-async fn several_clients_meet_in_rooms() {
+async fn broadcasts_reach_the_rooms_of_several_clients() {
     let io = start();
     io.of("/")
         .on(
@@ -451,7 +451,7 @@ async fn the_server_disconnects() {
 
 /// A client that is closed, or dropped with all its handles, is gone for the server.
 #[actix_web::test]
-async fn a_client_that_is_dropped_is_gone() {
+async fn a_dropped_client_is_disconnected() {
     let io = start();
     let (left, mut leavers) = channel();
     io.of("/").on_disconnect(move |reason: DisconnectReason| {
@@ -503,7 +503,7 @@ async fn the_programs_own_service_takes_part() {
 /// Paused time: a silent client goes after the ping's interval and timeout, and not before; a
 /// client that answers stays.
 #[actix_web::test]
-async fn a_silent_client_goes_in_paused_time() {
+async fn a_silent_client_times_out_in_paused_time() {
     pause_time();
     let io = start();
     let (left, mut leavers) = channel();

@@ -93,7 +93,7 @@ impl Drop for Listening {
 /// `trust_unix_peer`: the peer's `X-Forwarded-For`, `X-Forwarded-Proto` and `Forwarded` are believed,
 /// and behind it those of trusted proxies.
 #[tokio::test]
-async fn a_trusted_unix_peer_says_who_the_client_is() {
+async fn forwarded_headers_of_a_trusted_unix_peer_are_used() {
     let mut server = Listening::start("trusted", |builder| {
         let proxies = ["10.0.0.0/8".parse::<IpNet>().unwrap()];
         builder.trust_unix_peer(true).trusted_proxies(proxies)

@@ -73,7 +73,7 @@ async fn post_that_asks_for_an_upgrade_is_taken() {
 
 /// A client that goes while `allow_request` waits takes its request with it.
 #[tokio::test]
-async fn client_that_goes_before_the_answer_is_given_up() {
+async fn request_of_a_client_that_disconnects_early_is_dropped() {
     struct Told(tokio::sync::mpsc::UnboundedSender<&'static str>);
     impl Drop for Told {
         fn drop(&mut self) {

@@ -508,13 +508,13 @@ mod tests {
     }
 
     #[test]
-    fn none_of_several_rooms_is_nobody() {
+    fn empty_list_of_rooms_addresses_no_socket() {
         let nobody = plain(r#""room": [], "skip_sid": null"#);
         assert_eq!(read(&emit("[1]", &nobody)), Ok(None));
     }
 
     #[test]
-    fn callbacks_go_back_to_who_asked() {
+    fn callbacks_are_answered_to_the_requester() {
         let rest = r#""binary": false, "room": "a", "skip_sid": null, "callback": ["a", "/", 7]"#;
         let Ok(Some(Received::Asked(requester, Question::Emit { limit, .. }))) =
             read(&emit("[1]", rest))
@@ -548,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_socket_is_to_do_is_for_no_room() {
+    fn membership_change_of_a_sid_addresses_one_socket() {
         let id = SocketId::random();
         let rooms = || vec!["a".to_owned()];
         for (method, rest, change) in [
@@ -650,7 +650,7 @@ mod tests {
     }
 
     #[test]
-    fn what_python_has_no_word_for_is_unsupported() {
+    fn messages_without_a_python_method_are_unsupported() {
         let rooms = || vec!["a".to_owned()];
         let all = fixture::scope(&[], &[]);
         let unsupported = |message: Message| {
@@ -682,7 +682,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_an_error_that_says_why() {
+    fn malformed_message_is_an_error_with_its_cause() {
         let everyone = plain(r#""room": null, "skip_sid": null"#);
         let binary = everyone.replace("false", "true");
         for (json, why) in [

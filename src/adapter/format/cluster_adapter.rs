@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn how_an_event_is_sent_that_clients_acknowledge_is_said() {
+    fn broadcast_with_ack_carries_its_flags() {
         let question = fixture::swift_question();
         let body = Body::of_question(&question, "r").unwrap();
         let word = read(&body.whole("other", "/"), body.attachments).unwrap();
@@ -477,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_an_error_that_says_why() {
+    fn malformed_message_is_an_error_with_its_cause() {
         let placeholder = r#"{"packet":{"data":["a",{"_placeholder":true,"num":1}]},"opts":{}}"#;
         for (kind, data, why) in [
             (

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_roll_finds_the_names_of_nodes_and_no_rooms() {
+    fn discovery_ignores_room_channels() {
         let discovery = discovery();
         assert_eq!(discovery.pattern(), r"socket.io#/a\*#??????#");
         assert_eq!(discovery.name("socket.io#/a*#abc-_9#"), Some("abc-_9"));
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_nodes_are_as_many_as_listen_whatever_rooms_are_named() {
+    fn number_of_peers_comes_from_the_listener_count() {
         let channel = |name: &str| format!("socket.io#/a*#{name}#");
         for (channels, listeners, names, count) in [
             (&["node-1", "node-2"][..], 2, &["node-2"][..], 1),

@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_flags_are_taken_as_javascript_takes_them_or_for_nothing() {
+    fn flags_have_javascript_truthiness_and_invalid_ones_are_ignored() {
         for (flags, volatile, uncompressed) in [
             (r#"{"volatile":true,"compress":false}"#, true, true),
             (r#"{"volatile":1,"compress":0}"#, true, false),

@@ -480,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_placeholder_stays() {
+    fn objects_similar_to_placeholders_are_unchanged() {
         for json in [
             r#"{"_placeholder":true,"num":7}"#,
             r#"{"_placeholder":true,"num":0,"more":1}"#,
@@ -505,7 +505,7 @@ mod tests {
     }
 
     #[test]
-    fn what_json_lacks_becomes_what_stringify_makes_of_it() {
+    fn values_without_a_json_form_are_converted_as_by_stringify() {
         for (packed, json) in [
             (&b"\xd4\x00\x00"[..], "null"),
             (

@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn forwarded_messages_decode_to_themselves() {
         let (from, session) = (Tag::random(), Id::random());
         let asked = |poll| Forwarded::Asked {
             number: 7,
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_said_to_be_none() {
+    fn malformed_forwarded_poll_names_its_fault() {
         let no_node = r#"{"word":"take","number":1,"from":"a","session":"sESZeQCLFtgdFjHnAAAA"}"#;
         let no_session = r#"{"word":"take","number":1,"from":"abcdef","session":"lobby"}"#;
         for (message, fault) in [

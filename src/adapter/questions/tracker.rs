@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_ends_is_named_and_not_waited_for() {
+    fn an_ended_node_is_named_and_not_awaited() {
         let mut tracker = tracker(&["a", "b"], false);
         tracker.count("a", &Reply::Rooms(Vec::new()));
         tracker.only(&nodes(&["a"]));
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_without_names_are_those_of_nodes_that_are_there() {
+    fn anonymous_responses_count_for_the_present_nodes() {
         let mut tracker = tracker(&["a", "b"], false);
         tracker.only(&nodes(&["a"]));
         assert!(!tracker.is_done());
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_too_many_is_no_node() {
+    fn a_surplus_channel_name_is_not_counted_as_a_node() {
         let mut tracker = tracker(&[], false);
         let others = Peers {
             count: 2,
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_that_are_too_large_are_no_panic() {
+    fn counts_that_overflow_cause_no_panic() {
         let mut tracker = tracker(&["a", "b"], true);
         for node in ["a", "b", "", ""] {
             tracker.count(node, &Reply::Asked(usize::MAX));
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_are_waited_for_but_those_of_a_node_that_has_ended() {
+    fn acks_are_awaited_except_those_of_an_ended_node() {
         let mut tracker = tracker(&["a", "b"], true);
         tracker.count("a", &Reply::Asked(2));
         tracker.count("b", &Reply::Asked(1));
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_asked_for_is_not_passed_on() {
+    fn unexpected_replies_are_not_passed_on() {
         let acknowledged = || Reply::Acknowledged(None, Default::default());
         let mut clients = tracker(&["a", "b"], true);
         assert!(!clients.count("a", &acknowledged()));
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_silent_until_time_is_up_is_counted_where_it_cannot_be_named() {
+    fn unidentified_nodes_are_counted() {
         let mut tracker = tracker(&["a", "b", "c"], false);
         tracker.count("", &Reply::Rooms(Vec::new()));
         let coverage = tracker.coverage();

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_place_is_given_and_no_other() {
+    fn requests_are_accepted_up_to_the_limit() {
         for limit in [0, 1, 3] {
             let load = Load::new(limit);
             let places: Vec<_> = (0..limit).map(|_| load.enter("questions")).collect();

@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_nodes_is_not_kept() {
+    fn number_of_remembered_nodes_is_bounded() {
         let seen = Seen::default();
         for node in 0..=MAX_NODES {
             assert!(seen.is_new("one", &node.to_string(), 1));

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_reference_keeps_is_read() {
+    fn record_of_the_reference_is_read() {
         let persisted = from_text("hKNzaWShc6NwaWShcKVyb29tc5Khc6FypGRhdGGBoXgB").unwrap();
         assert_eq!((persisted.sid.as_str(), persisted.pid.as_str()), ("s", "p"));
         assert_eq!(persisted.rooms, [("r".to_owned(), String::new())]);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn record_decodes_to_itself() {
         let persisted = PersistedSocket {
             sid: "s".to_owned(),
             pid: "p".to_owned(),

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_redis_says_of_a_stream_is_read() {
+    fn reply_of_xinfo_stream_is_read() {
         let info = Value::Map(vec![
             (text_value("length"), Value::Int(2)),
             (text_value("last-generated-id"), text_value("9-0")),
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_were_cut_off_unread_are_counted() {
+    fn entries_trimmed_before_they_were_read_are_counted() {
         let extent = |added| StreamInfo {
             length: 2,
             first: Some(id(8)),

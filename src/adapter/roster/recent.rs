@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_nodes_that_are_made_up_is_not_remembered() {
+    fn number_of_recent_nodes_is_bounded() {
         let (now, mut known) = (Instant::now(), RecentNodes::default());
         for _ in 0..3 * REMEMBERED {
             known.note(Tag::random(), false, now);

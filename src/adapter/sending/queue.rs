@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_is_taken_and_what_does_not_is_refused() {
+    fn queue_accepts_up_to_its_limit_and_refuses_the_next() {
         let one = envelope(100).len();
         let queue = Queue::new(2 * one);
         queue.push(vec![envelope(100)]).unwrap();
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn what_may_have_arrived_is_looked_for() {
+    async fn possibly_published_entries_are_checked() {
         let queue = Queue::new(1 << 20);
         queue
             .push(vec![entry("one"), envelope(1), entry("two")])
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn what_is_refused_for_now_stays_and_is_numbered_behind_what_was_taken() {
+    async fn temporarily_refused_messages_are_renumbered() {
         let queue = Queue::new(1 << 20);
         queue
             .push(vec![entry("one"), entry("one"), envelope(1), envelope(2)])
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn what_comes_later_is_not_waited_for() {
+    async fn flush_does_not_wait_for_later_messages() {
         let queue = Queue::new(1 << 20);
         queue.flushed().await;
         queue.push(vec![envelope(1), envelope(2)]).unwrap();
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn what_was_shown_stays_until_it_was_sent() {
+    async fn batch_stays_queued_until_it_is_sent() {
         let queue = Queue::new(1 << 20);
         queue.push(vec![envelope(1), envelope(2)]).unwrap();
         for _ in 0..2 {
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn records_that_have_lapsed_are_not_waited_for() {
+    async fn expired_records_are_not_awaited() {
         let (queue, limit) = (Queue::new(0), Duration::from_millis(1));
         let earlier = Instant::now().checked_sub(limit).unwrap();
         queue.keep("a".to_owned(), vec![0].into(), limit, earlier);
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn records_come_behind_messages_and_take_no_room_of_theirs() {
+    async fn records_follow_messages_and_do_not_count_against_their_limit() {
         let queue = Queue::new(envelope(100).len());
         let (now, minute) = (Instant::now(), Duration::from_secs(60));
         queue.keep("a".to_owned(), vec![0; 1000].into(), minute, now);

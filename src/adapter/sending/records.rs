@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_record_takes_the_place_of_one_that_waits() {
+    fn a_newer_record_replaces_a_waiting_one() {
         let (mut records, now) = (Records::default(), Instant::now());
         records.keep("a".to_owned(), "1".into(), MINUTE, now);
         records.keep("b".to_owned(), "1".into(), MINUTE, now);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_not_arrived_is_written_again_unless_there_is_a_newer_one() {
+    fn failed_records_are_rewritten_unless_replaced() {
         let (mut records, now) = (Records::default(), Instant::now());
         for key in ["a", "b", "c"] {
             records.keep(key.to_owned(), "1".into(), MINUTE, now);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn records_are_handed_over_in_slices() {
+    fn records_are_written_in_slices() {
         let (mut records, now) = (Records::default(), Instant::now());
         for n in 0..SLICE + 1 {
             records.keep(n.to_string(), "1".into(), MINUTE, now);
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_lapsed_is_dropped() {
+    fn expired_records_are_purged() {
         let (mut records, now) = (Records::default(), Instant::now());
         records.keep("early".to_owned(), "1".into(), MINUTE, now);
         records.forget("gone".to_owned(), now);

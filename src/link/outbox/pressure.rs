@@ -310,7 +310,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_client_is_waited_for_while_it_takes_something_and_no_longer_than_its_turn() {
+    fn broadcast_waits_for_a_reading_client_up_to_its_turn() {
         let start = Instant::now();
         let mut pressure = Pressure::new((0, 0), start);
         assert_eq!(pressure.patience((0, 0), start), None, "it is not over");

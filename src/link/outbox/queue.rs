@@ -528,7 +528,7 @@ mod tests {
     }
 
     #[test]
-    fn an_upgrade_sends_the_poll_home_and_loses_nothing() {
+    fn upgrade_ends_the_poll_and_loses_no_frame() {
         let outbox = outbox(1000);
         let mut cx = Context::from_waker(Waker::noop());
         let mut poll = outbox.begin_poll().unwrap();
@@ -556,7 +556,7 @@ mod tests {
     }
 
     #[test]
-    fn closing_lets_the_reader_finish_and_discarding_does_not() {
+    fn close_keeps_queued_frames_and_discard_drops_them() {
         let mut cx = Context::from_waker(Waker::noop());
         for (discard, expected) in [(false, 5), (true, 2)] {
             let outbox = outbox(1000);
@@ -574,7 +574,7 @@ mod tests {
     }
 
     #[test]
-    fn it_knows_which_frames_the_transport_has_taken() {
+    fn has_drained_follows_the_frames_that_the_transport_takes() {
         let outbox = outbox(1000);
         outbox.push(Frame::packet("2").into()).unwrap();
         let number = outbox.pushed();
@@ -621,7 +621,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_cut_by_a_full_socket_is_written_on_where_it_was_cut() {
+    fn a_partial_write_continues_at_the_same_byte() {
         let whole = b"\x81\x024a\x81\x024b".to_vec();
         for cut in 1..whole.len() {
             let outbox = outbox(1000);
@@ -637,7 +637,7 @@ mod tests {
     }
 
     #[test]
-    fn discarding_spares_the_rest_of_a_frame_that_was_begun() {
+    fn discard_keeps_the_rest_of_a_partial_frame() {
         for (begun, rest) in [(0, &b"\x88\x00"[..]), (3, b"a\x88\x00")] {
             let outbox = outbox(1000);
             outbox.push(Frame::packet("4a").into()).unwrap();
@@ -652,7 +652,7 @@ mod tests {
     }
 
     #[test]
-    fn hastening_spares_the_last_frame_and_one_that_was_begun() {
+    fn hasten_keeps_the_last_and_the_partial_frame() {
         for (begun, rest) in [(0, &b"\x88\x00"[..]), (3, b"a\x88\x00")] {
             let outbox = outbox(1000);
             for text in ["4a", "4b", "4c"] {
@@ -669,7 +669,7 @@ mod tests {
     }
 
     #[test]
-    fn a_preface_goes_before_what_was_queued() {
+    fn a_preface_precedes_the_queued_frames() {
         let outbox = outbox(1000);
         outbox.push(Frame::packet("4a").into()).unwrap();
         outbox.preface(Bytes::from_static(b"HTTP"));
@@ -714,7 +714,7 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_wait_uses_the_reserve_up_to_its_last_byte() {
+    fn push_now_uses_the_reserve_up_to_its_last_byte() {
         let cost = large(100).cost();
         let outbox = Outbox::new(2 * cost, cost);
         for pushed in [Pushed::Within, Pushed::Within, Pushed::Over] {
@@ -730,7 +730,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_wait_go_in_their_order() {
+    fn waiting_pushes_keep_their_order() {
         let outbox = outbox(2000);
         let (wakes, waker) = waker();
         let mut cx = Context::from_waker(&waker);
@@ -758,7 +758,7 @@ mod tests {
     }
 
     #[test]
-    fn who_gives_up_lets_the_next_one_go() {
+    fn cancelled_push_wakes_the_next_one() {
         let outbox = outbox(1000);
         let (wakes, waker) = waker();
         let mut cx = Context::from_waker(&waker);
@@ -796,7 +796,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pong_takes_the_place_of_one_that_waits() {
+    fn a_pong_replaces_a_waiting_one() {
         let pong = |outbox: &Outbox, payload: &[u8]| outbox.push_pong(Frame::pong(payload));
         let outbox = outbox(1000);
         outbox.push(Frame::packet("4a").into()).unwrap();

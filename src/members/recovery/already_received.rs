@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_had_up_to_the_last_that_its_node_gave() {
+    fn events_up_to_the_last_number_count_as_received() {
         let (ann, bob) = (SocketId::random(), SocketId::random());
         let mut received = AlreadyReceived::default();
         received.expect(ann, vec![("a".to_owned(), 5), ("b".to_owned(), 2)]);

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_read_where_this_node_gave_it() {
+    fn a_number_is_valid_on_the_node_that_assigned_it() {
         let (own, other) = ("5.aaaaaaaaaaaaaaaa.2.3-4", "5.bbbbbbbbbbbbbbbb.2.3-4");
         let node = Some("aaaaaaaaaaaaaaaa");
         for (text, node, number) in [

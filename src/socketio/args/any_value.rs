@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_json_stays_what_it_is() {
+    fn plain_json_is_unchanged() {
         for json in [
             json!(null),
             json!([1, -1, 1.5, 1e300, u64::MAX, i64::MIN, "é\n", true, [], {}]),

@@ -814,7 +814,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_read_may_hold_binary() {
+    fn ignored_arguments_may_hold_binary() {
         reads("1,#0", &1);
         assert!(from_args::<(IgnoredAny, u8)>(&format!("{FIRST},1"), &attachments()).is_ok());
     }

@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn only_commas_between_arguments_cut() {
+    fn arguments_are_split_at_top_level_commas_only() {
         let table: &[(&str, &[&str])] = &[
             ("", &[]),
             (" \t\r\n", &[]),

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_by_its_kind_that_its_socket_has_gone() {
+    fn error_kind_shows_that_the_socket_has_disconnected() {
         use crate::error::{CallError, EmitError, HandlerError, RoomError};
 
         #[derive(Debug, Serialize)]
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn it_agrees_with_what_is_written() {
+    fn is_failure_agrees_with_the_written_outcome() {
         fn agrees<T: Serialize>(value: &T) {
             let written = push_args(&mut Vec::new(), false, value, &mut Vec::new());
             assert_eq!(is_failure(value), written.unwrap() == Outcome::Failed);

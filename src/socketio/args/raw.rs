@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_resolved_is_an_error() {
+    fn unresolvable_placeholder_is_an_error() {
         for json in [
             r#"{"_placeholder":true,"num":1}"#,
             r#"{"_placeholder":true}"#,

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_is_as_many_as_what_it_holds() {
+    fn result_has_the_argument_count_of_its_value() {
         let table = [
             (Shape::of::<Result<(), String>>(), "0", "1"),
             (Shape::of::<Result<(i32, i32), ()>>(), "n", "0"),

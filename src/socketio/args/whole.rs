@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_stays() {
+    fn other_texts_are_unchanged() {
         for text in [
             "",
             "3",

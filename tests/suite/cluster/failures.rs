@@ -29,7 +29,7 @@ const NOTICED: Duration = Duration::from_secs(20);
 /// No end and no error says that a connection is dead. What was on its way arrives later, and must
 /// not count twice; what the others sent meanwhile is not missed.
 #[on_both_servers]
-async fn a_connection_that_goes_dead_without_a_word_is_made_anew() {
+async fn a_silently_dead_connection_is_replaced() {
     let redis = Redis::start();
     let way = Way::to(&redis).await;
     let here = Format::Streams.node(&redis, |io| io).await;
@@ -73,7 +73,7 @@ async fn a_connection_that_goes_dead_without_a_word_is_made_anew() {
 
 /// A channel that its user may not hear costs the node that channel, not its connection.
 #[on_both_servers]
-async fn a_channel_that_redis_denies_costs_that_channel_only() {
+async fn a_channel_denied_by_redis_affects_no_other_channel() {
     let redis = Redis::start();
     redis.command(concat!(
         "ACL SETUSER default resetchannels &socket.io#/#* ",
@@ -98,7 +98,7 @@ async fn a_channel_that_redis_denies_costs_that_channel_only() {
 /// A Redis that has begun anew, on a machine whose clock is behind, gives ids that were read
 /// already.
 #[on_both_servers]
-async fn a_node_reads_on_where_redis_has_gone_back() {
+async fn a_node_reads_entries_with_smaller_ids_after_a_redis_reset() {
     let mut redis = Redis::start();
     let [here, there] = cluster(&redis, Format::Streams).await;
     let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
@@ -154,7 +154,7 @@ async fn entries_that_a_node_could_not_read_are_counted() {
 
 /// What sockets have is written down again and again; it must not crowd out what is said to others.
 #[on_both_servers]
-async fn what_is_kept_for_clients_takes_no_room_of_events() {
+async fn recovery_records_do_not_count_against_the_queue_limit() {
     let mut redis = Redis::start();
     let adapter = Format::Streams.adapter(&redis).queue_limit(2000);
     let build = move |io: Builder| io.adapter(adapter).connection_state_recovery(WINDOW);
@@ -191,7 +191,7 @@ async fn what_is_kept_for_clients_takes_no_room_of_events() {
 
 /// Nobody waits for a Redis that takes connections and does nothing.
 #[on_both_servers]
-async fn a_redis_that_hangs_holds_up_nobody_here() {
+async fn a_hanging_redis_does_not_delay_local_clients() {
     let redis = Redis::start();
     for format in Format::ALL {
         let [here, there] = cluster(&redis, format).await;
@@ -222,7 +222,7 @@ async fn a_redis_that_hangs_holds_up_nobody_here() {
 
 /// What is published waits as well while Redis refuses for now.
 #[on_both_servers]
-async fn what_a_busy_redis_refuses_is_published_later() {
+async fn messages_refused_by_a_busy_redis_are_published_later() {
     let redis = Arc::new(Redis::start());
     redis.command("CONFIG SET busy-reply-threshold 1");
     for format in [Format::Classic, Format::Sharded, Format::Flask] {
@@ -310,7 +310,7 @@ async fn a_server_that_is_closed_at_once_leaves_redis() {
 /// A panic of the adapter's actor, here in the program's logger, costs its connections for a
 /// moment.
 #[on_both_servers]
-async fn the_adapter_connects_anew_after_a_panic() {
+async fn the_adapter_reconnects_after_a_panic() {
     let redis = Redis::start();
     // A name that nothing else in the suite has.
     let panics = format!("panics-in-the-logger-{}", redis.address().1);

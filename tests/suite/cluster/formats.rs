@@ -99,7 +99,7 @@ async fn null_is_acknowledged_across_nodes() {
 
 /// A room whose name is as long as a node's, and looks like one, is none: nobody waits for it.
 #[on_both_servers]
-async fn a_room_is_not_taken_for_a_node() {
+async fn a_room_with_a_name_like_a_node_is_no_node() {
     let redis = Redis::start();
     for (format, room) in [
         (Format::Classic, "room42"),
@@ -215,7 +215,7 @@ async fn a_volatile_event_to_acknowledge_is_dropped_where_others_wait() {
 
 /// The classic format: a Node.js node is told of all rooms, those of single sockets too.
 #[on_both_servers]
-async fn node_js_is_told_of_the_rooms_of_sockets() {
+async fn rooms_request_of_node_js_is_answered_with_the_sids_too() {
     let redis = Redis::start();
     let [here, there] = cluster(&redis, Format::Classic).await;
     let peer = Peer::enter(&here, Via::WebSocket, &["a"]).await;
@@ -240,7 +240,7 @@ async fn node_js_is_told_of_the_rooms_of_sockets() {
 /// The classic format: what an older adapter asks of one socket is done to it, not to a room of
 /// that name, and answered where all listen.
 #[on_both_servers]
-async fn older_adapters_move_one_socket_and_hear_so() {
+async fn single_socket_requests_of_old_adapters_are_answered() {
     let redis = Redis::start();
     let node = Format::Classic.node(&redis, |io| io).await;
     let mut ann = Peer::enter(&node, Via::WebSocket, &["lobby"]).await;
@@ -430,7 +430,7 @@ async fn pickle_of_an_older_python_is_dropped() {
 
 /// The format of Flask-SocketIO: what Python programs would not do to clients, is not done to them.
 #[on_both_servers]
-async fn python_reaches_whom_it_means_and_no_client_is_broken() {
+async fn messages_of_python_reach_their_audience_and_break_no_client() {
     let redis = Redis::start();
     let node = Format::Flask.node(&redis, |io| io).await;
     let mut ann = Peer::enter(&node, Via::WebSocket, &["lobby"]).await;
@@ -568,7 +568,7 @@ async fn an_emitter_reaches_each_namespace_in_order() {
 /// An emitter: an event with more attachments than official clients take is not sent; an event of a
 /// process that allows more is dropped by a node that does not, with nobody disconnected.
 #[on_both_servers]
-async fn what_has_too_many_attachments_reaches_no_client() {
+async fn event_with_too_many_attachments_reaches_no_client() {
     let redis = Redis::start();
     let (few, many) = (
         vec![Bytes::from_static(&[7]); 10],
@@ -590,7 +590,7 @@ async fn what_has_too_many_attachments_reaches_no_client() {
 
 /// An emitter: what is volatile is dropped for a client for which others wait.
 #[on_both_servers]
-async fn what_an_emitter_sends_may_be_volatile() {
+async fn an_emitter_sends_volatile_events() {
     let redis = Redis::start();
     for format in Format::NODE {
         let node = format.node(&redis, |io| io).await;
@@ -612,7 +612,7 @@ async fn what_an_emitter_sends_may_be_volatile() {
 
 /// An emitter: while Redis is away it says so, and is well again with the first call after.
 #[on_both_servers]
-async fn an_emitter_says_that_redis_is_away_and_goes_on_when_it_is_back() {
+async fn an_emitter_reports_a_redis_outage_and_reconnects() {
     let mut redis = Redis::start();
     for format in Format::ALL {
         let node: Server<SocketIo> = format.node(&redis, |io| io).await;

@@ -46,7 +46,7 @@ async fn requests_are_done_by_the_node_that_has_the_session() {
 
 /// A session that no node has is unknown, whatever its id begins with.
 #[on_both_servers]
-async fn a_session_that_nobody_has_is_unknown() {
+async fn a_session_of_no_node_is_unknown() {
     let redis = Redis::start();
     for format in Format::anywhere() {
         let [here, there] = cluster(&redis, format).await;
@@ -72,7 +72,7 @@ async fn a_session_that_nobody_has_is_unknown() {
 /// Anybody may make an id up: a body for a node that there is not is not waited for, and reaches
 /// nobody.
 #[on_both_servers]
-async fn a_body_for_no_node_is_refused_before_it_is_read() {
+async fn a_body_for_an_unknown_node_is_refused_unread() {
     let redis = Redis::start();
     for format in Format::ALL {
         let [here, _there] = cluster(&redis, format).await;
@@ -118,7 +118,7 @@ async fn many_large_bodies_pass() {
 
 /// What ends a session at home ends it from another node, for the same reason.
 #[on_both_servers]
-async fn what_breaks_a_rule_elsewhere_ends_the_session() {
+async fn violation_on_another_node_closes_the_session() {
     let redis = Redis::start();
     for format in Format::anywhere() {
         let [here, there] = cluster(&redis, format).await;
@@ -166,7 +166,7 @@ async fn what_breaks_a_rule_elsewhere_ends_the_session() {
 
 /// A body that is too large costs its session nothing, there as here.
 #[on_both_servers]
-async fn a_body_that_is_too_large_is_refused_and_the_session_goes_on() {
+async fn too_large_forwarded_body_does_not_close_the_session() {
     let redis = Redis::start();
     let [here, there] = cluster(&redis, Format::Classic).await;
     let client = Astray::enter(&here, &there).await;
@@ -191,7 +191,7 @@ async fn a_forwarded_poll_is_compressed() {
 
 /// A server that is closed gives its clients their last packets, wherever they wait.
 #[on_both_servers]
-async fn a_poll_elsewhere_gets_the_last_packets_of_a_server() {
+async fn a_forwarded_poll_gets_the_last_packets_of_a_closing_server() {
     let redis = Redis::start();
     for format in Format::anywhere() {
         let [here, there] = cluster(&redis, format).await;
@@ -206,7 +206,7 @@ async fn a_poll_elsewhere_gets_the_last_packets_of_a_server() {
 
 /// A node that ends lets go of the polls that it has forwarded, and their clients poll another one.
 #[on_both_servers]
-async fn a_node_that_ends_sends_the_clients_of_others_home() {
+async fn a_closing_node_ends_its_forwarded_polls() {
     let redis = Redis::start();
     for format in Format::ALL {
         let [here, there] = cluster(&redis, format).await;
@@ -223,7 +223,7 @@ async fn a_node_that_ends_sends_the_clients_of_others_home() {
 /// For as long as a node is being closed, which a client that takes nothing may draw out, polls
 /// that come are sent home too, to a connection of their own; what clients say is still brought.
 #[on_both_servers]
-async fn a_node_that_is_closing_lets_no_poll_of_others_wait() {
+async fn a_closing_node_answers_forwarded_polls_at_once() {
     let redis = Redis::start();
     for format in Format::ALL {
         let [here, there] = cluster(&redis, format).await;
@@ -256,7 +256,7 @@ async fn a_node_that_is_closing_lets_no_poll_of_others_wait() {
 /// While the node that a poll has reached would not hear the answer, nothing is asked: its packets
 /// would be lost, and the session with them.
 #[on_both_servers]
-async fn a_poll_waits_until_its_answer_can_be_heard() {
+async fn a_poll_is_forwarded_once_its_response_channel_is_subscribed() {
     let redis = Redis::start();
     for format in Format::ALL {
         let here = format.node(&redis, |io| io).await;

@@ -489,7 +489,7 @@ async fn without_redis_local_clients_are_served_and_the_queue_is_bounded() {
 /// What Redis refuses for now waits until it does not, in its order; what it never takes is
 /// counted.
 #[on_both_servers]
-async fn what_redis_refuses_waits_or_is_counted() {
+async fn messages_refused_by_redis_are_retried_or_counted() {
     let redis = Redis::start();
     let [here, there] = cluster(&redis, Format::Streams).await;
     let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
@@ -576,7 +576,7 @@ async fn nodes_find_each_other_again_when_redis_is_back() {
 
 /// A node that ends is noticed: questions to it end early, and say which it was.
 #[on_both_servers]
-async fn a_node_that_ends_is_named_by_the_questions_that_it_leaves_open() {
+async fn a_node_that_ends_is_named_by_its_open_requests() {
     let redis = Redis::start();
     for format in Format::NODE {
         let [here, there] = cluster(&redis, format).await;
@@ -687,7 +687,7 @@ async fn clusters_under_other_names_are_kept_apart() {
 
 /// The format of Flask-SocketIO says which words it lacks, and does here what it can.
 #[on_both_servers]
-async fn what_a_format_cannot_say_is_a_typed_error() {
+async fn operation_without_a_form_in_the_format_is_a_typed_error() {
     let redis = Redis::start();
     let [here, there] = cluster(&redis, Format::Flask).await;
     let ann = Peer::enter(&here, Via::WebSocket, &[]).await;

@@ -57,7 +57,7 @@ async fn a_packet_above_the_limit_reaches_idle_clients_of_other_nodes() {
 
 /// A burst of events of another node reaches all who read.
 #[on_both_servers]
-async fn a_burst_of_another_node_reaches_all_who_read() {
+async fn a_burst_of_another_node_reaches_all_reading_clients() {
     const EVENTS: usize = 2000;
     let redis = Redis::start();
     let data = "x".repeat(1000);

@@ -43,7 +43,7 @@ fn cut_off(format: Format, way: &Way) -> Server<SocketIo> {
 
 /// While Redis is away every question says so, and a call is an error of the cluster.
 #[on_both_servers]
-async fn a_question_without_redis_says_why_it_was_not_asked() {
+async fn a_request_without_redis_names_the_cause() {
     let redis = Redis::start();
     for format in Format::ALL {
         let mut way = Way::to(&redis).await;
@@ -62,7 +62,7 @@ async fn a_question_without_redis_says_why_it_was_not_asked() {
 
 /// So it is where the queue is full.
 #[on_both_servers]
-async fn a_question_for_which_there_is_no_room_says_so() {
+async fn a_request_above_the_queue_limit_names_the_cause() {
     let redis = Redis::start();
     for format in Format::NODE {
         let adapter = format.adapter(&redis).queue_limit(1);
@@ -81,7 +81,7 @@ async fn a_question_for_which_there_is_no_room_says_so() {
 
 /// And where the format has no word for it.
 #[on_both_servers]
-async fn a_question_that_a_format_cannot_say_is_named() {
+async fn a_request_without_a_form_in_the_format_names_the_cause() {
     let redis = Redis::start();
     let node = Format::Flask.node(&redis, |io| io).await;
     let [fetched, rooms, _, answers] = within("the questions to end", reaches(&node.io)).await;
@@ -95,7 +95,7 @@ async fn a_question_that_a_format_cannot_say_is_named() {
 
 /// Whoever asked was told that nobody was asked, and so nobody is when Redis is back.
 #[on_both_servers]
-async fn what_could_not_be_asked_is_not_asked_later() {
+async fn request_that_failed_without_redis_is_not_sent_later() {
     let redis = Redis::start();
     for format in Format::ALL {
         let there = format.node(&redis, |io| io).await;
@@ -117,7 +117,7 @@ async fn what_could_not_be_asked_is_not_asked_later() {
 /// Questions that wait for clients have a bound on the node whose clients are asked: one more is
 /// answered at once, by nobody, and when one has ended there is room again.
 #[on_both_servers]
-async fn one_question_too_many_is_answered_by_nobody() {
+async fn one_request_above_the_limit_gets_no_responses() {
     let redis = Redis::start();
     for format in Format::NODE {
         let here = format.node(&redis, |io| io).await;
@@ -279,7 +279,7 @@ impl Asks {
 /// A node whose connections break before it has answered, as one that is killed, ends the question,
 /// which names it.
 #[on_both_servers]
-async fn a_node_that_dies_before_it_answers_is_named() {
+async fn a_node_that_dies_before_its_response_is_named() {
     let redis = Redis::start();
     for format in Format::NODE {
         let here = format.node(&redis, |io| io).await;
@@ -303,7 +303,7 @@ async fn a_node_that_dies_before_it_answers_is_named() {
 
 /// So does one that dies when its client has been asked, and has not answered.
 #[on_both_servers]
-async fn a_node_that_dies_with_a_client_that_was_asked_is_named() {
+async fn a_node_that_dies_before_the_ack_of_its_client_is_named() {
     let redis = Redis::start();
     for format in Format::NODE {
         let here = format.node(&redis, |io| io).await;

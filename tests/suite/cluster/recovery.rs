@@ -75,7 +75,7 @@ fn auth(pid: &str, offset: Option<&str>) -> String {
 /// Whichever node sent it, and whichever the client was on: in order, once, with id, rooms and
 /// data.
 #[on_both_servers]
-async fn a_client_comes_back_to_another_node() {
+async fn a_client_is_recovered_on_another_node() {
     let redis = Redis::start();
     for format in Format::with_streams() {
         let (one, two) = (node(format, &redis).await, node(format, &redis).await);
@@ -173,7 +173,7 @@ async fn a_client_is_on_one_node_only() {
 /// A client that breaks off before it has read what it missed gets that again, on the same node
 /// too.
 #[on_both_servers]
-async fn who_has_no_offset_yet_misses_nothing_however_often_it_comes() {
+async fn client_without_an_offset_may_recover_repeatedly() {
     let redis = Redis::start();
     for format in Format::with_streams() {
         let (one, two) = (node(format, &redis).await, node(format, &redis).await);
@@ -197,7 +197,7 @@ async fn who_has_no_offset_yet_misses_nothing_however_often_it_comes() {
 
 /// A node that delivered nothing is not named in the client's offset, and had it all the same.
 #[on_both_servers]
-async fn a_client_goes_back_and_forth_without_an_event_in_between() {
+async fn a_client_is_recovered_on_alternating_nodes_without_events() {
     let redis = Redis::start();
     for format in Format::with_streams() {
         let (one, two) = (node(format, &redis).await, node(format, &redis).await);
@@ -230,7 +230,7 @@ async fn a_client_goes_back_and_forth_without_an_event_in_between() {
 
 /// A namespace of a pattern goes with its last client, and with it what it has in its memory.
 #[on_both_servers]
-async fn a_client_comes_back_to_a_namespace_that_was_made_again() {
+async fn a_client_is_recovered_in_a_recreated_namespace() {
     let redis = Redis::start();
     for format in Format::with_streams() {
         let one = node(format, &redis).await;
@@ -319,7 +319,7 @@ async fn an_entry_that_lies_there_twice_is_replayed_once() {
 
 /// What was in a stream that has vanished nobody knows.
 #[on_both_servers]
-async fn who_comes_after_the_stream_has_vanished_begins_anew() {
+async fn deleted_stream_prevents_recovery() {
     for more in [false, true] {
         let redis = Redis::start();
         let (one, two) = (
@@ -346,7 +346,7 @@ async fn who_comes_after_the_stream_has_vanished_begins_anew() {
 /// A destructor of the program's panics while the cluster is asked: the data of the socket goes
 /// there, since the stream has not all that the client missed.
 #[on_both_servers]
-async fn a_panic_while_the_cluster_is_asked_lets_the_client_begin_anew() {
+async fn a_panic_during_remote_recovery_gives_a_new_socket() {
     let redis = Redis::start();
     let one = node(Format::Streams, &redis).await;
     let (sender, mut crashes) = unbounded_channel();
@@ -398,7 +398,7 @@ impl Handler<Panicked> for Watching {
 
 /// A client may change its mind while the cluster is asked.
 #[on_both_servers]
-async fn who_leaves_while_the_cluster_is_asked_may_enter_at_once() {
+async fn disconnect_during_remote_recovery_allows_a_new_connect() {
     let redis = Redis::start();
     for format in Format::with_streams() {
         let one = node(format, &redis).await;
@@ -420,7 +420,7 @@ async fn who_leaves_while_the_cluster_is_asked_may_enter_at_once() {
 
 /// Where the cluster remembers nothing, each node does so for its own clients.
 #[on_both_servers]
-async fn on_publish_and_subscribe_a_client_comes_back_to_its_own_node() {
+async fn pub_sub_formats_recover_clients_on_their_own_node() {
     let redis = Redis::start();
     for format in [Format::Classic, Format::Sharded] {
         let node = || format.node(&redis, |io| io.connection_state_recovery(WINDOW));
@@ -441,7 +441,7 @@ async fn on_publish_and_subscribe_a_client_comes_back_to_its_own_node() {
 
 /// A secret is good for its own namespace: another one's middleware looks at who comes with it.
 #[on_both_servers]
-async fn a_secret_of_one_namespace_opens_no_other() {
+async fn a_pid_of_one_namespace_is_refused_in_another() {
     let redis = Redis::start();
     for format in Format::with_streams() {
         let (one, two) = (node(format, &redis).await, node(format, &redis).await);
@@ -473,7 +473,7 @@ async fn a_secret_of_one_namespace_opens_no_other() {
 
 /// A client that changes nodes again and again while both send gets each event once.
 #[on_both_servers]
-async fn nothing_is_lost_or_doubled_between_nodes() {
+async fn events_are_delivered_once_while_a_client_changes_nodes() {
     let redis = Redis::start();
     for format in Format::with_streams() {
         let nodes = [node(format, &redis).await, node(format, &redis).await];
@@ -537,7 +537,7 @@ async fn kept_by(node: &Server<SocketIo>) {
 
 /// What a client got from a node that was cut off is not sent to it again when that reaches Redis.
 #[on_both_servers]
-async fn what_a_client_brings_along_does_not_come_again() {
+async fn events_received_on_a_cut_off_node_are_not_replayed() {
     let redis = Redis::start();
     let mut way = Way::to(&redis).await;
     let adapter = RedisAdapter::streams(&way.url()).unwrap();

@@ -16,7 +16,7 @@ use crate::support::{Served, Site, channel, packets, within};
 
 /// What a node has queued for the others goes out before it ends.
 #[on_both_servers]
-async fn what_was_emitted_just_before_a_stop_reaches_the_other_node() {
+async fn events_emitted_before_a_stop_reach_the_other_node() {
     let redis = Redis::start();
     for format in Format::ALL {
         let mut way = Way::to(&redis).await;
@@ -39,7 +39,7 @@ async fn what_was_emitted_just_before_a_stop_reaches_the_other_node() {
 
 /// Clients of other nodes whose polls wait at a node that is stopped poll another one.
 #[on_both_servers]
-async fn a_stop_sends_the_clients_of_others_home() {
+async fn a_stop_ends_the_forwarded_polls() {
     let redis = Redis::start();
     for format in Format::ALL {
         let here = format.node(&redis, |io| io).await;

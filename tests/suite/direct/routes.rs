@@ -78,7 +78,7 @@ async fn plain_requests_keep_their_connection() {
 /// docs/semantics.md, Failure: a panic costs the request it happened in, and nobody else on its
 /// worker.
 #[tokio::test]
-async fn panic_of_the_program_harms_no_client_of_its_worker() {
+async fn panic_in_a_route_affects_no_other_client_of_its_worker() {
     let server = mixed();
     let mut clients = Vec::new();
     for via in [Via::Polling, Via::WebSocket] {

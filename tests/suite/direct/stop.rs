@@ -101,7 +101,7 @@ async fn stop_ends_all_connections_at_once() {
 /// `AppServerHandle::stop`: a graceful stop waits for handlers in flight, whose acknowledgements
 /// leave, and not for a tab that sleeps.
 #[tokio::test]
-async fn graceful_stop_waits_for_handlers_and_not_for_sleeping_tabs() {
+async fn graceful_stop_waits_for_handlers_and_not_for_silent_clients() {
     for via in BOTH {
         let server = Stoppable::start(LONG);
         let (began, mut begun) = channel();

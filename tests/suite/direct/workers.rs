@@ -87,7 +87,7 @@ async fn emit_all(everyone: &Namespace, event: &str) {
 /// connection and no other. Those that come next are served by the worker that is free, and the one
 /// is served when the handler ends, however long that takes.
 #[tokio::test]
-async fn a_worker_that_is_held_up_gets_no_connections() {
+async fn a_blocked_worker_gets_one_connection_at_most() {
     let (held, mut holds) = channel();
     let (release, released) = mpsc::channel::<()>();
     let released = Arc::new(std::sync::Mutex::new(released));
@@ -165,7 +165,7 @@ async fn connections_are_counted_for_each_worker() {
 /// docs/semantics.md, Workers: a server's only worker serves no more connections than it may have,
 /// however many wait for it, and all of them in the end.
 #[tokio::test]
-async fn the_only_worker_serves_those_that_wait_when_others_end() {
+async fn the_only_worker_serves_waiting_connections_when_others_end() {
     let server = serve(|io| io.serve(App::new).workers(1).max_connections(2));
     let target = server.target("EIO=4&transport=polling");
     let mut kept = Vec::new();

@@ -23,7 +23,7 @@ async fn open_packet_has_five_keys_in_order() {
 
 /// Engine.IO v4, Handshake: the numbers are those that the client is to keep to.
 #[on_both_servers]
-async fn open_packet_tells_the_configured_numbers() {
+async fn open_packet_has_the_configured_numbers() {
     let server = Server::engineio(|builder| {
         builder
             .ping_interval(Duration::from_millis(1500))
@@ -61,7 +61,7 @@ async fn upgrades_are_offered_only_where_they_are_allowed() {
 
 /// reference/socketio.md, 2.2: headers of the OPEN packet's answer.
 #[on_both_servers]
-async fn open_packet_comes_as_text_that_nobody_caches() {
+async fn open_packet_is_uncached_plain_text() {
     let server = Server::engineio(|builder| builder);
     let response = get(&server, "EIO=4&transport=polling").await;
     let length = response.body.len().to_string();
@@ -428,7 +428,7 @@ async fn other_parameters_are_passed_over() {
 
 /// reference/socketio.md, 1.2, `path`: a prefix of what is asked for, with or without its slash.
 #[on_both_servers]
-async fn whatever_is_below_the_path_belongs_to_the_server() {
+async fn every_path_below_the_prefix_is_served() {
     let server = Server::socketio(|builder| builder, |_| {});
     for (path, status) in [
         ("/socket.io/", 200),
@@ -447,7 +447,7 @@ async fn whatever_is_below_the_path_belongs_to_the_server() {
 
 /// reference/socketio.md, 1.2, `path`: slashes at its ends may be there or not.
 #[on_both_servers]
-async fn path_is_where_the_builder_says() {
+async fn path_is_configured_by_the_builder() {
     for path in ["/live/chat/", "live/chat", "/live/chat"] {
         let server = Server::engineio(move |builder| builder.path(path));
         for (path, status) in [

@@ -169,7 +169,7 @@ async fn pong_without_a_poll_does_not_keep_the_session() {
 
 /// reference/socketio.md, 1.4: the socket's `disconnect` handler hears why.
 #[on_both_servers]
-async fn disconnect_handler_hears_of_the_timeout() {
+async fn disconnect_handler_gets_the_ping_timeout_reason() {
     let (server, mut left) = flooding(silent_socket);
     let mut socket = WebSocket::open(&server).await;
     socket.send_text("40").await;
@@ -179,7 +179,7 @@ async fn disconnect_handler_hears_of_the_timeout() {
 /// design.md, section 4, Silence and Backpressure: a client that reads nothing, but still sends
 /// pongs, is cut off once its outbox is full, and its connection does not stay behind.
 #[on_both_servers]
-async fn client_that_has_stopped_reading_is_cut_off_when_its_outbox_is_full() {
+async fn client_that_stops_reading_is_disconnected_at_a_full_outbox() {
     let (server, mut left) = flooding(|builder| {
         let builder = silent_socket(builder).outbox_limit(1 << 20);
         builder.emit_timeout(Duration::from_millis(100))
@@ -192,7 +192,7 @@ async fn client_that_has_stopped_reading_is_cut_off_when_its_outbox_is_full() {
 /// The same where the outbox never fills: none of its pings is drained, so none of its pongs
 /// counts.
 #[on_both_servers]
-async fn client_that_has_stopped_reading_is_cut_off_when_its_pings_are_not_drained() {
+async fn client_that_stops_reading_is_disconnected_by_an_undrained_ping() {
     let (server, mut left) = flooding(|builder| silent_socket(builder).outbox_limit(256 << 20));
     stops_reading(&server).await;
     assert_eq!(left.next().await, "ping timeout");
@@ -201,7 +201,7 @@ async fn client_that_has_stopped_reading_is_cut_off_when_its_pings_are_not_drain
 
 /// The same where packets that do not fit are dropped, pings among them.
 #[on_both_servers]
-async fn client_that_has_stopped_reading_is_cut_off_when_packets_are_dropped() {
+async fn client_that_stops_reading_is_disconnected_despite_the_drop_policy() {
     let (server, mut left) = flooding(|builder| {
         let builder = silent_socket(builder).outbox_limit(1 << 20);
         builder.slow_client_policy(SlowClientPolicy::Drop)
@@ -213,7 +213,7 @@ async fn client_that_has_stopped_reading_is_cut_off_when_packets_are_dropped() {
 
 /// The same for a poll whose answer nobody reads.
 #[on_both_servers]
-async fn poll_that_nobody_reads_is_cut_off() {
+async fn unread_poll_response_is_cut_off() {
     let (server, mut left) = flooding(|builder| silent_socket(builder).outbox_limit(256 << 20));
     let session = Polling::open(&server).await;
     session.post(&["40"]).await;

@@ -322,7 +322,7 @@ async fn body_that_is_not_utf8_closes_the_session() {
 
 /// Engine.IO v4, Packets, `close`: the waiting poll is let out with a noop, and the session ends.
 #[on_both_servers]
-async fn close_packet_lets_the_waiting_poll_out() {
+async fn close_packet_releases_the_waiting_poll() {
     let (session, end) = recorded().await;
     let poll = session.waiting_poll().await;
     session.post(&["1"]).await;

@@ -57,7 +57,7 @@ async fn sessions_are_found_by_their_id() {
 
 /// `EngineIoBuilder::on_open`: what is sent there is the first that the client gets.
 #[on_both_servers]
-async fn what_is_sent_when_a_session_opens_comes_first() {
+async fn message_sent_by_on_open_is_delivered_first() {
     let server = Server::engineio(|engine| {
         echo(engine).on_open(|session: EngineSession| async move {
             let hello = EngineMessage::Text("hello".into());
@@ -74,7 +74,7 @@ async fn what_is_sent_when_a_session_opens_comes_first() {
 
 /// `EngineSession::transport`, which changes with the upgrade.
 #[on_both_servers]
-async fn a_session_tells_its_transport() {
+async fn transport_of_a_session_changes_with_the_upgrade() {
     let (server, mut sessions) = opened();
     let _socket = WebSocket::open(&server).await;
     assert_eq!(sessions.next().await.transport(), Transport::WebSocket);
@@ -93,7 +93,7 @@ async fn a_session_tells_its_transport() {
 
 /// `EngineSession::ready_state`: open, closing until the client has its last packets, closed.
 #[on_both_servers]
-async fn a_session_tells_how_far_it_is() {
+async fn ready_state_follows_the_close_of_a_session() {
     let (server, mut sessions) = opened();
     let polling = Polling::open(&server).await;
     let session = sessions.next().await;

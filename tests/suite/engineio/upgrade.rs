@@ -394,7 +394,7 @@ async fn ping_by_polling_that_is_never_answered_closes_the_websocket() {
 
 /// Engine.IO v4, Heartbeat: a ping that nobody has polled goes to the WebSocket.
 #[on_both_servers]
-async fn ping_that_nobody_polled_comes_by_websocket() {
+async fn unpolled_ping_is_sent_by_websocket() {
     let (server, mut closed) = recording(|builder| builder.ping_interval(SHORT));
     let session = Polling::open(&server).await;
     let mut socket = probing(&server, &session).await;

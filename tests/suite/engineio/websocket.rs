@@ -167,7 +167,7 @@ async fn message_of_more_than_max_payload_is_code_1009_at_its_header() {
 
 /// The same where the client sends all of it before it listens.
 #[on_both_servers]
-async fn message_of_more_than_max_payload_is_code_1009_also_while_it_is_being_sent() {
+async fn message_of_more_than_max_payload_is_code_1009_while_being_sent() {
     let (server, mut closed) = recording(|builder| builder.max_payload(MAX_PAYLOAD));
     let mut socket = WebSocket::open(&server).await;
     let frame = Frame::new(opcode::BINARY, vec![7; 1_000_000]);
@@ -219,7 +219,7 @@ async fn connection_ends_with_the_close_frame() {
 /// RFC 6455, 5.5.2 and 7.1.7: pongs and messages that are owed go out before the close, by
 /// whatever the client ends the WebSocket in the same write.
 #[on_both_servers]
-async fn what_is_owed_comes_before_the_close() {
+async fn owed_pongs_and_messages_precede_the_close() {
     let close = Frame::new(opcode::CLOSE, 1000_u16.to_be_bytes());
     for (last, code) in [
         (close, Some(1000)),

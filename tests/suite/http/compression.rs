@@ -44,7 +44,7 @@ async fn poll_is_compressed_as_the_client_asks() {
 
 /// A client that says nothing gets its packets as they are.
 #[on_both_servers]
-async fn poll_without_a_wish_is_not_compressed() {
+async fn poll_without_accept_encoding_is_not_compressed() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
     let sent = long(2000);

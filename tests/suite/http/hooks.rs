@@ -99,7 +99,7 @@ async fn request_that_is_not_in_order_is_not_asked_about() {
 
 /// All are asked in their order, until one refuses.
 #[on_both_servers]
-async fn first_who_refuses_is_the_last_who_is_asked() {
+async fn first_refusal_ends_the_check() {
     let (told, mut asked) = channel();
     let server = Server::engineio(move |builder| {
         ["first", "second", "third"]
@@ -126,7 +126,7 @@ async fn first_who_refuses_is_the_last_who_is_asked() {
 /// A panic in `allow_request` costs its own request: before its first wait, behind it, or where its
 /// error is made an answer.
 #[on_both_servers]
-async fn panic_is_answered_with_500_and_disturbs_nobody() {
+async fn panic_is_answered_with_500_and_affects_no_other_request() {
     let server = Server::engineio(|builder| {
         echo(builder)
             .allow_request(|request: HttpRequest| {
@@ -179,7 +179,7 @@ async fn client_waits_for_as_long_as_the_hook() {
 
 /// A client that gives up while it is asked about leaves nothing behind.
 #[on_both_servers]
-async fn client_that_does_not_wait_has_never_come() {
+async fn aborted_handshake_leaves_no_session() {
     let (server, mut asked) = asking();
     let target = server.target("EIO=4&transport=polling");
     let pending = Request::get(server.address, &target).start().await;
@@ -225,7 +225,7 @@ async fn extensions_come_out_of_the_handshake() {
 /// `handshake_extensions` comes behind `allow_request`: nothing is taken of a client that may not
 /// come.
 #[on_both_servers]
-async fn nothing_is_carried_for_a_client_that_is_refused() {
+async fn refused_client_gets_no_extensions() {
     let (told, mut heard) = channel();
     let server = Server::engineio(move |builder| {
         let (carrying, opening) = (told.clone(), told);
@@ -312,7 +312,7 @@ async fn header_hooks_run_in_order_and_may_change_everything() {
 
 /// A panic in a header hook costs what it would have added.
 #[on_both_servers]
-async fn panic_in_a_header_hook_costs_its_headers_alone() {
+async fn panic_in_a_header_hook_drops_its_headers_only() {
     let server = Server::engineio(|builder| {
         echo(builder)
             .initial_headers(|_, _| panic!("no headers today"))

@@ -28,7 +28,7 @@ use crate::support::{Heard, Polling, Request, Server, Site, WebSocket, channel, 
 /// Flask-SocketIO, `manage_session=True`: the session begins with the HTTP session, and from then
 /// on neither side sees the other.
 #[on_both_servers]
-async fn a_copy_begins_with_the_http_session_and_goes_its_own_way() {
+async fn a_copied_session_is_independent_of_the_http_session() {
     for scope in [SessionScope::Client, SessionScope::Namespace] {
         let server = serve(CookieSessionStore::default, move |builder| {
             let builder = builder.session_scope(scope);
@@ -88,7 +88,7 @@ async fn a_shared_session_is_seen_by_http_and_socket_handlers_alike() {
 
 /// A log out by HTTP is seen by the next event of the same socket, and no later change undoes it.
 #[on_both_servers]
-async fn a_purged_session_is_gone_with_the_next_event_and_stays_gone() {
+async fn a_purged_session_is_empty_from_the_next_event_on() {
     let (server, store) = shared();
     for via in BOTH {
         let mut browser = Browser::of(&server);
@@ -107,7 +107,7 @@ async fn a_purged_session_is_gone_with_the_next_event_and_stays_gone() {
 /// A handler that was called before the log out saves its change afterwards: nobody is logged in by
 /// that.
 #[on_both_servers]
-async fn a_handler_that_ends_behind_a_log_out_brings_nothing_back() {
+async fn a_handler_ending_after_a_log_out_does_not_restore_the_session() {
     let (server, store) = shared();
     let (gate, held, mut heard) = held_up();
     server.io.of("/").on("slow", move |session: Session| {
@@ -219,7 +219,7 @@ async fn the_order_of_arrival_survives_an_upgrade() {
 
 /// What waits for its load is not handled once the program has made the client leave.
 #[on_both_servers]
-async fn what_waits_behind_a_disconnect_by_the_server_is_dropped() {
+async fn events_queued_after_a_server_disconnect_are_dropped() {
     let (server, _) = shared();
     let mut noted = leaving(&server.io);
     server.io.of("/").on(
@@ -240,7 +240,7 @@ async fn what_waits_behind_a_disconnect_by_the_server_is_dropped() {
 
 /// A store that fails or panics takes that event alone, whose handler is not called.
 #[on_both_servers]
-async fn a_store_that_fails_costs_the_event_that_needs_it() {
+async fn a_store_failure_fails_its_event_only() {
     let (server, store) = shared();
     for via in BOTH {
         for trouble in [Trouble::Error, Trouble::Panic] {
@@ -271,7 +271,7 @@ async fn a_store_that_fails_costs_the_event_that_needs_it() {
 /// Each failure of a store reaches the error hook, where it is: at a connect, an event or a
 /// disconnect.
 #[on_both_servers]
-async fn a_store_that_fails_is_seen_by_the_error_hook() {
+async fn a_store_failure_reaches_the_error_hook() {
     let (server, store) = shared();
     let (told, mut heard) = channel();
     server.io.on_error_default(move |failure: &Failure<'_>| {
@@ -316,7 +316,7 @@ async fn a_store_that_fails_is_seen_by_the_error_hook() {
 
 /// A disconnect handler is called though the store fails: the program has to know.
 #[on_both_servers]
-async fn a_disconnect_handler_is_called_whatever_the_store_does() {
+async fn a_disconnect_handler_is_called_despite_a_store_failure() {
     let (server, store) = shared();
     let mut left = leaving(&server.io);
     let mut browser = Browser::of(&server);
@@ -387,7 +387,7 @@ async fn a_close_waits_for_the_store() {
 /// An acknowledgement that a handler sends by itself does not wait; the change is saved all the
 /// same.
 #[on_both_servers]
-async fn a_change_behind_an_acknowledgement_by_hand_is_saved() {
+async fn a_change_after_an_explicit_ack_is_saved() {
     let (server, _) = shared();
     server
         .io
@@ -411,7 +411,7 @@ async fn a_change_behind_an_acknowledgement_by_hand_is_saved() {
 /// Flask-SocketIO, sessions in cookies: each event sees those of the handshake, changes are
 /// dropped.
 #[on_both_servers]
-async fn a_session_that_lies_in_the_cookie_is_that_of_the_handshake() {
+async fn a_session_stored_in_the_cookie_is_that_of_the_handshake() {
     let key = Key::generate();
     let session = HttpSession::shared(CookieSessionStore::default(), key.clone());
     let server = serve_with(
@@ -431,7 +431,7 @@ async fn a_session_that_lies_in_the_cookie_is_that_of_the_handshake() {
 
 /// The cookie is read as the middleware writes it, whatever its name and its protection.
 #[on_both_servers]
-async fn a_signed_cookie_of_another_name_is_understood() {
+async fn a_signed_cookie_of_another_name_is_read() {
     let (store, key) = (Memory::default(), Key::generate());
     let session = HttpSession::shared(store.clone(), key.clone())
         .cookie_name("who")
@@ -453,7 +453,7 @@ async fn a_signed_cookie_of_another_name_is_understood() {
 
 /// A cookie that this server has not made is nobody's session.
 #[on_both_servers]
-async fn a_forged_cookie_is_nobodys_session() {
+async fn a_forged_cookie_opens_no_session() {
     let (server, store) = shared();
     let mut browser = Browser::of(&server);
     browser.get("/set?user=Ada").await;
@@ -516,7 +516,7 @@ async fn a_log_out_disconnects_the_sockets_of_its_session() {
 /// A session that ends elsewhere, as on another node, disconnects its client with the next event,
 /// which is refused; one that never was there does not.
 #[on_both_servers]
-async fn a_session_that_ended_elsewhere_disconnects_with_the_next_event() {
+async fn a_session_deleted_from_the_store_disconnects_at_the_next_event() {
     let (server, store) = watched();
     for via in BOTH {
         let mut browser = Browser::of(&server);
@@ -571,7 +571,7 @@ async fn a_room_of_the_user_is_disconnected_at_a_log_out() {
 
 /// Without the option a client whose session has ended stays.
 #[on_both_servers]
-async fn without_the_option_a_log_out_disconnects_nobody() {
+async fn without_the_option_a_log_out_disconnects_no_socket() {
     let (server, _) = shared();
     let mut browser = Browser::of(&server);
     browser.get("/set?user=Ada").await;
@@ -582,7 +582,7 @@ async fn without_the_option_a_log_out_disconnects_nobody() {
 
 /// `copy` without the session middleware is said once, whatever number of clients comes.
 #[on_both_servers]
-async fn a_copy_without_the_middleware_is_said_once() {
+async fn a_copy_without_the_middleware_is_logged_once() {
     let mut lines = Lines::with("HttpSession::copy: a request did not pass the SessionMiddleware");
     let server = Server::socketio(
         |builder| builder.http_session(HttpSession::copy()),
@@ -600,7 +600,7 @@ async fn a_copy_without_the_middleware_is_said_once() {
 /// `shared` with another cookie name, key or security than the middleware is said once, and names
 /// the cookie; what fits, and a cookie that nobody made, say nothing.
 #[on_both_servers]
-async fn options_that_differ_from_the_middleware_are_said_once() {
+async fn options_that_differ_from_the_middleware_are_logged_once() {
     type Change = fn(HttpSession, &mut Key) -> HttpSession;
     let table: [(&str, bool, Change); 4] = [
         ("fitting", false, |session, _| session),

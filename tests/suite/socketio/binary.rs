@@ -210,7 +210,7 @@ async fn a_pong_among_attachments_is_no_text() {
 
 /// A binary message that no packet announced breaks the protocol.
 #[on_both_servers]
-async fn binary_out_of_the_blue_closes_the_session() {
+async fn an_unannounced_attachment_closes_the_session() {
     let server = start();
     for via in BOTH {
         let mut before_connect = Client::open(&server, via).await;
@@ -302,7 +302,7 @@ async fn a_placeholder_in_a_text_packet_is_data() {
 
 /// Design, One path: a packet's frames lie together in the outbox, however many threads send at once.
 #[on_both_servers]
-async fn header_and_attachments_are_never_torn_apart() {
+async fn attachments_follow_their_header_directly() {
     const EACH: u8 = 100;
     let server = Server::socketio_on(4, |io| io, |_| ());
     let io = server.io.clone();

@@ -309,7 +309,7 @@ async fn events_wait_for_an_async_connect_handler_and_keep_their_order() {
 /// Design, Promises: handlers of one socket start in the order of arrival, also those whose events
 /// come at the very moment when the client is let in.
 #[on_both_servers]
-async fn events_keep_their_order_while_the_client_is_being_let_in() {
+async fn events_keep_their_order_during_the_connect() {
     let server = start();
     let io = &server.io;
     let (seen, mut events) = channel();
@@ -356,7 +356,7 @@ async fn a_disconnect_and_a_connect_in_one_burst_reconnect() {
 
 /// A client may change its mind while it is not let in yet.
 #[on_both_servers]
-async fn a_client_that_leaves_while_it_waits_may_come_back() {
+async fn a_client_may_reconnect_after_a_disconnect_during_its_connect() {
     let server = start();
     let io = &server.io;
     let (asked, mut asks) = channel();
@@ -429,7 +429,7 @@ async fn a_packet_for_a_namespace_never_joined_closes_the_session() {
 
 /// Design, Promises: the CONNECT packet goes first.
 #[on_both_servers]
-async fn what_a_connect_handler_emits_follows_the_connect_packet() {
+async fn events_of_a_connect_handler_follow_the_connect_packet() {
     let server = start();
     let io = &server.io;
     let (asked, mut asks) = channel();
@@ -498,7 +498,7 @@ async fn the_connect_packet_goes_first_in_a_storm_of_broadcasts() {
 
 /// `on_disconnect` runs for whoever `on_connect` has let in, also where the client had gone by then.
 #[on_both_servers]
-async fn a_client_gone_during_its_connect_handler_is_said_goodbye_to_iff_it_was_let_in() {
+async fn on_disconnect_runs_only_for_accepted_clients() {
     let server = start();
     let io = &server.io;
     let (asked, mut asks) = channel();

@@ -232,7 +232,7 @@ async fn packets_without_a_payload_are_ignored() {
 
 /// Socket.IO v5, Acknowledgement: what a handler returns is the answer.
 #[on_both_servers]
-async fn what_a_handler_returns_is_the_acknowledgement() {
+async fn return_value_of_a_handler_is_the_acknowledgement() {
     expect_answers(
         |namespace| {
             namespace
@@ -477,7 +477,7 @@ async fn a_state_is_shared_by_all_handlers() {
 
 /// `State`: one that was never given says what to do.
 #[on_both_servers]
-async fn a_missing_state_teaches() {
+async fn a_missing_state_is_an_error_with_a_cure() {
     let server = start();
     let refusal = "no state of type i8: register it by SocketIo::builder().state(..)";
     server.io.of("/").on("state", |_: State<i8>| async {});
@@ -495,7 +495,7 @@ async fn a_missing_state_teaches() {
 
 /// Handlers may be added and replaced while clients are connected.
 #[on_both_servers]
-async fn a_handler_added_later_serves_who_is_connected() {
+async fn a_handler_added_later_serves_connected_clients() {
     let server = start();
     let io = server.io.of("/");
     let mut client = Client::connected(&server, Via::WebSocket).await;
@@ -550,7 +550,7 @@ async fn handlers_start_in_the_order_of_arrival_while_earlier_ones_wait() {
 /// Design, Promises: what one task emits to a socket arrives in the order in which it was awaited,
 /// broadcasts and direct emits together, from whatever thread.
 #[on_both_servers]
-async fn what_one_task_emits_arrives_in_its_order() {
+async fn emits_of_one_task_keep_their_order() {
     const EACH: u32 = 100;
     let server = start();
     let io = server.io.clone();
@@ -603,7 +603,7 @@ async fn what_one_task_emits_arrives_in_its_order() {
 
 /// A handler may wait for as long as it likes without holding up another client.
 #[on_both_servers]
-async fn a_handler_that_waits_holds_up_nobody_else() {
+async fn a_waiting_handler_delays_no_other_client() {
     let server = Server::socketio_on(1, |io| io, |_| ());
     let gate = Arc::new(Notify::new());
     let waiting = Arc::clone(&gate);

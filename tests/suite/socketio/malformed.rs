@@ -272,7 +272,7 @@ async fn forty_kilobytes_of_brackets_are_refused_at_once() {
 
 /// Packets of a burst that came before the malformed one are taken, those behind it are not.
 #[on_both_servers]
-async fn what_comes_before_a_malformed_packet_is_taken() {
+async fn packets_before_a_malformed_one_are_handled() {
     let server = start();
     let (seen, mut events) = channel();
     server.io.of("/").on("n", move |event: Event| {

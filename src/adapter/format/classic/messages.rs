@@ -488,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn how_an_event_is_sent_that_clients_acknowledge_is_said() {
+    fn broadcast_with_ack_carries_its_flags() {
         let question = fixture::swift_question();
         let written = node("TSOU2i")
             .encode_question("/", &question, "RB2tsa")
@@ -648,7 +648,7 @@ mod tests {
     }
 
     #[test]
-    fn what_older_adapters_ask_of_one_socket_is_done_to_it_and_answered() {
+    fn single_socket_requests_of_old_adapters_are_answered() {
         let id = crate::id::SocketId::random();
         let rooms = || vec!["a".to_owned()];
         for (kind, rest, change) in [
@@ -683,7 +683,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_an_error_that_says_why() {
+    fn malformed_message_is_an_error_with_its_cause() {
         for (payload, why) in [
             (
                 r#"{"type":4,"close":true}"#,
