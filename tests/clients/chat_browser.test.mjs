@@ -66,7 +66,7 @@ describe("two people in the lobby", () => {
     await grace.getByText("Ada is typing…").waitFor({ state: "hidden" });
   });
 
-  test("one_who_comes_later_reads_the_history", async () => {
+  test("a_later_client_gets_the_history", async () => {
     const ada = await enter("Ada");
     await say(ada, "written before Grace came");
     await sent(ada, "written before Grace came");
@@ -90,7 +90,7 @@ describe("two people in the lobby", () => {
   });
 });
 
-describe("what people type", () => {
+describe("typed text", () => {
   test("markup_is_shown_as_text_everywhere", async () => {
     const markup = "<img src=x onerror=alert(1)>";
     const author = await enter("<b>Mallory</b>");
@@ -179,7 +179,7 @@ describe("transports", () => {
     assert.ok(asked.some((url) => url.startsWith("https://cdn.socket.io/4.8.1/")), asked.join("\n"));
   });
 
-  test("a_client_that_cannot_be_loaded_is_said", async () => {
+  test("a_client_that_cannot_be_loaded_is_reported", async () => {
     const prepare = async (context) => {
       await context.route(LOCAL_CLIENT, (route) => route.abort());
       await context.route(PUBLISHED_CLIENT, (route) => route.abort());
@@ -190,7 +190,7 @@ describe("transports", () => {
 });
 
 describe("a server that goes away", () => {
-  test("both_come_back_and_what_was_written_meanwhile_is_delivered_once", async () => {
+  test("both_clients_reconnect_and_queued_messages_are_delivered_once", async () => {
     const ada = await enter("Ada", { path: "/#harbour", room: "harbour" });
     const grace = await enter("Grace", { path: "/#harbour", room: "harbour" });
     await person(ada, "Grace").waitFor();

@@ -26,9 +26,9 @@ describe("sessions in cookies", () => {
   // An empty URL would be one: the variable must not be there.
   beforeEach(async () => { server = await startServer("LOGIN_BIN", { env: { REDIS_URL: undefined } }); });
 
-  test("who_logs_in_is_known_on_the_socket_and_who_logs_out_is_not", inAndOut);
+  test("the_user_of_a_socket_follows_log_in_and_log_out", inAndOut);
 
-  test("a_socket_knows_what_the_session_was_at_its_handshake", async () => {
+  test("a_socket_keeps_the_session_of_its_handshake", async () => {
     const page = await open();
     await logIn(page, "Ada");
     await known(page, "You are Ada");
@@ -47,7 +47,7 @@ describe("sessions in Redis, shared", () => {
   after(() => redis?.kill());
   beforeEach(async () => { server = await startServer("LOGIN_BIN", { env: { REDIS_URL: redis.url } }); });
 
-  test("who_logs_in_is_known_on_the_socket_and_who_logs_out_is_not", inAndOut);
+  test("the_user_of_a_socket_follows_log_in_and_log_out", inAndOut);
 
   test("a_log_out_is_seen_by_the_next_event_of_the_same_socket", async () => {
     const page = await open();

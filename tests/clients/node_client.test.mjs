@@ -36,7 +36,7 @@ for (const [mode, transports] of Object.entries(MODES)) {
       assert.deepEqual(await auth, [{ token: "abc", n: [1] }]);
     });
 
-    test("events_come_back_with_all_their_arguments", async () => {
+    test("events_are_echoed_with_all_their_arguments", async () => {
       const socket = manager(server, transports).socket("/");
       await connected(socket, mode);
       socket.emit("message", ...ARGUMENTS);
@@ -45,7 +45,7 @@ for (const [mode, transports] of Object.entries(MODES)) {
       assert.deepEqual(await next(socket, "message-back"), []);
     });
 
-    test("buffers_come_back_wherever_they_are_nested", async () => {
+    test("nested_buffers_are_echoed", async () => {
       const socket = manager(server, transports).socket("/");
       await connected(socket, mode);
       socket.emit("message", ...BINARY);
@@ -141,7 +141,7 @@ for (const [mode, transports] of Object.entries(MODES)) {
       assert.ok(back === long, `${back?.length} characters came back`);
     });
 
-    test("the_client_comes_back_after_a_restart_and_sends_what_it_kept", async () => {
+    test("the_client_reconnects_after_a_restart_and_sends_its_buffer", async () => {
       const own = await startServer("LOAD_BIN");
       try {
         const socket = manager(own, transports).socket("/");
@@ -191,7 +191,7 @@ for (const [mode, transports] of Object.entries(MODES)) {
       assert.deepEqual(await outcome, [{ error: "timeout" }]);
     });
 
-    test("a_kicked_socket_is_told_and_stays_away", async () => {
+    test("a_kicked_socket_gets_the_disconnect_and_does_not_reconnect", async () => {
       const socket = manager(server, transports).socket("/");
       await connected(socket, mode);
       const lost = next(socket, "disconnect");
@@ -227,7 +227,7 @@ for (const [mode, transports] of Object.entries(MODES)) {
       assert.equal(await within(socket.emitWithAck("attempts", "never"), "a count"), 4);
     });
 
-    test("a_guarded_namespace_tells_why_it_refuses", async () => {
+    test("a_guarded_namespace_refuses_with_a_cause", async () => {
       const socket = manager(server, transports).socket("/guarded", { auth: { token: "wrong" } });
       const refusal = next(socket, "connect_error");
       socket.connect();

@@ -100,7 +100,7 @@ for (const kind of KINDS) {
       assert.ok(messages > members.length, `${messages} messages of polls that were forwarded`);
     });
 
-    test("clients upgrade where they can, and go on polling where not", async () => {
+    test("clients upgrade if they can, and continue polling otherwise", async () => {
       const members = [];
       const names = new Set();
       // Which node an upgrade comes to is by chance.

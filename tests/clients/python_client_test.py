@@ -107,14 +107,14 @@ class ThreadedConformance(ThreadedCase):
                 client = self.client(mode, events=["auth"], auth={"token": "abc", "n": [1]})
                 self.assertEqual(self.received(client, "auth"), ({"token": "abc", "n": [1]},))
 
-    def test_events_come_back_with_all_their_arguments(self):
+    def test_events_are_echoed_with_all_their_arguments(self):
         for mode in MODES:
             with self.subTest(mode=mode):
                 client = self.client(mode, events=["message-back"])
                 client.emit("message", ARGUMENTS)
                 self.assertEqual(self.received(client, "message-back"), ARGUMENTS)
 
-    def test_bytes_come_back_wherever_they_are_nested(self):
+    def test_nested_bytes_are_echoed(self):
         for mode in MODES:
             with self.subTest(mode=mode):
                 client = self.client(mode, events=["message-back"])
@@ -211,7 +211,7 @@ class ThreadedLoad(ThreadedCase):
                 self.assertEqual(self.received(linus, "bcast"), ("fence",))
                 self.assertTrue(linus.inbox["rcast"].empty())
 
-    def test_the_client_comes_back_after_a_restart(self):
+    def test_the_client_reconnects_after_a_restart(self):
         for mode in MODES:
             with self.subTest(mode=mode):
                 server = start_server("LOAD_BIN")
@@ -258,7 +258,7 @@ class ThreadedProbe(ThreadedCase):
             client.call("call", ("question", 1), timeout=SECONDS), {"error": "timeout"}
         )
 
-    def test_a_kicked_socket_is_told(self):
+    def test_a_kicked_socket_gets_the_disconnect(self):
         for mode in MODES:
             with self.subTest(mode=mode):
                 client = self.client(mode, in_place=False, reconnection=False)
@@ -276,7 +276,7 @@ class ThreadedProbe(ThreadedCase):
                 )
                 self.assertEqual(client.get_sid(), sid)
 
-    def test_a_guarded_namespace_tells_why_it_refuses(self):
+    def test_a_guarded_namespace_refuses_with_a_cause(self):
         for mode in MODES:
             with self.subTest(mode=mode):
                 client = socketio.Client(reconnection=False)
@@ -393,7 +393,7 @@ class AsyncioClient(AsyncioCase):
                 await grace.emit("rcast", (mode, {"raw": b"\x01"}))
                 self.assertEqual(await self.received(ada, "rcast"), ({"raw": b"\x01"},))
 
-    async def test_the_client_comes_back_after_a_restart(self):
+    async def test_the_client_reconnects_after_a_restart(self):
         server = await self.server("LOAD_BIN")
         for mode in MODES:
             with self.subTest(mode=mode):

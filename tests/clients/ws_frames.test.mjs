@@ -105,7 +105,7 @@ describe("control frames", () => {
     }
   });
 
-  test("a_pong_that_nobody_asked_for_is_let_pass", async () => {
+  test("an_unsolicited_pong_is_ignored", async () => {
     const peer = await connect();
     peer.ws.pong("unasked");
     peer.ws.send("4still here");

@@ -45,7 +45,7 @@ describe(`bus: ${KINDS.join(", ")}`, () => {
       }
     });
 
-    test(`${nsp}: rooms, ids and who is skipped mean the same on every node`, async () => {
+    test(`${nsp}: rooms, ids and skipped sockets mean the same on every node`, async () => {
       await enter(nsp);
       for (const [at, from] of nodes.entries()) {
         assert.deepEqual(await got(from, { nsp }), [1, 1, 1]);
@@ -73,7 +73,7 @@ describe(`bus: ${KINDS.join(", ")}`, () => {
     });
   }
 
-  test("a volatile event comes to whoever is not busy", async () => {
+  test("a volatile event reaches the clients that are not busy", async () => {
     await enter();
     for (const from of nodes.filter((node) => node.kind === "rust")) {
       for (const [at, member] of members.entries()) {

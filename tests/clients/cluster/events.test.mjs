@@ -93,7 +93,7 @@ for (const mode of ["classic", "sharded", "streams"]) {
       }
     });
 
-    test("what a client makes its node send reaches the clients of every node", async () => {
+    test("a broadcast of a client's handler reaches the clients of every node", async () => {
       const { members } = await assemble(nodes);
       for (const speaker of members) {
         speaker.socket.emit("bcast", 1, { two: [null] }, Buffer.from([3]));
@@ -143,7 +143,7 @@ for (const mode of ["classic", "sharded", "streams"]) {
       }
     });
 
-    test("where nobody is asked nothing is waited for", async () => {
+    test("an event with acknowledgement for an empty room ends at once", async () => {
       for (const from of nodes) {
         const begun = Date.now();
         const order = { op: "ask", rooms: ["no one"], event: "ask", args: [], timeout: 15_000 };

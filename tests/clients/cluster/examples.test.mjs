@@ -99,7 +99,7 @@ async function speaksInBoth(columns, port) {
   }
 }
 
-test("the page shows both nodes, and what is said on either in both columns", async () => {
+test("the page shows both nodes, and the messages of each in both columns", async () => {
   const redis = await startRedis();
   const browser = await launchBrowser();
   let client;

@@ -93,7 +93,7 @@ for (const mode of ["classic", "sharded", "streams"]) {
     });
     afterEach(() => Member.allLeave());
 
-    test("a node that stops is waited for in vain, and is one of the cluster again after it", async () => {
+    test("requests to a paused node time out, and it is in the cluster again when it resumes", async () => {
       for (const stopped of nodes) {
         const { members } = await assemble(nodes);
         for (const member of members) answering(member);
@@ -132,7 +132,7 @@ for (const mode of ["classic", "sharded", "streams"]) {
       }
     });
 
-    test("a node that is killed ends what it was asked, and the others go on", async () => {
+    test("requests to a killed node end, and the other nodes continue", async () => {
       for (const from of nodes) {
         for (const kind of new Set(KINDS)) {
           const doomed = await startNamed(kind);

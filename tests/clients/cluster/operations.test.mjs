@@ -177,7 +177,7 @@ for (const mode of ["classic", "sharded", "streams"]) {
       await leave();
     });
 
-    test("a room that is closed is nobody's any more", async () => {
+    test("a closed room has no members", async () => {
       await enter();
       // Node.js has no word for it.
       for (const [at, from] of nodes.entries()) {
@@ -195,7 +195,7 @@ for (const mode of ["classic", "sharded", "streams"]) {
       await leave();
     });
 
-    test("a server is told with what handshake a client of another node came", async () => {
+    test("the handshake of a client of another node is available", async () => {
       await enter();
       for (const from of nodes) {
         const found = await control(from, { op: "handshakes", rooms: ["a"] });

@@ -62,7 +62,7 @@ for (const transports of [["websocket"], ["polling"]]) {
       return assert.fail("the client is always busy");
     }
 
-    test("a client gets what it missed on the same node and on another", async () => {
+    test("a client gets the missed events on the same node and on another", async () => {
       const [one, two] = nodes;
       const member = await Member.enter(one, { rooms: ["a"], transports });
       const { id } = member;
@@ -90,7 +90,7 @@ for (const transports of [["websocket"], ["polling"]]) {
       member.leave();
     });
 
-    test("a client of a node that was killed goes on where it was", async () => {
+    test("a client of a killed node is recovered", async () => {
       const doomed = await startNode("rust", "streams", redis, RECOVERY);
       await settled([nodes[0], doomed]);
       const member = await Member.enter(doomed, { rooms: ["a"], transports });
@@ -162,7 +162,7 @@ describe("recovery between kinds of nodes", () => {
   }
 
   for (const transports of [["websocket"], ["polling"]]) {
-    test(`a client of a Node.js node goes on where it was on a Rust node: ${transports}`, async () => {
+    test(`a client of a Node.js node is recovered on a Rust node: ${transports}`, async () => {
       const { member, id, events } = await moved(node, rust, transports);
       assert.deepEqual([member.socket.recovered, member.id], [true, id]);
       assert.deepEqual(events.filter(([name]) => name === "of from"), [["of from", 1], ["of from", Buffer.from([1])]]);
@@ -173,7 +173,7 @@ describe("recovery between kinds of nodes", () => {
       member.leave();
     });
 
-    test(`a client of a Rust node begins anew on a Node.js node: ${transports}`, async () => {
+    test(`a client of a Rust node gets a new socket on a Node.js node: ${transports}`, async () => {
       const { member, id, events } = await moved(rust, node, transports);
       assert.equal(member.socket.recovered, false);
       assert.notEqual(member.id, id);

@@ -87,7 +87,7 @@ async function close(node) {
 
 for (const [kind, mode] of [["node", "classic"], ["node", "sharded"], ["node", "streams"], ["python", "bus"]]) {
   describe(`${mode}: from ${kind} to rust`, () => {
-    test("who is connected hears everything, and nobody hears anything twice", async () => {
+    test("connected clients receive every event exactly once", async () => {
       const redis = await startRedis();
       const nodes = [];
       const talkers = [];
