@@ -1,7 +1,9 @@
-//! The language of the documents: the subject of a sentence is a noun, not a relative clause.
+//! The language of the documents and of the tests' names: the subject of a sentence is a noun, not a
+//! relative clause.
 //!
 //! [`ROOTS`] lists the files and folders that are checked. Markdown is checked whole, without its code.
-//! Of a Rust file the lines `//!` and `///` are checked.
+//! Of a Rust file the lines `//!` and `///` are checked. [`TESTS`] lists the folders whose tests are
+//! checked by their names.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,15 @@ const ROOTS: [&str; 9] = [
     "examples",
     "src",
 ];
+
+/// Folders with Rust tests, relative to the crate.
+const TESTS: [&str; 2] = ["src", "tests/suite"];
+
+/// Attributes that make a function a test: the last segment of their path.
+const TEST_ATTRIBUTES: [&str; 2] = ["test", "on_both_servers"];
+
+/// Beginnings of test names that state no claim: the name has no noun of the protocol or of the code.
+const NO_CLAIM: [&str; 5] = ["what_", "who_", "whose_", "where_", "how_"];
 
 /// Words that begin a relative clause. Such a sentence has no noun of the protocol or of the code.
 const RELATIVE: [&str; 9] = [
@@ -53,6 +64,49 @@ fn no_sentence_begins_with_a_relative_clause() {
         })
         .collect();
     assert!(faults.is_empty(), "no noun:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn no_test_name_begins_with_a_relative_clause() {
+    let crate_root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = TESTS
+        .iter()
+        .flat_map(|root| files(&crate_root.join(root)))
+        .filter(|file| file.extension().is_some_and(|extension| extension == "rs"));
+    let (mut tests, mut faults) = (0, Vec::new());
+    for file in files {
+        let source = fs::read_to_string(&file).unwrap();
+        let path = file.strip_prefix(crate_root).unwrap().display();
+        for (line, name) in test_names(&source) {
+            tests += 1;
+            if NO_CLAIM.iter().any(|word| name.starts_with(word)) {
+                faults.push(format!("{path}:{line}: {name}"));
+            }
+        }
+    }
+    assert!(tests > 1000, "only {tests} tests");
+    assert!(faults.is_empty(), "no claim:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn test_names_are_found_below_their_attributes() {
+    let source = "#[cfg(test)]\n\
+                  fn helper() {}\n\
+                  #[test]\n\
+                  fn plain() {}\n\
+                  \x20   #[tokio::test(start_paused = true)]\n\
+                  \x20   #[ignore]\n\
+                  \x20   async fn paused() {}\n\
+                  #[test]\n\
+                  const LIMIT: usize = 1;\n\
+                  fn helper_too() {}\n\
+                  #[on_both_servers]\n\
+                  // A comment.\n\
+                  pub(crate) async fn both(value: u8) {}\n";
+    assert_eq!(
+        test_names(source),
+        [(4, "plain"), (7, "paused"), (13, "both")]
+    );
 }
 
 #[test]
@@ -107,6 +161,26 @@ fn relative_clauses_are_found_in_rust() {
 
 fn lines_of(faults: Vec<(usize, String)>) -> Vec<usize> {
     faults.into_iter().map(|(line, _)| line).collect()
+}
+
+/// Returns the names of the tests of a Rust file, each with its line.
+fn test_names(source: &str) -> Vec<(usize, &str)> {
+    let mut names = Vec::new();
+    let mut is_test = false;
+    for (index, line) in source.lines().enumerate() {
+        let line = line.trim();
+        if let Some(attribute) = line.strip_prefix("#[") {
+            let path = attribute.split(['(', ']']).next().unwrap_or_default();
+            let last = path.rsplit("::").next().unwrap_or_default();
+            is_test |= TEST_ATTRIBUTES.contains(&last);
+        } else if !line.starts_with("//") {
+            let declaration = line.split_once("fn ").filter(|_| is_test);
+            let name = declaration.and_then(|(_, rest)| rest.split(['(', '<']).next());
+            names.extend(name.map(|name| (index + 1, name)));
+            is_test = false;
+        }
+    }
+    names
 }
 
 /// Returns the Markdown and Rust files at `path`.
