@@ -1,5 +1,5 @@
-//! Design, Promises, Backpressure: whoever reads or is served slowly is bounded, and slows no
-//! other.
+//! docs/semantics.md, Backpressure: clients that read slowly and handlers that run long have
+//! limits, and delay no other client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,7 +116,7 @@ async fn a_full_outbox_does_not_delay_the_ping() {
     client.expect("2").await;
 }
 
-/// Design, Promises: a slow client does not slow the others of its room.
+/// docs/semantics.md, Slow clients: a slow client does not delay the others of its room.
 #[on_both_servers]
 async fn a_slow_client_does_not_slow_the_others() {
     let (server, mut leavers) = bounded(200_000, SlowClientPolicy::Disconnect);

@@ -1,4 +1,5 @@
-//! Design, Promises, Acks: a call ends with its value, `Timeout` or `Disconnected`, and soon.
+//! docs/semantics.md, Of the server's calls: a call ends with its value, `Timeout` or
+//! `Disconnected`.
 
 use std::time::Duration;
 

@@ -23,7 +23,7 @@ async fn any_origin_is_allowed_on_every_response() {
     }
 }
 
-/// reference/socketio.md, 2.2: the headers are on a WebSocket's 101 too.
+/// Reference server, option `cors`: the 101 of a WebSocket has the headers too.
 #[on_both_servers]
 async fn websocket_handshake_has_the_headers_too() {
     let server = Server::engineio(|builder| builder.cors(Cors::any()));
@@ -45,7 +45,7 @@ async fn listed_origin_is_allowed() {
     }
 }
 
-/// reference/socketio.md, 2.2: another origin is refused, and its browser is not told to let it in.
+/// An origin that is not listed is refused, and the response has no `Access-Control-Allow-Origin`.
 #[on_both_servers]
 async fn unlisted_origin_is_refused() {
     let server = Server::engineio(|builder| builder.cors(Cors::origins([APP])));

@@ -1,4 +1,4 @@
-//! Design, Promises, Failure: what panics costs its own call, and whoever asked is told.
+//! docs/semantics.md, Failure: a panic fails its own call only, and is reported.
 
 use std::sync::Arc;
 
@@ -106,7 +106,8 @@ async fn later() {
     panic!("after {}", "an await");
 }
 
-/// Design, Promises: a panic is an error for its call; the session, its rooms and others go on.
+/// docs/semantics.md, Panics: a panic is an error for its call. The session, its rooms and other
+/// clients continue.
 #[on_both_servers]
 async fn a_panic_fails_its_own_call_only() {
     let server = start();

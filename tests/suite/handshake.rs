@@ -12,7 +12,8 @@ use crate::support::{
     Connection, Heard, Open, Polling, Request, Response, Server, Site, WebSocket, channel, packets,
 };
 
-/// reference/socketio.md, 1.4: headers, url, query, cookies, address, secure, xdomain, time.
+/// Reference server, `socket.handshake`: headers, url, query, cookies, address, secure, xdomain,
+/// time.
 #[on_both_servers]
 async fn handshake_has_the_data_of_the_first_request() {
     let (server, mut opened) = listening(|builder| builder);

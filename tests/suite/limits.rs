@@ -1,5 +1,5 @@
-//! Design, Promises, Backpressure: what a client can make the server keep has a limit each, which
-//! is tested at its last value and one above.
+//! docs/semantics.md, Limits: the server's memory for a client is bounded. Each limit is tested at
+//! its last value and one above.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Design, Promises, Failure: the destructor of a value that the program returns may panic. The
-//! panic is reported, and costs nothing else.
+//! docs/semantics.md, Panics: the destructor of a value that the program returns may panic. The
+//! panic is reported, and has no other effect.
 
 use actix::{Actor, Context, Handler};
 use actix_socketio::{ConnectError, ConnectOutcome, PanicSource, Panicked, Socket, SocketIo};

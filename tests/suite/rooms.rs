@@ -1,4 +1,5 @@
-//! Design, Promises: who is in a room gets what is sent to it, each once, in order, from anywhere.
+//! docs/semantics.md, Rooms: the members of a room get its events once and in order, from every
+//! thread.
 
 use std::time::Duration;
 
@@ -395,7 +396,7 @@ async fn a_namespaces_slash_may_be_left_out() {
     client.expect(r#"42/chat,["a",1]"#).await;
 }
 
-/// Design, Two planes: sessions live on several workers, and a room spans them all.
+/// docs/semantics.md, Workers: the sessions of a room may live on several workers.
 #[on_both_servers]
 async fn a_room_spans_all_workers() {
     let server = Server::socketio_on(4, |io| io, |_| ());

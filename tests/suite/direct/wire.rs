@@ -138,8 +138,8 @@ async fn client_that_sends_and_never_reads_loses_its_connection() {
     assert_eq!(server.io.clients_count(), 0);
 }
 
-/// reference/socketio.md, 2.2: the close of the server comes behind what it has sent, whole, to a
-/// client that has not heard of it and sends on: its connection is not reset under it.
+/// Reference server, WebSocket: the close frame follows all frames that were sent before. The
+/// connection of a client that continues to send meanwhile is not reset.
 #[tokio::test]
 async fn client_that_sends_on_gets_all_that_came_before_the_close() {
     let server = raw(|builder| {

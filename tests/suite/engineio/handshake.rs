@@ -35,7 +35,7 @@ async fn open_packet_has_the_configured_numbers() {
     assert!(response.text().ends_with(numbers), "{}", response.text());
 }
 
-/// reference/socketio.md, 2.1: 20 characters of base64url.
+/// Reference server, ids: 20 characters of base64url.
 #[on_both_servers]
 async fn sids_are_twenty_characters_and_differ() {
     let server = Server::engineio(|builder| builder);
@@ -59,7 +59,7 @@ async fn upgrades_are_offered_only_where_they_are_allowed() {
     }
 }
 
-/// reference/socketio.md, 2.2: headers of the OPEN packet's answer.
+/// Reference server, polling: headers of the response with the OPEN packet.
 #[on_both_servers]
 async fn open_packet_is_uncached_plain_text() {
     let server = Server::engineio(|builder| builder);
@@ -276,7 +276,7 @@ async fn unknown_or_missing_transport_is_code_0() {
     }
 }
 
-/// reference/socketio.md, 1.2, `transports`: one that is switched off is as unknown as any other.
+/// Reference server, option `transports`: a disabled transport is refused as an unknown one.
 #[on_both_servers]
 async fn transport_that_is_switched_off_is_code_0() {
     let only_polling = Server::engineio(|builder| builder.transports([Transport::Polling]));
@@ -306,8 +306,8 @@ async fn missing_or_other_revision_is_code_5() {
     }
 }
 
-/// reference/socketio.md, section 0: another revision than the session's is code 3, and costs the
-/// session nothing.
+/// Reference server, error codes: a revision other than the session's is code 3, and the session
+/// stays open.
 #[on_both_servers]
 async fn other_revision_within_a_session_is_code_3() {
     let server = Server::engineio(echo);
@@ -347,7 +347,7 @@ async fn unknown_sid_is_code_1() {
     }
 }
 
-/// reference/socketio.md, 2.1: a sid has 20 characters; one less, one more is another sid.
+/// Reference server, ids: a sid has 20 characters; a sid with 19 or 21 is unknown.
 #[on_both_servers]
 async fn sid_with_a_character_less_or_more_is_unknown() {
     let server = Server::engineio(|builder| builder);
@@ -373,7 +373,7 @@ async fn handshake_by_another_method_is_code_2() {
     assert_eq!(server.io.clients_count(), 0);
 }
 
-/// reference/socketio.md, 2.2: without CORS a preflight is a handshake by a wrong method.
+/// Reference server, error codes: without CORS a preflight is a handshake with a wrong method.
 #[on_both_servers]
 async fn preflight_without_cors_is_code_2() {
     let server = Server::engineio(|builder| builder);
@@ -400,7 +400,7 @@ async fn other_method_within_a_session_is_refused() {
     session.expect(&["4still here"]).await;
 }
 
-/// reference/socketio.md, 2.2: `transport` and what the request is must agree. Code 3.
+/// Reference server, error codes: a `transport` that is not the request's own is code 3.
 #[on_both_servers]
 async fn transport_that_is_not_the_requests_own_is_code_3() {
     let server = Server::engineio(|builder| builder);
@@ -426,7 +426,7 @@ async fn other_parameters_are_passed_over() {
     }
 }
 
-/// reference/socketio.md, 1.2, `path`: a prefix of what is asked for, with or without its slash.
+/// Reference server, option `path`: a prefix of the request's path, with or without its slash.
 #[on_both_servers]
 async fn every_path_below_the_prefix_is_served() {
     let server = Server::socketio(|builder| builder, |_| {});
@@ -445,7 +445,7 @@ async fn every_path_below_the_prefix_is_served() {
     }
 }
 
-/// reference/socketio.md, 1.2, `path`: slashes at its ends may be there or not.
+/// Reference server, option `path`: slashes at its ends are optional.
 #[on_both_servers]
 async fn path_is_configured_by_the_builder() {
     for path in ["/live/chat/", "live/chat", "/live/chat"] {

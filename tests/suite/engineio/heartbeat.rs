@@ -86,7 +86,8 @@ async fn missing_pong_closes_polling() {
     session.expect_gone().await;
 }
 
-/// design.md, section 4, Silence: a client that does not even poll for its ping is found as soon.
+/// docs/semantics.md, Silence and heartbeat: a client that does not poll for its ping is
+/// disconnected after the same time.
 #[on_both_servers]
 async fn missing_poll_closes_the_session() {
     let (server, mut closed) = recording(silent);
@@ -97,8 +98,8 @@ async fn missing_poll_closes_the_session() {
     session.expect_gone().await;
 }
 
-/// reference/socketio.md, section 0: a packet other than the pong gives a client one more timeout,
-/// and however many follow, no further one.
+/// Reference server, heartbeat: the first packet other than the pong extends the timeout once;
+/// later packets do not extend it again.
 #[on_both_servers]
 async fn other_packets_extend_the_timeout_once() {
     let (server, mut closed) = recording(|builder| {
@@ -150,7 +151,7 @@ async fn other_packets_extend_the_timeout_of_polling_once() {
     assert_eq!(closed.next().await, CloseReason::PingTimeout);
 }
 
-/// design.md, section 4, Silence: a pong for a ping that was never fetched is a guess.
+/// docs/semantics.md, Silence and heartbeat: a pong does not count if its ping was never polled.
 #[on_both_servers]
 async fn pong_without_a_poll_does_not_keep_the_session() {
     let (server, mut closed) = recording(silent);
@@ -167,7 +168,7 @@ async fn pong_without_a_poll_does_not_keep_the_session() {
     assert_eq!(reason, CloseReason::PingTimeout);
 }
 
-/// reference/socketio.md, 1.4: the socket's `disconnect` handler hears why.
+/// Reference server, event `disconnect`: the handler gets the reason.
 #[on_both_servers]
 async fn disconnect_handler_gets_the_ping_timeout_reason() {
     let (server, mut left) = flooding(silent_socket);
@@ -176,8 +177,8 @@ async fn disconnect_handler_gets_the_ping_timeout_reason() {
     assert_eq!(left.next().await, "ping timeout");
 }
 
-/// design.md, section 4, Silence and Backpressure: a client that reads nothing, but still sends
-/// pongs, is cut off once its outbox is full, and its connection does not stay behind.
+/// docs/semantics.md, Slow clients: a client that sends pongs and reads nothing is disconnected
+/// once its outbox is full, and its connection is closed.
 #[on_both_servers]
 async fn client_that_stops_reading_is_disconnected_at_a_full_outbox() {
     let (server, mut left) = flooding(|builder| {

@@ -71,7 +71,7 @@ async fn waiting_poll_gets_what_is_sent_next() {
     assert_eq!(packets(&poll.response().await), ["4hello"]);
 }
 
-/// reference/socketio.md, 2.2: headers of both answers.
+/// Reference server, polling: headers of the responses to GET and POST.
 #[on_both_servers]
 async fn answers_say_what_they_are() {
     let server = Server::engineio(echo);
@@ -149,8 +149,8 @@ async fn post_beside_a_waiting_poll_is_in_order() {
     }
 }
 
-/// reference/socketio.md, 2.2: a GET that the client gives up ends the session, as what was on its
-/// way may be lost.
+/// Reference server, polling: a GET that the client aborts closes the session, because packets of
+/// its response may be lost.
 #[on_both_servers]
 async fn aborted_poll_closes_the_session() {
     let (session, end) = recorded().await;
@@ -180,7 +180,7 @@ async fn aborted_poll_disconnects_the_socket() {
     session.expect_gone().await;
 }
 
-/// reference/socketio.md, 2.2: so does a POST whose body never becomes whole.
+/// Reference server, polling: a POST with an incomplete body closes the session.
 #[on_both_servers]
 async fn aborted_post_closes_the_session() {
     let (session, end) = recorded().await;
@@ -191,7 +191,7 @@ async fn aborted_post_closes_the_session() {
     end.is(&session, CloseReason::TransportError).await;
 }
 
-/// reference/socketio.md, 2.2: a binary body is of the third revision.
+/// Reference server, polling: a binary body is part of revision 3 only.
 #[on_both_servers]
 async fn octet_stream_closes_the_session() {
     let (session, end) = recorded().await;
@@ -356,7 +356,7 @@ async fn ping_of_a_client_closes_the_session() {
     end.is(&session, CloseReason::TransportError).await;
 }
 
-/// reference/socketio.md, 2.2: packets that are out of place are passed over.
+/// Reference server: packets of an unexpected type are ignored.
 #[on_both_servers]
 async fn packets_out_of_place_are_passed_over() {
     let server = Server::engineio(echo);
@@ -367,8 +367,8 @@ async fn packets_out_of_place_are_passed_over() {
     session.expect(&["4end"]).await;
 }
 
-/// reference/socketio.md, 2.2: a session that the server closes tells the waiting poll, behind what
-/// was sent before.
+/// Reference server, polling: if the server closes the session, the waiting poll gets the CLOSE
+/// packet after the packets that were sent before.
 #[on_both_servers]
 async fn close_of_the_server_ends_the_waiting_poll() {
     let (server, mut closed) = recording(close_when_told);
@@ -385,7 +385,7 @@ async fn close_of_the_server_ends_the_waiting_poll() {
     session.expect_gone().await;
 }
 
-/// reference/socketio.md, 2.2: a client that is not polling meanwhile finds it at its next poll.
+/// Reference server, polling: without a waiting poll, the next poll gets the CLOSE packet.
 #[on_both_servers]
 async fn close_of_the_server_waits_for_the_next_poll() {
     let (server, mut closed) = recording(close_when_told);
@@ -396,8 +396,7 @@ async fn close_of_the_server_waits_for_the_next_poll() {
     session.expect_gone().await;
 }
 
-/// reference/socketio.md, 2.2: until then its POSTs are answered, and what they carry is passed
-/// over.
+/// Reference server, polling: until that poll, POSTs are answered and their packets are ignored.
 #[on_both_servers]
 async fn post_to_a_session_that_waits_for_its_last_poll_is_answered_at_once() {
     let (server, mut closed) = recording(close_when_told);

@@ -45,7 +45,7 @@ async fn websocket_beside_a_session_gets_no_open_packet() {
     assert_eq!(socket.recv().await, Received::Pong(b"late".to_vec()));
 }
 
-/// reference/socketio.md, 2.2: a client that polls once more while it probes gets a noop once more.
+/// Reference server, upgrade: each poll during the probe is answered with a noop.
 #[on_both_servers]
 async fn every_poll_is_released_while_the_websocket_probes() {
     let server = Server::engineio(echo);
@@ -85,8 +85,8 @@ async fn packets_that_wait_go_to_the_websocket() {
     socket.expect_text("4two").await;
 }
 
-/// design.md, section 3: an upgrade changes who drains the outbox, and loses nothing. On one
-/// worker.
+/// Engine.IO v4, Upgrade: an upgrade changes the transport that drains the outbox, and loses no
+/// message. On one worker.
 #[on_both_servers]
 async fn messages_arrive_once_and_in_order_through_an_upgrade_on_one_worker() {
     messages_arrive_once_and_in_order(1).await;
@@ -254,7 +254,7 @@ async fn websocket_lost_while_probing_leaves_polling_alone() {
     assert_eq!(closed.so_far(), []);
 }
 
-/// reference/socketio.md, 1.2, `upgradeTimeout`: a WebSocket that never probes is closed.
+/// Reference server, option `upgradeTimeout`: a WebSocket that never probes is closed.
 #[on_both_servers]
 async fn websocket_that_never_probes_is_closed() {
     let server = Server::engineio(|builder| echo(builder).upgrade_timeout(UPGRADE));
@@ -264,7 +264,7 @@ async fn websocket_that_never_probes_is_closed() {
     goes_on(&server, &session).await;
 }
 
-/// reference/socketio.md, 1.2, `upgradeTimeout`: so is one that never asks for the session.
+/// Reference server, option `upgradeTimeout`: a WebSocket that probes and never upgrades is closed.
 #[on_both_servers]
 async fn websocket_that_never_upgrades_is_closed() {
     let server = Server::engineio(|builder| echo(builder).upgrade_timeout(UPGRADE));
@@ -274,7 +274,7 @@ async fn websocket_that_never_upgrades_is_closed() {
     goes_on(&server, &session).await;
 }
 
-/// reference/socketio.md, 2.2: one WebSocket at a time: the second is closed, the first goes on.
+/// Reference server, upgrade: one WebSocket at a time. The second is closed, the first continues.
 #[on_both_servers]
 async fn second_websocket_while_the_first_probes_is_closed() {
     let server = Server::engineio(echo);
@@ -338,7 +338,7 @@ async fn polling_for_a_websockets_session_is_code_3() {
     socket.expect_text("4hello").await;
 }
 
-/// reference/socketio.md, 1.2, `allowUpgrades`: where it is off a WebSocket with a sid is refused.
+/// Reference server, option `allowUpgrades`: if it is off, a WebSocket with a sid is refused.
 #[on_both_servers]
 async fn upgrade_that_is_not_allowed_is_code_3() {
     let server = Server::engineio(|builder| echo(builder).allow_upgrades(false));
@@ -351,7 +351,8 @@ async fn upgrade_that_is_not_allowed_is_code_3() {
     session.expect(&["4still polling"]).await;
 }
 
-/// reference/socketio.md, 1.2, `transports`: so it is where WebSocket is off, as an unknown one.
+/// Reference server, option `transports`: without WebSocket, the upgrade is refused as an unknown
+/// transport.
 #[on_both_servers]
 async fn upgrade_to_a_transport_that_is_off_is_code_0() {
     let server = Server::engineio(|builder| builder.transports([Transport::Polling]));
@@ -376,8 +377,8 @@ async fn ping_by_polling_is_answered_by_websocket() {
     assert_eq!(closed.so_far(), []);
 }
 
-/// reference/socketio.md, 2.2: a ping that waits for its pong keeps its deadline through the
-/// upgrade, so that a client which never answers is found.
+/// Reference server, heartbeat: a ping that waits for its pong keeps its deadline through the
+/// upgrade, so that a client that never answers is disconnected.
 #[on_both_servers]
 async fn ping_by_polling_that_is_never_answered_closes_the_websocket() {
     let (server, mut closed) = recording(|builder| {

@@ -28,7 +28,7 @@ async fn binary_goes_both_ways() {
     }
 }
 
-/// reference/socketio.md, 2.2: base64 in a text frame is a binary message too.
+/// Reference server, WebSocket: base64 in a text frame is a binary message too.
 #[on_both_servers]
 async fn base64_in_a_text_frame_is_binary() {
     let server = Server::engineio(echo);
@@ -306,7 +306,7 @@ async fn client_that_closes_and_does_not_read_is_forgotten() {
     drop(socket);
 }
 
-/// reference/socketio.md, 2.2: the client's CLOSE packet ends the session at once.
+/// Reference server, WebSocket: the client's CLOSE packet ends the session at once.
 #[on_both_servers]
 async fn close_packet_ends_the_session_at_once() {
     let close = Frame::new(opcode::TEXT, "1");
@@ -331,7 +331,7 @@ async fn ping_packet_of_a_client_closes_the_session() {
     }
 }
 
-/// reference/socketio.md, 2.2: packets that are out of place are passed over.
+/// Reference server: packets of an unexpected type are ignored.
 #[on_both_servers]
 async fn packets_out_of_place_are_passed_over() {
     let server = Server::engineio(echo);
@@ -398,7 +398,8 @@ async fn compression_is_not_negotiated() {
     socket.expect_text("4plain").await;
 }
 
-/// reference/socketio.md, 1.4: a connection that is lost without a word is a `transport close`.
+/// Reference server, event `disconnect`: a connection that ends without a close frame is a
+/// `transport close`.
 #[on_both_servers]
 async fn lost_connection_ends_the_session() {
     let (server, mut closed) = recording(|builder| builder);
@@ -417,8 +418,8 @@ async fn connection_that_ends_within_a_frame_ends_the_session() {
     assert_eq!(closed.next().await, CloseReason::TransportClose);
 }
 
-/// reference/socketio.md, 2.2: the server closes with an empty close frame, behind what it has
-/// sent.
+/// Reference server, WebSocket: the server closes with an empty close frame, which follows all
+/// frames that were sent before.
 #[on_both_servers]
 async fn close_of_the_server_comes_behind_what_was_sent() {
     let (server, mut closed) = recording(|builder| {

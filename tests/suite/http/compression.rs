@@ -1,5 +1,5 @@
-//! reference/socketio.md, 1.2, `httpCompression`: what a poll brings is compressed from a threshold
-//! on, by a coding that the client accepts.
+//! Reference server, option `httpCompression`: the response of a poll is compressed from a
+//! threshold on, with a coding that the client accepts.
 
 use std::io::Read;
 

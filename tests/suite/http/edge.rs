@@ -220,7 +220,7 @@ async fn a_poll_that_names_another_protocol_is_a_poll() {
     }
 }
 
-/// reference/socketio.md, 2.2: no answer of polling is kept by a cache.
+/// Reference server, polling: responses have `Cache-Control: no-store`.
 #[on_both_servers]
 async fn no_answer_of_polling_is_cached() {
     let server = Server::engineio(|builder| builder.max_payload(10));

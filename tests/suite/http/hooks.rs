@@ -19,8 +19,8 @@ use crate::support::{
     Heard, Open, Polling, Request, Response, Server, Site, WebSocket, channel, echo, within,
 };
 
-/// reference/socketio.md, 1.2, `allowRequest`: the error's own status and body, and nobody has
-/// come.
+/// Reference server, option `allowRequest`: the response has the error's status and body, and no
+/// session is opened.
 #[on_both_servers]
 async fn refused_request_gets_the_errors_own_answer_and_no_session() {
     for via in BOTH {
@@ -56,7 +56,7 @@ async fn socketio_asks_about_a_client_too() {
     assert_eq!(server.io.clients_count(), 0);
 }
 
-/// reference/socketio.md, 1.2, `allowRequest`: only requests without a `sid` are asked about.
+/// Reference server, option `allowRequest`: the hook runs for requests without a `sid` only.
 #[on_both_servers]
 async fn requests_of_a_session_are_not_asked_about() {
     let (told, mut asked) = channel();
@@ -250,7 +250,8 @@ async fn refused_client_gets_no_extensions() {
     }
 }
 
-/// reference/socketio.md, 1.7: `initial_headers` is for the first answer, `headers` for all.
+/// Reference server, events of the engine: `initial_headers` is for the first response, `headers`
+/// for all.
 #[on_both_servers]
 async fn headers_are_added_to_the_first_answer_and_to_all() {
     let server = Server::engineio(|builder| {
@@ -328,8 +329,8 @@ async fn panic_in_a_header_hook_drops_its_headers_only() {
     session.expect(&["4a"]).await;
 }
 
-/// reference/socketio.md, 1.2, `cookie`: name `io`, path `/`, HttpOnly, SameSite=Lax; on the
-/// polling handshake, and nowhere else.
+/// Reference server, option `cookie`: name `io`, path `/`, HttpOnly, SameSite=Lax; in the response
+/// to the polling handshake only.
 #[on_both_servers]
 async fn cookie_has_the_sessions_id() {
     let template = || Cookie::new("", "");

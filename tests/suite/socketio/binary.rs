@@ -300,7 +300,8 @@ async fn a_placeholder_in_a_text_packet_is_data() {
     }
 }
 
-/// Design, One path: a packet's frames lie together in the outbox, however many threads send at once.
+/// docs/semantics.md, Packets to a client: the attachments of a packet follow it directly, also if
+/// several threads emit at the same time.
 #[on_both_servers]
 async fn attachments_follow_their_header_directly() {
     const EACH: u8 = 100;

@@ -181,7 +181,7 @@ async fn an_auth_payload_of_another_type_refuses() {
     assert_eq!(io.of("/").count(), 0);
 }
 
-/// Design, Promises: connect errors fail closed.
+/// docs/semantics.md, Panics: a panic in a connect handler refuses the client.
 #[on_both_servers]
 async fn a_panic_in_a_connect_handler_refuses() {
     async fn now() {
@@ -208,7 +208,7 @@ async fn a_panic_in_a_connect_handler_refuses() {
     }
 }
 
-/// Design, Promises: connect errors fail closed, also where the error itself panics.
+/// docs/semantics.md, Panics: an error of a connect handler that panics refuses the client too.
 #[on_both_servers]
 async fn a_panic_in_a_refusal_refuses() {
     struct Bad;
@@ -306,8 +306,8 @@ async fn events_wait_for_an_async_connect_handler_and_keep_their_order() {
     }
 }
 
-/// Design, Promises: handlers of one socket start in the order of arrival, also those whose events
-/// come at the very moment when the client is let in.
+/// docs/semantics.md, Events of a client: handlers of one socket start in the order of arrival,
+/// also for events that arrive while the client is being accepted.
 #[on_both_servers]
 async fn events_keep_their_order_during_the_connect() {
     let server = start();
@@ -427,7 +427,7 @@ async fn a_packet_for_a_namespace_never_joined_closes_the_session() {
     }
 }
 
-/// Design, Promises: the CONNECT packet goes first.
+/// docs/semantics.md, Packets to a client: the CONNECT packet is sent first.
 #[on_both_servers]
 async fn events_of_a_connect_handler_follow_the_connect_packet() {
     let server = start();
@@ -461,7 +461,7 @@ async fn events_of_a_connect_handler_follow_the_connect_packet() {
     }
 }
 
-/// Design, Promises: the CONNECT packet goes first, whoever broadcasts meanwhile.
+/// docs/semantics.md, Packets to a client: the CONNECT packet is sent before concurrent broadcasts.
 #[on_both_servers]
 async fn the_connect_packet_goes_first_in_a_storm_of_broadcasts() {
     let server = start();

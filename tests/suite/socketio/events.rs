@@ -397,7 +397,7 @@ async fn the_least_and_the_greatest_id_are_acknowledged() {
     .await;
 }
 
-/// Design, Promises: a client that waits for an acknowledgement is never left in silence.
+/// docs/semantics.md, Of a client's event: an event with an id always gets an acknowledgement.
 #[on_both_servers]
 async fn a_value_that_cannot_be_written_is_answered_with_an_error() {
     struct Panics;
@@ -509,8 +509,8 @@ async fn a_handler_added_later_serves_connected_clients() {
     client.expect("432[2]").await;
 }
 
-/// Design, Promises: handlers of one socket start in the order of arrival, also while earlier ones
-/// wait for something.
+/// docs/semantics.md, Events of a client: handlers of one socket start in the order of arrival,
+/// also while earlier handlers wait.
 #[on_both_servers]
 async fn handlers_start_in_the_order_of_arrival_while_earlier_ones_wait() {
     let server = start();
@@ -547,8 +547,8 @@ async fn handlers_start_in_the_order_of_arrival_while_earlier_ones_wait() {
     }
 }
 
-/// Design, Promises: what one task emits to a socket arrives in the order in which it was awaited,
-/// broadcasts and direct emits together, from whatever thread.
+/// docs/semantics.md, Packets to a client: packets of one task arrive in the order of its emits,
+/// broadcasts and direct emits together, from any thread.
 #[on_both_servers]
 async fn emits_of_one_task_keep_their_order() {
     const EACH: u32 = 100;

@@ -232,8 +232,8 @@ async fn names_beside_the_reserved_ones_are_ordinary() {
     }
 }
 
-/// Design, Promises: no byte from the network costs more than it should: as deep as the limit, and
-/// one bracket more.
+/// docs/semantics.md, Bytes from the network: the depth of JSON has a limit. The last depth that
+/// passes, and the first that is refused.
 #[on_both_servers]
 async fn one_bracket_more_than_the_limit_is_refused() {
     let (server, _leavers) = watched();
@@ -250,7 +250,8 @@ async fn one_bracket_more_than_the_limit_is_refused() {
     }
 }
 
-/// Design, Promises: nesting costs no stack and no time.
+/// docs/semantics.md, Bytes from the network: deep nesting is refused at the limit, and uses no
+/// stack.
 #[on_both_servers]
 async fn forty_kilobytes_of_brackets_are_refused_at_once() {
     let many = "[".repeat(40_000);
