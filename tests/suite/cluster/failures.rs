@@ -10,6 +10,7 @@ use actix_socketio::{
     Builder, ClusterError, EmitError, PanicSource, Panicked, RedisAdapter, ServerSideEvent,
     SocketIo,
 };
+use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::timeout;
@@ -349,6 +350,7 @@ async fn a_server_side_listener_that_fails_is_reported() {
                 .on_server_side("server-side-boom", |_: ServerSideEvent| async {
                     panics();
                 })
+                .on_server_side("server-side-value", |_: ServerSideEvent| async { Bomb })
                 .on_server_side("server-side-fault", |_: ServerSideEvent| async {
                     Err::<(), _>("no")
                 });
@@ -357,16 +359,17 @@ async fn a_server_side_listener_that_fails_is_reported() {
     connected(&there.io).await;
     let here = Format::Classic.node(&redis, |io| io).await;
     let mut lines = Lines::with("server-side-");
-    let told = here
-        .io
-        .of("/")
-        .server_side_emit("server-side-boom", 1)
-        .await;
-    told.unwrap();
-    let place = PanicSource::Handler("server-side-boom".to_owned());
-    assert_eq!(crashed.next().await, place);
-    let panicked = r#"ERROR actix_socketio::handler handler of "server-side-boom" panicked in namespace /: so"#;
-    assert_eq!(lines.next().await, panicked);
+    // The second one is the destructor of the value that the listener returns.
+    for event in ["server-side-boom", "server-side-value"] {
+        let told = here.io.of("/").server_side_emit(event, 1).await;
+        told.unwrap();
+        let place = PanicSource::Handler(event.to_owned());
+        assert_eq!(crashed.next().await, place);
+        let panicked = format!(
+            "ERROR actix_socketio::handler handler of {event:?} panicked in namespace /: so"
+        );
+        assert_eq!(lines.next().await, panicked);
+    }
     let told = here
         .io
         .of("/")
@@ -421,6 +424,7 @@ async fn restored(client: &mut Client, auth: &str) -> (String, String) {
 }
 
 /// Panics when it is dropped.
+#[derive(Serialize)]
 struct Bomb;
 
 impl Drop for Bomb {

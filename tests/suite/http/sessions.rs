@@ -158,6 +158,35 @@ async fn changes_of_both_sides_are_kept_key_by_key() {
     assert_eq!(browser.get("/all").await, both);
 }
 
+/// A handler has changed the session, and the destructor of its value panics: one acknowledgement.
+#[on_both_servers]
+async fn a_saved_event_is_answered_once_if_its_value_panics() {
+    #[derive(serde::Serialize)]
+    struct Bomb(u32);
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            // Without the panic hook, which would print a line.
+            std::panic::resume_unwind(Box::new("the destructor"));
+        }
+    }
+
+    let (server, _) = shared();
+    server
+        .io
+        .of("/")
+        .on("value", |session: Session| async move {
+            session.insert("socket", true)?;
+            Ok::<_, SessionError>(Bomb(1))
+        });
+    let mut browser = Browser::of(&server);
+    browser.get("/set?user=Ada").await;
+    let mut client = browser.connect(Via::WebSocket).await;
+    client.0.send(r#"421["value"]"#).await;
+    client.0.expect("431[1]").await;
+    client.0.expect_nothing_more("/").await;
+}
+
 /// docs/semantics.md, order: handlers start in the order of arrival, though each is behind a load,
 /// and what came before the client left is handled before its disconnect.
 #[on_both_servers]
