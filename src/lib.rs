@@ -238,7 +238,8 @@
 //!   [`NamespaceHandlers`] is an object whose methods are handlers: it names each [`Method`] to its
 //!   [`Registrar`].
 //! * **Look at events and clients first**: [`Handlers::middleware`] for clients,
-//!   [`Handlers::event_middleware`] for each [`IncomingEvent`].
+//!   [`Handlers::event_middleware`] for each [`IncomingEvent`]. An event as a value is an
+//!   [`EventView`] of its name and arguments.
 //! * **Know the client**: [`Builder::allow_request`] accepts or refuses a client. Its [`Handshake`]
 //!   has the headers, the query ([`QueryError`]), the cookies, the address, also behind trusted
 //!   proxies ([`IpNet`]), and the program's [`Extensions`]. A [`Session`] keeps values for it
@@ -412,5 +413,5 @@ pub use server::{
 #[cfg(feature = "session")]
 pub use server::{HttpSession, LogoutStore};
 pub use socket::{AckStream, Broadcast, ClusterResult, RemoteSocket, Socket};
-pub use socketio::{AnyValue, Args, ArgsError};
+pub use socketio::{AnyValue, Args, ArgsError, EventView};
 pub use transport::{AppFactory, ConnectionError};

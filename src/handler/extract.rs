@@ -21,10 +21,11 @@ use serde::de::DeserializeOwned;
 use crate::error::Rejection;
 use crate::handler::context::NamespaceContext;
 use crate::handler::reply::{Ack, Reply};
+use crate::handler::tuples::for_each_tuple;
 use crate::handshake::Handshake;
 use crate::reason::DisconnectReason;
 use crate::socket::Socket;
-use crate::socketio::{self, Args, ArgsError, Shortened};
+use crate::socketio::{self, Args, ArgsError, EventView, Shortened};
 
 /// Makes an argument of a handler from the context of its call.
 ///
@@ -373,7 +374,7 @@ impl<C: CallContext, T: Send + Sync + 'static> Extract<C> for State<T> {
     }
 }
 
-/// An event as a value: its name and its arguments as received.
+/// An event as a value: its socket, and an [`EventView`] of its name and arguments as received.
 ///
 /// As an extractor it gives a handler the whole event. As a message it is sent by
 /// [`Handlers::forward`](crate::Handlers::forward) to an actor, with the right to answer.
@@ -392,8 +393,7 @@ impl<C: CallContext, T: Send + Sync + 'static> Extract<C> for State<T> {
 #[rtype(result = "()")]
 pub struct Event {
     socket: Socket,
-    name: Arc<str>,
-    args: Args,
+    view: EventView,
     ack: Option<Ack>,
 }
 
@@ -415,8 +415,10 @@ impl Event {
     fn of(incoming: &EventContext<'_>) -> Self {
         Self {
             socket: incoming.socket.clone(),
-            name: Arc::clone(incoming.event),
-            args: Args::new(incoming.args.to_owned(), incoming.attachments.to_vec()),
+            view: EventView::new(
+                Arc::clone(incoming.event),
+                Args::new(incoming.args.to_owned(), incoming.attachments.to_vec()),
+            ),
             ack: None,
         }
     }
@@ -427,36 +429,23 @@ impl Event {
         &self.socket
     }
 
-    /// Returns the event's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Returns the arguments, to forward them unchanged.
-    #[must_use]
-    pub fn args(&self) -> &Args {
-        &self.args
-    }
-
     /// Returns the arguments as received, as an owned value.
     #[must_use]
     pub fn into_args(self) -> Args {
-        self.args
-    }
-
-    /// Reads the arguments, as [`Data`] does.
-    ///
-    /// # Errors
-    ///
-    /// Returns the argument that has the wrong type, and the cause.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
-        self.args.read()
+        self.view.into_args()
     }
 
     /// Takes the right to answer; `None` in a handler, in which [`Ack`] is a separate argument.
     pub fn take_ack(&mut self) -> Option<Ack> {
         self.ack.take()
+    }
+}
+
+impl Deref for Event {
+    type Target = EventView;
+
+    fn deref(&self) -> &EventView {
+        &self.view
     }
 }
 
@@ -489,12 +478,4 @@ macro_rules! extract_tuple {
     };
 }
 
-extract_tuple!();
-extract_tuple!(A);
-extract_tuple!(A B);
-extract_tuple!(A B C);
-extract_tuple!(A B C D);
-extract_tuple!(A B C D E);
-extract_tuple!(A B C D E F);
-extract_tuple!(A B C D E F G);
-extract_tuple!(A B C D E F G H);
+for_each_tuple!(extract_tuple);

@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use crate::handler::tuples::for_each_tuple;
+
 /// An async function whose arguments are extractors, up to eight of them.
 ///
 /// It is implemented for functions and closures; no other implementation is needed. The kind of
@@ -57,12 +59,4 @@ macro_rules! handler {
     };
 }
 
-handler!();
-handler!(A);
-handler!(A B);
-handler!(A B C);
-handler!(A B C D);
-handler!(A B C D E);
-handler!(A B C D E F);
-handler!(A B C D E F G);
-handler!(A B C D E F G H);
+for_each_tuple!(handler);

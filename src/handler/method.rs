@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::handler::Handler;
+use crate::handler::tuples::for_each_tuple;
 
 /// An async method whose arguments, after the object itself, are extractors, up to eight of them.
 ///
@@ -68,15 +69,7 @@ macro_rules! method {
     };
 }
 
-method!();
-method!(A);
-method!(A B);
-method!(A B C);
-method!(A B C D);
-method!(A B C D E);
-method!(A B C D E F);
-method!(A B C D E F G);
-method!(A B C D E F G H);
+for_each_tuple!(method);
 
 /// A method together with its object.
 #[derive(Debug)]

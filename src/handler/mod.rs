@@ -23,6 +23,7 @@ mod shared;
 mod table;
 mod task;
 mod transit;
+mod tuples;
 mod turn;
 
 pub(crate) use context::{NamespaceContext, ServerContext};

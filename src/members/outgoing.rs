@@ -1,18 +1,18 @@
 //! The observers of a program's outgoing events.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use log::Level;
 use parking_lot::RwLock;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::id::SocketId;
 use crate::logging::{LogKind, LogLimits, Quoted, cut, plain};
 use crate::panics::catch_panic;
-use crate::socketio::{Args, ArgsError};
+use crate::socketio::{Args, EventView};
 
 /// An outgoing event before it is sent, the argument of
 /// [`Namespace::on_any_outgoing`](crate::Namespace::on_any_outgoing).
@@ -32,8 +32,7 @@ use crate::socketio::{Args, ArgsError};
 #[derive(Debug)]
 pub struct OutgoingEvent<'a> {
     namespace: &'a str,
-    name: &'a str,
-    args: Args,
+    view: EventView,
     recipient: Option<SocketId>,
 }
 
@@ -44,31 +43,18 @@ impl OutgoingEvent<'_> {
         self.namespace
     }
 
-    /// Returns the event's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.name
-    }
-
-    /// Returns the arguments as sent.
-    #[must_use]
-    pub fn args(&self) -> &Args {
-        &self.args
-    }
-
-    /// Reads the arguments, as [`Data`](crate::Data) does.
-    ///
-    /// # Errors
-    ///
-    /// Returns the argument that has the wrong type, and the cause.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
-        self.args.read()
-    }
-
     /// Returns the recipient; `None` if there are many.
     #[must_use]
     pub fn recipient(&self) -> Option<SocketId> {
         self.recipient
+    }
+}
+
+impl Deref for OutgoingEvent<'_> {
+    type Target = EventView;
+
+    fn deref(&self) -> &EventView {
+        &self.view
     }
 }
 
@@ -104,8 +90,7 @@ impl Observers {
             };
             let event = OutgoingEvent {
                 namespace,
-                name,
-                args,
+                view: EventView::new(name, args),
                 recipient,
             };
             for observer in &observers {

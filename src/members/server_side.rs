@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::socketio::{Args, ArgsError, is_failure};
+use crate::socketio::{Args, ArgsError, EventView, is_failure};
 
 /// An event of another server's program, the argument of the listener of
 /// [`Namespace::on_server_side`](crate::Namespace::on_server_side).
@@ -29,36 +29,24 @@ use crate::socketio::{Args, ArgsError, is_failure};
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServerSideEvent {
-    name: String,
-    args: Args,
+    view: EventView,
 }
 
 impl ServerSideEvent {
     /// Reads the list of a name and arguments; `None` if it does not begin with a name.
     pub(crate) fn of(content: &Args) -> Option<Self> {
-        let (name, args) = content.split_first().ok()?;
-        Some(Self { name, args })
+        let (name, args): (String, _) = content.split_first().ok()?;
+        Some(Self {
+            view: EventView::new(name, args),
+        })
     }
+}
 
-    /// Returns the event's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
+impl Deref for ServerSideEvent {
+    type Target = EventView;
 
-    /// Returns the arguments as received.
-    #[must_use]
-    pub fn args(&self) -> &Args {
-        &self.args
-    }
-
-    /// Reads the arguments, as [`Data`](crate::Data) does.
-    ///
-    /// # Errors
-    ///
-    /// Returns the argument that has the wrong type, and the cause.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
-        self.args.read()
+    fn deref(&self) -> &EventView {
+        &self.view
     }
 }
 

@@ -12,6 +12,7 @@ mod assemble;
 mod decode;
 mod encode;
 mod error;
+mod event_view;
 mod excerpt;
 mod json;
 mod packet;
@@ -30,6 +31,7 @@ pub(crate) use self::encode::{
     push_event_start,
 };
 pub(crate) use self::error::DecodeError;
+pub use self::event_view::EventView;
 pub(crate) use self::excerpt::{Cut, Shortened};
 pub(crate) use self::packet::{Body, Limits, Packet, is_reserved};
 #[cfg(feature = "cluster")]

@@ -16,7 +16,7 @@ use crate::link::Outgoing;
 use crate::members::Membership;
 use crate::message::namespace_name;
 use crate::server::SocketIo;
-use crate::socketio::is_reserved;
+use crate::socketio::{EventView, is_reserved};
 use crate::testing::answer;
 use crate::testing::builder::TestClientBuilder;
 use crate::testing::error::{ConnectFailed, TestError};
@@ -346,8 +346,7 @@ impl TestClient {
         ReceivedEvent {
             session: Rc::clone(&self.session),
             namespace: self.namespace.clone(),
-            name: event.name,
-            args: event.args,
+            view: EventView::new(event.name, event.args),
             id: event.id,
         }
     }

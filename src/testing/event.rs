@@ -1,12 +1,12 @@
 //! An event that the server has sent to a test client.
 
+use std::ops::Deref;
 use std::rc::Rc;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::members::{Answer, ack};
-use crate::socketio::{Args, ArgsError, PacketLimits};
+use crate::socketio::{EventView, PacketLimits};
 use crate::testing::error::TestError;
 use crate::testing::session::Session;
 
@@ -31,38 +31,16 @@ use crate::testing::session::Session;
 pub struct ReceivedEvent {
     pub(crate) session: Rc<Session>,
     pub(crate) namespace: String,
-    pub(crate) name: String,
-    pub(crate) args: Args,
+    pub(crate) view: EventView,
     /// The id of the acknowledgement, if the server expects one.
     pub(crate) id: Option<u64>,
 }
 
 impl ReceivedEvent {
-    /// Returns the event's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Returns the event's namespace.
     #[must_use]
     pub fn namespace(&self) -> &str {
         &self.namespace
-    }
-
-    /// Returns the arguments as received.
-    #[must_use]
-    pub fn args(&self) -> &Args {
-        &self.args
-    }
-
-    /// Reads the arguments, as [`Data`](crate::Data) does.
-    ///
-    /// # Errors
-    ///
-    /// Returns the argument that has the wrong type, and the cause.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
-        self.args.read()
     }
 
     /// Returns `true` if the server expects an acknowledgement.
@@ -111,5 +89,13 @@ impl ReceivedEvent {
                 self.session.post(&packet).await
             }
         }
+    }
+}
+
+impl Deref for ReceivedEvent {
+    type Target = EventView;
+
+    fn deref(&self) -> &EventView {
+        &self.view
     }
 }
