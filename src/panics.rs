@@ -1,14 +1,16 @@
 //! Panics of the program's code, caught.
 //!
 //! Code or a future enters; its value leaves, or the text of its panic. The callers decide the
-//! effect of a panic and its receivers. This module does not log or spawn, and does not know the
-//! purpose of the code.
+//! effect of a panic and its receivers; [`PanicReports`] is a receiver that the builder of a server
+//! makes. This module does not log or spawn, and does not know the purpose of the code.
 
 use std::any::Any;
+use std::fmt;
 use std::future::Future;
 use std::mem::needs_drop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
@@ -79,6 +81,40 @@ impl<F: Future> Future for Caught<F> {
             }
             (ended, _) => ended,
         })
+    }
+}
+
+/// Reports the panics of a server's own tasks to its log and to its supervisors.
+#[derive(Clone)]
+pub(crate) struct PanicReports(Arc<dyn Fn(TaskOwner, String) + Send + Sync>);
+
+/// The owner of a task that has panicked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TaskOwner {
+    Session,
+    HttpConnection,
+}
+
+impl PanicReports {
+    pub(crate) fn new(report: impl Fn(TaskOwner, String) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(report))
+    }
+
+    pub(crate) fn report(&self, owner: TaskOwner, panic: String) {
+        (self.0)(owner, panic);
+    }
+}
+
+impl Default for PanicReports {
+    /// Of a server that has not started: it has no tasks.
+    fn default() -> Self {
+        Self::new(|_, _| ())
+    }
+}
+
+impl fmt::Debug for PanicReports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PanicReports").finish_non_exhaustive()
     }
 }
 

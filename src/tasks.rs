@@ -51,6 +51,12 @@ impl<L: Send + 'static> TaskGroup<L> {
         }));
     }
 
+    /// Reports a panic that the owner has caught in work that is not spawned.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn report(&self, label: L, panic: String) {
+        (self.panicked)(label, panic);
+    }
+
     /// Returns `true` after the first call of [`ended`](Self::ended).
     #[cfg(feature = "cluster")]
     pub(crate) fn is_ending(&self) -> bool {
@@ -123,6 +129,7 @@ mod tests {
         group.spawn("answer", async { std::panic::panic_any("boom") });
         group.ended().await;
         assert!(!tasks.is_ending());
-        assert_eq!(*reports.lock(), ["answer: boom"]);
+        tasks.report("delivery", "boom".to_owned());
+        assert_eq!(*reports.lock(), ["answer: boom", "delivery: boom"]);
     }
 }

@@ -13,6 +13,7 @@ mod sockets;
 use std::sync::Arc;
 
 use crate::logging::LogLimits;
+use crate::panics::PanicReports;
 
 pub use cors::Cors;
 pub(crate) use engine::EngineConfig;
@@ -31,6 +32,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     /// The rate limits of log lines that clients cause.
     pub(crate) line_limits: Arc<LogLimits>,
+    /// Set by the builder at the start.
+    pub(crate) panic_reports: PanicReports,
 }
 
 impl Config {
@@ -42,6 +45,7 @@ impl Config {
             sockets: SocketConfig::default(),
             limits: Limits::default(),
             line_limits: LogLimits::new(),
+            panic_reports: PanicReports::default(),
         }
     }
 }

@@ -9,17 +9,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::OnceLock;
 
-use log::Level;
 use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::data::session::{Entries, Session};
 use crate::error::SessionError;
-use crate::logging::{LogKind, LogLimits, cut};
-use crate::panics::catch_panic;
+use crate::panics::{Caught, PanicReports, TaskOwner, catch_panic};
 
-/// One client's entry in a store. Its futures never panic, and always end.
+/// One client's entry in a store. Its futures always end; a panic is an error for those that wait.
 pub(crate) trait SessionStore: Send + Sync {
     /// Returns the values in the store; empty if the client has no session there, or no longer has
     /// one.
@@ -67,6 +66,8 @@ impl Changes {
 pub(crate) struct Stored {
     store: Box<dyn SessionStore>,
     tasks: Mutex<StoreTasks>,
+    /// Set by the client's link, whose server hears of the panics.
+    panic_reports: OnceLock<PanicReports>,
 }
 
 #[derive(Default)]
@@ -89,6 +90,32 @@ impl Stored {
         Self {
             store,
             tasks: Mutex::default(),
+            panic_reports: OnceLock::new(),
+        }
+    }
+
+    /// Runs one turn; its panic is reported, and is the error `failed` for those that wait.
+    async fn caught(
+        &self,
+        turn: impl Future<Output = Result<(), SessionError>>,
+        failed: SessionError,
+    ) -> Result<(), SessionError> {
+        Caught::new(turn).await.unwrap_or_else(|panic| {
+            self.report(&panic);
+            Err(failed)
+        })
+    }
+
+    /// Runs a task. The tasks after one that panics belong to other events, and are run.
+    fn run(&self, task: StoreTask, outcome: Result<(), SessionError>) {
+        if let Err(panic) = catch_panic(|| task(outcome)) {
+            self.report(&panic);
+        }
+    }
+
+    fn report(&self, panic: &str) {
+        if let Some(reports) = self.panic_reports.get() {
+            reports.report(TaskOwner::Session, format!("stored session: {panic}"));
         }
     }
 
@@ -106,6 +133,13 @@ impl Stored {
 }
 
 impl Session {
+    /// Sets the receiver of the panics of its store and its tasks; the first is kept.
+    pub(crate) fn report_panics(&self, reports: &PanicReports) {
+        if let Some(stored) = self.stored() {
+            let _ = stored.panic_reports.set(reports.clone());
+        }
+    }
+
     /// Calls `task` after the session was loaded, in the order of requests; at once if it is not in
     /// a store. Must be called on a worker.
     pub(crate) fn after_load(&self, task: StoreTask) {
@@ -140,33 +174,30 @@ async fn take_turns(session: Session) {
     while let Some(next) = stored.next() {
         match next {
             Next::Save(tasks) => {
-                let changes = session.take_changes();
-                let saved = if changes.is_empty() {
-                    Ok(())
-                } else {
+                let saving = async {
+                    let changes = session.take_changes();
+                    if changes.is_empty() {
+                        return Ok(());
+                    }
                     stored.store.save(changes).await
                 };
+                let saved = stored.caught(saving, SessionError::NotSaved).await;
                 for task in tasks {
-                    run(task, saved.clone());
+                    stored.run(task, saved.clone());
                 }
             }
             Next::Load => {
-                let loaded = stored.store.load().await;
-                let loaded = loaded.map(|entries| session.refresh(entries));
+                let loading = async {
+                    let loaded = stored.store.load().await;
+                    loaded.map(|entries| session.refresh(entries))
+                };
+                let loaded = stored.caught(loading, SessionError::NotLoaded).await;
                 let task = stored.tasks.lock().loads.pop_front();
                 if let Some(task) = task {
-                    run(task, loaded);
+                    stored.run(task, loaded);
                 }
             }
         }
-    }
-}
-
-/// Runs a task. The tasks after one that panics belong to other events, and are run.
-fn run(task: StoreTask, outcome: Result<(), SessionError>) {
-    if let Err(panic) = catch_panic(|| task(outcome)) {
-        let line = format_args!("task of a stored session panicked: {}", cut(panic));
-        LogLimits::of_process().write(LogKind::Panicked, Level::Error, line);
     }
 }
 
@@ -191,5 +222,65 @@ impl fmt::Debug for Stored {
         f.debug_struct("Stored")
             .field("waiting", &waiting)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::Arc;
+
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    /// Panics in the call, or when it is polled.
+    struct Panics;
+
+    impl SessionStore for Panics {
+        fn load(&self) -> Done<Entries> {
+            panic!("in the load");
+        }
+
+        fn save(&self, _: Changes) -> Done<()> {
+            Box::pin(poll_fn(|_| panic!("in the save")))
+        }
+    }
+
+    #[actix_rt::test]
+    async fn a_panic_of_the_store_is_reported_and_all_tasks_get_an_error() {
+        let reports: Arc<Mutex<Vec<(TaskOwner, String)>>> = Arc::default();
+        let reported = Arc::clone(&reports);
+        let session = Session::lying_in(Box::new(Panics));
+        session.report_panics(&PanicReports::new(move |owner, panic| {
+            reported.lock().push((owner, panic));
+        }));
+        session.insert("n", 1).unwrap();
+        let mut waiting = Vec::new();
+        for is_load in [true, false, true] {
+            let (told, outcome) = oneshot::channel();
+            let task: StoreTask = Box::new(move |outcome| {
+                told.send(outcome).unwrap();
+                panic!("in the task");
+            });
+            if is_load {
+                session.after_load(task);
+            } else {
+                session.after_save(task);
+            }
+            waiting.push(outcome);
+        }
+        let mut outcomes = Vec::new();
+        for outcome in waiting {
+            outcomes.push(outcome.await.unwrap().unwrap_err().to_string());
+        }
+        let [loaded, saved] = [SessionError::NotLoaded, SessionError::NotSaved];
+        let expected = [&loaded, &saved, &loaded].map(ToString::to_string);
+        assert_eq!(outcomes, expected);
+        tokio::task::yield_now().await;
+        let panics = ["save", "task", "load", "task", "load", "task"];
+        let panics = panics.map(|place| format!("stored session: in the {place}"));
+        let expected = panics.map(|panic| (TaskOwner::Session, panic));
+        assert_eq!(*reports.lock(), expected);
     }
 }

@@ -12,6 +12,7 @@ use crate::data::{Session, Values};
 use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::link::{InFlight, Outbox, Outgoing, PushError, Pushed, Unsent};
+use crate::panics::TaskOwner;
 use crate::reason::CloseReason;
 
 /// The shared part of a session.
@@ -76,9 +77,11 @@ impl Link {
     pub(crate) fn session(&self) -> &Session {
         self.session.get_or_init(|| {
             let begun = self.handshake.get::<Session>();
-            begun
+            let session = begun
                 .map(|session| Session::clone(&session))
-                .unwrap_or_default()
+                .unwrap_or_default();
+            session.report_panics(&self.config.panic_reports);
+            session
         })
     }
 
@@ -120,6 +123,13 @@ impl Link {
     pub(crate) fn has_ended(&self) -> bool {
         self.in_flight.has_ended()
             && (self.outbox.is_spent() || self.holder.lock().session.is_none())
+    }
+
+    /// Reports the panic of a task of the session to the log and to the supervisors.
+    pub(crate) fn report_panic(&self, task: &str, panic: &str) {
+        let panic = format!("{task} of {self}: {panic}");
+        let reports = &self.config.panic_reports;
+        reports.report(TaskOwner::Session, panic);
     }
 
     /// Queues a packet without waiting for room. If there is none, the server's policy decides

@@ -58,8 +58,12 @@ pub enum PanicSource {
     /// [`Handlers::on_disconnect`](crate::Handlers::on_disconnect). Also the listener of this
     /// server-side event; then there is no socket.
     Handler(String),
-    /// A session's actor.
+    /// A session's actor, or a task of the session (its upgrade, the writes of its WebSocket, the
+    /// turns of its store): then the text of the panic begins with the task's name.
     Session,
+    /// The task of an HTTP connection of [`SocketIo::serve`](crate::SocketIo::serve): a service of
+    /// the program's App has panicked, and the connection was closed.
+    HttpConnection,
     /// The actor of this room.
     Room(String),
     /// A namespace's actor.
@@ -79,6 +83,7 @@ impl fmt::Display for PanicSource {
         match self {
             Self::Handler(event) => write!(f, "handler of {}", Quoted(event)),
             Self::Session => f.write_str("session"),
+            Self::HttpConnection => f.write_str("HTTP connection"),
             Self::Room(name) => write!(f, "room {}", Quoted(name)),
             Self::Namespace => f.write_str("namespace"),
             Self::Server => f.write_str("server"),

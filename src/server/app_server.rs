@@ -93,7 +93,7 @@ impl<F: AppFactory> AppServer<F> {
                 .disable_signals()
                 .max_concurrent_connections(ahead(default_workers()))
                 .shutdown_timeout(SHUTDOWN.as_secs()),
-            connections: Connections::new(MAX_CONNECTIONS),
+            connections: Connections::new(MAX_CONNECTIONS, &engine.config.panic_reports),
             settings: Settings {
                 keep_alive: KeepAlive::Timeout(KEEP_ALIVE),
                 client_request_timeout: Duration::from_secs(5),

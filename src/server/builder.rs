@@ -18,6 +18,7 @@ use crate::message::PanicSource;
 #[cfg(feature = "cluster")]
 use crate::message::Panicked;
 use crate::namespace::{Cluster, Registry, Server};
+use crate::panics::{PanicReports, TaskOwner};
 #[cfg(feature = "session")]
 use crate::server::HttpSession;
 use crate::server::extractors::Home;
@@ -394,12 +395,9 @@ impl Builder<SocketIo> {
         let accept = move |link: &Arc<Link>, now: Instant| -> Box<dyn Protocol> {
             Box::new(Client::new(&accepting, link, now))
         };
-        let reporting = Arc::clone(&registry);
-        let fallen = move |fall: ChildPanic| {
-            reporting
-                .supervisor
-                .report(PanicSource::Session, None, fall.panic);
-        };
+        let panic_reports = panic_reports(&registry);
+        self.config.panic_reports = panic_reports.clone();
+        let fallen = move |fall: ChildPanic| panic_reports.report(TaskOwner::Session, fall.panic);
         let engine = Engine::new(Arc::new(self.config), Box::new(accept), fallen, forwarding);
         #[cfg(feature = "cluster")]
         if let Some(node) = node {
@@ -417,6 +415,18 @@ impl<S: Buildable> fmt::Debug for Builder<S> {
             .field("config", &self.config)
             .finish_non_exhaustive()
     }
+}
+
+/// Returns the reports of the panics of tasks below the namespaces.
+fn panic_reports(registry: &Arc<Registry>) -> PanicReports {
+    let registry = Arc::clone(registry);
+    PanicReports::new(move |owner, panic| {
+        let source = match owner {
+            TaskOwner::Session => PanicSource::Session,
+            TaskOwner::HttpConnection => PanicSource::HttpConnection,
+        };
+        registry.supervisor.report(source, None, panic);
+    })
 }
 
 fn recovery(config: &Config) -> Option<RecoveryOptions> {

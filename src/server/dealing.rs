@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use crate::panics::{Caught, PanicReports, TaskOwner};
+
 /// Returns the number of connections that each of `workers` may have been sent but not accepted.
 ///
 /// At this number the accepting thread stops and has to be woken. If no other worker could take the
@@ -40,14 +42,16 @@ pub(crate) struct Connections {
     draining: CancellationToken,
     /// The limit of a worker.
     limit: Arc<AtomicUsize>,
+    panic_reports: PanicReports,
 }
 
 impl Connections {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize, panic_reports: &PanicReports) -> Self {
         Self {
             tracker: TaskTracker::new(),
             draining: CancellationToken::new(),
             limit: Arc::new(AtomicUsize::new(limit)),
+            panic_reports: panic_reports.clone(),
         }
     }
 
@@ -184,6 +188,7 @@ fn has_room(limit: usize) -> bool {
 /// Serves a connection in a task of its own.
 fn serve(connections: &Connections, serving: impl Future + 'static) {
     let counted = Counted::begin(connections);
+    let panic_reports = connections.panic_reports.clone();
     let is_late = HERE.with(Worker::is_late);
     actix_rt::spawn(async move {
         if is_late {
@@ -191,8 +196,10 @@ fn serve(connections: &Connections, serving: impl Future + 'static) {
             // has run, the timeout of the first request would seem to be over.
             sleep(Duration::from_millis(1)).await;
         }
-        // The connection handles its own errors.
-        let _ = serving.await;
+        // The connection handles its own errors. A panic comes from the program's App.
+        if let Err(panic) = Caught::new(serving).await {
+            panic_reports.report(TaskOwner::HttpConnection, panic);
+        }
         drop(counted);
     });
 }
@@ -236,7 +243,8 @@ struct Worker {
 }
 
 impl Worker {
-    /// Starts the check whether the worker is blocked.
+    /// Starts the check whether the worker is blocked. Its task belongs to the thread, not to a
+    /// server, and ends with it.
     fn begin(&self) {
         if self.ticked.replace(Some(Instant::now())).is_some() {
             return;

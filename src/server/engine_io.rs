@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::id::Id;
 use crate::link::Protocol;
 use crate::logging::{LogKind, cut};
+use crate::panics::{PanicReports, TaskOwner};
 use crate::reason::CloseReason;
 use crate::server::closing::Closing;
 use crate::server::{AppServer, Buildable, Builder, StartError, Tunable};
@@ -232,21 +233,23 @@ impl Builder<EngineIo> {
     /// # Errors
     ///
     /// [`StartError`], if the path or an origin of [`cors`](Self::cors) is invalid.
-    pub fn start(self) -> Result<EngineIo, StartError> {
+    pub fn start(mut self) -> Result<EngineIo, StartError> {
         self.config.http.check().map_err(StartError::option)?;
         let callbacks = Arc::new(self.own.callbacks);
         let accept = Box::new(move |link: &Arc<_>, _| -> Box<dyn Protocol> {
             Box::new(Raw::open(link, &callbacks))
         });
         let log = Arc::clone(&self.config.line_limits);
-        let fallen = move |fall: ChildPanic| {
-            let panic = cut(fall.panic);
-            log.write(
-                LogKind::Panicked,
-                Level::Error,
-                format_args!("session panicked: {panic}"),
-            );
-        };
+        let panic_reports = PanicReports::new(move |owner, panic| {
+            let source = match owner {
+                TaskOwner::Session => "session",
+                TaskOwner::HttpConnection => "HTTP connection",
+            };
+            let line = format_args!("{source} panicked: {}", cut(panic));
+            log.write(LogKind::Panicked, Level::Error, line);
+        });
+        self.config.panic_reports = panic_reports.clone();
+        let fallen = move |fall: ChildPanic| panic_reports.report(TaskOwner::Session, fall.panic);
         Ok(EngineIo {
             engine: Engine::new(Arc::new(self.config), accept, fallen, None),
             hooks: Arc::new(self.hooks),

@@ -24,7 +24,6 @@ use crate::data::{self, Changes, Done, Entries, Session};
 use crate::error::SessionError;
 use crate::handshake::Extensions;
 use crate::logging::{LogKind, LogLimits, Quoted};
-use crate::panics::Caught;
 use crate::server::logout::{LogoutStore, OpenedWith, Watchers};
 use crate::server::session_cookie::{Cookie, Fit, has_session};
 
@@ -381,24 +380,20 @@ impl<S: SessionStore + Send + Sync> AnyStore for S {
     }
 }
 
-/// Waits for a store, with a time limit, and catches its panics; errors are logged.
+/// Waits for a store, with a time limit; errors are logged. The caller catches its panics.
 async fn guarded<T>(
     what: &str,
     patience: Duration,
     work: impl Future<Output = Result<T, String>>,
 ) -> Option<T> {
-    match timeout(patience, Caught::new(work)).await {
-        Ok(Ok(Ok(value))) => return Some(value),
-        Ok(Ok(Err(error))) => {
+    match timeout(patience, work).await {
+        Ok(Ok(value)) => return Some(value),
+        Ok(Err(error)) => {
             store_failed(
                 Level::Error,
                 format_args!("session store: {what} failed: {error}"),
             );
         }
-        Ok(Err(panic)) => store_failed(
-            Level::Error,
-            format_args!("session store: {what} panicked: {panic}"),
-        ),
         Err(_) => store_failed(
             Level::Error,
             format_args!("session store: {what} timed out after {patience:?}"),
@@ -460,8 +455,6 @@ mod tests {
         assert_eq!(guarded("load", STORE_PATIENCE, ready(Ok(1))).await, Some(1));
         let failed: Result<(), String> = Err("out of order".into());
         assert_eq!(guarded("load", STORE_PATIENCE, ready(failed)).await, None);
-        let panicking = async { panic!("out of order") };
-        assert_eq!(guarded::<()>("load", STORE_PATIENCE, panicking).await, None);
         assert_eq!(guarded::<()>("load", short, pending()).await, None);
     }
 

@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
+use crate::config::Config;
 use crate::link::{Frame, Link, Outbox, WriteFrames};
 
 /// The frames of one WebSocket. It is dropped if the WebSocket has closed, or has sent all frames;
@@ -37,6 +38,11 @@ impl OutboundStream {
             probe_outbox: Some(Arc::clone(probe_outbox)),
             link: Arc::clone(link),
         }
+    }
+
+    /// Returns the options of its server.
+    pub(crate) fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.link.config)
     }
 
     /// Inserts bytes before all frames.

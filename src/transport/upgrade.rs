@@ -10,13 +10,12 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use log::Level;
 use tokio::time::timeout;
 
 use crate::config::Transport;
 use crate::engineio;
 use crate::link::{Frame, Inbound, InboundMessage};
-use crate::logging::{LogKind, TARGET_SESSION, cut};
+use crate::logging::TARGET_SESSION;
 use crate::panics::Caught;
 use crate::session::{Engine, HandOver, Handle, Probe, ProbeFailed};
 use crate::transport::feed::{OutboundStream, ProbeOutbox};
@@ -50,20 +49,7 @@ pub(crate) fn begin(
             frames,
             agreed: false,
         };
-        let (link, outbox) = (
-            Arc::clone(&candidate.handle.link),
-            Arc::clone(&candidate.probe_outbox),
-        );
-        // No task waits for it: it ends within the upgrade timeout, or with its WebSocket.
-        actix_rt::spawn(async move {
-            if let Err(panic) = Caught::new(candidate.run()).await {
-                // The session continues with polling after its own upgrade timeout.
-                outbox.fail();
-                let line = format_args!("{link}: upgrade panicked: {}", cut(panic));
-                let limits = &link.config.line_limits;
-                limits.write(LogKind::Panicked, Level::Error, line);
-            }
-        });
+        actix_rt::spawn(candidate.run_caught());
     };
     Ok(hold(request, payload, response, feed, max_message, start))
 }
@@ -79,6 +65,17 @@ struct Candidate {
 }
 
 impl Candidate {
+    /// No task waits for it: it ends within the upgrade timeout, or with its WebSocket.
+    async fn run_caught(self) {
+        let link = Arc::clone(&self.handle.link);
+        let outbox = Arc::clone(&self.probe_outbox);
+        if let Err(panic) = Caught::new(self.run()).await {
+            // The session continues with polling after its own upgrade timeout.
+            outbox.fail();
+            link.report_panic("upgrade", &panic);
+        }
+    }
+
     async fn run(mut self) {
         let limit = self.engine.config.engine.upgrade_timeout;
         if timeout(limit, self.probe()).await == Ok(true) {

@@ -21,7 +21,7 @@ const LAYERS: &str = "
     members    link message data error socketio cluster config handshake id logging panics pattern reason calendar
     link       data error engineio websocket config handshake id logging panics reason
     message    error cluster socketio id logging
-    data       error logging panics type_map
+    data       error panics type_map
     error      cluster socketio
     cluster    socketio id
     engineio
@@ -29,7 +29,7 @@ const LAYERS: &str = "
     websocket
     calendar
     clock
-    config     handshake logging socketio
+    config     handshake logging panics socketio
     handshake  type_map
     id
     logging

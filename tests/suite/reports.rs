@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 use actix::{Actor, Context, Handler};
 use actix_socketio::{
     Ack, CallError, ConnectError, Data, EmitError, Event, Failure, FailureCause, HandlerError,
-    Rejection, RoomError, Socket, SocketIo, State,
+    PanicSource, Rejection, RoomError, Socket, SocketIo, State,
 };
 use serde::{Serialize, Serializer};
 
-use crate::support::log::Lines;
+use crate::support::log::{Lines, listen};
+use crate::support::panics::panics_of;
 use crate::support::socketio::{BOTH, Client, Via, start};
-use crate::support::{Heard, Server, channel};
+use crate::support::{Heard, Polling, Server, TestRun, WebSocket, channel};
 
 /// An actor that ends with the first event.
 struct Ends;
@@ -227,6 +228,33 @@ async fn each_failure_is_in_the_log_once() {
 async fn each_failure_reaches_the_hook_once() {
     each_failure_is_reported_once("/reports-true", true).await;
     each_failure_of_a_leave_is_reported_once("/leave-reports-true", true).await;
+}
+
+/// A panic in an upgrade, here in the program's logger, is reported, and the session goes on with
+/// polling.
+#[on_both_servers]
+async fn a_panic_in_an_upgrade_is_reported() {
+    let server = start();
+    let mut reported = panics_of(&server.io);
+    let session = Polling::open(&server).await;
+    let run = TestRun::current();
+    let _panicking = listen(move |line| {
+        if line.contains("not upgraded") && TestRun::current() == run {
+            panics();
+        }
+    });
+    let mut socket = WebSocket::beside(&server, session.sid()).await;
+    socket.send_text("4early").await;
+    let panicked = reported.next().await;
+    assert_eq!(panicked.source, PanicSource::Session);
+    let text = &panicked.panic;
+    assert!(
+        text.starts_with("upgrade of session ") && text.ends_with(": so"),
+        "{text}"
+    );
+    session.post(&["40"]).await;
+    let packets = session.poll().await;
+    assert!(packets[0].starts_with("40{"), "{packets:?}");
 }
 
 /// A client that gets no socket is a failure that the default hook sees, with who asked for what.

@@ -115,10 +115,7 @@ impl Delivery {
                 self.line_limits.write(LogKind::Foreign, Level::Warn, line);
             }
             Err(panic) => {
-                let panic = cut(panic);
-                let line = format_args!("{what} caused a panic: {panic}");
-                self.line_limits
-                    .write(LogKind::Panicked, Level::Error, line);
+                self.tasks.report("delivery", format!("{what}: {panic}"));
             }
         }
     }

@@ -12,13 +12,16 @@ use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::thread::LocalKey;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::ReadBuf;
 
+use crate::config::Config;
 use crate::link::{Inbound, InboundError, InboundMessage};
+use crate::panics::TaskOwner;
 use crate::transport::direct::flusher::{ConnectionSlot, Flushed, Flusher, Here};
 use crate::transport::direct::takeover::{Io, UpgradedIo};
 use crate::transport::feed::OutboundStream;
@@ -34,6 +37,7 @@ pub(crate) fn hold(wire: UpgradedIo, feed: OutboundStream, max_message: usize) -
     }
     let connection = Rc::new(Connection {
         io: RefCell::new(wire.io),
+        config: feed.config(),
         writing: RefCell::new(Writing::Sending(feed)),
         is_released: Cell::new(false),
         has_ended: Cell::new(false),
@@ -54,6 +58,7 @@ pub(crate) struct Connection {
     is_released: Cell<bool>,
     /// The client will send no more.
     has_ended: Cell<bool>,
+    config: Arc<Config>,
 }
 
 enum Writing {
@@ -70,6 +75,14 @@ impl Flushed for Connection {
             return Poll::Pending;
         }
         self.poll_drain(cx)
+    }
+
+    fn panicked(&self, panic: &str) {
+        self.has_ended.set(true);
+        // The end of its stream notifies the session.
+        drop(self.writing.replace(Writing::Ended));
+        let reports = &self.config.panic_reports;
+        reports.report(TaskOwner::Session, format!("write to a WebSocket: {panic}"));
     }
 
     fn here() -> &'static LocalKey<Here<Self>> {

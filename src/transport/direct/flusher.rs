@@ -22,10 +22,15 @@ use parking_lot::Mutex;
 use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::panics::catch_panic;
+
 /// A kind of connection that a flusher writes to.
 pub(crate) trait Flushed: Sized + 'static {
     /// Writes the queued bytes. Ready is the end of the connection.
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()>;
+
+    /// Ends the connection, because its [`poll`](Self::poll) has panicked.
+    fn panicked(&self, panic: &str);
 
     /// Returns the place of each thread's flusher. Each type has its own, so that the calls need no
     /// dynamic dispatch.
@@ -151,8 +156,14 @@ impl<C: Flushed> Flusher<C> {
             Some(None) | None => return,
         };
         let (connection, waker, ()) = found;
-        if connection.poll(&mut Context::from_waker(&waker)).is_ready() {
-            self.forget(slot);
+        // Each poll alone: a panic here must not end the other connections of the worker.
+        match catch_panic(|| connection.poll(&mut Context::from_waker(&waker))) {
+            Ok(Poll::Pending) => {}
+            Ok(Poll::Ready(())) => self.forget(slot),
+            Err(panic) => {
+                connection.panicked(&panic);
+                self.forget(slot);
+            }
         }
     }
 
@@ -329,3 +340,69 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// The number of connections that are written to before other tasks on the worker run.
 const BUDGET: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    /// A connection whose polls may panic.
+    #[derive(Default)]
+    struct Fragile {
+        panics: bool,
+        polls: Cell<usize>,
+        reported: RefCell<Option<String>>,
+    }
+
+    impl Flushed for Fragile {
+        fn poll(&self, _: &mut Context<'_>) -> Poll<()> {
+            self.polls.set(self.polls.get() + 1);
+            assert!(!self.panics, "in a write");
+            Poll::Pending
+        }
+
+        fn panicked(&self, panic: &str) {
+            *self.reported.borrow_mut() = Some(panic.to_owned());
+        }
+
+        fn here() -> &'static LocalKey<Here<Self>> {
+            &FRAGILE
+        }
+    }
+
+    thread_local! {
+        static FRAGILE: Here<Fragile> = const { RefCell::new(None) };
+    }
+
+    /// Lets the flusher's task run.
+    async fn turns() {
+        for _ in 0..3 {
+            yield_now().await;
+        }
+    }
+
+    #[actix_rt::test]
+    async fn a_connection_that_panics_is_reported_and_ends_alone() {
+        let flusher = Flusher::<Fragile>::here();
+        let breaks = Rc::new(Fragile {
+            panics: true,
+            ..Fragile::default()
+        });
+        let stays = Rc::new(Fragile::default());
+        let _broken = flusher.register(&breaks);
+        let slot = flusher.register(&stays);
+        turns().await;
+        assert_eq!(breaks.reported.take().as_deref(), Some("in a write"));
+        assert_eq!(Rc::strong_count(&breaks), 1);
+        assert_eq!(stays.polls.get(), 1);
+
+        // The task runs on.
+        slot.leave(&stays);
+        turns().await;
+        assert_eq!(stays.polls.get(), 2);
+        assert_eq!(stays.reported.take(), None);
+    }
+}

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use actix::{Actor, ActorContext, StreamHandler};
-use actix_socketio::SocketIo;
+use actix_socketio::{PanicSource, SocketIo};
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::ErrorImATeapot;
@@ -15,6 +15,7 @@ use actix_web::rt;
 use actix_web::{App, Error, HttpRequest, HttpResponse, web};
 use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext, WsResponseBuilder};
 
+use crate::support::panics::panics_of;
 use crate::support::socketio::{Client, Via};
 use crate::support::{Connection, Received, Request, Server, Site, WebSocket, serve};
 
@@ -76,10 +77,11 @@ async fn plain_requests_keep_their_connection() {
 }
 
 /// docs/semantics.md, Failure: a panic costs the request it happened in, and nobody else on its
-/// worker.
+/// worker. It is reported to the supervisors.
 #[tokio::test]
 async fn panic_in_a_route_affects_no_other_client_of_its_worker() {
     let server = mixed();
+    let mut panics = panics_of(&server.io);
     let mut clients = Vec::new();
     for via in [Via::Polling, Via::WebSocket] {
         clients.push(Client::connected(&server, via).await);
@@ -96,6 +98,7 @@ async fn panic_in_a_route_affects_no_other_client_of_its_worker() {
         connection.write(&request.bytes()).await;
         let answer = connection.take(1).await;
         assert_eq!(answer, None, "{request:?}");
+        assert_eq!(panics.next().await.source, PanicSource::HttpConnection);
         for client in &mut clients {
             client.expect_nothing_more("/").await;
         }

@@ -12,8 +12,8 @@ use actix_session::storage::{
 };
 use actix_session::{Session as HttpState, SessionMiddleware};
 use actix_socketio::{
-    Ack, ConnectError, Data, DisconnectReason, Failure, HttpSession, LogoutStore, Session,
-    SessionError, SessionScope, Socket, SocketIo,
+    Ack, ConnectError, Data, DisconnectReason, Failure, HttpSession, LogoutStore, PanicSource,
+    Session, SessionError, SessionScope, Socket, SocketIo,
 };
 use actix_web::cookie::{Key, time};
 use actix_web::{App, HttpResponse, web};
@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 
 use crate::support::held::{Gate, held_up};
 use crate::support::log::Lines;
+use crate::support::panics::panics_of;
 use crate::support::socketio::{BOTH, Came, Client, Via, until};
 use crate::support::{Heard, Polling, Request, Server, Site, WebSocket, channel, within};
 
@@ -295,6 +296,33 @@ async fn a_store_failure_fails_its_event_only() {
             client.0.connect("/chat").await;
         }
     }
+}
+
+/// A panic of the program's store is reported to the supervisors, and the next turn runs.
+#[on_both_servers]
+async fn a_panic_of_a_store_is_reported() {
+    let (server, store) = shared();
+    let mut panics = panics_of(&server.io);
+    for via in BOTH {
+        let mut browser = Browser::of(&server);
+        browser.get("/set?user=Ada").await;
+        let mut client = browser.connect(via).await;
+        store.next_load(Trouble::Panic);
+        let error = r#"{"error":"the session cannot be loaded"}"#;
+        client.asks("all", error).await;
+        store.next_update(Trouble::Panic);
+        let error = r#"{"error":"the session cannot be saved"}"#;
+        client.asks(r#"set","count",1"#, error).await;
+        store.next_load(Trouble::Panic);
+        assert!(client.0.connect_with("/chat", "").await.is_err());
+        for _ in 0..3 {
+            let panicked = panics.next().await;
+            assert_eq!(panicked.source, PanicSource::Session);
+            assert_eq!(panicked.panic, "stored session: out of order");
+        }
+        client.0.connect("/chat").await;
+    }
+    assert_eq!(panics.so_far(), []);
 }
 
 /// Each failure of a store reaches the error hook, where it is: at a connect, an event or a

@@ -7,6 +7,7 @@
 pub(crate) mod held;
 mod http;
 pub(crate) mod log;
+pub(crate) mod panics;
 mod path;
 mod polling;
 #[cfg(feature = "redis")]
