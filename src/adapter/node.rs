@@ -15,7 +15,6 @@ use crate::adapter::broker::{Broker, BrokerTask, Wires};
 use crate::adapter::context::NodeContext;
 use crate::adapter::format::Format;
 use crate::adapter::forwarding::PollForwarder;
-use crate::adapter::health::Health;
 use crate::adapter::namespaces::Namespaces;
 use crate::adapter::positions::Positions;
 use crate::adapter::questions::{Pending, Questions};
@@ -26,7 +25,6 @@ use crate::adapter::setup::AdapterSetup;
 use crate::adapter::subscriptions::Subscriptions;
 use crate::cluster::{AdapterHealth, Answer, ClusterError, EntryId, Message, Question};
 use crate::id::Tag;
-use crate::logging::LogLimits;
 use crate::members::{Adapter, Membership, NodesFuture, PersistedSocket, ResumeRequest};
 use crate::namespace::{ClosedFuture, Cluster, ResumedFuture, SettledFuture};
 use crate::session::{Engine, Forwarding};
@@ -68,21 +66,7 @@ impl Node {
         let queue = Arc::new(Queue::new(setup.queue_limit));
         let namespaces = Arc::new(Namespaces::default());
         let pending = Arc::new(Pending::default());
-        let line_limits = LogLimits::new();
-        let panicked = move |task, panic: String| {
-            fallen(ChildPanic {
-                panic: format!("{task}: {panic}"),
-                given_up: false,
-            });
-        };
-        let context = NodeContext {
-            health: Health::new(&line_limits),
-            tasks: TaskGroup::new(arbiter.clone(), panicked),
-            closed: CancellationToken::new(),
-            format,
-            broker,
-            line_limits,
-        };
+        let context = NodeContext::new(format, broker, arbiter, fallen);
         let outbound = Outbound::new(&context.format, &queue, &context.line_limits);
         let forwarder = PollForwarder::new(&context, tag, channel);
         let delivery = Delivery::new(

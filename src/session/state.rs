@@ -185,18 +185,26 @@ impl State {
             self.protocol.closing();
         }
         let now = now();
+        self.host.closed(self.link.id);
+        self.leaving = Some(now + self.close_outbox(reason, code, queued));
+        self.protocol.closed(reason);
+        self.link.in_flight.end();
+    }
+
+    /// Queues the last packet, and ends the outbox. Returns the time for which the session waits
+    /// for its client.
+    fn close_outbox(&mut self, reason: CloseReason, code: Option<u16>, queued: Queued) -> Duration {
         let polling = self.machine.transport() == Transport::Polling;
         let last = Some(match reason {
             // If a client closes its session in a POST, its poll ends with a noop.
             CloseReason::TransportClose if polling => Frame::packet(engineio::NOOP),
             _ => Frame::close(code),
         });
-        self.host.closed(self.link.id);
-        self.leaving = match reason {
+        match reason {
             // The limit of attachments; the TCP connection is intact.
             CloseReason::MessageTooLarge if code.is_none() => {
                 self.link.outbox.close(last);
-                Some(now + LAST_PACKETS)
+                LAST_PACKETS
             }
             CloseReason::ForcedClose
             | CloseReason::ForcedServerClose
@@ -208,12 +216,12 @@ impl State {
                 // Until the WebSocket has sent the last packets, or the client's next poll has
                 // taken them.
                 self.is_awaited = true;
-                Some(now + self.last_packets())
+                self.last_packets()
             }
             CloseReason::TransportClose if polling => {
                 self.end_outbox(last, queued);
                 // A poll that the client sent earlier may arrive later, on another worker.
-                Some(now + LATE_POLL)
+                LATE_POLL
             }
             CloseReason::TransportClose
             | CloseReason::TransportError
@@ -223,19 +231,17 @@ impl State {
                 // RFC 6455, 5.5.2 and 7.1.7: queued frames are sent before the close. If only the
                 // close is queued, the session does not wait for it.
                 self.is_farewell = has_owed && queued == Queued::Sent && !polling;
-                Some(if self.is_farewell {
-                    now + FAREWELL
+                if self.is_farewell {
+                    FAREWELL
                 } else {
-                    now
-                })
+                    Duration::ZERO
+                }
             }
             CloseReason::PingTimeout | CloseReason::OutboxFull | CloseReason::Crashed => {
                 self.link.outbox.discard(last);
-                Some(now)
+                Duration::ZERO
             }
-        };
-        self.protocol.closed(reason);
-        self.link.in_flight.end();
+        }
     }
 
     /// The server stops: a session that has closed already waits no longer for its client than one

@@ -50,34 +50,7 @@ async fn route(
         engine.config.engine.allows(transport) || is_in_memory(request)
     })?;
     let Some(sid) = query.sid else {
-        if request.method() != Method::GET {
-            return Err(Refusal::BadMethod);
-        }
-        query.check_protocol(Refusal::UnsupportedProtocol)?;
-        if query.transport == Transport::Polling && asks_websocket(request) {
-            return Err(Refusal::BadRequest);
-        }
-        let size = size(request);
-        if size > engine.config.limits.handshake_limit {
-            return Err(Refusal::HandshakeTooLarge);
-        }
-        if hooks.asks() {
-            // For the client's address, which depends on the server's options.
-            let seen = handshake(request, size, &engine.config.http, Extensions::default());
-            request.extensions_mut().insert(seen);
-        }
-        // Before any state of the client is made.
-        let extensions = match hooks.admit(request).await {
-            Ok(extensions) => extensions,
-            Err(response) => return Ok(not_allowed(engine, hooks, request, response)),
-        };
-        let handshake = handshake(request, size, &engine.config.http, extensions);
-        let mut response = match query.transport {
-            Transport::Polling => polling::handshake(engine, hooks, handshake),
-            Transport::WebSocket => websocket::open(engine, hooks, request, payload, handshake)?,
-        };
-        hooks.on_initial_headers(request, response.headers_mut());
-        return Ok(response);
+        return open(engine, hooks, &query, request, payload).await;
     };
     let Some(handle) = engine.find(sid) else {
         let elsewhere = engine.elsewhere(sid).ok_or(Refusal::UnknownSession)?;
@@ -100,6 +73,44 @@ async fn route(
         Method::POST => polling::post(&handle, request, payload).await,
         _ => Err(Refusal::BadMethod),
     }
+}
+
+/// Engine.IO v4, Handshake: a request without a session opens one.
+async fn open(
+    engine: &Arc<Engine>,
+    hooks: &Hooks,
+    query: &Query,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Refusal> {
+    if request.method() != Method::GET {
+        return Err(Refusal::BadMethod);
+    }
+    query.check_protocol(Refusal::UnsupportedProtocol)?;
+    if query.transport == Transport::Polling && asks_websocket(request) {
+        return Err(Refusal::BadRequest);
+    }
+    let size = size(request);
+    if size > engine.config.limits.handshake_limit {
+        return Err(Refusal::HandshakeTooLarge);
+    }
+    if hooks.asks() {
+        // For the client's address, which depends on the server's options.
+        let seen = handshake(request, size, &engine.config.http, Extensions::default());
+        request.extensions_mut().insert(seen);
+    }
+    // Before any state of the client is made.
+    let extensions = match hooks.admit(request).await {
+        Ok(extensions) => extensions,
+        Err(response) => return Ok(not_allowed(engine, hooks, request, response)),
+    };
+    let handshake = handshake(request, size, &engine.config.http, extensions);
+    let mut response = match query.transport {
+        Transport::Polling => polling::handshake(engine, hooks, handshake),
+        Transport::WebSocket => websocket::open(engine, hooks, request, payload, handshake)?,
+    };
+    hooks.on_initial_headers(request, response.headers_mut());
+    Ok(response)
 }
 
 /// Returns `true` if it is a test client's request.

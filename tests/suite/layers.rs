@@ -139,6 +139,9 @@ const TIMELESS: &[&str] = &[
 /// Lines that a file of `src` may have before its unit tests.
 const MAX_LINES: usize = 500;
 
+/// Lines that a function of `src` may have.
+const MAX_FUNCTION: usize = 60;
+
 #[test]
 fn every_module_has_a_row() {
     for entry in fs::read_dir(src()).unwrap() {
@@ -226,6 +229,44 @@ fn no_file_exceeds_the_line_limit() {
             assert!(lines <= MAX_LINES, "{} has {lines} lines", file.display());
         }
     }
+}
+
+#[test]
+fn no_function_exceeds_the_line_limit() {
+    let mut faults = Vec::new();
+    for (module, _) in rows(LAYERS) {
+        for file in files_of(module) {
+            let lines = code_lines(&file);
+            for (start, line) in lines.iter().enumerate() {
+                let length = function_lines(&lines[start..]).unwrap_or(0);
+                if length > MAX_FUNCTION {
+                    let (file, number) = (file.display(), start + 1);
+                    let head = line.trim();
+                    faults.push(format!("{file}:{number}: {length} lines: {head}"));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "too long:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn the_lines_of_a_function_are_counted_to_its_end() {
+    let count = |text: &str| {
+        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        function_lines(&lines)
+    };
+    assert_eq!(
+        count("    pub(crate) async fn a() {\n        b();\n    }"),
+        Some(3)
+    );
+    assert_eq!(
+        count("fn a<T>()\nwhere\n    T: B,\n{\n}\nfn b() {}"),
+        Some(5)
+    );
+    assert_eq!(count("    fn a(&self) {}\n    }"), Some(1));
+    assert_eq!(count("    fn a(\n        b: u8,\n    );\n    }"), Some(3));
+    assert_eq!(count("    let a = |f: fn()| {\n    };"), None);
 }
 
 #[test]
@@ -517,6 +558,32 @@ fn code_lines(file: &Path) -> Vec<String> {
         .unwrap_or_default();
     let bare = |line: &str| line.split("//").next().unwrap_or_default().to_owned();
     code.lines().map(bare).collect()
+}
+
+/// The number of lines of the function whose head the first line begins; `None` if it begins none.
+/// rustfmt has written them: a function ends at the indent of its head.
+fn function_lines(lines: &[String]) -> Option<usize> {
+    let head = lines.first()?;
+    let code = head.trim_start();
+    let is_head = code.starts_with("fn ")
+        || code
+            .split_once(" fn ")
+            .is_some_and(|(before, _)| before.split(' ').all(is_modifier));
+    if !is_head {
+        return None;
+    }
+    let indent = &head[..head.len() - code.len()];
+    let is_end = |line: &String| {
+        let rest = line.strip_prefix(indent).unwrap_or_default().trim_end();
+        let is_same_indent = !rest.starts_with(char::is_whitespace);
+        is_same_indent && (rest.ends_with('}') || rest.ends_with(';'))
+    };
+    lines.iter().position(is_end).map(|end| end + 1)
+}
+
+/// Tells whether a word may stand before `fn`.
+fn is_modifier(word: &str) -> bool {
+    word.starts_with("pub") || ["async", "const", "unsafe", "extern"].contains(&word)
 }
 
 /// The name that follows each `prefix` in `line`; empty where a group follows.
