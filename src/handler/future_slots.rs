@@ -1,6 +1,6 @@
 //! The slots in which the futures of handlers run.
 //!
-//! A future is polled once in slot, under `catch_unwind`. Most have then ended and needed no
+//! A future is polled once in place, under `catch_unwind`. Most have then ended and needed no
 //! allocation, because a slot is used again by the handler's next future. A future that is still
 //! pending is spawned on this worker. Each of its polls is under `catch_unwind` too, until it ends
 //! or its guard says that it must be dropped. The purpose of the futures is not known here.

@@ -44,7 +44,7 @@ impl Audience {
             return None;
         }
         let mut except = self.except.clone();
-        except.extend(self.sender.map(|speaker| speaker.id.as_str().to_owned()));
+        except.extend(self.sender.map(|sender| sender.id.as_str().to_owned()));
         Some(Scope {
             rooms: self.rooms.clone().unwrap_or_default(),
             except,

@@ -133,33 +133,33 @@ impl Membership {
         count
     }
 
-    /// Calls `reach` for each socket of the audience once, under the lock of the members.
-    fn each(&self, audience: &Audience, mut coverage: impl FnMut(&Arc<SocketState>)) {
+    /// Calls `visit` for each socket of the audience once, under the lock of the members.
+    fn each(&self, audience: &Audience, mut visit: impl FnMut(&Arc<SocketState>)) {
         let mut skipped = self.keys_of(&audience.except);
-        if let Some(speaker) = audience.sender {
-            skipped.insert(speaker.key);
-            skipped.extend(self.successor(speaker.id).map(|socket| socket.key));
+        if let Some(sender) = audience.sender {
+            skipped.insert(sender.key);
+            skipped.extend(self.successor(sender.id).map(|socket| socket.key));
         }
         if let Some(socket) = &audience.alone {
             // Its client may have reconnected since.
             let successor = self.successor(socket.id);
             let socket = successor.as_ref().unwrap_or(socket);
             if !skipped.contains(&socket.key) {
-                coverage(socket);
+                visit(socket);
             }
             return;
         }
         let Some(rooms) = &audience.rooms else {
-            return show(&self.lists.read().sockets, &mut skipped, false, coverage);
+            return show(&self.lists.read().sockets, &mut skipped, false, visit);
         };
         let once = rooms.len() > 1;
         for room in rooms {
             if let Some(socket) = self.virtual_room(room) {
                 if skipped.insert(socket.key) {
-                    coverage(&socket);
+                    visit(&socket);
                 }
             } else if let Some(members) = self.room(room) {
-                show(&members.read(), &mut skipped, once, &mut coverage);
+                show(&members.read(), &mut skipped, once, &mut visit);
             }
         }
     }
@@ -193,7 +193,7 @@ fn show(
     members: &Members,
     skipped: &mut HashSet<u64>,
     once: bool,
-    mut coverage: impl FnMut(&Arc<SocketState>),
+    mut visit: impl FnMut(&Arc<SocketState>),
 ) {
     for (key, socket) in members {
         let skip = if once {
@@ -202,7 +202,7 @@ fn show(
             !skipped.is_empty() && skipped.contains(key)
         };
         if !skip {
-            coverage(socket);
+            visit(socket);
         }
     }
 }

@@ -48,7 +48,7 @@ impl Closings {
     /// Returns the next client to give up on. `is_open` says whether one is still there.
     pub(crate) fn late(&mut self, now: u64, is_open: impl Fn(Closing) -> bool) -> Option<Late> {
         let answered = late(&mut self.answered, now, &is_open).map(Late::Lingering);
-        answered.or_else(|| late(&mut self.unanswered, now, &is_open).map(Late::AckDropped))
+        answered.or_else(|| late(&mut self.unanswered, now, &is_open).map(Late::Unanswered))
     }
 }
 
@@ -63,7 +63,7 @@ pub(crate) struct Closing {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Late {
     /// The server has not answered its close frame.
-    AckDropped(usize),
+    Unanswered(usize),
     /// The server has, and has left the stream open.
     Lingering(usize),
 }
@@ -107,7 +107,7 @@ mod tests {
         assert_eq!(closings.late(2_000_000_001, is_open), None);
         assert_eq!(
             closings.late(2_000_000_002, is_open),
-            Some(Late::AckDropped(0))
+            Some(Late::Unanswered(0))
         );
         assert_eq!(closings.late(2_000_000_002, is_open), None);
     }

@@ -326,8 +326,8 @@ impl Load {
             .closings
             .late(now, |closing| is_open(&self.clients, closing))
         {
-            let (Late::AckDropped(index) | Late::Lingering(index)) = late;
-            if late == Late::AckDropped(index) {
+            let (Late::Unanswered(index) | Late::Lingering(index)) = late;
+            if late == Late::Unanswered(index) {
                 self.tally.error("the server left a close frame unanswered");
             }
             self.lose(index, "");

@@ -231,8 +231,8 @@ impl Asking {
     /// If the nodes are unknown.
     async fn pass_on(&mut self) -> Result<(), ClusterError> {
         let questions = Arc::clone(&self.questions);
-        let roll = timeout_at(self.deadline, questions.peers(&self.namespace)).await;
-        self.tracker.only_one = match roll {
+        let discovery = timeout_at(self.deadline, questions.peers(&self.namespace)).await;
+        self.tracker.only_one = match discovery {
             Ok(Ok(Some(nodes))) => {
                 self.tracker.expect(nodes);
                 false

@@ -25,13 +25,13 @@ impl Roster {
     /// Returns the other nodes of a namespace; `None` if the format or the broker does not know
     /// them.
     pub(crate) async fn peers(&self, namespace: &str) -> Result<Option<Peers>, ClusterError> {
-        let Some((roll, listeners)) = self.discovery(namespace) else {
+        let Some((discovery, listeners)) = self.discovery(namespace) else {
             return Ok(None);
         };
         let (channels, count) = listeners
-            .find(roll.pattern(), roll.everyone.clone())
+            .find(discovery.pattern(), discovery.everyone.clone())
             .await?;
-        Ok(Some(roll.others(self.format.uid(), &channels, count)))
+        Ok(Some(discovery.others(self.format.uid(), &channels, count)))
     }
 
     /// Returns those of these nodes that still exist. Unlike [`peers`](Self::peers) it checks only
@@ -41,13 +41,13 @@ impl Roster {
         namespace: &str,
         nodes: &HashSet<String>,
     ) -> Result<Option<Peers>, ClusterError> {
-        let Some((roll, listeners)) = self.discovery(namespace) else {
+        let Some((discovery, listeners)) = self.discovery(namespace) else {
             return Ok(None);
         };
         let own = self.format.uid();
         let names = nodes.iter().map(String::as_str).chain([own]);
-        let mut channels: Vec<_> = names.map(|name| roll.channel(name)).collect();
-        channels.push(roll.everyone.clone());
+        let mut channels: Vec<_> = names.map(|name| discovery.channel(name)).collect();
+        channels.push(discovery.everyone.clone());
         let mut counts = listeners.count(channels.clone()).await?;
         let everyone = counts.pop().unwrap_or_default();
         let there = channels
@@ -55,7 +55,7 @@ impl Roster {
             .zip(counts)
             .filter(|(_, count)| *count > 0);
         let channels: Vec<_> = there.map(|(channel, _)| channel.into_name()).collect();
-        Ok(Some(roll.others(own, &channels, everyone)))
+        Ok(Some(discovery.others(own, &channels, everyone)))
     }
 
     fn discovery(&self, namespace: &str) -> Option<(NodeDiscovery, &dyn ListenerCount)> {
