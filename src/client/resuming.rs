@@ -28,7 +28,7 @@ impl Client {
         request: ResumeRequest,
     ) {
         let Some(cluster) = self.registry.cluster.clone() else {
-            let resume = namespace.membership.start_new();
+            let resume = namespace.membership.start_new_session();
             self.enter(namespace, auth, resume);
             return;
         };
@@ -77,7 +77,7 @@ impl Client {
                 ..
             } = self.arriving.swap_remove(at);
             let resume = found.resumed.map(Recovery::resume);
-            let resume = resume.or_else(|| namespace.membership.start_new());
+            let resume = resume.or_else(|| namespace.membership.start_new_session());
             let at = self.enter(namespace, auth.as_deref(), resume);
             for packet in waiting {
                 self.slots[at].wait(&packet.text, packet.attachments);

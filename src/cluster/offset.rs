@@ -1,7 +1,7 @@
 //! The position of a client in the events of a whole cluster.
 //!
 //! A node delivers its own events to its clients before the stream gives them an id; events of
-//! other nodes have one. So a mark has two parts: all events of one node up to a number of that
+//! other nodes have one. So an offset has two parts: all events of one node up to a number of that
 //! node, and all events of the other nodes up to an entry of the stream. The entries that a node
 //! has read from the stream before it sent an event also precede that event in the stream, so the
 //! two parts leave no gap.
@@ -19,10 +19,10 @@ pub(crate) struct ClusterOffset {
 }
 
 impl ClusterOffset {
-    /// The length of the name of a node that writes marks, in hexadecimal digits.
+    /// The length of the name of a node that writes offsets, in hexadecimal digits.
     pub(crate) const NODE_LENGTH: usize = 16;
 
-    /// Returns `true` if a client at this mark has already received an entry.
+    /// Returns `true` if a client at this offset has already received an entry.
     pub(crate) fn covers(&self, node: &str, own: Option<u64>, entry: EntryId) -> bool {
         match own {
             Some(own) if node == self.node => own <= self.own,
@@ -40,7 +40,7 @@ impl fmt::Display for ClusterOffset {
 impl FromStr for ClusterOffset {
     type Err = ();
 
-    /// Reads a mark, or the bare id of an entry, which is the offset of other servers. It comes
+    /// Reads an offset, or the bare id of an entry, which is the offset of other servers. It comes
     /// from a client, so a name that no node can have is refused before it is stored.
     fn from_str(text: &str) -> Result<Self, ()> {
         let mut parts = text.rsplitn(3, '.');
@@ -121,16 +121,16 @@ mod tests {
 
     #[test]
     fn own_events_are_covered_by_number_and_others_by_entry() {
-        let mark = ClusterOffset {
+        let offset = ClusterOffset {
             node: "a".to_owned(),
             own: 5,
             entry: "100-0".parse().unwrap(),
         };
         let at = |time| EntryId { time, number: 0 };
-        assert!(mark.covers("a", Some(5), at(101)));
-        assert!(!mark.covers("a", Some(6), at(101)));
-        assert!(mark.covers("b", Some(9), at(100)));
-        assert!(!mark.covers("b", Some(1), at(101)));
-        assert!(!mark.covers("a", None, at(101)));
+        assert!(offset.covers("a", Some(5), at(101)));
+        assert!(!offset.covers("a", Some(6), at(101)));
+        assert!(offset.covers("b", Some(9), at(100)));
+        assert!(!offset.covers("b", Some(1), at(101)));
+        assert!(!offset.covers("a", None, at(101)));
     }
 }

@@ -141,7 +141,7 @@ impl Session {
     }
 
     /// Makes another session with the present values of this one.
-    pub(crate) fn fork(&self) -> Self {
+    pub(crate) fn duplicate(&self) -> Self {
         Self::of(self.entries())
     }
 
@@ -327,14 +327,14 @@ mod tests {
     fn a_fork_is_independent_of_its_session() {
         let session = Session::default();
         session.insert("n", 1).unwrap();
-        let fork = session.fork();
-        fork.insert("n", 2).unwrap();
+        let duplicate = session.duplicate();
+        duplicate.insert("n", 2).unwrap();
         session.insert("m", 1).unwrap();
         assert_eq!(
-            (session.get("n"), fork.get("n")),
+            (session.get("n"), duplicate.get("n")),
             (Ok(Some(1)), Ok(Some(2)))
         );
-        assert!(!fork.contains("m"));
+        assert!(!duplicate.contains("m"));
     }
 
     #[test]

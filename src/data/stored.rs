@@ -160,13 +160,13 @@ impl Session {
         queue(&mut tasks, task);
         if !std::mem::replace(&mut tasks.are_taken, true) {
             drop(tasks);
-            actix::spawn(take_turns(self.clone()));
+            actix::spawn(run_tasks(self.clone()));
         }
     }
 }
 
 /// Loads and saves until there are no more requests.
-async fn take_turns(session: Session) {
+async fn run_tasks(session: Session) {
     let Some(stored) = session.stored() else {
         return;
     };

@@ -72,11 +72,11 @@ impl FutureSlots {
 
     /// Takes this thread's slot; a new one if it is in use or does not exist.
     fn take<F: Future + 'static>(&self) -> Slot<F> {
-        let kept = SLOTS.with_borrow_mut(|slots| {
+        let idle = SLOTS.with_borrow_mut(|slots| {
             let slot = slots.get_mut(self.0)?.as_mut()?;
-            slot.downcast_mut::<Kept<F>>()?.take()
+            slot.downcast_mut::<Idle<F>>()?.take()
         });
-        Slot(kept.unwrap_or_else(|| Box::pin(None)))
+        Slot(idle.unwrap_or_else(|| Box::pin(None)))
     }
 
     /// Drops the slot's future and keeps its memory.
@@ -88,14 +88,14 @@ impl FutureSlots {
             if slots.len() <= self.0 {
                 slots.resize_with(self.0 + 1, || None);
             }
-            let kept = &mut slots[self.0];
-            match kept
+            let idle = &mut slots[self.0];
+            match idle
                 .as_mut()
-                .and_then(|kept| kept.downcast_mut::<Kept<F>>())
+                .and_then(|idle| idle.downcast_mut::<Idle<F>>())
             {
-                Some(kept) => *kept = Some(slot.0),
+                Some(idle) => *idle = Some(slot.0),
                 // The first, or the first after a handler that had this number before.
-                None => *kept = Some(Box::new(Some(slot.0) as Kept<F>)),
+                None => *idle = Some(Box::new(Some(slot.0) as Idle<F>)),
             }
         });
     }
@@ -108,7 +108,7 @@ impl Drop for FutureSlots {
 }
 
 /// A slot that is free, or was taken.
-type Kept<F> = Option<Pin<Box<Option<F>>>>;
+type Idle<F> = Option<Pin<Box<Option<F>>>>;
 
 /// The memory of one future of type `F`.
 struct Slot<F>(Pin<Box<Option<F>>>);

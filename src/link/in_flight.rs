@@ -45,11 +45,11 @@ struct Waiters {
     reader: Option<Waker>,
     /// Handlers, which are woken at a socket's end, and servers that stop. An idle client has none,
     /// and only the pointer.
-    others: Option<Box<Others>>,
+    others: Option<Box<OtherWakers>>,
 }
 
 #[derive(Debug, Default)]
-struct Others(Vec<Option<Waker>>);
+struct OtherWakers(Vec<Option<Waker>>);
 
 impl InFlight {
     pub(crate) fn new(limit: usize, bytes_limit: usize) -> Self {

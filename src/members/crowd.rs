@@ -20,9 +20,9 @@ pub(crate) async fn give_turn(crowd: Crowd) {
     }
     for socket in crowd {
         let outbox = &socket.link.outbox;
-        while let Some(patience) = outbox.patience(Instant::now().into_std()) {
+        while let Some(limit) = outbox.turn_limit(Instant::now().into_std()) {
             // After the wait the client's progress is checked again.
-            let _ = timeout(patience, poll_fn(|cx| outbox.poll_within(cx))).await;
+            let _ = timeout(limit, poll_fn(|cx| outbox.poll_within(cx))).await;
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::socketio::Args;
 pub(crate) struct Relayed<T> {
     pub(crate) crowd: Crowd,
     /// The result of the message to other nodes.
-    pub(crate) told: T,
+    pub(crate) sent: T,
 }
 
 impl Membership {
@@ -47,7 +47,7 @@ impl Membership {
             let crowd = self.broadcast(audience, &encoded(list), flags.volatile);
             return Relayed {
                 crowd,
-                told: tell(0),
+                sent: tell(0),
             };
         };
         let mut log = recovery.lock();
@@ -71,7 +71,7 @@ impl Membership {
         }
         Relayed {
             crowd,
-            told: tell(number),
+            sent: tell(number),
         }
     }
 

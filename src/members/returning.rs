@@ -34,7 +34,7 @@ impl Membership {
         }
         found
             .start
-            .or_else(|| self.start_new().map(StartFrom::Memory))
+            .or_else(|| self.start_new_session().map(StartFrom::Memory))
     }
 
     /// Takes the state of a socket whose client has reconnected to another node, where it has moved
@@ -66,7 +66,7 @@ impl Membership {
     }
 
     /// Returns the recovery state of a client that starts a new session.
-    pub(crate) fn start_new(&self) -> Option<Box<RecoveryState>> {
+    pub(crate) fn start_new_session(&self) -> Option<Box<RecoveryState>> {
         let mut log = self.recovery.as_ref()?.lock();
         Some(Recovery::fresh(log.latest(self.position())))
     }

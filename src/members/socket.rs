@@ -132,7 +132,7 @@ impl SocketState {
             SessionScope::Client => shared,
             // A session in a store is shared by all.
             SessionScope::Namespace if shared.stored().is_some() => shared,
-            SessionScope::Namespace => self.extensions.session(|| shared.fork()),
+            SessionScope::Namespace => self.extensions.session(|| shared.duplicate()),
         }
     }
 

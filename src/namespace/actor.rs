@@ -22,13 +22,13 @@ use actix::{
 
 use crate::members::{RoomChange, SharedMembers};
 use crate::message::{PanicSource, Panicked};
-use crate::namespace::core::NamespaceState;
 use crate::namespace::room::{Room, Stop};
+use crate::namespace::state::NamespaceState;
 use crate::supervision::{self, ChildPanic, RestartIntensity};
 
 /// The actor.
 pub(crate) struct Namespace {
-    core: Arc<NamespaceState>,
+    state: Arc<NamespaceState>,
     arbiter: ArbiterHandle,
     rooms: HashMap<Arc<str>, Addr<Room>>,
 }
@@ -36,13 +36,13 @@ pub(crate) struct Namespace {
 impl Namespace {
     pub(crate) fn start(
         arbiter: &ArbiterHandle,
-        core: &Arc<NamespaceState>,
+        state: &Arc<NamespaceState>,
         fallen: impl Fn(ChildPanic) + Send + Unpin + 'static,
     ) -> Addr<Self> {
-        let core = Arc::clone(core);
+        let state = Arc::clone(state);
         let rooms_arbiter = arbiter.clone();
         supervision::start_on(arbiter, RestartIntensity::LASTING, fallen, move |_| Self {
-            core,
+            state,
             arbiter: rooms_arbiter,
             rooms: HashMap::new(),
         })
@@ -50,12 +50,12 @@ impl Namespace {
 
     fn start_room(&mut self, name: &Arc<str>, members: SharedMembers, ctx: &Context<Self>) {
         let namespace = ctx.address();
-        let core = Arc::clone(&self.core);
+        let state = Arc::clone(&self.state);
         let room = Arc::clone(name);
         let fallen = move |fall: ChildPanic| {
-            core.handlers.context.report(&Panicked {
+            state.handlers.context.report(&Panicked {
                 source: PanicSource::Room(room.as_ref().to_owned()),
-                namespace: Some(core.membership.name().to_owned()),
+                namespace: Some(state.membership.name().to_owned()),
                 socket: None,
                 panic: fall.panic,
             });
@@ -64,7 +64,7 @@ impl Namespace {
                 namespace.do_send(RoomGivenUp(Arc::clone(&room)));
             }
         };
-        let membership = Arc::clone(&self.core.membership);
+        let membership = Arc::clone(&self.state.membership);
         let started = Room::start(&self.arbiter, membership, members, Arc::clone(name), fallen);
         self.rooms.insert(Arc::clone(name), started);
     }
@@ -82,12 +82,12 @@ impl Actor for Namespace {
 
     /// Starts the actor of every room: a replacement finds existing rooms.
     fn started(&mut self, ctx: &mut Self::Context) {
-        for (name, members) in self.core.membership.rooms() {
+        for (name, members) in self.state.membership.rooms() {
             if !self.rooms.contains_key(&name) {
                 self.start_room(&name, members, ctx);
             }
         }
-        let membership = Arc::clone(&self.core.membership);
+        let membership = Arc::clone(&self.state.membership);
         if membership.recovery.is_some() {
             ctx.spawn(wrap_future(async move {
                 if let Some(recovery) = &membership.recovery {
@@ -145,7 +145,7 @@ impl Handler<RoomGivenUp> for Namespace {
 
     fn handle(&mut self, RoomGivenUp(name): RoomGivenUp, ctx: &mut Self::Context) {
         self.rooms.remove(&name);
-        if let Some(members) = self.core.membership.room(&name) {
+        if let Some(members) = self.state.membership.room(&name) {
             self.start_room(&name, members, ctx);
         }
     }
@@ -154,7 +154,7 @@ impl Handler<RoomGivenUp> for Namespace {
 impl fmt::Debug for Namespace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Namespace")
-            .field("name", &self.core.membership.name())
+            .field("name", &self.state.membership.name())
             .finish_non_exhaustive()
     }
 }
@@ -203,7 +203,7 @@ mod tests {
         let late = Member::enter(&namespace).await;
         late.join("hall");
         let both = room.send(ListMembers).await.unwrap();
-        assert_eq!(both, [member.core.id, late.core.id]);
+        assert_eq!(both, [member.socket.id, late.socket.id]);
     }
 
     #[actix_rt::test]
@@ -242,7 +242,7 @@ mod tests {
         let second = fixture.registry.actor(&namespace).unwrap();
         assert!(!first.connected() && second.connected());
         let room = second.send(FindRoom("hall".into())).await.unwrap().unwrap();
-        assert_eq!(room.send(ListMembers).await.unwrap(), [member.core.id]);
+        assert_eq!(room.send(ListMembers).await.unwrap(), [member.socket.id]);
         hears_a_broadcast(&namespace, &member).await;
         member.leave("hall");
         Member::enter(&namespace).await;

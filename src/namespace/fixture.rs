@@ -16,8 +16,8 @@ use crate::id::Id;
 use crate::link::{Link, Outbox};
 use crate::members::{Membership, SocketState};
 use crate::message::Panicked;
-use crate::namespace::core::NamespaceState;
 use crate::namespace::registry::Registry;
+use crate::namespace::state::NamespaceState;
 
 /// Makes the actor panic with this text.
 #[derive(Debug, Message)]
@@ -88,7 +88,7 @@ impl Handler<Panicked> for Reporter {
 
 /// A connected socket; its CONNECT packet has been read.
 pub(crate) struct Member {
-    pub(crate) core: Arc<SocketState>,
+    pub(crate) socket: Arc<SocketState>,
     membership: Arc<Membership>,
 }
 
@@ -99,16 +99,16 @@ impl Member {
             &Arc::new(Config::new("/")),
             Handshake::empty(),
         );
-        let core = Arc::new(SocketState::new(
+        let socket = Arc::new(SocketState::new(
             namespace.membership.shared_name(),
             &link,
             None,
         ));
-        core.accept().unwrap();
+        socket.accept().unwrap();
         let membership = Arc::clone(&namespace.membership);
-        membership.enter(&core).unwrap();
-        let member = Self { core, membership };
-        let sid = member.core.id;
+        membership.enter(&socket).unwrap();
+        let member = Self { socket, membership };
+        let sid = member.socket.id;
         let connect = member.read().await;
         assert!(
             connect.ends_with(&format!(r#"{{"sid":"{sid}"}}"#)),
@@ -118,16 +118,16 @@ impl Member {
     }
 
     pub(crate) fn join(&self, room: &str) {
-        self.membership.join(&self.core, room).unwrap();
+        self.membership.join(&self.socket, room).unwrap();
     }
 
     pub(crate) fn leave(&self, room: &str) {
-        self.membership.leave(&self.core, room);
+        self.membership.leave(&self.socket, room);
     }
 
     /// Takes the content of the outbox, as a poll does.
     pub(crate) async fn read(&self) -> String {
-        read(&self.core.link.outbox).await.unwrap()
+        read(&self.socket.link.outbox).await.unwrap()
     }
 }
 

@@ -6,15 +6,14 @@
 
 mod actor;
 mod cluster;
-mod core;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod registry;
 mod room;
 mod server;
+mod state;
 mod supervisor;
 
-pub(crate) use self::core::{NamespaceMatcher, NamespaceState, PatternState};
 pub(crate) use actor::FindRoom;
 pub(crate) use cluster::Cluster;
 #[cfg(feature = "cluster")]
@@ -23,3 +22,4 @@ pub(crate) use registry::{LeaseRefused, NamespaceLease, Registry};
 pub use room::Room;
 pub use server::Server;
 pub(crate) use server::ServerAddress;
+pub(crate) use state::{NamespaceMatcher, NamespaceState, PatternState};

@@ -2,7 +2,7 @@
 //!
 //! If a name has no namespace yet, the first pattern that matches it makes one. Any thread reads and
 //! makes namespaces; each client holds a lease of its own. The values of a namespace are in
-//! `core.rs`; `supervisor.rs` starts and replaces its actor.
+//! `state.rs`; `supervisor.rs` starts and replaces its actor.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -22,8 +22,8 @@ use crate::logging::{LogKind, Quoted, cut};
 use crate::members::{Adapter, Membership, Recovery, RecoveryOptions};
 use crate::namespace::actor::Namespace;
 use crate::namespace::cluster::Cluster;
-use crate::namespace::core::{NamespaceMatcher, NamespaceState, PatternState};
 use crate::namespace::room::Stop;
+use crate::namespace::state::{NamespaceMatcher, NamespaceState, PatternState};
 use crate::namespace::supervisor::Supervisor;
 use crate::panics::catch_panic;
 use crate::pattern::Parameters;
@@ -169,7 +169,7 @@ impl Registry {
         let namespaces = self.namespaces.read();
         let made = namespaces.values().map(|entry| &entry.state);
         let handlers = &pattern.handlers;
-        let made = made.filter(|core| Arc::ptr_eq(&core.handlers.table, &handlers.table));
+        let made = made.filter(|state| Arc::ptr_eq(&state.handlers.table, &handlers.table));
         made.cloned().collect()
     }
 
@@ -192,16 +192,16 @@ impl Registry {
     /// Returns the namespace of this name, which the program names. If it does not exist it is
     /// started, with the handlers of the first pattern that accepts it. It is never removed.
     pub(crate) fn open(self: &Arc<Self>, name: &str) -> Arc<NamespaceState> {
-        if let Some(core) = self.namespace(name) {
-            return core;
+        if let Some(state) = self.namespace(name) {
+            return state;
         }
         let found = self.pattern_of(name, None);
-        let (core, is_new) = {
+        let (state, is_new) = {
             let mut namespaces = self.namespaces.write();
             self.found(&mut namespaces, name, found.as_ref(), false)
         };
-        self.tell_watchers(&core, is_new);
-        core
+        self.tell_watchers(&state, is_new);
+        state
     }
 
     /// Returns a CONNECT payload for the program: with recovery, without the fields that the client
@@ -237,11 +237,11 @@ impl Registry {
             if !is_there && self.kept.load(Ordering::Relaxed) >= self.kept_limit {
                 return Err(LeaseRefused::TooMany);
             }
-            let (core, is_new) = self.found(&mut namespaces, name, Some(&found), frees);
+            let (state, is_new) = self.found(&mut namespaces, name, Some(&found), frees);
             if is_new && !frees {
                 self.kept.fetch_add(1, Ordering::Relaxed);
             }
-            (self.lease_of(&core), is_new)
+            (self.lease_of(&state), is_new)
         };
         self.tell_watchers(&lease, is_new);
         Ok(lease)
@@ -249,33 +249,33 @@ impl Registry {
 
     /// Called under the lock of the namespaces, at least for reading, so that this one is not
     /// removed.
-    fn lease_of(self: &Arc<Self>, core: &Arc<NamespaceState>) -> NamespaceLease {
-        let freed_by = core.leases.as_ref().map(|leases| {
+    fn lease_of(self: &Arc<Self>, state: &Arc<NamespaceState>) -> NamespaceLease {
+        let freed_by = state.leases.as_ref().map(|leases| {
             leases.fetch_add(1, Ordering::Relaxed);
             Arc::clone(self)
         });
         NamespaceLease {
-            namespace: Arc::clone(core),
+            namespace: Arc::clone(state),
             freed_by,
         }
     }
 
     /// Ends a lease, and frees the namespace with the last.
-    fn release(&self, core: &Arc<NamespaceState>) {
+    fn release(&self, state: &Arc<NamespaceState>) {
         let mut namespaces = self.namespaces.write();
-        let Some(leases) = &core.leases else { return };
+        let Some(leases) = &state.leases else { return };
         if leases.fetch_sub(1, Ordering::Relaxed) > 1 {
             return;
         }
-        let name = core.membership.name();
+        let name = state.membership.name();
         // A removed namespace may have a successor of the same name.
-        let is_it = |found: &Entry| Arc::ptr_eq(&found.state, core);
+        let is_it = |found: &Entry| Arc::ptr_eq(&found.state, state);
         if !namespaces.get(name).is_some_and(is_it) {
             return;
         }
         let freed = namespaces.remove(name);
         if let Some(cluster) = &self.cluster {
-            cluster.leave(core.membership.shared_name());
+            cluster.leave(state.membership.shared_name());
         }
         drop(namespaces);
         if let Some(Entry { actor, .. }) = freed {
@@ -313,7 +313,7 @@ impl Registry {
             Some((pattern, parameters)) => (pattern.handlers.clone(), parameters.clone()),
             None => (Handlers::following(&self.common), Parameters::new()),
         };
-        let core = Arc::new(NamespaceState {
+        let state = Arc::new(NamespaceState {
             membership: Membership::with(
                 name,
                 parameters,
@@ -324,26 +324,29 @@ impl Registry {
             handlers,
             leases: frees.then(AtomicUsize::default),
         });
-        let tasks = Tasks::of(&core.handlers.context, self.supervisor.arbiter());
-        core.membership.keep_tasks(tasks);
-        let actor = self.supervisor.start(&core);
+        let tasks = Tasks::of(&state.handlers.context, self.supervisor.arbiter());
+        state.membership.keep_tasks(tasks);
+        let actor = self.supervisor.start(&state);
         if let Some(cluster) = &self.cluster {
-            cluster.enter(&core.membership);
+            cluster.enter(&state.membership);
         }
-        let name = Arc::clone(core.membership.shared_name());
-        let state = Arc::clone(&core);
-        namespaces.insert(name, Entry { state, actor });
-        (core, true)
+        let name = Arc::clone(state.membership.shared_name());
+        let entry = Entry {
+            state: Arc::clone(&state),
+            actor,
+        };
+        namespaces.insert(name, entry);
+        (state, true)
     }
 
-    fn tell_watchers(&self, core: &Arc<NamespaceState>, is_new: bool) {
+    fn tell_watchers(&self, state: &Arc<NamespaceState>, is_new: bool) {
         if !is_new {
             return;
         }
         let watchers = self.watchers.read().clone();
         for watcher in watchers {
-            if let Err(panic) = catch_panic(|| watcher(core)) {
-                let (name, panic) = (Quoted(core.membership.name()), cut(panic));
+            if let Err(panic) = catch_panic(|| watcher(state)) {
+                let (name, panic) = (Quoted(state.membership.name()), cut(panic));
                 let line =
                     format_args!("`on_new_namespace` panicked for namespace {name}: {panic}");
                 self.server_context

@@ -125,8 +125,8 @@ mod tests {
     use super::*;
     use crate::message::PanicSource;
     use crate::namespace::actor::FindRoom;
-    use crate::namespace::core::NamespaceState;
     use crate::namespace::fixture::{Boom, Crashes, Fixture, Member, explodes};
+    use crate::namespace::state::NamespaceState;
 
     explodes!(Room);
 
@@ -152,7 +152,7 @@ mod tests {
         let room = find(&fixture, &namespace, "hall").await;
         assert_eq!(room.send(Boom("fire")).await, Err(MailboxError::Closed));
         is_told(&mut fixture.crashes, "fire").await;
-        assert_eq!(room.send(ListMembers).await.unwrap(), [member.core.id]);
+        assert_eq!(room.send(ListMembers).await.unwrap(), [member.socket.id]);
         room.send(Emit::event("after", 1)).await.unwrap().unwrap();
         assert_eq!(member.read().await, r#"42/chat,["after",1]"#);
     }
@@ -172,7 +172,7 @@ mod tests {
         let replacement = find(&fixture, &namespace, "hall").await;
         assert_eq!(
             replacement.send(ListMembers).await.unwrap(),
-            [member.core.id]
+            [member.socket.id]
         );
         replacement
             .send(Emit::event("after", 1))
@@ -196,7 +196,7 @@ mod tests {
         room.do_send(Boom("fire"));
         is_told(&mut fixture.crashes, "fire").await;
         first.leave("hall");
-        assert_eq!(room.send(ListMembers).await.unwrap(), [last.core.id]);
+        assert_eq!(room.send(ListMembers).await.unwrap(), [last.socket.id]);
         last.leave("hall");
         // Answered after the room's end, of which the namespace is notified.
         let actor = fixture.registry.actor(&namespace).unwrap();

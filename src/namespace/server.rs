@@ -274,7 +274,7 @@ mod tests {
         let emit = Emit::event("after", 1).of("/chat");
         server.send(emit).await.unwrap().unwrap();
         assert_eq!(member.read().await, r#"42/chat,["after",1]"#);
-        assert!(server.send(Disconnect(member.core.id)).await.unwrap());
+        assert!(server.send(Disconnect(member.socket.id)).await.unwrap());
     }
 
     #[actix_rt::test]

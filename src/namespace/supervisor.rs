@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use crate::handler::ServerContext;
 use crate::message::{PanicSource, Panicked};
 use crate::namespace::actor::Namespace;
-use crate::namespace::core::NamespaceState;
+use crate::namespace::state::NamespaceState;
 use crate::supervision::ChildPanic;
 use crate::tasks::TaskGroup;
 

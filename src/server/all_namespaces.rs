@@ -59,7 +59,7 @@ impl AllNamespaces {
     pub fn namespaces(&self) -> Vec<Namespace> {
         let all = self.registry.all();
         let registry = Arc::downgrade(&self.registry);
-        let namespace = |core| Namespace::new(core, Weak::clone(&registry));
+        let namespace = |state| Namespace::new(state, Weak::clone(&registry));
         all.into_iter().map(namespace).collect()
     }
 }

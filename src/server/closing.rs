@@ -37,11 +37,11 @@ impl Closing {
         let begun = Instant::now();
         // One slow client must not use up the time of the messages to other nodes.
         let share = limit / ADAPTER_SHARE;
-        let patience = limit.saturating_sub(share);
-        let settled = timeout(patience, async {
+        let session_limit = limit.saturating_sub(share);
+        let settled = timeout(session_limit, async {
             tokio::join!(Arc::clone(adapter).settle(), registry.supervisor.settled());
         });
-        let (gone, settled) = tokio::join!(self.engine.close(patience), settled);
+        let (gone, settled) = tokio::join!(self.engine.close(session_limit), settled);
         let rest = limit.saturating_sub(begun.elapsed());
         Arc::clone(adapter).close(rest).await && gone && settled.is_ok()
     }

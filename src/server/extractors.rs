@@ -62,10 +62,10 @@ impl<C: CallContext> Extract<C> for Namespace {
         let found = context.state::<Home>().and_then(|home| {
             let registry = home.0.get()?.registry.upgrade()?;
             let membership = context.socket().membership();
-            let core = registry.namespace(membership.name())?;
+            let state = registry.namespace(membership.name())?;
             // A removed namespace may have a successor of the same name.
-            let is_it = Arc::ptr_eq(&core.membership, membership);
-            is_it.then(|| Self::new(core, Arc::downgrade(&registry)))
+            let is_it = Arc::ptr_eq(&state.membership, membership);
+            is_it.then(|| Self::new(state, Arc::downgrade(&registry)))
         });
         found.ok_or_else(|| Rejection::from("the namespace has ended"))
     }

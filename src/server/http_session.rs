@@ -383,10 +383,10 @@ impl<S: SessionStore + Send + Sync> AnyStore for S {
 /// Waits for a store, with a time limit; errors are logged. The caller catches its panics.
 async fn guarded<T>(
     what: &str,
-    patience: Duration,
+    limit: Duration,
     work: impl Future<Output = Result<T, String>>,
 ) -> Option<T> {
-    match timeout(patience, work).await {
+    match timeout(limit, work).await {
         Ok(Ok(value)) => return Some(value),
         Ok(Err(error)) => {
             store_failed(
@@ -396,7 +396,7 @@ async fn guarded<T>(
         }
         Err(_) => store_failed(
             Level::Error,
-            format_args!("session store: {what} timed out after {patience:?}"),
+            format_args!("session store: {what} timed out after {limit:?}"),
         ),
     }
     None

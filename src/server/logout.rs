@@ -131,10 +131,10 @@ impl Watchers {
             servers.iter().filter_map(Weak::upgrade).collect()
         };
         let namespaces = servers.iter().flat_map(|server| server.all());
-        for core in namespaces.flat_map(|namespace| namespace.membership.all()) {
-            let opened_with = core.link.handshake.get::<OpenedWith>();
+        for socket in namespaces.flat_map(|namespace| namespace.membership.all()) {
+            let opened_with = socket.link.handshake.get::<OpenedWith>();
             if opened_with.is_some_and(|opened_with| opened_with.0 == key) {
-                core.disconnect(true);
+                socket.disconnect(true);
             }
         }
     }

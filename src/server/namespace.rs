@@ -37,20 +37,20 @@ use crate::socketio::Args;
 /// ```
 #[derive(Clone)]
 pub struct Namespace {
-    core: Arc<NamespaceState>,
+    state: Arc<NamespaceState>,
     /// Weak, since programs keep namespaces in the handlers that the registry holds.
     registry: Weak<Registry>,
 }
 
 impl Namespace {
-    pub(crate) fn new(core: Arc<NamespaceState>, registry: Weak<Registry>) -> Self {
-        Self { core, registry }
+    pub(crate) fn new(state: Arc<NamespaceState>, registry: Weak<Registry>) -> Self {
+        Self { state, registry }
     }
 
     /// Returns the namespace's name, for example `/` or `/chat`.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.core.membership.name()
+        self.state.membership.name()
     }
 
     /// Calls `observer` for every outgoing event of this namespace, before it is sent: once for
@@ -72,7 +72,7 @@ impl Namespace {
     where
         F: Fn(&OutgoingEvent<'_>) + Send + Sync + 'static,
     {
-        self.core.membership.observers.add(Arc::new(observer));
+        self.state.membership.observers.add(Arc::new(observer));
         self
     }
 
@@ -97,7 +97,7 @@ impl Namespace {
         O: Future<Output: EventOutcome> + Send + 'static,
     {
         let (context, namespace) = (
-            Arc::clone(&self.core.handlers.context),
+            Arc::clone(&self.state.handlers.context),
             self.name().to_owned(),
         );
         let source = PanicSource::Handler(event.to_owned());
@@ -109,7 +109,7 @@ impl Namespace {
                 panic,
             });
         };
-        let server_side = &self.core.membership.server_side;
+        let server_side = &self.state.membership.server_side;
         server_side.add(event, listener, panicked);
         self
     }
@@ -136,8 +136,8 @@ impl Namespace {
         data: impl Serialize,
     ) -> Result<(), EmitError> {
         let message = Message::ServerSide(between_servers(event, &data)?);
-        if let Some(adapter) = &self.core.membership.adapter {
-            adapter.tell(self.core.membership.shared_name(), &message)?;
+        if let Some(adapter) = &self.state.membership.adapter {
+            adapter.tell(self.state.membership.shared_name(), &message)?;
         }
         Ok(())
     }
@@ -197,28 +197,28 @@ impl Namespace {
     /// Returns the socket with this id.
     #[must_use]
     pub fn socket(&self, id: SocketId) -> Option<Socket> {
-        Socket::find(&self.core.membership, id)
+        Socket::find(&self.state.membership, id)
     }
 
     /// Returns the connected sockets.
     #[must_use]
     pub fn sockets(&self) -> Vec<Socket> {
-        let membership = &self.core.membership;
-        let socket = |state| Socket::new(membership, state);
+        let membership = &self.state.membership;
+        let socket = |socket| Socket::new(membership, socket);
         membership.all().into_iter().map(socket).collect()
     }
 
     /// Returns the number of connected sockets.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.core.membership.count()
+        self.state.membership.count()
     }
 
     /// Returns the names of the rooms with members, in any order. The rooms of sockets' own ids are
     /// not listed.
     #[must_use]
     pub fn rooms(&self) -> Vec<String> {
-        let rooms = self.core.membership.rooms();
+        let rooms = self.state.membership.rooms();
         rooms
             .iter()
             .map(|(name, _)| name.as_ref().to_owned())
@@ -278,7 +278,7 @@ impl Namespace {
     /// }
     /// ```
     pub fn watch_rooms(&self, watcher: Recipient<RoomEvent>) {
-        self.core.membership.watch(watcher);
+        self.state.membership.watch(watcher);
     }
 
     /// Returns the address of a room's actor, which takes [`Emit`](crate::Emit) and
@@ -292,7 +292,7 @@ impl Namespace {
     /// [`RoomError::NoSuchRoom`] if the room has no members, and [`RoomError::Unavailable`].
     pub async fn room(&self, name: impl Into<String>) -> Result<Addr<Room>, RoomError> {
         let registry = self.registry.upgrade();
-        let actor = registry.and_then(|registry| registry.actor(&self.core));
+        let actor = registry.and_then(|registry| registry.actor(&self.state));
         let actor = actor.ok_or(RoomError::Unavailable)?;
         // `send` with a new address, under a deadline of its own.
         match timeout(FIND_DEADLINE, actor.send(FindRoom(name.into()))).await {
@@ -302,7 +302,7 @@ impl Namespace {
     }
 
     pub(crate) fn everyone(&self) -> Broadcast {
-        Broadcast::new(&self.core.membership, None)
+        Broadcast::new(&self.state.membership, None)
     }
 }
 
@@ -310,7 +310,7 @@ impl Deref for Namespace {
     type Target = Handlers;
 
     fn deref(&self) -> &Handlers {
-        &self.core.handlers
+        &self.state.handlers
     }
 }
 

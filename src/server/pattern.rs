@@ -33,14 +33,14 @@ use crate::server::Namespace;
 /// ```
 #[derive(Clone)]
 pub struct NamespacePattern {
-    core: Arc<PatternState>,
+    state: Arc<PatternState>,
     registry: Arc<Registry>,
 }
 
 impl NamespacePattern {
-    pub(crate) fn new(core: Arc<PatternState>, registry: &Arc<Registry>) -> Self {
+    pub(crate) fn new(state: Arc<PatternState>, registry: &Arc<Registry>) -> Self {
         Self {
-            core,
+            state,
             registry: Arc::clone(registry),
         }
     }
@@ -50,16 +50,16 @@ impl NamespacePattern {
     /// many as there are names. It applies to namespaces that are made from now on, and never to
     /// those of [`SocketIo::of`](crate::SocketIo::of).
     pub fn remove_when_empty(&self) -> &Self {
-        self.core.frees.store(true, Ordering::Relaxed);
+        self.state.frees.store(true, Ordering::Relaxed);
         self
     }
 
     /// Returns the existing namespaces, in any order.
     #[must_use]
     pub fn namespaces(&self) -> Vec<Namespace> {
-        let made = self.registry.made_by(&self.core);
+        let made = self.registry.made_by(&self.state);
         let registry = Arc::downgrade(&self.registry);
-        let namespace = |core| Namespace::new(core, Weak::clone(&registry));
+        let namespace = |state| Namespace::new(state, Weak::clone(&registry));
         made.into_iter().map(namespace).collect()
     }
 
@@ -80,14 +80,14 @@ impl Deref for NamespacePattern {
     type Target = Handlers;
 
     fn deref(&self) -> &Handlers {
-        &self.core.handlers
+        &self.state.handlers
     }
 }
 
 impl fmt::Debug for NamespacePattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NamespacePattern")
-            .field("matcher", &self.core.matcher)
+            .field("matcher", &self.state.matcher)
             .finish_non_exhaustive()
     }
 }

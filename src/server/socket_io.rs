@@ -88,7 +88,7 @@ impl SocketIo {
     pub fn namespace(&self, name: &str) -> Option<Namespace> {
         self.registry
             .namespace(&namespace_name(name))
-            .map(|core| self.named(core))
+            .map(|state| self.named(state))
     }
 
     /// Returns all namespaces together, to register handlers for each: those of [`of`](Self::of),
@@ -161,8 +161,8 @@ impl SocketIo {
         F: Fn(&Namespace) + Send + Sync + 'static,
     {
         let registry = Arc::downgrade(&self.registry);
-        let watcher = move |core: &Arc<NamespaceState>| {
-            watcher(&Namespace::new(Arc::clone(core), Weak::clone(&registry)));
+        let watcher = move |state: &Arc<NamespaceState>| {
+            watcher(&Namespace::new(Arc::clone(state), Weak::clone(&registry)));
         };
         self.registry.watch(Arc::new(watcher));
     }
@@ -381,8 +381,8 @@ impl SocketIo {
         self.of("/").everyone()
     }
 
-    fn named(&self, core: Arc<NamespaceState>) -> Namespace {
-        Namespace::new(core, Arc::downgrade(&self.registry))
+    fn named(&self, state: Arc<NamespaceState>) -> Namespace {
+        Namespace::new(state, Arc::downgrade(&self.registry))
     }
 
     fn add_pattern(&self, matcher: NamespaceMatcher) -> NamespacePattern {

@@ -24,11 +24,11 @@ impl ServerFixture {
         let enter = |_| {
             let link = Link::new(Id::random(), &config, handshake());
             link.outbox.attach_websocket();
-            let core = Arc::new(SocketState::new(membership.shared_name(), &link, None));
-            let entered = core.accept().is_ok() && membership.enter(&core).is_ok();
+            let socket = Arc::new(SocketState::new(membership.shared_name(), &link, None));
+            let entered = socket.accept().is_ok() && membership.enter(&socket).is_ok();
             assert!(entered, "a socket that nobody has ended");
             drain(&link.outbox);
-            core
+            socket
         };
         let sockets = (0..sockets).map(enter).collect();
         Self {

@@ -274,7 +274,7 @@ impl BusMessage<'_> {
             "close_room" => {
                 let room = rooms().into_iter().next();
                 let room = room.ok_or("close_room without a room")?;
-                return Ok(Some(Received::Told(Message::CloseRoom { room })));
+                return Ok(Some(Received::Message(Message::CloseRoom { room })));
             }
             "callback" => return self.callback().map(Some),
             _ => return Ok(None),
@@ -316,7 +316,7 @@ impl BusMessage<'_> {
         };
         let flags = EmitFlags::default();
         let Some([room, namespace, id]) = self.callback.as_deref() else {
-            return Ok(Some(Received::Told(Message::Emit {
+            return Ok(Some(Received::Message(Message::Emit {
                 content,
                 scope,
                 flags,
@@ -436,7 +436,7 @@ mod tests {
             assert_eq!(node.decode(CHANNEL, CHANNEL, &pickle), Ok(None));
             assert!(node.has_seen_pickle.load(Ordering::Relaxed));
         }
-        assert!(matches!(read(JSON), Ok(Some(Received::Told(_)))));
+        assert!(matches!(read(JSON), Ok(Some(Received::Message(_)))));
         for other in [&b"\x80\x06."[..], b"\x80\x01.", b"\x80", b"{}", b"\x80\x04"] {
             assert!(!is_pickle(other), "{other:?}");
             assert!(
@@ -490,7 +490,7 @@ mod tests {
             let message = fixture::emit(fixture::args(list), scope, fixture::PLAIN);
             assert_eq!(
                 read(&emit(data, &rest)),
-                Ok(Some(Received::Told(message))),
+                Ok(Some(Received::Message(message))),
                 "{data}"
             );
         }
@@ -503,7 +503,7 @@ mod tests {
         let message = fixture::emit(list, Scope::default(), fixture::PLAIN);
         assert_eq!(
             read(&emit(binary, &rest)),
-            Ok(Some(Received::Told(message)))
+            Ok(Some(Received::Message(message)))
         );
     }
 
@@ -592,7 +592,7 @@ mod tests {
         let room = "a".to_owned();
         assert_eq!(
             read(&close),
-            Ok(Some(Received::Told(Message::CloseRoom { room })))
+            Ok(Some(Received::Message(Message::CloseRoom { room })))
         );
     }
 

@@ -292,7 +292,7 @@ impl Data<'_> {
             SERVER_SIDE_EMIT => {
                 let content = named(packet?, attachments)?;
                 return Ok(match requester {
-                    None => Received::Told(Message::ServerSide(content)),
+                    None => Received::Message(Message::ServerSide(content)),
                     Some(requester) => Received::Asked(requester, Question::ServerSide(content)),
                 });
             }
@@ -303,7 +303,7 @@ impl Data<'_> {
             },
             other => return Err(format!("unknown message type {other}")),
         };
-        Ok(Received::Told(change.of(options?.into_scope())))
+        Ok(Received::Message(change.of(options?.into_scope())))
     }
 }
 
@@ -320,7 +320,7 @@ fn broadcast(
     let (flags, limit) = (options.flags(), options.limit());
     let scope = options.into_scope();
     Ok(match requester {
-        None => Received::Told(Message::Emit {
+        None => Received::Message(Message::Emit {
             content,
             scope,
             flags,
@@ -526,7 +526,7 @@ mod tests {
         // Between servers these names are not reserved.
         let json = r#"{"type":9,"uid":"other","nsp":"/","data":{"packet":["disconnect"]}}"#;
         let content = EventPayload(fixture::args(r#""disconnect""#));
-        let told = Received::Told(Message::ServerSide(content));
+        let told = Received::Message(Message::ServerSide(content));
         assert_eq!(read(json, &[]), Ok(Some(told)));
     }
 }

@@ -14,7 +14,7 @@ pub(crate) struct Incoming {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Received {
-    Told(Message),
+    Message(Message),
     Asked(Requester, Question),
     Answered {
         request: String,

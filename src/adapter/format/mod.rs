@@ -80,7 +80,7 @@ pub(crate) trait Format: fmt::Debug + Send + Sync {
         reply: &Reply,
     ) -> Result<Option<Envelope>, ClusterError>;
 
-    /// Reads a message of a channel. `heard_by` is the subscription that matched: the channel's
+    /// Reads a message of a channel. `subscription` is the subscription that matched: the channel's
     /// name, or a pattern. Returns `None` if it is not for this node.
     ///
     /// # Errors
@@ -88,7 +88,7 @@ pub(crate) trait Format: fmt::Debug + Send + Sync {
     /// If it is invalid, with the reason.
     fn decode(
         &self,
-        heard_by: &str,
+        subscription: &str,
         channel: &str,
         payload: &Bytes,
     ) -> Result<Option<Incoming>, String>;

@@ -156,7 +156,7 @@ mod tests {
             let read = node("0123456789abcdef").decode(channel, channel, &payload);
             let read = read.unwrap().unwrap();
             assert_eq!((read.namespace.as_str(), read.from.as_str()), ("/nsp", OWN));
-            assert_eq!(read.word, Received::Told(message));
+            assert_eq!(read.word, Received::Message(message));
             assert_eq!(node(OWN).decode(channel, channel, &payload), Ok(None));
         }
     }

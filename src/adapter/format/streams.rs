@@ -248,7 +248,7 @@ mod tests {
                 .unwrap()
                 .unwrap();
             assert_eq!((read.namespace.as_str(), read.from.as_str()), ("/", OWN));
-            assert_eq!(&read.word, &Received::Told(message.clone()));
+            assert_eq!(&read.word, &Received::Message(message.clone()));
         }
     }
 
@@ -262,7 +262,7 @@ mod tests {
         };
         let written = node(OWN).encode("/", &message);
         assert_eq!(written, Ok(vec![envelope(payload.clone())]));
-        assert_eq!(heard(&payload), Received::Told(message));
+        assert_eq!(heard(&payload), Received::Message(message));
         let payload = fixture::payload(PUBLISHED[2]);
         let question = fixture::questions()[1].clone();
         let written = node(OWN).encode_question("/", &question, "2bf0877de64fba0e");

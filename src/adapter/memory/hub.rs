@@ -64,7 +64,7 @@ struct Stream {
 
 /// The extent of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Extent {
+pub(super) struct StreamInfo {
     pub(super) first: Option<EntryId>,
     pub(super) last: EntryId,
     pub(super) is_uncut: bool,
@@ -189,9 +189,9 @@ impl Hub {
         entries.cloned().collect()
     }
 
-    pub(super) fn extent(&self, stream: &str) -> Extent {
+    pub(super) fn extent(&self, stream: &str) -> StreamInfo {
         let content = self.content.lock();
-        let extent = |stream: &Stream| Extent {
+        let extent = |stream: &Stream| StreamInfo {
             first: stream.entries.front().map(|(id, _)| *id),
             last: stream.last,
             is_uncut: stream.entries.len() as u64 == stream.last.time,

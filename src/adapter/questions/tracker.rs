@@ -21,7 +21,7 @@ pub(crate) struct ResponseTracker {
     /// The number of clients that have not answered yet, of each node that has answered.
     said: HashMap<String, usize>,
     /// The number of answers without a name.
-    unidentified_nodes: usize,
+    unidentified_count: usize,
     /// The number of clients of those nodes that have not answered yet.
     waiting: usize,
     /// Each node counts its clients first, and these answer one by one.
@@ -70,9 +70,9 @@ impl ResponseTracker {
             self.said.entry(from.to_owned()).or_insert(clients);
             return is_first;
         }
-        self.unidentified_nodes += 1;
+        self.unidentified_count += 1;
         self.waiting = self.waiting.saturating_add(clients);
-        self.unidentified_nodes <= self.nodes
+        self.unidentified_count <= self.nodes
     }
 
     /// Records the nodes that are asked.
@@ -94,15 +94,15 @@ impl ResponseTracker {
         }
         let is_there = |node: &&String| !self.gone.contains(*node);
         let said = self.said.keys().filter(is_there).count();
-        let unresponsive_nodes = self.unresponsive_nodes().filter(is_there).count();
+        let unresponsive_count = self.unresponsive_nodes().filter(is_there).count();
         // If there are more names than nodes, some are not names of nodes, and no answer comes for
         // them.
-        let unresponsive_nodes = unresponsive_nodes.min(self.left.saturating_sub(said));
+        let unresponsive_count = unresponsive_count.min(self.left.saturating_sub(said));
         let clients = self.said.iter().filter(|(node, _)| is_there(node));
         let waiting = clients.fold(self.waiting, |sum, (_, waiting)| {
             sum.saturating_add(*waiting)
         });
-        unresponsive_nodes <= self.unidentified_nodes && (!self.counts_clients || waiting == 0)
+        unresponsive_count <= self.unidentified_count && (!self.counts_clients || waiting == 0)
     }
 
     /// Returns the names without an answer.
@@ -126,7 +126,7 @@ impl ResponseTracker {
         let missing = unresponsive_nodes
             .len()
             .min(self.nodes.saturating_sub(self.said.len()));
-        let missing = missing.saturating_sub(self.unidentified_nodes);
+        let missing = missing.saturating_sub(self.unidentified_count);
         let (mut unresponsive_nodes, unidentified_nodes) = if missing == unresponsive_nodes.len() {
             (unresponsive_nodes, 0)
         } else {

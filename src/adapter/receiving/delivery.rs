@@ -94,7 +94,7 @@ impl Delivery {
         match heard.word {
             // The broker knows the nodes.
             Received::Answered { .. } | Received::Presence(_) => {}
-            Received::Told(message) => self.told(&membership, message, origin),
+            Received::Message(message) => self.message(&membership, message, origin),
             Received::Asked(requester, question) => self.asked(&membership, requester, question),
             Received::Single {
                 requester,
@@ -135,7 +135,7 @@ impl Delivery {
         }
     }
 
-    fn told(&self, membership: &Arc<Membership>, message: Message, origin: EventSource<'_>) {
+    fn message(&self, membership: &Arc<Membership>, message: Message, origin: EventSource<'_>) {
         match message {
             Message::Emit {
                 content,

@@ -18,7 +18,7 @@ pub(crate) struct Replay<'a> {
     /// This node's name.
     pub(crate) own: &'a str,
     /// The client's offset, which advances with the replay.
-    pub(crate) mark: ClusterOffset,
+    pub(crate) offset: ClusterOffset,
     /// The point from which the client may receive events.
     pub(crate) entitled_from: &'a ClusterOffset,
     /// This node's position when the client connected.
@@ -36,7 +36,7 @@ impl Replay<'_> {
         log: &dyn EventLog,
         stream: &str,
     ) -> Result<Option<Vec<Outgoing>>, BrokerError> {
-        let start = self.mark.entry.max(self.entitled_from.entry);
+        let start = self.offset.entry.max(self.entitled_from.entry);
         if !reaches_back(log, stream, start).await? {
             return Ok(None);
         }
@@ -75,20 +75,20 @@ impl Replay<'_> {
         // An event that does not match the client's rooms counts as received.
         if id > self.now.entry {
             // This node's own event, after all replayed events of other nodes.
-            self.mark = ClusterOffset {
+            self.offset = ClusterOffset {
                 own: entry.own.unwrap_or(0),
                 ..self.now.clone()
             };
         } else {
-            self.mark.entry = id;
-            if let Some(own) = entry.own.filter(|_| node == self.mark.node) {
-                self.mark.own = own;
+            self.offset.entry = id;
+            if let Some(own) = entry.own.filter(|_| node == self.offset.node) {
+                self.offset.own = own;
             }
         }
         let heard = from_fields(node, &entry.namespace, &entry.kind, &entry.data).ok()??;
         let Incoming {
             word:
-                Received::Told(Message::Emit {
+                Received::Message(Message::Emit {
                     content,
                     scope,
                     flags:
@@ -121,7 +121,9 @@ impl Replay<'_> {
         if content.0.check(self.membership.packets).is_err() {
             return None;
         }
-        let list = content.0.followed_by(&format!("{REPLAYED}.{}", self.mark));
+        let list = content
+            .0
+            .followed_by(&format!("{REPLAYED}.{}", self.offset));
         Some(self.membership.relayed(None, &list))
     }
 
@@ -147,8 +149,8 @@ impl Replay<'_> {
         let brought = |(name, last): &(String, u64)| {
             name == node && entry.own.is_some_and(|own| own <= *last)
         };
-        let has_it = |mark: &ClusterOffset| mark.covers(node, entry.own, id);
-        let is_got = has_it(&self.mark)
+        let has_it = |offset: &ClusterOffset| offset.covers(node, entry.own, id);
+        let is_got = has_it(&self.offset)
             || has_it(self.entitled_from)
             || self.persisted.received.iter().any(brought);
         is_here || is_other || is_got

@@ -196,7 +196,7 @@ impl Restorer {
             membership,
             persisted,
             own: self.format.uid(),
-            mark: start.mark,
+            offset: start.offset,
             entitled_from: &start.entitled_from,
             now: &now,
             limit: recovery.options().burst,
@@ -244,7 +244,7 @@ impl Drop for Expecting<'_> {
 /// The start of the replay for a client.
 struct ReplayStart {
     /// The client's offset, or the point from which it may receive events if it sent none.
-    mark: ClusterOffset,
+    offset: ClusterOffset,
     /// The point from which it may receive events.
     entitled_from: ClusterOffset,
 }
@@ -253,28 +253,28 @@ impl ReplayStart {
     /// `None` if neither the client nor the record has one.
     fn of(request: &ResumeRequest, persisted: &PersistedSocket) -> Option<Self> {
         let entitled_from = cluster_offset_of(&persisted.entitled_from);
-        let mark = match &request.offset {
-            Some(offset) => cluster_offset_of(offset)?,
+        let offset = match &request.offset {
+            Some(text) => cluster_offset_of(text)?,
             None => entitled_from.clone()?,
         };
         Some(Self {
-            mark,
+            offset,
             entitled_from: entitled_from.unwrap_or_default(),
         })
     }
 
     /// Returns the entry up to which the client has received all events.
     fn entry(&self) -> EntryId {
-        self.mark.entry.max(self.entitled_from.entry)
+        self.offset.entry.max(self.entitled_from.entry)
     }
 
     /// Returns the last event of each other node that the client has received, on any node.
     fn got(&self, own: &str, persisted: &PersistedSocket) -> Vec<(String, u64)> {
         let mut got = persisted.received.clone();
-        for mark in [&self.entitled_from, &self.mark] {
-            match got.iter_mut().find(|(name, _)| *name == mark.node) {
-                Some((_, last)) => *last = mark.own.max(*last),
-                None => got.push((mark.node.clone(), mark.own)),
+        for offset in [&self.entitled_from, &self.offset] {
+            match got.iter_mut().find(|(name, _)| *name == offset.node) {
+                Some((_, last)) => *last = offset.own.max(*last),
+                None => got.push((offset.node.clone(), offset.own)),
             }
         }
         got.retain(|(name, last)| *last > 0 && !name.is_empty() && name != own);

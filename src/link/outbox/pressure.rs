@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | an emit or a call to one socket | waits in line, by a [`Turn`], until it fits |
 //! | an acknowledgement, a broadcast: it cannot wait | it is added, up to the reserve, while the client reads |
-//! | a broadcast that was added so | waits briefly for the clients that read, as [`Outbox::patience`] says |
+//! | a broadcast that was added so | waits briefly for the clients that read, as [`Outbox::turn_limit`] says |
 //! | the session's reader | pauses while the limit is exceeded |
 //!
 //! A client reads if its transport has taken bytes in the last half second. Nothing here knows the
@@ -68,7 +68,7 @@ impl Pressure {
 
     /// Returns the time for which a broadcast waits for this client; `None` if it is slow, or has
     /// room.
-    fn patience(&mut self, taken: (u64, usize), now: Instant) -> Option<Duration> {
+    fn turn_limit(&mut self, taken: (u64, usize), now: Instant) -> Option<Duration> {
         let over = now.saturating_duration_since(self.over_since?);
         let idle = self.idle(taken, now);
         let left = TURN.checked_sub(over)?.min(TURN_IDLE.checked_sub(idle)?);
@@ -177,13 +177,13 @@ impl Outbox {
 
     /// Returns the time for which a broadcast waits for this client before the next check; `None`
     /// if the client is slow, or has room.
-    pub(crate) fn patience(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn turn_limit(&self, now: Instant) -> Option<Duration> {
         let mut inner = self.inner.lock();
         if inner.closed || inner.sealed || inner.cost <= self.limit {
             return None;
         }
         let taken = inner.taken();
-        inner.pressure.as_mut()?.patience(taken, now)
+        inner.pressure.as_mut()?.turn_limit(taken, now)
     }
 
     /// Takes the last position in the line of tasks that wait for room.
@@ -313,16 +313,19 @@ mod tests {
     fn broadcast_waits_for_a_reading_client_up_to_its_turn() {
         let start = Instant::now();
         let mut pressure = Pressure::new((0, 0), start);
-        assert_eq!(pressure.patience((0, 0), start), None, "it is not over");
+        assert_eq!(pressure.turn_limit((0, 0), start), None, "it is not over");
         pressure.over_since = Some(start);
-        assert_eq!(pressure.patience((0, 0), start), Some(TURN_IDLE));
-        assert_eq!(pressure.patience((0, 0), start + TURN_IDLE), None);
+        assert_eq!(pressure.turn_limit((0, 0), start), Some(TURN_IDLE));
+        assert_eq!(pressure.turn_limit((0, 0), start + TURN_IDLE), None);
         // A part of a frame is progress, too.
         for step in 1..20 {
             let now = start + TURN_IDLE * step;
-            assert_eq!(pressure.patience((0, step as usize), now), Some(TURN_IDLE));
+            assert_eq!(
+                pressure.turn_limit((0, step as usize), now),
+                Some(TURN_IDLE)
+            );
         }
-        assert_eq!(pressure.patience((1, 0), start + TURN), None);
+        assert_eq!(pressure.turn_limit((1, 0), start + TURN), None);
     }
 
     #[test]

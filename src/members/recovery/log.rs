@@ -138,12 +138,12 @@ impl Log {
             None => number.to_string().into(),
             Some((node, entry)) => {
                 self.entry = self.entry.max(entry);
-                let mark = ClusterOffset {
+                let offset = ClusterOffset {
                     node: node.to_owned(),
                     own: self.own,
                     entry: self.entry,
                 };
-                format!("{number}.{mark}").into()
+                format!("{number}.{offset}").into()
             }
         };
         &self.latest

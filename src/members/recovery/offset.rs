@@ -28,23 +28,23 @@ impl EventOffset {
 }
 
 /// Reads the number in an event's text if this node has given it; `None` if another node has. A
-/// node gives no mark before it knows its read position.
+/// node gives no cluster offset before it knows its read position.
 pub(super) fn number_on(text: &str, node: Option<&str>) -> Option<u64> {
-    let Some((number, mark)) = text.split_once('.') else {
+    let Some((number, offset)) = text.split_once('.') else {
         return text.parse().ok();
     };
-    let mark: ClusterOffset = mark.parse().ok()?;
-    let is_here = node == Some(mark.node.as_str());
+    let offset: ClusterOffset = offset.parse().ok()?;
+    let is_here = node == Some(offset.node.as_str());
     number.parse().ok().filter(|_| is_here)
 }
 
-/// Reads `number.mark`, or a mark alone.
+/// Reads `number.offset`, or a cluster offset alone.
 pub(crate) fn cluster_offset_of(text: &str) -> Option<ClusterOffset> {
-    let mark = match text.split_once('.') {
-        Some((_, mark)) => mark,
+    let offset = match text.split_once('.') {
+        Some((_, offset)) => offset,
         None => text,
     };
-    mark.parse().ok()
+    offset.parse().ok()
 }
 
 /// The origin of an event.

@@ -170,7 +170,7 @@ impl Broadcast {
         let content = EventPayload::new(event, args);
         let (list, flags) = (content.0.clone(), self.flags());
         let membership = &self.membership;
-        let Relayed { crowd, told } = match (membership.recording_adapter(), self.kept_elsewhere())
+        let Relayed { crowd, sent } = match (membership.recording_adapter(), self.kept_elsewhere())
         {
             (Some(adapter), Some(scope)) if !flags.volatile => {
                 let message = Message::Emit {
@@ -199,7 +199,7 @@ impl Broadcast {
                 },
             ),
         };
-        told?;
+        sent?;
         Ok(crowd)
     }
 

@@ -50,7 +50,7 @@ pub(crate) fn push_args<T: Serialize + ?Sized>(
     let outermost = Arguments {
         json: &mut json,
         progress: &progress,
-        place: Place::Outermost,
+        position: Position::Outermost,
         shape: Shape::of::<T>(),
     };
     if let Err(cause) = value.serialize(outermost) {
@@ -110,7 +110,7 @@ type Json<'a> = serde_json::Serializer<&'a mut Vec<u8>, ArgumentFormatter<'a>>;
 
 /// The position of the value that is given to [`Arguments`].
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Position {
     /// The sent value: the rule holds, and a `Result` decides the outcome.
     Outermost,
     /// The value in a `Result`: the rule holds.
@@ -123,7 +123,7 @@ enum Place {
 struct Arguments<'s, 'a> {
     json: &'s mut Json<'a>,
     progress: &'a Progress,
-    place: Place,
+    position: Position,
     shape: Shape,
 }
 
@@ -171,7 +171,7 @@ impl<'s, 'a> Serializer for Arguments<'s, 'a> {
     }
 
     fn serialize_tuple(self, len: usize) -> Result<Tuple<'s, 'a>, serde_json::Error> {
-        if self.place == Place::Verbatim {
+        if self.position == Position::Verbatim {
             return Ok(Tuple::Verbatim(self));
         }
         if !self.shape.is_tuple() {
@@ -188,13 +188,13 @@ impl<'s, 'a> Serializer for Arguments<'s, 'a> {
         variant: &'static str,
         value: &T,
     ) -> Result<(), serde_json::Error> {
-        match (self.place, name, variant) {
+        match (self.position, name, variant) {
             // This is how serde serializes `core::result::Result`.
-            (Place::Outermost, "Result", "Ok" | "Err") => {
+            (Position::Outermost, "Result", "Ok" | "Err") => {
                 self.progress.failed.set(variant == "Err");
                 let shape = self.shape.in_result(variant);
                 value.serialize(Self {
-                    place: Place::InResult,
+                    position: Position::InResult,
                     shape,
                     ..self
                 })
@@ -214,20 +214,20 @@ impl<'s, 'a> Serializer for Arguments<'s, 'a> {
             return self.one().serialize_newtype_struct(name, value);
         }
         // The numbers in the text are right only if no attachment precedes its own.
-        let place = if self.progress.is_first() {
-            Place::Verbatim
+        let position = if self.progress.is_first() {
+            Position::Verbatim
         } else {
-            self.place
+            self.position
         };
         value.serialize(Self {
-            place,
+            position,
             shape: Shape::TUPLE,
             ..self
         })
     }
 
     fn serialize_str(self, value: &str) -> Result<(), serde_json::Error> {
-        if self.place == Place::Verbatim {
+        if self.position == Position::Verbatim {
             self.progress.verbatim.replace(Some(value.to_owned()));
             return Ok(());
         }
@@ -235,7 +235,7 @@ impl<'s, 'a> Serializer for Arguments<'s, 'a> {
     }
 
     fn serialize_bytes(self, value: &[u8]) -> Result<(), serde_json::Error> {
-        if self.place == Place::Verbatim {
+        if self.position == Position::Verbatim {
             self.progress.attach(value);
             return Ok(());
         }
@@ -248,7 +248,7 @@ impl<'s, 'a> Serializer for Arguments<'s, 'a> {
 
     fn is_human_readable(&self) -> bool {
         // An `Args` recognizes by the change that its text is requested.
-        self.place != Place::Verbatim
+        self.position != Position::Verbatim
     }
 
     one_argument! {
@@ -305,7 +305,7 @@ impl SerializeTuple for Tuple<'_, '_> {
             Self::Verbatim(arguments) => value.serialize(Arguments {
                 json: &mut *arguments.json,
                 progress: arguments.progress,
-                place: Place::Verbatim,
+                position: Position::Verbatim,
                 shape: arguments.shape,
             }),
         }

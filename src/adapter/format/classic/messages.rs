@@ -136,7 +136,7 @@ impl Classic {
         Ok(Some(Incoming {
             namespace: namespace.to_owned(),
             from,
-            word: Received::Told(message),
+            word: Received::Message(message),
         }))
     }
 
@@ -311,10 +311,10 @@ impl Format for Classic {
         }))
     }
 
-    fn decode(&self, heard_by: &str, channel: &str, payload: &Bytes) -> DecodeResult {
+    fn decode(&self, subscription: &str, channel: &str, payload: &Bytes) -> DecodeResult {
         let rest = channel.strip_prefix(&self.prefix).unwrap_or_default();
         if rest.starts_with('#') {
-            self.hear_event(heard_by, channel, payload)
+            self.hear_event(subscription, channel, payload)
         } else if let Some(rest) = rest.strip_prefix("-request#") {
             self.hear_request(rest.strip_suffix('#').unwrap_or(rest), payload)
         } else if rest.starts_with("-response#") {
@@ -395,8 +395,8 @@ mod tests {
 
     fn decode(channel: &str, payload: impl Into<Bytes>) -> DecodeResult {
         let events = channel.starts_with("socket.io#");
-        let heard_by = if events { OWN } else { channel };
-        node("abcdef").decode(heard_by, channel, &payload.into())
+        let subscription = if events { OWN } else { channel };
+        node("abcdef").decode(subscription, channel, &payload.into())
     }
 
     fn heard(channel: &str, payload: impl Into<Bytes>) -> Received {
@@ -427,13 +427,13 @@ mod tests {
                 (read.namespace.as_str(), read.from.as_str()),
                 ("/", "TSOU2i")
             );
-            assert_eq!(read.word, Received::Told(message));
-            let heard_by = if channel.starts_with("socket.io#") {
+            assert_eq!(read.word, Received::Message(message));
+            let subscription = if channel.starts_with("socket.io#") {
                 OWN
             } else {
                 channel
             };
-            assert_eq!(sender.decode(heard_by, channel, &payload), Ok(None));
+            assert_eq!(sender.decode(subscription, channel, &payload), Ok(None));
         }
     }
 
@@ -604,7 +604,7 @@ mod tests {
                 fixture::scope(rooms, &["d"]),
                 fixture::PLAIN,
             );
-            assert_eq!(heard(channel, payload.clone()), Received::Told(message));
+            assert_eq!(heard(channel, payload.clone()), Received::Message(message));
         }
     }
 

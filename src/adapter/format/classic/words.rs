@@ -50,7 +50,7 @@ impl Request<'_> {
                 let content = named(data, attachments)?;
                 return Ok(Some(match self.request {
                     Some(_) => Received::Asked(requester, Question::ServerSide(content)),
-                    None => Received::Told(Message::ServerSide(content)),
+                    None => Received::Message(Message::ServerSide(content)),
                 }));
             }
             REMOTE_JOIN => Some(MembershipChange::Join(rooms)),
@@ -63,7 +63,7 @@ impl Request<'_> {
         };
         let options = match (self.opts, change, self.sid) {
             (Some(options), Some(change), _) => {
-                return Ok(Some(Received::Told(change.of(options.into_scope()))));
+                return Ok(Some(Received::Message(change.of(options.into_scope()))));
             }
             // An older adapter names one socket; an id of another form does not belong to this
             // node.
