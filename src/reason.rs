@@ -14,7 +14,7 @@
 //! | forced close | `client/refusing.rs`, `client/sockets.rs`, `client/assembling.rs` |
 //! | outbox full | `link/session_link.rs` |
 //! | server shutting down | `session/engine.rs` |
-//! | session crashed | `session/actor.rs` |
+//! | session panicked | `session/actor.rs` |
 //! | client and server namespace disconnect | `client/sockets.rs`; `members/socket.rs` |
 
 use std::fmt;
@@ -53,7 +53,7 @@ pub enum CloseReason {
     /// The outbox was full: the client was slower than the server.
     OutboxFull,
     /// The session's actor panicked.
-    Crashed,
+    Panicked,
 }
 
 impl CloseReason {
@@ -70,7 +70,7 @@ impl CloseReason {
             Self::ForcedServerClose => "forced server close",
             Self::ServerShuttingDown => "server shutting down",
             Self::OutboxFull => "outbox full",
-            Self::Crashed => "session crashed",
+            Self::Panicked => "session panicked",
         }
     }
 }

@@ -123,7 +123,7 @@ impl Actor for Session {
         let reason = if supervision::is_abandoned() {
             CloseReason::ServerShuttingDown
         } else {
-            CloseReason::Crashed
+            CloseReason::Panicked
         };
         if let Some(state) = &mut self.state
             && let Err(panic) = catch_panic(|| state.close(reason))
@@ -349,9 +349,9 @@ mod tests {
         let crashed = fixture.crashes.next().await;
         assert_eq!(crashed.source, PanicSource::Session);
         assert_eq!(crashed.panic, "fire");
-        let reason = DisconnectReason::Session(CloseReason::Crashed);
+        let reason = DisconnectReason::Session(CloseReason::Panicked);
         assert_eq!(within(leavers.recv()).await, Some((falling, reason)));
-        assert_eq!(reason.as_str(), "session crashed");
+        assert_eq!(reason.as_str(), "session panicked");
         assert!(engine.find(falls.link.id).is_none());
         assert_eq!(engine.count(), 1);
 

@@ -237,7 +237,7 @@ impl State {
                     Duration::ZERO
                 }
             }
-            CloseReason::PingTimeout | CloseReason::OutboxFull | CloseReason::Crashed => {
+            CloseReason::PingTimeout | CloseReason::OutboxFull | CloseReason::Panicked => {
                 self.link.outbox.discard(last);
                 Duration::ZERO
             }
