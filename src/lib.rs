@@ -1,10 +1,10 @@
 //! A Socket.IO server for [Actix](https://actix.rs): handlers are plain async functions, and
 //! sessions, rooms, namespaces and the server itself are supervised actors.
 //!
-//! The server is mounted in any actix-web App, on a server of its own that owns the WebSockets or
-//! on any `HttpServer`. It uses the current protocol, Socket.IO 5 over Engine.IO 4, by HTTP
-//! long-polling and WebSocket. Clients are `socket.io-client` from version 3 on, python-socketio
-//! from version 5 on, and all others with this protocol.
+//! The server is mounted in any actix-web App. The App runs on a server of this crate, which owns
+//! the WebSockets, or on any `HttpServer`. The server uses the current protocol, Socket.IO 5 over
+//! Engine.IO 4, by HTTP long-polling and WebSocket. Clients are `socket.io-client` from version 3
+//! on, python-socketio from version 5 on, and all others with this protocol.
 //!
 //! ```no_run
 //! use actix_socketio::{Auth, ConnectError, Data, EmitError, Socket, SocketIo};
@@ -33,7 +33,7 @@
 //!     io.of("/")
 //!         .on_connect(enter)
 //!         .on("message", message)
-//!         // What a handler returns is the acknowledgement.
+//!         // The return value is the acknowledgement.
 //!         .on("add", |Data((a, b)): Data<(i64, i64)>| async move { a + b });
 //!
 //!     let app = || App::new().route("/", web::get().to(|| async { "the program's own page" }));
@@ -230,14 +230,14 @@
 //!   [`on`](Handlers::on), [`on_any`](Handlers::on_any), [`fallback`](Handlers::fallback),
 //!   [`on_connect`](Handlers::on_connect), [`on_disconnecting`](Handlers::on_disconnecting),
 //!   [`on_disconnect`](Handlers::on_disconnect), [`forward`](Handlers::forward);
-//!   [`off`](Handlers::off) takes them away. A [`Handler`] takes the extractors [`Socket`],
+//!   [`off`](Handlers::off) removes them. A [`Handler`] takes the extractors [`Socket`],
 //!   [`Data`], [`Auth`], [`State`], [`Params`], [`Handshake`], [`Extension`], [`Session`],
 //!   [`SocketIo`], [`Namespace`], [`Event`], [`Ack`] and [`DisconnectReason`]; a program writes
-//!   others with [`Extract`], for what a handler is called for: [`EventContext`],
+//!   others with [`Extract`], for the context of a call: [`EventContext`],
 //!   [`ConnectContext`] or [`DisconnectContext`], all of them a [`CallContext`]. A
 //!   [`NamespaceHandlers`] is an object whose methods are handlers: it names each [`Method`] to its
 //!   [`Registrar`].
-//! * **Look at events and clients first**: [`Handlers::middleware`] for clients,
+//! * **Check clients and events first**: [`Handlers::middleware`] for clients,
 //!   [`Handlers::event_middleware`] for each [`IncomingEvent`]. An event as a value is an
 //!   [`EventView`] of its name and arguments.
 //! * **Know the client**: [`Builder::allow_request`] accepts or refuses a client. Its [`Handshake`]
@@ -255,8 +255,8 @@
 //!   [`AckStream`], collected as [`AckResults`]. [`Args`] forward an event unchanged, [`Bytes`] are
 //!   sent as binary. The errors are [`EmitError`], [`CallError`], [`RoomError`] and [`ArgsError`].
 //!   [`Namespace::on_any_outgoing`] receives each [`OutgoingEvent`].
-//! * **From outside**: [`Broadcast::fetch_sockets`], [`sockets_join`](Broadcast::sockets_join),
-//!   [`sockets_leave`](Broadcast::sockets_leave) and
+//! * **From outside of handlers**: [`Broadcast::fetch_sockets`],
+//!   [`sockets_join`](Broadcast::sockets_join), [`sockets_leave`](Broadcast::sockets_leave) and
 //!   [`disconnect_sockets`](Broadcast::disconnect_sockets); [`Namespace::close_room`];
 //!   [`SocketIo::spawn`] runs a [`BackgroundTask`], and [`Socket::spawn`] one that ends with its
 //!   socket.
@@ -280,7 +280,7 @@
 //!   and AsyncAPI.
 //! * **Test a program**: `testing::TestClient` (feature `testing`) is a client in memory, whose
 //!   time may be paused; `testing::MemoryBroker` makes servers of one process a cluster.
-//! * **Without Socket.IO on top**: [`EngineIo`], the other [`Buildable`], and its
+//! * **Raw Engine.IO**: [`EngineIo`], the other [`Buildable`], and its
 //!   [`EngineIoBuilder`]; [`EngineSession`], [`EngineMessage`], [`ReadyState`].
 
 #![warn(
