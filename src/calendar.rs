@@ -1,7 +1,7 @@
 //! Points in time in JavaScript's formats.
 //!
-//! Milliseconds since 1970 enter, text leaves; both are UTC. The module knows the calendar but no
-//! clock.
+//! Milliseconds since 1970 enter, text leaves; both are UTC. The module depends on the calendar but
+//! on no clock.
 
 /// Returns a time as `JSON.stringify` writes a `Date`; `None` if its year does not have four
 /// digits.

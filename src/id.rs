@@ -2,8 +2,8 @@
 //!
 //! In a cluster the first six characters of a session's id are its node's [`Tag`], and 84 bits are
 //! random. Load balancers and other servers of a cluster recognize an id by its length. A session's
-//! id is a secret between client and server, a socket's id is public. This module knows only the
-//! format of ids.
+//! id is a secret between client and server, a socket's id is public. This module depends only on
+//! the format of ids.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -2,7 +2,7 @@
 //!
 //! Code or a future enters; its value leaves, or the text of its panic. The callers decide the
 //! effect of a panic and its receivers; [`PanicReports`] is a receiver that the builder of a server
-//! makes. This module does not log or spawn, and does not know the purpose of the code.
+//! makes. This module does not log or spawn, and does not depend on the purpose of the code.
 
 use std::any::Any;
 use std::fmt;

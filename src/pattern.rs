@@ -1,7 +1,7 @@
 //! Patterns of namespace names: `/shop-{id}` matches `/shop-7` with `id` = `7`.
 //!
 //! A text is parsed once, when the program registers it, and is matched with the names that clients
-//! request. It is plain data and knows no namespace.
+//! request. It is plain data and depends on no namespace.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! A map that has one shared value for each type.
 //!
-//! It has no lock, and does not know whose values these are.
+//! It has no lock, and does not depend on the owner of the values.
 
 use std::any::{Any, TypeId};
 use std::fmt;

@@ -2,7 +2,7 @@
 //!
 //! A broker gets [`Wires`]. It publishes the content of the queue, subscribes to the channels that
 //! the node wants, and passes on the messages that it receives. The node's work is to queue,
-//! number, count and answer. Nothing here names a broker, or knows the content of the bytes.
+//! number, count and answer. Nothing here names a broker, or depends on the content of the bytes.
 //!
 //! A new broker is a folder beside `redis/` and `memory/` (the shortest example), with these parts:
 //!

@@ -1,7 +1,7 @@
 //! The state of a node's connections to the broker, and its error counters.
 //!
 //! The broker's tasks report each change; a program reads them as [`AdapterHealth`]. The log has
-//! one line for a change, not for each retry. Nothing here knows a broker.
+//! one line for a change, not for each retry. Nothing here depends on a broker.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -3,7 +3,7 @@
 //! A message leaves through `sending` and the broker. A message of another node enters through
 //! `receiving`, which delivers it to this node's sockets. A broker (the contract is [`broker`])
 //! transports bytes, a [`format`] encodes messages: the two are chosen independently. [`node`] owns
-//! the parts. Sockets and namespaces know only the trait [`Adapter`](crate::members::Adapter).
+//! the parts. Sockets and namespaces depend only on the trait [`Adapter`](crate::members::Adapter).
 
 mod broker;
 mod connections;

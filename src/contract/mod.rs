@@ -4,7 +4,7 @@
 //! name one. At run time they are the same as those of a plain event. With the feature `contracts`,
 //! [`Contracts`] exports them as TypeScript definitions and as an AsyncAPI document.
 //!
-//! This module does not know how an event is sent; it only calls the public methods.
+//! This module does not depend on how an event is sent; it only calls the public methods.
 
 #[cfg(feature = "contracts")]
 mod asyncapi;

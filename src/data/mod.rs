@@ -1,8 +1,8 @@
 //! The data that a program keeps for a client.
 //!
-//! A [`Session`] has values by key; it may lie in a store, which [`stored`] loads and saves. A
+//! A [`Session`] has values by key; it may be kept in a store, which [`stored`] loads and saves. A
 //! [`SocketExtensions`] has values by type, for one socket; [`Values`] is the map of both. Nothing
-//! here knows a link, a socket or a client: the owner of the data passes them on.
+//! here depends on a link, a socket or a client: the owner of the data passes them on.
 
 mod extensions;
 mod session;

@@ -1,6 +1,6 @@
 //! The program's session of a client: values by key, shared by its handlers.
 //!
-//! Any thread may read and write it; values are JSON. Programs know it as a session. It is not the
+//! Any thread may read and write it; values are JSON. Programs call it a session. It is not the
 //! Engine.IO session, except that both end together.
 
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@
 //! from it. Encoding: the bytes of the server's packets leave. A binary WebSocket frame is not
 //! packet text and is not decoded here.
 //!
-//! Pure code: it knows no session, no transport and no clock, and it does not read messages.
+//! Pure code: it depends on no session, no transport and no clock, and it does not read messages.
 
 mod error;
 mod open;

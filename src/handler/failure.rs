@@ -1,7 +1,7 @@
 //! Failures: the argument of the program's error hook, and the default answer without a hook.
 //!
 //! A handler that returned an error, panicked, or was not called enters; the content of the
-//! acknowledgement leaves. It knows no packet.
+//! acknowledgement leaves. It depends on no packet.
 
 use std::fmt;
 use std::sync::Arc;

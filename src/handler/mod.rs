@@ -1,8 +1,8 @@
 //! Handlers: the program's async functions, and their calls.
 //!
 //! A packet's event and its socket enter; the function's return value leaves as the
-//! acknowledgement. User code runs only here, and always inside `catch_unwind`. Nothing here knows
-//! the transport of a packet or the actor of the socket.
+//! acknowledgement. User code runs only here, and always inside `catch_unwind`. Nothing here
+//! depends on the transport of a packet or the actor of the socket.
 
 mod call;
 mod context;

@@ -1,6 +1,6 @@
 //! A received event, before a handler is chosen.
 //!
-//! The session fills it from a packet; the table reads it. It borrows all its parts, and knows
+//! The session fills it from a packet; the table reads it. It borrows all its parts, and depends on
 //! neither tables nor calls.
 
 use std::cell::{Cell, OnceCell};

@@ -2,7 +2,7 @@
 //!
 //! Text and bytes of the request enter once. Each query searches them again. There are many idle
 //! clients and few queries, so nothing is parsed in advance: a handshake is the raw text in one
-//! allocation and a few words. Nothing here knows HTTP's machinery.
+//! allocation and a few words. Nothing here depends on HTTP's machinery.
 
 mod content;
 mod extensions;

@@ -2,7 +2,7 @@
 //!
 //! A frame's bytes are the whole WebSocket frame. Polling uses the tail of the same bytes for a
 //! text packet; the base64 of a binary one is made when the first poll needs it. Cloning a frame
-//! copies no data. It knows neither sender nor recipient.
+//! copies no data. It depends on neither sender nor recipient.
 //!
 //! `websocket/encode.rs` writes the header of a frame. The bytes of an outbox are written to the
 //! client by `transport/direct/flusher.rs` on a server of this crate, by `transport/bodies.rs` on an

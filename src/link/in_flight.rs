@@ -2,7 +2,7 @@
 //! kept, and disconnect handlers.
 //!
 //! A guard exists from a handler's first wait to its end. The session checks here whether it may
-//! read, and a server that stops checks whether it may close. Nothing here knows handlers.
+//! read, and a server that stops checks whether it may close. Nothing here depends on handlers.
 
 use std::cell::Cell;
 use std::future::poll_fn;

@@ -1,8 +1,8 @@
 //! The contract between a session and the protocol on top of it.
 //!
-//! The session calls it in place, on its own worker, with the client's messages. The session knows
-//! the transport of a message and decides about its own end; it does not know the meaning of a
-//! message.
+//! The session calls it in place, on its own worker, with the client's messages. The session
+//! receives the transport of a message and decides about its own end; it does not depend on the
+//! meaning of a message.
 
 use std::fmt;
 use std::time::Instant;

@@ -1,6 +1,6 @@
 //! Events and acknowledgements, encoded once into the frames of all recipients.
 //!
-//! Names and Rust values enter, [`Outgoing`] packets leave. It knows no socket and no room.
+//! Names and Rust values enter, [`Outgoing`] packets leave. It depends on no socket and no room.
 
 use bytes::Bytes;
 use serde::Serialize;

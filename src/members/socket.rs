@@ -1,8 +1,8 @@
 //! A socket's state: one client in one namespace.
 //!
 //! Any thread may deliver packets to it. Packets that are sent before the client was accepted are
-//! held back, so that the CONNECT packet is first. It knows its link, and the name of its namespace;
-//! it knows no other socket, no room and no actor.
+//! held back, so that the CONNECT packet is first. It has its link, and the name of its namespace;
+//! it depends on no other socket, no room and no actor.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! Waiting for room in an outbox, with a deadline.
 //!
-//! The outbox knows when there is room (`link/outbox/pressure.rs`); the clock is here. A packet to
-//! one socket waits in line. A broadcast does not wait to be added; its turns are in `crowd.rs`.
+//! The outbox decides when there is room (`link/outbox/pressure.rs`); the clock is here. A packet
+//! to one socket waits in line. A broadcast does not wait to be added; its turns are in `crowd.rs`.
 
 use std::future::poll_fn;
 

@@ -1,7 +1,7 @@
 //! Namespaces: their registry, and the actors of a server.
 //!
 //! The program's messages enter, and leave as frames in the outboxes of the recipients. The
-//! server's actor supervises namespaces, a namespace supervises its rooms. Nothing here knows
+//! server's actor supervises namespaces, a namespace supervises its rooms. Nothing here depends on
 //! sessions.
 
 mod actor;

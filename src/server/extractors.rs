@@ -1,7 +1,7 @@
 //! The server and the namespace as arguments of handlers.
 //!
-//! A handler knows its socket and the states of the builder. So the server is one of these states,
-//! by weak references, because it owns the states.
+//! A handler has access to its socket and to the states of the builder. So the server is one of
+//! these states, by weak references, because it owns the states.
 
 use std::sync::{Arc, OnceLock, Weak};
 

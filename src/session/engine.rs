@@ -1,7 +1,7 @@
 //! The engine: opens sessions, and finds them by their id from any worker.
 //!
 //! A handshake enters, a session's link leaves. The function that the engine was built with makes
-//! the protocol of each session; the engine does not know which it is.
+//! the protocol of each session; the engine does not depend on its kind.
 
 use std::fmt;
 use std::mem;

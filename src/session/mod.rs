@@ -2,7 +2,7 @@
 //!
 //! Handshakes, requests and messages enter from transports. A client's packets go to the
 //! [`Protocol`] above; the packets for a client are in its outbox. A session is an actor on the
-//! worker of its transport. Nothing here knows HTTP or Socket.IO.
+//! worker of its transport. Nothing here depends on HTTP or Socket.IO.
 
 mod actor;
 mod drive;

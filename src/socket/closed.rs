@@ -1,6 +1,6 @@
 //! The end of a socket, for programs that wait for it.
 //!
-//! A socket's state enters, which knows its end. Nothing here ends a socket.
+//! A socket's state enters, with the reason of its end. Nothing here ends a socket.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;

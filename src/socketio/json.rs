@@ -4,9 +4,9 @@
 //! error. The scanner makes one pass from left to right, in a loop, with one bit per open bracket.
 //! So nesting costs a client's packet no stack, and no memory below 65 levels.
 //!
-//! It knows JSON (RFC 8259) but no packets. `serde_json` can deserialize any JSON that passes, with
-//! two exceptions: a number may be too large for its type, and a string with half of a surrogate
-//! pair is not a `String`.
+//! It depends on JSON (RFC 8259), not on packets. `serde_json` can deserialize any JSON that
+//! passes, with two exceptions: a number may be too large for its type, and a string with half of a
+//! surrogate pair is not a `String`.
 
 use std::ops::Range;
 

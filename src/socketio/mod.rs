@@ -4,8 +4,8 @@
 //! [`Packet`]s leave that borrow from the text; their JSON is checked but not parsed. Encoding: the
 //! bytes of packets to send leave.
 //!
-//! Pure code: it knows no namespace by name, no socket and no clock. The caller decides whether a
-//! packet is allowed in the present state, for example a second CONNECT.
+//! Pure code: it refers to no namespace by name, no socket and no clock. The caller decides
+//! whether a packet is allowed in the present state, for example a second CONNECT.
 
 mod args;
 mod assemble;

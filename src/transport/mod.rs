@@ -1,8 +1,8 @@
 //! The HTTP edge: it turns a client's requests into a session's packets.
 //!
 //! Requests enter on any worker. Each is checked against the protocol and passed on to polling or
-//! to a WebSocket, or answered with an error that the client knows. The meaning of packets is not
-//! known here.
+//! to a WebSocket, or answered with an error of the protocol. The meaning of packets is not known
+//! here.
 
 mod app;
 mod bodies;

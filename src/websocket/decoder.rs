@@ -3,8 +3,8 @@
 //! Bytes enter, split at any position. Whole messages leave through the caller's buffer: unmasked,
 //! joined from their fragments and checked. A frame that is whole in the input is written directly
 //! to that buffer. The decoder keeps only incomplete data: never more of it than has arrived (plus
-//! the spare capacity of a growing `Vec`) and never more than the limit. The decoder knows neither
-//! the meaning of a message for a session nor the response to a control frame.
+//! the spare capacity of a growing `Vec`) and never more than the limit. The decoder depends on
+//! neither the meaning of a message for a session nor the response to a control frame.
 
 use std::{mem, str};
 

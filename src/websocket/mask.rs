@@ -1,7 +1,8 @@
 //! Removes the mask from a payload, RFC 6455 §5.3.
 //!
-//! Masked bytes enter, plain bytes are appended to a buffer. It knows neither frames nor limits.
-//! The caller has reserved the capacity, because only the caller knows the remaining length.
+//! Masked bytes enter, plain bytes are appended to a buffer. It depends on neither frames nor
+//! limits. The caller has reserved the capacity, because only the caller knows the remaining
+//! length.
 
 /// Appends `masked` to `plain` and removes `mask`.
 pub(super) fn unmask(plain: &mut Vec<u8>, masked: &[u8], mask: [u8; 4]) {

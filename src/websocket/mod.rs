@@ -5,8 +5,8 @@
 //! leave it, and the caller owns the buffer of their payload. Payloads to send leave through
 //! [`write_header`], [`frame`] and [`close_frame`].
 //!
-//! The folder is pure: it knows no runtime, clock or socket, and no other module of the crate. Its
-//! caller answers a ping, echoes a close frame and closes the connection.
+//! The folder is pure: it depends on no runtime, clock or socket, and no other module of the crate.
+//! Its caller answers a ping, echoes a close frame and closes the connection.
 
 mod decoder;
 mod encode;

@@ -2,7 +2,7 @@
 //!
 //! Messages of [`crate::cluster`] become [`Envelope`]s, and payloads of a channel or a stream
 //! become [`Incoming`] messages. Each format defines the channels of a node. Nothing here does I/O,
-//! keeps time or knows a socket.
+//! keeps time or depends on a socket.
 
 #[cfg(feature = "redis")]
 mod bus;

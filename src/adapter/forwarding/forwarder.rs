@@ -1,6 +1,6 @@
 //! Polling requests at the wrong node: forwarded to the right one, and answered.
 //!
-//! Each node subscribes to a channel of its own. The broker tells whether a message had a
+//! Each node subscribes to a channel of its own. The broker reports whether a message had a
 //! subscriber. So a request to a node that has ended ends at once, and packets that no node took
 //! close their session. No request is forwarded while this node does not receive answers, or is
 //! about to end.

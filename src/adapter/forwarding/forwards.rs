@@ -1,7 +1,7 @@
 //! The requests that this node has forwarded and whose answers it awaits.
 //!
 //! No request is registered while this node does not receive answers, or is about to end. This
-//! module knows no broker.
+//! module depends on no broker.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};

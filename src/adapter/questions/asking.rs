@@ -1,6 +1,6 @@
 //! A question in progress: the nodes that have answered, and those that will not answer.
 //!
-//! The broker knows the nodes that subscribe, and removes one with its last connection. So a
+//! The broker lists the nodes that subscribe, and removes one with its last connection. So a
 //! question ends early if a node ends, and names that node. A task of its own drives it.
 
 use std::collections::HashSet;

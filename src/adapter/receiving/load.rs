@@ -1,7 +1,7 @@
 //! The limit of the work that this node does for other nodes at the same time.
 //!
 //! Each question that waits for clients, and each server-side event that waits for the program,
-//! takes a place; if none is free it is refused. Nothing here knows the kind of work.
+//! takes a place; if none is free it is refused. Nothing here depends on the kind of work.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

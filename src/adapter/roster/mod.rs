@@ -1,4 +1,4 @@
-//! The other nodes of a namespace, as the broker knows them.
+//! The other nodes of a namespace, as the broker lists them.
 //!
 //! The number of nodes is the number of subscribers of the common channel; their names are those of
 //! the channels of single nodes. A broker removes a node with its connection, so a node that has

@@ -3,7 +3,7 @@
 //! Any thread pushes frames. The holder of the client's transport drains them: a waiting poll, or
 //! the body of the WebSocket's response. The queue is bounded in bytes: `pressure.rs` says which
 //! packets may exceed the limit and which wait for room. A transport is woken only when an empty
-//! queue receives a frame. An upgrade changes the reader and loses no frame. The outbox knows
+//! queue receives a frame. An upgrade changes the reader and loses no frame. The outbox depends on
 //! nothing of sessions, rooms or HTTP.
 
 mod drain;

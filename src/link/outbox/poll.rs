@@ -1,6 +1,6 @@
 //! A poll that waits for an outbox, and the body of its response.
 //!
-//! It knows nothing of HTTP: the transport compresses the body.
+//! It does not depend on HTTP: the transport compresses the body.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};

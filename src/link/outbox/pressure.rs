@@ -7,8 +7,8 @@
 //! | a broadcast that was added so | waits briefly for the clients that read, as [`Outbox::turn_limit`] says |
 //! | the session's reader | pauses while the limit is exceeded |
 //!
-//! A client reads if its transport has taken bytes in the last half second. Nothing here knows the
-//! content of packets.
+//! A client reads if its transport has taken bytes in the last half second. Nothing here depends on
+//! the content of packets.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;

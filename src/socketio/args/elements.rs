@@ -1,6 +1,6 @@
 //! The scanner that splits an event's arguments at the commas between them.
 //!
-//! Argument text enters, slices of it leave. The scanner knows only the strings and the nesting of
+//! Argument text enters, slices of it leave. The scanner reads only the strings and the nesting of
 //! JSON. A slice may still be malformed; its parser finds that. The scanner does not recurse and
 //! does not allocate.
 

@@ -8,8 +8,8 @@
 //! (`shape.rs`). Binary is any value that serde calls bytes. It is an attachment at any depth, and
 //! the text holds `{"_placeholder":true,"num":0}` in its place.
 //!
-//! This module knows no packets, event names or sockets. The limits of a packet (`limits.rs`) come
-//! from the caller.
+//! This module depends on no packets, event names or sockets. The limits of a packet (`limits.rs`)
+//! come from the caller.
 
 mod any_value;
 mod binary;
