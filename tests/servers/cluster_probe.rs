@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What a test asks.
+/// A request of a test.
 #[derive(Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Order {

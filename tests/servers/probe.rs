@@ -1,4 +1,4 @@
-//! What the tests with real clients ask of a server beyond the other examples.
+//! The server of the tests with real clients, for cases that no example has.
 //!
 //! `call` makes the server call its client, `kick` disconnects, `boom` panics, `binary` answers with
 //! bytes, `save` answers the second attempt; `/guarded` wants a token. `PORT` and `SERVER` (`http`
@@ -67,7 +67,7 @@ async fn main() -> std::io::Result<()> {
     io.tune(server).bind(address)?.run().await
 }
 
-/// What the client may answer: JSON, or bytes somewhere in it. Bytes come last, since they are read
+/// An answer of the client: JSON, or bytes somewhere in it. Bytes come last, since they are read
 /// from texts too.
 #[derive(Deserialize, Serialize)]
 #[serde(untagged)]

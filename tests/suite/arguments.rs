@@ -201,7 +201,7 @@ async fn calls_and_their_answers_go_by_the_same_rule() {
     }
 }
 
-/// What came is passed on as it came, however many arguments it has.
+/// An event is passed on unchanged, with any number of arguments.
 #[on_both_servers]
 async fn received_arguments_are_emitted_unchanged() {
     let server = start();

@@ -1,4 +1,4 @@
-//! What the compiler says of a handler that does not fit: the crate's own words, which name the
+//! The compiler's message about a handler that does not fit: the crate's own text, which names the
 //! cure.
 //!
 //! The small programs here are compiled by `rustc` against the library that this test was linked
@@ -218,7 +218,7 @@ fn compiler_names_the_cure() {
     }
 }
 
-/// What the errors tell the reader to write compiles.
+/// The code that the errors propose compiles.
 #[test]
 fn the_cure_compiles() {
     let errors = compile(&library(), TAKEN);

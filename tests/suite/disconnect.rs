@@ -235,7 +235,7 @@ async fn ping_timeout() {
     }
 }
 
-/// What is no Engine.IO packet, and a ping from the client.
+/// Text that is no Engine.IO packet, and a ping from the client.
 #[on_both_servers]
 async fn parse_error_and_transport_error() {
     let server = start();
@@ -256,7 +256,7 @@ async fn parse_error_and_transport_error() {
     }
 }
 
-/// What Socket.IO does not allow.
+/// Packets that Socket.IO does not allow.
 #[on_both_servers]
 async fn forced_close() {
     let server = start();

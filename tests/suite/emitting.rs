@@ -17,7 +17,7 @@ use crate::support::{Server, channel, within};
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(50);
 
-/// What cannot be written as JSON.
+/// A value that cannot be written as JSON.
 struct Unwritable;
 
 impl Serialize for Unwritable {
@@ -346,7 +346,8 @@ async fn ack_stream_to_nobody_ends_at_once() {
     assert_eq!(third.answers, [(Some(ann.socket.id()), 3)]);
 }
 
-/// What cannot be written is an error at the call, and nothing is sent; so is a reserved name.
+/// A value that cannot be written is an error at the call, and nothing is sent; so is a reserved
+/// name.
 #[on_both_servers]
 async fn failed_emit_is_an_error_and_sends_nothing() {
     let server = start();
@@ -437,7 +438,7 @@ async fn sockets_are_moved_from_outside() {
         (0, 0)
     );
     assert_eq!(bob.socket.rooms(), ["b", "x"]);
-    // Whose room was closed is there still.
+    // A client whose room was closed is still connected.
     io.to("x").emit("still", ()).await.unwrap();
     bob.expect(r#"42["still"]"#).await;
 

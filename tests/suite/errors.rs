@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::socketio::{BOTH, Client, Via, start};
 use crate::support::{Heard, Server, channel};
 
-/// What cannot be written as JSON.
+/// A value that cannot be written as JSON.
 struct Unwritable;
 
 impl Serialize for Unwritable {
@@ -52,7 +52,7 @@ async fn without_a_hook_the_client_gets_the_error() {
         for (event, told) in TOLD {
             client.send(&format!(r#"421["{event}"]"#)).await;
             client.expect(&format!(r#"431[{{"error":{told}}}]"#)).await;
-            // Who did not ask is told nothing.
+            // A client that asked for no acknowledgement gets no answer.
             client.send(&format!(r#"42["{event}"]"#)).await;
         }
         client.expect_nothing_more("/").await;

@@ -1,4 +1,4 @@
-//! What handlers may take as arguments: the server, the namespace, and any value with binary.
+//! The arguments of handlers: the server, the namespace, and any value with binary.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::support::socketio::{BOTH, Client, Via, start, until};
 use crate::support::{Server, channel};
 
-/// What a handler found as its server and its namespace.
+/// The server and the namespace that a handler got.
 #[derive(Debug, PartialEq)]
 struct Found {
     handler: &'static str,

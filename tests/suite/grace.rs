@@ -1,5 +1,5 @@
-//! What becomes of handlers and tasks whose socket has ended: handlers get a grace, tasks of the
-//! socket end with it, and disconnect handlers are left alone.
+//! Handlers and tasks after the end of their socket: handlers get a grace, tasks of the socket end
+//! with it, and disconnect handlers run to their end.
 
 use std::sync::Arc;
 use std::thread;

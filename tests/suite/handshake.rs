@@ -114,7 +114,7 @@ async fn invalid_utf8_in_a_request_is_no_error() {
     }
 }
 
-/// What a client itself says of its address is not believed.
+/// Headers of the client about its own address are ignored.
 #[on_both_servers]
 async fn forwarded_headers_of_an_untrusted_peer_are_ignored() {
     let strangers: [fn(EngineIoBuilder) -> EngineIoBuilder; 2] = [

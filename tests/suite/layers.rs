@@ -473,7 +473,7 @@ fn handed_on(file: &Path, name: &str) -> Option<Vec<String>> {
     Some(path[..path.len() - 1].to_vec())
 }
 
-/// What one line of `module`, in a file of the folder `inside`, does that its row forbids.
+/// Returns the faults of one line of `module`, in a file of the folder `inside`, against its row.
 fn faults(module: &str, inside: &str, allowed: &[&str], line: &str) -> Vec<String> {
     let mut faults = Vec::new();
     // An exported macro names what is published, which no module is.

@@ -384,7 +384,7 @@ async fn a_raw_server_bounds_what_its_handlers_hold_and_the_first_request() {
     }
 }
 
-/// What a handler of the tests below reads.
+/// The argument of the handlers of the tests below.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Known {

@@ -77,7 +77,7 @@ async fn an_event_that_nobody_handles_is_at_debug() {
     assert!(loud.is_empty(), "{loud:?}");
 }
 
-/// What a client sent as part of a line, with a line of its own in it.
+/// Text of a client that becomes a part of a line, with a line of its own in it.
 const EVIL: &str = "evil\r\n\u{1b}[31mERROR\u{2028}forged";
 
 /// The same as the log shows it.

@@ -212,7 +212,7 @@ async fn a_pattern_emits_to_all_its_namespaces() {
     assert_eq!(error.to_string(), r#"event name "connect" is reserved"#);
 }
 
-/// What is no pattern is an error that says why.
+/// A text that is no pattern is an error with the reason.
 #[on_both_servers]
 async fn invalid_pattern_is_an_error_with_its_cause() {
     let server = start();

@@ -22,7 +22,7 @@ use crate::support::{Heard, Server, WebSocket, channel, within};
 /// More than the default `outbox_limit`.
 const LARGE: usize = 1_100_000;
 
-/// What a frame counts for beside its bytes.
+/// The cost of a frame besides its bytes.
 const OVERHEAD: usize = 128;
 
 fn server(build: fn(Builder) -> Builder) -> (Server<SocketIo>, Heard<&'static str>) {
@@ -628,8 +628,8 @@ async fn client_is_disconnected_if_a_control_packet_does_not_fit() {
     }
 }
 
-/// What waits for the CONNECT packet is bounded too: an emit of the connect handler is an error,
-/// and for a broadcast the policy holds.
+/// Packets that wait for the CONNECT packet are bounded too: an emit of the connect handler is an
+/// error, and for a broadcast the policy holds.
 #[on_both_servers]
 async fn packets_queued_before_the_connect_packet_are_bounded() {
     for overflow in [SlowClientPolicy::Disconnect, SlowClientPolicy::Drop] {

@@ -261,7 +261,8 @@ async fn an_old_handle_addresses_the_recovered_socket() {
     );
 }
 
-/// Who left, was sent away, has a wrong secret or an offset from nowhere begins anew.
+/// A client that left or was disconnected, or that has a wrong secret or an unknown offset, starts
+/// a new session.
 #[on_both_servers]
 async fn invalid_recovery_gives_a_new_socket() {
     let server = start(|io| io);
@@ -289,7 +290,7 @@ async fn invalid_recovery_gives_a_new_socket() {
     }
 }
 
-/// What is kept is bounded in bytes; who has missed more begins anew.
+/// Kept events are bounded in bytes; a client that has missed more starts a new session.
 #[on_both_servers]
 async fn missing_more_than_recovery_limit_gives_a_new_socket() {
     for (events, comes_back) in [(3, true), (300, false)] {
@@ -304,8 +305,8 @@ async fn missing_more_than_recovery_limit_gives_a_new_socket() {
     }
 }
 
-/// What is kept counts as the memory that it takes: with the names of rooms and exceptions, and
-/// with what an event takes beside its packet.
+/// Kept events count with the memory that they take: with the names of rooms and exceptions, and
+/// with the memory of an event besides its packet.
 #[on_both_servers]
 async fn an_event_counts_as_the_memory_that_it_takes() {
     let long = "x".repeat(10_000);
@@ -331,7 +332,8 @@ async fn an_event_counts_as_the_memory_that_it_takes() {
     }
 }
 
-/// As many bytes again are kept of clients that have gone: those that went first begin anew.
+/// As many bytes again are kept of disconnected clients: those that disconnected first start new
+/// sessions.
 #[on_both_servers]
 async fn oldest_detached_sockets_are_dropped_at_the_limit() {
     let server = start(|io| io.recovery_limit(20_000));
@@ -348,7 +350,7 @@ async fn oldest_detached_sockets_are_dropped_at_the_limit() {
     assert_ne!(back(&server, &first.1, None).await.1, first.0);
 }
 
-/// What its connect handler sends a client it may miss too, to itself or to all.
+/// A client may also miss the events of its connect handler, to itself or to all.
 #[on_both_servers]
 async fn events_emitted_by_a_connect_handler_are_replayed() {
     let server = start(|io| io);
@@ -407,8 +409,8 @@ async fn interrupted_recovery_may_be_retried() {
     }
 }
 
-/// Where a part of what it missed is let go while its connect handler runs, a client is not taken
-/// for one that misses nothing.
+/// If some of its missed events are dropped while its connect handler runs, the client does not
+/// count as recovered.
 #[on_both_servers]
 async fn events_lost_during_the_connect_handler_prevent_recovery() {
     let server = start(|io| io.recovery_limit(2000));
@@ -485,7 +487,7 @@ async fn connect_handlers_run_again_and_middleware_does_not() {
 }
 
 /// A connect handler of a client that comes back finds it in its rooms: it may leave one, and to
-/// join one again changes nothing. What comes for a room that it joins there is not lost.
+/// join one again changes nothing. An event for a room that it joins there is not lost.
 #[on_both_servers]
 async fn a_recovered_socket_is_in_its_rooms_in_the_connect_handler() {
     let server = start(|io| io);

@@ -30,7 +30,7 @@ impl Handler<Event> for Ends {
     }
 }
 
-/// What cannot be written as JSON.
+/// A value that cannot be written as JSON.
 struct Unwritable;
 
 impl Serialize for Unwritable {
@@ -98,7 +98,7 @@ fn watch(io: &SocketIo) -> Heard<String> {
     heard
 }
 
-/// What is sent, what the hook sees, and the level of the log's line without a hook.
+/// The sent text, the error that the hook gets, and the level of the log's line without a hook.
 const EVENTS: [(&str, &str, &str); 10] = [
     (r#"1["returned"]"#, "returned", "WARN"),
     (r#"["text"]"#, "returned", "WARN"),

@@ -1,4 +1,5 @@
-//! What a program keeps for a client: data of a socket by type, and its session by key.
+//! The data that a program keeps for a client: extensions of a socket by type, and its session by
+//! key.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -63,8 +63,8 @@ async fn is_complete(closing: JoinHandle<bool>) -> bool {
     within("the close", closing).await.unwrap()
 }
 
-/// A handler in flight ends, its acknowledgement leaves, then the client gets the close. What it
-/// sends meanwhile is not taken.
+/// A handler in flight ends, its acknowledgement leaves, then the client gets the close. Events
+/// that it sends meanwhile are not taken.
 #[on_both_servers]
 async fn handlers_in_flight_acknowledge_before_the_close() {
     for via in BOTH {

@@ -16,7 +16,7 @@ use tokio::net::UnixStream;
 
 use crate::support::{Heard, channel, within};
 
-/// Who the server takes a client for: its address, and whether it came by TLS.
+/// The client as the server sees it: its address, and whether it uses TLS.
 type Client = (Option<IpAddr>, bool);
 
 /// A server on a Unix socket.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::Failure;
 
-/// What to run, against whom, and how hard.
+/// The server to run against, the scenario, and the load.
 pub(crate) struct Args {
     pub(crate) addr: SocketAddr,
     pub(crate) workload: Workload,
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     pub(crate) rooms: u64,
     /// Whether all clients have the same rooms.
     pub(crate) shared: bool,
-    /// Where every second client connects, to another node of the same cluster.
+    /// The address of every second client: another node of the same cluster.
     pub(crate) second: Option<SocketAddr>,
     pub(crate) seconds: Duration,
     pub(crate) warmup: Duration,
@@ -156,7 +156,7 @@ impl FromStr for Workload {
     }
 }
 
-/// What carries a client's session.
+/// The transport of a client's session.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Transport {
     /// WebSocket from the first byte.

@@ -1,5 +1,5 @@
-//! Who has which broadcast. In: deliveries, counted per client. Out: when the broadcast was sent, and
-//! how many may be sent next. It reads no packet.
+//! The deliveries of each broadcast. In: deliveries, counted per client. Out: when the broadcast
+//! was sent, and how many may be sent next. It reads no packet.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! What a run needs of the clients, whichever transport they use.
+//! The parts of the clients that a run needs, for every transport.
 
 use std::io::ErrorKind;
 use std::mem;

@@ -1,5 +1,5 @@
-//! Which closing clients still have a stream, and until when that is to be borne. In: close frames,
-//! sent and received. Out: whom to give up on.
+//! The closing clients that still have a stream, and the deadline of each. In: close frames, sent
+//! and received. Out: the clients to give up on.
 
 use std::collections::VecDeque;
 use std::time::Duration;

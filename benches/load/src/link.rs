@@ -1,5 +1,6 @@
-//! What a WebSocket client does with a frame. In: frames. Out: what the protocol demands in return, and
-//! whether the client is ready or at its end; what a ready client receives goes to the traffic.
+//! The response of a WebSocket client to a frame. In: frames. Out: what the protocol demands in
+//! return, and whether the client is ready or at its end; what a ready client receives goes to the
+//! traffic.
 
 use crate::client::{Progress, Stage};
 use crate::frame;

@@ -26,7 +26,7 @@ pub(crate) struct Load {
     pub(crate) clock: Clock,
     pub(crate) tally: Tally,
     addr: SocketAddr,
-    /// Where every second client connects.
+    /// The address of every second client.
     second: SocketAddr,
     poll: Poll,
     events: Events,
@@ -275,7 +275,7 @@ impl Load {
 
     fn on_close_frame(&mut self, index: usize) {
         match &self.clients[index] {
-            // Whoever has asked for it waits for the end of the stream.
+            // The server has asked for it and waits for the end of the stream.
             Some(client) if client.progress.stage == Stage::Closing => {
                 let serial = client.birth.serial;
                 self.closings.answer(self.clock.now(), index, serial);

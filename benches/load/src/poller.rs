@@ -1,8 +1,8 @@
 //! One simulated client that stays on polling: a connection for its POSTs, one for its polls, and what
 //! it has in flight. In: answers. Out: latencies, and requests.
 //!
-//! As the default client does, it has one POST under way at a time. What is to be sent meanwhile goes
-//! together into the next one, and its latency counts from when it was to be sent.
+//! Like the default client it has one POST in flight at a time. Packets that are due meanwhile are
+//! sent together in the next one, and their latency counts from the time at which they were due.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -160,7 +160,7 @@ impl Poller {
     }
 }
 
-/// Which of a client's two connections.
+/// One of a client's two connections.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Side {
     Polls,
@@ -177,7 +177,7 @@ pub(crate) enum Stage {
     Ready,
 }
 
-/// What is built for one request. Reused, so that a POST allocates nothing.
+/// The buffers for one request. Reused, so that a POST allocates nothing.
 #[derive(Default)]
 pub(crate) struct Scratch {
     body: Vec<u8>,

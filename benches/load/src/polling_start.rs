@@ -142,7 +142,7 @@ impl PollingStart {
     }
 }
 
-/// What an answer leads to.
+/// The step after an answer.
 pub(crate) enum Step {
     Wait,
     /// The namespace is joined, and the next poll is open.

@@ -1,4 +1,4 @@
-//! What a run comes to. In: counts. Out: one line of JSON.
+//! The results of a run. In: counts. Out: one line of JSON.
 
 use std::fmt::Write;
 

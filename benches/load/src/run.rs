@@ -176,7 +176,7 @@ fn put_errors(tally: &Tally, report: &mut Report) {
     }
 }
 
-/// What has been used up so far.
+/// The time and CPU used so far.
 struct Usage {
     seconds: f64,
     own: f64,

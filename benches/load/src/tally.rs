@@ -1,8 +1,8 @@
-//! What a run counts. In: latencies and errors. Out: the same, together.
+//! The counters of a run. In: latencies and errors. Out: the same, together.
 
 use crate::histogram::Histogram;
 
-/// What is counted.
+/// The counters.
 pub(crate) struct Tally {
     pub(crate) latencies: Histogram,
     pub(crate) errors: u64,

@@ -1,4 +1,4 @@
-//! What the clients say once they are ready, and what counts as an answer. In: packets of ready
+//! The packets that ready clients send, and those that count as an answer. In: packets of ready
 //! clients. Out: latencies, and what to send next. It touches no stream.
 
 use crate::args::{Args, Workload};
@@ -297,7 +297,7 @@ impl Traffic {
     }
 }
 
-/// What one read of one client has led to. Reused, so that a turn allocates nothing.
+/// The results of one read of one client. Reused, so that a turn allocates nothing.
 #[derive(Default)]
 pub(crate) struct Turn {
     pub(crate) now: u64,

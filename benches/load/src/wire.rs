@@ -80,7 +80,7 @@ impl Wire {
 
     /// Ends the stream at once and leaves no TIME_WAIT behind, which would use up the ports.
     pub(crate) fn abandon(mut self, registry: &Registry) {
-        // Whatever fails here, dropping the stream closes it.
+        // If this fails, dropping the stream closes it.
         let _ = registry.deregister(&mut self.stream);
         if set_socket_linger(&self.stream, Some(Duration::ZERO)).is_err() {
             let _ = self.stream.shutdown(Shutdown::Both);

@@ -92,7 +92,7 @@ fn encode_ack(bencher: Bencher<'_, '_>) {
     bencher.bench(|| ack("/", black_box(12), black_box("done"), PacketLimits::DEFAULT));
 }
 
-/// What an event costs besides its JSON.
+/// The cost of an event besides its JSON.
 #[divan::bench(args = [32, 4000])]
 fn make_text_frame(bencher: Bencher<'_, '_>, length: usize) {
     let text = "x".repeat(length);

@@ -1,4 +1,4 @@
-//! What a client sends, as bytes, and how the library reads it.
+//! The bytes that a client sends, and the library's way to read them.
 
 use crate::engineio;
 use crate::socketio::{Args, Body, Limits, Packet};

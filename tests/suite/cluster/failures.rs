@@ -27,8 +27,8 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// own limits, which are longer than the patience of other tests.
 const NOTICED: Duration = Duration::from_secs(20);
 
-/// No end and no error says that a connection is dead. What was on its way arrives later, and must
-/// not count twice; what the others sent meanwhile is not missed.
+/// A connection that is dead may have no end and no error. Messages in transit arrive later, and
+/// must not count twice; messages that others sent meanwhile are not missed.
 #[on_both_servers]
 async fn a_silently_dead_connection_is_replaced() {
     let redis = Redis::start();
@@ -122,7 +122,7 @@ async fn a_node_reads_entries_with_smaller_ids_after_a_redis_reset() {
     assert_eq!(there.io.adapter_health().lost(), 1);
 }
 
-/// What was cut off from a stream before a node could read it is counted.
+/// Entries that were trimmed from a stream before a node could read them are counted.
 #[on_both_servers]
 async fn entries_that_a_node_could_not_read_are_counted() {
     let redis = Redis::start();
@@ -153,7 +153,8 @@ async fn entries_that_a_node_could_not_read_are_counted() {
     assert_eq!(there.io.adapter_health().lost(), 3);
 }
 
-/// What sockets have is written down again and again; it must not crowd out what is said to others.
+/// The records of sockets are written again and again; they must not take the room of messages to
+/// others.
 #[on_both_servers]
 async fn recovery_records_do_not_count_against_the_queue_limit() {
     let mut redis = Redis::start();
@@ -221,7 +222,7 @@ async fn a_hanging_redis_does_not_delay_local_clients() {
     }
 }
 
-/// What is published waits as well while Redis refuses for now.
+/// Published messages also wait while Redis refuses them temporarily.
 #[on_both_servers]
 async fn messages_refused_by_a_busy_redis_are_published_later() {
     let redis = Arc::new(Redis::start());
@@ -335,8 +336,8 @@ async fn the_adapter_reconnects_after_a_panic() {
     peer.expect(r#"42["after"]"#).await;
 }
 
-/// Who listens to a server-side event and panics, or fails, is reported: to supervisors and the
-/// log, once.
+/// A listener of a server-side event that panics, or fails, is reported once: to supervisors and
+/// the log.
 #[on_both_servers]
 async fn a_server_side_listener_that_fails_is_reported() {
     let redis = Redis::start();

@@ -1,4 +1,4 @@
-//! What the formats of a cluster carry, and what nodes make of what others write.
+//! The content that the formats of a cluster carry, and the reading of messages of other nodes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -23,7 +23,7 @@ impl Ear {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut ear = Self(BufReader::new(stream));
         write!(ear.0.get_mut(), "SUBSCRIBE {channel}\r\n").unwrap();
-        // What confirms it ends with the number of channels.
+        // Its confirmation ends with the number of channels.
         while ear.line() != ":1" {}
         ear
     }
@@ -135,8 +135,8 @@ async fn a_room_with_a_name_like_a_node_is_no_node() {
     }
 }
 
-/// What is said of a socket's handshake is what Node.js says: its time as text too, and headers
-/// that come again joined.
+/// The description of a socket's handshake equals that of Node.js: its time as text too, and
+/// repeated headers joined.
 #[on_both_servers]
 async fn a_handshake_is_described_as_by_node_js() {
     let redis = Redis::start();
@@ -499,7 +499,7 @@ async fn the_bus_closes_sessions_and_says_what_it_cannot() {
     let many = io.timeout(LONG).emit_with_ack::<()>("e", ()).await.unwrap();
     let many = within("the end", many.collect()).await;
     assert!(many.coverage.is_cut_off());
-    // What is only a wish is not carried, and the event is.
+    // An optional flag is not transmitted, and the event is.
     io.volatile().compress(false).emit("wish", 1).await.unwrap();
     peer.expect(r#"42["wish",1]"#).await;
     let id = peer.socket.id();

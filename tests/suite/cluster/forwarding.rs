@@ -37,7 +37,7 @@ async fn requests_are_done_by_the_node_that_has_the_session() {
         let expected: Vec<_> = (0..20).map(|n| format!(r#"42["n",{n}]"#)).collect();
         let expected: Vec<_> = expected.iter().map(String::as_str).collect();
         away.expect_all(&expected).await;
-        // What a client says last.
+        // The last packet of a client.
         away.post(&["1"]).await;
         away.expect_gone().await;
         home.expect_gone().await;
@@ -85,7 +85,7 @@ async fn a_body_for_an_unknown_node_is_refused_unread() {
             refused.expect_error(1, "Session ID unknown");
         }
         assert_eq!(redis.published(), published);
-        // What Redis has said is good for a second, which may end among the five.
+        // The answer of Redis is valid for a second, which may end among the five.
         let looks = redis.looks() - looks;
         assert!((1..=2).contains(&looks), "{looks} looks");
     }
@@ -116,7 +116,8 @@ async fn many_large_bodies_pass() {
     }
 }
 
-/// What ends a session at home ends it from another node, for the same reason.
+/// Requests that end a session on its own node end it through another node too, for the same
+/// reason.
 #[on_both_servers]
 async fn violation_on_another_node_closes_the_session() {
     let redis = Redis::start();
@@ -176,7 +177,7 @@ async fn too_large_forwarded_body_does_not_close_the_session() {
     client.away.expect(&[r#"42["still"]"#]).await;
 }
 
-/// What a poll brings is compressed by the node that answers it.
+/// The response to a poll is compressed by the node that answers it.
 #[on_both_servers]
 async fn a_forwarded_poll_is_compressed() {
     let redis = Redis::start();
@@ -302,7 +303,7 @@ async fn a_request_fails_when_redis_is_away() {
     refused.expect_error(1, "Session ID unknown");
     let posted = client.away.post_body("3").await;
     posted.expect_error(1, "Session ID unknown");
-    // What nobody has taken was lost, so that the session ends.
+    // The packets that no poll has taken were lost, so that the session ends.
     here.io.emit("lost", ()).await.unwrap();
     assert_eq!(client.left.next().await, "transport error");
 }

@@ -125,7 +125,8 @@ async fn coverage(io: &SocketIo, room: &str, peer: &mut Peer) {
     }
 }
 
-/// What one task sends arrives on every node in that order, whatever it is and to whom.
+/// The messages of one task arrive on every node in their order, of every kind and for every
+/// recipient.
 #[on_both_servers]
 async fn the_order_of_a_sender_holds_on_every_node() {
     let redis = Redis::start();
@@ -486,7 +487,7 @@ async fn without_redis_local_clients_are_served_and_the_queue_is_bounded() {
     }
 }
 
-/// What Redis refuses for now waits until it does not, in its order; what it never takes is
+/// Messages that Redis refuses temporarily wait in their order; messages that it never takes are
 /// counted.
 #[on_both_servers]
 async fn messages_refused_by_redis_are_retried_or_counted() {

@@ -93,7 +93,8 @@ async fn a_request_without_a_form_in_the_format_names_the_cause() {
     }
 }
 
-/// Whoever asked was told that nobody was asked, and so nobody is when Redis is back.
+/// The caller got the error that no node was asked, so no node is asked after Redis is reachable
+/// again.
 #[on_both_servers]
 async fn request_that_failed_without_redis_is_not_sent_later() {
     let redis = Redis::start();
@@ -246,7 +247,7 @@ async fn asked(client: &mut Client) -> u64 {
     id.parse().unwrap()
 }
 
-/// What a question is that waits for a node.
+/// The kind of a question that waits for a node.
 #[derive(Clone, Copy, Debug)]
 enum Asks {
     Sockets,

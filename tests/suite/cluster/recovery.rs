@@ -72,8 +72,8 @@ fn auth(pid: &str, offset: Option<&str>) -> String {
     }
 }
 
-/// Whichever node sent it, and whichever the client was on: in order, once, with id, rooms and
-/// data.
+/// The events of every node arrive in order and once, on every node, with id, rooms and data of the
+/// client.
 #[on_both_servers]
 async fn a_client_is_recovered_on_another_node() {
     let redis = Redis::start();
@@ -317,7 +317,7 @@ async fn an_entry_that_lies_there_twice_is_replayed_once() {
     assert_eq!(missed, [r#""missed",1"#]);
 }
 
-/// What was in a stream that has vanished nobody knows.
+/// The content of a deleted stream is unknown.
 #[on_both_servers]
 async fn deleted_stream_prevents_recovery() {
     for more in [false, true] {
@@ -418,7 +418,7 @@ async fn disconnect_during_remote_recovery_allows_a_new_connect() {
     }
 }
 
-/// Where the cluster remembers nothing, each node does so for its own clients.
+/// If the cluster stores no records, each node does so for its own clients.
 #[on_both_servers]
 async fn pub_sub_formats_recover_clients_on_their_own_node() {
     let redis = Redis::start();
@@ -535,7 +535,8 @@ async fn kept_by(node: &Server<SocketIo>) {
     .await;
 }
 
-/// What a client got from a node that was cut off is not sent to it again when that reaches Redis.
+/// Events that a client got from a disconnected node are not sent to it again when that node
+/// reaches Redis.
 #[on_both_servers]
 async fn events_received_on_a_cut_off_node_are_not_replayed() {
     let redis = Redis::start();

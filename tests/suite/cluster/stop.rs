@@ -14,7 +14,7 @@ use crate::support::redis::{Astray, Format, Redis, Way, connected};
 use crate::support::socketio::{Client, Peer, Via, until};
 use crate::support::{Served, Site, channel, packets, within};
 
-/// What a node has queued for the others goes out before it ends.
+/// The messages that a node has queued for the others are sent before it ends.
 #[on_both_servers]
 async fn events_emitted_before_a_stop_reach_the_other_node() {
     let redis = Redis::start();

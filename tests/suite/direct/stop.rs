@@ -160,7 +160,7 @@ async fn a_signal_lets_handlers_end() {
     );
 }
 
-/// What the other process does: it serves until it gets a signal.
+/// The other process: it serves until it gets a signal.
 #[cfg(unix)]
 fn serve_until_signalled() {
     System::new().block_on(async {

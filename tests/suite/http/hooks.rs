@@ -189,7 +189,7 @@ async fn aborted_handshake_leaves_no_session() {
     assert_eq!(server.io.clients_count(), 0);
 }
 
-/// What a middleware of the App knows about a request is carried to the handlers.
+/// The request extensions of a middleware of the App reach the handlers.
 #[tokio::test]
 async fn extensions_come_out_of_the_handshake() {
     let (told, mut heard) = channel();
@@ -347,7 +347,7 @@ async fn cookie_has_the_sessions_id() {
     }
 }
 
-/// What the template says is kept.
+/// The attributes of the template are kept.
 #[on_both_servers]
 async fn cookie_has_the_attributes_of_its_template() {
     let server = Server::socketio(

@@ -131,7 +131,7 @@ async fn a_handler_ending_after_a_log_out_does_not_restore_the_session() {
     client.asks("all", "{}").await;
 }
 
-/// What an HTTP handler has done to one key stays when a socket's handler saves another.
+/// The change of one key by an HTTP handler stays when a socket's handler saves another.
 #[on_both_servers]
 async fn changes_of_both_sides_are_kept_key_by_key() {
     let (server, _) = shared();
@@ -247,7 +247,7 @@ async fn the_order_of_arrival_survives_an_upgrade() {
     }
 }
 
-/// What waits for its load is not handled once the program has made the client leave.
+/// An event that waits for its load is not handled after the program has disconnected the client.
 #[on_both_servers]
 async fn events_queued_after_a_server_disconnect_are_dropped() {
     let (server, _) = shared();
@@ -388,7 +388,7 @@ async fn a_disconnect_handler_is_called_despite_a_store_failure() {
     }
 }
 
-/// What a disconnect handler changes is saved too, behind it.
+/// The changes of a disconnect handler are saved too, after it.
 #[on_both_servers]
 async fn a_change_of_a_disconnect_handler_is_saved() {
     let (server, _) = shared();
@@ -914,7 +914,7 @@ struct Kept {
     states: HashMap<String, HashMap<String, String>>,
     load: Option<Trouble>,
     update: Option<Trouble>,
-    /// What loads wait for.
+    /// The gate that loads wait for.
     gate: Option<Gate>,
     /// Calls of the handler of `set`.
     ran: usize,

@@ -649,8 +649,8 @@ async fn a_connect_handler_finds_its_socket_and_reaches_it() {
     }
 }
 
-/// What others send meanwhile arrives too; a client that is refused gets none of it, and is not
-/// found any more when it learns so. While middleware decides, nobody finds it.
+/// Events of others arrive meanwhile too; a refused client gets none of them, and is not found any
+/// more when it gets the refusal. While middleware decides, nobody finds it.
 #[on_both_servers]
 async fn a_client_is_found_from_its_connect_handler_on() {
     let server = start();

@@ -158,7 +158,7 @@ pub(crate) struct Connection {
     received: Vec<u8>,
 }
 
-/// What a connection's bytes go over: TCP, encrypted or not.
+/// The stream below a connection: TCP, encrypted or not.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Debug {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + Debug> Stream for S {}

@@ -46,7 +46,7 @@ pub(crate) fn channel<T: Debug>() -> (UnboundedSender<T>, Heard<T>) {
     (sender, Heard(receiver))
 }
 
-/// What handlers tell their test.
+/// The values that handlers send to their test.
 #[derive(Debug)]
 pub(crate) struct Heard<T>(UnboundedReceiver<T>);
 

@@ -144,7 +144,7 @@ impl Redis {
             let _ = child.wait();
             return false;
         }
-        // What it has to say later must not fill the pipe.
+        // Its later output must not fill the pipe.
         thread::spawn(move || log.count());
         self.child = Some(child);
         true

@@ -23,15 +23,15 @@ use super::{Heard, PATIENCE, ServerPath, TestRun, channel};
 /// A running server, which stops when it is dropped; nobody waits for it.
 ///
 /// It has an actix system of its own, so that tests run beside each other on whatever runtime they
-/// like. Where clients connect to it says its [`Site`], to which it dereferences.
+/// like. Its address for clients is its [`Site`], to which it dereferences.
 pub(crate) struct Server<I> {
-    /// What the server was built around: a [`SocketIo`] or an [`EngineIo`].
+    /// The built server: a [`SocketIo`] or an [`EngineIo`].
     pub(crate) io: I,
     site: Site,
     stop: Stop,
 }
 
-/// Where clients find a server.
+/// The address of a server for clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Site {
     pub(crate) address: SocketAddr,
@@ -136,7 +136,7 @@ impl Server<EngineIo> {
             }
             let mounted = io.clone();
             let server = HttpServer::new(move || app().configure(mounted.routes()))
-                // What `SocketIo::tune` sets.
+                // The settings of `SocketIo::tune`.
                 .tcp_nodelay(true)
                 .h1_allow_half_closed(false)
                 .client_disconnect_timeout(Duration::ZERO)
@@ -243,7 +243,7 @@ impl<F: AppFactory> Served for AppServer<F> {
     }
 }
 
-/// What a server's thread has made.
+/// The values that a server's thread has made.
 type Started<I> = (I, SocketAddr, Running);
 
 /// A server on either path.

@@ -1,7 +1,7 @@
 //! A Socket.IO client in packets, over either transport.
 //!
-//! Packets are written as on the wire, with the Engine.IO type in front: `42["event",1]`. What comes
-//! is compared as text, exactly. Nothing is answered by itself, not even a ping.
+//! Packets are written as on the wire, with the Engine.IO type in front: `42["event",1]`. Received
+//! packets are compared as text, exactly. Nothing is answered by itself, not even a ping.
 
 use std::collections::VecDeque;
 
@@ -38,7 +38,7 @@ pub(crate) fn leavers(namespace: &Namespace) -> Heard<&'static str> {
     leavers
 }
 
-/// What may come from the server.
+/// The packets and responses of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Came {
     Text(String),
@@ -58,7 +58,7 @@ pub(crate) struct Client {
 enum Wire {
     Polling {
         session: Polling,
-        /// What the last poll brought and nobody has taken.
+        /// The packets of the last poll that no test has taken.
         received: VecDeque<String>,
         /// The POST whose answer is still to come.
         posting: Option<Pending>,

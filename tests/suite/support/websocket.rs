@@ -216,7 +216,7 @@ impl WebSocket {
     }
 }
 
-/// What a server may send over a WebSocket.
+/// The messages of a server over a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Received {
     Text(String),

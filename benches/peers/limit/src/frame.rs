@@ -9,7 +9,7 @@ pub(crate) struct Frame {
     pub(crate) payload: Range<usize>,
 }
 
-/// What is at some place of the bytes read.
+/// The content at one position of the bytes read.
 pub(crate) enum Scan {
     Whole(Frame),
     Partial,

@@ -2,7 +2,7 @@
 //! Out: what it asks for. No JSON is parsed: clients are taken to write it without spaces, and names
 //! of rooms without escapes.
 
-/// What a client asks for. `digits` is the length of the ack's id, 0 if none is wanted.
+/// The requests of a client. `digits` is the length of the ack's id, 0 if none is wanted.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Packet {
     Connect,

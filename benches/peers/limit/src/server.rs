@@ -20,12 +20,12 @@ pub(crate) struct Server {
     listener: TcpListener,
     sessions: Vec<Option<Session>>,
     vacant: Vec<usize>,
-    /// Where a room's members are; a name once used keeps its place.
+    /// The index of a room's members; a name keeps its index.
     rooms: HashMap<Vec<u8>, usize>,
     members: Vec<Vec<usize>>,
     /// Sessions to be closed once nothing goes through the list any more.
     doomed: Vec<usize>,
-    /// What every read goes into, and most answers come from.
+    /// The buffer of every read, and of most answers.
     buffer: Vec<u8>,
     sessions_opened: u64,
 }

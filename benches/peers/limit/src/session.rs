@@ -12,7 +12,7 @@ pub(crate) struct Session {
     pub(crate) connected: bool,
     /// A frame, or the request, as far as it has come.
     pub(crate) partial: Vec<u8>,
-    /// What the stream did not take.
+    /// The bytes that the stream did not take.
     outbox: Vec<u8>,
 }
 

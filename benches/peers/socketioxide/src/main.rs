@@ -81,7 +81,7 @@ async fn register(socket: SocketRef) {
     );
 }
 
-/// What `echo` is called with: one look at the JSON decides, so that a text costs what it did alone.
+/// The argument of `echo`. One check of the JSON decides, so that a text has no further cost.
 enum Arg {
     Text(String),
     Attachment(Bytes),
