@@ -11,7 +11,6 @@ mod open;
 mod packet;
 mod payload;
 
-pub(crate) use self::error::DecodeError;
 pub(crate) use self::open::Open;
 pub(crate) use self::packet::Packet;
 pub(crate) use self::payload::{SEPARATOR, push_binary, split_packet};

@@ -9,7 +9,7 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 
-use super::DecodeError;
+use crate::engineio::error::DecodeError;
 
 /// A decoded packet.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@
 
 use bytes::Bytes;
 
-use super::DecodeError;
+use crate::socketio::error::DecodeError;
 
 /// Keeps one packet until its attachments have arrived.
 #[derive(Debug, Default)]

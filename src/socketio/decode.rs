@@ -8,11 +8,10 @@
 
 use std::borrow::Cow;
 
-use super::DecodeError;
-use super::error::Excerpt;
-use super::json::{First, Observer, Scanner};
-use super::packet::{Body, Limits, MAIN_NAMESPACE, Packet, is_reserved};
-use super::placeholder_check::PlaceholderCheck;
+use crate::socketio::error::{DecodeError, Excerpt};
+use crate::socketio::json::{First, Observer, Scanner};
+use crate::socketio::packet::{Body, Limits, MAIN_NAMESPACE, Packet, is_reserved};
+use crate::socketio::placeholder_check::PlaceholderCheck;
 
 impl<'a> Packet<'a> {
     /// Reads a packet's text.

@@ -8,7 +8,7 @@
 
 use serde_json::value::RawValue;
 
-use super::packet::MAIN_NAMESPACE;
+use crate::socketio::packet::MAIN_NAMESPACE;
 
 /// Appends a CONNECT: `0{"sid":"…"}`, `0/nsp,{"sid":"…"}`.
 // Socket.IO v5, Connection to a namespace: the response carries the socket's id. With connection

@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use super::DecodeError;
+use crate::socketio::error::DecodeError;
 
 /// Receives the tokens that a [`Scanner`] finds, in order.
 pub(super) trait Observer<'a> {

@@ -4,9 +4,8 @@
 //! are checked: in others a placeholder is ordinary data. Another module replaces placeholders by
 //! attachments.
 
-use super::DecodeError;
-use super::error::Excerpt;
-use super::json::{Observer, Scanner};
+use crate::socketio::error::{DecodeError, Excerpt};
+use crate::socketio::json::{Observer, Scanner};
 
 /// Checks an event's list, without its brackets, that another node sent with `attachments`
 /// attachments.

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::logging::{LogKind, Quoted, TARGET_REQUEST};
 use crate::panics::catch_panic;
 use crate::transport::handshake;
-use crate::transport::hooks::Hooks;
+use crate::transport::hooks::{Hooks, panicked};
 use crate::transport::refusal::Refusal;
 use crate::transport::request::Query;
 
@@ -99,7 +99,7 @@ pub(crate) fn report(config: &Config, hooks: &Hooks, request: &HttpRequest, refu
     };
     for hook in hooks.connection_error() {
         if let Err(panic) = catch_panic(|| hook(&error)) {
-            super::hooks::panicked("on_connection_error", &panic);
+            panicked("on_connection_error", &panic);
         }
     }
 }

@@ -8,11 +8,9 @@
 
 use std::{mem, str};
 
-use super::{
-    DecodeError, MAX_CONTROL_PAYLOAD, Message, Opcode,
-    header::{Header, MAX_CLIENT_HEADER},
-    mask,
-};
+use crate::websocket::error::DecodeError;
+use crate::websocket::header::{Header, MAX_CLIENT_HEADER};
+use crate::websocket::{MAX_CONTROL_PAYLOAD, Message, Opcode, mask};
 
 /// Decodes the bytes of one client.
 ///

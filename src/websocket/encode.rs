@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 
-use super::{FIN, LENGTH_16, LENGTH_64, MAX_CONTROL_PAYLOAD, Opcode};
+use crate::websocket::{FIN, LENGTH_16, LENGTH_64, MAX_CONTROL_PAYLOAD, Opcode};
 
 /// The longest header of a server frame: two bytes and a length of 64 bits.
 pub(crate) const MAX_HEADER: usize = 10;

@@ -6,7 +6,7 @@
 
 use std::{error::Error, fmt};
 
-use super::Opcode;
+use crate::websocket::Opcode;
 
 /// A violation of RFC 6455 by the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

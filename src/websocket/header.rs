@@ -4,7 +4,8 @@
 //! violated rule. Each rule is checked as soon as its byte has arrived. The state of the message
 //! and its size limit are not checked here.
 
-use super::{DecodeError, FIN, LENGTH_16, LENGTH_64, MAX_CONTROL_PAYLOAD, Opcode};
+use crate::websocket::error::DecodeError;
+use crate::websocket::{FIN, LENGTH_16, LENGTH_64, MAX_CONTROL_PAYLOAD, Opcode};
 
 /// The longest header a client can send: two bytes, a length of 64 bits and the mask.
 pub(super) const MAX_CLIENT_HEADER: usize = 14;

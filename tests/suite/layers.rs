@@ -488,8 +488,8 @@ fn faults(module: &str, inside: &str, allowed: &[&str], line: &str) -> Vec<Strin
             faults.push(format!("imports {used}"));
         }
     }
-    if line.contains("super::super") {
-        faults.push("climbs out of its module".to_owned());
+    if line.contains("super::") {
+        faults.push("names a module by `super::`; write `crate::`".to_owned());
     }
     // The name of a feature is no crate's.
     let line = line.split("feature = ").next().unwrap_or_default();
