@@ -4,20 +4,19 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::adapter::RedisAdapter;
 use crate::adapter::broker::DirectPublisher;
 use crate::adapter::format::Format;
 use crate::cluster::{
     ClusterError, EmitFlags, EventPayload, Message, Scope, is_reserved_between_servers,
 };
 use crate::error::EmitError;
-use crate::message::{RoomNames, namespace_name};
+use crate::message::{RoomNames, namespace_name, room_names};
 use crate::socketio::{Args, PacketLimits, is_reserved};
 
 /// Sends events to the clients of a cluster from any program: a job, a command line, another
 /// service. It has no clients and answers no questions.
 ///
-/// It is a cheap handle. It connects at its first message, and reconnects after an outage of Redis;
+/// It is a cheap handle. It connects at its first message, and reconnects after an outage of the broker;
 /// calls in the meantime fail, so that the program knows it. The timeout of a connection is five
 /// seconds, and that of a response is five seconds. If the connection breaks before the response, a
 /// call may fail although it was executed.
@@ -47,10 +46,8 @@ struct Shared {
 }
 
 impl Emitter {
-    /// Makes an emitter for the cluster of nodes with this adapter.
-    #[must_use]
-    pub fn new(adapter: RedisAdapter) -> Self {
-        let (format, publisher) = adapter.emitter(EMITTER);
+    /// Makes an emitter that publishes messages of this format. A broker's options call it.
+    pub(crate) fn with(format: Arc<dyn Format>, publisher: Box<dyn DirectPublisher>) -> Self {
         Self {
             shared: Arc::new(Shared { format, publisher }),
             namespace: "/".to_owned(),
@@ -148,7 +145,7 @@ impl Emitter {
         self.tell(&Message::CloseRoom { room: room.into() }).await
     }
 
-    /// Sends a message, and waits for the response of Redis.
+    /// Sends a message, and waits for the response of the broker.
     async fn tell(&self, message: &Message) -> Result<(), ClusterError> {
         let shared = &self.shared;
         let envelopes = shared.format.encode(&self.namespace, message)?;
@@ -205,13 +202,13 @@ impl EmitterBroadcast {
         self
     }
 
-    /// Sends an event; returns after the response of Redis. A tuple is sent as that many arguments,
+    /// Sends an event; returns after the response of the broker. A tuple is sent as that many arguments,
     /// `()` as none, any other type as one.
     ///
     /// # Errors
     ///
-    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`], and [`EmitError::Cluster`] if Redis
-    /// is unreachable or the format does not support it.
+    /// [`EmitError::ReservedEvent`] and [`EmitError::Encode`], and [`EmitError::Cluster`] if
+    /// the broker is unreachable or the format does not support it.
     pub async fn emit<T: Serialize>(self, event: &str, data: T) -> Result<(), EmitError> {
         if is_reserved(event) {
             return Err(EmitError::ReservedEvent(event.to_owned()));
@@ -232,10 +229,10 @@ impl EmitterBroadcast {
     ///
     /// # Errors
     ///
-    /// [`ClusterError`] if Redis is unreachable or the format does not support it: that of
+    /// [`ClusterError`] if the broker is unreachable or the format does not support it: that of
     /// Flask-SocketIO supports only single sockets.
     pub async fn sockets_join(self, rooms: impl RoomNames) -> Result<(), ClusterError> {
-        let rooms = names(rooms);
+        let rooms = room_names(rooms);
         self.tell(|scope| Message::Join { scope, rooms }).await
     }
 
@@ -245,7 +242,7 @@ impl EmitterBroadcast {
     ///
     /// The same as of [`sockets_join`](Self::sockets_join).
     pub async fn sockets_leave(self, rooms: impl RoomNames) -> Result<(), ClusterError> {
-        let rooms = names(rooms);
+        let rooms = room_names(rooms);
         self.tell(|scope| Message::Leave { scope, rooms }).await
     }
 
@@ -266,12 +263,3 @@ impl EmitterBroadcast {
         self.emitter.tell(&message(self.scope)).await
     }
 }
-
-fn names(rooms: impl RoomNames) -> Vec<String> {
-    let mut names = Vec::new();
-    rooms.add_to(&mut names);
-    names
-}
-
-/// The name of all emitters in messages: no node has it.
-const EMITTER: &str = "emitter";

@@ -77,6 +77,13 @@ pub trait RoomNames {
     fn add_to(self, names: &mut Vec<String>);
 }
 
+/// Returns the names of one room or many.
+pub(crate) fn room_names(rooms: impl RoomNames) -> Vec<String> {
+    let mut names = Vec::new();
+    rooms.add_to(&mut names);
+    names
+}
+
 macro_rules! one_room {
     ($($name:ty)*) => {$(
         impl RoomNames for $name {

@@ -10,7 +10,7 @@ mod panicked;
 mod sockets;
 
 pub use address::RoomNames;
-pub(crate) use address::{Address, namespace_name};
+pub(crate) use address::{Address, namespace_name, room_names};
 pub use call::{AckResults, Call, CallMany};
 pub use emit::Emit;
 pub use panicked::{PanicSource, Panicked};

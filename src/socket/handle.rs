@@ -15,8 +15,8 @@ use crate::error::{CallError, ConnectError, EmitError, Rejection, RoomError};
 use crate::handshake::Handshake;
 use crate::id::SocketId;
 use crate::members::{Membership, SocketState};
-use crate::message::RoomNames;
-use crate::socket::broadcast::{self, Broadcast};
+use crate::message::{RoomNames, room_names};
+use crate::socket::broadcast::{Broadcast, MESSAGE};
 use crate::socket::call::call;
 use crate::socketio::{Shortened, from_json};
 
@@ -215,7 +215,7 @@ impl Socket {
     ///
     /// The same as of [`emit`](Self::emit).
     pub async fn send<T: Serialize>(&self, data: T) -> Result<(), EmitError> {
-        self.emit(broadcast::MESSAGE, data).await
+        self.emit(MESSAGE, data).await
     }
 
     /// Sends an event and waits for the client's acknowledgement. The timeout is the server's
@@ -262,7 +262,7 @@ impl Socket {
     /// # }
     /// ```
     pub async fn join(&self, rooms: impl RoomNames) -> Result<(), RoomError> {
-        for room in broadcast::names(rooms) {
+        for room in room_names(rooms) {
             self.membership.join(&self.state, &room)?;
         }
         Ok(())
@@ -274,7 +274,7 @@ impl Socket {
     ///
     /// None on one machine.
     pub async fn leave(&self, rooms: impl RoomNames) -> Result<(), RoomError> {
-        for room in broadcast::names(rooms) {
+        for room in room_names(rooms) {
             self.membership.leave(&self.state, &room);
         }
         Ok(())

@@ -36,7 +36,7 @@ pub(crate) fn from_json(json: &str, attachments: &[Bytes]) -> Result<Vec<u8>, St
 /// Reads MessagePack as JSON; the binary in it becomes attachments.
 ///
 /// The JSON has at most [`MAX_JSON`] bytes, because another node, or another program on the same
-/// Redis, chooses these bytes.
+/// broker, chooses these bytes.
 ///
 /// # Errors
 ///

@@ -2,9 +2,20 @@
 
 use tokio::sync::Mutex;
 
+use crate::adapter::RedisAdapter;
 use crate::adapter::broker::{BrokerFuture, DirectPublisher};
+use crate::adapter::emitter::Emitter;
 use crate::adapter::format::Envelope;
 use crate::adapter::redis::connection::{Connection, RESPONSE_LIMIT, connect, pipeline};
+
+impl Emitter {
+    /// Makes an emitter for the cluster of nodes with this adapter.
+    #[must_use]
+    pub fn new(adapter: RedisAdapter) -> Self {
+        let (format, publisher) = adapter.emitter(EMITTER);
+        Self::with(format, publisher)
+    }
+}
 
 /// The Redis of an emitter.
 #[derive(Debug)]
@@ -41,3 +52,6 @@ impl DirectPublisher for RedisEmitter {
         })
     }
 }
+
+/// The name of all emitters in messages: no node has it.
+const EMITTER: &str = "emitter";

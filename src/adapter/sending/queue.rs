@@ -32,9 +32,9 @@ struct Inner {
     /// The number of the latest entry for a stream.
     sequence: u64,
     refused: u64,
-    /// The number of the first ones that were sent to Redis, and may have arrived.
+    /// The number of the first ones that were sent to the broker, and may have arrived.
     begun: usize,
-    /// The number of the first ones that were sent to a Redis that did not respond.
+    /// The number of the first ones that were sent to a broker that did not respond.
     doubtful: usize,
 }
 

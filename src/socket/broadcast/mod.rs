@@ -9,4 +9,4 @@ mod operator;
 mod sockets;
 
 pub use operator::Broadcast;
-pub(crate) use operator::{MESSAGE, names};
+pub(crate) use operator::MESSAGE;

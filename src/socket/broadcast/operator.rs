@@ -225,11 +225,5 @@ impl Broadcast {
     }
 }
 
-pub(crate) fn names(rooms: impl RoomNames) -> Vec<String> {
-    let mut names = Vec::new();
-    rooms.add_to(&mut names);
-    names
-}
-
 /// The default event name.
 pub(crate) const MESSAGE: &str = "message";

@@ -9,8 +9,8 @@ use std::time::Duration;
 use crate::cluster::{Answer, ClusterError, Coverage, Message, Question, Reply, Scope};
 use crate::id::SocketId;
 use crate::members::SocketState;
-use crate::message::RoomNames;
-use crate::socket::broadcast::operator::{Broadcast, names};
+use crate::message::{RoomNames, room_names};
+use crate::socket::broadcast::operator::Broadcast;
 use crate::socket::cluster_result::ClusterResult;
 use crate::socket::handle::Socket;
 use crate::socket::remote::RemoteSocket;
@@ -96,7 +96,7 @@ impl Broadcast {
     /// # Ok(()) }
     /// ```
     pub async fn sockets_join(self, rooms: impl RoomNames) -> Result<usize, ClusterError> {
-        let rooms = names(rooms);
+        let rooms = room_names(rooms);
         let selected = self.membership.select(&self.audience);
         let joins = |socket: &&Arc<SocketState>| {
             let mut joined = rooms.iter().map(|room| self.membership.join(socket, room));
@@ -122,7 +122,7 @@ impl Broadcast {
     /// # Ok(()) }
     /// ```
     pub async fn sockets_leave(self, rooms: impl RoomNames) -> Result<usize, ClusterError> {
-        let rooms = names(rooms);
+        let rooms = room_names(rooms);
         // Selected before they leave, because the left rooms may be the addressed ones.
         let selected = self.membership.select(&self.audience);
         for socket in &selected {
