@@ -288,7 +288,7 @@ impl data::SessionStore for StoredSession {
         let (shared, was_there) = (Arc::clone(&self.shared), Arc::clone(&self.was_there));
         Box::pin(async move {
             let loading = async { shared.store.load(session_key(key)?).await };
-            let loaded = guarded("load", STORE_PATIENCE, loading).await;
+            let loaded = guarded("load", STORE_LIMIT, loading).await;
             let state = loaded.ok_or(SessionError::NotLoaded)?;
             if state.is_some() {
                 was_there.store(true, Ordering::Relaxed);
@@ -309,7 +309,7 @@ impl data::SessionStore for StoredSession {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             let saving = shared.save(key, changes);
-            let saved = guarded("save", STORE_PATIENCE, saving).await;
+            let saved = guarded("save", STORE_LIMIT, saving).await;
             saved.ok_or(SessionError::NotSaved)
         })
     }
@@ -439,7 +439,7 @@ fn apply(changes: &Changes, state: &mut State) {
 }
 
 /// The time limit of a store.
-const STORE_PATIENCE: Duration = Duration::from_secs(5);
+const STORE_LIMIT: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -452,9 +452,9 @@ mod tests {
     #[actix_rt::test]
     async fn failed_store_call_gives_no_value() {
         let short = Duration::from_millis(1);
-        assert_eq!(guarded("load", STORE_PATIENCE, ready(Ok(1))).await, Some(1));
+        assert_eq!(guarded("load", STORE_LIMIT, ready(Ok(1))).await, Some(1));
         let failed: Result<(), String> = Err("out of order".into());
-        assert_eq!(guarded("load", STORE_PATIENCE, ready(failed)).await, None);
+        assert_eq!(guarded("load", STORE_LIMIT, ready(failed)).await, None);
         assert_eq!(guarded::<()>("load", short, pending()).await, None);
     }
 

@@ -107,7 +107,7 @@ impl TestClient {
         let auth = auth.map(Value::to_string).unwrap_or_default();
         let sent = session.post(&packet(&format!("40{head}{auth}"))).await;
         sent.map_err(|_| ConnectFailed::NoAnswer)?;
-        let answered = session.wait(PATIENCE, |inbox| {
+        let answered = session.wait(ANSWER_LIMIT, |inbox| {
             let socket = inbox.sockets.get(&namespace)?;
             Some(socket.state.clone()).filter(|state| *state != State::Connecting)
         });
@@ -207,17 +207,17 @@ impl TestClient {
         });
         let packet = self.event(Some(id), name, &data)?;
         self.session.post(&packet).await?;
-        match timeout(PATIENCE, answered).await {
+        match timeout(ANSWER_LIMIT, answered).await {
             Ok(Ok(args)) => answer::read(&args),
             Ok(Err(_)) => Err(TestError::NotConnected),
-            Err(_) => Err(self.missing(format!("acknowledgement of {name:?}"), PATIENCE)),
+            Err(_) => Err(self.missing(format!("acknowledgement of {name:?}"), ANSWER_LIMIT)),
         }
     }
 
     /// Waits until everything that the server has queued for this client has arrived: the packets
     /// of handlers that have run, and those of the test itself.
     pub async fn settle(&self) {
-        self.session.settle(PATIENCE).await;
+        self.session.settle(ANSWER_LIMIT).await;
     }
 
     /// Takes all received events in order, after everything queued has arrived; see
@@ -370,4 +370,4 @@ impl TestClient {
 }
 
 /// The timeout for responses of the server.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);

@@ -71,7 +71,7 @@ fn inbound(message: Message<'_>) -> InboundMessage<'_> {
     }
 }
 
-/// The last that is heard of a client.
+/// The end of a client whose data violates the protocol.
 #[cold]
 fn refused(error: DecodeError) -> InboundError {
     InboundError::Refused(Violation {

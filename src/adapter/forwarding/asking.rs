@@ -74,7 +74,7 @@ impl PollForwarder {
         if let Some(is_there) = known {
             return is_there;
         }
-        if !self.forwards.can_hear().await {
+        if !self.forwards.can_listen().await {
             return false;
         }
         match self.gone(HashSet::from([tag])).await {

@@ -27,7 +27,7 @@ pub(super) struct Forwards {
 #[derive(Clone, Copy, Debug, Default)]
 struct LinkState {
     /// It is subscribed to its channel, and so receives answers.
-    hears: bool,
+    listens: bool,
     /// It is about to end, and no polls may wait here.
     ends: bool,
 }
@@ -44,7 +44,7 @@ impl Forwards {
     /// Records whether answers can arrive; if they cannot, every request ends.
     pub(super) fn listens(&self, listens: bool) {
         self.standing
-            .send_modify(|standing| standing.hears = listens);
+            .send_modify(|standing| standing.listens = listens);
         if !listens {
             self.waiting.lock().clear();
         }
@@ -56,9 +56,9 @@ impl Forwards {
     }
 
     /// Waits until answers can be received; `false` if it takes too long.
-    pub(super) async fn can_hear(&self) -> bool {
+    pub(super) async fn can_listen(&self) -> bool {
         let mut standing = self.standing.subscribe();
-        hears(&mut standing, false).await.is_some()
+        until_listening(&mut standing, false).await.is_some()
     }
 
     /// Registers a request, as soon as its answer can be received; `None` for a poll that may not
@@ -69,10 +69,10 @@ impl Forwards {
         takes: bool,
     ) -> Result<Option<Expected>, PollError> {
         let mut standing = self.standing.subscribe();
-        let hears = hears(&mut standing, takes);
+        let listening = until_listening(&mut standing, takes);
         // No race: either the writer sees this request in the table, or this request sees the
         // written state.
-        let now = hears.await.ok_or(PollError::Unknown)?;
+        let now = listening.await.ok_or(PollError::Unknown)?;
         if takes && now.ends {
             return Ok(None);
         }
@@ -134,12 +134,12 @@ impl Forwards {
 
 /// Waits until answers can be received, or until a poll may no longer wait here; `None` if it takes
 /// too long.
-async fn hears(
+async fn until_listening(
     standing: &mut watch::Receiver<LinkState>,
     takes: bool,
 ) -> Option<watch::Ref<'_, LinkState>> {
-    let hears = standing.wait_for(|now| now.hears || takes && now.ends);
-    timeout(PATIENCE, hears).await.ok()?.ok()
+    let listening = standing.wait_for(|now| now.listens || takes && now.ends);
+    timeout(OUTAGE_LIMIT, listening).await.ok()?.ok()
 }
 
 /// A request that has been registered.
@@ -149,4 +149,4 @@ pub(super) struct Expected {
 }
 
 /// The time limit of a request while the broker is unreachable: in an outage clients change nodes.
-const PATIENCE: Duration = Duration::from_secs(3);
+const OUTAGE_LIMIT: Duration = Duration::from_secs(3);
