@@ -18,28 +18,24 @@ use crate::socket::Socket;
 /// Calls the program's connect handlers. The namespace is notified after their changes of a stored
 /// session are saved.
 pub(super) fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceState>) {
-    let accepted = socket.clone();
     let context = Arc::clone(&namespace.handlers.context);
-    let tells_errors = context.server_context.tells_errors;
+    let admitted = socket.clone();
     let admission = Box::new(move |outcome: Result<(), ConnectError>| {
-        let (socket, context) = (accepted, Arc::clone(&namespace.handlers.context));
-        let decide = move |socket: &Socket, outcome: Result<(), ConnectError>| match outcome {
-            Err(error) => socket.refuse(&error.shown(tells_errors)),
-            Ok(()) => enter(socket, &namespace),
-        };
-        match socket.state().link.stored_session() {
+        match admitted.state().link.stored_session() {
             Some(session) if session.is_changed() => {
-                let guard = InFlight::enter(&socket.state().link, 0);
+                let guard = InFlight::enter(&admitted.state().link, 0);
                 let session = session.clone();
                 session.after_save(Box::new(move |saved| {
                     if let Err(error) = &saved {
-                        failed_by_session(&context, &socket, "connect", error);
+                        let context = &namespace.handlers.context;
+                        failed_by_session(context, &admitted, "connect", error);
                     }
-                    decide(&socket, outcome.and(saved.map_err(Into::into)));
+                    let outcome = outcome.and(saved.map_err(Into::into));
+                    decide(&admitted, &namespace, outcome);
                     drop(guard);
                 }));
             }
-            _ => decide(&socket, outcome),
+            _ => decide(&admitted, &namespace, outcome),
         }
     });
     let connecting = ConnectContext {
@@ -47,6 +43,17 @@ pub(super) fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceStat
         context: &context,
     };
     table.admit(&connecting, admission);
+}
+
+/// Refuses or connects a socket, as the program has decided.
+fn decide(socket: &Socket, namespace: &Arc<NamespaceState>, outcome: Result<(), ConnectError>) {
+    match outcome {
+        Err(error) => {
+            let tells_errors = namespace.handlers.context.server_context.tells_errors;
+            socket.refuse(&error.shown(tells_errors));
+        }
+        Ok(()) => enter(socket, namespace),
+    }
 }
 
 /// Connects a socket that the program has accepted, unless it has disconnected while the program

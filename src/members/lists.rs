@@ -13,6 +13,7 @@ use crate::id::{IdMap, SocketId};
 use crate::members::socket::SocketState;
 use crate::message::RoomEvent;
 
+/// The sockets of a namespace, its rooms, and the actors that watch them.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
     pub(super) sockets: Members,

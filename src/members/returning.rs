@@ -1,9 +1,8 @@
 //! The connects and disconnects of sockets in a namespace with recovery.
 //!
 //! The log and the list of sockets change together, under the log's lock; only a socket whose client
-//! has reconnected is removed from the list later. If the adapter stores
-//! records, the records for other nodes are queued under this lock too, so that the last written
-//! one is the latest.
+//! has reconnected is removed from the list later. If the adapter stores records, the records for
+//! other nodes are queued under this lock too, so that the last written one is the latest.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +49,7 @@ impl Membership {
 
     /// Removes a socket whose client has reconnected by another connection, and closes its
     /// connection. Called without the log's lock: the close ends the client's other sockets too.
-    pub(crate) fn remove_superseded(&self, superseded: Superseded) {
+    fn remove_superseded(&self, superseded: Superseded) {
         let socket = superseded.0;
         self.exit(&socket);
         socket.link.close(CloseReason::TransportClose);
