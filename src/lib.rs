@@ -273,7 +273,8 @@
 //! * **Recover**: [`Builder::connection_state_recovery`], [`Socket::recovered`].
 //! * **Supervise**: [`SocketIo::supervise`] sends a [`Panicked`] with its [`PanicSource`] for each
 //!   panic, [`Namespace::watch_rooms`] sends a [`RoomEvent`] with its [`RoomEventKind`] for each
-//!   change of a room; [`CloseReason`] is the reason of a session's end.
+//!   change of a room; [`CloseReason`] is the reason of a session's end. [`Builder::on_limit`]
+//!   receives a [`LimitHit`] each time a [`Limit`] is reached.
 //! * **Check by types**: [`event!`] makes an [`EventContract`]; [`Handlers::on_event`] takes
 //!   handlers of [`Typed`] data, and [`Socket::emit_event`] and [`Socket::call_event`] send.
 //!   [`Binary`] are bytes with a schema, and `Contracts` (feature `contracts`) writes TypeScript
@@ -367,6 +368,7 @@ mod config;
 mod error;
 mod handshake;
 mod id;
+mod limits;
 mod logging;
 mod panics;
 mod pattern;
@@ -398,6 +400,7 @@ pub use handler::{
 };
 pub use handshake::{Extensions, Handshake, QueryError};
 pub use id::{InvalidSocketId, SocketId};
+pub use limits::{Limit, LimitHit};
 pub use members::{OutgoingEvent, ServerSideEvent};
 pub use message::{
     AckResults, Call, CallMany, CloseRoom, Disconnect, DisconnectSockets, Emit, FetchSockets,

@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use crate::client::state::Client;
 use crate::clock::now;
+use crate::limits::Limit;
 use crate::link::Protocol;
 use crate::logging::TARGET_SESSION;
 use crate::reason::CloseReason;
@@ -54,6 +55,7 @@ impl Client {
         }
         let limit = self.link.config.sockets.attachments_timeout;
         if Protocol::has_room(self) && self.link.in_flight.has_room() {
+            self.link.hit(Limit::AttachmentsTimeout, limit.as_millis());
             log::debug!(
                 target: TARGET_SESSION,
                 "{}: attachments of a packet did not arrive within {limit:?}",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::client::state::Client;
 use crate::handler::{FailureCause, NamespaceContext, failed};
+use crate::limits::{Limit, LimitHit};
 use crate::logging::{Quoted, TARGET_SESSION};
 use crate::members::{Membership, SocketState, connect_error};
 use crate::namespace::LeaseRefused;
@@ -21,9 +22,50 @@ impl Client {
     /// Logs the reason for refusing a packet, which closes the session.
     pub(super) fn refused(&self, error: &DecodeError) -> CloseReason {
         log::debug!(target: TARGET_SESSION, "{}: invalid Socket.IO packet: {error}", self.link);
+        if let DecodeError::TooManyAttachments { limit, .. } = error {
+            self.link.hit(Limit::MaxAttachments, *limit);
+        }
         match error {
             DecodeError::AttachmentsTooLarge(_) => CloseReason::MessageTooLarge,
             _ => CloseReason::ForcedClose,
+        }
+    }
+
+    /// Refuses the client in a namespace of this name because of a limit.
+    pub(super) fn limited(
+        &self,
+        name: &str,
+        auth: Option<&str>,
+        (limit, value): (Limit, usize),
+        message: String,
+    ) {
+        let hit = LimitHit::new(limit, value).in_namespace(name);
+        self.link.report_hit(hit);
+        self.turn_away(name, auth, FailureCause::Refused(message));
+    }
+
+    /// Refuses the client in a namespace that it gets no lease of.
+    pub(super) fn no_lease(&self, name: &str, auth: Option<&str>, cause: LeaseRefused) {
+        let limits = &self.link.config.limits;
+        match cause {
+            LeaseRefused::Unknown => self.turn_away(name, auth, FailureCause::InvalidNamespace),
+            LeaseRefused::NameTooLong(limit) => {
+                self.limited(
+                    name,
+                    auth,
+                    (Limit::NamespaceNameLimit, limit),
+                    cause.to_string(),
+                );
+            }
+            LeaseRefused::TooMany => {
+                let limit = limits.kept_namespaces;
+                self.limited(
+                    name,
+                    auth,
+                    (Limit::KeptNamespaces, limit),
+                    cause.to_string(),
+                );
+            }
         }
     }
 
@@ -41,16 +83,5 @@ impl Client {
         let context = NamespaceContext::within(&self.registry.server_context);
         let socket = Socket::new(&alone, Arc::new(state));
         failed(&context, &socket, "connect", cause);
-    }
-}
-
-impl From<LeaseRefused> for FailureCause {
-    fn from(cause: LeaseRefused) -> Self {
-        match cause {
-            LeaseRefused::Unknown => Self::InvalidNamespace,
-            LeaseRefused::NameTooLong(_) | LeaseRefused::TooMany => {
-                Self::Refused(cause.to_string())
-            }
-        }
     }
 }

@@ -14,7 +14,8 @@ use bytes::Bytes;
 use crate::client::passing::{admit, disconnected, failed_by_session};
 use crate::client::state::{Client, Slot, Waiting};
 use crate::clock::now;
-use crate::handler::{FailureCause, Received};
+use crate::handler::Received;
+use crate::limits::Limit;
 use crate::link::Protocol;
 use crate::logging::{Quoted, TARGET_SESSION, plain};
 use crate::members::{Phase, RecoveryState, SocketState, StartFrom};
@@ -102,13 +103,13 @@ impl Client {
         let limit = self.link.config.limits.namespaces_per_session;
         if self.slots.len() + self.arriving.len() >= limit {
             let message = format!("more than {limit} namespaces");
-            self.turn_away(name, None, FailureCause::Refused(message));
+            self.limited(name, None, (Limit::NamespacesPerSession, limit), message);
             return Ok(());
         }
         let limit = self.link.config.limits.auth_limit;
         if auth.is_some_and(|auth| auth.len() > limit) {
             let message = format!("the auth payload has more than {limit} bytes");
-            self.turn_away(name, None, FailureCause::Refused(message));
+            self.limited(name, None, (Limit::AuthLimit, limit), message);
             return Ok(());
         }
         let shown = self.registry.shown(auth);
@@ -116,7 +117,7 @@ impl Client {
         let namespace = match self.registry.lease(name, shown) {
             Ok(namespace) => namespace,
             Err(error) => {
-                self.turn_away(name, shown, error.into());
+                self.no_lease(name, shown, error);
                 return Ok(());
             }
         };
@@ -240,6 +241,7 @@ impl Protocol for Client {
             return Ok(());
         }
         let limit = self.link.config.sockets.connect_timeout;
+        self.link.hit(Limit::ConnectTimeout, limit.as_millis());
         log::debug!(target: TARGET_SESSION, "{}: no namespace connected within {limit:?}", self.link);
         Err(CloseReason::ForcedClose)
     }

@@ -12,6 +12,7 @@ mod sockets;
 
 use std::sync::Arc;
 
+use crate::limits::LimitHooks;
 use crate::logging::LogLimits;
 use crate::panics::PanicReports;
 
@@ -32,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     /// The rate limits of log lines that clients cause.
     pub(crate) line_limits: Arc<LogLimits>,
+    /// Counts and reports the hits of limits.
+    pub(crate) limit_hooks: LimitHooks,
     /// Set by the builder at the start.
     pub(crate) panic_reports: PanicReports,
 }
@@ -45,6 +48,7 @@ impl Config {
             sockets: SocketConfig::default(),
             limits: Limits::default(),
             line_limits: LogLimits::new(),
+            limit_hooks: LimitHooks::default(),
             panic_reports: PanicReports::default(),
         }
     }

@@ -11,6 +11,7 @@ use crate::config::{Config, SlowClientPolicy};
 use crate::data::{Session, Values};
 use crate::handshake::Handshake;
 use crate::id::Id;
+use crate::limits::{Limit, LimitHit};
 use crate::link::{InFlight, Outbox, Outgoing, PushError, Pushed, Unsent};
 use crate::panics::TaskOwner;
 use crate::reason::CloseReason;
@@ -132,6 +133,17 @@ impl Link {
         reports.report(TaskOwner::Session, panic);
     }
 
+    /// Reports that the client has reached a limit of its session.
+    pub(crate) fn hit(&self, limit: Limit, value: impl TryInto<u64>) {
+        self.report_hit(LimitHit::new(limit, value));
+    }
+
+    /// Reports a hit of a limit with the client's address.
+    pub(crate) fn report_hit(&self, hit: LimitHit<'_>) {
+        let hit = hit.of_address(self.handshake.address());
+        self.config.limit_hooks.hit(&hit);
+    }
+
     /// Queues a packet without waiting for room. If there is none, the server's policy decides
     /// about the client.
     pub(crate) fn send(&self, packet: Outgoing) -> Result<Pushed, PushError> {
@@ -160,12 +172,14 @@ impl Link {
     /// every policy: the client's view of the socket would be wrong.
     pub(crate) fn send_vital(&self, packet: Outgoing) {
         if self.outbox.push_vital(packet) == Err(PushError::Full) {
+            self.hit(Limit::OutboxLimit, self.config.limits.outbox_limit);
             self.close(CloseReason::OutboxFull);
         }
     }
 
     /// There was no room for a packet: the client is disconnected if the policy says so.
     pub(crate) fn overflowed(&self) {
+        self.hit(Limit::OutboxLimit, self.config.limits.outbox_limit);
         if self.config.engine.slow_client_policy == SlowClientPolicy::Disconnect {
             self.outbox.seal();
             self.close(CloseReason::OutboxFull);

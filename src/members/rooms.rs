@@ -10,6 +10,7 @@ use actix::Recipient;
 use indexmap::IndexSet;
 
 use crate::error::RoomError;
+use crate::limits::Limit;
 use crate::logging::{Quoted, TARGET_SOCKET};
 use crate::members::lists::{Lists, RoomChange};
 use crate::members::membership::Membership;
@@ -26,6 +27,7 @@ impl Membership {
             config.limits.rooms_per_socket,
         );
         if room.len() > names {
+            socket.hit(Limit::RoomNameLimit, names);
             return Self::not_joined(socket, RoomError::NameTooLong(names));
         }
         {
@@ -36,6 +38,7 @@ impl Membership {
             let since = log.as_mut().map(|log| log.latest(self.position()).clone());
             if !self.join_since(socket, room, since, rooms) {
                 drop(log);
+                socket.hit(Limit::RoomsPerSocket, rooms);
                 return Self::not_joined(socket, RoomError::TooManyRooms(rooms));
             }
             self.write_down(log, socket);

@@ -19,6 +19,7 @@ use crate::config::SessionScope;
 use crate::data::{Session, SocketExtensions};
 use crate::error::{ConnectError, EmitError};
 use crate::id::{Id, SocketId};
+use crate::limits::{Limit, LimitHit};
 use crate::link::{Link, Outgoing, PushError, Pushed, Turn};
 use crate::logging::{TARGET_EVENT, plain};
 use crate::members::recovery::{RecoveryState, Resumed};
@@ -350,6 +351,8 @@ impl SocketState {
         let limit = self.link.config.limits.pending_calls;
         let mut calls = self.calls.lock();
         if calls.len() >= limit {
+            drop(calls);
+            self.hit(Limit::PendingCalls, limit);
             return Err(EmitError::TooManyCalls(limit));
         }
         // Checked under the lock that `end` takes last, so no call remains pending.
@@ -358,6 +361,12 @@ impl SocketState {
         }
         calls.insert(id, caller);
         Ok(())
+    }
+
+    /// Reports that the socket has reached a limit.
+    pub(crate) fn hit(&self, limit: Limit, value: usize) {
+        let hit = LimitHit::new(limit, value).in_namespace(&self.namespace);
+        self.link.report_hit(hit.of_socket(self.id));
     }
 
     /// Gives a call its answer; an unknown id is ignored.

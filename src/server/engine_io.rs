@@ -12,6 +12,7 @@ use log::Level;
 use crate::client::{Callbacks, EngineMessage, EngineSession, Raw, Running};
 use crate::config::Config;
 use crate::id::Id;
+use crate::limits::Limit;
 use crate::link::Protocol;
 use crate::logging::{LogKind, cut};
 use crate::panics::{PanicReports, TaskOwner};
@@ -99,6 +100,23 @@ impl EngineIo {
     #[must_use]
     pub fn clients_count(&self) -> usize {
         self.engine.count()
+    }
+
+    /// Returns how often each limit was reached since the start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::EngineIo;
+    ///
+    /// fn show(engine: &EngineIo) {
+    ///     for (limit, hits) in engine.limit_counts().filter(|(_, hits)| *hits > 0) {
+    ///         println!("{limit}: {hits}");
+    ///     }
+    /// }
+    /// ```
+    pub fn limit_counts(&self) -> impl Iterator<Item = (Limit, u64)> + use<> {
+        self.engine.config.limit_hooks.counts()
     }
 
     /// Returns the open session with this id; see [`EngineSession::sid`].

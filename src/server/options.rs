@@ -12,6 +12,7 @@ use ipnet::IpNet;
 
 use crate::config::{Cors, SlowClientPolicy, Transport};
 use crate::handshake::Extensions;
+use crate::limits::LimitHit;
 use crate::server::{Buildable, Builder};
 use crate::transport::ConnectionError;
 
@@ -259,6 +260,26 @@ impl<S: Buildable> Builder<S> {
         hook: impl Fn(&ConnectionError<'_>) + Send + Sync + 'static,
     ) -> Self {
         self.hooks.add_connection_error(hook);
+        self
+    }
+
+    /// Calls `hook` each time a limit of the server is reached: a client is refused, a message is
+    /// dropped, or a session is closed. It is called at that place, so it must not block. A panic
+    /// is logged. Several hooks are called in order.
+    ///
+    /// `docs/operations.md` has all limits in a table.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::SocketIo;
+    ///
+    /// let builder = SocketIo::builder().on_limit(|hit| {
+    ///     println!("{:?} reached {} = {}", hit.address(), hit.limit(), hit.value());
+    /// });
+    /// ```
+    pub fn on_limit(mut self, hook: impl Fn(&LimitHit<'_>) + Send + Sync + 'static) -> Self {
+        self.config.limit_hooks.add(hook);
         self
     }
 

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::cluster::{AdapterHealth, ClusterError, NodeId};
 use crate::handler::{BackgroundTask, ErrorAnswer, Failure};
+use crate::limits::Limit;
 use crate::message::{Panicked, namespace_name};
 use crate::namespace::{NamespaceMatcher, NamespaceState, Registry, Server, ServerAddress};
 use crate::pattern::{Pattern, PatternError};
@@ -295,6 +296,23 @@ impl SocketIo {
     #[must_use]
     pub fn clients_count(&self) -> usize {
         self.engine.count()
+    }
+
+    /// Returns how often each limit was reached since the start.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::SocketIo;
+    ///
+    /// fn show(io: &SocketIo) {
+    ///     for (limit, hits) in io.limit_counts().filter(|(_, hits)| *hits > 0) {
+    ///         println!("{limit}: {hits}");
+    ///     }
+    /// }
+    /// ```
+    pub fn limit_counts(&self) -> impl Iterator<Item = (Limit, u64)> + use<> {
+        self.engine.config.limit_hooks.counts()
     }
 
     /// Closes the server permanently. New clients receive 503, and no new events are read. Each

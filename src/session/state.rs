@@ -12,6 +12,7 @@ use log::Level;
 use crate::clock::now;
 use crate::config::Transport;
 use crate::engineio::{self, Packet};
+use crate::limits::Limit;
 use crate::link::{Frame, InboundError, InboundMessage, Link, Protocol};
 use crate::logging::{LogKind, TARGET_SESSION};
 use crate::reason::CloseReason;
@@ -279,6 +280,7 @@ impl State {
         match reason {
             CloseReason::MessageTooLarge => {
                 let limit = config.limits.max_payload;
+                link.hit(Limit::MaxPayload, limit);
                 let line = format_args!(
                     "{link} closed: {reason}, `max_payload` is {limit} bytes{sockets}"
                 );

@@ -10,6 +10,7 @@ use actix_web::http::header;
 use log::Level;
 
 use crate::config::Config;
+use crate::limits::{Limit, LimitHit};
 use crate::logging::{LogKind, Quoted, TARGET_REQUEST};
 use crate::panics::catch_panic;
 use crate::transport::handshake;
@@ -89,6 +90,7 @@ pub(crate) fn report(config: &Config, hooks: &Hooks, request: &HttpRequest, refu
                 .write(kind, level, format_args!("{line}"));
         }
     }
+    count(config, request, refusal);
     let Some((code, message)) = refusal.code() else {
         return;
     };
@@ -102,6 +104,18 @@ pub(crate) fn report(config: &Config, hooks: &Hooks, request: &HttpRequest, refu
             panicked("on_connection_error", &panic);
         }
     }
+}
+
+/// Reports the limit for which a request was refused.
+fn count(config: &Config, request: &HttpRequest, refusal: Refusal) {
+    let (limit, value) = match refusal {
+        Refusal::TooLarge => (Limit::MaxPayload, config.limits.max_payload),
+        Refusal::HandshakeTooLarge => (Limit::HandshakeLimit, config.limits.handshake_limit),
+        _ => return,
+    };
+    let address = handshake::client(request, &config.http).address;
+    let hit = LimitHit::new(limit, value).of_address(address);
+    config.limit_hooks.hit(&hit);
 }
 
 /// The line of a refused request. It omits the query, which may contain a session's id, a secret.

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use crate::config::Transport;
 use crate::engineio;
+use crate::limits::Limit;
 use crate::link::{Frame, Inbound, InboundMessage};
 use crate::logging::TARGET_SESSION;
 use crate::panics::Caught;
@@ -78,8 +79,13 @@ impl Candidate {
 
     async fn run(mut self) {
         let limit = self.engine.config.engine.upgrade_timeout;
-        if timeout(limit, self.probe()).await == Ok(true) {
-            return self.hand_over().await;
+        match timeout(limit, self.probe()).await {
+            Ok(true) => return self.hand_over().await,
+            Ok(false) => {}
+            Err(_) => self
+                .handle
+                .link
+                .hit(Limit::UpgradeTimeout, limit.as_millis()),
         }
         log::debug!(target: TARGET_SESSION, "{} not upgraded, it continues with polling", self.handle.link);
         if self.agreed {

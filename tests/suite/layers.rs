@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 const LAYERS: &str = "
     testing    server adapter session socket members link message error socketio id
     contract   server handler socket error socketio
-    server     transport adapter client namespace session supervision handler socket members link message data error socketio cluster config handshake id logging panics pattern reason
-    transport  session handler link websocket engineio config handshake id logging panics reason
+    server     transport adapter client namespace session supervision handler socket members link message data error socketio cluster config handshake id limits logging panics pattern reason
+    transport  session handler link websocket engineio config handshake id limits logging panics reason
     adapter    namespace session supervision tasks handler socket members link message data error socketio cluster calendar id logging panics reason
-    client     namespace session handler socket members link message error socketio clock config handshake id logging reason
+    client     namespace session handler socket members link message error socketio clock config handshake id limits logging reason
     namespace  supervision tasks handler socket members link message error cluster socketio config handshake id logging panics pattern
-    session    supervision link engineio websocket clock config handshake id logging panics reason
+    session    supervision link engineio websocket clock config handshake id limits logging panics reason
     supervision  panics
     tasks      panics
     handler    socket members link message data error socketio handshake logging panics reason type_map
     socket     members link message data error socketio cluster config handshake id logging
-    members    link message data error socketio cluster config handshake id logging panics pattern reason calendar
-    link       data error engineio websocket config handshake id logging panics reason
+    members    link message data error socketio cluster config handshake id limits logging panics pattern reason calendar
+    link       data error engineio websocket config handshake id limits logging panics reason
     message    error cluster socketio id logging
     data       error panics type_map
     error      cluster socketio
@@ -29,9 +29,10 @@ const LAYERS: &str = "
     websocket
     calendar
     clock
-    config     handshake logging panics socketio
+    config     handshake limits logging panics socketio
     handshake  type_map
     id
+    limits     id logging panics
     logging
     panics
     pattern
@@ -59,7 +60,7 @@ const KEPT_TO: &str = "
     schemars   contract
     socket2    server transport
     parking_lot  transport adapter client namespace session handler socket members link data
-    log        server transport adapter client namespace session handler socket members link data logging
+    log        server transport adapter client namespace session handler socket members link data limits logging
 ";
 
 /// Folders of this crate that have the name of another crate, as they are named.
