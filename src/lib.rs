@@ -258,6 +258,7 @@
 //! * **From outside of handlers**: [`Broadcast::fetch_sockets`],
 //!   [`sockets_join`](Broadcast::sockets_join), [`sockets_leave`](Broadcast::sockets_leave) and
 //!   [`disconnect_sockets`](Broadcast::disconnect_sockets); [`Namespace::close_room`];
+//!   [`Socket::disconnect_with`] a [`DisconnectNotice`], which gives the client a reason;
 //!   [`SocketIo::spawn`] runs a [`BackgroundTask`], and [`Socket::spawn`] one that ends with its
 //!   socket.
 //! * **From actors**: [`Emit`], [`Call`], [`CallMany`], [`FetchSockets`], [`JoinRooms`],
@@ -370,6 +371,7 @@ mod handshake;
 mod id;
 mod limits;
 mod logging;
+mod notice;
 mod panics;
 mod pattern;
 mod reason;
@@ -407,6 +409,7 @@ pub use message::{
     JoinRooms, LeaveRooms, ListMembers, PanicSource, Panicked, RoomEvent, RoomEventKind, RoomNames,
 };
 pub use namespace::{Room, Server};
+pub use notice::DisconnectNotice;
 pub use pattern::PatternError;
 pub use reason::{CloseReason, DisconnectReason};
 pub use server::{

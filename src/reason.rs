@@ -11,6 +11,11 @@
 //! | transport close, transport error, parse error | `session/state.rs`; for polls `session/handle.rs` and `transport/polling.rs` |
 //! | ping timeout | `session/machine.rs` |
 //! | message too large | `session/state.rs`; for attachments `client/refusing.rs` |
+//! | too many attachments | `client/refusing.rs` |
+//! | attachments timeout | `client/assembling.rs` |
+//! | connect timeout | `client/sockets.rs` |
+//! | recovery limit, superseded | `members/returning.rs`; of the socket `members/recovery/log.rs` |
+//! | reconnect requested | `members/farewell.rs` |
 //! | forced close | `client/refusing.rs`, `client/sockets.rs`, `client/assembling.rs` |
 //! | outbox full | `link/session_link.rs` |
 //! | server shutting down | `session/engine.rs` |
@@ -42,6 +47,24 @@ pub enum CloseReason {
     /// The client sent a message larger than [`Builder::max_payload`](crate::Builder::max_payload),
     /// or a packet with larger attachments.
     MessageTooLarge,
+    /// The client sent a packet with more attachments than
+    /// [`Builder::max_attachments`](crate::Builder::max_attachments).
+    TooManyAttachments,
+    /// The attachments of a packet did not arrive within
+    /// [`Builder::attachments_timeout`](crate::Builder::attachments_timeout).
+    AttachmentsTimeout,
+    /// The client did not connect to a namespace within
+    /// [`Builder::connect_timeout`](crate::Builder::connect_timeout).
+    ConnectTimeout,
+    /// Events that the client had missed were dropped because of
+    /// [`Builder::recovery_limit`](crate::Builder::recovery_limit) while it was being recovered.
+    RecoveryLimit,
+    /// The client has reconnected by another connection, before the server detected the end of
+    /// this one.
+    Superseded,
+    /// The program disconnected the client with
+    /// [`DisconnectNotice::reconnect`](crate::DisconnectNotice::reconnect).
+    ReconnectRequested,
     /// The client sent data that is not an Engine.IO packet.
     ParseError,
     /// The client sent a packet that violates the Socket.IO protocol.
@@ -65,6 +88,12 @@ impl CloseReason {
             Self::TransportError => "transport error",
             Self::PingTimeout => "ping timeout",
             Self::MessageTooLarge => "message too large",
+            Self::TooManyAttachments => "too many attachments",
+            Self::AttachmentsTimeout => "attachments timeout",
+            Self::ConnectTimeout => "connect timeout",
+            Self::RecoveryLimit => "recovery limit",
+            Self::Superseded => "superseded",
+            Self::ReconnectRequested => "reconnect requested",
             Self::ParseError => "parse error",
             Self::ForcedClose => "forced close",
             Self::ForcedServerClose => "forced server close",
@@ -99,7 +128,8 @@ impl fmt::Display for CloseReason {
 pub enum DisconnectReason {
     /// The client disconnected from this namespace.
     ClientNamespaceDisconnect,
-    /// The program disconnected the socket.
+    /// The program disconnected the socket. [`Socket::disconnect_notice`](crate::Socket::disconnect_notice) returns
+    /// the reason that it gave.
     ServerNamespaceDisconnect,
     /// The whole session ended.
     Session(CloseReason),

@@ -10,7 +10,6 @@
 //! restart loses only the connections, which it makes again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use actix::fut::wrap_future;
 use actix::{
@@ -19,6 +18,7 @@ use actix::{
 
 use crate::adapter::node::Node;
 use crate::adapter::setup::AdapterSetup;
+use crate::config::SocketConfig;
 use crate::supervision::{ChildPanic, RestartIntensity, start_on};
 
 /// The actor.
@@ -31,11 +31,11 @@ pub(crate) struct Connections {
 pub(crate) fn start(
     setup: AdapterSetup,
     arbiter: &ArbiterHandle,
-    ack_timeout: Duration,
+    sockets: &SocketConfig,
     fallen: impl Fn(ChildPanic) + Send + Sync + 'static,
 ) -> Arc<Node> {
     let fallen: Arc<dyn Fn(ChildPanic) + Send + Sync> = Arc::new(fallen);
-    let node = Node::new(setup, arbiter, ack_timeout, Arc::clone(&fallen));
+    let node = Node::new(setup, arbiter, sockets, Arc::clone(&fallen));
     run(&node, arbiter, fallen);
     node
 }

@@ -3,6 +3,7 @@
 //! Each part owns its state and its tasks; the node makes them, and delegates to them.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,7 @@ use crate::adapter::sending::{Outbound, Queue};
 use crate::adapter::setup::AdapterSetup;
 use crate::adapter::subscriptions::Subscriptions;
 use crate::cluster::{AdapterHealth, Answer, ClusterError, EntryId, Message, Question};
+use crate::config::SocketConfig;
 use crate::id::Tag;
 use crate::members::{Adapter, Membership, NodesFuture, PersistedSocket, ResumeRequest};
 use crate::namespace::{ClosedFuture, Cluster, ResumedFuture, SettledFuture};
@@ -48,13 +50,14 @@ pub(crate) struct Node {
     /// The address of the actor that runs the connections: it keeps the actor running.
     actor: Mutex<Option<Box<dyn Any + Send>>>,
     ack_timeout: Duration,
+    disconnect_event: Cow<'static, str>,
 }
 
 impl Node {
     pub(crate) fn new(
         setup: AdapterSetup,
         arbiter: &ArbiterHandle,
-        ack_timeout: Duration,
+        sockets: &SocketConfig,
         fallen: Arc<dyn Fn(ChildPanic) + Send + Sync>,
     ) -> Arc<Self> {
         let AdapterSetup { format, broker, .. } = setup;
@@ -99,7 +102,8 @@ impl Node {
             restorer,
             namespaces,
             actor: Mutex::new(None),
-            ack_timeout,
+            ack_timeout: sockets.ack_timeout,
+            disconnect_event: sockets.disconnect_event.clone(),
         })
     }
 
@@ -215,6 +219,10 @@ impl Adapter for Node {
 
     fn asks_for_rooms(&self) -> bool {
         self.format.capabilities().rooms
+    }
+
+    fn disconnect_event(&self) -> &str {
+        &self.disconnect_event
     }
 
     fn ack_timeout(&self) -> Duration {

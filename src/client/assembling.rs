@@ -61,7 +61,7 @@ impl Client {
                 "{}: attachments of a packet did not arrive within {limit:?}",
                 self.link
             );
-            return Err(CloseReason::ForcedClose);
+            return Err(CloseReason::AttachmentsTimeout);
         }
         self.attachments_by = Some(now + limit);
         Ok(())

@@ -27,6 +27,7 @@ impl Client {
         }
         match error {
             DecodeError::AttachmentsTooLarge(_) => CloseReason::MessageTooLarge,
+            DecodeError::TooManyAttachments { .. } => CloseReason::TooManyAttachments,
             _ => CloseReason::ForcedClose,
         }
     }

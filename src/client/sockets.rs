@@ -243,7 +243,7 @@ impl Protocol for Client {
         let limit = self.link.config.sockets.connect_timeout;
         self.link.hit(Limit::ConnectTimeout, limit.as_millis());
         log::debug!(target: TARGET_SESSION, "{}: no namespace connected within {limit:?}", self.link);
-        Err(CloseReason::ForcedClose)
+        Err(CloseReason::ConnectTimeout)
     }
 
     fn is_busy(&self) -> bool {

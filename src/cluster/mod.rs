@@ -7,6 +7,11 @@
 mod coverage;
 mod details;
 mod error;
+#[cfg_attr(
+    not(feature = "cluster"),
+    allow(dead_code, reason = "an adapter reads them")
+)]
+mod marks;
 mod offset;
 
 use std::fmt;

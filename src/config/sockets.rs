@@ -1,11 +1,14 @@
 //! The options of sockets: the times of calls and handlers, their data, and recovery.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// The options that sockets and their handlers read.
 #[derive(Clone, Debug)]
 pub(crate) struct SocketConfig {
     pub(crate) connect_timeout: Duration,
+    /// The event that gives a client the reason for its disconnect.
+    pub(crate) disconnect_event: Cow<'static, str>,
     /// The default timeout of a call's acknowledgement.
     pub(crate) ack_timeout: Duration,
     /// The time limit of an emit to one socket for room in its outbox.
@@ -26,6 +29,7 @@ impl Default for SocketConfig {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(45),
+            disconnect_event: Cow::Borrowed("disconnect_reason"),
             ack_timeout: Duration::from_secs(60),
             emit_timeout: Duration::from_secs(10),
             attachments_timeout: Duration::from_secs(60),

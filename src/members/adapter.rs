@@ -76,6 +76,9 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     /// namespace's lock.
     fn room_changed(&self, namespace: &Arc<str>, room: &Arc<str>, began: bool);
 
+    /// Returns the name of the event that gives a client the reason for its disconnect.
+    fn disconnect_event(&self) -> &str;
+
     /// Returns the timeout of acknowledgements of other nodes' clients, if a call sets none.
     fn ack_timeout(&self) -> Duration;
 

@@ -7,9 +7,11 @@
 
 mod adapter;
 mod audience;
+mod calls;
 mod crowd;
 mod details;
 mod encode;
+mod farewell;
 mod lists;
 mod log_lines;
 mod membership;

@@ -52,7 +52,7 @@ impl Membership {
     fn remove_superseded(&self, superseded: Superseded) {
         let socket = superseded.0;
         self.exit(&socket);
-        socket.link.close(CloseReason::TransportClose);
+        socket.link.close(CloseReason::Superseded);
     }
 
     /// Refuses a client, unless it has disconnected already.
@@ -121,7 +121,7 @@ impl Membership {
             // client counted as one that misses nothing. It reconnects, and finds the rest
             // elsewhere or starts a new session.
             drop(log);
-            socket.link.close(CloseReason::TransportClose);
+            socket.link.close(CloseReason::RecoveryLimit);
             return Err(SocketEnded);
         };
         let is_new = self.list(socket);

@@ -4,7 +4,6 @@
 //! held back, so that the CONNECT packet is first. It has its link, and the name of its namespace;
 //! it depends on no other socket, no room and no actor.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -22,8 +21,10 @@ use crate::id::{Id, SocketId};
 use crate::limits::{Limit, LimitHit};
 use crate::link::{Link, Outgoing, PushError, Pushed, Turn};
 use crate::logging::{TARGET_EVENT, plain};
+use crate::members::calls::{Caller, Calls};
 use crate::members::recovery::{RecoveryState, Resumed};
 use crate::members::{encode, waiting};
+use crate::notice::DisconnectNotice;
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socketio::Args;
 
@@ -53,19 +54,9 @@ pub(crate) struct SocketState {
     pub(crate) resume: Option<Box<RecoveryState>>,
     phase: AtomicU8,
     held: Mutex<Held>,
-    calls: Mutex<HashMap<u64, Caller>>,
+    calls: Calls,
     /// Cancelled by `end_saying`; made when a task first waits for the end.
     ended: OnceLock<CancellationToken>,
-}
-
-/// The task that waits for an acknowledgement.
-#[derive(Debug)]
-enum Caller {
-    /// A call to this socket.
-    One(oneshot::Sender<Args>),
-    /// A call to many sockets, including this one. If it is dropped unanswered, one answer less is
-    /// awaited.
-    Many(UnboundedSender<(SocketId, Args)>),
 }
 
 /// The state that changes together with the phase, under one lock.
@@ -76,6 +67,8 @@ struct Held {
     bytes: usize,
     /// The reason of the socket's end.
     reason: Option<DisconnectReason>,
+    /// The reason that the program gave for it.
+    notice: Option<Arc<DisconnectNotice>>,
 }
 
 /// The phases of a socket.
@@ -115,7 +108,7 @@ impl SocketState {
             resume,
             phase: AtomicU8::new(Phase::Connecting as u8),
             held: Mutex::default(),
-            calls: Mutex::default(),
+            calls: Calls::default(),
             ended: OnceLock::new(),
         }
     }
@@ -201,14 +194,15 @@ impl SocketState {
     /// Ends the socket: no more packets can be sent, and pending calls fail. Returns `false` if it
     /// had ended before.
     pub(crate) fn end(&self, reason: DisconnectReason) -> bool {
-        self.end_saying(reason, |_| None)
+        self.end_saying(reason, None, |_, _| {})
     }
 
     /// Ends the socket with a CONNECT_ERROR, unless it has ended already; the session is woken for
     /// it.
     pub(super) fn refuse(&self, error: &ConnectError) {
-        let refusal = |_| Some(encode::connect_error(&self.namespace, error));
-        if self.end_saying(DisconnectReason::ServerNamespaceDisconnect, refusal) {
+        let refuse =
+            |link: &Link, _| link.send_vital(encode::connect_error(&self.namespace, error));
+        if self.end_saying(DisconnectReason::ServerNamespaceDisconnect, None, refuse) {
             self.link.wake();
         }
     }
@@ -218,19 +212,40 @@ impl SocketState {
         self.held.lock().reason
     }
 
+    /// Returns the reason that the program gave for the socket's end.
+    pub(crate) fn notice(&self) -> Option<Arc<DisconnectNotice>> {
+        self.held.lock().notice.clone()
+    }
+
+    /// Notes the reason for the coming end of the session. Calls `say` under the lock, unless the
+    /// socket has ended.
+    pub(super) fn note(
+        &self,
+        notice: &Arc<DisconnectNotice>,
+        say: impl FnOnce(&Link, Phase),
+    ) -> bool {
+        let mut held = self.held.lock();
+        if held.reason.is_some() || held.notice.is_some() {
+            return false;
+        }
+        held.notice = Some(Arc::clone(notice));
+        say(&self.link, self.phase());
+        true
+    }
+
     /// Ends the socket and notifies the client: by DISCONNECT, or by CONNECT_ERROR if it is not
     /// accepted yet. The session is woken for it, or is closed and ends the client's other sockets
     /// too.
     pub(crate) fn disconnect(&self, close: bool) {
         let namespace = &*self.namespace;
-        let goodbye = |phase| {
-            Some(if phase == Phase::Connected {
+        let goodbye = |link: &Link, phase| {
+            link.send_vital(if phase == Phase::Connected {
                 encode::disconnect(namespace)
             } else {
                 encode::connect_error(namespace, &DISCONNECTED.into())
-            })
+            });
         };
-        if self.end_saying(DisconnectReason::ServerNamespaceDisconnect, goodbye) {
+        if self.end_saying(DisconnectReason::ServerNamespaceDisconnect, None, goodbye) {
             self.link.wake();
         }
         if close {
@@ -349,18 +364,11 @@ impl SocketState {
 
     fn expect(&self, id: u64, caller: Caller) -> Result<(), EmitError> {
         let limit = self.link.config.limits.pending_calls;
-        let mut calls = self.calls.lock();
-        if calls.len() >= limit {
-            drop(calls);
+        let expected = self.calls.expect(id, caller, limit, || self.has_ended());
+        if let Err(EmitError::TooManyCalls(_)) = expected {
             self.hit(Limit::PendingCalls, limit);
-            return Err(EmitError::TooManyCalls(limit));
         }
-        // Checked under the lock that `end` takes last, so no call remains pending.
-        if matches!(self.phase(), Phase::Ended | Phase::Abandoned) {
-            return Err(EmitError::Disconnected);
-        }
-        calls.insert(id, caller);
-        Ok(())
+        expected
     }
 
     /// Reports that the socket has reached a limit.
@@ -376,17 +384,11 @@ impl SocketState {
             "{self} acknowledged call {id}: {} bytes",
             args.as_json().len()
         );
-        let waiting = self.calls.lock().remove(&id);
-        // The caller may have stopped waiting.
-        match waiting {
-            Some(Caller::One(answer)) => drop(answer.send(args)),
-            Some(Caller::Many(answers)) => drop(answers.send((self.id, args))),
-            None => {}
-        }
+        self.calls.answer(id, self.id, args);
     }
 
     pub(crate) fn forget_call(&self, id: u64) {
-        self.calls.lock().remove(&id);
+        self.calls.forget(id);
     }
 
     /// Returns `true` if it has ended permanently: its client or the program has disconnected it.
@@ -410,31 +412,31 @@ impl SocketState {
         }
     }
 
-    /// Ends the socket with the packet that `last` makes for its phase. The packet is sent under
-    /// the lock, so that it precedes all packets of a next socket of the same client.
-    fn end_saying(
+    /// Ends the socket with the packets that `say` sends for its phase. They are sent under the
+    /// lock, so that they precede all packets of a next socket of the same client.
+    pub(super) fn end_saying(
         &self,
         reason: DisconnectReason,
-        last: impl FnOnce(Phase) -> Option<Outgoing>,
+        notice: Option<&Arc<DisconnectNotice>>,
+        say: impl FnOnce(&Link, Phase),
     ) -> bool {
         let mut held = self.held.lock();
         if held.reason.is_some() {
             return false;
         }
         let phase = self.phase();
-        if let Some(packet) = last(phase) {
-            self.link.send_vital(packet);
-        }
+        say(&self.link, phase);
         self.enter(match phase {
             Phase::Connecting => Phase::Abandoned,
             _ => Phase::Ended,
         });
         *held = Held {
             reason: Some(reason),
+            notice: notice.cloned().or_else(|| held.notice.take()),
             ..Held::default()
         };
         drop(held);
-        self.calls.lock().clear();
+        self.calls.end();
         if let Some(ended) = self.ended.get() {
             ended.cancel();
         }
@@ -493,5 +495,5 @@ impl From<PushError> for EmitError {
 
 static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
 
-/// The error of a client that is disconnected before it was accepted.
+/// The error of a client that is disconnected before it was accepted, without a reason.
 const DISCONNECTED: &str = "disconnected by the server";

@@ -7,6 +7,7 @@ use actix::Message;
 use crate::cluster::ClusterError;
 use crate::id::SocketId;
 use crate::message::address::{Address, RoomNames, addressed};
+use crate::notice::DisconnectNotice;
 
 /// Disconnects a socket from its namespace. The result says whether the socket existed.
 ///
@@ -131,6 +132,7 @@ named!(JoinRooms LeaveRooms);
 pub struct DisconnectSockets {
     pub(crate) address: Address,
     pub(crate) close: bool,
+    pub(crate) notice: Option<DisconnectNotice>,
 }
 
 impl DisconnectSockets {
@@ -138,6 +140,23 @@ impl DisconnectSockets {
     #[must_use]
     pub fn close(mut self) -> Self {
         self.close = true;
+        self
+    }
+
+    /// Gives the clients the reason, as
+    /// [`Broadcast::disconnect_sockets_with`](crate::Broadcast::disconnect_sockets_with) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{DisconnectNotice, DisconnectSockets};
+    ///
+    /// let notice = DisconnectNotice::new("new version").reconnect();
+    /// let message = DisconnectSockets::default().to("lobby").with(notice);
+    /// ```
+    #[must_use]
+    pub fn with(mut self, notice: impl Into<DisconnectNotice>) -> Self {
+        self.notice = Some(notice.into());
         self
     }
 

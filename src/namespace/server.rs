@@ -183,7 +183,12 @@ impl Handler<DisconnectSockets> for Server {
 
     fn handle(&mut self, message: DisconnectSockets, _: &mut Self::Context) -> Self::Result {
         let operator = self.operator(message.address);
-        Box::pin(operator.disconnect_sockets(message.close))
+        let DisconnectSockets { close, notice, .. } = message;
+        match notice {
+            None => Box::pin(operator.disconnect_sockets(close)),
+            Some(notice) if close => Box::pin(operator.disconnect_sockets_with(notice.close())),
+            Some(notice) => Box::pin(operator.disconnect_sockets_with(notice)),
+        }
     }
 }
 

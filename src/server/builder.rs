@@ -2,6 +2,7 @@
 //!
 //! `options.rs` has the options that an Engine.IO server has too.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -151,6 +152,13 @@ impl Builder<SocketIo> {
     /// default. With false it sends no acknowledgement, as on Node.js.
     pub fn answer_unhandled(mut self, answered: bool) -> Self {
         self.own.server_context.answers_unhandled = answered;
+        self
+    }
+
+    /// Sets the name of the event that gives a client the reason for its disconnect;
+    /// `disconnect_reason` by default. See [`DisconnectNotice`](crate::DisconnectNotice).
+    pub fn disconnect_event(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.config.sockets.disconnect_event = name.into();
         self
     }
 
@@ -367,8 +375,7 @@ impl Builder<SocketIo> {
                     panic: fall.panic,
                 });
             };
-            let ack_timeout = self.config.sockets.ack_timeout;
-            start_adapter(adapter, &arbiter, ack_timeout, fallen)
+            start_adapter(adapter, &arbiter, &self.config.sockets, fallen)
         });
         #[cfg(feature = "cluster")]
         let cluster = node.clone().map(|node| node as Arc<dyn Cluster>);

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::cluster::ClusterError;
 use crate::error::EmitError;
 use crate::message::RoomNames;
+use crate::notice::DisconnectNotice;
 use crate::server::{Namespace, SocketIo};
 use crate::socket::{AckStream, Broadcast, ClusterResult, RemoteSocket};
 
@@ -229,6 +230,19 @@ impl SocketIo {
     /// [`ClusterError`], if other nodes will not receive it.
     pub async fn sockets_leave(&self, rooms: impl RoomNames) -> Result<usize, ClusterError> {
         self.everyone().sockets_leave(rooms).await
+    }
+
+    /// Disconnects all sockets of the namespace `/` and gives their clients the reason; see
+    /// [`Broadcast::disconnect_sockets_with`].
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError`], if other nodes will not receive it.
+    pub async fn disconnect_sockets_with(
+        &self,
+        notice: impl Into<DisconnectNotice>,
+    ) -> Result<usize, ClusterError> {
+        self.everyone().disconnect_sockets_with(notice).await
     }
 
     /// Disconnects all sockets of the namespace `/`; see [`Broadcast::disconnect_sockets`].

@@ -198,7 +198,7 @@ impl State {
         let polling = self.machine.transport() == Transport::Polling;
         let last = Some(match reason {
             // If a client closes its session in a POST, its poll ends with a noop.
-            CloseReason::TransportClose if polling => Frame::packet(engineio::NOOP),
+            _ if polling && is_gone(reason) => Frame::packet(engineio::NOOP),
             _ => Frame::close(code),
         });
         match reason {
@@ -208,7 +208,11 @@ impl State {
                 LAST_PACKETS
             }
             CloseReason::ForcedClose
+            | CloseReason::TooManyAttachments
+            | CloseReason::AttachmentsTimeout
+            | CloseReason::ConnectTimeout
             | CloseReason::ForcedServerClose
+            | CloseReason::ReconnectRequested
             | CloseReason::ServerShuttingDown => {
                 self.link.outbox.close(last);
                 if self.link.in_flight.is_cut() {
@@ -219,12 +223,14 @@ impl State {
                 self.is_awaited = true;
                 self.last_packets()
             }
-            CloseReason::TransportClose if polling => {
+            _ if polling && is_gone(reason) => {
                 self.end_outbox(last, queued);
                 // A poll that the client sent earlier may arrive later, on another worker.
                 LATE_POLL
             }
             CloseReason::TransportClose
+            | CloseReason::Superseded
+            | CloseReason::RecoveryLimit
             | CloseReason::TransportError
             | CloseReason::MessageTooLarge
             | CloseReason::ParseError => {
@@ -329,6 +335,15 @@ impl State {
             self.machine.heard(now());
         }
     }
+}
+
+/// Returns `true` if the client has left this transport: its poll, if it sends one, ends the
+/// session on its side.
+fn is_gone(reason: CloseReason) -> bool {
+    matches!(
+        reason,
+        CloseReason::TransportClose | CloseReason::Superseded | CloseReason::RecoveryLimit
+    )
 }
 
 /// The sockets that are closed with a session, for the log.

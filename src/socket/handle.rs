@@ -16,6 +16,7 @@ use crate::handshake::Handshake;
 use crate::id::SocketId;
 use crate::members::{Membership, SocketState};
 use crate::message::{RoomNames, room_names};
+use crate::notice::DisconnectNotice;
 use crate::socket::broadcast::{Broadcast, MESSAGE};
 use crate::socket::call::call;
 use crate::socketio::{Shortened, from_json};
@@ -301,6 +302,53 @@ impl Socket {
     /// ```
     pub fn disconnect(&self, close: bool) {
         self.state.disconnect(close);
+    }
+
+    /// Disconnects this socket like [`disconnect`](Self::disconnect), and gives the client the
+    /// reason: an event `disconnect_reason` with `{reason, data}` arrives before the disconnect. If
+    /// the connect handlers still run, the client's `connect_error` has the reason instead.
+    ///
+    /// With [`DisconnectNotice::reconnect`] the client's session is closed so that an official
+    /// client reconnects by itself; the other sockets of the client end too.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::Disconnected`] if the socket has ended. The other errors of
+    /// [`emit`](Self::emit) about an event that cannot be encoded: the client is disconnected
+    /// without it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use actix_socketio::{DisconnectNotice, EmitError, Socket};
+    /// # fn run(socket: Socket, other: Socket) -> Result<(), EmitError> {
+    /// socket.disconnect_with("kicked")?;
+    /// other.disconnect_with(DisconnectNotice::new("new version").reconnect())
+    /// # }
+    /// ```
+    pub fn disconnect_with(&self, notice: impl Into<DisconnectNotice>) -> Result<(), EmitError> {
+        self.membership
+            .disconnect_with(&self.state, &Arc::new(notice.into()))
+    }
+
+    /// Returns the notice with which the server has disconnected this socket, for handlers of
+    /// [`on_disconnect`](crate::Handlers::on_disconnect).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{DisconnectReason, Socket};
+    ///
+    /// async fn left(socket: Socket, reason: DisconnectReason) {
+    ///     match socket.disconnect_notice() {
+    ///         Some(notice) => log::info!("{} was sent away: {}", socket.id(), notice.reason()),
+    ///         None => log::info!("{} left: {reason}", socket.id()),
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn disconnect_notice(&self) -> Option<DisconnectNotice> {
+        self.state.notice().map(|notice| (*notice).clone())
     }
 
     /// Addresses rooms, without this socket.

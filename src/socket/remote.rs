@@ -14,6 +14,7 @@ use crate::error::{CallError, EmitError};
 use crate::id::SocketId;
 use crate::members::{Audience, Membership, describe};
 use crate::message::RoomNames;
+use crate::notice::DisconnectNotice;
 use crate::socket::broadcast::Broadcast;
 use crate::socket::handle::Socket;
 
@@ -174,6 +175,19 @@ impl RemoteSocket {
     /// [`ClusterError`], if its node will not receive it.
     pub async fn disconnect(&self, close: bool) -> Result<(), ClusterError> {
         self.alone().disconnect_sockets(close).await.map(|_| ())
+    }
+
+    /// Disconnects it and gives its client the reason, like [`Socket::disconnect_with`].
+    ///
+    /// # Errors
+    ///
+    /// [`ClusterError`], if its node will not receive it.
+    pub async fn disconnect_with(
+        &self,
+        notice: impl Into<DisconnectNotice>,
+    ) -> Result<(), ClusterError> {
+        let gone = self.alone().disconnect_sockets_with(notice).await;
+        gone.map(|_| ())
     }
 
     fn alone(&self) -> Broadcast {

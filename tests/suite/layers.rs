@@ -8,22 +8,22 @@ use std::path::{Path, PathBuf};
 const LAYERS: &str = "
     testing    server adapter session socket members link message error socketio id
     contract   server handler socket error socketio
-    server     transport adapter client namespace session supervision handler socket members link message data error socketio cluster config handshake id limits logging panics pattern reason
+    server     transport adapter client namespace session supervision handler socket members link message data error socketio cluster config handshake id limits logging notice panics pattern reason
     transport  session handler link websocket engineio config handshake id limits logging panics reason
-    adapter    namespace session supervision tasks handler socket members link message data error socketio cluster calendar id logging panics reason
+    adapter    namespace session supervision tasks handler socket members link message data error socketio cluster calendar config id logging notice panics reason
     client     namespace session handler socket members link message error socketio clock config handshake id limits logging reason
     namespace  supervision tasks handler socket members link message error cluster socketio config handshake id logging panics pattern
     session    supervision link engineio websocket clock config handshake id limits logging panics reason
     supervision  panics
     tasks      panics
     handler    socket members link message data error socketio handshake logging panics reason type_map
-    socket     members link message data error socketio cluster config handshake id logging
-    members    link message data error socketio cluster config handshake id limits logging panics pattern reason calendar
+    socket     members link message data error socketio cluster config handshake id logging notice
+    members    link message data error socketio cluster config handshake id limits logging notice panics pattern reason calendar
     link       data error engineio websocket config handshake id limits logging panics reason
-    message    error cluster socketio id logging
+    message    error cluster socketio id logging notice
     data       error panics type_map
     error      cluster socketio
-    cluster    socketio id
+    cluster    socketio id notice
     engineio
     socketio
     websocket
@@ -34,6 +34,7 @@ const LAYERS: &str = "
     id
     limits     id logging panics
     logging
+    notice     reason
     panics
     pattern
     reason
@@ -132,6 +133,7 @@ const TIMELESS: &[&str] = &[
     "config",
     "handshake",
     "id",
+    "notice",
     "panics",
     "pattern",
     "reason",

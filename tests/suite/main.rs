@@ -48,6 +48,7 @@ mod modifiers;
 mod namespaces;
 mod outbox;
 mod prose;
+mod reasons;
 mod recovery;
 mod reports;
 mod returned_values;

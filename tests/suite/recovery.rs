@@ -219,7 +219,7 @@ async fn recovery_before_the_disconnect_is_noticed_replaces_the_socket() {
     let (missed, sid, pid, mut client) = back(&server, &ann.pid, None).await;
     assert_eq!((&sid, &pid), (&ann.sid, &ann.pid));
     assert_eq!(missed, [r#"42["unread","1"]"#]);
-    let closed = DisconnectReason::Session(CloseReason::TransportClose);
+    let closed = DisconnectReason::Session(CloseReason::Superseded);
     assert_eq!(ends.next().await, (sid.clone(), closed));
     assert_eq!(server.io.of("/").count(), 1);
     server.io.to("a").emit("live", ()).await.unwrap();

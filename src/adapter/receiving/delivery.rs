@@ -28,6 +28,7 @@ use crate::cluster::{EmitFlags, EventPayload, Message, Question, Reply, Scope};
 use crate::id::SocketId;
 use crate::logging::{LogKind, LogLimits, Quoted, cut};
 use crate::members::{Audience, EventSource, Membership, ServerSideEvent, SocketState, describe};
+use crate::notice::DisconnectNotice;
 use crate::panics::{Caught, catch_panic};
 use crate::socket::{AckStream, ask};
 use crate::tasks::TaskGroup;
@@ -137,6 +138,7 @@ impl Delivery {
 
     fn message(&self, membership: &Arc<Membership>, message: Message, origin: EventSource<'_>) {
         match message {
+            Message::Emit { scope, .. } if scope.is_for_other_kinds() => {}
             Message::Emit {
                 content,
                 scope,
@@ -159,7 +161,10 @@ impl Delivery {
             {
                 moved(membership, &scope);
             }
-            Message::Disconnect { scope, close } => {
+            Message::Disconnect { mut scope, close } => {
+                if let Some(notice) = scope.take_notice() {
+                    return disconnect_with(membership, scope, notice);
+                }
                 change_all(membership, scope, &MembershipChange::Disconnect { close });
             }
             Message::CloseRoom { room } => {
@@ -386,6 +391,14 @@ impl Inbound for Delivery {
 fn change_all(membership: &Membership, scope: Scope, change: &MembershipChange) {
     for socket in membership.select(&scope.into()) {
         apply(membership, &socket, change);
+    }
+}
+
+fn disconnect_with(membership: &Membership, scope: Scope, notice: DisconnectNotice) {
+    let notice = Arc::new(notice);
+    for socket in membership.select(&scope.into()) {
+        // A socket that has ended meanwhile is no error.
+        let _ = membership.disconnect_with(&socket, &notice);
     }
 }
 

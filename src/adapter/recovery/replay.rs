@@ -114,7 +114,7 @@ impl Replay<'_> {
         } else {
             scope.rooms.iter().any(is_in)
         };
-        if !meant || scope.except.iter().any(is_in) {
+        if !meant || scope.is_for_other_kinds() || scope.except.iter().any(is_in) {
             return None;
         }
         // It was sent to no client of this node.

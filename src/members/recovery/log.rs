@@ -351,7 +351,7 @@ impl Log {
         let detached = Detached::new(until, snapshot(&socket, resume));
         // Here, so that it is in one state only: no call, emit or disconnect of the program takes it
         // for connected. This sends nothing; its lists and its connection are left to the owner.
-        socket.end(DisconnectReason::Session(CloseReason::TransportClose));
+        socket.end(DisconnectReason::Session(CloseReason::Superseded));
         Some(Taken {
             detached,
             superseded: Some(Superseded(socket)),

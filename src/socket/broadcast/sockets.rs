@@ -6,14 +6,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cluster::{Answer, ClusterError, Coverage, Message, Question, Reply, Scope};
+use crate::cluster::{
+    Answer, ClusterError, Coverage, EventPayload, Message, Question, Reply, Scope,
+};
 use crate::id::SocketId;
 use crate::members::SocketState;
 use crate::message::{RoomNames, room_names};
+use crate::notice::{DisconnectNotice, Extent};
 use crate::socket::broadcast::operator::Broadcast;
 use crate::socket::cluster_result::ClusterResult;
 use crate::socket::handle::Socket;
 use crate::socket::remote::RemoteSocket;
+use crate::socketio::Args;
 
 impl Broadcast {
     /// Returns the addressed sockets without duplicates: those of this node, and in a cluster those
@@ -155,6 +159,70 @@ impl Broadcast {
         }
         self.tell(|scope| Message::Disconnect { scope, close })?;
         Ok(selected.len())
+    }
+
+    /// Disconnects the addressed sockets like
+    /// [`Socket::disconnect_with`](crate::Socket::disconnect_with), including those of other nodes.
+    /// Returns the number of sockets of this node.
+    ///
+    /// Node.js nodes send the same event and disconnect their sockets. They cannot make clients
+    /// reconnect: with [`DisconnectNotice::reconnect`] their clients stay connected.
+    ///
+    /// # Errors
+    ///
+    /// The same as of [`sockets_join`](Self::sockets_join).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(io: actix_socketio::SocketIo) -> Result<(), actix_socketio::ClusterError> {
+    /// let gone = io.to("banned").disconnect_sockets_with("banned").await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn disconnect_sockets_with(
+        self,
+        notice: impl Into<DisconnectNotice>,
+    ) -> Result<usize, ClusterError> {
+        let notice = Arc::new(notice.into());
+        let selected = self.membership.select(&self.audience);
+        for socket in &selected {
+            // A socket that has ended meanwhile is no error.
+            let _ = self.membership.disconnect_with(socket, &notice);
+        }
+        self.tell_notice(&notice)?;
+        Ok(selected.len())
+    }
+
+    /// Sends a disconnect with a notice to the other nodes: for other kinds of nodes it is an event
+    /// and a plain disconnect.
+    fn tell_notice(&self, notice: &DisconnectNotice) -> Result<(), ClusterError> {
+        let Some(adapter) = &self.membership.adapter else {
+            return Ok(());
+        };
+        let close = notice.extent() == Extent::Session;
+        if !notice.reconnects() {
+            let event = adapter.disconnect_event();
+            let args = Args::from_value(&notice.told())
+                .map_err(|error| ClusterError::Encode(error.to_string()))?;
+            let content = EventPayload::new(event, &args);
+            let emit = |scope| Message::Emit {
+                content: content.clone(),
+                scope,
+                flags: self.flags(),
+            };
+            match self.tell(|scope| emit(scope.for_other_kinds())) {
+                // The format has no place for marks: nodes of this crate do the same as others.
+                Err(ClusterError::Unsupported(_)) => {
+                    self.tell(emit)?;
+                    return self.tell(|scope| Message::Disconnect { scope, close });
+                }
+                told => told?,
+            }
+        }
+        self.tell(|scope| Message::Disconnect {
+            scope: scope.with_notice(notice),
+            close,
+        })
     }
 
     /// Returns the rooms of the namespace on all nodes, without duplicates and without those of

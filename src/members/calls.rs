@@ -1,0 +1,70 @@
+//! The calls to one socket that wait for an acknowledgement.
+//!
+//! A call enters with its id, and leaves with the client's answer, or without one if the socket
+//! ends. The number of calls has a limit.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
+
+use crate::error::EmitError;
+use crate::id::SocketId;
+use crate::socketio::Args;
+
+/// The calls, by the id of their acknowledgement.
+#[derive(Debug, Default)]
+pub(super) struct Calls(Mutex<HashMap<u64, Caller>>);
+
+/// The task that waits for an acknowledgement.
+#[derive(Debug)]
+pub(super) enum Caller {
+    /// A call to this socket.
+    One(oneshot::Sender<Args>),
+    /// A call to many sockets, including this one. If it is dropped unanswered, one answer less is
+    /// awaited.
+    Many(UnboundedSender<(SocketId, Args)>),
+}
+
+impl Calls {
+    /// Registers a call, unless there are `limit` calls, or `has_ended`.
+    pub(super) fn expect(
+        &self,
+        id: u64,
+        caller: Caller,
+        limit: usize,
+        has_ended: impl FnOnce() -> bool,
+    ) -> Result<(), EmitError> {
+        let mut calls = self.0.lock();
+        if calls.len() >= limit {
+            return Err(EmitError::TooManyCalls(limit));
+        }
+        // Checked under the lock that the end of the socket takes last, so no call remains pending.
+        if has_ended() {
+            return Err(EmitError::Disconnected);
+        }
+        calls.insert(id, caller);
+        Ok(())
+    }
+
+    /// Gives a call the answer of this socket; an unknown id is ignored.
+    pub(super) fn answer(&self, id: u64, socket: SocketId, args: Args) {
+        let waiting = self.0.lock().remove(&id);
+        // The caller may have stopped waiting.
+        match waiting {
+            Some(Caller::One(answer)) => drop(answer.send(args)),
+            Some(Caller::Many(answers)) => drop(answers.send((socket, args))),
+            None => {}
+        }
+    }
+
+    pub(super) fn forget(&self, id: u64) {
+        self.0.lock().remove(&id);
+    }
+
+    /// Ends all calls without an answer.
+    pub(super) fn end(&self) {
+        self.0.lock().clear();
+    }
+}
