@@ -121,6 +121,28 @@ fn parse<const LENGTH: usize>(text: &str) -> Option<[u8; LENGTH]> {
     bytes.iter().all(plain).then_some(bytes)
 }
 
+/// Makes public ids of clients, of twelve characters, because the `sid` of a session is a secret.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClientIds {
+    /// Differs between processes, whose sessions have the same numbers.
+    salt: u64,
+}
+
+impl ClientIds {
+    #[cfg(feature = "admin")]
+    pub(crate) fn random() -> Self {
+        let (salt, _) = uuid::Uuid::new_v4().as_u64_pair();
+        Self { salt }
+    }
+
+    /// Returns the id of the client whose session has this number.
+    pub(crate) fn of(self, number: u64) -> String {
+        // An odd factor: different numbers have different ids.
+        let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ self.salt;
+        format!("{:012x}", mixed & 0xffff_ffff_ffff)
+    }
+}
+
 /// The public id of a socket: the client's `socket.id`, and the name of the room that contains only
 /// this socket.
 ///

@@ -299,6 +299,11 @@
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
 
+// The server side of the Admin UI.
+#[cfg(feature = "admin")]
+#[cfg_attr(docsrs, doc(cfg(feature = "admin")))]
+mod admin;
+
 // Typed events, checked against their contracts by the compiler.
 mod contract;
 
@@ -384,6 +389,8 @@ pub use ipnet::IpNet;
 pub use adapter::AdapterSetup;
 #[cfg(feature = "redis")]
 pub use adapter::{Emitter, EmitterBroadcast, RedisAdapter};
+#[cfg(feature = "admin")]
+pub use admin::{AdminError, AdminMode, AdminOptions};
 pub use client::{EngineMessage, EngineSession, ReadyState};
 pub use cluster::{AdapterError, AdapterHealth, ClusterError, Coverage, NodeId};
 pub use config::{Cors, SessionScope, SlowClientPolicy, Transport};

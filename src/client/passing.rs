@@ -66,6 +66,13 @@ fn enter(socket: &Socket, namespace: &Arc<NamespaceState>) {
             if socket.membership().enter(state).is_ok() {
                 log_connected(state);
                 state.link.wake();
+                if cfg!(feature = "admin") {
+                    let connected = ConnectContext {
+                        socket,
+                        context: &namespace.handlers.context,
+                    };
+                    namespace.handlers.table.read().connected(&connected);
+                }
             }
         }
         // The program has accepted it, so its disconnect handlers run.

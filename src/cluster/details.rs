@@ -43,6 +43,10 @@ pub(crate) fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<St
     }
 }
 
+/// The entry of `data` with the id and the transport of the client, as the Admin UI of Node.js
+/// servers writes it. It belongs to no program.
+pub(crate) const CLIENT_ENTRY: &str = "_admin";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,9 +22,9 @@ use crate::id::SocketId;
 use crate::socketio::Args;
 
 pub use coverage::Coverage;
-pub(crate) use details::Details;
 #[cfg(feature = "cluster")]
 pub(crate) use details::names;
+pub(crate) use details::{CLIENT_ENTRY, Details};
 pub use error::{AdapterError, AdapterHealth, ClusterError};
 pub(crate) use offset::{ClusterOffset, EntryId};
 

@@ -1,7 +1,10 @@
 //! The options of sockets: the times of calls and handlers, their data, and recovery.
 
 use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use crate::id::ClientIds;
 
 /// The options that sockets and their handlers read.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub(crate) struct SocketConfig {
     /// The time window of connection state recovery.
     pub(crate) recovery: Option<Duration>,
     pub(crate) recovery_skips_middleware: bool,
+    /// Set by the Admin UI: other nodes then get the id and the transport of each client.
+    pub(crate) client_ids: Arc<OnceLock<ClientIds>>,
 }
 
 impl Default for SocketConfig {
@@ -38,6 +43,7 @@ impl Default for SocketConfig {
             stored_sessions: false,
             recovery: None,
             recovery_skips_middleware: true,
+            client_ids: Arc::default(),
         }
     }
 }

@@ -12,7 +12,9 @@ use log::Level;
 use crate::error::{ConnectError, INTERNAL};
 use crate::handler::extract::{ConnectContext, DisconnectContext, EventContext};
 use crate::handler::failure::panicked;
-use crate::handler::kinds::{Admission, ConnectHandler, EventCheck, EventHandler, LeaveHandler};
+use crate::handler::kinds::{
+    Admission, ConnectHandler, ConnectedHook, EventCheck, EventHandler, LeaveHandler,
+};
 use crate::handler::received::Received;
 use crate::handler::transit::IncomingEvent;
 use crate::logging::TARGET_EVENT;
@@ -30,6 +32,8 @@ pub(crate) struct Table {
     /// Handlers by event, sorted by the length of the name and then by the name.
     events: Vec<(Arc<str>, Vec<EventHandler>)>,
     fallback: Option<EventHandler>,
+    /// Hooks of the Admin UI for sockets that have connected.
+    connected: Vec<ConnectedHook>,
     disconnecting: Vec<LeaveHandler>,
     disconnect: Vec<LeaveHandler>,
 }
@@ -73,6 +77,11 @@ impl Table {
         Arc::make_mut(&mut self.admission).push(handler);
     }
 
+    #[cfg(feature = "admin")]
+    pub(crate) fn on_connected(&mut self, hook: ConnectedHook) {
+        self.connected.push(hook);
+    }
+
     pub(crate) fn on_disconnecting(&mut self, handler: LeaveHandler) {
         self.disconnecting.push(handler);
     }
@@ -90,6 +99,7 @@ impl Table {
             any,
             events,
             fallback,
+            connected,
             disconnecting,
             disconnect,
         } = self;
@@ -98,6 +108,7 @@ impl Table {
             && any.is_empty()
             && events.is_empty()
             && fallback.is_none()
+            && connected.is_empty()
             && disconnecting.is_empty()
             && disconnect.is_empty()
     }
@@ -119,6 +130,7 @@ impl Table {
             any: [&common.any[..], &self.any].concat(),
             events: self.events.clone(),
             fallback: self.fallback.clone().or_else(|| common.fallback.clone()),
+            connected: [&self.connected[..], &common.connected].concat(),
             disconnecting: [&self.disconnecting[..], &common.disconnecting].concat(),
             disconnect: [&self.disconnect[..], &common.disconnect].concat(),
         };
@@ -160,6 +172,15 @@ impl Table {
             middleware: self.middleware,
         };
         handlers.ask_from(first, connecting, admission);
+    }
+
+    /// Calls the hooks for a socket that has connected.
+    pub(crate) fn connected(&self, connected: &ConnectContext<'_>) {
+        for hook in &self.connected {
+            if let Err(panic) = catch_panic(|| hook(connected)) {
+                panicked(connected.context, connected.socket, "connected", panic);
+            }
+        }
     }
 
     /// Notifies the program that a socket is disconnecting, while it is still in its rooms.

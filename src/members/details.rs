@@ -6,7 +6,8 @@ use std::time::UNIX_EPOCH;
 use serde_json::{Map, Value, json};
 
 use crate::calendar::date_text;
-use crate::cluster::Details;
+use crate::cluster::{CLIENT_ENTRY, Details};
+use crate::config::Transport;
 use crate::members::socket::SocketState;
 
 /// Describes a socket as the Node.js server does: its own room is the first of its rooms.
@@ -14,11 +15,24 @@ pub(crate) fn describe(state: &SocketState) -> Details {
     let id = state.id.as_str().to_owned();
     let rooms = state.rooms.lock();
     let rooms = rooms.iter().map(|room| room.as_ref().to_owned());
+    let mut data = state.session().entries();
+    if let Some(ids) = state.link.config.sockets.client_ids.get() {
+        let transport = if state.link.outbox.has_websocket() {
+            Transport::WebSocket
+        } else {
+            Transport::Polling
+        };
+        let client = json!({
+            "clientId": ids.of(state.link.number),
+            "transport": transport.as_str(),
+        });
+        data.insert(CLIENT_ENTRY.to_owned(), client);
+    }
     Details {
         rooms: std::iter::once(id.clone()).chain(rooms).collect(),
         id,
         handshake: handshake(state),
-        data: state.session().entries(),
+        data,
     }
 }
 

@@ -18,6 +18,7 @@ use crate::id::SocketId;
 use crate::link::Outgoing;
 use crate::logging::TARGET_EVENT;
 use crate::members::adapter::Adapter;
+use crate::members::audience::Audience;
 use crate::members::encode;
 use crate::members::lists::{Lists, RoomChange, SharedMembers};
 use crate::members::log_lines::log_emit;
@@ -114,6 +115,9 @@ impl Membership {
     {
         let packet = encode::event(&self.name, id, name, data, self.packets)?;
         self.observers.show(&self.name, name, data, recipient);
+        if let Some(id) = recipient {
+            self.delivered(name, data, || vec![id]);
+        }
         if log::log_enabled!(target: TARGET_EVENT, Level::Debug) {
             self.log_emit_to(name, packet.len(), recipient);
         }
@@ -127,6 +131,43 @@ impl Membership {
             Some((_, Some(socket))) => log_emit(event, size, &socket),
             Some((id, None)) => log_emit(event, size, &format_args!("socket {id}")),
             None => {}
+        }
+    }
+
+    /// Passes an event and its recipients on this node to the observers of deliveries.
+    pub(crate) fn delivered<T>(
+        &self,
+        name: &str,
+        data: &T,
+        recipients: impl FnOnce() -> Vec<SocketId>,
+    ) where
+        T: Serialize + ?Sized,
+    {
+        if self.observers.has_of_deliveries()
+            && let Ok(args) = Args::from_value(data)
+        {
+            self.observers.show_delivery(name, &args, &recipients());
+        }
+    }
+
+    /// The same for the sockets of an audience.
+    pub(crate) fn delivered_to<T>(&self, name: &str, data: &T, audience: &Audience)
+    where
+        T: Serialize + ?Sized,
+    {
+        self.delivered(name, data, || {
+            let sockets = self.select(audience);
+            sockets.iter().map(|socket| socket.id).collect()
+        });
+    }
+
+    /// The same for an event of another node, whose list begins with its name.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn relayed_to(&self, list: &Args, audience: &Audience) {
+        if self.observers.has_of_deliveries()
+            && let Ok((name, args)) = list.split_first::<String>()
+        {
+            self.delivered_to(&name, &args, audience);
         }
     }
 

@@ -32,6 +32,8 @@ pub(crate) use encode::{Answer, ack, ack_error, connect_error};
 pub(crate) use lists::{RoomChange, SharedMembers};
 pub(crate) use log_lines::{Recipients, log_emit};
 pub(crate) use membership::{Membership, TaskKeeper};
+#[cfg(feature = "admin")]
+pub(crate) use outgoing::DeliveryObserver;
 pub use outgoing::OutgoingEvent;
 pub(crate) use recovery::{
     EventOffset, EventSource, PersistedSocket, Recovery, RecoveryOptions, RecoveryState,

@@ -64,7 +64,13 @@ pub(crate) struct Observers {
     all: RwLock<Vec<Observer>>,
     /// `true` if there are observers: checked before every event.
     any: AtomicBool,
+    deliveries: RwLock<Vec<DeliveryObserver>>,
+    /// `true` if there are observers of deliveries: checked before every event.
+    delivered: AtomicBool,
 }
+
+/// Receives the name and the arguments of an event, and the recipients on this node.
+pub(crate) type DeliveryObserver = Arc<dyn Fn(&str, &Args, &[SocketId]) + Send + Sync>;
 
 pub(crate) type Observer = Arc<dyn Fn(&OutgoingEvent<'_>) + Send + Sync>;
 
@@ -72,6 +78,26 @@ impl Observers {
     pub(crate) fn add(&self, observer: Observer) {
         self.all.write().push(observer);
         self.any.store(true, Ordering::Release);
+    }
+
+    /// Adds an observer of the recipients of each event on this node, also of events of other nodes.
+    #[cfg(feature = "admin")]
+    pub(crate) fn add_of_deliveries(&self, observer: DeliveryObserver) {
+        self.deliveries.write().push(observer);
+        self.delivered.store(true, Ordering::Release);
+    }
+
+    /// Returns `true` if deliveries have observers.
+    pub(crate) fn has_of_deliveries(&self) -> bool {
+        cfg!(feature = "admin") && self.delivered.load(Ordering::Acquire)
+    }
+
+    /// Passes an event and its recipients to the observers of deliveries.
+    pub(crate) fn show_delivery(&self, name: &str, args: &Args, recipients: &[SocketId]) {
+        let observers = self.deliveries.read().clone();
+        for observer in observers {
+            observer(name, args, recipients);
+        }
     }
 
     /// Passes an event that can be sent to the observers.

@@ -356,6 +356,20 @@ impl Registry {
         }
     }
 
+    /// Makes a namespace without sockets for messages to the other nodes, which the registry does not
+    /// keep. Returns `None` for a server without an adapter.
+    #[cfg(feature = "admin")]
+    pub(crate) fn elsewhere(&self, name: &str) -> Option<Arc<Membership>> {
+        let adapter = Some(self.adapter()?);
+        Some(Membership::with(
+            name,
+            Parameters::new(),
+            self.packets,
+            adapter,
+            None,
+        ))
+    }
+
     /// Returns the adapter of the namespaces.
     pub(super) fn adapter(&self) -> Option<Arc<dyn Adapter>> {
         Some(Arc::clone(self.cluster.as_ref()?) as _)

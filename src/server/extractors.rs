@@ -3,47 +3,25 @@
 //! A handler has access to its socket and to the states of the builder. So the server is one of
 //! these states, by weak references, because it owns the states.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 
 use crate::error::Rejection;
 use crate::handler::{CallContext, Extract};
-use crate::namespace::{Registry, ServerAddress};
-use crate::server::{Namespace, SocketIo};
-use crate::session::Engine;
-use crate::transport::Hooks;
+use crate::server::{Namespace, SocketIo, WeakSocketIo};
 
 /// The server of a handler.
 #[derive(Debug, Default)]
-pub(super) struct Home(OnceLock<Parts>);
-
-#[derive(Debug)]
-struct Parts {
-    engine: Weak<Engine>,
-    registry: Weak<Registry>,
-    server: ServerAddress,
-    hooks: Arc<Hooks>,
-}
+pub(super) struct Home(OnceLock<WeakSocketIo>);
 
 impl Home {
     /// Sets the server, once.
     pub(super) fn set(&self, io: &SocketIo) {
         // A builder starts one server only.
-        let _ = self.0.set(Parts {
-            engine: Arc::downgrade(&io.engine),
-            registry: Arc::downgrade(&io.registry),
-            server: io.server.clone(),
-            hooks: Arc::clone(&io.hooks),
-        });
+        let _ = self.0.set(io.downgrade());
     }
 
     fn server(&self) -> Option<SocketIo> {
-        let parts = self.0.get()?;
-        Some(SocketIo {
-            engine: parts.engine.upgrade()?,
-            hooks: Arc::clone(&parts.hooks),
-            registry: parts.registry.upgrade()?,
-            server: parts.server.clone(),
-        })
+        self.0.get()?.upgrade()
     }
 }
 
@@ -60,7 +38,7 @@ impl<C: CallContext> Extract<C> for SocketIo {
 impl<C: CallContext> Extract<C> for Namespace {
     fn extract(context: &C) -> Result<Self, Rejection> {
         let found = context.state::<Home>().and_then(|home| {
-            let registry = home.0.get()?.registry.upgrade()?;
+            let registry = home.0.get()?.registry()?;
             let membership = context.socket().membership();
             let state = registry.namespace(membership.name())?;
             // A removed namespace may have a successor of the same name.

@@ -14,6 +14,8 @@ mod engine_io;
 mod extractors;
 #[cfg(feature = "session")]
 mod http_session;
+#[cfg(feature = "admin")]
+mod instrumented;
 #[cfg(feature = "session")]
 mod logout;
 mod namespace;
@@ -26,6 +28,7 @@ mod session_cookie;
 mod socket_io;
 mod start_error;
 mod tuning;
+mod weak;
 
 #[cfg(feature = "testing")]
 pub(crate) use crate::transport::InMemory;
@@ -43,3 +46,4 @@ pub use running::{AppServerHandle, RunningAppServer};
 pub use socket_io::SocketIo;
 pub use start_error::StartError;
 pub use tuning::Tunable;
+pub(crate) use weak::WeakSocketIo;

@@ -16,6 +16,8 @@ use crate::cluster::{
 use crate::error::{EmitError, RoomError};
 use crate::handler::{EventOutcome, Handlers};
 use crate::id::SocketId;
+#[cfg(feature = "admin")]
+use crate::members::DeliveryObserver;
 use crate::members::{OutgoingEvent, ServerSideEvent};
 use crate::message::{PanicSource, Panicked, RoomEvent};
 use crate::namespace::{FindRoom, NamespaceState, Registry, Room};
@@ -299,6 +301,13 @@ impl Namespace {
             Ok(Ok(room)) => room.ok_or(RoomError::NoSuchRoom),
             Ok(Err(_)) | Err(_) => Err(RoomError::Unavailable),
         }
+    }
+
+    /// Calls `observer` for every event that this node sends to sockets of the namespace.
+    #[cfg(feature = "admin")]
+    pub(crate) fn observe_deliveries(&self, observer: DeliveryObserver) {
+        let observers = &self.state.membership.observers;
+        observers.add_of_deliveries(observer);
     }
 
     pub(crate) fn everyone(&self) -> Broadcast {

@@ -64,7 +64,7 @@ impl SocketIo {
         }
     }
 
-    #[cfg(feature = "testing")]
+    #[cfg(any(feature = "admin", feature = "testing"))]
     pub(crate) fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }

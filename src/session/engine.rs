@@ -7,7 +7,7 @@ use std::fmt;
 use std::mem;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use actix::Addr;
@@ -27,7 +27,7 @@ use crate::reason::CloseReason;
 use crate::session::actor::Session;
 use crate::session::forwarding::{Forwarding, RemoteSession};
 use crate::session::handle::Handle;
-use crate::session::host::SessionHost;
+use crate::session::host::{SessionHost, SessionWatcher};
 use crate::supervision::ChildPanic;
 
 /// All sessions of a server.
@@ -39,6 +39,8 @@ pub(crate) struct Engine {
     fallen: Box<dyn Fn(ChildPanic) + Send + Sync>,
     /// Forwards requests to the sessions of other nodes.
     forwarding: Option<Arc<dyn Forwarding>>,
+    /// Receives the changes of the sessions, if there is one.
+    watcher: OnceLock<Box<dyn SessionWatcher>>,
     closing: AtomicBool,
     /// Notified after the last session has ended.
     emptied: Notify,
@@ -133,6 +135,7 @@ impl Engine {
             accept,
             fallen: Box::new(fallen),
             forwarding,
+            watcher: OnceLock::new(),
             closing: AtomicBool::new(false),
             emptied: Notify::new(),
             ended: CancellationToken::new(),
@@ -198,6 +201,20 @@ impl Engine {
         let sessions = self.sessions.read();
         let handle = sessions.by_id.get(&id)?;
         (!handle.has_closed).then(|| Arc::clone(&handle.link))
+    }
+
+    /// Sets the receiver of the changes of the sessions. Returns `false` if there is one already.
+    #[cfg(feature = "admin")]
+    pub(crate) fn watch(&self, watcher: Box<dyn SessionWatcher>) -> bool {
+        self.watcher.set(watcher).is_ok()
+    }
+
+    /// Returns the number of clients on polling.
+    #[cfg(feature = "admin")]
+    pub(crate) fn polling_count(&self) -> usize {
+        let sessions = self.sessions.read();
+        let polling = |handle: &&Handle| handle.transport == Transport::Polling;
+        sessions.open().filter(polling).count()
     }
 
     /// Returns `true` if new clients must be refused.
@@ -311,6 +328,9 @@ impl Engine {
         let link = Arc::clone(&handle.link);
         log::debug!(target: TARGET_SESSION, "{link} opened over {}", transport.as_str());
         self.sessions.write().insert(handle);
+        if let Some(watcher) = self.watcher.get() {
+            watcher.opened();
+        }
         if self.is_closing() {
             // The session was opened while the others were notified.
             link.in_flight.drain();
@@ -350,14 +370,25 @@ impl Engine {
 
 impl SessionHost<Session> for Engine {
     fn moved(&self, id: Id, session: Addr<Session>) {
-        if let Some(handle) = self.sessions.write().by_id.get_mut(&id) {
+        let number = {
+            let mut sessions = self.sessions.write();
+            let Some(handle) = sessions.by_id.get_mut(&id) else {
+                return;
+            };
             handle.session = session;
             handle.transport = Transport::WebSocket;
+            handle.link.number
+        };
+        if let Some(watcher) = self.watcher.get() {
+            watcher.upgraded(number);
         }
     }
 
-    fn closed(&self, id: Id) {
+    fn closed(&self, id: Id, reason: CloseReason) {
         self.sessions.write().close(id);
+        if let Some(watcher) = self.watcher.get() {
+            watcher.closed(reason);
+        }
     }
 
     /// A server that stops waits for the handlers that still run for the session.

@@ -6,6 +6,7 @@ use actix::{Actor, Addr};
 
 use crate::id::Id;
 use crate::link::Link;
+use crate::reason::CloseReason;
 use crate::supervision::ChildPanic;
 
 /// The table that finds sessions by their ids. A session reports its moves and its end to it. `A` is
@@ -17,7 +18,7 @@ pub(crate) trait SessionHost<A: Actor>: Send + Sync {
     fn moved(&self, id: Id, session: Addr<A>);
 
     /// A session has closed: it is no longer counted, and only its client can find it.
-    fn closed(&self, id: Id);
+    fn closed(&self, id: Id, reason: CloseReason);
 
     /// A session has ended, and cannot be found. It may be called twice.
     fn forgotten(&self, link: &Arc<Link>);
@@ -27,4 +28,14 @@ pub(crate) trait SessionHost<A: Actor>: Send + Sync {
 
     /// Returns `true` if the server stops.
     fn is_closing(&self) -> bool;
+}
+
+/// Receives the changes of all sessions of a server. None of its methods is called for a packet.
+pub(crate) trait SessionWatcher: Send + Sync {
+    fn opened(&self);
+
+    /// The session of this number has moved to a WebSocket.
+    fn upgraded(&self, number: u64);
+
+    fn closed(&self, reason: CloseReason);
 }

@@ -20,4 +20,6 @@ pub(crate) use engine::Engine;
 #[allow(unused_imports, reason = "an adapter forwards, and there may be none")]
 pub(crate) use forwarding::{Forwarding, PolledFuture, ReleasedFuture, RemoteSession, ThereFuture};
 pub(crate) use handle::{CloseOnDrop, Handle};
+#[cfg(feature = "admin")]
+pub(crate) use host::SessionWatcher;
 pub(crate) use poll::{PollError, PollRequest, PollResponse};

@@ -186,7 +186,7 @@ impl State {
             self.protocol.closing();
         }
         let now = now();
-        self.host.closed(self.link.id);
+        self.host.closed(self.link.id, reason);
         self.leaving = Some(now + self.close_outbox(reason, code, queued));
         self.protocol.closed(reason);
         self.link.in_flight.end();

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::cluster::{ClusterError, Details};
+use crate::cluster::{CLIENT_ENTRY, ClusterError, Details};
 use crate::error::{CallError, EmitError};
 use crate::id::SocketId;
 use crate::members::{Audience, Membership, describe};
@@ -97,7 +97,8 @@ impl RemoteSocket {
         match &self.location {
             Location::Local(socket) => socket.data(key),
             Location::Remote(details) => {
-                serde_json::from_value(details.data.get(key)?.clone()).ok()
+                let value = details.data.get(key).filter(|_| key != CLIENT_ENTRY)?;
+                serde_json::from_value(value.clone()).ok()
             }
         }
     }
@@ -107,7 +108,11 @@ impl RemoteSocket {
     pub fn all_data(&self) -> BTreeMap<String, Value> {
         match &self.location {
             Location::Local(socket) => socket.all_data(),
-            Location::Remote(details) => details.data.clone(),
+            Location::Remote(details) => {
+                let mut data = details.data.clone();
+                data.remove(CLIENT_ENTRY);
+                data
+            }
         }
     }
 
@@ -188,6 +193,16 @@ impl RemoteSocket {
     ) -> Result<(), ClusterError> {
         let gone = self.alone().disconnect_sockets_with(notice).await;
         gone.map(|_| ())
+    }
+
+    /// Returns the id and the transport of the client of a socket of this server or another one, if
+    /// that server has the Admin UI.
+    #[cfg(feature = "admin")]
+    pub(crate) fn client(&self) -> Option<Value> {
+        match &self.location {
+            Location::Local(socket) => describe(socket.state()).data.remove(CLIENT_ENTRY),
+            Location::Remote(details) => details.data.get(CLIENT_ENTRY).cloned(),
+        }
     }
 
     fn alone(&self) -> Broadcast {

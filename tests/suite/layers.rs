@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// A module of the crate, then the modules it may import besides itself.
 const LAYERS: &str = "
     testing    server adapter session socket members link message error socketio id
+    admin      server session handler socket message error socketio calendar clock id logging reason
     contract   server handler socket error socketio
     server     transport adapter client namespace session supervision handler socket members link message data error socketio cluster config handshake id limits logging notice panics pattern reason
     transport  session handler link websocket engineio config handshake id limits logging panics reason
@@ -29,7 +30,7 @@ const LAYERS: &str = "
     websocket
     calendar
     clock
-    config     handshake limits logging panics socketio
+    config     handshake id limits logging panics socketio
     handshake  type_map
     id
     limits     id logging panics
@@ -53,15 +54,17 @@ const KEPT_TO: &str = "
     actix_codec  transport
     actix_files  transport
     actix_cors  transport
-    redis      adapter/redis
+    bcrypt     admin
+    gethostname  admin
+    redis      adapter/redis admin
     rmp        adapter/format
-    actix      testing server transport adapter namespace session supervision tasks handler socket members link message data
-    tokio      testing server transport adapter client namespace session tasks handler socket members clock logging
+    actix      testing admin server transport adapter namespace session supervision tasks handler socket members link message data
+    tokio      testing admin server transport adapter client namespace session tasks handler socket members clock logging
     futures    testing server transport handler socket members
     schemars   contract
     socket2    server transport
-    parking_lot  transport adapter client namespace session handler socket members link data
-    log        server transport adapter client namespace session handler socket members link data limits logging
+    parking_lot  admin transport adapter client namespace session handler socket members link data
+    log        admin server transport adapter client namespace session handler socket members link data limits logging
 ";
 
 /// Folders of this crate that have the name of another crate, as they are named.

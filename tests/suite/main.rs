@@ -16,6 +16,8 @@ extern crate on_both_servers;
 
 mod support;
 
+#[cfg(feature = "admin")]
+mod admin;
 mod arguments;
 mod attachments;
 mod background;

@@ -147,8 +147,10 @@ impl Delivery {
                 if !self.fits(membership, &content) {
                     return;
                 }
+                let audience = scope.into();
+                membership.relayed_to(&content.0, &audience);
                 // The next message of other nodes does not wait for clients of this one.
-                let _ = membership.relay(&scope.into(), flags, &content.0, origin, |_| ());
+                let _ = membership.relay(&audience, flags, &content.0, origin, |_| ());
             }
             Message::Join { scope, rooms } => {
                 change_all(membership, scope, &MembershipChange::Join(rooms));

@@ -158,6 +158,7 @@ impl Broadcast {
     fn emit_kept(&self, event: &str, args: &Args) -> Result<Crowd, EmitError> {
         let recipient = self.audience.alone.as_ref().map(|socket| socket.id);
         self.membership.shown(event, args, recipient);
+        self.membership.delivered_to(event, args, &self.audience);
         if log::log_enabled!(target: TARGET_EVENT, Level::Debug) {
             let attached = args.attachments().iter().map(Bytes::len);
             let size = args.as_json().len() + attached.sum::<usize>();

@@ -210,6 +210,9 @@ impl Broadcast {
     ) -> Result<Outgoing, EmitError> {
         let recipient = self.audience.alone.as_ref().map(|socket| socket.id);
         let packet = self.membership.event(id, event, data, recipient)?;
+        if recipient.is_none() {
+            self.membership.delivered_to(event, data, &self.audience);
+        }
         if recipient.is_none() && log::log_enabled!(target: TARGET_EVENT, Level::Debug) {
             log_emit(
                 event,

@@ -1,0 +1,599 @@
+//! The Admin UI: the protocol of `@socket.io/admin-ui`, its logins, statistics, events and commands.
+
+#[cfg(feature = "redis")]
+use actix_socketio::SocketIo;
+use actix_socketio::{AdminError, AdminMode, AdminOptions, Data, EmitError, Socket};
+use serde_json::{Value, json};
+
+#[cfg(feature = "redis")]
+use crate::support::Server;
+use crate::support::log::Lines;
+#[cfg(feature = "redis")]
+use crate::support::redis::{Format, Redis, cluster};
+use crate::support::socketio::{BOTH, Client, Peer, Via, start, until};
+use crate::support::{Site, WebSocket};
+
+/// The hash of `PASSWORD`, at the lowest cost.
+const HASH: &str = "$2a$04$byVetd2.NcDBWYQnxTQA1.ZIF7WXDxtrJ7HTSccEUQwL9KkrYq2uW";
+const PASSWORD: &str = "correct horse";
+const LOGIN: &str = r#"{"username":"admin","password":"correct horse"}"#;
+const COMMANDS: &str = r#""EMIT","JOIN","LEAVE","DISCONNECT","MJOIN","MLEAVE","MDISCONNECT","#;
+
+fn basic() -> AdminOptions {
+    AdminOptions::basic_auth("admin", HASH)
+}
+
+fn development() -> AdminOptions {
+    AdminOptions::without_auth().mode(AdminMode::Development)
+}
+
+/// A page in the namespace `/admin`.
+struct Page {
+    client: Client,
+    id: String,
+}
+
+impl Page {
+    async fn open(site: &Site) -> Self {
+        let mut client = Client::open(site, Via::WebSocket).await;
+        let id = client.connect("/admin").await;
+        Self { client, id }
+    }
+
+    /// Opens a page, and takes its first events in development mode.
+    async fn settled(site: &Site) -> Self {
+        let mut page = Self::open(site).await;
+        page.next("all_sockets").await;
+        page
+    }
+
+    /// Returns the arguments of the next event of this name.
+    async fn next(&mut self, name: &str) -> Vec<Value> {
+        loop {
+            let (event, args) = self.event().await;
+            if event == name {
+                return args;
+            }
+        }
+    }
+
+    /// Returns the next event, except statistics.
+    async fn change(&mut self) -> (String, Vec<Value>) {
+        loop {
+            let (event, args) = self.event().await;
+            if event != "server_stats" {
+                return (event, args);
+            }
+        }
+    }
+
+    async fn event(&mut self) -> (String, Vec<Value>) {
+        let text = self.client.text().await;
+        let list = text.strip_prefix("42/admin,");
+        let list = list.unwrap_or_else(|| panic!("no event: {text}"));
+        let mut list: Vec<Value> = serde_json::from_str(list).unwrap();
+        let name = list.remove(0).as_str().unwrap().to_owned();
+        (name, list)
+    }
+
+    async fn send(&mut self, command: &Value) {
+        self.client.send(&format!("42/admin,{command}")).await;
+    }
+}
+
+/// The page gets its session id before CONNECT, and connects with it the next time.
+#[on_both_servers]
+async fn a_login_gets_a_session_with_which_the_page_connects_again() {
+    let server = start();
+    server.io.instrument(basic()).unwrap();
+    for via in BOTH {
+        let mut client = Client::open(&server, via).await;
+        client.send(&format!("40/admin,{LOGIN}")).await;
+        let session = client.text().await;
+        let session = session.strip_prefix(r#"42/admin,["session",""#).unwrap();
+        let session = session.strip_suffix(r#""]"#).unwrap();
+        client.expect_connect("/admin").await;
+        let config =
+            format!(r#"["config",{{"supportedFeatures":[{COMMANDS}"AGGREGATED_EVENTS"]}}]"#);
+        client.expect(&format!("42/admin,{config}")).await;
+
+        let mut again = Client::open(&server, via).await;
+        let auth = json!({ "sessionId": session });
+        again
+            .connect_with("/admin", &auth.to_string())
+            .await
+            .unwrap();
+    }
+}
+
+/// Every other login is refused in the same way, and logged with the address and no password.
+#[on_both_servers]
+async fn wrong_logins_are_refused_and_logged_without_the_password() {
+    let server = start();
+    server
+        .io
+        .instrument(basic().namespace("/wrong-logins"))
+        .unwrap();
+    let mut lines = Lines::with("/wrong-logins");
+    let mut client = Client::open(&server, Via::WebSocket).await;
+    for auth in [
+        r#"{"username":"admin","password":"wrong staple"}"#,
+        r#"{"username":"root","password":"correct horse"}"#,
+        r#"{"username":"admin"}"#,
+        r#"{"username":1,"password":["x"]}"#,
+        r#"{"sessionId":"00000000000000000000000000000000"}"#,
+        r#"{"sessionId":"../*"}"#,
+        "",
+    ] {
+        let refused = client.connect_with("/wrong-logins", auth).await;
+        assert_eq!(refused.unwrap_err(), r#"{"message":"invalid credentials"}"#);
+    }
+    let refused = " of 127.0.0.1 refused: invalid credentials";
+    let line = loop {
+        let line = lines.next().await;
+        assert!(
+            !line.contains("staple") && !line.contains("horse"),
+            "{line}"
+        );
+        if line.contains("Admin UI") {
+            break line;
+        }
+    };
+    assert!(line.ends_with(refused), "{line}");
+}
+
+/// Ten logins may fail; then also the right one is refused for a while.
+#[on_both_servers]
+async fn guesses_from_one_address_are_limited() {
+    let server = start();
+    server.io.instrument(basic()).unwrap();
+    let mut client = Client::open(&server, Via::WebSocket).await;
+    for _ in 0..10 {
+        let wrong = r#"{"username":"admin","password":"wrong"}"#;
+        let refused = client.connect_with("/admin", wrong).await.unwrap_err();
+        assert_eq!(refused, r#"{"message":"invalid credentials"}"#);
+    }
+    let refused = client.connect_with("/admin", LOGIN).await.unwrap_err();
+    let expected = r#"{"message":"too many login attempts, try again later"}"#;
+    assert_eq!(refused, expected);
+}
+
+/// Invalid options are errors of the program, and a server has one Admin UI.
+#[on_both_servers]
+async fn invalid_options_are_errors() {
+    let server = start();
+    let hashless = AdminOptions::basic_auth("admin", PASSWORD);
+    assert_eq!(server.io.instrument(hashless), Err(AdminError::InvalidHash));
+    #[cfg(feature = "redis")]
+    assert!(matches!(
+        server
+            .io
+            .instrument(basic().redis_store("http://127.0.0.1")),
+        Err(AdminError::InvalidStore(_))
+    ));
+    server.io.instrument(basic()).unwrap();
+    assert_eq!(server.io.instrument(basic()), Err(AdminError::Instrumented));
+}
+
+/// Statistics name the server, its clients by transport, and the sockets of all namespaces.
+#[on_both_servers]
+async fn statistics_have_the_shape_of_the_reference() {
+    let server = start();
+    server.io.of_pattern("/shop-{id}").unwrap();
+    let options = AdminOptions::without_auth().server_id("one");
+    server.io.instrument(options).unwrap();
+    let mut page = Page::open(&server).await;
+    let mut polling = Client::open(&server, Via::Polling).await;
+    polling.connect("/shop-7").await;
+    let stats = loop {
+        let stats = page.next("server_stats").await.remove(0);
+        if stats["clientsCount"] == 2 && stats["aggregatedEvents"] != json!([]) {
+            break stats;
+        }
+    };
+    assert_eq!(stats["serverId"], "one");
+    assert!(!stats["hostname"].as_str().unwrap().is_empty());
+    assert_eq!(stats["pid"], std::process::id());
+    assert!(stats["uptime"].as_f64().unwrap() > 0.0);
+    assert_eq!(stats["pollingClientsCount"], 1);
+    let namespaces = json!([
+        { "name": "/", "socketsCount": 0 },
+        { "name": "/admin", "socketsCount": 1 },
+        { "name": "/shop-7", "socketsCount": 1 },
+    ]);
+    assert_eq!(stats["namespaces"], namespaces);
+
+    polling.close().await;
+    let closed = loop {
+        let stats = page.next("server_stats").await.remove(0);
+        let events = stats["aggregatedEvents"].as_array().unwrap().clone();
+        let closed = events
+            .into_iter()
+            .find(|event| event["type"] == "rawDisconnection");
+        if let Some(closed) = closed {
+            break closed;
+        }
+    };
+    assert_eq!(closed["timestamp"].as_u64().unwrap() % 1000, 0);
+    assert_eq!(closed["count"], 1);
+    assert_eq!(closed["subType"], "transport close");
+}
+
+/// A command is for one socket, a room, or all, as its filter says.
+#[on_both_servers]
+async fn commands_act_on_a_socket_a_room_or_all() {
+    let server = start();
+    let root = server.io.of("/");
+    server.io.instrument(AdminOptions::without_auth()).unwrap();
+    let mut page = Page::open(&server).await;
+    let mut ann = Peer::enter(&server, Via::WebSocket, &["a"]).await;
+    let mut bob = Peer::enter(&server, Via::WebSocket, &[]).await;
+    let id = bob.socket.id();
+
+    page.send(&json!(["emit", "/", null, "all", 1, { "two": [] }]))
+        .await;
+    page.send(&json!(["emit", "/", "", "all"])).await;
+    page.send(&json!(["emit", "/", "a", "room", "x"])).await;
+    page.send(&json!(["emit", "/", id, "one"])).await;
+    ann.expect(r#"42["all",1,{"two":[]}]"#).await;
+    ann.expect(r#"42["all"]"#).await;
+    ann.expect(r#"42["room","x"]"#).await;
+    bob.expect(r#"42["all",1,{"two":[]}]"#).await;
+    bob.expect(r#"42["all"]"#).await;
+    bob.expect(r#"42["one"]"#).await;
+
+    page.send(&json!(["join", "/", "every"])).await;
+    page.send(&json!(["join", "/", "b", id])).await;
+    until("the joins", || {
+        root.room_count("every") == 2 && root.room_count("b") == 1
+    })
+    .await;
+    page.send(&json!(["leave", "/", "every", "b"])).await;
+    until("the leave", || root.room_count("every") == 1).await;
+    assert!(ann.socket.rooms().contains(&"every".to_owned()));
+    page.send(&json!(["leave", "/", "every", null])).await;
+    until("the other leave", || root.room_count("every") == 0).await;
+
+    page.send(&json!(["_disconnect", "/", false, id])).await;
+    bob.expect("41").await;
+    page.send(&json!(["_disconnect", "/", true])).await;
+    ann.expect("41").await;
+    ann.client.expect_close().await;
+}
+
+/// A command that makes no sense is an error of its event, and changes nothing.
+#[on_both_servers]
+async fn an_invalid_command_is_answered_with_an_error() {
+    let server = start();
+    server.io.instrument(AdminOptions::without_auth()).unwrap();
+    let mut page = Page::open(&server).await;
+    page.next("config").await;
+    for command in [
+        r#"["emit"]"#,
+        r#"["emit","/nowhere",null,"x"]"#,
+        r#"["emit","/",null,"connect"]"#,
+        r#"["join","/",7]"#,
+        r#"["_disconnect",true]"#,
+    ] {
+        page.client.send(&format!("42/admin,1{command}")).await;
+        let answer = loop {
+            let text = page.client.text().await;
+            if !text.contains("server_stats") {
+                break text;
+            }
+        };
+        assert!(
+            answer.starts_with(r#"43/admin,1[{"error":"#),
+            "{command}: {answer}"
+        );
+    }
+    assert!(server.io.namespace("/nowhere").is_none());
+}
+
+/// A read-only server offers no command, and accepts none.
+#[on_both_servers]
+async fn a_read_only_server_accepts_no_command() {
+    let server = start();
+    let options = AdminOptions::without_auth().read_only(true);
+    server.io.instrument(options).unwrap();
+    let mut page = Page::open(&server).await;
+    let config = page.next("config").await;
+    assert_eq!(
+        config,
+        [json!({ "supportedFeatures": ["AGGREGATED_EVENTS"] })]
+    );
+    let mut ann = Peer::enter(&server, Via::WebSocket, &["a"]).await;
+    page.send(&json!(["emit", "/", null, "x"])).await;
+    page.send(&json!(["join", "/", "b"])).await;
+    page.send(&json!(["leave", "/", "a"])).await;
+    page.send(&json!(["_disconnect", "/", true])).await;
+    page.client.rest("/admin").await;
+    ann.expect_nothing_more().await;
+    assert_eq!(ann.socket.rooms(), ["a"]);
+}
+
+/// In development mode each change of a socket and each event is a message, in order.
+#[on_both_servers]
+async fn development_mode_reports_sockets_rooms_and_events() {
+    let server = start();
+    server.io.instrument(development()).unwrap();
+    let chat = server.io.of("/chat");
+    chat.on_connect(|socket: Socket| async move { socket.join("lobby").await });
+    chat.on(
+        "say",
+        |socket: Socket, Data(text): Data<String>| async move {
+            socket.emit("told", &text).await?;
+            Ok::<(), EmitError>(())
+        },
+    );
+    let mut page = Page::open(&server).await;
+    let id = page.id.clone();
+    let (name, args) = page.change().await;
+    assert_eq!(
+        (name.as_str(), &args[0]["supportedFeatures"][8]),
+        ("config", &json!("ALL_EVENTS"))
+    );
+    let (mut own, mut all) = (None, None);
+    while own.is_none() || all.is_none() {
+        match page.change().await {
+            (name, args) if name == "socket_connected" => own = Some(args),
+            (name, args) if name == "all_sockets" => all = Some(args),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(own.unwrap()[0]["id"], id.as_str());
+    assert_eq!(all.unwrap()[0][0]["nsp"], "/admin");
+
+    let headers = [
+        ("Cookie", "c=secret"),
+        ("Authorization", "secret"),
+        ("X-Tag", "shown"),
+    ];
+    let mut client = Client::open_with(&server, Via::WebSocket, &headers).await;
+    let ann = client
+        .connect_with("/chat", r#"{"token":"secret"}"#)
+        .await
+        .unwrap();
+    let expected = json!(["/chat", "lobby", ann]);
+    let (name, mut joined) = page.change().await;
+    let time = joined.pop().unwrap();
+    assert_eq!((name.as_str(), json!(joined)), ("room_joined", expected));
+    assert!(time.as_str().unwrap().ends_with('Z'), "{time}");
+    let (name, connected) = page.change().await;
+    assert_eq!(name, "socket_connected");
+    let socket = &connected[0];
+    assert_eq!(socket["id"], ann.as_str());
+    assert_eq!(socket["transport"], "websocket");
+    assert_eq!(socket["rooms"], json!([ann, "lobby"]));
+    assert_eq!(socket["handshake"]["headers"]["x-tag"], "shown");
+    assert_eq!(socket["handshake"]["address"], "127.0.0.1");
+    let client_id = socket["clientId"].as_str().unwrap();
+    assert_eq!(client_id.len(), 12);
+    assert!(!client.session_id().contains(client_id));
+    let text = socket.to_string();
+    assert!(
+        !text.contains("secret") && !text.contains(client.session_id()),
+        "{text}"
+    );
+
+    client.send(r#"42/chat,["say","hello"]"#).await;
+    for expected in [
+        json!(["event_received", "/chat", ann, ["say", "hello"]]),
+        json!(["event_sent", "/chat", ann, ["told", "hello"]]),
+    ] {
+        assert_eq!(untimed(page.change().await), expected);
+    }
+    server.io.of("/chat").emit("said", ("x", 1)).await.unwrap();
+    assert_eq!(
+        untimed(page.change().await),
+        json!(["event_sent", "/chat", ann, ["said", "x", 1]])
+    );
+    client.send("41/chat,").await;
+    for expected in [
+        json!(["room_left", "/chat", "lobby", ann]),
+        json!([
+            "socket_disconnected",
+            "/chat",
+            ann,
+            "client namespace disconnect"
+        ]),
+        json!(["room_left", "/chat", ann, ann]),
+    ] {
+        assert_eq!(untimed(page.change().await), expected);
+    }
+}
+
+/// An upgrade changes the transport of each socket of the session.
+#[on_both_servers]
+async fn an_upgrade_is_an_update_of_the_transport() {
+    let server = start();
+    server.io.instrument(development()).unwrap();
+    let mut page = Page::settled(&server).await;
+    let client = Client::connected(&server, Via::Polling).await;
+    let connected = page.next("socket_connected").await;
+    assert_eq!(connected[0]["transport"], "polling");
+    let mut socket = WebSocket::beside(&server, client.session_id()).await;
+    socket.send_text("2probe").await;
+    socket.expect_text("3probe").await;
+    socket.send_text("5").await;
+    let updated = page.next("socket_updated").await;
+    let id = &connected[0]["id"];
+    assert_eq!(
+        updated,
+        [json!({ "id": id, "nsp": "/", "transport": "websocket" })]
+    );
+}
+
+/// Hooks of the Admin UI change neither answers nor refusals of the program.
+#[on_both_servers]
+async fn instrumented_servers_answer_as_others_do() {
+    let server = start();
+    server.io.instrument(development()).unwrap();
+    server
+        .io
+        .of("/")
+        .on("add", |Data((a, b)): Data<(i64, i64)>| async move { a + b });
+    server
+        .io
+        .of("/closed")
+        .on_connect(|| async { Err::<(), _>("closed today") });
+    let mut page = Page::settled(&server).await;
+    let mut client = Client::connected(&server, Via::WebSocket).await;
+    client.send(r#"421["add",2,3]"#).await;
+    client.expect("431[5]").await;
+    client.send(r#"422["none"]"#).await;
+    client
+        .expect(r#"432[{"error":"no handler for event \"none\""}]"#)
+        .await;
+    let refused = client.connect_with("/closed", "").await.unwrap_err();
+    assert_eq!(refused, r#"{"message":"closed today"}"#);
+    client.close().await;
+    // A refused socket has never connected.
+    loop {
+        let (name, args) = page.change().await;
+        assert_ne!(args[0]["nsp"], "/closed");
+        if name == "socket_disconnected" {
+            break;
+        }
+    }
+}
+
+/// A page sees the sockets of every node with their clients, and changes them.
+#[cfg(feature = "redis")]
+#[on_both_servers]
+async fn a_page_sees_and_changes_the_sockets_of_other_nodes() {
+    let redis = Redis::start();
+    for format in [
+        Format::Classic,
+        Format::Sharded,
+        Format::Streams,
+        Format::Memory,
+    ] {
+        let [here, there] = cluster(&redis, format).await;
+        for (server, id) in [(&here, "here"), (&there, "there")] {
+            server.io.instrument(development().server_id(id)).unwrap();
+        }
+        let mut bob = Peer::enter(&there, Via::WebSocket, &["b"]).await;
+        let id = bob.socket.id();
+        let mut page = Page::open(&here).await;
+        let all = page.next("all_sockets").await;
+        let found = all[0]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|socket| socket["id"] == id.as_str());
+        let found = found.unwrap();
+        assert_eq!(found["transport"], "websocket");
+        assert_eq!(found["clientId"].as_str().unwrap().len(), 12);
+        assert_eq!(found["rooms"], json!([id, "b"]));
+        let mut servers = Vec::new();
+        while !["here", "there"]
+            .iter()
+            .all(|id| servers.contains(&json!(id)))
+        {
+            servers.push(page.next("server_stats").await[0]["serverId"].clone());
+        }
+
+        page.send(&json!(["emit", "/", id, "one", 1])).await;
+        bob.expect(r#"42["one",1]"#).await;
+        page.send(&json!(["join", "/", "c", "b"])).await;
+        assert_eq!(page.next("room_joined").await[1], "c");
+        assert_eq!(bob.socket.rooms(), ["b", "c"]);
+        here.io.to("c").emit("many", ()).await.unwrap();
+        bob.expect(r#"42["many"]"#).await;
+        loop {
+            let sent = page.next("event_sent").await;
+            if sent[2] == json!(["many"]) {
+                assert_eq!(sent[1], id.as_str());
+                break;
+            }
+        }
+        page.send(&json!(["_disconnect", "/", false, id])).await;
+        bob.expect("41").await;
+        assert_eq!(page.next("socket_disconnected").await[1], id.as_str());
+        // The mark is no part of the program's data.
+        let ann = Peer::enter(&there, Via::WebSocket, &[]).await;
+        let sockets = here.io.fetch_sockets().await;
+        let remote = sockets
+            .iter()
+            .find(|socket| socket.id() == ann.socket.id())
+            .unwrap();
+        assert!(remote.all_data().is_empty());
+        assert_eq!(remote.data::<Value>("_admin"), None);
+    }
+}
+
+/// A namespace that a pattern has made on another node only takes commands too.
+#[cfg(feature = "redis")]
+#[on_both_servers]
+async fn commands_reach_namespaces_that_only_another_node_has() {
+    let redis = Redis::start();
+    for format in [
+        Format::Classic,
+        Format::Sharded,
+        Format::Streams,
+        Format::Memory,
+    ] {
+        let [here, there] = cluster(&redis, format).await;
+        here.io.instrument(AdminOptions::without_auth()).unwrap();
+        there.io.of_pattern("/shop-{id}").unwrap();
+        let mut client = Client::open(&there, Via::WebSocket).await;
+        client.connect("/shop-7").await;
+        let mut page = Page::open(&here).await;
+        page.send(&json!(["emit", "/shop-7", null, "sale", 1]))
+            .await;
+        client.expect(r#"42/shop-7,["sale",1]"#).await;
+        page.send(&json!(["_disconnect", "/shop-7", false])).await;
+        client.expect("41/shop-7,").await;
+        assert!(here.io.namespace("/shop-7").is_none());
+    }
+}
+
+/// Session ids in Redis are known to every server, for a day.
+#[cfg(feature = "redis")]
+#[on_both_servers]
+async fn sessions_in_redis_are_known_to_every_server() {
+    let mut redis = Redis::start();
+    let (one, two) = (start(), start());
+    for server in [&one, &two] {
+        server
+            .io
+            .instrument(basic().redis_store(redis.url()))
+            .unwrap();
+    }
+    let mut client = Client::open(&one, Via::WebSocket).await;
+    client.send(&format!("40/admin,{LOGIN}")).await;
+    let session: (String, String) = {
+        let text = client.text().await;
+        serde_json::from_str(text.strip_prefix("42/admin,").unwrap()).unwrap()
+    };
+    let key = format!("socket.io-admin#{}", session.1);
+    assert!(redis.command(&format!("GET {key}")).contains("\r\n1\r\n"));
+    let ttl = redis.command(&format!("TTL {key}"));
+    let seconds: u32 = ttl.lines().next().unwrap()[1..].parse().unwrap();
+    assert!((86_000..=86_400).contains(&seconds), "{ttl}");
+
+    let auth = json!({ "sessionId": session.1 }).to_string();
+    enters(&two, &auth).await.unwrap();
+    redis.kill();
+    // Without its store the server asks for the password.
+    assert_eq!(
+        enters(&two, &auth).await.unwrap_err(),
+        r#"{"message":"invalid credentials"}"#
+    );
+    let mut client = Client::open(&two, Via::WebSocket).await;
+    client.send(&format!("40/admin,{LOGIN}")).await;
+    assert!(client.text().await.starts_with(r#"42/admin,["session","#));
+}
+
+async fn enters(server: &Server<SocketIo>, auth: &str) -> Result<String, String> {
+    let mut client = Client::open(server, Via::WebSocket).await;
+    client.connect_with("/admin", auth).await
+}
+
+/// Returns an event without the time at its end.
+fn untimed((name, mut args): (String, Vec<Value>)) -> Value {
+    args.pop();
+    args.insert(0, json!(name));
+    json!(args)
+}
