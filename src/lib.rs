@@ -380,6 +380,7 @@ mod notice;
 mod panics;
 mod pattern;
 mod reason;
+mod telemetry;
 mod type_map;
 
 pub use bytes::Bytes;
@@ -427,4 +428,6 @@ pub use server::{
 pub use server::{HttpSession, LogoutStore};
 pub use socket::{AckStream, Broadcast, ClusterResult, RemoteSocket, Socket};
 pub use socketio::{AnyValue, Args, ArgsError, EventView};
+#[cfg(feature = "tracing")]
+pub use telemetry::TraceParent;
 pub use transport::{AppFactory, ConnectionError};

@@ -104,6 +104,16 @@ enum Fault {
     Adjacent(String),
 }
 
+/// The text from which it was parsed.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.head)?;
+        self.parameters
+            .iter()
+            .try_for_each(|(name, text)| write!(f, "{{{name}}}{text}"))
+    }
+}
+
 impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "namespace pattern {:?}: ", self.pattern)?;

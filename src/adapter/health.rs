@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use log::Level;
 use parking_lot::Mutex;
@@ -27,6 +28,7 @@ struct Reported {
     lost: u64,
     unreadable: u64,
     reconnects: u64,
+    lag: Option<Duration>,
     error: Option<String>,
     /// A channel to which the broker does not let this node subscribe, while it is connected.
     denied: Option<String>,
@@ -115,6 +117,11 @@ impl Health {
         self.reported.lock().unreadable += 1;
     }
 
+    /// Records the time from the broker's receipt of a message to its receipt here.
+    pub(crate) fn lags(&self, lag: Duration) {
+        self.reported.lock().lag = Some(lag);
+    }
+
     /// Returns the reason why the broker cannot be asked.
     pub(crate) fn unavailable(&self) -> ClusterError {
         let cause = self.reported.lock().error.clone();
@@ -129,6 +136,7 @@ impl Health {
             lost: reported.lost,
             unreadable: reported.unreadable,
             reconnects: reported.reconnects,
+            lag: reported.lag,
             error: reported.error.clone().or_else(|| reported.denied.clone()),
             ..AdapterHealth::default()
         }

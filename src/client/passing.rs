@@ -42,13 +42,18 @@ pub(super) fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceStat
         socket,
         context: &context,
     };
-    table.admit(&connecting, admission);
+    let handshake = &socket.state().link.handshake;
+    let spans = &context.server_context.telemetry.spans;
+    let parent = || handshake.header("traceparent");
+    let scope = spans.connect(socket.namespace(), &socket.id(), parent);
+    scope.within(|| table.admit(&connecting, admission));
 }
 
 /// Refuses or connects a socket, as the program has decided.
 fn decide(socket: &Socket, namespace: &Arc<NamespaceState>, outcome: Result<(), ConnectError>) {
     match outcome {
         Err(error) => {
+            count(namespace, "refused");
             let tells_errors = namespace.handlers.context.server_context.tells_errors;
             socket.refuse(&error.shown(tells_errors));
         }
@@ -63,7 +68,13 @@ fn enter(socket: &Socket, namespace: &Arc<NamespaceState>) {
     match state.accept() {
         Ok(()) => {
             // If it is too late, the session knows it.
-            if socket.membership().enter(state).is_ok() {
+            if let Ok(missed) = socket.membership().enter(state) {
+                let context = &namespace.handlers.context;
+                count(namespace, "accepted");
+                if state.resumed().is_some() {
+                    let telemetry = &context.server_context.telemetry;
+                    telemetry.metrics.recovered(&context.label, Some(missed));
+                }
                 log_connected(state);
                 state.link.wake();
                 if cfg!(feature = "admin") {
@@ -119,10 +130,28 @@ fn leave(socket: &Socket, namespace: &NamespaceState, reason: DisconnectReason) 
         context: &namespace.handlers.context,
     };
     log::debug!(target: TARGET_SOCKET, "{} disconnected: {reason}", socket.state());
+    let context = &namespace.handlers.context;
+    let telemetry = &context.server_context.telemetry;
+    let text = reason.as_str();
+    telemetry.metrics.disconnected(&context.label, text);
     let table = namespace.handlers.table.read();
     table.disconnecting(&leaving);
     socket.membership().detach(socket.state(), reason);
     table.disconnected(&leaving);
+}
+
+/// Counts a client that has requested its former state and starts a new session.
+pub(super) fn not_recovered(namespace: &NamespaceState) {
+    let context = &namespace.handlers.context;
+    let telemetry = &context.server_context.telemetry;
+    telemetry.metrics.recovered(&context.label, None);
+}
+
+/// Counts a connect by its outcome.
+fn count(namespace: &NamespaceState, outcome: &'static str) {
+    let context = &namespace.handlers.context;
+    let telemetry = &context.server_context.telemetry;
+    telemetry.metrics.connected(&context.label, outcome);
 }
 
 /// Logs that a client was accepted.

@@ -81,8 +81,13 @@ impl Client {
         let alone = Membership::new(name, Vec::new());
         let state = SocketState::new(alone.shared_name(), &self.link, auth);
         state.end(DisconnectReason::ServerNamespaceDisconnect);
-        let context = NamespaceContext::within(&self.registry.server_context);
+        let context = NamespaceContext::within(&self.registry.server_context, NO_NAMESPACE);
+        let telemetry = &self.link.config.telemetry;
+        telemetry.metrics.connected(&context.label, "refused");
         let socket = Socket::new(&alone, Arc::new(state));
         failed(&context, &socket, "connect", cause);
     }
 }
+
+/// The label in metrics of a client's own text, which has no namespace.
+const NO_NAMESPACE: &str = "(none)";

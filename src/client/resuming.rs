@@ -11,6 +11,7 @@ use log::Level;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
+use crate::client::passing::not_recovered;
 use crate::client::state::{Arriving, Client, Found, Waiting};
 use crate::link::Link;
 use crate::logging::{LogKind, LogLimits};
@@ -77,6 +78,9 @@ impl Client {
                 ..
             } = self.arriving.swap_remove(at);
             let resume = found.resumed.map(Recovery::resume);
+            if resume.is_none() {
+                not_recovered(&namespace);
+            }
             let resume = resume.or_else(|| namespace.membership.start_new_session());
             let at = self.enter(namespace, auth.as_deref(), resume);
             for packet in waiting {

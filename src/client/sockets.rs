@@ -4,6 +4,7 @@
 //! arrival. The namespace decides about connects and has the members of rooms; it is notified by
 //! message. Packets for a socket whose connect handler is still running wait here.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::client::passing::{admit, disconnected, failed_by_session};
+use crate::client::passing::{admit, disconnected, failed_by_session, not_recovered};
 use crate::client::state::{Client, Slot, Waiting};
 use crate::clock::now;
 use crate::handler::Received;
@@ -113,6 +114,8 @@ impl Client {
             return Ok(());
         }
         let shown = self.registry.shown(auth);
+        // The fields that the client library adds were removed.
+        let is_reconnect = matches!(shown, Some(Cow::Owned(_)));
         let shown = shown.as_deref();
         let namespace = match self.registry.lease(name, shown) {
             Ok(namespace) => namespace,
@@ -126,6 +129,9 @@ impl Client {
                 self.ask_cluster(namespace, shown, request);
             }
             Some(StartFrom::Memory(resume)) => {
+                if resume.resumed.is_none() && is_reconnect {
+                    not_recovered(&namespace);
+                }
                 self.enter(namespace, shown, Some(resume));
             }
             None => {

@@ -1,6 +1,7 @@
 //! The errors between nodes, and the health of the adapter.
 
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
@@ -124,6 +125,7 @@ pub struct AdapterHealth {
     pub(crate) lost: u64,
     pub(crate) unreadable: u64,
     pub(crate) reconnects: u64,
+    pub(crate) lag: Option<Duration>,
     pub(crate) error: Option<String>,
 }
 
@@ -169,6 +171,14 @@ impl AdapterHealth {
     #[must_use]
     pub fn reconnects(&self) -> u64 {
         self.reconnects
+    }
+
+    /// Returns the time from the broker's receipt of the last message to its receipt by this node.
+    /// It is measured for Redis Streams, whose entries have a time, and is `None` for other formats
+    /// and before the first message. The clocks of Redis and of this node are compared.
+    #[must_use]
+    pub fn lag(&self) -> Option<Duration> {
+        self.lag
     }
 
     /// Returns the error that last broke the connection. While it is connected it is `None`, or it

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use crate::limits::LimitHooks;
 use crate::logging::LogLimits;
 use crate::panics::PanicReports;
+use crate::telemetry::Telemetry;
 
 pub use cors::Cors;
 pub(crate) use engine::EngineConfig;
@@ -37,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) limit_hooks: LimitHooks,
     /// Set by the builder at the start.
     pub(crate) panic_reports: PanicReports,
+    pub(crate) telemetry: Telemetry,
 }
 
 impl Config {
@@ -50,6 +52,7 @@ impl Config {
             line_limits: LogLimits::new(),
             limit_hooks: LimitHooks::default(),
             panic_reports: PanicReports::default(),
+            telemetry: Telemetry::default(),
         }
     }
 }

@@ -32,9 +32,15 @@ where
             incoming.hand_over();
             let reply = incoming.take_reply();
             let state = incoming.socket.state();
+            let timer = incoming.start_timer();
             slots.run(
                 || handler.call(args),
-                move |ended| reply.finish(ended),
+                move |ended| {
+                    if let Some(timer) = timer {
+                        timer.stop();
+                    }
+                    reply.finish(ended);
+                },
                 || Pending::of_event(state, incoming.size()),
             );
         }

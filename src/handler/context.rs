@@ -14,6 +14,7 @@ use crate::handler::failure::ErrorHook;
 use crate::logging::{LogKind, LogLimits};
 use crate::message::Panicked;
 use crate::socketio::is_reserved;
+use crate::telemetry::Telemetry;
 use crate::type_map::TypeMap;
 
 /// The state shared by all handlers of a server.
@@ -28,6 +29,8 @@ pub(crate) struct ServerContext {
     pub(crate) answers_unhandled: bool,
     /// The rate limits of log lines that clients cause.
     pub(crate) line_limits: Arc<LogLimits>,
+    /// Set by the builder at the start.
+    pub(crate) telemetry: Telemetry,
 }
 
 impl ServerContext {
@@ -72,6 +75,7 @@ impl ServerContext {
 
     /// Logs a panic and sends it to all supervisors.
     pub(crate) fn report(&self, crashed: &Panicked) {
+        self.telemetry.metrics.panicked(crashed.source.label());
         self.line_limits
             .write(LogKind::Panicked, Level::Error, format_args!("{crashed}"));
         self.supervisors.write().retain(|supervisor| {
@@ -92,6 +96,7 @@ impl Default for ServerContext {
             tells_errors: cfg!(debug_assertions),
             answers_unhandled: true,
             line_limits: LogLimits::new(),
+            telemetry: Telemetry::default(),
         }
     }
 }
@@ -107,15 +112,19 @@ impl fmt::Debug for ServerContext {
 /// The state shared by the handlers of one namespace.
 pub(crate) struct NamespaceContext {
     pub(crate) server_context: Arc<ServerContext>,
+    /// The name of the namespace, or the pattern of its namespaces, for metrics: a client cannot
+    /// add values to it.
+    pub(crate) label: Arc<str>,
     on_error: RwLock<Option<ErrorHook>>,
     /// `true` if it belongs to all namespaces together: its hook is that of the server_context.
     is_common: bool,
 }
 
 impl NamespaceContext {
-    pub(crate) fn within(server_context: &Arc<ServerContext>) -> Arc<Self> {
+    pub(crate) fn within(server_context: &Arc<ServerContext>, label: &str) -> Arc<Self> {
         Arc::new(Self {
             server_context: Arc::clone(server_context),
+            label: label.into(),
             on_error: RwLock::default(),
             is_common: false,
         })
@@ -125,6 +134,7 @@ impl NamespaceContext {
     pub(crate) fn common(server_context: &Arc<ServerContext>) -> Arc<Self> {
         Arc::new(Self {
             server_context: Arc::clone(server_context),
+            label: "".into(),
             on_error: RwLock::default(),
             is_common: true,
         })

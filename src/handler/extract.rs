@@ -26,6 +26,7 @@ use crate::handshake::Handshake;
 use crate::reason::DisconnectReason;
 use crate::socket::Socket;
 use crate::socketio::{self, Args, ArgsError, EventView, Shortened};
+use crate::telemetry::{EventTimer, RunningTimer};
 
 /// Makes an argument of a handler from the context of its call.
 ///
@@ -110,9 +111,19 @@ pub struct EventContext<'a> {
     /// If an [`Ack`] was extracted: whether the handler has received it.
     pub(crate) lent: OnceCell<Arc<AtomicBool>>,
     pub(crate) context: &'a Arc<NamespaceContext>,
+    /// Measures the calls of the event's handlers.
+    pub(crate) timer: Option<&'a EventTimer>,
 }
 
 impl EventContext<'_> {
+    /// Starts to measure the call of a handler.
+    pub(crate) fn start_timer(&self) -> Option<RunningTimer> {
+        let context = self.context;
+        let telemetry = &context.server_context.telemetry;
+        let timer = self.timer?;
+        Some(timer.start(&telemetry.metrics, &context.label))
+    }
+
     /// Takes the right to answer.
     pub(crate) fn take_reply(&self) -> Reply {
         self.reply(self.ack.take())

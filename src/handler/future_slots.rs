@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use crate::handler::pending::{Unfinished, WhilePending};
 use crate::panics::catch_panic;
+use crate::telemetry::{InSpan, SpanScope};
 
 /// One handler's slots: one on each thread that calls it.
 #[derive(Debug)]
@@ -42,9 +43,9 @@ impl FutureSlots {
         F: Future + 'static,
         G: WhilePending,
     {
-        let mut slot = self.take::<F>();
+        let mut slot = self.take::<InSpan<F>>();
         let polled = catch_panic(|| {
-            slot.0.set(Some(start()));
+            slot.0.set(Some(SpanScope::current().follow(start())));
             // No waker is needed yet: a pending future is polled again by its own task.
             slot.poll(&mut Context::from_waker(Waker::noop()))
         });

@@ -55,11 +55,12 @@ impl Handlers {
         }
     }
 
-    /// Makes the handlers of one namespace or pattern, to which those for all are added.
-    pub(crate) fn following(common: &Self) -> Self {
+    /// Makes the handlers of one namespace or pattern, to which those for all are added. `label` is
+    /// its name or pattern.
+    pub(crate) fn following(common: &Self, label: &str) -> Self {
         Self {
             table: SharedTable::following(&common.table),
-            context: NamespaceContext::within(&common.context.server_context),
+            context: NamespaceContext::within(&common.context.server_context, label),
         }
     }
 

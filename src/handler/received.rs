@@ -12,6 +12,7 @@ use crate::handler::context::NamespaceContext;
 use crate::handler::extract::{EventContext, size_of_args};
 use crate::logging::{Quoted, TARGET_EVENT};
 use crate::socket::Socket;
+use crate::telemetry::{EventParts, EventTimer, SpanScope};
 
 /// An event as the session has decoded it.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +39,27 @@ impl<'a> Received<'a> {
         log::debug!(target: TARGET_EVENT, "event {name}: {size} bytes from {socket}{ack}");
     }
 
-    pub(super) fn incoming<'b>(&self, event: &'b Arc<str>) -> EventContext<'b>
+    /// Makes the span of the event, and takes the arguments that belong to it.
+    pub(super) fn in_span(&self) -> (SpanScope, Self) {
+        let handshake = &self.socket.state().link.handshake;
+        let spans = &self.context.server_context.telemetry.spans;
+        let parts = EventParts {
+            namespace: self.socket.namespace(),
+            event: self.name,
+            socket: &self.socket.state().id,
+            ack: self.id,
+        };
+        let parent = || handshake.header("traceparent");
+        let (scope, args) = spans.event(&parts, self.args, parent);
+        (scope, Self { args, ..*self })
+    }
+
+    /// Returns what handlers get; `timer` measures their calls.
+    pub(super) fn incoming<'b>(
+        &self,
+        event: &'b Arc<str>,
+        timer: Option<&'b EventTimer>,
+    ) -> EventContext<'b>
     where
         'a: 'b,
     {
@@ -50,6 +71,7 @@ impl<'a> Received<'a> {
             ack: Cell::new(self.id),
             lent: OnceCell::new(),
             context: self.context,
+            timer,
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::handler::received::Received;
 use crate::handler::transit::IncomingEvent;
 use crate::logging::TARGET_EVENT;
 use crate::panics::catch_panic;
+use crate::telemetry::EventTimer;
 
 /// All handlers of one namespace.
 #[derive(Clone, Default)]
@@ -30,20 +31,36 @@ pub(crate) struct Table {
     checks: Vec<EventCheck>,
     any: Vec<EventHandler>,
     /// Handlers by event, sorted by the length of the name and then by the name.
-    events: Vec<(Arc<str>, Vec<EventHandler>)>,
-    fallback: Option<EventHandler>,
+    events: Vec<EventEntry>,
+    fallback: Option<(EventHandler, EventTimer)>,
     /// Hooks of the Admin UI for sockets that have connected.
     connected: Vec<ConnectedHook>,
     disconnecting: Vec<LeaveHandler>,
     disconnect: Vec<LeaveHandler>,
 }
 
+/// The handlers of one event.
+#[derive(Clone)]
+struct EventEntry {
+    name: Arc<str>,
+    handlers: Vec<EventHandler>,
+    timer: EventTimer,
+}
+
 impl Table {
     /// Adds a handler after the existing ones of the event.
     pub(crate) fn on(&mut self, event: &str, handler: EventHandler) {
         match self.position(event) {
-            Ok(at) => self.events[at].1.push(handler),
-            Err(at) => self.events.insert(at, (event.into(), vec![handler])),
+            Ok(at) => self.events[at].handlers.push(handler),
+            Err(at) => {
+                let name = event.into();
+                let entry = EventEntry {
+                    timer: EventTimer::new(&name),
+                    handlers: vec![handler],
+                    name,
+                };
+                self.events.insert(at, entry);
+            }
         }
     }
 
@@ -61,7 +78,9 @@ impl Table {
     }
 
     pub(crate) fn fallback(&mut self, handler: EventHandler) {
-        self.fallback = Some(handler);
+        // A client chooses the names of these events, so none is a label.
+        let timer = EventTimer::new(&"(fallback)".into());
+        self.fallback = Some((handler, timer));
     }
 
     pub(crate) fn check(&mut self, check: EventCheck) {
@@ -134,9 +153,9 @@ impl Table {
             disconnecting: [&self.disconnecting[..], &common.disconnecting].concat(),
             disconnect: [&self.disconnect[..], &common.disconnect].concat(),
         };
-        for (event, handlers) in &common.events {
-            for handler in handlers {
-                table.on(event, Arc::clone(handler));
+        for entry in &common.events {
+            for handler in &entry.handlers {
+                table.on(&entry.name, Arc::clone(handler));
             }
         }
         table
@@ -144,6 +163,11 @@ impl Table {
 
     /// Calls the event's handlers in order; an event without a handler is answered with an error.
     pub(crate) fn dispatch(&self, received: &Received<'_>) {
+        let (scope, received) = received.in_span();
+        scope.within(|| self.check_and_deliver(&received));
+    }
+
+    fn check_and_deliver(&self, received: &Received<'_>) {
         if log::log_enabled!(target: TARGET_EVENT, Level::Debug) {
             received.log();
         }
@@ -152,7 +176,7 @@ impl Table {
         }
         let mut event = IncomingEvent::new(received);
         for check in &self.checks {
-            let reply = || received.incoming(&received.name.into()).take_reply();
+            let reply = || received.incoming(&received.name.into(), None).take_reply();
             match catch_panic(|| check(&mut event)) {
                 Ok(Ok(())) => {}
                 Ok(Err(rejection)) => return reply().reject(rejection),
@@ -199,19 +223,23 @@ impl Table {
                 id: None,
                 ..*received
             };
-            call_all(&self.any, &unanswered.incoming(&received.name.into()));
+            call_all(&self.any, &unanswered.incoming(&received.name.into(), None));
         }
         match (self.position(received.name), &self.fallback) {
             (Ok(at), _) => {
-                let (event, handlers) = &self.events[at];
-                call_all(handlers, &received.incoming(event));
+                let entry = &self.events[at];
+                let incoming = received.incoming(&entry.name, Some(&entry.timer));
+                call_all(&entry.handlers, &incoming);
             }
-            (Err(_), Some(fallback)) => {
-                call(fallback, &received.incoming(&received.name.into()));
+            (Err(_), Some((fallback, timer))) => {
+                call(
+                    fallback,
+                    &received.incoming(&received.name.into(), Some(timer)),
+                );
             }
             (Err(_), None) => {
                 let name = received.name.into();
-                received.incoming(&name).take_reply().unhandled();
+                received.incoming(&name, None).take_reply().unhandled();
             }
         }
     }
@@ -219,16 +247,16 @@ impl Table {
     fn position(&self, event: &str) -> Result<usize, usize> {
         // By length first: names are compared by bytes only if their lengths are equal, which is
         // rare.
-        self.events.binary_search_by(|(name, _)| {
-            let by_length = name.len().cmp(&event.len());
-            by_length.then_with(|| name.as_ref().cmp(event))
+        self.events.binary_search_by(|entry| {
+            let by_length = entry.name.len().cmp(&event.len());
+            by_length.then_with(|| entry.name.as_ref().cmp(event))
         })
     }
 }
 
 impl fmt::Debug for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.events.iter().map(|(name, _)| name);
+        let names = self.events.iter().map(|entry| &entry.name);
         f.debug_list().entries(names).finish()
     }
 }

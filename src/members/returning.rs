@@ -101,8 +101,9 @@ impl Membership {
         }
     }
 
-    /// Connects a socket that the program has accepted, and sends its CONNECT packet.
-    pub(crate) fn enter(&self, socket: &Arc<SocketState>) -> Result<(), SocketEnded> {
+    /// Connects a socket that the program has accepted, and sends its CONNECT packet. Returns the
+    /// number of events that the client had missed and that were sent to it.
+    pub(crate) fn enter(&self, socket: &Arc<SocketState>) -> Result<usize, SocketEnded> {
         // Events that are sent from now on are delivered directly, and earlier ones are among the
         // missed events.
         let mut log = self.recovery.as_ref().map(Recovery::lock);
@@ -125,7 +126,7 @@ impl Membership {
             return Err(SocketEnded);
         };
         let is_new = self.list(socket);
-        let misses_nothing = missed.is_empty();
+        let missed_events = missed.len();
         // In the membership first: a client that has received the CONNECT packet receives the next
         // broadcast.
         if !socket.open(missed) {
@@ -135,7 +136,7 @@ impl Membership {
         }
         if let (Some(log), Some(resume)) = (&mut log, &socket.resume) {
             let latest = log.latest(self.position());
-            if misses_nothing && resume.resumed.is_some() {
+            if missed_events == 0 && resume.resumed.is_some() {
                 // Its offset may be old, but later events are not kept forever for it.
                 resume.has_all(latest);
             }
@@ -151,7 +152,7 @@ impl Membership {
             self.join_since(socket, &room, None, usize::MAX);
         }
         self.write_down(log, socket);
-        Ok(())
+        Ok(missed_events)
     }
 
     /// Lists a socket in the namespace. Returns whether it was new.

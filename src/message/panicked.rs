@@ -78,6 +78,22 @@ pub enum PanicSource {
     Adapter,
 }
 
+impl PanicSource {
+    /// Returns the source's name for metrics, without names of events and rooms.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Handler(_) => "handler",
+            Self::Session => "session",
+            Self::HttpConnection => "http_connection",
+            Self::Room(_) => "room",
+            Self::Namespace => "namespace",
+            Self::Server => "server",
+            Self::BackgroundTask => "background_task",
+            Self::Adapter => "adapter",
+        }
+    }
+}
+
 impl fmt::Display for PanicSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

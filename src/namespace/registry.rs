@@ -176,8 +176,8 @@ impl Registry {
     /// Adds a pattern after the existing ones.
     pub(crate) fn add_pattern(&self, matcher: NamespaceMatcher) -> Arc<PatternState> {
         let pattern = Arc::new(PatternState {
+            handlers: Handlers::following(&self.common, &matcher.to_string()),
             matcher,
-            handlers: Handlers::following(&self.common),
             frees: AtomicBool::new(false),
         });
         self.patterns.write().push(Arc::clone(&pattern));
@@ -311,7 +311,7 @@ impl Registry {
         }
         let (handlers, parameters) = match pattern {
             Some((pattern, parameters)) => (pattern.handlers.clone(), parameters.clone()),
-            None => (Handlers::following(&self.common), Parameters::new()),
+            None => (Handlers::following(&self.common, name), Parameters::new()),
         };
         let state = Arc::new(NamespaceState {
             membership: Membership::with(

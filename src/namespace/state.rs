@@ -70,10 +70,20 @@ impl NamespaceMatcher {
     }
 }
 
+/// The label of its namespaces in metrics.
+impl fmt::Display for NamespaceMatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pattern(pattern) => fmt::Display::fmt(pattern, f),
+            Self::Predicate(_) => f.write_str("(predicate)"),
+        }
+    }
+}
+
 impl fmt::Debug for NamespaceMatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pattern(pattern) => pattern.fmt(f),
+            Self::Pattern(pattern) => fmt::Debug::fmt(pattern, f),
             Self::Predicate(_) => f.write_str("Predicate"),
         }
     }

@@ -25,7 +25,7 @@ use crate::server::HttpSession;
 use crate::server::extractors::Home;
 #[cfg(feature = "session")]
 use crate::server::logout::Watchers;
-use crate::server::{SocketIo, StartError};
+use crate::server::{SocketIo, StartError, sampling};
 use crate::session::{Engine, Forwarding};
 use crate::supervision::{ChildPanic, lasting_arbiter};
 use crate::transport::Hooks;
@@ -362,6 +362,8 @@ impl Builder<SocketIo> {
         self.config.http.check().map_err(StartError::option)?;
         let arbiter = lasting_arbiter().map_err(StartError)?;
         let home = self.own.server_context.insert(Home::default());
+        self.config.telemetry.metrics.describe();
+        self.own.server_context.telemetry = self.config.telemetry.clone();
         let server_context = Arc::new(self.own.server_context);
         let recovery = recovery(&self.config);
         #[cfg(feature = "cluster")]
@@ -410,6 +412,7 @@ impl Builder<SocketIo> {
         if let Some(node) = node {
             node.serve(&engine);
         }
+        sampling::start(&engine, Some(&registry)).map_err(StartError)?;
         let io = SocketIo::new(engine, self.hooks, registry, server);
         home.set(&io);
         Ok(io)

@@ -18,7 +18,7 @@ use crate::logging::{LogKind, cut};
 use crate::panics::{PanicReports, TaskOwner};
 use crate::reason::CloseReason;
 use crate::server::closing::Closing;
-use crate::server::{AppServer, Buildable, Builder, StartError, Tunable};
+use crate::server::{AppServer, Buildable, Builder, StartError, Tunable, sampling};
 use crate::session::Engine;
 use crate::supervision::ChildPanic;
 use crate::transport::{self, AppFactory, Hooks};
@@ -268,9 +268,10 @@ impl Builder<EngineIo> {
         });
         self.config.panic_reports = panic_reports.clone();
         let fallen = move |fall: ChildPanic| panic_reports.report(TaskOwner::Session, fall.panic);
-        Ok(EngineIo {
-            engine: Engine::new(Arc::new(self.config), accept, fallen, None),
-            hooks: Arc::new(self.hooks),
-        })
+        self.config.telemetry.metrics.describe();
+        let engine = Engine::new(Arc::new(self.config), accept, fallen, None);
+        sampling::start(&engine, None).map_err(StartError)?;
+        let hooks = Arc::new(self.hooks);
+        Ok(EngineIo { engine, hooks })
     }
 }

@@ -23,10 +23,13 @@ mod operator;
 mod options;
 mod pattern;
 mod running;
+mod sampling;
 #[cfg(feature = "session")]
 mod session_cookie;
 mod socket_io;
 mod start_error;
+#[cfg(any(feature = "metrics", feature = "tracing"))]
+mod telemetry;
 mod tuning;
 mod weak;
 

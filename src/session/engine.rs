@@ -189,6 +189,13 @@ impl Engine {
         self.sessions.read().open
     }
 
+    /// Returns the number of handlers that have started and wait, except those that wait for the
+    /// end of their own socket.
+    pub(crate) fn handlers_in_flight(&self) -> usize {
+        let links = self.links();
+        links.iter().map(|link| link.in_flight.waiting()).sum()
+    }
+
     /// Returns the links of the open sessions.
     pub(crate) fn open_links(&self) -> Vec<Arc<Link>> {
         let sessions = self.sessions.read();
@@ -327,6 +334,7 @@ impl Engine {
         };
         let link = Arc::clone(&handle.link);
         log::debug!(target: TARGET_SESSION, "{link} opened over {}", transport.as_str());
+        self.config.telemetry.metrics.opened(transport.as_str());
         self.sessions.write().insert(handle);
         if let Some(watcher) = self.watcher.get() {
             watcher.opened();

@@ -182,6 +182,7 @@ impl State {
             return;
         }
         self.log_close(reason);
+        self.count_close(reason);
         if reason == CloseReason::ForcedServerClose {
             self.protocol.closing();
         }
@@ -277,6 +278,16 @@ impl State {
             && !self.link.outbox.has_poll()
             && self.host.is_closing();
         if is_away { BETWEEN_POLLS } else { LAST_PACKETS }
+    }
+
+    fn count_close(&self, reason: CloseReason) {
+        let telemetry = &self.link.config.telemetry;
+        let open = self.link.handshake.time().elapsed().unwrap_or_default();
+        let transport = self.machine.transport().as_str();
+        telemetry.metrics.closed(reason.as_str(), transport, open);
+        if reason == CloseReason::OutboxFull {
+            telemetry.metrics.slow_client_closed();
+        }
     }
 
     /// Logs one line, with the sockets that end too.

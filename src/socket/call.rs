@@ -8,9 +8,25 @@ use tokio::time::timeout;
 use crate::error::CallError;
 use crate::members::{Membership, SocketState};
 use crate::socketio::Args;
+use crate::telemetry::SpanScope;
 
 /// Sends an event with an acknowledgement id and waits for the answer.
 pub(crate) async fn call<T>(
+    membership: &Membership,
+    state: &SocketState,
+    event: &str,
+    data: &T,
+    limit: Duration,
+) -> Result<Args, CallError>
+where
+    T: Serialize + ?Sized,
+{
+    let scope = SpanScope::call(membership.name(), event, &state.id);
+    let asked = ask(membership, state, event, data, limit);
+    scope.follow(asked).await
+}
+
+async fn ask<T>(
     membership: &Membership,
     state: &SocketState,
     event: &str,

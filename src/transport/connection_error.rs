@@ -90,6 +90,7 @@ pub(crate) fn report(config: &Config, hooks: &Hooks, request: &HttpRequest, refu
                 .write(kind, level, format_args!("{line}"));
         }
     }
+    config.telemetry.metrics.refused(refusal.label());
     count(config, request, refusal);
     let Some((code, message)) = refusal.code() else {
         return;

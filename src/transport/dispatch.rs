@@ -50,7 +50,11 @@ async fn route(
         engine.config.engine.allows(transport) || is_in_memory(request)
     })?;
     let Some(sid) = query.sid else {
-        return open(engine, hooks, &query, request, payload).await;
+        let parent = || request.headers().get("traceparent")?.to_str().ok();
+        let spans = &engine.config.telemetry.spans;
+        let scope = spans.handshake(query.transport.as_str(), parent);
+        let opening = open(engine, hooks, &query, request, payload);
+        return scope.follow(opening).await;
     };
     let Some(handle) = engine.find(sid) else {
         let elsewhere = engine.elsewhere(sid).ok_or(Refusal::UnknownSession)?;

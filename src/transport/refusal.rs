@@ -107,6 +107,26 @@ impl Refusal {
         }
     }
 
+    /// Returns the cause, for metrics.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::UnknownTransport => "unknown_transport",
+            Self::UnknownSession => "unknown_session",
+            Self::BadMethod => "bad_method",
+            Self::BadRequest => "bad_request",
+            Self::NotPolling => "not_polling",
+            Self::UnsupportedProtocol => "unsupported_protocol",
+            Self::WebSocketVersion => "websocket_version",
+            Self::HookFailed => "hook_failed",
+            Self::Forbidden => "forbidden",
+            Self::NotAllowed => "not_allowed",
+            Self::ShuttingDown => "shutting_down",
+            Self::TooLarge => "too_large",
+            Self::HandshakeTooLarge => "handshake_too_large",
+            Self::Violation => "violation",
+        }
+    }
+
     /// Returns the level of its line. If the session ends, it has a line of its own.
     pub(crate) fn level(self) -> Level {
         match self {

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::config::Transport;
 use crate::engineio;
 use crate::limits::Limit;
-use crate::link::{Frame, Inbound, InboundMessage};
+use crate::link::{Frame, Inbound, InboundMessage, Link};
 use crate::logging::TARGET_SESSION;
 use crate::panics::Caught;
 use crate::session::{Engine, HandOver, Handle, Probe, ProbeFailed};
@@ -79,14 +79,20 @@ impl Candidate {
 
     async fn run(mut self) {
         let limit = self.engine.config.engine.upgrade_timeout;
-        match timeout(limit, self.probe()).await {
-            Ok(true) => return self.hand_over().await,
-            Ok(false) => {}
-            Err(_) => self
-                .handle
-                .link
-                .hit(Limit::UpgradeTimeout, limit.as_millis()),
+        let probed = timeout(limit, self.probe()).await;
+        if probed == Ok(true) {
+            return self.hand_over().await;
         }
+        if probed.is_err() {
+            let link = &self.handle.link;
+            link.hit(Limit::UpgradeTimeout, limit.as_millis());
+        }
+        let outcome = match (probed, self.agreed) {
+            (Err(_), _) => "timed_out",
+            (Ok(_), true) => "abandoned",
+            (Ok(_), false) => "refused",
+        };
+        count(&self.handle.link, outcome);
         log::debug!(target: TARGET_SESSION, "{} not upgraded, it continues with polling", self.handle.link);
         if self.agreed {
             // Engine.IO v4, Upgrade: the session continues with polling. A life-cycle message.
@@ -124,14 +130,16 @@ impl Candidate {
         let heir = self.engine.await_arrival(self.frames);
         let limit = self.engine.config.engine.upgrade_timeout;
         let agreed = timeout(limit, self.handle.session.send(HandOver { heir })).await;
-        match agreed {
-            Ok(Ok(Ok(()))) => {
-                if !self.probe_outbox.succeed() {
-                    // The WebSocket broke while the session moved, so its feed could not notify it.
-                    self.handle.link.gone();
-                }
-            }
-            Ok(Ok(Err(_)) | Err(_)) | Err(_) => self.probe_outbox.fail(),
+        let is_moved = matches!(agreed, Ok(Ok(Ok(()))));
+        count(
+            &self.handle.link,
+            if is_moved { "completed" } else { "refused" },
+        );
+        if !is_moved {
+            self.probe_outbox.fail();
+        } else if !self.probe_outbox.succeed() {
+            // The WebSocket broke while the session moved, so its feed could not notify it.
+            self.handle.link.gone();
         }
     }
 
@@ -169,6 +177,11 @@ impl Candidate {
         })
         .await
     }
+}
+
+/// Counts the end of an upgrade.
+fn count(link: &Link, outcome: &'static str) {
+    link.config.telemetry.metrics.upgraded(outcome);
 }
 
 /// A packet of a candidate.

@@ -2,7 +2,7 @@
 //!
 //! `echo` args are emitted back, `ack` args are acknowledged, `bcast` args go to everyone, `join`
 //! and `leave` take a room, `rcast` a room and args, which go to that room. `SERVER` (`http` or
-//! `direct`), `PORT`, `WORKERS`, `PING_INTERVAL_MS`, `PING_TIMEOUT_MS` and `MAX_PAYLOAD` come from
+//! `direct`), `PORT`, `WORKERS`, `METRICS`, `PING_INTERVAL_MS`, `PING_TIMEOUT_MS` and `MAX_PAYLOAD` come from
 //! the environment.
 //!
 //! ```sh
@@ -16,7 +16,9 @@ use std::env;
 use std::str::FromStr;
 use std::time::Duration;
 
-use actix_socketio::{Args, Data, EmitError, Event, HandlerError, RoomError, Socket, SocketIo};
+use actix_socketio::{
+    Args, Builder, Data, EmitError, Event, HandlerError, RoomError, Socket, SocketIo,
+};
 use actix_web::{App, HttpServer};
 use mimalloc::MiMalloc;
 
@@ -28,7 +30,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
     env_logger::init();
-    let io = SocketIo::builder()
+    let io = measured(SocketIo::builder())
         .ping_interval(Duration::from_millis(setting("PING_INTERVAL_MS", 25_000)))
         .ping_timeout(Duration::from_millis(setting("PING_TIMEOUT_MS", 20_000)))
         .max_payload(setting("MAX_PAYLOAD", 1_000_000))
@@ -49,6 +51,23 @@ async fn main() -> std::io::Result<()> {
     let mounted = io.clone();
     let server = HttpServer::new(move || App::new().configure(mounted.routes()));
     io.tune(server).workers(workers).bind(address)?.run().await
+}
+
+/// Gives the server a recorder if `METRICS` is 1.
+#[cfg(feature = "metrics")]
+fn measured(builder: Builder) -> Builder {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    if setting("METRICS", 0) == 1 {
+        builder.metrics_recorder(PrometheusBuilder::new().build_recorder())
+    } else {
+        builder
+    }
+}
+
+#[cfg(not(feature = "metrics"))]
+fn measured(builder: Builder) -> Builder {
+    builder
 }
 
 async fn echo(socket: Socket, event: Event) -> Result<(), EmitError> {

@@ -9,16 +9,16 @@ const LAYERS: &str = "
     testing    server adapter session socket members link message error socketio id
     admin      server session handler socket message error socketio calendar clock id logging reason
     contract   server handler socket error socketio
-    server     transport adapter client namespace session supervision handler socket members link message data error socketio cluster config handshake id limits logging notice panics pattern reason
-    transport  session handler link websocket engineio config handshake id limits logging panics reason
-    adapter    namespace session supervision tasks handler socket members link message data error socketio cluster calendar config id logging notice panics reason
-    client     namespace session handler socket members link message error socketio clock config handshake id limits logging reason
+    server     transport adapter client namespace session supervision handler socket members link message data error socketio cluster config handshake id limits logging notice panics pattern reason telemetry
+    transport  session handler link websocket engineio config handshake id limits logging panics reason telemetry
+    adapter    namespace session supervision tasks handler socket members link message data error socketio cluster calendar config id logging notice panics reason telemetry
+    client     namespace session handler socket members link message error socketio clock config handshake id limits logging reason telemetry
     namespace  supervision tasks handler socket members link message error cluster socketio config handshake id logging panics pattern
-    session    supervision link engineio websocket clock config handshake id limits logging panics reason
+    session    supervision link engineio websocket clock config handshake id limits logging panics reason telemetry
     supervision  panics
     tasks      panics
-    handler    socket members link message data error socketio handshake logging panics reason type_map
-    socket     members link message data error socketio cluster config handshake id logging notice
+    handler    socket members link message data error socketio handshake logging panics reason type_map telemetry
+    socket     members link message data error socketio cluster config handshake id logging notice telemetry
     members    link message data error socketio cluster config handshake id limits logging notice panics pattern reason calendar
     link       data error engineio websocket config handshake id limits logging panics reason
     message    error cluster socketio id logging notice
@@ -30,7 +30,7 @@ const LAYERS: &str = "
     websocket
     calendar
     clock
-    config     handshake id limits logging panics socketio
+    config     handshake id limits logging panics socketio telemetry
     handshake  type_map
     id
     limits     id logging panics
@@ -39,6 +39,7 @@ const LAYERS: &str = "
     panics
     pattern
     reason
+    telemetry  logging panics
     type_map
 ";
 
@@ -63,12 +64,19 @@ const KEPT_TO: &str = "
     futures    testing server transport handler socket members
     schemars   contract
     socket2    server transport
+    metrics    telemetry server
+    tracing    telemetry server
     parking_lot  admin transport adapter client namespace session handler socket members link data
-    log        admin server transport adapter client namespace session handler socket members link data limits logging
+    log        admin server transport adapter client namespace session handler socket members link data limits logging telemetry
 ";
 
-/// Folders of this crate that have the name of another crate, as they are named.
-const FOLDERS: &[&str] = &["adapter::redis", "self::redis", "mod redis"];
+/// Folders and fields of this crate that have the name of another crate, as they are named.
+const FOLDERS: &[&str] = &[
+    "adapter::redis",
+    "self::redis",
+    "mod redis",
+    "telemetry.metrics",
+];
 
 /// The circles of imports between the files of one folder that are allowed, each with its reason. A
 /// circle that has been opened is taken off the list.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -12,6 +12,7 @@ const DOCUMENTS: [&str; 12] = [
     "benches/README.md",
     "docs/actors.md",
     "docs/migrating.md",
+    "docs/operations.md",
     "docs/performance.md",
     "docs/scaling.md",
     "docs/semantics.md",

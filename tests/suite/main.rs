@@ -44,6 +44,8 @@ mod layers;
 mod limits;
 mod links;
 mod logging;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod middleware;
 mod migrating;
 mod modifiers;
@@ -58,6 +60,8 @@ mod rooms;
 mod sessions;
 mod shutdown;
 mod socketio;
+#[cfg(feature = "tracing")]
+mod spans;
 #[cfg(feature = "testing")]
 mod testing;
 mod tutorial;

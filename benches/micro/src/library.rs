@@ -17,6 +17,8 @@ mod error;
 mod handshake;
 #[path = "../../../src/id.rs"]
 mod id;
+#[path = "../../../src/limits/mod.rs"]
+mod limits;
 #[path = "../../../src/link/mod.rs"]
 mod link;
 #[path = "../../../src/logging.rs"]
@@ -35,6 +37,8 @@ mod reason;
 mod socket;
 #[path = "../../../src/socketio/mod.rs"]
 mod socketio;
+#[path = "../../../src/telemetry/mod.rs"]
+mod telemetry;
 #[path = "../../../src/type_map.rs"]
 mod type_map;
 #[path = "../../../src/websocket/mod.rs"]

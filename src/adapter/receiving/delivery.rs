@@ -32,6 +32,7 @@ use crate::notice::DisconnectNotice;
 use crate::panics::{Caught, catch_panic};
 use crate::socket::{AckStream, ask};
 use crate::tasks::TaskGroup;
+use crate::telemetry::SpanScope;
 
 /// Delivers messages of other nodes.
 #[derive(Debug)]
@@ -92,16 +93,21 @@ impl Delivery {
         let Some(membership) = self.namespaces.get(&heard.namespace) else {
             return;
         };
+        let scope = SpanScope::delivery(&heard.namespace);
+        scope.within(|| self.deliver_to(&membership, heard, origin));
+    }
+
+    fn deliver_to(&self, membership: &Arc<Membership>, heard: Incoming, origin: EventSource<'_>) {
         match heard.word {
             // The broker knows the nodes.
             Received::Answered { .. } | Received::Presence(_) => {}
-            Received::Message(message) => self.message(&membership, message, origin),
-            Received::Asked(requester, question) => self.asked(&membership, requester, question),
+            Received::Message(message) => self.message(membership, message, origin),
+            Received::Asked(requester, question) => self.asked(membership, requester, question),
             Received::Single {
                 requester,
                 socket,
                 change,
-            } => self.single(&membership, &requester, socket, &change),
+            } => self.single(membership, &requester, socket, &change),
         }
     }
 

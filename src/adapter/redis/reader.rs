@@ -3,18 +3,19 @@
 //! Each node reads all entries from its position on, also after a disconnect.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
 
-use crate::adapter::broker::Wires;
+use crate::adapter::broker::{LogEntry, Wires};
 use crate::adapter::health::ConnectionRole;
 use crate::adapter::positions::Position;
 use crate::adapter::redis::connection::{RESPONSE_LIMIT, connect};
 use crate::adapter::redis::state::Redis;
 use crate::adapter::redis::stream::{StreamInfo, entries_of, info_of, streams_of};
 use crate::adapter::retry::Backoff;
+use crate::cluster::EntryId;
 
 /// Reads while it is polled.
 pub(crate) async fn run(redis: Arc<Redis>, wires: Wires) {
@@ -59,11 +60,14 @@ async fn read(
         match command.query_async::<Value>(connection).await {
             Ok(read) => {
                 for (stream, entries) in streams_of(read) {
-                    for entry in entries {
-                        wires.inbound.entry(&stream, &entry);
+                    for entry in &entries {
+                        wires.inbound.entry(&stream, entry);
                         if let Ok(id) = entry.id.parse() {
                             wires.positions.pass(&stream, id);
                         }
+                    }
+                    if let Some(lag) = entries.last().and_then(lag) {
+                        wires.health.lags(lag);
                     }
                 }
             }
@@ -74,6 +78,14 @@ async fn read(
             wires.connected(ConnectionRole::Reader);
         }
     }
+}
+
+/// Returns the time since Redis received an entry, whose id begins with its time.
+fn lag(entry: &LogEntry) -> Option<Duration> {
+    let id: EntryId = entry.id.parse().ok()?;
+    let received = UNIX_EPOCH + Duration::from_millis(id.time);
+    // A clock of Redis that is ahead counts as no lag.
+    Some(received.elapsed().unwrap_or_default())
 }
 
 /// Finds the position to start from or, after a disconnect, whether entries were trimmed in the

@@ -15,6 +15,7 @@ use crate::socket::ack_stream::{AckStream, Asked, ask};
 use crate::socket::broadcast::operator::Broadcast;
 use crate::socket::call::call;
 use crate::socketio::Args;
+use crate::telemetry::SpanScope;
 
 impl Broadcast {
     /// Sends an event to the only addressed socket, and waits for its acknowledgement. The answer
@@ -49,8 +50,12 @@ impl Broadcast {
             }
             // A socket of another node: one or none.
             ([], Some(_)) => {
-                let answers: AckStream<()> = self.emit_with_ack(event, data).await?;
-                let gathered = answers.gather().await;
+                let scope = SpanScope::call(self.membership.name(), event, &"of another node");
+                let asked = async {
+                    let answers: AckStream<()> = self.emit_with_ack(event, data).await?;
+                    Ok::<_, EmitError>(answers.gather().await)
+                };
+                let gathered = scope.follow(asked).await?;
                 if let Some(error) = gathered.coverage.error() {
                     return Err(EmitError::from(error.clone()).into());
                 }
@@ -89,10 +94,11 @@ impl Broadcast {
         };
         let asked = self.membership.select(&self.audience);
         let limit = self.limit(&asked);
+        let span = SpanScope::broadcast(self.membership.name(), event);
         let Asked {
             answers: here,
             crowd,
-        } = ask(asked, id, &packet, self.volatile, limit);
+        } = span.within(|| ask(asked, id, &packet, self.volatile, limit));
         drop(turn);
         let Some(scope) = self.scope_elsewhere() else {
             give_turn(crowd).await;

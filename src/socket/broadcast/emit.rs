@@ -17,6 +17,7 @@ use crate::logging::TARGET_EVENT;
 use crate::members::{Crowd, EventSource, Recipients, Relayed, SocketState, give_turn, log_emit};
 use crate::socket::broadcast::operator::{Broadcast, MESSAGE};
 use crate::socketio::{Args, ArgsError, is_reserved};
+use crate::telemetry::SpanScope;
 
 impl Broadcast {
     /// Sends an event. A tuple is sent as that many arguments, `()` as none, any other type as one.
@@ -128,6 +129,11 @@ impl Broadcast {
 
     /// Sends without waiting. Returns the sockets that it has put above their limit.
     fn emit_now<T: Serialize>(&self, event: &str, data: &T) -> Result<Crowd, EmitError> {
+        let scope = SpanScope::broadcast(self.membership.name(), event);
+        scope.within(|| self.emit_to_all(event, data))
+    }
+
+    fn emit_to_all<T: Serialize>(&self, event: &str, data: &T) -> Result<Crowd, EmitError> {
         if self.membership.recovery.is_some() {
             return self.emit_kept(event, &self.checked(event, data)?);
         }

@@ -1,0 +1,253 @@
+//! Spans, on the facade of the crate `tracing`.
+//!
+//! Each type and method has its twin in `spans_off.rs`. A span exists only if a subscriber wants
+//! it; otherwise no header is read.
+
+use std::fmt::{self, Display};
+use std::future::Future;
+use std::sync::Arc;
+
+use log::Level;
+use serde::Deserialize;
+use tracing::instrument::{Instrument, Instrumented};
+use tracing::{Span, field, info_span};
+
+use crate::logging::{LogKind, LogLimits, cut};
+use crate::panics::catch_panic;
+use crate::telemetry::{EventParts, TraceParent};
+
+/// The spans of one server.
+#[derive(Clone, Default)]
+pub(crate) struct Spans {
+    /// Connects a span with its parent, which is a span of the client.
+    adopt: Option<Arc<AdoptHook>>,
+    /// An event's last argument may be its `traceparent`.
+    reads_events: bool,
+}
+
+/// Its arguments are a span of the server and its parent.
+pub(crate) type AdoptHook = dyn Fn(&Span, &TraceParent) + Send + Sync;
+
+impl Spans {
+    pub(crate) fn set_adopt_hook(&mut self, hook: Arc<AdoptHook>) {
+        self.adopt = Some(hook);
+    }
+
+    pub(crate) fn set_reads_events(&mut self, reads: bool) {
+        self.reads_events = reads;
+    }
+
+    /// The first request of a client.
+    pub(crate) fn handshake<'a>(
+        &self,
+        transport: &'static str,
+        parent: impl FnOnce() -> Option<&'a str>,
+    ) -> SpanScope {
+        let span = info_span!(target: TARGET, "handshake", transport, trace_id = field::Empty);
+        self.adopted(span, parent)
+    }
+
+    /// The middleware and the connect handlers of a client.
+    pub(crate) fn connect<'a>(
+        &self,
+        namespace: &str,
+        socket: &dyn Display,
+        parent: impl FnOnce() -> Option<&'a str>,
+    ) -> SpanScope {
+        let span = info_span!(
+            target: TARGET,
+            "connect",
+            otel.kind = "server",
+            namespace,
+            socket = %socket,
+            trace_id = field::Empty,
+        );
+        self.adopted(span, parent)
+    }
+
+    /// The handlers of an event. Its arguments enter as JSON text, without the brackets of the list;
+    /// they leave without the `traceparent`. `session_parent` returns that of the client's first
+    /// request.
+    pub(crate) fn event<'a, 'b>(
+        &self,
+        parts: &EventParts<'_>,
+        args: &'a str,
+        session_parent: impl FnOnce() -> Option<&'b str>,
+    ) -> (SpanScope, &'a str) {
+        let (args, own) = if self.reads_events {
+            split_parent(args)
+        } else {
+            (args, None)
+        };
+        let span = info_span!(
+            target: TARGET,
+            "event",
+            otel.kind = "server",
+            namespace = parts.namespace,
+            event = parts.event,
+            socket = %parts.socket,
+            ack = parts.ack,
+            trace_id = field::Empty,
+        );
+        let scope = match &own {
+            Some(own) => self.adopted(span, || Some(own)),
+            None => self.adopted(span, session_parent),
+        };
+        (scope, args)
+    }
+
+    /// Gives a span its parent, if it has one and is recorded.
+    fn adopted<'a>(&self, span: Span, parent: impl FnOnce() -> Option<&'a str>) -> SpanScope {
+        if span.is_disabled() {
+            return SpanScope(span);
+        }
+        if let Some(parent) = parent().and_then(TraceParent::parse) {
+            span.record(
+                "trace_id",
+                format_args!("{:032x}", parent.trace_id()).to_string(),
+            );
+            if let Some(adopt) = &self.adopt
+                && let Err(panic) = catch_panic(|| adopt(&span, &parent))
+            {
+                let line = format_args!("hook `trace_parent` panicked: {}", cut(&panic));
+                LogLimits::of_process().write(LogKind::Panicked, Level::Error, line);
+            }
+        }
+        SpanScope(span)
+    }
+}
+
+impl fmt::Debug for Spans {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spans")
+            .field("reads_events", &self.reads_events)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A span, in which code and futures run.
+#[derive(Debug)]
+pub(crate) struct SpanScope(Span);
+
+impl SpanScope {
+    /// The span in which the caller runs.
+    pub(crate) fn current() -> Self {
+        Self(Span::current())
+    }
+
+    /// A call to a client, up to its acknowledgement.
+    pub(crate) fn call(namespace: &str, event: &str, socket: &dyn Display) -> Self {
+        Self(info_span!(
+            target: TARGET,
+            "call",
+            otel.kind = "client",
+            namespace,
+            event,
+            socket = %socket,
+        ))
+    }
+
+    /// A broadcast to the sockets of this node and, by the adapter, to those of others.
+    pub(crate) fn broadcast(namespace: &str, event: &str) -> Self {
+        let span =
+            info_span!(target: TARGET, "broadcast", otel.kind = "producer", namespace, event);
+        Self(span)
+    }
+
+    /// The delivery of a message of another node.
+    #[cfg(feature = "cluster")]
+    pub(crate) fn delivery(namespace: &str) -> Self {
+        let span = info_span!(target: TARGET, "delivery", otel.kind = "consumer", namespace);
+        Self(span)
+    }
+
+    pub(crate) fn within<T>(&self, run: impl FnOnce() -> T) -> T {
+        self.0.in_scope(run)
+    }
+
+    /// Returns a future that is polled in this span.
+    pub(crate) fn follow<F: Future>(self, future: F) -> InSpan<F> {
+        future.instrument(self.0)
+    }
+}
+
+pub(crate) type InSpan<F> = Instrumented<F>;
+
+/// Splits the last argument off if it is an object with a `traceparent` and nothing else, except a
+/// `tracestate`.
+fn split_parent(args: &str) -> (&str, Option<String>) {
+    let whole = (args, None);
+    // A quotation mark in a string is escaped, so this is the start of an object.
+    let Some(at) = args.rfind(PARENT_OBJECT) else {
+        return whole;
+    };
+    let Ok(carrier) = serde_json::from_str::<Carrier>(&args[at..]) else {
+        return whole;
+    };
+    match args[..at].trim_end() {
+        "" => ("", Some(carrier.traceparent)),
+        before => match before.strip_suffix(',') {
+            Some(before) => (before, Some(carrier.traceparent)),
+            None => whole,
+        },
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Carrier {
+    traceparent: String,
+    #[serde(default, rename = "tracestate")]
+    _tracestate: String,
+}
+
+/// The start of the object, as JavaScript and Python write it.
+const PARENT_OBJECT: &str = "{\"traceparent\":";
+
+/// The target of all spans.
+const TARGET: &str = "actix_socketio";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_last_argument_with_a_traceparent_alone_is_split_off() {
+        let table = [
+            (r#""a",{"traceparent":"00"}"#, r#""a""#, Some("00")),
+            (r#"{"traceparent":"00","tracestate":"x=y"}"#, "", Some("00")),
+            (r#"1, {"traceparent": "00"}"#, "1", Some("00")),
+            (
+                r#"{"traceparent":"00"},1"#,
+                r#"{"traceparent":"00"},1"#,
+                None,
+            ),
+            (
+                r#"[{"traceparent":"00"}]"#,
+                r#"[{"traceparent":"00"}]"#,
+                None,
+            ),
+            (
+                r#"{"a":{"traceparent":"00"}}"#,
+                r#"{"a":{"traceparent":"00"}}"#,
+                None,
+            ),
+            (
+                r#"{"traceparent":"00","b":1}"#,
+                r#"{"traceparent":"00","b":1}"#,
+                None,
+            ),
+            (r#"{"traceparent":7}"#, r#"{"traceparent":7}"#, None),
+            (
+                r#""{\"traceparent\":\"00\"}""#,
+                r#""{\"traceparent\":\"00\"}""#,
+                None,
+            ),
+            ("", "", None),
+        ];
+        for (args, rest, parent) in table {
+            let (split, found) = split_parent(args);
+            assert_eq!((split, found.as_deref()), (rest, parent), "{args}");
+        }
+    }
+}
