@@ -233,6 +233,27 @@ async fn a_socket_of_another_node_is_called() {
     }
 }
 
+/// A client of another node that stays silent is a timeout, also if that node notices it first.
+#[on_both_servers]
+async fn silent_clients_of_other_nodes_time_out() {
+    let redis = Redis::start();
+    for format in Format::node_anywhere() {
+        let [here, there] = cluster(&redis, format).await;
+        let bob = Peer::enter(&there, Via::WebSocket, &[]).await;
+        let calls: Vec<_> = (300..380)
+            .map(|milliseconds| {
+                let to = here.io.to(bob.socket.id());
+                let limit = Duration::from_millis(milliseconds);
+                tokio::spawn(to.timeout(limit).call::<u8>("ask", ()))
+            })
+            .collect();
+        for call in calls {
+            let asked = within("the call", call).await.unwrap();
+            assert!(matches!(asked, Err(CallError::Timeout)), "{asked:?}");
+        }
+    }
+}
+
 /// Sockets of all nodes are found, with their rooms, data and handshake.
 #[on_both_servers]
 async fn sockets_of_all_nodes_are_found_and_moved() {
