@@ -410,7 +410,7 @@ pub use handler::{
 };
 pub use handshake::{Extensions, Handshake, QueryError};
 pub use id::{InvalidSocketId, SocketId};
-pub use limits::{Limit, LimitHit};
+pub use limits::{Limit, LimitHit, RateLimit, RatePolicy};
 pub use members::{OutgoingEvent, ServerSideEvent};
 pub use message::{
     AckResults, Call, CallMany, CloseRoom, Disconnect, DisconnectSockets, Emit, FetchSockets,

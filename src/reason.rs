@@ -9,7 +9,7 @@
 //! | reason | file |
 //! | --- | --- |
 //! | transport close, transport error, parse error | `session/state.rs`; for polls `session/handle.rs` and `transport/polling.rs` |
-//! | ping timeout | `session/machine.rs` |
+//! | ping timeout, first poll timeout | `session/machine.rs` |
 //! | message too large | `session/state.rs`; for attachments `client/refusing.rs` |
 //! | too many attachments | `client/refusing.rs` |
 //! | attachments timeout | `client/assembling.rs` |
@@ -44,6 +44,9 @@ pub enum CloseReason {
     TransportError,
     /// The client did not answer a ping in time, or stopped reading.
     PingTimeout,
+    /// The client did not poll within
+    /// [`Builder::first_poll_timeout`](crate::Builder::first_poll_timeout) after its handshake.
+    FirstPollTimeout,
     /// The client sent a message larger than [`Builder::max_payload`](crate::Builder::max_payload),
     /// or a packet with larger attachments.
     MessageTooLarge,
@@ -87,6 +90,7 @@ impl CloseReason {
             Self::TransportClose => "transport close",
             Self::TransportError => "transport error",
             Self::PingTimeout => "ping timeout",
+            Self::FirstPollTimeout => "first poll timeout",
             Self::MessageTooLarge => "message too large",
             Self::TooManyAttachments => "too many attachments",
             Self::AttachmentsTimeout => "attachments timeout",

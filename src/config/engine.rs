@@ -8,6 +8,8 @@ pub(crate) struct EngineConfig {
     pub(crate) ping_interval: Duration,
     pub(crate) ping_timeout: Duration,
     pub(crate) upgrade_timeout: Duration,
+    /// The time limit of a client's first poll after its handshake.
+    pub(crate) first_poll_timeout: Option<Duration>,
     pub(crate) transports: Vec<Transport>,
     pub(crate) allow_upgrades: bool,
     pub(crate) slow_client_policy: SlowClientPolicy,
@@ -19,6 +21,7 @@ impl Default for EngineConfig {
             ping_interval: Duration::from_secs(25),
             ping_timeout: Duration::from_secs(20),
             upgrade_timeout: Duration::from_secs(10),
+            first_poll_timeout: None,
             transports: vec![Transport::Polling, Transport::WebSocket],
             allow_upgrades: true,
             slow_client_policy: SlowClientPolicy::Disconnect,

@@ -12,7 +12,7 @@ mod sockets;
 
 use std::sync::Arc;
 
-use crate::limits::LimitHooks;
+use crate::limits::{AdmissionLimits, LimitHooks};
 use crate::logging::LogLimits;
 use crate::panics::PanicReports;
 use crate::telemetry::Telemetry;
@@ -34,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     /// The rate limits of log lines that clients cause.
     pub(crate) line_limits: Arc<LogLimits>,
+    /// The limits of new clients.
+    pub(crate) admission: AdmissionLimits,
     /// Counts and reports the hits of limits.
     pub(crate) limit_hooks: LimitHooks,
     /// Set by the builder at the start.
@@ -42,6 +44,12 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// Returns an error that names an invalid option and the reason.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.http.check()?;
+        self.admission.check()
+    }
+
     /// Returns the default options of a server at `path`.
     pub(crate) fn new(path: &str) -> Self {
         Self {
@@ -50,6 +58,7 @@ impl Config {
             sockets: SocketConfig::default(),
             limits: Limits::default(),
             line_limits: LogLimits::new(),
+            admission: AdmissionLimits::default(),
             limit_hooks: LimitHooks::default(),
             panic_reports: PanicReports::default(),
             telemetry: Telemetry::default(),

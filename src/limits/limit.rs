@@ -43,8 +43,23 @@ macro_rules! limits {
 }
 
 limits! {
+    /// [`Builder::max_sessions`](crate::Builder::max_sessions): the client is refused.
+    MaxSessions "max_sessions"
+    /// [`Builder::sessions_per_address`](crate::Builder::sessions_per_address): the client is
+    /// refused.
+    SessionsPerAddress "sessions_per_address"
+    /// [`Builder::handshakes_per_second`](crate::Builder::handshakes_per_second): the client is
+    /// refused.
+    HandshakesPerSecond "handshakes_per_second"
+    /// [`Builder::handshakes_per_second_per_address`](crate::Builder::handshakes_per_second_per_address):
+    /// the client is refused.
+    HandshakesPerSecondPerAddress "handshakes_per_second_per_address"
+    /// [`Builder::memory_limit`](crate::Builder::memory_limit): the client is refused.
+    MemoryLimit "memory_limit"
     /// [`Builder::handshake_limit`](crate::Builder::handshake_limit): the client is refused.
     HandshakeLimit "handshake_limit"
+    /// [`Builder::first_poll_timeout`](crate::Builder::first_poll_timeout): the session is closed.
+    FirstPollTimeout "first_poll_timeout"
     /// [`Builder::connect_timeout`](crate::Builder::connect_timeout): the session is closed.
     ConnectTimeout "connect_timeout"
     /// [`Builder::upgrade_timeout`](crate::Builder::upgrade_timeout): the WebSocket is closed,

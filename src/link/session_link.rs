@@ -11,7 +11,7 @@ use crate::config::{Config, SlowClientPolicy};
 use crate::data::{Session, Values};
 use crate::handshake::Handshake;
 use crate::id::Id;
-use crate::limits::{Limit, LimitHit};
+use crate::limits::{Limit, LimitHit, Place};
 use crate::link::{InFlight, Outbox, Outgoing, PushError, Pushed, Unsent};
 use crate::panics::TaskOwner;
 use crate::reason::CloseReason;
@@ -31,6 +31,8 @@ pub(crate) struct Link {
     /// The values that a program with raw Engine.IO attaches to the session.
     values: OnceLock<Box<Values>>,
     holder: Mutex<Holder>,
+    /// Given back when the session closes, and at the latest with the link.
+    place: Mutex<Option<Box<Place>>>,
     closing: AtomicBool,
     posting: AtomicBool,
 }
@@ -69,6 +71,7 @@ impl Link {
             session: OnceLock::new(),
             values: OnceLock::new(),
             holder: Mutex::default(),
+            place: Mutex::default(),
             closing: AtomicBool::new(false),
             posting: AtomicBool::new(false),
         })
@@ -131,6 +134,17 @@ impl Link {
         let panic = format!("{task} of {self}: {panic}");
         let reports = &self.config.panic_reports;
         reports.report(TaskOwner::Session, panic);
+    }
+
+    /// Sets the place that the session takes among the server's limits of sessions.
+    pub(crate) fn occupy(&self, place: Option<Place>) {
+        *self.place.lock() = place.map(Box::new);
+    }
+
+    /// The session has closed: its place is free.
+    pub(crate) fn vacate(&self) {
+        let place = self.place.lock().take();
+        drop(place);
     }
 
     /// Reports that the client has reached a limit of its session.

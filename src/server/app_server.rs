@@ -34,9 +34,8 @@ use crate::transport::{
 /// A request for a WebSocket passes through the App like any other, with its middleware and guards.
 /// If the App accepts it, the connection leaves actix-http and belongs to the session. It needs
 /// about a quarter of the memory that it needs in an `HttpServer`, and usually less time. All other
-/// functions are those of an `HttpServer`, including WebSockets of other routes, with two
-/// exceptions: a response that refuses an upgrade closes its connection, and WebSockets do not
-/// count for [`max_connections`](Self::max_connections).
+/// functions are those of an `HttpServer`, including WebSockets of other routes, with one
+/// exception: a response that refuses an upgrade closes its connection.
 ///
 /// # Examples
 ///
@@ -132,7 +131,8 @@ impl<F: AppFactory> AppServer<F> {
         self
     }
 
-    /// Sets the maximal number of HTTP connections of each worker; 25,600 by default.
+    /// Sets the maximal number of connections of each worker, WebSockets included; 25,600 by
+    /// default. Further connections wait in the listener's backlog until one ends.
     pub fn max_connections(self, connections: usize) -> Self {
         self.connections.limit(connections);
         self

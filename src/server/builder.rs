@@ -359,7 +359,7 @@ impl Builder<SocketIo> {
     /// [`StartError`], if the thread cannot be started, or if the path or an origin of
     /// [`cors`](Self::cors) is invalid; the text names it.
     pub fn start(mut self) -> Result<SocketIo, StartError> {
-        self.config.http.check().map_err(StartError::option)?;
+        self.config.check().map_err(StartError::option)?;
         let arbiter = lasting_arbiter().map_err(StartError)?;
         let home = self.own.server_context.insert(Home::default());
         self.config.telemetry.metrics.describe();

@@ -4,8 +4,8 @@
 //! counts a connection until its service's future ends. Here the limit is one if there are several
 //! workers. The future ends when the worker has accepted the connection and has room for another.
 //! So a blocked worker gets one more connection, and the next ones go to free workers. Accepted
-//! connections run in tasks of their own. They are counted here for the limit of each worker and
-//! for the end of the server.
+//! connections run in tasks of their own. They are counted here for the end of the server, and
+//! together with the WebSockets for the limit of each worker.
 
 use std::cell::Cell;
 use std::future::{Future, Ready, ready};
@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::panics::{Caught, PanicReports, TaskOwner};
+use crate::transport::{websocket_ended, websockets_here};
 
 /// Returns the number of connections that each of `workers` may have been sent but not accepted.
 ///
@@ -157,10 +158,14 @@ where
         };
         let connections = self.connections.clone();
         let room = HERE.with(|here| Rc::clone(&here.room));
+        let websocket_ended = websocket_ended();
         Either::Right(Box::pin(async move {
             let room_for_one = async {
                 while !has_room(limit) {
-                    room.notified().await;
+                    tokio::select! {
+                        () = room.notified() => {}
+                        () = websocket_ended.notified() => {}
+                    }
                 }
             };
             tokio::select! {
@@ -180,9 +185,11 @@ where
     }
 }
 
-/// Returns `true` if this worker may serve one more connection.
+/// Returns `true` if this worker may serve one more connection. A WebSocket that its session holds
+/// directly counts too.
 fn has_room(limit: usize) -> bool {
-    HERE.with(|here| here.connections.get() < limit.max(1))
+    let websockets = websockets_here();
+    HERE.with(|here| here.connections.get() + websockets < limit.max(1))
 }
 
 /// Serves a connection in a task of its own.

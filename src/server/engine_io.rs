@@ -252,7 +252,7 @@ impl Builder<EngineIo> {
     ///
     /// [`StartError`], if the path or an origin of [`cors`](Self::cors) is invalid.
     pub fn start(mut self) -> Result<EngineIo, StartError> {
-        self.config.http.check().map_err(StartError::option)?;
+        self.config.check().map_err(StartError::option)?;
         let callbacks = Arc::new(self.own.callbacks);
         let accept = Box::new(move |link: &Arc<_>, _| -> Box<dyn Protocol> {
             Box::new(Raw::open(link, &callbacks))

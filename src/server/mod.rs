@@ -4,6 +4,7 @@
 //! same for Engine.IO alone. The builders make them from the program's options. This module makes
 //! no decisions of the protocol or of routing.
 
+mod admission;
 mod all_namespaces;
 mod app_server;
 mod background;

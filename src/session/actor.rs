@@ -305,7 +305,7 @@ mod tests {
 
     /// Opens a session on polling and connects to the namespace `/`.
     async fn connect(engine: &Arc<Engine>) -> Handle {
-        let open = engine.open_polling(Handshake::empty()).packet;
+        let open = engine.open_polling(Handshake::empty(), None).packet;
         let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
         let handle = engine.find(Id::parse(open["sid"].as_str().unwrap()).unwrap());
         let handle = handle.unwrap();
@@ -405,7 +405,7 @@ mod tests {
             move |fall| told.send(fall.panic).unwrap(),
             None,
         );
-        let open = engine.open_polling(Handshake::empty()).packet;
+        let open = engine.open_polling(Handshake::empty(), None).packet;
         let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
         let handle = engine.find(Id::parse(open["sid"].as_str().unwrap()).unwrap());
         let handle = handle.unwrap();

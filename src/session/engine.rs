@@ -21,6 +21,7 @@ use crate::config::{Config, Transport};
 use crate::engineio;
 use crate::handshake::Handshake;
 use crate::id::{Id, IdMap};
+use crate::limits::{Admission, Place};
 use crate::link::{Frame, Inbound, Link, Protocol};
 use crate::logging::TARGET_SESSION;
 use crate::reason::CloseReason;
@@ -41,6 +42,8 @@ pub(crate) struct Engine {
     forwarding: Option<Arc<dyn Forwarding>>,
     /// Receives the changes of the sessions, if there is one.
     watcher: OnceLock<Box<dyn SessionWatcher>>,
+    /// `None` if no option limits new clients.
+    admission: Option<Arc<Admission>>,
     closing: AtomicBool,
     /// Notified after the last session has ended.
     emptied: Notify,
@@ -129,6 +132,7 @@ impl Engine {
         forwarding: Option<Arc<dyn Forwarding>>,
     ) -> Arc<Self> {
         Arc::new(Self {
+            admission: Admission::new(&config.admission, now()),
             config,
             sessions: RwLock::default(),
             lingering: Mutex::default(),
@@ -142,9 +146,25 @@ impl Engine {
         })
     }
 
+    /// Returns the limits of new clients.
+    pub(crate) fn admission(&self) -> Option<&Arc<Admission>> {
+        self.admission.as_ref()
+    }
+
+    /// Returns the time of the sessions.
+    #[allow(clippy::unused_self, reason = "the layers above read no clock")]
+    pub(crate) fn now(&self) -> Instant {
+        now()
+    }
+
     /// Opens a session on polling.
-    pub(crate) fn open_polling(self: &Arc<Self>, handshake: Handshake) -> Opened {
+    pub(crate) fn open_polling(
+        self: &Arc<Self>,
+        handshake: Handshake,
+        place: Option<Place>,
+    ) -> Opened {
         let link = Link::new(self.next_id(), &self.config, handshake);
+        link.occupy(place);
         let opened = Opened {
             sid: link.id,
             packet: self.open_packet(&link, Transport::Polling),
@@ -154,8 +174,9 @@ impl Engine {
     }
 
     /// Makes the link of a session on a WebSocket; the OPEN packet is the first in its outbox.
-    pub(crate) fn welcome(&self, handshake: Handshake) -> Arc<Link> {
+    pub(crate) fn welcome(&self, handshake: Handshake, place: Option<Place>) -> Arc<Link> {
         let link = Link::new(self.next_id(), &self.config, handshake);
+        link.occupy(place);
         let open = Frame::packet(&self.open_packet(&link, Transport::WebSocket));
         link.outbox.attach_websocket();
         // The first frame of an empty outbox.

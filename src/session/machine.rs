@@ -25,6 +25,8 @@ pub(crate) struct Machine {
     ping_interval: Duration,
     ping_timeout: Duration,
     upgrade_timeout: Duration,
+    /// The time by which a client on polling must have polled, sent a packet or probed.
+    first_poll_by: Option<Instant>,
     transport: TransportState,
     heartbeat: Heartbeat,
 }
@@ -61,6 +63,10 @@ impl Machine {
             ping_interval: config.ping_interval,
             ping_timeout: config.ping_timeout,
             upgrade_timeout: config.upgrade_timeout,
+            first_poll_by: match transport {
+                Transport::Polling => config.first_poll_timeout.map(|limit| now + limit),
+                Transport::WebSocket => None,
+            },
             transport: match transport {
                 Transport::Polling => TransportState::Polling,
                 Transport::WebSocket => TransportState::WebSocket,
@@ -84,6 +90,7 @@ impl Machine {
         if self.transport != TransportState::Polling {
             return Err(UpgradeRefused);
         }
+        self.polled();
         self.transport = TransportState::Upgrading {
             until: now + self.upgrade_timeout,
             noop_at: now + FIRST_NOOP,
@@ -106,6 +113,17 @@ impl Machine {
         if matches!(self.transport, TransportState::Upgrading { .. }) {
             self.transport = TransportState::Polling;
         }
+    }
+
+    /// Returns `true` if the client has sent nothing after its handshake, and has a time limit for
+    /// that.
+    pub(crate) fn awaits_first_poll(&self) -> bool {
+        self.first_poll_by.is_some()
+    }
+
+    /// The client has polled, or has sent a packet.
+    pub(crate) fn polled(&mut self) {
+        self.first_poll_by = None;
     }
 
     /// Returns `true` if a pong is awaited.
@@ -139,6 +157,7 @@ impl Machine {
             Heartbeat::Resting { ping_at } => ping_at,
             Heartbeat::Asking { until, .. } => until,
         };
+        let beat = self.first_poll_by.map_or(beat, |due| beat.min(due));
         match self.transport {
             TransportState::Upgrading { until, noop_at } => beat.min(until).min(noop_at),
             TransportState::Polling | TransportState::WebSocket => beat,
@@ -147,6 +166,9 @@ impl Machine {
 
     /// Returns the actions that are due, one at a time.
     pub(crate) fn tick(&mut self, now: Instant) -> Option<Action> {
+        if self.first_poll_by.is_some_and(|due| due <= now) {
+            return Some(Action::Close(CloseReason::FirstPollTimeout));
+        }
         match self.heartbeat {
             Heartbeat::Resting { ping_at } if ping_at <= now => {
                 // Counted from the time at which the ping was due, so that timer delays do not add
@@ -274,6 +296,32 @@ mod tests {
         machine.begin_upgrade(start).unwrap();
         machine.complete_upgrade().unwrap();
         assert_eq!(machine.begin_upgrade(start), Err(UpgradeRefused));
+    }
+
+    #[test]
+    fn a_client_that_never_polls_is_closed_at_its_own_timeout() {
+        let config = EngineConfig {
+            first_poll_timeout: Some(5 * SECOND),
+            ..EngineConfig::default()
+        };
+        let start = Instant::now();
+        let silent = || Machine::new(&config, Transport::Polling, start);
+        let due = start + 5 * SECOND;
+        let mut machine = silent();
+        assert_eq!(machine.deadline(), due);
+        assert_eq!(machine.tick(due - SECOND / 1000), None);
+        let close = Action::Close(CloseReason::FirstPollTimeout);
+        assert_eq!(machine.tick(due), Some(close));
+        let mut polls = silent();
+        polls.polled();
+        let mut probes = silent();
+        probes.begin_upgrade(start).unwrap();
+        probes.abandon_upgrade();
+        let websocket = Machine::new(&config, Transport::WebSocket, start);
+        for mut machine in [polls, probes, websocket] {
+            assert_eq!(machine.tick(due), None);
+            assert_eq!(machine.deadline(), start + 25 * SECOND);
+        }
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub(crate) struct State {
 impl State {
     /// Handles one packet's text.
     pub(crate) fn packet(&mut self, text: &str) -> Result<(), CloseReason> {
+        self.machine.polled();
         let packet = match Packet::decode(text) {
             Ok(packet) => packet,
             Err(error) => {
@@ -151,6 +152,9 @@ impl State {
 
     /// Executes the actions that are due.
     pub(crate) fn tick(&mut self, now: Instant) {
+        if self.machine.awaits_first_poll() && self.link.outbox.was_polled() {
+            self.machine.polled();
+        }
         while self.leaving.is_none() && self.machine.deadline() <= now {
             match self.machine.tick(now) {
                 Some(Action::SendPing) => self.send_ping(),
@@ -188,6 +192,7 @@ impl State {
         }
         let now = now();
         self.host.closed(self.link.id, reason);
+        self.link.vacate();
         self.leaving = Some(now + self.close_outbox(reason, code, queued));
         self.protocol.closed(reason);
         self.link.in_flight.end();
@@ -245,7 +250,10 @@ impl State {
                     Duration::ZERO
                 }
             }
-            CloseReason::PingTimeout | CloseReason::OutboxFull | CloseReason::Panicked => {
+            CloseReason::PingTimeout
+            | CloseReason::FirstPollTimeout
+            | CloseReason::OutboxFull
+            | CloseReason::Panicked => {
                 self.link.outbox.discard(last);
                 Duration::ZERO
             }
@@ -310,6 +318,12 @@ impl State {
                 let line = format_args!(
                     "{link} closed: {reason}, `outbox_limit` is {limit} bytes{sockets}"
                 );
+                config.line_limits.write(LogKind::Slow, Level::Info, line);
+            }
+            CloseReason::FirstPollTimeout => {
+                let limit = config.engine.first_poll_timeout.unwrap_or_default();
+                link.hit(Limit::FirstPollTimeout, limit.as_millis());
+                let line = format_args!("{link} closed: {reason} of {limit:?}");
                 config.line_limits.write(LogKind::Slow, Level::Info, line);
             }
             _ => log::debug!(target: TARGET_SESSION, "{link} closed: {reason}{sockets}"),

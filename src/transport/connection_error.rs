@@ -28,6 +28,7 @@ use crate::transport::request::Query;
 /// | 3 | `Bad request` | a WebSocket handshake or a request of a session that violates a rule |
 /// | 4 | `Forbidden` | the origin is not allowed, or `allow_request` refused |
 /// | 5 | `Unsupported protocol version` | a revision of Engine.IO other than the fourth |
+/// | 6 | `Too many sessions`, `Too many sessions of this address`, `Too many handshakes`, `Too many handshakes of this address`, `Server out of memory` | a limit of new clients, as of [`Builder::max_sessions`](crate::Builder::max_sessions) |
 ///
 /// # Examples
 ///
@@ -112,6 +113,10 @@ fn count(config: &Config, request: &HttpRequest, refusal: Refusal) {
     let (limit, value) = match refusal {
         Refusal::TooLarge => (Limit::MaxPayload, config.limits.max_payload),
         Refusal::HandshakeTooLarge => (Limit::HandshakeLimit, config.limits.handshake_limit),
+        Refusal::NotAdmitted(refused) => (
+            refused.limit,
+            usize::try_from(refused.value).unwrap_or(usize::MAX),
+        ),
         _ => return,
     };
     let address = handshake::client(request, &config.http).address;
@@ -150,6 +155,9 @@ impl fmt::Display for Line<'_> {
             Refusal::TooLarge => {
                 write!(f, " of {} bytes", config.limits.max_payload)?;
                 ("content-length", header(header::CONTENT_LENGTH))
+            }
+            Refusal::NotAdmitted(refused) => {
+                return write!(f, " `{}` of {}", refused.limit, refused.value);
             }
             Refusal::HandshakeTooLarge => {
                 let size = handshake::size(request);

@@ -16,7 +16,7 @@ use crate::transport::handshake::{handshake, size};
 use crate::transport::hooks::Hooks;
 use crate::transport::refusal::Refusal;
 use crate::transport::request::Query;
-use crate::transport::{connection_error, origin, polling, upgrade, websocket};
+use crate::transport::{admission, connection_error, origin, polling, upgrade, websocket};
 
 /// Answers one request.
 pub(super) async fn handle(
@@ -98,6 +98,8 @@ async fn open(
     if size > engine.config.limits.handshake_limit {
         return Err(Refusal::HandshakeTooLarge);
     }
+    // Before the hooks of the program, which may take longer.
+    let place = admission::admit(engine, request)?;
     if hooks.asks() {
         // For the client's address, which depends on the server's options.
         let seen = handshake(request, size, &engine.config.http, Extensions::default());
@@ -110,8 +112,10 @@ async fn open(
     };
     let handshake = handshake(request, size, &engine.config.http, extensions);
     let mut response = match query.transport {
-        Transport::Polling => polling::handshake(engine, hooks, handshake),
-        Transport::WebSocket => websocket::open(engine, hooks, request, payload, handshake)?,
+        Transport::Polling => polling::handshake(engine, hooks, handshake, place),
+        Transport::WebSocket => {
+            websocket::open(engine, hooks, request, payload, (handshake, place))?
+        }
     };
     hooks.on_initial_headers(request, response.headers_mut());
     Ok(response)

@@ -4,6 +4,7 @@
 //! to a WebSocket, or answered with an error of the protocol. The meaning of packets is not known
 //! here.
 
+mod admission;
 mod app;
 mod bodies;
 mod client_files;
@@ -28,7 +29,7 @@ mod websocket;
 
 pub use app::AppFactory;
 pub use connection_error::ConnectionError;
-pub(crate) use direct::{AppService, Io, SharedApp, Upgrades};
+pub(crate) use direct::{AppService, Io, SharedApp, Upgrades, websocket_ended, websockets_here};
 pub(crate) use hooks::Hooks;
 pub(crate) use routes::{mount, mount_once};
 pub(crate) use tuning::set_user_timeout;

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use crate::config::{Config, HttpConfig};
 use crate::handshake::Handshake;
+use crate::limits::Place;
 use crate::reason::CloseReason;
 use crate::session::{CloseOnDrop, Engine, Handle, PollRequest, PollResponse, RemoteSession};
 use crate::transport::compression::Coding;
@@ -23,8 +24,13 @@ use crate::transport::hooks::Hooks;
 use crate::transport::refusal::Refusal;
 
 /// Engine.IO v4, Handshake: the response is the OPEN packet.
-pub(crate) fn handshake(engine: &Arc<Engine>, hooks: &Hooks, handshake: Handshake) -> HttpResponse {
-    let opened = engine.open_polling(handshake);
+pub(crate) fn handshake(
+    engine: &Arc<Engine>,
+    hooks: &Hooks,
+    handshake: Handshake,
+    place: Option<Place>,
+) -> HttpResponse {
+    let opened = engine.open_polling(handshake, place);
     let mut response = packets(opened.packet.into_bytes());
     hooks.add_cookie(opened.sid, response.headers_mut());
     response

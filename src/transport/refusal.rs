@@ -1,11 +1,14 @@
 //! The responses to invalid requests.
 
+use std::time::Duration;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use log::Level;
 use serde_json::json;
 
+use crate::limits::{Limit, NotAdmitted};
 use crate::session::PollError;
 
 /// The reason for refusing a request; most causes have a number that clients know.
@@ -26,6 +29,8 @@ pub(crate) enum Refusal {
     Forbidden,
     /// `allow_request` or `handshake_extensions` has refused; the response is the program's.
     NotAllowed,
+    /// A limit of new clients is reached.
+    NotAdmitted(NotAdmitted),
     /// The server accepts no new clients.
     ShuttingDown,
     /// The body is larger than `maxPayload`; the session continues.
@@ -49,10 +54,18 @@ impl Refusal {
         if let Some((code, message)) = self.code() {
             let mut response = match self {
                 Self::Forbidden | Self::NotAllowed => HttpResponse::Forbidden(),
+                Self::NotAdmitted(refused) if is_of_client(refused) => {
+                    HttpResponse::TooManyRequests()
+                }
+                Self::NotAdmitted(_) => HttpResponse::ServiceUnavailable(),
                 _ => HttpResponse::BadRequest(),
             };
             if self == Self::WebSocketVersion {
                 response.insert_header((header::SEC_WEBSOCKET_VERSION, "13"));
+            }
+            if let Self::NotAdmitted(refused) = self {
+                let seconds = seconds(refused.retry_after);
+                response.insert_header((header::RETRY_AFTER, seconds.to_string()));
             }
             return response.json(json!({ "code": code, "message": message }));
         }
@@ -79,6 +92,7 @@ impl Refusal {
             Self::BadRequest | Self::NotPolling | Self::WebSocketVersion => (3, "Bad request"),
             Self::Forbidden | Self::NotAllowed => (4, "Forbidden"),
             Self::UnsupportedProtocol => (5, "Unsupported protocol version"),
+            Self::NotAdmitted(refused) => (6, message(refused)),
             Self::HookFailed
             | Self::ShuttingDown
             | Self::TooLarge
@@ -100,6 +114,7 @@ impl Refusal {
             Self::HookFailed => "a hook panicked",
             Self::Forbidden => "not allowed by `Builder::cors`",
             Self::NotAllowed => "not allowed by `Builder::allow_request`",
+            Self::NotAdmitted(_) => "limit",
             Self::ShuttingDown => "server shutting down",
             Self::TooLarge => "body larger than `max_payload`",
             Self::HandshakeTooLarge => "head larger than `handshake_limit`",
@@ -120,6 +135,7 @@ impl Refusal {
             Self::HookFailed => "hook_failed",
             Self::Forbidden => "forbidden",
             Self::NotAllowed => "not_allowed",
+            Self::NotAdmitted(refused) => refused.limit.as_str(),
             Self::ShuttingDown => "shutting_down",
             Self::TooLarge => "too_large",
             Self::HandshakeTooLarge => "handshake_too_large",
@@ -147,4 +163,28 @@ impl From<PollError> for Refusal {
             PollError::Violation => Self::Violation,
         }
     }
+}
+
+/// Returns the message for the client. It has no number: an attacker would measure with it.
+fn message(refused: NotAdmitted) -> &'static str {
+    match refused.limit {
+        Limit::MaxSessions => "Too many sessions",
+        Limit::SessionsPerAddress => "Too many sessions of this address",
+        Limit::HandshakesPerSecondPerAddress => "Too many handshakes of this address",
+        Limit::HandshakesPerSecond => "Too many handshakes",
+        _ => "Server out of memory",
+    }
+}
+
+/// RFC 6585, 4, and RFC 9110, 15.6.4: 429 if the client's own address is the cause, 503 otherwise.
+fn is_of_client(refused: NotAdmitted) -> bool {
+    matches!(
+        refused.limit,
+        Limit::SessionsPerAddress | Limit::HandshakesPerSecondPerAddress
+    )
+}
+
+/// RFC 9110, 10.2.3: `Retry-After` is in whole seconds.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }

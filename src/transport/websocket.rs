@@ -8,6 +8,7 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
 use crate::handshake::Handshake;
+use crate::limits::Place;
 use crate::link::Inbound;
 use crate::session::Engine;
 use crate::transport::bodies::{FrameBody, FrameReader};
@@ -23,10 +24,10 @@ pub(crate) fn open(
     hooks: &Hooks,
     request: &HttpRequest,
     payload: web::Payload,
-    handshake: Handshake,
+    (handshake, place): (Handshake, Option<Place>),
 ) -> Result<HttpResponse, Refusal> {
     let response = answer(hooks, request)?;
-    let link = engine.welcome(handshake);
+    let link = engine.welcome(handshake, place);
     let feed = OutboundStream::of(&link);
     let max_message = engine.config.limits.max_payload;
     let engine = Arc::clone(engine);

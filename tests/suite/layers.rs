@@ -66,7 +66,7 @@ const KEPT_TO: &str = "
     socket2    server transport
     metrics    telemetry server
     tracing    telemetry server
-    parking_lot  admin transport adapter client namespace session handler socket members link data
+    parking_lot  admin transport adapter client namespace session handler socket members link data limits
     log        admin server transport adapter client namespace session handler socket members link data limits logging telemetry
 ";
 

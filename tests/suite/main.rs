@@ -18,6 +18,7 @@ mod support;
 
 #[cfg(feature = "admin")]
 mod admin;
+mod admission;
 mod arguments;
 mod attachments;
 mod background;

@@ -24,6 +24,7 @@ impl Outbox {
             Reader::WebSocket => return Err(PollRefused::Upgraded),
             Reader::None => inner.reader = Reader::Poll,
         }
+        inner.was_polled = true;
         Ok(PendingPoll {
             outbox: Arc::clone(self),
             wants_compression: false,

@@ -43,6 +43,8 @@ pub(super) struct Inner {
     /// A poll that has waited long enough ends with a noop.
     pub(super) noop: bool,
     pub(super) closed: bool,
+    /// A poll has begun at some time.
+    pub(super) was_polled: bool,
     /// It was too full once: no more packets are added.
     pub(super) sealed: bool,
     /// The total numbers of frames added and removed.
@@ -307,6 +309,11 @@ impl Outbox {
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    /// Returns `true` if a client has polled it at some time.
+    pub(crate) fn was_polled(&self) -> bool {
+        self.inner.lock().was_polled
     }
 
     /// Returns `true` if it was closed, even if the reader has not yet taken the last frames.

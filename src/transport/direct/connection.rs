@@ -22,6 +22,7 @@ use tokio::io::ReadBuf;
 use crate::config::Config;
 use crate::link::{Inbound, InboundError, InboundMessage};
 use crate::panics::TaskOwner;
+use crate::transport::direct::counted::CountedWebSocket;
 use crate::transport::direct::flusher::{ConnectionSlot, Flushed, Flusher, Here};
 use crate::transport::direct::takeover::{Io, UpgradedIo};
 use crate::transport::feed::OutboundStream;
@@ -41,6 +42,7 @@ pub(crate) fn hold(wire: UpgradedIo, feed: OutboundStream, max_message: usize) -
         writing: RefCell::new(Writing::Sending(feed)),
         is_released: Cell::new(false),
         has_ended: Cell::new(false),
+        _counted: CountedWebSocket::begin(),
     });
     Box::new(Reader {
         slot: Flusher::here().register(&connection),
@@ -59,6 +61,7 @@ pub(crate) struct Connection {
     /// The client will send no more.
     has_ended: Cell<bool>,
     config: Arc<Config>,
+    _counted: CountedWebSocket,
 }
 
 enum Writing {

@@ -10,11 +10,13 @@
 //! push to an outbox wakes no task of the connection.
 
 mod connection;
+mod counted;
 mod flusher;
 mod relay;
 mod service;
 mod takeover;
 
 pub(crate) use connection::hold;
+pub(crate) use counted::{websocket_ended, websockets_here};
 pub(crate) use service::{AppService, SharedApp, Upgrades};
 pub(crate) use takeover::{ConnectionTakeover, Io};
