@@ -411,6 +411,7 @@ pub use handler::{
 pub use handshake::{Extensions, Handshake, QueryError};
 pub use id::{InvalidSocketId, SocketId};
 pub use limits::{Limit, LimitHit, RateLimit, RatePolicy};
+pub use link::SessionStats;
 pub use members::{OutgoingEvent, ServerSideEvent};
 pub use message::{
     AckResults, Call, CallMany, CloseRoom, Disconnect, DisconnectSockets, Emit, FetchSockets,
@@ -422,7 +423,7 @@ pub use pattern::PatternError;
 pub use reason::{CloseReason, DisconnectReason};
 pub use server::{
     AllNamespaces, AppServer, AppServerHandle, Buildable, Builder, EngineIo, EngineIoBuilder,
-    Namespace, NamespacePattern, RunningAppServer, SocketIo, StartError, Tunable,
+    Namespace, NamespacePattern, RunningAppServer, SlowSession, SocketIo, StartError, Tunable,
 };
 #[cfg(feature = "session")]
 pub use server::{HttpSession, LogoutStore};

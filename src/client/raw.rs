@@ -10,12 +10,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use log::Level;
 
+use crate::clock::now;
 use crate::config::Transport;
 use crate::error::EmitError;
 use crate::handler::{FutureSlots, Pending, Unfinished};
 use crate::handshake::Handshake;
 use crate::id::Id;
-use crate::link::{Frame, InFlight, Link, Outgoing, Protocol};
+use crate::link::{Frame, InFlight, Link, Outgoing, Protocol, SessionStats};
 use crate::logging::{LogKind, TARGET_EVENT, cut};
 use crate::members::turn;
 use crate::reason::CloseReason;
@@ -173,6 +174,12 @@ impl EngineSession {
         } else {
             Transport::Polling
         }
+    }
+
+    /// Returns the counters of the session.
+    #[must_use]
+    pub fn stats(&self) -> SessionStats {
+        self.link.stats(now())
     }
 
     /// Returns the state of the session.

@@ -212,6 +212,7 @@ mod tests {
     use std::future::{pending, ready};
 
     use super::*;
+    use crate::clock::now;
     use crate::config::Config;
     use crate::handshake::Handshake;
     use crate::id::Id;
@@ -223,7 +224,7 @@ mod tests {
             number: 1,
             membership: Membership::new("/", Vec::new()),
             found: Arc::new(Mutex::new(Some(Vec::new()))),
-            link: Link::new(Id::random(), &config, Handshake::empty()),
+            link: Link::new(Id::random(), &config, Handshake::empty(), now()),
             is_answered: false,
         }
     }

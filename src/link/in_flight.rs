@@ -345,6 +345,8 @@ thread_local! {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::config::Config;
     use crate::handshake::Handshake;
@@ -354,7 +356,12 @@ mod tests {
         let mut config = Config::new("/");
         config.limits.max_concurrent_handlers = handlers;
         config.limits.handlers_bytes = bytes;
-        Link::new(Id::random(), &Arc::new(config), Handshake::empty())
+        Link::new(
+            Id::random(),
+            &Arc::new(config),
+            Handshake::empty(),
+            Instant::now(),
+        )
     }
 
     #[test]

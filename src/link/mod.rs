@@ -11,6 +11,7 @@ mod outbox;
 mod outgoing;
 mod protocol;
 mod session_link;
+mod stats;
 
 pub(crate) use frame::Frame;
 pub(crate) use in_flight::{InFlight, InFlightGuard, has_waited_for_end, waits_for_end};
@@ -27,3 +28,9 @@ pub(crate) use outgoing::Outgoing;
 )]
 pub(crate) use protocol::Protocol;
 pub(crate) use session_link::{Control, Link, PostTurn};
+pub use stats::SessionStats;
+#[allow(
+    unused_imports,
+    reason = "the benchmarks take this room without the sessions"
+)]
+pub(crate) use stats::{Flow, OutboxStats};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use actix::{Message, Recipient};
 use parking_lot::Mutex;
@@ -12,7 +13,8 @@ use crate::data::{Session, Values};
 use crate::handshake::Handshake;
 use crate::id::Id;
 use crate::limits::{Limit, LimitHit, Place};
-use crate::link::{InFlight, Outbox, Outgoing, PushError, Pushed, Unsent};
+use crate::link::stats::Counters;
+use crate::link::{InFlight, Outbox, Outgoing, PushError, Pushed, SessionStats, Unsent};
 use crate::panics::TaskOwner;
 use crate::reason::CloseReason;
 
@@ -26,6 +28,7 @@ pub(crate) struct Link {
     pub(crate) handshake: Handshake,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) in_flight: InFlight,
+    pub(crate) counters: Counters,
     /// The program's session of the client, made at its first use.
     session: OnceLock<Session>,
     /// The values that a program with raw Engine.IO attaches to the session.
@@ -59,7 +62,12 @@ pub(crate) enum Control {
 }
 
 impl Link {
-    pub(crate) fn new(id: Id, config: &Arc<Config>, handshake: Handshake) -> Arc<Self> {
+    pub(crate) fn new(
+        id: Id,
+        config: &Arc<Config>,
+        handshake: Handshake,
+        now: Instant,
+    ) -> Arc<Self> {
         let limits = &config.limits;
         Arc::new(Self {
             id,
@@ -68,6 +76,7 @@ impl Link {
             handshake,
             outbox: Arc::new(Outbox::new(limits.outbox_limit, limits.packet_limit)),
             in_flight: InFlight::new(limits.max_concurrent_handlers, limits.handlers_bytes),
+            counters: Counters::new(now),
             session: OnceLock::new(),
             values: OnceLock::new(),
             holder: Mutex::default(),
@@ -101,6 +110,16 @@ impl Link {
         let stored = self.config.sockets.stored_sessions;
         let session = stored.then(|| self.session())?;
         session.stored().map(|_| session)
+    }
+
+    /// Returns the counters of the session.
+    pub(crate) fn stats(&self, now: Instant) -> SessionStats {
+        SessionStats::new(
+            self.handshake.time(),
+            &self.counters,
+            self.outbox.stats(),
+            now,
+        )
     }
 
     /// Sets the actor that has the session now.

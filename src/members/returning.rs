@@ -290,7 +290,12 @@ mod tests {
             panic!("{auth:?} is for another node");
         };
         let config = Arc::new(Config::new("/"));
-        let link = Link::new(Id::random(), &config, Handshake::empty());
+        let link = Link::new(
+            Id::random(),
+            &config,
+            Handshake::empty(),
+            Instant::now().into_std(),
+        );
         let state = SocketState::beginning(namespace.shared_name(), &link, auth, Some(resume));
         let state = Arc::new(state);
         namespace.resuming(&state);

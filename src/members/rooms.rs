@@ -191,6 +191,7 @@ impl Membership {
 mod tests {
     use std::sync::Barrier;
     use std::thread;
+    use std::time::Instant;
 
     use super::*;
     use crate::config::Config;
@@ -203,7 +204,7 @@ mod tests {
         let membership = Membership::new("/", Vec::new());
         let config = Arc::new(Config::new("/"));
         for _ in 0..5000 {
-            let link = Link::new(Id::random(), &config, Handshake::empty());
+            let link = Link::new(Id::random(), &config, Handshake::empty(), Instant::now());
             let socket = Arc::new(SocketState::new(membership.shared_name(), &link, None));
             for room in ["hall", "attic"] {
                 membership.join(&socket, room).unwrap();

@@ -9,6 +9,7 @@ use actix::{Actor, Arbiter, Context, Handler, Message};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
+use crate::clock::now;
 use crate::config::{Config, Limits};
 use crate::handler::ServerContext;
 use crate::handshake::Handshake;
@@ -98,6 +99,7 @@ impl Member {
             Id::random(),
             &Arc::new(Config::new("/")),
             Handshake::empty(),
+            now(),
         );
         let socket = Arc::new(SocketState::new(
             namespace.membership.shared_name(),

@@ -20,6 +20,7 @@ mod instrumented;
 #[cfg(feature = "session")]
 mod logout;
 mod namespace;
+mod operations;
 mod operator;
 mod options;
 mod pattern;
@@ -45,6 +46,7 @@ pub use http_session::HttpSession;
 #[cfg(feature = "session")]
 pub use logout::LogoutStore;
 pub use namespace::Namespace;
+pub use operations::SlowSession;
 pub use pattern::NamespacePattern;
 pub use running::{AppServerHandle, RunningAppServer};
 pub use socket_io::SocketIo;

@@ -55,6 +55,7 @@ impl Session {
             protocol,
             post: None,
             ping: 0,
+            pinged_at: now,
             leaving: None,
             is_awaited: false,
             is_farewell: false,

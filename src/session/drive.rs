@@ -201,7 +201,7 @@ mod tests {
         let config = Arc::new(Config::new("/"));
         let protocol = |_: &Arc<Link>, _| -> Box<dyn Protocol> { Box::new(Silent) };
         let engine = Engine::new(Arc::clone(&config), Box::new(protocol), |_| (), None);
-        let link = Link::new(Id::random(), &config, Handshake::empty());
+        let link = Link::new(Id::random(), &config, Handshake::empty(), now());
         let taken = Arc::new(AtomicUsize::new(0));
         let inbound: Box<dyn Inbound> = Box::new(Endless(Arc::clone(&taken)));
         let transport = Transport::WebSocket;

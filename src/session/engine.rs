@@ -3,6 +3,7 @@
 //! A handshake enters, a session's link leaves. The function that the engine was built with makes
 //! the protocol of each session; the engine does not depend on its kind.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::mem;
 use std::pin::pin;
@@ -29,6 +30,7 @@ use crate::session::actor::Session;
 use crate::session::forwarding::{Forwarding, RemoteSession};
 use crate::session::handle::Handle;
 use crate::session::host::{SessionHost, SessionWatcher};
+use crate::session::totals::Totals;
 use crate::supervision::ChildPanic;
 
 /// All sessions of a server.
@@ -58,6 +60,8 @@ struct Sessions {
     by_id: IdMap<Id, Handle>,
     /// The number of open sessions.
     open: usize,
+    /// The counters of the sessions that were removed.
+    removed: Totals,
 }
 
 impl Lingering {
@@ -101,6 +105,7 @@ impl Sessions {
         if !removed.has_closed {
             self.open -= 1;
         }
+        self.removed.fold(&removed.link);
         Some(removed)
     }
 }
@@ -163,7 +168,7 @@ impl Engine {
         handshake: Handshake,
         place: Option<Place>,
     ) -> Opened {
-        let link = Link::new(self.next_id(), &self.config, handshake);
+        let link = Link::new(self.next_id(), &self.config, handshake, now());
         link.occupy(place);
         let opened = Opened {
             sid: link.id,
@@ -175,7 +180,7 @@ impl Engine {
 
     /// Makes the link of a session on a WebSocket; the OPEN packet is the first in its outbox.
     pub(crate) fn welcome(&self, handshake: Handshake, place: Option<Place>) -> Arc<Link> {
-        let link = Link::new(self.next_id(), &self.config, handshake);
+        let link = Link::new(self.next_id(), &self.config, handshake, now());
         link.occupy(place);
         let open = Frame::packet(&self.open_packet(&link, Transport::WebSocket));
         link.outbox.attach_websocket();
@@ -215,6 +220,30 @@ impl Engine {
     pub(crate) fn handlers_in_flight(&self) -> usize {
         let links = self.links();
         links.iter().map(|link| link.in_flight.waiting()).sum()
+    }
+
+    /// Returns the counters of all sessions since the start.
+    #[allow(dead_code, reason = "only metrics read the sums")]
+    pub(crate) fn totals(&self) -> Totals {
+        let sessions = self.sessions.read();
+        let mut totals = sessions.removed;
+        for handle in sessions.by_id.values() {
+            totals.add(&handle.link);
+            if !handle.has_closed {
+                totals.count(handle.transport);
+            }
+        }
+        totals
+    }
+
+    /// Returns the links of the open sessions with the most queued bytes, most first.
+    pub(crate) fn slowest(&self, count: usize) -> Vec<Arc<Link>> {
+        let links = self.open_links().into_iter();
+        let queued = links.map(|link| (link.outbox.stats().queued_bytes, link));
+        let mut queued: Vec<_> = queued.filter(|(bytes, _)| *bytes > 0).collect();
+        queued.sort_unstable_by_key(|(bytes, link)| (Reverse(*bytes), link.number));
+        let slowest = queued.into_iter().take(count);
+        slowest.map(|(_, link)| link).collect()
     }
 
     /// Returns the links of the open sessions.

@@ -14,6 +14,8 @@ mod machine;
 mod poll;
 mod post;
 mod state;
+#[allow(dead_code, reason = "only metrics read the sums")]
+mod totals;
 
 pub(crate) use actor::{HandOver, Probe, ProbeFailed};
 pub(crate) use engine::Engine;
@@ -23,3 +25,5 @@ pub(crate) use handle::{CloseOnDrop, Handle};
 #[cfg(feature = "admin")]
 pub(crate) use host::SessionWatcher;
 pub(crate) use poll::{PollError, PollRequest, PollResponse};
+#[allow(unused_imports, reason = "only metrics read the sums")]
+pub(crate) use totals::Totals;

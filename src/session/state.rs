@@ -31,6 +31,8 @@ pub(crate) struct State {
     pub(crate) post: Option<Post>,
     /// The number of the last ping in the outbox.
     pub(crate) ping: u64,
+    /// The time at which it was added.
+    pub(crate) pinged_at: Instant,
     /// The time until which a closed session waits for its client to fetch the last packets.
     pub(crate) leaving: Option<Instant>,
     /// The server closed the session, and waits until its client has received the last packets.
@@ -44,6 +46,7 @@ impl State {
     /// Handles one packet's text.
     pub(crate) fn packet(&mut self, text: &str) -> Result<(), CloseReason> {
         self.machine.polled();
+        self.link.counters.received(text.len());
         let packet = match Packet::decode(text) {
             Ok(packet) => packet,
             Err(error) => {
@@ -72,6 +75,7 @@ impl State {
         let outcome = match message {
             Ok(InboundMessage::Text(text)) => self.packet(text),
             Ok(InboundMessage::Binary(data)) => {
+                self.link.counters.received(data.len());
                 self.heard();
                 self.protocol.binary(Bytes::from(std::mem::take(data)))
             }
@@ -157,7 +161,7 @@ impl State {
         }
         while self.leaving.is_none() && self.machine.deadline() <= now {
             match self.machine.tick(now) {
-                Some(Action::SendPing) => self.send_ping(),
+                Some(Action::SendPing) => self.send_ping(now),
                 Some(Action::ReleasePoll) => self.link.outbox.release_poll(),
                 Some(Action::Close(reason)) => self.close(reason),
                 None => {}
@@ -341,17 +345,20 @@ impl State {
         }
     }
 
-    fn send_ping(&mut self) {
+    fn send_ping(&mut self, now: Instant) {
         let ping = Frame::packet(engineio::PING);
         // If the outbox is closed the session is ending.
         let _ = self.link.outbox.push_always(ping.into());
         self.ping = self.link.outbox.pushed();
+        self.pinged_at = now;
     }
 
     /// A pong for a ping that is still in the outbox is a guess: its sender does not read.
     fn pong(&mut self) {
         if self.machine.is_asking() && self.link.outbox.has_drained(self.ping) {
-            self.machine.pong(now());
+            let now = now();
+            self.machine.pong(now);
+            self.link.counters.answered(self.pinged_at, now);
         }
     }
 

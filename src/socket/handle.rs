@@ -10,10 +10,12 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::clock::now;
 use crate::config::Transport;
 use crate::error::{CallError, ConnectError, EmitError, Rejection, RoomError};
 use crate::handshake::Handshake;
 use crate::id::SocketId;
+use crate::link::SessionStats;
 use crate::members::{Membership, SocketState};
 use crate::message::{RoomNames, room_names};
 use crate::notice::DisconnectNotice;
@@ -105,6 +107,12 @@ impl Socket {
         } else {
             Transport::Polling
         }
+    }
+
+    /// Returns the counters of the client's session, which all its sockets share.
+    #[must_use]
+    pub fn stats(&self) -> SessionStats {
+        self.state.link.stats(now())
     }
 
     /// Returns the content of the client's first HTTP request: headers, query, cookies, address.

@@ -63,6 +63,7 @@ mod shutdown;
 mod socketio;
 #[cfg(feature = "tracing")]
 mod spans;
+mod stats;
 #[cfg(feature = "testing")]
 mod testing;
 mod tutorial;

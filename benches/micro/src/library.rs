@@ -3,6 +3,8 @@
 
 #[path = "../../../src/calendar.rs"]
 mod calendar;
+#[path = "../../../src/clock.rs"]
+mod clock;
 #[path = "../../../src/cluster/mod.rs"]
 mod cluster;
 #[path = "../../../src/config/mod.rs"]

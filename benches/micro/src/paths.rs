@@ -18,6 +18,7 @@ use std::env;
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::config::Config;
 use crate::id::Id;
@@ -62,7 +63,7 @@ fn event_in(times: u64) {
 
 /// From what a handler returned to the bytes that are written.
 fn ack_out(times: u64) {
-    let link = Link::new(Id::random(), &Arc::new(Config::new("/")), handshake());
+    let link = Link::new(Id::random(), &Arc::new(Config::new("/")), handshake(), Instant::now());
     link.outbox.attach_websocket();
     let value = "x".repeat(32);
     for _ in 0..times {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::task::{Context, Waker};
+use std::time::Instant;
 
 use divan::{Bencher, black_box};
 
@@ -99,7 +100,7 @@ fn push(link: &Link, frame: &Frame, frames: usize) {
 }
 
 fn websocket() -> Arc<Link> {
-    let link = Link::new(Id::random(), &Arc::new(Config::new("/")), handshake());
+    let link = Link::new(Id::random(), &Arc::new(Config::new("/")), handshake(), Instant::now());
     link.outbox.attach_websocket();
     link
 }

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use crate::config::Config;
 use crate::handshake::{Extensions, Handshake, HandshakeMeta, Peer};
@@ -22,7 +22,7 @@ impl ServerFixture {
         let membership = Membership::new("/", Vec::new());
         let config = Arc::new(Config::new("/"));
         let enter = |_| {
-            let link = Link::new(Id::random(), &config, handshake());
+            let link = Link::new(Id::random(), &config, handshake(), Instant::now());
             link.outbox.attach_websocket();
             let socket = Arc::new(SocketState::new(membership.shared_name(), &link, None));
             let entered = socket.accept().is_ok() && membership.enter(&socket).is_ok();

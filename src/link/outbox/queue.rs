@@ -10,6 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::link::frame::Frame;
 use crate::link::outbox::pressure::Pressure;
 use crate::link::outgoing::Outgoing;
+use crate::link::stats::{Flow, OutboxStats};
 
 /// A bounded queue of frames with one reader at a time.
 ///
@@ -50,6 +51,17 @@ pub(super) struct Inner {
     /// The total numbers of frames added and removed.
     pub(super) pushed: u64,
     pub(super) drained: u64,
+    /// The cost of the removed frames; less than nothing while the bytes before the first frame
+    /// wait.
+    sent: i64,
+    /// Bytes that are no packet were added before the first frame.
+    has_preface: bool,
+    /// The highest cost of the waiting frames so far.
+    peak: usize,
+    /// The lower one of it and the limit: one comparison serves both.
+    mark: usize,
+    /// The number of volatile events that were dropped.
+    dropped: u64,
     /// The number of the last pong that was added.
     pub(super) pong: Option<u64>,
     /// Made if the limit is exceeded or tasks wait for room, and dropped afterwards.
@@ -180,8 +192,12 @@ impl Outbox {
 
     /// Adds a packet if the queue is empty, and drops it otherwise. Returns whether it was added.
     pub(crate) fn push_if_empty(&self, packet: Outgoing) -> bool {
-        let inner = self.inner.lock();
-        if inner.closed || inner.sealed || !inner.queue.is_empty() {
+        let mut inner = self.inner.lock();
+        if inner.closed || inner.sealed {
+            return false;
+        }
+        if !inner.queue.is_empty() {
+            inner.dropped += 1;
             return false;
         }
         let cost = packet.cost();
@@ -231,8 +247,8 @@ impl Outbox {
     /// Adds a packet of this cost, and wakes the reader after releasing the lock.
     pub(super) fn add(&self, mut inner: MutexGuard<'_, Inner>, packet: Outgoing, cost: usize) {
         inner.cost += cost;
-        if inner.cost > self.limit {
-            self.is_over.store(true, Ordering::Relaxed);
+        if inner.cost > inner.mark {
+            self.rises(&mut inner);
         }
         let was_empty = inner.queue.is_empty();
         inner.pushed += 1;
@@ -244,6 +260,34 @@ impl Outbox {
         if was_empty && let Some(waker) = inner.waker.take() {
             drop(inner);
             waker.wake();
+        }
+    }
+
+    /// The cost of the waiting frames is above the limit, or higher than ever before. A client that
+    /// keeps up gets here only by its largest packet.
+    #[cold]
+    fn rises(&self, inner: &mut Inner) {
+        inner.peak = inner.peak.max(inner.cost);
+        inner.mark = inner.peak.min(self.limit);
+        if inner.cost > self.limit {
+            self.is_over.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the counters of what waits and of what has left.
+    pub(crate) fn stats(&self) -> OutboxStats {
+        let inner = self.inner.lock();
+        let packets = inner.drained.saturating_sub(inner.has_preface.into());
+        let overhead = packets * Frame::OVERHEAD as u64;
+        OutboxStats {
+            sent: Flow {
+                packets,
+                bytes: u64::try_from(inner.sent).map_or(0, |sent| sent.saturating_sub(overhead)),
+            },
+            queued_packets: inner.queue.len(),
+            queued_bytes: inner.cost,
+            most_queued_bytes: inner.peak,
+            dropped_volatile: inner.dropped,
         }
     }
 
@@ -282,7 +326,7 @@ impl Outbox {
         if inner.closed && inner.queue.len() > 1 {
             let last = inner.queue.pop_back();
             inner.discard();
-            inner.queue.extend(last);
+            inner.push_last(last);
         }
     }
 
@@ -296,7 +340,7 @@ impl Outbox {
             inner.discard();
         }
         let has_owed = !inner.queue.is_empty();
-        inner.queue.extend(last);
+        inner.push_last(last);
         Self::unlock_and_wake_all(inner);
         has_owed
     }
@@ -369,7 +413,9 @@ impl Outbox {
     pub(crate) fn preface(&self, bytes: Bytes) {
         let mut inner = self.inner.lock();
         let preface = Frame::raw(bytes);
-        inner.cost += preface.len() + Frame::OVERHEAD;
+        inner.cost += preface.cost();
+        inner.sent -= preface.cost() as i64;
+        inner.has_preface = true;
         inner.pushed += 1;
         // Frames are counted from the front.
         inner.pong = None;
@@ -392,6 +438,13 @@ impl Inner {
         self.queue.get_mut(usize::try_from(place).ok()?)
     }
 
+    fn push_last(&mut self, last: Option<Frame>) {
+        if let Some(last) = last {
+            self.cost += last.cost();
+            self.queue.push_back(last);
+        }
+    }
+
     /// Drops the queued frames except a partly written one: without its end, the client would take
     /// later bytes for it.
     fn discard(&mut self) {
@@ -412,9 +465,12 @@ impl Inner {
         }
     }
 
+    // Every queued frame has added its cost, so that nothing wraps.
     pub(super) fn pop(&mut self) {
         if let Some(frame) = self.queue.pop_front() {
-            self.cost = self.cost.saturating_sub(frame.cost());
+            let cost = frame.cost();
+            self.cost = self.cost.wrapping_sub(cost);
+            self.sent = self.sent.wrapping_add(cost as i64);
             self.drained += 1;
         }
     }
@@ -681,6 +737,57 @@ mod tests {
         outbox.push(Frame::packet("4a").into()).unwrap();
         outbox.preface(Bytes::from_static(b"HTTP"));
         assert_eq!(write(&outbox, 1000).1, b"HTTP\x81\x024a");
+    }
+
+    fn sent(packets: u64, bytes: u64) -> Flow {
+        Flow { packets, bytes }
+    }
+
+    #[test]
+    fn a_packet_is_sent_when_its_last_byte_is_written() {
+        let outbox = outbox(1000);
+        outbox.push(Frame::packet("4a").into()).unwrap();
+        outbox.preface(Bytes::from_static(b"HTTP"));
+        for (room, expected) in [(2, sent(0, 0)), (5, sent(0, 0)), (1, sent(1, 4))] {
+            let _ = write(&outbox, room);
+            assert_eq!(outbox.stats().sent, expected);
+        }
+        outbox.push(Frame::packet("4b").into()).unwrap();
+        outbox.discard(Some(Frame::close(None)));
+        let _ = write(&outbox, 1000);
+        assert_eq!(
+            outbox.stats().sent,
+            sent(2, 6),
+            "the close, not the dropped event"
+        );
+    }
+
+    #[test]
+    fn waiting_and_dropped_packets_are_counted() {
+        let outbox = outbox(1000);
+        let packet = || Outgoing::from(Frame::packet("4a"));
+        assert!(outbox.push_if_empty(packet()));
+        assert!(!outbox.push_if_empty(packet()));
+        outbox.push(packet()).unwrap();
+        let expected = OutboxStats {
+            sent: sent(0, 0),
+            queued_packets: 2,
+            queued_bytes: 2 * packet().cost(),
+            most_queued_bytes: 2 * packet().cost(),
+            dropped_volatile: 1,
+        };
+        assert_eq!(outbox.stats(), expected);
+        let _ = write(&outbox, 1000);
+        let expected = OutboxStats {
+            sent: sent(2, 8),
+            queued_packets: 0,
+            queued_bytes: 0,
+            ..expected
+        };
+        assert_eq!(outbox.stats(), expected);
+        outbox.close(None);
+        assert!(!outbox.push_if_empty(packet()));
+        assert_eq!(outbox.stats(), expected, "an ended session drops no events");
     }
 
     #[test]
