@@ -17,6 +17,7 @@
 //! | recovery limit, superseded | `members/returning.rs`; of the socket `members/recovery/log.rs` |
 //! | reconnect requested | `members/farewell.rs` |
 //! | forced close | `client/refusing.rs`, `client/sockets.rs`, `client/assembling.rs` |
+//! | rate limit exceeded | `client/rates.rs` |
 //! | outbox full | `link/session_link.rs` |
 //! | server shutting down | `session/engine.rs` |
 //! | session panicked | `session/actor.rs` |
@@ -47,6 +48,9 @@ pub enum CloseReason {
     /// The client did not poll within
     /// [`Builder::first_poll_timeout`](crate::Builder::first_poll_timeout) after its handshake.
     FirstPollTimeout,
+    /// The client sent more than a [`RateLimit`](crate::RateLimit) with the policy
+    /// [`RatePolicy::Disconnect`](crate::RatePolicy::Disconnect) allows.
+    RateExceeded,
     /// The client sent a message larger than [`Builder::max_payload`](crate::Builder::max_payload),
     /// or a packet with larger attachments.
     MessageTooLarge,
@@ -91,6 +95,7 @@ impl CloseReason {
             Self::TransportError => "transport error",
             Self::PingTimeout => "ping timeout",
             Self::FirstPollTimeout => "first poll timeout",
+            Self::RateExceeded => "rate limit exceeded",
             Self::MessageTooLarge => "message too large",
             Self::TooManyAttachments => "too many attachments",
             Self::AttachmentsTimeout => "attachments timeout",

@@ -5,6 +5,7 @@
 
 mod assembling;
 mod passing;
+mod rates;
 mod raw;
 mod refusing;
 mod resuming;

@@ -13,6 +13,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::client::passing::{admit, disconnected, failed_by_session, not_recovered};
+use crate::client::rates::{SocketRates, Verdict, within_rates};
 use crate::client::state::{Client, Slot, Waiting};
 use crate::clock::now;
 use crate::handler::Received;
@@ -61,14 +62,16 @@ impl Client {
         };
         let slot = &mut self.slots[at];
         // It may have been accepted since the last wake: waiting packets have arrived before.
-        slot.dispatch_waiting(&self.limits);
+        slot.dispatch_waiting(&self.limits)?;
         if matches!(packet.body, Body::Disconnect) {
             self.leave(at, DisconnectReason::ClientNamespaceDisconnect);
             return Ok(());
         }
         match slot.socket.state().phase() {
             Phase::Connected if slot.waiting.is_empty() => {
-                slot.dispatch(packet.body, &attachments);
+                if slot.dispatch(packet.body, &attachments)? == Verdict::Delay {
+                    slot.wait(text, attachments);
+                }
             }
             // Accepted between the two checks: the next wake finds all of them.
             Phase::Connected | Phase::Connecting | Phase::Accepted => {
@@ -159,6 +162,7 @@ impl Client {
             namespace,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            rates: SocketRates::of_server(self.link.config.rates, now()),
         };
         slot.admit();
         self.slots.push(slot);
@@ -180,6 +184,24 @@ impl Client {
     pub(super) fn leave(&mut self, at: usize, reason: DisconnectReason) {
         let slot = self.slots.remove(at);
         slot.end(reason);
+    }
+
+    /// Returns the time at which reading continues that a rate has paused.
+    fn resumes_at(&self) -> Option<Instant> {
+        self.slots.iter().filter_map(Slot::paused_until).max()
+    }
+
+    /// Continues to read if the pause of a rate is over.
+    fn resume(&mut self, now: Instant) {
+        if self.resumes_at().is_none_or(|due| due > now) {
+            return;
+        }
+        for rates in self.slots.iter_mut().filter_map(|it| it.rates.as_mut()) {
+            rates.paused_until = None;
+        }
+        log::debug!(target: TARGET_SESSION, "{}: reading continues, the rate allows it", self.link);
+        // The session reads at its next turn.
+        self.link.wake();
     }
 
     pub(super) fn position(&self, name: &str) -> Option<usize> {
@@ -209,7 +231,7 @@ impl Protocol for Client {
             match slot.socket.state().phase() {
                 Phase::Connected => {
                     self.connect_by = None;
-                    slot.dispatch_waiting(&self.limits);
+                    slot.dispatch_waiting(&self.limits)?;
                     at += 1;
                 }
                 Phase::Connecting | Phase::Accepted => at += 1,
@@ -232,16 +254,17 @@ impl Protocol for Client {
         let bytes = self.slots.iter().map(|slot| slot.waiting_bytes);
         let arriving = self.arriving.iter().flat_map(|it| &it.waiting);
         let bytes: usize = bytes.chain(arriving.map(Waiting::bytes)).sum();
-        few && bytes <= self.link.config.limits.max_payload
+        few && bytes <= self.link.config.limits.max_payload && self.resumes_at().is_none()
     }
 
     fn deadline(&self) -> Option<Instant> {
         let deadlines = self.connect_by.into_iter().chain(self.attachments_by);
-        deadlines.min()
+        deadlines.chain(self.resumes_at()).min()
     }
 
     fn lapsed(&mut self) -> Result<(), CloseReason> {
         let now = now();
+        self.resume(now);
         self.attachments_lapsed(now)?;
         if self.connect_by.is_none_or(|due| due > now) {
             return Ok(());
@@ -303,7 +326,7 @@ impl Slot {
         }
     }
 
-    fn dispatch(&mut self, body: Body<'_>, attachments: &[Bytes]) {
+    fn dispatch(&mut self, body: Body<'_>, attachments: &[Bytes]) -> Result<Verdict, CloseReason> {
         match body {
             Body::Event { id, name, args, .. } => {
                 let table = self.table.current(&self.namespace.handlers.table);
@@ -315,6 +338,12 @@ impl Slot {
                     id,
                     context: &self.namespace.handlers.context,
                 };
+                if self.rates.is_some() || table.has_rates() {
+                    let verdict = within_rates(&mut self.rates, table, &received)?;
+                    if verdict != Verdict::Handle {
+                        return Ok(verdict);
+                    }
+                }
                 match self.socket.state().link.stored_session() {
                     None => table.dispatch(&received),
                     Some(session) => received.dispatch_loaded(table, session),
@@ -326,6 +355,12 @@ impl Slot {
             }
             Body::Empty | Body::Connect { .. } | Body::Disconnect => {}
         }
+        Ok(Verdict::Handle)
+    }
+
+    /// Returns the time until which no packets are read because of a rate.
+    fn paused_until(&self) -> Option<Instant> {
+        self.rates.as_ref()?.paused_until
     }
 
     /// Returns `true` if packets wait for a socket that may still be accepted.
@@ -345,17 +380,23 @@ impl Slot {
     }
 
     /// Dispatches the waiting packets, if the socket is connected.
-    fn dispatch_waiting(&mut self, limits: &Limits) {
+    fn dispatch_waiting(&mut self, limits: &Limits) -> Result<(), CloseReason> {
         // Checked each time, because a handler may disconnect the socket.
         while self.socket.state().phase() == Phase::Connected
+            && self.paused_until().is_none()
             && let Some(waiting) = self.waiting.pop_front()
         {
             self.waiting_bytes -= waiting.bytes();
             // It was decoded at its arrival, so it decodes again.
             if let Ok(packet) = Packet::decode(&waiting.text, limits) {
-                self.dispatch(packet.body, &waiting.attachments);
+                let verdict = self.dispatch(packet.body, &waiting.attachments)?;
+                if verdict == Verdict::Delay {
+                    self.waiting_bytes += waiting.bytes();
+                    self.waiting.push_front(waiting);
+                }
             }
         }
+        Ok(())
     }
 
     /// Ends the socket. The program is notified if it had accepted it, the namespace in any case.

@@ -9,6 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use crate::client::rates::SocketRates;
 use crate::handler::TableView;
 use crate::link::Link;
 use crate::members::{Membership, Resumed};
@@ -42,6 +43,8 @@ pub(super) struct Slot {
     pub(super) table: TableView,
     pub(super) waiting: VecDeque<Waiting>,
     pub(super) waiting_bytes: usize,
+    /// `None` if no rate applies.
+    pub(super) rates: Option<Box<SocketRates>>,
 }
 
 /// A packet that arrived before its socket was connected.

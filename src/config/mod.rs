@@ -12,7 +12,7 @@ mod sockets;
 
 use std::sync::Arc;
 
-use crate::limits::{AdmissionLimits, LimitHooks};
+use crate::limits::{AdmissionLimits, EventRates, LimitHooks};
 use crate::logging::LogLimits;
 use crate::panics::PanicReports;
 use crate::telemetry::Telemetry;
@@ -36,6 +36,8 @@ pub(crate) struct Config {
     pub(crate) line_limits: Arc<LogLimits>,
     /// The limits of new clients.
     pub(crate) admission: AdmissionLimits,
+    /// The rates of each socket.
+    pub(crate) rates: EventRates,
     /// Counts and reports the hits of limits.
     pub(crate) limit_hooks: LimitHooks,
     /// Set by the builder at the start.
@@ -59,6 +61,7 @@ impl Config {
             limits: Limits::default(),
             line_limits: LogLimits::new(),
             admission: AdmissionLimits::default(),
+            rates: EventRates::default(),
             limit_hooks: LimitHooks::default(),
             panic_reports: PanicReports::default(),
             telemetry: Telemetry::default(),

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::error::{INTERNAL, Rejection, SessionError};
 use crate::handler::context::NamespaceContext;
+use crate::limits::Limit;
 use crate::logging::{LogKind, Quoted, TARGET_HANDLER, cut, plain};
 use crate::message::{PanicSource, Panicked};
 use crate::panics::catch_panic;
@@ -94,6 +95,7 @@ impl Failure<'_> {
     /// Returns the JSON text of the client's answer without a hook.
     pub(crate) fn client_error(&self, context: &NamespaceContext) -> String {
         let text = match &self.cause {
+            FailureCause::RateExceeded(_) => "rate limit exceeded",
             _ if !context.server_context.tells_errors => INTERNAL,
             FailureCause::Returned(json) => return json.clone(),
             FailureCause::Panicked(_) => INTERNAL,
@@ -127,6 +129,7 @@ impl Failure<'_> {
             // The log has it as a panic.
             FailureCause::Panicked(_) => return,
             FailureCause::Refused(_)
+            | FailureCause::RateExceeded(_)
             | FailureCause::Dropped
             | FailureCause::Rejected(Rejection::Session(
                 SessionError::NotLoaded | SessionError::NotSaved,
@@ -205,6 +208,9 @@ pub enum FailureCause {
     /// The handler was not called: an extractor could not make an argument, or
     /// [`event_middleware`](crate::Handlers::event_middleware) refused the event.
     Rejected(Rejection),
+    /// The client exceeds this rate, and its [`RatePolicy`](crate::RatePolicy) drops the event or
+    /// disconnects the client. The client is told in any case. It is logged at the level debug.
+    RateExceeded(Limit),
     /// Middleware or a connect handler refused the client with this message. It is routine, and is
     /// logged at the level debug.
     Refused(String),
@@ -232,6 +238,7 @@ impl fmt::Display for FailureCause {
         match self {
             Self::Returned(json) => write!(f, "handler failed: {json}"),
             Self::Rejected(rejection) => rejection.fmt(f),
+            Self::RateExceeded(limit) => write!(f, "the client exceeds `{limit}`"),
             Self::Refused(message) => write!(f, "client refused: {message:?}"),
             Self::Panicked(panic) => write!(f, "handler panicked: {panic}"),
             Self::SerializeFailed(error) => {

@@ -15,6 +15,7 @@ use crate::handler::{
     EventOutcome, Extract, Failure, Handler, IncomingEvent, LeaveOutcome, NamespaceContext,
     ServerContext, SharedTable,
 };
+use crate::limits::RateLimit;
 
 /// The handlers of a namespace, of the namespaces of a pattern, or of all namespaces.
 ///
@@ -271,6 +272,28 @@ impl Handlers {
     {
         let handler = call::on_connect(handler);
         self.table.change(|table| table.middleware(handler));
+        self
+    }
+
+    /// Sets the rate of one event for each socket, in place of
+    /// [`Builder::events_per_second`](crate::Builder::events_per_second), also if the event has no
+    /// handler yet. The rate of a namespace replaces that of
+    /// [`all_namespaces`](crate::SocketIo::all_namespaces).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{Data, Namespace, RateLimit, RatePolicy};
+    ///
+    /// fn register(namespace: &Namespace) {
+    ///     namespace
+    ///         .on("search", |Data(text): Data<String>| async move { text.len() })
+    ///         .event_rate("search", RateLimit::new(5).policy(RatePolicy::Drop));
+    /// }
+    /// ```
+    pub fn event_rate(&self, event: &str, rate: impl Into<RateLimit>) -> &Self {
+        let rate = rate.into();
+        self.table.change(|table| table.limit(event, rate));
         self
     }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::handler::context::NamespaceContext;
 use crate::handler::extract::{EventContext, size_of_args};
+use crate::handler::failure::FailureCause;
 use crate::logging::{Quoted, TARGET_EVENT};
 use crate::socket::Socket;
 use crate::telemetry::{EventParts, EventTimer, SpanScope};
@@ -37,6 +38,17 @@ impl<'a> Received<'a> {
             ""
         };
         log::debug!(target: TARGET_EVENT, "event {name}: {size} bytes from {socket}{ack}");
+    }
+
+    /// Ends the event without a call of a handler.
+    pub(crate) fn refuse(&self, cause: FailureCause) {
+        let name = self.name.into();
+        self.incoming(&name, None).take_reply().fail(cause);
+    }
+
+    /// Returns the size of the name, the arguments and the attachments, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.name.len() + size_of_args(self.args, self.attachments)
     }
 
     /// Makes the span of the event, and takes the arguments that belong to it.

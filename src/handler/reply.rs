@@ -110,7 +110,7 @@ impl Reply {
     }
 
     /// Ends a failed call: the program's hook may answer, otherwise the default rule applies.
-    fn fail(&self, cause: FailureCause) {
+    pub(super) fn fail(&self, cause: FailureCause) {
         self.fail_as(cause, FailureMark::Plain);
     }
 

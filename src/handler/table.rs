@@ -4,6 +4,7 @@
 //! [`SharedTable`](super::SharedTable). The program's registrations enter, and a packet's event;
 //! the calls leave, each with its panic caught.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::handler::kinds::{
 };
 use crate::handler::received::Received;
 use crate::handler::transit::IncomingEvent;
+use crate::limits::RateLimit;
 use crate::logging::TARGET_EVENT;
 use crate::panics::catch_panic;
 use crate::telemetry::EventTimer;
@@ -33,6 +35,8 @@ pub(crate) struct Table {
     /// Handlers by event, sorted by the length of the name and then by the name.
     events: Vec<EventEntry>,
     fallback: Option<(EventHandler, EventTimer)>,
+    /// The rates of events that have one of their own.
+    rates: BTreeMap<Arc<str>, RateLimit>,
     /// Hooks of the Admin UI for sockets that have connected.
     connected: Vec<ConnectedHook>,
     disconnecting: Vec<LeaveHandler>,
@@ -83,6 +87,19 @@ impl Table {
         self.fallback = Some((handler, timer));
     }
 
+    pub(crate) fn limit(&mut self, event: &str, rate: RateLimit) {
+        self.rates.insert(event.into(), rate);
+    }
+
+    /// Returns `true` if an event has a rate of its own.
+    pub(crate) fn has_rates(&self) -> bool {
+        !self.rates.is_empty()
+    }
+
+    pub(crate) fn rate_of(&self, event: &str) -> Option<RateLimit> {
+        self.rates.get(event).copied()
+    }
+
     pub(crate) fn check(&mut self, check: EventCheck) {
         self.checks.push(check);
     }
@@ -118,6 +135,7 @@ impl Table {
             any,
             events,
             fallback,
+            rates,
             connected,
             disconnecting,
             disconnect,
@@ -127,6 +145,7 @@ impl Table {
             && any.is_empty()
             && events.is_empty()
             && fallback.is_none()
+            && rates.is_empty()
             && connected.is_empty()
             && disconnecting.is_empty()
             && disconnect.is_empty()
@@ -148,11 +167,15 @@ impl Table {
             checks: [&common.checks[..], &self.checks].concat(),
             any: [&common.any[..], &self.any].concat(),
             events: self.events.clone(),
+            rates: common.rates.clone(),
             fallback: self.fallback.clone().or_else(|| common.fallback.clone()),
             connected: [&self.connected[..], &common.connected].concat(),
             disconnecting: [&self.disconnecting[..], &common.disconnecting].concat(),
             disconnect: [&self.disconnect[..], &common.disconnect].concat(),
         };
+        for (event, rate) in &self.rates {
+            table.rates.insert(Arc::clone(event), *rate);
+        }
         for entry in &common.events {
             for handler in &entry.handlers {
                 table.on(&entry.name, Arc::clone(handler));

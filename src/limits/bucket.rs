@@ -43,15 +43,15 @@ impl Bucket {
         Ok(())
     }
 
-    /// Takes tokens in any case, as a debt if the bucket does not have them. Returns the time after
-    /// which it will have one again.
-    #[allow(dead_code, reason = "a policy that delays uses it")]
-    pub(crate) fn charge(&mut self, tokens: u64, now: Instant) -> Option<Duration> {
-        self.refill(now);
-        self.missing = self.missing.saturating_add(billionths(tokens));
-        let allowed = billionths(self.burst.saturating_sub(1));
-        let owed = self.missing.checked_sub(allowed).filter(|owed| *owed > 0)?;
-        Some(self.time_of(owed))
+    /// Gives tokens back that were taken for an event that is not handled yet.
+    pub(crate) fn give_back(&mut self, tokens: u64) {
+        self.missing = self.missing.saturating_sub(billionths(tokens));
+    }
+
+    /// Changes the rate, for the next tokens.
+    pub(crate) fn replace_rate(&mut self, limit: RateLimit) {
+        self.per_second = limit.per_second;
+        self.burst = limit.burst;
     }
 
     /// Returns `true` if the bucket is like a new one.
@@ -146,15 +146,6 @@ mod tests {
         assert_eq!(bucket.take(25, start), Ok(()));
         assert_eq!(bucket.take(1, start), Err(SECOND * 16 / 10));
         assert_eq!(bucket.take(25, start), Err(SECOND * 25 / 10));
-    }
-
-    #[test]
-    fn a_charge_is_a_debt_until_one_token_is_there() {
-        let (mut bucket, start) = bucket(RateLimit::new(2));
-        assert_eq!(bucket.charge(1, start), None);
-        assert_eq!(bucket.charge(1, start), Some(SECOND / 2));
-        assert_eq!(bucket.charge(4, start), Some(SECOND * 5 / 2));
-        assert_eq!(bucket.charge(0, start + SECOND * 5 / 2), None);
     }
 
     #[test]

@@ -54,7 +54,6 @@ impl<'a> LimitHit<'a> {
         }
     }
 
-    #[allow(dead_code, reason = "the limits of rates name an event")]
     pub(crate) fn of_event(self, event: &'a str) -> Self {
         Self {
             event: Some(event),

@@ -88,6 +88,12 @@ limits! {
     RoomsPerSocket "rooms_per_socket"
     /// [`Builder::room_name_limit`](crate::Builder::room_name_limit): the join fails.
     RoomNameLimit "room_name_limit"
+    /// [`Builder::events_per_second`](crate::Builder::events_per_second): the policy decides.
+    EventsPerSecond "events_per_second"
+    /// [`Builder::bytes_per_second`](crate::Builder::bytes_per_second): the policy decides.
+    BytesPerSecond "bytes_per_second"
+    /// [`Handlers::event_rate`](crate::Handlers::event_rate): the policy decides.
+    EventRate "event_rate"
     /// [`Builder::outbox_limit`](crate::Builder::outbox_limit): the policy of slow clients decides.
     OutboxLimit "outbox_limit"
     /// [`Builder::packet_limit`](crate::Builder::packet_limit): the emit fails.

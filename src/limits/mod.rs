@@ -14,8 +14,10 @@ mod memory;
 mod rate;
 
 pub(crate) use admission::{Admission, AdmissionLimits, NotAdmitted, Place};
+pub(crate) use bucket::Bucket;
 pub use hit::LimitHit;
 pub(crate) use hooks::LimitHooks;
 pub use limit::Limit;
 pub(crate) use memory::MemoryGauge;
+pub(crate) use rate::EventRates;
 pub use rate::{RateLimit, RatePolicy};

@@ -44,6 +44,19 @@ impl RateLimit {
     }
 }
 
+/// The rates of each socket of a server; `None` is no limit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct EventRates {
+    pub(crate) events: Option<RateLimit>,
+    pub(crate) bytes: Option<RateLimit>,
+}
+
+impl EventRates {
+    pub(crate) fn has_any(self) -> bool {
+        self.events.is_some() || self.bytes.is_some()
+    }
+}
+
 impl From<u64> for RateLimit {
     fn from(per_second: u64) -> Self {
         Self::new(per_second)

@@ -218,6 +218,7 @@ impl State {
                 LAST_PACKETS
             }
             CloseReason::ForcedClose
+            | CloseReason::RateExceeded
             | CloseReason::TooManyAttachments
             | CloseReason::AttachmentsTimeout
             | CloseReason::ConnectTimeout
@@ -322,6 +323,10 @@ impl State {
                 let line = format_args!(
                     "{link} closed: {reason}, `outbox_limit` is {limit} bytes{sockets}"
                 );
+                config.line_limits.write(LogKind::Slow, Level::Info, line);
+            }
+            CloseReason::RateExceeded => {
+                let line = format_args!("{link} closed: {reason}{sockets}");
                 config.line_limits.write(LogKind::Slow, Level::Info, line);
             }
             CloseReason::FirstPollTimeout => {

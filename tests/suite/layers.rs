@@ -17,7 +17,7 @@ const LAYERS: &str = "
     session    supervision link engineio websocket clock config handshake id limits logging panics reason telemetry
     supervision  panics
     tasks      panics
-    handler    socket members link message data error socketio handshake logging panics reason type_map telemetry
+    handler    socket members link message data error socketio handshake limits logging panics reason type_map telemetry
     socket     members link message data error socketio cluster clock config handshake id logging notice telemetry
     members    link message data error socketio cluster config handshake id limits logging notice panics pattern reason calendar
     link       data error engineio websocket config handshake id limits logging panics reason

@@ -53,6 +53,7 @@ mod modifiers;
 mod namespaces;
 mod outbox;
 mod prose;
+mod rates;
 mod reasons;
 mod recovery;
 mod reports;

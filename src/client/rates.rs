@@ -1,0 +1,204 @@
+//! The rates of one socket: its buckets, and the decision about each event.
+//!
+//! The name and the size of an event enter, the decision leaves. A socket has buckets only if the
+//! server or the table of its namespace has a rate. Reading pauses for the policy `Delay`.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::clock::now;
+use crate::handler::{FailureCause, Received, Table, failed};
+use crate::limits::{Bucket, EventRates, Limit, LimitHit, RateLimit, RatePolicy};
+use crate::reason::CloseReason;
+
+/// The buckets of one socket.
+#[derive(Debug)]
+pub(super) struct SocketRates {
+    events: Option<(RateLimit, Bucket)>,
+    bytes: Option<(RateLimit, Bucket)>,
+    /// Of the events with a rate of their own, from their first event on.
+    by_event: HashMap<String, Bucket>,
+    /// No packets are read from the client until then.
+    pub(super) paused_until: Option<Instant>,
+}
+
+/// A rate that an event exceeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Exceeded {
+    limit: Limit,
+    rate: RateLimit,
+    /// The time after which reading goes on, for the policy `Delay`.
+    pause: Duration,
+}
+
+impl SocketRates {
+    /// Returns the buckets of a new socket, or `None` if the server has no rate.
+    pub(super) fn of_server(rates: EventRates, now: Instant) -> Option<Box<Self>> {
+        rates.has_any().then(|| Box::new(Self::new(rates, now)))
+    }
+
+    fn new(rates: EventRates, now: Instant) -> Self {
+        let full = |rate: RateLimit| (rate, Bucket::new(rate, now));
+        Self {
+            events: rates.events.map(full),
+            bytes: rates.bytes.map(full),
+            by_event: HashMap::new(),
+            paused_until: None,
+        }
+    }
+
+    /// Takes the tokens of an event. An event with a rate of its own takes none of the rate for all
+    /// events. The first rate that it exceeds decides, and the event has then taken nothing.
+    fn take(
+        &mut self,
+        event: &str,
+        own: Option<RateLimit>,
+        bytes: usize,
+        now: Instant,
+    ) -> Result<(), Exceeded> {
+        let mut first = match (own, &mut self.events) {
+            (Some(rate), _) => {
+                if !self.by_event.contains_key(event) {
+                    let full = Bucket::new(rate, now);
+                    self.by_event.insert(event.to_owned(), full);
+                }
+                let bucket = self.by_event.get_mut(event);
+                bucket.map(|bucket| (Limit::EventRate, rate, bucket))
+            }
+            (None, Some((rate, bucket))) => Some((Limit::EventsPerSecond, *rate, bucket)),
+            (None, None) => None,
+        };
+        if let Some((limit, rate, bucket)) = &mut first {
+            let (limit, rate) = (*limit, *rate);
+            bucket.replace_rate(rate);
+            bucket
+                .take(1, now)
+                .map_err(|pause| Exceeded { limit, rate, pause })?;
+        }
+        let Some((rate, bucket)) = &mut self.bytes else {
+            return Ok(());
+        };
+        bucket.take(bytes as u64, now).map_err(|pause| {
+            if let Some((_, _, events)) = first {
+                events.give_back(1);
+            }
+            Exceeded {
+                limit: Limit::BytesPerSecond,
+                rate: *rate,
+                pause,
+            }
+        })
+    }
+}
+
+/// The decision about an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Handle,
+    /// It was answered.
+    Drop,
+    /// It waits, and so do all later packets of the client.
+    Delay,
+}
+
+/// Checks an event against the rates of the socket.
+///
+/// # Errors
+///
+/// The reason for which the session closes.
+pub(super) fn within_rates(
+    buckets: &mut Option<Box<SocketRates>>,
+    table: &Table,
+    received: &Received<'_>,
+) -> Result<Verdict, CloseReason> {
+    let link = &received.socket.state().link;
+    let (now, bytes) = (now(), received.size());
+    let own = table.rate_of(received.name);
+    if own.is_none() && buckets.is_none() {
+        return Ok(Verdict::Handle);
+    }
+    let server = link.config.rates;
+    let rates = buckets.get_or_insert_with(|| Box::new(SocketRates::new(server, now)));
+    let Err(exceeded) = rates.take(received.name, own, bytes, now) else {
+        return Ok(Verdict::Handle);
+    };
+    let hit = LimitHit::new(exceeded.limit, exceeded.rate.per_second)
+        .in_namespace(received.socket.namespace())
+        .of_event(received.name)
+        .of_socket(received.socket.id());
+    link.report_hit(hit);
+    match exceeded.rate.policy {
+        RatePolicy::Delay => {
+            rates.paused_until = Some(now + exceeded.pause);
+            Ok(Verdict::Delay)
+        }
+        RatePolicy::Drop => {
+            received.refuse(FailureCause::RateExceeded(exceeded.limit));
+            Ok(Verdict::Drop)
+        }
+        RatePolicy::Disconnect => {
+            let cause = FailureCause::RateExceeded(exceeded.limit);
+            failed(received.context, received.socket, received.name, cause);
+            Err(CloseReason::RateExceeded)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn rates(events: Option<RateLimit>, bytes: Option<RateLimit>) -> (SocketRates, Instant) {
+        let now = Instant::now();
+        (SocketRates::new(EventRates { events, bytes }, now), now)
+    }
+
+    fn limit_of(taken: Result<(), Exceeded>) -> Option<Limit> {
+        taken.err().map(|exceeded| exceeded.limit)
+    }
+
+    #[test]
+    fn a_server_without_rates_has_no_buckets() {
+        let none = EventRates::default();
+        assert!(SocketRates::of_server(none, Instant::now()).is_none());
+    }
+
+    #[test]
+    fn an_event_with_its_own_rate_takes_nothing_of_the_others() {
+        let (mut rates, now) = rates(Some(RateLimit::new(1)), None);
+        let own = Some(RateLimit::new(2));
+        for _ in 0..2 {
+            assert_eq!(limit_of(rates.take("search", own, 9, now)), None);
+        }
+        let third = rates.take("search", own, 9, now);
+        assert_eq!(limit_of(third), Some(Limit::EventRate));
+        assert_eq!(limit_of(rates.take("move", None, 9, now)), None);
+        let second = rates.take("move", None, 9, now);
+        assert_eq!(limit_of(second), Some(Limit::EventsPerSecond));
+    }
+
+    #[test]
+    fn bytes_are_counted_for_all_events() {
+        let (mut rates, now) = rates(None, Some(RateLimit::new(100)));
+        let own = Some(RateLimit::new(50));
+        assert_eq!(limit_of(rates.take("search", own, 60, now)), None);
+        assert_eq!(limit_of(rates.take("move", None, 40, now)), None);
+        let next = rates.take("move", None, 1, now);
+        assert_eq!(limit_of(next), Some(Limit::BytesPerSecond));
+    }
+
+    #[test]
+    fn an_event_that_waits_for_its_bytes_takes_no_other_token() {
+        let slow = RateLimit::new(100).policy(RatePolicy::Delay);
+        let (mut rates, now) = rates(Some(RateLimit::new(0).burst(2)), Some(slow));
+        assert_eq!(rates.take("move", None, 100, now), Ok(()));
+        for _ in 0..5 {
+            let waits = rates.take("move", None, 50, now).unwrap_err();
+            assert_eq!(waits.pause, SECOND / 2);
+        }
+        let later = now + SECOND / 2;
+        assert_eq!(rates.take("move", None, 50, later), Ok(()));
+    }
+}
