@@ -16,6 +16,7 @@ use crate::error::EmitError;
 use crate::handler::{FutureSlots, Pending, Unfinished};
 use crate::handshake::Handshake;
 use crate::id::Id;
+use crate::limits::Limit;
 use crate::link::{Frame, InFlight, Link, Outgoing, Protocol, SessionStats};
 use crate::logging::{LogKind, TARGET_EVENT, cut};
 use crate::members::turn;
@@ -128,7 +129,11 @@ impl EngineSession {
             EngineMessage::Binary(data) => data.len(),
             EngineMessage::Text(text) => text.len(),
         };
-        self.link.config.limits.packets().check(bytes, &[])?;
+        let limits = &self.link.config.limits;
+        if let Err(error) = limits.packets().check(bytes, &[]) {
+            self.link.hit(Limit::PacketLimit, limits.packet_limit);
+            return Err(error.into());
+        }
         Ok(match message {
             EngineMessage::Binary(data) => Frame::binary(data),
             EngineMessage::Text(text) => {

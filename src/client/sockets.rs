@@ -162,6 +162,7 @@ impl Client {
             namespace,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            line: None,
             rates: SocketRates::of_server(self.link.config.rates, now()),
         };
         slot.admit();
@@ -343,6 +344,12 @@ impl Slot {
                     if verdict != Verdict::Handle {
                         return Ok(verdict);
                     }
+                }
+                let is_behind = self.line.as_ref().is_some_and(|line| line.is_busy());
+                if is_behind || !table.async_checks().is_empty() {
+                    let line = self.line.get_or_insert_default();
+                    line.push(table, &received);
+                    return Ok(Verdict::Handle);
                 }
                 match self.socket.state().link.stored_session() {
                     None => table.dispatch(&received),

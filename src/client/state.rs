@@ -10,7 +10,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use crate::client::rates::SocketRates;
-use crate::handler::TableView;
+use crate::handler::{EventLine, TableView};
 use crate::link::Link;
 use crate::members::{Membership, Resumed};
 use crate::namespace::{NamespaceLease, Registry};
@@ -45,6 +45,8 @@ pub(super) struct Slot {
     pub(super) waiting_bytes: usize,
     /// `None` if no rate applies.
     pub(super) rates: Option<Box<SocketRates>>,
+    /// Made with the first event that an asynchronous check delays.
+    pub(super) line: Option<Arc<EventLine>>,
 }
 
 /// A packet that arrived before its socket was connected.

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use actix::Recipient;
 
-use crate::error::INTERNAL;
+use crate::error::{INTERNAL, Rejection};
 use crate::handler::extract::{ConnectContext, DisconnectContext, Event, EventContext, Extract};
 use crate::handler::failure::{FailureCause, failed, failed_as, panicked};
 use crate::handler::future_slots::FutureSlots;
-use crate::handler::kinds::{ConnectHandler, EventHandler, LeaveHandler};
+use crate::handler::kinds::{AsyncEventCheck, ConnectHandler, EventHandler, LeaveHandler};
 use crate::handler::pending::{Pending, Unfinished};
 use crate::handler::turn::save;
 use crate::handler::{ConnectOutcome, EventOutcome, Handler, LeaveOutcome};
@@ -69,6 +69,15 @@ pub(crate) fn forward(actor: Recipient<Event>) -> EventHandler {
         let state = incoming.socket.state();
         slots.run(sent, |_| (), || Pending::of_socket(state, incoming.size()));
     })
+}
+
+/// Makes an asynchronous check of events.
+pub(crate) fn check<H, A>(check: H) -> AsyncEventCheck
+where
+    H: Handler<A, Output = Result<(), Rejection>>,
+    A: for<'a> Extract<EventContext<'a>> + 'static,
+{
+    Arc::new(move |incoming| Ok(Box::pin(check.call(A::extract(incoming)?))))
 }
 
 /// Makes the handler of a connecting client.

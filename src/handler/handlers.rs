@@ -8,14 +8,12 @@ use std::sync::Arc;
 
 use actix::Recipient;
 
-use crate::error::Rejection;
 use crate::handler::call;
 use crate::handler::{
     ConnectContext, ConnectOutcome, DisconnectContext, ErrorAnswer, Event, EventContext,
-    EventOutcome, Extract, Failure, Handler, IncomingEvent, LeaveOutcome, NamespaceContext,
-    ServerContext, SharedTable,
+    EventOutcome, Extract, Failure, Handler, LeaveOutcome, NamespaceContext, ServerContext,
+    SharedTable,
 };
-use crate::limits::RateLimit;
 
 /// The handlers of a namespace, of the namespaces of a pattern, or of all namespaces.
 ///
@@ -272,59 +270,6 @@ impl Handlers {
     {
         let handler = call::on_connect(handler);
         self.table.change(|table| table.middleware(handler));
-        self
-    }
-
-    /// Sets the rate of one event for each socket, in place of
-    /// [`Builder::events_per_second`](crate::Builder::events_per_second), also if the event has no
-    /// handler yet. The rate of a namespace replaces that of
-    /// [`all_namespaces`](crate::SocketIo::all_namespaces).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use actix_socketio::{Data, Namespace, RateLimit, RatePolicy};
-    ///
-    /// fn register(namespace: &Namespace) {
-    ///     namespace
-    ///         .on("search", |Data(text): Data<String>| async move { text.len() })
-    ///         .event_rate("search", RateLimit::new(5).policy(RatePolicy::Drop));
-    /// }
-    /// ```
-    pub fn event_rate(&self, event: &str, rate: impl Into<RateLimit>) -> &Self {
-        let rate = rate.into();
-        self.table.change(|table| table.limit(event, rate));
-        self
-    }
-
-    /// Calls `check` for every event before its handlers: it may read, change or refuse it. Several
-    /// are called in the order of their registration, each with the result of the previous one.
-    ///
-    /// A refused event calls no handler and goes to [`on_error`](Self::on_error). Without it a
-    /// client that expects an acknowledgement receives `{"error": …}` with the rejection's text. A
-    /// check does not wait, because events are handled in order.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use actix_socketio::{IncomingEvent, Namespace, Rejection};
-    ///
-    /// fn register(namespace: &Namespace) {
-    ///     namespace.event_middleware(|event: &mut IncomingEvent<'_>| match event.name() {
-    ///         "admin" if !event.socket().rooms().contains(&"admins".to_owned()) => {
-    ///             Err(Rejection::from("not for you"))
-    ///         }
-    ///         _ => Ok(()),
-    ///     });
-    /// }
-    /// ```
-    #[doc(alias = "use")]
-    pub fn event_middleware<F>(&self, check: F) -> &Self
-    where
-        F: Fn(&mut IncomingEvent<'_>) -> Result<(), Rejection> + Send + Sync + 'static,
-    {
-        let check = Arc::new(check);
-        self.table.change(|table| table.check(check));
         self
     }
 

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use futures_core::future::LocalBoxFuture;
+
 use crate::error::{ConnectError, Rejection};
 use crate::handler::extract::{ConnectContext, DisconnectContext, EventContext};
 use crate::handler::transit::IncomingEvent;
@@ -21,3 +23,8 @@ pub(crate) type LeaveHandler = Arc<dyn Fn(&DisconnectContext<'_>) + Send + Sync>
 /// Checks an event before its handlers.
 pub(crate) type EventCheck =
     Arc<dyn Fn(&mut IncomingEvent<'_>) -> Result<(), Rejection> + Send + Sync>;
+
+/// The same, with a future: it ends before the handlers of the event are called.
+pub(crate) type AsyncEventCheck = Arc<dyn Fn(&EventContext<'_>) -> Checking + Send + Sync>;
+/// An extractor that fails is the rejection too.
+pub(crate) type Checking = Result<LocalBoxFuture<'static, Result<(), Rejection>>, Rejection>;

@@ -5,6 +5,7 @@
 //! depends on the transport of a packet or the actor of the socket.
 
 mod call;
+mod checks;
 mod context;
 mod extension;
 mod extract;
@@ -13,6 +14,7 @@ mod function;
 mod future_slots;
 mod handlers;
 mod kinds;
+mod line;
 mod method;
 mod outcome;
 mod pending;
@@ -37,6 +39,7 @@ pub use failure::{ErrorAnswer, Failure, FailureCause};
 pub use function::Handler;
 pub(crate) use future_slots::FutureSlots;
 pub use handlers::Handlers;
+pub(crate) use line::EventLine;
 pub(crate) use method::Bound;
 pub use method::Method;
 pub use outcome::{ConnectOutcome, EventOutcome, LeaveOutcome};

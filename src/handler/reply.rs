@@ -14,12 +14,13 @@ use crate::error::{HandlerError, Rejection};
 use crate::handler::context::NamespaceContext;
 use crate::handler::failure::{ErrorAnswer, Failure, FailureCause, panicked, report};
 use crate::handler::pending::Unfinished;
+use crate::limits::Limit;
 use crate::link::Outgoing;
 use crate::logging::{Quoted, TARGET_EVENT};
 use crate::members::{self, Answer};
 use crate::panics::{catch_drop, catch_panic};
 use crate::socket::Socket;
-use crate::socketio::{Cut, FailureMark, failure_of, is_failure};
+use crate::socketio::{ArgsError, Cut, FailureMark, failure_of, is_failure};
 
 /// The destination of the answer to one event.
 #[derive(Clone, Debug)]
@@ -81,7 +82,12 @@ impl Reply {
                 let mark = catch_panic(|| failure_of(value)).unwrap_or(FailureMark::Plain);
                 self.fail_as(FailureCause::Returned(json), mark);
             }
-            Ok(Err(error)) => self.fail(FailureCause::SerializeFailed(error)),
+            Ok(Err(error)) => {
+                if let ArgsError::TooLarge { limit, .. } = error {
+                    self.socket.state().hit(Limit::PacketLimit, limit);
+                }
+                self.fail(FailureCause::SerializeFailed(error));
+            }
             Err(panic) => self.panicked(panic),
         }
     }
@@ -101,6 +107,14 @@ impl Reply {
         // JSON alone escapes it, and its length is limited whatever the client has sent.
         let text = format!("no handler for event \"{}\"", Cut(&self.event));
         self.send_error(&serde_json::Value::from(text).to_string(), None);
+    }
+
+    /// Ends a call that a check has refused, or has not decided.
+    pub(super) fn end_refused(&self, cause: FailureCause) {
+        match cause {
+            FailureCause::Panicked(panic) => self.panicked(panic),
+            cause => self.fail(cause),
+        }
     }
 
     /// Ends a call whose handler panicked; the client receives no details.

@@ -14,7 +14,8 @@ use crate::error::{ConnectError, INTERNAL};
 use crate::handler::extract::{ConnectContext, DisconnectContext, EventContext};
 use crate::handler::failure::panicked;
 use crate::handler::kinds::{
-    Admission, ConnectHandler, ConnectedHook, EventCheck, EventHandler, LeaveHandler,
+    Admission, AsyncEventCheck, ConnectHandler, ConnectedHook, EventCheck, EventHandler,
+    LeaveHandler,
 };
 use crate::handler::received::Received;
 use crate::handler::transit::IncomingEvent;
@@ -31,6 +32,7 @@ pub(crate) struct Table {
     /// The number of middleware among them.
     middleware: usize,
     checks: Vec<EventCheck>,
+    async_checks: Vec<AsyncEventCheck>,
     any: Vec<EventHandler>,
     /// Handlers by event, sorted by the length of the name and then by the name.
     events: Vec<EventEntry>,
@@ -104,6 +106,15 @@ impl Table {
         self.checks.push(check);
     }
 
+    pub(crate) fn check_async(&mut self, check: AsyncEventCheck) {
+        self.async_checks.push(check);
+    }
+
+    /// Returns the checks that an event must have passed before it is dispatched.
+    pub(crate) fn async_checks(&self) -> &[AsyncEventCheck] {
+        &self.async_checks
+    }
+
     pub(crate) fn middleware(&mut self, handler: ConnectHandler) {
         Arc::make_mut(&mut self.admission).insert(self.middleware, handler);
         self.middleware += 1;
@@ -132,6 +143,7 @@ impl Table {
             admission,
             middleware: _,
             checks,
+            async_checks,
             any,
             events,
             fallback,
@@ -142,6 +154,7 @@ impl Table {
         } = self;
         admission.is_empty()
             && checks.is_empty()
+            && async_checks.is_empty()
             && any.is_empty()
             && events.is_empty()
             && fallback.is_none()
@@ -165,6 +178,7 @@ impl Table {
             middleware: middleware.len(),
             admission: Arc::new([middleware, connect].concat()),
             checks: [&common.checks[..], &self.checks].concat(),
+            async_checks: [&common.async_checks[..], &self.async_checks].concat(),
             any: [&common.any[..], &self.any].concat(),
             events: self.events.clone(),
             rates: common.rates.clone(),

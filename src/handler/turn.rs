@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use crate::data::Session;
 use crate::error::{Rejection, SessionError};
 use crate::handler::context::NamespaceContext;
-use crate::handler::extract::size_of_args;
+use crate::handler::extract::{EventContext, size_of_args};
 use crate::handler::failure::{FailureCause, failed};
 use crate::handler::pending::Unfinished;
 use crate::handler::received::Received;
@@ -88,8 +88,9 @@ pub(crate) fn save(context: &Arc<NamespaceContext>, socket: &Socket, event: &'st
     }
 }
 
-/// An event that waits for the session.
-struct Waiting {
+/// An event that waits for its turn.
+#[derive(Debug)]
+pub(super) struct Waiting {
     socket: Socket,
     name: String,
     args: String,
@@ -99,7 +100,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn of(received: &Received<'_>) -> Self {
+    pub(super) fn of(received: &Received<'_>) -> Self {
         Self {
             socket: received.socket.clone(),
             name: received.name.to_owned(),
@@ -110,21 +111,51 @@ impl Waiting {
         }
     }
 
+    /// Returns `true` if the program has disconnected the socket: packets that a client sent before
+    /// it knows that are dropped.
+    pub(super) fn is_void(&self) -> bool {
+        self.socket.state().end_reason() == Some(DisconnectReason::ServerNamespaceDisconnect)
+    }
+
+    fn received(&self) -> Received<'_> {
+        Received {
+            socket: &self.socket,
+            name: &self.name,
+            args: &self.args,
+            attachments: &self.attachments,
+            id: self.id,
+            context: &self.context,
+        }
+    }
+
+    /// Calls a check with the event, which cannot answer it.
+    pub(super) fn with<T>(&self, check: impl FnOnce(&EventContext<'_>) -> T) -> T {
+        let unanswered = Received {
+            id: None,
+            ..self.received()
+        };
+        let name = self.name.as_str().into();
+        check(&unanswered.incoming(&name, None))
+    }
+
+    /// Dispatches the event after all its checks.
+    pub(super) fn dispatch_checked(&self, table: &Arc<Table>) {
+        if self.is_void() {
+            return;
+        }
+        let received = self.received();
+        match self.socket.state().link.stored_session() {
+            None => table.dispatch(&received),
+            Some(session) => received.dispatch_loaded(table, session),
+        }
+    }
+
     fn dispatch(&self, table: &Table, loaded: Result<(), SessionError>) {
-        // Packets that a client sent before it knows that the program has disconnected it are
-        // dropped.
-        if self.socket.state().end_reason() == Some(DisconnectReason::ServerNamespaceDisconnect) {
+        if self.is_void() {
             return;
         }
         match loaded {
-            Ok(()) => table.dispatch(&Received {
-                socket: &self.socket,
-                name: &self.name,
-                args: &self.args,
-                attachments: &self.attachments,
-                id: self.id,
-                context: &self.context,
-            }),
+            Ok(()) => table.dispatch(&self.received()),
             Err(error) => {
                 let has_ended = error == SessionError::Ended;
                 self.reply().reject(Rejection::Session(error));
@@ -135,7 +166,7 @@ impl Waiting {
         }
     }
 
-    fn reply(&self) -> Reply {
+    pub(super) fn reply(&self) -> Reply {
         Reply {
             socket: self.socket.clone(),
             event: self.name.as_str().into(),

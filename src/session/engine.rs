@@ -223,7 +223,7 @@ impl Engine {
     }
 
     /// Returns the counters of all sessions since the start.
-    #[allow(dead_code, reason = "only metrics read the sums")]
+    #[allow(dead_code, reason = "only the samples of a server read the sums")]
     pub(crate) fn totals(&self) -> Totals {
         let sessions = self.sessions.read();
         let mut totals = sessions.removed;

@@ -42,6 +42,7 @@ mod handlers;
 mod handshake;
 mod http;
 mod layers;
+mod limit_hits;
 mod limits;
 mod links;
 mod logging;

@@ -1,11 +1,14 @@
 //! Middleware: on CONNECT, and on each event before its handlers.
 
-use actix_socketio::{Auth, Bytes, ConnectError, Data, IncomingEvent, Rejection, Socket};
+use std::time::Duration;
+
+use actix_socketio::{Auth, Bytes, ConnectError, Data, Event, IncomingEvent, Rejection, Socket};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::support::channel;
-use crate::support::socketio::{BOTH, Client, Via, start};
+use crate::support::held::held_up;
+use crate::support::socketio::{BOTH, Client, Via, leavers, start};
 
 /// CONNECT: middleware is asked in order and before connect handlers, whenever it was registered.
 #[on_both_servers]
@@ -193,4 +196,114 @@ async fn a_check_that_panics_fails_its_event_only() {
         .await;
     client.send(r#"422["good"]"#).await;
     client.expect(r#"432["good"]"#).await;
+}
+
+/// Events of one socket stay in order behind an async check; those of other sockets pass.
+#[on_both_servers]
+async fn an_async_check_keeps_the_order_of_a_socket() {
+    let (gate, held, mut waits) = held_up();
+    let server = start();
+    let io = server.io.of("/");
+    let (handled, mut events) = channel();
+    io.event_middleware_async(move |event: Event| {
+        let held = (event.name() == "held").then(|| held.clone());
+        async move {
+            if let Some(held) = held {
+                held.wait().await;
+            }
+            Ok(())
+        }
+    });
+    io.on_any(move |event: Event| {
+        handled.send(event.name().to_owned()).unwrap();
+        async {}
+    });
+    for event in ["held", "next"] {
+        io.on(event, |Data(n): Data<u32>| async move { n });
+    }
+    let mut client = Client::connected(&server, Via::Polling).await;
+    let mut other = Client::connected(&server, Via::WebSocket).await;
+    client
+        .send_all(&[r#"420["held",0]"#, r#"421["next",1]"#])
+        .await;
+    waits.next().await;
+    client.send(r#"422["next",2]"#).await;
+    other.send(r#"423["next",3]"#).await;
+    other.expect("433[3]").await;
+    assert_eq!(events.so_far(), ["next"]);
+    gate.open();
+    for answer in ["430[0]", "431[1]", "432[2]"] {
+        client.expect(answer).await;
+    }
+    assert_eq!(events.so_far(), ["held", "next", "next"]);
+}
+
+/// An async check refuses by its `Err`, by an argument of the wrong type, and by a panic.
+#[on_both_servers]
+async fn an_async_check_refuses_events() {
+    let server = start();
+    let io = server.io.of("/");
+    let (failed, mut failures) = channel();
+    io.event_middleware_async(|event: Event, Data(n): Data<u32>| async move {
+        tokio::task::yield_now().await;
+        match n {
+            1 => Err(Rejection::from("not for you")),
+            2 => panic!("checked {}", event.name()),
+            _ => Ok(()),
+        }
+    });
+    io.on("add", |Data(n): Data<u32>| async move { n + 1 });
+    io.on_error(move |failure| {
+        failed.send(failure.cause().to_string()).unwrap();
+        None
+    });
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        client
+            .send_all(&[r#"420["add",0]"#, r#"421["add",1]"#, r#"422["add",2]"#])
+            .await;
+        client.expect("430[1]").await;
+        client.expect(r#"431[{"error":"not for you"}]"#).await;
+        client
+            .expect(r#"432[{"error":"internal server error"}]"#)
+            .await;
+        assert_eq!(failures.next().await, "not for you");
+        assert_eq!(failures.next().await, "handler panicked: checked add");
+        client.send(r#"423["add","x"]"#).await;
+        let rejected = failures.next().await;
+        assert!(rejected.contains("expected u32"), "{rejected}");
+        client.next().await;
+        client.send(r#"424["add",4]"#).await;
+        client.expect("434[5]").await;
+    }
+}
+
+/// The events of a socket that the program has disconnected do not pass their check.
+#[on_both_servers]
+async fn events_behind_an_async_check_end_with_their_socket() {
+    let (gate, held, mut waits) = held_up();
+    let server = start();
+    let io = server.io.of("/");
+    let (handled, mut events) = channel();
+    io.event_middleware_async(move || {
+        let held = held.clone();
+        async move {
+            held.wait().await;
+            Ok(())
+        }
+    });
+    io.on("next", move || {
+        handled.send(()).unwrap();
+        async {}
+    });
+    let mut left = leavers(&io);
+    let mut client = Client::connected(&server, Via::WebSocket).await;
+    client.send_all(&[r#"42["next"]"#, r#"42["next"]"#]).await;
+    waits.next().await;
+    server.io.disconnect_sockets(false).await.unwrap();
+    left.next().await;
+    gate.open();
+    // Waits for the work in flight.
+    assert!(server.io.close(Duration::from_secs(2)).await);
+    assert_eq!(events.so_far(), []);
 }

@@ -8,7 +8,7 @@ use actix_socketio::{Bytes, Data, FailureCause, Limit, LimitHit, RateLimit, Rate
 use crate::support::socketio::{BOTH, Client, leavers};
 use crate::support::{Heard, Server, channel, within};
 
-/// What the hook saw: the limit, the namespace and the event.
+/// The limit, the namespace and the event of a hit.
 type Hit = (Limit, String, String);
 
 /// Starts a server that answers `move` and `search` with their argument.

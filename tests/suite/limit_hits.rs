@@ -1,0 +1,179 @@
+//! docs/operations.md, Limits: each limit that a client reaches is counted and reported by its name.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use actix_socketio::{
+    Builder, Data, EngineMessage, EngineSession, Limit, LimitHit, Socket, SocketIo,
+};
+
+use crate::support::socketio::{Client, Via};
+use crate::support::{Heard, Polling, Request, Server, WebSocket, channel};
+
+/// Starts a server, and hears each hit: its limit, its value, and its namespace.
+fn reported(
+    build: impl FnOnce(Builder) -> Builder + Send + 'static,
+    handlers: impl FnOnce(&SocketIo) + Send + 'static,
+) -> (Server<SocketIo>, Heard<(Limit, u64, Option<String>)>) {
+    let (told, hits) = channel();
+    let server = Server::socketio(
+        move |io| {
+            build(io).on_limit(move |hit: &LimitHit<'_>| {
+                assert!(hit.address().is_some(), "{hit:?}");
+                let namespace = hit.namespace().map(str::to_owned);
+                told.send((hit.limit(), hit.value(), namespace)).unwrap();
+            })
+        },
+        handlers,
+    );
+    (server, hits)
+}
+
+fn at(limit: Limit, value: u64, namespace: &str) -> (Limit, u64, Option<String>) {
+    (limit, value, Some(namespace.to_owned()))
+}
+
+/// Limits of HTTP requests and of sessions.
+#[on_both_servers]
+async fn limits_of_a_session_are_reported() {
+    let soon = Duration::from_millis(50);
+    let (server, mut hits) = reported(
+        move |io| {
+            io.handshake_limit(300)
+                .max_payload(100)
+                .max_attachments(1)
+                .attachments_timeout(soon)
+                .connect_timeout(Duration::from_millis(300))
+                .upgrade_timeout(soon)
+        },
+        |_| (),
+    );
+    let target = server.target("EIO=4&transport=polling");
+    let long = Request::get(server.address, &target).header("x-long", &"x".repeat(300));
+    assert_eq!(long.send().await.status, 431);
+    assert_eq!(hits.next().await, (Limit::HandshakeLimit, 300, None));
+
+    let session = Polling::open(&server).await;
+    session.post(&["40"]).await;
+    assert_eq!(session.post_body("x".repeat(101)).await.status, 413);
+    assert_eq!(hits.next().await, (Limit::MaxPayload, 100, None));
+    let _silent = WebSocket::beside(&server, session.sid()).await;
+    assert_eq!(hits.next().await, (Limit::UpgradeTimeout, 50, None));
+
+    let mut client = Client::connected(&server, Via::WebSocket).await;
+    client
+        .send(&format!(r#"42["long","{}"]"#, "x".repeat(100)))
+        .await;
+    assert_eq!(hits.next().await, (Limit::MaxPayload, 100, None));
+    let mut client = Client::connected(&server, Via::WebSocket).await;
+    client.send(r#"452-["a"]"#).await;
+    assert_eq!(hits.next().await, (Limit::MaxAttachments, 1, None));
+    let mut client = Client::connected(&server, Via::WebSocket).await;
+    client
+        .send(r#"451-["a",{"_placeholder":true,"num":0}]"#)
+        .await;
+    assert_eq!(hits.next().await, (Limit::AttachmentsTimeout, 50, None));
+    let _silent = Client::open(&server, Via::WebSocket).await;
+    assert_eq!(hits.next().await, (Limit::ConnectTimeout, 300, None));
+
+    let counts: HashMap<_, _> = server.io.limit_counts().collect();
+    assert_eq!(counts[&Limit::MaxPayload], 2);
+    assert_eq!(counts[&Limit::ConnectTimeout], 1);
+    assert_eq!(counts[&Limit::AuthLimit], 0);
+}
+
+/// Limits of namespaces, rooms, calls and answers.
+#[on_both_servers]
+async fn limits_of_a_socket_are_reported() {
+    let (server, mut hits) = reported(
+        |io| {
+            io.auth_limit(10)
+                .namespaces_per_session(2)
+                .namespace_name_limit(8)
+                .kept_namespaces(1)
+                .rooms_per_socket(1)
+                .room_name_limit(4)
+                .pending_calls(1)
+                .packet_limit(50)
+        },
+        |io| {
+            io.of_pattern("/p-{n}").unwrap();
+            let namespace = io.of("/");
+            namespace.on(
+                "join",
+                |socket: Socket, Data(room): Data<String>| async move {
+                    socket.join(room).await.is_ok()
+                },
+            );
+            namespace.on("call", |socket: Socket| async move {
+                let first = actix_rt::spawn({
+                    let socket = socket.clone();
+                    async move { socket.call::<()>("a", ()).await.is_ok() }
+                });
+                tokio::task::yield_now().await;
+                let second = socket.call::<()>("b", ()).await;
+                first.abort();
+                second.is_err()
+            });
+            namespace.on("large", || async { "x".repeat(50) });
+        },
+    );
+    let mut client = Client::connected(&server, Via::WebSocket).await;
+    client
+        .connect_with("/p-1", r#"{"token":"x"}"#)
+        .await
+        .unwrap_err();
+    assert_eq!(hits.next().await, at(Limit::AuthLimit, 10, "/p-1"));
+    client.connect_with("/p-12345678", "").await.unwrap_err();
+    assert_eq!(
+        hits.next().await,
+        at(Limit::NamespaceNameLimit, 8, "/p-12345678")
+    );
+    client.connect("/p-1").await;
+    client.connect_with("/p-2", "").await.unwrap_err();
+    assert_eq!(
+        hits.next().await,
+        at(Limit::NamespacesPerSession, 2, "/p-2")
+    );
+    let mut other = Client::open(&server, Via::Polling).await;
+    other.connect_with("/p-2", "").await.unwrap_err();
+    assert_eq!(hits.next().await, at(Limit::KeptNamespaces, 1, "/p-2"));
+
+    client.send(r#"420["join","abcde"]"#).await;
+    client.expect("430[false]").await;
+    assert_eq!(hits.next().await, at(Limit::RoomNameLimit, 4, "/"));
+    client
+        .send_all(&[r#"421["join","abcd"]"#, r#"422["join","abc"]"#])
+        .await;
+    client.expect("431[true]").await;
+    client.expect("432[false]").await;
+    assert_eq!(hits.next().await, at(Limit::RoomsPerSocket, 1, "/"));
+    client.send(r#"423["large"]"#).await;
+    client.next().await;
+    assert_eq!(hits.next().await, at(Limit::PacketLimit, 50, "/"));
+    client.send(r#"424["call"]"#).await;
+    assert_eq!(hits.next().await, at(Limit::PendingCalls, 1, "/"));
+    assert_eq!(hits.so_far(), []);
+}
+
+/// A message of a raw server that is too large.
+#[on_both_servers]
+async fn a_raw_message_that_is_too_large_is_reported() {
+    let (told, mut hits) = channel();
+    let (opened, mut sessions) = channel();
+    let server = Server::engineio(move |builder| {
+        builder
+            .packet_limit(100)
+            .on_limit(move |hit| told.send((hit.limit(), hit.value())).unwrap())
+            .on_open(move |session: EngineSession| {
+                opened.send(session).unwrap();
+                async {}
+            })
+    });
+    let _client = Polling::open(&server).await;
+    let session = sessions.next().await;
+    let message = |bytes| EngineMessage::Text("x".repeat(bytes));
+    assert!(session.send(&message(100)).is_ok());
+    assert!(session.send(&message(101)).is_err());
+    assert_eq!(hits.next().await, (Limit::PacketLimit, 100));
+}
