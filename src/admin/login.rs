@@ -79,15 +79,15 @@ impl Gate {
         }
         self.attempts.lock().succeeded(address);
         let session = self.sessions.issue().await;
-        // The reference sends it before CONNECT. It is not held back as the program's events are.
-        let (membership, state) = (socket.membership(), socket.state());
-        if let Ok(packet) = membership.event(None, "session", &session, Some(state.id)) {
-            state.link.send_vital(packet);
+        // It follows the CONNECT packet, because the page listens from then on. The reference sends
+        // it before, and its page loses it.
+        if let Err(error) = socket.emit_sync("session", session) {
+            log::debug!("Admin UI: session id not sent to {}: {error}", socket.id());
         }
         log::info!(
             "Admin UI in {}: login of {}",
             socket.namespace(),
-            state.link
+            socket.state().link
         );
         Ok(())
     }

@@ -14,7 +14,7 @@ use crate::admin::counts::{AggregatedEvent, EventCounts};
 use crate::admin::reporter::{Reporter, milliseconds};
 use crate::reason::CloseReason;
 use crate::server::{SocketIo, WeakSocketIo};
-use crate::session::SessionWatcher;
+use crate::session::{SessionWatcher, Totals};
 
 /// The message `server_stats`.
 #[derive(Debug, Serialize)]
@@ -60,9 +60,10 @@ impl Stats {
                 return;
             };
             if self.reporter.is_watched() {
-                let traffic = Traffic::of(&io);
+                let totals = io.engine().totals();
+                let traffic = Traffic::of(&totals);
                 self.count(before.replace(traffic), traffic);
-                self.send(&io, begun.elapsed());
+                self.send(&io, &totals, begun.elapsed());
             } else {
                 before = None;
                 // No message has the events of a time without a page.
@@ -84,7 +85,7 @@ impl Stats {
         add("bytesOut", before.bytes_out, after.bytes_out);
     }
 
-    fn send(&self, io: &SocketIo, uptime: Duration) {
+    fn send(&self, io: &SocketIo, totals: &Totals, uptime: Duration) {
         let mut namespaces = io.all_namespaces().namespaces();
         namespaces.sort_by(|one, other| one.name().cmp(other.name()));
         let namespaces = namespaces.iter().take(MAX_NAMESPACES).map(|namespace| {
@@ -100,7 +101,7 @@ impl Stats {
             pid: std::process::id(),
             uptime: uptime.as_secs_f64(),
             clients_count: io.clients_count(),
-            polling_clients_count: io.engine().polling_count(),
+            polling_clients_count: totals.polling,
             aggregated_events: self.counts.lock().take(),
             namespaces: namespaces.collect(),
         };
@@ -118,8 +119,13 @@ struct Traffic {
 }
 
 impl Traffic {
-    fn of(_: &SocketIo) -> Self {
-        Self::default()
+    fn of(totals: &Totals) -> Self {
+        Self {
+            packets_in: totals.received.packets,
+            packets_out: totals.sent.packets,
+            bytes_in: totals.received.bytes,
+            bytes_out: totals.sent.bytes,
+        }
     }
 }
 

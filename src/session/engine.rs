@@ -223,7 +223,7 @@ impl Engine {
     }
 
     /// Returns the counters of all sessions since the start.
-    #[allow(dead_code, reason = "only the samples of a server read the sums")]
+    #[allow(dead_code, reason = "only features read the sums")]
     pub(crate) fn totals(&self) -> Totals {
         let sessions = self.sessions.read();
         let mut totals = sessions.removed;
@@ -264,14 +264,6 @@ impl Engine {
     #[cfg(feature = "admin")]
     pub(crate) fn watch(&self, watcher: Box<dyn SessionWatcher>) -> bool {
         self.watcher.set(watcher).is_ok()
-    }
-
-    /// Returns the number of clients on polling.
-    #[cfg(feature = "admin")]
-    pub(crate) fn polling_count(&self) -> usize {
-        let sessions = self.sessions.read();
-        let polling = |handle: &&Handle| handle.transport == Transport::Polling;
-        sessions.open().filter(polling).count()
     }
 
     /// Returns `true` if new clients must be refused.

@@ -14,7 +14,7 @@ mod machine;
 mod poll;
 mod post;
 mod state;
-#[allow(dead_code, reason = "only the samples of a server read the sums")]
+#[allow(dead_code, reason = "only features read the sums")]
 mod totals;
 
 pub(crate) use actor::{HandOver, Probe, ProbeFailed};
@@ -25,5 +25,5 @@ pub(crate) use handle::{CloseOnDrop, Handle};
 #[cfg(feature = "admin")]
 pub(crate) use host::SessionWatcher;
 pub(crate) use poll::{PollError, PollRequest, PollResponse};
-#[allow(unused_imports, reason = "only the samples of a server read the sums")]
+#[allow(unused_imports, reason = "only features read the sums")]
 pub(crate) use totals::Totals;
