@@ -249,6 +249,15 @@ mod tests {
     }
 
     #[test]
+    fn client_ids_differ_by_number_and_by_process() {
+        let (one, other) = (ClientIds { salt: 1 }, ClientIds { salt: 2 });
+        let ids: std::collections::HashSet<_> = (0..1000).map(|number| one.of(number)).collect();
+        assert_eq!(ids.len(), 1000);
+        assert!(ids.iter().all(|id| id.len() == 12));
+        assert_ne!(one.of(7), other.of(7));
+    }
+
+    #[test]
     fn other_texts_are_no_ids() {
         for text in ["", "short", "sESZeQCLFtgdFjHnAAAAA", "sESZeQCLFtgdFjHn AAA"] {
             assert_eq!(Id::parse(text), None, "{text}");

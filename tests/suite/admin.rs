@@ -1,8 +1,10 @@
 //! The Admin UI: the protocol of `@socket.io/admin-ui`, its logins, statistics, events and commands.
 
+use std::time::Duration;
+
 #[cfg(feature = "redis")]
 use actix_socketio::SocketIo;
-use actix_socketio::{AdminError, AdminMode, AdminOptions, Data, EmitError, Socket};
+use actix_socketio::{AdminError, AdminMode, AdminOptions, Builder, Data, EmitError, Socket};
 use serde_json::{Value, json};
 
 use crate::support::log::Lines;
@@ -12,8 +14,8 @@ use crate::support::redis::{Format, Redis, cluster};
 use crate::support::socketio::Came;
 use crate::support::socketio::{BOTH, Client, Peer, Via, start, until};
 #[cfg(feature = "redis")]
-use crate::support::{Server, within};
-use crate::support::{Site, WebSocket};
+use crate::support::within;
+use crate::support::{Server, Site, WebSocket};
 
 /// The hash of `PASSWORD`, at the lowest cost.
 const HASH: &str = "$2a$04$byVetd2.NcDBWYQnxTQA1.ZIF7WXDxtrJ7HTSccEUQwL9KkrYq2uW";
@@ -341,27 +343,15 @@ async fn a_read_only_server_accepts_no_command() {
     assert_eq!(ann.socket.rooms(), ["a"]);
 }
 
-/// In development mode each change of a socket and each event is a message, in order.
+/// In development mode a page gets all sockets, and is one of them.
 #[on_both_servers]
-async fn development_mode_reports_sockets_rooms_and_events() {
+async fn development_mode_lists_all_sockets() {
     let server = start();
     server.io.instrument(development()).unwrap();
-    let chat = server.io.of("/chat");
-    chat.on_connect(|socket: Socket| async move { socket.join("lobby").await });
-    chat.on(
-        "say",
-        |socket: Socket, Data(text): Data<String>| async move {
-            socket.emit("told", &text).await?;
-            Ok::<(), EmitError>(())
-        },
-    );
     let mut page = Page::open(&server).await;
-    let id = page.id.clone();
     let (name, args) = page.change().await;
-    assert_eq!(
-        (name.as_str(), &args[0]["supportedFeatures"][8]),
-        ("config", &json!("ALL_EVENTS"))
-    );
+    assert_eq!(name, "config");
+    assert_eq!(args[0]["supportedFeatures"][8], "ALL_EVENTS");
     let (mut own, mut all) = (None, None);
     while own.is_none() || all.is_none() {
         match page.change().await {
@@ -370,24 +360,32 @@ async fn development_mode_reports_sockets_rooms_and_events() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(own.unwrap()[0]["id"], id.as_str());
+    assert_eq!(own.unwrap()[0]["id"], page.id.as_str());
     assert_eq!(all.unwrap()[0][0]["nsp"], "/admin");
+}
 
+/// A socket is shown with its rooms and its first request, and without secrets.
+#[on_both_servers]
+async fn a_socket_is_shown_without_its_secrets() {
+    let server = start();
+    server.io.instrument(development()).unwrap();
+    let chat = server.io.of("/chat");
+    chat.on_connect(|socket: Socket| async move { socket.join("lobby").await });
+    let mut page = Page::settled(&server).await;
     let headers = [
         ("Cookie", "c=secret"),
         ("Authorization", "secret"),
         ("X-Tag", "shown"),
     ];
     let mut client = Client::open_with(&server, Via::WebSocket, &headers).await;
-    let ann = client
-        .connect_with("/chat", r#"{"token":"secret"}"#)
-        .await
-        .unwrap();
-    let expected = json!(["/chat", "lobby", ann]);
+    let auth = r#"{"token":"secret"}"#;
+    let ann = client.connect_with("/chat", auth).await.unwrap();
     let (name, mut joined) = page.change().await;
     let time = joined.pop().unwrap();
-    assert_eq!((name.as_str(), json!(joined)), ("room_joined", expected));
+    assert_eq!(name, "room_joined");
+    assert_eq!(joined, [json!("/chat"), json!("lobby"), json!(ann)]);
     assert!(time.as_str().unwrap().ends_with('Z'), "{time}");
+
     let (name, connected) = page.change().await;
     assert_eq!(name, "socket_connected");
     let socket = &connected[0];
@@ -400,10 +398,26 @@ async fn development_mode_reports_sockets_rooms_and_events() {
     assert_eq!(client_id.len(), 12);
     assert!(!client.session_id().contains(client_id));
     let text = socket.to_string();
-    assert!(
-        !text.contains("secret") && !text.contains(client.session_id()),
-        "{text}"
-    );
+    assert!(!text.contains("secret"), "{text}");
+    assert!(!text.contains(client.session_id()), "{text}");
+}
+
+/// Each event of a client and each one to it is a message, and so is its end, in order.
+#[on_both_servers]
+async fn development_mode_reports_events_and_the_end_of_a_socket() {
+    let server = start();
+    server.io.instrument(development()).unwrap();
+    let chat = server.io.of("/chat");
+    chat.on_connect(|socket: Socket| async move { socket.join("lobby").await });
+    let say = |socket: Socket, Data(text): Data<String>| async move {
+        socket.emit("told", &text).await?;
+        Ok::<(), EmitError>(())
+    };
+    chat.on("say", say);
+    let mut page = Page::settled(&server).await;
+    let mut client = Client::open(&server, Via::WebSocket).await;
+    let ann = client.connect("/chat").await;
+    page.next("socket_connected").await;
 
     client.send(r#"42/chat,["say","hello"]"#).await;
     for expected in [
@@ -412,23 +426,55 @@ async fn development_mode_reports_sockets_rooms_and_events() {
     ] {
         assert_eq!(untimed(page.change().await), expected);
     }
-    server.io.of("/chat").emit("said", ("x", 1)).await.unwrap();
-    assert_eq!(
-        untimed(page.change().await),
-        json!(["event_sent", "/chat", ann, ["said", "x", 1]])
-    );
+    chat.emit("said", ("x", 1)).await.unwrap();
+    let sent = json!(["event_sent", "/chat", ann, ["said", "x", 1]]);
+    assert_eq!(untimed(page.change().await), sent);
     client.send("41/chat,").await;
+    let reason = "client namespace disconnect";
     for expected in [
         json!(["room_left", "/chat", "lobby", ann]),
-        json!([
-            "socket_disconnected",
-            "/chat",
-            ann,
-            "client namespace disconnect"
-        ]),
+        json!(["socket_disconnected", "/chat", ann, reason]),
         json!(["room_left", "/chat", ann, ann]),
     ] {
         assert_eq!(untimed(page.change().await), expected);
+    }
+}
+
+/// Namespaces that a pattern makes later are reported too, also with recovery of clients.
+#[on_both_servers]
+async fn development_mode_reports_namespaces_of_patterns() {
+    let window = Duration::from_secs(60);
+    let build = move |io: Builder| io.connection_state_recovery(window);
+    let server = Server::socketio(build, |_| ());
+    server.io.instrument(development()).unwrap();
+    let shops = server.io.of_pattern("/shop-{id}").unwrap();
+    shops.remove_when_empty();
+    shops.on_connect(|socket: Socket| async move { socket.join("till").await });
+    let mut page = Page::settled(&server).await;
+    for _ in 0..2 {
+        let mut client = Client::open(&server, Via::WebSocket).await;
+        client.send("40/shop-7,").await;
+        let connected = page.next("socket_connected").await;
+        let (nsp, id) = (&connected[0]["nsp"], connected[0]["id"].clone());
+        assert_eq!(nsp, "/shop-7");
+        let shop = server.io.namespace("/shop-7").unwrap();
+        shop.to("till").emit("sale", 1).await.unwrap();
+        // Behind the time is the offset, for a page that recovers.
+        let (name, args) = page.change().await;
+        assert_eq!(name, "event_sent");
+        assert_eq!(
+            args[..3],
+            [json!("/shop-7"), id.clone(), json!(["sale", 1])]
+        );
+        client.send("41/shop-7,").await;
+        let left = page.next("socket_disconnected").await;
+        assert_eq!((&left[0], &left[1]), (&json!("/shop-7"), &id));
+        page.next("room_left").await;
+        drop(shop);
+        until("the end of the namespace", || {
+            server.io.namespace("/shop-7").is_none()
+        })
+        .await;
     }
 }
 
