@@ -238,8 +238,12 @@
 //!   [`NamespaceHandlers`] is an object whose methods are handlers: it names each [`Method`] to its
 //!   [`Registrar`].
 //! * **Check clients and events first**: [`Handlers::middleware`] for clients,
-//!   [`Handlers::event_middleware`] for each [`IncomingEvent`]. An event as a value is an
+//!   [`Handlers::event_middleware`] for each [`IncomingEvent`],
+//!   [`Handlers::event_middleware_async`] if the check waits. An event as a value is an
 //!   [`EventView`] of its name and arguments.
+//! * **Limit clients**: [`Builder::max_sessions`] and its neighbours refuse new clients,
+//!   [`Builder::events_per_second`] and [`Handlers::event_rate`] set a [`RateLimit`] with its
+//!   [`RatePolicy`].
 //! * **Know the client**: [`Builder::allow_request`] accepts or refuses a client. Its [`Handshake`]
 //!   has the headers, the query ([`QueryError`]), the cookies, the address, also behind trusted
 //!   proxies ([`IpNet`]), and the program's [`Extensions`]. A [`Session`] keeps values for it
