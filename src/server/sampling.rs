@@ -67,7 +67,16 @@ impl Sampler {
     /// Measures the server; `None` if nothing of it is left.
     fn sample(&mut self) -> Option<Sample> {
         let engine = self.engine.upgrade()?;
+        let totals = engine.totals();
         let mut sample = Sample {
+            sessions: vec![("polling", totals.polling), ("websocket", totals.websocket)],
+            packets_received: totals.received.packets,
+            bytes_received: totals.received.bytes,
+            packets_sent: totals.sent.packets,
+            bytes_sent: totals.sent.bytes,
+            volatile_dropped: totals.dropped_volatile,
+            outbox_bytes: totals.queued_bytes,
+            outbox_high_water: totals.most_queued_bytes,
             handlers_in_flight: engine.handlers_in_flight(),
             limit_hits: limit_hits(&engine),
             ..Sample::default()

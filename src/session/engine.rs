@@ -223,7 +223,6 @@ impl Engine {
     }
 
     /// Returns the counters of all sessions since the start.
-    #[allow(dead_code, reason = "only features read the sums")]
     pub(crate) fn totals(&self) -> Totals {
         let sessions = self.sessions.read();
         let mut totals = sessions.removed;

@@ -295,7 +295,7 @@ impl State {
 
     fn count_close(&self, reason: CloseReason) {
         let telemetry = &self.link.config.telemetry;
-        let open = self.link.handshake.time().elapsed().unwrap_or_default();
+        let open = now().saturating_duration_since(self.link.counters.opened);
         let transport = self.machine.transport().as_str();
         telemetry.metrics.closed(reason.as_str(), transport, open);
         if reason == CloseReason::OutboxFull {

@@ -112,7 +112,7 @@ pub(super) const DESCRIPTIONS: &[(MetricType, &str, Unit, &str)] = &[
         MetricType::Gauge,
         "socketio_outbox_high_water_bytes",
         Unit::Bytes,
-        "Most bytes that ever waited in the outbox of one open session.",
+        "Most bytes that have waited in one outbox since the start.",
     ),
     (
         MetricType::Histogram,

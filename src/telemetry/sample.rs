@@ -19,7 +19,7 @@ pub(crate) struct Sample {
     pub(crate) volatile_dropped: u64,
     /// The bytes that wait in all outboxes.
     pub(crate) outbox_bytes: usize,
-    /// The largest number of bytes that ever waited in the outbox of one of the open sessions.
+    /// The largest number of bytes that have waited in one outbox since the start.
     pub(crate) outbox_high_water: usize,
     pub(crate) handlers_in_flight: usize,
     /// How often each limit was hit, by its name.

@@ -102,6 +102,8 @@ async fn a_client_is_counted_from_its_handshake_to_its_end() {
             r#"socketio_connects_total{namespace="(none)",outcome="refused"}"#,
             1.0,
         ),
+        (r#"socketio_sessions{transport="websocket"}"#, 1.0),
+        (r#"socketio_sessions{transport="polling"}"#, 1.0),
         (r#"socketio_sockets{namespace="/"}"#, 2.0),
     ] {
         expect(&page, series, count).await;
@@ -125,6 +127,7 @@ async fn a_client_is_counted_from_its_handshake_to_its_end() {
             r#"socketio_session_duration_seconds_count{reason="transport close",transport="polling"}"#,
             1.0,
         ),
+        (r#"socketio_sessions{transport="websocket"}"#, 0.0),
         (r#"socketio_sockets{namespace="/"}"#, 0.0),
     ] {
         expect(&page, series, count).await;
@@ -162,6 +165,28 @@ async fn refusals_and_panics_are_counted_by_cause() {
     ] {
         expect(&page, series, count).await;
     }
+}
+
+/// Traffic is counted from the sessions' own counters, and does not go back when they end.
+#[on_both_servers]
+async fn packets_and_bytes_are_counted_in_both_directions() {
+    let (server, page) = start(|io| {
+        io.of("/")
+            .on("echo", |Data(text): Data<String>| async move { text });
+    });
+    let mut client = Client::connected(&server, Via::WebSocket).await;
+    let text = "x".repeat(1000);
+    client.send(&format!(r#"421["echo","{text}"]"#)).await;
+    client.expect(&format!(r#"431["{text}"]"#)).await;
+    // CONNECT and the event; OPEN, CONNECT and the acknowledgement.
+    expect(&page, "socketio_packets_received_total", 2.0).await;
+    expect(&page, "socketio_packets_sent_total", 3.0).await;
+    assert!(value(&page, "socketio_received_bytes_total") > Some(1000.0));
+    assert!(value(&page, "socketio_sent_bytes_total") > Some(1000.0));
+    client.close().await;
+    expect(&page, r#"socketio_sessions{transport="websocket"}"#, 0.0).await;
+    expect(&page, "socketio_packets_received_total", 2.0).await;
+    assert!(value(&page, "socketio_sent_bytes_total") > Some(1000.0));
 }
 
 /// A reconnect is counted by whether the client was recovered, and whether it had missed events.
