@@ -12,7 +12,7 @@ use crate::support::log::Lines;
 use crate::support::redis::{Format, Redis, cluster};
 #[cfg(feature = "redis")]
 use crate::support::socketio::Came;
-use crate::support::socketio::{BOTH, Client, Peer, Via, start, until};
+use crate::support::socketio::{BOTH, Client, Peer, Via, leavers, start, until};
 #[cfg(feature = "redis")]
 use crate::support::within;
 use crate::support::{Server, Site, WebSocket};
@@ -476,6 +476,42 @@ async fn development_mode_reports_namespaces_of_patterns() {
         })
         .await;
     }
+}
+
+/// A client that is back before its previous connection has ended stays on the page.
+#[on_both_servers]
+async fn a_recovered_socket_stays_when_its_predecessor_ends() {
+    let window = Duration::from_secs(60);
+    let build = move |io: Builder| io.connection_state_recovery(window);
+    let server = Server::socketio(build, |_| ());
+    server.io.instrument(development()).unwrap();
+    let mut ends = leavers(&server.io.of("/"));
+    let mut page = Page::settled(&server).await;
+    let mut before = Client::open(&server, Via::WebSocket).await;
+    before.send("40").await;
+    let connect = before.text().await;
+    let connect: Value = serde_json::from_str(connect.strip_prefix("40").unwrap()).unwrap();
+    let id = page.next("socket_connected").await[0]["id"].clone();
+    assert_eq!(connect["sid"], id);
+    let mut client = Client::open(&server, Via::WebSocket).await;
+    let auth = json!({ "pid": connect["pid"] });
+    client.send(&format!("40{auth}")).await;
+    assert_eq!(ends.next().await, "superseded");
+    client.text().await;
+
+    let mut other = Client::open(&server, Via::WebSocket).await;
+    other.send("40").await;
+    let mut connected = Vec::new();
+    while connected.len() < 2 {
+        let (name, args) = page.change().await;
+        assert_ne!(name, "socket_disconnected");
+        if name == "socket_connected" {
+            connected.push(args[0]["id"].clone());
+        }
+    }
+    assert_eq!(connected[0], id);
+    client.close().await;
+    assert_eq!(page.next("socket_disconnected").await[1], id);
 }
 
 /// An upgrade changes the transport of each socket of the session.
