@@ -428,8 +428,9 @@ pub use notice::DisconnectNotice;
 pub use pattern::PatternError;
 pub use reason::{CloseReason, DisconnectReason};
 pub use server::{
-    AllNamespaces, AppServer, AppServerHandle, Buildable, Builder, EngineIo, EngineIoBuilder,
-    Namespace, NamespacePattern, RunningAppServer, SlowSession, SocketIo, StartError, Tunable,
+    AllNamespaces, AppServer, AppServerHandle, Buildable, Builder, DrainOptions, DrainReport,
+    EngineIo, EngineIoBuilder, Namespace, NamespacePattern, NotReady, Readiness, RunningAppServer,
+    SlowSession, SocketIo, StartError, Tunable,
 };
 #[cfg(feature = "session")]
 pub use server::{HttpSession, LogoutStore};

@@ -264,6 +264,10 @@ impl Cluster for Node {
         }
     }
 
+    fn recorded(self: Arc<Self>) -> SettledFuture {
+        Box::pin(async move { self.wires.queue.recorded().await })
+    }
+
     fn settle(self: Arc<Self>) -> SettledFuture {
         Box::pin(async move { self.delivery.settled().await })
     }

@@ -87,7 +87,6 @@ impl Admission {
     }
 
     /// Returns `true` if new clients are refused because of the memory of the process.
-    #[allow(dead_code, reason = "readiness asks it")]
     pub(crate) fn is_out_of_memory(&self, now: Instant) -> bool {
         let memory = self.memory.as_ref();
         memory.is_some_and(|memory| memory.is_exceeded(now))

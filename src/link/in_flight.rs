@@ -32,6 +32,8 @@ pub(crate) struct InFlight {
     leaving: AtomicU32,
     /// Written once, by the server that stops: waiting tasks are notified of each end from then on.
     draining: AtomicBool,
+    /// Written by the server that drains: the session does not close yet.
+    held: AtomicBool,
     /// Written once, by the server after its time limit: work in flight is to be dropped.
     cut: AtomicBool,
     /// Written once, by the session that ends.
@@ -62,6 +64,7 @@ impl InFlight {
             owed: AtomicU32::new(0),
             leaving: AtomicU32::new(0),
             draining: AtomicBool::new(false),
+            held: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             waiters: Mutex::default(),
@@ -111,7 +114,19 @@ impl InFlight {
 
     /// The server stops: no new events are handled, and waiting tasks are notified of each end.
     pub(crate) fn drain(&self) {
+        self.held.store(false, Ordering::SeqCst);
         self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// The same, but the session does not close before [`drain`](Self::drain).
+    pub(crate) fn hold(&self) {
+        self.held.store(true, Ordering::SeqCst);
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns `true` if the session must not close yet.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed)
     }
 
     /// Returns `true` if the server stops.

@@ -28,6 +28,9 @@ pub(crate) trait Cluster: Adapter {
     /// Returns the state of the connections to the other nodes.
     fn health(&self) -> AdapterHealth;
 
+    /// Waits until the records of clients were stored.
+    fn recorded(self: Arc<Self>) -> SettledFuture;
+
     /// Accepts no more server-side events of other nodes, and waits until the program has answered
     /// the present ones.
     fn settle(self: Arc<Self>) -> SettledFuture;
@@ -37,7 +40,7 @@ pub(crate) trait Cluster: Adapter {
     fn close(self: Arc<Self>, limit: Duration) -> ClosedFuture;
 }
 
-/// Ends with the last server-side event.
+/// Ends with the last server-side event, or the last record.
 pub(crate) type SettledFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Whether an adapter has sent everything, as a future.

@@ -19,6 +19,7 @@ use actix_tls::accept::rustls_0_23::{TlsStream, reexports::ServerConfig};
 use actix_web::dev::AppConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::server::DrainOptions;
 use crate::server::closing::Closing;
 use crate::server::dealing::{Connections, Dealt, ahead};
 use crate::server::running::{AppServerHandle, RunningAppServer};
@@ -62,6 +63,7 @@ pub struct AppServer<F> {
     backlog: u32,
     addresses: Vec<SocketAddr>,
     handles_signals: bool,
+    drain_on_signal: Option<DrainOptions>,
     drain: Duration,
     /// An invalid registration of the program.
     fault: Option<String>,
@@ -101,6 +103,7 @@ impl<F: AppFactory> AppServer<F> {
             backlog: 2048,
             addresses: Vec::new(),
             handles_signals: true,
+            drain_on_signal: None,
             drain: SHUTDOWN,
             fault,
         }
@@ -170,6 +173,26 @@ impl<F: AppFactory> AppServer<F> {
         self.builder = self
             .builder
             .shutdown_timeout(limit.as_secs_f64().ceil() as u64);
+        self
+    }
+
+    /// Drains the server when the process receives SIGINT or SIGTERM, as
+    /// [`SocketIo::drain`](crate::SocketIo::drain) does. A second signal stops it gracefully like
+    /// [`AppServerHandle::stop`], a third at once. Without it the first signal stops it gracefully.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use actix_socketio::DrainOptions;
+    /// use actix_web::App;
+    ///
+    /// # async fn run(io: actix_socketio::SocketIo) -> std::io::Result<()> {
+    /// let server = io.serve(App::new).drain_on_signal(DrainOptions::new());
+    /// server.bind(("0.0.0.0", 3000))?.run().await
+    /// # }
+    /// ```
+    pub fn drain_on_signal(mut self, options: DrainOptions) -> Self {
+        self.drain_on_signal = Some(options);
         self
     }
 
@@ -282,7 +305,8 @@ impl<F: AppFactory> AppServer<F> {
         });
         let (closing, connections) = (self.closing, self.connections);
         let handle = |server| AppServerHandle::new(server, closing, connections, self.drain);
-        RunningAppServer::new(server, handle, self.handles_signals)
+        let signals = self.handles_signals.then_some(self.drain_on_signal);
+        RunningAppServer::new(server, handle, signals)
     }
 
     /// Returns an error if the program has made an invalid registration.

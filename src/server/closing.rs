@@ -11,9 +11,9 @@ use crate::session::Engine;
 /// A server's sessions, and its adapter.
 #[derive(Clone)]
 pub(crate) struct Closing {
-    engine: Arc<Engine>,
+    pub(super) engine: Arc<Engine>,
     /// `None` for Engine.IO alone.
-    registry: Option<Arc<Registry>>,
+    pub(super) registry: Option<Arc<Registry>>,
 }
 
 impl Closing {

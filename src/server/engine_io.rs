@@ -18,7 +18,10 @@ use crate::logging::{LogKind, cut};
 use crate::panics::{PanicReports, TaskOwner};
 use crate::reason::CloseReason;
 use crate::server::closing::Closing;
-use crate::server::{AppServer, Buildable, Builder, StartError, Tunable, sampling};
+use crate::server::{
+    AppServer, Buildable, Builder, DrainOptions, DrainReport, Readiness, StartError, Tunable,
+    sampling,
+};
 use crate::session::Engine;
 use crate::supervision::ChildPanic;
 use crate::transport::{self, AppFactory, Hooks};
@@ -94,6 +97,25 @@ impl EngineIo {
     /// [`SocketIo::tune`](crate::SocketIo::tune) does.
     pub fn tune<H: Tunable>(&self, server: H) -> H {
         server.tuned(self.engine.config.engine.silence_limit())
+    }
+
+    /// Returns whether a load balancer should send new clients to this server, as
+    /// [`SocketIo::readiness`](crate::SocketIo::readiness) does.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.closing().readiness()
+    }
+
+    /// Returns the routes `/live` and `/ready` for an App, as
+    /// [`SocketIo::health_routes`](crate::SocketIo::health_routes) does.
+    pub fn health_routes(&self) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<> {
+        self.closing().health_routes()
+    }
+
+    /// Closes the clients one after another and then the server, as
+    /// [`SocketIo::drain`](crate::SocketIo::drain) does. The event of the options has no effect.
+    pub async fn drain(&self, options: DrainOptions) -> DrainReport {
+        self.closing().drain(&options).await
     }
 
     /// Returns the number of connected clients.

@@ -11,6 +11,9 @@ mod background;
 mod builder;
 mod closing;
 mod dealing;
+mod drain;
+mod drain_options;
+mod drain_schedule;
 mod engine_io;
 mod extractors;
 #[cfg(feature = "session")]
@@ -24,6 +27,7 @@ mod operations;
 mod operator;
 mod options;
 mod pattern;
+mod readiness;
 mod running;
 mod sampling;
 #[cfg(feature = "session")]
@@ -40,6 +44,7 @@ pub(crate) use crate::transport::InMemory;
 pub use all_namespaces::AllNamespaces;
 pub use app_server::AppServer;
 pub use builder::{Buildable, Builder};
+pub use drain_options::{DrainOptions, DrainReport};
 pub use engine_io::{EngineIo, EngineIoBuilder};
 #[cfg(feature = "session")]
 pub use http_session::HttpSession;
@@ -48,6 +53,7 @@ pub use logout::LogoutStore;
 pub use namespace::Namespace;
 pub use operations::SlowSession;
 pub use pattern::NamespacePattern;
+pub use readiness::{NotReady, Readiness};
 pub use running::{AppServerHandle, RunningAppServer};
 pub use socket_io::SocketIo;
 pub use start_error::StartError;

@@ -1,14 +1,83 @@
-//! The state of a running server, for operators: its slowest sessions.
+//! The methods for operators: the state of a running server, and its drain.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use actix_web::web;
+
 use crate::clock::now;
 use crate::link::{Link, SessionStats};
-use crate::server::SocketIo;
+use crate::server::{DrainOptions, DrainReport, Readiness, SocketIo};
 use crate::socket::Socket;
 
 impl SocketIo {
+    /// Returns whether a load balancer should send new clients to this server, and the reasons if
+    /// not: the server drains or closes, a connection to the other nodes is broken, or a limit of
+    /// new clients is reached.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run(io: actix_socketio::SocketIo) {
+    /// if !io.readiness().is_ready() {
+    ///     log::warn!("not ready: {:?}", io.readiness().reasons());
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.closing().readiness()
+    }
+
+    /// Returns the routes `/live` and `/ready` for an App. `/live` answers 200 as long as the
+    /// process answers. `/ready` answers 200, or 503 with the names of the
+    /// [reasons](crate::NotReady). Both have a JSON body that caches do not store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::SocketIo;
+    /// use actix_web::{App, HttpServer};
+    ///
+    /// # async fn run(io: SocketIo) -> std::io::Result<()> {
+    /// let health = io.health_routes();
+    /// let app = move || App::new().configure(health.clone());
+    /// io.serve(app).bind(("0.0.0.0", 3000))?.run().await
+    /// # }
+    /// ```
+    pub fn health_routes(&self) -> impl FnOnce(&mut web::ServiceConfig) + Clone + Send + use<> {
+        self.closing().health_routes()
+    }
+
+    /// Closes the server permanently like [`close`](Self::close), with as little notice to the
+    /// clients as possible:
+    ///
+    /// 1. [`readiness`](Self::readiness) is bad for the [`delay`](DrainOptions::delay), in which
+    ///    new clients are still served, so that load balancers look away.
+    /// 2. New clients receive 503. The present ones are closed one after another, spread over the
+    ///    [`limit`](DrainOptions::limit), so that they do not reconnect to the other nodes all at
+    ///    once. Each reads no new events, its handlers in flight end, in a cluster with recovery
+    ///    its state is stored for the other nodes, its queued packets are sent, and its transport
+    ///    is closed with [`CloseReason::ServerShuttingDown`](crate::CloseReason). Official clients
+    ///    reconnect then.
+    /// 3. The server closes with the [`grace`](DrainOptions::grace) as its limit.
+    ///
+    /// If the future is dropped, clients that were not closed yet stay until [`close`](Self::close).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use actix_socketio::DrainOptions;
+    ///
+    /// # async fn run(io: actix_socketio::SocketIo) {
+    /// let report = io.drain(DrainOptions::new()).await;
+    /// log::info!("{} clients, complete: {}", report.clients(), report.is_complete());
+    /// # }
+    /// ```
+    pub async fn drain(&self, options: DrainOptions) -> DrainReport {
+        self.closing().drain(&options).await
+    }
+
     /// Returns the sessions with the most bytes in their outboxes, most first, at most `count`. A
     /// session that has nothing queued is not listed.
     ///

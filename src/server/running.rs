@@ -11,6 +11,7 @@ use actix_rt::signal;
 use actix_server::{Server, ServerHandle};
 use futures_core::future::LocalBoxFuture;
 
+use crate::server::DrainOptions;
 use crate::server::closing::Closing;
 use crate::server::dealing::Connections;
 
@@ -42,11 +43,12 @@ pub struct RunningAppServer {
 }
 
 impl RunningAppServer {
-    /// Runs `server`, of which `handle` makes a handle.
+    /// Runs `server`, of which `handle` makes a handle. `signals` is `None` if the program handles
+    /// the signals of the process, and has the options of a drain if a signal begins one.
     pub(crate) fn new(
         server: io::Result<Server>,
         handle: impl FnOnce(Option<ServerHandle>) -> AppServerHandle,
-        handles_signals: bool,
+        signals: Option<Option<DrainOptions>>,
     ) -> Self {
         let (server, fault) = match server {
             Ok(server) => (Some(server), None),
@@ -55,7 +57,7 @@ impl RunningAppServer {
         let handle = handle(server.as_ref().map(Server::handle));
         Self {
             fault,
-            stopping: handles_signals.then(|| handle.clone().on_signal()),
+            stopping: signals.map(|drain| handle.clone().on_signal(drain)),
             server,
             handle,
         }
@@ -148,14 +150,22 @@ impl AppServerHandle {
         server.stop(graceful).await;
     }
 
-    /// Waits for a signal and stops gracefully; a second signal stops at once.
-    fn on_signal(self) -> LocalBoxFuture<'static, ()> {
+    /// Waits for a signal, and drains if the program wants it; the next signal stops gracefully,
+    /// and one more stops at once.
+    fn on_signal(self, drain: Option<DrainOptions>) -> LocalBoxFuture<'static, ()> {
         Box::pin(async move {
             if let Err(error) = signalled().await {
                 log::error!("cannot listen for signals, stop the server by its handle: {error}");
                 return;
             }
-            log::info!("signal received, the server stops; a second signal stops it at once");
+            if let Some(options) = drain {
+                log::info!("signal received, the server drains; a second signal stops it");
+                tokio::select! {
+                    _ = self.closing.drain(&options) => {}
+                    _ = signalled() => {}
+                }
+            }
+            log::info!("signal received, the server stops; one more signal stops it at once");
             tokio::select! {
                 () = self.stop(true) => {}
                 _ = signalled() => self.stop(false).await,

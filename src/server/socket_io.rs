@@ -408,7 +408,7 @@ impl SocketIo {
     }
 
     /// Returns the parts that the server's end closes.
-    fn closing(&self) -> Closing {
+    pub(super) fn closing(&self) -> Closing {
         Closing::new(&self.engine, Some(&self.registry))
     }
 
@@ -428,13 +428,16 @@ impl SocketIo {
         AppServer::new(&self.engine, &self.hooks, self.closing(), app, self.fault())
     }
 
-    /// Serves only this server, at these addresses, until the process receives a signal to end.
+    /// Serves only this server and its [`health_routes`](Self::health_routes), at these addresses,
+    /// until the process receives a signal to end.
     ///
     /// # Errors
     ///
     /// Returns the system's error if none of the addresses can be used.
     pub async fn run(&self, addresses: impl ToSocketAddrs) -> io::Result<()> {
-        self.serve(App::new).bind(addresses)?.run().await
+        let health = self.health_routes();
+        let app = move || App::new().configure(health.clone());
+        self.serve(app).bind(addresses)?.run().await
     }
 
     /// Configures an `HttpServer` for long-lived connections.

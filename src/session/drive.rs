@@ -134,6 +134,7 @@ impl State {
     fn is_drained(&self, task: &task::Context<'_>) -> bool {
         self.link.in_flight.is_draining()
             && self.leaving.is_none()
+            && !self.link.in_flight.is_held()
             && self.link.in_flight.poll_drained(task)
             && !self.protocol.is_busy()
     }

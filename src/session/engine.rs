@@ -7,7 +7,6 @@ use std::cmp::Reverse;
 use std::fmt;
 use std::mem;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -30,6 +29,7 @@ use crate::session::actor::Session;
 use crate::session::forwarding::{Forwarding, RemoteSession};
 use crate::session::handle::Handle;
 use crate::session::host::{SessionHost, SessionWatcher};
+use crate::session::stage::{Stage, StageCell};
 use crate::session::totals::Totals;
 use crate::supervision::ChildPanic;
 
@@ -46,7 +46,7 @@ pub(crate) struct Engine {
     watcher: OnceLock<Box<dyn SessionWatcher>>,
     /// `None` if no option limits new clients.
     admission: Option<Arc<Admission>>,
-    closing: AtomicBool,
+    pub(crate) stage: StageCell,
     /// Notified after the last session has ended.
     emptied: Notify,
     /// Cancelled after the server was closed.
@@ -145,7 +145,7 @@ impl Engine {
             fallen: Box::new(fallen),
             forwarding,
             watcher: OnceLock::new(),
-            closing: AtomicBool::new(false),
+            stage: StageCell::default(),
             emptied: Notify::new(),
             ended: CancellationToken::new(),
         })
@@ -265,9 +265,9 @@ impl Engine {
         self.watcher.set(watcher).is_ok()
     }
 
-    /// Returns `true` if new clients must be refused.
+    /// Returns `true` if the server has begun to close.
     pub(crate) fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Acquire)
+        self.stage.has_reached(Stage::Closing)
     }
 
     /// Refuses new sessions, and closes the open ones. Each session reads no new events, waits for
@@ -277,7 +277,7 @@ impl Engine {
     /// dropped, and so are queued packets except the close, so that clients receive it. The
     /// program's background tasks end last.
     pub(crate) async fn close(&self, limit: Duration) -> bool {
-        self.closing.store(true, Ordering::Release);
+        self.stage.reach(Stage::Closing);
         let links = self.links();
         // None of them closes before all of them have stopped reading events.
         links.iter().for_each(|link| link.in_flight.drain());
@@ -351,7 +351,7 @@ impl Engine {
     /// Refuses new sessions, and ends the open ones now, without waiting. The program's background
     /// tasks end too.
     pub(crate) fn abort(&self) {
-        self.closing.store(true, Ordering::Release);
+        self.stage.reach(Stage::Closing);
         for link in self.links() {
             link.close(CloseReason::ServerShuttingDown);
         }
@@ -461,7 +461,7 @@ impl SessionHost<Session> for Engine {
     }
 
     fn is_closing(&self) -> bool {
-        Self::is_closing(self)
+        self.stage.has_reached(Stage::Refusing)
     }
 }
 

@@ -13,6 +13,7 @@ mod host;
 mod machine;
 mod poll;
 mod post;
+mod stage;
 mod state;
 #[allow(dead_code, reason = "only features read the sums")]
 mod totals;
@@ -25,5 +26,6 @@ pub(crate) use handle::{CloseOnDrop, Handle};
 #[cfg(feature = "admin")]
 pub(crate) use host::SessionWatcher;
 pub(crate) use poll::{PollError, PollRequest, PollResponse};
+pub(crate) use stage::Stage;
 #[allow(unused_imports, reason = "only features read the sums")]
 pub(crate) use totals::Totals;

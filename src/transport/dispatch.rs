@@ -9,7 +9,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 
 use crate::config::Transport;
 use crate::handshake::Extensions;
-use crate::session::Engine;
+use crate::session::{Engine, Stage};
 #[cfg(feature = "testing")]
 use crate::transport::InMemory;
 use crate::transport::handshake::{handshake, size};
@@ -41,7 +41,7 @@ async fn route(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
-    if engine.is_closing() && !Query::names_session(request.query_string()) {
+    if engine.stage.has_reached(Stage::Refusing) && !Query::names_session(request.query_string()) {
         // Before all other checks: a proxy that checks the health of this node must receive it.
         return Err(Refusal::ShuttingDown);
     }

@@ -32,6 +32,7 @@ mod cors;
 mod diagnostics;
 mod direct;
 mod disconnect;
+mod drain;
 mod emitting;
 mod engineio;
 mod errors;

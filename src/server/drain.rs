@@ -1,0 +1,165 @@
+//! The drain of a server: its clients are closed one after another, so that they reconnect to other
+//! nodes without a rush.
+//!
+//! `drain_schedule.rs` says when; this file closes. Each client passes these steps:
+//!
+//! 1. it is held: it reads no new events, so no new handler changes its rooms;
+//! 2. its handlers in flight end; while they run, the other clients of its batch do not wait;
+//! 3. the records of its sockets are written to the cluster's store, for a limited time;
+//! 4. it closes as when a server closes: acknowledgements and queued packets leave first.
+//!
+//! So a client that reconnects to another node at once finds its latest rooms there. A session that
+//! is held by a drain that was dropped is released by the close of the server.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::time::{sleep, sleep_until, timeout};
+
+use crate::clock::now;
+use crate::link::Link;
+use crate::members::{Membership, SocketState};
+use crate::server::closing::Closing;
+use crate::server::drain_options::{DrainOptions, DrainReport};
+use crate::server::drain_schedule::{Schedule, Step};
+use crate::session::Stage;
+
+impl Closing {
+    /// Drains the server, and closes it.
+    pub(crate) async fn drain(&self, options: &DrainOptions) -> DrainReport {
+        self.engine.stage.reach(Stage::Draining);
+        log::info!(
+            "the server drains: new clients are refused after {:?}, the present ones are closed \
+             within {:?}",
+            options.delay,
+            options.pace.limit
+        );
+        sleep(options.delay).await;
+        self.engine.stage.reach(Stage::Refusing);
+        let mut clients = self.engine.open_links();
+        let count = clients.len();
+        let sockets = self.sockets();
+        let mut schedule = Schedule::new(&options.pace, count, now());
+        let mut held = Vec::new();
+        loop {
+            match schedule.step(now(), random()) {
+                Step::Close(count) => {
+                    let batch = clients.split_off(clients.len().saturating_sub(count));
+                    batch.iter().for_each(|link| link.in_flight.hold());
+                    held.extend(batch);
+                    held = self.release(held, &sockets, options).await;
+                }
+                Step::Wait(until) => sleep_until(until.into()).await,
+                Step::Done if held.is_empty() || schedule.is_over(now()) => break,
+                // Handlers of clients that were due are still running.
+                Step::Done => {
+                    sleep(BUSY).await;
+                    held = self.release(held, &sockets, options).await;
+                }
+            }
+        }
+        drop((clients, held, sockets));
+        let is_complete = self.close(options.grace).await;
+        log::info!("the server has drained {count} clients");
+        DrainReport {
+            clients: count,
+            is_complete,
+        }
+    }
+
+    /// Closes the clients whose handlers have ended, after their records were written. Returns the
+    /// others.
+    async fn release(
+        &self,
+        held: Vec<Arc<Link>>,
+        sockets: &Sockets,
+        options: &DrainOptions,
+    ) -> Vec<Arc<Link>> {
+        let (ready, busy): (Vec<_>, Vec<_>) = held
+            .into_iter()
+            .partition(|link| link.in_flight.waiting() == 0);
+        let mut is_recorded = true;
+        for link in &ready {
+            for (membership, state) in sockets.of(link) {
+                if let Some(event) = &options.event {
+                    tell(&membership, &state, event);
+                }
+                membership.remember(&state);
+                is_recorded &= membership.recording_adapter().is_none();
+            }
+        }
+        let cluster = self.registry.as_ref().and_then(|it| it.cluster.as_ref());
+        if let Some(cluster) = cluster.filter(|_| !is_recorded)
+            && timeout(RECORD_LIMIT, Arc::clone(cluster).recorded())
+                .await
+                .is_err()
+        {
+            log::warn!(
+                "the records of {} clients were not written within {RECORD_LIMIT:?}, they may \
+                 start new sessions",
+                ready.len()
+            );
+        }
+        for link in &ready {
+            link.in_flight.drain();
+            link.drain();
+        }
+        busy
+    }
+
+    /// Returns the sockets of all clients.
+    fn sockets(&self) -> Sockets {
+        let mut by_link: HashMap<u64, Vec<_>> = HashMap::new();
+        let namespaces = self.registry.iter().flat_map(|registry| registry.all());
+        for namespace in namespaces {
+            for state in namespace.membership.all() {
+                let sockets = by_link.entry(state.link.number).or_default();
+                let membership = Arc::downgrade(&namespace.membership);
+                sockets.push((membership, Arc::downgrade(&state)));
+            }
+        }
+        Sockets { by_link }
+    }
+}
+
+/// The sockets of each session at the start of the drain. A client that has joined a namespace since
+/// has had its record written then.
+struct Sockets {
+    by_link: HashMap<u64, Vec<WeakSocket>>,
+}
+
+type WeakSocket = (Weak<Membership>, Weak<SocketState>);
+
+impl Sockets {
+    fn of(&self, link: &Link) -> impl Iterator<Item = (Arc<Membership>, Arc<SocketState>)> {
+        let sockets = self.by_link.get(&link.number).into_iter().flatten();
+        sockets.filter_map(|(membership, state)| Some((membership.upgrade()?, state.upgrade()?)))
+    }
+}
+
+/// Sends a socket the event of the options. It has no offset, and is not sent again after a
+/// recovery.
+fn tell(membership: &Membership, state: &SocketState, event: &str) {
+    let told = membership
+        .event(None, event, &(), Some(state.id))
+        .and_then(|packet| state.try_deliver(packet));
+    if let Err(error) = told {
+        log::debug!("event {event:?} of the drain to {}: {error}", state.id);
+    }
+}
+
+/// Returns a number from 0 to 1.
+fn random() -> f64 {
+    // The seeds of hash maps are random.
+    let bits = RandomState::new().build_hasher().finish() >> 32;
+    bits as f64 / f64::from(u32::MAX)
+}
+
+/// The interval in which the last clients with handlers in flight are looked at.
+const BUSY: Duration = Duration::from_millis(50);
+
+/// The time that a batch waits for its records: the broker may be unreachable.
+const RECORD_LIMIT: Duration = Duration::from_secs(1);
