@@ -1,7 +1,7 @@
 //! Spans, on the facade of the crate `tracing`.
 //!
 //! Each type and method has its twin in `spans_off.rs`. A span exists only if a subscriber wants
-//! it; otherwise no header is read.
+//! it; otherwise no header is read. Names that a client may choose are escaped and cut.
 
 use std::fmt::{self, Display};
 use std::future::Future;
@@ -10,9 +10,9 @@ use std::sync::Arc;
 use log::Level;
 use serde::Deserialize;
 use tracing::instrument::{Instrument, Instrumented};
-use tracing::{Span, field, info_span};
+use tracing::{Span, dispatcher, field, info_span};
 
-use crate::logging::{LogKind, LogLimits, cut};
+use crate::logging::{LogKind, LogLimits, cut, plain};
 use crate::panics::catch_panic;
 use crate::telemetry::{EventParts, TraceParent};
 
@@ -43,7 +43,9 @@ impl Spans {
         transport: &'static str,
         parent: impl FnOnce() -> Option<&'a str>,
     ) -> SpanScope {
-        let span = info_span!(target: TARGET, "handshake", transport, trace_id = field::Empty);
+        let span = recorded(
+            || info_span!(target: TARGET, "handshake", transport, trace_id = field::Empty),
+        );
         self.adopted(span, parent)
     }
 
@@ -54,14 +56,16 @@ impl Spans {
         socket: &dyn Display,
         parent: impl FnOnce() -> Option<&'a str>,
     ) -> SpanScope {
-        let span = info_span!(
-            target: TARGET,
-            "connect",
-            otel.kind = "server",
-            namespace,
-            socket = %socket,
-            trace_id = field::Empty,
-        );
+        let span = recorded(|| {
+            info_span!(
+                target: TARGET,
+                "connect",
+                otel.kind = "server",
+                namespace = %plain(namespace),
+                socket = %socket,
+                trace_id = field::Empty,
+            )
+        });
         self.adopted(span, parent)
     }
 
@@ -79,16 +83,18 @@ impl Spans {
         } else {
             (args, None)
         };
-        let span = info_span!(
-            target: TARGET,
-            "event",
-            otel.kind = "server",
-            namespace = parts.namespace,
-            event = parts.event,
-            socket = %parts.socket,
-            ack = parts.ack,
-            trace_id = field::Empty,
-        );
+        let span = recorded(|| {
+            info_span!(
+                target: TARGET,
+                "event",
+                otel.kind = "server",
+                namespace = %plain(parts.namespace),
+                event = %plain(parts.event),
+                socket = %parts.socket,
+                ack = parts.ack,
+                trace_id = field::Empty,
+            )
+        });
         let scope = match &own {
             Some(own) => self.adopted(span, || Some(own)),
             None => self.adopted(span, session_parent),
@@ -137,27 +143,32 @@ impl SpanScope {
 
     /// A call to a client, up to its acknowledgement.
     pub(crate) fn call(namespace: &str, event: &str, socket: &dyn Display) -> Self {
-        Self(info_span!(
-            target: TARGET,
-            "call",
-            otel.kind = "client",
-            namespace,
-            event,
-            socket = %socket,
-        ))
+        Self(recorded(|| {
+            info_span!(
+                target: TARGET,
+                "call",
+                otel.kind = "client",
+                namespace = %plain(namespace),
+                event = %plain(event),
+                socket = %socket,
+            )
+        }))
     }
 
     /// A broadcast to the sockets of this node and, by the adapter, to those of others.
     pub(crate) fn broadcast(namespace: &str, event: &str) -> Self {
-        let span =
-            info_span!(target: TARGET, "broadcast", otel.kind = "producer", namespace, event);
+        let span = recorded(
+            || info_span!(target: TARGET, "broadcast", otel.kind = "producer", namespace = %plain(namespace), event = %plain(event)),
+        );
         Self(span)
     }
 
     /// The delivery of a message of another node.
     #[cfg(feature = "cluster")]
     pub(crate) fn delivery(namespace: &str) -> Self {
-        let span = info_span!(target: TARGET, "delivery", otel.kind = "consumer", namespace);
+        let span = recorded(
+            || info_span!(target: TARGET, "delivery", otel.kind = "consumer", namespace = %plain(namespace)),
+        );
         Self(span)
     }
 
@@ -172,6 +183,16 @@ impl SpanScope {
 }
 
 pub(crate) type InSpan<F> = Instrumented<F>;
+
+/// Makes a span if the process has a subscriber. Without one the crate `tracing` may write each span
+/// to the log, by a feature that any other crate can switch on.
+fn recorded(make: impl FnOnce() -> Span) -> Span {
+    if dispatcher::has_been_set() {
+        make()
+    } else {
+        Span::none()
+    }
+}
 
 /// Splits the last argument off if it is an object with a `traceparent` and nothing else, except a
 /// `tracestate`.

@@ -206,3 +206,19 @@ async fn the_traceparent_of_an_event_takes_precedence_and_is_no_argument() {
     let session = TraceParent::parse(SESSION).unwrap().span_id();
     assert_eq!(ids, [session, session, 0x2222_2222_2222_2222, 3]);
 }
+
+/// A name that a client chooses is cut, so that an exporter does not get megabytes.
+#[on_both_servers]
+async fn names_of_events_are_cut_in_spans() {
+    record();
+    let namespace = &unique("/long");
+    let name = namespace.clone();
+    let server = Server::socketio(|io| io, move |io| drop(io.of(&name)));
+    let (mut client, _) = connect(&server, Via::WebSocket, namespace).await;
+    let long = "é\u{202e}".repeat(10_000);
+    client.send(&format!(r#"42{namespace},1["{long}"]"#)).await;
+    client.text().await;
+    let (_, begun) = span("event", namespace);
+    let shown = &begun.fields["event"];
+    assert!(shown.len() < 1000 && shown.starts_with('é'), "{shown}");
+}
