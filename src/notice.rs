@@ -1,11 +1,14 @@
 //! The reason that the server gives a client for its disconnect, as plain data.
 //!
-//! The program makes one. A socket keeps the one that it was disconnected with; nodes send it to each other as JSON. Nothing here sends.
+//! The program makes one, or the server for a login that ends. A socket keeps the one that it was
+//! disconnected with; nodes send it to each other as JSON. Nothing here sends.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::reason::DisconnectReason;
 
 /// The reason that a client is given for its disconnect, by
 /// [`Socket::disconnect_with`](crate::Socket::disconnect_with).
@@ -37,6 +40,8 @@ pub struct DisconnectNotice {
     data: Option<Value>,
     #[serde(default)]
     extent: Extent,
+    #[serde(default)]
+    cause: Cause,
 }
 
 /// The part of a client's session that ends.
@@ -52,6 +57,15 @@ pub(crate) enum Extent {
     Transport,
 }
 
+/// The party that has disconnected the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Cause {
+    #[default]
+    Program,
+    LoginExpired,
+}
+
 impl DisconnectNotice {
     /// Gives the client this reason. It is disconnected from its namespace, and does not reconnect
     /// by itself.
@@ -60,6 +74,15 @@ impl DisconnectNotice {
             reason: reason.into(),
             data: None,
             extent: Extent::Socket,
+            cause: Cause::Program,
+        }
+    }
+
+    /// The login of the client has expired.
+    pub(crate) fn login_expired() -> Self {
+        Self {
+            cause: Cause::LoginExpired,
+            ..Self::new(DisconnectReason::LoginExpired.as_str())
         }
     }
 
@@ -129,6 +152,14 @@ impl DisconnectNotice {
         self.extent
     }
 
+    /// Returns the reason for the program's handlers, if the session does not end.
+    pub(crate) fn disconnect_reason(&self) -> DisconnectReason {
+        match self.cause {
+            Cause::Program => DisconnectReason::ServerNamespaceDisconnect,
+            Cause::LoginExpired => DisconnectReason::LoginExpired,
+        }
+    }
+
     /// Returns the argument of the client's event.
     pub(crate) fn told(&self) -> Told<'_> {
         Told {
@@ -171,6 +202,7 @@ mod tests {
             plain.clone(),
             plain.clone().with_data(json!([1, null])).close(),
             plain.reconnect(),
+            DisconnectNotice::login_expired(),
         ] {
             let text = serde_json::to_string(&notice).unwrap();
             assert_eq!(

@@ -21,6 +21,7 @@
 //! | outbox full | `link/session_link.rs` |
 //! | server shutting down | `session/engine.rs` |
 //! | session panicked | `session/actor.rs` |
+//! | login expired | `client/expiring.rs` |
 //! | client and server namespace disconnect | `client/sockets.rs`; `members/socket.rs` |
 
 use std::fmt;
@@ -140,6 +141,8 @@ pub enum DisconnectReason {
     /// The program disconnected the socket. [`Socket::disconnect_notice`](crate::Socket::disconnect_notice) returns
     /// the reason that it gave.
     ServerNamespaceDisconnect,
+    /// The client's login has expired; see [`Socket::expires_at`](crate::Socket::expires_at).
+    LoginExpired,
     /// The whole session ended.
     Session(CloseReason),
 }
@@ -160,6 +163,7 @@ impl DisconnectReason {
         match self {
             Self::ClientNamespaceDisconnect => "client namespace disconnect",
             Self::ServerNamespaceDisconnect => "server namespace disconnect",
+            Self::LoginExpired => "login expired",
             Self::Session(reason) => reason.as_str(),
         }
     }

@@ -4,6 +4,7 @@
 //! arrival. The registry has the namespaces. The transport of a packet is not known here.
 
 mod assembling;
+mod expiring;
 mod passing;
 mod rates;
 mod raw;

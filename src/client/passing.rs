@@ -3,6 +3,7 @@
 //! Each step waits for the client's session, if that is in a store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::{ConnectError, Rejection, SessionError};
 use crate::handler::{
@@ -89,6 +90,37 @@ fn enter(socket: &Socket, namespace: &Arc<NamespaceState>) {
         // The program has accepted it, so its disconnect handlers run.
         Err(reason) => disconnected(socket, namespace, reason),
     }
+}
+
+/// Warns a client of the end of its login, and calls the program's handlers for it. If its session
+/// is in a store, the handlers wait for the events before.
+pub(super) fn expiring(socket: &Socket, namespace: &Arc<NamespaceState>, left: Duration) {
+    socket.warn_of_expiry(left);
+    let table = namespace.handlers.table.read();
+    if !table.hears_expiring() {
+        return;
+    }
+    let Some(session) = socket.state().link.stored_session() else {
+        return tell_expiring(&table, socket, namespace);
+    };
+    let (socket, namespace) = (socket.clone(), Arc::clone(namespace));
+    let guard = InFlight::enter(&socket.state().link, 0);
+    session.after_load(Box::new(move |loaded| {
+        match loaded {
+            Ok(()) => tell_expiring(&table, &socket, &namespace),
+            Err(error) => {
+                failed_by_session(&namespace.handlers.context, &socket, "expiring", &error);
+            }
+        }
+        drop(guard);
+    }));
+}
+
+fn tell_expiring(table: &Table, socket: &Socket, namespace: &NamespaceState) {
+    table.expiring(&ConnectContext {
+        socket,
+        context: &namespace.handlers.context,
+    });
 }
 
 /// Notifies the program, then the namespace, that a socket has disconnected. If its session is in a

@@ -245,6 +245,7 @@ impl Protocol for Client {
                 }
             }
         }
+        self.logins(now());
         Ok(())
     }
 
@@ -260,6 +261,7 @@ impl Protocol for Client {
 
     fn deadline(&self) -> Option<Instant> {
         let deadlines = self.connect_by.into_iter().chain(self.attachments_by);
+        let deadlines = deadlines.chain(self.login_step_by);
         deadlines.chain(self.resumes_at()).min()
     }
 
@@ -267,6 +269,9 @@ impl Protocol for Client {
         let now = now();
         self.resume(now);
         self.attachments_lapsed(now)?;
+        if self.login_step_by.is_some_and(|due| due <= now) {
+            self.logins(now);
+        }
         if self.connect_by.is_none_or(|due| due > now) {
             return Ok(());
         }

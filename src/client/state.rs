@@ -34,6 +34,8 @@ pub(crate) struct Client {
     pub(super) connect_by: Option<Instant>,
     /// The time by which the attachments of the waiting packet must have arrived.
     pub(super) attachments_by: Option<Instant>,
+    /// The time of the next step of a login.
+    pub(super) login_step_by: Option<Instant>,
 }
 
 /// One socket, and the packets that wait for it.
@@ -101,6 +103,7 @@ impl Client {
             },
             connect_by: Some(now + link.config.sockets.connect_timeout),
             attachments_by: None,
+            login_step_by: None,
         }
     }
 }

@@ -12,6 +12,10 @@ pub(crate) struct SocketConfig {
     pub(crate) connect_timeout: Duration,
     /// The event that gives a client the reason for its disconnect.
     pub(crate) disconnect_event: Cow<'static, str>,
+    /// The event that warns a client of the end of its login.
+    pub(crate) expiry_event: Cow<'static, str>,
+    /// The time before the end at which it is sent; zero for never.
+    pub(crate) expiry_warning: Duration,
     /// The default timeout of a call's acknowledgement.
     pub(crate) ack_timeout: Duration,
     /// The time limit of an emit to one socket for room in its outbox.
@@ -35,6 +39,8 @@ impl Default for SocketConfig {
         Self {
             connect_timeout: Duration::from_secs(45),
             disconnect_event: Cow::Borrowed("disconnect_reason"),
+            expiry_event: Cow::Borrowed("login_expiring"),
+            expiry_warning: Duration::from_secs(30),
             ack_timeout: Duration::from_secs(60),
             emit_timeout: Duration::from_secs(10),
             attachments_timeout: Duration::from_secs(60),

@@ -8,15 +8,19 @@ use std::sync::Arc;
 use actix::Recipient;
 
 use crate::error::{INTERNAL, Rejection};
+use crate::handler::context::NamespaceContext;
 use crate::handler::extract::{ConnectContext, DisconnectContext, Event, EventContext, Extract};
 use crate::handler::failure::{FailureCause, failed, failed_as, panicked};
 use crate::handler::future_slots::FutureSlots;
-use crate::handler::kinds::{AsyncEventCheck, ConnectHandler, EventHandler, LeaveHandler};
+use crate::handler::kinds::{
+    AsyncEventCheck, ConnectHandler, EventHandler, ExpiringHandler, LeaveHandler,
+};
 use crate::handler::pending::{Pending, Unfinished};
 use crate::handler::turn::save;
 use crate::handler::{ConnectOutcome, EventOutcome, Handler, LeaveOutcome};
 use crate::link::InFlight;
 use crate::panics::catch_panic;
+use crate::socket::Socket;
 
 /// Makes the handler of an event.
 pub(crate) fn on_event<H, A>(handler: H) -> EventHandler
@@ -133,6 +137,31 @@ where
     })
 }
 
+/// Makes the handler of a client whose login ends soon.
+pub(crate) fn on_expiring<H, A>(handler: H) -> ExpiringHandler
+where
+    H: Handler<A>,
+    H::Output: LeaveOutcome,
+    A: for<'a> Extract<ConnectContext<'a>> + 'static,
+{
+    let slots = FutureSlots::new();
+    Arc::new(move |connected| match A::extract(connected) {
+        Ok(args) => {
+            let finish = noted(connected.context, connected.socket, "expiring");
+            let state = connected.socket.state();
+            slots.run(
+                || handler.call(args),
+                finish,
+                || Pending::of_socket(state, 0),
+            );
+        }
+        Err(rejection) => {
+            let cause = FailureCause::Rejected(rejection);
+            failed(connected.context, connected.socket, "expiring", cause);
+        }
+    })
+}
+
 /// Makes the handler of a client that is disconnecting, or has disconnected.
 pub(crate) fn on_leave<H, A>(event: &'static str, handler: H) -> LeaveHandler
 where
@@ -143,29 +172,7 @@ where
     let slots = FutureSlots::new();
     Arc::new(move |leaving| match A::extract(leaving) {
         Ok(args) => {
-            let (socket, context) = (leaving.socket.clone(), leaving.context.clone());
-            let finish = move |ended: Result<H::Output, Unfinished>| {
-                // An error's `Display` may run code of the program too.
-                let error = |outcome: H::Output| Some((outcome.error()?, outcome.says_gone()));
-                let failure = ended.and_then(|outcome| {
-                    catch_panic(|| error(outcome)).map_err(Unfinished::Panicked)
-                });
-                match failure {
-                    Ok(None) => {}
-                    Ok(Some((text, says_gone))) => {
-                        let json = serde_json::Value::from(text).to_string();
-                        let cause = FailureCause::Returned(json);
-                        failed_as(&context, &socket, event, cause, says_gone);
-                    }
-                    Err(Unfinished::Panicked(panic)) => {
-                        panicked(&context, &socket, event, panic);
-                    }
-                    Err(Unfinished::Dropped) => {
-                        failed(&context, &socket, event, FailureCause::Dropped);
-                    }
-                }
-                save(&context, &socket, event);
-            };
+            let finish = noted(leaving.context, leaving.socket, event);
             let link = &leaving.socket.state().link;
             slots.run(
                 || handler.call(args),
@@ -178,4 +185,35 @@ where
             failed(leaving.context, leaving.socket, event, cause);
         }
     })
+}
+
+/// Returns the end of a handler that answers nobody: its failure is reported, and the session of a
+/// store is saved.
+fn noted<O: LeaveOutcome>(
+    context: &Arc<NamespaceContext>,
+    socket: &Socket,
+    event: &'static str,
+) -> impl FnOnce(Result<O, Unfinished>) + use<O> {
+    let (socket, context) = (socket.clone(), context.clone());
+    move |ended| {
+        // An error's `Display` may run code of the program too.
+        let error = |outcome: O| Some((outcome.error()?, outcome.says_gone()));
+        let failure =
+            ended.and_then(|outcome| catch_panic(|| error(outcome)).map_err(Unfinished::Panicked));
+        match failure {
+            Ok(None) => {}
+            Ok(Some((text, says_gone))) => {
+                let json = serde_json::Value::from(text).to_string();
+                let cause = FailureCause::Returned(json);
+                failed_as(&context, &socket, event, cause, says_gone);
+            }
+            Err(Unfinished::Panicked(panic)) => {
+                panicked(&context, &socket, event, panic);
+            }
+            Err(Unfinished::Dropped) => {
+                failed(&context, &socket, event, FailureCause::Dropped);
+            }
+        }
+        save(&context, &socket, event);
+    }
 }

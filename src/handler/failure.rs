@@ -58,8 +58,8 @@ impl Failure<'_> {
         self.socket
     }
 
-    /// Returns the event's name; `connect`, `disconnecting` and `disconnect` are those of the
-    /// handlers for these, and `spawn` is that of a task of [`Socket::spawn`].
+    /// Returns the event's name; `connect`, `expiring`, `disconnecting` and `disconnect` are those of
+    /// the handlers for these, and `spawn` is that of a task of [`Socket::spawn`].
     #[must_use]
     pub fn event(&self) -> &str {
         self.event

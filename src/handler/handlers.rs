@@ -377,6 +377,42 @@ impl Handlers {
         self
     }
 
+    /// Calls `handler` when a client has been warned that its login ends
+    /// ([`Socket::expires_at`](crate::Socket::expires_at)). It may renew the login, for example
+    /// after it has called the client. Arguments are the extractors of connect handlers. Several
+    /// are called in the order of their registration. An `Err` is sent to
+    /// [`on_error`](Self::on_error) as a failure of `expiring`, and the login ends in time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, SystemTime};
+    ///
+    /// use actix_socketio::{CallError, Namespace, Socket};
+    ///
+    /// async fn renew(socket: Socket) -> Result<(), CallError> {
+    ///     let is_present: bool = socket.call("are you there", ()).await?;
+    ///     if is_present {
+    ///         socket.expires_at(SystemTime::now() + Duration::from_secs(3600));
+    ///     }
+    ///     Ok(())
+    /// }
+    ///
+    /// fn register(namespace: &Namespace) {
+    ///     namespace.on_expiring(renew);
+    /// }
+    /// ```
+    pub fn on_expiring<H, A>(&self, handler: H) -> &Self
+    where
+        H: Handler<A>,
+        H::Output: LeaveOutcome,
+        A: for<'a> Extract<ConnectContext<'a>> + 'static,
+    {
+        let handler = call::on_expiring(handler);
+        self.table.change(|table| table.on_expiring(handler));
+        self
+    }
+
     /// Calls `hook` for every failure of a handler here: an `Err`, a panic, arguments of the wrong
     /// type, a refused event. The hook's return value is the acknowledgement; with `None` the
     /// client receives `{"error": …}` by the rule of

@@ -18,6 +18,7 @@ pub(crate) type EventHandler = Arc<dyn Fn(&EventContext<'_>) + Send + Sync>;
 pub(crate) type ConnectHandler = Arc<dyn Fn(&ConnectContext<'_>, Admission) + Send + Sync>;
 /// Receives a socket after it has connected; it cannot refuse it.
 pub(crate) type ConnectedHook = Arc<dyn Fn(&ConnectContext<'_>) + Send + Sync>;
+pub(crate) type ExpiringHandler = Arc<dyn Fn(&ConnectContext<'_>) + Send + Sync>;
 pub(crate) type LeaveHandler = Arc<dyn Fn(&DisconnectContext<'_>) + Send + Sync>;
 
 /// Checks an event before its handlers.

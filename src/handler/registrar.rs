@@ -114,6 +114,17 @@ impl<T: Send + Sync + 'static> Registrar<'_, T> {
         self
     }
 
+    /// Calls the method when a client has been warned that its login ends.
+    pub fn on_expiring<M, A>(&self, method: M) -> &Self
+    where
+        M: Method<T, A>,
+        M::Output: LeaveOutcome,
+        A: for<'c> Extract<ConnectContext<'c>> + 'static,
+    {
+        self.handlers.on_expiring(self.bound(method));
+        self
+    }
+
     /// Calls the method while a client disconnects and is still in its rooms.
     pub fn on_disconnecting<M, A>(&self, method: M) -> &Self
     where

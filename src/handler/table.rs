@@ -15,6 +15,7 @@ use crate::handler::extract::{ConnectContext, DisconnectContext, EventContext};
 use crate::handler::failure::panicked;
 use crate::handler::kinds::{
     Admission, AsyncEventCheck, ConnectHandler, ConnectedHook, EventCheck, EventHandler,
+    ExpiringHandler,
     LeaveHandler,
 };
 use crate::handler::received::Received;
@@ -41,6 +42,7 @@ pub(crate) struct Table {
     rates: BTreeMap<Arc<str>, RateLimit>,
     /// Hooks of the Admin UI for sockets that have connected.
     connected: Vec<ConnectedHook>,
+    expiring: Vec<ExpiringHandler>,
     disconnecting: Vec<LeaveHandler>,
     disconnect: Vec<LeaveHandler>,
 }
@@ -129,6 +131,10 @@ impl Table {
         self.connected.push(hook);
     }
 
+    pub(crate) fn on_expiring(&mut self, handler: ExpiringHandler) {
+        self.expiring.push(handler);
+    }
+
     pub(crate) fn on_disconnecting(&mut self, handler: LeaveHandler) {
         self.disconnecting.push(handler);
     }
@@ -149,6 +155,7 @@ impl Table {
             fallback,
             rates,
             connected,
+            expiring,
             disconnecting,
             disconnect,
         } = self;
@@ -160,6 +167,7 @@ impl Table {
             && fallback.is_none()
             && rates.is_empty()
             && connected.is_empty()
+            && expiring.is_empty()
             && disconnecting.is_empty()
             && disconnect.is_empty()
     }
@@ -184,6 +192,7 @@ impl Table {
             rates: common.rates.clone(),
             fallback: self.fallback.clone().or_else(|| common.fallback.clone()),
             connected: [&self.connected[..], &common.connected].concat(),
+            expiring: [&self.expiring[..], &common.expiring].concat(),
             disconnecting: [&self.disconnecting[..], &common.disconnecting].concat(),
             disconnect: [&self.disconnect[..], &common.disconnect].concat(),
         };
@@ -240,6 +249,20 @@ impl Table {
         for hook in &self.connected {
             if let Err(panic) = catch_panic(|| hook(connected)) {
                 panicked(connected.context, connected.socket, "connected", panic);
+            }
+        }
+    }
+
+    /// Returns `true` if the program has handlers for the warning of a login that ends.
+    pub(crate) fn hears_expiring(&self) -> bool {
+        !self.expiring.is_empty()
+    }
+
+    /// Notifies the program that a client was warned of the end of its login.
+    pub(crate) fn expiring(&self, connected: &ConnectContext<'_>) {
+        for handler in &self.expiring {
+            if let Err(panic) = catch_panic(|| handler(connected)) {
+                panicked(connected.context, connected.socket, "expiring", panic);
             }
         }
     }

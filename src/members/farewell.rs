@@ -11,7 +11,7 @@ use crate::members::encode;
 use crate::members::membership::Membership;
 use crate::members::socket::{Phase, SocketState};
 use crate::notice::{DisconnectNotice, Extent};
-use crate::reason::{CloseReason, DisconnectReason};
+use crate::reason::CloseReason;
 
 impl Membership {
     /// Disconnects a socket, and gives its client the reason.
@@ -43,8 +43,7 @@ impl Membership {
                         encode::connect_error(self.name(), &refusal(notice))
                     });
                 };
-                let reason = DisconnectReason::ServerNamespaceDisconnect;
-                if socket.end_saying(reason, Some(notice), goodbye) {
+                if socket.end_saying(notice.disconnect_reason(), Some(notice), goodbye) {
                     socket.link.wake();
                 }
                 if extent == Extent::Session {

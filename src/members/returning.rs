@@ -5,7 +5,7 @@
 //! other nodes are queued under this lock too, so that the last written one is the latest.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
@@ -185,6 +185,13 @@ impl Membership {
             }
             _ => {}
         }
+    }
+
+    /// Sets the end of a socket's login. It is a part of the state that other nodes restore.
+    pub(crate) fn set_expiry(&self, socket: &SocketState, end: Option<SystemTime>) {
+        let log = self.recovery.as_ref().map(Recovery::lock);
+        socket.login_or_new().expires_at(end);
+        self.write_down(log, socket);
     }
 
     /// Stores the state of a connected socket for other nodes.

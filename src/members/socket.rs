@@ -19,11 +19,12 @@ use crate::data::{Session, SocketExtensions};
 use crate::error::{ConnectError, EmitError};
 use crate::id::{Id, SocketId};
 use crate::limits::{Limit, LimitHit};
-use crate::link::{Link, Outgoing, PushError, Pushed, Turn};
+use crate::link::{Link, Outgoing, PushError};
 use crate::logging::{TARGET_EVENT, plain};
 use crate::members::calls::{Caller, Calls};
+use crate::members::encode;
+use crate::members::login::Login;
 use crate::members::recovery::{RecoveryState, Resumed};
-use crate::members::{encode, waiting};
 use crate::notice::DisconnectNotice;
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socketio::Args;
@@ -52,6 +53,8 @@ pub(crate) struct SocketState {
     pub(crate) extensions: SocketExtensions,
     /// Its recovery state, if its namespace has recovery.
     pub(crate) resume: Option<Box<RecoveryState>>,
+    /// Its login, if the program has set one.
+    login: OnceLock<Box<Login>>,
     phase: AtomicU8,
     held: Mutex<Held>,
     calls: Calls,
@@ -94,6 +97,7 @@ impl SocketState {
     ) -> Self {
         let resumed = resume.as_mut().and_then(|resume| resume.resumed.as_mut());
         let id = resumed.as_ref().map(|resumed| resumed.state.id);
+        let expires = resumed.as_ref().and_then(|resumed| resumed.state.expires);
         let extensions = resumed.map(|resumed| std::mem::take(&mut resumed.state.extensions));
         let joined = resume.as_ref().map(|resume| resume.joined.lock());
         let rooms = joined.map(|joined| joined.keys().cloned().collect());
@@ -106,6 +110,9 @@ impl SocketState {
             rooms: Mutex::new(rooms.unwrap_or_default()),
             extensions: extensions.unwrap_or_default(),
             resume,
+            login: expires
+                .map(Login::until)
+                .map_or_else(OnceLock::new, |it| OnceLock::from(Box::new(it))),
             phase: AtomicU8::new(Phase::Connecting as u8),
             held: Mutex::default(),
             calls: Calls::default(),
@@ -128,6 +135,16 @@ impl SocketState {
             SessionScope::Namespace if shared.stored().is_some() => shared,
             SessionScope::Namespace => self.extensions.session(|| shared.duplicate()),
         }
+    }
+
+    /// Returns the login of the socket, if it has one.
+    pub(crate) fn login(&self) -> Option<&Login> {
+        self.login.get().map(Box::as_ref)
+    }
+
+    /// Returns the login of the socket, which is made here if it has none.
+    pub(super) fn login_or_new(&self) -> &Login {
+        self.login.get_or_init(Box::default)
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -253,71 +270,6 @@ impl SocketState {
         }
     }
 
-    /// Queues a packet without waiting for room. If there is none, the server's policy decides
-    /// about the client.
-    pub(crate) fn deliver(&self, packet: Outgoing) -> Result<Pushed, EmitError> {
-        match self.phase() {
-            Phase::Connected => Ok(self.link.send(packet)?),
-            Phase::Connecting | Phase::Accepted => {
-                if let Some(packet) = self.hold(packet).inspect_err(|error| self.full(error))? {
-                    return Ok(self.link.send(packet)?);
-                }
-                Ok(Pushed::Within)
-            }
-            Phase::Ended | Phase::Abandoned => Err(EmitError::Disconnected),
-        }
-    }
-
-    /// Queues a packet if there is room; otherwise the client stays connected.
-    pub(crate) fn try_deliver(&self, packet: Outgoing) -> Result<(), EmitError> {
-        match self.open_to(packet)? {
-            Some(packet) => Ok(self.link.try_send(packet)?),
-            None => Ok(()),
-        }
-    }
-
-    /// Queues a packet when there is room. If there is none before the deadline, the server's
-    /// policy decides about the client.
-    pub(crate) async fn deliver_in_turn(&self, packet: Outgoing) -> Result<(), EmitError> {
-        match self.open_to(packet)? {
-            Some(packet) => waiting::send(&self.link, packet).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Waits for room for a packet of about `bytes` bytes, if the client is connected. The packet
-    /// must be queued while the turn is held.
-    pub(crate) async fn turn(&self, bytes: usize) -> Result<Option<Turn>, EmitError> {
-        if self.phase() != Phase::Connected {
-            return Ok(None);
-        }
-        Ok(Some(waiting::turn(&self.link, bytes).await?))
-    }
-
-    /// Returns `true` if a packet of about `bytes` bytes may be queued at once.
-    pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        self.phase() != Phase::Connected || self.link.outbox.has_room(bytes)
-    }
-
-    /// Returns the packet if it may be sent at once, or holds it back if CONNECT must be first.
-    fn open_to(&self, packet: Outgoing) -> Result<Option<Outgoing>, EmitError> {
-        match self.phase() {
-            Phase::Connected => Ok(Some(packet)),
-            Phase::Connecting | Phase::Accepted => self.hold(packet),
-            Phase::Ended | Phase::Abandoned => Err(EmitError::Disconnected),
-        }
-    }
-
-    /// Queues a packet that its namespace keeps: a socket that is being recovered receives it among
-    /// the missed events.
-    pub(crate) fn deliver_kept(&self, packet: Outgoing) -> Option<Pushed> {
-        if self.resumed().is_none() || self.phase() == Phase::Connected {
-            // A client that is disconnected or slow is not the sender's error.
-            return self.deliver(packet).ok();
-        }
-        None
-    }
-
     /// Returns the state with which it was recovered.
     pub(crate) fn resumed(&self) -> Option<&Resumed> {
         self.resume.as_ref()?.resumed.as_ref()
@@ -338,12 +290,6 @@ impl SocketState {
         {
             self.session().adopt(&resumed.state.session);
         }
-    }
-
-    /// Queues a packet that is useless later: it is dropped if the outbox is not empty. Returns
-    /// whether it was queued.
-    pub(crate) fn deliver_volatile(&self, packet: Outgoing) -> bool {
-        self.phase() == Phase::Connected && self.link.send_volatile(packet)
     }
 
     /// Registers a call with this acknowledgement id, and returns its answer.
@@ -445,7 +391,7 @@ impl SocketState {
     }
 
     /// Holds a packet back until the CONNECT packet was sent; returns it if that was sent already.
-    fn hold(&self, packet: Outgoing) -> Result<Option<Outgoing>, EmitError> {
+    pub(super) fn hold(&self, packet: Outgoing) -> Result<Option<Outgoing>, EmitError> {
         let mut held = self.held.lock();
         match self.phase() {
             Phase::Connected => Ok(Some(packet)),
@@ -463,7 +409,7 @@ impl SocketState {
         }
     }
 
-    fn full(&self, error: &EmitError) {
+    pub(super) fn full(&self, error: &EmitError) {
         if matches!(error, EmitError::OutboxFull) {
             self.link.overflowed();
         }

@@ -163,6 +163,20 @@ impl Builder<SocketIo> {
         self
     }
 
+    /// Sets the name of the event that warns a client of the end of its login; `login_expiring` by
+    /// default. See [`Socket::expires_at`](crate::Socket::expires_at).
+    pub fn expiry_event(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.config.sockets.expiry_event = name.into();
+        self
+    }
+
+    /// Sets the time before the end of a login at which its client is warned; 30 seconds by
+    /// default. With zero there is no warning.
+    pub fn expiry_warning(mut self, lead: Duration) -> Self {
+        self.config.sockets.expiry_warning = lead;
+        self
+    }
+
     /// Sets the timeout for a client to connect to its first namespace; 45 seconds by default. Its
     /// session is then closed.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {

@@ -10,6 +10,7 @@ mod closed;
 mod cluster_result;
 mod data;
 mod handle;
+mod login;
 mod remote;
 
 pub use ack_stream::AckStream;

@@ -11,15 +11,15 @@ const LAYERS: &str = "
     contract   server handler socket error socketio
     server     transport adapter client namespace session supervision handler socket members link message data error socketio cluster clock config handshake id limits logging notice panics pattern reason telemetry
     transport  session handler link websocket engineio config handshake id limits logging panics reason telemetry
-    adapter    namespace session supervision tasks handler socket members link message data error socketio cluster calendar config id logging notice panics reason telemetry
-    client     namespace session handler socket members link message error socketio clock config handshake id limits logging reason telemetry
+    adapter    namespace session supervision tasks handler socket members link message data error socketio cluster calendar config id logging notice panics reason telemetry clock
+    client     namespace session handler socket members link message error socketio clock config handshake id limits logging reason telemetry notice
     namespace  supervision tasks handler socket members link message error cluster socketio clock config handshake id logging panics pattern
     session    supervision link engineio websocket clock config handshake id limits logging panics reason telemetry
     supervision  panics
     tasks      panics
     handler    socket members link message data error socketio handshake limits logging panics reason type_map telemetry
     socket     members link message data error socketio cluster clock config handshake id logging notice telemetry
-    members    link message data error socketio cluster config handshake id limits logging notice panics pattern reason calendar
+    members    link message data error socketio cluster config handshake id limits logging notice panics pattern reason calendar clock
     link       data error engineio websocket config handshake id limits logging panics reason
     message    error cluster socketio id logging notice
     data       error panics type_map

@@ -48,6 +48,7 @@ mod limits;
 mod links;
 mod logging;
 #[cfg(feature = "metrics")]
+mod logins;
 mod metrics;
 mod middleware;
 mod migrating;

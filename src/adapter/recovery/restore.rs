@@ -19,6 +19,7 @@ use crate::adapter::format::Format;
 use crate::adapter::recovery::record::from_text;
 use crate::adapter::recovery::replay::Replay;
 use crate::adapter::sending::{Outbound, Queue};
+use crate::clock::wall;
 use crate::cluster::{ClusterOffset, EntryId, Message, Scope};
 use crate::data::{Session, SocketExtensions};
 use crate::id::{Id, SocketId};
@@ -26,7 +27,7 @@ use crate::link::Outgoing;
 use crate::logging::{LogKind, LogLimits};
 use crate::members::{
     EventOffset, Membership, PersistedSocket, Recovery, ResumeRequest, Resumed, SocketSnapshot,
-    cluster_offset_of,
+    cluster_offset_of, from_millis,
 };
 
 /// Restores sockets from the records of other nodes.
@@ -150,6 +151,10 @@ impl Restorer {
         };
         self.say_moved(membership, &persisted);
         let before = membership.take_moved(id, persisted.moves + 1);
+        let expires = persisted.expires.and_then(from_millis);
+        if expires.is_some_and(|end| end <= wall()) {
+            return Ok(None);
+        }
         // From here on this node's own log has all events, except those that the client has
         // received elsewhere.
         let expecting = Expecting { recovery, id };
@@ -325,6 +330,7 @@ fn back_with(
             entitled_from: point(&persisted.entitled_from),
             entered: point(&persisted.entered),
             moves: persisted.moves + 1,
+            expires: persisted.expires.and_then(from_millis),
         },
         // Other kinds of servers do not store the namespace whose middleware it has passed.
         skips_middleware: recovery.options().skips_middleware && !persisted.namespace.is_empty(),

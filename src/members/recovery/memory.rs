@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use crate::clock::wall;
 use crate::id::Id;
 use crate::link::Outgoing;
 use crate::members::audience::Audience;
@@ -126,10 +127,11 @@ impl Recovery {
         }
     }
 
-    /// Returns a client's state with its missed events, or drops it if they are not all kept.
+    /// Returns a client's state with its missed events, or drops it if they are not all kept or if
+    /// its login has ended.
     fn resumed(&self, log: &mut Log, detached: Detached, offset: Option<u64>) -> Option<Resumed> {
         let Detached { until, state, .. } = detached;
-        let Some(offset) = offset else {
+        let Some(offset) = offset.filter(|_| !state.has_expired(wall())) else {
             log.discard(state);
             return None;
         };

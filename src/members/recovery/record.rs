@@ -1,9 +1,11 @@
 //! The record of a socket for its recovery on another node, and the snapshot for this one.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use serde_json::Value;
 
+use crate::members::login::{Login, to_millis};
 use crate::members::recovery::state::{RecoveryState, SocketSnapshot};
 use crate::members::socket::SocketState;
 
@@ -24,6 +26,8 @@ pub(crate) struct PersistedSocket {
     pub(crate) received: Vec<(String, u64)>,
     /// The number of its moves to another node.
     pub(crate) moves: u64,
+    /// The end of its login, in milliseconds since 1970.
+    pub(crate) expires: Option<u64>,
 }
 
 /// Returns the record of a socket for another node.
@@ -46,6 +50,7 @@ pub(crate) fn persisted(
         entered: resume.entered.lock().text.as_ref().to_owned(),
         received,
         moves: resume.moves,
+        expires: expiry(socket).map(to_millis),
     }
 }
 
@@ -59,10 +64,20 @@ pub(super) fn snapshot(socket: &SocketState, resume: &RecoveryState) -> SocketSn
         entitled_from: resume.entitled_from(),
         entered: resume.entered.lock().clone(),
         moves: resume.moves,
+        expires: expiry(socket),
     }
 }
 
+fn expiry(socket: &SocketState) -> Option<SystemTime> {
+    socket.login().and_then(Login::expiry)
+}
+
 impl SocketSnapshot {
+    /// Returns `true` if the login has ended at this time.
+    pub(crate) fn has_expired(&self, now: SystemTime) -> bool {
+        self.expires.is_some_and(|end| end <= now)
+    }
+
     pub(crate) fn into_persisted(
         self,
         namespace: &str,
@@ -81,6 +96,7 @@ impl SocketSnapshot {
             entered: self.entered.text.as_ref().to_owned(),
             received,
             moves: self.moves,
+            expires: self.expires.map(to_millis),
         }
     }
 }

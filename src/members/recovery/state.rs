@@ -4,7 +4,7 @@
 //! lock. No log and no socket is known here.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use indexmap::IndexMap;
 use parking_lot::Mutex;
@@ -48,6 +48,8 @@ pub(crate) struct SocketSnapshot {
     pub(crate) entered: EventOffset,
     /// The number of its moves to another node.
     pub(crate) moves: u64,
+    /// The end of its login.
+    pub(crate) expires: Option<SystemTime>,
 }
 
 /// The recovery state of a socket, and the state with which it was recovered.
