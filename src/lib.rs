@@ -259,6 +259,9 @@
 //!   [`AckStream`], collected as [`AckResults`]. [`Args`] forward an event unchanged, [`Bytes`] are
 //!   sent as binary. The errors are [`EmitError`], [`CallError`], [`RoomError`] and [`ArgsError`].
 //!   [`Namespace::on_any_outgoing`] receives each [`OutgoingEvent`].
+//! * **Logins**: [`Socket::expires_at`] ends a login, [`Handlers::on_expiring`] may renew it.
+//!   [`Socket::identify`] makes a socket findable by [`SocketIo::user`]; [`UserPolicy`] limits the
+//!   sockets of a user, and the error is [`UserError`].
 //! * **From outside of handlers**: [`Broadcast::fetch_sockets`],
 //!   [`sockets_join`](Broadcast::sockets_join), [`sockets_leave`](Broadcast::sockets_leave) and
 //!   [`disconnect_sockets`](Broadcast::disconnect_sockets); [`Namespace::close_room`];
@@ -388,6 +391,7 @@ mod pattern;
 mod reason;
 mod telemetry;
 mod type_map;
+mod user;
 
 pub use bytes::Bytes;
 pub use ipnet::IpNet;
@@ -406,7 +410,7 @@ pub use contract::Contracts;
 pub use contract::{Binary, ContractAnswer, EventContract, Typed, TypedArguments, is_event_name};
 pub use data::Session;
 pub use error::{
-    CallError, ConnectError, EmitError, HandlerError, Rejection, RoomError, SessionError,
+    CallError, ConnectError, EmitError, HandlerError, Rejection, RoomError, SessionError, UserError,
 };
 pub use handler::{
     Ack, Auth, BackgroundTask, CallContext, ConnectContext, ConnectOutcome, Data,
@@ -439,3 +443,4 @@ pub use socketio::{AnyValue, Args, ArgsError, EventView};
 #[cfg(feature = "tracing")]
 pub use telemetry::TraceParent;
 pub use transport::{AppFactory, ConnectionError};
+pub use user::UserPolicy;

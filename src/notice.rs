@@ -64,6 +64,7 @@ enum Cause {
     #[default]
     Program,
     LoginExpired,
+    NewerLogin,
 }
 
 impl DisconnectNotice {
@@ -83,6 +84,14 @@ impl DisconnectNotice {
         Self {
             cause: Cause::LoginExpired,
             ..Self::new(DisconnectReason::LoginExpired.as_str())
+        }
+    }
+
+    /// A newer login of the same user has taken the client's place.
+    pub(crate) fn newer_login() -> Self {
+        Self {
+            cause: Cause::NewerLogin,
+            ..Self::new(DisconnectReason::NewerLogin.as_str())
         }
     }
 
@@ -157,6 +166,7 @@ impl DisconnectNotice {
         match self.cause {
             Cause::Program => DisconnectReason::ServerNamespaceDisconnect,
             Cause::LoginExpired => DisconnectReason::LoginExpired,
+            Cause::NewerLogin => DisconnectReason::NewerLogin,
         }
     }
 
@@ -203,6 +213,7 @@ mod tests {
             plain.clone().with_data(json!([1, null])).close(),
             plain.reconnect(),
             DisconnectNotice::login_expired(),
+            DisconnectNotice::newer_login(),
         ] {
             let text = serde_json::to_string(&notice).unwrap();
             assert_eq!(

@@ -22,6 +22,7 @@
 //! | server shutting down | `session/engine.rs` |
 //! | session panicked | `session/actor.rs` |
 //! | login expired | `client/expiring.rs` |
+//! | superseded by a newer login | `socket/users.rs` |
 //! | client and server namespace disconnect | `client/sockets.rs`; `members/socket.rs` |
 
 use std::fmt;
@@ -143,6 +144,9 @@ pub enum DisconnectReason {
     ServerNamespaceDisconnect,
     /// The client's login has expired; see [`Socket::expires_at`](crate::Socket::expires_at).
     LoginExpired,
+    /// A newer login of the same user has taken the socket's place; see
+    /// [`UserPolicy`](crate::UserPolicy).
+    NewerLogin,
     /// The whole session ended.
     Session(CloseReason),
 }
@@ -164,6 +168,7 @@ impl DisconnectReason {
             Self::ClientNamespaceDisconnect => "client namespace disconnect",
             Self::ServerNamespaceDisconnect => "server namespace disconnect",
             Self::LoginExpired => "login expired",
+            Self::NewerLogin => "superseded by a newer login",
             Self::Session(reason) => reason.as_str(),
         }
     }

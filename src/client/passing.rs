@@ -77,6 +77,9 @@ fn enter(socket: &Socket, namespace: &Arc<NamespaceState>) {
                     telemetry.metrics.recovered(&context.label, Some(missed));
                 }
                 log_connected(state);
+                if let Some(check) = socket.recheck_user() {
+                    socket.spawn(check);
+                }
                 state.link.wake();
                 if cfg!(feature = "admin") {
                     let connected = ConnectContext {

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::user::UserPolicy;
+
 use crate::id::ClientIds;
 
 /// The options that sockets and their handlers read.
@@ -16,6 +18,8 @@ pub(crate) struct SocketConfig {
     pub(crate) expiry_event: Cow<'static, str>,
     /// The time before the end at which it is sent; zero for never.
     pub(crate) expiry_warning: Duration,
+    /// The rule for several sockets of one user, if a namespace has no other.
+    pub(crate) user_policy: UserPolicy,
     /// The default timeout of a call's acknowledgement.
     pub(crate) ack_timeout: Duration,
     /// The time limit of an emit to one socket for room in its outbox.
@@ -41,6 +45,7 @@ impl Default for SocketConfig {
             disconnect_event: Cow::Borrowed("disconnect_reason"),
             expiry_event: Cow::Borrowed("login_expiring"),
             expiry_warning: Duration::from_secs(30),
+            user_policy: UserPolicy::default(),
             ack_timeout: Duration::from_secs(60),
             emit_timeout: Duration::from_secs(10),
             attachments_timeout: Duration::from_secs(60),

@@ -10,7 +10,7 @@ use std::string::FromUtf8Error;
 use serde_json::Value;
 
 use crate::cluster::ClusterError;
-use crate::error::{CallError, EmitError, INTERNAL, Rejection, RoomError, SessionError};
+use crate::error::{CallError, EmitError, INTERNAL, Rejection, RoomError, SessionError, UserError};
 use crate::socketio::{ArgsError, Shortened};
 
 /// Refuses a client. The client's `connect_error` event receives it.
@@ -151,6 +151,15 @@ impl From<serde_json::Error> for ConnectError {
     fn from(error: serde_json::Error) -> Self {
         // The text may repeat a client's whole packet.
         Self::internal(Shortened(&error))
+    }
+}
+
+impl From<UserError> for ConnectError {
+    fn from(error: UserError) -> Self {
+        match error {
+            UserError::TooManyLogins(_) => Self::new(error.to_string()),
+            UserError::Disconnected | UserError::IdTooLong(_) => Self::internal(error),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use crate::error::text::marked;
-use crate::error::{CallError, EmitError, RoomError};
+use crate::error::{CallError, EmitError, RoomError, UserError};
 use crate::socketio::{ACK_DROPPED, Shortened};
 
 /// The error of a handler that uses `?`: made from any [`std::error::Error`].
@@ -93,6 +93,7 @@ pub(crate) fn says_gone(value: &dyn Any) -> bool {
     value.downcast_ref().is_some_and(EmitError::is_gone)
         || value.downcast_ref().is_some_and(CallError::is_gone)
         || value.downcast_ref() == Some(&RoomError::Disconnected)
+        || value.downcast_ref() == Some(&UserError::Disconnected)
 }
 
 /// Returns `true` if an error, or one of its sources, is about a disconnected socket.
@@ -101,7 +102,8 @@ fn has_gone(error: &(dyn Error + 'static)) -> bool {
     while let Some(error) = cause {
         let is_gone = error.downcast_ref().is_some_and(EmitError::is_gone)
             || error.downcast_ref().is_some_and(CallError::is_gone)
-            || error.downcast_ref() == Some(&RoomError::Disconnected);
+            || error.downcast_ref() == Some(&RoomError::Disconnected)
+            || error.downcast_ref() == Some(&UserError::Disconnected);
         if is_gone {
             return true;
         }

@@ -11,6 +11,7 @@ mod rejection;
 mod room;
 mod session;
 mod text;
+mod user;
 
 pub use call::CallError;
 pub use connect::ConnectError;
@@ -21,3 +22,4 @@ pub use rejection::Rejection;
 pub use room::RoomError;
 pub use session::SessionError;
 pub(crate) use text::INTERNAL;
+pub use user::UserError;

@@ -32,6 +32,9 @@ pub enum RoomError {
     /// The socket has reached the limit of
     /// [`Builder::rooms_per_socket`](crate::Builder::rooms_per_socket), the value.
     TooManyRooms(usize),
+    /// The name begins with `@user:`, which is reserved for the sockets of a user; see
+    /// [`Socket::identify`](crate::Socket::identify).
+    ReservedName,
 }
 
 impl fmt::Display for RoomError {
@@ -45,6 +48,7 @@ impl fmt::Display for RoomError {
             Self::TooManyRooms(limit) => {
                 write!(f, "the socket is in too many rooms, the limit is {limit}")
             }
+            Self::ReservedName => f.write_str("the room's name is reserved for a user"),
         }
     }
 }

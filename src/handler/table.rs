@@ -15,8 +15,7 @@ use crate::handler::extract::{ConnectContext, DisconnectContext, EventContext};
 use crate::handler::failure::panicked;
 use crate::handler::kinds::{
     Admission, AsyncEventCheck, ConnectHandler, ConnectedHook, EventCheck, EventHandler,
-    ExpiringHandler,
-    LeaveHandler,
+    ExpiringHandler, LeaveHandler,
 };
 use crate::handler::received::Received;
 use crate::handler::transit::IncomingEvent;

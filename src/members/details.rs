@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::calendar::date_text;
+use crate::clock::wall;
 use crate::cluster::{CLIENT_ENTRY, Details};
 use crate::config::Transport;
+use crate::members::login::to_millis;
 use crate::members::socket::SocketState;
 
 /// Describes a socket as the Node.js server does: its own room is the first of its rooms.
@@ -36,6 +39,38 @@ pub(crate) fn describe(state: &SocketState) -> Details {
     }
 }
 
+/// The beginning of a socket's login, and its age, in milliseconds, for the nodes that compare the
+/// logins of a user. It is in the handshake, because every format carries that whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LoginAge {
+    pub(crate) began: u64,
+    /// By the clock of the socket's own node.
+    pub(crate) age: u64,
+}
+
+impl LoginAge {
+    /// Returns that of a socket of this node; `None` if its user is not known.
+    pub(crate) fn of(state: &SocketState) -> Option<Self> {
+        let began = state.login()?.times().began?;
+        let age = to_millis(wall()).saturating_sub(began);
+        Some(Self { began, age })
+    }
+
+    /// Takes that of a described socket. One of another kind of node has the age of its handshake.
+    pub(crate) fn take(handshake: &mut Value) -> Option<Self> {
+        let members = handshake.as_object_mut()?;
+        if let Some(login) = members.remove(LOGIN) {
+            return serde_json::from_value(login).ok();
+        }
+        let began = members.get("issued")?.as_u64()?;
+        let age = to_millis(wall()).saturating_sub(began);
+        Some(Self { began, age })
+    }
+}
+
+/// The member of a handshake with the login.
+const LOGIN: &str = "login";
+
 fn handshake(state: &SocketState) -> Value {
     let handshake = &state.link.handshake;
     let query = handshake
@@ -50,7 +85,7 @@ fn handshake(state: &SocketState) -> Value {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     let issued = i64::try_from(issued.as_millis()).unwrap_or_default();
-    json!({
+    let mut handshake = json!({
         "headers": headers(handshake.headers()),
         "time": date_text(issued),
         "address": handshake.address().map(|address| address.to_string()),
@@ -60,7 +95,11 @@ fn handshake(state: &SocketState) -> Value {
         "url": handshake.url(),
         "query": query,
         "auth": auth.unwrap_or_else(|| Value::Object(Map::new())),
-    })
+    });
+    if let (Some(members), Some(login)) = (handshake.as_object_mut(), LoginAge::of(state)) {
+        members.insert(LOGIN.to_owned(), json!(login));
+    }
+    handshake
 }
 
 /// Joins repeated headers, as Node.js does.

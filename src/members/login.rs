@@ -4,13 +4,25 @@
 //! clock may jump, so the session looks at it again at least every [`CHECK_INTERVAL`]. Nothing here
 //! waits or sends.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 
 /// The login of a socket. A socket without one allocates nothing.
 #[derive(Debug, Default)]
-pub(crate) struct Login(Mutex<Expiry>);
+pub(crate) struct Login {
+    expiry: Mutex<Expiry>,
+    /// The beginning of the login in milliseconds since 1970; zero if the user is not known.
+    began: AtomicU64,
+}
+
+/// The times of a login as nodes keep them, in milliseconds since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LoginTimes {
+    pub(crate) began: Option<u64>,
+    pub(crate) expires: Option<u64>,
+}
 
 /// The end of a login.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,16 +44,30 @@ pub(crate) enum LoginStep {
 }
 
 impl Login {
-    /// Makes a login that ends.
-    pub(super) fn until(at: SystemTime) -> Self {
-        let login = Self::default();
-        login.expires_at(Some(at));
-        login
+    /// The login of a user begins. Of two logins of this process the later one has the later time.
+    pub(super) fn begins(&self, now: SystemTime) {
+        let now = to_millis(now);
+        let last = LAST.fetch_max(now, Ordering::Relaxed);
+        let began = if now > last {
+            now
+        } else {
+            LAST.fetch_add(1, Ordering::Relaxed) + 1
+        };
+        self.began.store(began, Ordering::Relaxed);
+    }
+
+    /// Returns the times for the recovery of the socket, and for other nodes.
+    pub(crate) fn times(&self) -> LoginTimes {
+        let began = self.began.load(Ordering::Relaxed);
+        LoginTimes {
+            began: (began > 0).then_some(began),
+            expires: self.expiry().map(to_millis),
+        }
     }
 
     /// Sets the end of the login. Its client is warned of the new one again.
     pub(crate) fn expires_at(&self, at: Option<SystemTime>) {
-        let mut expiry = self.0.lock();
+        let mut expiry = self.expiry.lock();
         if expiry.at != at {
             *expiry = Expiry { at, is_told: false };
         }
@@ -49,7 +75,7 @@ impl Login {
 
     /// Returns the end of the login.
     pub(crate) fn expiry(&self) -> Option<SystemTime> {
-        self.0.lock().at
+        self.expiry.lock().at
     }
 
     /// Returns the step that is due at `now`; `None` if the login does not end. The client is
@@ -60,7 +86,7 @@ impl Login {
         lead: Duration,
         is_connected: bool,
     ) -> Option<LoginStep> {
-        let mut expiry = self.0.lock();
+        let mut expiry = self.expiry.lock();
         let left = left(expiry.at?, now);
         if left.is_zero() {
             return Some(LoginStep::Expire);
@@ -72,6 +98,26 @@ impl Login {
         }
         let wait = if warns { left - lead } else { left };
         Some(LoginStep::Wait(wait.min(CHECK_INTERVAL)))
+    }
+}
+
+impl LoginTimes {
+    /// Returns the login of a recovered socket, if it had one.
+    pub(super) fn restored(self) -> Option<Box<Login>> {
+        if self == Self::default() {
+            return None;
+        }
+        let login = Login {
+            began: AtomicU64::new(self.began.unwrap_or_default()),
+            ..Login::default()
+        };
+        login.expires_at(self.expires.and_then(from_millis));
+        Some(Box::new(login))
+    }
+
+    /// Returns `true` if the login has ended at this time.
+    pub(crate) fn has_expired(self, now: SystemTime) -> bool {
+        self.expires.is_some_and(|end| end <= to_millis(now))
     }
 }
 
@@ -88,9 +134,12 @@ pub(crate) fn to_millis(at: SystemTime) -> u64 {
 
 /// Returns the time that is this many milliseconds after 1970; `None` for one that the clock cannot
 /// show.
-pub(crate) fn from_millis(millis: u64) -> Option<SystemTime> {
+fn from_millis(millis: u64) -> Option<SystemTime> {
     UNIX_EPOCH.checked_add(Duration::from_millis(millis))
 }
+
+/// The beginning of the latest login in this process.
+static LAST: AtomicU64 = AtomicU64::new(0);
 
 /// The interval in which a session looks at the wall clock again.
 pub(crate) const CHECK_INTERVAL: Duration = Duration::from_secs(60);
@@ -176,6 +225,29 @@ mod tests {
         let warn = Some(LoginStep::Warn(seconds(20)));
         assert_eq!(login.step(at(980), LEAD, true), warn);
         assert_eq!(login.step(at(10), LEAD, true), wait);
+    }
+
+    #[test]
+    fn a_later_login_has_a_later_time() {
+        let began = |now| {
+            let login = Login::default();
+            login.begins(at(now));
+            login.times().began
+        };
+        let first = began(4_000_000_000);
+        assert!(began(4_000_000_000) > first);
+        assert!(began(3_000_000_000) > first, "the clock went back");
+    }
+
+    #[test]
+    fn a_login_is_restored_with_its_times() {
+        let login = Login::default();
+        assert!(login.times().restored().is_none());
+        login.expires_at(Some(at(100)));
+        login.begins(at(50));
+        let times = login.times();
+        assert_eq!(times.restored().unwrap().times(), times);
+        assert!(!times.has_expired(at(99)) && times.has_expired(at(100)));
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::members::server_side::ServerSide;
 use crate::members::socket::SocketState;
 use crate::pattern::Parameters;
 use crate::socketio::{Args, PacketLimits};
+use crate::user::{UserPolicy, user_of};
 
 /// A namespace's sockets and rooms.
 #[derive(Debug)]
@@ -47,6 +48,8 @@ pub(crate) struct Membership {
     pub(crate) recovery: Option<Recovery>,
     /// The actor that supervises the rooms.
     pub(super) supervisor: RwLock<Option<Recipient<RoomChange>>>,
+    /// The rule for several sockets of one user, if the program has set one here.
+    user_policy: RwLock<Option<UserPolicy>>,
     /// Set once, by the maker of the namespace.
     pub(crate) task_keeper: OnceLock<Box<dyn TaskKeeper>>,
 }
@@ -80,6 +83,7 @@ impl Membership {
             adapter,
             recovery: recovery.map(|options| Recovery::new(options, own)),
             supervisor: RwLock::new(None),
+            user_policy: RwLock::new(None),
             task_keeper: OnceLock::new(),
         })
     }
@@ -205,11 +209,22 @@ impl Membership {
         self.lists.read().rooms.get(name).cloned()
     }
 
+    /// Returns the rooms with members, without those of users.
     pub(crate) fn rooms(&self) -> Vec<(Arc<str>, SharedMembers)> {
         let rooms = &self.lists.read().rooms;
+        let rooms = rooms.iter().filter(|(name, _)| user_of(name).is_none());
         let shared =
             |(name, members): (&Arc<str>, &SharedMembers)| (Arc::clone(name), Arc::clone(members));
-        rooms.iter().map(shared).collect()
+        rooms.map(shared).collect()
+    }
+
+    pub(crate) fn set_user_policy(&self, policy: UserPolicy) {
+        *self.user_policy.write() = Some(policy);
+    }
+
+    /// Returns the rule for several sockets of one user, if the program has set one here.
+    pub(crate) fn user_policy(&self) -> Option<UserPolicy> {
+        *self.user_policy.read()
     }
 
     /// Sets the keeper of the tasks of the namespace's sockets; the first one is used.

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use actix::Recipient;
 use indexmap::IndexSet;
 
-use crate::error::RoomError;
+use crate::clock::wall;
+use crate::error::{RoomError, UserError};
 use crate::limits::Limit;
 use crate::logging::{Quoted, TARGET_SOCKET};
 use crate::members::lists::{Lists, RoomChange};
@@ -17,6 +18,7 @@ use crate::members::membership::Membership;
 use crate::members::recovery::{EventOffset, Recovery};
 use crate::members::socket::{Phase, SocketState};
 use crate::message::{RoomEvent, RoomEventKind};
+use crate::user::{user_of, user_room};
 
 impl Membership {
     /// Adds a socket to a room, within the server's limits.
@@ -26,6 +28,10 @@ impl Membership {
             config.limits.room_name_limit,
             config.limits.rooms_per_socket,
         );
+        if user_of(room).is_some() {
+            // A client that chooses names of rooms must not receive a user's events.
+            return Self::not_joined(socket, RoomError::ReservedName);
+        }
         if room.len() > names {
             socket.hit(Limit::RoomNameLimit, names);
             return Self::not_joined(socket, RoomError::NameTooLong(names));
@@ -72,7 +78,11 @@ impl Membership {
         limit: usize,
     ) -> bool {
         let mut lists = self.lists.write();
-        let is_full = |rooms: &IndexSet<Arc<str>>| rooms.len() >= limit && !rooms.contains(room);
+        // The room of its user does not count.
+        let is_full = |rooms: &IndexSet<Arc<str>>| {
+            let counted = || rooms.iter().filter(|room| user_of(room).is_none()).count();
+            rooms.len() >= limit && !rooms.contains(room) && counted() >= limit
+        };
         if is_full(&socket.rooms.lock()) {
             return false;
         }
@@ -131,6 +141,41 @@ impl Membership {
         }
     }
 
+    /// Makes a socket the user's: it is in the room of the user, and of no other user. Returns
+    /// `false` if it was the user's already.
+    pub(crate) fn identify(
+        &self,
+        socket: &Arc<SocketState>,
+        user: &str,
+    ) -> Result<bool, UserError> {
+        let limit = socket.link.config.limits.room_name_limit;
+        if user.len() > limit {
+            socket.hit(Limit::RoomNameLimit, limit);
+            return Err(UserError::IdTooLong(limit));
+        }
+        let (room, before) = (user_room(user), socket.user_room());
+        let is_new = before.as_deref() != Some(room.as_str());
+        if is_new {
+            if let Some(before) = before {
+                self.leave(socket, &before);
+            }
+            let mut log = self.recovery.as_ref().map(Recovery::lock);
+            if socket.is_detached() {
+                return Err(UserError::Disconnected);
+            }
+            let since = log.as_mut().map(|log| log.latest(self.position()).clone());
+            socket.login_or_new().begins(wall());
+            self.join_since(socket, &room, since, usize::MAX);
+            self.write_down(log, socket);
+        }
+        // Checked after the change: a socket that ends later leaves by itself.
+        if socket.has_ended() {
+            self.exit(socket);
+            return Err(UserError::Disconnected);
+        }
+        Ok(is_new)
+    }
+
     /// Removes all members from a room. Returns their number.
     pub(crate) fn close_room(&self, room: &str) -> usize {
         let members = self.room(room);
@@ -160,8 +205,11 @@ impl Membership {
         }
     }
 
-    /// Called under the lock of the change too.
+    /// Called under the lock of the change too. The rooms of users are not the program's.
     fn tell_watchers(&self, lists: &Lists, room: &Arc<str>, change: RoomEventKind) {
+        if user_of(room).is_some() {
+            return;
+        }
         for watcher in &lists.watchers {
             // Life-cycle messages. An actor that has ended is notified in vain, until `watch` is
             // called again.
@@ -173,12 +221,16 @@ impl Membership {
         }
     }
 
-    /// Called under the lock of the change, so that the supervisor receives changes in order.
+    /// Called under the lock of the change, so that the supervisor receives changes in order. The
+    /// room of a user has no actor.
     fn tell(&self, change: RoomChange) {
+        let (RoomChange::Began(room, _) | RoomChange::Ended(room)) = &change;
         if let Some(adapter) = &self.adapter {
-            let (RoomChange::Began(room, _) | RoomChange::Ended(room)) = &change;
             let began = matches!(change, RoomChange::Began(..));
             adapter.room_changed(self.shared_name(), room, began);
+        }
+        if user_of(room).is_some() {
+            return;
         }
         if let Some(supervisor) = &*self.supervisor.read() {
             // Life-cycle messages, two for each room.

@@ -28,6 +28,7 @@ use crate::members::recovery::{RecoveryState, Resumed};
 use crate::notice::DisconnectNotice;
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socketio::Args;
+use crate::user::user_of;
 
 /// The state that all handles of one socket share.
 ///
@@ -97,7 +98,9 @@ impl SocketState {
     ) -> Self {
         let resumed = resume.as_mut().and_then(|resume| resume.resumed.as_mut());
         let id = resumed.as_ref().map(|resumed| resumed.state.id);
-        let expires = resumed.as_ref().and_then(|resumed| resumed.state.expires);
+        let login = resumed
+            .as_ref()
+            .and_then(|resumed| resumed.state.login.restored());
         let extensions = resumed.map(|resumed| std::mem::take(&mut resumed.state.extensions));
         let joined = resume.as_ref().map(|resume| resume.joined.lock());
         let rooms = joined.map(|joined| joined.keys().cloned().collect());
@@ -110,9 +113,7 @@ impl SocketState {
             rooms: Mutex::new(rooms.unwrap_or_default()),
             extensions: extensions.unwrap_or_default(),
             resume,
-            login: expires
-                .map(Login::until)
-                .map_or_else(OnceLock::new, |it| OnceLock::from(Box::new(it))),
+            login: login.map_or_else(OnceLock::new, OnceLock::from),
             phase: AtomicU8::new(Phase::Connecting as u8),
             held: Mutex::default(),
             calls: Calls::default(),
@@ -135,6 +136,12 @@ impl SocketState {
             SessionScope::Namespace if shared.stored().is_some() => shared,
             SessionScope::Namespace => self.extensions.session(|| shared.duplicate()),
         }
+    }
+
+    /// Returns the room of the socket's user, if it is identified.
+    pub(crate) fn user_room(&self) -> Option<Arc<str>> {
+        let rooms = self.rooms.lock();
+        rooms.iter().find(|room| user_of(room).is_some()).cloned()
     }
 
     /// Returns the login of the socket, if it has one.

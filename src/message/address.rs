@@ -50,6 +50,13 @@ macro_rules! addressed {
             self.to(rooms)
         }
 
+        /// Adds the sockets of a user to the recipients; see
+        /// [`Socket::identify`](crate::Socket::identify).
+        #[must_use]
+        pub fn to_user(self, user: impl AsRef<str>) -> Self {
+            self.to($crate::user::user_room(user.as_ref()))
+        }
+
         /// Excludes the sockets of these rooms, or those with these ids.
         #[must_use]
         pub fn except(mut self, rooms: impl $crate::message::RoomNames) -> Self {

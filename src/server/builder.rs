@@ -2,7 +2,6 @@
 //!
 //! `options.rs` has the options that an Engine.IO server has too.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -153,27 +152,6 @@ impl Builder<SocketIo> {
     /// default. With false it sends no acknowledgement, as on Node.js.
     pub fn answer_unhandled(mut self, answered: bool) -> Self {
         self.own.server_context.answers_unhandled = answered;
-        self
-    }
-
-    /// Sets the name of the event that gives a client the reason for its disconnect;
-    /// `disconnect_reason` by default. See [`DisconnectNotice`](crate::DisconnectNotice).
-    pub fn disconnect_event(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.config.sockets.disconnect_event = name.into();
-        self
-    }
-
-    /// Sets the name of the event that warns a client of the end of its login; `login_expiring` by
-    /// default. See [`Socket::expires_at`](crate::Socket::expires_at).
-    pub fn expiry_event(mut self, name: impl Into<Cow<'static, str>>) -> Self {
-        self.config.sockets.expiry_event = name.into();
-        self
-    }
-
-    /// Sets the time before the end of a login at which its client is warned; 30 seconds by
-    /// default. With zero there is no warning.
-    pub fn expiry_warning(mut self, lead: Duration) -> Self {
-        self.config.sockets.expiry_warning = lead;
         self
     }
 

@@ -20,6 +20,7 @@ mod extractors;
 mod http_session;
 #[cfg(feature = "admin")]
 mod instrumented;
+mod logins;
 #[cfg(feature = "session")]
 mod logout;
 mod namespace;

@@ -23,6 +23,7 @@ use crate::message::{PanicSource, Panicked, RoomEvent};
 use crate::namespace::{FindRoom, NamespaceState, Registry, Room};
 use crate::socket::{Broadcast, ClusterResult, Socket};
 use crate::socketio::Args;
+use crate::user::UserPolicy;
 
 /// A namespace: its rooms, its sockets, and its [`Handlers`], to which it derefs. As an argument a
 /// handler gets its own.
@@ -214,6 +215,23 @@ impl Namespace {
     #[must_use]
     pub fn count(&self) -> usize {
         self.state.membership.count()
+    }
+
+    /// Sets the rule for several sockets of one user in this namespace, instead of that of
+    /// [`Builder::user_policy`](crate::Builder::user_policy). It is for logins from now on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run(io: actix_socketio::SocketIo) {
+    /// use actix_socketio::UserPolicy;
+    ///
+    /// io.of("/").user_policy(UserPolicy::OneSession);
+    /// # }
+    /// ```
+    pub fn user_policy(&self, policy: UserPolicy) -> &Self {
+        self.state.membership.set_user_policy(policy);
+        self
     }
 
     /// Returns the names of the rooms with members, in any order. The rooms of sockets' own ids are

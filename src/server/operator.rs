@@ -25,6 +25,22 @@ impl Namespace {
         self.to(rooms)
     }
 
+    /// Addresses the sockets of a user on all nodes; see [`Socket::identify`](crate::Socket::identify).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(io: actix_socketio::SocketIo) -> Result<(), Box<dyn std::error::Error>> {
+    /// let chat = io.of("/chat");
+    /// chat.user("user-7").emit("mail", 1).await?;
+    /// let devices = *chat.user("user-7").count_everywhere().await;
+    /// chat.user("user-7").disconnect_sockets_with("password changed").await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn user(&self, user: impl AsRef<str>) -> Broadcast {
+        self.everyone().to_user(user)
+    }
+
     /// Addresses all sockets except those of these rooms, or those with these ids.
     pub fn except(&self, rooms: impl RoomNames) -> Broadcast {
         self.everyone().except(rooms)
@@ -137,6 +153,11 @@ impl SocketIo {
     /// The same as [`to`](Self::to).
     pub fn in_room(&self, rooms: impl RoomNames) -> Broadcast {
         self.to(rooms)
+    }
+
+    /// Addresses the sockets of a user in the namespace `/`; see [`Namespace::user`].
+    pub fn user(&self, user: impl AsRef<str>) -> Broadcast {
+        self.everyone().to_user(user)
     }
 
     /// Addresses all sockets of the namespace `/` except those of these rooms, or those with these

@@ -22,6 +22,7 @@ use crate::notice::DisconnectNotice;
 use crate::socket::broadcast::{Broadcast, MESSAGE};
 use crate::socket::call::call;
 use crate::socketio::{Shortened, from_json};
+use crate::user::user_of;
 
 /// One client in one namespace.
 ///
@@ -289,11 +290,13 @@ impl Socket {
         Ok(())
     }
 
-    /// Returns the names of this socket's rooms; the room of its own id is not listed.
+    /// Returns the names of this socket's rooms; the room of its own id and that of its
+    /// [`user`](Self::user) are not listed.
     #[must_use]
     pub fn rooms(&self) -> Vec<String> {
         let rooms = self.state.rooms.lock();
-        rooms.iter().map(|room| room.as_ref().to_owned()).collect()
+        let rooms = rooms.iter().filter(|room| user_of(room).is_none());
+        rooms.map(|room| room.as_ref().to_owned()).collect()
     }
 
     /// Disconnects this socket from its namespace: the client receives a DISCONNECT packet, and

@@ -12,6 +12,7 @@ mod data;
 mod handle;
 mod login;
 mod remote;
+mod users;
 
 pub use ack_stream::AckStream;
 #[cfg(feature = "cluster")]

@@ -12,11 +12,12 @@ use serde_json::Value;
 use crate::cluster::{CLIENT_ENTRY, ClusterError, Details};
 use crate::error::{CallError, EmitError};
 use crate::id::SocketId;
-use crate::members::{Audience, Membership, describe};
+use crate::members::{Audience, LoginAge, Membership, describe};
 use crate::message::RoomNames;
 use crate::notice::DisconnectNotice;
 use crate::socket::broadcast::Broadcast;
 use crate::socket::handle::Socket;
+use crate::user::user_of;
 
 /// A socket of any node of the cluster, from
 /// [`Broadcast::fetch_sockets`](crate::Broadcast::fetch_sockets): its description at that time, and
@@ -41,7 +42,7 @@ pub struct RemoteSocket {
 #[derive(Clone)]
 enum Location {
     Local(Socket),
-    Remote(Arc<Details>),
+    Remote(Arc<Details>, Option<LoginAge>),
 }
 
 impl RemoteSocket {
@@ -54,11 +55,12 @@ impl RemoteSocket {
     }
 
     /// Returns `None` if another kind of node has ids of another form.
-    pub(crate) fn there(membership: &Arc<Membership>, details: Details) -> Option<Self> {
+    pub(crate) fn there(membership: &Arc<Membership>, mut details: Details) -> Option<Self> {
+        let login = LoginAge::take(&mut details.handshake);
         Some(Self {
             membership: Arc::clone(membership),
             id: details.id.parse().ok()?,
-            location: Location::Remote(Arc::new(details)),
+            location: Location::Remote(Arc::new(details), login),
         })
     }
 
@@ -73,7 +75,7 @@ impl RemoteSocket {
     pub fn socket(&self) -> Option<Socket> {
         match &self.location {
             Location::Local(socket) => Some(socket.clone()),
-            Location::Remote(_) => None,
+            Location::Remote(..) => None,
         }
     }
 
@@ -83,10 +85,31 @@ impl RemoteSocket {
     pub fn rooms(&self) -> Vec<String> {
         match &self.location {
             Location::Local(socket) => socket.rooms(),
-            Location::Remote(details) => {
+            Location::Remote(details, _) => {
                 let rooms = details.rooms.iter();
-                rooms.filter(|room| **room != details.id).cloned().collect()
+                let is_own = |room: &&String| **room == details.id || user_of(room).is_some();
+                rooms.filter(|room| !is_own(room)).cloned().collect()
             }
+        }
+    }
+
+    /// Returns the user of [`Socket::identify`], at the time of the request for a remote socket.
+    #[must_use]
+    pub fn user(&self) -> Option<String> {
+        match &self.location {
+            Location::Local(socket) => socket.user(),
+            Location::Remote(details, _) => {
+                let user = details.rooms.iter().find_map(|room| user_of(room));
+                user.map(str::to_owned)
+            }
+        }
+    }
+
+    /// Returns the beginning of its login; for other kinds of nodes that of its connection.
+    pub(crate) fn login(&self) -> Option<LoginAge> {
+        match &self.location {
+            Location::Local(socket) => LoginAge::of(socket.state()),
+            Location::Remote(_, login) => *login,
         }
     }
 
@@ -96,7 +119,7 @@ impl RemoteSocket {
     pub fn data<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         match &self.location {
             Location::Local(socket) => socket.data(key),
-            Location::Remote(details) => {
+            Location::Remote(details, _) => {
                 let value = details.data.get(key).filter(|_| key != CLIENT_ENTRY)?;
                 serde_json::from_value(value.clone()).ok()
             }
@@ -108,7 +131,7 @@ impl RemoteSocket {
     pub fn all_data(&self) -> BTreeMap<String, Value> {
         match &self.location {
             Location::Local(socket) => socket.all_data(),
-            Location::Remote(details) => {
+            Location::Remote(details, _) => {
                 let mut data = details.data.clone();
                 data.remove(CLIENT_ENTRY);
                 data
@@ -122,8 +145,12 @@ impl RemoteSocket {
     #[must_use]
     pub fn handshake(&self) -> Value {
         match &self.location {
-            Location::Local(socket) => describe(socket.state()).handshake,
-            Location::Remote(details) => details.handshake.clone(),
+            Location::Local(socket) => {
+                let mut handshake = describe(socket.state()).handshake;
+                LoginAge::take(&mut handshake);
+                handshake
+            }
+            Location::Remote(details, _) => details.handshake.clone(),
         }
     }
 
@@ -201,7 +228,7 @@ impl RemoteSocket {
     pub(crate) fn client(&self) -> Option<Value> {
         match &self.location {
             Location::Local(socket) => describe(socket.state()).data.remove(CLIENT_ENTRY),
-            Location::Remote(details) => details.data.get(CLIENT_ENTRY).cloned(),
+            Location::Remote(details, _) => details.data.get(CLIENT_ENTRY).cloned(),
         }
     }
 

@@ -9,7 +9,7 @@ const LAYERS: &str = "
     testing    server adapter session socket members link message error socketio id
     admin      server session handler socket message error socketio calendar clock id logging reason
     contract   server handler socket error socketio
-    server     transport adapter client namespace session supervision handler socket members link message data error socketio cluster clock config handshake id limits logging notice panics pattern reason telemetry
+    server     transport adapter client namespace session supervision handler socket members link message data error socketio cluster clock config handshake id limits logging notice panics pattern reason telemetry user
     transport  session handler link websocket engineio config handshake id limits logging panics reason telemetry
     adapter    namespace session supervision tasks handler socket members link message data error socketio cluster calendar config id logging notice panics reason telemetry clock
     client     namespace session handler socket members link message error socketio clock config handshake id limits logging reason telemetry notice
@@ -18,10 +18,10 @@ const LAYERS: &str = "
     supervision  panics
     tasks      panics
     handler    socket members link message data error socketio handshake limits logging panics reason type_map telemetry
-    socket     members link message data error socketio cluster clock config handshake id logging notice telemetry
-    members    link message data error socketio cluster config handshake id limits logging notice panics pattern reason calendar clock
+    socket     members link message data error socketio cluster clock config handshake id logging notice telemetry user
+    members    link message data error socketio cluster config handshake id limits logging notice panics pattern reason calendar clock user
     link       data error engineio websocket config handshake id limits logging panics reason
-    message    error cluster socketio id logging notice
+    message    error cluster socketio id logging notice user
     data       error panics type_map
     error      cluster socketio
     cluster    socketio id notice
@@ -30,7 +30,7 @@ const LAYERS: &str = "
     websocket
     calendar
     clock
-    config     handshake id limits logging panics socketio telemetry
+    config     handshake id limits logging panics socketio telemetry user
     handshake  type_map
     id
     limits     id logging panics
@@ -41,6 +41,7 @@ const LAYERS: &str = "
     reason
     telemetry  logging panics
     type_map
+    user
 ";
 
 /// A crate (or family of crates), then the only modules, or folders in them, that may name it.
@@ -148,6 +149,7 @@ const TIMELESS: &[&str] = &[
     "panics",
     "pattern",
     "reason",
+    "user",
 ];
 
 /// Lines that a file of `src` may have before its unit tests.

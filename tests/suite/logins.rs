@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use actix_socketio::{Builder, ConnectError, Data, Socket, SocketIo};
+use actix_socketio::{Auth, Builder, ConnectError, Data, Socket, SocketIo};
 use serde_json::Value;
 
 #[cfg(feature = "redis")]
@@ -16,6 +16,13 @@ const LONG: Duration = Duration::from_secs(3600);
 
 fn after(time: Duration) -> SystemTime {
     SystemTime::now() + time
+}
+
+/// Returns the time as it is kept for recovery.
+fn in_millis(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let millis = u64::try_from(since.as_millis()).unwrap();
+    SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
 }
 
 /// Starts a server that warns a client this long before the end of its login.
@@ -203,7 +210,7 @@ async fn a_login_that_has_ended_is_not_recovered() {
     let mut left = leavers(&server.io.of("/"));
     for ends in [false, true] {
         let (client, sid, pid) = enter(&server, "").await;
-        let end = after(SHORT * 2);
+        let end = in_millis(after(SHORT * 2));
         find(&server.io.of("/"), &sid).expires_at(end);
         drop(client);
         assert_eq!(left.next().await, "transport close");
@@ -229,8 +236,17 @@ async fn a_login_that_has_ended_is_not_recovered_by_another_node() {
     for format in Format::with_streams() {
         let node = || format.node(&redis, |io| io.connection_state_recovery(LONG));
         let [here, there] = [node().await, node().await];
+        // From the connect on, so that every record of the client has the end.
+        let log_in = |socket: Socket, Auth(auth): Auth<Value>| async move {
+            let end = auth["end"].as_u64().map(Duration::from_millis);
+            socket.expires_at(end.map(|end| SystemTime::UNIX_EPOCH + end));
+        };
+        here.io.of("/").on_connect(log_in);
         for ends in [false, true] {
-            let (mut client, sid, pid) = enter(&here, "").await;
+            let end = in_millis(after(if ends { SHORT * 2 } else { LONG }));
+            let millis = end.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+            let auth = format!(r#"{{"end":{}}}"#, millis.as_millis());
+            let (mut client, sid, pid) = enter(&here, &auth).await;
             // With an offset of the cluster.
             let offset = loop {
                 here.io.emit("offset", ()).await.unwrap();
@@ -240,11 +256,6 @@ async fn a_login_that_has_ended_is_not_recovered_by_another_node() {
                     break offset;
                 }
             };
-            let end = after(if ends { SHORT * 2 } else { LONG });
-            let millis = end.duration_since(SystemTime::UNIX_EPOCH).unwrap();
-            let end = SystemTime::UNIX_EPOCH
-                + Duration::from_millis(u64::try_from(millis.as_millis()).unwrap());
-            find(&here.io.of("/"), &sid).expires_at(end);
             drop(client);
             until("the socket to end", || here.io.of("/").count() == 0).await;
             if ends {

@@ -47,8 +47,8 @@ mod limit_hits;
 mod limits;
 mod links;
 mod logging;
-#[cfg(feature = "metrics")]
 mod logins;
+#[cfg(feature = "metrics")]
 mod metrics;
 mod middleware;
 mod migrating;
@@ -74,3 +74,4 @@ mod tutorial;
 #[cfg(unix)]
 mod unix_socket;
 mod unread;
+mod users;

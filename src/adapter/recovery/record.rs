@@ -1,8 +1,8 @@
 //! The record of a socket for other nodes, as `@socket.io/redis-streams-adapter` writes it.
 //!
 //! It is the base64 of MessagePack: `sid`, `pid`, `rooms` with the socket's own among them, and
-//! `data`. `nsp`, `since`, `entitled_from`, `entered`, `received`, `moves` and `expires` are between
-//! nodes of this crate, and skipped by other readers.
+//! `data`. `nsp`, `since`, `entitled_from`, `entered`, `received`, `moves`, `expires` and `logged_in`
+//! are between nodes of this crate, and skipped by other readers.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::adapter::format::msgpack;
 use crate::cluster::names;
-use crate::members::PersistedSocket;
+use crate::members::{LoginTimes, PersistedSocket};
 
 #[derive(Serialize, Deserialize)]
 struct Session {
@@ -37,6 +37,8 @@ struct Session {
     moves: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    logged_in: Option<u64>,
 }
 
 /// Writes a record; `None` if its data cannot be written.
@@ -55,7 +57,8 @@ pub(crate) fn to_text(persisted: &PersistedSocket) -> Option<String> {
         entered: persisted.entered.clone(),
         received: persisted.received.iter().cloned().collect(),
         moves: persisted.moves,
-        expires: persisted.expires,
+        expires: persisted.login.expires,
+        logged_in: persisted.login.began,
     };
     let json = serde_json::to_string(&session).ok()?;
     let packed = msgpack::from_json(&json, &[]).ok()?;
@@ -86,7 +89,10 @@ pub(crate) fn from_text(text: &str) -> Option<PersistedSocket> {
         entered: session.entered,
         received: session.received.into_iter().collect(),
         moves: session.moves,
-        expires: session.expires,
+        login: LoginTimes {
+            began: session.logged_in,
+            expires: session.expires,
+        },
     })
 }
 
@@ -114,7 +120,10 @@ mod tests {
             entered: "1.a.1.3-4".to_owned(),
             received: vec![("a".to_owned(), 7)],
             moves: 2,
-            expires: Some(1_796_000_000_000),
+            login: LoginTimes {
+                began: Some(1_795_000_000_000),
+                expires: Some(1_796_000_000_000),
+            },
         };
         assert_eq!(from_text(&to_text(&persisted).unwrap()), Some(persisted));
     }

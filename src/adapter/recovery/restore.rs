@@ -27,7 +27,7 @@ use crate::link::Outgoing;
 use crate::logging::{LogKind, LogLimits};
 use crate::members::{
     EventOffset, Membership, PersistedSocket, Recovery, ResumeRequest, Resumed, SocketSnapshot,
-    cluster_offset_of, from_millis,
+    cluster_offset_of,
 };
 
 /// Restores sockets from the records of other nodes.
@@ -151,8 +151,7 @@ impl Restorer {
         };
         self.say_moved(membership, &persisted);
         let before = membership.take_moved(id, persisted.moves + 1);
-        let expires = persisted.expires.and_then(from_millis);
-        if expires.is_some_and(|end| end <= wall()) {
+        if persisted.login.has_expired(wall()) {
             return Ok(None);
         }
         // From here on this node's own log has all events, except those that the client has
@@ -330,7 +329,7 @@ fn back_with(
             entitled_from: point(&persisted.entitled_from),
             entered: point(&persisted.entered),
             moves: persisted.moves + 1,
-            expires: persisted.expires.and_then(from_millis),
+            login: persisted.login,
         },
         // Other kinds of servers do not store the namespace whose middleware it has passed.
         skips_middleware: recovery.options().skips_middleware && !persisted.namespace.is_empty(),

@@ -131,7 +131,7 @@ impl Recovery {
     /// its login has ended.
     fn resumed(&self, log: &mut Log, detached: Detached, offset: Option<u64>) -> Option<Resumed> {
         let Detached { until, state, .. } = detached;
-        let Some(offset) = offset.filter(|_| !state.has_expired(wall())) else {
+        let Some(offset) = offset.filter(|_| !state.login.has_expired(wall())) else {
             log.discard(state);
             return None;
         };

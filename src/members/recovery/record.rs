@@ -1,11 +1,10 @@
 //! The record of a socket for its recovery on another node, and the snapshot for this one.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
 use serde_json::Value;
 
-use crate::members::login::{Login, to_millis};
+use crate::members::login::{Login, LoginTimes};
 use crate::members::recovery::state::{RecoveryState, SocketSnapshot};
 use crate::members::socket::SocketState;
 
@@ -26,8 +25,8 @@ pub(crate) struct PersistedSocket {
     pub(crate) received: Vec<(String, u64)>,
     /// The number of its moves to another node.
     pub(crate) moves: u64,
-    /// The end of its login, in milliseconds since 1970.
-    pub(crate) expires: Option<u64>,
+    /// The times of its login.
+    pub(crate) login: LoginTimes,
 }
 
 /// Returns the record of a socket for another node.
@@ -50,7 +49,7 @@ pub(crate) fn persisted(
         entered: resume.entered.lock().text.as_ref().to_owned(),
         received,
         moves: resume.moves,
-        expires: expiry(socket).map(to_millis),
+        login: login(socket),
     }
 }
 
@@ -64,20 +63,15 @@ pub(super) fn snapshot(socket: &SocketState, resume: &RecoveryState) -> SocketSn
         entitled_from: resume.entitled_from(),
         entered: resume.entered.lock().clone(),
         moves: resume.moves,
-        expires: expiry(socket),
+        login: login(socket),
     }
 }
 
-fn expiry(socket: &SocketState) -> Option<SystemTime> {
-    socket.login().and_then(Login::expiry)
+fn login(socket: &SocketState) -> LoginTimes {
+    socket.login().map(Login::times).unwrap_or_default()
 }
 
 impl SocketSnapshot {
-    /// Returns `true` if the login has ended at this time.
-    pub(crate) fn has_expired(&self, now: SystemTime) -> bool {
-        self.expires.is_some_and(|end| end <= now)
-    }
-
     pub(crate) fn into_persisted(
         self,
         namespace: &str,
@@ -96,7 +90,7 @@ impl SocketSnapshot {
             entered: self.entered.text.as_ref().to_owned(),
             received,
             moves: self.moves,
-            expires: self.expires.map(to_millis),
+            login: self.login,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! lock. No log and no socket is known here.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use indexmap::IndexMap;
 use parking_lot::Mutex;
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use crate::data::{Session, SocketExtensions};
 use crate::id::{Id, SocketId};
 use crate::link::Outgoing;
+use crate::members::login::LoginTimes;
 use crate::members::recovery::offset::EventOffset;
 
 /// The limits of recovery.
@@ -48,8 +49,8 @@ pub(crate) struct SocketSnapshot {
     pub(crate) entered: EventOffset,
     /// The number of its moves to another node.
     pub(crate) moves: u64,
-    /// The end of its login.
-    pub(crate) expires: Option<SystemTime>,
+    /// The times of its login.
+    pub(crate) login: LoginTimes,
 }
 
 /// The recovery state of a socket, and the state with which it was recovered.

@@ -12,6 +12,7 @@ use crate::link::Outgoing;
 use crate::logging::TARGET_EVENT;
 use crate::members::{Adapter, Audience, Membership, Recipients, Sender, SocketState, log_emit};
 use crate::message::RoomNames;
+use crate::user::user_room;
 
 /// Sends events to sockets of a namespace, and changes those sockets.
 ///
@@ -95,6 +96,25 @@ impl Broadcast {
     /// The same as [`to`](Self::to).
     pub fn in_room(self, rooms: impl RoomNames) -> Self {
         self.to(rooms)
+    }
+
+    /// Adds the sockets of a user to the recipients, as
+    /// [`Socket::identify`](crate::Socket::identify) has made them known. They are those of the
+    /// room `@user:` and the user's id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async fn run(socket: actix_socketio::Socket) -> Result<(), actix_socketio::EmitError> {
+    /// // All other sockets of the same user.
+    /// match socket.user() {
+    ///     Some(user) => socket.broadcast().to_user(&user).emit("read", 7).await,
+    ///     None => Ok(()),
+    /// }
+    /// # }
+    /// ```
+    pub fn to_user(self, user: impl AsRef<str>) -> Self {
+        self.to(user_room(user.as_ref()))
     }
 
     /// Excludes the sockets of these rooms, or those with these ids.

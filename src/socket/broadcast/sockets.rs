@@ -18,6 +18,7 @@ use crate::socket::cluster_result::ClusterResult;
 use crate::socket::handle::Socket;
 use crate::socket::remote::RemoteSocket;
 use crate::socketio::Args;
+use crate::user::user_of;
 
 impl Broadcast {
     /// Returns the addressed sockets without duplicates: those of this node, and in a cluster those
@@ -259,7 +260,7 @@ impl Broadcast {
             }
         }
         // Other kinds of nodes have a room for each socket.
-        let is_room = |room: &String| room.parse::<SocketId>().is_err();
+        let is_room = |room: &String| room.parse::<SocketId>().is_err() && user_of(room).is_none();
         (rooms.into_iter().filter(is_room).collect(), coverage)
     }
 
