@@ -234,7 +234,11 @@ async fn a_login_that_has_ended_is_not_recovered() {
 async fn a_login_that_has_ended_is_not_recovered_by_another_node() {
     let redis = Redis::start();
     for format in Format::with_streams() {
-        let node = || format.node(&redis, |io| io.connection_state_recovery(LONG));
+        let build = |io: Builder| {
+            let io = io.connection_state_recovery(LONG);
+            io.expiry_warning(Duration::ZERO)
+        };
+        let node = || format.node(&redis, build);
         let [here, there] = [node().await, node().await];
         // From the connect on, so that every record of the client has the end.
         let log_in = |socket: Socket, Auth(auth): Auth<Value>| async move {
