@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler};
-use actix_socketio::{ConnectError, PanicSource, Panicked, RedisAdapter, Socket, SocketIo};
+use actix_socketio::{
+    ConnectError, DrainOptions, PanicSource, Panicked, RedisAdapter, Socket, SocketIo,
+};
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
@@ -584,4 +586,31 @@ async fn events_received_on_a_cut_off_node_are_not_replayed() {
     assert_eq!(split(&ann.client.text().await).0, r#""n",4"#);
     three.io.emit("last", ()).await.unwrap();
     assert_eq!(split(&ann.client.text().await).0, r#""last""#);
+}
+
+/// A drain stores the state of a client before it closes: a client that reconnects at once has the
+/// rooms that it joined just before.
+#[on_both_servers]
+async fn a_drained_client_keeps_the_rooms_it_has_just_joined() {
+    let redis = Redis::start();
+    for format in Format::with_streams() {
+        let (one, two) = (node(format, &redis).await, node(format, &redis).await);
+        let mut ann = enter(&one, "").await;
+        let socket = find(&one.io.of("/"), &ann.sid);
+        one.io.emit("seen", 0).await.unwrap();
+        let (_, offset) = split(&ann.client.text().await);
+        socket.join("late").await.unwrap();
+        let io = one.io.clone();
+        let options = DrainOptions::new()
+            .delay(Duration::ZERO)
+            .limit(Duration::from_millis(500));
+        let draining = tokio::spawn(async move { io.drain(options).await });
+        ann.client.expect_close().await;
+        let mut back = enter(&two, &auth(&ann.pid, Some(&offset))).await;
+        assert_eq!((&back.sid, &back.pid), (&ann.sid, &ann.pid));
+        assert_eq!(find(&two.io.of("/"), &back.sid).rooms(), ["late"]);
+        two.io.to("late").emit("next", 1).await.unwrap();
+        assert_eq!(split(&back.client.text().await).0, r#""next",1"#);
+        assert!(within("the drain", draining).await.unwrap().is_complete());
+    }
 }
