@@ -289,8 +289,10 @@
 //!   and AsyncAPI.
 //! * **Test a program**: `testing::TestClient` (feature `testing`) is a client in memory, whose
 //!   time may be paused; `testing::MemoryBroker` makes servers of one process a cluster.
-//! * **See it run**: `SocketIo::instrument` (feature `admin`) serves the Admin UI of Socket.IO, with
-//!   the options `AdminOptions` and `AdminMode`; an invalid one is an `AdminError`.
+//! * **See it run**: [`SocketIo::readiness`], [`SocketIo::slowest`] and [`Socket::stats`];
+//!   `Builder::metrics_recorder` (feature `metrics`), `Builder::trace_parent` with `TraceParent`
+//!   (feature `tracing`); `SocketIo::instrument` (feature `admin`) serves the Admin UI of
+//!   Socket.IO, with the options `AdminOptions` and `AdminMode`; an invalid one is an `AdminError`.
 //! * **Raw Engine.IO**: [`EngineIo`], the other [`Buildable`], and its
 //!   [`EngineIoBuilder`]; [`EngineSession`], [`EngineMessage`], [`ReadyState`].
 
