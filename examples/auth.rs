@@ -39,23 +39,14 @@ fn issue(user: &str, lifetime: Duration) -> jsonwebtoken::errors::Result<String>
     let end = SystemTime::now() + lifetime;
     let exp = end.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let sub = user.to_owned();
-    encode(
-        &Header::default(),
-        &Claims { sub, exp },
-        &EncodingKey::from_secret(SECRET),
-    )
+    let key = EncodingKey::from_secret(SECRET)?;
+    encode(&Header::default(), &Claims { sub, exp }, &key)
 }
 
 /// Returns the user of a valid token, and its end.
-fn read(token: &str) -> Result<(String, SystemTime), &'static str> {
-    let claims = decode::<Claims>(
-        token,
-        &DecodingKey::from_secret(SECRET),
-        &Validation::default(),
-    );
-    let Claims { sub, exp } = claims
-        .map_err(|_| ConnectError::new("invalid token"))?
-        .claims;
+fn read(token: &str) -> jsonwebtoken::errors::Result<(String, SystemTime)> {
+    let key = DecodingKey::from_secret(SECRET)?;
+    let Claims { sub, exp } = decode(token, &key, &Validation::default())?.claims;
     Ok((sub, UNIX_EPOCH + Duration::from_secs(exp)))
 }
 
@@ -65,7 +56,7 @@ struct Login {
 }
 
 async fn enter(socket: Socket, Auth(login): Auth<Login>) -> Result<(), ConnectError> {
-    let (user, end) = read(&login.token)?;
+    let (user, end) = read(&login.token).map_err(|_| "invalid token")?;
     socket.expires_at(end);
     socket.identify(&user).await?;
     Ok(())
@@ -73,7 +64,7 @@ async fn enter(socket: Socket, Auth(login): Auth<Login>) -> Result<(), ConnectEr
 
 /// Takes a fresh token of the same user. The socket stays in its rooms.
 async fn renew(socket: Socket, Data(token): Data<String>) -> Result<(), &'static str> {
-    let (user, end) = read(&token)?;
+    let (user, end) = read(&token).map_err(|_| "invalid token")?;
     if socket.user() != Some(user) {
         return Err("a token of another user");
     }

@@ -22,8 +22,8 @@ use std::net::IpAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
 use actix_socketio::{
-    Auth, Builder, ConnectError, Cors, Data, DrainOptions, EmitError, RateLimit, RatePolicy,
-    RedisAdapter, Socket, SocketIo, State, UserPolicy,
+    Auth, Builder, ConnectError, Cors, Data, DrainOptions, EmitError, HandlerError, RateLimit,
+    RatePolicy, RedisAdapter, Socket, SocketIo, State, UserPolicy,
 };
 use actix_web::{App, HttpResponse, HttpServer, web};
 use jsonwebtoken::{DecodingKey, Validation, decode};
@@ -38,8 +38,9 @@ use tracing_subscriber::layer::SubscriberExt;
 fn export_spans() -> Result<SdkTracerProvider, Box<dyn Error>> {
     let exporter = SpanExporter::builder().with_http();
     let exporter = exporter.with_protocol(Protocol::HttpJson).build()?;
-    let provider = SdkTracerProvider::builder().with_batch_exporter(exporter);
-    let provider = provider.build();
+    let provider = SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .build();
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("chat"));
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer))?;
     Ok(provider)
@@ -74,10 +75,8 @@ struct Login {
     token: String,
 }
 
-type LoggedIn = Result<(), ConnectError>;
-
 /// Makes the socket one of the token's user, until the token ends.
-async fn log_in(socket: &Socket, token: &str, key: &Key) -> LoggedIn {
+async fn log_in(socket: &Socket, token: &str, key: &Key) -> Result<(), ConnectError> {
     let token = decode::<Claims>(token, &key.0, &Validation::default());
     let Claims { sub, exp } = token
         .map_err(|_| ConnectError::new("invalid token"))?
@@ -89,12 +88,12 @@ async fn log_in(socket: &Socket, token: &str, key: &Key) -> LoggedIn {
     Ok(socket.identify(&sub).await?)
 }
 
-async fn enter(socket: Socket, Auth(login): Auth<Login>, key: State<Key>) -> LoggedIn {
-    log_in(&socket, &login.token, &key).await
+async fn enter(me: Socket, Auth(login): Auth<Login>, key: State<Key>) -> Result<(), ConnectError> {
+    log_in(&me, &login.token, &key).await
 }
 
-async fn renew(socket: Socket, Data(token): Data<String>, key: State<Key>) -> LoggedIn {
-    log_in(&socket, &token, &key).await
+async fn renew(me: Socket, Data(token): Data<String>, key: State<Key>) -> Result<(), HandlerError> {
+    Ok(log_in(&me, &token, &key).await?)
 }
 
 async fn say(socket: Socket, Data(text): Data<String>) -> Result<(), EmitError> {
@@ -119,17 +118,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let spans = export_spans()?;
     let recorder = PrometheusBuilder::new().build_recorder();
     serve_metrics(recorder.handle())?;
-    let secret = env::var("TOKEN_SECRET").map_err(|_| "TOKEN_SECRET is not set")?;
-    let redis = env::var("REDIS_URL").map_err(|_| "REDIS_URL is not set")?;
+    let secret = env::var("TOKEN_SECRET")?;
 
     let io = protected(SocketIo::builder())
         .cors(Cors::origins(["https://chat.example"]))
         .trusted_proxies([IpAddr::from([127, 0, 0, 1])])
         .metrics_recorder(recorder)
-        .adapter(RedisAdapter::streams(&redis)?)
+        .adapter(RedisAdapter::streams(&env::var("REDIS_URL")?)?)
         .connection_state_recovery(Duration::from_secs(120))
         .user_policy(UserPolicy::EndOldest(5))
-        .state(Key(DecodingKey::from_secret(secret.as_bytes())))
+        .state(Key(DecodingKey::from_secret(secret.as_bytes())?))
         .start()?;
     io.of("/")
         .on_connect(enter)

@@ -1,7 +1,7 @@
 //! The shared part of a session: its data, its outbox, and the address of its actor.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -37,6 +37,9 @@ pub(crate) struct Link {
     /// Given back when the session closes, and at the latest with the link.
     place: Mutex<Option<Box<Place>>>,
     closing: AtomicBool,
+    /// The number of packets without room that were not reported yet. Senders write it, and the
+    /// session takes it.
+    overflows: AtomicU32,
     posting: AtomicBool,
 }
 
@@ -57,6 +60,8 @@ pub(crate) enum Control {
     Gone,
     /// The server stops: end after the handlers in flight have ended.
     Drain,
+    /// Report the packets that had no room.
+    Overflowed,
     /// Check again: a socket of the session was accepted, refused or disconnected.
     StateChanged,
 }
@@ -82,6 +87,7 @@ impl Link {
             holder: Mutex::default(),
             place: Mutex::default(),
             closing: AtomicBool::new(false),
+            overflows: AtomicU32::new(0),
             posting: AtomicBool::new(false),
         })
     }
@@ -205,17 +211,32 @@ impl Link {
     /// every policy: the client's view of the socket would be wrong.
     pub(crate) fn send_vital(&self, packet: Outgoing) {
         if self.outbox.push_vital(packet) == Err(PushError::Full) {
-            self.hit(Limit::OutboxLimit, self.config.limits.outbox_limit);
+            self.count_overflow();
             self.close(CloseReason::OutboxFull);
         }
     }
 
     /// There was no room for a packet: the client is disconnected if the policy says so.
     pub(crate) fn overflowed(&self) {
-        self.hit(Limit::OutboxLimit, self.config.limits.outbox_limit);
+        self.count_overflow();
         if self.config.engine.slow_client_policy == SlowClientPolicy::Disconnect {
             self.outbox.seal();
             self.close(CloseReason::OutboxFull);
+        }
+    }
+
+    /// Reports the packets that had no room, in the session.
+    pub(crate) fn report_overflows(&self) {
+        for _ in 0..self.overflows.swap(0, Ordering::Relaxed) {
+            self.hit(Limit::OutboxLimit, self.config.limits.outbox_limit);
+        }
+    }
+
+    /// Counts a packet without room. The sender may hold the lock of a namespace or of a socket, so
+    /// the session calls the program's hook.
+    fn count_overflow(&self) {
+        if self.overflows.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.ask(Control::Overflowed);
         }
     }
 
@@ -253,7 +274,7 @@ impl Link {
             // A life-cycle message, whose number the session's life bounds.
             Some(session) => session.do_send(control),
             // A wake has no effect on a session that has not started.
-            None if control == Control::StateChanged => {}
+            None if matches!(control, Control::StateChanged | Control::Overflowed) => {}
             None => holder.unheard = Some(control),
         }
     }

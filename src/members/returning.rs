@@ -425,8 +425,8 @@ mod tests {
                 assert!(found.start.is_none());
                 continue;
             };
-            let lost = DisconnectReason::Session(CloseReason::TransportClose);
-            assert_eq!(socket.end_reason(), Some(lost));
+            let superseded_by = DisconnectReason::Session(CloseReason::Superseded);
+            assert_eq!(socket.end_reason(), Some(superseded_by));
             assert_eq!(namespace.join(&socket, "a"), Err(RoomError::Disconnected));
             let listed = namespace.count();
             assert_eq!(namespace.enter(&socket), Err(SocketEnded));
@@ -569,7 +569,7 @@ mod tests {
             let namespace = namespace(OPTIONS);
             leave(&namespace, rooms, data);
             let size = size_of_gone(&namespace);
-            assert!((least..least + 900).contains(&size), "{size}");
+            assert!((least..least + 1000).contains(&size), "{size}");
             for (limit, comes_back) in [(2 * size, true), (2 * size - 1, false)] {
                 let namespace = self::namespace(RecoveryOptions { limit, ..OPTIONS });
                 let first = leave(&namespace, rooms, data);

@@ -157,6 +157,7 @@ impl Handler<Control> for Session {
             Control::Gone => state.transport_gone(),
             // The session's task reads the link's state.
             Control::Drain => state.hurry(now()),
+            Control::Overflowed => state.link.report_overflows(),
             Control::StateChanged => {
                 state.polled(now());
                 let outcome = state.protocol.state_changed();

@@ -1,13 +1,15 @@
 //! docs/operations.md, Limits: each limit that a client reaches is counted and reported by its name.
 
 use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use actix_socketio::{
-    Builder, Data, EngineMessage, EngineSession, Limit, LimitHit, Socket, SocketIo,
+    Builder, Data, EngineMessage, EngineSession, Limit, LimitHit, SlowClientPolicy, Socket,
+    SocketIo,
 };
 
-use crate::support::socketio::{Client, Via};
+use crate::support::socketio::{Client, Via, until};
 use crate::support::{Heard, Polling, Request, Server, WebSocket, channel};
 
 /// Starts a server, and hears each hit: its limit, its value, and its namespace.
@@ -176,4 +178,44 @@ async fn a_raw_message_that_is_too_large_is_reported() {
     assert!(session.send(&message(100)).is_ok());
     assert!(session.send(&message(101)).is_err());
     assert_eq!(hits.next().await, (Limit::PacketLimit, 100));
+}
+
+/// A full outbox is reported outside of all locks: the hook may send to the same sockets.
+#[on_both_servers]
+async fn a_hook_may_use_the_sockets_whose_outbox_is_full() {
+    for policy in [SlowClientPolicy::Disconnect, SlowClientPolicy::Drop] {
+        let (told, mut hits) = channel();
+        let handle: Arc<OnceLock<SocketIo>> = Arc::default();
+        let in_hook = Arc::clone(&handle);
+        let server = Server::socketio(
+            move |io| {
+                io.outbox_limit(1000)
+                    .packet_limit(2000)
+                    .slow_client_policy(policy)
+                    .connection_state_recovery(Duration::from_secs(60))
+                    .on_limit(move |hit: &LimitHit<'_>| {
+                        let io = in_hook.get().unwrap();
+                        let sent = io.volatile().emit_sync("alarm", ());
+                        told.send((hit.limit(), sent.is_ok(), io.of("/").rooms().len()))
+                            .unwrap();
+                    })
+            },
+            move |io| drop(handle.set(io.clone())),
+        );
+        let mut client = Client::open(&server, Via::Polling).await;
+        client.send("40").await;
+        client.settle().await;
+        until("the socket to connect", || server.io.of("/").count() == 1).await;
+        // The client does not poll.
+        for _ in 0..4 {
+            server.io.emit_sync("news", "x".repeat(900)).unwrap();
+        }
+        assert_eq!(hits.next().await, (Limit::OutboxLimit, true, 0));
+        let count = server.io.limit_counts();
+        let (_, hits) = count
+            .into_iter()
+            .find(|(limit, _)| *limit == Limit::OutboxLimit)
+            .unwrap();
+        assert!(hits > 0, "{policy:?}");
+    }
 }
