@@ -52,6 +52,8 @@ impl Closing {
                     held.extend(batch);
                     held = self.release(held, &sockets, options).await;
                 }
+                // The other clients have left by themselves.
+                Step::Wait(_) if self.engine.count() == 0 => break,
                 Step::Wait(until) => sleep_until(until.into()).await,
                 Step::Done if held.is_empty() || schedule.is_over(now()) => break,
                 // Handlers of clients that were due are still running.

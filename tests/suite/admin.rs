@@ -504,7 +504,8 @@ async fn a_recovered_socket_stays_when_its_predecessor_ends() {
     let mut connected = Vec::new();
     while connected.len() < 2 {
         let (name, args) = page.change().await;
-        assert_ne!(name, "socket_disconnected");
+        // The end of its predecessor may come first, but not behind its own connect.
+        assert!(name != "socket_disconnected" || connected.is_empty());
         if name == "socket_connected" {
             connected.push(args[0]["id"].clone());
         }

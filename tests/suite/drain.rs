@@ -68,6 +68,21 @@ async fn ready_names_the_reasons_and_live_does_not_change() {
     assert_eq!(ask(&server, "GET", "/live").await.status, 200);
 }
 
+/// A drain does not wait for its limit if no client is left.
+#[on_both_servers]
+async fn a_drain_ends_with_its_last_client() {
+    let server = start();
+    let client = Client::connected(&server, Via::WebSocket).await;
+    let other = Client::connected(&server, Via::Polling).await;
+    let options = DrainOptions::new().delay(Duration::ZERO);
+    let options = options.limit(Duration::from_secs(600));
+    let io = server.io.clone();
+    let drain = tokio::spawn(async move { io.drain(options).await });
+    client.close().await;
+    other.close().await;
+    assert!(within("the drain", drain).await.unwrap().is_complete());
+}
+
 /// In the delay new clients are served; after it they are refused.
 #[on_both_servers]
 async fn readiness_is_bad_before_clients_are_refused() {
