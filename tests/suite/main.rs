@@ -50,6 +50,7 @@ mod logging;
 mod logins;
 #[cfg(feature = "metrics")]
 mod metrics;
+mod metrics_dashboard;
 mod middleware;
 mod migrating;
 mod modifiers;
