@@ -116,7 +116,11 @@ fn serve_metrics(page: PrometheusHandle) -> std::io::Result<()> {
 async fn main() -> Result<(), Box<dyn Error>> {
     env_logger::init();
     let spans = export_spans()?;
-    let recorder = PrometheusBuilder::new().build_recorder();
+    // Upper bounds in seconds, from fast handlers to sessions of a day.
+    let buckets = [0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 86400.0];
+    let recorder = PrometheusBuilder::new()
+        .set_buckets(&buckets)?
+        .build_recorder();
     serve_metrics(recorder.handle())?;
     let secret = env::var("TOKEN_SECRET")?;
 

@@ -154,8 +154,22 @@ impl Metrics {
         }
     }
 
-    /// Gives the recorder the description and the unit of each metric.
+    /// Gives the recorder the description and the unit of each metric, and the counters whose labels
+    /// are known: a rate is not measured from the absence of a counter.
     pub(crate) fn describe(&self) {
+        self.count("socketio_slow_client_disconnects_total", Vec::new(), 0);
+        self.count(
+            "socketio_panics_total",
+            vec![Label::new("source", "handler")],
+            0,
+        );
+        for outcome in UPGRADE_OUTCOMES {
+            self.count(
+                "socketio_upgrades_total",
+                vec![Label::new("outcome", outcome)],
+                0,
+            );
+        }
         self.with(|recorder| {
             for (metric_type, name, unit, text) in DESCRIPTIONS {
                 let (name, text) = ((*name).into(), SharedString::const_str(text));
@@ -263,6 +277,9 @@ impl RunningTimer {
         self.histogram.record(self.started.elapsed());
     }
 }
+
+/// The values of the label `outcome` of upgrades.
+const UPGRADE_OUTCOMES: [&str; 4] = ["completed", "abandoned", "refused", "timed_out"];
 
 fn key(name: &'static str, labels: Vec<Label>) -> Key {
     Key::from_parts(name, labels)
