@@ -3,11 +3,9 @@
 //! docs/operations.md explains each part. A client has a JSON Web Token with `sub` and `exp`.
 //!
 //! ```sh
-//! redis-server &
 //! REDIS_URL=redis://localhost:6379 TOKEN_SECRET=secret RUST_LOG=info \
 //!     cargo run --example production --features metrics,redis,tracing
-//! curl localhost:3000/ready
-//! curl localhost:9000/metrics
+//! curl localhost:3000/ready localhost:9000/metrics
 //! ```
 //! ```js
 //! const auth = async (send) => send({ token: await freshToken() });
@@ -57,7 +55,6 @@ fn protected(builder: Builder) -> Builder {
         .memory_limit(1_700_000_000)
         .events_per_second(RateLimit::new(50).burst(200).policy(RatePolicy::Delay))
         .rooms_per_socket(50)
-        .error_details(false)
         .on_limit(|hit| log::info!("{:?} reached {}", hit.address(), hit.limit()))
 }
 

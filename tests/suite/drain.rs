@@ -1,6 +1,8 @@
 //! docs/operations.md, Health and Drain: readiness and its routes, and clients that are closed one
 //! after another.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_socketio::{DrainOptions, NotReady, SocketIo};
@@ -66,6 +68,26 @@ async fn ready_names_the_reasons_and_live_does_not_change() {
     assert_eq!(head(&server, "/ready").await, refused);
     assert_eq!(server.io.readiness().reasons(), [NotReady::Closing]);
     assert_eq!(ask(&server, "GET", "/live").await.status, 200);
+}
+
+/// The readiness names a memory above its limit, and is good again below it.
+#[on_both_servers]
+async fn memory_above_its_limit_is_a_reason() {
+    let used = Arc::new(AtomicU64::new(100));
+    let gauge = Arc::clone(&used);
+    let server = Server::socketio(
+        move |io| {
+            io.memory_limit(100)
+                .memory_gauge(move || Some(gauge.load(Ordering::Relaxed)))
+        },
+        |_| (),
+    );
+    assert!(server.io.readiness().is_ready());
+    used.store(101, Ordering::Relaxed);
+    let reasons = || server.io.readiness().reasons().to_vec();
+    until("the measurement", || reasons() == [NotReady::MemoryLimit]).await;
+    used.store(100, Ordering::Relaxed);
+    until("the measurement", || reasons().is_empty()).await;
 }
 
 /// A drain does not wait for its limit if no client is left.

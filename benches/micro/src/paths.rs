@@ -63,7 +63,12 @@ fn event_in(times: u64) {
 
 /// From what a handler returned to the bytes that are written.
 fn ack_out(times: u64) {
-    let link = Link::new(Id::random(), &Arc::new(Config::new("/")), handshake(), Instant::now());
+    let link = Link::new(
+        Id::random(),
+        &Arc::new(Config::new("/")),
+        handshake(),
+        Instant::now(),
+    );
     link.outbox.attach_websocket();
     let value = "x".repeat(32);
     for _ in 0..times {

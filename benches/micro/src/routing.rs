@@ -100,7 +100,12 @@ fn push(link: &Link, frame: &Frame, frames: usize) {
 }
 
 fn websocket() -> Arc<Link> {
-    let link = Link::new(Id::random(), &Arc::new(Config::new("/")), handshake(), Instant::now());
+    let link = Link::new(
+        Id::random(),
+        &Arc::new(Config::new("/")),
+        handshake(),
+        Instant::now(),
+    );
     link.outbox.attach_websocket();
     link
 }

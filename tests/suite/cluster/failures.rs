@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use actix::{Actor, Context, Handler};
 use actix_socketio::{
-    Builder, ClusterError, EmitError, PanicSource, Panicked, RedisAdapter, ServerSideEvent,
-    SocketIo,
+    Builder, ClusterError, EmitError, NotReady, PanicSource, Panicked, RedisAdapter,
+    ServerSideEvent, SocketIo,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -112,10 +112,18 @@ async fn a_node_reads_entries_with_smaller_ids_after_a_redis_reset() {
             !server.io.adapter_health().is_connected()
         })
         .await;
+        // Nobody should send new clients here.
+        let readiness = server.io.readiness();
+        let reason = NotReady::as_str(&readiness.reasons()[0]);
+        assert_eq!(reason, "adapter_disconnected");
     }
     here.io.emit("meanwhile", ()).await.unwrap();
     redis.start_again();
     peer.expect(r#"42["meanwhile"]"#).await;
+    until("both to be ready", || {
+        here.io.readiness().is_ready() && there.io.readiness().is_ready()
+    })
+    .await;
     connected(&there.io).await;
     here.io.emit("after", ()).await.unwrap();
     peer.expect(r#"42["after"]"#).await;
