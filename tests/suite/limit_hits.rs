@@ -12,11 +12,14 @@ use actix_socketio::{
 use crate::support::socketio::{Client, Via, until};
 use crate::support::{Heard, Polling, Request, Server, WebSocket, channel};
 
-/// Starts a server, and hears each hit: its limit, its value, and its namespace.
+/// The limit, the value and the namespace of a hit.
+type Hit = (Limit, u64, Option<String>);
+
+/// Starts a server, and hears each hit.
 fn reported(
     build: impl FnOnce(Builder) -> Builder + Send + 'static,
     handlers: impl FnOnce(&SocketIo) + Send + 'static,
-) -> (Server<SocketIo>, Heard<(Limit, u64, Option<String>)>) {
+) -> (Server<SocketIo>, Heard<Hit>) {
     let (told, hits) = channel();
     let server = Server::socketio(
         move |io| {
@@ -31,7 +34,7 @@ fn reported(
     (server, hits)
 }
 
-fn at(limit: Limit, value: u64, namespace: &str) -> (Limit, u64, Option<String>) {
+fn at(limit: Limit, value: u64, namespace: &str) -> Hit {
     (limit, value, Some(namespace.to_owned()))
 }
 
@@ -84,6 +87,26 @@ async fn limits_of_a_session_are_reported() {
     assert_eq!(counts[&Limit::AuthLimit], 0);
 }
 
+/// Registers handlers that join a room, call their client twice at once, and answer with 50 bytes.
+fn handlers_at_their_limits(io: &SocketIo) {
+    io.of_pattern("/p-{n}").unwrap();
+    let namespace = io.of("/");
+    let join =
+        |socket: Socket, Data(room): Data<String>| async move { socket.join(room).await.is_ok() };
+    namespace.on("join", join);
+    namespace.on("call", |socket: Socket| async move {
+        let first = actix_rt::spawn({
+            let socket = socket.clone();
+            async move { socket.call::<()>("a", ()).await.is_ok() }
+        });
+        tokio::task::yield_now().await;
+        let second = socket.call::<()>("b", ()).await;
+        first.abort();
+        second.is_err()
+    });
+    namespace.on("large", || async { "x".repeat(50) });
+}
+
 /// Limits of namespaces, rooms, calls and answers.
 #[on_both_servers]
 async fn limits_of_a_socket_are_reported() {
@@ -98,27 +121,7 @@ async fn limits_of_a_socket_are_reported() {
                 .pending_calls(1)
                 .packet_limit(50)
         },
-        |io| {
-            io.of_pattern("/p-{n}").unwrap();
-            let namespace = io.of("/");
-            namespace.on(
-                "join",
-                |socket: Socket, Data(room): Data<String>| async move {
-                    socket.join(room).await.is_ok()
-                },
-            );
-            namespace.on("call", |socket: Socket| async move {
-                let first = actix_rt::spawn({
-                    let socket = socket.clone();
-                    async move { socket.call::<()>("a", ()).await.is_ok() }
-                });
-                tokio::task::yield_now().await;
-                let second = socket.call::<()>("b", ()).await;
-                first.abort();
-                second.is_err()
-            });
-            namespace.on("large", || async { "x".repeat(50) });
-        },
+        handlers_at_their_limits,
     );
     let mut client = Client::connected(&server, Via::WebSocket).await;
     client

@@ -135,13 +135,16 @@ async fn a_client_is_counted_from_its_handshake_to_its_end() {
     assert!(!page.render().contains("nowhere"));
 }
 
+/// Panics without a word of the panic hook.
+fn panics() {
+    std::panic::resume_unwind(Box::new("so"));
+}
+
 /// A refused request is counted by its cause, and a panic by its source.
 #[on_both_servers]
 async fn refusals_and_panics_are_counted_by_cause() {
     let (server, page) = start(|io| {
-        io.of("/").on("panic", || async {
-            std::panic::resume_unwind(Box::new("so")) as ()
-        });
+        io.of("/").on("panic", || async { panics() });
     });
     for query in [
         "EIO=3&transport=polling",
