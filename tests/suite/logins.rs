@@ -3,7 +3,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use actix_socketio::{Auth, Builder, ConnectError, Data, Socket, SocketIo};
+#[cfg(feature = "redis")]
+use actix_socketio::Auth;
+#[cfg(feature = "testing")]
+use actix_socketio::ConnectError;
+use actix_socketio::{Builder, Data, Socket, SocketIo};
 use serde_json::Value;
 
 #[cfg(feature = "redis")]
