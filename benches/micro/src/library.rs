@@ -29,6 +29,8 @@ mod logging;
 mod members;
 #[path = "../../../src/message/mod.rs"]
 mod message;
+#[path = "../../../src/notice.rs"]
+mod notice;
 #[path = "../../../src/panics.rs"]
 mod panics;
 #[path = "../../../src/pattern.rs"]
@@ -43,5 +45,7 @@ mod socketio;
 mod telemetry;
 #[path = "../../../src/type_map.rs"]
 mod type_map;
+#[path = "../../../src/user.rs"]
+mod user;
 #[path = "../../../src/websocket/mod.rs"]
 mod websocket;
