@@ -111,12 +111,13 @@ pub(super) fn within_rates(
     table: &Table,
     received: &Received<'_>,
 ) -> Result<Verdict, CloseReason> {
-    let link = &received.socket.state().link;
-    let (now, bytes) = (now(), received.size());
     let own = table.rate_of(received.name);
     if own.is_none() && buckets.is_none() {
         return Ok(Verdict::Handle);
     }
+    // Behind the check: an event without a rate reads no clock.
+    let (now, bytes) = (now(), received.size());
+    let link = &received.socket.state().link;
     let server = link.config.rates;
     let rates = buckets.get_or_insert_with(|| Box::new(SocketRates::new(server, now)));
     let Err(exceeded) = rates.take(received.name, own, bytes, now) else {
