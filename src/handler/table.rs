@@ -245,11 +245,7 @@ impl Table {
 
     /// Calls the hooks for a socket that has connected.
     pub(crate) fn connected(&self, connected: &ConnectContext<'_>) {
-        for hook in &self.connected {
-            if let Err(panic) = catch_panic(|| hook(connected)) {
-                panicked(connected.context, connected.socket, "connected", panic);
-            }
-        }
+        tell_connected(&self.connected, "connected", connected);
     }
 
     /// Returns `true` if the program has handlers for the warning of a login that ends.
@@ -259,11 +255,7 @@ impl Table {
 
     /// Notifies the program that a client was warned of the end of its login.
     pub(crate) fn expiring(&self, connected: &ConnectContext<'_>) {
-        for handler in &self.expiring {
-            if let Err(panic) = catch_panic(|| handler(connected)) {
-                panicked(connected.context, connected.socket, "expiring", panic);
-            }
-        }
+        tell_connected(&self.expiring, "expiring", connected);
     }
 
     /// Notifies the program that a socket is disconnecting, while it is still in its rooms.
@@ -371,6 +363,14 @@ impl Admitting {
         if let Err(panic) = catch_panic(|| handler(connecting, next)) {
             panicked(connecting.context, connecting.socket, "connect", panic);
             connecting.socket.refuse(&INTERNAL.into());
+        }
+    }
+}
+
+fn tell_connected(handlers: &[ConnectedHook], event: &str, connected: &ConnectContext<'_>) {
+    for handler in handlers {
+        if let Err(panic) = catch_panic(|| handler(connected)) {
+            panicked(connected.context, connected.socket, event, panic);
         }
     }
 }
