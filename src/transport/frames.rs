@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::ops::ControlFlow;
 
 use crate::link::{InboundError, InboundMessage, Violation};
-use crate::websocket::{DecodeError, Decoder, Kind, Message};
+use crate::websocket::{DecodeError, Decoder, Kind, Message, Scratch};
 
-/// The decoder of one client, with a buffer that all clients of a worker share.
+/// The decoder of one client, with buffers that all clients of a worker share.
 pub(crate) struct Frames {
     decoder: Decoder,
     /// The client has sent a close frame: later bytes are ignored.
@@ -52,9 +52,8 @@ impl Frames {
                 break ControlFlow::Break(());
             }
         };
-        if scratch.capacity() <= SCRATCH_KEPT {
-            SCRATCH.with(|kept| kept.replace(scratch));
-        }
+        scratch.trim(SCRATCH_KEPT);
+        SCRATCH.with(|kept| kept.replace(scratch));
         flow
     }
 }
@@ -82,9 +81,9 @@ fn refused(error: DecodeError) -> InboundError {
 }
 
 thread_local! {
-    /// The buffer for the payload of a message while it is read.
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// The buffers for the payload of a message while it is read.
+    static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch::new()) };
 }
 
-/// The number of bytes of scratch that a worker keeps between two reads.
+/// The number of bytes of each buffer that a worker keeps between two reads.
 const SCRATCH_KEPT: usize = 64 * 1024;

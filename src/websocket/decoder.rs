@@ -1,16 +1,17 @@
 //! Turns a client's bytes into messages, RFC 6455 §5 and §6.2.
 //!
-//! Bytes enter, split at any position. Whole messages leave through the caller's buffer: unmasked,
+//! Bytes enter, split at any position. Whole messages leave through the caller's buffers: unmasked,
 //! joined from their fragments and checked. A frame that is whole in the input is written directly
-//! to that buffer. The decoder keeps only incomplete data: never more of it than has arrived (plus
-//! the spare capacity of a growing `Vec`) and never more than the limit. The decoder depends on
+//! to these buffers. The decoder keeps only incomplete data: never more of it than has arrived (plus
+//! the spare capacity of a growing buffer) and never more than the limit. The decoder depends on
 //! neither the meaning of a message for a session nor the response to a control frame.
 
-use std::{mem, str};
-
+use crate::websocket::assembly::Assembly;
 use crate::websocket::error::DecodeError;
 use crate::websocket::header::{Header, MAX_CLIENT_HEADER};
-use crate::websocket::{MAX_CONTROL_PAYLOAD, Message, Opcode, mask};
+use crate::websocket::kind::Kind;
+use crate::websocket::scratch::Scratch;
+use crate::websocket::{MAX_CONTROL_PAYLOAD, Opcode, mask};
 
 /// Decodes the bytes of one client.
 ///
@@ -18,21 +19,18 @@ use crate::websocket::{MAX_CONTROL_PAYLOAD, Message, Opcode, mask};
 ///        header whole
 /// Head ───────────────▶ Body ──▶ input used up: stays, `None`
 ///  ▲                     │
-///  ├── fragment whole ───┤       `open` keeps its kind, `half` its bytes
-///  └── message whole ────┘       leaves through the caller's buffer
+///  ├── fragment whole ───┤       `half` keeps its kind and its bytes
+///  └── message whole ────┘       leaves through the caller's buffers
 /// ```
 ///
-/// A control frame is accepted between the fragments of a message and leaves `open` unchanged.
+/// A control frame is accepted between the fragments of a message and leaves `half` unchanged.
 /// After an error the position of the next frame is unknown, and the decoder must not be used
 /// again.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     max_message: usize,
-    /// The received part of the incomplete message. Behind it is the received part of a control
-    /// frame between its fragments, which saves a second buffer. No heap memory is held while idle.
-    half: Vec<u8>,
-    /// The kind of the fragmented message, if at least one of its frames is whole.
-    open: Option<Kind>,
+    /// The received part of the incomplete message. No heap memory is held while idle.
+    half: Option<Box<Assembly>>,
     stage: Stage,
 }
 
@@ -42,8 +40,7 @@ impl Decoder {
     pub(crate) fn new(max_message: usize) -> Self {
         Self {
             max_message,
-            half: Vec::new(),
-            open: None,
+            half: None,
             stage: Stage::START,
         }
     }
@@ -58,22 +55,21 @@ impl Decoder {
     pub(crate) fn decode(
         &mut self,
         input: &mut &[u8],
-        scratch: &mut Vec<u8>,
+        scratch: &mut Scratch,
     ) -> Result<Option<Kind>, DecodeError> {
-        scratch.clear();
-        let body = match self.stage {
-            Stage::Body(body) => body,
-            Stage::Head { bytes, held } => match self.head(bytes, held, input)? {
-                Some(body) => body,
-                None => return Ok(None),
-            },
+        scratch.bytes.clear();
+        let body = match &mut self.stage {
+            Stage::Body(body) => *body,
+            Stage::Control(_) => return Ok(self.rest_of_control(input, scratch)),
+            Stage::Head { bytes, held } => {
+                let (bytes, held) = (*bytes, *held);
+                match self.head(bytes, held, input)? {
+                    Some(body) => body,
+                    None => return Ok(None),
+                }
+            }
         };
-        Ok(match self.body(body, input, scratch) {
-            Progress::Message(kind) => Some(kind),
-            // Returned so that a caller that counts frames sees each of them, also an empty one.
-            Progress::Fragment => Some(Kind::Fragment),
-            Progress::Partial => None,
-        })
+        self.body(body, input, scratch)
     }
 
     /// Reads a header. The first `held` of `bytes` arrived with earlier input.
@@ -112,7 +108,7 @@ impl Decoder {
     fn accept(&self, header: Header) -> Result<Body, DecodeError> {
         // RFC 6455 §5.4: fragments of one message are not interleaved with those of another, but
         // control frames may come between them.
-        let kind = match (header.opcode, self.open) {
+        let kind = match (header.opcode, self.half.as_deref().map(Assembly::kind)) {
             (Opcode::Close, _) => Kind::Close,
             (Opcode::Ping, _) => Kind::Ping,
             (Opcode::Pong, _) => Kind::Pong,
@@ -129,7 +125,7 @@ impl Decoder {
         let (limit, earlier) = if kind.is_control() {
             (MAX_CONTROL_PAYLOAD, 0)
         } else {
-            (self.max_message, self.half.len())
+            (self.max_message, self.received())
         };
         match usize::try_from(header.payload) {
             Ok(length) if length <= limit.saturating_sub(earlier) => Ok(Body {
@@ -146,49 +142,88 @@ impl Decoder {
         }
     }
 
-    fn body(&mut self, mut body: Body, input: &mut &[u8], scratch: &mut Vec<u8>) -> Progress {
+    fn body(
+        &mut self,
+        body: Body,
+        input: &mut &[u8],
+        scratch: &mut Scratch,
+    ) -> Result<Option<Kind>, DecodeError> {
         let missing = body.length - body.received;
         let bytes = take(input, missing);
         let is_whole = bytes.len() == missing;
-        let is_alone = body.kind.is_control() || self.open.is_none();
+        let is_alone = body.kind.is_control() || self.half.is_none();
         if is_whole && body.is_final && body.received == 0 && is_alone {
-            scratch.reserve_exact(bytes.len());
-            mask::unmask(scratch, bytes, body.mask);
+            scratch.bytes.reserve_exact(bytes.len());
+            mask::unmask(&mut scratch.bytes, bytes, body.mask);
             self.stage = Stage::START;
-            return Progress::Message(body.kind);
+            return Ok(Some(body.kind));
         }
+        if body.kind.is_control() {
+            // The input ends here: a whole control frame was taken above.
+            self.stage = Stage::Control(Box::new(HalfControl {
+                payload: bytes.to_vec(),
+                body,
+            }));
+            return Ok(None);
+        }
+        self.part(body, bytes, scratch)
+    }
 
+    /// Takes a piece of a data frame that is not a whole message.
+    fn part(
+        &mut self,
+        mut body: Body,
+        bytes: &[u8],
+        scratch: &mut Scratch,
+    ) -> Result<Option<Kind>, DecodeError> {
+        let missing = body.length - body.received;
+        let is_whole = bytes.len() == missing;
         // The next fragment's length is unknown; all of them together stay below the limit.
         let most = if body.is_final {
-            self.half.len() + missing
+            self.received() + missing
         } else {
             self.max_message
         };
-        grow(&mut self.half, bytes.len(), most);
-        mask::unmask(
-            &mut self.half,
-            bytes,
-            mask::rotated(body.mask, body.received),
-        );
+        // Nothing of the payload has arrived: it may still come whole.
+        if is_whole || !bytes.is_empty() {
+            let mask = mask::rotated(body.mask, body.received);
+            let half = self.half.get_or_insert_with(|| Assembly::new(body.kind));
+            half.append(bytes, mask, most, &mut scratch.bytes)?;
+        }
         if !is_whole {
             body.received += bytes.len();
             self.stage = Stage::Body(body);
-            return Progress::Partial;
+            return Ok(None);
         }
-
         self.stage = Stage::START;
-        if !body.is_final {
-            self.open = Some(body.kind);
-            return Progress::Fragment;
+        if body.is_final
+            && let Some(half) = self.half.take()
+        {
+            return half.finish(scratch).map(Some);
         }
-        if body.kind.is_control() && self.open.is_some() {
-            let start = self.half.len().saturating_sub(body.length);
-            scratch.extend(self.half.drain(start..));
-        } else {
-            self.open = None;
-            give_up(&mut self.half, scratch);
+        // Returned so that a caller that counts frames sees each of them, also an empty one.
+        Ok(Some(Kind::Fragment))
+    }
+
+    /// Returns the number of bytes of the incomplete message.
+    fn received(&self) -> usize {
+        self.half.as_deref().map_or(0, Assembly::len)
+    }
+
+    /// Takes the rest of a control frame whose payload was cut.
+    fn rest_of_control(&mut self, input: &mut &[u8], scratch: &mut Scratch) -> Option<Kind> {
+        let Stage::Control(control) = &mut self.stage else {
+            return None;
+        };
+        let (body, payload) = (control.body, &mut control.payload);
+        payload.extend_from_slice(take(input, body.length - payload.len()));
+        if payload.len() < body.length {
+            return None;
         }
-        Progress::Message(body.kind)
+        scratch.bytes.reserve_exact(payload.len());
+        mask::unmask(&mut scratch.bytes, payload, body.mask);
+        self.stage = Stage::START;
+        Some(body.kind)
     }
 }
 
@@ -200,6 +235,16 @@ enum Stage {
         held: u8,
     },
     Body(Body),
+    /// A control frame whose payload is incomplete. It may come between the fragments of a message,
+    /// so its bytes have a place of their own. Only a frame that is cut needs the allocation.
+    Control(Box<HalfControl>),
+}
+
+#[derive(Debug)]
+struct HalfControl {
+    body: Body,
+    /// The received part, masked as it came.
+    payload: Vec<u8>,
 }
 
 impl Stage {
@@ -220,74 +265,6 @@ struct Body {
     received: usize,
 }
 
-/// The kind of message of a frame: its opcode, with continuations resolved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Text,
-    Binary,
-    Ping,
-    Pong,
-    Close,
-    /// No message: a frame that is not the last of its message.
-    Fragment,
-}
-
-impl Kind {
-    /// Reads the payload of a whole message of this kind.
-    ///
-    /// # Errors
-    ///
-    /// Returns the error in the payload of a text or of a close frame.
-    pub(crate) fn message(self, payload: &mut Vec<u8>) -> Result<Message<'_>, DecodeError> {
-        match self {
-            // RFC 6455 §8.1: text that is not UTF-8 fails. The whole text is checked, because a
-            // character may be split between fragments.
-            Self::Text => match str::from_utf8(payload) {
-                Ok(text) => Ok(Message::Text(text)),
-                Err(error) => Err(DecodeError::InvalidText(error.valid_up_to())),
-            },
-            Self::Binary => Ok(Message::Binary(payload)),
-            Self::Ping => Ok(Message::Ping(payload)),
-            Self::Pong => Ok(Message::Pong),
-            Self::Fragment => Ok(Message::Fragment),
-            Self::Close => close_code(payload).map(Message::Close),
-        }
-    }
-
-    const fn is_control(self) -> bool {
-        matches!(self, Self::Ping | Self::Pong | Self::Close)
-    }
-}
-
-enum Progress {
-    /// A message is whole and is in the caller's buffer.
-    Message(Kind),
-    /// A frame is whole, but its message is not.
-    Fragment,
-    /// The input ends within the frame.
-    Partial,
-}
-
-/// RFC 6455 §5.5.1: empty, or a status code and optionally a reason in UTF-8.
-fn close_code(payload: &[u8]) -> Result<Option<u16>, DecodeError> {
-    let Some((code, reason)) = payload.split_first_chunk() else {
-        return if payload.is_empty() {
-            Ok(None)
-        } else {
-            Err(DecodeError::HalfCloseCode)
-        };
-    };
-    match u16::from_be_bytes(*code) {
-        // RFC 6455 §7.4.1 and its IANA registry (1012 to 1014), §7.4.2 (3000 on). 1004 has no
-        // meaning; 1005, 1006 and 1015 must not be sent.
-        code @ (1000..=1003 | 1007..=1014 | 3000..=4999) => match str::from_utf8(reason) {
-            Ok(_) => Ok(Some(code)),
-            Err(error) => Err(DecodeError::InvalidCloseReason(error.valid_up_to())),
-        },
-        code => Err(DecodeError::InvalidCloseCode(code)),
-    }
-}
-
 /// Takes up to `most` bytes from the front of `input`.
 fn take<'i>(input: &mut &'i [u8], most: usize) -> &'i [u8] {
     let (taken, rest) = input.split_at(most.min(input.len()));
@@ -303,37 +280,6 @@ fn fill(bytes: &mut [u8; MAX_CLIENT_HEADER], start: usize, input: &[u8]) -> usiz
     count
 }
 
-/// Reserves capacity for `arrived` bytes, up to `most` bytes in total. It doubles the capacity as
-/// `Vec` does, so that many small pieces are cheap. The length in a header is only an upper bound:
-/// a client that declares much and sends little must not cause a large allocation.
-fn grow(half: &mut Vec<u8>, arrived: usize, most: usize) {
-    let needed = half.len().saturating_add(arrived);
-    if needed > half.capacity() {
-        let target = half
-            .capacity()
-            .saturating_mul(2)
-            .max(LEAST_CAPACITY)
-            .min(most)
-            .max(needed);
-        half.reserve_exact(target - half.len());
-    }
-}
-
-/// Moves `half` into `scratch`, so that an idle decoder holds no heap memory. The caller keeps the
-/// larger of the two buffers: a short message that was split by chance must not replace a large
-/// buffer by a small one.
-fn give_up(half: &mut Vec<u8>, scratch: &mut Vec<u8>) {
-    let whole = mem::take(half);
-    if whole.len() > scratch.capacity() {
-        *scratch = whole;
-    } else {
-        scratch.extend_from_slice(&whole);
-    }
-}
-
-/// Saves one allocation each for the first few bytes of a slow message.
-const LEAST_CAPACITY: usize = 64;
-
 #[cfg(test)]
 mod tests {
     use proptest::{
@@ -344,6 +290,8 @@ mod tests {
     };
 
     use super::*;
+    use crate::websocket::Message;
+    use crate::websocket::assembly::LEAST_CAPACITY;
 
     const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
     const LIMIT: usize = 1000;
@@ -416,7 +364,7 @@ mod tests {
     fn next(
         decoder: &mut Decoder,
         input: &mut &[u8],
-        scratch: &mut Vec<u8>,
+        scratch: &mut Scratch,
     ) -> Result<Option<Owned>, DecodeError> {
         let kind = loop {
             match decoder.decode(input, scratch)? {
@@ -429,7 +377,7 @@ mod tests {
     }
 
     fn drain(decoder: &mut Decoder, mut input: &[u8]) -> Result<Vec<Owned>, DecodeError> {
-        let mut scratch = Vec::new();
+        let mut scratch = Scratch::new();
         let mut messages = Vec::new();
         while let Some(message) = next(decoder, &mut input, &mut scratch)? {
             messages.push(message);
@@ -442,17 +390,26 @@ mod tests {
         drain(&mut Decoder::new(LIMIT), input)
     }
 
+    fn with_room(room: usize) -> Scratch {
+        Scratch {
+            bytes: Vec::with_capacity(room),
+            ..Scratch::new()
+        }
+    }
+
+    fn held_by(decoder: &Decoder) -> usize {
+        decoder.half.as_deref().map_or(0, Assembly::capacity)
+    }
+
     fn is_idle(decoder: &Decoder) -> bool {
-        decoder.half.capacity() == 0
-            && decoder.open.is_none()
-            && matches!(decoder.stage, Stage::Head { held: 0, .. })
+        decoder.half.is_none() && matches!(decoder.stage, Stage::Head { held: 0, .. })
     }
 
     #[test]
     fn a_decoder_is_small_and_send() {
         fn is_send<T: Send>(_: &T) {}
         is_send(&Decoder::new(1));
-        assert!(size_of::<Decoder>() <= 64, "{}", size_of::<Decoder>());
+        assert!(size_of::<Decoder>() <= 40, "{}", size_of::<Decoder>());
     }
 
     /// RFC 6455 §5.7.
@@ -467,11 +424,13 @@ mod tests {
     #[test]
     fn each_frame_that_ends_no_message_is_handed_on_and_an_empty_one_too() {
         let wire = frames(&[(0x01, b""), (0x00, b""), (0x00, b"a"), (0x80, b"")]);
-        let (mut decoder, mut input, mut scratch) = (Decoder::new(LIMIT), &wire[..], Vec::new());
-        for kind in [Kind::Fragment, Kind::Fragment, Kind::Fragment, Kind::Text] {
+        let (mut decoder, mut input, mut scratch) =
+            (Decoder::new(LIMIT), &wire[..], Scratch::new());
+        let last = Kind::CheckedText;
+        for kind in [Kind::Fragment, Kind::Fragment, Kind::Fragment, last] {
             assert_eq!(decoder.decode(&mut input, &mut scratch), Ok(Some(kind)));
         }
-        assert_eq!(scratch, b"a");
+        assert_eq!(last.message(&mut scratch), Ok(Message::Text("a")));
     }
 
     #[test]
@@ -507,7 +466,7 @@ mod tests {
     #[test]
     fn one_call_returns_one_message_and_leaves_the_rest() {
         let wire = frames(&[(0x81, b"one"), (0x81, b"two")]);
-        let (mut input, mut scratch) = (&wire[..], Vec::new());
+        let (mut input, mut scratch) = (&wire[..], Scratch::new());
         let mut decoder = Decoder::new(LIMIT);
         assert_eq!(
             next(&mut decoder, &mut input, &mut scratch),
@@ -519,7 +478,7 @@ mod tests {
             Ok(Some(text("two")))
         );
         assert_eq!(decoder.decode(&mut input, &mut scratch), Ok(None));
-        assert!(scratch.is_empty());
+        assert!(scratch.bytes.is_empty());
     }
 
     /// RFC 6455 §5.4.
@@ -654,7 +613,7 @@ mod tests {
             vec![0; 9],
         ];
         assert_eq!(drain(&mut decoder, &wire.concat()), Ok(vec![]));
-        assert!(decoder.half.capacity() <= LEAST_CAPACITY);
+        assert!(held_by(&decoder) <= LEAST_CAPACITY);
     }
 
     #[test]
@@ -672,21 +631,101 @@ mod tests {
         assert_eq!(drain(&mut decoder, &frames(&[(0x81, b"x")])), Err(error));
     }
 
+    /// Texts, and the position of the byte at which each stops to be UTF-8.
+    const TEXTS: [(&[u8], Option<usize>); 17] = [
+        (b"", None),
+        (b"plain", None),
+        (
+            "gr\u{fc}\u{df}e \u{20ac} \u{1f980}\u{10ffff}".as_bytes(),
+            None,
+        ),
+        (
+            "\u{80}\u{7ff}\u{800}\u{d7ff}\u{e000}\u{ffff}\u{10000}".as_bytes(),
+            None,
+        ),
+        (b"ab\xFFcd", Some(2)),
+        (b"a\x80", Some(1)),
+        (b"\xC1\x80", Some(0)),
+        (b"\xC3b", Some(1)),
+        (b"\xE0\x9F\x80", Some(1)),
+        (b"\xED\xA0\x80", Some(1)),
+        (b"\xE2\x82x", Some(2)),
+        (b"\xE2\xC3\xA9", Some(1)),
+        (b"\xF0\x8F\x80\x80", Some(1)),
+        (b"\xF4\x90\x80\x80", Some(1)),
+        (b"\xF0\x9F\xA6x", Some(3)),
+        (b"\xF5\x80\x80\x80", Some(0)),
+        // Autobahn 6.4: the euro signs are whole, and the surrogate is not allowed.
+        (b"\xCE\xBA\xE1\xBD\xB9\xF4\x90\x80\x80edited", Some(6)),
+    ];
+
     /// RFC 6455 §8.1.
     #[test]
-    fn text_must_be_utf_8_when_whole() {
-        let table: [(Frames<'_>, Result<Owned, usize>); 5] = [
-            (&[(0x81, b"ab\xFF")], Err(2)),
-            (&[(0x81, b"\xC3")], Err(0)),
-            (&[(0x81, b"\xED\xA0\x80")], Err(0)),
-            (&[(0x01, b"a\xC3"), (0x80, b"\xA9")], Ok(text("aé"))),
-            (&[(0x01, b"a\xC3"), (0x80, b"b")], Err(1)),
-        ];
-        for (sent, expected) in table {
-            let expected = expected
-                .map(|message| vec![message])
-                .map_err(DecodeError::InvalidText);
-            assert_eq!(decode(&frames(sent)), expected, "{sent:x?}");
+    fn a_text_is_refused_at_its_invalid_byte_before_it_is_whole() {
+        for (payload, invalid) in TEXTS {
+            // In one frame of which more is to come, and in fragments.
+            let mut frame = Decoder::new(LIMIT);
+            drain(&mut frame, &head(0x81, 100, [0; 4])).unwrap();
+            let mut fragments = Decoder::new(LIMIT);
+            drain(&mut fragments, &frames(&[(0x01, b"")])).unwrap();
+            for (position, byte) in payload.iter().enumerate() {
+                let fragment = frames(&[(0x00, &[*byte]), (0x89, b"between")]);
+                let expected = invalid == Some(position);
+                let found = drain(&mut fragments, &fragment);
+                assert_eq!(found.is_err(), expected, "{payload:x?} at {position}");
+                assert_eq!(drain(&mut frame, &[*byte]).err(), found.err());
+                if expected {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// RFC 6455 §8.1, §5.4.
+    #[test]
+    fn a_text_cut_anywhere_has_one_verdict() {
+        for (payload, _) in TEXTS {
+            let expected = str::from_utf8(payload)
+                .map(|whole| vec![text(whole)])
+                .map_err(|error| DecodeError::InvalidText(error.valid_up_to()));
+            for first in 0..=payload.len() {
+                for second in first..=payload.len() {
+                    let (start, rest) = payload.split_at(first);
+                    let (middle, end) = rest.split_at(second - first);
+                    let fragments = frames(&[(0x01, start), (0x00, middle), (0x80, end)]);
+                    assert_eq!(decode(&fragments), expected, "{payload:x?}");
+
+                    let wire = frames(&[(0x81, payload)]);
+                    let mut decoder = Decoder::new(LIMIT);
+                    let found = drain(&mut decoder, &wire[..6 + first])
+                        .and_then(|_| drain(&mut decoder, &wire[6 + first..6 + second]))
+                        .and_then(|_| drain(&mut decoder, &wire[6 + second..]));
+                    if first < payload.len() && second < payload.len() || expected.is_err() {
+                        assert_eq!(found, expected, "{payload:x?} {first} {second}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// RFC 6455 §8.1.
+    #[test]
+    fn a_text_that_ends_within_a_character_is_refused_when_whole() {
+        for payload in ["\u{e9}", "\u{20ac}", "\u{1f980}"] {
+            for cut in 1..payload.len() {
+                let half = &payload.as_bytes()[..cut];
+                let error = Err(DecodeError::InvalidText(1));
+                let whole = [b"a", half].concat();
+                assert_eq!(decode(&frames(&[(0x81, &whole)])), error);
+                assert_eq!(decode(&frames(&[(0x01, &whole)])), Ok(vec![]));
+                assert_eq!(decode(&frames(&[(0x01, &whole), (0x80, b"")])), error);
+                // The next character is no continuation of a message that has ended.
+                let mut decoder = Decoder::new(LIMIT);
+                let sent = frames(&[(0x01, "\u{e9}".as_bytes()), (0x80, b"b"), (0x82, half)]);
+                let expected = vec![text("\u{e9}b"), Owned::Binary(half.to_vec())];
+                assert_eq!(drain(&mut decoder, &sent), Ok(expected));
+                assert!(is_idle(&decoder));
+            }
         }
     }
 
@@ -723,14 +762,17 @@ mod tests {
 
     #[test]
     fn a_whole_frame_uses_the_room_the_caller_has() {
-        let mut scratch = Vec::with_capacity(LIMIT);
-        let room = scratch.as_ptr();
+        let mut scratch = with_room(LIMIT);
+        let room = scratch.bytes.as_ptr();
         let mut decoder = Decoder::new(LIMIT);
         for length in [0, 1, 63, 64, 65, LIMIT] {
             let wire = masked(0x82, MASK, &vec![7; length]);
             let found = next(&mut decoder, &mut &wire[..], &mut scratch);
             assert_eq!(found, Ok(Some(Owned::Binary(vec![7; length]))));
-            assert_eq!((scratch.as_ptr(), scratch.capacity()), (room, LIMIT));
+            assert_eq!(
+                (scratch.bytes.as_ptr(), scratch.bytes.capacity()),
+                (room, LIMIT)
+            );
             assert!(is_idle(&decoder));
         }
     }
@@ -739,7 +781,7 @@ mod tests {
     fn a_finished_message_leaves_the_larger_buffer_with_the_caller() {
         let wire = masked(0x82, MASK, &[7; 500]);
         for (room, kept) in [(0, 500), (499, 500), (500, 500), (800, 800)] {
-            let mut scratch = Vec::with_capacity(room);
+            let mut scratch = with_room(room);
             let mut decoder = Decoder::new(LIMIT);
             assert_eq!(decoder.decode(&mut &wire[..300], &mut scratch), Ok(None));
             assert!(
@@ -748,7 +790,7 @@ mod tests {
                     .unwrap()
                     .is_some()
             );
-            assert_eq!((scratch.len(), scratch.capacity()), (500, kept));
+            assert_eq!((scratch.bytes.len(), scratch.bytes.capacity()), (500, kept));
             assert!(is_idle(&decoder));
         }
     }
@@ -756,13 +798,13 @@ mod tests {
     #[test]
     fn a_large_declaration_allocates_nothing_before_its_bytes_come() {
         let mut decoder = Decoder::new(1_000_000);
-        let (mut scratch, payload) = (Vec::new(), [0; 100]);
+        let (mut scratch, payload) = (Scratch::new(), [0; 100]);
         let header = head(0x82, 900_000, MASK);
         assert_eq!(decoder.decode(&mut &header[..], &mut scratch), Ok(None));
-        assert_eq!(decoder.half.capacity(), 0);
+        assert_eq!(held_by(&decoder), 0);
         for round in 1..9_000 {
             assert_eq!(decoder.decode(&mut &payload[..], &mut scratch), Ok(None));
-            assert!(decoder.half.capacity() <= (round * 200).min(900_000));
+            assert!(held_by(&decoder) <= (round * 200).min(900_000));
         }
         assert!(
             decoder
@@ -770,7 +812,10 @@ mod tests {
                 .unwrap()
                 .is_some()
         );
-        assert_eq!((scratch.len(), scratch.capacity()), (900_000, 900_000));
+        assert_eq!(
+            (scratch.bytes.len(), scratch.bytes.capacity()),
+            (900_000, 900_000)
+        );
         assert!(is_idle(&decoder));
     }
 
@@ -779,11 +824,11 @@ mod tests {
         let mut decoder = Decoder::new(100_000);
         drain(&mut decoder, &masked(0x02, MASK, b"x")).unwrap();
         let fragment = masked(0x00, MASK, b"x");
-        let (mut growths, mut capacity) = (0, decoder.half.capacity());
+        let (mut growths, mut capacity) = (0, held_by(&decoder));
         for _ in 1..100_000 {
             drain(&mut decoder, &fragment).unwrap();
-            growths += usize::from(decoder.half.capacity() != capacity);
-            capacity = decoder.half.capacity();
+            growths += usize::from(held_by(&decoder) != capacity);
+            capacity = held_by(&decoder);
         }
         assert!(growths < 20, "{growths}");
         assert_eq!(capacity, 100_000);
@@ -857,7 +902,70 @@ mod tests {
             .collect()
     }
 
+    /// Bytes that are almost UTF-8.
+    fn almost_text() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            12 => any::<char>().prop_map(|char| char.to_string().into_bytes()),
+            4 => "[a-z]{0,40}".prop_map(String::into_bytes),
+            1 => any::<u8>().prop_map(|byte| vec![byte]),
+            1 => (any::<char>(), 1_usize..4).prop_map(|(char, cut)| {
+                let whole = char.to_string().into_bytes();
+                whole[..cut.min(whole.len())].to_vec()
+            }),
+        ];
+        vec(piece, 0..20).prop_map(|pieces| pieces.concat())
+    }
+
+    /// Returns the shortest part of `bytes` that no text begins with.
+    fn first_invalid(bytes: &[u8]) -> Option<usize> {
+        (1..=bytes.len()).find(|length| {
+            str::from_utf8(&bytes[..*length]).is_err_and(|error| error.error_len().is_some())
+        })
+    }
+
     proptest! {
+        /// RFC 6455 §8.1.
+        #[test]
+        fn a_text_in_pieces_is_refused_at_the_byte_that_is_not_utf_8(
+            payload in almost_text(),
+            fragments in vec(any::<Index>(), 0..6),
+            cuts in vec(any::<Index>(), 0..12),
+        ) {
+            // The positions in the wire of the payload's bytes.
+            let (mut wire, mut places, mut first) = (Vec::new(), Vec::new(), 0x01);
+            for piece in pieces(&payload, &fragments) {
+                wire.extend(masked(first, MASK, piece));
+                places.extend(wire.len() - piece.len()..wire.len());
+                first = 0x00;
+            }
+            let invalid = first_invalid(&payload).map(|length| places[length - 1]);
+            let mut decoder = Decoder::new(100_000);
+            let (mut read, mut refused) = (0, None);
+            for piece in pieces(&wire, &cuts) {
+                read += piece.len();
+                if drain(&mut decoder, piece).is_err() {
+                    refused = Some(read);
+                    break;
+                }
+                prop_assert!(decoder.received() <= payload.len());
+            }
+            // Refused with the piece that has the byte.
+            let mut ends: Vec<usize> = pieces(&wire, &cuts)
+                .iter()
+                .scan(0, |end, piece| { *end += piece.len(); Some(*end) })
+                .collect();
+            ends.dedup();
+            let expected = invalid.and_then(|at| ends.into_iter().find(|end| *end > at));
+            prop_assert_eq!(refused, expected);
+            if refused.is_none() {
+                let found = drain(&mut decoder, &frames(&[(0x80, b"")]));
+                let whole = str::from_utf8(&payload)
+                    .map(|whole| vec![text(whole)])
+                    .map_err(|error| DecodeError::InvalidText(error.valid_up_to()));
+                prop_assert_eq!(found, whole);
+            }
+        }
+
         #[test]
         fn messages_masked_fragmented_and_cut_decode_to_themselves(
             sent in vec(sent(), 1..5),
@@ -885,7 +993,7 @@ mod tests {
             limit in prop_oneof![Just(0), Just(100), Just(100_000), Just(usize::MAX)],
         ) {
             let mut decoder = Decoder::new(limit);
-            let mut scratch = Vec::new();
+            let mut scratch = Scratch::new();
             let mut arrived = 0;
             for mut piece in pieces(&wire, &cuts) {
                 arrived += piece.len();
@@ -893,8 +1001,9 @@ mod tests {
                 // again.
                 while let Ok(Some(_)) = decoder.decode(&mut piece, &mut scratch) {}
                 let most = (2 * arrived).max(LEAST_CAPACITY);
-                prop_assert!(decoder.half.capacity() <= most);
-                prop_assert!(scratch.capacity() <= most);
+                prop_assert!(held_by(&decoder) <= most);
+                prop_assert!(scratch.bytes.capacity() <= most);
+                prop_assert!(scratch.text.capacity() <= most);
             }
         }
 
@@ -904,7 +1013,7 @@ mod tests {
             cuts in vec(any::<Index>(), 0..12),
         ) {
             let run = |pieces: Vec<&[u8]>| {
-                let (mut decoder, mut scratch) = (Decoder::new(300), Vec::new());
+                let (mut decoder, mut scratch) = (Decoder::new(300), Scratch::new());
                 let mut found: Vec<Result<Owned, DecodeError>> = Vec::new();
                 for mut piece in pieces {
                     loop {

@@ -2,25 +2,30 @@
 //! part of it.
 //!
 //! Bytes from a client enter [`Decoder`] in the pieces that the network delivers. Whole messages
-//! leave it, and the caller owns the buffer of their payload. Payloads to send leave through
+//! leave it, and the caller owns the buffers of their payload. Payloads to send leave through
 //! [`write_header`], [`frame`] and [`close_frame`].
 //!
 //! The folder is pure: it depends on no runtime, clock or socket, and no other module of the crate.
 //! Its caller answers a ping, echoes a close frame and closes the connection.
 
+mod assembly;
 mod decoder;
 mod encode;
 mod error;
 mod header;
+mod kind;
 mod mask;
+mod scratch;
 
 use std::fmt;
 
-pub(crate) use decoder::{Decoder, Kind};
+pub(crate) use decoder::Decoder;
 pub(crate) use encode::{MAX_HEADER, close_frame, frame, write_header};
 pub(crate) use error::DecodeError;
+pub(crate) use kind::Kind;
+pub(crate) use scratch::Scratch;
 
-/// One decoded message; its payload is in the caller's scratch buffer.
+/// One decoded message; its payload is in the caller's [`Scratch`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Message<'s> {
     Text(&'s str),

@@ -8,7 +8,7 @@ use crate::engineio;
 use crate::link::Frame;
 use crate::members::{Membership, ack};
 use crate::socketio::{Args, Limits, Packet, PacketLimits};
-use crate::websocket::Decoder;
+use crate::websocket::{Decoder, Scratch};
 use crate::wire::{masked_binary, masked_text, read_event};
 
 #[divan::bench(args = [1, 16])]
@@ -62,7 +62,7 @@ fn read_arguments_into_a_struct(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn read_event_from_bytes_to_argument(bencher: Bencher<'_, '_>) {
     let bytes = masked_text(&format!(r#"42["echo","{}"]"#, "x".repeat(32)));
-    let (mut decoder, mut scratch) = (Decoder::new(1_000_000), Vec::new());
+    let (mut decoder, mut scratch) = (Decoder::new(1_000_000), Scratch::new());
     bencher.bench_local(move || read_event(&mut decoder, &mut scratch, black_box(&bytes)));
 }
 
@@ -106,7 +106,7 @@ fn make_binary_frame(bencher: Bencher<'_, '_>, length: usize) {
 }
 
 fn decode_frames(bencher: Bencher<'_, '_>, bytes: &[u8]) {
-    let (mut decoder, mut scratch) = (Decoder::new(1_000_000), Vec::new());
+    let (mut decoder, mut scratch) = (Decoder::new(1_000_000), Scratch::new());
     bencher.bench_local(move || {
         let (mut input, mut messages) = (black_box(bytes), 0);
         while let Ok(Some(kind)) = decoder.decode(&mut input, &mut scratch) {

@@ -26,7 +26,7 @@ use crate::link::Link;
 use crate::members::{Answer, ack};
 use crate::server_fixture::{ServerFixture, drain, handshake};
 use crate::socketio::PacketLimits;
-use crate::websocket::Decoder;
+use crate::websocket::{Decoder, Scratch};
 use crate::wire::{masked_text, read_event};
 
 fn main() -> ExitCode {
@@ -51,7 +51,7 @@ fn event_in(times: u64) {
     let text = "x".repeat(32);
     let bytes = masked_text(&format!(r#"42["echo","{text}"]"#));
     let mut decoder = Decoder::new(1_000_000);
-    let mut scratch = Vec::new();
+    let mut scratch = Scratch::new();
     for _ in 0..times {
         let read = read_event(&mut decoder, &mut scratch, black_box(&bytes));
         assert!(

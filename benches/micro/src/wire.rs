@@ -2,12 +2,12 @@
 
 use crate::engineio;
 use crate::socketio::{Args, Body, Limits, Packet};
-use crate::websocket::{Decoder, Message};
+use crate::websocket::{Decoder, Message, Scratch};
 
 /// Reads the event in a client's bytes, and its one argument.
 pub(crate) fn read_event(
     decoder: &mut Decoder,
-    scratch: &mut Vec<u8>,
+    scratch: &mut Scratch,
     mut bytes: &[u8],
 ) -> Option<String> {
     let kind = decoder.decode(&mut bytes, scratch).ok()??;

@@ -125,6 +125,13 @@ async fn text_that_is_not_utf8_is_code_1007() {
             Frame::new(opcode::CONTINUATION, b"x"),
         ],
         vec![Frame::new(opcode::CLOSE, b"\x03\xE8\xFF")],
+        // Before the frame is whole, and before the message is.
+        vec![Frame::new(opcode::TEXT, b"4\xFF").declaring(100)],
+        vec![Frame::new(opcode::TEXT, b"4\xED\xA0").unfinished()],
+        vec![
+            Frame::new(opcode::TEXT, b"4\xF0\x9F").unfinished(),
+            Frame::new(opcode::CONTINUATION, b"x").declaring(100),
+        ],
     ] {
         closes_with(Some(1007), &frames, CloseReason::TransportError).await;
     }
