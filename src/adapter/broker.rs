@@ -21,11 +21,11 @@ use bytes::Bytes;
 
 use crate::adapter::format::{Channel, Envelope};
 use crate::adapter::health::{ConnectionRole, Health};
+use crate::adapter::log_entry::LogEntry;
 use crate::adapter::positions::Positions;
-use crate::adapter::sending::{OWN, Queue, SEQUENCE};
+use crate::adapter::sending::Queue;
 use crate::adapter::subscriptions::Subscriptions;
 use crate::cluster::{ClusterError, EntryId};
-use crate::members::EventSource;
 
 /// A transport of bytes between the nodes.
 pub(crate) trait Broker: fmt::Debug + Send + Sync {
@@ -186,50 +186,5 @@ impl fmt::Display for BrokerError {
 impl From<BrokerError> for ClusterError {
     fn from(error: BrokerError) -> Self {
         Self::Unavailable(error.0)
-    }
-}
-
-/// An entry of a stream.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct LogEntry {
-    pub(crate) id: String,
-    pub(crate) uid: String,
-    pub(crate) namespace: String,
-    pub(crate) kind: String,
-    pub(crate) data: Vec<u8>,
-    /// The entry's number among all entries of its node.
-    pub(crate) sequence: Option<u64>,
-    /// The event's number among its node's own events.
-    pub(crate) own: Option<u64>,
-}
-
-impl LogEntry {
-    pub(crate) fn new(id: String) -> Self {
-        Self {
-            id,
-            ..Self::default()
-        }
-    }
-
-    /// Sets a field; an unknown one is ignored.
-    pub(crate) fn set(&mut self, name: &str, value: Vec<u8>) {
-        let text = |value| String::from_utf8(value).unwrap_or_default();
-        match name {
-            "uid" => self.uid = text(value),
-            "nsp" => self.namespace = text(value),
-            "type" => self.kind = text(value),
-            "data" => self.data = value,
-            SEQUENCE => self.sequence = text(value).parse().ok(),
-            OWN => self.own = text(value).parse().ok(),
-            _ => {}
-        }
-    }
-
-    /// Returns the origin of the event in it.
-    pub(crate) fn origin(&self) -> EventSource<'_> {
-        match self.id.parse() {
-            Ok(id) => EventSource::Entry(id, &self.uid, self.own.unwrap_or(0)),
-            Err(()) => EventSource::SingleNode,
-        }
     }
 }

@@ -13,6 +13,7 @@ mod emitter;
 mod format;
 mod forwarding;
 mod health;
+mod log_entry;
 #[cfg(feature = "testing")]
 mod memory;
 mod namespaces;
@@ -28,6 +29,7 @@ mod roster;
 mod sending;
 mod setup;
 mod subscriptions;
+mod tail;
 
 #[cfg(feature = "redis")]
 pub use self::redis::RedisAdapter;

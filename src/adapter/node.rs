@@ -81,11 +81,12 @@ impl Node {
             setup.requests_in_flight,
         );
         let questions = Questions::new(&context, &outbound, &pending);
-        let restorer = Restorer::new(&context, &queue, &outbound);
+        let positions = Arc::new(Positions::default());
+        let restorer = Restorer::new(&context, &queue, &outbound, &positions);
         let wires = Wires {
             queue,
             subscriptions,
-            positions: Arc::new(Positions::default()),
+            positions,
             inbound: Arc::clone(&delivery) as _,
             health: Arc::clone(&context.health),
         };
@@ -232,6 +233,9 @@ impl Adapter for Node {
 
 impl Cluster for Node {
     fn enter(&self, membership: &Arc<Membership>) {
+        if membership.recovery.is_some() {
+            self.wires.positions.keep_events();
+        }
         self.namespaces.add(membership);
         for channel in self.format.channels(membership.name()) {
             self.wires.subscriptions.listen(channel);

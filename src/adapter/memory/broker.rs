@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 
 use crate::adapter::broker::{
-    Broker, BrokerError, BrokerFuture, BrokerTask, EventLog, ListenerCount, LogEntry, Receipt,
-    RecordStore, Wires,
+    Broker, BrokerError, BrokerFuture, BrokerTask, EventLog, ListenerCount, Receipt, RecordStore,
+    Wires,
 };
 use crate::adapter::format::Channel;
+use crate::adapter::log_entry::LogEntry;
 use crate::adapter::memory::hub::{Hub, NodeNumber};
 use crate::adapter::memory::{KEY, tasks};
 use crate::cluster::EntryId;

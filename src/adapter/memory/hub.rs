@@ -8,8 +8,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::adapter::broker::LogEntry;
 use crate::adapter::format::{Channel, Envelope};
+use crate::adapter::log_entry::LogEntry;
 use crate::adapter::sending::{Record, SEQUENCE};
 use crate::adapter::setup::STREAM_LENGTH;
 use crate::adapter::subscriptions::Change;

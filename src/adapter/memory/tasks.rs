@@ -57,13 +57,13 @@ pub(super) async fn read(hub: Arc<Hub>, stream: &'static str, wires: Wires) {
             count: None,
         }
     });
-    wires.positions.set(stream, position);
+    wires.positions.set(stream, position, false);
     wires.connected(ConnectionRole::Reader);
     let mut at = position.at;
     loop {
         for (id, entry) in hub.entries(stream, at).await {
             wires.inbound.entry(stream, &entry);
-            wires.positions.pass(stream, id);
+            wires.positions.pass(stream, id, entry);
             at = id;
         }
         yield_now().await;

@@ -11,13 +11,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use log::Level;
 
-use crate::adapter::broker::{Inbound, LogEntry};
+use crate::adapter::broker::Inbound;
 use crate::adapter::context::NodeContext;
 use crate::adapter::format::{
     Format, Incoming, MembershipChange, Received, Requester, check_length, from_fields,
 };
 use crate::adapter::forwarding::PollForwarder;
 use crate::adapter::health::Health;
+use crate::adapter::log_entry::LogEntry;
 use crate::adapter::namespaces::Namespaces;
 use crate::adapter::questions::Pending;
 use crate::adapter::receiving::load::Load;

@@ -1,15 +1,25 @@
 //! The events that a client missed between two nodes, read from the stream.
 //!
 //! The client's offset and this node's read position enter. The client's packets leave, or nothing
-//! if some of them no longer exist. Events that this node read later are in its own log.
+//! if some of them no longer exist. The last events that this node has read are still in its
+//! memory; older ones, and this node's own latest ones, are read from the broker. Events that this
+//! node read later are in its own log.
 
 use std::collections::HashMap;
 
-use crate::adapter::broker::{BrokerError, EventLog, LogEntry};
-use crate::adapter::format::{Incoming, Received, from_fields};
-use crate::cluster::{ClusterOffset, EmitFlags, EntryId, Message};
+use crate::adapter::broker::{BrokerError, EventLog};
+use crate::adapter::log_entry::{LogEntry, LoggedEvent};
+use crate::adapter::positions::Positions;
+use crate::cluster::{ClusterOffset, EntryId};
 use crate::link::Outgoing;
 use crate::members::{Membership, PersistedSocket, cluster_offset_of};
+
+/// The sources of the events of one stream.
+pub(crate) struct ReplaySource<'a> {
+    pub(crate) stream: &'a str,
+    pub(crate) log: &'a dyn EventLog,
+    pub(crate) positions: &'a Positions,
+}
 
 /// A replay for one client.
 pub(crate) struct Replay<'a> {
@@ -27,36 +37,58 @@ pub(crate) struct Replay<'a> {
     pub(crate) limit: usize,
     /// The number of each node's last entry: an entry whose response was lost may exist twice.
     pub(crate) seen: HashMap<String, u64>,
+    /// The packets so far, and their bytes.
+    pub(crate) packets: Vec<Outgoing>,
+    pub(crate) bytes: usize,
 }
 
 impl Replay<'_> {
     /// Reads the missed events; `None` if some no longer exist, or if there are too many.
     pub(crate) async fn read(
         mut self,
-        log: &dyn EventLog,
-        stream: &str,
+        source: ReplaySource<'_>,
     ) -> Result<Option<Vec<Outgoing>>, BrokerError> {
         let start = self.offset.entry.max(self.entitled_from.entry);
-        if !reaches_back(log, stream, start).await? {
+        // Also for events in memory: a reader does not notice that entries were trimmed, or a
+        // stream deleted, before it read them.
+        if !reaches_back(source.log, source.stream, start).await? {
             return Ok(None);
         }
         // Entries after `end` arrived after the client did; the log delivers them.
-        let end = log.last(stream).await?;
-        let (mut packets, mut bytes, mut last) = (Vec::new(), 0, start);
+        let end = source.log.last(source.stream).await?;
+        let Some(read) = source.positions.events_after(source.stream, start) else {
+            return self.read_log(&source, start, end).await;
+        };
+        for (id, entry) in read.events {
+            if id <= end && !self.add(&entry, id) {
+                return Ok(None);
+            }
+        }
+        // The reader is behind by a few entries.
+        self.read_log(&source, read.upto, end).await
+    }
+
+    /// Reads the entries after `start` up to `end` from the broker.
+    async fn read_log(
+        mut self,
+        source: &ReplaySource<'_>,
+        start: EntryId,
+        end: EntryId,
+    ) -> Result<Option<Vec<Outgoing>>, BrokerError> {
+        if start >= end {
+            return Ok(Some(self.packets));
+        }
+        let (log, stream) = (source.log, source.stream);
+        let mut last = start;
         while last < end {
             let entries = log.range(stream, last, end, READ_COUNT).await?;
             let count = entries.len();
             for entry in entries {
                 let Ok(id) = entry.id.parse() else { continue };
                 last = id;
-                let Some(packet) = self.packet(&entry, id) else {
-                    continue;
-                };
-                bytes += packet.len();
-                if bytes > self.limit {
+                if !self.add(&entry, id) {
                     return Ok(None);
                 }
-                packets.push(packet);
             }
             if count < READ_COUNT {
                 break;
@@ -64,7 +96,17 @@ impl Replay<'_> {
         }
         // It may have been trimmed during the reading.
         let is_whole = reaches_back(log, stream, start).await?;
-        Ok(is_whole.then_some(packets))
+        Ok(is_whole.then_some(self.packets))
+    }
+
+    /// Adds the packet of an entry, if the client gets one. Returns `false` if there are too many.
+    fn add(&mut self, entry: &LogEntry, id: EntryId) -> bool {
+        let Some(packet) = self.packet(entry, id) else {
+            return true;
+        };
+        self.bytes += packet.len();
+        self.packets.push(packet);
+        self.bytes <= self.limit
     }
 
     fn packet(&mut self, entry: &LogEntry, id: EntryId) -> Option<Outgoing> {
@@ -85,22 +127,7 @@ impl Replay<'_> {
                 self.offset.own = own;
             }
         }
-        let heard = from_fields(node, &entry.namespace, &entry.kind, &entry.data).ok()??;
-        let Incoming {
-            word:
-                Received::Message(Message::Emit {
-                    content,
-                    scope,
-                    flags:
-                        EmitFlags {
-                            volatile: false, ..
-                        },
-                }),
-            ..
-        } = heard
-        else {
-            return None;
-        };
+        let LoggedEvent { content, scope } = entry.event()?;
         let is_behind = |place: &str| {
             let place = cluster_offset_of(place).unwrap_or_default();
             !place.covers(node, entry.own, id)
@@ -131,7 +158,10 @@ impl Replay<'_> {
         let Some(number) = entry.sequence else {
             return false;
         };
-        let last = self.seen.entry(entry.uid.clone()).or_default();
+        let Some(last) = self.seen.get_mut(&entry.uid) else {
+            self.seen.insert(entry.uid.clone(), number);
+            return false;
+        };
         let is_again = number <= *last;
         *last = number.max(*last);
         is_again
@@ -145,7 +175,7 @@ impl Replay<'_> {
             Some(own) if node == self.own => own > self.now.own,
             _ => node != self.own && id > self.now.entry,
         };
-        let is_other = entry.namespace != self.membership.name() || entry.kind != EVENT;
+        let is_other = entry.namespace != self.membership.name() || !entry.is_event();
         let brought = |(name, last): &(String, u64)| {
             name == node && entry.own.is_some_and(|own| own <= *last)
         };
@@ -177,9 +207,6 @@ async fn reaches_back(
 
 /// Replaces an event's number, because this node has given it none.
 const REPLAYED: &str = "r";
-
-/// The type of replayed events.
-const EVENT: &str = "3";
 
 /// The number of entries read at once.
 const READ_COUNT: usize = 1000;

@@ -1,8 +1,8 @@
 //! Clients that reconnect to this node and were connected to another.
 //!
 //! The previous node stored the socket's state; the stream holds the events. Events up to this
-//! node's read position are replayed from the stream. Later events are in this node's own log by
-//! the time the socket connects.
+//! node's read position are replayed from the stream, or from the last events that this node has
+//! read from it. Later events are in this node's own log by the time the socket connects.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,14 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use log::Level;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::adapter::broker::{Broker, BrokerError, EventLog, RecordStore};
 use crate::adapter::context::NodeContext;
 use crate::adapter::format::Format;
+use crate::adapter::positions::Positions;
 use crate::adapter::recovery::record::from_text;
-use crate::adapter::recovery::replay::Replay;
+use crate::adapter::recovery::replay::{Replay, ReplaySource};
 use crate::adapter::sending::{Outbound, Queue};
 use crate::clock::wall;
 use crate::cluster::{ClusterOffset, EntryId, Message, Scope};
@@ -37,7 +38,8 @@ pub(crate) struct Restorer {
     broker: Arc<dyn Broker>,
     queue: Arc<Queue>,
     outbound: Arc<Outbound>,
-    /// Limits the number of tasks that read a stream at the same time.
+    positions: Arc<Positions>,
+    /// Limits the number of clients for which the broker's log is read at the same time.
     turns: Semaphore,
     line_limits: Arc<LogLimits>,
 }
@@ -47,12 +49,14 @@ impl Restorer {
         context: &NodeContext,
         queue: &Arc<Queue>,
         outbound: &Arc<Outbound>,
+        positions: &Arc<Positions>,
     ) -> Arc<Self> {
         Arc::new(Self {
             format: Arc::clone(&context.format),
             broker: Arc::clone(&context.broker),
             queue: Arc::clone(queue),
             outbound: Arc::clone(outbound),
+            positions: Arc::clone(positions),
             turns: Semaphore::new(REPLAYS),
             line_limits: Arc::clone(&context.line_limits),
         })
@@ -75,13 +79,28 @@ impl Restorer {
             );
             return None;
         };
-        arrived?;
-        // Each reads a part of the stream: if many clients arrive at once, they wait for one another.
-        let _turn = self.turns.acquire().await.ok()?;
+        // Before the record is removed: a client that waits too long finds it at its next try.
+        let _turn = self.turn(&membership, arrived?).await?;
         let resumed = self.restore(records, log, &membership, &request).await;
         resumed.unwrap_or_else(|error| {
             self.not_recovered(&error);
             None
+        })
+    }
+
+    /// Waits for a turn, if the events after this entry must be read from the broker's log; `None`
+    /// if that takes too long.
+    async fn turn(&self, membership: &Membership, entry: EntryId) -> Option<Turn<'_>> {
+        let stream = self.format.stream(membership.name())?;
+        if self.positions.has_events_after(&stream, entry) {
+            return Some(Turn { _permit: None });
+        }
+        let Ok(permit) = timeout(TURN_LIMIT, self.turns.acquire()).await else {
+            self.not_recovered(&"too many clients are being recovered at the same time");
+            return None;
+        };
+        Some(Turn {
+            _permit: Some(permit.ok()?),
         })
     }
 
@@ -93,15 +112,15 @@ impl Restorer {
     }
 
     /// Waits until the broker is reachable and this node's read position has passed the client's
-    /// offset; otherwise the client would receive events twice. Returns `None` if nothing is
-    /// stored for it. Waits although the broker may be down, because an outage is when clients
-    /// change nodes.
+    /// offset; otherwise the client would receive events twice. Returns the offset's entry, or
+    /// `None` if nothing is stored for the client. Waits although the broker may be down, because
+    /// an outage is when clients change nodes.
     async fn arrive(
         &self,
         records: &dyn RecordStore,
         membership: &Membership,
         request: &ResumeRequest,
-    ) -> Option<()> {
+    ) -> Option<EntryId> {
         let is_held = |recovery: &Recovery| recovery.lock().holds(&request.pid);
         if membership.recovery.as_ref().is_some_and(is_held) {
             // The client was here last, and its record may still be in this node's queue.
@@ -114,17 +133,22 @@ impl Restorer {
                     // A client that reconnects at once is faster than the record of its last node.
                     Ok(None) if Instant::now() < deadline => {}
                     Ok(persisted) => {
-                        let start = ReplayStart::of(request, &persisted?)?;
-                        let position = membership.position().map(|(_, entry)| entry);
-                        if position >= Some(start.entry()) {
-                            return Some(());
-                        }
+                        let entry = ReplayStart::of(request, &persisted?)?.entry();
+                        self.read_up_to(membership, entry).await;
+                        return Some(entry);
                     }
                     Err(error) => {
                         log::debug!("record of a client cannot be read, retrying: {error}");
                     }
                 }
             }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until this node has read an entry.
+    async fn read_up_to(&self, membership: &Membership, entry: EntryId) {
+        while membership.position().map(|(_, at)| at) < Some(entry) {
             sleep(LOOK).await;
         }
     }
@@ -149,6 +173,12 @@ impl Restorer {
         let Some(recovery) = &membership.recovery else {
             return Ok(None);
         };
+        // The record may be a later one than that of the arrival.
+        let read = self.read_up_to(membership, start.entry());
+        if timeout(ARRIVAL_LIMIT, read).await.is_err() {
+            self.not_recovered(&"this node has not read up to the offset");
+            return Ok(None);
+        }
         self.say_moved(membership, &persisted);
         let before = membership.take_moved(id, persisted.moves + 1);
         if persisted.login.has_expired(wall()) {
@@ -205,8 +235,15 @@ impl Restorer {
             now: &now,
             limit: recovery.options().burst,
             seen: HashMap::new(),
+            packets: Vec::new(),
+            bytes: 0,
         };
-        replay.read(log, &stream).await
+        let source = ReplaySource {
+            stream: &stream,
+            log,
+            positions: &self.positions,
+        };
+        replay.read(source).await
     }
 
     /// Notifies the client's previous node, which may not know that it has disconnected.
@@ -225,6 +262,12 @@ impl Restorer {
                 .write(LogKind::NotRecovered, Level::Warn, line);
         }
     }
+}
+
+/// The right to read the events of one client.
+struct Turn<'r> {
+    /// `None` if the events are still in this node's memory.
+    _permit: Option<SemaphorePermit<'r>>,
 }
 
 /// A socket that this node's log expects, until the restoration fails or succeeds.
@@ -348,8 +391,10 @@ pub(crate) const MOVED: &str = "actix-socketio:moved";
 const ARRIVAL_LIMIT: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The number of clients for which a stream is read at the same time.
+/// The number of clients for which a stream is read at the same time, and the time limit for a
+/// turn.
 const REPLAYS: usize = 8;
+const TURN_LIMIT: Duration = Duration::from_secs(10);
 
 /// The time limit for the record of another node.
 const RECORD_LIMIT: Duration = Duration::from_millis(200);

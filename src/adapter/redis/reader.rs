@@ -8,8 +8,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
 
-use crate::adapter::broker::{LogEntry, Wires};
+use crate::adapter::broker::Wires;
 use crate::adapter::health::ConnectionRole;
+use crate::adapter::log_entry::LogEntry;
 use crate::adapter::positions::Position;
 use crate::adapter::redis::connection::{RESPONSE_LIMIT, connect};
 use crate::adapter::redis::state::Redis;
@@ -60,13 +61,14 @@ async fn read(
         match command.query_async::<Value>(connection).await {
             Ok(read) => {
                 for (stream, entries) in streams_of(read) {
-                    for entry in &entries {
-                        wires.inbound.entry(&stream, entry);
+                    let lag = entries.last().and_then(lag);
+                    for entry in entries {
+                        wires.inbound.entry(&stream, &entry);
                         if let Ok(id) = entry.id.parse() {
-                            wires.positions.pass(&stream, id);
+                            wires.positions.pass(&stream, id, entry);
                         }
                     }
-                    if let Some(lag) = entries.last().and_then(lag) {
+                    if let Some(lag) = lag {
                         wires.health.lags(lag);
                     }
                 }
@@ -97,6 +99,7 @@ async fn begin(
 ) -> RedisResult<()> {
     for stream in redis.streams() {
         let info = info_of(stream, connection).await?;
+        let mut lost = 0;
         let position = match wires.positions.get(stream) {
             None => info.end(info.last),
             Some(known) if info.last < known.at => {
@@ -104,7 +107,7 @@ async fn begin(
                 info.end(known.began.min(info.last))
             }
             Some(mut known) => {
-                let lost = info.cut_off(known);
+                lost = info.cut_off(known);
                 wires
                     .health
                     .lost(lost, "trimmed from a stream before this node read them");
@@ -112,7 +115,7 @@ async fn begin(
                 known
             }
         };
-        wires.positions.set(stream, position);
+        wires.positions.set(stream, position, lost > 0);
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
 
-use crate::adapter::broker::{BrokerFuture, EventLog, LogEntry};
+use crate::adapter::broker::{BrokerFuture, EventLog};
+use crate::adapter::log_entry::LogEntry;
 use crate::adapter::positions::Position;
 use crate::adapter::redis::state::Redis;
 use crate::cluster::EntryId;

@@ -511,7 +511,7 @@ async fn events_are_delivered_once_while_a_client_changes_nodes() {
         for round in 0..20 {
             let mut offset = String::new();
             for _ in 0..20 {
-                offset = take(&client.text().await).0;
+                (offset, so_far) = take(&client.text().await);
             }
             drop(client);
             let back = enter(&nodes[(round + 1) % 2], &auth(&pid, Some(&offset))).await;
