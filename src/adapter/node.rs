@@ -281,10 +281,15 @@ impl Cluster for Node {
             let deadline = tokio::time::Instant::now() + limit;
             let done = async {
                 self.forwarder.answered().await;
+                // A program that goes on emitting does not delay the end: its later messages get an
+                // error.
+                self.wires.queue.flushed().await;
+                self.wires.queue.close();
                 self.wires.queue.drained().await;
                 self.wires.queue.recorded().await;
             };
             let drained = tokio::time::timeout_at(deadline, done).await;
+            self.wires.queue.close();
             self.closed.cancel();
             self.ended();
             // Without a connection they can only wait for clients.

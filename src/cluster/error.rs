@@ -33,6 +33,9 @@ pub enum ClusterError {
         /// The number of bytes in the queue.
         bytes: usize,
     },
+    /// The server has closed its adapter, after [`SocketIo::close`](crate::SocketIo::close) or a
+    /// drain.
+    Closed,
     /// The store is unreachable; the request has no answer.
     Unavailable(String),
     /// The format of the cluster does not support this.
@@ -48,6 +51,7 @@ impl fmt::Display for ClusterError {
                 f,
                 "not published to the other nodes: the queue is full with {bytes} bytes"
             ),
+            Self::Closed => f.write_str("not published to the other nodes: the server has closed"),
             Self::Unavailable(cause) => write!(f, "the broker is unreachable: {cause}"),
             Self::Unsupported(what) => {
                 write!(f, "{what} is not supported by this adapter")

@@ -32,6 +32,8 @@ struct Inner {
     /// The number of the latest entry for a stream.
     sequence: u64,
     refused: u64,
+    /// The node has closed: nothing that is added now would be sent.
+    is_closed: bool,
     /// The number of the first ones that were sent to the broker, and may have arrived.
     begun: usize,
     /// The number of the first ones that were sent to a broker that did not respond.
@@ -67,6 +69,9 @@ impl Queue {
         }
         {
             let mut inner = self.inner.lock();
+            if inner.is_closed {
+                return Err(ClusterError::Closed);
+            }
             if inner.bytes + bytes > self.limit {
                 inner.refused += 1;
                 return Err(ClusterError::QueueFull { bytes: inner.bytes });
@@ -177,6 +182,11 @@ impl Queue {
         });
         drop(inner);
         self.shorter.notify_waiters();
+    }
+
+    /// Refuses all messages from now on.
+    pub(crate) fn close(&self) {
+        self.inner.lock().is_closed = true;
     }
 
     /// Waits until all messages in the queue were sent.
@@ -324,6 +334,15 @@ mod tests {
         let full = ClusterError::QueueFull { bytes: 2 * one };
         assert_eq!(queue.push(vec![envelope(0)]), Err(full));
         assert_eq!(queue.state(), (2 * one, 1));
+    }
+
+    #[test]
+    fn closed_queue_refuses_messages_and_keeps_the_present_ones() {
+        let queue = Queue::new(1000);
+        queue.push(vec![envelope(1)]).unwrap();
+        queue.close();
+        assert_eq!(queue.push(vec![envelope(1)]), Err(ClusterError::Closed));
+        assert_eq!(queue.state(), (envelope(1).len(), 0));
     }
 
     fn entry(stream: &str) -> Envelope {

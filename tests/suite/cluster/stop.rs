@@ -4,13 +4,15 @@
 use std::thread;
 use std::time::Duration;
 
-use actix_socketio::{AppServerHandle, RedisAdapter, ServerSideEvent, SocketIo};
+use actix_socketio::{
+    AppServerHandle, ClusterError, EmitError, RedisAdapter, ServerSideEvent, SocketIo,
+};
 use actix_web::App;
-use actix_web::rt::System;
-use tokio::task::JoinHandle;
+use actix_web::rt::{System, spawn};
+use tokio::task::{JoinHandle, yield_now};
 
 use crate::support::held::Gate;
-use crate::support::redis::{Astray, Format, Redis, Way, connected};
+use crate::support::redis::{Astray, Format, Redis, Way, cluster, connected};
 use crate::support::socketio::{Client, Peer, Via, until};
 use crate::support::{Served, Site, channel, packets, within};
 
@@ -34,6 +36,38 @@ async fn events_emitted_before_a_stop_reach_the_other_node() {
         way.mend().await;
         peer.expect(r#"42["last","words"]"#).await;
         within("the stop", stopping).await.unwrap();
+    }
+}
+
+/// An event that a closing node accepts reaches the other nodes; after the last one the program gets
+/// an error.
+#[on_both_servers]
+async fn events_emitted_during_a_close_are_sent_or_refused() {
+    let redis = Redis::start();
+    for format in Format::anywhere() {
+        let [here, there] = cluster(&redis, format).await;
+        let mut peer = Peer::enter(&there, Via::WebSocket, &[]).await;
+        let io = here.io.clone();
+        let emitting = spawn(async move {
+            let mut accepted = 0;
+            loop {
+                match io.emit("n", accepted).await {
+                    Ok(()) => accepted += 1,
+                    Err(error) => return (accepted, error),
+                }
+                yield_now().await;
+            }
+        });
+        peer.expect(r#"42["n",0]"#).await;
+        assert!(here.io.close(LONG).await);
+        let (accepted, error) = within("the first error", emitting).await.unwrap();
+        let is_closed = matches!(error, EmitError::Cluster(ClusterError::Closed));
+        assert!(is_closed, "{error}");
+        for n in 1..accepted {
+            peer.expect(&format!(r#"42["n",{n}]"#)).await;
+        }
+        there.io.emit("end", ()).await.unwrap();
+        peer.expect(r#"42["end"]"#).await;
     }
 }
 
