@@ -26,6 +26,8 @@ pub(crate) struct Schedule {
     jitter: f64,
     /// The number of clients that were closed so far.
     closed: usize,
+    /// The time up to which an even spread has closed its clients.
+    spread: Duration,
     /// The number of batches so far, and the delay of the next one.
     batches: u32,
     late: Duration,
@@ -59,6 +61,7 @@ impl Schedule {
             interval: interval.max(SHORTEST),
             jitter: pace.jitter,
             closed: 0,
+            spread: Duration::ZERO,
             batches: 0,
             late: Duration::ZERO,
         }
@@ -74,10 +77,14 @@ impl Schedule {
         if elapsed < at {
             return Step::Wait(self.begun + at.min(self.limit));
         }
-        // A late timer closes no more at once than a timer in time, except for an even spread.
         let target = match self.batch {
             Some(batch) => self.closed + batch,
-            None => self.even(elapsed + self.interval),
+            None => {
+                // A late timer does not close all that is due: they would reconnect together.
+                let catching_up = self.spread + self.interval + self.interval / CATCH_UP;
+                self.spread = catching_up.min(elapsed + self.interval);
+                self.even(self.spread)
+            }
         };
         let ran = elapsed.as_nanos() / self.interval.as_nanos().max(1);
         let ran = u32::try_from(ran).unwrap_or(u32::MAX);
@@ -100,6 +107,9 @@ impl Schedule {
         usize::try_from(due).unwrap_or(usize::MAX)
     }
 }
+
+/// After a delay, an even spread is faster by this part of an interval.
+const CATCH_UP: u32 = 10;
 
 /// The time between two batches if the program sets none.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -199,6 +209,36 @@ mod tests {
         let now = start + Duration::from_millis(4500);
         assert_eq!(schedule.step(now, 0.0), Step::Close(10));
         assert_eq!(schedule.step(now, 0.0), Step::Wait(start + SECOND * 5));
+    }
+
+    /// The other nodes get no more clients in a second than without the delay, and a tenth.
+    #[test]
+    fn even_spread_catches_up_slowly_after_a_delay() {
+        let start = Instant::now();
+        let mut schedule = Schedule::new(&pace(SECOND * 10, None, None), 1000, start);
+        let mut now = start;
+        let (mut batches, mut closed) = (Vec::new(), 0);
+        loop {
+            match schedule.step(now, 0.0) {
+                Step::Close(count) => {
+                    batches.push((now - start, count));
+                    closed += count;
+                }
+                // Half a second is lost after two seconds.
+                Step::Wait(until) if until == start + SECOND * 2 => now = until + SECOND / 2,
+                Step::Wait(until) => now = until,
+                Step::Done => break,
+            }
+        }
+        assert!(batches.iter().all(|(_, count)| *count <= 11), "{batches:?}");
+        let by = |at| {
+            batches
+                .iter()
+                .filter(move |(then, _)| *then <= at)
+                .map(|(_, count)| count)
+                .sum::<usize>()
+        };
+        assert_eq!((by(SECOND * 2), by(SECOND * 8), closed), (200, 810, 1000));
     }
 
     #[test]
