@@ -10,6 +10,8 @@
 //! PORT=3000 REDIS_URL=redis://127.0.0.1:6379 MODE=classic cargo run --features redis --example cluster_probe
 //! ```
 
+mod ticker;
+
 use std::env;
 use std::io;
 use std::net::IpAddr;
@@ -17,14 +19,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_socketio::{
-    Args, Broadcast, Bytes, CallMany, ClusterError, Data, EmitError, Emitter, Event, Namespace,
-    NodeId, RedisAdapter, RemoteSocket, ServerSideEvent, Socket, SocketIo,
+    Args, Broadcast, Bytes, CallMany, ClusterError, Data, DrainOptions, EmitError, Emitter, Event,
+    Namespace, NodeId, RedisAdapter, RemoteSocket, ServerSideEvent, Socket, SocketIo,
 };
 use actix_web::{App, HttpServer, web};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
+
+use crate::ticker::Ticker;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -42,6 +46,8 @@ struct Order {
     event: String,
     args: Vec<Value>,
     count: u32,
+    /// Events a second.
+    rate: u32,
     timeout: u64,
     targets: Vec<String>,
     close: bool,
@@ -64,6 +70,7 @@ impl Default for Order {
             event,
             args: Vec::new(),
             count: 0,
+            rate: 0,
             timeout: 5000,
             targets,
             close: false,
@@ -119,18 +126,21 @@ async fn main() -> io::Result<()> {
     }
     let io = builder.start()?;
     let heard = Heard::default();
+    let ticker = Ticker::default();
     for name in ["/", "/chat"] {
-        register(&io.of(name), &heard);
+        register(&io.of(name), &heard, &ticker);
     }
     let port = env::var("PORT").ok().and_then(|port| port.parse().ok());
     let address = ("127.0.0.1", port.unwrap_or(3000));
     let control = {
         let (io, heard) = (web::Data::new(io.clone()), web::Data::new(heard));
         let emitter = web::Data::new(emitter);
+        let ticker = web::Data::new(ticker);
         move |app: &mut web::ServiceConfig| {
             app.app_data(io.clone())
                 .app_data(emitter.clone())
                 .app_data(heard.clone())
+                .app_data(ticker.clone())
                 .route("/control", web::post().to(control));
         }
     };
@@ -152,21 +162,12 @@ async fn main() -> io::Result<()> {
     io.serve(app).workers(1).bind(address)?.run().await
 }
 
-fn register(namespace: &Namespace, heard: &Heard) {
+fn register(namespace: &Namespace, heard: &Heard, ticker: &Ticker) {
+    let ticker = ticker.clone();
     namespace
-        .on_connect(|socket: Socket| async move {
-            let Some(rooms) = socket.handshake().query_value("rooms") else {
-                return Ok(());
-            };
-            let rooms = rooms.split(',').filter(|room| !room.is_empty());
-            let rooms: Vec<_> = rooms.map(str::to_owned).collect();
-            if socket.recovered() {
-                return Ok(());
-            }
-            let joined = socket.join(rooms).await;
-            joined.map_err(|error| error.to_string())?;
-            let ready = socket.emit("ready", socket.id()).await;
-            ready.map_err(|error| error.to_string())
+        .on_connect(move |socket: Socket| {
+            ticker.note_connect();
+            connected(socket)
         })
         .on("address", |socket: Socket| async move {
             socket.handshake().address()
@@ -211,17 +212,33 @@ fn register(namespace: &Namespace, heard: &Heard) {
     }
 }
 
+async fn connected(socket: Socket) -> Result<(), String> {
+    let Some(rooms) = socket.handshake().query_value("rooms") else {
+        return Ok(());
+    };
+    let rooms = rooms.split(',').filter(|room| !room.is_empty());
+    let rooms: Vec<_> = rooms.map(str::to_owned).collect();
+    if socket.recovered() {
+        return Ok(());
+    }
+    let joined = socket.join(rooms).await;
+    joined.map_err(|error| error.to_string())?;
+    let ready = socket.emit("ready", socket.id()).await;
+    ready.map_err(|error| error.to_string())
+}
+
 async fn control(
     io: web::Data<SocketIo>,
     emitter: web::Data<Emitter>,
     heard: web::Data<Heard>,
+    ticker: web::Data<Ticker>,
     order: web::Json<Order>,
 ) -> web::Json<Value> {
     let order = order.into_inner();
     let obeyed = if order.outside {
         emit_from_outside(&emitter, order).await
     } else {
-        obey(&io, &heard, order).await
+        obey(&io, &heard, &ticker, order).await
     };
     let answer = match obeyed {
         Ok(value) => json!({ "ok": value }),
@@ -234,7 +251,12 @@ async fn control(
     clippy::too_many_lines,
     reason = "a list of orders, each a line or two"
 )]
-async fn obey(io: &SocketIo, heard: &Heard, order: Order) -> Result<Value, String> {
+async fn obey(
+    io: &SocketIo,
+    heard: &Heard,
+    ticker: &Ticker,
+    order: Order,
+) -> Result<Value, String> {
     let namespace = io.of(&order.nsp);
     let limit = Duration::from_millis(order.timeout);
     let audience = audience(&namespace, &order);
@@ -299,6 +321,18 @@ async fn obey(io: &SocketIo, heard: &Heard, order: Order) -> Result<Value, Strin
         }
         "localCount" => Ok(audience.count().into()),
         "count" => Ok((*audience.count_everywhere().await).into()),
+        "startTicks" => {
+            ticker.start(namespace, order.event, order.count, order.rate);
+            Ok(Value::Null)
+        }
+        "stopTicks" => Ok(json!(ticker.stop())),
+        "connects" => Ok(ticker.connects().into()),
+        "drain" => {
+            let options = DrainOptions::new().delay(Duration::from_secs(1));
+            let report = io.drain(options.limit(limit)).await;
+            let (clients, complete) = (report.clients(), report.is_complete());
+            Ok(json!({ "clients": clients, "complete": complete, "sent": ticker.stop() }))
+        }
         "health" => {
             let health = io.adapter_health();
             Ok(json!({

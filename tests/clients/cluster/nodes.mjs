@@ -69,7 +69,8 @@ async function posted(node, order) {
     agent: false,
     method: "POST",
     headers: { "content-type": "application/json" },
-    signal: AbortSignal.timeout(20_000),
+    // A drain takes as long as it is told.
+    signal: AbortSignal.timeout((order.timeout ?? 0) + 20_000),
   });
   sending.end(JSON.stringify({ nsp: "/", ...order }));
   const [response] = await once(sending, "response");
