@@ -406,7 +406,7 @@ pub use adapter::{Emitter, EmitterBroadcast, RedisAdapter};
 pub use admin::{AdminError, AdminMode, AdminOptions};
 pub use client::{EngineMessage, EngineSession, ReadyState};
 pub use cluster::{AdapterError, AdapterHealth, ClusterError, Coverage, NodeId};
-pub use config::{Cors, SessionScope, SlowClientPolicy, Transport};
+pub use config::{Cors, PerMessageDeflate, SessionScope, SlowClientPolicy, Transport};
 #[cfg(feature = "contracts")]
 pub use contract::Contracts;
 pub use contract::{Binary, ContractAnswer, EventContract, Typed, TypedArguments, is_event_name};

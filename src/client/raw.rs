@@ -74,7 +74,7 @@ impl EngineSession {
     }
 
     /// Sends a message that is not worth compressing, such as an image: a poll whose response
-    /// contains only such messages is not compressed.
+    /// contains only such messages is not compressed, and neither is the message on a WebSocket.
     ///
     /// # Errors
     ///

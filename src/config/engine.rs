@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::config::deflate::PerMessageDeflate;
+
 /// The options that the sessions of Engine.IO read.
 #[derive(Clone, Debug)]
 pub(crate) struct EngineConfig {
@@ -13,6 +15,8 @@ pub(crate) struct EngineConfig {
     pub(crate) transports: Vec<Transport>,
     pub(crate) allow_upgrades: bool,
     pub(crate) slow_client_policy: SlowClientPolicy,
+    /// The compression of WebSocket messages, if it is on.
+    pub(crate) per_message_deflate: Option<PerMessageDeflate>,
 }
 
 impl Default for EngineConfig {
@@ -25,6 +29,7 @@ impl Default for EngineConfig {
             transports: vec![Transport::Polling, Transport::WebSocket],
             allow_upgrades: true,
             slow_client_policy: SlowClientPolicy::Disconnect,
+            per_message_deflate: None,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! Node.js server if it has the option. The module holds values only.
 
 mod cors;
+mod deflate;
 mod engine;
 mod http;
 mod limits;
@@ -18,6 +19,7 @@ use crate::panics::PanicReports;
 use crate::telemetry::Telemetry;
 
 pub use cors::Cors;
+pub use deflate::PerMessageDeflate;
 pub(crate) use engine::EngineConfig;
 pub use engine::{SlowClientPolicy, Transport};
 pub(crate) use http::HttpConfig;
@@ -49,6 +51,9 @@ impl Config {
     /// Returns an error that names an invalid option and the reason.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.http.check()?;
+        if let Some(deflate) = &self.engine.per_message_deflate {
+            deflate.check()?;
+        }
         self.admission.check()
     }
 

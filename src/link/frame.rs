@@ -1,20 +1,22 @@
 //! One Engine.IO packet, encoded once for all its recipients.
 //!
 //! A frame's bytes are the whole WebSocket frame. Polling uses the tail of the same bytes for a
-//! text packet; the base64 of a binary one is made when the first poll needs it. Cloning a frame
-//! copies no data. It depends on neither sender nor recipient.
+//! text packet; the base64 of a binary one, and the compressed frame of a broadcast, are made when
+//! the first recipient needs them (`forms.rs`). Cloning a frame copies no data. It depends on
+//! neither sender nor recipient.
 //!
 //! `websocket/encode.rs` writes the header of a frame. The bytes of an outbox are written to the
 //! client by `transport/direct/flusher.rs` on a server of this crate, by `transport/bodies.rs` on an
 //! `HttpServer`, and by `transport/polling.rs` in the response to a poll.
 
 use std::cell::RefCell;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::engineio;
-use crate::websocket;
+use crate::link::forms::Forms;
+use crate::websocket::{self, Compression, Opcode};
 
 /// An encoded Engine.IO packet.
 #[derive(Clone, Debug)]
@@ -28,13 +30,17 @@ pub(crate) struct Frame {
 enum Polling {
     /// The frame's bytes from this position on.
     Tail { start: u8, compress: bool },
+    /// The same of a packet with several recipients, which is worth compressing.
+    SharedTail { start: u8, forms: Arc<Forms> },
     /// Another text.
     Text(&'static str),
     /// `b` and the base64 of the frame's bytes from this position on.
     Base64 {
         start: u8,
         compress: bool,
-        made: Arc<OnceLock<Bytes>>,
+        /// The packet has several recipients, which may need its compressed frame.
+        is_shared: bool,
+        forms: Arc<Forms>,
     },
 }
 
@@ -82,7 +88,8 @@ impl Frame {
             polling: Polling::Base64 {
                 start: header as u8,
                 compress: true,
-                made: Arc::default(),
+                is_shared: false,
+                forms: Arc::default(),
             },
         }
     }
@@ -115,15 +122,73 @@ impl Frame {
     pub(crate) fn without_compression(mut self) -> Self {
         match &mut self.polling {
             Polling::Tail { compress, .. } | Polling::Base64 { compress, .. } => *compress = false,
+            Polling::SharedTail { start, .. } => {
+                let (start, compress) = (*start, false);
+                self.polling = Polling::Tail { start, compress };
+            }
             Polling::Text(_) => {}
         }
         self
+    }
+
+    /// Lets the recipients share the compressed frame of a packet that has at least `threshold`
+    /// bytes. It is compressed when the first of them needs it.
+    pub(crate) fn shared(mut self, threshold: usize) -> Self {
+        if self.compressible(threshold).is_none() {
+            return self;
+        }
+        match &mut self.polling {
+            Polling::Base64 { is_shared, .. } => *is_shared = true,
+            Polling::Tail { start, .. } => {
+                let (start, forms) = (*start, Arc::default());
+                self.polling = Polling::SharedTail { start, forms };
+            }
+            Polling::SharedTail { .. } | Polling::Text(_) => {}
+        }
+        self
+    }
+
+    /// Returns the payload of a packet that is worth compressing and has at least `threshold`
+    /// bytes.
+    pub(crate) fn compressible(&self, threshold: usize) -> Option<(Opcode, &[u8])> {
+        let (opcode, start) = match self.polling {
+            Polling::Tail {
+                start,
+                compress: true,
+            }
+            | Polling::SharedTail { start, .. } => (Opcode::Text, start),
+            Polling::Base64 {
+                start,
+                compress: true,
+                ..
+            } => (Opcode::Binary, start),
+            Polling::Tail { .. } | Polling::Base64 { .. } | Polling::Text(_) => return None,
+        };
+        let payload = &self.websocket[usize::from(start)..];
+        (payload.len() >= threshold.max(1)).then_some((opcode, payload))
+    }
+
+    /// Returns the compressed frame of such a packet, if compression is a gain.
+    pub(crate) fn compressed(&self, threshold: usize, compression: Compression) -> Option<Bytes> {
+        let (opcode, payload) = self.compressible(threshold)?;
+        match &self.polling {
+            Polling::SharedTail { forms, .. }
+            | Polling::Base64 {
+                is_shared: true,
+                forms,
+                ..
+            } => forms.compressed(compression, opcode, payload),
+            Polling::Tail { .. } | Polling::Base64 { .. } | Polling::Text(_) => {
+                websocket::compressed(compression, opcode, payload)
+            }
+        }
     }
 
     /// Returns `true` if this packet is a reason to compress the body of a poll.
     pub(crate) fn wants_compression(&self) -> bool {
         match self.polling {
             Polling::Tail { compress, .. } | Polling::Base64 { compress, .. } => compress,
+            Polling::SharedTail { .. } => true,
             Polling::Text(_) => false,
         }
     }
@@ -139,12 +204,16 @@ impl Frame {
     }
 
     /// Returns the approximate maximal memory of the frame while it is kept, in bytes: its own, and
-    /// the base64 for polls.
+    /// the base64 for polls, and one compressed frame.
     pub(crate) fn footprint(&self) -> usize {
         let length = self.websocket.len();
         let polling = match &self.polling {
             Polling::Tail { .. } | Polling::Text(_) => 0,
-            Polling::Base64 { .. } => length.div_ceil(3) * 4 + BASE64,
+            Polling::SharedTail { .. } => length + FORMS,
+            Polling::Base64 { is_shared, .. } => {
+                let compressed = if *is_shared { length } else { 0 };
+                length.div_ceil(3) * 4 + compressed + FORMS
+            }
         };
         length + polling + ALLOCATION
     }
@@ -157,17 +226,12 @@ impl Frame {
     /// Appends the packet in the form of a poll's body.
     pub(crate) fn push_polling(&self, body: &mut Vec<u8>) {
         match &self.polling {
-            Polling::Tail { start, .. } => {
+            Polling::Tail { start, .. } | Polling::SharedTail { start, .. } => {
                 body.extend_from_slice(&self.websocket[usize::from(*start)..]);
             }
             Polling::Text(text) => body.extend_from_slice(text.as_bytes()),
-            Polling::Base64 { start, made, .. } => {
-                let text = made.get_or_init(|| {
-                    let data = &self.websocket[usize::from(*start)..];
-                    let mut text = Vec::with_capacity(1 + data.len().div_ceil(3) * 4);
-                    engineio::push_binary(&mut text, data);
-                    text.into()
-                });
+            Polling::Base64 { start, forms, .. } => {
+                let text = forms.base64(&self.websocket[usize::from(*start)..]);
                 body.extend_from_slice(text);
             }
         }
@@ -211,8 +275,8 @@ thread_local! {
 /// The number of bytes that the allocator adds to an allocation, for its own data and by rounding.
 const ALLOCATION: usize = 24;
 
-/// The number of bytes of the holder of a frame's base64.
-const BASE64: usize = size_of::<OnceLock<Bytes>>() + 2 * ALLOCATION;
+/// The number of bytes of the holder of a frame's further forms.
+const FORMS: usize = size_of::<Forms>() + 2 * ALLOCATION;
 
 /// The number of bytes of scratch that a thread keeps between two frames.
 const SCRATCH_KEPT: usize = 64 * 1024;
@@ -271,6 +335,71 @@ mod tests {
     #[test]
     fn a_frame_is_small() {
         assert!(size_of::<Frame>() <= 56, "{}", size_of::<Frame>());
+    }
+
+    const FAST: Compression = Compression {
+        window_bits: 15,
+        level: 1,
+    };
+
+    #[test]
+    fn a_shared_frame_is_compressed_once_for_each_way_to_compress() {
+        let frames = [message(&"x".repeat(2000)), Frame::binary(&[7; 2000])];
+        for frame in frames {
+            let before = websocket::compressions();
+            let shared = frame.clone().shared(1024);
+            let made = shared.compressed(1024, FAST).unwrap();
+            for clone in vec![shared.clone(); 1000] {
+                assert_eq!(clone.compressed(1024, FAST).as_ref(), Some(&made));
+            }
+            assert_eq!(websocket::compressions() - before, 1);
+            let narrow = Compression {
+                window_bits: 9,
+                ..FAST
+            };
+            assert!(shared.clone().compressed(1024, narrow).is_some());
+            assert!(shared.compressed(1024, narrow).is_some());
+            assert_eq!(websocket::compressions() - before, 2);
+            assert_eq!(polling(&shared), polling(&frame));
+            // A frame of one recipient has no place for it.
+            assert_eq!(frame.compressed(1024, FAST), Some(made));
+            assert_eq!(websocket::compressions() - before, 3);
+        }
+    }
+
+    #[test]
+    fn a_frame_is_compressed_from_the_threshold_on() {
+        // With the type of the packet.
+        for (length, is_compressed) in [(98, false), (99, true)] {
+            let frame = message(&"x".repeat(length)).shared(100);
+            assert_eq!(frame.compressed(100, FAST).is_some(), is_compressed);
+            let binary = Frame::binary(&vec![7; length + 1]).shared(100);
+            assert_eq!(binary.compressed(100, FAST).is_some(), is_compressed);
+        }
+        assert!(Frame::binary(&[]).compressible(0).is_none());
+        assert!(Frame::close(None).compressible(0).is_none());
+        assert!(Frame::pong(b"x").compressible(0).is_none());
+        assert!(
+            Frame::raw(Bytes::from_static(b"x"))
+                .compressible(0)
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_frame_without_compression_is_not_compressed() {
+        for frame in [message(&"x".repeat(2000)), Frame::binary(&[7; 2000])] {
+            let plain = frame.clone().shared(100).without_compression();
+            assert_eq!(plain.compressed(100, FAST), None);
+            assert!(!plain.wants_compression());
+            assert_eq!(
+                frame
+                    .without_compression()
+                    .shared(100)
+                    .compressed(100, FAST),
+                None
+            );
+        }
     }
 
     #[test]

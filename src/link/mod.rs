@@ -4,6 +4,8 @@
 //! session through it. The session itself may move to another worker; its link stays the same.
 //! Frames go into the outbox, never through a mailbox; only life-cycle messages reach the actor.
 
+mod deflater;
+mod forms;
 mod frame;
 mod in_flight;
 mod inbound;
@@ -13,6 +15,11 @@ mod protocol;
 mod session_link;
 mod stats;
 
+#[allow(
+    unused_imports,
+    reason = "the benchmarks take this room without the transports"
+)]
+pub(crate) use deflater::Deflater;
 pub(crate) use frame::Frame;
 pub(crate) use in_flight::{InFlight, InFlightGuard, has_waited_for_end, waits_for_end};
 #[allow(

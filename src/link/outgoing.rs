@@ -36,6 +36,15 @@ impl Outgoing {
             attached: attached.map(Frame::without_compression).collect(),
         }
     }
+
+    /// Lets the recipients share the compressed frames of the packet, from `threshold` bytes on.
+    pub(crate) fn shared(self, threshold: usize) -> Self {
+        let attached = self.attached.into_iter();
+        Self {
+            frame: self.frame.shared(threshold),
+            attached: attached.map(|frame| frame.shared(threshold)).collect(),
+        }
+    }
 }
 
 impl From<Frame> for Outgoing {

@@ -164,8 +164,9 @@ impl SessionStats {
     }
 
     /// Returns the number of packets that the client's transport has taken. A packet counts when
-    /// its last byte was written to the connection, or when a poll took it; the client may not have
-    /// received it yet. Pings, the closing packet and the pongs of a WebSocket count too.
+    /// its last byte was written to the connection, or when a poll or a WebSocket with compression
+    /// took it; the client may not have received it yet. Pings, the closing packet and the pongs of
+    /// a WebSocket count too.
     #[must_use]
     pub fn packets_sent(&self) -> u64 {
         self.outbox.sent.packets

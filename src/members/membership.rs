@@ -52,6 +52,8 @@ pub(crate) struct Membership {
     user_policy: RwLock<Option<UserPolicy>>,
     /// Set once, by the maker of the namespace.
     pub(crate) task_keeper: OnceLock<Box<dyn TaskKeeper>>,
+    /// The size from which the WebSockets of clients compress a packet, if any does. Set once too.
+    compressed_from: OnceLock<usize>,
 }
 
 impl Membership {
@@ -85,6 +87,7 @@ impl Membership {
             supervisor: RwLock::new(None),
             user_policy: RwLock::new(None),
             task_keeper: OnceLock::new(),
+            compressed_from: OnceLock::new(),
         })
     }
 
@@ -125,7 +128,10 @@ impl Membership {
         if log::log_enabled!(target: TARGET_EVENT, Level::Debug) {
             self.log_emit_to(name, packet.len(), recipient);
         }
-        Ok(packet)
+        Ok(match recipient {
+            None => self.shared(packet),
+            Some(_) => packet,
+        })
     }
 
     /// Logs an event to one socket; broadcasts log their audience.
@@ -182,7 +188,7 @@ impl Membership {
 
     /// Encodes an event of another node, whose observers have received it there.
     pub(crate) fn relayed(&self, id: Option<u64>, list: &Args) -> Outgoing {
-        encode::relayed(&self.name, id, list)
+        self.shared(encode::relayed(&self.name, id, list))
     }
 
     /// Sets the actor that supervises the rooms.
@@ -230,6 +236,20 @@ impl Membership {
     /// Sets the keeper of the tasks of the namespace's sockets; the first one is used.
     pub(crate) fn keep_tasks(&self, keeper: Box<dyn TaskKeeper>) {
         let _ = self.task_keeper.set(keeper);
+    }
+
+    /// Lets the recipients of a packet of at least `threshold` bytes share its compressed form; the
+    /// first call counts.
+    pub(crate) fn compress_from(&self, threshold: usize) {
+        let _ = self.compressed_from.set(threshold);
+    }
+
+    /// Returns a packet for several recipients, which share its compressed form.
+    pub(super) fn shared(&self, packet: Outgoing) -> Outgoing {
+        match self.compressed_from.get() {
+            Some(threshold) => packet.shared(*threshold),
+            None => packet,
+        }
     }
 
     pub(crate) fn task_keeper(&self) -> Option<&dyn TaskKeeper> {

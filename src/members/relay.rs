@@ -8,7 +8,6 @@ use crate::id::SocketId;
 use crate::link::{Outgoing, Pushed};
 use crate::members::audience::Audience;
 use crate::members::crowd::Crowd;
-use crate::members::encode;
 use crate::members::lists::Members;
 use crate::members::membership::Membership;
 use crate::members::recovery::EventSource;
@@ -36,7 +35,7 @@ impl Membership {
         tell: impl FnOnce(u64) -> T,
     ) -> Relayed<T> {
         let encoded = |list: &Args| {
-            let packet = encode::relayed(self.name(), None, list);
+            let packet = self.relayed(None, list);
             if flags.uncompressed {
                 packet.without_compression()
             } else {
@@ -204,5 +203,96 @@ fn show(
         if !skip {
             visit(socket);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+    use std::time::Instant;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::handshake::Handshake;
+    use crate::id::Id;
+    use crate::link::{Deflater, Link};
+    use crate::websocket::{Compression, compressions};
+
+    const THRESHOLD: usize = 1024;
+
+    /// Enters a socket whose transport is a WebSocket, and takes its first packet.
+    fn member(namespace: &Membership) -> Arc<SocketState> {
+        let config = Arc::new(Config::new("/"));
+        let link = Link::new(Id::random(), &config, Handshake::empty(), Instant::now());
+        let socket = Arc::new(SocketState::new(namespace.shared_name(), &link, None));
+        socket.accept().unwrap();
+        namespace.enter(&socket).unwrap();
+        socket.link.outbox.attach_websocket();
+        sent(&socket, None);
+        socket
+    }
+
+    /// Takes the bytes that the WebSocket of a socket sends.
+    fn sent(socket: &SocketState, deflater: Option<&mut Deflater>) -> Vec<u8> {
+        let mut cx = Context::from_waker(Waker::noop());
+        let outbox = &socket.link.outbox;
+        let chunk = match deflater {
+            Some(deflater) => outbox.poll_deflated(&mut cx, deflater),
+            None => outbox.poll_chunk(&mut cx),
+        };
+        match chunk {
+            Poll::Ready(Some(chunk)) => chunk.to_vec(),
+            Poll::Ready(None) | Poll::Pending => panic!("nothing is sent"),
+        }
+    }
+
+    fn deflater(window_bits: u8) -> Deflater {
+        let level = 1;
+        Deflater::new(THRESHOLD, Compression { window_bits, level }, false)
+    }
+
+    #[actix_rt::test]
+    async fn a_broadcast_is_compressed_once_for_each_window_of_its_clients() {
+        let namespace = Membership::new("/", Vec::new());
+        namespace.compress_from(THRESHOLD);
+        let members: Vec<_> = (0..1000).map(|_| member(&namespace)).collect();
+        let text = "news ".repeat(1000);
+        for (compress, expected) in [(true, 2), (false, 0)] {
+            let mut packet = namespace.event(None, "event", &text, None).unwrap();
+            if !compress {
+                packet = packet.without_compression();
+            }
+            assert!(
+                namespace
+                    .broadcast(&Audience::default(), &packet, false)
+                    .is_empty()
+            );
+            let before = compressions();
+            let plain = packet.frame.websocket().to_vec();
+            for (index, socket) in members.iter().enumerate() {
+                let bytes = match index % 3 {
+                    0 => sent(socket, None),
+                    1 => sent(socket, Some(&mut deflater(15))),
+                    _ => sent(socket, Some(&mut deflater(9))),
+                };
+                if index % 3 == 0 || !compress {
+                    assert_eq!(bytes, plain);
+                } else {
+                    assert_eq!(bytes[0], 0xC1);
+                    assert!(bytes.len() < plain.len() / 5, "{}", bytes.len());
+                }
+            }
+            assert_eq!(compressions() - before, expected);
+        }
+        let relayed = Args::from_value(&("event", text)).unwrap();
+        let tell = |_| ();
+        let origin = EventSource::ThisNode;
+        let flags = EmitFlags::default();
+        let _ = namespace.relay(&Audience::default(), flags, &relayed, origin, tell);
+        let before = compressions();
+        for socket in &members {
+            assert_eq!(sent(socket, Some(&mut deflater(15)))[0], 0xC1);
+        }
+        assert_eq!(compressions() - before, 1);
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
 use crate::clock::now;
-use crate::config::{Config, Limits};
+use crate::config::Config;
 use crate::handler::ServerContext;
 use crate::handshake::Handshake;
 use crate::id::Id;
@@ -55,7 +55,7 @@ impl Fixture {
             registry: Registry::new(
                 server_context.into(),
                 Arbiter::current(),
-                &Limits::default(),
+                &Config::new("/"),
                 None,
                 None,
             ),

@@ -15,7 +15,7 @@ use actix::{Addr, ArbiterHandle};
 use log::Level;
 use parking_lot::RwLock;
 
-use crate::config::Limits;
+use crate::config::Config;
 use crate::handler::{Handlers, ServerContext, Tasks};
 use crate::id::SocketId;
 use crate::logging::{LogKind, Quoted, cut};
@@ -89,6 +89,8 @@ pub(crate) struct Registry {
     recovery: Option<RecoveryOptions>,
     /// The size limits of a packet to a client.
     pub(crate) packets: PacketLimits,
+    /// The size from which the WebSockets of clients compress a packet, if they do.
+    compressed_from: Option<usize>,
     /// The length limit of the name of a namespace that is made for a client.
     name_limit: usize,
     /// The limit of namespaces that are made for clients and remain without them.
@@ -116,15 +118,18 @@ impl Registry {
     pub(crate) fn new(
         server_context: Arc<ServerContext>,
         arbiter: ArbiterHandle,
-        limits: &Limits,
+        config: &Config,
         cluster: Option<Arc<dyn Cluster>>,
         recovery: Option<RecoveryOptions>,
     ) -> Arc<Self> {
+        let limits = &config.limits;
+        let deflate = config.engine.per_message_deflate.as_ref();
         Arc::new(Self {
             supervisor: Supervisor::new(Arc::clone(&server_context), arbiter),
             common: Handlers::common(&server_context),
             server_context,
             packets: limits.packets(),
+            compressed_from: deflate.map(|options| options.threshold),
             name_limit: limits.namespace_name_limit,
             kept_limit: limits.kept_namespaces,
             kept: AtomicUsize::new(0),
@@ -326,6 +331,9 @@ impl Registry {
         });
         let tasks = Tasks::of(&state.handlers.context, self.supervisor.arbiter());
         state.membership.keep_tasks(tasks);
+        if let Some(threshold) = self.compressed_from {
+            state.membership.compress_from(threshold);
+        }
         let actor = self.supervisor.start(&state);
         if let Some(cluster) = &self.cluster {
             cluster.enter(&state.membership);

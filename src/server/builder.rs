@@ -413,13 +413,7 @@ impl Builder<SocketIo> {
         let cluster: Option<Arc<dyn Cluster>> = None;
         #[cfg(not(feature = "cluster"))]
         let forwarding: Option<Arc<dyn Forwarding>> = None;
-        let registry = Registry::new(
-            server_context,
-            arbiter,
-            &self.config.limits,
-            cluster,
-            recovery,
-        );
+        let registry = Registry::new(server_context, arbiter, &self.config, cluster, recovery);
         let server = Server::start(&registry);
         registry.open("/");
         #[cfg(feature = "session")]

@@ -10,7 +10,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::{Error, HttpRequest};
 use ipnet::IpNet;
 
-use crate::config::{Cors, SlowClientPolicy, Transport};
+use crate::config::{Cors, PerMessageDeflate, SlowClientPolicy, Transport};
 use crate::handshake::Extensions;
 use crate::limits::LimitHit;
 use crate::server::{Buildable, Builder};
@@ -163,9 +163,31 @@ impl<S: Buildable> Builder<S> {
         self
     }
 
+    /// Compresses WebSocket messages for clients that support it; off by default. See
+    /// [`PerMessageDeflate`] for the options.
+    ///
+    /// A broadcast is compressed once for all clients that have agreed to the same parameters. A
+    /// message of a client may have up to [`max_payload`](Self::max_payload) bytes when it is
+    /// decompressed: a larger one ends its session as soon as that many bytes are decompressed.
+    /// [`Broadcast::compress`](crate::Broadcast::compress) excludes single events. Compress no
+    /// secret together with text that an attacker can choose: the length of the message would tell
+    /// about the secret.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{PerMessageDeflate, SocketIo};
+    ///
+    /// let builder = SocketIo::builder().per_message_deflate(PerMessageDeflate::new());
+    /// ```
+    pub fn per_message_deflate(mut self, options: PerMessageDeflate) -> Self {
+        self.config.engine.per_message_deflate = Some(options);
+        self
+    }
+
     /// Sets the size in bytes from which a poll's response is compressed, by gzip or deflate if the
-    /// client accepts it; 1024 by default. `None` switches it off. WebSocket frames are never
-    /// compressed.
+    /// client accepts it; 1024 by default. `None` switches it off. WebSocket messages have an
+    /// option of their own, [`per_message_deflate`](Self::per_message_deflate).
     ///
     /// # Examples
     ///

@@ -52,11 +52,11 @@ pub(crate) struct FrameReader {
 }
 
 impl FrameReader {
-    pub(crate) fn new(payload: web::Payload, max_message: usize) -> Self {
+    pub(crate) fn new(payload: web::Payload, frames: Frames) -> Self {
         Self {
             payload,
             chunk: Bytes::new(),
-            frames: Frames::new(max_message),
+            frames,
         }
     }
 }

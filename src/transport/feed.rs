@@ -4,21 +4,29 @@
 //! session's outbox follows after the session has agreed. The owner of the WebSocket sends the
 //! bytes to the client.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use crate::config::Config;
-use crate::link::{Frame, Link, Outbox, WriteFrames};
+use crate::link::{Deflater, Frame, Link, Outbox, WriteFrames};
 
 /// The frames of one WebSocket. It is dropped if the WebSocket has closed, or has sent all frames;
 /// its session is notified.
 pub(crate) struct OutboundStream {
     probe_outbox: Option<Arc<ProbeOutbox>>,
     link: Arc<Link>,
+    deflating: Option<Box<Deflating>>,
+}
+
+/// The state of a WebSocket that compresses.
+struct Deflating {
+    deflater: Deflater,
+    /// The rest of a chunk that is partly written.
+    rest: Bytes,
 }
 
 impl OutboundStream {
@@ -28,6 +36,7 @@ impl OutboundStream {
         Self {
             probe_outbox: None,
             link,
+            deflating: None,
         }
     }
 
@@ -37,7 +46,15 @@ impl OutboundStream {
         Self {
             probe_outbox: Some(Arc::clone(probe_outbox)),
             link: Arc::clone(link),
+            deflating: None,
         }
+    }
+
+    /// Compresses the frames from now on.
+    pub(crate) fn deflating(mut self, deflater: Deflater) -> Self {
+        let rest = Bytes::new();
+        self.deflating = Some(Box::new(Deflating { deflater, rest }));
+        self
     }
 
     /// Returns the options of its server.
@@ -56,13 +73,18 @@ impl OutboundStream {
 
     /// Takes the next chunk; `None` is the end.
     pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let deflating = &mut self.deflating;
+        let mut chunk_of = |outbox: &Outbox| match deflating {
+            Some(deflating) => outbox.poll_deflated(cx, &mut deflating.deflater),
+            None => outbox.poll_chunk(cx),
+        };
         if let Some(probe_outbox) = &self.probe_outbox {
-            match ready!(probe_outbox.outbox.poll_chunk(cx)) {
+            match ready!(chunk_of(&probe_outbox.outbox)) {
                 None if probe_outbox.has_succeeded() => self.probe_outbox = None,
                 chunk => return Poll::Ready(chunk),
             }
         }
-        self.link.outbox.poll_chunk(cx)
+        chunk_of(&self.link.outbox)
     }
 
     /// Writes the queued frames with `write`; `Ok` is the end.
@@ -71,6 +93,9 @@ impl OutboundStream {
         cx: &mut Context<'_>,
         write: &mut WriteFrames<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.deflating.is_some() {
+            return self.poll_write_chunks(cx, write);
+        }
         if let Some(probe_outbox) = &self.probe_outbox {
             ready!(probe_outbox.outbox.poll_write(cx, write))?;
             if !probe_outbox.has_succeeded() {
@@ -79,6 +104,31 @@ impl OutboundStream {
             self.probe_outbox = None;
         }
         self.link.outbox.poll_write(cx, write)
+    }
+
+    /// The same with compression: chunk after chunk. A frame leaves its outbox before it is written.
+    fn poll_write_chunks(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: &mut WriteFrames<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            if let Some(deflating) = &mut self.deflating {
+                while !deflating.rest.is_empty() {
+                    let slices = [IoSlice::new(&deflating.rest)];
+                    match ready!(write(cx, &slices))? {
+                        0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                        written => deflating.rest.advance(written),
+                    }
+                }
+            }
+            let Some(chunk) = ready!(self.poll_chunk(cx)) else {
+                return Poll::Ready(Ok(()));
+            };
+            if let Some(deflating) = &mut self.deflating {
+                deflating.rest = chunk;
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::ops::ControlFlow;
 
 use crate::link::{InboundError, InboundMessage, Violation};
-use crate::websocket::{DecodeError, Decoder, Kind, Message, Scratch};
+use crate::websocket::{DecodeError, Decoder, DeflateParameters, Kind, Message, Scratch};
 
 /// The decoder of one client, with buffers that all clients of a worker share.
 pub(crate) struct Frames {
@@ -14,9 +14,14 @@ pub(crate) struct Frames {
 }
 
 impl Frames {
-    pub(crate) fn new(max_message: usize) -> Self {
+    /// Decodes messages of up to `max_message` bytes, also compressed ones if that was agreed.
+    pub(crate) fn new(max_message: usize, deflate: Option<DeflateParameters>) -> Self {
+        let decoder = Decoder::new(max_message);
         Self {
-            decoder: Decoder::new(max_message),
+            decoder: match deflate {
+                Some(parameters) => decoder.inflating(parameters.received),
+                None => decoder,
+            },
             has_closed: false,
         }
     }
@@ -75,7 +80,10 @@ fn inbound(message: Message<'_>) -> InboundMessage<'_> {
 fn refused(error: DecodeError) -> InboundError {
     InboundError::Refused(Violation {
         cause: error.to_string(),
-        is_too_large: matches!(error, DecodeError::MessageTooBig { .. }),
+        is_too_large: matches!(
+            error,
+            DecodeError::MessageTooBig { .. } | DecodeError::InflatedTooBig { .. }
+        ),
         close_code: error.close_code(),
     })
 }

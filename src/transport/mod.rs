@@ -12,6 +12,7 @@ mod compression;
 mod connection_error;
 mod direct;
 mod dispatch;
+mod extensions;
 mod feed;
 mod frames;
 mod handshake;

@@ -9,16 +9,31 @@ use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::config::Config;
 use crate::logging::Quoted;
+use crate::transport::extensions::{agree, is_token};
 use crate::transport::hooks::Hooks;
 use crate::transport::refusal::Refusal;
+use crate::websocket::DeflateParameters;
 
-/// Returns the response to the opening handshake, before the upgrade.
+/// A WebSocket that can be opened.
+pub(crate) struct Opening {
+    /// The response to the opening handshake, before the upgrade.
+    pub(crate) response: HttpResponseBuilder,
+    /// The parameters of compression that it names.
+    pub(crate) deflate: Option<DeflateParameters>,
+}
+
+/// Answers the opening handshake.
 ///
 /// # Errors
 ///
 /// The refusal, if the request is not an opening handshake.
-pub(crate) fn answer(hooks: &Hooks, request: &HttpRequest) -> Result<HttpResponseBuilder, Refusal> {
+pub(crate) fn answer(
+    hooks: &Hooks,
+    config: &Config,
+    request: &HttpRequest,
+) -> Result<Opening, Refusal> {
     let key = key(request).inspect_err(|refusal| {
         log::debug!("invalid WebSocket handshake: {}", refusal.cause());
     })?;
@@ -32,7 +47,14 @@ pub(crate) fn answer(hooks: &Hooks, request: &HttpRequest) -> Result<HttpRespons
     {
         response.insert_header((header::SEC_WEBSOCKET_PROTOCOL, chosen));
     }
-    Ok(response)
+    let mut deflate = None;
+    if let Some(options) = &config.engine.per_message_deflate
+        && let Some(agreed) = agree(options, request)?
+    {
+        response.insert_header((header::SEC_WEBSOCKET_EXTENSIONS, agreed.answer));
+        deflate = Some(agreed.parameters);
+    }
+    Ok(Opening { response, deflate })
 }
 
 /// RFC 6455, 4.2.1: checks the required headers, and returns the key.
@@ -100,12 +122,6 @@ fn offered(request: &HttpRequest) -> Result<Vec<&str>, Refusal> {
         }
     }
     Ok(offered)
-}
-
-/// RFC 9110, 5.6.2.
-fn is_token(text: &str) -> bool {
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(is_part)
 }
 
 /// Bytes of a key, before base64.

@@ -33,14 +33,13 @@ pub(crate) fn begin(
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
-    let response = answer(hooks, request)?;
+    let opening = answer(hooks, &engine.config, request)?;
     let probe_outbox = Arc::new(ProbeOutbox::new());
     if handle.transport == Transport::WebSocket {
         // Clients expect a WebSocket that closes, not a refused handshake.
         probe_outbox.fail();
     }
     let feed = OutboundStream::behind(&probe_outbox, &handle.link);
-    let max_message = engine.config.limits.max_payload;
     let (engine, handle) = (Arc::clone(engine), handle.clone());
     let start = move |frames| {
         let candidate = Candidate {
@@ -52,7 +51,7 @@ pub(crate) fn begin(
         };
         actix_rt::spawn(candidate.run_caught());
     };
-    Ok(hold(request, payload, response, feed, max_message, start))
+    Ok(hold(request, payload, opening, feed, start))
 }
 
 /// A WebSocket that is not yet the session's transport.

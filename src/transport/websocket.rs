@@ -5,18 +5,20 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::handshake::Handshake;
 use crate::limits::Place;
-use crate::link::Inbound;
+use crate::link::{Deflater, Inbound};
 use crate::session::Engine;
 use crate::transport::bodies::{FrameBody, FrameReader};
 use crate::transport::direct::{self, ConnectionTakeover};
 use crate::transport::feed::OutboundStream;
+use crate::transport::frames::Frames;
 use crate::transport::hooks::Hooks;
-use crate::transport::opening::answer;
+use crate::transport::opening::{Opening, answer};
 use crate::transport::refusal::Refusal;
+use crate::websocket::Compression;
 
 /// Opens a session whose first transport is a WebSocket.
 pub(crate) fn open(
@@ -26,13 +28,12 @@ pub(crate) fn open(
     payload: web::Payload,
     (handshake, place): (Handshake, Option<Place>),
 ) -> Result<HttpResponse, Refusal> {
-    let response = answer(hooks, request)?;
+    let opening = answer(hooks, &engine.config, request)?;
     let link = engine.welcome(handshake, place);
     let feed = OutboundStream::of(&link);
-    let max_message = engine.config.limits.max_payload;
     let engine = Arc::clone(engine);
     let start = move |inbound| engine.open_websocket(link, inbound);
-    Ok(hold(request, payload, response, feed, max_message, start))
+    Ok(hold(request, payload, opening, feed, start))
 }
 
 /// Sends `feed` to the client, and passes the client's messages to `start`, after the WebSocket is
@@ -40,15 +41,25 @@ pub(crate) fn open(
 pub(crate) fn hold(
     request: &HttpRequest,
     payload: web::Payload,
-    mut response: HttpResponseBuilder,
+    mut opening: Opening,
     feed: OutboundStream,
-    max_message: usize,
     start: impl FnOnce(Box<dyn Inbound>) + 'static,
 ) -> HttpResponse {
+    let config = feed.config();
+    let frames = Frames::new(config.limits.max_payload, opening.deflate);
+    let feed = match (&config.engine.per_message_deflate, opening.deflate) {
+        (Some(options), Some(parameters)) => {
+            let (window_bits, level) = (parameters.sent.bits, options.level);
+            let compression = Compression { window_bits, level };
+            let keeps_context = parameters.sent.is_kept;
+            feed.deflating(Deflater::new(options.threshold, compression, keeps_context))
+        }
+        _ => feed,
+    };
     if let Some(takeover) = ConnectionTakeover::offered(request) {
-        takeover.accept(move |wire| start(direct::hold(wire, feed, max_message)));
-        return response.finish();
+        takeover.accept(move |wire| start(direct::hold(wire, feed, frames)));
+        return opening.response.finish();
     }
-    start(Box::new(FrameReader::new(payload, max_message)));
-    response.body(FrameBody::new(feed))
+    start(Box::new(FrameReader::new(payload, frames)));
+    opening.response.body(FrameBody::new(feed))
 }

@@ -20,6 +20,8 @@ pub(super) struct Assembly {
     character: [u8; 3],
     held: u8,
     kind: Kind,
+    /// The number of received bytes, if the message is compressed.
+    compressed: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -31,7 +33,7 @@ enum Content {
 
 impl Assembly {
     /// Begins a message.
-    pub(super) fn new(kind: Kind) -> Box<Self> {
+    pub(super) fn new(kind: Kind, is_compressed: bool) -> Box<Self> {
         let content = match kind {
             Kind::Text => Content::Text(String::new()),
             _ => Content::Binary(Vec::new()),
@@ -41,6 +43,7 @@ impl Assembly {
             character: [0; 3],
             held: 0,
             kind,
+            compressed: is_compressed.then_some(0),
         })
     }
 
@@ -49,7 +52,17 @@ impl Assembly {
         self.kind
     }
 
-    /// Returns the number of bytes of the message.
+    /// Returns the number of received bytes, if the message is compressed.
+    pub(super) fn compressed(&self) -> Option<usize> {
+        self.compressed
+    }
+
+    /// Counts received bytes of a compressed message.
+    pub(super) fn received(&mut self, bytes: usize) {
+        self.compressed = self.compressed.map(|earlier| earlier + bytes);
+    }
+
+    /// Returns the number of bytes of the message, without compression.
     pub(super) fn len(&self) -> usize {
         let content = match &self.content {
             Content::Binary(bytes) => bytes.len(),
@@ -92,6 +105,25 @@ impl Assembly {
                 plain.clear();
                 checked
             }
+        }
+    }
+
+    /// Appends a decompressed piece to a message of up to `most` bytes.
+    ///
+    /// # Errors
+    ///
+    /// Returns that the message is too large, or the position from which on a text is not UTF-8.
+    pub(super) fn append_inflated(&mut self, plain: &[u8], most: usize) -> Result<(), DecodeError> {
+        if plain.len() > most.saturating_sub(self.len()) {
+            return Err(DecodeError::InflatedTooBig { limit: most });
+        }
+        match &mut self.content {
+            Content::Binary(bytes) => {
+                bytes.reserve_exact(growth(bytes.len(), bytes.capacity(), plain.len(), most));
+                bytes.extend_from_slice(plain);
+                Ok(())
+            }
+            Content::Text(_) => self.append_text(plain, most),
         }
     }
 

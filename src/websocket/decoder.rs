@@ -7,6 +7,7 @@
 //! neither the meaning of a message for a session nor the response to a control frame.
 
 use crate::websocket::assembly::Assembly;
+use crate::websocket::deflate::{DeflateWindow, Inflater, most_compressed};
 use crate::websocket::error::DecodeError;
 use crate::websocket::header::{Header, MAX_CLIENT_HEADER};
 use crate::websocket::kind::Kind;
@@ -23,6 +24,8 @@ use crate::websocket::{MAX_CONTROL_PAYLOAD, Opcode, mask};
 ///  └── message whole ────┘       leaves through the caller's buffers
 /// ```
 ///
+/// A compressed message is decompressed as its pieces arrive, into `half` too.
+///
 /// A control frame is accepted between the fragments of a message and leaves `half` unchanged.
 /// After an error the position of the next frame is unknown, and the decoder must not be used
 /// again.
@@ -31,6 +34,8 @@ pub(crate) struct Decoder {
     max_message: usize,
     /// The received part of the incomplete message. No heap memory is held while idle.
     half: Option<Box<Assembly>>,
+    /// Decompresses messages, if that was agreed.
+    inflater: Option<Box<Inflater>>,
     stage: Stage,
 }
 
@@ -41,7 +46,16 @@ impl Decoder {
         Self {
             max_message,
             half: None,
+            inflater: None,
             stage: Stage::START,
+        }
+    }
+
+    /// Accepts compressed messages too. The limit holds for their decompressed size.
+    pub(crate) fn inflating(self, window: DeflateWindow) -> Self {
+        Self {
+            inflater: Some(Box::new(Inflater::new(window))),
+            ..self
         }
     }
 
@@ -80,15 +94,16 @@ impl Decoder {
         input: &mut &[u8],
     ) -> Result<Option<Body>, DecodeError> {
         let earlier = usize::from(held);
+        let deflates = self.inflater.is_some();
         let (header, filled) = if earlier == 0 {
             // The usual case reads in place, and copies only the rest of a split header.
-            match Header::read(input)? {
+            match Header::read(input, deflates)? {
                 None => (None, fill(&mut bytes, 0, input)),
                 header => (header, 0),
             }
         } else {
             let filled = fill(&mut bytes, earlier, input);
-            (Header::read(&bytes[..earlier + filled])?, filled)
+            (Header::read(&bytes[..earlier + filled], deflates)?, filled)
         };
         if let Some(header) = header {
             let body = self.accept(header)?;
@@ -122,8 +137,13 @@ impl Decoder {
         };
         // RFC 6455 §10.4 asks for a limit. Before a header `half` holds only the earlier fragments.
         // A control frame has its own limit, which was checked with the header.
+        let compressed = self.half.as_deref().and_then(Assembly::compressed);
+        let is_compressed = header.is_compressed || (compressed.is_some() && !kind.is_control());
         let (limit, earlier) = if kind.is_control() {
             (MAX_CONTROL_PAYLOAD, 0)
+        } else if is_compressed {
+            // The limit itself is checked while the message is decompressed.
+            (most_compressed(self.max_message), compressed.unwrap_or(0))
         } else {
             (self.max_message, self.received())
         };
@@ -131,6 +151,7 @@ impl Decoder {
             Ok(length) if length <= limit.saturating_sub(earlier) => Ok(Body {
                 kind,
                 is_final: header.is_final,
+                is_compressed,
                 mask: header.mask,
                 length,
                 received: 0,
@@ -152,7 +173,7 @@ impl Decoder {
         let bytes = take(input, missing);
         let is_whole = bytes.len() == missing;
         let is_alone = body.kind.is_control() || self.half.is_none();
-        if is_whole && body.is_final && body.received == 0 && is_alone {
+        if is_whole && body.is_final && body.received == 0 && is_alone && !body.is_compressed {
             scratch.bytes.reserve_exact(bytes.len());
             mask::unmask(&mut scratch.bytes, bytes, body.mask);
             self.stage = Stage::START;
@@ -187,8 +208,21 @@ impl Decoder {
         // Nothing of the payload has arrived: it may still come whole.
         if is_whole || !bytes.is_empty() {
             let mask = mask::rotated(body.mask, body.received);
-            let half = self.half.get_or_insert_with(|| Assembly::new(body.kind));
-            half.append(bytes, mask, most, &mut scratch.bytes)?;
+            let begin = || Assembly::new(body.kind, body.is_compressed);
+            let half = self.half.get_or_insert_with(begin);
+            match &mut self.inflater {
+                Some(inflater) if body.is_compressed => {
+                    half.received(bytes.len());
+                    scratch.bytes.reserve_exact(bytes.len());
+                    mask::unmask(&mut scratch.bytes, bytes, mask);
+                    let (piece, is_last) = (&scratch.bytes, is_whole && body.is_final);
+                    inflater.inflate(piece, is_last, &mut scratch.inflated, |plain| {
+                        half.append_inflated(plain, self.max_message)
+                    })?;
+                    scratch.bytes.clear();
+                }
+                _ => half.append(bytes, mask, most, &mut scratch.bytes)?,
+            }
         }
         if !is_whole {
             body.received += bytes.len();
@@ -208,6 +242,12 @@ impl Decoder {
     /// Returns the number of bytes of the incomplete message.
     fn received(&self) -> usize {
         self.half.as_deref().map_or(0, Assembly::len)
+    }
+
+    /// Returns the number of bytes that are allocated for the incomplete message.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.half.as_deref().map_or(0, Assembly::capacity)
     }
 
     /// Takes the rest of a control frame whose payload was cut.
@@ -259,6 +299,7 @@ impl Stage {
 struct Body {
     kind: Kind,
     is_final: bool,
+    is_compressed: bool,
     mask: [u8; 4],
     length: usize,
     /// The number of its bytes that have arrived, at most `length`.
@@ -398,7 +439,7 @@ mod tests {
     }
 
     fn held_by(decoder: &Decoder) -> usize {
-        decoder.half.as_deref().map_or(0, Assembly::capacity)
+        decoder.capacity()
     }
 
     fn is_idle(decoder: &Decoder) -> bool {
@@ -409,7 +450,7 @@ mod tests {
     fn a_decoder_is_small_and_send() {
         fn is_send<T: Send>(_: &T) {}
         is_send(&Decoder::new(1));
-        assert!(size_of::<Decoder>() <= 40, "{}", size_of::<Decoder>());
+        assert!(size_of::<Decoder>() <= 48, "{}", size_of::<Decoder>());
     }
 
     /// RFC 6455 §5.7.

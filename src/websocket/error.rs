@@ -11,7 +11,7 @@ use crate::websocket::Opcode;
 /// A violation of RFC 6455 by the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DecodeError {
-    /// Bits of extensions are set, although none was negotiated. The value holds them at their
+    /// Bits of extensions are set, although no extension was negotiated that allows them here. The value holds them at their
     /// position in the byte.
     ReservedBits(u8),
     /// The opcode has no meaning.
@@ -32,6 +32,10 @@ pub(crate) enum DecodeError {
     InterruptedMessage(Opcode),
     /// The message would exceed the limit; `declared` includes its earlier fragments.
     MessageTooBig { declared: u64, limit: usize },
+    /// A compressed message would be larger than the limit when it is decompressed.
+    InflatedTooBig { limit: usize },
+    /// A compressed message is no DEFLATE.
+    InvalidDeflate,
     /// A text message is not UTF-8 from this byte on.
     InvalidText(usize),
     /// A close frame has one byte of payload, half a status code.
@@ -57,8 +61,8 @@ impl DecodeError {
             | Self::InterruptedMessage(_)
             | Self::HalfCloseCode
             | Self::InvalidCloseCode(_) => 1002,
-            Self::InvalidText(_) | Self::InvalidCloseReason(_) => 1007,
-            Self::MessageTooBig { .. } => 1009,
+            Self::InvalidText(_) | Self::InvalidCloseReason(_) | Self::InvalidDeflate => 1007,
+            Self::MessageTooBig { .. } | Self::InflatedTooBig { .. } => 1009,
         }
     }
 }
@@ -87,6 +91,13 @@ impl fmt::Display for DecodeError {
                     "message of {declared} bytes exceeds the limit of {limit} bytes"
                 )
             }
+            Self::InflatedTooBig { limit } => {
+                write!(
+                    f,
+                    "compressed message inflates to more than the limit of {limit} bytes"
+                )
+            }
+            Self::InvalidDeflate => f.write_str("compressed message is not in the deflate format"),
             Self::InvalidText(at) => write!(f, "text message is not utf-8 from byte {at} on"),
             Self::HalfCloseCode => f.write_str("close frame has a payload of 1 byte"),
             Self::InvalidCloseCode(code) => write!(f, "close code {code} must not be sent"),
@@ -103,7 +114,7 @@ impl Error for DecodeError {}
 mod tests {
     use super::*;
 
-    const TABLE: [(DecodeError, u16, &str); 14] = [
+    const TABLE: [(DecodeError, u16, &str); 16] = [
         (
             DecodeError::ReservedBits(0x40),
             1002,
@@ -152,6 +163,16 @@ mod tests {
             },
             1009,
             "message of 11 bytes exceeds the limit of 10 bytes",
+        ),
+        (
+            DecodeError::InflatedTooBig { limit: 10 },
+            1009,
+            "compressed message inflates to more than the limit of 10 bytes",
+        ),
+        (
+            DecodeError::InvalidDeflate,
+            1007,
+            "compressed message is not in the deflate format",
         ),
         (
             DecodeError::InvalidText(3),

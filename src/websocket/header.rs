@@ -5,7 +5,7 @@
 //! and its size limit are not checked here.
 
 use crate::websocket::error::DecodeError;
-use crate::websocket::{FIN, LENGTH_16, LENGTH_64, MAX_CONTROL_PAYLOAD, Opcode};
+use crate::websocket::{FIN, LENGTH_16, LENGTH_64, MAX_CONTROL_PAYLOAD, Opcode, RSV1};
 
 /// The longest header a client can send: two bytes, a length of 64 bits and the mask.
 pub(super) const MAX_CLIENT_HEADER: usize = 14;
@@ -16,18 +16,21 @@ pub(super) struct Header {
     /// The size of the header itself, in bytes.
     pub(super) size: usize,
     pub(super) is_final: bool,
+    /// RFC 7692 §6: the first frame of a compressed message.
+    pub(super) is_compressed: bool,
     pub(super) opcode: Opcode,
     pub(super) payload: u64,
     pub(super) mask: [u8; 4],
 }
 
 impl Header {
-    /// Reads the header at the beginning of `bytes`; `None` means that it is incomplete.
-    pub(super) fn read(bytes: &[u8]) -> Result<Option<Self>, DecodeError> {
+    /// Reads the header at the beginning of `bytes`; `None` means that it is incomplete. A message
+    /// may be compressed if `deflates`.
+    pub(super) fn read(bytes: &[u8], deflates: bool) -> Result<Option<Self>, DecodeError> {
         let Some((&first, rest)) = bytes.split_first() else {
             return Ok(None);
         };
-        let opcode = opcode(first)?;
+        let opcode = opcode(first, deflates)?;
         let is_final = first & FIN != 0;
         // RFC 6455 §5.5: control frames must not be fragmented.
         if opcode.is_control() && !is_final {
@@ -56,6 +59,7 @@ impl Header {
         Ok(Some(Self {
             size: bytes.len() - rest.len(),
             is_final,
+            is_compressed: first & RSV1 != 0,
             opcode,
             payload,
             mask,
@@ -63,10 +67,13 @@ impl Header {
     }
 }
 
-fn opcode(first: u8) -> Result<Opcode, DecodeError> {
-    // RFC 6455 §5.2: without an extension that defines them the reserved bits are zero.
-    if first & RESERVED_BITS != 0 {
-        return Err(DecodeError::ReservedBits(first & RESERVED_BITS));
+fn opcode(first: u8, deflates: bool) -> Result<Opcode, DecodeError> {
+    // RFC 6455 §5.2: without an extension that defines them the reserved bits are zero. RFC 7692
+    // §6.1: RSV1 is set in the first frame of a message, and in no continuation or control frame.
+    let reserved = first & RESERVED_BITS;
+    let may_be_compressed = deflates && matches!(first & OPCODE, 0x1 | 0x2);
+    if reserved != 0 && !(reserved == RSV1 && may_be_compressed) {
+        return Err(DecodeError::ReservedBits(reserved));
     }
     match first & OPCODE {
         0x0 => Ok(Opcode::Continuation),
@@ -115,6 +122,14 @@ const LEAST_64: u64 = 65_536;
 mod tests {
     use super::*;
 
+    fn read(bytes: &[u8]) -> Result<Option<Header>, DecodeError> {
+        let found = Header::read(bytes, false);
+        let deflated = Header::read(bytes, true);
+        let is_refused = found == Err(DecodeError::ReservedBits(RSV1));
+        assert!(found == deflated || is_refused, "{bytes:x?}");
+        found
+    }
+
     const MASK: [u8; 4] = [1, 2, 3, 4];
 
     fn wire(start: &[u8]) -> Vec<u8> {
@@ -141,11 +156,12 @@ mod tests {
             let header = Header {
                 size: start.len() + 4,
                 is_final: true,
+                is_compressed: false,
                 opcode: Opcode::Binary,
                 payload,
                 mask: MASK,
             };
-            assert_eq!(Header::read(&wire(start)), Ok(Some(header)), "{start:x?}");
+            assert_eq!(read(&wire(start)), Ok(Some(header)), "{start:x?}");
         }
     }
 
@@ -167,15 +183,12 @@ mod tests {
             let header = Header {
                 size: 6,
                 is_final,
+                is_compressed: false,
                 opcode,
                 payload: 5,
                 mask: MASK,
             };
-            assert_eq!(
-                Header::read(&wire(&[first, 0x85])),
-                Ok(Some(header)),
-                "{first:#x}"
-            );
+            assert_eq!(read(&wire(&[first, 0x85])), Ok(Some(header)), "{first:#x}");
         }
     }
 
@@ -189,13 +202,9 @@ mod tests {
         for start in headers {
             let whole = wire(start);
             for cut in 0..whole.len() {
-                assert_eq!(
-                    Header::read(&whole[..cut]),
-                    Ok(None),
-                    "{start:x?} cut at {cut}"
-                );
+                assert_eq!(read(&whole[..cut]), Ok(None), "{start:x?} cut at {cut}");
             }
-            assert!(matches!(Header::read(&whole), Ok(Some(_))));
+            assert!(matches!(read(&whole), Ok(Some(_))));
         }
     }
 
@@ -229,7 +238,7 @@ mod tests {
             ),
         ];
         for (bytes, error) in table {
-            assert_eq!(Header::read(bytes), Err(error), "{bytes:x?}");
+            assert_eq!(read(bytes), Err(error), "{bytes:x?}");
         }
     }
 
@@ -238,8 +247,30 @@ mod tests {
     fn reserved_opcodes_are_refused() {
         for opcode in (0x3..=0x7).chain(0xB..=0xF) {
             let error = Err(DecodeError::ReservedOpcode(opcode));
-            assert_eq!(Header::read(&[0x80 | opcode]), error);
-            assert_eq!(Header::read(&[opcode]), error);
+            assert_eq!(read(&[0x80 | opcode]), error);
+            assert_eq!(read(&[opcode]), error);
+        }
+    }
+
+    /// RFC 7692 §6.1.
+    #[test]
+    fn the_first_frame_of_a_message_may_be_compressed_if_that_was_negotiated() {
+        for first in 0x40..=0x7F_u8 {
+            for first in [first, first | FIN] {
+                let found = Header::read(&wire(&[first, 0x85]), true);
+                if matches!(first & !FIN, 0x41 | 0x42) {
+                    let is_compressed = |header: Header| header.is_compressed;
+                    assert_eq!(
+                        found.map(|header| header.map(is_compressed)),
+                        Ok(Some(true))
+                    );
+                } else {
+                    let bits = first & RESERVED_BITS;
+                    assert_eq!(found, Err(DecodeError::ReservedBits(bits)), "{first:#x}");
+                }
+                let found = Header::read(&[first], false);
+                assert_eq!(found, Err(DecodeError::ReservedBits(first & RESERVED_BITS)));
+            }
         }
     }
 
@@ -247,7 +278,7 @@ mod tests {
     #[test]
     fn a_control_frame_of_125_bytes_passes() {
         for first in [0x88, 0x89, 0x8A] {
-            let header = Header::read(&wire(&[first, 0x80 | 125]));
+            let header = read(&wire(&[first, 0x80 | 125]));
             assert!(matches!(header, Ok(Some(Header { payload: 125, .. }))));
         }
     }

@@ -1,4 +1,4 @@
-//! The WebSocket framing of RFC 6455, server side. The opening handshake belongs to HTTP and is not
+//! The WebSocket framing of RFC 6455, server side, with the compression of RFC 7692. The opening handshake belongs to HTTP and is not
 //! part of it.
 //!
 //! Bytes from a client enter [`Decoder`] in the pieces that the network delivers. Whole messages
@@ -10,6 +10,7 @@
 
 mod assembly;
 mod decoder;
+mod deflate;
 mod encode;
 mod error;
 mod header;
@@ -20,6 +21,11 @@ mod scratch;
 use std::fmt;
 
 pub(crate) use decoder::Decoder;
+#[cfg(test)]
+pub(crate) use deflate::compressions;
+pub(crate) use deflate::{
+    Compression, Compressor, DeflateParameters, DeflateWindow, LEAST_BITS, WINDOW_BITS, compressed,
+};
 pub(crate) use encode::{MAX_HEADER, close_frame, frame, write_header};
 pub(crate) use error::DecodeError;
 pub(crate) use kind::Kind;
@@ -73,6 +79,8 @@ impl fmt::Display for Opcode {
 
 /// The bit of a frame's first byte that marks the last frame of a message.
 const FIN: u8 = 0x80;
+/// RFC 7692 §6: the bit of the first byte of a compressed message.
+const RSV1: u8 = 0x40;
 /// RFC 6455 §5.5: the maximal payload of a control frame.
 const MAX_CONTROL_PAYLOAD: usize = 125;
 /// The short lengths that announce a length of 16 and of 64 bits.

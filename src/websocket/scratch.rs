@@ -8,6 +8,8 @@ pub(crate) struct Scratch {
     pub(super) bytes: Vec<u8>,
     /// The last text that came in pieces.
     pub(super) text: String,
+    /// A piece of a compressed message, decompressed.
+    pub(super) inflated: Vec<u8>,
 }
 
 impl Scratch {
@@ -15,10 +17,12 @@ impl Scratch {
         Self {
             bytes: Vec::new(),
             text: String::new(),
+            inflated: Vec::new(),
         }
     }
 
-    /// Releases each buffer with more than `kept` bytes.
+    /// Releases each buffer with more than `kept` bytes. The buffer of decompressed pieces has a
+    /// constant size.
     pub(crate) fn trim(&mut self, kept: usize) {
         if self.bytes.capacity() > kept {
             self.bytes = Vec::new();

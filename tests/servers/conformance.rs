@@ -1,8 +1,8 @@
 //! The server that the official protocol test suites of Engine.IO and Socket.IO expect.
 //!
 //! `/engine.io/` echoes every message; `/socket.io/` has the namespaces `/` and `/custom`, which send
-//! the auth payload back on connect, and the events that the suites use. `PORT` and `SERVER`
-//! (`http` or `direct`) come from the environment.
+//! the auth payload back on connect, and the events that the suites use. `PORT`, `SERVER` (`http` or
+//! `direct`) and `DEFLATE` (`1`, or `takeover` for context takeover) come from the environment.
 //!
 //! ```sh
 //! PORT=3000 cargo run --release --example conformance
@@ -15,7 +15,8 @@ use std::env;
 use std::time::Duration;
 
 use actix_socketio::{
-    Args, Auth, Cors, EmitError, EngineIo, EngineMessage, EngineSession, Event, Socket, SocketIo,
+    Args, Auth, Cors, EmitError, EngineIo, EngineMessage, EngineSession, Event, PerMessageDeflate,
+    Socket, SocketIo,
 };
 use actix_web::{App, HttpServer};
 use serde_json::Value;
@@ -26,7 +27,13 @@ const PING_TIMEOUT: Duration = Duration::from_millis(200);
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
     env_logger::init();
-    let engine = EngineIo::builder()
+    let (mut engine, mut io) = (EngineIo::builder(), SocketIo::builder());
+    if let Ok(deflate) = env::var("DEFLATE") {
+        let options = PerMessageDeflate::new().context_takeover(deflate == "takeover");
+        engine = engine.per_message_deflate(options.clone());
+        io = io.per_message_deflate(options);
+    }
+    let engine = engine
         .ping_interval(PING_INTERVAL)
         .ping_timeout(PING_TIMEOUT)
         .cors(Cors::any())
@@ -38,7 +45,7 @@ async fn main() -> std::io::Result<()> {
             },
         )
         .start()?;
-    let io = SocketIo::builder()
+    let io = io
         .ping_interval(PING_INTERVAL)
         .ping_timeout(PING_TIMEOUT)
         .connect_timeout(Duration::from_secs(1))

@@ -58,6 +58,7 @@ const KEPT_TO: &str = "
     actix_cors  transport
     bcrypt     admin
     gethostname  admin
+    flate2     transport websocket
     redis      adapter/redis admin
     rmp        adapter/format
     actix      testing admin server transport adapter namespace session supervision tasks handler socket members link message data

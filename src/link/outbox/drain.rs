@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 
+use crate::link::deflater::Deflater;
 use crate::link::outbox::queue::{Inner, Outbox};
 
 /// Writes some of these bytes to a client, and returns their number.
@@ -42,6 +43,44 @@ impl Outbox {
             inner.pop();
         }
         self.unlock_relieved(inner);
+        Poll::Ready(Some(chunk.freeze()))
+    }
+
+    /// Takes the next chunk for a WebSocket that compresses: as many frames as are worth one write,
+    /// each in the form that `deflater` makes of it. `None` is the end. The frames leave the queue
+    /// before they are compressed, so that no sender waits for it.
+    pub(crate) fn poll_deflated(
+        &self,
+        cx: &mut Context<'_>,
+        deflater: &mut Deflater,
+    ) -> Poll<Option<Bytes>> {
+        let mut inner = self.inner.lock();
+        let Some(first) = inner.queue.front().cloned() else {
+            if inner.closed {
+                return Poll::Ready(None);
+            }
+            inner.wait(cx);
+            return Poll::Pending;
+        };
+        inner.pop();
+        let (mut length, mut rest) = (first.len(), Vec::new());
+        while let Some(frame) = inner.queue.front() {
+            length += frame.len();
+            if length > CHUNK {
+                break;
+            }
+            rest.push(frame.clone());
+            inner.pop();
+        }
+        self.unlock_relieved(inner);
+        let first = deflater.bytes(&first);
+        if rest.is_empty() {
+            return Poll::Ready(Some(first));
+        }
+        let mut chunk = BytesMut::from(first);
+        for frame in &rest {
+            chunk.extend_from_slice(&deflater.bytes(frame));
+        }
         Poll::Ready(Some(chunk.freeze()))
     }
 

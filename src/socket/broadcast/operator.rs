@@ -168,7 +168,8 @@ impl Broadcast {
     /// Sets whether the event is worth compressing; true by default. The response to a poll is
     /// compressed if it is at least as long as
     /// [`Builder::http_compression`](crate::Builder::http_compression) and contains at least one
-    /// such event. WebSocket frames are never compressed.
+    /// such event. A WebSocket message is compressed by the options of
+    /// [`Builder::per_message_deflate`](crate::Builder::per_message_deflate).
     ///
     /// # Examples
     ///

@@ -29,7 +29,7 @@ use crate::transport::feed::OutboundStream;
 use crate::transport::frames::Frames;
 
 /// Owns a WebSocket with its connection: this worker's flusher writes `feed` from now on.
-pub(crate) fn hold(wire: UpgradedIo, feed: OutboundStream, max_message: usize) -> Box<dyn Inbound> {
+pub(crate) fn hold(wire: UpgradedIo, feed: OutboundStream, frames: Frames) -> Box<dyn Inbound> {
     feed.preface(wire.answer);
     let mut kept = wire.read;
     if kept.is_empty() {
@@ -47,7 +47,7 @@ pub(crate) fn hold(wire: UpgradedIo, feed: OutboundStream, max_message: usize) -
     Box::new(Reader {
         slot: Flusher::here().register(&connection),
         connection,
-        frames: Frames::new(max_message),
+        frames,
         kept,
     })
 }

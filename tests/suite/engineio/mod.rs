@@ -1,5 +1,6 @@
 //! Engine.IO, version 4: sessions and their transports.
 
+mod deflate;
 mod handshake;
 mod heartbeat;
 mod polling;

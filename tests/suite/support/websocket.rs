@@ -198,10 +198,20 @@ impl WebSocket {
         self.connection
     }
 
-    /// RFC 6455, 5.1: frames of a server are not masked. This server's are final too.
+    /// Receives one frame as it is: its first byte, and its payload.
+    pub(crate) async fn recv_frame(&mut self) -> (u8, Vec<u8>) {
+        self.any_frame().await.unwrap()
+    }
+
     async fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
+        let (first, payload) = self.any_frame().await?;
+        assert_eq!(first & 0xF0, 0x80, "a final frame without extensions");
+        Some((first & 0x0F, payload))
+    }
+
+    /// RFC 6455, 5.1: frames of a server are not masked. This server's are final too.
+    async fn any_frame(&mut self) -> Option<(u8, Vec<u8>)> {
         let head = self.connection.take(2).await?;
-        assert_eq!(head[0] & 0xF0, 0x80, "a final frame without extensions");
         assert_eq!(head[1] & 0x80, 0, "a frame that is not masked");
         let length = match head[1] {
             126 => self.connection.take(2).await?,
@@ -212,7 +222,7 @@ impl WebSocket {
             .iter()
             .fold(0, |sum, byte| sum << 8 | usize::from(*byte));
         let payload = self.connection.take(length).await?;
-        Some((head[0] & 0x0F, payload))
+        Some((head[0], payload))
     }
 }
 
