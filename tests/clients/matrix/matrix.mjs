@@ -1,0 +1,192 @@
+#!/usr/bin/env node
+// Runs every client through every feature over each of its transports, and prints a table.
+//
+//   MATRIX_BIN=… PYTHON=… node matrix/matrix.mjs [--only NAME] [--server direct|http]
+//
+// A client is a program of its own that speaks lines of JSON (`runner.mjs`). It connects through a proxy
+// that cuts its connections if it asks for that. Exits with 1 if a cell is no `ok`, or is missing.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { startServer, stopped, within } from "../server.mjs";
+import { CLIENTS, FEATURES } from "./clients.mjs";
+
+const { values: options } = parseArgs({
+  options: { only: { type: "string", default: "" }, server: { type: "string", default: "direct" } },
+});
+const TOGETHER = 4;
+const RUN_MS = 180_000;
+const REASON_MS = 10_000;
+const POLL_MS = 50;
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+
+async function main() {
+  const clients = CLIENTS.filter(({ name }) => name.includes(options.only));
+  const runs = clients.flatMap((client) => client.transports.map((transports) => [client, transports]));
+  const rows = [];
+  let next = 0;
+  // Most of the time a run waits for a timeout.
+  await Promise.all(Array.from({ length: TOGETHER }, async () => {
+    while (next < runs.length) {
+      const at = next;
+      next += 1;
+      rows[at] = await row(...runs[at]);
+    }
+  }));
+  print(rows);
+  const failed = rows.flatMap((one) => FEATURES.flatMap((feature) => failure(one, feature) ?? []));
+  for (const line of failed) console.log(line);
+  process.exit(failed.length > 0 || rows.length === 0 ? 1 : 0);
+}
+
+/** Runs one client over one choice of transports. */
+async function row(client, transports) {
+  const env = { SERVER: options.server };
+  const server = await startServer("MATRIX_BIN", { env });
+  // With recovery each event has one more argument, its offset.
+  const recovering = await startServer("MATRIX_BIN", { env: { ...env, RECOVERY: "1" } });
+  const [proxy, back] = await Promise.all([server, recovering].map(({ port }) => Proxy.start(port)));
+  const [program, ...args] = client.command(proxy.url, back.url, transports);
+  const child = spawn(program, args, { cwd: here, stdio: ["pipe", "pipe", "inherit"] });
+  const cells = new Map();
+  let answered = Promise.resolve();
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    const message = JSON.parse(line);
+    if (message.feature) return cells.set(message.feature, message.result);
+    answered = answered.then(() => answer(message, { server, proxy, recovering, back, child })).then((value) => {
+      child.stdin.write(`${JSON.stringify(value ?? null)}\n`);
+    });
+    return undefined;
+  });
+  try {
+    await within(once(child, "exit"), `${client.name} over ${transports}`, RUN_MS);
+  } catch (error) {
+    cells.set("end", `error: ${error.message}`);
+    child.kill("SIGKILL");
+  }
+  for (const one of [proxy, back]) one.close();
+  await Promise.all([server.kill(), recovering.kill()]);
+  return { name: client.name, transports, cells, without: client.without ?? {} };
+}
+
+/** Does what a client asks for. */
+async function answer({ ask, id }, { server, proxy, recovering, back, child }) {
+  switch (ask) {
+    case "cut":
+      return proxy.cut();
+    case "miss":
+      back.hold();
+      back.cut();
+      await fetch(`${recovering.url}/emit/missed`, { method: "POST" });
+      return back.release();
+    case "reason":
+      return reason(server, id);
+    case "freeze server":
+      return server.pause();
+    case "thaw server":
+      return server.resume();
+    case "freeze client": {
+      await stopped(child);
+      const found = await reason(server, id);
+      child.kill("SIGCONT");
+      return found;
+    }
+    default:
+      return `unknown question ${ask}`;
+  }
+}
+
+/** Waits until a socket has ended, and returns its reason. */
+async function reason(server, id) {
+  const deadline = Date.now() + REASON_MS;
+  for (;;) {
+    const response = await fetch(`${server.url}/reasons/${encodeURIComponent(id)}`);
+    if (response.ok) return response.text();
+    if (Date.now() > deadline) return "the socket has not ended";
+    await new Promise((resolve) => { setTimeout(resolve, POLL_MS); });
+  }
+}
+
+/** A TCP proxy in front of the server. */
+class Proxy {
+  #pairs = new Set();
+  #held;
+  #server;
+
+  static async start(port) {
+    const proxy = new Proxy();
+    proxy.#server = createServer((client) => {
+      if (proxy.#held) proxy.#held.push(client);
+      else proxy.#connect(client, port);
+      client.on("error", () => client.destroy());
+    });
+    proxy.port = port;
+    proxy.#server.listen(0, "127.0.0.1");
+    await once(proxy.#server, "listening");
+    proxy.url = `http://127.0.0.1:${proxy.#server.address().port}`;
+    return proxy;
+  }
+
+  #connect(client, port) {
+    const server = connect(port, "127.0.0.1");
+    const pair = [client, server];
+    this.#pairs.add(pair);
+    const end = () => {
+      this.#pairs.delete(pair);
+      for (const socket of pair) socket.destroy();
+    };
+    for (const socket of pair) socket.on("error", end).on("close", end);
+    client.pipe(server).pipe(client);
+  }
+
+  /** Cuts all connections. */
+  cut() {
+    for (const [client, server] of this.#pairs) {
+      client.resetAndDestroy();
+      server.resetAndDestroy();
+    }
+    this.#pairs.clear();
+  }
+
+  /** Lets new connections wait until `release`. */
+  hold() {
+    this.#held = [];
+  }
+
+  release() {
+    for (const client of this.#held.splice(0)) this.#connect(client, this.port);
+    this.#held = undefined;
+  }
+
+  close() {
+    this.cut();
+    this.#server.close();
+  }
+}
+
+/** Returns what is wrong with a cell. */
+function failure({ name, transports, cells, without }, feature) {
+  const cell = cells.get(feature) ?? cells.get("end") ?? "error: no result";
+  if (cell === "ok" && !without[feature]) return undefined;
+  if (cell === "none" && without[feature]) return undefined;
+  if (cell === "none") return `${name}, ${transports}, ${feature}: not tried, and no reason is listed`;
+  if (cell === "ok") return `${name}, ${transports}, ${feature}: works, and is listed as missing`;
+  return `${name}, ${transports}, ${feature}: ${cell}`;
+}
+
+function print(rows) {
+  const mark = (cell) => (cell === "ok" ? "yes" : cell === "none" ? "-" : "FAILS");
+  console.log(`| client | transports | ${FEATURES.join(" | ")} |`);
+  console.log(`|${" --- |".repeat(FEATURES.length + 2)}`);
+  for (const { name, transports, cells } of rows) {
+    const marks = FEATURES.map((feature) => mark(cells.get(feature)));
+    console.log(`| ${name} | ${transports} | ${marks.join(" | ")} |`);
+  }
+}
+
+await main();

@@ -1,0 +1,127 @@
+//! The server of the matrix of clients: every feature that a client may use, by events.
+//!
+//! `hello` is sent on connect with the auth payload and the query. `echo` returns its arguments as
+//! `echoed`, `ack` acknowledges with them, `call` calls the client. `kick` disconnects, `/private`
+//! wants a token. `POST /emit/{event}` broadcasts, `GET /reasons/{id}` returns why a socket has
+//! ended. `PORT`, `SERVER` (`http` or `direct`) and `RECOVERY` come from the environment.
+//!
+//! ```sh
+//! PORT=3000 cargo run --example matrix
+//! ```
+//! ```js
+//! io("http://localhost:3000").emit("ack", 1, "2", console.log);
+//! ```
+
+use std::collections::HashMap;
+use std::env;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix_socketio::{
+    AnyValue, Auth, Bytes, ConnectError, Cors, Data, DisconnectReason, EmitError, Event,
+    HandlerError, Namespace, Socket, SocketIo,
+};
+use actix_web::{App, HttpResponse, HttpServer, web};
+use serde_json::{Value, json};
+
+type Reasons = Arc<Mutex<HashMap<String, String>>>;
+
+#[actix_web::main]
+async fn main() -> std::io::Result<()> {
+    env_logger::init();
+    let mut builder = SocketIo::builder()
+        .ping_interval(Duration::from_secs(1))
+        .ping_timeout(Duration::from_secs(1))
+        .max_payload(4 << 20)
+        .cors(Cors::any());
+    if env::var_os("RECOVERY").is_some() {
+        builder = builder.connection_state_recovery(Duration::from_secs(60));
+    }
+    let io = builder.start()?;
+    let reasons = Reasons::default();
+    register(&io.of("/"), &reasons);
+    register(&io.of("/chat"), &reasons);
+    io.of("/private").on_connect(guard);
+    let routes = {
+        let (io, reasons) = (web::Data::new(io.clone()), web::Data::new(reasons));
+        move |app: &mut web::ServiceConfig| {
+            app.app_data(io.clone())
+                .app_data(reasons.clone())
+                .route("/emit/{event}", web::post().to(emit))
+                .route("/reasons/{id}", web::get().to(reason));
+        }
+    };
+    let port = env::var("PORT").ok().and_then(|port| port.parse().ok());
+    let address = ("127.0.0.1", port.unwrap_or(3000));
+    if env::var("SERVER").is_ok_and(|server| server == "direct") {
+        let app = move || App::new().configure(routes.clone());
+        return io.serve(app).workers(1).bind(address)?.run().await;
+    }
+    let mounted = io.clone();
+    let app = move || {
+        let app = App::new().configure(mounted.routes());
+        app.configure(routes.clone())
+    };
+    let server = io.tune(HttpServer::new(app));
+    server.workers(1).bind(address)?.run().await
+}
+
+fn register(namespace: &Namespace, reasons: &Reasons) {
+    let reasons = Arc::clone(reasons);
+    namespace
+        .on_connect(hello)
+        .on("echo", |socket: Socket, event: Event| async move {
+            socket.emit("echoed", event.args()).await
+        })
+        .on("ack", |event: Event| async move { event.args().clone() })
+        .on("call", call)
+        .on(
+            "kick",
+            |socket: Socket| async move { socket.disconnect(false) },
+        )
+        .on("bytes", |Data(count): Data<usize>| async move {
+            Bytes::from(vec![7; count])
+        })
+        .on_disconnect(move |socket: Socket, reason: DisconnectReason| {
+            let mut reasons = reasons.lock().unwrap_or_else(PoisonError::into_inner);
+            reasons.insert(socket.id().to_string(), reason.to_string());
+            async {}
+        });
+}
+
+async fn hello(socket: Socket, Auth(auth): Auth<Option<Value>>) -> Result<(), EmitError> {
+    let value = socket.handshake().query_value("value");
+    socket
+        .emit("hello", json!({ "auth": auth, "value": value }))
+        .await
+}
+
+async fn guard(Auth(auth): Auth<Value>) -> Result<(), ConnectError> {
+    if auth["token"] == "secret" {
+        return Ok(());
+    }
+    Err(ConnectError::new("not authorized").with_data(json!({ "code": 401 })))
+}
+
+/// Calls the client with the given event and arguments, and returns its answer.
+async fn call(socket: Socket, event: Event) -> Result<AnyValue, HandlerError> {
+    let (name, args) = event.args().split_first::<String>()?;
+    let call = socket.timeout(Duration::from_secs(5)).call(&name, args);
+    call.await
+        .map_err(|error| HandlerError::new(error.to_string()))
+}
+
+async fn emit(io: web::Data<SocketIo>, event: web::Path<String>) -> HttpResponse {
+    match io.emit(&event, "missed").await {
+        Ok(()) => HttpResponse::NoContent().finish(),
+        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
+    }
+}
+
+async fn reason(reasons: web::Data<Reasons>, id: web::Path<String>) -> HttpResponse {
+    let reasons = reasons.lock().unwrap_or_else(PoisonError::into_inner);
+    match reasons.get(id.as_str()) {
+        Some(reason) => HttpResponse::Ok().body(reason.clone()),
+        None => HttpResponse::NotFound().finish(),
+    }
+}
