@@ -186,8 +186,9 @@ impl<S: Buildable> Builder<S> {
     }
 
     /// Sets the size in bytes from which a poll's response is compressed, by gzip or deflate if the
-    /// client accepts it; 1024 by default. `None` switches it off. WebSocket messages have an
-    /// option of their own, [`per_message_deflate`](Self::per_message_deflate).
+    /// client accepts it; 1024 by default. `None` switches it off. With the features `brotli` and
+    /// `zstd`, a client that names Brotli or Zstandard gets that, if it prefers no other. WebSocket
+    /// messages have an option of their own, [`per_message_deflate`](Self::per_message_deflate).
     ///
     /// # Examples
     ///

@@ -59,6 +59,8 @@ const KEPT_TO: &str = "
     bcrypt     admin
     gethostname  admin
     flate2     transport websocket
+    brotli     transport
+    zstd       transport
     redis      adapter/redis admin
     rmp        adapter/format
     actix      testing admin server transport adapter namespace session supervision tasks handler socket members link message data

@@ -9,16 +9,19 @@ use flate2::read::{GzDecoder, ZlibDecoder};
 use crate::support::socketio::start;
 use crate::support::{Polling, Response, Server, WebSocket, echo};
 
-/// `httpCompression`: gzip and deflate, as the client asks, and caches are told that it matters.
+/// `httpCompression`: gzip and deflate, with their features Brotli and Zstandard, as the client asks, and caches are told that it matters.
 #[on_both_servers]
 async fn poll_is_compressed_as_the_client_asks() {
     let server = Server::engineio(echo);
     let session = Polling::open(&server).await;
     for (accepted, coding) in [
-        ("gzip, deflate, br", Some("gzip")),
+        ("gzip, deflate", Some("gzip")),
         ("deflate", Some("deflate")),
         ("gzip;q=0, deflate;q=0.1", Some("deflate")),
-        ("br", None),
+        ("br", cfg!(feature = "brotli").then_some("br")),
+        ("zstd", cfg!(feature = "zstd").then_some("zstd")),
+        ("br;q=0, zstd;q=0, gzip;q=0.1", Some("gzip")),
+        ("compress", None),
         ("gzip;q=0", None),
         ("", None),
     ] {
@@ -207,6 +210,16 @@ fn text(response: &Response) -> String {
     let read = match response.header("content-encoding") {
         Some("gzip") => GzDecoder::new(body).read_to_string(&mut text),
         Some("deflate") => ZlibDecoder::new(body).read_to_string(&mut text),
+        #[cfg(feature = "brotli")]
+        Some("br") => {
+            let mut decoder = brotli::Decompressor::new(body, 4096);
+            decoder.read_to_string(&mut text)
+        }
+        #[cfg(feature = "zstd")]
+        Some("zstd") => {
+            let mut decoder = zstd::Decoder::new(body).unwrap();
+            decoder.read_to_string(&mut text)
+        }
         Some(other) => panic!("{other:?} was not asked for"),
         None => return response.text().to_owned(),
     };
