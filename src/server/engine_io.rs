@@ -84,13 +84,16 @@ impl EngineIo {
         AppServer::new(&self.engine, &self.hooks, self.closing(), app, None)
     }
 
-    /// Serves only this server, at these addresses, until the process receives a signal to end.
+    /// Serves only this server and its [`health_routes`](Self::health_routes), at these addresses,
+    /// until the process receives a signal to end.
     ///
     /// # Errors
     ///
     /// Returns the system's error if none of the addresses can be used.
     pub async fn run(&self, addresses: impl ToSocketAddrs) -> io::Result<()> {
-        self.serve(App::new).bind(addresses)?.run().await
+        let health = self.health_routes();
+        let app = move || App::new().configure(health.clone());
+        self.serve(app).bind(addresses)?.run().await
     }
 
     /// Configures an `HttpServer` for long-lived connections, as
@@ -116,6 +119,27 @@ impl EngineIo {
     /// [`SocketIo::drain`](crate::SocketIo::drain) does. The event of the options has no effect.
     pub async fn drain(&self, options: DrainOptions) -> DrainReport {
         self.closing().drain(&options).await
+    }
+
+    /// Returns the sessions with the most bytes in their outboxes, most first, at most `count`. A
+    /// session that has nothing queued is not listed. It looks at every session once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::EngineIo;
+    ///
+    /// fn report(engine: &EngineIo) {
+    ///     for session in engine.slowest(10) {
+    ///         let address = session.handshake().address();
+    ///         log::info!("{} bytes wait for {address:?}", session.stats().queued_bytes());
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn slowest(&self, count: usize) -> Vec<EngineSession> {
+        let links = self.engine.slowest(count).into_iter();
+        links.map(EngineSession::from).collect()
     }
 
     /// Returns the number of connected clients.

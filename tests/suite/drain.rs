@@ -1,94 +1,12 @@
-//! docs/operations.md, Health and Drain: readiness and its routes, and clients that are closed one
-//! after another.
+//! docs/operations.md, Drain: clients that are closed one after another, and signals that begin it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use actix_socketio::{DrainOptions, NotReady, SocketIo};
-use actix_web::App;
-use serde_json::{Value, json};
+use actix_socketio::{DrainOptions, EngineMessage, EngineSession, NotReady};
 
-use crate::support::held::held_up;
+use crate::support::held::{Gate, held_up};
 use crate::support::socketio::{BOTH, Client, Via, leavers, start, until};
-use crate::support::{Connection, Request, Response, Server, Site, within};
-
-async fn ask(site: &Site, method: &str, path: &str) -> Response {
-    Request::new(method, site.address, path).send().await
-}
-
-/// Returns the status line of the response to a HEAD request, which has no body.
-async fn head(site: &Site, path: &str) -> String {
-    let request = Request::new("HEAD", site.address, path);
-    let mut connection = Connection::open(site.address).await;
-    connection.write(&request.bytes()).await;
-    let mut response = String::new();
-    while !response.ends_with("\r\n\r\n") {
-        response.push(connection.take(1).await.unwrap()[0].into());
-    }
-    response.lines().next().unwrap().to_owned()
-}
-
-fn body(response: &Response) -> Value {
-    serde_json::from_str(response.text()).unwrap()
-}
-
-/// Serves a Socket.IO server and its health routes; the `io.run` of a program does the same.
-fn served() -> Server<SocketIo> {
-    Server::serving("/socket.io/", || {
-        let io = SocketIo::builder().max_sessions(1).start()?;
-        let health = io.health_routes();
-        let serve = io.serve(move || App::new().configure(health.clone()));
-        Ok((io, serve.workers(1)))
-    })
-}
-
-#[tokio::test]
-async fn ready_names_the_reasons_and_live_does_not_change() {
-    let server = served();
-    let live = ask(&server, "GET", "/live").await;
-    assert_eq!((live.status, body(&live)), (200, json!({ "live": true })));
-    assert_eq!(live.header("cache-control"), Some("no-store"));
-    let ready = ask(&server, "GET", "/ready").await;
-    let expected = json!({ "ready": true, "reasons": [] });
-    assert_eq!((ready.status, body(&ready)), (200, expected));
-    assert_eq!(ready.header("cache-control"), Some("no-store"));
-    assert_eq!(head(&server, "/ready").await, "HTTP/1.1 200 OK");
-
-    let client = Client::connected(&server, Via::WebSocket).await;
-    let ready = ask(&server, "GET", "/ready").await;
-    let expected = json!({ "ready": false, "reasons": ["max_sessions"] });
-    assert_eq!((ready.status, body(&ready)), (503, expected));
-    assert_eq!(server.io.readiness().reasons(), [NotReady::MaxSessions]);
-    client.close().await;
-    until("the session to end", || server.io.readiness().is_ready()).await;
-
-    assert!(server.io.close(Duration::from_secs(1)).await);
-    let refused = "HTTP/1.1 503 Service Unavailable";
-    assert_eq!(head(&server, "/ready").await, refused);
-    assert_eq!(server.io.readiness().reasons(), [NotReady::Closing]);
-    assert_eq!(ask(&server, "GET", "/live").await.status, 200);
-}
-
-/// The readiness names a memory above its limit, and is good again below it.
-#[on_both_servers]
-async fn memory_above_its_limit_is_a_reason() {
-    let used = Arc::new(AtomicU64::new(100));
-    let gauge = Arc::clone(&used);
-    let server = Server::socketio(
-        move |io| {
-            io.memory_limit(100)
-                .memory_gauge(move || Some(gauge.load(Ordering::Relaxed)))
-        },
-        |_| (),
-    );
-    assert!(server.io.readiness().is_ready());
-    used.store(101, Ordering::Relaxed);
-    let reasons = || server.io.readiness().reasons().to_vec();
-    until("the measurement", || reasons() == [NotReady::MemoryLimit]).await;
-    used.store(100, Ordering::Relaxed);
-    until("the measurement", || reasons().is_empty()).await;
-}
+use crate::support::{Polling, Request, Server, WebSocket, channel, within};
 
 /// A drain does not wait for its limit if no client is left.
 #[on_both_servers]
@@ -127,7 +45,8 @@ async fn readiness_is_bad_before_clients_are_refused() {
     }
     let report = within("the drain", draining).await.unwrap();
     assert_eq!((report.clients(), report.is_complete()), (2, true));
-    let refused = ask(&server, "GET", "/socket.io/?EIO=4&transport=polling").await;
+    let target = server.target("EIO=4&transport=polling");
+    let refused = Request::get(server.address, &target).send().await;
     assert_eq!(refused.status, 503);
 }
 
@@ -199,4 +118,201 @@ async fn close_after_a_dropped_drain_closes_all() {
     draining.abort();
     assert!(server.io.close(Duration::from_secs(5)).await);
     client.expect_close().await;
+}
+
+/// A raw server: the present clients are closed after their handlers in flight, new ones are
+/// refused.
+#[on_both_servers]
+async fn a_raw_server_drains_its_sessions() {
+    let gate = Gate::default();
+    let (told, mut hears) = channel();
+    let passing = gate.clone();
+    let server = Server::engineio(move |engine| {
+        let end = told.clone();
+        let engine = engine.on_close(move |_, reason| {
+            end.send(reason.to_string()).unwrap();
+            async {}
+        });
+        engine.on_message(move |session: EngineSession, _: EngineMessage| {
+            let gate = passing.clone();
+            told.send("begun".to_owned()).unwrap();
+            async move {
+                gate.pass().await;
+                session.send(&EngineMessage::Text("saved".into())).unwrap();
+            }
+        })
+    });
+    let mut idle = WebSocket::open(&server).await;
+    let polling = Polling::open(&server).await;
+    let mut busy = WebSocket::open(&server).await;
+    busy.send_text("4save").await;
+    assert_eq!(hears.next().await, "begun");
+    let engine = server.io.clone();
+    let options = DrainOptions::new().delay(Duration::ZERO).batch(10);
+    let draining = tokio::spawn(async move { engine.drain(options).await });
+    idle.expect_closed(None).await;
+    polling.expect_all(&["1"]).await;
+    for _ in 0..2 {
+        assert_eq!(hears.next().await, "server shutting down");
+    }
+    assert_eq!(server.io.readiness().reasons(), [NotReady::Draining]);
+    let target = server.target("EIO=4&transport=polling");
+    let refused = Request::get(server.address, &target).send().await;
+    assert_eq!(refused.status, 503);
+    gate.open();
+    busy.expect_text("4saved").await;
+    busy.expect_closed(None).await;
+    assert_eq!(hears.next().await, "server shutting down");
+    let report = within("the drain", draining).await.unwrap();
+    assert_eq!((report.clients(), report.is_complete()), (3, true));
+}
+
+#[cfg(unix)]
+mod signals {
+    //! A server in a process of its own, which gets SIGTERM.
+
+    use std::io;
+    use std::thread;
+    use std::time::Duration;
+
+    use actix_socketio::{DisconnectReason, DrainOptions, Socket, SocketIo};
+    use actix_web::rt::System;
+    use actix_web::rt::signal::unix::{SignalKind, signal};
+    use actix_web::{App, HttpServer};
+
+    use crate::support::process::Process;
+    use crate::support::socketio::{Client, Via};
+    use crate::support::{Request, ServerPath, Site, TestRun, within};
+
+    /// The readiness is bad first. Then each client is told and closed, a handler in flight ends,
+    /// and the process ends without an error.
+    #[on_both_servers]
+    async fn a_signal_drains_the_server() {
+        if Process::is_child() {
+            let path = TestRun::with_path().path;
+            let options = DrainOptions::new()
+                .delay(Duration::from_millis(1500))
+                .batch(10)
+                .event("leaving");
+            return serve_until_signalled(path, options);
+        }
+        let mut process = Process::start("drain::signals::a_signal_drains_the_server");
+        let site = site(&mut process).await;
+        let mut idle = Client::connected(&site, Via::WebSocket).await;
+        let mut polling = Client::connected(&site, Via::Polling).await;
+        let mut busy = busy(&site).await;
+        assert_eq!(ready(&site).await, 200);
+        process.terminate();
+        readiness_to_be_bad(&site).await;
+        // The present clients are still served, and new ones too.
+        let mut late = Client::connected(&site, Via::Polling).await;
+        idle.send(r#"425["reasons"]"#).await;
+        idle.expect(r#"435["draining"]"#).await;
+        for client in [&mut idle, &mut polling, &mut late] {
+            client.expect(r#"42["leaving"]"#).await;
+            client.expect_close().await;
+            assert_eq!(process.line("left ").await, "server shutting down");
+        }
+        busy.send("430[]").await;
+        busy.expect(r#"431["saved"]"#).await;
+        busy.expect(r#"42["leaving"]"#).await;
+        busy.expect_close().await;
+        assert_eq!(process.line("left ").await, "server shutting down");
+        assert!(process.ended().await.success());
+    }
+
+    /// `AppServer::drain_on_signal`: a second signal ends the drain by a graceful stop, and a third
+    /// one does not wait for handlers.
+    #[tokio::test]
+    async fn more_signals_do_not_wait_for_the_drain() {
+        if Process::is_child() {
+            let options = DrainOptions::new().delay(LONG);
+            return serve_until_signalled(ServerPath::Direct, options);
+        }
+        let name = "drain::signals::more_signals_do_not_wait_for_the_drain";
+        let mut process = Process::start(name);
+        let site = site(&mut process).await;
+        let mut idle = Client::connected(&site, Via::WebSocket).await;
+        let _busy = busy(&site).await;
+        process.terminate();
+        readiness_to_be_bad(&site).await;
+        process.terminate();
+        idle.expect_close().await;
+        process.terminate();
+        assert!(process.ended().await.success());
+    }
+
+    async fn site(process: &mut Process) -> Site {
+        let address = process.line("listening ").await.parse().unwrap();
+        let path = "/socket.io/";
+        Site { address, path }
+    }
+
+    /// Connects a client whose handler waits for it.
+    async fn busy(site: &Site) -> Client {
+        let mut client = Client::connected(site, Via::WebSocket).await;
+        client.send(r#"421["save"]"#).await;
+        client.expect(r#"420["ready"]"#).await;
+        client
+    }
+
+    async fn ready(site: &Site) -> u16 {
+        Request::get(site.address, "/ready").send().await.status
+    }
+
+    async fn readiness_to_be_bad(site: &Site) {
+        let bad = async { while ready(site).await != 503 {} };
+        within("the readiness to be bad", bad).await;
+    }
+
+    /// The other process: on either path it drains at SIGTERM, and ends.
+    fn serve_until_signalled(path: ServerPath, options: DrainOptions) {
+        let served = thread::spawn(move || System::new().block_on(serve(path, options)));
+        served.join().unwrap().unwrap();
+    }
+
+    async fn serve(path: ServerPath, options: DrainOptions) -> io::Result<()> {
+        let io = SocketIo::builder().start()?;
+        register(&io);
+        let health = io.health_routes();
+        let app = move || App::new().configure(health.clone());
+        if path == ServerPath::Direct {
+            let serve = io.serve(app).workers(1).drain_on_signal(options);
+            let serve = serve.shutdown_timeout(LONG).bind(("127.0.0.1", 0))?;
+            Process::tell("listening ", serve.addrs()[0]);
+            return serve.run().await;
+        }
+        let mut terminated = signal(SignalKind::terminate())?;
+        let mounted = io.clone();
+        let server = HttpServer::new(move || app().configure(mounted.routes()));
+        let server = io.tune(server).workers(1).disable_signals();
+        let server = server.bind(("127.0.0.1", 0))?;
+        Process::tell("listening ", server.addrs()[0]);
+        let server = server.run();
+        let handle = server.handle();
+        let served = actix_web::rt::spawn(server);
+        terminated.recv().await;
+        io.drain(options).await;
+        handle.stop(true).await;
+        served.await?
+    }
+
+    fn register(io: &SocketIo) {
+        let namespace = io.of("/");
+        namespace.on("save", |socket: Socket| async move {
+            let answer = socket.call::<()>("ready", ()).await;
+            answer.map(|()| "saved")
+        });
+        let server = io.clone();
+        namespace.on("reasons", move || {
+            let readiness = server.readiness();
+            async move { readiness.reasons()[0].as_str() }
+        });
+        namespace.on_disconnect(|reason: DisconnectReason| async move {
+            Process::tell("left ", reason);
+        });
+    }
+
+    /// Longer than any test waits.
+    const LONG: Duration = Duration::from_secs(60);
 }

@@ -58,6 +58,7 @@ mod namespaces;
 mod outbox;
 mod prose;
 mod rates;
+mod readiness;
 mod reasons;
 mod recovery;
 mod reports;

@@ -3,10 +3,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use actix_socketio::{EngineIo, EngineSession, SessionStats};
+use actix_socketio::{EngineIo, EngineMessage, EngineSession, SessionStats};
 
 use crate::support::socketio::{BOTH, Peer, Via, start, until};
-use crate::support::{Server, WebSocket, channel, echo};
+use crate::support::{Polling, Server, WebSocket, channel, echo};
 
 /// The bytes that count for an outbox beside those of a frame.
 const OVERHEAD: usize = 128;
@@ -173,6 +173,26 @@ async fn sessions_with_the_most_queued_bytes_come_first() {
     }
     assert_eq!(slowest[0].stats(), &peers[1].socket.stats());
     assert_eq!(server.io.slowest(1), slowest[..1]);
+}
+
+/// The same on a raw server.
+#[on_both_servers]
+async fn raw_sessions_with_the_most_queued_bytes_come_first() {
+    let server = Server::engineio(|engine| engine);
+    assert_eq!(server.io.slowest(10), []);
+    let mut clients = Vec::new();
+    for bytes in [10, 1000, 0, 100] {
+        let client = Polling::open(&server).await;
+        let session = server.io.session(client.sid()).unwrap();
+        if bytes > 0 {
+            let message = EngineMessage::Text("x".repeat(bytes));
+            session.send(&message).unwrap();
+        }
+        clients.push(session);
+    }
+    let by_size = [1, 3, 0].map(|at: usize| clients[at].clone());
+    assert_eq!(server.io.slowest(10), by_size);
+    assert_eq!(server.io.slowest(1), by_size[..1]);
 }
 
 /// The id of the session is a secret.

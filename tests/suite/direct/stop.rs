@@ -1,19 +1,18 @@
 //! `AppServerHandle::stop`: who gets what when the server ends.
 
 use std::io;
-use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
 use actix_socketio::{AppServerHandle, Socket, SocketIo};
 use actix_web::rt::System;
 use actix_web::{App, web};
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpStream;
-use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::oneshot;
 
 use crate::support::held::Gate;
+#[cfg(unix)]
+use crate::support::process::Process;
 use crate::support::socketio::{BOTH, Client, Via};
 use crate::support::{Connection, Received, Request, Served, Site, WebSocket, channel, within};
 
@@ -136,7 +135,7 @@ async fn graceful_stop_waits_for_handlers_and_not_for_silent_clients() {
 #[cfg(unix)]
 #[tokio::test]
 async fn a_signal_lets_handlers_end() {
-    if std::env::var_os(SIGNALLED).is_some() {
+    if Process::is_child() {
         return thread::spawn(serve_until_signalled).join().unwrap();
     }
     let mut process = Process::start("direct::stop::a_signal_lets_handlers_end");
@@ -152,12 +151,7 @@ async fn a_signal_lets_handlers_end() {
     client.send("430[]").await;
     client.expect(r#"431["saved"]"#).await;
     client.expect_close().await;
-    assert!(
-        within("the process to end", process.0.wait())
-            .await
-            .unwrap()
-            .success()
-    );
+    assert!(process.ended().await.success());
 }
 
 /// The other process: it serves until it gets a signal.
@@ -171,53 +165,10 @@ fn serve_until_signalled() {
         });
         let serve = io.serve(App::new).workers(1).shutdown_timeout(LONG);
         let serve = serve.bind(("127.0.0.1", 0)).unwrap();
-        println!("\nlistening {}", serve.addrs()[0]);
+        Process::tell("listening ", serve.addrs()[0]);
         serve.run().await.unwrap();
     });
 }
-
-/// A test in a process of its own.
-#[cfg(unix)]
-struct Process(Child, Lines<BufReader<ChildStdout>>);
-
-#[cfg(unix)]
-impl Process {
-    fn start(test: &str) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command
-            .args([test, "--exact", "--nocapture"])
-            .env(SIGNALLED, "1");
-        command.stdout(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self(child, lines)
-    }
-
-    /// Returns the rest of the next line that begins so.
-    async fn line(&mut self, head: &str) -> String {
-        loop {
-            let line = within("the process to speak", self.1.next_line())
-                .await
-                .unwrap();
-            let line = line.expect("a process that serves");
-            if let Some(rest) = line.strip_prefix(head) {
-                return rest.to_owned();
-            }
-        }
-    }
-
-    fn terminate(&self) {
-        let id = self.0.id().unwrap().to_string();
-        let killed = std::process::Command::new("kill")
-            .args(["-TERM", &id])
-            .status();
-        assert!(killed.unwrap().success());
-    }
-}
-
-/// Set in the process that serves.
-#[cfg(unix)]
-const SIGNALLED: &str = "SOCKETIO_TEST_SERVES_UNTIL_SIGNALLED";
 
 /// A server on the direct path, and word of its end.
 struct Stoppable {

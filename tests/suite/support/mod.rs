@@ -10,6 +10,8 @@ pub(crate) mod log;
 pub(crate) mod panics;
 mod path;
 mod polling;
+#[cfg(unix)]
+pub(crate) mod process;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 mod server;

@@ -107,8 +107,8 @@ impl Server<SocketIo> {
 }
 
 impl Server<EngineIo> {
-    /// Starts a raw Engine.IO server at `/engine.io/`, on two workers. `build` sets its options and
-    /// its handlers.
+    /// Starts a raw Engine.IO server at `/engine.io/`, on two workers, with its health routes.
+    /// `build` sets its options and its handlers.
     pub(crate) fn engineio(
         build: impl FnOnce(EngineIoBuilder) -> EngineIoBuilder + Send + 'static,
     ) -> Self {
@@ -121,12 +121,13 @@ impl Server<EngineIo> {
         build: impl FnOnce(EngineIoBuilder) -> EngineIoBuilder + Send + 'static,
     ) -> Self {
         let run = TestRun::with_path();
-        let app = move || {
-            run.enter();
-            App::new()
-        };
         Self::launch("/engine.io/", move || {
             let io = build(EngineIo::builder()).start()?;
+            let health = io.health_routes();
+            let app = move || {
+                run.enter();
+                App::new().configure(health.clone())
+            };
             if run.path == ServerPath::Direct {
                 let serve = io.serve(app).workers(workers).disable_signals();
                 let serve = serve.worker_max_blocking_threads(1);
