@@ -11,6 +11,7 @@ use log::Level;
 use parking_lot::{Mutex, RwLock};
 
 use crate::handler::failure::ErrorHook;
+use crate::limits::LimitHooks;
 use crate::logging::{LogKind, LogLimits};
 use crate::message::Panicked;
 use crate::socketio::is_reserved;
@@ -31,6 +32,8 @@ pub(crate) struct ServerContext {
     pub(crate) line_limits: Arc<LogLimits>,
     /// Set by the builder at the start.
     pub(crate) telemetry: Telemetry,
+    /// Set by the builder at the start.
+    pub(crate) limit_hooks: LimitHooks,
 }
 
 impl ServerContext {
@@ -97,6 +100,7 @@ impl Default for ServerContext {
             answers_unhandled: true,
             line_limits: LogLimits::new(),
             telemetry: Telemetry::default(),
+            limit_hooks: LimitHooks::default(),
         }
     }
 }

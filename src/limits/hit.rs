@@ -92,7 +92,8 @@ impl<'a> LimitHit<'a> {
         self.namespace
     }
 
-    /// Returns the name of the event, if the limit concerns one. The client has chosen it.
+    /// Returns the name of the event, if the limit concerns one. If the client has sent it, the
+    /// client has chosen the name.
     #[must_use]
     pub fn event(&self) -> Option<&'a str> {
         self.event

@@ -96,7 +96,8 @@ limits! {
     EventRate "event_rate"
     /// [`Builder::outbox_limit`](crate::Builder::outbox_limit): the policy of slow clients decides.
     OutboxLimit "outbox_limit"
-    /// [`Builder::packet_limit`](crate::Builder::packet_limit): the emit fails.
+    /// [`Builder::packet_limit`](crate::Builder::packet_limit): the emit or the broadcast fails, or
+    /// the client's call is answered with an error.
     PacketLimit "packet_limit"
     /// [`Builder::pending_calls`](crate::Builder::pending_calls): the call fails.
     PendingCalls "pending_calls"

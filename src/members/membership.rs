@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::error::EmitError;
 use crate::id::SocketId;
+use crate::limits::{Limit, LimitHit, LimitHooks};
 use crate::link::Outgoing;
 use crate::logging::TARGET_EVENT;
 use crate::members::adapter::Adapter;
@@ -27,7 +28,7 @@ use crate::members::recovery::{Recovery, RecoveryOptions};
 use crate::members::server_side::ServerSide;
 use crate::members::socket::SocketState;
 use crate::pattern::Parameters;
-use crate::socketio::{Args, PacketLimits};
+use crate::socketio::{Args, ArgsError, PacketLimits};
 use crate::user::{UserPolicy, user_of};
 
 /// A namespace's sockets and rooms.
@@ -38,6 +39,7 @@ pub(crate) struct Membership {
     parameters: Parameters,
     /// The size limits of a packet to its clients.
     pub(crate) packets: PacketLimits,
+    limit_hooks: LimitHooks,
     pub(super) lists: RwLock<Lists>,
     next_ack: AtomicU64,
     pub(crate) observers: Observers,
@@ -60,13 +62,15 @@ impl Membership {
     /// Makes a namespace of a server without an adapter.
     #[allow(dead_code, reason = "tests and the feature `testing` make such")]
     pub(crate) fn new(name: &str, parameters: Parameters) -> Arc<Self> {
-        Self::with(name, parameters, PacketLimits::NONE, None, None)
+        let hooks = LimitHooks::default();
+        Self::with(name, parameters, PacketLimits::NONE, &hooks, None, None)
     }
 
     pub(crate) fn with(
         name: &str,
         parameters: Parameters,
         packets: PacketLimits,
+        limit_hooks: &LimitHooks,
         adapter: Option<Arc<dyn Adapter>>,
         recovery: Option<RecoveryOptions>,
     ) -> Arc<Self> {
@@ -78,6 +82,7 @@ impl Membership {
             name: name.into(),
             parameters,
             packets,
+            limit_hooks: limit_hooks.clone(),
             lists: RwLock::default(),
             next_ack: AtomicU64::new(0),
             observers: Observers::default(),
@@ -120,7 +125,8 @@ impl Membership {
     where
         T: Serialize + ?Sized,
     {
-        let packet = encode::event(&self.name, id, name, data, self.packets)?;
+        let encoded = encode::event(&self.name, id, name, data, self.packets);
+        let packet = encoded.map_err(|error| self.not_encoded(error, name, recipient))?;
         self.observers.show(&self.name, name, data, recipient);
         if let Some(id) = recipient {
             self.delivered(name, data, || vec![id]);
@@ -132,6 +138,32 @@ impl Membership {
             None => self.shared(packet),
             Some(_) => packet,
         })
+    }
+
+    /// Returns an error if an event with these arguments exceeds the size limits of a packet.
+    pub(crate) fn check_size(
+        &self,
+        event: &str,
+        args: &Args,
+        recipient: Option<SocketId>,
+    ) -> Result<(), EmitError> {
+        let checked = args.check(self.packets).map_err(EmitError::Encode);
+        checked.map_err(|error| self.not_encoded(error, event, recipient))
+    }
+
+    /// Reports an event that exceeds `packet_limit`, and returns the error.
+    #[cold]
+    fn not_encoded(&self, error: EmitError, event: &str, recipient: Option<SocketId>) -> EmitError {
+        if let EmitError::Encode(ArgsError::TooLarge { limit, .. }) = error {
+            let hit = LimitHit::new(Limit::PacketLimit, limit);
+            let hit = hit.in_namespace(&self.name).of_event(event);
+            match recipient.map(|id| (id, self.socket(id))) {
+                Some((id, Some(socket))) => socket.link.report_hit(hit.of_socket(id)),
+                Some((id, None)) => self.limit_hooks.hit(&hit.of_socket(id)),
+                None => self.limit_hooks.hit(&hit),
+            }
+        }
+        error
     }
 
     /// Logs an event to one socket; broadcasts log their audience.

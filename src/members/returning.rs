@@ -273,6 +273,7 @@ mod tests {
     use crate::error::RoomError;
     use crate::handshake::Handshake;
     use crate::id::Id;
+    use crate::limits::LimitHooks;
     use crate::link::Link;
     use crate::members::audience::Audience;
     use crate::members::recovery::{EventSource, RecoveryOptions};
@@ -288,7 +289,9 @@ mod tests {
     };
 
     fn namespace(options: RecoveryOptions) -> Arc<Membership> {
-        Membership::with("/chat", Vec::new(), PacketLimits::NONE, None, Some(options))
+        let hooks = LimitHooks::default();
+        let limits = PacketLimits::NONE;
+        Membership::with("/chat", Vec::new(), limits, &hooks, None, Some(options))
     }
 
     /// Makes a socket whose client sends this payload; it is not accepted yet.

@@ -323,6 +323,7 @@ impl Registry {
                 name,
                 parameters,
                 self.packets,
+                &self.server_context.limit_hooks,
                 self.adapter(),
                 self.recovery,
             ),
@@ -373,6 +374,7 @@ impl Registry {
             name,
             Parameters::new(),
             self.packets,
+            &self.server_context.limit_hooks,
             adapter,
             None,
         ))

@@ -107,7 +107,8 @@ impl Server {
             None => {
                 let adapter = self.registry.adapter();
                 let limits = self.registry.packets;
-                Membership::with(&address.namespace, Vec::new(), limits, adapter, None)
+                let hooks = &self.registry.server_context.limit_hooks;
+                Membership::with(&address.namespace, Vec::new(), limits, hooks, adapter, None)
             }
         };
         Broadcast::of(&membership, address.into())

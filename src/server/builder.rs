@@ -390,6 +390,7 @@ impl Builder<SocketIo> {
         let home = self.own.server_context.insert(Home::default());
         self.config.telemetry.metrics.describe();
         self.own.server_context.telemetry = self.config.telemetry.clone();
+        self.own.server_context.limit_hooks = self.config.limit_hooks.clone();
         let server_context = Arc::new(self.own.server_context);
         let recovery = recovery(&self.config);
         #[cfg(feature = "cluster")]

@@ -161,6 +161,65 @@ async fn limits_of_a_socket_are_reported() {
     assert_eq!(hits.so_far(), []);
 }
 
+/// An event of the program that is too large, to one socket and to many. With recovery the head of
+/// the packet does not count.
+#[on_both_servers]
+async fn an_event_to_clients_that_is_too_large_is_reported() {
+    for (is_recovered, fits) in [(false, 88), (true, 98)] {
+        let (told, mut hits) = channel();
+        let (entered, mut sockets) = channel();
+        let server = Server::socketio(
+            move |io| {
+                let io = io.packet_limit(100).on_limit(move |hit: &LimitHit<'_>| {
+                    let (namespace, event) = (hit.namespace().unwrap(), hit.event().unwrap());
+                    assert_eq!((namespace, event), ("/", "news"));
+                    assert_eq!(hit.address().is_some(), hit.socket_id().is_some());
+                    told.send((hit.limit(), hit.value(), hit.socket_id()))
+                        .unwrap();
+                });
+                match is_recovered {
+                    true => io.connection_state_recovery(Duration::from_secs(60)),
+                    false => io,
+                }
+            },
+            move |io| {
+                io.of("/").on_connect(move |socket: Socket| {
+                    entered.send(socket).unwrap();
+                    async {}
+                });
+            },
+        );
+        let mut client = Client::connected(&server, Via::WebSocket).await;
+        let socket = sockets.next().await;
+        socket.join("room").await.unwrap();
+        let (fitting, large) = ("x".repeat(fits), "x".repeat(fits + 1));
+        let packet = |text: &str| format!(r#"42["news","{text}""#);
+        let everyone = server.io.of("/");
+
+        socket.emit("news", &fitting).await.unwrap();
+        everyone.emit("news", &fitting).await.unwrap();
+        everyone.to("room").emit("news", &fitting).await.unwrap();
+        for _ in 0..3 {
+            assert!(client.text().await.starts_with(&packet(&fitting)));
+        }
+        assert_eq!(hits.so_far(), []);
+
+        let of_socket = (Limit::PacketLimit, 100, Some(socket.id()));
+        socket.emit("news", &large).await.unwrap_err();
+        assert_eq!(hits.next().await, of_socket);
+        let call = socket.call::<()>("news", "x".repeat(100)).await;
+        call.unwrap_err();
+        assert_eq!(hits.next().await, of_socket);
+        let of_many = (Limit::PacketLimit, 100, None);
+        everyone.emit("news", &large).await.unwrap_err();
+        assert_eq!(hits.next().await, of_many);
+        everyone.to("room").emit("news", &large).await.unwrap_err();
+        assert_eq!(hits.next().await, of_many);
+        let mut counts = server.io.limit_counts();
+        assert!(counts.any(|count| count == (Limit::PacketLimit, 4)));
+    }
+}
+
 /// A message of a raw server that is too large.
 #[on_both_servers]
 async fn a_raw_message_that_is_too_large_is_reported() {

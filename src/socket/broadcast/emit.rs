@@ -156,7 +156,8 @@ impl Broadcast {
             return Err(EmitError::ReservedEvent(event.to_owned()));
         }
         let args = Args::from_value(data)?;
-        args.check(self.membership.packets)?;
+        let recipient = self.audience.alone.as_ref().map(|socket| socket.id);
+        self.membership.check_size(event, &args, recipient)?;
         Ok(args)
     }
 
