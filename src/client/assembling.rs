@@ -26,7 +26,7 @@ impl Client {
         if self.position(name).is_some() || self.is_arriving(name) {
             self.assembler.begin(text, attachments, limit);
         } else {
-            self.stray(name)?;
+            self.stray(name, text.len())?;
             // The client does not know yet that it is disconnected from the namespace.
             self.assembler.skip(attachments, limit);
         }
@@ -67,7 +67,7 @@ impl Client {
         Ok(())
     }
 
-    fn is_arriving(&self, name: &str) -> bool {
+    pub(super) fn is_arriving(&self, name: &str) -> bool {
         let mut arriving = self.arriving.iter();
         arriving.any(|it| it.namespace.membership.name() == name)
     }

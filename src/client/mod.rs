@@ -5,6 +5,7 @@
 
 mod assembling;
 mod expiring;
+mod limiting;
 mod passing;
 mod rates;
 mod raw;

@@ -1,4 +1,5 @@
-//! The rates of one socket: its buckets, and the decision about each event.
+//! The rates of one socket, or of one session of raw messages: the buckets, and the decision about
+//! each event and each other packet.
 //!
 //! The name and the size of an event enter, the decision leaves. A socket has buckets only if the
 //! server or the table of its namespace has a rate. Reading pauses for the policy `Delay`.
@@ -9,9 +10,11 @@ use std::time::{Duration, Instant};
 use crate::clock::now;
 use crate::handler::{FailureCause, Received, Table, failed};
 use crate::limits::{Bucket, EventRates, Limit, LimitHit, RateLimit, RatePolicy};
+use crate::link::Link;
 use crate::reason::CloseReason;
+use crate::socket::Socket;
 
-/// The buckets of one socket.
+/// The buckets of one socket, or of one session of raw messages.
 #[derive(Debug)]
 pub(super) struct SocketRates {
     events: Option<(RateLimit, Bucket)>,
@@ -75,28 +78,59 @@ impl SocketRates {
                 .take(1, now)
                 .map_err(|pause| Exceeded { limit, rate, pause })?;
         }
-        let Some((rate, bucket)) = &mut self.bytes else {
-            return Ok(());
-        };
-        bucket.take(bytes as u64, now).map_err(|pause| {
-            if let Some((_, _, events)) = first {
-                events.give_back(1);
+        let taken = take_bytes(&mut self.bytes, bytes, now);
+        if let (Err(_), Some((_, _, events))) = (&taken, first) {
+            events.give_back(1);
+        }
+        taken
+    }
+
+    /// Takes the tokens of a packet that is no event. It counts as an event without a rate of its
+    /// own.
+    fn take_packet(&mut self, bytes: usize, now: Instant) -> Result<(), Exceeded> {
+        self.take("", None, bytes, now)
+    }
+
+    /// Decides about a packet above a rate.
+    ///
+    /// # Errors
+    ///
+    /// The reason for which the session closes.
+    fn exceeded(&mut self, exceeded: Exceeded, now: Instant) -> Result<Verdict, CloseReason> {
+        match exceeded.rate.policy {
+            RatePolicy::Delay => {
+                self.paused_until = Some(now + exceeded.pause);
+                Ok(Verdict::Delay)
             }
-            Exceeded {
-                limit: Limit::BytesPerSecond,
-                rate: *rate,
-                pause,
-            }
-        })
+            RatePolicy::Drop => Ok(Verdict::Drop(exceeded.limit)),
+            RatePolicy::Disconnect => Err(CloseReason::RateExceeded),
+        }
     }
 }
 
-/// The decision about an event.
+fn take_bytes(
+    bucket: &mut Option<(RateLimit, Bucket)>,
+    bytes: usize,
+    now: Instant,
+) -> Result<(), Exceeded> {
+    let Some((rate, bucket)) = bucket else {
+        return Ok(());
+    };
+    // A packet without content costs too.
+    let taken = bucket.take(bytes.max(1) as u64, now);
+    taken.map_err(|pause| Exceeded {
+        limit: Limit::BytesPerSecond,
+        rate: *rate,
+        pause,
+    })
+}
+
+/// The decision about a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Handle,
-    /// It was answered.
-    Drop,
+    /// It is above this rate.
+    Drop(Limit),
     /// It waits, and so do all later packets of the client.
     Delay,
 }
@@ -128,21 +162,63 @@ pub(super) fn within_rates(
         .of_event(received.name)
         .of_socket(received.socket.id());
     link.report_hit(hit);
-    match exceeded.rate.policy {
-        RatePolicy::Delay => {
-            rates.paused_until = Some(now + exceeded.pause);
-            Ok(Verdict::Delay)
-        }
-        RatePolicy::Drop => {
-            received.refuse(FailureCause::RateExceeded(exceeded.limit));
-            Ok(Verdict::Drop)
-        }
-        RatePolicy::Disconnect => {
-            let cause = FailureCause::RateExceeded(exceeded.limit);
-            failed(received.context, received.socket, received.name, cause);
-            Err(CloseReason::RateExceeded)
-        }
+    let cause = || FailureCause::RateExceeded(exceeded.limit);
+    let verdict = rates.exceeded(exceeded, now);
+    match verdict {
+        Ok(Verdict::Drop(_)) => received.refuse(cause()),
+        Err(_) => failed(received.context, received.socket, received.name, cause()),
+        Ok(Verdict::Handle | Verdict::Delay) => {}
     }
+    verdict
+}
+
+/// Checks the acknowledgement of a call against the rates of the socket. One that no call waits for
+/// counts as an event; of any other only the bytes count, because the server has asked for it.
+///
+/// # Errors
+///
+/// The reason for which the session closes.
+pub(super) fn ack_within_rates(
+    rates: &mut SocketRates,
+    socket: &Socket,
+    (id, bytes): (u64, usize),
+) -> Result<Verdict, CloseReason> {
+    let now = now();
+    let taken = if socket.state().awaits(id) {
+        take_bytes(&mut rates.bytes, bytes, now)
+    } else {
+        rates.take_packet(bytes, now)
+    };
+    let Err(exceeded) = taken else {
+        return Ok(Verdict::Handle);
+    };
+    let hit = LimitHit::new(exceeded.limit, exceeded.rate.per_second);
+    let hit = hit.in_namespace(socket.namespace()).of_socket(socket.id());
+    socket.state().link.report_hit(hit);
+    rates.exceeded(exceeded, now)
+}
+
+/// Checks a packet that belongs to no socket, or a raw message. It counts as an event.
+///
+/// # Errors
+///
+/// The reason for which the session closes.
+pub(super) fn packet_within_rates(
+    rates: &mut SocketRates,
+    link: &Link,
+    namespace: Option<&str>,
+    bytes: usize,
+) -> Result<Verdict, CloseReason> {
+    let now = now();
+    let Err(exceeded) = rates.take_packet(bytes, now) else {
+        return Ok(Verdict::Handle);
+    };
+    let hit = LimitHit::new(exceeded.limit, exceeded.rate.per_second);
+    link.report_hit(match namespace {
+        Some(namespace) => hit.in_namespace(namespace),
+        None => hit,
+    });
+    rates.exceeded(exceeded, now)
 }
 
 #[cfg(test)]
@@ -187,6 +263,20 @@ mod tests {
         assert_eq!(limit_of(rates.take("search", own, 60, now)), None);
         assert_eq!(limit_of(rates.take("move", None, 40, now)), None);
         let next = rates.take("move", None, 1, now);
+        assert_eq!(limit_of(next), Some(Limit::BytesPerSecond));
+    }
+
+    #[test]
+    fn a_packet_without_content_costs_an_event_and_a_byte() {
+        let (mut rates, now) = rates(Some(RateLimit::new(3)), Some(RateLimit::new(2)));
+        for _ in 0..2 {
+            assert_eq!(limit_of(rates.take_packet(0, now)), None);
+        }
+        let third = rates.take_packet(0, now);
+        assert_eq!(limit_of(third), Some(Limit::BytesPerSecond));
+        let later = now + SECOND;
+        assert_eq!(limit_of(take_bytes(&mut rates.bytes, 2, later)), None);
+        let next = take_bytes(&mut rates.bytes, 0, later);
         assert_eq!(limit_of(next), Some(Limit::BytesPerSecond));
     }
 

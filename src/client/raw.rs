@@ -2,14 +2,17 @@
 //!
 //! Messages enter unchanged and go to the program's functions; their meaning is unknown here.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use log::Level;
 
+use crate::client::rates::{SocketRates, Verdict, packet_within_rates};
 use crate::clock::now;
 use crate::config::Transport;
 use crate::error::EmitError;
@@ -302,6 +305,10 @@ pub(crate) type Running = Pin<Box<dyn Future<Output = ()>>>;
 pub(crate) struct Raw {
     session: EngineSession,
     callbacks: Arc<Callbacks>,
+    /// `None` if the server has no rate.
+    rates: Option<Box<SocketRates>>,
+    /// Messages that wait for a rate.
+    waiting: VecDeque<EngineMessage>,
 }
 
 impl Raw {
@@ -309,6 +316,8 @@ impl Raw {
         let raw = Self {
             session: Arc::clone(link).into(),
             callbacks: Arc::clone(callbacks),
+            rates: SocketRates::of_server(link.config.rates, now()),
+            waiting: VecDeque::new(),
         };
         raw.call(raw.callbacks.open.as_ref(), (), 0);
         raw
@@ -321,6 +330,24 @@ impl Raw {
         let call = || callback(session, value);
         let ended = ended(&self.session.link);
         self.callbacks.slots.run(call, ended, pending);
+    }
+
+    /// Handles a message, or keeps it until a rate allows it.
+    fn received(&mut self, message: EngineMessage) -> Result<(), CloseReason> {
+        let link = &self.session.link;
+        let verdict = match &mut self.rates {
+            Some(rates) => packet_within_rates(rates, link, None, message.size())?,
+            None => Verdict::Handle,
+        };
+        match verdict {
+            Verdict::Handle => self.message(message),
+            Verdict::Drop(limit) => {
+                log::debug!(target: TARGET_EVENT, "message from {link} dropped: `{limit}` is exceeded");
+            }
+            // Reading pauses, so no message is behind it.
+            Verdict::Delay => self.waiting.push_front(message),
+        }
+        Ok(())
     }
 
     /// Calls the program, unless the server stops.
@@ -352,12 +379,34 @@ fn ended(link: &Link) -> impl FnOnce(Result<(), Unfinished>) + use<> {
 
 impl Protocol for Raw {
     fn text(&mut self, text: &str) -> Result<(), CloseReason> {
-        self.message(EngineMessage::Text(text.to_owned()));
-        Ok(())
+        self.received(EngineMessage::Text(text.to_owned()))
     }
 
     fn binary(&mut self, data: Bytes) -> Result<(), CloseReason> {
-        self.message(EngineMessage::Binary(data));
+        self.received(EngineMessage::Binary(data))
+    }
+
+    fn has_room(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.rates.as_ref()?.paused_until
+    }
+
+    /// The rate allows the message that waits.
+    fn lapsed(&mut self) -> Result<(), CloseReason> {
+        if let Some(rates) = &mut self.rates {
+            rates.paused_until = None;
+        }
+        while let Some(message) = self.waiting.pop_front() {
+            self.received(message)?;
+            if self.deadline().is_some() {
+                return Ok(());
+            }
+        }
+        // The session reads at its next turn.
+        self.session.link.wake();
         Ok(())
     }
 

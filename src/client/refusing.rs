@@ -75,6 +75,7 @@ impl Client {
     pub(super) fn turn_away(&self, name: &str, auth: Option<&str>, cause: FailureCause) {
         let message = match &cause {
             FailureCause::Refused(message) => message.clone(),
+            FailureCause::RateExceeded(_) => "rate limit exceeded".to_owned(),
             _ => "Invalid namespace".to_owned(),
         };
         self.link.send_vital(connect_error(name, &message.into()));

@@ -114,7 +114,8 @@ impl Client {
     ) -> Result<(), CloseReason> {
         let is_it = |it: &&mut Arriving| it.namespace.membership.name() == name;
         let Some(arriving) = self.arriving.iter_mut().find(is_it) else {
-            return self.stray(name);
+            let attached: usize = attachments.iter().map(Bytes::len).sum();
+            return self.stray(name, text.len() + attached);
         };
         arriving.waiting.push(Waiting {
             text: text.to_owned(),

@@ -13,10 +13,10 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::client::passing::{admit, disconnected, failed_by_session, not_recovered};
-use crate::client::rates::{SocketRates, Verdict, within_rates};
+use crate::client::rates::{Verdict, ack_within_rates, within_rates};
 use crate::client::state::{Client, Slot, Waiting};
 use crate::clock::now;
-use crate::handler::Received;
+use crate::handler::{Received, size_of_args};
 use crate::limits::Limit;
 use crate::link::Protocol;
 use crate::logging::{Quoted, TARGET_SESSION, plain};
@@ -40,7 +40,7 @@ impl Client {
             return Ok(());
         }
         if let Body::Connect { auth } = packet.body {
-            return self.connect(namespace, auth);
+            return self.connect(text, namespace, auth);
         }
         if let Body::Event {
             attachments: n @ 1..,
@@ -85,7 +85,7 @@ impl Client {
 
     /// Socket.IO v5, Connection to a namespace: the program and the namespace accept the client, or
     /// it receives a CONNECT_ERROR.
-    fn connect(&mut self, name: &str, auth: Option<&str>) -> Result<(), CloseReason> {
+    fn connect(&mut self, text: &str, name: &str, auth: Option<&str>) -> Result<(), CloseReason> {
         if let Some(at) = self.position(name) {
             let ended = matches!(
                 self.slots[at].socket.state().phase(),
@@ -96,12 +96,11 @@ impl Client {
             }
             self.leave(at, DisconnectReason::ServerNamespaceDisconnect);
         }
-        if self
-            .arriving
-            .iter()
-            .any(|it| it.namespace.membership.name() == name)
-        {
+        if self.is_arriving(name) {
             return Err(self.connected_twice(name));
+        }
+        if !self.admits_connect(name, text)? {
+            return Ok(());
         }
         self.left.retain(|left| left.as_ref() != name);
         let limit = self.link.config.limits.namespaces_per_session;
@@ -156,6 +155,7 @@ impl Client {
         let state = Arc::new(SocketState::beginning(name, &self.link, auth, resume));
         state.restore_session();
         membership.resuming(&state);
+        let rates = self.take_rates(membership.name());
         let mut slot = Slot {
             socket: Socket::new(membership, state),
             table: namespace.handlers.table.view(),
@@ -163,7 +163,7 @@ impl Client {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             line: None,
-            rates: SocketRates::of_server(self.link.config.rates, now()),
+            rates,
         };
         slot.admit();
         self.slots.push(slot);
@@ -172,9 +172,9 @@ impl Client {
 
     /// A packet for a namespace to which the client is not connected: an error, unless the client
     /// cannot know that yet.
-    pub(super) fn stray(&self, name: &str) -> Result<(), CloseReason> {
+    pub(super) fn stray(&mut self, name: &str, bytes: usize) -> Result<(), CloseReason> {
         if self.left.iter().any(|left| left.as_ref() == name) {
-            return Ok(());
+            return self.count_stray(name, bytes);
         }
         let name = Quoted(name);
         log::debug!(target: TARGET_SESSION, "{}: packet for namespace {name}, which is not connected", self.link);
@@ -183,26 +183,14 @@ impl Client {
 
     /// Removes a socket, for this reason unless it has ended for another reason already.
     pub(super) fn leave(&mut self, at: usize, reason: DisconnectReason) {
-        let slot = self.slots.remove(at);
-        slot.end(reason);
-    }
-
-    /// Returns the time at which reading continues that a rate has paused.
-    fn resumes_at(&self) -> Option<Instant> {
-        self.slots.iter().filter_map(Slot::paused_until).max()
-    }
-
-    /// Continues to read if the pause of a rate is over.
-    fn resume(&mut self, now: Instant) {
-        if self.resumes_at().is_none_or(|due| due > now) {
-            return;
-        }
-        for rates in self.slots.iter_mut().filter_map(|it| it.rates.as_mut()) {
+        let mut slot = self.slots.remove(at);
+        let mut rates = slot.rates.take();
+        if let Some(rates) = &mut rates {
+            // Its packet that waited is dropped with it.
             rates.paused_until = None;
         }
-        log::debug!(target: TARGET_SESSION, "{}: reading continues, the rate allows it", self.link);
-        // The session reads at its next turn.
-        self.link.wake();
+        self.keep_rates(slot.socket.namespace(), rates);
+        slot.end(reason);
     }
 
     pub(super) fn position(&self, name: &str) -> Option<usize> {
@@ -267,7 +255,7 @@ impl Protocol for Client {
 
     fn lapsed(&mut self) -> Result<(), CloseReason> {
         let now = now();
-        self.resume(now);
+        self.resume(now)?;
         self.attachments_lapsed(now)?;
         if self.login_step_by.is_some_and(|due| due <= now) {
             self.logins(now);
@@ -362,17 +350,19 @@ impl Slot {
                 }
             }
             Body::Ack { id, args, .. } => {
+                if let Some(rates) = &mut self.rates {
+                    let bytes = size_of_args(args, attachments);
+                    let verdict = ack_within_rates(rates, &self.socket, (id, bytes))?;
+                    if verdict != Verdict::Handle {
+                        return Ok(verdict);
+                    }
+                }
                 let args = Args::new(args.to_owned(), attachments.to_vec());
                 self.socket.state().acknowledge(id, args);
             }
             Body::Empty | Body::Connect { .. } | Body::Disconnect => {}
         }
         Ok(Verdict::Handle)
-    }
-
-    /// Returns the time until which no packets are read because of a rate.
-    fn paused_until(&self) -> Option<Instant> {
-        self.rates.as_ref()?.paused_until
     }
 
     /// Returns `true` if packets wait for a socket that may still be accepted.

@@ -25,6 +25,10 @@ pub(crate) struct Client {
     /// Names of namespaces that have refused or disconnected the client: packets that it sent
     /// before it knew are dropped.
     pub(super) left: Vec<Arc<str>>,
+    /// The buckets of rates of namespaces without a socket, the oldest first.
+    pub(super) left_rates: Vec<(Box<str>, Box<SocketRates>)>,
+    /// The text of a CONNECT that waits for a rate.
+    pub(super) delayed_connect: Option<Box<str>>,
     /// Namespaces for which a request to the cluster is pending.
     pub(super) arriving: Vec<Arriving>,
     pub(super) asked: Asked,
@@ -94,6 +98,8 @@ impl Client {
             // Most clients connect to one namespace.
             slots: Vec::with_capacity(1),
             left: Vec::new(),
+            left_rates: Vec::new(),
+            delayed_connect: None,
             arriving: Vec::new(),
             asked: Asked::default(),
             assembler: Assembler::default(),

@@ -30,6 +30,7 @@ mod turn;
 
 pub(crate) use context::{NamespaceContext, ServerContext};
 pub use extension::Extension;
+pub(crate) use extract::size_of_args;
 pub use extract::{
     Auth, CallContext, ConnectContext, Data, DisconnectContext, Event, EventContext, Extract,
     Params, State,

@@ -71,6 +71,9 @@ impl From<u64> for RateLimit {
 /// | `Delay` | waits, with all later packets of the client | is read more slowly |
 /// | `Disconnect` | has no handler | is disconnected with [`CloseReason::RateExceeded`](crate::CloseReason) |
 ///
+/// With `Drop` a connect is refused, and an acknowledgement or a message of raw Engine.IO is dropped
+/// without an answer.
+///
 /// # Examples
 ///
 /// ```

@@ -59,6 +59,11 @@ impl Calls {
         }
     }
 
+    /// Returns `true` if a call with this id waits for its answer.
+    pub(super) fn awaits(&self, id: u64) -> bool {
+        self.0.lock().contains_key(&id)
+    }
+
     pub(super) fn forget(&self, id: u64) {
         self.0.lock().remove(&id);
     }

@@ -340,6 +340,11 @@ impl SocketState {
         self.calls.answer(id, self.id, args);
     }
 
+    /// Returns `true` if a call with this id waits for its answer.
+    pub(crate) fn awaits(&self, id: u64) -> bool {
+        self.calls.awaits(id)
+    }
+
     pub(crate) fn forget_call(&self, id: u64) {
         self.calls.forget(id);
     }

@@ -12,7 +12,6 @@ use crate::adapter::{AdapterSetup, start as start_adapter};
 use crate::client::Client;
 use crate::config::{Config, SessionScope};
 use crate::handler::ServerContext;
-use crate::limits::RateLimit;
 use crate::link::{Link, Protocol};
 use crate::members::RecoveryOptions;
 use crate::message::PanicSource;
@@ -224,39 +223,6 @@ impl Builder<SocketIo> {
     /// connect to existing ones at any time.
     pub fn kept_namespaces(mut self, namespaces: usize) -> Self {
         self.config.limits.kept_namespaces = namespaces;
-        self
-    }
-
-    /// Sets the rate of the events of each socket; none by default. A number is the rate per second,
-    /// with a burst of the same number; [`RateLimit`] has others. An event above the rate is
-    /// dropped, or delayed, or disconnects the client ([`RatePolicy`](crate::RatePolicy)).
-    /// [`Handlers::event_rate`](crate::Handlers::event_rate) sets the rate of one event.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use actix_socketio::{RateLimit, RatePolicy, SocketIo};
-    ///
-    /// let rate = RateLimit::new(50).burst(200).policy(RatePolicy::Delay);
-    /// let builder = SocketIo::builder().events_per_second(rate);
-    /// ```
-    pub fn events_per_second(mut self, rate: impl Into<RateLimit>) -> Self {
-        self.config.rates.events = Some(rate.into());
-        self
-    }
-
-    /// Sets the rate of the bytes of each socket's events, including names and attachments; none by
-    /// default. An event larger than the burst is accepted after a pause, and delays the next ones.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use actix_socketio::{RateLimit, SocketIo};
-    ///
-    /// let builder = SocketIo::builder().bytes_per_second(RateLimit::new(50_000).burst(1_000_000));
-    /// ```
-    pub fn bytes_per_second(mut self, rate: impl Into<RateLimit>) -> Self {
-        self.config.rates.bytes = Some(rate.into());
         self
     }
 

@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 use crate::config::{Cors, PerMessageDeflate, SlowClientPolicy, Transport};
 use crate::handshake::Extensions;
-use crate::limits::LimitHit;
+use crate::limits::{LimitHit, RateLimit};
 use crate::server::{Buildable, Builder};
 use crate::transport::ConnectionError;
 
@@ -283,6 +283,45 @@ impl<S: Buildable> Builder<S> {
         hook: impl Fn(&ConnectionError<'_>) + Send + Sync + 'static,
     ) -> Self {
         self.hooks.add_connection_error(hook);
+        self
+    }
+
+    /// Sets the rate of the events of each socket; none by default. A number is the rate per second,
+    /// with a burst of the same number; [`RateLimit`] has others. An event above the rate is
+    /// dropped, or delayed, or disconnects the client ([`RatePolicy`](crate::RatePolicy)).
+    /// [`Handlers::event_rate`](crate::Handlers::event_rate) sets the rate of one event. On an
+    /// [`EngineIo`](crate::EngineIo) it is the rate of the messages of each session.
+    ///
+    /// A client that connects to the namespace again gets no new burst: this counts as an event, and
+    /// so does an acknowledgement that no call waits for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{RateLimit, RatePolicy, SocketIo};
+    ///
+    /// let rate = RateLimit::new(50).burst(200).policy(RatePolicy::Delay);
+    /// let builder = SocketIo::builder().events_per_second(rate);
+    /// ```
+    pub fn events_per_second(mut self, rate: impl Into<RateLimit>) -> Self {
+        self.config.rates.events = Some(rate.into());
+        self
+    }
+
+    /// Sets the rate of the bytes of each socket's events, including names and attachments; none by
+    /// default. Acknowledgements and requests to connect again count too, and on an
+    /// [`EngineIo`](crate::EngineIo) the messages of each session. An event larger than the burst is
+    /// accepted after a pause, and delays the next ones.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{RateLimit, SocketIo};
+    ///
+    /// let builder = SocketIo::builder().bytes_per_second(RateLimit::new(50_000).burst(1_000_000));
+    /// ```
+    pub fn bytes_per_second(mut self, rate: impl Into<RateLimit>) -> Self {
+        self.config.rates.bytes = Some(rate.into());
         self
     }
 

@@ -1,12 +1,14 @@
 //! docs/operations.md, Limits: the rates of events and bytes of a socket. Each is tested at its last
 //! event and the first one above it, on both transports.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use actix_socketio::{Bytes, Data, FailureCause, Limit, LimitHit, RateLimit, RatePolicy, SocketIo};
+use actix_socketio::{
+    Bytes, Data, FailureCause, Limit, LimitHit, RateLimit, RatePolicy, Socket, SocketIo,
+};
 
-use crate::support::socketio::{BOTH, Client, leavers};
-use crate::support::{Heard, Server, channel, within};
+use crate::support::socketio::{BOTH, Client, leavers, until};
+use crate::support::{Heard, Polling, Server, WebSocket, channel, echo, within};
 
 /// The limit, the namespace and the event of a hit.
 type Hit = (Limit, String, String);
@@ -231,4 +233,281 @@ async fn a_client_above_the_rate_may_be_disconnected() {
         assert_eq!(left.next().await, "rate limit exceeded");
         assert_eq!(hits.next().await, hit(Limit::EventsPerSecond, "move"));
     }
+}
+
+/// The limit, the namespace, and whether the hit has a socket.
+type OtherHit = (Limit, Option<String>, bool);
+
+/// Hears the hits of packets that are no events.
+fn other_hits() -> (
+    impl Fn(&LimitHit<'_>) + Send + Sync + 'static,
+    Heard<OtherHit>,
+) {
+    let (told, hits) = channel();
+    let hook = move |hit: &LimitHit<'_>| {
+        assert!(hit.address().is_some() && hit.event().is_none());
+        let namespace = hit.namespace().map(str::to_owned);
+        let _ = told.send((hit.limit(), namespace, hit.socket_id().is_some()));
+    };
+    (hook, hits)
+}
+
+fn in_root(limit: Limit, has_socket: bool) -> OtherHit {
+    (limit, Some("/".to_owned()), has_socket)
+}
+
+async fn leave_and_connect(client: &mut Client) {
+    client.send_all(&["41", "40"]).await;
+}
+
+/// A client that connects to a namespace again gets no new burst, and the connect counts as an
+/// event. Other namespaces have their own.
+#[on_both_servers]
+async fn a_connect_again_counts_as_an_event() {
+    let (hook, mut hits) = other_hits();
+    let server = Server::socketio(
+        move |io| io.events_per_second(only(2)).on_limit(hook),
+        |io| {
+            io.of("/other");
+        },
+    );
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        for _ in 0..2 {
+            leave_and_connect(&mut client).await;
+            client.expect_connect("/").await;
+        }
+        assert_eq!(hits.so_far(), []);
+        leave_and_connect(&mut client).await;
+        client
+            .expect(r#"44{"message":"rate limit exceeded"}"#)
+            .await;
+        assert_eq!(hits.next().await, in_root(Limit::EventsPerSecond, false));
+        client.connect("/other").await;
+    }
+}
+
+/// A namespace that does not exist has a rate too, and so have more names than a client may join.
+#[on_both_servers]
+async fn refused_connects_count_for_the_rate() {
+    let (hook, mut hits) = other_hits();
+    let server = Server::socketio(
+        move |io| {
+            let io = io.events_per_second(only(1)).on_limit(hook);
+            io.namespaces_per_session(2)
+        },
+        |_| (),
+    );
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        let invalid = |name: &str| format!(r#"44{name},{{"message":"Invalid namespace"}}"#);
+        for _ in 0..2 {
+            client.send("40/a,").await;
+            client.expect(&invalid("/a")).await;
+        }
+        assert_eq!(hits.so_far(), []);
+        // It gets the buckets of the other one, which are empty.
+        client.send("40/b,").await;
+        let refused = r#"44/b,{"message":"rate limit exceeded"}"#;
+        client.expect(refused).await;
+        let namespace = Some("/b".to_owned());
+        assert_eq!(
+            hits.next().await,
+            (Limit::EventsPerSecond, namespace, false)
+        );
+    }
+}
+
+/// `RatePolicy::Delay` and `RatePolicy::Disconnect` of a connect.
+#[on_both_servers]
+async fn a_connect_again_is_delayed_or_ends_the_session() {
+    for via in BOTH {
+        let slow = RateLimit::new(10).burst(1).policy(RatePolicy::Delay);
+        let server = Server::socketio(move |io| io.events_per_second(slow), |_| ());
+        let mut client = Client::connected(&server, via).await;
+        let began = Instant::now();
+        for _ in 0..4 {
+            leave_and_connect(&mut client).await;
+            client.expect_connect("/").await;
+        }
+        assert!(began.elapsed().as_millis() >= 290, "{:?}", began.elapsed());
+
+        let strict = only(1).policy(RatePolicy::Disconnect);
+        let server = Server::socketio(move |io| io.events_per_second(strict), |_| ());
+        let mut client = Client::connected(&server, via).await;
+        leave_and_connect(&mut client).await;
+        client.expect_connect("/").await;
+        leave_and_connect(&mut client).await;
+        until("the session to end", || server.io.clients_count() == 0).await;
+    }
+}
+
+/// An acknowledgement that no call waits for counts as an event.
+#[on_both_servers]
+async fn acknowledgements_without_a_call_count_as_events() {
+    let (hook, mut hits) = other_hits();
+    let strict = only(3).policy(RatePolicy::Disconnect);
+    let server = Server::socketio(
+        move |io| io.events_per_second(strict).on_limit(hook),
+        |io| {
+            io.of("/").on("move", || async { "moved" });
+        },
+    );
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        client.send_all(&["437[]", "437[]", r#"420["move"]"#]).await;
+        client.expect(r#"430["moved"]"#).await;
+        assert_eq!(hits.so_far(), []);
+        client.send("437[]").await;
+        assert_eq!(hits.next().await, in_root(Limit::EventsPerSecond, true));
+        until("the session to end", || server.io.clients_count() == 0).await;
+    }
+}
+
+/// Answers the call of the server.
+async fn answer(client: &mut Client, text: &str) {
+    let call = client.text().await;
+    let (id, _) = call.strip_prefix("42").unwrap().split_once('[').unwrap();
+    client.send(&format!(r#"43{id}["{text}"]"#)).await;
+}
+
+/// Of an acknowledgement that a call waits for the bytes count, and it is no event.
+#[on_both_servers]
+async fn bytes_of_acknowledgements_have_a_rate() {
+    let (hook, mut hits) = other_hits();
+    let server = Server::socketio(
+        move |io| {
+            let io = io.events_per_second(only(2)).bytes_per_second(only(10));
+            io.on_limit(hook)
+        },
+        |io| {
+            io.of("/").on("ask", |socket: Socket| async move {
+                let socket = socket.timeout(Duration::from_millis(200));
+                socket.call::<String>("name", ()).await.ok()
+            });
+        },
+    );
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        // `ask` and `"Ad"` are 7 bytes, and `ask` is 3 more.
+        client.send(r#"420["ask"]"#).await;
+        answer(&mut client, "Ad").await;
+        client.expect(r#"430["Ad"]"#).await;
+        assert_eq!(hits.so_far(), []);
+        client.send(r#"421["ask"]"#).await;
+        answer(&mut client, "").await;
+        client.expect("431[null]").await;
+        assert_eq!(hits.next().await, in_root(Limit::BytesPerSecond, true));
+    }
+}
+
+/// A packet for a namespace that the server has disconnected counts as an event of it.
+#[on_both_servers]
+async fn packets_for_a_left_namespace_have_a_rate() {
+    let (hook, mut hits) = other_hits();
+    let server = Server::socketio(
+        move |io| {
+            let strict = only(2).policy(RatePolicy::Disconnect);
+            io.events_per_second(strict).on_limit(hook)
+        },
+        |io| {
+            io.of("/chat");
+            io.of("/").on("move", || async { "moved" });
+        },
+    );
+    for via in BOTH {
+        let mut client = Client::connected(&server, via).await;
+        client.connect("/chat").await;
+        let chat = server.io.of("/chat");
+        let ends = chat.disconnect_sockets(false);
+        within("the end of all sockets", ends).await.unwrap();
+        client.expect("41/chat,").await;
+        let late = r#"42/chat,["late"]"#;
+        client.send_all(&[late, late, r#"420["move"]"#]).await;
+        client.expect(r#"430["moved"]"#).await;
+        assert_eq!(hits.so_far(), []);
+        client.send(late).await;
+        let namespace = Some("/chat".to_owned());
+        assert_eq!(
+            hits.next().await,
+            (Limit::EventsPerSecond, namespace, false)
+        );
+        until("the session to end", || server.io.clients_count() == 0).await;
+    }
+}
+
+/// `EngineIoBuilder::events_per_second`: a message of a raw session counts as an event.
+#[on_both_servers]
+async fn raw_messages_have_a_rate() {
+    for policy in [RatePolicy::Drop, RatePolicy::Disconnect] {
+        let (hook, mut hits) = other_hits();
+        let server = Server::engineio(move |engine| {
+            let engine = engine.events_per_second(only(2).policy(policy));
+            echo(engine.on_limit(hook))
+        });
+        let mut socket = WebSocket::open(&server).await;
+        let polling = Polling::open(&server).await;
+        for text in ["41", "42"] {
+            socket.send_text(text).await;
+            socket.expect_text(text).await;
+            polling.post(&[text]).await;
+            polling.expect(&[text]).await;
+        }
+        assert_eq!(hits.so_far(), []);
+        socket.send_text("43").await;
+        assert_eq!(hits.next().await, (Limit::EventsPerSecond, None, false));
+        if policy == RatePolicy::Disconnect {
+            let _ = polling.post_body("43").await;
+            until("the sessions to end", || server.io.clients_count() == 0).await;
+        } else {
+            polling.post(&["43"]).await;
+            socket.send_ping("still here").await;
+            socket.recv().await;
+            assert_eq!(server.io.clients_count(), 2);
+        }
+        assert_eq!(hits.next().await, (Limit::EventsPerSecond, None, false));
+    }
+}
+
+/// `EngineIoBuilder::bytes_per_second`, at the last byte and the first one above it.
+#[on_both_servers]
+async fn raw_bytes_have_a_rate() {
+    let (hook, mut hits) = other_hits();
+    let server = Server::engineio(move |engine| {
+        let strict = only(10).policy(RatePolicy::Disconnect);
+        echo(engine.bytes_per_second(strict).on_limit(hook))
+    });
+    let mut socket = WebSocket::open(&server).await;
+    for message in ["4123456", "41234"] {
+        socket.send_text(message).await;
+        socket.expect_text(message).await;
+    }
+    assert_eq!(hits.so_far(), []);
+    // It has no content, and counts as one byte.
+    socket.send_text("4").await;
+    assert_eq!(hits.next().await, (Limit::BytesPerSecond, None, false));
+    until("the session to end", || server.io.clients_count() == 0).await;
+}
+
+/// `RatePolicy::Delay` on a raw server: all messages arrive, in order and at the rate.
+#[on_both_servers]
+async fn a_delayed_raw_session_loses_nothing() {
+    let server = Server::engineio(|engine| {
+        let slow = RateLimit::new(10).burst(2).policy(RatePolicy::Delay);
+        echo(engine.events_per_second(slow))
+    });
+    let mut socket = WebSocket::open(&server).await;
+    let polling = Polling::open(&server).await;
+    let began = Instant::now();
+    let messages = ["41", "42", "43", "44", "45", "46"];
+    for message in messages {
+        socket.send_text(message).await;
+    }
+    polling.post(&messages).await;
+    for message in messages {
+        socket.expect_text(message).await;
+    }
+    polling.expect_all(&messages).await;
+    // Two at once, and four more at ten in a second.
+    assert!(began.elapsed().as_millis() >= 390, "{:?}", began.elapsed());
 }
