@@ -13,7 +13,7 @@ use crate::handler::extract::{ConnectContext, DisconnectContext, Event, EventCon
 use crate::handler::failure::{FailureCause, failed, failed_as, panicked};
 use crate::handler::future_slots::FutureSlots;
 use crate::handler::kinds::{
-    AsyncEventCheck, ConnectHandler, EventHandler, ExpiringHandler, LeaveHandler,
+    AsyncEventCheck, ConnectHandler, ConnectedHandler, EventHandler, LeaveHandler,
 };
 use crate::handler::pending::{Pending, Unfinished};
 use crate::handler::turn::save;
@@ -138,7 +138,7 @@ where
 }
 
 /// Makes the handler of a client whose login ends soon.
-pub(crate) fn on_expiring<H, A>(handler: H) -> ExpiringHandler
+pub(crate) fn on_expiring<H, A>(handler: H) -> ConnectedHandler
 where
     H: Handler<A>,
     H::Output: LeaveOutcome,

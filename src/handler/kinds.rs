@@ -16,9 +16,9 @@ pub(crate) type Admission = Box<dyn FnOnce(Result<(), ConnectError>)>;
 
 pub(crate) type EventHandler = Arc<dyn Fn(&EventContext<'_>) + Send + Sync>;
 pub(crate) type ConnectHandler = Arc<dyn Fn(&ConnectContext<'_>, Admission) + Send + Sync>;
-/// Receives a socket after it has connected; it cannot refuse it.
-pub(crate) type ConnectedHook = Arc<dyn Fn(&ConnectContext<'_>) + Send + Sync>;
-pub(crate) type ExpiringHandler = Arc<dyn Fn(&ConnectContext<'_>) + Send + Sync>;
+/// Receives a connected socket, which it cannot refuse: after its connect, or before the end of its
+/// login.
+pub(crate) type ConnectedHandler = Arc<dyn Fn(&ConnectContext<'_>) + Send + Sync>;
 pub(crate) type LeaveHandler = Arc<dyn Fn(&DisconnectContext<'_>) + Send + Sync>;
 
 /// Checks an event before its handlers.

@@ -14,8 +14,8 @@ use crate::error::{ConnectError, INTERNAL};
 use crate::handler::extract::{ConnectContext, DisconnectContext, EventContext};
 use crate::handler::failure::panicked;
 use crate::handler::kinds::{
-    Admission, AsyncEventCheck, ConnectHandler, ConnectedHook, EventCheck, EventHandler,
-    ExpiringHandler, LeaveHandler,
+    Admission, AsyncEventCheck, ConnectHandler, ConnectedHandler, EventCheck, EventHandler,
+    LeaveHandler,
 };
 use crate::handler::received::Received;
 use crate::handler::transit::IncomingEvent;
@@ -40,8 +40,8 @@ pub(crate) struct Table {
     /// The rates of events that have one of their own.
     rates: BTreeMap<Arc<str>, RateLimit>,
     /// Hooks of the Admin UI for sockets that have connected.
-    connected: Vec<ConnectedHook>,
-    expiring: Vec<ExpiringHandler>,
+    connected: Vec<ConnectedHandler>,
+    expiring: Vec<ConnectedHandler>,
     disconnecting: Vec<LeaveHandler>,
     disconnect: Vec<LeaveHandler>,
 }
@@ -126,11 +126,11 @@ impl Table {
     }
 
     #[cfg(feature = "admin")]
-    pub(crate) fn on_connected(&mut self, hook: ConnectedHook) {
+    pub(crate) fn on_connected(&mut self, hook: ConnectedHandler) {
         self.connected.push(hook);
     }
 
-    pub(crate) fn on_expiring(&mut self, handler: ExpiringHandler) {
+    pub(crate) fn on_expiring(&mut self, handler: ConnectedHandler) {
         self.expiring.push(handler);
     }
 
@@ -367,7 +367,7 @@ impl Admitting {
     }
 }
 
-fn tell_connected(handlers: &[ConnectedHook], event: &str, connected: &ConnectContext<'_>) {
+fn tell_connected(handlers: &[ConnectedHandler], event: &str, connected: &ConnectContext<'_>) {
     for handler in handlers {
         if let Err(panic) = catch_panic(|| handler(connected)) {
             panicked(connected.context, connected.socket, event, panic);

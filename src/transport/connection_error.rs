@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::net::IpAddr;
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
@@ -74,9 +75,11 @@ pub(crate) type ConnectionErrorHook = dyn Fn(&ConnectionError<'_>) + Send + Sync
 
 /// Reports a refused request to the log and the program.
 pub(crate) fn report(config: &Config, hooks: &Hooks, request: &HttpRequest, refusal: Refusal) {
+    let address = handshake::client(request, &config.http).address;
     let line = Line {
         config,
         request,
+        address,
         refusal,
     };
     match refusal.level() {
@@ -92,7 +95,7 @@ pub(crate) fn report(config: &Config, hooks: &Hooks, request: &HttpRequest, refu
         }
     }
     config.telemetry.metrics.refused(refusal.label());
-    count(config, request, refusal);
+    count(config, address, refusal);
     let Some((code, message)) = refusal.code() else {
         return;
     };
@@ -109,7 +112,7 @@ pub(crate) fn report(config: &Config, hooks: &Hooks, request: &HttpRequest, refu
 }
 
 /// Reports the limit for which a request was refused.
-fn count(config: &Config, request: &HttpRequest, refusal: Refusal) {
+fn count(config: &Config, address: Option<IpAddr>, refusal: Refusal) {
     let (limit, value) = match refusal {
         Refusal::TooLarge => (Limit::MaxPayload, config.limits.max_payload),
         Refusal::HandshakeTooLarge => (Limit::HandshakeLimit, config.limits.handshake_limit),
@@ -119,7 +122,6 @@ fn count(config: &Config, request: &HttpRequest, refusal: Refusal) {
         ),
         _ => return,
     };
-    let address = handshake::client(request, &config.http).address;
     let hit = LimitHit::new(limit, value).of_address(address);
     config.limit_hooks.hit(&hit);
 }
@@ -128,15 +130,16 @@ fn count(config: &Config, request: &HttpRequest, refusal: Refusal) {
 struct Line<'a> {
     config: &'a Config,
     request: &'a HttpRequest,
+    /// The client's.
+    address: Option<IpAddr>,
     refusal: Refusal,
 }
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (config, request) = (self.config, self.request);
-        let client = handshake::client(request, &config.http).address;
         f.write_str("request of ")?;
-        match client {
+        match self.address {
             Some(address) => write!(f, "{address}")?,
             None => f.write_str("a client without an address")?,
         }
