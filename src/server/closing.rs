@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout};
 
+use crate::members::{Membership, SocketState};
 use crate::namespace::Registry;
 use crate::session::Engine;
 
@@ -24,7 +26,7 @@ impl Closing {
         }
     }
 
-    /// Closes the sessions, waits for the server-side events that the program is answering and for
+    /// Stores the state of the clients, closes the sessions, waits for the server-side events that the program is answering and for
     /// the requests for clients' stored state, and then closes the adapter. The adapter is last
     /// because the sessions' last messages to other nodes pass through it. Returns whether all of
     /// it ended within `limit`.
@@ -38,6 +40,12 @@ impl Closing {
         // One slow client must not use up the time of the messages to other nodes.
         let share = limit / ADAPTER_SHARE;
         let session_limit = limit.saturating_sub(share);
+        self.engine.hold();
+        let sockets = self.all_sockets();
+        self.record(&sockets, RECORD_LIMIT.min(session_limit / 2))
+            .await;
+        drop(sockets);
+        let session_limit = session_limit.saturating_sub(begun.elapsed());
         let settled = timeout(session_limit, async {
             tokio::join!(Arc::clone(adapter).settle(), registry.supervisor.settled());
         });
@@ -46,11 +54,58 @@ impl Closing {
         Arc::clone(adapter).close(rest).await && gone && settled.is_ok()
     }
 
+    /// Stores the state of these sockets for the other nodes, for a limited time. So a client that
+    /// reconnects to another node as soon as it is closed finds its latest rooms there.
+    pub(super) async fn record(&self, sockets: &[OpenSocket], limit: Duration) {
+        let has_records = |(membership, _): &&OpenSocket| membership.recording_adapter().is_some();
+        let count = sockets.iter().filter(has_records).count();
+        let cluster = self.registry.as_ref().and_then(|it| it.cluster.as_ref());
+        let Some(cluster) = cluster.filter(|_| count > 0) else {
+            return;
+        };
+        let recorded = async {
+            for batch in sockets.chunks(BATCH) {
+                for (membership, state) in batch {
+                    membership.remember(state);
+                }
+                // Other tasks of this thread do not wait for all of them.
+                yield_now().await;
+            }
+            Arc::clone(cluster).recorded().await;
+        };
+        if timeout(limit, recorded).await.is_err() {
+            log::warn!(
+                "the records of {count} sockets were not written within {limit:?}, their clients \
+                 may start new sessions"
+            );
+        }
+    }
+
+    /// Returns the sockets of all clients.
+    pub(super) fn all_sockets(&self) -> Vec<OpenSocket> {
+        let namespaces = self.registry.iter().flat_map(|registry| registry.all());
+        let sockets = namespaces.flat_map(|namespace| {
+            let all = namespace.membership.all().into_iter();
+            all.map(move |state| (Arc::clone(&namespace.membership), state))
+        });
+        sockets.collect()
+    }
+
     /// Ends the sessions with the reason of a shutdown, without waiting.
     pub(crate) fn abort(&self) {
         self.engine.abort();
     }
 }
+
+/// A socket, and its namespace.
+pub(super) type OpenSocket = (Arc<Membership>, Arc<SocketState>);
+
+/// The time that clients wait for their records before they are closed: the broker may be
+/// unreachable.
+pub(super) const RECORD_LIMIT: Duration = Duration::from_secs(1);
+
+/// The number of sockets whose state is stored at once: about a millisecond of work.
+const BATCH: usize = 64;
 
 /// The adapter's share of the time limit, reserved for it after the sessions: a tenth.
 const ADAPTER_SHARE: u32 = 10;

@@ -17,12 +17,12 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::time::{sleep, sleep_until, timeout};
+use tokio::time::{sleep, sleep_until};
 
 use crate::clock::now;
 use crate::link::Link;
 use crate::members::{Membership, SocketState};
-use crate::server::closing::Closing;
+use crate::server::closing::{Closing, OpenSocket, RECORD_LIMIT};
 use crate::server::drain_options::{DrainOptions, DrainReport};
 use crate::server::drain_schedule::{Schedule, Step};
 use crate::session::Stage;
@@ -83,28 +83,13 @@ impl Closing {
         let (ready, busy): (Vec<_>, Vec<_>) = held
             .into_iter()
             .partition(|link| link.in_flight.waiting() == 0);
-        let mut is_recorded = true;
-        for link in &ready {
-            for (membership, state) in sockets.of(link) {
-                if let Some(event) = &options.event {
-                    tell(&membership, &state, event);
-                }
-                membership.remember(&state);
-                is_recorded &= membership.recording_adapter().is_none();
+        let sockets: Vec<_> = ready.iter().flat_map(|link| sockets.of(link)).collect();
+        if let Some(event) = &options.event {
+            for (membership, state) in &sockets {
+                tell(membership, state, event);
             }
         }
-        let cluster = self.registry.as_ref().and_then(|it| it.cluster.as_ref());
-        if let Some(cluster) = cluster.filter(|_| !is_recorded)
-            && timeout(RECORD_LIMIT, Arc::clone(cluster).recorded())
-                .await
-                .is_err()
-        {
-            log::warn!(
-                "the records of {} clients were not written within {RECORD_LIMIT:?}, they may \
-                 start new sessions",
-                ready.len()
-            );
-        }
+        self.record(&sockets, RECORD_LIMIT).await;
         for link in &ready {
             link.in_flight.drain();
             link.drain();
@@ -115,13 +100,9 @@ impl Closing {
     /// Returns the sockets of all clients.
     fn sockets(&self) -> Sockets {
         let mut by_link: HashMap<u64, Vec<_>> = HashMap::new();
-        let namespaces = self.registry.iter().flat_map(|registry| registry.all());
-        for namespace in namespaces {
-            for state in namespace.membership.all() {
-                let sockets = by_link.entry(state.link.number).or_default();
-                let membership = Arc::downgrade(&namespace.membership);
-                sockets.push((membership, Arc::downgrade(&state)));
-            }
+        for (membership, state) in self.all_sockets() {
+            let sockets = by_link.entry(state.link.number).or_default();
+            sockets.push((Arc::downgrade(&membership), Arc::downgrade(&state)));
         }
         Sockets { by_link }
     }
@@ -136,7 +117,7 @@ struct Sockets {
 type WeakSocket = (Weak<Membership>, Weak<SocketState>);
 
 impl Sockets {
-    fn of(&self, link: &Link) -> impl Iterator<Item = (Arc<Membership>, Arc<SocketState>)> {
+    fn of(&self, link: &Link) -> impl Iterator<Item = OpenSocket> {
         let sockets = self.by_link.get(&link.number).into_iter().flatten();
         sockets.filter_map(|(membership, state)| Some((membership.upgrade()?, state.upgrade()?)))
     }
@@ -162,6 +143,3 @@ fn random() -> f64 {
 
 /// The interval in which the last clients with handlers in flight are looked at.
 const BUSY: Duration = Duration::from_millis(50);
-
-/// The time that a batch waits for its records: the broker may be unreachable.
-const RECORD_LIMIT: Duration = Duration::from_secs(1);

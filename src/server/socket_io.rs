@@ -321,6 +321,9 @@ impl SocketIo {
     /// Returns whether all had ended within `limit`. In a cluster it also returns whether the
     /// messages queued for other nodes were sent; the last tenth of the time is reserved for them.
     ///
+    /// In a cluster with recovery the state of all clients is stored for the other nodes before a
+    /// client is closed, for up to a second, as a [`drain`](Self::drain) does it.
+    ///
     /// At the start of the last tenth, handlers in flight are dropped, and so are queued packets of
     /// slow clients, so that all clients receive the close. A handler that waits for
     /// [`Socket::closed`](crate::Socket::closed) is not awaited: it ends by the close. Disconnect

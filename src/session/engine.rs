@@ -270,6 +270,13 @@ impl Engine {
         self.stage.has_reached(Stage::Closing)
     }
 
+    /// Refuses new sessions, and lets the open ones read no new events. None of them closes for that
+    /// reason before [`close`](Self::close).
+    pub(crate) fn hold(&self) {
+        self.stage.reach(Stage::Closing);
+        self.links().iter().for_each(|link| link.in_flight.hold());
+    }
+
     /// Refuses new sessions, and closes the open ones. Each session reads no new events, waits for
     /// its handlers in flight, and closes. Waits up to `limit` until the clients have received
     /// their last packets, no handler is running, and no client of another node polls here. Returns

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix::{Actor, Context, Handler};
 use actix_socketio::{
-    ConnectError, DrainOptions, PanicSource, Panicked, RedisAdapter, Socket, SocketIo,
+    ConnectError, DrainOptions, NotReady, PanicSource, Panicked, RedisAdapter, Socket, SocketIo,
 };
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -586,6 +586,39 @@ async fn events_received_on_a_cut_off_node_are_not_replayed() {
     assert_eq!(split(&ann.client.text().await).0, r#""n",4"#);
     three.io.emit("last", ()).await.unwrap();
     assert_eq!(split(&ann.client.text().await).0, r#""last""#);
+}
+
+/// A close stores the state of a client before the client gets it: the store is away for a moment,
+/// and a client that reconnects at once has the room that it joined just before.
+#[on_both_servers]
+async fn a_closed_client_keeps_the_rooms_it_has_just_joined() {
+    let redis = Redis::start();
+    let format = Format::Streams;
+    let way = Way::to(&redis).await;
+    let adapter = format.adapter_to(&way.url());
+    let one = Server::socketio(
+        move |io| io.adapter(adapter).connection_state_recovery(WINDOW),
+        |_| (),
+    );
+    connected(&one.io).await;
+    let two = node(format, &redis).await;
+    let mut ann = enter(&one, "").await;
+    let socket = find(&one.io.of("/"), &ann.sid);
+    one.io.emit("seen", 0).await.unwrap();
+    let (_, offset) = split(&ann.client.text().await);
+    let dead = way.go_dead();
+    socket.join("late").await.unwrap();
+    let io = one.io.clone();
+    let closing = tokio::spawn(async move { io.close(WINDOW).await });
+    let closes = || one.io.readiness().reasons().contains(&NotReady::Closing);
+    until("the close to begin", closes).await;
+    ann.client.expect_pong().await;
+    dead.revive();
+    ann.client.expect_close().await;
+    let back = enter(&two, &auth(&ann.pid, Some(&offset))).await;
+    assert_eq!((&back.sid, &back.pid), (&ann.sid, &ann.pid));
+    assert_eq!(find(&two.io.of("/"), &back.sid).rooms(), ["late"]);
+    assert!(within("the close", closing).await.unwrap());
 }
 
 /// A drain stores the state of a client before it closes: a client that reconnects at once has the

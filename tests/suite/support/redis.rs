@@ -242,6 +242,11 @@ async fn relay(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut flows: watch
 pub(crate) struct Dead(watch::Sender<bool>);
 
 impl Dead {
+    /// Lets everything flow again, for as long as this is kept.
+    pub(crate) fn revive(&self) {
+        self.0.send_replace(true);
+    }
+
     /// Lets everything arrive that was on the way, and waits until the connections have ended.
     pub(crate) async fn arrive(self) {
         self.0.send_replace(true);

@@ -225,6 +225,15 @@ impl Client {
         }
     }
 
+    /// Expects that a WebSocket is open and that nothing has come: the answer to a ping is next.
+    pub(crate) async fn expect_pong(&mut self) {
+        let Wire::WebSocket(socket) = &mut self.wire else {
+            panic!("polling has no pings of the client");
+        };
+        socket.send_ping("open").await;
+        assert_eq!(socket.recv().await, Received::Pong(b"open".to_vec()));
+    }
+
     /// Returns the next packet, which must be text.
     pub(crate) async fn text(&mut self) -> String {
         match self.next().await {
