@@ -5,8 +5,9 @@
 
 /// The rule for several sockets of one user in a namespace, on all nodes.
 ///
-/// [`Builder::user_policy`](crate::Builder::user_policy) sets it for all namespaces, and
-/// [`Namespace::user_policy`](crate::Namespace::user_policy) for one.
+/// [`Builder::user_policy`](crate::Builder::user_policy) sets it for all namespaces,
+/// [`Namespace::user_policy`](crate::Namespace::user_policy) for one, and
+/// [`NamespacePattern::user_policy`](crate::NamespacePattern::user_policy) for those of a pattern.
 /// [`Socket::identify`](crate::Socket::identify) applies it.
 ///
 /// | policy | effect of one login too many |

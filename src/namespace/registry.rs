@@ -184,6 +184,7 @@ impl Registry {
             handlers: Handlers::following(&self.common, &matcher.to_string()),
             matcher,
             frees: AtomicBool::new(false),
+            user_policy: RwLock::new(None),
         });
         self.patterns.write().push(Arc::clone(&pattern));
         pattern
@@ -334,6 +335,10 @@ impl Registry {
         state.membership.keep_tasks(tasks);
         if let Some(threshold) = self.compressed_from {
             state.membership.compress_from(threshold);
+        }
+        let policy = pattern.and_then(|(pattern, _)| *pattern.user_policy.read());
+        if let Some(policy) = policy {
+            state.membership.set_user_policy(policy);
         }
         let actor = self.supervisor.start(&state);
         if let Some(cluster) = &self.cluster {

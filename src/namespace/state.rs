@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use log::Level;
+use parking_lot::RwLock;
 use serde_json::{Value, json};
 
 use crate::handler::Handlers;
@@ -14,6 +15,7 @@ use crate::logging::{LogKind, LogLimits, Quoted, cut};
 use crate::members::Membership;
 use crate::panics::catch_panic;
 use crate::pattern::{Parameters, Pattern};
+use crate::user::UserPolicy;
 
 /// The parts of a namespace, without its actor.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub(crate) struct PatternState {
     pub(crate) handlers: Handlers,
     /// Its namespaces are removed with their last client.
     pub(crate) frees: AtomicBool,
+    /// The rule for several sockets of one user, if the program has set one.
+    pub(crate) user_policy: RwLock<Option<UserPolicy>>,
 }
 
 /// The names that a pattern accepts.

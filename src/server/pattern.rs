@@ -11,6 +11,7 @@ use crate::error::EmitError;
 use crate::handler::Handlers;
 use crate::namespace::{PatternState, Registry};
 use crate::server::Namespace;
+use crate::user::UserPolicy;
 
 /// Namespaces that are made when the first client requests them:
 /// [`SocketIo::of_pattern`](crate::SocketIo::of_pattern) and
@@ -51,6 +52,28 @@ impl NamespacePattern {
     /// those of [`SocketIo::of`](crate::SocketIo::of).
     pub fn remove_when_empty(&self) -> &Self {
         self.state.frees.store(true, Ordering::Relaxed);
+        self
+    }
+
+    /// Sets the rule for several sockets of one user in each of these namespaces, instead of that of
+    /// [`Builder::user_policy`](crate::Builder::user_policy). Each namespace counts its own sockets.
+    /// It is for logins from now on, in the existing namespaces too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn run(io: actix_socketio::SocketIo) -> Result<(), Box<dyn std::error::Error>> {
+    /// use actix_socketio::UserPolicy;
+    ///
+    /// io.of_pattern("/game/{id}")?.user_policy(UserPolicy::OneSession);
+    /// # Ok(()) }
+    /// ```
+    pub fn user_policy(&self, policy: UserPolicy) -> &Self {
+        // Before the existing ones are listed, so that one that is made now has it in any case.
+        *self.state.user_policy.write() = Some(policy);
+        for state in self.registry.made_by(&self.state) {
+            state.membership.set_user_policy(policy);
+        }
         self
     }
 

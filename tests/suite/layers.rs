@@ -13,7 +13,7 @@ const LAYERS: &str = "
     transport  session handler link websocket engineio config handshake id limits logging panics reason telemetry
     adapter    namespace session supervision tasks handler socket members link message data error socketio cluster calendar config id logging notice panics reason telemetry clock
     client     namespace session handler socket members link message error socketio clock config handshake id limits logging reason telemetry notice
-    namespace  supervision tasks handler socket members link message error cluster socketio clock config handshake id logging panics pattern
+    namespace  supervision tasks handler socket members link message error cluster socketio clock config handshake id logging panics pattern user
     session    supervision link engineio websocket clock config handshake id limits logging panics reason telemetry
     supervision  panics
     tasks      panics

@@ -137,6 +137,34 @@ async fn the_oldest_of_too_many_logins_ends() {
     newest.expect_nothing_more().await;
 }
 
+/// `NamespacePattern::user_policy`: each namespace of the pattern, also one that exists already.
+#[on_both_servers]
+async fn the_namespaces_of_a_pattern_have_their_rule() {
+    let (entered, mut sockets) = channel();
+    let server = start();
+    let shops = server.io.of_pattern("/shop-{id}").unwrap();
+    shops.on_connect(move |socket: Socket| {
+        entered.send(socket).unwrap();
+        async {}
+    });
+    let mut clients = Vec::new();
+    let mut enter = async |name| {
+        let mut client = Client::open(&server, Via::WebSocket).await;
+        client.connect(name).await;
+        clients.push(client);
+        sockets.next().await.identify("7").await
+    };
+    enter("/shop-1").await.unwrap();
+    shops.user_policy(UserPolicy::RefuseNewest(1));
+    enter("/shop-1").await.unwrap_err();
+    enter("/shop-2").await.unwrap();
+    enter("/shop-2").await.unwrap_err();
+    // Other namespaces have the rule of the server.
+    for _ in 0..2 {
+        log_in(&server, "7").await;
+    }
+}
+
 /// `UserPolicy::RefuseNewest`: the last that fits, and the first that does not.
 #[on_both_servers]
 async fn the_newest_of_too_many_logins_is_refused() {
