@@ -8,13 +8,22 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
 /// The recent attempts of all addresses.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Attempts {
+    /// The number that an address may make at once.
+    limit: u32,
     /// The time at which each address has all its attempts again.
     until: HashMap<Option<IpAddr>, Instant>,
 }
 
 impl Attempts {
+    pub(super) fn new(limit: u32) -> Self {
+        Self {
+            limit,
+            until: HashMap::new(),
+        }
+    }
+
     /// Counts an attempt. Returns `false` if the address has none left.
     pub(super) fn begin(&mut self, address: Option<IpAddr>, now: Instant) -> bool {
         let address = address.map(network);
@@ -23,7 +32,7 @@ impl Attempts {
         }
         let until = self.until.entry(address).or_insert(now);
         let next = (*until).max(now) + INTERVAL;
-        let is_allowed = next <= now + INTERVAL * ATTEMPTS;
+        let is_allowed = next <= now + INTERVAL.saturating_mul(self.limit);
         if is_allowed {
             *until = next;
         }
@@ -57,9 +66,6 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The attempts that an address may make at once.
-const ATTEMPTS: u32 = 10;
-
 /// The time in which an address gets one more attempt.
 const INTERVAL: Duration = Duration::from_secs(6);
 
@@ -70,9 +76,11 @@ const MAX_ADDRESSES: usize = 1024;
 mod tests {
     use super::*;
 
+    const ATTEMPTS: u32 = 10;
+
     #[test]
     fn ten_attempts_are_allowed_then_one_each_interval() {
-        let (mut attempts, now) = (Attempts::default(), Instant::now());
+        let (mut attempts, now) = (Attempts::new(ATTEMPTS), Instant::now());
         let address = Some("192.0.2.1".parse().unwrap());
         for _ in 0..ATTEMPTS {
             assert!(attempts.begin(address, now));
@@ -87,7 +95,7 @@ mod tests {
 
     #[test]
     fn addresses_of_one_ipv6_network_share_the_attempts() {
-        let (mut attempts, now) = (Attempts::default(), Instant::now());
+        let (mut attempts, now) = (Attempts::new(ATTEMPTS), Instant::now());
         for at in 0..ATTEMPTS {
             assert!(attempts.begin(Some(format!("2001:db8::{at}").parse().unwrap()), now));
         }
@@ -97,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_number_of_addresses_is_bounded() {
-        let (mut attempts, now) = (Attempts::default(), Instant::now());
+        let (mut attempts, now) = (Attempts::new(ATTEMPTS), Instant::now());
         for at in 0..2 * MAX_ADDRESSES {
             let at = u32::try_from(at).unwrap();
             assert!(attempts.begin(Some(IpAddr::V4(at.into())), now));

@@ -14,6 +14,7 @@ use crate::admin::options::{AdminError, AdminOptions, Credentials};
 use crate::admin::sessions::Sessions;
 use crate::clock::now;
 use crate::error::ConnectError;
+use crate::limits::{Limit, LimitHit};
 use crate::logging::{LogKind, plain};
 use crate::socket::Socket;
 
@@ -22,6 +23,7 @@ pub(super) struct Gate {
     credentials: Option<Credentials>,
     sessions: Sessions,
     attempts: Mutex<Attempts>,
+    login_attempts: u32,
     /// The logins that are checked or wait for it.
     places: Semaphore,
     hashing: Semaphore,
@@ -45,7 +47,8 @@ impl Gate {
         Ok(Self {
             credentials: options.credentials.clone(),
             sessions: Sessions::of(options)?,
-            attempts: Mutex::default(),
+            attempts: Mutex::new(Attempts::new(options.login_attempts)),
+            login_attempts: options.login_attempts,
             places: Semaphore::new(MAX_LOGINS),
             hashing: Semaphore::new(1),
         })
@@ -69,6 +72,9 @@ impl Gate {
         let place = self.places.try_acquire();
         if place.is_err() || !self.attempts.lock().begin(address, now()) {
             report(socket, "too many attempts");
+            let hit = LimitHit::new(Limit::LoginAttempts, self.login_attempts);
+            let hit = hit.in_namespace(socket.namespace());
+            socket.state().link.report_hit(hit.of_socket(socket.id()));
             return Err("too many login attempts, try again later".into());
         }
         // The password is checked for any username, so that the time does not tell which exists.

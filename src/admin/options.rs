@@ -23,6 +23,7 @@ pub struct AdminOptions {
     pub(super) namespace: String,
     pub(super) mode: AdminMode,
     pub(super) read_only: bool,
+    pub(super) login_attempts: u32,
     pub(super) server_id: Option<String>,
     #[cfg(feature = "redis")]
     pub(super) session_store: Option<String>,
@@ -41,7 +42,8 @@ impl AdminOptions {
     /// password: its check costs about 2 to the power of its cost, so choose 10 to 12.
     ///
     /// A page that has logged in keeps a session id, with which it connects for a day without the
-    /// password. Ten failed logins in a row are accepted from an address, then one each six seconds.
+    /// password. Ten failed logins in a row are checked for an address, then one each six seconds;
+    /// see [`login_attempts`](Self::login_attempts).
     pub fn basic_auth(username: impl Into<String>, hash: impl Into<String>) -> Self {
         Self::with(Some(Credentials {
             username: username.into(),
@@ -74,6 +76,24 @@ impl AdminOptions {
         self
     }
 
+    /// Sets the number of failed logins in a row that are checked for an address, or for an IPv6
+    /// network of 64 bits; 10 by default. Afterwards one is checked each six seconds.
+    /// [`Builder::on_limit`](crate::Builder::on_limit) sees each refused login as
+    /// [`Limit::LoginAttempts`](crate::Limit::LoginAttempts).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::AdminOptions;
+    ///
+    /// let hash = "$2b$10$heqvAkYMez.Va6Et2uXInOnkCT6/uQj1brkrbyG3LpopDklcq7ZOS";
+    /// let options = AdminOptions::basic_auth("admin", hash).login_attempts(3);
+    /// ```
+    pub fn login_attempts(mut self, attempts: u32) -> Self {
+        self.login_attempts = attempts;
+        self
+    }
+
     /// Sets the name of this server in the page. It must differ between the servers of a cluster. By
     /// default it is the host's name and the number of the process, `host#1234`.
     pub fn server_id(mut self, id: impl Into<String>) -> Self {
@@ -97,6 +117,7 @@ impl AdminOptions {
             namespace: "/admin".to_owned(),
             mode: AdminMode::default(),
             read_only: false,
+            login_attempts: LOGIN_ATTEMPTS,
             server_id: None,
             #[cfg(feature = "redis")]
             session_store: None,
@@ -113,6 +134,9 @@ impl fmt::Debug for AdminOptions {
             .finish_non_exhaustive()
     }
 }
+
+/// The default number of failed logins of an address.
+const LOGIN_ATTEMPTS: u32 = 10;
 
 /// The amount of information for the Admin UI.
 ///

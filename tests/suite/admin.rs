@@ -4,7 +4,9 @@ use std::time::Duration;
 
 #[cfg(feature = "redis")]
 use actix_socketio::SocketIo;
-use actix_socketio::{AdminError, AdminMode, AdminOptions, Builder, Data, EmitError, Socket};
+use actix_socketio::{
+    AdminError, AdminMode, AdminOptions, Builder, Data, EmitError, Limit, LimitHit, Socket,
+};
 use serde_json::{Value, json};
 
 use crate::support::log::Lines;
@@ -15,7 +17,7 @@ use crate::support::socketio::Came;
 use crate::support::socketio::{BOTH, Client, Peer, Via, leavers, start, until};
 #[cfg(feature = "redis")]
 use crate::support::within;
-use crate::support::{Server, Site, WebSocket};
+use crate::support::{Server, Site, WebSocket, channel};
 
 /// The hash of `PASSWORD`, at the lowest cost.
 const HASH: &str = "$2a$04$byVetd2.NcDBWYQnxTQA1.ZIF7WXDxtrJ7HTSccEUQwL9KkrYq2uW";
@@ -162,20 +164,35 @@ async fn wrong_logins_are_refused_and_logged_without_the_password() {
     assert!(line.ends_with(refused), "{line}");
 }
 
-/// Ten logins may fail; then also the right one is refused for a while.
+/// Ten logins may fail; then also the right one is refused for a while, and the limit is reported.
 #[on_both_servers]
 async fn guesses_from_one_address_are_limited() {
-    let server = start();
-    server.io.instrument(basic()).unwrap();
-    let mut client = Client::open(&server, Via::WebSocket).await;
-    for _ in 0..10 {
-        let wrong = r#"{"username":"admin","password":"wrong"}"#;
-        let refused = client.connect_with("/admin", wrong).await.unwrap_err();
-        assert_eq!(refused, r#"{"message":"invalid credentials"}"#);
+    for (options, limit) in [(basic(), 10), (basic().login_attempts(2), 2)] {
+        let (told, mut hits) = channel();
+        let server = Server::socketio(
+            move |io| {
+                io.on_limit(move |hit: &LimitHit<'_>| {
+                    assert!(hit.address().is_some() && hit.socket_id().is_some());
+                    let namespace = hit.namespace().unwrap().to_owned();
+                    told.send((hit.limit(), hit.value(), namespace)).unwrap();
+                })
+            },
+            |_| (),
+        );
+        server.io.instrument(options).unwrap();
+        let mut client = Client::open(&server, Via::WebSocket).await;
+        for _ in 0..limit {
+            let wrong = r#"{"username":"admin","password":"wrong"}"#;
+            let refused = client.connect_with("/admin", wrong).await.unwrap_err();
+            assert_eq!(refused, r#"{"message":"invalid credentials"}"#);
+        }
+        assert_eq!(hits.so_far(), []);
+        let refused = client.connect_with("/admin", LOGIN).await.unwrap_err();
+        let expected = r#"{"message":"too many login attempts, try again later"}"#;
+        assert_eq!(refused, expected);
+        let namespace = "/admin".to_owned();
+        assert_eq!(hits.next().await, (Limit::LoginAttempts, limit, namespace));
     }
-    let refused = client.connect_with("/admin", LOGIN).await.unwrap_err();
-    let expected = r#"{"message":"too many login attempts, try again later"}"#;
-    assert_eq!(refused, expected);
 }
 
 /// Invalid options are errors of the program, and a server has one Admin UI.
@@ -207,10 +224,12 @@ async fn statistics_have_the_shape_of_the_reference() {
     polling.connect("/shop-7").await;
     let stats = loop {
         let stats = page.next("server_stats").await.remove(0);
-        if stats["clientsCount"] == 2 && stats["aggregatedEvents"] != json!([]) {
+        let is_connected = stats["namespaces"][2]["socketsCount"] == 1;
+        if is_connected && stats["aggregatedEvents"] != json!([]) {
             break stats;
         }
     };
+    assert_eq!(stats["clientsCount"], 2);
     assert_eq!(stats["serverId"], "one");
     assert!(!stats["hostname"].as_str().unwrap().is_empty());
     assert_eq!(stats["pid"], std::process::id());

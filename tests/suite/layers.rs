@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// A module of the crate, then the modules it may import besides itself.
 const LAYERS: &str = "
     testing    server adapter session socket members link message error socketio id
-    admin      server session handler socket message error socketio calendar clock id logging reason
+    admin      server session handler socket message error socketio calendar clock id limits logging reason
     contract   server handler socket error socketio
     server     transport adapter client namespace session supervision handler socket members link message data error socketio cluster clock config handshake id limits logging notice panics pattern reason telemetry user
     transport  session handler link websocket engineio config handshake id limits logging panics reason telemetry
