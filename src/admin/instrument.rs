@@ -4,18 +4,17 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde::Serialize;
-use tokio::task::JoinSet;
 
 use crate::admin::commands;
-use crate::admin::details::SocketDetails;
+use crate::admin::listing;
 use crate::admin::login::Gate;
 use crate::admin::options::{AdminError, AdminMode, AdminOptions};
 use crate::admin::reporter::Reporter;
 use crate::admin::stats::{SessionCounter, Stats};
 use crate::handler::{ConnectContext, DisconnectContext, EventContext};
 use crate::id::ClientIds;
-use crate::server::{Namespace, SocketIo};
-use crate::socket::{RemoteSocket, Socket};
+use crate::server::SocketIo;
+use crate::socket::Socket;
 
 impl SocketIo {
     /// Serves the [Admin UI](https://socket.io/docs/v4/admin-ui/): the page
@@ -81,6 +80,7 @@ impl SocketIo {
         if is_development {
             reporter.start(self.arbiter());
             follow(self, &reporter);
+            listing::answer(self, &admin);
         }
         let hostname = gethostname::gethostname().to_string_lossy().into_owned();
         let server_id = options.server_id;
@@ -158,7 +158,7 @@ async fn greet(socket: &Socket, io: SocketIo, config: Config) {
         let page = socket.clone();
         // Other nodes answer later; the page connects meanwhile.
         drop(socket.spawn(async move {
-            let sockets = all_sockets(&io).await;
+            let sockets = listing::all_sockets(&io, page.namespace()).await;
             if let Err(error) = page.emit("all_sockets", sockets).await {
                 log::debug!("Admin UI: sockets not sent to {}: {error}", page.id());
             }
@@ -166,46 +166,5 @@ async fn greet(socket: &Socket, io: SocketIo, config: Config) {
     }
 }
 
-/// Returns the sockets of all namespaces on all nodes.
-async fn all_sockets(io: &SocketIo) -> Vec<SocketDetails> {
-    let mut found = Vec::new();
-    let mut namespaces = io.all_namespaces().namespaces().into_iter();
-    let mut asked = JoinSet::new();
-    loop {
-        while asked.len() < MAX_QUESTIONS
-            && let Some(namespace) = namespaces.next()
-        {
-            asked.spawn(sockets_of(namespace));
-        }
-        match asked.join_next().await {
-            Some(Ok((namespace, sockets))) => {
-                let details = sockets.iter();
-                found.extend(details.map(|socket| SocketDetails::of(namespace.name(), socket)));
-            }
-            Some(Err(error)) => log::debug!("Admin UI: sockets not listed: {error}"),
-            None => break,
-        }
-    }
-    if found.len() > MAX_LISTED {
-        let number = found.len();
-        log::warn!("Admin UI: the page lists {MAX_LISTED} of {number} sockets");
-        found.truncate(MAX_LISTED);
-    }
-    found
-}
-
-async fn sockets_of(namespace: Namespace) -> (Namespace, Vec<RemoteSocket>) {
-    let sockets = namespace.fetch_sockets().await;
-    let sockets = sockets.iter().cloned().collect();
-    (namespace, sockets)
-}
-
 /// The feature of development mode.
 const ALL_EVENTS: &str = "ALL_EVENTS";
-
-/// The namespaces whose sockets are asked for at a time.
-const MAX_QUESTIONS: usize = 8;
-
-/// The sockets that a page gets in its first list, so that the list fits into a packet. It gets the
-/// later ones as they connect.
-const MAX_LISTED: usize = 1000;

@@ -12,6 +12,7 @@ mod commands;
 mod counts;
 mod details;
 mod instrument;
+mod listing;
 mod login;
 mod options;
 mod reporter;

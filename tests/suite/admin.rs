@@ -686,6 +686,55 @@ async fn commands_reach_namespaces_that_only_another_node_has() {
     }
 }
 
+/// The first list of a page has the sockets of a namespace that its server does not have.
+#[cfg(feature = "redis")]
+#[on_both_servers]
+async fn the_list_has_namespaces_that_only_another_node_has() {
+    let redis = Redis::start();
+    for format in [
+        Format::Classic,
+        Format::Sharded,
+        Format::Streams,
+        Format::Memory,
+    ] {
+        let [here, there] = cluster(&redis, format).await;
+        for server in [&here, &there] {
+            server.io.instrument(development()).unwrap();
+        }
+        there.io.of_pattern("/shop-{id}").unwrap();
+        let mut shopper = Client::open(&there, Via::WebSocket).await;
+        let mut client = Client::open(&there, Via::WebSocket).await;
+        let expected = [
+            ("/shop-7", shopper.connect("/shop-7").await),
+            ("/", client.connect("/").await),
+        ];
+        // The other node follows the new namespace of the pages a moment later.
+        let lists_both = async {
+            loop {
+                let mut page = Page::open(&here).await;
+                let listed = page.next("all_sockets").await.remove(0);
+                if listed.as_array().unwrap().len() == 3 {
+                    break listed;
+                }
+                page.client.close().await;
+                until("the page to go", || here.io.clients_count() == 0).await;
+            }
+        };
+        let listed = within("the list of both nodes", lists_both).await;
+        let listed = listed.as_array().unwrap();
+        for (namespace, id) in expected {
+            let is_it = |socket: &&Value| socket["id"] == id.as_str();
+            let found: Vec<_> = listed.iter().filter(is_it).collect();
+            assert_eq!(found.len(), 1, "{namespace}: {listed:?}");
+            assert_eq!(found[0]["nsp"], namespace);
+            assert_eq!(found[0]["transport"], "websocket");
+            assert!(found[0]["handshake"]["headers"].is_object());
+            assert_eq!(found[0]["handshake"].get("auth"), None);
+        }
+        assert!(here.io.namespace("/shop-7").is_none());
+    }
+}
+
 /// Session ids in Redis are known to every server, for a day.
 #[cfg(feature = "redis")]
 #[on_both_servers]
