@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use crate::client::rates::{SocketRates, Verdict, packet_within_rates};
+use crate::client::rates::{Limiting, SocketRates, Verdict, packet_within_rates};
 use crate::client::state::{Client, Slot};
 use crate::clock::now;
 use crate::handler::FailureCause;
@@ -27,7 +27,7 @@ impl Client {
             self.keep_rates(name, SocketRates::of_server(server, now()));
             return Ok(true);
         };
-        let mut rates = self.left_rates.remove(at).1;
+        let mut rates = self.limiting().left.remove(at).1;
         let verdict = packet_within_rates(&mut rates, &self.link, Some(name), text.len());
         self.keep_rates(name, Some(rates));
         match verdict? {
@@ -36,14 +36,17 @@ impl Client {
                 self.turn_away(name, None, FailureCause::RateExceeded(limit));
             }
             // The pause begins with it, so at most one waits.
-            Verdict::Delay => self.delayed_connect = Some(text.into()),
+            Verdict::Delay => self.limiting().delayed_connect = Some(text.into()),
         }
         Ok(false)
     }
 
     /// Counts a packet for a namespace that the client has left. It is dropped in any case.
     pub(super) fn count_stray(&mut self, name: &str, bytes: usize) -> Result<(), CloseReason> {
-        let kept = self.left_rates.iter_mut().find(|(left, _)| **left == *name);
+        let Some(limiting) = &mut self.limiting else {
+            return Ok(());
+        };
+        let kept = limiting.left.iter_mut().find(|(left, _)| **left == *name);
         if let Some((_, rates)) = kept {
             packet_within_rates(rates, &self.link, Some(name), bytes)?;
         }
@@ -54,7 +57,7 @@ impl Client {
     /// the server has a rate.
     pub(super) fn take_rates(&mut self, name: &str) -> Option<Box<SocketRates>> {
         match self.left_at(name) {
-            Some(at) => Some(self.left_rates.remove(at).1),
+            Some(at) => Some(self.limiting().left.remove(at).1),
             None => SocketRates::of_server(self.link.config.rates, now()),
         }
     }
@@ -62,7 +65,7 @@ impl Client {
     /// Returns the place of the buckets of a namespace, or of the oldest ones if there may be no
     /// more.
     fn left_at(&self, name: &str) -> Option<usize> {
-        let left = &self.left_rates;
+        let left = self.left();
         let limit = self.link.config.limits.namespaces_per_session;
         let at = left.iter().position(|(left, _)| **left == *name);
         let is_full = left.len() + self.slots.len() >= limit;
@@ -72,13 +75,23 @@ impl Client {
     /// Keeps the buckets of a socket that has ended.
     pub(super) fn keep_rates(&mut self, name: &str, rates: Option<Box<SocketRates>>) {
         if let Some(rates) = rates {
-            self.left_rates.push((name.into(), rates));
+            self.limiting().left.push((name.into(), rates));
         }
+    }
+
+    fn limiting(&mut self) -> &mut Limiting {
+        self.limiting.get_or_insert_default()
+    }
+
+    /// Returns the buckets of namespaces without a socket.
+    fn left(&self) -> &[(Box<str>, Box<SocketRates>)] {
+        let limiting = self.limiting.as_ref();
+        limiting.map_or(&[], |limiting| &limiting.left)
     }
 
     /// Returns the time at which reading continues that a rate has paused.
     pub(super) fn resumes_at(&self) -> Option<Instant> {
-        let left = self.left_rates.iter().map(|(_, rates)| rates);
+        let left = self.left().iter().map(|(_, rates)| rates);
         let open = self.slots.iter().filter_map(|slot| slot.rates.as_ref());
         left.chain(open).filter_map(|it| it.paused_until).max()
     }
@@ -88,7 +101,9 @@ impl Client {
         if self.resumes_at().is_none_or(|due| due > now) {
             return Ok(());
         }
-        let left = self.left_rates.iter_mut().map(|(_, rates)| rates);
+        let limiting = self.limiting.iter_mut();
+        let left = limiting.flat_map(|limiting| &mut limiting.left);
+        let left = left.map(|(_, rates)| rates);
         let open = self.slots.iter_mut().filter_map(|slot| slot.rates.as_mut());
         for rates in left.chain(open) {
             rates.paused_until = None;
@@ -96,7 +111,8 @@ impl Client {
         log::debug!(target: TARGET_SESSION, "{}: reading continues, the rate allows it", self.link);
         // The session reads at its next turn.
         self.link.wake();
-        match self.delayed_connect.take() {
+        let delayed = self.limiting.as_mut();
+        match delayed.and_then(|limiting| limiting.delayed_connect.take()) {
             Some(connect) => self.packet(&connect, Vec::new()),
             None => Ok(()),
         }

@@ -34,6 +34,15 @@ struct Exceeded {
     pause: Duration,
 }
 
+/// The rates of a client beside those of its sockets.
+#[derive(Default)]
+pub(super) struct Limiting {
+    /// The buckets of namespaces without a socket, the oldest first.
+    pub(super) left: Vec<(Box<str>, Box<SocketRates>)>,
+    /// The text of a CONNECT that waits for a rate.
+    pub(super) delayed_connect: Option<Box<str>>,
+}
+
 impl SocketRates {
     /// Returns the buckets of a new socket, or `None` if the server has no rate.
     pub(super) fn of_server(rates: EventRates, now: Instant) -> Option<Box<Self>> {

@@ -9,7 +9,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-use crate::client::rates::SocketRates;
+use crate::client::rates::{Limiting, SocketRates};
 use crate::handler::{EventLine, TableView};
 use crate::link::Link;
 use crate::members::{Membership, Resumed};
@@ -25,10 +25,8 @@ pub(crate) struct Client {
     /// Names of namespaces that have refused or disconnected the client: packets that it sent
     /// before it knew are dropped.
     pub(super) left: Vec<Arc<str>>,
-    /// The buckets of rates of namespaces without a socket, the oldest first.
-    pub(super) left_rates: Vec<(Box<str>, Box<SocketRates>)>,
-    /// The text of a CONNECT that waits for a rate.
-    pub(super) delayed_connect: Option<Box<str>>,
+    /// `None` unless the server has rates.
+    pub(super) limiting: Option<Box<Limiting>>,
     /// Namespaces for which a request to the cluster is pending.
     pub(super) arriving: Vec<Arriving>,
     pub(super) asked: Asked,
@@ -98,8 +96,7 @@ impl Client {
             // Most clients connect to one namespace.
             slots: Vec::with_capacity(1),
             left: Vec::new(),
-            left_rates: Vec::new(),
-            delayed_connect: None,
+            limiting: None,
             arriving: Vec::new(),
             asked: Asked::default(),
             assembler: Assembler::default(),

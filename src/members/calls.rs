@@ -13,9 +13,16 @@ use crate::error::EmitError;
 use crate::id::SocketId;
 use crate::socketio::Args;
 
-/// The calls, by the id of their acknowledgement.
+/// The calls to one socket.
 #[derive(Debug, Default)]
-pub(super) struct Calls(Mutex<HashMap<u64, Caller>>);
+pub(super) struct Calls(Mutex<Option<Box<Waiting>>>);
+
+/// The calls that wait, by the id of their acknowledgement. Made with the first call: most sockets
+/// are never called.
+#[derive(Debug, Default)]
+struct Waiting {
+    by_id: HashMap<u64, Caller>,
+}
 
 /// The task that waits for an acknowledgement.
 #[derive(Debug)]
@@ -37,6 +44,7 @@ impl Calls {
         has_ended: impl FnOnce() -> bool,
     ) -> Result<(), EmitError> {
         let mut calls = self.0.lock();
+        let calls = &mut calls.get_or_insert_default().by_id;
         if calls.len() >= limit {
             return Err(EmitError::TooManyCalls(limit));
         }
@@ -50,7 +58,7 @@ impl Calls {
 
     /// Gives a call the answer of this socket; an unknown id is ignored.
     pub(super) fn answer(&self, id: u64, socket: SocketId, args: Args) {
-        let waiting = self.0.lock().remove(&id);
+        let waiting = self.take(id);
         // The caller may have stopped waiting.
         match waiting {
             Some(Caller::One(answer)) => drop(answer.send(args)),
@@ -61,15 +69,23 @@ impl Calls {
 
     /// Returns `true` if a call with this id waits for its answer.
     pub(super) fn awaits(&self, id: u64) -> bool {
-        self.0.lock().contains_key(&id)
+        let calls = self.0.lock();
+        calls
+            .as_ref()
+            .is_some_and(|calls| calls.by_id.contains_key(&id))
     }
 
     pub(super) fn forget(&self, id: u64) {
-        self.0.lock().remove(&id);
+        self.take(id);
     }
 
     /// Ends all calls without an answer.
     pub(super) fn end(&self) {
-        self.0.lock().clear();
+        let calls = self.0.lock().take();
+        drop(calls);
+    }
+
+    fn take(&self, id: u64) -> Option<Caller> {
+        self.0.lock().as_mut()?.by_id.remove(&id)
     }
 }
