@@ -1,14 +1,19 @@
 //! The server's path among the program's own services, and what its HTTP lets pass as the Node.js
 //! server does.
 
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
 use actix_files::Files;
-use actix_socketio::{Cors, EngineIo, SocketIo};
+use actix_socketio::{Cors, EngineIo, Socket, SocketIo};
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::{DefaultHeaders, NormalizePath};
 use actix_web::{App, HttpResponse, web};
 
 use crate::support::socketio::{BOTH, Client};
-use crate::support::{Polling, Request, Response, Server, Site, WebSocket, channel, serve, within};
+use crate::support::{
+    Polling, Request, Response, Server, Site, WebSocket, channel, echo, serve, within,
+};
 
 /// `SocketIo::serve`: the path comes before the App's services, inside of its middleware.
 #[tokio::test]
@@ -390,4 +395,65 @@ fn mark() -> DefaultHeaders {
 
 async fn page() -> HttpResponse {
     HttpResponse::Ok().body("the page")
+}
+
+/// Several servers in one App, each at its own path: their namespaces and sessions are separate.
+#[on_both_servers]
+async fn servers_in_one_app_are_separate() {
+    let others = Arc::new(OnceLock::new());
+    let (made, mounted) = (Arc::clone(&others), Arc::clone(&others));
+    let app = move || {
+        let (two, raw): &(SocketIo, EngineIo) = mounted.get().unwrap();
+        App::new().configure(two.routes()).configure(raw.routes())
+    };
+    let build = move |io: actix_socketio::Builder| {
+        let two = SocketIo::builder().path("/two/").start().unwrap();
+        greets(&two, "two");
+        let raw = echo(EngineIo::builder()).path("/raw/").start().unwrap();
+        made.set((two, raw)).unwrap();
+        io.path("/one/")
+    };
+    let server = Server::socketio_in(app, 2, build, |io| greets(io, "one"));
+    let (one, two) = (server.at("/one/"), server.at("/two/"));
+    let mut clients = Vec::new();
+    for via in BOTH {
+        for (site, name) in [(&one, "one"), (&two, "two")] {
+            let mut client = Client::connected(site, via).await;
+            client.expect(&format!(r#"42["hello","{name}"]"#)).await;
+            clients.push((client, name));
+        }
+    }
+    let raw = Polling::open(&server.at("/raw/")).await;
+    raw.post(&["4hi"]).await;
+    raw.expect(&["4hi"]).await;
+    // A session is known to its own server only.
+    for path in ["/one/", "/two/"] {
+        let target = format!("{path}?EIO=4&transport=polling&sid={}", raw.sid());
+        let response = Request::get(server.address, &target).send().await;
+        response.expect_error(1, "Session ID unknown");
+    }
+    let (second, _) = others.get().unwrap();
+    server.io.emit("of", "one").await.unwrap();
+    second.emit("of", "two").await.unwrap();
+    for (client, name) in &mut clients {
+        client.expect(&format!(r#"42["of","{name}"]"#)).await;
+    }
+    // One that closes leaves the others open.
+    server.io.close(Duration::from_secs(5)).await;
+    let target = "/one/?EIO=4&transport=polling";
+    let response = Request::get(server.address, target).send().await;
+    assert_eq!(response.status, 503);
+    second.emit("of", "two").await.unwrap();
+    for (client, name) in &mut clients {
+        match *name {
+            "one" => client.expect_close().await,
+            _ => client.expect(r#"42["of","two"]"#).await,
+        }
+    }
+}
+
+/// Sends each client the name of its server.
+fn greets(io: &SocketIo, name: &'static str) {
+    io.of("/")
+        .on_connect(move |socket: Socket| async move { socket.emit("hello", name).await });
 }

@@ -5,7 +5,8 @@ use std::future::ready;
 
 use actix_socketio::{Cors, EngineIo, EngineIoBuilder, EngineSession, Handshake, SocketIo};
 use actix_web::body::MessageBody;
-use actix_web::cookie::Cookie;
+use actix_web::cookie::time::{Duration, OffsetDateTime};
+use actix_web::cookie::{Cookie, SameSite};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::{ErrorForbidden, ErrorUnauthorized, InternalError};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -361,6 +362,57 @@ async fn cookie_has_the_attributes_of_its_template() {
     let sid = Open::read(response.text()).sid;
     let expected = format!("node={sid}; SameSite=Lax; Secure; Path=/chat");
     assert_eq!(response.header("set-cookie"), Some(&*expected));
+}
+
+/// RFC 6265, 4.1.2, and the attributes that browsers have added: each of them, and all together.
+#[on_both_servers]
+async fn cookie_may_have_every_attribute() {
+    let plain = || Cookie::build("io", "").http_only(false);
+    let end = OffsetDateTime::from_unix_timestamp(1_900_000_000).unwrap();
+    for (cookie, attributes) in [
+        (
+            plain().domain("app.example"),
+            "SameSite=Lax; Path=/; Domain=app.example",
+        ),
+        (plain().path("/a b"), "SameSite=Lax; Path=/a b"),
+        (
+            plain().max_age(Duration::seconds(90)),
+            "SameSite=Lax; Path=/; Max-Age=90",
+        ),
+        (
+            plain().expires(end),
+            "SameSite=Lax; Path=/; Expires=Sun, 17 Mar 2030 17:46:40 GMT",
+        ),
+        (
+            plain().same_site(SameSite::Strict),
+            "SameSite=Strict; Path=/",
+        ),
+        (
+            plain().same_site(SameSite::None).secure(true),
+            "SameSite=None; Secure; Path=/",
+        ),
+        (
+            plain().http_only(true).secure(true),
+            "HttpOnly; SameSite=Lax; Secure; Path=/",
+        ),
+        (
+            plain()
+                .secure(true)
+                .http_only(true)
+                .same_site(SameSite::None)
+                .path("/chat")
+                .domain("app.example")
+                .max_age(Duration::ZERO),
+            "HttpOnly; SameSite=None; Secure; Path=/chat; Domain=app.example; Max-Age=0",
+        ),
+    ] {
+        let cookie = cookie.finish();
+        let server = Server::engineio(move |builder| builder.cookie(cookie));
+        let (response, _) = handshake(&server, Via::Polling, &[]).await.unwrap();
+        let sid = Open::read(response.text()).sid;
+        let expected = format!("io={sid}; {attributes}");
+        assert_eq!(response.header("set-cookie"), Some(&*expected));
+    }
 }
 
 /// No cookie is set unless it is asked for.
