@@ -5,10 +5,12 @@
 //! id is a secret between client and server, a socket's id is public. This module depends only on
 //! the format of ids.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -156,18 +158,59 @@ impl ClientIds {
 /// assert!("too short".parse::<SocketId>().is_err());
 /// # Ok::<(), actix_socketio::InvalidSocketId>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SocketId(Id);
+#[derive(Clone, PartialEq, Eq)]
+pub struct SocketId(SocketIdText);
+
+#[derive(Clone, PartialEq, Eq)]
+enum SocketIdText {
+    Short(Id),
+    /// The namespace, `#`, and the id of the session.
+    Long(Arc<str>),
+}
 
 impl SocketId {
     pub(crate) fn random() -> Self {
-        Self(Id::random())
+        Self(SocketIdText::Short(Id::random()))
     }
 
-    /// Returns the id's twenty characters.
+    /// Returns the id of the socket that a client of Socket.IO 2 has in a namespace. The client makes
+    /// it in the same way.
+    pub(crate) fn of_session(id: Id, namespace: &str) -> Self {
+        Self(match namespace {
+            "/" => SocketIdText::Short(id),
+            _ => SocketIdText::Long(format!("{namespace}#{id}").into()),
+        })
+    }
+
+    /// Returns the id's text: twenty characters, after the namespace and a `#` if it is the id of a
+    /// client of Socket.IO 2 in another namespace than `/`.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        match &self.0 {
+            SocketIdText::Short(id) => id.as_str(),
+            SocketIdText::Long(text) => text,
+        }
+    }
+}
+
+impl Hash for SocketId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match &self.0 {
+            SocketIdText::Short(id) => id.hash(state),
+            SocketIdText::Long(text) => text.hash(state),
+        }
+    }
+}
+
+impl PartialOrd for SocketId {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for SocketId {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
     }
 }
 
@@ -175,7 +218,15 @@ impl FromStr for SocketId {
     type Err = InvalidSocketId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Id::parse(text).map(Self).ok_or(InvalidSocketId)
+        if let Some(id) = Id::parse(text) {
+            return Ok(Self(SocketIdText::Short(id)));
+        }
+        let start = text.len().checked_sub(Id::LENGTH).ok_or(InvalidSocketId)?;
+        let (namespace, id) = text.split_at_checked(start).ok_or(InvalidSocketId)?;
+        if namespace.starts_with('/') && namespace.ends_with('#') && Id::parse(id).is_some() {
+            return Ok(Self(SocketIdText::Long(text.into())));
+        }
+        Err(InvalidSocketId)
     }
 }
 
@@ -203,7 +254,8 @@ impl Serialize for SocketId {
     }
 }
 
-/// The error that a text is not a socket id: ids have exactly twenty characters of base64url.
+/// The error that a text is not a socket id: ids have exactly twenty characters of base64url. Those
+/// of clients of Socket.IO 2 may follow a namespace and a `#`.
 ///
 /// # Examples
 ///
@@ -218,7 +270,9 @@ pub struct InvalidSocketId;
 
 impl fmt::Display for InvalidSocketId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a socket id has exactly 20 characters of base64url")
+        f.write_str(
+            "a socket id has exactly 20 characters of base64url, or the form `/namespace#id`",
+        )
     }
 }
 
@@ -255,6 +309,30 @@ mod tests {
         assert_eq!(ids.len(), 1000);
         assert!(ids.iter().all(|id| id.len() == 12));
         assert_ne!(one.of(7), other.of(7));
+    }
+
+    #[test]
+    fn an_older_client_has_its_namespace_in_its_ids() {
+        let id = Id::random();
+        let main = SocketId::of_session(id, "/");
+        assert_eq!(main.as_str(), id.as_str());
+        assert_eq!(id.as_str().parse(), Ok(main));
+        let text = format!("/chat#1#{id}");
+        let other = SocketId::of_session(id, "/chat#1");
+        assert_eq!(other.as_str(), text);
+        assert_eq!(text.parse(), Ok(other.clone()));
+        let ids: HashSet<_> = [other, text.parse().unwrap()].into();
+        assert_eq!(ids.len(), 1);
+        for text in [
+            format!("chat#{id}"),
+            format!("/chat{id}"),
+            format!("/chat#{}", &id.as_str()[1..]),
+            format!("/chat#{id}A"),
+            format!("é{}", &id.as_str()[1..]),
+            format!("/é{}", &id.as_str()[1..]),
+        ] {
+            assert_eq!(text.parse::<SocketId>(), Err(InvalidSocketId), "{text}");
+        }
     }
 
     #[test]

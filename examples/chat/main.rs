@@ -76,7 +76,7 @@ async fn join(
         say_left(&socket, &before, &rooms).await?;
     }
     socket.join(room).await?;
-    let nick = rooms.nick(socket.id());
+    let nick = rooms.nick(&socket.id());
     socket
         .to(room)
         .emit("joined", json!({ "nick": nick }))
@@ -90,7 +90,7 @@ async fn message(
     Data(text): Data<String>,
     rooms: State<Rooms>,
 ) -> Result<Message, HandlerError> {
-    let (room, message) = rooms.say(socket.id(), text)?;
+    let (room, message) = rooms.say(&socket.id(), text)?;
     socket.to(room).emit("message", &message).await?;
     Ok(message)
 }
@@ -100,26 +100,26 @@ async fn typing(
     Data(typing): Data<bool>,
     rooms: State<Rooms>,
 ) -> Result<(), EmitError> {
-    let Some(room) = rooms.room_of(socket.id()) else {
+    let Some(room) = rooms.room_of(&socket.id()) else {
         return Ok(());
     };
-    let nick = rooms.nick(socket.id());
+    let nick = rooms.nick(&socket.id());
     let data = json!({ "nick": nick, "typing": typing });
     socket.to(room).emit("typing", data).await
 }
 
 async fn left(socket: Socket, reason: DisconnectReason, rooms: State<Rooms>) {
-    if let Some(room) = rooms.leave(socket.id())
+    if let Some(room) = rooms.leave(&socket.id())
         && let Err(error) = say_left(&socket, &room, &rooms).await
     {
         log::warn!("{error}");
     }
-    let nick = rooms.exit(socket.id());
+    let nick = rooms.exit(&socket.id());
     log::info!("{nick:?} left: {reason}");
 }
 
 async fn say_left(socket: &Socket, room: &str, rooms: &Rooms) -> Result<(), EmitError> {
-    let nick = rooms.nick(socket.id());
+    let nick = rooms.nick(&socket.id());
     socket
         .to(room)
         .emit("left", json!({ "nick": nick }))

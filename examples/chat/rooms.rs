@@ -74,18 +74,18 @@ impl Rooms {
         Ok(())
     }
 
-    pub(crate) fn exit(&self, id: SocketId) -> Option<String> {
-        let person = self.0.lock().people.remove(&id);
+    pub(crate) fn exit(&self, id: &SocketId) -> Option<String> {
+        let person = self.0.lock().people.remove(id);
         person.map(|person| person.nick)
     }
 
-    pub(crate) fn nick(&self, id: SocketId) -> Option<String> {
+    pub(crate) fn nick(&self, id: &SocketId) -> Option<String> {
         let inner = self.0.lock();
-        inner.people.get(&id).map(|person| person.nick.clone())
+        inner.people.get(id).map(|person| person.nick.clone())
     }
 
-    pub(crate) fn room_of(&self, id: SocketId) -> Option<String> {
-        self.0.lock().people.get(&id)?.room.clone()
+    pub(crate) fn room_of(&self, id: &SocketId) -> Option<String> {
+        self.0.lock().people.get(id)?.room.clone()
     }
 
     pub(crate) fn list(&self) -> Vec<Line> {
@@ -111,7 +111,7 @@ impl Rooms {
         if !inner.rooms.contains_key(name) && inner.rooms.len() == MAX_ROOMS {
             return Err(HandlerError::new("there are too many rooms"));
         }
-        let before = inner.leave(id);
+        let before = inner.leave(&id);
         let inner = &mut *inner;
         let person = inner.people.get_mut(&id);
         let person = person.ok_or_else(|| HandlerError::new("you have left"))?;
@@ -127,13 +127,13 @@ impl Rooms {
         Ok((joined, before.filter(|before| before != name)))
     }
 
-    pub(crate) fn leave(&self, id: SocketId) -> Option<String> {
+    pub(crate) fn leave(&self, id: &SocketId) -> Option<String> {
         self.0.lock().leave(id)
     }
 
     pub(crate) fn say(
         &self,
-        id: SocketId,
+        id: &SocketId,
         text: String,
     ) -> Result<(String, Message), HandlerError> {
         if !(1..=MAX_TEXT).contains(&text.chars().count()) {
@@ -141,7 +141,7 @@ impl Rooms {
         }
         let mut inner = self.0.lock();
         let inner = &mut *inner;
-        let person = inner.people.get(&id);
+        let person = inner.people.get(id);
         let nowhere = || HandlerError::new("join a room first");
         let person = person.ok_or_else(nowhere)?;
         let name = person.room.clone().ok_or_else(nowhere)?;
@@ -163,10 +163,10 @@ impl Rooms {
 
 impl Inner {
     /// Removes the socket from its room, and the room if it is empty.
-    fn leave(&mut self, id: SocketId) -> Option<String> {
-        let name = self.people.get_mut(&id)?.room.take()?;
+    fn leave(&mut self, id: &SocketId) -> Option<String> {
+        let name = self.people.get_mut(id)?.room.take()?;
         let room = self.rooms.get_mut(&name)?;
-        room.members.retain(|member| *member != id);
+        room.members.retain(|member| member != id);
         if room.members.is_empty() && name != LOBBY {
             self.rooms.remove(&name);
         }

@@ -74,7 +74,10 @@ impl Gate {
             report(socket, "too many attempts");
             let hit = LimitHit::new(Limit::LoginAttempts, self.login_attempts);
             let hit = hit.in_namespace(socket.namespace());
-            socket.state().link.report_hit(hit.of_socket(socket.id()));
+            socket
+                .state()
+                .link
+                .report_hit(hit.of_socket(&socket.state().id));
             return Err("too many login attempts, try again later".into());
         }
         // The password is checked for any username, so that the time does not tell which exists.

@@ -109,13 +109,13 @@ impl Reporter {
         }
         drop(sessions);
         // A recovered socket has the id of its predecessor, which the page would remove.
-        let successor = socket.membership().socket(id);
+        let successor = socket.membership().socket(&id);
         let is_replaced = successor.is_some_and(|it| !Arc::ptr_eq(&it, socket.state()));
         if self.is_watched() && !is_replaced {
             let reason = context.reason.as_str();
-            self.write("socket_disconnected", &(namespace, id, reason, now()));
+            self.write("socket_disconnected", &(namespace, &id, reason, now()));
             // Node.js has a room for it; no watcher of rooms is notified of it here.
-            self.write("room_left", &(namespace, id, id, now()));
+            self.write("room_left", &(namespace, &id, &id, now()));
         }
     }
 

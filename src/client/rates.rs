@@ -169,7 +169,7 @@ pub(super) fn within_rates(
     let hit = LimitHit::new(exceeded.limit, exceeded.rate.per_second)
         .in_namespace(received.socket.namespace())
         .of_event(received.name)
-        .of_socket(received.socket.id());
+        .of_socket(&received.socket.state().id);
     link.report_hit(hit);
     let cause = || FailureCause::RateExceeded(exceeded.limit);
     let verdict = rates.exceeded(exceeded, now);
@@ -202,7 +202,9 @@ pub(super) fn ack_within_rates(
         return Ok(Verdict::Handle);
     };
     let hit = LimitHit::new(exceeded.limit, exceeded.rate.per_second);
-    let hit = hit.in_namespace(socket.namespace()).of_socket(socket.id());
+    let hit = hit
+        .in_namespace(socket.namespace())
+        .of_socket(&socket.state().id);
     socket.state().link.report_hit(hit);
     rates.exceeded(exceeded, now)
 }

@@ -138,7 +138,7 @@ impl EngineSession {
             return Err(error.into());
         }
         Ok(match message {
-            EngineMessage::Binary(data) => Frame::binary(data),
+            EngineMessage::Binary(data) => self.link.outbox.formed(Frame::binary(data)),
             EngineMessage::Text(text) => {
                 let write = |out: &mut Vec<u8>| {
                     out.extend_from_slice(text.as_bytes());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::client::state::Client;
 use crate::handler::{FailureCause, NamespaceContext, failed};
+use crate::handshake::Revision;
 use crate::limits::{Limit, LimitHit};
 use crate::logging::{Quoted, TARGET_SESSION};
 use crate::members::{Membership, SocketState, connect_error};
@@ -73,12 +74,17 @@ impl Client {
     /// Refuses the client in a namespace of this name, for which no socket was made. The program's
     /// default hook receives a socket without a namespace. If there is no hook, the log has a line.
     pub(super) fn turn_away(&self, name: &str, auth: Option<&str>, cause: FailureCause) {
-        let message = match &cause {
-            FailureCause::Refused(message) => message.clone(),
-            FailureCause::RateExceeded(_) => "rate limit exceeded".to_owned(),
-            _ => "Invalid namespace".to_owned(),
-        };
-        self.link.send_vital(connect_error(name, &message.into()));
+        let revision = self.link.handshake.revision();
+        self.link.send_vital(match &cause {
+            FailureCause::Refused(message) => {
+                connect_error(revision, name, &message.clone().into())
+            }
+            FailureCause::RateExceeded(_) => {
+                connect_error(revision, name, &"rate limit exceeded".into())
+            }
+            // An object for clients of Socket.IO v4 too, as on the Node.js server.
+            _ => connect_error(Revision::V4, name, &"Invalid namespace".into()),
+        });
         let alone = Membership::new(name, Vec::new());
         let state = SocketState::new(alone.shared_name(), &self.link, auth);
         state.end(DisconnectReason::ServerNamespaceDisconnect);

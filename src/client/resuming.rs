@@ -203,7 +203,7 @@ impl Found {
 
     fn forget(self) {
         if let (Some(resumed), Some(recovery)) = (self.resumed, &self.membership.recovery) {
-            recovery.lock().forget_received(resumed.state.id);
+            recovery.lock().forget_received(&resumed.state.id);
         }
     }
 }

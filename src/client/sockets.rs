@@ -17,6 +17,7 @@ use crate::client::rates::{Verdict, ack_within_rates, within_rates};
 use crate::client::state::{Client, Slot, Waiting};
 use crate::clock::now;
 use crate::handler::{Received, size_of_args};
+use crate::handshake::Revision;
 use crate::limits::Limit;
 use crate::link::Protocol;
 use crate::logging::{Quoted, TARGET_SESSION, plain};
@@ -24,7 +25,7 @@ use crate::members::{Phase, RecoveryState, SocketState, StartFrom};
 use crate::namespace::NamespaceLease;
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::Socket;
-use crate::socketio::{Args, Body, DecodeError, Limits, Packet};
+use crate::socketio::{Args, Body, DecodeError, Limits, Packet, query_to_json};
 
 impl Client {
     /// Handles a whole packet.
@@ -39,7 +40,11 @@ impl Client {
         if self.link.in_flight.is_draining() && is_new(&packet.body, &attachments) {
             return Ok(());
         }
-        if let Body::Connect { auth } = packet.body {
+        if let Body::Connect { auth, query } = packet.body {
+            if self.is_v3() {
+                let auth = query.map(query_to_json);
+                return self.connect(text, namespace, auth.as_deref());
+            }
             return self.connect(text, namespace, auth);
         }
         if let Body::Event {
@@ -126,7 +131,7 @@ impl Client {
                 return Ok(());
             }
         };
-        match namespace.membership.start_from(auth) {
+        match self.start_from(&namespace, auth) {
             Some(StartFrom::Cluster(request)) => {
                 self.ask_cluster(namespace, shown, request);
             }
@@ -141,6 +146,15 @@ impl Client {
             }
         }
         Ok(())
+    }
+
+    /// Returns the state to recover. A client of v3 gets no `pid` by which it could reconnect.
+    fn start_from(&self, namespace: &NamespaceLease, auth: Option<&str>) -> Option<StartFrom> {
+        let membership = &namespace.membership;
+        if self.is_v3() {
+            return membership.start_new_session().map(StartFrom::Memory);
+        }
+        membership.start_from(auth)
     }
 
     /// Makes a socket, and calls the program's connect handlers.
@@ -193,6 +207,11 @@ impl Client {
         slot.end(reason);
     }
 
+    /// Returns `true` if the client speaks Engine.IO v3, and so Socket.IO v4.
+    fn is_v3(&self) -> bool {
+        self.link.handshake.revision() == Revision::V3
+    }
+
     pub(super) fn position(&self, name: &str) -> Option<usize> {
         self.slots
             .iter()
@@ -201,6 +220,14 @@ impl Client {
 }
 
 impl Protocol for Client {
+    /// Socket.IO v4, Connection to a namespace: the server connects the client to the main one.
+    fn opened(&mut self) -> Result<(), CloseReason> {
+        if self.is_v3() {
+            return self.packet(CONNECT_TO_MAIN, Vec::new());
+        }
+        Ok(())
+    }
+
     fn text(&mut self, text: &str) -> Result<(), CloseReason> {
         if self.assembler.is_waiting() {
             return Err(self.refused(&DecodeError::TextAmongAttachments));
@@ -422,6 +449,9 @@ fn is_new(body: &Body<'_>, attached: &[Bytes]) -> bool {
         _ => false,
     }
 }
+
+/// The CONNECT packet that a client of Socket.IO v4 does not send.
+const CONNECT_TO_MAIN: &str = "0";
 
 /// The number of sockets in the line of a closed session.
 const SHOWN_SOCKETS: usize = 4;

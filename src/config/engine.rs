@@ -14,6 +14,8 @@ pub(crate) struct EngineConfig {
     pub(crate) first_poll_timeout: Option<Duration>,
     pub(crate) transports: Vec<Transport>,
     pub(crate) allow_upgrades: bool,
+    /// Clients of the third revision of the protocol may connect.
+    pub(crate) allow_eio3: bool,
     pub(crate) slow_client_policy: SlowClientPolicy,
     /// The compression of WebSocket messages, if it is on.
     pub(crate) per_message_deflate: Option<PerMessageDeflate>,
@@ -28,6 +30,7 @@ impl Default for EngineConfig {
             first_poll_timeout: None,
             transports: vec![Transport::Polling, Transport::WebSocket],
             allow_upgrades: true,
+            allow_eio3: false,
             slow_client_policy: SlowClientPolicy::Disconnect,
             per_message_deflate: None,
         }

@@ -13,6 +13,22 @@ pub(crate) enum DecodeError {
     UnknownType(char),
     /// The text after the `b` of a binary packet is not base64.
     InvalidBase64(base64::DecodeError),
+    /// A first byte of a binary packet of v3 that is not the type of a message.
+    UnknownBinaryType(u8),
+    /// A payload of v3 has no length before a packet.
+    LengthMissing,
+    /// The length of a packet of a v3 payload has a character that is no digit.
+    LengthInvalid(char),
+    /// The length of a packet of a binary v3 payload has a byte that is no digit's value.
+    UnknownDigit(u8),
+    /// A packet of a binary v3 payload is neither text nor binary.
+    UnknownPart(u8),
+    /// The payload ends before the packet of this length.
+    PacketIncomplete { length: usize },
+    /// The length of a packet ends between the two UTF-16 code units of a character.
+    CharacterSplit(char),
+    /// The text of a packet of a binary v3 payload is not UTF-8.
+    InvalidUtf8,
 }
 
 impl fmt::Display for DecodeError {
@@ -35,6 +51,16 @@ impl fmt::Display for DecodeError {
                 write!(f, "invalid base64: {length} characters")
             }
             Self::InvalidBase64(Cause::InvalidPadding) => f.write_str("invalid base64: padding"),
+            Self::UnknownBinaryType(found) => write!(f, "unknown binary packet type {found:#04x}"),
+            Self::LengthMissing => f.write_str("packet of a payload without a length"),
+            Self::LengthInvalid(found) => write!(f, "invalid character {found:?} in a length"),
+            Self::UnknownDigit(found) => write!(f, "invalid byte {found:#04x} in a length"),
+            Self::UnknownPart(found) => write!(f, "unknown kind of packet {found:#04x}"),
+            Self::PacketIncomplete { length } => {
+                write!(f, "payload ends before a packet of length {length}")
+            }
+            Self::CharacterSplit(found) => write!(f, "length ends inside of {found:?}"),
+            Self::InvalidUtf8 => f.write_str("text of a packet is not UTF-8"),
         }
     }
 }
@@ -43,7 +69,7 @@ impl Error for DecodeError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::InvalidBase64(cause) => Some(cause),
-            Self::Empty | Self::UnknownType(_) => None,
+            _ => None,
         }
     }
 }
@@ -68,6 +94,30 @@ mod tests {
             base64(base64::DecodeError::InvalidLength(5)),
             "invalid base64: 5 characters"
         );
+        for (error, text) in [
+            (
+                DecodeError::UnknownBinaryType(2),
+                "unknown binary packet type 0x02",
+            ),
+            (
+                DecodeError::LengthInvalid('x'),
+                "invalid character 'x' in a length",
+            ),
+            (
+                DecodeError::UnknownDigit(49),
+                "invalid byte 0x31 in a length",
+            ),
+            (
+                DecodeError::PacketIncomplete { length: 7 },
+                "payload ends before a packet of length 7",
+            ),
+            (
+                DecodeError::CharacterSplit('😀'),
+                "length ends inside of '😀'",
+            ),
+        ] {
+            assert_eq!(error.to_string(), text);
+        }
         assert!(
             DecodeError::InvalidBase64(base64::DecodeError::InvalidPadding)
                 .source()

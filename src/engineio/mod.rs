@@ -1,4 +1,5 @@
-//! Engine.IO v4 as text: packets, polling payloads and the OPEN packet's JSON.
+//! Engine.IO v4 as text: packets, polling payloads and the OPEN packet's JSON; in `v3/` the
+//! differences of the third revision.
 //!
 //! Decoding: one packet's text enters, or the body of a polling POST; [`Packet`]s leave that borrow
 //! from it. Encoding: the bytes of the server's packets leave. A binary WebSocket frame is not
@@ -10,15 +11,19 @@ mod error;
 mod open;
 mod packet;
 mod payload;
+pub(crate) mod v3;
 
+pub(crate) use self::error::DecodeError;
 pub(crate) use self::open::Open;
-pub(crate) use self::packet::Packet;
+pub(crate) use self::packet::{Packet, decode_base64};
 pub(crate) use self::payload::{SEPARATOR, push_binary, split_packet};
 
 /// The packet that ends a session.
 pub(crate) const CLOSE: &str = "1";
 /// The heartbeat's ping. Engine.IO v4, Heartbeat: the server sends the ping.
 pub(crate) const PING: &str = "2";
+/// The answer to a client's ping. Engine.IO v3, Ping: the client sends the ping.
+pub(crate) const PONG: &str = "3";
 /// The first byte of a MESSAGE packet's text; the message follows.
 pub(crate) const MESSAGE: u8 = b'4';
 /// The client's last packet of an upgrade.

@@ -28,8 +28,9 @@ pub(crate) enum Packet<'a> {
     Upgrade,
     /// `6`
     Noop,
-    /// `b`, with the binary message decoded from base64.
-    Binary(Bytes),
+    /// `b`, with the base64 of a binary message: [`decode_base64`](super::decode_base64) reads that
+    /// of v4, [`v3::decode_base64`](super::v3::decode_base64) that of v3.
+    Base64(&'a str),
 }
 
 impl<'a> Packet<'a> {
@@ -39,7 +40,7 @@ impl<'a> Packet<'a> {
     ///
     /// # Errors
     ///
-    /// Refuses an empty text, an unknown type and invalid base64.
+    /// Refuses an empty text and an unknown type.
     // Engine.IO v4, Packet encoding: `<packet type>[<data>]`, and `b<base64>` for binary messages.
     pub(crate) fn decode(text: &'a str) -> Result<Self, DecodeError> {
         let mut rest = text.chars();
@@ -53,12 +54,21 @@ impl<'a> Packet<'a> {
             '4' => Ok(Self::Message(data)),
             '5' => Ok(Self::Upgrade),
             '6' => Ok(Self::Noop),
-            'b' => match BASE64.decode(data) {
-                Ok(message) => Ok(Self::Binary(message.into())),
-                Err(cause) => Err(DecodeError::InvalidBase64(cause)),
-            },
+            'b' => Ok(Self::Base64(data)),
             unknown => Err(DecodeError::UnknownType(unknown)),
         }
+    }
+}
+
+/// Reads a binary message.
+///
+/// # Errors
+///
+/// Refuses invalid base64.
+pub(crate) fn decode_base64(text: &str) -> Result<Bytes, DecodeError> {
+    match BASE64.decode(text) {
+        Ok(message) => Ok(message.into()),
+        Err(cause) => Err(DecodeError::InvalidBase64(cause)),
     }
 }
 
@@ -102,7 +112,7 @@ mod tests {
         let table = [
             (engineio::CLOSE, Packet::Close),
             (engineio::PING, Packet::Ping("")),
-            ("3", Packet::Pong("")),
+            (engineio::PONG, Packet::Pong("")),
             (engineio::UPGRADE, Packet::Upgrade),
             (engineio::NOOP, Packet::Noop),
             (engineio::PROBE, Packet::Ping("probe")),
@@ -133,8 +143,9 @@ mod tests {
             ("b+/+/", &[0xfb, 0xff, 0xbf]),
         ];
         for (text, bytes) in table {
-            let packet = Packet::Binary(Bytes::copy_from_slice(bytes));
-            assert_eq!(Packet::decode(text), Ok(packet), "{text:?}");
+            assert_eq!(Packet::decode(text), Ok(Packet::Base64(&text[1..])));
+            let message = Bytes::copy_from_slice(bytes);
+            assert_eq!(decode_base64(&text[1..]), Ok(message), "{text:?}");
         }
     }
 
@@ -149,7 +160,7 @@ mod tests {
             "b====",
             "bAR",
         ] {
-            let refused = Packet::decode(text);
+            let refused = decode_base64(&text[1..]);
             assert!(
                 matches!(refused, Err(DecodeError::InvalidBase64(_))),
                 "{text:?}: {refused:?}"
@@ -170,7 +181,7 @@ mod tests {
         #[test]
         fn no_text_panics(text in any::<String>()) {
             let _ = Packet::decode(&text);
-            let _ = Packet::decode(&format!("b{text}"));
+            let _ = decode_base64(&text);
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use serde::de::DeserializeOwned;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use crate::handshake::{Extensions, Origin, Peer};
+use crate::handshake::{Extensions, Origin, Peer, Revision};
 
 /// The content of a client's first HTTP request. It stays the same while the client is connected,
 /// also after an upgrade from polling to a WebSocket.
@@ -41,6 +41,7 @@ pub(crate) struct HandshakeMeta {
     /// The client, seen through the proxies.
     pub(crate) peer: Peer,
     pub(crate) time: SystemTime,
+    pub(crate) revision: Revision,
     pub(crate) extensions: Extensions,
 }
 
@@ -255,6 +256,30 @@ impl Handshake {
         self.0.facts.time
     }
 
+    /// Returns the revision of Engine.IO that the client speaks: 4, or 3 for a client of the 2.x line
+    /// of Socket.IO, which [`Builder::allow_eio3`](crate::Builder::allow_eio3) lets in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::Handshake;
+    ///
+    /// async fn count_old_clients(handshake: Handshake) {
+    ///     if handshake.protocol() == 3 {
+    ///         println!("an old client from {:?}", handshake.address());
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn protocol(&self) -> u8 {
+        self.revision().number()
+    }
+
+    /// Returns the revision of Engine.IO that the client speaks.
+    pub(crate) fn revision(&self) -> Revision {
+        self.0.facts.revision
+    }
+
     /// Returns the value of type `T` that
     /// [`Builder::handshake_extensions`](crate::Builder::handshake_extensions) took from the
     /// request.
@@ -345,6 +370,7 @@ mod tests {
                 hops: 0,
             },
             time: SystemTime::UNIX_EPOCH + Duration::from_secs(1),
+            revision: Revision::V4,
             extensions: Extensions::default(),
         };
         Handshake::new(url, 0, headers.iter().copied(), facts)

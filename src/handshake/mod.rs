@@ -8,9 +8,11 @@ mod content;
 mod extensions;
 mod origin;
 mod proxies;
+mod revision;
 
 pub(crate) use content::HandshakeMeta;
 pub use content::{Handshake, QueryError};
 pub use extensions::Extensions;
 pub(crate) use origin::{Origin, OriginError, OriginPattern};
 pub(crate) use proxies::{Peer, TrustedProxies};
+pub(crate) use revision::Revision;

@@ -28,7 +28,7 @@ pub struct LimitHit<'a> {
     address: Option<IpAddr>,
     namespace: Option<&'a str>,
     event: Option<&'a str>,
-    socket_id: Option<SocketId>,
+    socket_id: Option<&'a SocketId>,
 }
 
 impl<'a> LimitHit<'a> {
@@ -61,7 +61,7 @@ impl<'a> LimitHit<'a> {
         }
     }
 
-    pub(crate) fn of_socket(self, id: SocketId) -> Self {
+    pub(crate) fn of_socket(self, id: &'a SocketId) -> Self {
         Self {
             socket_id: Some(id),
             ..self
@@ -102,6 +102,6 @@ impl<'a> LimitHit<'a> {
     /// Returns the id of the socket, if the limit concerns one.
     #[must_use]
     pub fn socket_id(&self) -> Option<SocketId> {
-        self.socket_id
+        self.socket_id.cloned()
     }
 }

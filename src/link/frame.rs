@@ -1,8 +1,8 @@
 //! One Engine.IO packet, encoded once for all its recipients.
 //!
 //! A frame's bytes are the whole WebSocket frame. Polling uses the tail of the same bytes for a
-//! text packet; the base64 of a binary one, and the compressed frame of a broadcast, are made when
-//! the first recipient needs them (`forms.rs`). Cloning a frame copies no data. It depends on
+//! text packet; the base64 of a binary one, its frame for clients of Engine.IO v3, and the compressed
+//! frame of a broadcast, are made when the first recipient needs them (`forms.rs`). Cloning a frame copies no data. It depends on
 //! neither sender nor recipient.
 //!
 //! `websocket/encode.rs` writes the header of a frame. The bytes of an outbox are written to the
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::engineio;
+use crate::engineio::{self, v3};
 use crate::link::forms::Forms;
 use crate::websocket::{self, Compression, Opcode};
 
@@ -37,11 +37,34 @@ enum Polling {
     /// `b` and the base64 of the frame's bytes from this position on.
     Base64 {
         start: u8,
+        /// The number of bytes between this position and the data: of the type, in Engine.IO v3.
+        skipped: u8,
         compress: bool,
         /// The packet has several recipients, which may need its compressed frame.
         is_shared: bool,
         forms: Arc<Forms>,
     },
+}
+
+/// The form of the binary messages of a client, and of the payloads of its polls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum BinaryForm {
+    #[default]
+    V4,
+    /// Engine.IO v3.
+    V3,
+    /// Engine.IO v3, for a client that reads only text.
+    V3Base64,
+}
+
+/// A packet of a payload of v3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FramePart<'a> {
+    /// The text of a packet.
+    Text(&'a [u8]),
+    /// The data of a binary message.
+    Binary(&'a [u8]),
 }
 
 impl Frame {
@@ -87,10 +110,70 @@ impl Frame {
             websocket: framed.into(),
             polling: Polling::Base64 {
                 start: header as u8,
+                skipped: 0,
                 compress: true,
                 is_shared: false,
                 forms: Arc::default(),
             },
+        }
+    }
+
+    /// Changes a binary message to the form of its client. A text is the same in all forms.
+    pub(crate) fn take_form(&mut self, form: BinaryForm) {
+        let Polling::Base64 {
+            start,
+            skipped,
+            compress,
+            is_shared,
+            forms,
+        } = &self.polling
+        else {
+            return;
+        };
+        let (compress, is_shared) = (*compress, *is_shared);
+        let data = &self.websocket[usize::from(start + skipped)..];
+        *self = match form {
+            BinaryForm::V3 if *skipped == 0 => {
+                let v3 = forms.v3_binary(data);
+                Self {
+                    websocket: v3.websocket.clone(),
+                    polling: Polling::Base64 {
+                        start: (v3.websocket.len() - data.len() - 1) as u8,
+                        skipped: 1,
+                        compress,
+                        is_shared,
+                        forms: Arc::clone(&v3.forms),
+                    },
+                }
+            }
+            BinaryForm::V3Base64 => {
+                let v3 = forms.v3_base64(data);
+                let start = (v3.websocket.len() - v3::base64_len(data.len())) as u8;
+                let polling = if is_shared && compress {
+                    let forms = Arc::clone(&v3.forms);
+                    Polling::SharedTail { start, forms }
+                } else {
+                    Polling::Tail { start, compress }
+                };
+                Self {
+                    websocket: v3.websocket.clone(),
+                    polling,
+                }
+            }
+            BinaryForm::V3 | BinaryForm::V4 => return,
+        };
+    }
+
+    /// Returns the packet as a part of a payload of v3.
+    pub(crate) fn part(&self) -> FramePart<'_> {
+        match &self.polling {
+            Polling::Tail { start, .. } | Polling::SharedTail { start, .. } => {
+                FramePart::Text(&self.websocket[usize::from(*start)..])
+            }
+            Polling::Text(text) => FramePart::Text(text.as_bytes()),
+            Polling::Base64 { start, skipped, .. } => {
+                FramePart::Binary(&self.websocket[usize::from(start + skipped)..])
+            }
         }
     }
 
@@ -230,8 +313,13 @@ impl Frame {
                 body.extend_from_slice(&self.websocket[usize::from(*start)..]);
             }
             Polling::Text(text) => body.extend_from_slice(text.as_bytes()),
-            Polling::Base64 { start, forms, .. } => {
-                let text = forms.base64(&self.websocket[usize::from(*start)..]);
+            Polling::Base64 {
+                start,
+                skipped,
+                forms,
+                ..
+            } => {
+                let text = forms.base64(&self.websocket[usize::from(start + skipped)..]);
                 body.extend_from_slice(text);
             }
         }
@@ -299,6 +387,12 @@ mod tests {
         Frame::message(write).unwrap().0
     }
 
+    fn in_form(frame: &Frame, form: BinaryForm) -> Frame {
+        let mut frame = frame.clone();
+        frame.take_form(form);
+        frame
+    }
+
     #[test]
     fn a_text_message_is_one_buffer_for_both_transports() {
         for length in [0, 124, 125, 65_534, 65_535, 100_000] {
@@ -320,6 +414,52 @@ mod tests {
         assert_eq!(&frame.websocket()[..], [0x82, 3, 1, 2, 3]);
         assert_eq!(polling(&frame), "bAQID");
         assert_eq!(polling(&frame), "bAQID");
+    }
+
+    #[test]
+    fn a_binary_message_of_v3_begins_with_its_type() {
+        let data: Vec<u8> = (0..=255).cycle().take(70_000).collect();
+        for length in [0, 3, 124, 125, 126, 65_534, 65_535, 70_000] {
+            let frame = Frame::binary(&data[..length]);
+            let old = in_form(&frame, BinaryForm::V3);
+            let (header, packet) = old.websocket().split_at(old.len() - length - 1);
+            assert_eq!(header[0], 0x82);
+            assert_eq!((packet[0], &packet[1..]), (4, &data[..length]));
+            assert_eq!(old.part(), FramePart::Binary(&data[..length]));
+            assert_eq!(old.compressible(0), Some((Opcode::Binary, packet)));
+            // The base64 for polls of v4 is that of the same data.
+            assert_eq!(polling(&old), polling(&frame));
+            let text = in_form(&frame, BinaryForm::V3Base64);
+            assert_eq!(text.websocket()[0], 0x81);
+            assert_eq!(polling(&text), format!("b4{}", &polling(&frame)[1..]));
+            assert_eq!(text.part(), FramePart::Text(polling(&text).as_bytes()));
+            // Changed again, as by an upgrade.
+            let again = in_form(&old, BinaryForm::V3);
+            assert_eq!(again.websocket(), old.websocket());
+            let again = in_form(&old, BinaryForm::V3Base64);
+            assert_eq!(again.websocket(), text.websocket());
+        }
+    }
+
+    #[test]
+    fn each_form_of_a_message_is_made_once() {
+        for form in [BinaryForm::V4, BinaryForm::V3, BinaryForm::V3Base64] {
+            let frame = Frame::binary(&[1, 2, 3]).shared(1);
+            let (one, other) = (in_form(&frame, form), in_form(&frame, form));
+            assert_eq!(one.websocket().as_ptr(), other.websocket().as_ptr());
+            let forms = |frame: &Frame| match &frame.polling {
+                Polling::Base64 { forms, .. } | Polling::SharedTail { forms, .. } => {
+                    Arc::as_ptr(forms)
+                }
+                Polling::Tail { .. } | Polling::Text(_) => panic!("{frame:?}"),
+            };
+            assert_eq!(forms(&one), forms(&other));
+        }
+        let text = message("text");
+        let same = in_form(&text, BinaryForm::V3);
+        assert_eq!(text.websocket().as_ptr(), same.websocket().as_ptr());
+        assert_eq!(same.part(), FramePart::Text(b"4text"));
+        assert_eq!(Frame::close(None).part(), FramePart::Text(b"1"));
     }
 
     #[test]

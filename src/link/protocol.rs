@@ -15,6 +15,11 @@ use crate::reason::CloseReason;
 ///
 /// An `Err` closes the session for that reason.
 pub(crate) trait Protocol: Send {
+    /// The session has opened. Called once, before all messages.
+    fn opened(&mut self) -> Result<(), CloseReason> {
+        Ok(())
+    }
+
     /// Handles a text message.
     fn text(&mut self, text: &str) -> Result<(), CloseReason>;
 

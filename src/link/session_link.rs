@@ -41,6 +41,8 @@ pub(crate) struct Link {
     /// session takes it.
     overflows: AtomicU32,
     posting: AtomicBool,
+    /// A WebSocket has sent its probe, and the upgrade is not complete. The session writes it.
+    probing: AtomicBool,
 }
 
 /// The actor of the session, and the request that arrived while there was none.
@@ -89,6 +91,7 @@ impl Link {
             closing: AtomicBool::new(false),
             overflows: AtomicU32::new(0),
             posting: AtomicBool::new(false),
+            probing: AtomicBool::new(false),
         })
     }
 
@@ -244,6 +247,15 @@ impl Link {
     pub(crate) fn begin_post(&self) -> Option<PostTurn<'_>> {
         let taken = self.posting.swap(true, Ordering::AcqRel);
         (!taken).then_some(PostTurn(self))
+    }
+
+    pub(crate) fn set_probing(&self, is_probing: bool) {
+        self.probing.store(is_probing, Ordering::Relaxed);
+    }
+
+    /// Returns `true` if a WebSocket has sent its probe, and the upgrade is not complete.
+    pub(crate) fn is_probing(&self) -> bool {
+        self.probing.load(Ordering::Relaxed)
     }
 
     /// Requests the close of the session; the first reason is used.

@@ -22,7 +22,7 @@ pub(crate) struct Audience {
 }
 
 /// A socket that is excluded from its own broadcast.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sender {
     pub(crate) key: u64,
     pub(crate) id: SocketId,
@@ -32,7 +32,7 @@ impl Sender {
     pub(crate) fn of(socket: &SocketState) -> Self {
         Self {
             key: socket.key,
-            id: socket.id,
+            id: socket.id.clone(),
         }
     }
 }
@@ -44,7 +44,8 @@ impl Audience {
             return None;
         }
         let mut except = self.except.clone();
-        except.extend(self.sender.map(|sender| sender.id.as_str().to_owned()));
+        let sender = self.sender.as_ref();
+        except.extend(sender.map(|sender| sender.id.as_str().to_owned()));
         Some(Scope {
             rooms: self.rooms.clone().unwrap_or_default(),
             except,
@@ -88,7 +89,7 @@ impl fmt::Display for Audience {
             f.write_str(" except rooms ")?;
             list(f, &self.except)?;
         }
-        match self.sender {
+        match &self.sender {
             Some(sender) => write!(f, " except socket {}", sender.id),
             None => Ok(()),
         }

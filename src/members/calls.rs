@@ -57,12 +57,12 @@ impl Calls {
     }
 
     /// Gives a call the answer of this socket; an unknown id is ignored.
-    pub(super) fn answer(&self, id: u64, socket: SocketId, args: Args) {
+    pub(super) fn answer(&self, id: u64, socket: &SocketId, args: Args) {
         let waiting = self.take(id);
         // The caller may have stopped waiting.
         match waiting {
             Some(Caller::One(answer)) => drop(answer.send(args)),
-            Some(Caller::Many(answers)) => drop(answers.send((socket, args))),
+            Some(Caller::Many(answers)) => drop(answers.send((socket.clone(), args))),
             None => {}
         }
     }

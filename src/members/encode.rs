@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::{ConnectError, EmitError};
+use crate::handshake::Revision;
 use crate::link::{Frame, Outgoing};
 use crate::socketio::{self, Args, ArgsError, Outcome, PacketLimits};
 
@@ -86,17 +87,27 @@ pub(crate) fn ack_error(namespace: &str, id: u64, json: &str, data: Option<&str>
     })
 }
 
-/// Encodes CONNECT.
-pub(crate) fn connect(namespace: &str, sid: &str, pid: Option<&str>) -> Outgoing {
-    infallible(|out| socketio::push_connect(out, namespace, sid, pid))
+/// Encodes CONNECT, with the socket's id if its client does not know that.
+pub(crate) fn connect(
+    revision: Revision,
+    namespace: &str,
+    sid: &str,
+    pid: Option<&str>,
+) -> Outgoing {
+    infallible(|out| match revision {
+        Revision::V4 => socketio::push_connect(out, namespace, sid, pid),
+        Revision::V3 => socketio::push_connect_v4(out, namespace),
+    })
 }
 
-/// Encodes CONNECT_ERROR.
-pub(crate) fn connect_error(namespace: &str, error: &ConnectError) -> Outgoing {
+/// Encodes CONNECT_ERROR, in Socket.IO v4 the ERROR packet.
+pub(crate) fn connect_error(revision: Revision, namespace: &str, error: &ConnectError) -> Outgoing {
     // A `Value` always has a text: its keys are strings.
     let data = error.data().and_then(|data| raw(data).ok());
-    infallible(|out| {
-        socketio::push_connect_error(out, namespace, error.message(), data.as_deref());
+    let (message, data) = (error.message(), data.as_deref());
+    infallible(|out| match revision {
+        Revision::V4 => socketio::push_connect_error(out, namespace, message, data),
+        Revision::V3 => socketio::push_error_v4(out, namespace, message, data),
     })
 }
 
@@ -180,13 +191,27 @@ mod tests {
         };
         assert_eq!(text(&ack), r#"433["ok"]"#);
         assert_eq!(text(&ack_error("/", 3, "1", None)), r#"433[{"error":1}]"#);
-        assert_eq!(text(&connect("/", "abc", None)), r#"40{"sid":"abc"}"#);
+        assert_eq!(
+            text(&connect(Revision::V4, "/", "abc", None)),
+            r#"40{"sid":"abc"}"#
+        );
         assert_eq!(text(&disconnect("/x")), "41/x,");
         let refused = ConnectError::new("no").with_data(serde_json::json!({ "a": 1 }));
         assert_eq!(
-            text(&connect_error("/", &refused)),
+            text(&connect_error(Revision::V4, "/", &refused)),
             r#"44{"message":"no","data":{"a":1}}"#
         );
+    }
+
+    #[test]
+    fn older_clients_get_neither_sid_nor_message() {
+        let pid = Some("def");
+        assert_eq!(text(&connect(Revision::V3, "/", "abc", pid)), "40");
+        let refused = ConnectError::new("no");
+        let error = |refused: &_| text(&connect_error(Revision::V3, "/x", refused));
+        assert_eq!(error(&refused), r#"44/x,"no""#);
+        let refused = refused.with_data(serde_json::json!({ "a": 1 }));
+        assert_eq!(error(&refused), r#"44/x,{"a":1}"#);
     }
 
     #[test]

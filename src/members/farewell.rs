@@ -40,7 +40,8 @@ impl Membership {
                     link.send_vital(if phase == Phase::Connected {
                         encode::disconnect(self.name())
                     } else {
-                        encode::connect_error(self.name(), &refusal(notice))
+                        let revision = link.handshake.revision();
+                        encode::connect_error(revision, self.name(), &refusal(notice))
                     });
                 };
                 if socket.end_saying(notice.disconnect_reason(), Some(notice), goodbye) {
@@ -54,7 +55,7 @@ impl Membership {
         if outcome.is_ok() {
             let event = &*socket.link.config.sockets.disconnect_event;
             self.observers
-                .show(self.name(), event, &notice.told(), Some(socket.id));
+                .show(self.name(), event, &notice.told(), Some(&socket.id));
         }
         outcome
     }

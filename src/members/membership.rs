@@ -120,7 +120,7 @@ impl Membership {
         id: Option<u64>,
         name: &str,
         data: &T,
-        recipient: Option<SocketId>,
+        recipient: Option<&SocketId>,
     ) -> Result<Outgoing, EmitError>
     where
         T: Serialize + ?Sized,
@@ -129,7 +129,7 @@ impl Membership {
         let packet = encoded.map_err(|error| self.not_encoded(error, name, recipient))?;
         self.observers.show(&self.name, name, data, recipient);
         if let Some(id) = recipient {
-            self.delivered(name, data, || vec![id]);
+            self.delivered(name, data, || vec![id.clone()]);
         }
         if log::log_enabled!(target: TARGET_EVENT, Level::Debug) {
             self.log_emit_to(name, packet.len(), recipient);
@@ -145,7 +145,7 @@ impl Membership {
         &self,
         event: &str,
         args: &Args,
-        recipient: Option<SocketId>,
+        recipient: Option<&SocketId>,
     ) -> Result<(), EmitError> {
         let checked = args.check(self.packets).map_err(EmitError::Encode);
         checked.map_err(|error| self.not_encoded(error, event, recipient))
@@ -153,7 +153,12 @@ impl Membership {
 
     /// Reports an event that exceeds `packet_limit`, and returns the error.
     #[cold]
-    fn not_encoded(&self, error: EmitError, event: &str, recipient: Option<SocketId>) -> EmitError {
+    fn not_encoded(
+        &self,
+        error: EmitError,
+        event: &str,
+        recipient: Option<&SocketId>,
+    ) -> EmitError {
         if let EmitError::Encode(ArgsError::TooLarge { limit, .. }) = error {
             let hit = LimitHit::new(Limit::PacketLimit, limit);
             let hit = hit.in_namespace(&self.name).of_event(event);
@@ -168,7 +173,7 @@ impl Membership {
 
     /// Logs an event to one socket; broadcasts log their audience.
     #[cold]
-    fn log_emit_to(&self, event: &str, size: usize, recipient: Option<SocketId>) {
+    fn log_emit_to(&self, event: &str, size: usize, recipient: Option<&SocketId>) {
         match recipient.map(|id| (id, self.socket(id))) {
             Some((_, Some(socket))) => log_emit(event, size, &socket),
             Some((id, None)) => log_emit(event, size, &format_args!("socket {id}")),
@@ -199,7 +204,7 @@ impl Membership {
     {
         self.delivered(name, data, || {
             let sockets = self.select(audience);
-            sockets.iter().map(|socket| socket.id).collect()
+            sockets.iter().map(|socket| socket.id.clone()).collect()
         });
     }
 
@@ -214,7 +219,7 @@ impl Membership {
     }
 
     /// Passes an event to the observers.
-    pub(crate) fn shown(&self, name: &str, args: &Args, recipient: Option<SocketId>) {
+    pub(crate) fn shown(&self, name: &str, args: &Args, recipient: Option<&SocketId>) {
         self.observers.show(&self.name, name, args, recipient);
     }
 
@@ -228,9 +233,9 @@ impl Membership {
         *self.supervisor.write() = Some(namespace);
     }
 
-    pub(crate) fn socket(&self, id: SocketId) -> Option<Arc<SocketState>> {
+    pub(crate) fn socket(&self, id: &SocketId) -> Option<Arc<SocketState>> {
         let lists = self.lists.read();
-        let key = lists.keys.get(&id)?;
+        let key = lists.keys.get(id)?;
         lists.sockets.get(key).cloned()
     }
 

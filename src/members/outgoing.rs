@@ -33,7 +33,7 @@ use crate::socketio::{Args, EventView};
 pub struct OutgoingEvent<'a> {
     namespace: &'a str,
     view: EventView,
-    recipient: Option<SocketId>,
+    recipient: Option<&'a SocketId>,
 }
 
 impl OutgoingEvent<'_> {
@@ -46,7 +46,7 @@ impl OutgoingEvent<'_> {
     /// Returns the recipient; `None` if there are many.
     #[must_use]
     pub fn recipient(&self) -> Option<SocketId> {
-        self.recipient
+        self.recipient.cloned()
     }
 }
 
@@ -101,8 +101,13 @@ impl Observers {
     }
 
     /// Passes an event that can be sent to the observers.
-    pub(crate) fn show<T>(&self, namespace: &str, name: &str, data: &T, recipient: Option<SocketId>)
-    where
+    pub(crate) fn show<T>(
+        &self,
+        namespace: &str,
+        name: &str,
+        data: &T,
+        recipient: Option<&SocketId>,
+    ) where
         T: Serialize + ?Sized,
     {
         if !self.any.load(Ordering::Acquire) {

@@ -135,13 +135,13 @@ impl Membership {
     /// Calls `visit` for each socket of the audience once, under the lock of the members.
     fn each(&self, audience: &Audience, mut visit: impl FnMut(&Arc<SocketState>)) {
         let mut skipped = self.keys_of(&audience.except);
-        if let Some(sender) = audience.sender {
+        if let Some(sender) = &audience.sender {
             skipped.insert(sender.key);
-            skipped.extend(self.successor(sender.id).map(|socket| socket.key));
+            skipped.extend(self.successor(&sender.id).map(|socket| socket.key));
         }
         if let Some(socket) = &audience.alone {
             // Its client may have reconnected since.
-            let successor = self.successor(socket.id);
+            let successor = self.successor(&socket.id);
             let socket = successor.as_ref().unwrap_or(socket);
             if !skipped.contains(&socket.key) {
                 visit(socket);
@@ -165,14 +165,14 @@ impl Membership {
 
     /// Returns the socket that has this id now, if clients are recovered under their previous ids.
     /// A socket that is not accepted yet is not returned.
-    pub(crate) fn successor(&self, id: SocketId) -> Option<Arc<SocketState>> {
+    pub(crate) fn successor(&self, id: &SocketId) -> Option<Arc<SocketState>> {
         self.recovery.as_ref().and_then(|_| self.socket(id))
     }
 
     /// The room named by a socket's id is that socket alone. It is checked before all others, so
     /// that a client cannot receive another's events by joining a room of that name.
     pub(crate) fn virtual_room(&self, room: &str) -> Option<Arc<SocketState>> {
-        room.parse().ok().and_then(|id| self.socket(id))
+        room.parse().ok().and_then(|id| self.socket(&id))
     }
 
     fn keys_of(&self, rooms: &[String]) -> HashSet<u64> {

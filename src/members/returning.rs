@@ -38,7 +38,7 @@ impl Membership {
 
     /// Takes the state of a socket whose client has reconnected to another node, where it has moved
     /// `moves` times; a later state stays. The socket is ended, if it has not ended yet.
-    pub(crate) fn take_moved(&self, id: SocketId, moves: u64) -> Option<SocketSnapshot> {
+    pub(crate) fn take_moved(&self, id: &SocketId, moves: u64) -> Option<SocketSnapshot> {
         let recovery = self.recovery.as_ref()?;
         let taken = recovery.lock().take_moved(id, moves, recovery.options())?;
         if let Some(superseded) = taken.superseded {
@@ -158,7 +158,7 @@ impl Membership {
     /// Lists a socket in the namespace. Returns whether it was new.
     fn list(&self, socket: &Arc<SocketState>) -> bool {
         let mut lists = self.lists.write();
-        lists.keys.insert(socket.id, socket.key);
+        lists.keys.insert(socket.id.clone(), socket.key);
         let before = lists.sockets.insert(socket.key, Arc::clone(socket));
         before.is_none()
     }
@@ -176,7 +176,7 @@ impl Membership {
         match (outcome, self.recording_adapter()) {
             (Some(DetachOutcome::Kept), Some(adapter)) => {
                 adapter.store_record(
-                    persisted(socket, resume, log.received(socket.id)),
+                    persisted(socket, resume, log.received(&socket.id)),
                     recovery.options().window,
                 );
             }
@@ -220,7 +220,7 @@ impl Membership {
         }
         // Stored again before that time.
         adapter.store_record(
-            persisted(socket, resume, log.received(socket.id)),
+            persisted(socket, resume, log.received(&socket.id)),
             options.window + REWRITE_INTERVAL,
         );
     }
@@ -228,7 +228,7 @@ impl Membership {
     /// Stores the state of a client for other nodes again.
     pub(crate) fn persist_again(&self, resumed: Resumed) {
         if let (Some(adapter), Some(recovery)) = (self.recording_adapter(), &self.recovery) {
-            let id = resumed.state.id;
+            let id = &resumed.state.id;
             let received = {
                 let mut log = recovery.lock();
                 let received = log.received(id);
@@ -405,7 +405,7 @@ mod tests {
         assert!(attempt.accept().is_err());
         let refused = DisconnectReason::ServerNamespaceDisconnect;
         namespace.detach(&attempt, refused);
-        assert!(namespace.socket(ann.id).is_some());
+        assert!(namespace.socket(&ann.id).is_some());
         lose(&namespace, &again);
         assert_eq!(enter(&namespace, Some(&auth(&ann, None))).id, ann.id);
     }
@@ -436,7 +436,7 @@ mod tests {
             namespace.appear(&socket);
             assert_eq!(namespace.count(), listed);
             namespace.remove_superseded(superseded);
-            assert!(namespace.socket(socket.id).is_none());
+            assert!(namespace.socket(&socket.id).is_none());
         }
         assert_eq!(namespace.count(), 0);
     }
@@ -597,7 +597,7 @@ mod tests {
             ..OPTIONS
         });
         let mut ann = enter(&namespace, None);
-        let id = ann.id;
+        let id = ann.id.clone();
         for _ in 0..3 {
             for _ in 0..3 {
                 emit_to(&namespace, &others);

@@ -89,7 +89,7 @@ impl Membership {
         let (name, members, began) = lists.room(room);
         if began {
             self.tell(RoomChange::Began(Arc::clone(&name), Arc::clone(&members)));
-            self.tell_watchers(&lists, &name, RoomEventKind::Created);
+            self.tell_watchers(&lists, &name, &RoomEventKind::Created);
         }
         let is_new = members
             .write()
@@ -104,7 +104,7 @@ impl Membership {
                 .or_insert(since);
         }
         if is_new {
-            self.tell_watchers(&lists, &name, RoomEventKind::Joined(socket.id));
+            self.tell_watchers(&lists, &name, &RoomEventKind::Joined(socket.id.clone()));
         }
         true
     }
@@ -198,15 +198,15 @@ impl Membership {
         let Some(left) = lists.leave(socket.key, room) else {
             return;
         };
-        self.tell_watchers(lists, &left.room, RoomEventKind::Left(socket.id));
+        self.tell_watchers(lists, &left.room, &RoomEventKind::Left(socket.id.clone()));
         if left.was_last {
-            self.tell_watchers(lists, &left.room, RoomEventKind::Deleted);
+            self.tell_watchers(lists, &left.room, &RoomEventKind::Deleted);
             self.tell(RoomChange::Ended(left.room));
         }
     }
 
     /// Called under the lock of the change too. The rooms of users are not the program's.
-    fn tell_watchers(&self, lists: &Lists, room: &Arc<str>, change: RoomEventKind) {
+    fn tell_watchers(&self, lists: &Lists, room: &Arc<str>, change: &RoomEventKind) {
         if user_of(room).is_some() {
             return;
         }
@@ -216,7 +216,7 @@ impl Membership {
             watcher.do_send(RoomEvent {
                 namespace: Arc::clone(self.shared_name()),
                 room: Arc::clone(room),
-                change,
+                change: change.clone(),
             });
         }
     }

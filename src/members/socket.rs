@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::SessionScope;
 use crate::data::{Session, SocketExtensions};
 use crate::error::{ConnectError, EmitError};
+use crate::handshake::Revision;
 use crate::id::{Id, SocketId};
 use crate::limits::{Limit, LimitHit};
 use crate::link::{Link, Outgoing, PushError};
@@ -97,7 +98,7 @@ impl SocketState {
         mut resume: Option<Box<RecoveryState>>,
     ) -> Self {
         let resumed = resume.as_mut().and_then(|resume| resume.resumed.as_mut());
-        let id = resumed.as_ref().map(|resumed| resumed.state.id);
+        let id = resumed.as_ref().map(|resumed| resumed.state.id.clone());
         let login = resumed
             .as_ref()
             .and_then(|resumed| resumed.state.login.restored());
@@ -106,7 +107,11 @@ impl SocketState {
         let rooms = joined.map(|joined| joined.keys().cloned().collect());
         Self {
             key: NEXT_KEY.fetch_add(1, Ordering::Relaxed),
-            id: id.unwrap_or_else(SocketId::random),
+            id: id.unwrap_or_else(|| match link.handshake.revision() {
+                Revision::V4 => SocketId::random(),
+                // Socket.IO v4: the client makes it from the id of its session.
+                Revision::V3 => SocketId::of_session(link.id, namespace),
+            }),
             namespace: Arc::clone(namespace),
             link: Arc::clone(link),
             auth: auth.map(Into::into),
@@ -205,7 +210,8 @@ impl SocketState {
         }
         let pid = self.resume.as_ref().map(|resume| resume.pid);
         let pid = pid.as_ref().map(Id::as_str);
-        let connect = encode::connect(&self.namespace, self.id.as_str(), pid);
+        let revision = self.link.handshake.revision();
+        let connect = encode::connect(revision, &self.namespace, self.id.as_str(), pid);
         self.link.send_vital(connect);
         for packet in std::mem::take(&mut held.packets) {
             // A closed outbox ends the session, which ends this socket.
@@ -224,8 +230,10 @@ impl SocketState {
     /// Ends the socket with a CONNECT_ERROR, unless it has ended already; the session is woken for
     /// it.
     pub(super) fn refuse(&self, error: &ConnectError) {
-        let refuse =
-            |link: &Link, _| link.send_vital(encode::connect_error(&self.namespace, error));
+        let refuse = |link: &Link, _| {
+            let revision = link.handshake.revision();
+            link.send_vital(encode::connect_error(revision, &self.namespace, error));
+        };
         if self.end_saying(DisconnectReason::ServerNamespaceDisconnect, None, refuse) {
             self.link.wake();
         }
@@ -266,7 +274,8 @@ impl SocketState {
             link.send_vital(if phase == Phase::Connected {
                 encode::disconnect(namespace)
             } else {
-                encode::connect_error(namespace, &DISCONNECTED.into())
+                let revision = link.handshake.revision();
+                encode::connect_error(revision, namespace, &DISCONNECTED.into())
             });
         };
         if self.end_saying(DisconnectReason::ServerNamespaceDisconnect, None, goodbye) {
@@ -327,7 +336,7 @@ impl SocketState {
     /// Reports that the socket has reached a limit.
     pub(crate) fn hit(&self, limit: Limit, value: usize) {
         let hit = LimitHit::new(limit, value).in_namespace(&self.namespace);
-        self.link.report_hit(hit.of_socket(self.id));
+        self.link.report_hit(hit.of_socket(&self.id));
     }
 
     /// Gives a call its answer; an unknown id is ignored.
@@ -337,7 +346,7 @@ impl SocketState {
             "{self} acknowledged call {id}: {} bytes",
             args.as_json().len()
         );
-        self.calls.answer(id, self.id, args);
+        self.calls.answer(id, &self.id, args);
     }
 
     /// Returns `true` if a call with this id waits for its answer.

@@ -19,7 +19,7 @@ use crate::notice::DisconnectNotice;
 /// let was_there = server.send(Disconnect(id)).await?;
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Message)]
+#[derive(Clone, Debug, PartialEq, Eq, Message)]
 #[rtype(result = "bool")]
 pub struct Disconnect(pub SocketId);
 
@@ -230,7 +230,7 @@ pub struct RoomEvent {
 }
 
 /// A change of a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RoomEventKind {
     /// The room was created, before its first socket joins.

@@ -203,7 +203,7 @@ mod tests {
         let late = Member::enter(&namespace).await;
         late.join("hall");
         let both = room.send(ListMembers).await.unwrap();
-        assert_eq!(both, [member.socket.id, late.socket.id]);
+        assert_eq!(both, [member.socket.id.clone(), late.socket.id.clone()]);
     }
 
     #[actix_rt::test]
@@ -242,7 +242,10 @@ mod tests {
         let second = fixture.registry.actor(&namespace).unwrap();
         assert!(!first.connected() && second.connected());
         let room = second.send(FindRoom("hall".into())).await.unwrap().unwrap();
-        assert_eq!(room.send(ListMembers).await.unwrap(), [member.socket.id]);
+        assert_eq!(
+            room.send(ListMembers).await.unwrap(),
+            std::slice::from_ref(&member.socket.id)
+        );
         hears_a_broadcast(&namespace, &member).await;
         member.leave("hall");
         Member::enter(&namespace).await;

@@ -110,7 +110,7 @@ impl Member {
         let membership = Arc::clone(&namespace.membership);
         membership.enter(&socket).unwrap();
         let member = Self { socket, membership };
-        let sid = member.socket.id;
+        let sid = member.socket.id.clone();
         let connect = member.read().await;
         assert!(
             connect.ends_with(&format!(r#"{{"sid":"{sid}"}}"#)),

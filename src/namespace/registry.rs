@@ -391,7 +391,7 @@ impl Registry {
     }
 
     /// Finds a socket in any namespace.
-    pub(crate) fn socket(&self, id: SocketId) -> Option<Socket> {
+    pub(crate) fn socket(&self, id: &SocketId) -> Option<Socket> {
         let namespaces = self.namespaces.read();
         namespaces
             .values()

@@ -92,7 +92,7 @@ impl Handler<ListMembers> for Room {
 
     fn handle(&mut self, _: ListMembers, _: &mut Self::Context) -> Self::Result {
         let members = self.members.read();
-        MessageResult(members.values().map(|socket| socket.id).collect())
+        MessageResult(members.values().map(|socket| socket.id.clone()).collect())
     }
 }
 
@@ -152,7 +152,10 @@ mod tests {
         let room = find(&fixture, &namespace, "hall").await;
         assert_eq!(room.send(Boom("fire")).await, Err(MailboxError::Closed));
         is_told(&mut fixture.crashes, "fire").await;
-        assert_eq!(room.send(ListMembers).await.unwrap(), [member.socket.id]);
+        assert_eq!(
+            room.send(ListMembers).await.unwrap(),
+            std::slice::from_ref(&member.socket.id)
+        );
         room.send(Emit::event("after", 1)).await.unwrap().unwrap();
         assert_eq!(member.read().await, r#"42/chat,["after",1]"#);
     }
@@ -172,7 +175,7 @@ mod tests {
         let replacement = find(&fixture, &namespace, "hall").await;
         assert_eq!(
             replacement.send(ListMembers).await.unwrap(),
-            [member.socket.id]
+            std::slice::from_ref(&member.socket.id)
         );
         replacement
             .send(Emit::event("after", 1))
@@ -196,7 +199,10 @@ mod tests {
         room.do_send(Boom("fire"));
         is_told(&mut fixture.crashes, "fire").await;
         first.leave("hall");
-        assert_eq!(room.send(ListMembers).await.unwrap(), [last.socket.id]);
+        assert_eq!(
+            room.send(ListMembers).await.unwrap(),
+            std::slice::from_ref(&last.socket.id)
+        );
         last.leave("hall");
         // Answered after the room's end, of which the namespace is notified.
         let actor = fixture.registry.actor(&namespace).unwrap();

@@ -209,7 +209,7 @@ impl Handler<Call> for Server {
     type Result = ResponseFuture<Result<Args, CallError>>;
 
     fn handle(&mut self, message: Call, _: &mut Self::Context) -> Self::Result {
-        let socket = self.registry.socket(message.socket);
+        let socket = self.registry.socket(&message.socket);
         Box::pin(async move {
             let socket = socket.ok_or(CallError::Disconnected)?;
             let data = message.data.map_err(EmitError::Encode)?;
@@ -232,7 +232,7 @@ impl Handler<Disconnect> for Server {
     type Result = bool;
 
     fn handle(&mut self, Disconnect(id): Disconnect, _: &mut Self::Context) -> bool {
-        let socket = self.registry.socket(id);
+        let socket = self.registry.socket(&id);
         if let Some(socket) = &socket {
             socket.disconnect(false);
         }
@@ -280,7 +280,12 @@ mod tests {
         let emit = Emit::event("after", 1).of("/chat");
         server.send(emit).await.unwrap().unwrap();
         assert_eq!(member.read().await, r#"42/chat,["after",1]"#);
-        assert!(server.send(Disconnect(member.socket.id)).await.unwrap());
+        assert!(
+            server
+                .send(Disconnect(member.socket.id.clone()))
+                .await
+                .unwrap()
+        );
     }
 
     #[actix_rt::test]

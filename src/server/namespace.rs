@@ -199,8 +199,12 @@ impl Namespace {
 
     /// Returns the socket with this id.
     #[must_use]
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "most callers have just parsed or received the id"
+    )]
     pub fn socket(&self, id: SocketId) -> Option<Socket> {
-        Socket::find(&self.state.membership, id)
+        Socket::find(&self.state.membership, &id)
     }
 
     /// Returns the connected sockets.

@@ -157,6 +157,17 @@ impl<S: Buildable> Builder<S> {
         self
     }
 
+    /// Sets whether clients of the 2.x line of Socket.IO (Engine.IO 3) may connect; false by default.
+    /// It is the option `allowEIO3` of Node.js. A request without `EIO` is from such a client too.
+    ///
+    /// The server connects such a client to `/` by itself. [`Auth`](crate::Auth) reads the query of
+    /// a namespace, as in `/admin?token=abc`. The id of its socket contains the id of its session,
+    /// which is a secret: do not show it to other clients. `docs/clients.md` has the details.
+    pub fn allow_eio3(mut self, allowed: bool) -> Self {
+        self.config.engine.allow_eio3 = allowed;
+        self
+    }
+
     /// Allows pages of other origins; [`Cors`] describes the requests that it does not cover.
     pub fn cors(mut self, cors: Cors) -> Self {
         self.config.http.cors = Some(cors);

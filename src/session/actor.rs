@@ -19,7 +19,7 @@ use log::Level;
 
 use crate::clock::now;
 use crate::config::Transport;
-use crate::link::{Control, Inbound, Link, Protocol};
+use crate::link::{BinaryForm, Control, Inbound, Link, Protocol};
 use crate::logging::{LogKind, TARGET_SESSION, cut};
 use crate::panics::catch_panic;
 use crate::reason::CloseReason;
@@ -51,7 +51,12 @@ impl Session {
         let state = State {
             host: Arc::clone(&host),
             link: Arc::clone(link),
-            machine: Machine::new(&link.config.engine, transport, now),
+            machine: Machine::new(
+                &link.config.engine,
+                link.handshake.revision(),
+                transport,
+                now,
+            ),
             protocol,
             post: None,
             ping: 0,
@@ -113,7 +118,9 @@ impl Actor for Session {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        if self.state.is_some() {
+        if let Some(state) = &mut self.state {
+            let opened = state.protocol.opened();
+            self.settle(opened);
             ctx.spawn(SessionFuture::default());
         }
     }
@@ -180,7 +187,8 @@ impl Handler<Deliver> for Session {
             // The client aborted its last POST while its packets waited for room.
             state.close(CloseReason::TransportError);
         } else {
-            state.post = Some(Post::new(deliver));
+            let revision = state.link.handshake.revision();
+            state.post = Some(Post::new(deliver, revision));
         }
     }
 }
@@ -198,7 +206,9 @@ impl Handler<Probe> for Session {
         if state.leaving.is_some() {
             return Err(UpgradeRefused);
         }
-        state.machine.begin_upgrade(now())
+        state.machine.begin_upgrade(now())?;
+        state.link.set_probing(true);
+        Ok(())
     }
 }
 
@@ -213,6 +223,7 @@ impl Handler<ProbeFailed> for Session {
     fn handle(&mut self, _: ProbeFailed, _: &mut Self::Context) {
         if let Some(state) = &mut self.state {
             state.machine.abandon_upgrade();
+            state.link.set_probing(false);
         }
     }
 }
@@ -222,18 +233,22 @@ impl Handler<ProbeFailed> for Session {
 #[rtype(result = "Result<(), UpgradeRefused>")]
 pub(crate) struct HandOver {
     pub(crate) heir: Addr<Session>,
+    /// The form of binary messages on the WebSocket.
+    pub(crate) form: BinaryForm,
 }
 
 impl Handler<HandOver> for Session {
     type Result = Result<(), UpgradeRefused>;
 
-    fn handle(&mut self, HandOver { heir }: HandOver, ctx: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, hand_over: HandOver, ctx: &mut Self::Context) -> Self::Result {
+        let HandOver { heir, form } = hand_over;
         let mut state = self.state.take().ok_or(UpgradeRefused)?;
         if state.leaving.is_some() || state.machine.complete_upgrade().is_err() {
             self.state = Some(state);
             return Err(UpgradeRefused);
         }
         let (link, host) = (Arc::clone(&state.link), Arc::clone(&state.host));
+        link.outbox.set_form(form);
         link.outbox.attach_websocket();
         // A life-cycle message. It is sent before others know the heir, so it is the heir's first.
         heir.do_send(Arrive(state));
@@ -279,7 +294,6 @@ mod tests {
     use super::*;
     use crate::client::Client;
     use crate::config::Config;
-    use crate::handshake::Handshake;
     use crate::id::Id;
     use crate::message::PanicSource;
     use crate::namespace::Registry;
@@ -287,6 +301,8 @@ mod tests {
     use crate::reason::DisconnectReason;
     use crate::session::engine::Engine;
     use crate::session::handle::Handle;
+    use crate::session::new_client::NewClient;
+    use crate::session::poll::PostBody;
     use crate::socket::Socket;
 
     explodes!(Session);
@@ -307,7 +323,7 @@ mod tests {
 
     /// Opens a session on polling and connects to the namespace `/`.
     async fn connect(engine: &Arc<Engine>) -> Handle {
-        let open = engine.open_polling(Handshake::empty(), None).packet;
+        let open = engine.open_polling(NewClient::empty()).packet;
         let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
         let handle = engine.find(Id::parse(open["sid"].as_str().unwrap()).unwrap());
         let handle = handle.unwrap();
@@ -319,7 +335,7 @@ mod tests {
 
     async fn post(handle: &Handle, body: &str) {
         let (done, taken) = oneshot::channel();
-        let body = body.to_owned();
+        let body = PostBody::Text(body.to_owned());
         handle.session.do_send(Deliver { body, done });
         within(taken).await.unwrap();
     }
@@ -336,7 +352,7 @@ mod tests {
         namespace.handlers.on_disconnect(told);
         let engine = engine(&fixture.registry);
         let falls = connect(&engine).await;
-        let falling = namespace.membership.all()[0].id;
+        let falling = namespace.membership.all()[0].id.clone();
         let stays = connect(&engine).await;
 
         let waiting = tokio::spawn({
@@ -407,12 +423,12 @@ mod tests {
             move |fall| told.send(fall.panic).unwrap(),
             None,
         );
-        let open = engine.open_polling(Handshake::empty(), None).packet;
+        let open = engine.open_polling(NewClient::empty()).packet;
         let open: serde_json::Value = serde_json::from_str(&open[1..]).unwrap();
         let handle = engine.find(Id::parse(open["sid"].as_str().unwrap()).unwrap());
         let handle = handle.unwrap();
         let (done, taken) = oneshot::channel();
-        let body = "4text".to_owned();
+        let body = PostBody::Text("4text".to_owned());
         handle.session.do_send(Deliver { body, done });
         assert!(within(taken).await.is_err());
         assert_eq!(falls.recv().await.as_deref(), Some("on text"));

@@ -19,9 +19,8 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::now;
 use crate::config::{Config, Transport};
 use crate::engineio;
-use crate::handshake::Handshake;
 use crate::id::{Id, IdMap};
-use crate::limits::{Admission, Place};
+use crate::limits::Admission;
 use crate::link::{Frame, Inbound, Link, Protocol};
 use crate::logging::TARGET_SESSION;
 use crate::reason::CloseReason;
@@ -29,6 +28,7 @@ use crate::session::actor::Session;
 use crate::session::forwarding::{Forwarding, RemoteSession};
 use crate::session::handle::Handle;
 use crate::session::host::{SessionHost, SessionWatcher};
+use crate::session::new_client::NewClient;
 use crate::session::stage::{Stage, StageCell};
 use crate::session::totals::Totals;
 use crate::supervision::ChildPanic;
@@ -163,13 +163,8 @@ impl Engine {
     }
 
     /// Opens a session on polling.
-    pub(crate) fn open_polling(
-        self: &Arc<Self>,
-        handshake: Handshake,
-        place: Option<Place>,
-    ) -> Opened {
-        let link = Link::new(self.next_id(), &self.config, handshake, now());
-        link.occupy(place);
+    pub(crate) fn open_polling(self: &Arc<Self>, client: NewClient) -> Opened {
+        let link = self.link(client);
         let opened = Opened {
             sid: link.id,
             packet: self.open_packet(&link, Transport::Polling),
@@ -179,9 +174,8 @@ impl Engine {
     }
 
     /// Makes the link of a session on a WebSocket; the OPEN packet is the first in its outbox.
-    pub(crate) fn welcome(&self, handshake: Handshake, place: Option<Place>) -> Arc<Link> {
-        let link = Link::new(self.next_id(), &self.config, handshake, now());
-        link.occupy(place);
+    pub(crate) fn welcome(&self, client: NewClient) -> Arc<Link> {
+        let link = self.link(client);
         let open = Frame::packet(&self.open_packet(&link, Transport::WebSocket));
         link.outbox.attach_websocket();
         // The first frame of an empty outbox.
@@ -397,6 +391,13 @@ impl Engine {
     fn host(self: &Arc<Self>) -> Arc<dyn SessionHost<Session>> {
         // `Arc::clone` would ask for the trait's pointer already.
         Arc::<Self>::clone(self)
+    }
+
+    fn link(&self, client: NewClient) -> Arc<Link> {
+        let link = Link::new(self.next_id(), &self.config, client.handshake, now());
+        link.occupy(client.place);
+        link.outbox.set_form(client.form);
+        link
     }
 
     fn next_id(&self) -> Id {

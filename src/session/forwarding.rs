@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::EngineConfig;
+use crate::handshake::Revision;
 use crate::id::{Id, Tag};
 use crate::reason::CloseReason;
 use crate::session::poll::{PollError, PollRequest, PollResponse};
@@ -22,9 +23,15 @@ pub(crate) trait Forwarding: fmt::Debug + Send + Sync {
     /// Returns whether a node exists that may have this session.
     fn is_there(self: Arc<Self>, session: Id) -> ThereFuture;
 
-    /// Sends a request to another node, and returns its response within `limit`. If a request is
-    /// dropped while its packets are in transit, the session is closed.
-    fn forward(self: Arc<Self>, session: Id, poll: PollRequest, limit: Duration) -> PolledFuture;
+    /// Sends a request of a client of this revision to another node, and returns its response within
+    /// `limit`. If a request is dropped while its packets are in transit, the session is closed.
+    fn forward(
+        self: Arc<Self>,
+        session: Id,
+        revision: Revision,
+        poll: PollRequest,
+        limit: Duration,
+    ) -> PolledFuture;
 
     /// Makes another node close a session.
     fn end(self: Arc<Self>, session: Id, reason: CloseReason);
@@ -69,9 +76,14 @@ impl RemoteSession {
         Arc::clone(&self.forwarding).is_there(self.session).await
     }
 
-    pub(crate) async fn poll(&self, poll: PollRequest) -> Result<PollResponse, PollError> {
+    pub(crate) async fn poll(
+        &self,
+        revision: Revision,
+        poll: PollRequest,
+    ) -> Result<PollResponse, PollError> {
         let forwarding = Arc::clone(&self.forwarding);
-        forwarding.forward(self.session, poll, self.limit).await
+        let forwarded = forwarding.forward(self.session, revision, poll, self.limit);
+        forwarded.await
     }
 
     pub(crate) fn end(&self, reason: CloseReason) {

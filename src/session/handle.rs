@@ -13,11 +13,12 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::config::Transport;
+use crate::handshake::Revision;
 use crate::link::{Link, PollRefused, PostTurn};
 use crate::logging::LogKind;
 use crate::reason::CloseReason;
 use crate::session::actor::Session;
-use crate::session::poll::{PollError, PollResponse};
+use crate::session::poll::{PollError, PollResponse, PostBody};
 use crate::session::post::Deliver;
 
 /// A session, seen from outside.
@@ -32,16 +33,18 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    pub(crate) fn check_polling(&self) -> Result<(), PollError> {
+    /// Checks that a client of this revision may poll.
+    pub(crate) fn check_polling(&self, revision: Revision) -> Result<(), PollError> {
         match self.transport {
-            Transport::Polling => Ok(()),
-            Transport::WebSocket => Err(PollError::Refused),
+            Transport::Polling if revision == self.link.handshake.revision() => Ok(()),
+            Transport::Polling | Transport::WebSocket => Err(PollError::Refused),
         }
     }
 
     /// Waits until packets are queued, and takes all of them.
     pub(crate) async fn take(&self) -> Result<PollResponse, PollError> {
         let link = &self.link;
+        let was_probing = link.is_probing();
         let mut poll = match link.outbox.begin_poll() {
             Ok(poll) => poll,
             Err(PollRefused::Upgraded) => return Err(PollError::Refused),
@@ -52,16 +55,25 @@ impl Handle {
         let unfinished = CloseOnDrop::new(|| link.close(CloseReason::TransportError));
         let body = poll_fn(|cx| poll.poll_body(cx)).await;
         unfinished.finished();
-        let compress = poll.wants_compression();
+        let (compress, is_binary) = (poll.wants_compression(), poll.is_binary());
         drop(poll);
         if link.outbox.is_closed() {
             // The session has waited for this poll, which may have taken its last packets.
             link.wake();
         }
         match body {
-            Some(body) => Ok(PollResponse::Packets { body, compress }),
+            Some(body) => Ok(PollResponse::Packets {
+                body,
+                compress,
+                is_binary,
+            }),
+            // The client has sent this poll together with the request for the upgrade: as if it came
+            // after it.
+            None if was_probing && link.outbox.has_websocket() => Err(PollError::Refused),
             // The upgrade is complete, and queued packets belong to the WebSocket.
-            None if link.outbox.has_websocket() => Ok(PollResponse::noop()),
+            None if link.outbox.has_websocket() => {
+                Ok(PollResponse::noop(link.handshake.revision()))
+            }
             None => Err(PollError::Unknown),
         }
     }
@@ -74,7 +86,7 @@ impl Handle {
 
     /// Sends packets to the session's actor, and waits until it has handled them; the caller has
     /// the turn.
-    pub(crate) async fn bring(&self, body: String) -> Result<PollResponse, PollError> {
+    pub(crate) async fn bring(&self, body: PostBody) -> Result<PollResponse, PollError> {
         let link = &self.link;
         let (done, taken) = oneshot::channel();
         // `do_send`: the present holder of the session answers by the channel.

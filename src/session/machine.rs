@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use crate::config::{EngineConfig, Transport};
+use crate::handshake::Revision;
 use crate::reason::CloseReason;
 
 /// The transport of a session, and the state of its heartbeat.
@@ -20,6 +21,9 @@ use crate::reason::CloseReason;
 ///      ▲                          │  ▲ any other packet: once more ping_timeout
 ///      └────────── pong ──────────┘
 /// ```
+///
+/// A client of Engine.IO v3 pings itself. Its heartbeat stays in `Listening`, and each ping moves
+/// the time of its close.
 #[derive(Debug)]
 pub(crate) struct Machine {
     ping_interval: Duration,
@@ -40,8 +44,17 @@ enum TransportState {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Heartbeat {
-    Resting { ping_at: Instant },
-    Asking { until: Instant, extended: bool },
+    Resting {
+        ping_at: Instant,
+    },
+    Asking {
+        until: Instant,
+        extended: bool,
+    },
+    /// The client pings: the time by which its next ping must arrive.
+    Listening {
+        until: Instant,
+    },
 }
 
 /// An action that is due by the clock.
@@ -58,7 +71,12 @@ pub(crate) enum Action {
 pub(crate) struct UpgradeRefused;
 
 impl Machine {
-    pub(crate) fn new(config: &EngineConfig, transport: Transport, now: Instant) -> Self {
+    pub(crate) fn new(
+        config: &EngineConfig,
+        revision: Revision,
+        transport: Transport,
+        now: Instant,
+    ) -> Self {
         Self {
             ping_interval: config.ping_interval,
             ping_timeout: config.ping_timeout,
@@ -71,9 +89,15 @@ impl Machine {
                 Transport::Polling => TransportState::Polling,
                 Transport::WebSocket => TransportState::WebSocket,
             },
-            // Engine.IO v4, Heartbeat: the server sends the ping.
-            heartbeat: Heartbeat::Resting {
-                ping_at: now + config.ping_interval,
+            heartbeat: match revision {
+                // Engine.IO v4, Heartbeat: the server sends the ping.
+                Revision::V4 => Heartbeat::Resting {
+                    ping_at: now + config.ping_interval,
+                },
+                // Engine.IO v3, Ping: the client sends the ping.
+                Revision::V3 => Heartbeat::Listening {
+                    until: now + config.silence_limit(),
+                },
             },
         }
     }
@@ -83,6 +107,11 @@ impl Machine {
             TransportState::WebSocket => Transport::WebSocket,
             TransportState::Polling | TransportState::Upgrading { .. } => Transport::Polling,
         }
+    }
+
+    /// Returns `true` if a WebSocket has sent its probe, and the upgrade is not complete.
+    pub(crate) fn is_upgrading(&self) -> bool {
+        matches!(self.transport, TransportState::Upgrading { .. })
     }
 
     /// A WebSocket has sent its probe.
@@ -100,7 +129,7 @@ impl Machine {
 
     /// The WebSocket has requested the session.
     pub(crate) fn complete_upgrade(&mut self) -> Result<(), UpgradeRefused> {
-        if !matches!(self.transport, TransportState::Upgrading { .. }) {
+        if !self.is_upgrading() {
             return Err(UpgradeRefused);
         }
         // The heartbeat is unchanged: a ping that waits for its pong keeps its deadline.
@@ -110,7 +139,7 @@ impl Machine {
 
     /// The WebSocket has closed again; polling continues.
     pub(crate) fn abandon_upgrade(&mut self) {
-        if matches!(self.transport, TransportState::Upgrading { .. }) {
+        if self.is_upgrading() {
             self.transport = TransportState::Polling;
         }
     }
@@ -140,6 +169,24 @@ impl Machine {
         }
     }
 
+    /// The client has sent a ping.
+    ///
+    /// # Errors
+    ///
+    /// The reason to close the session, if the server is the one that pings, or if the ping is late.
+    pub(crate) fn pinged(&mut self, now: Instant) -> Result<(), CloseReason> {
+        let Heartbeat::Listening { until } = &mut self.heartbeat else {
+            // Engine.IO v4, Heartbeat: only the server pings.
+            return Err(CloseReason::TransportError);
+        };
+        // If the worker was blocked for longer, the ping may have arrived in time.
+        if *until <= now && now - *until <= TIMER_DELAY {
+            return Err(CloseReason::PingTimeout);
+        }
+        *until = now + self.ping_interval + self.ping_timeout;
+        Ok(())
+    }
+
     /// Another packet has arrived while the pong is awaited: the client is alive, but slow. It gets
     /// one more timeout for each ping, as on the Node.js server.
     pub(crate) fn heard(&mut self, now: Instant) {
@@ -155,7 +202,7 @@ impl Machine {
     pub(crate) fn deadline(&self) -> Instant {
         let beat = match self.heartbeat {
             Heartbeat::Resting { ping_at } => ping_at,
-            Heartbeat::Asking { until, .. } => until,
+            Heartbeat::Asking { until, .. } | Heartbeat::Listening { until } => until,
         };
         let beat = self.first_poll_by.map_or(beat, |due| beat.min(due));
         match self.transport {
@@ -181,10 +228,10 @@ impl Machine {
                 };
                 return Some(Action::SendPing);
             }
-            Heartbeat::Asking { until, .. } if until <= now => {
+            Heartbeat::Asking { until, .. } | Heartbeat::Listening { until } if until <= now => {
                 return Some(Action::Close(CloseReason::PingTimeout));
             }
-            Heartbeat::Resting { .. } | Heartbeat::Asking { .. } => {}
+            Heartbeat::Resting { .. } | Heartbeat::Asking { .. } | Heartbeat::Listening { .. } => {}
         }
         match &mut self.transport {
             TransportState::Upgrading { until, .. } if *until <= now => {
@@ -222,7 +269,8 @@ mod tests {
 
     fn machine(transport: Transport) -> (Machine, Instant) {
         let now = Instant::now();
-        (Machine::new(&EngineConfig::default(), transport, now), now)
+        let config = EngineConfig::default();
+        (Machine::new(&config, Revision::V4, transport, now), now)
     }
 
     #[test]
@@ -305,7 +353,8 @@ mod tests {
             ..EngineConfig::default()
         };
         let start = Instant::now();
-        let silent = || Machine::new(&config, Transport::Polling, start);
+        let open = |transport| Machine::new(&config, Revision::V4, transport, start);
+        let silent = || open(Transport::Polling);
         let due = start + 5 * SECOND;
         let mut machine = silent();
         assert_eq!(machine.deadline(), due);
@@ -317,11 +366,42 @@ mod tests {
         let mut probes = silent();
         probes.begin_upgrade(start).unwrap();
         probes.abandon_upgrade();
-        let websocket = Machine::new(&config, Transport::WebSocket, start);
+        let websocket = open(Transport::WebSocket);
         for mut machine in [polls, probes, websocket] {
             assert_eq!(machine.tick(due), None);
             assert_eq!(machine.deadline(), start + 25 * SECOND);
         }
+    }
+
+    #[test]
+    fn a_client_of_v3_is_closed_if_it_does_not_ping() {
+        let start = Instant::now();
+        let config = EngineConfig::default();
+        for transport in [Transport::Polling, Transport::WebSocket] {
+            let mut machine = Machine::new(&config, Revision::V3, transport, start);
+            assert_eq!(machine.deadline(), start + 45 * SECOND);
+            assert_eq!(machine.tick(start + 44 * SECOND), None);
+            assert_eq!(machine.pinged(start + 44 * SECOND), Ok(()));
+            // Neither a pong nor another packet is a ping.
+            machine.pong(start + 50 * SECOND);
+            machine.heard(start + 50 * SECOND);
+            let due = start + 89 * SECOND;
+            assert_eq!(machine.deadline(), due);
+            assert_eq!(machine.tick(due - SECOND), None);
+            let close = Action::Close(CloseReason::PingTimeout);
+            assert_eq!(machine.tick(due), Some(close));
+            // It does not count before the timer has fired, unless the worker was blocked.
+            let late = Err(CloseReason::PingTimeout);
+            assert_eq!(machine.pinged(due + TIMER_DELAY), late);
+            assert_eq!(machine.pinged(due + SECOND), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_ping_of_a_client_of_v4_is_none() {
+        let (mut machine, start) = machine(Transport::WebSocket);
+        assert_eq!(machine.pinged(start), Err(CloseReason::TransportError));
+        assert_eq!(machine.deadline(), start + 25 * SECOND);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod forwarding;
 mod handle;
 mod host;
 mod machine;
+mod new_client;
 mod poll;
 mod post;
 mod stage;
@@ -25,7 +26,8 @@ pub(crate) use forwarding::{Forwarding, PolledFuture, ReleasedFuture, RemoteSess
 pub(crate) use handle::{CloseOnDrop, Handle};
 #[cfg(feature = "admin")]
 pub(crate) use host::SessionWatcher;
-pub(crate) use poll::{PollError, PollRequest, PollResponse};
+pub(crate) use new_client::NewClient;
+pub(crate) use poll::{PollError, PollRequest, PollResponse, PostBody, payload_of};
 pub(crate) use stage::Stage;
 #[allow(unused_imports, reason = "only features read the sums")]
 pub(crate) use totals::Totals;

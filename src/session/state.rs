@@ -6,14 +6,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use log::Level;
 
 use crate::clock::now;
 use crate::config::Transport;
-use crate::engineio::{self, Packet};
+use crate::engineio::v3::{self, Part};
+use crate::engineio::{self, DecodeError, Packet};
+use crate::handshake::Revision;
 use crate::limits::Limit;
-use crate::link::{Frame, InboundError, InboundMessage, Link, Protocol};
+use crate::link::{Frame, InboundError, InboundMessage, Link, Protocol, PushError};
 use crate::logging::{LogKind, TARGET_SESSION};
 use crate::reason::CloseReason;
 use crate::session::actor::Session;
@@ -49,36 +51,65 @@ impl State {
         self.link.counters.received(text.len());
         let packet = match Packet::decode(text) {
             Ok(packet) => packet,
-            Err(error) => {
-                log::debug!(target: TARGET_SESSION, "{}: invalid Engine.IO packet: {error}", self.link);
-                return Err(CloseReason::ParseError);
-            }
+            Err(error) => return Err(self.malformed(&error)),
         };
         if let Packet::Pong(_) = packet {
-            self.pong();
-            return Ok(());
+            return self.pong();
         }
         self.heard();
         match packet {
             Packet::Message(text) => self.protocol.text(text),
-            Packet::Binary(data) => self.protocol.binary(data),
+            Packet::Base64(text) => {
+                let decoded = match self.link.handshake.revision() {
+                    Revision::V4 => engineio::decode_base64(text),
+                    Revision::V3 => v3::decode_base64(text),
+                };
+                let data = decoded.map_err(|error| self.malformed(&error))?;
+                self.protocol.binary(data)
+            }
             Packet::Close => Err(CloseReason::TransportClose),
-            // Engine.IO v4, Heartbeat: only the server pings.
-            Packet::Ping(_) => Err(CloseReason::TransportError),
+            Packet::Ping(_) => self.pinged(),
             // Unexpected but harmless: the Node.js server ignores them too.
             Packet::Open(_) | Packet::Upgrade | Packet::Noop | Packet::Pong(_) => Ok(()),
         }
+    }
+
+    /// Handles one packet of a POST. In v3 a packet may be empty, as the reference writes an empty
+    /// payload.
+    fn posted(&mut self, packet: Result<Part<'_>, DecodeError>) -> Result<(), CloseReason> {
+        match packet {
+            Ok(Part::Text("")) if self.link.handshake.revision() == Revision::V3 => Ok(()),
+            Ok(Part::Text(text)) => self.packet(text),
+            Ok(Part::Binary(data)) => {
+                self.machine.polled();
+                self.binary(Bytes::copy_from_slice(data))
+            }
+            Err(error) => Err(self.malformed(&error)),
+        }
+    }
+
+    /// Handles one binary packet: the message alone, or in v3 its type before it.
+    fn binary(&mut self, mut data: Bytes) -> Result<(), CloseReason> {
+        self.link.counters.received(data.len());
+        self.heard();
+        if self.link.handshake.revision() == Revision::V3 {
+            v3::check_type(&data).map_err(|error| self.malformed(&error))?;
+            data.advance(1);
+        }
+        self.protocol.binary(data)
+    }
+
+    /// Logs the reason for refusing a packet, which closes the session.
+    fn malformed(&self, error: &DecodeError) -> CloseReason {
+        log::debug!(target: TARGET_SESSION, "{}: invalid Engine.IO packet: {error}", self.link);
+        CloseReason::ParseError
     }
 
     /// Handles one message of the transport.
     pub(crate) fn message(&mut self, message: Result<InboundMessage<'_>, InboundError>) {
         let outcome = match message {
             Ok(InboundMessage::Text(text)) => self.packet(text),
-            Ok(InboundMessage::Binary(data)) => {
-                self.link.counters.received(data.len());
-                self.heard();
-                self.protocol.binary(Bytes::from(std::mem::take(data)))
-            }
+            Ok(InboundMessage::Binary(data)) => self.binary(Bytes::from(std::mem::take(data))),
             Ok(InboundMessage::Ping(payload)) => {
                 self.heard();
                 // RFC 6455, 5.5.2: a ping is answered.
@@ -125,7 +156,7 @@ impl State {
             let Some(packet) = post.next_packet() else {
                 return post.finish();
             };
-            match self.packet(packet) {
+            match self.posted(packet) {
                 Ok(()) => {}
                 Err(reason @ CloseReason::TransportClose) => {
                     self.close_with(reason, None, Queued::Sent);
@@ -164,7 +195,8 @@ impl State {
                 Some(Action::SendPing) => self.send_ping(now),
                 Some(Action::ReleasePoll) => self.link.outbox.release_poll(),
                 Some(Action::Close(reason)) => self.close(reason),
-                None => {}
+                // The upgrade timeout may be over.
+                None => self.link.set_probing(self.machine.is_upgrading()),
             }
         }
         if self.leaving.is_none()
@@ -358,13 +390,30 @@ impl State {
         self.pinged_at = now;
     }
 
+    /// The client has sent a ping.
+    fn pinged(&mut self) -> Result<(), CloseReason> {
+        self.machine.pinged(now())?;
+        let pong = Frame::packet(engineio::PONG);
+        // If the outbox is closed the session is ending. A client that pings without reading fills
+        // its outbox.
+        if self.link.outbox.push_vital(pong.into()) == Err(PushError::Full) {
+            return Err(CloseReason::OutboxFull);
+        }
+        Ok(())
+    }
+
     /// A pong for a ping that is still in the outbox is a guess: its sender does not read.
-    fn pong(&mut self) {
+    fn pong(&mut self) -> Result<(), CloseReason> {
+        if self.link.handshake.revision() == Revision::V3 {
+            // Engine.IO v3, Pong: only the server answers.
+            return Err(CloseReason::TransportError);
+        }
         if self.machine.is_asking() && self.link.outbox.has_drained(self.ping) {
             let now = now();
             self.machine.pong(now);
             self.link.counters.answered(self.pinged_at, now);
         }
+        Ok(())
     }
 
     fn heard(&mut self) {

@@ -68,6 +68,7 @@ mod tests {
     use crate::session::actor::Session;
     use crate::session::engine::Engine;
     use crate::session::host::SessionHost;
+    use crate::session::new_client::NewClient;
 
     #[test]
     fn a_session_that_leaves_keeps_its_counters_but_not_its_queue() {
@@ -117,8 +118,8 @@ mod tests {
         let config = Arc::new(Config::new("/"));
         let protocol = |_: &Arc<Link>, _| -> Box<dyn Protocol> { Box::new(Silent) };
         let engine = Engine::new(config, Box::new(protocol), |_| (), None);
-        let opened = engine.open_polling(Handshake::empty(), None);
-        engine.open_polling(Handshake::empty(), None);
+        let opened = engine.open_polling(NewClient::empty());
+        engine.open_polling(NewClient::empty());
         let link = engine.find(opened.sid).unwrap().link;
         link.counters.received(7);
         let before = engine.totals();

@@ -134,7 +134,7 @@ impl<R> AckStream<R> {
     /// Returns the sockets of this node that have not answered so far.
     #[must_use]
     pub fn missing(&self) -> Vec<SocketId> {
-        let ids = self.asked.iter().map(|socket| socket.id);
+        let ids = self.asked.iter().map(|socket| socket.id.clone());
         ids.filter(|id| !self.answered.contains(id)).collect()
     }
 
@@ -188,7 +188,7 @@ impl<R> AckStream<R> {
         // Present answers are taken, even after the timeout.
         match self.receiver.poll_recv(cx) {
             Poll::Ready(Some((id, args))) => {
-                self.answered.insert(id);
+                self.answered.insert(id.clone());
                 return Poll::Ready(Some((id, args)));
             }
             Poll::Ready(None) => {}

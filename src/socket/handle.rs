@@ -60,7 +60,7 @@ impl Socket {
     }
 
     /// Returns the socket with this id, if it is in the namespace.
-    pub(crate) fn find(membership: &Arc<Membership>, id: SocketId) -> Option<Self> {
+    pub(crate) fn find(membership: &Arc<Membership>, id: &SocketId) -> Option<Self> {
         let state = membership.socket(id)?;
         Some(Self::new(membership, state))
     }
@@ -77,7 +77,7 @@ impl Socket {
     /// Returns the socket's public id, the client's `socket.id`.
     #[must_use]
     pub fn id(&self) -> SocketId {
-        self.state.id
+        self.state.id.clone()
     }
 
     /// Returns the name of the socket's namespace, for example `/` or `/chat`.
@@ -189,7 +189,7 @@ impl Socket {
         if membership.recovery.is_some() {
             return self.kept()?.emit(event, data).await;
         }
-        let packet = membership.event(None, event, &data, Some(self.state.id))?;
+        let packet = membership.event(None, event, &data, Some(&self.state.id))?;
         self.state.deliver_in_turn(packet).await
     }
 
@@ -206,7 +206,7 @@ impl Socket {
         if membership.recovery.is_some() {
             return self.kept()?.emit_sync(event, data);
         }
-        let packet = membership.event(None, event, &data, Some(self.state.id))?;
+        let packet = membership.event(None, event, &data, Some(&self.state.id))?;
         self.state.try_deliver(packet)
     }
 

@@ -67,7 +67,7 @@ impl RemoteSocket {
     /// Returns the socket's public id.
     #[must_use]
     pub fn id(&self) -> SocketId {
-        self.id
+        self.id.clone()
     }
 
     /// Returns the socket itself, if it belongs to this node.

@@ -26,9 +26,12 @@ impl<'a> Packet<'a> {
             Kind::BinaryEvent | Kind::BinaryAck => head.attachments(limits.attachments)?,
             Kind::Connect | Kind::Disconnect | Kind::Event | Kind::Ack => 0,
         };
-        let namespace = head.namespace();
+        let (namespace, query) = head.namespace();
         let body = match kind {
-            Kind::Connect => connect(&head, limits)?,
+            Kind::Connect => Body::Connect {
+                auth: connect(&head, limits)?,
+                query,
+            },
             Kind::Disconnect => disconnect(&head)?,
             Kind::Event => event(&mut head, 0, limits, ())?,
             Kind::Ack => ack(&mut head, 0, limits, ())?,
@@ -46,9 +49,9 @@ impl<'a> Packet<'a> {
 }
 
 // Socket.IO v5, Connection to a namespace: the payload is an object, if there is one.
-fn connect<'a>(head: &Head<'a>, limits: &Limits) -> Result<Body<'a>, DecodeError> {
+fn connect<'a>(head: &Head<'a>, limits: &Limits) -> Result<Option<&'a str>, DecodeError> {
     if head.rest().is_empty() {
-        return Ok(Body::Connect { auth: None });
+        return Ok(None);
     }
     let mut scanner = Scanner::new(head.text, head.at, limits.depth, ());
     if scanner.peek() != Some(b'{') {
@@ -56,7 +59,7 @@ fn connect<'a>(head: &Head<'a>, limits: &Limits) -> Result<Body<'a>, DecodeError
     }
     let auth = scanner.value()?;
     scanner.end()?;
-    Ok(Body::Connect { auth: Some(auth) })
+    Ok(Some(auth))
 }
 
 // Socket.IO v5, Disconnection from a namespace: there is no payload.
@@ -228,11 +231,11 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// Reads the namespace and its comma, which is optional at the text's end.
-    fn namespace(&mut self) -> &'a str {
+    /// Reads the namespace, its query, and its comma, which is optional at the text's end.
+    fn namespace(&mut self) -> (&'a str, Option<&'a str>) {
         let rest = self.rest();
         if !rest.starts_with('/') {
-            return MAIN_NAMESPACE;
+            return (MAIN_NAMESPACE, None);
         }
         let namespace = match rest.split_once(',') {
             Some((namespace, _)) => {
@@ -245,9 +248,10 @@ impl<'a> Head<'a> {
             }
         };
         // Clients of older protocols append the connection's query.
-        namespace
-            .split_once('?')
-            .map_or(namespace, |(path, _)| path)
+        match namespace.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (namespace, None),
+        }
     }
 
     /// Reads the ack id, if there is one.
@@ -335,7 +339,7 @@ mod tests {
             ("0/é,{}", "/é", Some("{}")),
         ];
         for (text, namespace, auth) in table {
-            let body = Body::Connect { auth };
+            let body = Body::Connect { auth, query: None };
             assert_eq!(decode(text), Ok(Packet { namespace, body }), "{text:?}");
         }
     }
@@ -366,6 +370,18 @@ mod tests {
                 Ok(namespace),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn the_query_of_a_connect_is_kept() {
+        for (text, auth, query) in [
+            ("0/?a=1", None, Some("a=1")),
+            ("0/nsp?a=b&c=d?e,{}", Some("{}"), Some("a=b&c=d?e")),
+            ("0/nsp?,", None, Some("")),
+            ("0/nsp,", None, None),
+        ] {
+            assert_eq!(body(text), Body::Connect { auth, query }, "{text}");
         }
     }
 
@@ -792,7 +808,7 @@ mod tests {
                     // Raw: half of a surrogate pair is accepted, but is not a `String`.
                     prop_assert!(serde_json::from_str::<Vec<&RawValue>>(&array).is_ok());
                 }
-                Ok(Packet { body: Body::Connect { auth: Some(auth) }, .. }) => {
+                Ok(Packet { body: Body::Connect { auth: Some(auth), .. }, .. }) => {
                     prop_assert_eq!(auth.chars().next(), Some('{'));
                     prop_assert!(serde_json::from_str::<&RawValue>(auth).is_ok());
                 }

@@ -44,6 +44,27 @@ pub(crate) fn push_connect_error(
     out.push(b'}');
 }
 
+/// Appends a CONNECT of Socket.IO v4: `0`, `0/nsp,`. The client knows the id of its socket.
+pub(crate) fn push_connect_v4(out: &mut Vec<u8>, namespace: &str) {
+    out.push(b'0');
+    push_namespace(out, namespace);
+}
+
+/// Appends an ERROR of Socket.IO v4: the data of the refusal, or its message as a string.
+pub(crate) fn push_error_v4(
+    out: &mut Vec<u8>,
+    namespace: &str,
+    message: &str,
+    data: Option<&RawValue>,
+) {
+    out.push(b'4');
+    push_namespace(out, namespace);
+    match data {
+        Some(data) => out.extend_from_slice(data.get().as_bytes()),
+        None => push_json_str(out, message),
+    }
+}
+
 /// Appends a DISCONNECT: `1`, `1/nsp,`.
 pub(crate) fn push_disconnect(out: &mut Vec<u8>, namespace: &str) {
     out.push(b'1');
@@ -209,6 +230,21 @@ mod tests {
     }
 
     #[test]
+    fn older_clients_get_no_sid_and_a_plain_error() {
+        assert_eq!(written(|out| push_connect_v4(out, "/")), "40");
+        assert_eq!(written(|out| push_connect_v4(out, "/nsp")), "40/nsp,");
+        assert_eq!(
+            written(|out| push_error_v4(out, "/", "no \"entry\"", None)),
+            r#"44"no \"entry\"""#
+        );
+        let data = to_raw_value(&serde_json::json!({"a": 1})).unwrap();
+        assert_eq!(
+            written(|out| push_error_v4(out, "/nsp", "no", Some(&data))),
+            r#"44/nsp,{"a":1}"#
+        );
+    }
+
+    #[test]
     fn a_disconnect_names_its_namespace_unless_it_is_the_main_one() {
         assert_eq!(written(|out| push_disconnect(out, "/")), "41");
         assert_eq!(written(|out| push_disconnect(out, "/nsp")), "41/nsp,");
@@ -345,7 +381,7 @@ mod tests {
             let text = String::from_utf8(out).unwrap();
             let packet = Packet::decode(&text, &Limits::default()).unwrap();
             prop_assert_eq!(packet.namespace, &namespace);
-            let Body::Connect { auth: Some(auth) } = packet.body else {
+            let Body::Connect { auth: Some(auth), .. } = packet.body else {
                 panic!("no connect: {text}");
             };
             let auth: Value = serde_json::from_str(auth).unwrap();

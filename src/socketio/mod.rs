@@ -17,6 +17,7 @@ mod excerpt;
 mod json;
 mod packet;
 mod placeholder_check;
+mod query;
 
 #[cfg(feature = "contracts")]
 pub(crate) use self::args::Shape;
@@ -27,8 +28,8 @@ pub(crate) use self::args::{
 pub use self::args::{AnyValue, Args, ArgsError};
 pub(crate) use self::assemble::Assembler;
 pub(crate) use self::encode::{
-    push_ack_head, push_connect, push_connect_error, push_disconnect, push_event_head,
-    push_event_start,
+    push_ack_head, push_connect, push_connect_error, push_connect_v4, push_disconnect,
+    push_error_v4, push_event_head, push_event_start,
 };
 pub(crate) use self::error::DecodeError;
 pub use self::event_view::EventView;
@@ -36,3 +37,4 @@ pub(crate) use self::excerpt::{Cut, Shortened};
 pub(crate) use self::packet::{Body, Limits, Packet, is_reserved};
 #[cfg(feature = "cluster")]
 pub(crate) use self::placeholder_check::check_placeholders;
+pub(crate) use self::query::query_to_json;

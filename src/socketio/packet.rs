@@ -22,6 +22,8 @@ pub(crate) enum Body<'a> {
     Connect {
         /// The text of a JSON object, if there was a payload.
         auth: Option<&'a str>,
+        /// The query behind the namespace, which older clients append.
+        query: Option<&'a str>,
     },
     /// The client disconnects from the namespace.
     Disconnect,

@@ -124,7 +124,7 @@ impl Inbox {
         };
         let namespace = packet.namespace.to_owned();
         match packet.body {
-            Body::Connect { auth } => {
+            Body::Connect { auth, .. } => {
                 let data: Value = auth
                     .and_then(|auth| serde_json::from_str(auth).ok())
                     .unwrap_or_default();

@@ -9,7 +9,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 
 use crate::config::Transport;
 use crate::handshake::Extensions;
-use crate::session::{Engine, Stage};
+use crate::session::{Engine, NewClient, Stage};
 #[cfg(feature = "testing")]
 use crate::transport::InMemory;
 use crate::transport::handshake::{handshake, size};
@@ -58,20 +58,22 @@ async fn route(
     };
     let Some(handle) = engine.find(sid) else {
         let elsewhere = engine.elsewhere(sid).ok_or(Refusal::UnknownSession)?;
-        query.check_protocol(Refusal::BadRequest)?;
+        query.check_protocol(engine.config.engine.allow_eio3, Refusal::BadRequest)?;
         if query.transport != Transport::Polling {
             return Err(Refusal::UnknownSession);
         }
-        return polling::forward(engine, &elsewhere, request, payload).await;
+        return polling::forward(engine, &elsewhere, &query, request, payload).await;
     };
-    query.check_protocol(Refusal::BadRequest)?;
+    if query.revision != handle.link.handshake.revision() {
+        return Err(Refusal::BadRequest);
+    }
     if query.transport == Transport::WebSocket {
         if !engine.config.engine.allow_upgrades {
             return Err(Refusal::BadRequest);
         }
-        return upgrade::begin(engine, hooks, &handle, request, payload);
+        return upgrade::begin(engine, hooks, (&handle, query.form()), request, payload);
     }
-    handle.check_polling()?;
+    handle.check_polling(query.revision)?;
     match *request.method() {
         Method::GET => polling::get(&handle, request).await,
         Method::POST => polling::post(&handle, request, payload).await,
@@ -90,7 +92,8 @@ async fn open(
     if request.method() != Method::GET {
         return Err(Refusal::BadMethod);
     }
-    query.check_protocol(Refusal::UnsupportedProtocol)?;
+    let allow_eio3 = engine.config.engine.allow_eio3;
+    query.check_protocol(allow_eio3, Refusal::UnsupportedProtocol)?;
     if query.transport == Transport::Polling && asks_websocket(request) {
         return Err(Refusal::BadRequest);
     }
@@ -102,7 +105,13 @@ async fn open(
     let place = admission::admit(engine, request)?;
     if hooks.asks() {
         // For the client's address, which depends on the server's options.
-        let seen = handshake(request, size, &engine.config.http, Extensions::default());
+        let seen = handshake(
+            request,
+            size,
+            &engine.config.http,
+            query.revision,
+            Extensions::default(),
+        );
         request.extensions_mut().insert(seen);
     }
     // Before any state of the client is made.
@@ -110,12 +119,21 @@ async fn open(
         Ok(extensions) => extensions,
         Err(response) => return Ok(not_allowed(engine, hooks, request, response)),
     };
-    let handshake = handshake(request, size, &engine.config.http, extensions);
+    let handshake = handshake(
+        request,
+        size,
+        &engine.config.http,
+        query.revision,
+        extensions,
+    );
+    let client = NewClient {
+        handshake,
+        place,
+        form: query.form(),
+    };
     let mut response = match query.transport {
-        Transport::Polling => polling::handshake(engine, hooks, handshake, place),
-        Transport::WebSocket => {
-            websocket::open(engine, hooks, request, payload, (handshake, place))?
-        }
+        Transport::Polling => polling::handshake(engine, hooks, client),
+        Transport::WebSocket => websocket::open(engine, hooks, request, payload, client)?,
     };
     hooks.on_initial_headers(request, response.headers_mut());
     Ok(response)

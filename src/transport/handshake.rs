@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use actix_web::HttpRequest;
 
 use crate::config::HttpConfig;
-use crate::handshake::{Extensions, Handshake, HandshakeMeta, Peer};
+use crate::handshake::{Extensions, Handshake, HandshakeMeta, Peer, Revision};
 
 /// Returns the size of a request's head in bytes: the path with the query, and each header with its
 /// `: ` and its line end.
@@ -22,6 +22,7 @@ pub(crate) fn handshake(
     request: &HttpRequest,
     size: usize,
     config: &HttpConfig,
+    revision: Revision,
     extensions: Extensions,
 ) -> Handshake {
     let url = request.uri().path_and_query();
@@ -32,6 +33,7 @@ pub(crate) fn handshake(
     let facts = HandshakeMeta {
         peer: client(request, config),
         time: SystemTime::now(),
+        revision,
         extensions,
     };
     Handshake::new(url.map_or("/", |url| url.as_str()), size, headers(), facts)

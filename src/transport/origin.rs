@@ -5,7 +5,7 @@ use actix_web::http::header;
 use log::Level;
 
 use crate::config::{Cors, HttpConfig};
-use crate::handshake::Extensions;
+use crate::handshake::{Extensions, Revision};
 use crate::logging::{LogKind, LogLimits, cut};
 use crate::panics::catch_panic;
 use crate::transport::handshake::{handshake, size};
@@ -20,7 +20,14 @@ pub(crate) fn check(config: &HttpConfig, request: &HttpRequest) -> Result<(), Re
         return Ok(());
     };
     if origin.to_str().is_ok_and(|origin| lets_in(cors, origin))
-        || handshake(request, size(request), config, Extensions::default()).is_of_own_page()
+        || handshake(
+            request,
+            size(request),
+            config,
+            Revision::default(),
+            Extensions::default(),
+        )
+        .is_of_own_page()
     {
         return Ok(());
     }

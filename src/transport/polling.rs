@@ -15,23 +15,22 @@ use futures_core::Stream;
 use tokio::time::timeout;
 
 use crate::config::{Config, HttpConfig};
-use crate::handshake::Handshake;
-use crate::limits::Place;
+use crate::handshake::Revision;
 use crate::reason::CloseReason;
-use crate::session::{CloseOnDrop, Engine, Handle, PollRequest, PollResponse, RemoteSession};
+use crate::session::{
+    CloseOnDrop, Engine, Handle, NewClient, PollRequest, PollResponse, PostBody, RemoteSession,
+    payload_of,
+};
 use crate::transport::compression::Coding;
 use crate::transport::hooks::Hooks;
 use crate::transport::refusal::Refusal;
+use crate::transport::request::Query;
 
 /// Engine.IO v4, Handshake: the response is the OPEN packet.
-pub(crate) fn handshake(
-    engine: &Arc<Engine>,
-    hooks: &Hooks,
-    handshake: Handshake,
-    place: Option<Place>,
-) -> HttpResponse {
-    let opened = engine.open_polling(handshake, place);
-    let mut response = packets(opened.packet.into_bytes());
+pub(crate) fn handshake(engine: &Arc<Engine>, hooks: &Hooks, client: NewClient) -> HttpResponse {
+    let revision = client.handshake.revision();
+    let opened = engine.open_polling(client);
+    let mut response = packets(payload_of(&opened.packet, revision), TEXT);
     hooks.add_cookie(opened.sid, response.headers_mut());
     response
 }
@@ -51,7 +50,8 @@ pub(crate) async fn post(
     let link = &handle.link;
     let close = |reason| link.close(reason);
     let _turn = handle.begin_post()?;
-    let body = packets_of(request, payload, &link.config, close).await?;
+    let revision = link.handshake.revision();
+    let body = packets_of(request, payload, &link.config, revision, close).await?;
     let polled = handle.bring(body).await?;
     Ok(answer(polled, request, &link.config.http))
 }
@@ -60,6 +60,7 @@ pub(crate) async fn post(
 pub(crate) async fn forward(
     engine: &Engine,
     elsewhere: &RemoteSession,
+    query: &Query,
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
@@ -73,11 +74,12 @@ pub(crate) async fn forward(
                 return Err(Refusal::UnknownSession);
             }
             let close = |reason| elsewhere.end(reason);
-            PollRequest::Send(packets_of(request, payload, config, close).await?)
+            let revision = query.revision;
+            PollRequest::Send(packets_of(request, payload, config, revision, close).await?)
         }
         _ => return Err(Refusal::UnknownSession),
     };
-    let polled = elsewhere.poll(poll).await?;
+    let polled = elsewhere.poll(query.revision, poll).await?;
     let mut response = answer(polled, request, &config.http);
     if engine.is_closing() {
         // So that the next request may reach another node, if a load balancer in front can choose.
@@ -90,11 +92,16 @@ pub(crate) async fn forward(
 
 fn answer(polled: PollResponse, request: &HttpRequest, config: &HttpConfig) -> HttpResponse {
     match polled {
-        PollResponse::Packets { body, compress } => {
+        PollResponse::Packets {
+            body,
+            compress,
+            is_binary,
+        } => {
+            let kind = if is_binary { BINARY } else { TEXT };
             let threshold = config.http_compression.filter(|_| compress);
             match threshold {
-                Some(threshold) if body.len() >= threshold => compressed(request, body),
-                _ => packets(body),
+                Some(threshold) if body.len() >= threshold => compressed(request, body, kind),
+                _ => packets(body, kind),
             }
         }
         PollResponse::Taken => HttpResponse::Ok()
@@ -109,9 +116,11 @@ async fn packets_of(
     request: &HttpRequest,
     payload: web::Payload,
     config: &Config,
+    revision: Revision,
     close: impl Fn(CloseReason),
-) -> Result<String, Refusal> {
-    if has_binary_body(request) {
+) -> Result<PostBody, Refusal> {
+    let is_binary = has_binary_body(request);
+    if is_binary && revision == Revision::V4 {
         close(CloseReason::TransportError);
         return Err(Refusal::Violation);
     }
@@ -123,10 +132,15 @@ async fn packets_of(
     if body != Err(Refusal::Violation) {
         unfinished.finished();
     }
-    String::from_utf8(body?).map_err(|_| {
+    let body = body?;
+    if is_binary {
+        return Ok(PostBody::Binary(body));
+    }
+    let text = String::from_utf8(body).map_err(|_| {
         close(CloseReason::ParseError);
         Refusal::Violation
-    })
+    })?;
+    Ok(PostBody::Text(text))
 }
 
 /// Reads a body of up to `limit` bytes. Of a larger one, up to `limit` further bytes are read and
@@ -174,13 +188,13 @@ fn has_binary_body(request: &HttpRequest) -> bool {
 }
 
 /// Answers with packets in a coding that the client accepts, or unencoded.
-fn compressed(request: &HttpRequest, body: Vec<u8>) -> HttpResponse {
+fn compressed(request: &HttpRequest, body: Vec<u8>, kind: &'static str) -> HttpResponse {
     let coding = Coding::accepted(request.headers());
     let Some((coding, encoded)) = coding.and_then(|coding| Some((coding, coding.encode(&body)?)))
     else {
-        return packets(body);
+        return packets(body, kind);
     };
-    let mut response = packets(encoded);
+    let mut response = packets(encoded, kind);
     let headers = response.headers_mut();
     let name = HeaderValue::from_static(coding.as_str());
     headers.insert(header::CONTENT_ENCODING, name);
@@ -189,10 +203,15 @@ fn compressed(request: &HttpRequest, body: Vec<u8>) -> HttpResponse {
     response
 }
 
-fn packets(body: Vec<u8>) -> HttpResponse {
-    let text = HeaderValue::from_static("text/plain; charset=UTF-8");
+fn packets(body: Vec<u8>, kind: &'static str) -> HttpResponse {
     HttpResponse::Ok()
-        .insert_header((header::CONTENT_TYPE, text))
+        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static(kind)))
         .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
         .body(body)
 }
+
+/// The content type of a payload as text.
+const TEXT: &str = "text/plain; charset=UTF-8";
+
+/// The content type of a binary payload of Engine.IO v3.
+const BINARY: &str = "application/octet-stream";

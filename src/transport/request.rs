@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use crate::config::Transport;
+use crate::handshake::Revision;
 use crate::id::Id;
+use crate::link::BinaryForm;
 use crate::transport::refusal::Refusal;
 
 /// The query, checked as far as possible without the session.
@@ -11,7 +13,9 @@ use crate::transport::refusal::Refusal;
 pub(crate) struct Query {
     pub(crate) transport: Transport,
     pub(crate) sid: Option<Id>,
-    is_v4: bool,
+    pub(crate) revision: Revision,
+    /// The client reads binary messages as base64, if it is of v3.
+    base64: bool,
 }
 
 impl Query {
@@ -35,7 +39,12 @@ impl Query {
         Ok(Self {
             transport,
             sid,
-            is_v4: raw.revision.as_deref() == Some("4"),
+            // As on the Node.js server every other value, and none, is the third revision.
+            revision: match raw.revision.as_deref() {
+                Some("4") => Revision::V4,
+                _ => Revision::V3,
+            },
+            base64: raw.base64.is_some(),
         })
     }
 
@@ -52,9 +61,26 @@ impl Query {
         values.find(is_it).map(|(_, value)| value)
     }
 
-    /// Refuses every revision of the protocol except the fourth.
-    pub(crate) fn check_protocol(&self, otherwise: Refusal) -> Result<(), Refusal> {
-        if self.is_v4 { Ok(()) } else { Err(otherwise) }
+    /// Refuses the third revision of the protocol unless it is allowed.
+    pub(crate) fn check_protocol(
+        &self,
+        allow_eio3: bool,
+        otherwise: Refusal,
+    ) -> Result<(), Refusal> {
+        if self.revision == Revision::V4 || allow_eio3 {
+            Ok(())
+        } else {
+            Err(otherwise)
+        }
+    }
+
+    /// Returns the form of binary messages for the client.
+    pub(crate) fn form(&self) -> BinaryForm {
+        match self.revision {
+            Revision::V4 => BinaryForm::V4,
+            Revision::V3 if self.base64 => BinaryForm::V3Base64,
+            Revision::V3 => BinaryForm::V3,
+        }
     }
 }
 
@@ -65,6 +91,7 @@ struct Raw<'a> {
     revision: Option<Cow<'a, str>>,
     transport: Option<Cow<'a, str>>,
     sid: Option<Cow<'a, str>>,
+    base64: Option<Cow<'a, str>>,
 }
 
 impl<'a> Raw<'a> {
@@ -75,6 +102,7 @@ impl<'a> Raw<'a> {
                 "EIO" => &mut raw.revision,
                 "transport" => &mut raw.transport,
                 "sid" => &mut raw.sid,
+                "b64" => &mut raw.base64,
                 _ => continue,
             };
             if place.is_none() && !value.is_empty() {
@@ -98,7 +126,7 @@ mod tests {
         let query = parse("EIO=4&transport=polling&t=abc&sid=sESZeQCLFtgdFjHnAAAA").unwrap();
         assert_eq!(query.transport, Transport::Polling);
         assert_eq!(query.sid, Id::parse("sESZeQCLFtgdFjHnAAAA"));
-        assert_eq!(query.check_protocol(Refusal::BadRequest), Ok(()));
+        assert_eq!(query.revision, Revision::V4);
     }
 
     #[test]
@@ -113,11 +141,7 @@ mod tests {
         ] {
             let parsed = parse(query).unwrap();
             assert_eq!((parsed.transport, parsed.sid), (Transport::Polling, None));
-            assert_eq!(
-                parsed.check_protocol(Refusal::BadRequest),
-                Ok(()),
-                "{query}"
-            );
+            assert_eq!(parsed.revision, Revision::V4, "{query}");
             assert!(!Query::names_session(query), "{query}");
         }
         let id = "sESZeQCLFtgdFjHnAAAA";
@@ -139,10 +163,36 @@ mod tests {
         ] {
             assert_eq!(parse(query), Err(refusal), "{query}");
         }
-        let old = parse("EIO=3&transport=polling").unwrap();
-        assert_eq!(
-            old.check_protocol(Refusal::UnsupportedProtocol),
-            Err(Refusal::UnsupportedProtocol)
-        );
+    }
+
+    #[test]
+    fn every_other_revision_is_the_third() {
+        for query in [
+            "EIO=3&transport=polling",
+            "transport=polling",
+            "EIO=&transport=polling",
+            "EIO=5&transport=polling",
+            "EIO=04&transport=polling",
+        ] {
+            let old = parse(query).unwrap();
+            let refusal = Refusal::UnsupportedProtocol;
+            assert_eq!(old.revision, Revision::V3, "{query}");
+            assert_eq!(old.check_protocol(false, refusal), Err(refusal));
+            assert_eq!(old.check_protocol(true, refusal), Ok(()));
+        }
+        let new = parse("EIO=4&transport=polling").unwrap();
+        assert_eq!(new.check_protocol(false, Refusal::BadRequest), Ok(()));
+    }
+
+    #[test]
+    fn base64_is_a_form_of_the_third_revision() {
+        for (query, form) in [
+            ("EIO=3&transport=polling", BinaryForm::V3),
+            ("EIO=3&transport=polling&b64=1", BinaryForm::V3Base64),
+            ("EIO=3&transport=polling&b64=", BinaryForm::V3),
+            ("EIO=4&transport=polling&b64=1", BinaryForm::V4),
+        ] {
+            assert_eq!(parse(query).unwrap().form(), form, "{query}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::config::Transport;
 use crate::engineio;
 use crate::limits::Limit;
-use crate::link::{Frame, Inbound, InboundMessage, Link};
+use crate::link::{BinaryForm, Frame, Inbound, InboundMessage, Link};
 use crate::logging::TARGET_SESSION;
 use crate::panics::Caught;
 use crate::session::{Engine, HandOver, Handle, Probe, ProbeFailed};
@@ -29,14 +29,14 @@ use crate::transport::websocket::hold;
 pub(crate) fn begin(
     engine: &Arc<Engine>,
     hooks: &Hooks,
-    handle: &Handle,
+    (handle, form): (&Handle, BinaryForm),
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
     let opening = answer(hooks, &engine.config, request)?;
     let probe_outbox = Arc::new(ProbeOutbox::new());
-    if handle.transport == Transport::WebSocket {
-        // Clients expect a WebSocket that closes, not a refused handshake.
+    if handle.transport == Transport::WebSocket || handle.link.is_probing() {
+        // One WebSocket at a time. Clients expect a WebSocket that closes, not a refused handshake.
         probe_outbox.fail();
     }
     let feed = OutboundStream::behind(&probe_outbox, &handle.link);
@@ -45,6 +45,7 @@ pub(crate) fn begin(
         let candidate = Candidate {
             engine,
             handle,
+            form,
             probe_outbox,
             frames,
             agreed: false,
@@ -58,6 +59,7 @@ pub(crate) fn begin(
 struct Candidate {
     engine: Arc<Engine>,
     handle: Handle,
+    form: BinaryForm,
     probe_outbox: Arc<ProbeOutbox>,
     frames: Box<dyn Inbound>,
     /// The session waits for this candidate.
@@ -126,9 +128,12 @@ impl Candidate {
 
     /// Moves the session to an actor beside this WebSocket.
     async fn hand_over(self) {
-        let heir = self.engine.await_arrival(self.frames);
+        let hand_over = HandOver {
+            heir: self.engine.await_arrival(self.frames),
+            form: self.form,
+        };
         let limit = self.engine.config.engine.upgrade_timeout;
-        let agreed = timeout(limit, self.handle.session.send(HandOver { heir })).await;
+        let agreed = timeout(limit, self.handle.session.send(hand_over)).await;
         let is_moved = matches!(agreed, Ok(Ok(Ok(()))));
         count(
             &self.handle.link,

@@ -7,10 +7,8 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use crate::handshake::Handshake;
-use crate::limits::Place;
 use crate::link::{Deflater, Inbound};
-use crate::session::Engine;
+use crate::session::{Engine, NewClient};
 use crate::transport::bodies::{FrameBody, FrameReader};
 use crate::transport::direct::{self, ConnectionTakeover};
 use crate::transport::feed::OutboundStream;
@@ -26,10 +24,10 @@ pub(crate) fn open(
     hooks: &Hooks,
     request: &HttpRequest,
     payload: web::Payload,
-    (handshake, place): (Handshake, Option<Place>),
+    client: NewClient,
 ) -> Result<HttpResponse, Refusal> {
     let opening = answer(hooks, &engine.config, request)?;
-    let link = engine.welcome(handshake, place);
+    let link = engine.welcome(client);
     let feed = OutboundStream::of(&link);
     let engine = Arc::clone(engine);
     let start = move |inbound| engine.open_websocket(link, inbound);

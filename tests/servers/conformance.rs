@@ -2,7 +2,8 @@
 //!
 //! `/engine.io/` echoes every message; `/socket.io/` has the namespaces `/` and `/custom`, which send
 //! the auth payload back on connect, and the events that the suites use. `PORT`, `SERVER` (`http` or
-//! `direct`) and `DEFLATE` (`1`, or `takeover` for context takeover) come from the environment.
+//! `direct`), `DEFLATE` (`1`, or `takeover` for context takeover) and `ALLOW_EIO3` (`1` lets clients of
+//! the 2.x line in) come from the environment.
 //!
 //! ```sh
 //! PORT=3000 cargo run --release --example conformance
@@ -27,7 +28,9 @@ const PING_TIMEOUT: Duration = Duration::from_millis(200);
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
     env_logger::init();
-    let (mut engine, mut io) = (EngineIo::builder(), SocketIo::builder());
+    let allow_eio3 = env::var("ALLOW_EIO3").is_ok_and(|allowed| allowed == "1");
+    let mut engine = EngineIo::builder().allow_eio3(allow_eio3);
+    let mut io = SocketIo::builder().allow_eio3(allow_eio3);
     if let Ok(deflate) = env::var("DEFLATE") {
         let options = PerMessageDeflate::new().context_takeover(deflate == "takeover");
         engine = engine.per_message_deflate(options.clone());

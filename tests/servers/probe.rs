@@ -1,8 +1,8 @@
 //! The server of the tests with real clients, for cases that no example has.
 //!
 //! `call` makes the server call its client, `kick` disconnects, `boom` panics, `binary` answers with
-//! bytes, `save` answers the second attempt; `/guarded` wants a token. `PORT` and `SERVER` (`http`
-//! or `direct`) come from the environment.
+//! bytes, `save` answers the second attempt; `/guarded` wants a token. `PORT`, `SERVER` (`http` or
+//! `direct`) and `ALLOW_EIO3` (`1` lets clients of the 2.x line in) come from the environment.
 //!
 //! ```sh
 //! PORT=3000 cargo run --example probe
@@ -37,7 +37,8 @@ struct Binary {
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
     env_logger::init();
-    let io = SocketIo::builder().start()?;
+    let allow_eio3 = env::var("ALLOW_EIO3").is_ok_and(|allowed| allowed == "1");
+    let io = SocketIo::builder().allow_eio3(allow_eio3).start()?;
     io.of("/")
         .on("call", call)
         .on(

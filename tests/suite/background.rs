@@ -110,7 +110,7 @@ async fn outgoing_events_are_shown_once_each() {
     let id = Some(ann.socket.id());
     let expected = [
         (r#"/ hall 1,"x""#, 0, None),
-        (r#"/ ann {"_placeholder":true,"num":0}"#, 1, id),
+        (r#"/ ann {"_placeholder":true,"num":0}"#, 1, id.clone()),
         ("/ actor ", 0, None),
         ("/ call ", 0, id),
     ];

@@ -517,11 +517,11 @@ async fn room_events_come_in_the_order_of_the_changes() {
     let (ann, bob) = (ann.socket.id(), bob.socket.id());
     for (room, change) in [
         ("a", RoomEventKind::Created),
-        ("a", RoomEventKind::Joined(ann)),
-        ("a", RoomEventKind::Joined(bob)),
+        ("a", RoomEventKind::Joined(ann.clone())),
+        ("a", RoomEventKind::Joined(bob.clone())),
         ("b", RoomEventKind::Created),
-        ("b", RoomEventKind::Joined(bob)),
-        ("b", RoomEventKind::Left(bob)),
+        ("b", RoomEventKind::Joined(bob.clone())),
+        ("b", RoomEventKind::Left(bob.clone())),
         ("b", RoomEventKind::Deleted),
         ("a", RoomEventKind::Left(ann)),
     ] {
@@ -601,7 +601,7 @@ async fn messages_to_the_server_call_and_disconnect_many_sockets() {
     let mut answers: Vec<_> = gathered
         .answers
         .iter()
-        .map(|(id, args)| (*id, args.as_json().to_owned()))
+        .map(|(id, args)| (id.clone(), args.as_json().to_owned()))
         .collect();
     answers.sort_by_key(|(_, json)| json.clone());
     let expected = [(bob.socket.id(), r#""two",2"#), (ann.socket.id(), "1")];

@@ -139,7 +139,7 @@ async fn a_panic_fails_its_own_call_only() {
             let crashed = listening.crashes.next().await;
             assert_eq!(crashed.source, handler(event));
             assert_eq!(crashed.namespace.as_deref(), Some("/chat"));
-            assert_eq!(crashed.socket.unwrap().as_str(), id);
+            assert_eq!(crashed.socket.clone().unwrap().as_str(), id);
             assert_eq!(crashed.panic, text);
             let line =
                 format!("handler of {event:?} panicked in namespace /chat for socket {id}: {text}");

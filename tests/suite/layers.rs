@@ -11,7 +11,7 @@ const LAYERS: &str = "
     contract   server handler socket error socketio
     server     transport adapter client namespace session supervision handler socket members link message data error socketio cluster clock config handshake id limits logging notice panics pattern reason telemetry user
     transport  session handler link websocket engineio config handshake id limits logging panics reason telemetry
-    adapter    namespace session supervision tasks handler socket members link message data error socketio cluster calendar config id logging notice panics reason telemetry clock
+    adapter    namespace session supervision tasks handler socket members link message data error socketio cluster calendar config handshake id logging notice panics reason telemetry clock
     client     namespace session handler socket members link message error socketio clock config handshake id limits logging reason telemetry notice
     namespace  supervision tasks handler socket members link message error cluster socketio clock config handshake id logging panics pattern user
     session    supervision link engineio websocket clock config handshake id limits logging panics reason telemetry

@@ -4,13 +4,14 @@
 use std::fs;
 use std::path::Path;
 
-const DOCUMENTS: [&str; 13] = [
+const DOCUMENTS: [&str; 14] = [
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "README.md",
     "benches/README.md",
     "docs/actors.md",
+    "docs/clients.md",
     "docs/migrating.md",
     "docs/operations.md",
     "docs/performance.md",

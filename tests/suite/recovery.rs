@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use actix_socketio::{
-    Auth, Builder, CloseReason, ConnectError, DisconnectReason, Socket, SocketIo,
+    Auth, Builder, CloseReason, ConnectError, DisconnectReason, Socket, SocketId, SocketIo,
 };
 use serde::Deserialize;
 
@@ -43,10 +43,13 @@ impl Returning {
 
     /// Loses the connection, and waits until the server knows.
     async fn lose(self, server: &Server<SocketIo>) -> (String, String) {
-        let id = self.sid.parse().unwrap();
+        let id: SocketId = self.sid.parse().unwrap();
         drop(self.client);
         let namespace = server.io.of("/");
-        until("the socket to end", || namespace.socket(id).is_none()).await;
+        until("the socket to end", || {
+            namespace.socket(id.clone()).is_none()
+        })
+        .await;
         (self.sid, self.pid)
     }
 }

@@ -257,7 +257,7 @@ async fn the_servers_address_is_good_on_any_thread() {
         runtime.enable_all().build().unwrap().block_on(async {
             let emit = |emit| address.send(emit);
             emit(Emit::event("all", ())).await.unwrap().unwrap();
-            emit(Emit::event("hall", 1).to("hall").except(ann_id))
+            emit(Emit::event("hall", 1).to("hall").except(&ann_id))
                 .await
                 .unwrap()
                 .unwrap();
@@ -278,7 +278,7 @@ async fn the_servers_address_is_good_on_any_thread() {
                 .timeout(Duration::from_secs(5));
             let answer = address.send(call).await.unwrap().unwrap();
             assert_eq!(answer.read::<(u8, String)>().unwrap(), (36, "Ada".into()));
-            assert!(address.send(Disconnect(bob_id)).await.unwrap());
+            assert!(address.send(Disconnect(bob_id.clone())).await.unwrap());
             let nobody: SocketId = "AAAAAAAAAAAAAAAAAAAA".parse().unwrap();
             assert!(!address.send(Disconnect(nobody)).await.unwrap());
             let gone = address.send(Call::to(bob_id)).await.unwrap();

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Instant, SystemTime};
 
 use crate::config::Config;
-use crate::handshake::{Extensions, Handshake, HandshakeMeta, Peer};
+use crate::handshake::{Extensions, Handshake, HandshakeMeta, Peer, Revision};
 use crate::id::Id;
 use crate::link::{Link, Outbox};
 use crate::members::{Audience, Membership, SocketState};
@@ -83,6 +83,7 @@ pub(crate) fn handshake() -> Handshake {
             hops: 0,
         },
         time: SystemTime::UNIX_EPOCH,
+        revision: Revision::V4,
         extensions: Extensions::default(),
     };
     Handshake::new("/", 1, [], facts)

@@ -578,7 +578,7 @@ mod tests {
             );
             let single = Received::Single {
                 requester: Requester::default(),
-                socket: id,
+                socket: id.clone(),
                 change,
             };
             assert_eq!(read(&json), Ok(Some(single)));

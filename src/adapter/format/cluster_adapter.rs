@@ -122,7 +122,7 @@ impl<'a> Body<'a> {
                 (BROADCAST_CLIENT_COUNT, data, &[][..])
             }
             Reply::Acknowledged(socket, args) => {
-                let data = format!("{request}{}}}", acknowledged(*socket, args));
+                let data = format!("{request}{}}}", acknowledged(socket.as_ref(), args));
                 (BROADCAST_ACK, data, args.attachments())
             }
             Reply::Gone(count) if requester.is_native => (
@@ -409,7 +409,7 @@ mod tests {
     fn answers_are_read_as_they_are_written() {
         let id = SocketId::random();
         let acknowledged =
-            fixture::acknowledgements().map(|args| Reply::Acknowledged(Some(id), args));
+            fixture::acknowledgements().map(|args| Reply::Acknowledged(Some(id.clone()), args));
         let others = [
             Reply::Asked(2),
             Reply::Gone(1),

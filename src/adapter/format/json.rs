@@ -141,7 +141,7 @@ pub(crate) fn with_more(
 
 /// Writes the acknowledgement of a client, as fields after others: the first argument, and those
 /// that only nodes of this crate read.
-pub(crate) fn acknowledged(socket: Option<SocketId>, args: &Args) -> String {
+pub(crate) fn acknowledged(socket: Option<&SocketId>, args: &Args) -> String {
     let mut fields = first("packet", args);
     if let (_, Some(more)) = args.split_text() {
         fields.push_str(&format!(r#","more":[{more}]"#));

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::adapter::broker::Receipt;
 use crate::adapter::forwarding::forwarder::PollForwarder;
 use crate::adapter::forwarding::wire::Forwarded;
+use crate::handshake::Revision;
 use crate::id::{Id, Tag};
 use crate::reason::CloseReason;
 use crate::session::{PollError, PollRequest, PollResponse};
@@ -53,9 +54,10 @@ impl PollForwarder {
                 number,
                 from,
                 session,
+                revision,
                 poll,
             } => {
-                let answering = Arc::clone(self).answer(number, from, session, poll);
+                let answering = Arc::clone(self).answer(number, from, session, (revision, poll));
                 self.answering.spawn("forwarded poll", answering);
             }
         }
@@ -63,9 +65,15 @@ impl PollForwarder {
     }
 
     /// Executes a request that another node received, and answers it.
-    async fn answer(self: Arc<Self>, number: u64, from: Tag, session: Id, poll: PollRequest) {
+    async fn answer(
+        self: Arc<Self>,
+        number: u64,
+        from: Tag,
+        session: Id,
+        (revision, poll): (Revision, PollRequest),
+    ) {
         let polled = match self.find(session) {
-            Some(handle) => match handle.check_polling() {
+            Some(handle) => match handle.check_polling(revision) {
                 Err(refused) => Err(refused),
                 Ok(()) => match poll {
                     PollRequest::Receive => handle.take().await,

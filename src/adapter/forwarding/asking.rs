@@ -11,6 +11,7 @@ use crate::adapter::broker::Receipt;
 use crate::adapter::forwarding::forwarder::{LOOK, MAX_BYTES, PollForwarder};
 use crate::adapter::forwarding::forwards::Expected;
 use crate::adapter::forwarding::wire::Forwarded;
+use crate::handshake::Revision;
 use crate::id::{Id, Tag};
 use crate::reason::CloseReason;
 use crate::session::{CloseOnDrop, PollError, PollRequest, PollResponse};
@@ -20,6 +21,7 @@ impl PollForwarder {
     pub(super) async fn ask(
         self: &Arc<Self>,
         session: Id,
+        revision: Revision,
         poll: PollRequest,
         limit: Duration,
     ) -> Result<PollResponse, PollError> {
@@ -31,7 +33,7 @@ impl PollForwarder {
         else {
             // Its next poll may well arrive here again.
             sleep(HOME_PAUSE).await;
-            return Ok(PollResponse::noop());
+            return Ok(PollResponse::noop(revision));
         };
         let given_up = CloseOnDrop::new(|| {
             self.forwards.forget(number);
@@ -44,6 +46,7 @@ impl PollForwarder {
             number,
             from: self.tag,
             session,
+            revision,
             poll,
         };
         let polled = match self.publish(session.tag(), &asked).await {
@@ -113,7 +116,7 @@ impl PollForwarder {
         let bytes = match poll {
             PollRequest::Receive => 0,
             // A body that is larger than the limit uses all of it alone.
-            PollRequest::Send(packets) => packets.len().min(MAX_BYTES),
+            PollRequest::Send(packets) => packets.as_bytes().len().min(MAX_BYTES),
         };
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.room.acquire_many(bytes).await.ok()

@@ -19,6 +19,7 @@ use crate::adapter::format::{Channel, Format};
 use crate::adapter::forwarding::forwards::Forwards;
 use crate::adapter::forwarding::wire::Forwarded;
 use crate::adapter::roster::RecentNodes;
+use crate::handshake::Revision;
 use crate::id::{Id, Tag};
 use crate::reason::CloseReason;
 use crate::session::{
@@ -133,8 +134,14 @@ impl Forwarding for PollForwarder {
         Box::pin(async move { Self::is_there(&self, session.tag()).await })
     }
 
-    fn forward(self: Arc<Self>, session: Id, poll: PollRequest, limit: Duration) -> PolledFuture {
-        Box::pin(async move { self.ask(session, poll, limit).await })
+    fn forward(
+        self: Arc<Self>,
+        session: Id,
+        revision: Revision,
+        poll: PollRequest,
+        limit: Duration,
+    ) -> PolledFuture {
+        Box::pin(async move { self.ask(session, revision, poll, limit).await })
     }
 
     fn end(self: Arc<Self>, session: Id, reason: CloseReason) {

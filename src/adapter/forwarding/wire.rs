@@ -5,9 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::handshake::Revision;
 use crate::id::{Id, Tag};
 use crate::reason::CloseReason;
-use crate::session::{PollError, PollRequest, PollResponse};
+use crate::session::{PollError, PollRequest, PollResponse, PostBody};
 
 /// A message between two nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,7 @@ pub(crate) enum Forwarded {
         /// The node that asks.
         from: Tag,
         session: Id,
+        revision: Revision,
         poll: PollRequest,
     },
     Answered {
@@ -52,12 +54,36 @@ struct Asked<'a> {
     number: u64,
     from: &'a str,
     session: &'a str,
+    /// The request is of a client of Engine.IO v3.
+    #[serde(default, skip_serializing_if = "is_false")]
+    v3: bool,
+    /// The packets are a binary payload.
+    #[serde(default, skip_serializing_if = "is_false")]
+    binary: bool,
+}
+
+impl Asked<'_> {
+    fn revision(&self) -> Revision {
+        if self.v3 { Revision::V3 } else { Revision::V4 }
+    }
 }
 
 #[derive(Deserialize, Serialize)]
 struct Answered<'a> {
     number: u64,
     session: &'a str,
+    /// The packets are a binary payload.
+    #[serde(default, skip_serializing_if = "is_false")]
+    binary: bool,
+}
+
+/// Of a JSON message a node reads only the fields that it knows.
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Forwarded {
@@ -73,12 +99,15 @@ impl Forwarded {
                 number,
                 from,
                 session,
+                revision,
                 poll,
             } => {
                 let asked = Asked {
                     number: *number,
                     from: from.as_str(),
                     session: session.as_str(),
+                    v3: *revision == Revision::V3,
+                    binary: matches!(poll, PollRequest::Send(PostBody::Binary(_))),
                 };
                 match poll {
                     PollRequest::Receive => (Line::Take(asked), nothing),
@@ -93,9 +122,10 @@ impl Forwarded {
                 let answered = Answered {
                     number: *number,
                     session: session.as_str(),
+                    binary: has_binary_payload(polled),
                 };
                 match polled {
-                    Ok(PollResponse::Packets { body, compress }) if *compress => {
+                    Ok(PollResponse::Packets { body, compress, .. }) if *compress => {
                         (Line::Compressible(answered), body.as_slice())
                     }
                     Ok(PollResponse::Packets { body, .. }) => {
@@ -136,6 +166,7 @@ impl Forwarded {
                 number: asked.number,
                 from: Tag::parse(asked.from).ok_or("no valid node")?,
                 session: Id::parse(asked.session).ok_or(NO_SESSION)?,
+                revision: asked.revision(),
                 poll,
             })
         };
@@ -146,16 +177,19 @@ impl Forwarded {
                 polled,
             })
         };
-        let packets_in = |compress| {
-            let body = packets.to_vec();
-            Ok(PollResponse::Packets { body, compress })
+        let packets_in = |requester: Answered<'_>, compress| {
+            let packets = PollResponse::Packets {
+                body: packets.to_vec(),
+                compress,
+                is_binary: requester.binary,
+            };
+            answered(requester, Ok(packets))
         };
         match serde_json::from_slice(line).map_err(|error| error.to_string())? {
             Line::Take(requester) => asked(requester, PollRequest::Receive),
             Line::Bring(requester) => {
-                let packets = String::from_utf8(packets.to_vec());
-                let packets = packets.map_err(|error| error.to_string())?;
-                asked(requester, PollRequest::Send(packets))
+                let body = post_body(packets, requester.binary)?;
+                asked(requester, PollRequest::Send(body))
             }
             Line::End { session, reason } => Ok(Self::Ended {
                 session: Id::parse(session).ok_or(NO_SESSION)?,
@@ -168,14 +202,27 @@ impl Forwarded {
             Line::Release { session } => Ok(Self::Released {
                 session: Id::parse(session).ok_or(NO_SESSION)?,
             }),
-            Line::Packets(requester) => answered(requester, packets_in(false)),
-            Line::Compressible(requester) => answered(requester, packets_in(true)),
+            Line::Packets(requester) => packets_in(requester, false),
+            Line::Compressible(requester) => packets_in(requester, true),
             Line::Taken(requester) => answered(requester, Ok(PollResponse::Taken)),
             Line::Unknown(requester) => answered(requester, Err(PollError::Unknown)),
             Line::Refused(requester) => answered(requester, Err(PollError::Refused)),
             Line::Violation(requester) => answered(requester, Err(PollError::Violation)),
         }
     }
+}
+
+fn has_binary_payload(polled: &Result<PollResponse, PollError>) -> bool {
+    matches!(polled, Ok(PollResponse::Packets { is_binary, .. }) if *is_binary)
+}
+
+fn post_body(packets: &[u8], is_binary: bool) -> Result<PostBody, String> {
+    let packets = packets.to_vec();
+    if is_binary {
+        return Ok(PostBody::Binary(packets));
+    }
+    let text = String::from_utf8(packets).map_err(|error| error.to_string())?;
+    Ok(PostBody::Text(text))
 }
 
 const NO_SESSION: &str = "no valid session id";
@@ -187,27 +234,41 @@ mod tests {
     #[test]
     fn forwarded_messages_decode_to_themselves() {
         let (from, session) = (Tag::random(), Id::random());
-        let asked = |poll| Forwarded::Asked {
+        let asked_by = |revision, poll| Forwarded::Asked {
             number: 7,
             from,
             session,
+            revision,
             poll,
         };
+        let asked = |poll| asked_by(Revision::V4, poll);
+        let text = |text: &str| PollRequest::Send(PostBody::Text(text.to_owned()));
         let answered = |polled| Forwarded::Answered {
             number: 7,
             session,
             polled,
         };
-        let packets = |compress| {
-            let body = "4\"a\nb\"\u{1e}2".as_bytes().to_vec();
-            answered(Ok(PollResponse::Packets { body, compress }))
+        let packets = |compress, is_binary| {
+            answered(Ok(PollResponse::Packets {
+                body: b"4\"a\nb\"\x1e2\xff\n".to_vec(),
+                compress,
+                is_binary,
+            }))
         };
         for message in [
             asked(PollRequest::Receive),
-            asked(PollRequest::Send("42[\"é\"]\u{1e}3".to_owned())),
-            asked(PollRequest::Send(String::new())),
-            packets(true),
-            packets(false),
+            asked_by(Revision::V3, PollRequest::Receive),
+            asked(text("42[\"é\"]\u{1e}3")),
+            asked(text("")),
+            asked_by(Revision::V3, text("2:4\n")),
+            asked_by(
+                Revision::V3,
+                PollRequest::Send(PostBody::Binary(b"\x01\x01\xff\x04\n".to_vec())),
+            ),
+            packets(true, false),
+            packets(false, false),
+            packets(true, true),
+            packets(false, true),
             answered(Ok(PollResponse::Taken)),
             answered(Err(PollError::Unknown)),
             answered(Err(PollError::Refused)),

@@ -108,7 +108,7 @@ impl Delivery {
                 requester,
                 socket,
                 change,
-            } => self.single(membership, &requester, socket, &change),
+            } => self.single(membership, &requester, &socket, &change),
         }
     }
 
@@ -190,7 +190,7 @@ impl Delivery {
         &self,
         membership: &Membership,
         requester: &Requester,
-        socket: SocketId,
+        socket: &SocketId,
         change: &MembershipChange,
     ) {
         let Some(socket) = membership.socket(socket) else {
@@ -437,6 +437,6 @@ fn moved(membership: &Membership, scope: &Scope) {
         return;
     };
     for id in scope.rooms.iter().filter_map(|id| id.parse().ok()) {
-        membership.take_moved(id, moves);
+        membership.take_moved(&id, moves);
     }
 }

@@ -180,16 +180,19 @@ impl Restorer {
             return Ok(None);
         }
         self.say_moved(membership, &persisted);
-        let before = membership.take_moved(id, persisted.moves + 1);
+        let before = membership.take_moved(&id, persisted.moves + 1);
         if persisted.login.has_expired(wall()) {
             return Ok(None);
         }
         // From here on this node's own log has all events, except those that the client has
         // received elsewhere.
-        let expecting = Expecting { recovery, id };
+        let expecting = Expecting {
+            recovery,
+            id: id.clone(),
+        };
         let here = {
             let mut log = recovery.lock();
-            log.record_received(id, start.got(self.format.uid(), &persisted));
+            log.record_received(id.clone(), start.got(self.format.uid(), &persisted));
             log.latest(membership.position()).clone()
         };
         let missed = self.missed(log, membership, &persisted, start, &here).await;
@@ -284,7 +287,7 @@ impl Expecting<'_> {
 
 impl Drop for Expecting<'_> {
     fn drop(&mut self) {
-        self.recovery.lock().forget_received(self.id);
+        self.recovery.lock().forget_received(&self.id);
     }
 }
 

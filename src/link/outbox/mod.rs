@@ -7,6 +7,7 @@
 //! nothing of sessions, rooms or HTTP.
 
 mod drain;
+mod form;
 mod poll;
 mod pressure;
 mod queue;

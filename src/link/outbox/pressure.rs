@@ -231,7 +231,8 @@ impl Turn {
     /// # Errors
     ///
     /// The same as of [`room`](Self::room).
-    pub(crate) async fn push(self, packet: Outgoing) -> Result<(), PushError> {
+    pub(crate) async fn push(self, mut packet: Outgoing) -> Result<(), PushError> {
+        self.outbox.form_attachments(&mut packet);
         let cost = packet.cost();
         let mut packet = Some(packet);
         poll_fn(|cx| {

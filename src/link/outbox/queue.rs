@@ -1,13 +1,13 @@
 //! The queue of an outbox: what is added, in which order, and up to which limit.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
-use crate::link::frame::Frame;
+use crate::link::frame::{BinaryForm, Frame};
 use crate::link::outbox::pressure::Pressure;
 use crate::link::outgoing::Outgoing;
 use crate::link::stats::{Flow, OutboxStats};
@@ -30,6 +30,9 @@ pub(crate) struct Outbox {
     pub(super) inner: Mutex<Inner>,
     /// The limit is exceeded. Written under the lock, read without it by the session's reader.
     pub(super) is_over: AtomicBool,
+    /// The [`BinaryForm`] of the client: the session sets it at its start, and an upgrade that of the
+    /// WebSocket.
+    pub(super) form: AtomicU8,
 }
 
 #[derive(Debug, Default)]
@@ -124,6 +127,7 @@ impl Outbox {
                 ..Inner::default()
             }),
             is_over: AtomicBool::new(false),
+            form: AtomicU8::new(BinaryForm::V4 as u8),
         }
     }
 
@@ -136,7 +140,8 @@ impl Outbox {
     /// Adds a packet: its frame and the frames that must directly follow it. It is added if it fits
     /// or if the queue is empty, and never before packets that wait for room.
     // By value: the bytes of a frame with one recipient are never counted.
-    pub(crate) fn push(&self, packet: Outgoing) -> Result<(), Unsent> {
+    pub(crate) fn push(&self, mut packet: Outgoing) -> Result<(), Unsent> {
+        self.form_attachments(&mut packet);
         let inner = self.inner.lock();
         if inner.closed {
             return Err(Unsent::Closed);
@@ -157,7 +162,8 @@ impl Outbox {
 
     /// Adds a packet that cannot wait for room: above the limit too, up to the reserve, while the
     /// client reads.
-    pub(crate) fn push_now(&self, packet: Outgoing) -> Result<Pushed, PushError> {
+    pub(crate) fn push_now(&self, mut packet: Outgoing) -> Result<Pushed, PushError> {
+        self.form_attachments(&mut packet);
         let mut inner = self.inner.lock();
         if inner.closed {
             return Err(PushError::Closed);
@@ -191,7 +197,8 @@ impl Outbox {
     }
 
     /// Adds a packet if the queue is empty, and drops it otherwise. Returns whether it was added.
-    pub(crate) fn push_if_empty(&self, packet: Outgoing) -> bool {
+    pub(crate) fn push_if_empty(&self, mut packet: Outgoing) -> bool {
+        self.form_attachments(&mut packet);
         let mut inner = self.inner.lock();
         if inner.closed || inner.sealed {
             return false;
@@ -231,7 +238,8 @@ impl Outbox {
         self.add(inner, pong, cost);
     }
 
-    fn push_up_to(&self, limit: usize, packet: Outgoing) -> Result<(), PushError> {
+    fn push_up_to(&self, limit: usize, mut packet: Outgoing) -> Result<(), PushError> {
+        self.form_attachments(&mut packet);
         let inner = self.inner.lock();
         if inner.closed {
             return Err(PushError::Closed);

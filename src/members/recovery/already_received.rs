@@ -19,12 +19,12 @@ impl AlreadyReceived {
         }
     }
 
-    pub(crate) fn of(&self, id: SocketId) -> Vec<(String, u64)> {
-        self.0.get(&id).cloned().unwrap_or_default()
+    pub(crate) fn of(&self, id: &SocketId) -> Vec<(String, u64)> {
+        self.0.get(id).cloned().unwrap_or_default()
     }
 
-    pub(crate) fn forget(&mut self, id: SocketId) {
-        self.0.remove(&id);
+    pub(crate) fn forget(&mut self, id: &SocketId) {
+        self.0.remove(id);
     }
 
     /// Returns the sockets that have received this event of a node already.
@@ -35,7 +35,7 @@ impl AlreadyReceived {
         let have =
             |got: &[(String, u64)]| got.iter().any(|(name, last)| name == node && own <= *last);
         let sockets = self.0.iter().filter(|(_, got)| have(got));
-        let sockets = sockets.map(|(id, _)| *id).collect();
+        let sockets = sockets.map(|(id, _)| id.clone()).collect();
         self.0.retain(|_, got| {
             got.retain(|(name, last)| name != node || own < *last);
             !got.is_empty()
@@ -52,15 +52,15 @@ mod tests {
     fn events_up_to_the_last_number_count_as_received() {
         let (ann, bob) = (SocketId::random(), SocketId::random());
         let mut received = AlreadyReceived::default();
-        received.expect(ann, vec![("a".to_owned(), 5), ("b".to_owned(), 2)]);
+        received.expect(ann.clone(), vec![("a".to_owned(), 5), ("b".to_owned(), 2)]);
         received.expect(bob, Vec::new());
-        assert_eq!(received.have("a", 4), [ann]);
+        assert_eq!(received.have("a", 4), std::slice::from_ref(&ann));
         assert_eq!(received.have("c", 1), []);
-        assert_eq!(received.have("a", 5), [ann]);
+        assert_eq!(received.have("a", 5), std::slice::from_ref(&ann));
         assert_eq!(received.have("a", 6), []);
-        assert_eq!(received.of(ann), [("b".to_owned(), 2)]);
+        assert_eq!(received.of(&ann), [("b".to_owned(), 2)]);
         // A socket that has received a later one has received this one too.
         assert_eq!(received.have("b", 3), []);
-        assert!(received.of(ann).is_empty());
+        assert!(received.of(&ann).is_empty());
     }
 }

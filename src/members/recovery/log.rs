@@ -162,12 +162,12 @@ impl Log {
     }
 
     /// Returns the events that a socket has received and that have not arrived here.
-    pub(crate) fn received(&self, id: SocketId) -> Vec<(String, u64)> {
+    pub(crate) fn received(&self, id: &SocketId) -> Vec<(String, u64)> {
         self.received.of(id)
     }
 
     /// A socket is no longer expected.
-    pub(crate) fn forget_received(&mut self, id: SocketId) {
+    pub(crate) fn forget_received(&mut self, id: &SocketId) {
         self.received.forget(id);
     }
 
@@ -220,7 +220,7 @@ impl Log {
 
     /// Drops the state of a client that is not recovered.
     pub(super) fn discard(&mut self, state: SocketSnapshot) {
-        self.received.forget(state.id);
+        self.received.forget(&state.id);
         self.deferred.push(state);
     }
 
@@ -229,17 +229,17 @@ impl Log {
     /// client has moved on, even back to this node. Returns its state on this node.
     pub(crate) fn take_moved(
         &mut self,
-        id: SocketId,
+        id: &SocketId,
         moves: u64,
         options: RecoveryOptions,
     ) -> Option<Taken> {
-        let has_moved = |gone: &Detached| gone.state.id == id && gone.state.moves < moves;
+        let has_moved = |gone: &Detached| gone.state.id == *id && gone.state.moves < moves;
         let gone = self.detached.iter().find(|(_, gone)| has_moved(gone));
         let pid = match gone {
             Some((pid, _)) => *pid,
             None => {
                 let here = self.all_attached();
-                let is_it = |socket: &&Arc<SocketState>| socket.id == id;
+                let is_it = |socket: &&Arc<SocketState>| socket.id == *id;
                 let found = here
                     .iter()
                     .find(is_it)

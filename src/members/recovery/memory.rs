@@ -193,11 +193,11 @@ impl Recovery {
         let is_known = resume.is_known();
         let until = log.leave(resume, self.options)?;
         if !is_known {
-            log.received.forget(socket.id);
+            log.received.forget(&socket.id);
             return None;
         }
         if !may {
-            log.received.forget(socket.id);
+            log.received.forget(&socket.id);
             return Some(DetachOutcome::Forgotten);
         }
         log.forget(Instant::now(), self.options);
@@ -226,7 +226,10 @@ impl Recovery {
             .alone
             .as_ref()
             .map(|socket| vec![socket.id.as_str().to_owned()]);
-        let sender = audience.sender.map(|sender| sender.id.as_str().to_owned());
+        let sender = audience
+            .sender
+            .as_ref()
+            .map(|sender| sender.id.as_str().to_owned());
         let mut except = Vec::with_capacity(audience.except.len() + usize::from(sender.is_some()));
         except.extend(audience.except.iter().cloned());
         except.extend(sender);

@@ -55,7 +55,7 @@ pub(crate) fn persisted(
 
 pub(super) fn snapshot(socket: &SocketState, resume: &RecoveryState) -> SocketSnapshot {
     SocketSnapshot {
-        id: socket.id,
+        id: socket.id.clone(),
         pid: resume.pid,
         rooms: resume.joined.lock().clone(),
         extensions: socket.extensions.share(),

@@ -123,7 +123,7 @@ impl Broadcast {
     pub(super) fn receiver(&self) -> Option<Arc<SocketState>> {
         let socket = self.audience.alone.as_ref().filter(|_| !self.volatile)?;
         // Its client may have reconnected since.
-        let successor = self.membership.successor(socket.id);
+        let successor = self.membership.successor(&socket.id);
         Some(successor.unwrap_or_else(|| Arc::clone(socket)))
     }
 
@@ -156,14 +156,14 @@ impl Broadcast {
             return Err(EmitError::ReservedEvent(event.to_owned()));
         }
         let args = Args::from_value(data)?;
-        let recipient = self.audience.alone.as_ref().map(|socket| socket.id);
+        let recipient = self.audience.alone.as_ref().map(|socket| &socket.id);
         self.membership.check_size(event, &args, recipient)?;
         Ok(args)
     }
 
     /// Sends an event in a namespace that keeps missed events.
     fn emit_kept(&self, event: &str, args: &Args) -> Result<Crowd, EmitError> {
-        let recipient = self.audience.alone.as_ref().map(|socket| socket.id);
+        let recipient = self.audience.alone.as_ref().map(|socket| &socket.id);
         self.membership.shown(event, args, recipient);
         self.membership.delivered_to(event, args, &self.audience);
         if log::log_enabled!(target: TARGET_EVENT, Level::Debug) {

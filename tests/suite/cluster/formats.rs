@@ -503,7 +503,7 @@ async fn the_bus_closes_sessions_and_says_what_it_cannot() {
     io.volatile().compress(false).emit("wish", 1).await.unwrap();
     peer.expect(r#"42["wish",1]"#).await;
     let id = peer.socket.id();
-    assert_eq!(io.to(id).sockets_join([""; 0]).await, Ok(0));
+    assert_eq!(io.to(&id).sockets_join([""; 0]).await, Ok(0));
     assert_eq!(io.to(id).disconnect_sockets(true).await, Ok(0));
     peer.expect("41").await;
     peer.client.expect_close().await;

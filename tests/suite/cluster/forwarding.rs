@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use actix_socketio::Data;
+use actix_socketio::{Data, Event};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
+use crate::support::eio3::OldPolling;
 use crate::support::redis::{Astray, Format, Redis, cluster};
 use crate::support::socketio::{Client, Via, until};
-use crate::support::{Polling, channel, packets, within};
+use crate::support::{Polling, Request, channel, packets, within};
 
 /// Every request may reach another node than the last, and each gets what it would get at home.
 #[on_both_servers]
@@ -41,6 +42,39 @@ async fn requests_are_done_by_the_node_that_has_the_session() {
         away.post(&["1"]).await;
         away.expect_gone().await;
         home.expect_gone().await;
+    }
+}
+
+/// Engine.IO v3: the same for the payloads of older clients, as text and as bytes.
+#[on_both_servers]
+async fn requests_of_an_older_client_are_done_by_the_node_that_has_the_session() {
+    let redis = Redis::start();
+    for format in Format::anywhere() {
+        let [here, there] = [
+            format.node(&redis, |io| io.allow_eio3(true)).await,
+            format.node(&redis, |io| io.allow_eio3(true)).await,
+        ];
+        let namespace = here.io.of("/");
+        namespace.on("echo", |event: Event| async move { event.into_args() });
+        let home = OldPolling::open(&here).await;
+        let away = home.at(&there);
+        away.expect("2:40").await;
+        away.post("16:421[\"echo\",\"😀\"]").await;
+        away.expect("9:431[\"😀\"]").await;
+        let event = r#"451-2["echo",{"_placeholder":true,"num":0}]"#;
+        let answer = r#"461-2[{"_placeholder":true,"num":0}]"#;
+        let attached = b"\x01\x04\xff\x04\x01\x02\x03";
+        let body = [&[0, 4, 3, 255], event.as_bytes(), attached].concat();
+        away.post_binary(&body).await.expect(200, "ok");
+        let body = [&[0, 3, 6, 255], answer.as_bytes(), attached].concat();
+        away.expect_binary(&body).await;
+        // The other node knows the revision of its session.
+        let sid = home.sid();
+        let query = format!("EIO=4&transport=polling&sid={sid}");
+        let wrong = Request::get(there.address, &there.target(&query)).send();
+        wrong.await.expect_error(3, "Bad request");
+        away.post("1:1").await;
+        away.expect_gone().await;
     }
 }
 

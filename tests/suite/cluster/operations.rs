@@ -144,7 +144,7 @@ async fn the_order_of_a_sender_holds_on_every_node() {
                 .emit_with_ack::<()>("n", n + 2)
                 .await
                 .unwrap();
-            io.to(id).emit("n", n + 3).await.unwrap();
+            io.to(&id).emit("n", n + 3).await.unwrap();
             drop(asked);
         }
         for n in 0..400 {
@@ -442,13 +442,13 @@ async fn an_emitter_reaches_clients_and_servers() {
             .emit("one", Bytes::from_static(&[7]))
             .await
             .unwrap();
-        emitter.except(id).emit("all", (1, 2)).await.unwrap();
+        emitter.except(&id).emit("all", (1, 2)).await.unwrap();
         let text = r#"451-["one",{"_placeholder":true,"num":0}]"#;
         ann.client.expect_binary(text, &[&[7]]).await;
         ann.expect(r#"42["all",1,2]"#).await;
-        emitter.to(id).sockets_join("b").await.unwrap();
+        emitter.to(&id).sockets_join("b").await.unwrap();
         until("bob to join", || bob.socket.rooms() == ["b"]).await;
-        emitter.to(id).sockets_leave("b").await.unwrap();
+        emitter.to(&id).sockets_leave("b").await.unwrap();
         until("bob to leave", || bob.socket.rooms().is_empty()).await;
         let told = emitter.server_side_emit("work", 5).await;
         if format == Format::Flask {

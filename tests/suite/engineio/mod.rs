@@ -1,4 +1,4 @@
-//! Engine.IO, version 4: sessions and their transports.
+//! Engine.IO, version 4: sessions and their transports. Version 3 in a chapter of its own.
 
 mod deflate;
 mod handshake;
@@ -6,4 +6,5 @@ mod heartbeat;
 mod polling;
 mod sessions;
 mod upgrade;
+mod v3;
 mod websocket;

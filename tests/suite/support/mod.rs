@@ -4,6 +4,7 @@
 //! [`WebSocket`] talk to it, each wait of theirs bounded by [`PATIENCE`]. [`channel`] carries what
 //! a handler saw back to its test. Nothing here knows what Socket.IO is.
 
+pub(crate) mod eio3;
 pub(crate) mod held;
 mod http;
 pub(crate) mod log;

@@ -72,7 +72,7 @@ impl Classic {
                 (json, &[][..], false)
             }
             Reply::Acknowledged(socket, args) => {
-                let (kind, fields) = (BROADCAST_ACK, acknowledged(*socket, args));
+                let (kind, fields) = (BROADCAST_ACK, acknowledged(socket.as_ref(), args));
                 let json = format!(r#"{{"type":{kind},{request}{fields},"uid":{uid}}}"#);
                 (json, args.attachments(), true)
             }
@@ -510,7 +510,7 @@ mod tests {
     fn answers_are_read_as_they_are_written() {
         let id = crate::id::SocketId::random();
         let acknowledged =
-            fixture::acknowledgements().map(|args| Reply::Acknowledged(Some(id), args));
+            fixture::acknowledgements().map(|args| Reply::Acknowledged(Some(id.clone()), args));
         let others = [
             Reply::Asked(2),
             Reply::Gone(1),
@@ -667,7 +667,7 @@ mod tests {
             };
             let single = Received::Single {
                 requester: requester.clone(),
-                socket: id,
+                socket: id.clone(),
                 change,
             };
             assert_eq!(heard("socket.io-request#/#", json.clone()), single);
