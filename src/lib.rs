@@ -444,5 +444,5 @@ pub use socket::{AckStream, Broadcast, ClusterResult, RemoteSocket, Socket};
 pub use socketio::{AnyValue, Args, ArgsError, EventView};
 #[cfg(feature = "tracing")]
 pub use telemetry::TraceParent;
-pub use transport::{AppFactory, ConnectionError};
+pub use transport::{AppFactory, ConnectionError, ServerSentEvents};
 pub use user::UserPolicy;

@@ -5,10 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{ConnectError, Rejection, SessionError};
+use crate::error::{ConnectError, Rejection, RoomError, SessionError};
 use crate::handler::{
     ConnectContext, DisconnectContext, FailureCause, NamespaceContext, Table, failed,
 };
+use crate::handshake::InitialRooms;
 use crate::link::InFlight;
 use crate::logging::TARGET_SOCKET;
 use crate::members::SocketState;
@@ -58,8 +59,24 @@ fn decide(socket: &Socket, namespace: &Arc<NamespaceState>, outcome: Result<(), 
             let tells_errors = namespace.handlers.context.server_context.tells_errors;
             socket.refuse(&error.shown(tells_errors));
         }
-        Ok(()) => enter(socket, namespace),
+        Ok(()) => match join_initial_rooms(socket) {
+            Ok(()) => enter(socket, namespace),
+            Err(error) => {
+                count(namespace, "refused");
+                socket.refuse(&ConnectError::new(error.to_string()));
+            }
+        },
     }
+}
+
+/// Joins the rooms that the client of an event stream has named.
+fn join_initial_rooms(socket: &Socket) -> Result<(), RoomError> {
+    let state = socket.state();
+    let Some(rooms) = state.link.handshake.get::<InitialRooms>() else {
+        return Ok(());
+    };
+    let mut rooms = rooms.0.iter();
+    rooms.try_for_each(|room| socket.membership().join(state, room))
 }
 
 /// Connects a socket that the program has accepted, unless it has disconnected while the program

@@ -177,11 +177,7 @@ impl EngineSession {
     /// Returns the present transport of the client: polling becomes a WebSocket by the upgrade.
     #[must_use]
     pub fn transport(&self) -> Transport {
-        if self.link.outbox.has_websocket() {
-            Transport::WebSocket
-        } else {
-            Transport::Polling
-        }
+        self.link.transport()
     }
 
     /// Returns the counters of the session.

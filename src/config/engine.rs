@@ -66,15 +66,19 @@ pub enum Transport {
     Polling,
     /// One WebSocket for both directions.
     WebSocket,
+    /// A response that sends events to a client, which sends nothing: see
+    /// [`Builder::server_sent_events`](crate::Builder::server_sent_events).
+    ServerSentEvents,
 }
 
 impl Transport {
-    /// Returns the transport's name in the protocol: `polling` or `websocket`.
+    /// Returns the transport's name: `polling` or `websocket` as in the protocol, or `sse`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Polling => "polling",
             Self::WebSocket => "websocket",
+            Self::ServerSentEvents => "sse",
         }
     }
 }

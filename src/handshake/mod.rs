@@ -6,6 +6,7 @@
 
 mod content;
 mod extensions;
+mod initial_rooms;
 mod origin;
 mod proxies;
 mod revision;
@@ -13,6 +14,7 @@ mod revision;
 pub(crate) use content::HandshakeMeta;
 pub use content::{Handshake, QueryError};
 pub use extensions::Extensions;
+pub(crate) use initial_rooms::InitialRooms;
 pub(crate) use origin::{Origin, OriginError, OriginPattern};
 pub(crate) use proxies::{Peer, TrustedProxies};
 pub(crate) use revision::Revision;

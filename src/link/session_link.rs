@@ -8,7 +8,7 @@ use std::time::Instant;
 use actix::{Message, Recipient};
 use parking_lot::Mutex;
 
-use crate::config::{Config, SlowClientPolicy};
+use crate::config::{Config, SlowClientPolicy, Transport};
 use crate::data::{Session, Values};
 use crate::handshake::Handshake;
 use crate::id::Id;
@@ -43,6 +43,8 @@ pub(crate) struct Link {
     posting: AtomicBool,
     /// A WebSocket has sent its probe, and the upgrade is not complete. The session writes it.
     probing: AtomicBool,
+    /// The client reads events, and sends nothing. Written before the session starts.
+    is_event_stream: AtomicBool,
 }
 
 /// The actor of the session, and the request that arrived while there was none.
@@ -92,6 +94,7 @@ impl Link {
             overflows: AtomicU32::new(0),
             posting: AtomicBool::new(false),
             probing: AtomicBool::new(false),
+            is_event_stream: AtomicBool::new(false),
         })
     }
 
@@ -162,6 +165,22 @@ impl Link {
         let panic = format!("{task} of {self}: {panic}");
         let reports = &self.config.panic_reports;
         reports.report(TaskOwner::Session, panic);
+    }
+
+    /// Records that the client reads an event stream.
+    pub(crate) fn streams_events(&self) {
+        self.is_event_stream.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns the present transport of the client.
+    pub(crate) fn transport(&self) -> Transport {
+        if self.is_event_stream.load(Ordering::Relaxed) {
+            Transport::ServerSentEvents
+        } else if self.outbox.has_websocket() {
+            Transport::WebSocket
+        } else {
+            Transport::Polling
+        }
     }
 
     /// Sets the place that the session takes among the server's limits of sessions.

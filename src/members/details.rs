@@ -9,7 +9,6 @@ use serde_json::{Map, Value, json};
 use crate::calendar::date_text;
 use crate::clock::wall;
 use crate::cluster::{CLIENT_ENTRY, Details};
-use crate::config::Transport;
 use crate::members::login::to_millis;
 use crate::members::socket::SocketState;
 
@@ -20,11 +19,7 @@ pub(crate) fn describe(state: &SocketState) -> Details {
     let rooms = rooms.iter().map(|room| room.as_ref().to_owned());
     let mut data = state.session().entries();
     if let Some(ids) = state.link.config.sockets.client_ids.get() {
-        let transport = if state.link.outbox.has_websocket() {
-            Transport::WebSocket
-        } else {
-            Transport::Polling
-        };
+        let transport = state.link.transport();
         let client = json!({
             "clientId": ids.of(state.link.number),
             "transport": transport.as_str(),

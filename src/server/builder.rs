@@ -27,7 +27,7 @@ use crate::server::logout::Watchers;
 use crate::server::{SocketIo, StartError, sampling};
 use crate::session::{Engine, Forwarding};
 use crate::supervision::{ChildPanic, lasting_arbiter};
-use crate::transport::Hooks;
+use crate::transport::{Hooks, ServerSentEvents};
 
 /// Configures a server: [`SocketIo`], or [`EngineIo`](crate::EngineIo) as
 /// [`EngineIoBuilder`](crate::EngineIoBuilder).
@@ -282,6 +282,24 @@ impl Builder<SocketIo> {
     #[cfg_attr(docsrs, doc(cfg(any(feature = "redis", feature = "testing"))))]
     pub fn adapter(mut self, adapter: impl Into<AdapterSetup>) -> Self {
         self.own.adapter = Some(adapter.into());
+        self
+    }
+
+    /// Sends events to clients that only read, at `events` below the server's
+    /// [`path`](Self::path): for `EventSource` in browsers, and for curl. By default there is no
+    /// such path. See [`ServerSentEvents`] for the query, the events and the reconnect.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_socketio::{ServerSentEvents, SocketIo};
+    ///
+    /// // curl -N "http://localhost:3000/socket.io/events?room=public"
+    /// let events = ServerSentEvents::new().rooms(|_, _, room| room == "public");
+    /// let builder = SocketIo::builder().server_sent_events(events);
+    /// ```
+    pub fn server_sent_events(mut self, options: ServerSentEvents) -> Self {
+        self.hooks.set_events(options);
         self
     }
 

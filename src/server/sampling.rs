@@ -69,7 +69,11 @@ impl Sampler {
         let engine = self.engine.upgrade()?;
         let totals = engine.totals();
         let mut sample = Sample {
-            sessions: vec![("polling", totals.polling), ("websocket", totals.websocket)],
+            sessions: vec![
+                ("polling", totals.polling),
+                ("websocket", totals.websocket),
+                ("sse", totals.sse),
+            ],
             packets_received: totals.received.packets,
             bytes_received: totals.received.bytes,
             packets_sent: totals.sent.packets,

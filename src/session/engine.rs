@@ -183,6 +183,12 @@ impl Engine {
         link
     }
 
+    /// Opens the session of a [`welcome`](Self::welcome)d client that reads an event stream.
+    pub(crate) fn open_events(self: &Arc<Self>, link: Arc<Link>, inbound: Box<dyn Inbound>) {
+        link.streams_events();
+        self.open(link, Transport::ServerSentEvents, Some(inbound));
+    }
+
     /// Opens the session of a [`welcome`](Self::welcome)d client, on the worker of its WebSocket.
     pub(crate) fn open_websocket(self: &Arc<Self>, link: Arc<Link>, inbound: Box<dyn Inbound>) {
         self.open(link, Transport::WebSocket, Some(inbound));

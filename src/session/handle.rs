@@ -37,7 +37,7 @@ impl Handle {
     pub(crate) fn check_polling(&self, revision: Revision) -> Result<(), PollError> {
         match self.transport {
             Transport::Polling if revision == self.link.handshake.revision() => Ok(()),
-            Transport::Polling | Transport::WebSocket => Err(PollError::Refused),
+            _ => Err(PollError::Refused),
         }
     }
 

@@ -38,8 +38,13 @@ pub(crate) struct Machine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TransportState {
     Polling,
-    Upgrading { until: Instant, noop_at: Instant },
+    Upgrading {
+        until: Instant,
+        noop_at: Instant,
+    },
     WebSocket,
+    /// For the whole life of the session.
+    EventStream,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,11 +88,12 @@ impl Machine {
             upgrade_timeout: config.upgrade_timeout,
             first_poll_by: match transport {
                 Transport::Polling => config.first_poll_timeout.map(|limit| now + limit),
-                Transport::WebSocket => None,
+                Transport::WebSocket | Transport::ServerSentEvents => None,
             },
             transport: match transport {
                 Transport::Polling => TransportState::Polling,
                 Transport::WebSocket => TransportState::WebSocket,
+                Transport::ServerSentEvents => TransportState::EventStream,
             },
             heartbeat: match revision {
                 // Engine.IO v4, Heartbeat: the server sends the ping.
@@ -105,6 +111,7 @@ impl Machine {
     pub(crate) fn transport(&self) -> Transport {
         match self.transport {
             TransportState::WebSocket => Transport::WebSocket,
+            TransportState::EventStream => Transport::ServerSentEvents,
             TransportState::Polling | TransportState::Upgrading { .. } => Transport::Polling,
         }
     }
@@ -207,7 +214,9 @@ impl Machine {
         let beat = self.first_poll_by.map_or(beat, |due| beat.min(due));
         match self.transport {
             TransportState::Upgrading { until, noop_at } => beat.min(until).min(noop_at),
-            TransportState::Polling | TransportState::WebSocket => beat,
+            TransportState::Polling | TransportState::WebSocket | TransportState::EventStream => {
+                beat
+            }
         }
     }
 
@@ -246,7 +255,8 @@ impl Machine {
             }
             TransportState::Upgrading { .. }
             | TransportState::Polling
-            | TransportState::WebSocket => None,
+            | TransportState::WebSocket
+            | TransportState::EventStream => None,
         }
     }
 }

@@ -20,6 +20,7 @@ pub(crate) struct Totals {
     /// The numbers of open sessions by transport.
     pub(crate) polling: usize,
     pub(crate) websocket: usize,
+    pub(crate) sse: usize,
 }
 
 impl Totals {
@@ -28,6 +29,7 @@ impl Totals {
         match transport {
             Transport::Polling => self.polling += 1,
             Transport::WebSocket => self.websocket += 1,
+            Transport::ServerSentEvents => self.sse += 1,
         }
     }
 

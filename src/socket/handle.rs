@@ -103,11 +103,7 @@ impl Socket {
     /// Returns the present transport of the client: polling becomes a WebSocket by the upgrade.
     #[must_use]
     pub fn transport(&self) -> Transport {
-        if self.state.link.outbox.has_websocket() {
-            Transport::WebSocket
-        } else {
-            Transport::Polling
-        }
+        self.state.link.transport()
     }
 
     /// Returns the counters of the client's session, which all its sockets share.

@@ -8,10 +8,14 @@ use actix_web::http::{Method, header};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 
 use crate::config::Transport;
-use crate::handshake::Extensions;
+use crate::handshake::{Extensions, Handshake, Revision};
+use crate::limits::Place;
+use crate::link::BinaryForm;
 use crate::session::{Engine, NewClient, Stage};
+use crate::telemetry::SpanScope;
 #[cfg(feature = "testing")]
 use crate::transport::InMemory;
+use crate::transport::events::{self, ServerSentEvents, Subscription};
 use crate::transport::handshake::{handshake, size};
 use crate::transport::hooks::Hooks;
 use crate::transport::refusal::Refusal;
@@ -46,13 +50,19 @@ async fn route(
         return Err(Refusal::ShuttingDown);
     }
     origin::check(&engine.config.http, request)?;
+    if let Some(options) = hooks.events()
+        && events::is_path(request)
+    {
+        let scope = handshake_scope(engine, Transport::ServerSentEvents, request);
+        return scope
+            .follow(open_events(engine, hooks, options, request))
+            .await;
+    }
     let query = Query::parse(request.query_string(), |transport| {
         engine.config.engine.allows(transport) || is_in_memory(request)
     })?;
     let Some(sid) = query.sid else {
-        let parent = || request.headers().get("traceparent")?.to_str().ok();
-        let spans = &engine.config.telemetry.spans;
-        let scope = spans.handshake(query.transport.as_str(), parent);
+        let scope = handshake_scope(engine, query.transport, request);
         let opening = open(engine, hooks, &query, request, payload);
         return scope.follow(opening).await;
     };
@@ -97,46 +107,105 @@ async fn open(
     if query.transport == Transport::Polling && asks_websocket(request) {
         return Err(Refusal::BadRequest);
     }
+    let admitted = match admit(engine, hooks, request, query.revision).await? {
+        Ok(admitted) => admitted,
+        Err(response) => return Ok(response),
+    };
+    let client = admitted.client(engine, request, query.form());
+    let mut response = match query.transport {
+        Transport::Polling => polling::handshake(engine, hooks, client),
+        Transport::WebSocket => websocket::open(engine, hooks, request, payload, client)?,
+        // It has a path of its own.
+        Transport::ServerSentEvents => return Err(Refusal::UnknownTransport),
+    };
+    hooks.on_initial_headers(request, response.headers_mut());
+    Ok(response)
+}
+
+/// HTML, Server-sent events: a GET opens a session that only sends.
+async fn open_events(
+    engine: &Arc<Engine>,
+    hooks: &Hooks,
+    options: &ServerSentEvents,
+    request: &HttpRequest,
+) -> Result<HttpResponse, Refusal> {
+    if request.method() != Method::GET {
+        return Err(Refusal::BadMethod);
+    }
+    let subscription = Subscription::of(request)?;
+    let mut admitted = match admit(engine, hooks, request, Revision::V4).await? {
+        Ok(admitted) => admitted,
+        Err(response) => return Ok(response),
+    };
+    let seen = admitted.handshake(engine, request);
+    let rooms = subscription.rooms(options, &seen)?;
+    admitted.extensions.insert(rooms);
+    let client = admitted.client(engine, request, BinaryForm::V4);
+    let mut response = events::open(engine, client, subscription).await;
+    hooks.on_initial_headers(request, response.headers_mut());
+    Ok(response)
+}
+
+/// The first request of a client that the limits and the program have admitted.
+struct Admitted {
+    revision: Revision,
+    size: usize,
+    place: Option<Place>,
+    extensions: Extensions,
+}
+
+impl Admitted {
+    fn handshake(&self, engine: &Engine, request: &HttpRequest) -> Handshake {
+        let (http, extensions) = (&engine.config.http, self.extensions.clone());
+        handshake(request, self.size, http, self.revision, extensions)
+    }
+
+    fn client(self, engine: &Engine, request: &HttpRequest, form: BinaryForm) -> NewClient {
+        NewClient {
+            handshake: self.handshake(engine, request),
+            place: self.place,
+            form,
+        }
+    }
+}
+
+/// Admits a client, or returns the response of the program that refuses it.
+async fn admit(
+    engine: &Engine,
+    hooks: &Hooks,
+    request: &HttpRequest,
+    revision: Revision,
+) -> Result<Result<Admitted, HttpResponse>, Refusal> {
     let size = size(request);
     if size > engine.config.limits.handshake_limit {
         return Err(Refusal::HandshakeTooLarge);
     }
     // Before the hooks of the program, which may take longer.
     let place = admission::admit(engine, request)?;
+    let mut admitted = Admitted {
+        revision,
+        size,
+        place,
+        extensions: Extensions::default(),
+    };
     if hooks.asks() {
         // For the client's address, which depends on the server's options.
-        let seen = handshake(
-            request,
-            size,
-            &engine.config.http,
-            query.revision,
-            Extensions::default(),
-        );
+        let seen = admitted.handshake(engine, request);
         request.extensions_mut().insert(seen);
     }
     // Before any state of the client is made.
-    let extensions = match hooks.admit(request).await {
-        Ok(extensions) => extensions,
-        Err(response) => return Ok(not_allowed(engine, hooks, request, response)),
-    };
-    let handshake = handshake(
-        request,
-        size,
-        &engine.config.http,
-        query.revision,
-        extensions,
-    );
-    let client = NewClient {
-        handshake,
-        place,
-        form: query.form(),
-    };
-    let mut response = match query.transport {
-        Transport::Polling => polling::handshake(engine, hooks, client),
-        Transport::WebSocket => websocket::open(engine, hooks, request, payload, client)?,
-    };
-    hooks.on_initial_headers(request, response.headers_mut());
-    Ok(response)
+    match hooks.admit(request).await {
+        Ok(extensions) => admitted.extensions = extensions,
+        Err(response) => return Ok(Err(not_allowed(engine, hooks, request, response))),
+    }
+    Ok(Ok(admitted))
+}
+
+/// Begins the span of a handshake.
+fn handshake_scope(engine: &Engine, transport: Transport, request: &HttpRequest) -> SpanScope {
+    let parent = || request.headers().get("traceparent")?.to_str().ok();
+    let spans = &engine.config.telemetry.spans;
+    spans.handshake(transport.as_str(), parent)
 }
 
 /// Returns `true` if it is a test client's request.

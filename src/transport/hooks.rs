@@ -18,6 +18,7 @@ use crate::id::Id;
 use crate::logging::{LogKind, LogLimits, Quoted, cut};
 use crate::panics::{Caught, catch_panic};
 use crate::transport::connection_error::{ConnectionError, ConnectionErrorHook};
+use crate::transport::events::ServerSentEvents;
 use crate::transport::refusal::Refusal;
 
 /// The hooks of a program.
@@ -26,6 +27,7 @@ pub(crate) struct Hooks {
     allow: Vec<Box<AllowHook>>,
     extend: Vec<Box<ExtensionHook>>,
     cookie: Option<Cookie<'static>>,
+    events: Option<ServerSentEvents>,
     initial_headers: Vec<Box<HeaderHook>>,
     response_headers: Vec<Box<HeaderHook>>,
     subprotocol: Option<Box<SubprotocolHook>>,
@@ -85,6 +87,15 @@ impl Hooks {
     /// Returns the hooks for refused requests.
     pub(crate) fn connection_error(&self) -> &[Box<ConnectionErrorHook>] {
         &self.connection_error
+    }
+
+    pub(crate) fn set_events(&mut self, options: ServerSentEvents) {
+        self.events = Some(options);
+    }
+
+    /// Returns the options of the event stream, if the server has one.
+    pub(crate) fn events(&self) -> Option<&ServerSentEvents> {
+        self.events.as_ref()
     }
 
     /// Sets the cookie of the session's id; the defaults of the template are those of Node.js.

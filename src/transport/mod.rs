@@ -1,7 +1,7 @@
 //! The HTTP edge: it turns a client's requests into a session's packets.
 //!
-//! Requests enter on any worker. Each is checked against the protocol and passed on to polling or
-//! to a WebSocket, or answered with an error of the protocol. The meaning of packets is not known
+//! Requests enter on any worker. Each is checked against the protocol and passed on to polling, to a
+//! WebSocket or to an event stream, or answered with an error of the protocol. The meaning of packets is not known
 //! here.
 
 mod admission;
@@ -12,6 +12,7 @@ mod compression;
 mod connection_error;
 mod direct;
 mod dispatch;
+mod events;
 mod extensions;
 mod feed;
 mod frames;
@@ -31,6 +32,7 @@ mod websocket;
 pub use app::AppFactory;
 pub use connection_error::ConnectionError;
 pub(crate) use direct::{AppService, Io, SharedApp, Upgrades, websocket_ended, websockets_here};
+pub use events::ServerSentEvents;
 pub(crate) use hooks::Hooks;
 pub(crate) use routes::{mount, mount_once};
 pub(crate) use tuning::set_user_timeout;

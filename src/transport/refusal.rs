@@ -29,6 +29,8 @@ pub(crate) enum Refusal {
     Forbidden,
     /// `allow_request` or `handshake_extensions` has refused; the response is the program's.
     NotAllowed,
+    /// `ServerSentEvents::rooms` does not let the client in.
+    RoomNotAllowed,
     /// A limit of new clients is reached.
     NotAdmitted(NotAdmitted),
     /// The server accepts no new clients.
@@ -53,7 +55,9 @@ impl Refusal {
     fn answer(self) -> HttpResponse {
         if let Some((code, message)) = self.code() {
             let mut response = match self {
-                Self::Forbidden | Self::NotAllowed => HttpResponse::Forbidden(),
+                Self::Forbidden | Self::NotAllowed | Self::RoomNotAllowed => {
+                    HttpResponse::Forbidden()
+                }
                 Self::NotAdmitted(refused) if is_of_client(refused) => {
                     HttpResponse::TooManyRequests()
                 }
@@ -90,7 +94,7 @@ impl Refusal {
             Self::UnknownSession => (1, "Session ID unknown"),
             Self::BadMethod => (2, "Bad handshake method"),
             Self::BadRequest | Self::NotPolling | Self::WebSocketVersion => (3, "Bad request"),
-            Self::Forbidden | Self::NotAllowed => (4, "Forbidden"),
+            Self::Forbidden | Self::NotAllowed | Self::RoomNotAllowed => (4, "Forbidden"),
             Self::UnsupportedProtocol => (5, "Unsupported protocol version"),
             Self::NotAdmitted(refused) => (6, message(refused)),
             Self::HookFailed
@@ -114,6 +118,7 @@ impl Refusal {
             Self::HookFailed => "a hook panicked",
             Self::Forbidden => "not allowed by `Builder::cors`",
             Self::NotAllowed => "not allowed by `Builder::allow_request`",
+            Self::RoomNotAllowed => "room not allowed by `ServerSentEvents::rooms`",
             Self::NotAdmitted(_) => "limit",
             Self::ShuttingDown => "server shutting down",
             Self::TooLarge => "body larger than `max_payload`",
@@ -135,6 +140,7 @@ impl Refusal {
             Self::HookFailed => "hook_failed",
             Self::Forbidden => "forbidden",
             Self::NotAllowed => "not_allowed",
+            Self::RoomNotAllowed => "room_not_allowed",
             Self::NotAdmitted(refused) => refused.limit.as_str(),
             Self::ShuttingDown => "shutting_down",
             Self::TooLarge => "too_large",

@@ -35,7 +35,7 @@ pub(crate) fn begin(
 ) -> Result<HttpResponse, Refusal> {
     let opening = answer(hooks, &engine.config, request)?;
     let probe_outbox = Arc::new(ProbeOutbox::new());
-    if handle.transport == Transport::WebSocket || handle.link.is_probing() {
+    if handle.transport != Transport::Polling || handle.link.is_probing() {
         // One WebSocket at a time. Clients expect a WebSocket that closes, not a refused handshake.
         probe_outbox.fail();
     }

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use actix_socketio::{
     AnyValue, Auth, Bytes, ConnectError, Cors, Data, DisconnectReason, EmitError, Event,
-    HandlerError, Namespace, Socket, SocketIo,
+    HandlerError, Namespace, ServerSentEvents, Socket, SocketIo,
 };
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
@@ -33,7 +33,9 @@ async fn main() -> std::io::Result<()> {
         .ping_interval(Duration::from_secs(1))
         .ping_timeout(Duration::from_secs(1))
         .max_payload(4 << 20)
-        .cors(Cors::any());
+        .cors(Cors::any())
+        .allow_eio3(true)
+        .server_sent_events(ServerSentEvents::new().rooms(|_, _, room| room == "public"));
     if env::var_os("RECOVERY").is_some() {
         builder = builder.connection_state_recovery(Duration::from_secs(60));
     }

@@ -2,6 +2,7 @@
 
 mod compression;
 mod edge;
+mod events;
 mod hooks;
 #[cfg(feature = "session")]
 mod sessions;
