@@ -26,8 +26,9 @@ impl Closing {
         }
     }
 
-    /// Stores the state of the clients, closes the sessions, waits for the server-side events that the program is answering and for
-    /// the requests for clients' stored state, and then closes the adapter. The adapter is last
+    /// Stores the state of the clients, closes the sessions, waits for the server-side events that
+    /// the program is answering and for the requests for clients' stored state, and then closes the
+    /// adapter. The adapter is last
     /// because the sessions' last messages to other nodes pass through it. Returns whether all of
     /// it ended within `limit`.
     pub(crate) async fn close(&self, limit: Duration) -> bool {
@@ -42,8 +43,8 @@ impl Closing {
         let session_limit = limit.saturating_sub(share);
         self.engine.hold();
         let sockets = self.all_sockets();
-        self.record(&sockets, RECORD_LIMIT.min(session_limit / 2))
-            .await;
+        let record_limit = RECORD_LIMIT.min(session_limit / 2);
+        self.record(&sockets, record_limit).await;
         drop(sockets);
         let session_limit = session_limit.saturating_sub(begun.elapsed());
         let settled = timeout(session_limit, async {
@@ -54,31 +55,33 @@ impl Closing {
         Arc::clone(adapter).close(rest).await && gone && settled.is_ok()
     }
 
-    /// Stores the state of these sockets for the other nodes, for a limited time. So a client that
-    /// reconnects to another node as soon as it is closed finds its latest rooms there.
-    pub(super) async fn record(&self, sockets: &[OpenSocket], limit: Duration) {
-        let has_records = |(membership, _): &&OpenSocket| membership.recording_adapter().is_some();
+    /// Stores the state of these sockets for the other nodes, and waits for the broker for a limited
+    /// time. So a client that reconnects to another node as soon as it is closed finds its latest
+    /// rooms there. Returns `false` if the time was too short.
+    pub(super) async fn record(&self, sockets: &[OpenSocket], limit: Duration) -> bool {
+        let has_records = |(membership, _): &&OpenSocket| {
+            membership.recovery.is_some() && membership.recording_adapter().is_some()
+        };
         let count = sockets.iter().filter(has_records).count();
         let cluster = self.registry.as_ref().and_then(|it| it.cluster.as_ref());
         let Some(cluster) = cluster.filter(|_| count > 0) else {
-            return;
+            return true;
         };
-        let recorded = async {
-            for batch in sockets.chunks(BATCH) {
-                for (membership, state) in batch {
-                    membership.remember(state);
-                }
-                // Other tasks of this thread do not wait for all of them.
-                yield_now().await;
+        for batch in sockets.chunks(BATCH) {
+            for (membership, state) in batch {
+                membership.remember(state);
             }
-            Arc::clone(cluster).recorded().await;
-        };
-        if timeout(limit, recorded).await.is_err() {
+            // Other tasks of this thread do not wait for all of them.
+            yield_now().await;
+        }
+        let is_recorded = timeout(limit, Arc::clone(cluster).recorded()).await.is_ok();
+        if !is_recorded && limit > RECORD_LIMIT_AGAIN {
             log::warn!(
                 "the records of {count} sockets were not written within {limit:?}, their clients \
                  may start new sessions"
             );
         }
+        is_recorded
     }
 
     /// Returns the sockets of all clients.
@@ -103,6 +106,9 @@ pub(super) type OpenSocket = (Arc<Membership>, Arc<SocketState>);
 /// The time that clients wait for their records before they are closed: the broker may be
 /// unreachable.
 pub(super) const RECORD_LIMIT: Duration = Duration::from_secs(1);
+
+/// The same after a time that was too short: a broker that is away does not stop a drain.
+pub(super) const RECORD_LIMIT_AGAIN: Duration = Duration::from_millis(20);
 
 /// The number of sockets whose state is stored at once: about a millisecond of work.
 const BATCH: usize = 64;

@@ -22,7 +22,7 @@ use tokio::time::{sleep, sleep_until};
 use crate::clock::now;
 use crate::link::Link;
 use crate::members::{Membership, SocketState};
-use crate::server::closing::{Closing, OpenSocket, RECORD_LIMIT};
+use crate::server::closing::{Closing, OpenSocket, RECORD_LIMIT, RECORD_LIMIT_AGAIN};
 use crate::server::drain_options::{DrainOptions, DrainReport};
 use crate::server::drain_schedule::{Schedule, Step};
 use crate::session::Stage;
@@ -41,29 +41,32 @@ impl Closing {
         self.engine.stage.reach(Stage::Refusing);
         let mut clients = self.engine.open_links();
         let count = clients.len();
-        let sockets = self.sockets();
         let mut schedule = Schedule::new(&options.pace, count, now());
-        let mut held = Vec::new();
+        let mut release = Release {
+            sockets: self.sockets(),
+            held: Vec::new(),
+            limit: RECORD_LIMIT,
+        };
         loop {
             match schedule.step(now(), random()) {
                 Step::Close(count) => {
                     let batch = clients.split_off(clients.len().saturating_sub(count));
                     batch.iter().for_each(|link| link.in_flight.hold());
-                    held.extend(batch);
-                    held = self.release(held, &sockets, options).await;
+                    release.held.extend(batch);
+                    self.release(&mut release, options).await;
                 }
                 // The other clients have left by themselves.
                 Step::Wait(_) if self.engine.count() == 0 => break,
-                Step::Wait(until) => sleep_until(until.into()).await,
-                Step::Done if held.is_empty() || schedule.is_over(now()) => break,
+                Step::Wait(until) if release.held.is_empty() => sleep_until(until.into()).await,
+                Step::Done if release.held.is_empty() || schedule.is_over(now()) => break,
                 // Handlers of clients that were due are still running.
-                Step::Done => {
+                Step::Wait(_) | Step::Done => {
                     sleep(BUSY).await;
-                    held = self.release(held, &sockets, options).await;
+                    self.release(&mut release, options).await;
                 }
             }
         }
-        drop((clients, held, sockets));
+        drop((clients, release));
         let is_complete = self.close(options.grace).await;
         log::info!("the server has drained {count} clients");
         DrainReport {
@@ -72,29 +75,29 @@ impl Closing {
         }
     }
 
-    /// Closes the clients whose handlers have ended, after their records were written. Returns the
-    /// others.
-    async fn release(
-        &self,
-        held: Vec<Arc<Link>>,
-        sockets: &Sockets,
-        options: &DrainOptions,
-    ) -> Vec<Arc<Link>> {
-        let (ready, busy): (Vec<_>, Vec<_>) = held
+    /// Closes the held clients whose handlers have ended, after their records were written.
+    async fn release(&self, release: &mut Release, options: &DrainOptions) {
+        let (ready, busy): (Vec<_>, Vec<_>) = std::mem::take(&mut release.held)
             .into_iter()
             .partition(|link| link.in_flight.waiting() == 0);
-        let sockets: Vec<_> = ready.iter().flat_map(|link| sockets.of(link)).collect();
+        release.held = busy;
+        let sockets: Vec<_> = ready
+            .iter()
+            .flat_map(|link| release.sockets.of(link))
+            .collect();
         if let Some(event) = &options.event {
             for (membership, state) in &sockets {
                 tell(membership, state, event);
             }
         }
-        self.record(&sockets, RECORD_LIMIT).await;
+        release.limit = match self.record(&sockets, release.limit).await {
+            true => RECORD_LIMIT,
+            false => RECORD_LIMIT_AGAIN,
+        };
         for link in &ready {
             link.in_flight.drain();
             link.drain();
         }
-        busy
     }
 
     /// Returns the sockets of all clients.
@@ -106,6 +109,15 @@ impl Closing {
         }
         Sockets { by_link }
     }
+}
+
+/// The state of the closing of clients.
+struct Release {
+    sockets: Sockets,
+    /// The clients that are due, and whose handlers have not ended.
+    held: Vec<Arc<Link>>,
+    /// The time limit for the records of the next ones.
+    limit: Duration,
 }
 
 /// The sockets of each session at the start of the drain. A client that has joined a namespace since

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::{Actor, Context, Handler};
 use actix_socketio::{
-    Builder, ClusterError, EmitError, NotReady, PanicSource, Panicked, RedisAdapter,
+    Builder, ClusterError, DrainOptions, EmitError, NotReady, PanicSource, Panicked, RedisAdapter,
     ServerSideEvent, SocketIo,
 };
 use serde::Serialize;
@@ -262,6 +262,39 @@ async fn messages_refused_by_a_busy_redis_are_published_later() {
             peer.expect(&format!(r#"42["n",{n}]"#)).await;
         }
         assert_eq!(here.io.adapter_health().lost(), 0);
+    }
+}
+
+/// A drain closes its clients in turn although their records cannot be stored: only the first batch
+/// waits for them.
+#[on_both_servers]
+async fn a_drain_without_redis_keeps_its_pace() {
+    let mut redis = Redis::start();
+    let server = Format::Streams
+        .node(&redis, |io| io.connection_state_recovery(WINDOW))
+        .await;
+    let mut clients = Vec::new();
+    for _ in 0..10 {
+        clients.push(Client::connected(&server, Via::WebSocket).await);
+    }
+    redis.kill();
+    until("it to be noticed", || {
+        !server.io.adapter_health().is_connected()
+    })
+    .await;
+    let options = DrainOptions::new()
+        .delay(Duration::ZERO)
+        .grace(Duration::ZERO);
+    let options = options.batch(1).interval(SHORT / 6).limit(NOTICED);
+    let begun = Instant::now();
+    let report = within("the drain", server.io.drain(options)).await;
+    assert_eq!(report.clients(), 10);
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "each batch waited"
+    );
+    for client in &mut clients {
+        client.expect_close().await;
     }
 }
 
