@@ -54,18 +54,22 @@ impl Replay<'_> {
         if !reaches_back(source.log, source.stream, start).await? {
             return Ok(None);
         }
+        // Before the end of the stream is read: the reader may pass that meanwhile.
+        let read = source.positions.events_after(source.stream, start);
         // Entries after `end` arrived after the client did; the log delivers them.
         let end = source.log.last(source.stream).await?;
-        let Some(read) = source.positions.events_after(source.stream, start) else {
-            return self.read_log(&source, start, end).await;
-        };
-        for (id, entry) in read.events {
-            if id <= end && !self.add(&entry, id) {
+        let upto = read.as_ref().map_or(start, |read| read.upto.max(start));
+        if end < upto {
+            // The broker has lost the end of the stream.
+            return Ok(None);
+        }
+        for (id, entry) in read.into_iter().flat_map(|read| read.events) {
+            if !self.add(&entry, id) {
                 return Ok(None);
             }
         }
-        // The reader is behind by a few entries.
-        self.read_log(&source, read.upto, end).await
+        // The reader is behind by a few entries, or has no longer all events.
+        self.read_log(&source, upto, end).await
     }
 
     /// Reads the entries after `start` up to `end` from the broker.

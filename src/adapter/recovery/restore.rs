@@ -79,7 +79,7 @@ impl Restorer {
             );
             return None;
         };
-        // Before the record is removed: a client that waits too long finds it at its next try.
+        // Before the record is removed: nothing is done for a client that has waited too long.
         let _turn = self.turn(&membership, arrived?).await?;
         let resumed = self.restore(records, log, &membership, &request).await;
         resumed.unwrap_or_else(|error| {
@@ -126,12 +126,13 @@ impl Restorer {
             // The client was here last, and its record may still be in this node's queue.
             self.queue.written(&key(&request.pid)).await;
         }
-        let deadline = Instant::now() + RECORD_LIMIT;
+        // From the first answer of the broker on.
+        let mut deadline = None;
         loop {
             if self.broker.is_connected() {
                 match look(records, membership.name(), &request.pid).await {
                     // A client that reconnects at once is faster than the record of its last node.
-                    Ok(None) if Instant::now() < deadline => {}
+                    Ok(None) if !has_passed(&mut deadline, RECORD_LIMIT) => {}
                     Ok(persisted) => {
                         let entry = ReplayStart::of(request, &persisted?)?.entry();
                         self.read_up_to(membership, entry).await;
@@ -332,6 +333,12 @@ impl ReplayStart {
         got.drain(..got.len().saturating_sub(MAX_NODES));
         got
     }
+}
+
+/// Returns `true` if a deadline has passed, which begins at the first call.
+fn has_passed(deadline: &mut Option<Instant>, limit: Duration) -> bool {
+    let now = Instant::now();
+    now >= *deadline.get_or_insert(now + limit)
 }
 
 /// Returns the record of a client in this namespace. A session stored for another namespace is not

@@ -194,9 +194,10 @@ impl Queue {
         self.until(|inner| inner.waiting.is_empty()).await;
     }
 
-    /// Waits until all records were stored, or deleted.
+    /// Waits until the present records were stored, or deleted; later ones may follow.
     pub(crate) async fn recorded(&self) {
-        self.until(|inner| inner.records.is_empty()).await;
+        let latest = self.inner.lock().records.latest();
+        self.until(|inner| inner.records.are_written(latest)).await;
     }
 
     /// Waits until the broker has the latest record of this key.
@@ -313,7 +314,7 @@ const BATCH_BYTES: usize = 1 << 20;
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
-    use std::task::{Context, Waker};
+    use std::task::{Context, Poll, Waker};
 
     use super::*;
     use crate::adapter::format::Channel;
@@ -343,6 +344,30 @@ mod tests {
         queue.close();
         assert_eq!(queue.push(vec![envelope(1)]), Err(ClusterError::Closed));
         assert_eq!(queue.state(), (envelope(1).len(), 0));
+    }
+
+    /// Records that arrive all the time do not keep those waiting that ask for the present ones.
+    #[test]
+    fn present_records_are_written_although_later_ones_wait() {
+        let (queue, now) = (Queue::new(1000), Instant::now());
+        let keep = |key: &str| {
+            queue.keep(key.to_owned(), Bytes::new(), Duration::from_secs(60), now);
+        };
+        keep("a");
+        keep("b");
+        let mut recorded = pin!(queue.recorded());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(recorded.as_mut().poll(&mut cx).is_pending());
+        // A newer record of the same key is written in its place.
+        keep("b");
+        let mut batch = pin!(queue.batch(|batch| batch.records.len()));
+        assert_eq!(batch.as_mut().poll(&mut cx), Poll::Ready(2));
+        keep("a");
+        keep("c");
+        assert!(recorded.as_mut().poll(&mut cx).is_pending());
+        queue.sent();
+        assert!(recorded.as_mut().poll(&mut cx).is_ready());
+        assert!(pin!(queue.recorded()).poll(&mut cx).is_pending());
     }
 
     fn entry(stream: &str) -> Envelope {

@@ -19,6 +19,8 @@ pub(crate) struct Records {
     /// The records that were sent to the broker, which has not responded yet.
     begun: Vec<(String, Record)>,
     bytes: usize,
+    /// The number of the latest record.
+    kept: u64,
     /// The longest lifetime of a record.
     longest: Duration,
     /// Number of waiting records at which expired ones are purged.
@@ -31,6 +33,8 @@ pub(crate) struct Record {
     pub(crate) value: Option<Bytes>,
     /// The time at which it expires.
     pub(crate) until: Instant,
+    /// Its number among all records. A newer record of a key that waits keeps the earlier number.
+    place: u64,
 }
 
 impl Records {
@@ -38,14 +42,13 @@ impl Records {
         let limit = limit.min(LONGEST);
         self.longest = self.longest.max(limit);
         let until = now + limit;
-        let value = Some(value);
-        self.put(key, Record { value, until }, now);
+        self.put(key, Some(value), until, now);
     }
 
     pub(crate) fn forget(&mut self, key: String, now: Instant) {
         // By then the earlier record has expired.
         let until = now + self.longest;
-        self.put(key, Record { value: None, until }, now);
+        self.put(key, None, until, now);
     }
 
     /// Returns the first ones to send. They stay until they are [`answered`](Self::answered) or
@@ -94,8 +97,17 @@ impl Records {
         self.waiting.contains_key(key) || self.begun.iter().any(|(begun, _)| begun == key)
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.begun.is_empty()
+    /// Returns the number of the latest record.
+    pub(crate) fn latest(&self) -> u64 {
+        self.kept
+    }
+
+    /// Returns `true` if the broker has all records up to this number.
+    pub(crate) fn are_written(&self, place: u64) -> bool {
+        let begun = self.begun.first().map(|(_, record)| record);
+        let mut waiting = self.keys.iter().filter_map(|key| self.waiting.get(key));
+        let first = begun.or_else(|| waiting.next());
+        first.is_none_or(|record| record.place > place)
     }
 
     /// Returns `true` if there is a record that has not expired.
@@ -109,10 +121,17 @@ impl Records {
         self.bytes
     }
 
-    fn put(&mut self, key: String, record: Record, now: Instant) {
+    fn put(&mut self, key: String, value: Option<Bytes>, until: Instant, now: Instant) {
+        self.kept += 1;
+        let mut record = Record {
+            value,
+            until,
+            place: self.kept,
+        };
         self.bytes += record.len(&key);
         match self.waiting.entry(key) {
             Entry::Occupied(mut waiting) => {
+                record.place = waiting.get().place;
                 let older = waiting.insert(record);
                 self.bytes -= older.len(waiting.key());
             }
@@ -185,7 +204,7 @@ mod tests {
         let begun = records.begin(now);
         assert_eq!(values(begun), [("a", Some(&b"2"[..])), ("b", None)]);
         records.answered(|_| false);
-        assert!(records.is_empty());
+        assert!(records.are_written(records.latest()));
         assert_eq!(records.bytes(), 0);
     }
 
@@ -197,7 +216,7 @@ mod tests {
         }
         assert_eq!(records.begin(now).len(), 3);
         records.forget("b".to_owned(), now);
-        assert!(!records.is_empty());
+        assert!(!records.are_written(records.latest()));
         records.failed();
         let begun = records.begin(now);
         let expected = [("a", Some(&b"1"[..])), ("c", Some(&b"1"[..])), ("b", None)];
@@ -229,7 +248,7 @@ mod tests {
         assert_eq!(records.waiting.len(), PURGE_THRESHOLD - 1);
         assert_eq!(records.keys.len(), PURGE_THRESHOLD - 1);
         assert_eq!(records.begin(later + MINUTE), []);
-        assert!(records.is_empty());
+        assert!(records.are_written(records.latest()));
         assert_eq!(records.bytes(), 0);
     }
 }
