@@ -61,6 +61,9 @@ async fn route(
     let query = Query::parse(request.query_string(), |transport| {
         engine.config.engine.allows(transport) || is_in_memory(request)
     })?;
+    if query.jsonp.is_some() {
+        origin::check_script(&engine.config.http, request)?;
+    }
     let Some(sid) = query.sid else {
         let scope = handshake_scope(engine, query.transport, request);
         let opening = open(engine, hooks, &query, request, payload);
@@ -85,8 +88,8 @@ async fn route(
     }
     handle.check_polling(query.revision)?;
     match *request.method() {
-        Method::GET => polling::get(&handle, request).await,
-        Method::POST => polling::post(&handle, request, payload).await,
+        Method::GET => polling::get(&handle, &query, request).await,
+        Method::POST => polling::post(&handle, &query, request, payload).await,
         _ => Err(Refusal::BadMethod),
     }
 }
@@ -113,7 +116,7 @@ async fn open(
     };
     let client = admitted.client(engine, request, query.form());
     let mut response = match query.transport {
-        Transport::Polling => polling::handshake(engine, hooks, client),
+        Transport::Polling => polling::handshake(engine, hooks, client, (query, request)),
         Transport::WebSocket => websocket::open(engine, hooks, request, payload, client)?,
         // It has a path of its own.
         Transport::ServerSentEvents => return Err(Refusal::UnknownTransport),

@@ -19,6 +19,7 @@ mod frames;
 mod handshake;
 mod held;
 mod hooks;
+mod jsonp;
 mod opening;
 mod origin;
 mod polling;

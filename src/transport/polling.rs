@@ -15,6 +15,7 @@ use futures_core::Stream;
 use tokio::time::timeout;
 
 use crate::config::{Config, HttpConfig};
+use crate::engineio::v3;
 use crate::handshake::Revision;
 use crate::reason::CloseReason;
 use crate::session::{
@@ -23,37 +24,51 @@ use crate::session::{
 };
 use crate::transport::compression::Coding;
 use crate::transport::hooks::Hooks;
+use crate::transport::jsonp;
 use crate::transport::refusal::Refusal;
 use crate::transport::request::Query;
 
 /// Engine.IO v4, Handshake: the response is the OPEN packet.
-pub(crate) fn handshake(engine: &Arc<Engine>, hooks: &Hooks, client: NewClient) -> HttpResponse {
-    let revision = client.handshake.revision();
+pub(crate) fn handshake(
+    engine: &Arc<Engine>,
+    hooks: &Hooks,
+    client: NewClient,
+    (query, request): (&Query, &HttpRequest),
+) -> HttpResponse {
     let opened = engine.open_polling(client);
-    let mut response = packets(payload_of(&opened.packet, revision), TEXT);
+    let payload = payload_of(&opened.packet, query.revision);
+    let mut response = match query.jsonp {
+        Some(index) => packets(index.script(&payload), SCRIPT),
+        None => packets(payload, TEXT),
+    };
+    protect_old_browsers(request, &mut response);
     hooks.add_cookie(opened.sid, response.headers_mut());
     response
 }
 
 /// Engine.IO v4, HTTP long-polling: waits until packets are queued, and sends all of them.
-pub(crate) async fn get(handle: &Handle, request: &HttpRequest) -> Result<HttpResponse, Refusal> {
+pub(crate) async fn get(
+    handle: &Handle,
+    query: &Query,
+    request: &HttpRequest,
+) -> Result<HttpResponse, Refusal> {
     let polled = handle.take().await?;
-    Ok(answer(polled, request, &handle.link.config.http))
+    Ok(answer(polled, query, request, &handle.link.config.http))
 }
 
 /// Engine.IO v4, HTTP long-polling: handles the packets of one body.
 pub(crate) async fn post(
     handle: &Handle,
+    query: &Query,
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
     let link = &handle.link;
     let close = |reason| link.close(reason);
     let _turn = handle.begin_post()?;
-    let revision = link.handshake.revision();
-    let body = packets_of(request, payload, &link.config, revision, close).await?;
+    let body = packets_of(request, payload, &link.config, query, close).await?;
     let polled = handle.bring(body).await?;
-    Ok(answer(polled, request, &link.config.http))
+    Ok(answer(polled, query, request, &link.config.http))
 }
 
 /// Forwards the request to the node of its session.
@@ -74,13 +89,12 @@ pub(crate) async fn forward(
                 return Err(Refusal::UnknownSession);
             }
             let close = |reason| elsewhere.end(reason);
-            let revision = query.revision;
-            PollRequest::Send(packets_of(request, payload, config, revision, close).await?)
+            PollRequest::Send(packets_of(request, payload, config, query, close).await?)
         }
         _ => return Err(Refusal::UnknownSession),
     };
     let polled = elsewhere.poll(query.revision, poll).await?;
-    let mut response = answer(polled, request, &config.http);
+    let mut response = answer(polled, query, request, &config.http);
     if engine.is_closing() {
         // So that the next request may reach another node, if a load balancer in front can choose.
         response
@@ -90,14 +104,30 @@ pub(crate) async fn forward(
     Ok(response)
 }
 
-fn answer(polled: PollResponse, request: &HttpRequest, config: &HttpConfig) -> HttpResponse {
-    match polled {
+fn answer(
+    polled: PollResponse,
+    query: &Query,
+    request: &HttpRequest,
+    config: &HttpConfig,
+) -> HttpResponse {
+    let mut response = match polled {
         PollResponse::Packets {
             body,
             compress,
             is_binary,
         } => {
-            let kind = if is_binary { BINARY } else { TEXT };
+            let (body, kind) = match query.jsonp {
+                Some(index) if is_binary => {
+                    // The session was opened by a client that reads bytes.
+                    (
+                        index.script(&v3::as_text(&body).unwrap_or_default()),
+                        SCRIPT,
+                    )
+                }
+                Some(index) => (index.script(&body), SCRIPT),
+                None if is_binary => (body, BINARY),
+                None => (body, TEXT),
+            };
             let threshold = config.http_compression.filter(|_| compress);
             match threshold {
                 Some(threshold) if body.len() >= threshold => compressed(request, body, kind),
@@ -108,6 +138,21 @@ fn answer(polled: PollResponse, request: &HttpRequest, config: &HttpConfig) -> H
             .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/html")))
             .insert_header((header::CACHE_CONTROL, HeaderValue::from_static("no-store")))
             .body("ok"),
+    };
+    protect_old_browsers(request, &mut response);
+    response
+}
+
+/// Reference server: Internet Explorer takes a payload for an injection of its page, and changes it.
+fn protect_old_browsers(request: &HttpRequest, response: &mut HttpResponse) {
+    let agent = request.headers().get(header::USER_AGENT);
+    let is_old = |agent: &HeaderValue| {
+        let agent = String::from_utf8_lossy(agent.as_bytes());
+        agent.contains(";MSIE") || agent.contains("Trident/")
+    };
+    if agent.is_some_and(is_old) {
+        let off = HeaderValue::from_static("0");
+        response.headers_mut().insert(header::X_XSS_PROTECTION, off);
     }
 }
 
@@ -116,11 +161,11 @@ async fn packets_of(
     request: &HttpRequest,
     payload: web::Payload,
     config: &Config,
-    revision: Revision,
+    query: &Query,
     close: impl Fn(CloseReason),
 ) -> Result<PostBody, Refusal> {
     let is_binary = has_binary_body(request);
-    if is_binary && revision == Revision::V4 {
+    if is_binary && (query.revision == Revision::V4 || query.jsonp.is_some()) {
         close(CloseReason::TransportError);
         return Err(Refusal::Violation);
     }
@@ -136,7 +181,11 @@ async fn packets_of(
     if is_binary {
         return Ok(PostBody::Binary(body));
     }
-    let text = String::from_utf8(body).map_err(|_| {
+    let text = match query.jsonp {
+        Some(_) => jsonp::payload_in(&body),
+        None => String::from_utf8(body).ok(),
+    };
+    let text = text.ok_or_else(|| {
         close(CloseReason::ParseError);
         Refusal::Violation
     })?;
@@ -212,6 +261,9 @@ fn packets(body: Vec<u8>, kind: &'static str) -> HttpResponse {
 
 /// The content type of a payload as text.
 const TEXT: &str = "text/plain; charset=UTF-8";
+
+/// The content type of a script that passes a payload to its client.
+const SCRIPT: &str = "text/javascript; charset=UTF-8";
 
 /// The content type of a binary payload of Engine.IO v3.
 const BINARY: &str = "application/octet-stream";

@@ -6,6 +6,7 @@ use crate::config::Transport;
 use crate::handshake::Revision;
 use crate::id::Id;
 use crate::link::BinaryForm;
+use crate::transport::jsonp::JsonpIndex;
 use crate::transport::refusal::Refusal;
 
 /// The query, checked as far as possible without the session.
@@ -16,6 +17,8 @@ pub(crate) struct Query {
     pub(crate) revision: Revision,
     /// The client reads binary messages as base64, if it is of v3.
     base64: bool,
+    /// The client polls by scripts.
+    pub(crate) jsonp: Option<JsonpIndex>,
 }
 
 impl Query {
@@ -44,7 +47,11 @@ impl Query {
                 Some("4") => Revision::V4,
                 _ => Revision::V3,
             },
-            base64: raw.base64.is_some(),
+            base64: raw.base64.is_some() || raw.jsonp.is_some(),
+            jsonp: match raw.jsonp.as_deref() {
+                None => None,
+                Some(text) => Some(JsonpIndex::parse(text).ok_or(Refusal::BadRequest)?),
+            },
         })
     }
 
@@ -92,6 +99,7 @@ struct Raw<'a> {
     transport: Option<Cow<'a, str>>,
     sid: Option<Cow<'a, str>>,
     base64: Option<Cow<'a, str>>,
+    jsonp: Option<Cow<'a, str>>,
 }
 
 impl<'a> Raw<'a> {
@@ -103,6 +111,7 @@ impl<'a> Raw<'a> {
                 "transport" => &mut raw.transport,
                 "sid" => &mut raw.sid,
                 "b64" => &mut raw.base64,
+                "j" => &mut raw.jsonp,
                 _ => continue,
             };
             if place.is_none() && !value.is_empty() {
@@ -185,11 +194,22 @@ mod tests {
     }
 
     #[test]
+    fn the_index_of_a_callback_is_a_number() {
+        let query = |j: &str| parse(&format!("EIO=4&transport=polling&j={j}"));
+        for j in ["7", "007", "x7"] {
+            assert_eq!(query(j).unwrap().jsonp, JsonpIndex::parse("7"));
+        }
+        assert_eq!(query("").unwrap().jsonp, None);
+        assert_eq!(query("x"), Err(Refusal::BadRequest));
+    }
+
+    #[test]
     fn base64_is_a_form_of_the_third_revision() {
         for (query, form) in [
             ("EIO=3&transport=polling", BinaryForm::V3),
             ("EIO=3&transport=polling&b64=1", BinaryForm::V3Base64),
             ("EIO=3&transport=polling&b64=", BinaryForm::V3),
+            ("EIO=3&transport=polling&j=0", BinaryForm::V3Base64),
             ("EIO=4&transport=polling&b64=1", BinaryForm::V4),
         ] {
             assert_eq!(parse(query).unwrap().form(), form, "{query}");

@@ -2,8 +2,8 @@
 //!
 //! `/engine.io/` echoes every message; `/socket.io/` has the namespaces `/` and `/custom`, which send
 //! the auth payload back on connect, and the events that the suites use. `PORT`, `SERVER` (`http` or
-//! `direct`), `DEFLATE` (`1`, or `takeover` for context takeover) and `ALLOW_EIO3` (`1` lets clients of
-//! the 2.x line in) come from the environment.
+//! `direct`), `DEFLATE` (`1`, or `takeover` for context takeover), `ALLOW_EIO3` (`1` lets clients of
+//! the 2.x line in) and `PING_INTERVAL_MS` (300 if it is not set) come from the environment.
 //!
 //! ```sh
 //! PORT=3000 cargo run --release --example conformance
@@ -22,12 +22,14 @@ use actix_socketio::{
 use actix_web::{App, HttpServer};
 use serde_json::Value;
 
-const PING_INTERVAL: Duration = Duration::from_millis(300);
 const PING_TIMEOUT: Duration = Duration::from_millis(200);
 
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
     env_logger::init();
+    let interval = env::var("PING_INTERVAL_MS").ok();
+    let interval = interval.and_then(|interval| interval.parse().ok());
+    let ping_interval = Duration::from_millis(interval.unwrap_or(300));
     let allow_eio3 = env::var("ALLOW_EIO3").is_ok_and(|allowed| allowed == "1");
     let mut engine = EngineIo::builder().allow_eio3(allow_eio3);
     let mut io = SocketIo::builder().allow_eio3(allow_eio3);
@@ -37,7 +39,7 @@ async fn main() -> std::io::Result<()> {
         io = io.per_message_deflate(options);
     }
     let engine = engine
-        .ping_interval(PING_INTERVAL)
+        .ping_interval(ping_interval)
         .ping_timeout(PING_TIMEOUT)
         .cors(Cors::any())
         .on_message(
@@ -49,7 +51,7 @@ async fn main() -> std::io::Result<()> {
         )
         .start()?;
     let io = io
-        .ping_interval(PING_INTERVAL)
+        .ping_interval(ping_interval)
         .ping_timeout(PING_TIMEOUT)
         .connect_timeout(Duration::from_secs(1))
         .cors(Cors::any())

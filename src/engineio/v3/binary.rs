@@ -6,7 +6,8 @@
 
 use crate::engineio::error::DecodeError;
 use crate::engineio::v3::Part;
-use crate::engineio::v3::packet::push_binary;
+use crate::engineio::v3::packet::{push_base64, push_binary};
+use crate::engineio::v3::payload::push_packet;
 
 /// Splits off the first packet of a body. The bytes behind it are the rest.
 ///
@@ -43,6 +44,24 @@ fn length_of(digits: &[u8]) -> Result<usize, DecodeError> {
         length = length.saturating_mul(10).saturating_add((*digit).into());
     }
     Ok(length)
+}
+
+/// Returns a binary payload as text, with its binary packets as base64. `None` if it is malformed.
+pub(crate) fn as_text(mut body: &[u8]) -> Option<Vec<u8>> {
+    let mut text = Vec::with_capacity(body.len() * 2);
+    while !body.is_empty() {
+        let (part, rest) = split_part(body).ok()?;
+        match part {
+            Part::Text(packet) => push_packet(&mut text, packet.as_bytes()),
+            Part::Binary(packet) => {
+                let mut encoded = Vec::new();
+                push_base64(&mut encoded, packet.get(1..)?);
+                push_packet(&mut text, &encoded);
+            }
+        }
+        body = rest;
+    }
+    Some(text)
 }
 
 /// Appends a packet's text, which is UTF-8.
@@ -106,6 +125,17 @@ mod tests {
             Part::Binary(&[4, 1, 2, 3]),
         ];
         assert_eq!(parts(&golden), Ok(read.to_vec()));
+    }
+
+    #[test]
+    fn a_binary_payload_has_a_text() {
+        let mut body = Vec::new();
+        push_text_part(&mut body, "4é".as_bytes());
+        push_binary_part(&mut body, &[1, 2, 3]);
+        assert_eq!(as_text(&body), Some("2:4é6:b4AQID".into()));
+        assert_eq!(as_text(b""), Some(Vec::new()));
+        assert_eq!(as_text(&body[1..]), None);
+        assert_eq!(as_text(b"\x01\x00\xff"), None);
     }
 
     #[test]

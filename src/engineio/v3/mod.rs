@@ -8,7 +8,7 @@ mod binary;
 mod packet;
 mod payload;
 
-pub(crate) use self::binary::{push_binary_part, push_text_part, split_part};
+pub(crate) use self::binary::{as_text, push_binary_part, push_text_part, split_part};
 pub(crate) use self::packet::{base64_len, check_type, decode_base64, push_base64, push_binary};
 pub(crate) use self::payload::{push_packet, split_packet};
 

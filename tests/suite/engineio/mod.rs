@@ -3,6 +3,7 @@
 mod deflate;
 mod handshake;
 mod heartbeat;
+mod jsonp;
 mod polling;
 mod sessions;
 mod upgrade;
