@@ -2,8 +2,8 @@
 //!
 //! A frame's bytes are the whole WebSocket frame. Polling uses the tail of the same bytes for a
 //! text packet; the base64 of a binary one, its frame for clients of Engine.IO v3, and the compressed
-//! frame of a broadcast, are made when the first recipient needs them (`forms.rs`). Cloning a frame copies no data. It depends on
-//! neither sender nor recipient.
+//! frame of a broadcast are made when the first recipient needs them (`forms.rs`). Cloning a frame
+//! copies no data. It depends on neither sender nor recipient.
 //!
 //! `websocket/encode.rs` writes the header of a frame. The bytes of an outbox are written to the
 //! client by `transport/direct/flusher.rs` on a server of this crate, by `transport/bodies.rs` on an
@@ -22,28 +22,30 @@ use crate::websocket::{self, Compression, Opcode};
 #[derive(Clone, Debug)]
 pub(crate) struct Frame {
     websocket: Bytes,
+    /// The forms that are made on demand: those of a binary packet, and of one with several
+    /// recipients.
+    forms: Option<Arc<Forms>>,
     polling: Polling,
+    /// The position of the payload in the frame.
+    start: u8,
+    /// The number of bytes between this position and the data: of the type, in Engine.IO v3.
+    skipped: u8,
+    is_compressible: bool,
+    /// Several recipients may need the compressed frame.
+    is_shared: bool,
 }
 
 /// The form of the packet in the body of a poll.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Polling {
-    /// The frame's bytes from this position on.
-    Tail { start: u8, compress: bool },
-    /// The same of a packet with several recipients, which is worth compressing.
-    SharedTail { start: u8, forms: Arc<Forms> },
-    /// Another text.
-    Text(&'static str),
-    /// `b` and the base64 of the frame's bytes from this position on.
-    Base64 {
-        start: u8,
-        /// The number of bytes between this position and the data: of the type, in Engine.IO v3.
-        skipped: u8,
-        compress: bool,
-        /// The packet has several recipients, which may need its compressed frame.
-        is_shared: bool,
-        forms: Arc<Forms>,
-    },
+    /// The frame's payload.
+    Tail,
+    /// `b` and the base64 of the data.
+    Base64,
+    /// The packet that says nothing.
+    Noop,
+    /// The packet that ends a session.
+    Close,
 }
 
 /// The form of the binary messages of a client, and of the payloads of its polls.
@@ -108,125 +110,90 @@ impl Frame {
         framed.extend_from_slice(data);
         Self {
             websocket: framed.into(),
-            polling: Polling::Base64 {
-                start: header as u8,
-                skipped: 0,
-                compress: true,
-                is_shared: false,
-                forms: Arc::default(),
-            },
+            forms: Some(Arc::default()),
+            polling: Polling::Base64,
+            start: header as u8,
+            skipped: 0,
+            is_compressible: true,
+            is_shared: false,
         }
     }
 
     /// Changes a binary message to the form of its client. A text is the same in all forms.
     pub(crate) fn take_form(&mut self, form: BinaryForm) {
-        let Polling::Base64 {
-            start,
-            skipped,
-            compress,
-            is_shared,
-            forms,
-        } = &self.polling
-        else {
+        let (Polling::Base64, Some(forms)) = (self.polling, &self.forms) else {
             return;
         };
-        let (compress, is_shared) = (*compress, *is_shared);
-        let data = &self.websocket[usize::from(start + skipped)..];
-        *self = match form {
-            BinaryForm::V3 if *skipped == 0 => {
-                let v3 = forms.v3_binary(data);
-                Self {
-                    websocket: v3.websocket.clone(),
-                    polling: Polling::Base64 {
-                        start: (v3.websocket.len() - data.len() - 1) as u8,
-                        skipped: 1,
-                        compress,
-                        is_shared,
-                        forms: Arc::clone(&v3.forms),
-                    },
-                }
-            }
-            BinaryForm::V3Base64 => {
-                let v3 = forms.v3_base64(data);
-                let start = (v3.websocket.len() - v3::base64_len(data.len())) as u8;
-                let polling = if is_shared && compress {
-                    let forms = Arc::clone(&v3.forms);
-                    Polling::SharedTail { start, forms }
-                } else {
-                    Polling::Tail { start, compress }
-                };
-                Self {
-                    websocket: v3.websocket.clone(),
-                    polling,
-                }
-            }
+        let data = self.data();
+        let (v3, polling) = match form {
+            BinaryForm::V3 if self.skipped == 0 => (forms.v3_binary(data), Polling::Base64),
+            BinaryForm::V3Base64 => (forms.v3_base64(data), Polling::Tail),
             BinaryForm::V3 | BinaryForm::V4 => return,
+        };
+        let payload = match polling {
+            Polling::Base64 => data.len() + 1,
+            Polling::Tail | Polling::Noop | Polling::Close => v3::base64_len(data.len()),
+        };
+        *self = Self {
+            websocket: v3.websocket.clone(),
+            forms: Some(Arc::clone(&v3.forms)),
+            polling,
+            start: (v3.websocket.len() - payload) as u8,
+            skipped: u8::from(polling == Polling::Base64),
+            ..*self
         };
     }
 
     /// Returns the packet as a part of a payload of v3.
     pub(crate) fn part(&self) -> FramePart<'_> {
-        match &self.polling {
-            Polling::Tail { start, .. } | Polling::SharedTail { start, .. } => {
-                FramePart::Text(&self.websocket[usize::from(*start)..])
-            }
-            Polling::Text(text) => FramePart::Text(text.as_bytes()),
-            Polling::Base64 { start, skipped, .. } => {
-                FramePart::Binary(&self.websocket[usize::from(start + skipped)..])
-            }
+        match self.polling {
+            Polling::Tail => FramePart::Text(self.payload()),
+            Polling::Base64 => FramePart::Binary(self.data()),
+            Polling::Noop => FramePart::Text(engineio::NOOP.as_bytes()),
+            Polling::Close => FramePart::Text(engineio::CLOSE.as_bytes()),
         }
     }
 
     /// Returns bytes that precede all frames of a WebSocket; a poll ignores them.
     pub(crate) fn raw(bytes: Bytes) -> Self {
-        Self {
-            websocket: bytes,
-            polling: Polling::Text(engineio::NOOP),
-        }
+        Self::fixed(bytes, Polling::Noop)
     }
 
     /// Returns the packet that ends a session: a close frame, or `1` in a poll.
     pub(crate) fn close(code: Option<u16>) -> Self {
-        Self {
-            websocket: websocket::close_frame(code),
-            polling: Polling::Text(engineio::CLOSE),
-        }
+        Self::fixed(websocket::close_frame(code), Polling::Close)
     }
 
     /// Returns the pong frame for a ping frame.
     pub(crate) fn pong(payload: &[u8]) -> Self {
+        let frame = websocket::frame(Opcode::Pong, payload);
+        Self::fixed(frame, Polling::Noop)
+    }
+
+    fn fixed(websocket: Bytes, polling: Polling) -> Self {
         Self {
-            websocket: websocket::frame(websocket::Opcode::Pong, payload),
-            polling: Polling::Text(engineio::NOOP),
+            websocket,
+            forms: None,
+            polling,
+            start: 0,
+            skipped: 0,
+            is_compressible: false,
+            is_shared: false,
         }
     }
 
     /// Marks the packet as not worth compressing.
     pub(crate) fn without_compression(mut self) -> Self {
-        match &mut self.polling {
-            Polling::Tail { compress, .. } | Polling::Base64 { compress, .. } => *compress = false,
-            Polling::SharedTail { start, .. } => {
-                let (start, compress) = (*start, false);
-                self.polling = Polling::Tail { start, compress };
-            }
-            Polling::Text(_) => {}
-        }
+        self.is_compressible = false;
         self
     }
 
     /// Lets the recipients share the compressed frame of a packet that has at least `threshold`
     /// bytes. It is compressed when the first of them needs it.
     pub(crate) fn shared(mut self, threshold: usize) -> Self {
-        if self.compressible(threshold).is_none() {
-            return self;
-        }
-        match &mut self.polling {
-            Polling::Base64 { is_shared, .. } => *is_shared = true,
-            Polling::Tail { start, .. } => {
-                let (start, forms) = (*start, Arc::default());
-                self.polling = Polling::SharedTail { start, forms };
-            }
-            Polling::SharedTail { .. } | Polling::Text(_) => {}
+        if self.compressible(threshold).is_some() {
+            self.forms.get_or_insert_default();
+            self.is_shared = true;
         }
         self
     }
@@ -234,46 +201,28 @@ impl Frame {
     /// Returns the payload of a packet that is worth compressing and has at least `threshold`
     /// bytes.
     pub(crate) fn compressible(&self, threshold: usize) -> Option<(Opcode, &[u8])> {
-        let (opcode, start) = match self.polling {
-            Polling::Tail {
-                start,
-                compress: true,
-            }
-            | Polling::SharedTail { start, .. } => (Opcode::Text, start),
-            Polling::Base64 {
-                start,
-                compress: true,
-                ..
-            } => (Opcode::Binary, start),
-            Polling::Tail { .. } | Polling::Base64 { .. } | Polling::Text(_) => return None,
+        let opcode = match self.polling {
+            Polling::Tail => Opcode::Text,
+            Polling::Base64 => Opcode::Binary,
+            Polling::Noop | Polling::Close => return None,
         };
-        let payload = &self.websocket[usize::from(start)..];
-        (payload.len() >= threshold.max(1)).then_some((opcode, payload))
+        let payload = self.payload();
+        let is_worth_it = self.is_compressible && payload.len() >= threshold.max(1);
+        is_worth_it.then_some((opcode, payload))
     }
 
     /// Returns the compressed frame of such a packet, if compression is a gain.
     pub(crate) fn compressed(&self, threshold: usize, compression: Compression) -> Option<Bytes> {
         let (opcode, payload) = self.compressible(threshold)?;
-        match &self.polling {
-            Polling::SharedTail { forms, .. }
-            | Polling::Base64 {
-                is_shared: true,
-                forms,
-                ..
-            } => forms.compressed(compression, opcode, payload),
-            Polling::Tail { .. } | Polling::Base64 { .. } | Polling::Text(_) => {
-                websocket::compressed(compression, opcode, payload)
-            }
+        match &self.forms {
+            Some(forms) if self.is_shared => forms.compressed(compression, opcode, payload),
+            _ => websocket::compressed(compression, opcode, payload),
         }
     }
 
     /// Returns `true` if this packet is a reason to compress the body of a poll.
     pub(crate) fn wants_compression(&self) -> bool {
-        match self.polling {
-            Polling::Tail { compress, .. } | Polling::Base64 { compress, .. } => compress,
-            Polling::SharedTail { .. } => true,
-            Polling::Text(_) => false,
-        }
+        self.is_compressible
     }
 
     /// Returns the frame's bytes on a WebSocket.
@@ -286,19 +235,20 @@ impl Frame {
         self.websocket.len()
     }
 
-    /// Returns the approximate maximal memory of the frame while it is kept, in bytes: its own, and
-    /// the base64 for polls, and one compressed frame.
+    /// Returns the approximate maximal memory of the frame while it is kept, in bytes: its own, the
+    /// base64 for polls, and the compressed frame of a packet with several recipients.
     pub(crate) fn footprint(&self) -> usize {
         let length = self.websocket.len();
-        let polling = match &self.polling {
-            Polling::Tail { .. } | Polling::Text(_) => 0,
-            Polling::SharedTail { .. } => length + FORMS,
-            Polling::Base64 { is_shared, .. } => {
-                let compressed = if *is_shared { length } else { 0 };
-                length.div_ceil(3) * 4 + compressed + FORMS
-            }
+        let base64 = match self.polling {
+            Polling::Base64 => length.div_ceil(3) * 4,
+            Polling::Tail | Polling::Noop | Polling::Close => 0,
         };
-        length + polling + ALLOCATION
+        let compressed = if self.is_shared { length } else { 0 };
+        let forms = match self.forms {
+            Some(_) => base64 + compressed + FORMS,
+            None => 0,
+        };
+        length + forms + ALLOCATION
     }
 
     /// Returns the frame's cost in an outbox.
@@ -308,21 +258,24 @@ impl Frame {
 
     /// Appends the packet in the form of a poll's body.
     pub(crate) fn push_polling(&self, body: &mut Vec<u8>) {
-        match &self.polling {
-            Polling::Tail { start, .. } | Polling::SharedTail { start, .. } => {
-                body.extend_from_slice(&self.websocket[usize::from(*start)..]);
-            }
-            Polling::Text(text) => body.extend_from_slice(text.as_bytes()),
-            Polling::Base64 {
-                start,
-                skipped,
-                forms,
-                ..
-            } => {
-                let text = forms.base64(&self.websocket[usize::from(start + skipped)..]);
-                body.extend_from_slice(text);
-            }
+        match self.polling {
+            Polling::Tail => body.extend_from_slice(self.payload()),
+            Polling::Base64 => match &self.forms {
+                Some(forms) => body.extend_from_slice(forms.base64(self.data())),
+                None => engineio::push_binary(body, self.data()),
+            },
+            Polling::Noop => body.extend_from_slice(engineio::NOOP.as_bytes()),
+            Polling::Close => body.extend_from_slice(engineio::CLOSE.as_bytes()),
         }
+    }
+
+    fn payload(&self) -> &[u8] {
+        &self.websocket[usize::from(self.start)..]
+    }
+
+    /// Returns the data of a binary message.
+    fn data(&self) -> &[u8] {
+        &self.websocket[usize::from(self.start + self.skipped)..]
     }
 
     /// Writes after a gap for the longest header, then puts the header directly before the text.
@@ -348,10 +301,12 @@ impl Frame {
         Self {
             // The exact size in one allocation, which its first recipient owns without a count.
             websocket: Bytes::copy_from_slice(&scratch[start..]),
-            polling: Polling::Tail {
-                start: header as u8,
-                compress: true,
-            },
+            forms: None,
+            polling: Polling::Tail,
+            start: header as u8,
+            skipped: 0,
+            is_compressible: true,
+            is_shared: false,
         }
     }
 }
@@ -447,12 +402,8 @@ mod tests {
             let frame = Frame::binary(&[1, 2, 3]).shared(1);
             let (one, other) = (in_form(&frame, form), in_form(&frame, form));
             assert_eq!(one.websocket().as_ptr(), other.websocket().as_ptr());
-            let forms = |frame: &Frame| match &frame.polling {
-                Polling::Base64 { forms, .. } | Polling::SharedTail { forms, .. } => {
-                    Arc::as_ptr(forms)
-                }
-                Polling::Tail { .. } | Polling::Text(_) => panic!("{frame:?}"),
-            };
+            let forms = |frame: &Frame| frame.forms.as_ref().map(Arc::as_ptr);
+            assert!(forms(&one).is_some());
             assert_eq!(forms(&one), forms(&other));
         }
         let text = message("text");
@@ -474,7 +425,7 @@ mod tests {
 
     #[test]
     fn a_frame_is_small() {
-        assert!(size_of::<Frame>() <= 56, "{}", size_of::<Frame>());
+        assert!(size_of::<Frame>() <= 48, "{}", size_of::<Frame>());
     }
 
     const FAST: Compression = Compression {

@@ -137,15 +137,12 @@ impl Decoder {
         };
         // RFC 6455 §10.4 asks for a limit. Before a header `half` holds only the earlier fragments.
         // A control frame has its own limit, which was checked with the header.
-        let compressed = self.half.as_deref().and_then(Assembly::compressed);
-        let is_compressed = header.is_compressed || (compressed.is_some() && !kind.is_control());
-        let (limit, earlier) = if kind.is_control() {
-            (MAX_CONTROL_PAYLOAD, 0)
-        } else if is_compressed {
-            // The limit itself is checked while the message is decompressed.
-            (most_compressed(self.max_message), compressed.unwrap_or(0))
+        let (limit, earlier, is_compressed) = if kind.is_control() {
+            (MAX_CONTROL_PAYLOAD, 0, false)
+        } else if self.half.is_none() && !header.is_compressed {
+            (self.max_message, 0, false)
         } else {
-            (self.max_message, self.received())
+            self.limit_of_part(header.is_compressed)
         };
         match usize::try_from(header.payload) {
             Ok(length) if length <= limit.saturating_sub(earlier) => Ok(Body {
@@ -163,6 +160,24 @@ impl Decoder {
         }
     }
 
+    /// Returns the limit of a message that comes in fragments or is compressed, the number of its
+    /// bytes that have arrived, and whether it is compressed.
+    #[cold]
+    #[inline(never)]
+    fn limit_of_part(&self, begins_compressed: bool) -> (usize, usize, bool) {
+        let compressed = self.half.as_deref().and_then(Assembly::compressed);
+        if begins_compressed || compressed.is_some() {
+            // The limit itself is checked while the message is decompressed.
+            (
+                most_compressed(self.max_message),
+                compressed.unwrap_or(0),
+                true,
+            )
+        } else {
+            (self.max_message, self.received(), false)
+        }
+    }
+
     fn body(
         &mut self,
         body: Body,
@@ -172,8 +187,8 @@ impl Decoder {
         let missing = body.length - body.received;
         let bytes = take(input, missing);
         let is_whole = bytes.len() == missing;
-        let is_alone = body.kind.is_control() || self.half.is_none();
-        if is_whole && body.is_final && body.received == 0 && is_alone && !body.is_compressed {
+        let is_alone = body.kind.is_control() || (self.half.is_none() && !body.is_compressed);
+        if is_whole && body.is_final && body.received == 0 && is_alone {
             scratch.bytes.reserve_exact(bytes.len());
             mask::unmask(&mut scratch.bytes, bytes, body.mask);
             self.stage = Stage::START;
@@ -190,7 +205,10 @@ impl Decoder {
         self.part(body, bytes, scratch)
     }
 
-    /// Takes a piece of a data frame that is not a whole message.
+    /// Takes a piece of a data frame that is not a whole message, or that is compressed.
+    // Apart, so that the usual case, a whole message, stays short.
+    #[cold]
+    #[inline(never)]
     fn part(
         &mut self,
         mut body: Body,
@@ -251,6 +269,8 @@ impl Decoder {
     }
 
     /// Takes the rest of a control frame whose payload was cut.
+    #[cold]
+    #[inline(never)]
     fn rest_of_control(&mut self, input: &mut &[u8], scratch: &mut Scratch) -> Option<Kind> {
         let Stage::Control(control) = &mut self.stage else {
             return None;

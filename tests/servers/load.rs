@@ -2,8 +2,8 @@
 //!
 //! `echo` args are emitted back, `ack` args are acknowledged, `bcast` args go to everyone, `join`
 //! and `leave` take a room, `rcast` a room and args, which go to that room. `SERVER` (`http` or
-//! `direct`), `PORT`, `WORKERS`, `METRICS`, `PING_INTERVAL_MS`, `PING_TIMEOUT_MS` and `MAX_PAYLOAD` come from
-//! the environment.
+//! `direct`), `PORT`, `WORKERS`, `METRICS`, `DEFLATE`, `PING_INTERVAL_MS`, `PING_TIMEOUT_MS` and
+//! `MAX_PAYLOAD` come from the environment.
 //!
 //! ```sh
 //! PORT=3000 cargo run --release --example load
@@ -17,7 +17,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use actix_socketio::{
-    Args, Builder, Data, EmitError, Event, HandlerError, RoomError, Socket, SocketIo,
+    Args, Builder, Data, EmitError, Event, HandlerError, PerMessageDeflate, RoomError, Socket,
+    SocketIo,
 };
 use actix_web::{App, HttpServer};
 use mimalloc::MiMalloc;
@@ -30,7 +31,11 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
     env_logger::init();
-    let io = measured(SocketIo::builder())
+    let mut builder = measured(SocketIo::builder());
+    if setting("DEFLATE", 0) == 1 {
+        builder = builder.per_message_deflate(PerMessageDeflate::new());
+    }
+    let io = builder
         .ping_interval(Duration::from_millis(setting("PING_INTERVAL_MS", 25_000)))
         .ping_timeout(Duration::from_millis(setting("PING_TIMEOUT_MS", 20_000)))
         .max_payload(setting("MAX_PAYLOAD", 1_000_000))
