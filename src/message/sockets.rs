@@ -210,7 +210,7 @@ impl CloseRoom {
 /// use actix_socketio::{RoomEvent, RoomEventKind};
 ///
 /// fn line(event: &RoomEvent) -> String {
-///     match event.change {
+///     match &event.change {
 ///         RoomEventKind::Joined(socket) => format!("{socket} is in {}", event.room),
 ///         RoomEventKind::Left(socket) => format!("{socket} has left {}", event.room),
 ///         change => format!("{}: {change:?}", event.room),
