@@ -30,8 +30,10 @@ type Reasons = Arc<Mutex<HashMap<String, String>>>;
 async fn main() -> std::io::Result<()> {
     env_logger::init();
     let mut builder = SocketIo::builder()
-        .ping_interval(Duration::from_secs(1))
-        .ping_timeout(Duration::from_secs(1))
+        // A client that posts its pong beside another POST is closed, as on Node.js.
+        .ping_interval(Duration::from_secs(3))
+        // Long enough for clients that send 1 MB on a busy machine, and ping themselves.
+        .ping_timeout(Duration::from_secs(2))
         .max_payload(4 << 20)
         .cors(Cors::any())
         .allow_eio3(true)

@@ -16,6 +16,7 @@ const javascript = (name, alias, more = {}) => ({
   ...more,
 });
 
+const OLD = { auth: "the protocol has no auth payload", recovery: RECOVERY };
 const PYTHON_RECOVERY = "python-socketio recovers no session";
 const RUST = "rust_socketio has no such call";
 
@@ -23,11 +24,18 @@ export const CLIENTS = [
   javascript("socket.io-client 4.8", "socket.io-client"),
   javascript("socket.io-client 4.0", "socket.io-client-4.0", { without: { recovery: RECOVERY } }),
   javascript("socket.io-client 3.1", "socket.io-client-3", { without: { recovery: RECOVERY } }),
+  javascript("socket.io-client 2.5", "socket.io-client-2", { without: OLD }),
   ...["sync", "asyncio"].map((kind) => ({
     name: `python-socketio 5 ${kind}`,
     transports: ALL,
     command: (...args) => [python, "python.py", kind, ...args],
     without: { recovery: PYTHON_RECOVERY },
+  })),
+  ...["sync", "asyncio"].map((kind) => ({
+    name: `python-socketio 4 ${kind}`,
+    transports: ["websocket", "polling,websocket"],
+    command: (...args) => [process.env.PYTHON_4 ?? "python3", "python.py", kind, ...args],
+    without: { ...OLD, recovery: PYTHON_RECOVERY },
   })),
   {
     name: "rust_socketio 0.6",

@@ -19,7 +19,7 @@ const { values: options } = parseArgs({
   options: { only: { type: "string", default: "" }, server: { type: "string", default: "direct" } },
 });
 const TOGETHER = 4;
-const RUN_MS = 180_000;
+const RUN_MS = 300_000;
 const REASON_MS = 10_000;
 const POLL_MS = 50;
 

@@ -7,7 +7,7 @@
 import { isDeepStrictEqual, inspect } from "node:util";
 import { createInterface } from "node:readline";
 
-const FEATURE_MS = 15_000;
+const FEATURE_MS = 40_000;
 const answers = [];
 const waiting = [];
 
