@@ -235,6 +235,90 @@ async fn a_client_above_the_rate_may_be_disconnected() {
     }
 }
 
+/// `Handlers::event_rate` with `RatePolicy::Delay`: all of its events arrive, in order and at the
+/// rate; with `RatePolicy::Disconnect` the first above it ends the session. Other events have no rate.
+#[on_both_servers]
+async fn the_rate_of_an_event_may_delay_or_disconnect() {
+    for via in BOTH {
+        let slow = RateLimit::new(10).burst(2).policy(RatePolicy::Delay);
+        let (server, mut hits) = rated(None, None, move |io| {
+            io.of("/").event_rate("search", slow);
+        });
+        let mut client = Client::connected(&server, via).await;
+        let began = Instant::now();
+        let searches = [r#"420["search",0]"#, r#"421["search",1]"#];
+        client.send_all(&searches).await;
+        expect_all(&mut client, &["430[0]", "431[1]"]).await;
+        assert_eq!(hits.so_far(), []);
+        let searches = [
+            r#"422["search",2]"#,
+            r#"423["search",3]"#,
+            r#"424["search",4]"#,
+            r#"425["search",5]"#,
+        ];
+        client.send_all(&searches).await;
+        expect_all(&mut client, &["432[2]", "433[3]", "434[4]", "435[5]"]).await;
+        assert!(began.elapsed().as_millis() >= 390, "{:?}", began.elapsed());
+        assert_eq!(hits.next().await, hit(Limit::EventRate, "search"));
+
+        let strict = only(2).policy(RatePolicy::Disconnect);
+        let (server, mut hits) = rated(None, None, move |io| {
+            io.of("/").event_rate("search", strict);
+        });
+        let mut left = leavers(&server.io.of("/"));
+        let mut client = Client::connected(&server, via).await;
+        let allowed = [
+            r#"420["search",1]"#,
+            r#"421["search",2]"#,
+            r#"422["move",3]"#,
+            r#"423["move",4]"#,
+            r#"424["move",5]"#,
+        ];
+        client.send_all(&allowed).await;
+        let answers = ["430[1]", "431[2]", "432[3]", "433[4]", "434[5]"];
+        expect_all(&mut client, &answers).await;
+        assert_eq!(hits.so_far(), []);
+        client.send(r#"425["search",6]"#).await;
+        assert_eq!(left.next().await, "rate limit exceeded");
+        assert_eq!(hits.next().await, hit(Limit::EventRate, "search"));
+    }
+}
+
+/// `bytes_per_second` with `RatePolicy::Delay`: all events arrive, in order and at the rate; with
+/// `RatePolicy::Disconnect` the first byte above it ends the session.
+#[on_both_servers]
+async fn the_rate_of_bytes_may_delay_or_disconnect() {
+    // `move` and `123456` are 10 bytes.
+    let two = [r#"420["move",123456]"#, r#"421["move",123456]"#];
+    let answers = ["430[123456]", "431[123456]"];
+    for via in BOTH {
+        let slow = RateLimit::new(50).burst(20).policy(RatePolicy::Delay);
+        let (server, mut hits) = rated(None, Some(slow), |_| ());
+        let mut client = Client::connected(&server, via).await;
+        let began = Instant::now();
+        client.send_all(&two).await;
+        expect_all(&mut client, &answers).await;
+        for _ in 0..2 {
+            client.send_all(&two).await;
+            expect_all(&mut client, &answers).await;
+        }
+        // 20 bytes at once, and 40 more at 50 in a second.
+        assert!(began.elapsed().as_millis() >= 790, "{:?}", began.elapsed());
+        assert_eq!(hits.next().await, hit(Limit::BytesPerSecond, "move"));
+
+        let strict = only(20).policy(RatePolicy::Disconnect);
+        let (server, mut hits) = rated(None, Some(strict), |_| ());
+        let mut left = leavers(&server.io.of("/"));
+        let mut client = Client::connected(&server, via).await;
+        client.send_all(&two).await;
+        expect_all(&mut client, &answers).await;
+        assert_eq!(hits.so_far(), []);
+        client.send(r#"422["move",1]"#).await;
+        assert_eq!(left.next().await, "rate limit exceeded");
+        assert_eq!(hits.next().await, hit(Limit::BytesPerSecond, "move"));
+    }
+}
+
 /// The limit, the namespace, and whether the hit has a socket.
 type OtherHit = (Limit, Option<String>, bool);
 
