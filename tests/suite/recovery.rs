@@ -10,7 +10,7 @@ use actix_socketio::{
 use serde::Deserialize;
 
 use crate::support::held::Gate;
-use crate::support::socketio::{Came, Client, Via, find, until};
+use crate::support::socketio::{Came, Client, Via, find, leavers, until};
 use crate::support::{Server, channel, within};
 
 const WINDOW: Duration = Duration::from_secs(60);
@@ -223,6 +223,7 @@ async fn recovery_before_the_disconnect_is_noticed_replaces_the_socket() {
     assert_eq!((&sid, &pid), (&ann.sid, &ann.pid));
     assert_eq!(missed, [r#"42["unread","1"]"#]);
     let closed = DisconnectReason::Session(CloseReason::Superseded);
+    assert_eq!(closed.as_str(), "superseded");
     assert_eq!(ends.next().await, (sid.clone(), closed));
     assert_eq!(server.io.of("/").count(), 1);
     server.io.to("a").emit("live", ()).await.unwrap();
@@ -413,7 +414,7 @@ async fn interrupted_recovery_may_be_retried() {
 }
 
 /// If some of its missed events are dropped while its connect handler runs, the client does not
-/// count as recovered.
+/// count as recovered. All sockets of its session end with the reason.
 #[on_both_servers]
 async fn events_lost_during_the_connect_handler_prevent_recovery() {
     let server = start(|io| io.recovery_limit(2000));
@@ -431,7 +432,10 @@ async fn events_lost_during_the_connect_handler_prevent_recovery() {
     });
     let (sid, pid) = Returning::enter(&server).await.lose(&server).await;
     assert!(!attempts.next().await);
+    let mut left = leavers(&server.io.of("/other"));
     let mut client = Client::open(&server, Via::WebSocket).await;
+    client.send("40/other,").await;
+    client.text().await;
     client.send(&format!(r#"40{{"pid":"{pid}"}}"#)).await;
     assert!(attempts.next().await);
     for n in 0..300 {
@@ -439,6 +443,7 @@ async fn events_lost_during_the_connect_handler_prevent_recovery() {
     }
     held.open();
     client.expect_close().await;
+    assert_eq!(left.next().await, "recovery limit");
     let (missed, again, ..) = back(&server, &pid, None).await;
     assert_eq!(missed, [""; 0]);
     assert_ne!(again, sid);
