@@ -3,6 +3,8 @@
 mod failures;
 mod formats;
 mod forwarding;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod operations;
 mod outbox;
 mod questions;
