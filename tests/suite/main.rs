@@ -64,6 +64,8 @@ mod recovery;
 mod reports;
 mod returned_values;
 mod rooms;
+#[cfg(all(feature = "metrics", feature = "tracing"))]
+mod secrets;
 mod sessions;
 mod shutdown;
 mod socketio;

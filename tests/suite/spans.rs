@@ -13,6 +13,8 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::support::Server;
+#[cfg(feature = "redis")]
+use crate::support::redis::{Format, Redis, connected};
 use crate::support::socketio::{Client, Via};
 
 const SESSION: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -67,7 +69,7 @@ impl Visit for Fields {
 }
 
 /// Records the spans of the process from now on.
-fn record() {
+pub(crate) fn record() {
     static RECORDS: OnceLock<()> = OnceLock::new();
     RECORDS.get_or_init(|| {
         let subscriber = tracing_subscriber::registry().with(Recorder);
@@ -96,6 +98,12 @@ fn span(name: &str, namespace: &str) -> (u64, Begun) {
     found[0].clone()
 }
 
+/// Returns the fields of all spans, as text.
+#[cfg(feature = "metrics")]
+pub(crate) fn all_fields() -> String {
+    format!("{:?}", *SPANS.lock().unwrap())
+}
+
 /// Returns a namespace of one run of a test.
 fn unique(start: &str) -> String {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
@@ -107,6 +115,54 @@ async fn connect(server: &Server<SocketIo>, via: Via, namespace: &str) -> (Clien
     let mut client = Client::open_with(server, via, &[("traceparent", SESSION)]).await;
     let id = client.connect(namespace).await;
     (client, id)
+}
+
+/// The first request of a client is a span, on either transport; its later requests are not.
+#[on_both_servers]
+async fn a_handshake_is_a_span_with_the_trace_of_its_request() {
+    record();
+    let server = Server::socketio(|io| io, |io| drop(io.of("/")));
+    for (via, transport) in [(Via::Polling, "polling"), (Via::WebSocket, "websocket")] {
+        let trace = uuid::Uuid::new_v4().simple().to_string();
+        let parent = format!("00-{trace}-b7ad6b7169203331-01");
+        let mut client = Client::open_with(&server, via, &[("traceparent", &parent)]).await;
+        let id = client.connect("/").await;
+        let all = SPANS.lock().unwrap().clone();
+        let of_it: Vec<_> = all
+            .values()
+            .filter(|begun| begun.fields.get("trace_id") == Some(&trace))
+            .collect();
+        let names: Vec<_> = of_it.iter().map(|begun| begun.name).collect();
+        assert_eq!(names, ["handshake", "connect"], "{of_it:?}");
+        assert_eq!(of_it[0].fields["transport"], transport);
+        assert_eq!(of_it[1].fields["socket"], id);
+    }
+}
+
+/// A broadcast of another node is a span of the node that delivers it.
+#[cfg(feature = "redis")]
+#[on_both_servers]
+async fn a_message_of_another_node_is_delivered_in_a_span() {
+    record();
+    let redis = Redis::start();
+    for format in Format::ALL {
+        let namespace = &unique("/nodes");
+        let node = || {
+            let (adapter, name) = (format.adapter(&redis), namespace.clone());
+            Server::socketio(move |io| io.adapter(adapter), move |io| drop(io.of(&name)))
+        };
+        let [here, there] = [node(), node()];
+        connected(&here.io).await;
+        connected(&there.io).await;
+        let mut client = Client::open(&there, Via::WebSocket).await;
+        client.connect(namespace).await;
+        here.io.of(namespace).emit("news", 1).await.unwrap();
+        client.expect(&format!(r#"42{namespace},["news",1]"#)).await;
+        let (_, begun) = span("broadcast", namespace);
+        assert_eq!(begun.fields["event"], "news");
+        let (_, begun) = span("delivery", namespace);
+        assert_eq!(begun.parent, None, "{format:?}");
+    }
 }
 
 /// Connect, event, call and broadcast are spans, each in that of its cause.
