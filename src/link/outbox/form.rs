@@ -37,10 +37,18 @@ impl Outbox {
     #[inline]
     pub(super) fn form_attachments(&self, packet: &mut Outgoing) {
         if !packet.attached.is_empty() {
-            let form = self.form();
-            for attached in &mut packet.attached {
-                attached.take_form(form);
-            }
+            self.form_all(packet);
+        }
+    }
+
+    /// Apart from the usual case, a packet without attachments, so that the compiler keeps that
+    /// short.
+    #[cold]
+    #[inline(never)]
+    fn form_all(&self, packet: &mut Outgoing) {
+        let form = self.form();
+        for attached in &mut packet.attached {
+            attached.take_form(form);
         }
     }
 }
