@@ -226,6 +226,7 @@ impl Client {
     }
 
     /// Expects that a WebSocket is open and that nothing has come: the answer to a ping is next.
+    #[cfg(feature = "redis")]
     pub(crate) async fn expect_pong(&mut self) {
         let Wire::WebSocket(socket) = &mut self.wire else {
             panic!("polling has no pings of the client");
