@@ -24,7 +24,7 @@ use actix_socketio::{
     RatePolicy, RedisAdapter, Socket, SocketIo, State, UserPolicy,
 };
 use actix_web::{App, HttpResponse, HttpServer, web};
-use jsonwebtoken::{DecodingKey, Validation, decode};
+use jsonwebtoken::{DecodingKey as Key, Validation, decode};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
@@ -58,9 +58,6 @@ fn protected(builder: Builder) -> Builder {
         .on_limit(|hit| log::info!("{:?} reached {}", hit.address(), hit.limit()))
 }
 
-/// The key of the tokens.
-struct Key(DecodingKey);
-
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
@@ -74,10 +71,9 @@ struct Login {
 
 /// Makes the socket one of the token's user, until the token ends.
 async fn log_in(socket: &Socket, token: &str, key: &Key) -> Result<(), ConnectError> {
-    let token = decode::<Claims>(token, &key.0, &Validation::default());
-    let Claims { sub, exp } = token
-        .map_err(|_| ConnectError::new("invalid token"))?
-        .claims;
+    let token = decode::<Claims>(token, key, &Validation::default());
+    let token = token.map_err(|_| ConnectError::new("invalid token"))?;
+    let Claims { sub, exp } = token.claims;
     if socket.user().is_some_and(|user| user != sub) {
         return Err("a token of another user".into());
     }
@@ -113,7 +109,6 @@ fn serve_metrics(page: PrometheusHandle) -> std::io::Result<()> {
 async fn main() -> Result<(), Box<dyn Error>> {
     env_logger::init();
     let spans = export_spans()?;
-    // Upper bounds in seconds, from fast handlers to sessions of a day.
     let buckets = [0.001, 0.01, 0.1, 1.0, 10.0, 60.0, 600.0, 3600.0, 86400.0];
     let recorder = PrometheusBuilder::new()
         .set_buckets(&buckets)?
@@ -128,12 +123,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .adapter(RedisAdapter::streams(&env::var("REDIS_URL")?)?)
         .connection_state_recovery(Duration::from_secs(120))
         .user_policy(UserPolicy::EndOldest(5))
-        .state(Key(DecodingKey::from_secret(secret.as_bytes())?))
+        .state(Key::from_secret(secret.as_bytes())?)
         .start()?;
     io.of("/")
         .on_connect(enter)
         .on("renew", renew)
         .on("say", say)
+        .on("log_out", |me: Socket, io: SocketIo| async move {
+            // On all devices and nodes: the clients get the reason, and stay away.
+            let mine = io.user(me.user().unwrap_or_default());
+            mine.disconnect_sockets_with("logged out").await
+        })
         .event_rate("renew", RateLimit::new(1).burst(5));
 
     let health = io.health_routes();
