@@ -20,7 +20,7 @@ mod stats;
     reason = "the benchmarks take this room without the transports"
 )]
 pub(crate) use deflater::Deflater;
-pub(crate) use frame::{BinaryForm, Frame};
+pub(crate) use frame::{BinaryForm, Frame, FramePart};
 pub(crate) use in_flight::{InFlight, InFlightGuard, has_waited_for_end, waits_for_end};
 #[allow(
     unused_imports,

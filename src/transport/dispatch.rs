@@ -140,9 +140,9 @@ async fn open_events(
         Ok(admitted) => admitted,
         Err(response) => return Ok(response),
     };
-    let seen = admitted.handshake(engine, request);
-    let rooms = subscription.rooms(options, &seen)?;
-    admitted.extensions.insert(rooms);
+    if let Some(rooms) = subscription.rooms(options, || admitted.handshake(engine, request))? {
+        admitted.extensions.insert(rooms);
+    }
     let client = admitted.client(engine, request, BinaryForm::V4);
     let mut response = events::open(engine, client, subscription).await;
     hooks.on_initial_headers(request, response.headers_mut());

@@ -87,6 +87,11 @@ impl OutboundStream {
         chunk_of(&self.link.outbox)
     }
 
+    /// Takes the next frame of the session; `None` is the end.
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
+        self.link.outbox.poll_frame(cx)
+    }
+
     /// Writes the queued frames with `write`; `Ok` is the end.
     pub(crate) fn poll_write(
         &mut self,

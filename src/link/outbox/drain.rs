@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 
 use crate::link::deflater::Deflater;
+use crate::link::frame::Frame;
 use crate::link::outbox::queue::{Inner, Outbox};
 
 /// Writes some of these bytes to a client, and returns their number.
@@ -46,6 +47,15 @@ impl Outbox {
         Poll::Ready(Some(chunk.freeze()))
     }
 
+    /// Takes the next frame, for a transport that writes the packets in a form of its own. `None` is
+    /// the end.
+    pub(crate) fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
+        let mut inner = self.inner.lock();
+        let frame = inner.poll_pop(cx);
+        self.unlock_relieved(inner);
+        frame
+    }
+
     /// Takes the next chunk for a WebSocket that compresses: as many frames as are worth one write,
     /// each in the form that `deflater` makes of it. `None` is the end. The frames leave the queue
     /// before they are compressed, so that no sender waits for it.
@@ -55,14 +65,9 @@ impl Outbox {
         deflater: &mut Deflater,
     ) -> Poll<Option<Bytes>> {
         let mut inner = self.inner.lock();
-        let Some(first) = inner.queue.front().cloned() else {
-            if inner.closed {
-                return Poll::Ready(None);
-            }
-            inner.wait(cx);
-            return Poll::Pending;
+        let Some(first) = ready!(inner.poll_pop(cx)) else {
+            return Poll::Ready(None);
         };
-        inner.pop();
         let (mut length, mut rest) = (first.len(), Vec::new());
         while let Some(frame) = inner.queue.front() {
             length += frame.len();
@@ -103,6 +108,21 @@ impl Outbox {
 }
 
 impl Inner {
+    /// Takes the first frame; `None` is the end.
+    fn poll_pop(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
+        match self.queue.front().cloned() {
+            Some(frame) => {
+                self.pop();
+                Poll::Ready(Some(frame))
+            }
+            None if self.closed => Poll::Ready(None),
+            None => {
+                self.wait(cx);
+                Poll::Pending
+            }
+        }
+    }
+
     fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -178,4 +198,33 @@ const WRITE_FRAMES: usize = 64;
 thread_local! {
     /// The buffer of joined frames.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn frames_are_taken_one_after_another_up_to_the_end() {
+        let outbox = Outbox::new(1000, 0);
+        outbox.attach_websocket();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut next = || {
+            let taken = outbox.poll_frame(&mut cx);
+            taken.map(|frame| frame.map(|frame| frame.websocket().clone()))
+        };
+        assert!(next().is_pending());
+        let frames = [Frame::packet("2"), Frame::binary(&[1]), Frame::packet("")];
+        for frame in &frames {
+            assert!(outbox.push(frame.clone().into()).is_ok());
+        }
+        outbox.close(None);
+        for frame in &frames {
+            assert_eq!(next(), Poll::Ready(Some(frame.websocket().clone())));
+        }
+        assert_eq!(next(), Poll::Ready(None));
+        assert_eq!(outbox.stats().queued_packets, 0);
+    }
 }

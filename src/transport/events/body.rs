@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use actix_web::body::{BodySize, MessageBody};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 
-use crate::link::Link;
+use crate::link::{Frame, FramePart, Link};
 use crate::transport::events::client::PacketSender;
 use crate::transport::events::text::{EventText, Heard};
 use crate::transport::feed::OutboundStream;
@@ -19,8 +19,6 @@ pub(super) struct EventBody {
     feed: OutboundStream,
     client: PacketSender,
     text: EventText,
-    /// Frames that were not handled yet.
-    frames: BytesMut,
     outcome: Option<Outcome>,
     /// Events that were written before the response began.
     written: String,
@@ -42,7 +40,6 @@ impl EventBody {
             feed: OutboundStream::of(link),
             client,
             text: EventText::new(pid),
-            frames: BytesMut::new(),
             outcome: None,
             written: String::new(),
             has_ended: false,
@@ -59,38 +56,31 @@ impl EventBody {
                 if self.has_ended {
                     return Poll::Ready(Outcome::Ended);
                 }
-                ready!(self.poll_frames(cx));
+                ready!(self.poll_frame(cx));
             }
         })
         .await
     }
 
-    /// Takes the next frames, and writes their events.
-    fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match ready!(self.feed.poll_chunk(cx)) {
-            Some(chunk) => {
-                self.frames.extend_from_slice(&chunk);
-                while let Some((opcode, payload)) = next_frame(&mut self.frames) {
-                    self.frame(opcode, &payload);
-                }
-            }
+    /// Takes the next frame, and writes its event.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match ready!(self.feed.poll_frame(cx)) {
+            Some(frame) => self.frame(&frame),
             None => self.has_ended = true,
         }
         Poll::Ready(())
     }
 
-    fn frame(&mut self, opcode: u8, payload: &[u8]) {
-        let heard = match opcode {
-            TEXT => {
-                let packet = String::from_utf8_lossy(payload);
+    fn frame(&mut self, frame: &Frame) {
+        let heard = match frame.part() {
+            FramePart::Text(packet) => {
+                let packet = String::from_utf8_lossy(packet);
                 self.text.packet(&packet, &mut self.written)
             }
-            BINARY => {
-                self.text.attachment(payload, &mut self.written);
+            FramePart::Binary(data) => {
+                self.text.attachment(data, &mut self.written);
                 Heard::Text
             }
-            CLOSE => Heard::Ended,
-            _ => Heard::Text,
         };
         match heard {
             Heard::Text => {}
@@ -113,64 +103,18 @@ impl MessageBody for EventBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Infallible>>> {
-        loop {
-            if !self.written.is_empty() {
-                let written = std::mem::take(&mut self.written);
-                return Poll::Ready(Some(Ok(written.into())));
-            }
-            if self.has_ended {
-                return Poll::Ready(None);
-            }
-            ready!(self.poll_frames(cx));
+        // Events that wait together are one write.
+        while self.written.len() < CHUNK && !self.has_ended && self.poll_frame(cx).is_ready() {}
+        if !self.written.is_empty() {
+            let written = std::mem::take(&mut self.written);
+            return Poll::Ready(Some(Ok(written.into())));
+        }
+        match self.has_ended {
+            true => Poll::Ready(None),
+            false => Poll::Pending,
         }
     }
 }
 
-/// RFC 6455, 5.2: takes the first whole frame of a server: its opcode and its payload.
-fn next_frame(frames: &mut BytesMut) -> Option<(u8, Bytes)> {
-    let (first, second) = (*frames.first()?, *frames.get(1)?);
-    let (header, length) = match second & 0x7f {
-        126 => (
-            4,
-            u64::from(u16::from_be_bytes(*frames.get(2..)?.first_chunk()?)),
-        ),
-        127 => (10, u64::from_be_bytes(*frames.get(2..)?.first_chunk()?)),
-        short => (2, u64::from(short)),
-    };
-    let length = usize::try_from(length).ok()?;
-    if frames.len() - header < length {
-        return None;
-    }
-    frames.advance(header);
-    Some((first & 0x0f, frames.split_to(length).freeze()))
-}
-
-const TEXT: u8 = 1;
-const BINARY: u8 = 2;
-const CLOSE: u8 = 8;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::link::Frame;
-
-    #[test]
-    fn frames_are_taken_one_after_another_wherever_they_are_cut() {
-        let texts = ["", "2", &"x".repeat(200), &"y".repeat(70_000)];
-        let mut bytes = Vec::new();
-        for text in texts {
-            bytes.extend_from_slice(Frame::packet(text).websocket());
-        }
-        for cut in [0, 1, 2, 3, 5, 9, 210, 215, bytes.len()] {
-            let (mut frames, mut taken) = (BytesMut::new(), Vec::new());
-            for part in [&bytes[..cut], &bytes[cut..]] {
-                frames.extend_from_slice(part);
-                while let Some((opcode, payload)) = next_frame(&mut frames) {
-                    assert_eq!(opcode, TEXT);
-                    taken.push(payload);
-                }
-            }
-            assert_eq!(taken, texts, "{cut}");
-        }
-    }
-}
+/// The size from which waiting events are written.
+const CHUNK: usize = 32 * 1024;

@@ -72,7 +72,8 @@ impl Subscription {
         })
     }
 
-    /// Returns the rooms that the client joins as it connects, if the program allows all of them.
+    /// Returns the rooms that the client joins as it connects, if the program allows all of them;
+    /// `None` if it names none.
     ///
     /// # Errors
     ///
@@ -80,12 +81,16 @@ impl Subscription {
     pub(crate) fn rooms(
         &self,
         options: &ServerSentEvents,
-        handshake: &Handshake,
-    ) -> Result<InitialRooms, Refusal> {
+        handshake: impl FnOnce() -> Handshake,
+    ) -> Result<Option<InitialRooms>, Refusal> {
+        if self.rooms.is_empty() {
+            return Ok(None);
+        }
+        let handshake = &handshake();
         let mut rooms = self.rooms.iter();
         let is_allowed = |room: &String| options.allows(handshake, &self.namespace, room);
         match catch_panic(|| rooms.all(is_allowed)) {
-            Ok(true) => Ok(InitialRooms(self.rooms.clone())),
+            Ok(true) => Ok(Some(InitialRooms(self.rooms.clone()))),
             Ok(false) => Err(Refusal::RoomNotAllowed),
             Err(panic) => {
                 log::error!("the rule of `ServerSentEvents::rooms` panicked: {panic}");
