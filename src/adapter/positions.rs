@@ -50,13 +50,14 @@ impl Positions {
     /// entries after the position are missing: then `has_gap` is true.
     pub(crate) fn set(&self, stream: &str, position: Position, has_gap: bool) {
         let mut streams = self.streams.lock();
-        let (known, mut tail) = streams.remove(stream).unzip();
-        let is_next = known.is_some_and(|known: Position| known.at == position.at);
-        if has_gap || !is_next {
-            let tail = tail.get_or_insert_default();
-            tail.restart((!has_gap).then_some(position.at));
+        let after = (!has_gap).then_some(position.at);
+        match streams.get_mut(stream) {
+            Some((known, _)) if !has_gap && known.at == position.at => *known = position,
+            _ => {
+                let restarted = (position, Tail::after_entry(after));
+                streams.insert(stream.to_owned(), restarted);
+            }
         }
-        streams.insert(stream.to_owned(), (position, tail.unwrap_or_default()));
     }
 
     /// Records that the next entry was read; does nothing before the first position.
@@ -75,9 +76,9 @@ impl Positions {
         if !self.keeps_events.swap(true, Ordering::Relaxed) {
             let mut streams = self.streams.lock();
             // Those of a reader that is reading now were not kept.
-            streams
-                .values_mut()
-                .for_each(|(_, tail)| tail.restart(None));
+            for (_, tail) in streams.values_mut() {
+                *tail = Tail::default();
+            }
         }
     }
 

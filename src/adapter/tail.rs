@@ -20,12 +20,12 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    /// Starts again after this entry. `None` means that entries may be missing up to the next one.
-    pub(crate) fn restart(&mut self, after: Option<EntryId>) {
-        *self = Self {
+    /// Starts after this entry. `None` means that entries may be missing up to the next one.
+    pub(crate) fn after_entry(after: Option<EntryId>) -> Self {
+        Self {
             after,
             ..Self::default()
-        };
+        }
     }
 
     /// Adds the next entry that was read.
@@ -86,8 +86,7 @@ mod tests {
 
     #[test]
     fn events_after_an_entry_are_returned_in_order() {
-        let mut tail = Tail::default();
-        tail.restart(Some(id(1)));
+        let mut tail = Tail::after_entry(Some(id(1)));
         for (number, kind) in [(2, "3"), (3, "5"), (4, "3"), (5, "03")] {
             tail.push(id(number), entry(kind, 1));
         }
@@ -101,11 +100,10 @@ mod tests {
     /// The first entry after a gap may be one of several that were not read.
     #[test]
     fn events_before_a_gap_are_not_returned() {
-        let mut tail = Tail::default();
-        assert_eq!(numbers(&tail, 9), None);
-        tail.restart(Some(id(1)));
+        assert_eq!(numbers(&Tail::default(), 9), None);
+        let mut tail = Tail::after_entry(Some(id(1)));
         tail.push(id(2), entry("3", 1));
-        tail.restart(None);
+        tail = Tail::after_entry(None);
         assert_eq!(numbers(&tail, 9), None);
         tail.push(id(5), entry("3", 1));
         tail.push(id(6), entry("3", 1));
@@ -115,8 +113,7 @@ mod tests {
 
     #[test]
     fn number_of_events_is_limited() {
-        let mut tail = Tail::default();
-        tail.restart(Some(id(0)));
+        let mut tail = Tail::after_entry(Some(id(0)));
         let most = MAX_EVENTS as u64;
         (1..=most).for_each(|number| tail.push(id(number), entry("3", 1)));
         assert!(numbers(&tail, 0).is_some());
@@ -127,8 +124,7 @@ mod tests {
 
     #[test]
     fn bytes_of_the_events_are_limited() {
-        let mut tail = Tail::default();
-        tail.restart(Some(id(0)));
+        let mut tail = Tail::after_entry(Some(id(0)));
         tail.push(id(1), entry("3", 1));
         tail.push(id(2), entry("3", MAX_BYTES - 1));
         assert!(numbers(&tail, 0).is_some());

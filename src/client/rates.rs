@@ -34,6 +34,13 @@ struct Exceeded {
     pause: Duration,
 }
 
+impl Exceeded {
+    /// Returns the report, to which the caller adds the place.
+    fn hit<'a>(self) -> LimitHit<'a> {
+        LimitHit::new(self.limit, self.rate.per_second)
+    }
+}
+
 /// The rates of a client beside those of its sockets.
 #[derive(Default)]
 pub(super) struct Limiting {
@@ -166,7 +173,8 @@ pub(super) fn within_rates(
     let Err(exceeded) = rates.take(received.name, own, bytes, now) else {
         return Ok(Verdict::Handle);
     };
-    let hit = LimitHit::new(exceeded.limit, exceeded.rate.per_second)
+    let hit = exceeded
+        .hit()
         .in_namespace(received.socket.namespace())
         .of_event(received.name)
         .of_socket(&received.socket.state().id);
@@ -201,7 +209,7 @@ pub(super) fn ack_within_rates(
     let Err(exceeded) = taken else {
         return Ok(Verdict::Handle);
     };
-    let hit = LimitHit::new(exceeded.limit, exceeded.rate.per_second);
+    let hit = exceeded.hit();
     let hit = hit
         .in_namespace(socket.namespace())
         .of_socket(&socket.state().id);
@@ -224,7 +232,7 @@ pub(super) fn packet_within_rates(
     let Err(exceeded) = rates.take_packet(bytes, now) else {
         return Ok(Verdict::Handle);
     };
-    let hit = LimitHit::new(exceeded.limit, exceeded.rate.per_second);
+    let hit = exceeded.hit();
     link.report_hit(match namespace {
         Some(namespace) => hit.in_namespace(namespace),
         None => hit,

@@ -14,8 +14,7 @@ use crate::socketio::packet::MAIN_NAMESPACE;
 // Socket.IO v5, Connection to a namespace: the response carries the socket's id. With connection
 // state recovery it also carries the private session id.
 pub(crate) fn push_connect(out: &mut Vec<u8>, namespace: &str, sid: &str, pid: Option<&str>) {
-    out.push(b'0');
-    push_namespace(out, namespace);
+    push_start(out, b'0', namespace);
     out.extend_from_slice(b"{\"sid\":");
     push_json_str(out, sid);
     if let Some(pid) = pid {
@@ -33,8 +32,7 @@ pub(crate) fn push_connect_error(
     message: &str,
     data: Option<&RawValue>,
 ) {
-    out.push(b'4');
-    push_namespace(out, namespace);
+    push_start(out, b'4', namespace);
     out.extend_from_slice(b"{\"message\":");
     push_json_str(out, message);
     if let Some(data) = data {
@@ -46,8 +44,7 @@ pub(crate) fn push_connect_error(
 
 /// Appends a CONNECT of Socket.IO v4: `0`, `0/nsp,`. The client knows the id of its socket.
 pub(crate) fn push_connect_v4(out: &mut Vec<u8>, namespace: &str) {
-    out.push(b'0');
-    push_namespace(out, namespace);
+    push_start(out, b'0', namespace);
 }
 
 /// Appends an ERROR of Socket.IO v4: the data of the refusal, or its message as a string.
@@ -57,8 +54,7 @@ pub(crate) fn push_error_v4(
     message: &str,
     data: Option<&RawValue>,
 ) {
-    out.push(b'4');
-    push_namespace(out, namespace);
+    push_start(out, b'4', namespace);
     match data {
         Some(data) => out.extend_from_slice(data.get().as_bytes()),
         None => push_json_str(out, message),
@@ -67,8 +63,7 @@ pub(crate) fn push_error_v4(
 
 /// Appends a DISCONNECT: `1`, `1/nsp,`.
 pub(crate) fn push_disconnect(out: &mut Vec<u8>, namespace: &str) {
-    out.push(b'1');
-    push_namespace(out, namespace);
+    push_start(out, b'1', namespace);
 }
 
 /// Appends the head of an EVENT, or of a BINARY_EVENT if there are attachments, including the
@@ -137,6 +132,12 @@ fn push_kind(out: &mut Vec<u8>, plain: u8, binary: u8, attachments: usize) {
         push_decimal(out, attachments as u64);
         out.push(b'-');
     }
+}
+
+/// Appends the type and the namespace of a packet without attachments.
+fn push_start(out: &mut Vec<u8>, kind: u8, namespace: &str) {
+    out.push(kind);
+    push_namespace(out, namespace);
 }
 
 // Socket.IO v5, Packet encoding: the main namespace is omitted.

@@ -4,6 +4,7 @@
 //! enters; the payload in it leaves. The text of a client never becomes a part of the script, except
 //! inside of a JSON string.
 
+use percent_encoding::percent_decode;
 use serde_json::Value;
 
 /// The number of a client's callback.
@@ -35,35 +36,14 @@ impl JsonpIndex {
 pub(crate) fn payload_in(form: &[u8]) -> Option<String> {
     let mut pairs = form.split(|byte| *byte == b'&');
     let value = pairs.find_map(|pair| pair.strip_prefix(b"d="))?;
-    let text = String::from_utf8(decoded(value)).ok()?;
+    // WHATWG URL, 5.1, `application/x-www-form-urlencoded` parsing. `form_urlencoded` would replace
+    // bytes that are not UTF-8.
+    let spaced = value
+        .iter()
+        .map(|byte| if *byte == b'+' { b' ' } else { *byte });
+    let spaced: Vec<u8> = spaced.collect();
+    let text = percent_decode(&spaced).decode_utf8().ok()?;
     Some(with_line_ends(&text))
-}
-
-/// WHATWG URL, 5.1, `application/x-www-form-urlencoded` parsing.
-fn decoded(value: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(value.len());
-    let mut rest = value;
-    while let Some((byte, behind)) = rest.split_first() {
-        rest = behind;
-        match byte {
-            b'+' => decoded.push(b' '),
-            b'%' => match behind.split_first_chunk().and_then(byte_of) {
-                Some((byte, behind)) => {
-                    decoded.push(byte);
-                    rest = behind;
-                }
-                None => decoded.push(b'%'),
-            },
-            plain => decoded.push(*plain),
-        }
-    }
-    decoded
-}
-
-/// Reads two hexadecimal digits.
-fn byte_of<'a>((digits, rest): (&[u8; 2], &'a [u8])) -> Option<(u8, &'a [u8])> {
-    let [high, low] = digits.map(|digit| char::from(digit).to_digit(16));
-    Some(((high? * 16 + low?) as u8, rest))
 }
 
 /// Restores the line ends of a payload. A browser changes those of a form, so the client writes `\n`

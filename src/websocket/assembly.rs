@@ -144,10 +144,7 @@ impl Assembly {
             piece = rest;
             // A valid character has at most four bytes, so one of four bytes ends here.
             character[held] = byte;
-            held = match begun(&character[..=held], text)? {
-                0 => 0,
-                held => held,
-            };
+            held = begun(&character[..=held], text)?;
         }
         if held == 0 {
             let cut = last_character(piece);
