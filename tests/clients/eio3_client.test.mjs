@@ -2,18 +2,13 @@
 // let them in: over polling alone, over WebSocket alone, and with the upgrade.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
+import { afterEach, describe, test } from "node:test";
 import engineClient from "engine.io-client-3";
 import socketClient from "socket.io-client-2";
-import { startServer, within } from "./server.mjs";
+import { startServer } from "./server.mjs";
+import { acknowledged, ARGUMENTS, collect, connected, MODES, next, shared } from "./sockets.mjs";
 
 const { Manager } = socketClient;
-const MODES = {
-  polling: ["polling"],
-  websocket: ["websocket"],
-  upgrade: ["polling", "websocket"],
-};
-const ARGUMENTS = ["text ✓ \u{1f600}", 1.5, -7, true, false, null, [], {}, [[1, [2]], { a: { b: ["c"] } }], ""];
 const BINARY = [
   Buffer.from([0, 1, 2, 254, 255]),
   { deep: [{ first: Buffer.from("one") }, Buffer.alloc(0)], plain: "text" },
@@ -228,14 +223,6 @@ describe("a server that does not let them in", () => {
   }
 });
 
-/** One server for the tests of a `describe`; call the result to have it. */
-function shared(variable, env) {
-  let server;
-  before(async () => { server = await startServer(variable, { env }); });
-  after(() => server?.kill());
-  return () => server;
-}
-
 /** A manager with a session of its own; `server` is a server or gives one. */
 function manager(server, transports, options) {
   const { url } = typeof server === "function" ? server() : server;
@@ -248,40 +235,4 @@ function manager(server, transports, options) {
   });
   clients.push(made);
   return made;
-}
-
-/** Connects, and waits until the transport is the one that `mode` ends on. */
-async function connected(socket, mode) {
-  const failed = new Promise((_, reject) => {
-    for (const event of ["connect_error", "error"]) socket.once(event, reject);
-  });
-  const open = next(socket, "connect");
-  socket.connect();
-  await Promise.race([open, failed]);
-  failed.catch(() => {});
-  const { engine } = socket.io;
-  if (mode === "upgrade" && engine.transport.name === "polling") await next(engine, "upgrade");
-  assert.equal(engine.transport.name, mode === "upgrade" ? "websocket" : mode);
-}
-
-function next(emitter, event, ms) {
-  return within(new Promise((resolve) => { emitter.once(event, (...args) => resolve(args)); }), `"${event}"`, ms);
-}
-
-function collect(emitter, event, count, ms = 15_000) {
-  const got = [];
-  const all = new Promise((resolve) => {
-    emitter.on(event, function take(...args) {
-      got.push(args);
-      if (got.length < count) return;
-      emitter.off(event, take);
-      resolve(got);
-    });
-  });
-  return within(all, `${count} of "${event}"`, ms);
-}
-
-function acknowledged(socket, event, ...args) {
-  const answer = new Promise((resolve) => { socket.emit(event, ...args, (...answers) => resolve(answers)); });
-  return within(answer, `the acknowledgement of "${event}"`, 10_000);
 }

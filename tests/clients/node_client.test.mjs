@@ -2,17 +2,12 @@
 // over polling alone, over WebSocket alone, and with the upgrade from one to the other.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, describe, test } from "node:test";
+import { afterEach, describe, test } from "node:test";
 import { NodeWebSocket, NodeXHR, Socket as EngineSocket } from "engine.io-client";
 import { Manager } from "socket.io-client";
 import { startServer, within } from "./server.mjs";
+import { acknowledged, ARGUMENTS, collect, connected, MODES, next, opened, shared } from "./sockets.mjs";
 
-const MODES = {
-  polling: ["polling"],
-  websocket: ["websocket"],
-  upgrade: ["polling", "websocket"],
-};
-const ARGUMENTS = ["text ✓ \u{1f600}", 1.5, -7, true, false, null, [], {}, [[1, [2]], { a: { b: ["c"] } }], ""];
 const BINARY = [
   Buffer.from([0, 1, 2, 254, 255]),
   { deep: [{ first: Buffer.from("one") }, Buffer.alloc(0)], plain: "text", _placeholder: "not one" },
@@ -341,14 +336,6 @@ describe("engine.io-client", () => {
   }
 });
 
-/** One server for the tests of a `describe`; call the result to have it. */
-function shared(variable, env) {
-  let server;
-  before(async () => { server = await startServer(variable, { env }); });
-  after(() => server?.kill());
-  return () => server;
-}
-
 /** A manager with a session of its own; `server` is a server or gives one. */
 function manager(server, transports) {
   const { url } = typeof server === "function" ? server() : server;
@@ -362,44 +349,6 @@ function manager(server, transports) {
   made.close = made._close;
   clients.push(made);
   return made;
-}
-
-async function opened(socket) {
-  const failed = new Promise((_, reject) => socket.once("connect_error", reject));
-  const open = next(socket, "connect");
-  socket.connect();
-  await Promise.race([open, failed]);
-  failed.catch(() => {});
-}
-
-/** Connects, and waits until the transport is the one that `mode` ends on. */
-async function connected(socket, mode) {
-  await opened(socket);
-  const { engine } = socket.io;
-  if (mode === "upgrade" && engine.transport.name === "polling") await next(engine, "upgrade");
-  assert.equal(engine.transport.name, mode === "upgrade" ? "websocket" : mode);
-}
-
-function next(emitter, event, ms) {
-  return within(new Promise((resolve) => emitter.once(event, (...args) => resolve(args))), `"${event}"`, ms);
-}
-
-function collect(emitter, event, count, ms = 15_000) {
-  const got = [];
-  const all = new Promise((resolve) => {
-    emitter.on(event, function take(...args) {
-      got.push(args);
-      if (got.length < count) return;
-      emitter.off(event, take);
-      resolve(got);
-    });
-  });
-  return within(all, `${count} of "${event}"`, ms);
-}
-
-function acknowledged(socket, event, ...args) {
-  const answer = new Promise((resolve) => socket.emit(event, ...args, (...answers) => resolve(answers)));
-  return within(answer, `the acknowledgement of "${event}"`, 10_000);
 }
 
 function sequence(count) {

@@ -13,9 +13,9 @@ import { join } from "node:path";
 import { after, afterEach, before } from "node:test";
 import { fileURLToPath } from "node:url";
 import { createClient } from "redis";
-import { Member, control, eventually as waitFor, startCluster } from "./cluster/nodes.mjs";
+import { Member, control, startCluster } from "./cluster/nodes.mjs";
 import { startRedis } from "./redis.mjs";
-import { accepts, freePort, within } from "./server.mjs";
+import { accepts, eventually as waitFor, freePort, within } from "./server.mjs";
 
 export const CLIENTS = 12;
 export const MOVED_MS = 15_000;

@@ -143,6 +143,17 @@ export function within(promise, what, ms = 5_000) {
   return Promise.race([promise, lapsed]).finally(() => clearTimeout(timer));
 }
 
+/** Waits until something holds, and returns it. */
+export async function eventually(what, holds, ms = 10_000) {
+  const deadline = Date.now() + ms;
+  for (;;) {
+    const held = await holds();
+    if (held) return held;
+    if (Date.now() > deadline) throw new Error(`waited ${ms} ms in vain for ${what}`);
+    await new Promise((resolve) => { setTimeout(resolve, 20); });
+  }
+}
+
 export async function freePort() {
   const listener = createServer().listen(0, "127.0.0.1");
   await once(listener, "listening");

@@ -594,12 +594,7 @@ async fn instrumented_servers_answer_as_others_do() {
 #[on_both_servers]
 async fn a_page_sees_and_changes_the_sockets_of_other_nodes() {
     let redis = Redis::start();
-    for format in [
-        Format::Classic,
-        Format::Sharded,
-        Format::Streams,
-        Format::Memory,
-    ] {
+    for format in Format::node_anywhere() {
         let [here, there] = cluster(&redis, format).await;
         for (server, id) in [(&here, "here"), (&there, "there")] {
             server.io.instrument(development().server_id(id)).unwrap();
@@ -659,12 +654,7 @@ async fn a_page_sees_and_changes_the_sockets_of_other_nodes() {
 #[on_both_servers]
 async fn commands_reach_namespaces_that_only_another_node_has() {
     let redis = Redis::start();
-    for format in [
-        Format::Classic,
-        Format::Sharded,
-        Format::Streams,
-        Format::Memory,
-    ] {
+    for format in Format::node_anywhere() {
         let [here, there] = cluster(&redis, format).await;
         here.io.instrument(AdminOptions::without_auth()).unwrap();
         there.io.of_pattern("/shop-{id}").unwrap();
@@ -691,12 +681,7 @@ async fn commands_reach_namespaces_that_only_another_node_has() {
 #[on_both_servers]
 async fn the_list_has_namespaces_that_only_another_node_has() {
     let redis = Redis::start();
-    for format in [
-        Format::Classic,
-        Format::Sharded,
-        Format::Streams,
-        Format::Memory,
-    ] {
+    for format in Format::node_anywhere() {
         let [here, there] = cluster(&redis, format).await;
         for server in [&here, &there] {
             server.io.instrument(development()).unwrap();

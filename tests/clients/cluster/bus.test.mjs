@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { within } from "../server.mjs";
-import { Member, control, eventually, marked } from "./nodes.mjs";
+import { eventually, within } from "../server.mjs";
+import { Member, control, marked } from "./nodes.mjs";
 import { useCluster } from "./suite.mjs";
 
 const KINDS = (process.env.BUS_KINDS ?? "rust,python,rust").split(",");

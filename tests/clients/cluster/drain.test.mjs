@@ -6,9 +6,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { startRedis } from "../redis.mjs";
-import { within } from "../server.mjs";
+import { eventually, within } from "../server.mjs";
 import { LightClient } from "./light.mjs";
-import { Member, control, eventually, settled, startNode } from "./nodes.mjs";
+import { Member, control, settled, startNode } from "./nodes.mjs";
 
 const CLIENTS = Number(process.env.DRAIN_CLIENTS ?? 5_000);
 const LIMIT_MS = Number(process.env.DRAIN_SECONDS ?? 20) * 1_000;

@@ -7,8 +7,7 @@ import { test } from "node:test";
 import { io } from "socket.io-client";
 import { launchBrowser, newContext } from "../browser.mjs";
 import { startRedis } from "../redis.mjs";
-import { freePort, startServer, within } from "../server.mjs";
-import { eventually } from "./nodes.mjs";
+import { eventually, freePort, startServer, within } from "../server.mjs";
 
 const heard = (socket, event) => within(new Promise((resolve) => {
   socket.once(event, (...args) => resolve(args));

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { createClient } from "redis";
 import { startRedis } from "../redis.mjs";
-import { Member, assemble, bySender, control, eventually, settled, startNode } from "./nodes.mjs";
+import { eventually } from "../server.mjs";
+import { Member, assemble, bySender, control, settled, startNode } from "./nodes.mjs";
 import { whileRedisIsAway } from "./suite.mjs";
 
 const KINDS = (process.env.CLUSTER_KINDS ?? "rust,node,rust").split(",");

@@ -198,17 +198,6 @@ export class Member {
 
 let assemblies = 0;
 
-/** Waits until something holds, and returns it. */
-export async function eventually(what, holds, ms = 10_000) {
-  const deadline = Date.now() + ms;
-  for (;;) {
-    const held = await holds();
-    if (held) return held;
-    if (Date.now() > deadline) throw new Error(`waited ${ms} ms in vain for ${what}`);
-    await new Promise((resolve) => { setTimeout(resolve, 20); });
-  }
-}
-
 /** Returns what each of `senders` sent to a member, where the first argument of every event says who. */
 export const bySender = (events, senders) => senders.map((_, at) => events.filter(([, sender]) => sender === at));
 

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createClient } from "redis";
-import { Member, control, emptied, eventually, marked } from "./nodes.mjs";
+import { eventually } from "../server.mjs";
+import { Member, control, emptied, marked } from "./nodes.mjs";
 import { useCluster } from "./suite.mjs";
 
 const KINDS = (process.env.CLUSTER_KINDS ?? "rust,node,rust").split(",");

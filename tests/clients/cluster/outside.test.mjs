@@ -9,8 +9,8 @@ import { after, afterEach, before, describe, test } from "node:test";
 import { Emitter } from "@socket.io/redis-emitter";
 import { createClient } from "redis";
 import { startRedis } from "../redis.mjs";
-import { within } from "../server.mjs";
-import { Member, assemble, calm, control, eventually, marked, startCluster } from "./nodes.mjs";
+import { eventually, within } from "../server.mjs";
+import { Member, assemble, calm, control, marked, startCluster } from "./nodes.mjs";
 import { useCluster } from "./suite.mjs";
 
 const KINDS = (process.env.CLUSTER_KINDS ?? "rust,node,rust").split(",");

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { createClient } from "redis";
 import { startRedis } from "../redis.mjs";
-import { within } from "../server.mjs";
-import { Member, control, eventually, settled, startNode } from "./nodes.mjs";
+import { eventually, within } from "../server.mjs";
+import { Member, control, settled, startNode } from "./nodes.mjs";
 
 const RECOVERY = { RECOVERY: "1" };
 const TRIES = 20;

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before } from "node:test";
 import { startRedis } from "../redis.mjs";
-import { Member, assemble, bySender, control, eventually, startCluster } from "./nodes.mjs";
+import { eventually } from "../server.mjs";
+import { Member, assemble, bySender, control, startCluster } from "./nodes.mjs";
 
 /**
  * Starts Redis and nodes on it before the tests of the suite, and ends them behind. `started` gets

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { io } from "socket.io-client";
 import { startRedis } from "../redis.mjs";
-import { within } from "../server.mjs";
-import { control, eventually, startNode } from "./nodes.mjs";
+import { eventually, within } from "../server.mjs";
+import { control, startNode } from "./nodes.mjs";
 
 const NODES = 3;
 const TALKERS = 6;

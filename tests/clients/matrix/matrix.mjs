@@ -11,7 +11,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { startServer, stopped, within } from "../server.mjs";
+import { eventually, startServer, stopped, within } from "../server.mjs";
 import { CLIENTS, FEATURES } from "./clients.mjs";
 import { Proxy } from "./proxy.mjs";
 
@@ -21,7 +21,6 @@ const { values: options } = parseArgs({
 const TOGETHER = 4;
 const RUN_MS = 300_000;
 const REASON_MS = 10_000;
-const POLL_MS = 50;
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 
@@ -102,14 +101,12 @@ async function answer({ ask, id }, { server, proxy, recovering, back, child }) {
 }
 
 /** Waits until a socket has ended, and returns its reason. */
-async function reason(server, id) {
-  const deadline = Date.now() + REASON_MS;
-  for (;;) {
+function reason(server, id) {
+  const found = async () => {
     const response = await fetch(`${server.url}/reasons/${encodeURIComponent(id)}`);
-    if (response.ok) return response.text();
-    if (Date.now() > deadline) return "the socket has not ended";
-    await new Promise((resolve) => { setTimeout(resolve, POLL_MS); });
-  }
+    return response.ok && response.text();
+  };
+  return eventually("the end of a socket", found, REASON_MS).catch((error) => error.message);
 }
 
 /** Returns what is wrong with a cell. */
