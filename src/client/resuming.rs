@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use crate::client::passing::not_recovered;
-use crate::client::state::{Arriving, Client, Found, Waiting};
+use crate::client::state::{Arriving, Asked, Client, Found, Waiting};
 use crate::link::Link;
 use crate::logging::{LogKind, LogLimits};
 use crate::members::{Membership, Recovery, ResumeRequest, Resumed};
@@ -34,19 +34,23 @@ impl Client {
             return;
         };
         let membership = Arc::clone(&namespace.membership);
-        self.asked.count += 1;
-        let number = self.asked.count;
+        let asked = Arc::clone(self.asked.get_or_insert_default());
+        let number = {
+            let mut asked = asked.lock();
+            asked.found.get_or_insert_default();
+            asked.count += 1;
+            asked.count
+        };
         self.arriving.push(Arriving {
             number,
             namespace,
             auth: auth.map(Into::into),
             waiting: Vec::new(),
         });
-        self.asked.found.lock().get_or_insert_default();
         let question = Question {
             number,
             membership: Arc::clone(&membership),
-            found: Arc::clone(&self.asked.found),
+            asked,
             link: Arc::clone(&self.link),
             is_answered: false,
         };
@@ -64,8 +68,7 @@ impl Client {
 
     /// Continues with the clients whose results have arrived.
     pub(super) fn arrived(&mut self) {
-        let found = self.asked.found.lock().as_mut().map(std::mem::take);
-        for found in found.unwrap_or_default() {
+        for found in self.found() {
             let is_it = |it: &Arriving| it.number == found.number;
             let Some(at) = self.arriving.iter().position(is_it) else {
                 found.forget();
@@ -89,6 +92,15 @@ impl Client {
         }
     }
 
+    /// Takes the results that have arrived.
+    fn found(&self) -> Vec<Found> {
+        let Some(asked) = &self.asked else {
+            return Vec::new();
+        };
+        let mut asked = asked.lock();
+        asked.found.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
     /// The client cancels its reconnect. Returns whether a request was pending.
     pub(super) fn cancel_reconnect(&mut self, name: &str) -> bool {
         let is_it = |it: &Arriving| it.namespace.membership.name() == name;
@@ -99,7 +111,8 @@ impl Client {
     /// The client has disconnected, and may try again.
     pub(super) fn store_again(&mut self) {
         self.arriving.clear();
-        let found = self.asked.found.lock().take();
+        let asked = self.asked.as_ref();
+        let found = asked.and_then(|asked| asked.lock().found.take());
         for found in found.unwrap_or_default() {
             found.store_again();
         }
@@ -130,7 +143,7 @@ impl Client {
 struct Question {
     number: u64,
     membership: Arc<Membership>,
-    found: Arc<Mutex<Option<Vec<Found>>>>,
+    asked: Arc<Mutex<Asked>>,
     link: Arc<Link>,
     is_answered: bool,
 }
@@ -174,7 +187,7 @@ impl Question {
             resumed,
         };
         // The state of a client has values of the program, which must not be dropped under the lock.
-        let unwanted = match &mut *self.found.lock() {
+        let unwanted = match &mut self.asked.lock().found {
             Some(found) => {
                 found.push(answer);
                 None
@@ -219,12 +232,15 @@ mod tests {
     use crate::id::Id;
     use crate::panics::Caught;
 
-    fn question() -> Question {
+    fn new_question() -> Question {
         let config = Arc::new(Config::new("/"));
         Question {
             number: 1,
             membership: Membership::new("/", Vec::new()),
-            found: Arc::new(Mutex::new(Some(Vec::new()))),
+            asked: Arc::new(Mutex::new(Asked {
+                count: 1,
+                found: Some(Vec::new()),
+            })),
             link: Link::new(Id::random(), &config, Handshake::empty(), now()),
             is_answered: false,
         }
@@ -242,9 +258,9 @@ mod tests {
     }
 
     /// Returns for each answer whether a state was found.
-    fn answers(found: &Mutex<Option<Vec<Found>>>) -> Vec<(u64, bool)> {
-        let found = found.lock();
-        let answers = found.iter().flatten();
+    fn answers(asked: &Mutex<Asked>) -> Vec<(u64, bool)> {
+        let asked = asked.lock();
+        let answers = asked.found.iter().flatten();
         answers
             .map(|it| (it.number, it.resumed.is_some()))
             .collect()
@@ -252,33 +268,33 @@ mod tests {
 
     #[actix_rt::test]
     async fn a_recovery_request_gets_one_response_if_its_task_panics_or_is_dropped() {
-        let asked = question();
-        let found = Arc::clone(&asked.found);
-        run(asked, ready(None)).await;
-        assert_eq!(answers(&found), [(1, false)]);
+        let question = new_question();
+        let asked = Arc::clone(&question.asked);
+        run(question, ready(None)).await;
+        assert_eq!(answers(&asked), [(1, false)]);
 
-        let asked = question();
-        let found = Arc::clone(&asked.found);
-        let panics = run(asked, async { panic!("in the restore") });
+        let question = new_question();
+        let asked = Arc::clone(&question.asked);
+        let panics = run(question, async { panic!("in the restore") });
         assert_eq!(Caught::new(panics).await, Err("in the restore".to_owned()));
-        assert_eq!(answers(&found), [(1, false)]);
+        assert_eq!(answers(&asked), [(1, false)]);
 
-        let asked = question();
-        let found = Arc::clone(&asked.found);
-        drop(run(asked, ready(None)));
-        assert_eq!(answers(&found), [(1, false)]);
+        let question = new_question();
+        let asked = Arc::clone(&question.asked);
+        drop(run(question, ready(None)));
+        assert_eq!(answers(&asked), [(1, false)]);
     }
 
     #[actix_rt::test]
     async fn a_recovery_request_gets_a_response_at_its_deadline() {
         tokio::time::pause();
         for (after, count) in [(999, 0), (1000, 1)] {
-            let asked = question();
-            let found = Arc::clone(&asked.found);
-            let mut running = pin!(run(asked, pending()));
+            let question = new_question();
+            let asked = Arc::clone(&question.asked);
+            let mut running = pin!(run(question, pending()));
             let limit = Duration::from_millis(after);
             assert!(timeout(limit, running.as_mut()).await.is_err());
-            assert_eq!(answers(&found).len(), count, "{after}");
+            assert_eq!(answers(&asked).len(), count, "{after}");
         }
     }
 }

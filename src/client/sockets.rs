@@ -34,7 +34,8 @@ impl Client {
         text: &str,
         attachments: Vec<Bytes>,
     ) -> Result<(), CloseReason> {
-        let packet = Packet::decode(text, &self.limits).map_err(|error| self.refused(&error))?;
+        let limits = self.limits();
+        let packet = Packet::decode(text, &limits).map_err(|error| self.refused(&error))?;
         let namespace = packet.namespace;
         // A server that stops reads nothing new.
         if self.link.in_flight.is_draining() && is_new(&packet.body, &attachments) {
@@ -67,7 +68,7 @@ impl Client {
         };
         let slot = &mut self.slots[at];
         // It may have been accepted since the last wake: waiting packets have arrived before.
-        slot.dispatch_waiting(&self.limits)?;
+        slot.dispatch_waiting(&limits)?;
         if matches!(packet.body, Body::Disconnect) {
             self.leave(at, DisconnectReason::ClientNamespaceDisconnect);
             return Ok(());
@@ -242,12 +243,13 @@ impl Protocol for Client {
     /// A socket of this client was accepted, refused or disconnected.
     fn state_changed(&mut self) -> Result<(), CloseReason> {
         self.arrived();
+        let limits = self.limits();
         let mut at = 0;
         while let Some(slot) = self.slots.get_mut(at) {
             match slot.socket.state().phase() {
                 Phase::Connected => {
                     self.connect_by = None;
-                    slot.dispatch_waiting(&self.limits)?;
+                    slot.dispatch_waiting(&limits)?;
                     at += 1;
                 }
                 Phase::Connecting | Phase::Accepted => at += 1,

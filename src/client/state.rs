@@ -29,9 +29,9 @@ pub(crate) struct Client {
     pub(super) limiting: Option<Box<Limiting>>,
     /// Namespaces for which a request to the cluster is pending.
     pub(super) arriving: Vec<Arriving>,
-    pub(super) asked: Asked,
+    /// Made with the first request to the cluster.
+    pub(super) asked: Option<Arc<Mutex<Asked>>>,
     pub(super) assembler: Assembler,
-    pub(super) limits: Limits,
     /// The time by which the client must have connected to a namespace.
     pub(super) connect_by: Option<Instant>,
     /// The time by which the attachments of the waiting packet must have arrived.
@@ -74,12 +74,12 @@ pub(super) struct Arriving {
     pub(super) waiting: Vec<Waiting>,
 }
 
-/// The request to the cluster, and a result that was not read yet; `None` if the client has
-/// disconnected.
+/// The requests of a client to the cluster.
 #[derive(Default)]
 pub(super) struct Asked {
     pub(super) count: u64,
-    pub(super) found: Arc<Mutex<Option<Vec<Found>>>>,
+    /// The results that were not read yet; `None` if the client has disconnected.
+    pub(super) found: Option<Vec<Found>>,
 }
 
 pub(super) struct Found {
@@ -98,15 +98,19 @@ impl Client {
             left: Vec::new(),
             limiting: None,
             arriving: Vec::new(),
-            asked: Asked::default(),
+            asked: None,
             assembler: Assembler::default(),
-            limits: Limits {
-                attachments: link.config.limits.max_attachments,
-                ..Limits::default()
-            },
             connect_by: Some(now + link.config.sockets.connect_timeout),
             attachments_by: None,
             login_step_by: None,
+        }
+    }
+
+    /// Returns the limits of a packet.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            attachments: self.link.config.limits.max_attachments,
+            ..Limits::default()
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The shared part of a session: its data, its outbox, and the address of its actor.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -34,12 +34,7 @@ pub(crate) struct Link {
     /// The values that a program with raw Engine.IO attaches to the session.
     values: OnceLock<Box<Values>>,
     holder: Mutex<Holder>,
-    /// Given back when the session closes, and at the latest with the link.
-    place: Mutex<Option<Box<Place>>>,
     closing: AtomicBool,
-    /// The number of packets without room that were not reported yet. Senders write it, and the
-    /// session takes it.
-    overflows: AtomicU32,
     posting: AtomicBool,
     /// A WebSocket has sent its probe, and the upgrade is not complete. The session writes it.
     probing: AtomicBool,
@@ -47,11 +42,14 @@ pub(crate) struct Link {
     is_event_stream: AtomicBool,
 }
 
-/// The actor of the session, and the request that arrived while there was none.
+/// The actor of the session, the request that arrived while there was none, and the place of the
+/// session among the server's limits.
 #[derive(Debug, Default)]
 struct Holder {
     session: Option<Recipient<Control>>,
     unheard: Option<Control>,
+    /// Given back when the session closes, and at the latest with the link.
+    place: Option<Box<Place>>,
 }
 
 /// A request to a session.
@@ -89,9 +87,7 @@ impl Link {
             session: OnceLock::new(),
             values: OnceLock::new(),
             holder: Mutex::default(),
-            place: Mutex::default(),
             closing: AtomicBool::new(false),
-            overflows: AtomicU32::new(0),
             posting: AtomicBool::new(false),
             probing: AtomicBool::new(false),
             is_event_stream: AtomicBool::new(false),
@@ -185,12 +181,13 @@ impl Link {
 
     /// Sets the place that the session takes among the server's limits of sessions.
     pub(crate) fn occupy(&self, place: Option<Place>) {
-        *self.place.lock() = place.map(Box::new);
+        self.holder.lock().place = place.map(Box::new);
     }
 
     /// The session has closed: its place is free.
     pub(crate) fn vacate(&self) {
-        let place = self.place.lock().take();
+        // Dropped after the lock is released: it takes that of the server's limits.
+        let place = self.holder.lock().place.take();
         drop(place);
     }
 
@@ -249,7 +246,7 @@ impl Link {
 
     /// Reports the packets that had no room, in the session.
     pub(crate) fn report_overflows(&self) {
-        for _ in 0..self.overflows.swap(0, Ordering::Relaxed) {
+        for _ in 0..self.counters.take_overflows() {
             self.hit(Limit::OutboxLimit, self.config.limits.outbox_limit);
         }
     }
@@ -257,7 +254,7 @@ impl Link {
     /// Counts a packet without room. The sender may hold the lock of a namespace or of a socket, so
     /// the session calls the program's hook.
     fn count_overflow(&self) {
-        if self.overflows.fetch_add(1, Ordering::Relaxed) == 0 {
+        if self.counters.overflowed() {
             self.ask(Control::Overflowed);
         }
     }

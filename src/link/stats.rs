@@ -4,33 +4,43 @@
 //! under its lock. [`SessionStats`] is a copy of both for a program. Nothing here depends on the
 //! content of packets.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 /// The counters that the session itself writes.
 #[derive(Debug)]
 pub(crate) struct Counters {
-    /// The time at which the link was made.
-    pub(crate) opened: Instant,
+    /// The time at which the link was made, in microseconds of [`micros`].
+    opened: u64,
     // Written by the session alone, which is in one place at a time: a load and a store, because an
     // addition as one operation costs more.
     packets: AtomicU64,
     bytes: AtomicU64,
-    /// The time of the last pong, in microseconds since `opened`; 0 if there was none.
+    /// The time of the last pong, in microseconds of [`micros`]; 0 if there was none.
     pong: AtomicU64,
     /// The time between the last ping and its pong, in microseconds.
     round_trip: AtomicU32,
+    /// The number of packets without room that were not reported yet. Senders write it, and the
+    /// session takes it.
+    overflows: AtomicU32,
 }
 
 impl Counters {
     pub(crate) fn new(opened: Instant) -> Self {
         Self {
-            opened,
+            opened: micros(opened),
             packets: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             pong: AtomicU64::new(0),
             round_trip: AtomicU32::new(0),
+            overflows: AtomicU32::new(0),
         }
+    }
+
+    /// Returns the time since the link was made.
+    pub(crate) fn age(&self, now: Instant) -> Duration {
+        Duration::from_micros(micros(now).saturating_sub(self.opened))
     }
 
     /// Counts a received packet. Called by the session only.
@@ -46,10 +56,18 @@ impl Counters {
         let round_trip = now.saturating_duration_since(asked).as_micros();
         let round_trip = u32::try_from(round_trip).unwrap_or(u32::MAX);
         self.round_trip.store(round_trip, Ordering::Relaxed);
-        let pong = now.saturating_duration_since(self.opened).as_micros();
-        let pong = u64::try_from(pong).unwrap_or(u64::MAX).max(1);
         // Last, so that a reader that sees it sees the round trip too.
-        self.pong.store(pong, Ordering::Release);
+        self.pong.store(micros(now), Ordering::Release);
+    }
+
+    /// Counts a packet without room. Returns `true` if no other one waits to be reported.
+    pub(crate) fn overflowed(&self) -> bool {
+        self.overflows.fetch_add(1, Ordering::Relaxed) == 0
+    }
+
+    /// Returns the number of packets without room since the last call.
+    pub(crate) fn take_overflows(&self) -> u32 {
+        self.overflows.swap(0, Ordering::Relaxed)
     }
 
     /// Returns the numbers of received packets, and of their bytes.
@@ -64,14 +82,22 @@ impl Counters {
     fn heartbeat(&self, now: Instant) -> Option<(Duration, Duration)> {
         let pong = match self.pong.load(Ordering::Acquire) {
             0 => return None,
-            micros => self.opened + Duration::from_micros(micros),
+            pong => micros(now).saturating_sub(pong),
         };
         let round_trip = self.round_trip.load(Ordering::Relaxed).into();
         Some((
-            now.saturating_duration_since(pong),
+            Duration::from_micros(pong),
             Duration::from_micros(round_trip),
         ))
     }
+}
+
+/// Returns a time as a number of half the size: the microseconds since the first call in this
+/// process, and 1 for each time before. A session has several of them.
+fn micros(time: Instant) -> u64 {
+    static FIRST: OnceLock<Instant> = OnceLock::new();
+    let since = time.saturating_duration_since(*FIRST.get_or_init(|| time));
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX).max(1)
 }
 
 /// The numbers of packets in one direction, and of their bytes.

@@ -51,12 +51,7 @@ impl Session {
         let state = State {
             host: Arc::clone(&host),
             link: Arc::clone(link),
-            machine: Machine::new(
-                &link.config.engine,
-                link.handshake.revision(),
-                transport,
-                now,
-            ),
+            machine: Machine::new(&link.config, link.handshake.revision(), transport, now),
             protocol,
             post: None,
             ping: 0,

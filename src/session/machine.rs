@@ -2,9 +2,10 @@
 //!
 //! Events of the transport and the clock enter, [`Action`]s leave; the actor executes them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::config::{EngineConfig, Transport};
+use crate::config::{Config, Transport};
 use crate::handshake::Revision;
 use crate::reason::CloseReason;
 
@@ -26,18 +27,19 @@ use crate::reason::CloseReason;
 /// the time of its close.
 #[derive(Debug)]
 pub(crate) struct Machine {
-    ping_interval: Duration,
-    ping_timeout: Duration,
-    upgrade_timeout: Duration,
-    /// The time by which a client on polling must have polled, sent a packet or probed.
-    first_poll_by: Option<Instant>,
+    /// Shared, because a copy of its times would be a fifth of a session's state.
+    config: Arc<Config>,
     transport: TransportState,
     heartbeat: Heartbeat,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum TransportState {
-    Polling,
+    Polling {
+        /// The time by which the client must have polled, sent a packet or probed; `None` if it
+        /// has, or if there is no limit.
+        first_poll_by: Option<Instant>,
+    },
     Upgrading {
         until: Instant,
         noop_at: Instant,
@@ -77,34 +79,31 @@ pub(crate) struct UpgradeRefused;
 
 impl Machine {
     pub(crate) fn new(
-        config: &EngineConfig,
+        config: &Arc<Config>,
         revision: Revision,
         transport: Transport,
         now: Instant,
     ) -> Self {
+        let engine = &config.engine;
         Self {
-            ping_interval: config.ping_interval,
-            ping_timeout: config.ping_timeout,
-            upgrade_timeout: config.upgrade_timeout,
-            first_poll_by: match transport {
-                Transport::Polling => config.first_poll_timeout.map(|limit| now + limit),
-                Transport::WebSocket | Transport::ServerSentEvents => None,
-            },
             transport: match transport {
-                Transport::Polling => TransportState::Polling,
+                Transport::Polling => TransportState::Polling {
+                    first_poll_by: engine.first_poll_timeout.map(|limit| now + limit),
+                },
                 Transport::WebSocket => TransportState::WebSocket,
                 Transport::ServerSentEvents => TransportState::EventStream,
             },
             heartbeat: match revision {
                 // Engine.IO v4, Heartbeat: the server sends the ping.
                 Revision::V4 => Heartbeat::Resting {
-                    ping_at: now + config.ping_interval,
+                    ping_at: now + engine.ping_interval,
                 },
                 // Engine.IO v3, Ping: the client sends the ping.
                 Revision::V3 => Heartbeat::Listening {
-                    until: now + config.silence_limit(),
+                    until: now + engine.silence_limit(),
                 },
             },
+            config: Arc::clone(config),
         }
     }
 
@@ -112,7 +111,7 @@ impl Machine {
         match self.transport {
             TransportState::WebSocket => Transport::WebSocket,
             TransportState::EventStream => Transport::ServerSentEvents,
-            TransportState::Polling | TransportState::Upgrading { .. } => Transport::Polling,
+            TransportState::Polling { .. } | TransportState::Upgrading { .. } => Transport::Polling,
         }
     }
 
@@ -123,12 +122,11 @@ impl Machine {
 
     /// A WebSocket has sent its probe.
     pub(crate) fn begin_upgrade(&mut self, now: Instant) -> Result<(), UpgradeRefused> {
-        if self.transport != TransportState::Polling {
+        if !matches!(self.transport, TransportState::Polling { .. }) {
             return Err(UpgradeRefused);
         }
-        self.polled();
         self.transport = TransportState::Upgrading {
-            until: now + self.upgrade_timeout,
+            until: now + self.config.engine.upgrade_timeout,
             noop_at: now + FIRST_NOOP,
         };
         Ok(())
@@ -147,19 +145,24 @@ impl Machine {
     /// The WebSocket has closed again; polling continues.
     pub(crate) fn abandon_upgrade(&mut self) {
         if self.is_upgrading() {
-            self.transport = TransportState::Polling;
+            self.transport = TransportState::POLLED;
         }
     }
 
     /// Returns `true` if the client has sent nothing after its handshake, and has a time limit for
     /// that.
     pub(crate) fn awaits_first_poll(&self) -> bool {
-        self.first_poll_by.is_some()
+        let TransportState::Polling { first_poll_by } = self.transport else {
+            return false;
+        };
+        first_poll_by.is_some()
     }
 
     /// The client has polled, or has sent a packet.
     pub(crate) fn polled(&mut self) {
-        self.first_poll_by = None;
+        if let TransportState::Polling { first_poll_by } = &mut self.transport {
+            *first_poll_by = None;
+        }
     }
 
     /// Returns `true` if a pong is awaited.
@@ -171,7 +174,7 @@ impl Machine {
     pub(crate) fn pong(&mut self, now: Instant) {
         if self.is_asking() {
             self.heartbeat = Heartbeat::Resting {
-                ping_at: now + self.ping_interval,
+                ping_at: now + self.config.engine.ping_interval,
             };
         }
     }
@@ -190,7 +193,7 @@ impl Machine {
         if *until <= now && now - *until <= TIMER_DELAY {
             return Err(CloseReason::PingTimeout);
         }
-        *until = now + self.ping_interval + self.ping_timeout;
+        *until = now + self.config.engine.ping_interval + self.config.engine.ping_timeout;
         Ok(())
     }
 
@@ -200,7 +203,7 @@ impl Machine {
         if let Heartbeat::Asking { until, extended } = &mut self.heartbeat
             && !*extended
         {
-            *until = now + self.ping_timeout;
+            *until = now + self.config.engine.ping_timeout;
             *extended = true;
         }
     }
@@ -211,18 +214,26 @@ impl Machine {
             Heartbeat::Resting { ping_at } => ping_at,
             Heartbeat::Asking { until, .. } | Heartbeat::Listening { until } => until,
         };
-        let beat = self.first_poll_by.map_or(beat, |due| beat.min(due));
         match self.transport {
             TransportState::Upgrading { until, noop_at } => beat.min(until).min(noop_at),
-            TransportState::Polling | TransportState::WebSocket | TransportState::EventStream => {
-                beat
+            TransportState::Polling {
+                first_poll_by: Some(due),
+            } => beat.min(due),
+            TransportState::Polling {
+                first_poll_by: None,
             }
+            | TransportState::WebSocket
+            | TransportState::EventStream => beat,
         }
     }
 
     /// Returns the actions that are due, one at a time.
     pub(crate) fn tick(&mut self, now: Instant) -> Option<Action> {
-        if self.first_poll_by.is_some_and(|due| due <= now) {
+        if let TransportState::Polling {
+            first_poll_by: Some(due),
+        } = self.transport
+            && due <= now
+        {
             return Some(Action::Close(CloseReason::FirstPollTimeout));
         }
         match self.heartbeat {
@@ -232,7 +243,7 @@ impl Machine {
                 let held_up = now - ping_at > TIMER_DELAY;
                 let asked_at = if held_up { now } else { ping_at };
                 self.heartbeat = Heartbeat::Asking {
-                    until: asked_at + self.ping_timeout,
+                    until: asked_at + self.config.engine.ping_timeout,
                     extended: false,
                 };
                 return Some(Action::SendPing);
@@ -244,7 +255,7 @@ impl Machine {
         }
         match &mut self.transport {
             TransportState::Upgrading { until, .. } if *until <= now => {
-                self.transport = TransportState::Polling;
+                self.transport = TransportState::POLLED;
                 None
             }
             // Engine.IO v4, Upgrade: a noop ends the poll. If the client polls again in the
@@ -254,11 +265,18 @@ impl Machine {
                 Some(Action::ReleasePoll)
             }
             TransportState::Upgrading { .. }
-            | TransportState::Polling
+            | TransportState::Polling { .. }
             | TransportState::WebSocket
             | TransportState::EventStream => None,
         }
     }
+}
+
+impl TransportState {
+    /// Polling, with a client that has polled or probed.
+    const POLLED: Self = Self::Polling {
+        first_poll_by: None,
+    };
 }
 
 /// The time that a poll waits for a client that requests its session directly after its probe, and
@@ -279,7 +297,7 @@ mod tests {
 
     fn machine(transport: Transport) -> (Machine, Instant) {
         let now = Instant::now();
-        let config = EngineConfig::default();
+        let config = Arc::new(Config::new("/"));
         (Machine::new(&config, Revision::V4, transport, now), now)
     }
 
@@ -358,10 +376,9 @@ mod tests {
 
     #[test]
     fn a_client_that_never_polls_is_closed_at_its_own_timeout() {
-        let config = EngineConfig {
-            first_poll_timeout: Some(5 * SECOND),
-            ..EngineConfig::default()
-        };
+        let mut config = Config::new("/");
+        config.engine.first_poll_timeout = Some(5 * SECOND);
+        let config = Arc::new(config);
         let start = Instant::now();
         let open = |transport| Machine::new(&config, Revision::V4, transport, start);
         let silent = || open(Transport::Polling);
@@ -386,7 +403,7 @@ mod tests {
     #[test]
     fn a_client_of_v3_is_closed_if_it_does_not_ping() {
         let start = Instant::now();
-        let config = EngineConfig::default();
+        let config = Arc::new(Config::new("/"));
         for transport in [Transport::Polling, Transport::WebSocket] {
             let mut machine = Machine::new(&config, Revision::V3, transport, start);
             assert_eq!(machine.deadline(), start + 45 * SECOND);

@@ -327,7 +327,7 @@ impl State {
 
     fn count_close(&self, reason: CloseReason) {
         let telemetry = &self.link.config.telemetry;
-        let open = now().saturating_duration_since(self.link.counters.opened);
+        let open = self.link.counters.age(now());
         let transport = self.machine.transport().as_str();
         telemetry.metrics.closed(reason.as_str(), transport, open);
         if reason == CloseReason::OutboxFull {
