@@ -16,6 +16,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -98,11 +99,24 @@ pub(crate) trait EventLog: Send + Sync {
 }
 
 /// Keeps values under keys for a time. They are written through the queue.
+///
+/// A node that was cut off may write the record of a client that has moved to another node in the
+/// meantime. So a store keeps the number of moves of each key too, at least twice as long as the
+/// record: it neither writes nor deletes for a record with fewer moves.
 pub(crate) trait RecordStore: Send + Sync {
     fn get(&self, key: String) -> BrokerFuture<'_, Option<String>>;
 
-    /// Returns a value and deletes it, so that no other node gets it.
-    fn take(&self, key: String) -> BrokerFuture<'_, Option<String>>;
+    /// Returns a value and deletes it, so that no other node gets it. It counts as a move, which is
+    /// remembered for this time.
+    fn take(&self, key: String, limit: Duration) -> BrokerFuture<'_, Option<TakenRecord>>;
+}
+
+/// A record that was taken from its store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TakenRecord {
+    pub(crate) value: String,
+    /// The number of moves with this one, as the store has counted them.
+    pub(crate) moves: u64,
 }
 
 /// The ends of a node that a broker connects.

@@ -21,7 +21,7 @@ use crate::adapter::positions::Positions;
 use crate::adapter::questions::{Pending, Questions};
 use crate::adapter::receiving::Delivery;
 use crate::adapter::recovery::{Restorer, keep_writing, key, to_text};
-use crate::adapter::sending::{Outbound, Queue};
+use crate::adapter::sending::{Outbound, Queue, RecordKey};
 use crate::adapter::setup::AdapterSetup;
 use crate::adapter::subscriptions::Subscriptions;
 use crate::cluster::{AdapterHealth, Answer, ClusterError, EntryId, Message, Question};
@@ -202,12 +202,20 @@ impl Adapter for Node {
         let Some(value) = to_text(&persisted) else {
             return;
         };
-        let (key, now) = (key(&persisted.pid), Instant::now());
+        let key = RecordKey {
+            name: key(&persisted.pid),
+            moves: persisted.moves,
+        };
+        let now = Instant::now();
         self.wires.queue.keep(key, value.into(), limit, now);
     }
 
-    fn delete_record(&self, pid: &str) {
-        self.wires.queue.forget(key(pid), Instant::now());
+    fn delete_record(&self, pid: &str, moves: u64) {
+        let key = RecordKey {
+            name: key(pid),
+            moves,
+        };
+        self.wires.queue.forget(key, Instant::now());
     }
 
     fn room_changed(&self, namespace: &Arc<str>, room: &Arc<str>, began: bool) {

@@ -66,11 +66,12 @@ pub(crate) trait Adapter: fmt::Debug + Send + Sync {
     /// stream is read.
     fn read_position(&self, namespace: &str) -> Option<EntryId>;
 
-    /// Stores the record of a client for this long.
+    /// Stores the record of a client for this long, unless it has moved to another node since then.
     fn store_record(&self, kept: PersistedSocket, limit: Duration);
 
-    /// Deletes the record of a client.
-    fn delete_record(&self, pid: &str);
+    /// Deletes the record of a client that has moved this often, unless it has moved once more since
+    /// then.
+    fn delete_record(&self, pid: &str, moves: u64);
 
     /// A room has received its first member here, or lost its last one. Called under the
     /// namespace's lock.

@@ -181,7 +181,7 @@ impl Membership {
                 );
             }
             (Some(DetachOutcome::Forgotten), Some(adapter)) => {
-                adapter.delete_record(resume.pid.as_str());
+                adapter.delete_record(resume.pid.as_str(), resume.moves);
             }
             _ => {}
         }

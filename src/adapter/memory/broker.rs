@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::adapter::broker::{
     Broker, BrokerError, BrokerFuture, BrokerTask, EventLog, ListenerCount, Receipt, RecordStore,
-    Wires,
+    TakenRecord, Wires,
 };
 use crate::adapter::format::Channel;
 use crate::adapter::log_entry::LogEntry;
@@ -147,10 +148,10 @@ impl RecordStore for Memory {
         })
     }
 
-    fn take(&self, key: String) -> BrokerFuture<'_, Option<String>> {
+    fn take(&self, key: String, limit: Duration) -> BrokerFuture<'_, Option<TakenRecord>> {
         Box::pin(async move {
             self.check()?;
-            Ok(self.hub.take_record(&key))
+            Ok(self.hub.take_record(&key, limit))
         })
     }
 }

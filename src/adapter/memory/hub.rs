@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::adapter::broker::TakenRecord;
 use crate::adapter::format::{Channel, Envelope};
 use crate::adapter::log_entry::LogEntry;
 use crate::adapter::sending::{Record, SEQUENCE};
@@ -31,7 +32,10 @@ struct Content {
     nodes: BTreeMap<NodeNumber, Member>,
     registered: NodeNumber,
     streams: HashMap<String, Stream>,
+    /// Those without a value have the number of moves of a client.
     records: HashMap<String, Record>,
+    /// The number of records at which expired ones are removed.
+    purge_at: usize,
     random: u64,
 }
 
@@ -78,6 +82,7 @@ impl Hub {
                 registered: 0,
                 streams: HashMap::new(),
                 records: HashMap::new(),
+                purge_at: PURGE_THRESHOLD,
                 // xorshift needs a state other than zero.
                 random: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
             }),
@@ -222,10 +227,7 @@ impl Hub {
     pub(super) fn write_records(&self, records: Vec<(String, Record)>) {
         let mut content = self.content.lock();
         for (key, record) in records {
-            match record.value {
-                Some(_) => content.records.insert(key, record),
-                None => content.records.remove(&key),
-            };
+            content.write_record(key, record);
         }
     }
 
@@ -233,8 +235,15 @@ impl Hub {
         text_of(self.content.lock().records.get(key)?)
     }
 
-    pub(super) fn take_record(&self, key: &str) -> Option<String> {
-        text_of(&self.content.lock().records.remove(key)?)
+    pub(super) fn take_record(&self, key: &str, limit: Duration) -> Option<TakenRecord> {
+        let mut content = self.content.lock();
+        let record = content.records.get_mut(key)?;
+        let value = text_of(record)?;
+        record.value = None;
+        record.moves += 1;
+        record.until = Instant::now() + limit;
+        let moves = record.moves;
+        Some(TakenRecord { value, moves })
     }
 }
 
@@ -275,6 +284,24 @@ impl Content {
             member.incoming.extend(heard);
         }
         listeners
+    }
+
+    /// Writes a record, unless the client has moved more often.
+    fn write_record(&mut self, key: String, mut record: Record) {
+        let kept = self.records.get(&key);
+        if kept.is_some_and(|kept| kept.moves > record.moves) {
+            return;
+        }
+        if record.value.is_none() {
+            // An earlier node may write later.
+            record.until += record.until.saturating_duration_since(Instant::now());
+        }
+        self.records.insert(key, record);
+        if self.records.len() > self.purge_at {
+            let now = Instant::now();
+            self.records.retain(|_, record| record.until > now);
+            self.purge_at = (2 * self.records.len()).max(PURGE_THRESHOLD);
+        }
     }
 
     fn append(&mut self, stream: String, fields: &[(&str, Bytes)], sequence: Option<u64>) {
@@ -342,12 +369,18 @@ const LAST: EntryId = EntryId {
     number: u64::MAX,
 };
 
+/// The number of records below which none are removed.
+const PURGE_THRESHOLD: usize = 1024;
+
 /// The number of entries read at once.
 const READ_COUNT: usize = 1000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::adapter::sending::{RecordKey, Records};
+
+    const MINUTE: Duration = Duration::from_secs(60);
 
     fn publish(text: &'static str) -> Outgoing {
         let envelope = Envelope::Publish {
@@ -402,6 +435,63 @@ mod tests {
         ] {
             assert_eq!(matches(pattern, name), is_match, "{pattern} {name}");
         }
+    }
+
+    fn record(value: Option<&'static str>, moves: u64) -> Record {
+        let mut records = Records::default();
+        let key = RecordKey {
+            name: "a".to_owned(),
+            moves,
+        };
+        let now = Instant::now();
+        records.keep(key.clone(), Bytes::new(), MINUTE, now);
+        match value {
+            Some(value) => records.keep(key, value.into(), MINUTE, now),
+            None => records.forget(key, now),
+        }
+        records.begin(now)[0].1.clone()
+    }
+
+    /// A node that was cut off writes, or deletes, the record of a client that has moved.
+    #[test]
+    fn a_record_with_fewer_moves_changes_nothing() {
+        let hub = Hub::new(1);
+        let write = |value, moves| {
+            hub.write_records(vec![("a".to_owned(), record(value, moves))]);
+            hub.record("a")
+        };
+        let taken = |value: &str, moves| {
+            let value = value.to_owned();
+            Some(TakenRecord { value, moves })
+        };
+        assert_eq!(write(Some("0"), 0).as_deref(), Some("0"));
+        assert_eq!(hub.take_record("a", MINUTE), taken("0", 1));
+        assert_eq!(hub.take_record("a", MINUTE), None);
+        assert_eq!(write(Some("late"), 0), None);
+        assert_eq!(write(Some("1"), 1).as_deref(), Some("1"));
+        assert_eq!(write(Some("late"), 0).as_deref(), Some("1"));
+        assert_eq!(write(None, 0).as_deref(), Some("1"));
+        assert_eq!(write(Some("again"), 1).as_deref(), Some("again"));
+        assert_eq!(hub.take_record("a", MINUTE), taken("again", 2));
+        assert_eq!(write(Some("2"), 2).as_deref(), Some("2"));
+        assert_eq!(write(None, 2), None);
+        assert_eq!(write(Some("late"), 1), None);
+    }
+
+    #[test]
+    fn expired_records_are_removed() {
+        let hub = Hub::new(1);
+        let write = |number: usize, until| {
+            let mut record = record(Some("0"), 0);
+            record.until = until;
+            hub.write_records(vec![(number.to_string(), record)]);
+            hub.content.lock().records.len()
+        };
+        let now = Instant::now();
+        for number in 1..=PURGE_THRESHOLD {
+            assert_eq!(write(number, now), number);
+        }
+        assert_eq!(write(0, now + MINUTE), 1);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use log::Level;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::adapter::broker::{Broker, BrokerError, EventLog, RecordStore};
+use crate::adapter::broker::{Broker, BrokerError, EventLog, RecordStore, TakenRecord};
 use crate::adapter::context::NodeContext;
 use crate::adapter::format::Format;
 use crate::adapter::positions::Positions;
@@ -162,16 +162,16 @@ impl Restorer {
         request: &ResumeRequest,
     ) -> Result<Option<Resumed>, BrokerError> {
         // The record is removed, so that no other node gets it.
-        let persisted = records.take(key(&request.pid)).await?;
-        let Some(persisted) = persisted.and_then(|text| from_text(&text)) else {
+        let Some(recovery) = &membership.recovery else {
+            return Ok(None);
+        };
+        let taken = records.take(key(&request.pid), recovery.options().window);
+        let Some(persisted) = taken.await?.as_ref().and_then(persisted_by) else {
             return Ok(None);
         };
         let parsed = (persisted.sid.parse::<SocketId>(), Id::parse(&persisted.pid));
         let (Some(start), (Ok(id), Some(pid))) = (ReplayStart::of(request, &persisted), parsed)
         else {
-            return Ok(None);
-        };
-        let Some(recovery) = &membership.recovery else {
             return Ok(None);
         };
         // The record may be a later one than that of the arrival.
@@ -352,6 +352,13 @@ async fn look(
     let persisted = text.and_then(|text| from_text(&text));
     Ok(persisted
         .filter(|persisted| persisted.namespace.is_empty() || persisted.namespace == namespace))
+}
+
+/// Returns the content of a record that was taken. Other kinds of servers write no number of moves.
+fn persisted_by(taken: &TakenRecord) -> Option<PersistedSocket> {
+    let mut persisted = from_text(&taken.value)?;
+    persisted.moves = persisted.moves.max(taken.moves.saturating_sub(1));
+    Some(persisted)
 }
 
 fn back_with(

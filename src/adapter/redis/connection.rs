@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::adapter::format::{Channel, Envelope};
-use crate::adapter::sending::{Batch, Record, SEQUENCE};
+use crate::adapter::redis::scripts;
+use crate::adapter::sending::{Batch, SEQUENCE};
 
 /// A connection, and the notice that it has broken.
 #[derive(Debug)]
@@ -152,7 +153,7 @@ pub(crate) fn batch(batch: &Batch<'_>, max_length: usize) -> Pipeline {
         pipeline.add_command(command).ignore();
     }
     for (key, record) in batch.records {
-        let command = record_command(key, record, batch.now);
+        let command = scripts::write(key, record, batch.now);
         pipeline.add_command(command).ignore();
     }
     pipeline
@@ -185,26 +186,6 @@ pub(crate) fn publish(channel: &Channel, payload: &Bytes) -> Cmd {
     });
     command.arg(channel.name()).arg(payload.as_ref());
     command
-}
-
-fn record_command(key: &str, record: &Record, now: Instant) -> Cmd {
-    match &record.value {
-        Some(value) => {
-            let left = record.until.saturating_duration_since(now).as_millis();
-            let mut command = redis::cmd("SET");
-            command.arg(key).arg(value.as_ref());
-            // Zero is not allowed.
-            command
-                .arg("PX")
-                .arg(u64::try_from(left).unwrap_or(u64::MAX).max(1));
-            command
-        }
-        None => {
-            let mut command = redis::cmd("DEL");
-            command.arg(key);
-            command
-        }
-    }
 }
 
 /// Returns `true` if Redis would refuse a command with this code again.

@@ -30,7 +30,8 @@ use crate::cluster::{AdapterError, ClusterOffset};
 /// * with publish and subscribe `PUBLISH`, `SUBSCRIBE`, `UNSUBSCRIBE`, `PSUBSCRIBE` and
 ///   `PUNSUBSCRIBE`, or for [`sharded`](Self::sharded) `SPUBLISH`, `SSUBSCRIBE` and `SUNSUBSCRIBE`;
 /// * for [`streams`](Self::streams) also `XADD`, `XREAD`, `XRANGE`, `XREVRANGE` and `XINFO`, and
-///   with connection state recovery `SET`, `GET`, `DEL`, `MULTI` and `EXEC` on `sio:session:*`.
+///   with connection state recovery `EVAL`, `GET`, `SET`, `DEL`, `INCR` and `PEXPIRE` on
+///   `sio:session:*`.
 ///
 /// Polls at the wrong node are forwarded on channels whose names begin with the cluster's, followed
 /// by `-poll#`. If Redis denies a channel to a node, the node runs without that channel, and

@@ -1,6 +1,9 @@
 //! Records, as keys with a time to live. They are written by the publisher.
 
-use crate::adapter::broker::{BrokerFuture, RecordStore};
+use std::time::Duration;
+
+use crate::adapter::broker::{BrokerFuture, RecordStore, TakenRecord};
+use crate::adapter::redis::scripts;
 use crate::adapter::redis::state::Redis;
 
 impl RecordStore for Redis {
@@ -12,14 +15,11 @@ impl RecordStore for Redis {
         })
     }
 
-    fn take(&self, key: String) -> BrokerFuture<'_, Option<String>> {
+    fn take(&self, key: String, limit: Duration) -> BrokerFuture<'_, Option<TakenRecord>> {
         Box::pin(async move {
-            // Redis 6.2 has GETDEL; older ones need two commands.
-            let mut pipeline = redis::pipe();
-            pipeline.atomic();
-            pipeline.cmd("GET").arg(&key).cmd("DEL").arg(&key).ignore();
-            let (value,): (Option<String>,) = pipeline.query_async(&mut self.commands()?).await?;
-            Ok(value)
+            let command = scripts::take(&key, limit);
+            let taken: Option<(String, u64)> = command.query_async(&mut self.commands()?).await?;
+            Ok(taken.map(|(value, moves)| TakenRecord { value, moves }))
         })
     }
 }

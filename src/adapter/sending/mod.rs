@@ -6,4 +6,6 @@ mod records;
 
 pub(crate) use outbound::{OWN, Outbound};
 pub(crate) use queue::{Batch, Queue, SEQUENCE};
-pub(crate) use records::Record;
+#[cfg(test)]
+pub(crate) use records::Records;
+pub(crate) use records::{Record, RecordKey};

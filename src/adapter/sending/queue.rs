@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::adapter::format::{Envelope, check_length};
-use crate::adapter::sending::records::{Record, Records};
+use crate::adapter::sending::records::{Record, RecordKey, Records};
 use crate::cluster::ClusterError;
 
 /// A queue that any thread fills and the publisher empties.
@@ -92,13 +92,13 @@ impl Queue {
     }
 
     /// Stores a value under a key, for this time.
-    pub(crate) fn keep(&self, key: String, value: Bytes, limit: Duration, now: Instant) {
+    pub(crate) fn keep(&self, key: RecordKey, value: Bytes, limit: Duration, now: Instant) {
         self.inner.lock().records.keep(key, value, limit, now);
         self.filled.notify_one();
     }
 
     /// Deletes the value under a key.
-    pub(crate) fn forget(&self, key: String, now: Instant) {
+    pub(crate) fn forget(&self, key: RecordKey, now: Instant) {
         self.inner.lock().records.forget(key, now);
         self.filled.notify_one();
     }
@@ -351,7 +351,7 @@ mod tests {
     fn present_records_are_written_although_later_ones_wait() {
         let (queue, now) = (Queue::new(1000), Instant::now());
         let keep = |key: &str| {
-            queue.keep(key.to_owned(), Bytes::new(), Duration::from_secs(60), now);
+            queue.keep(key.into(), Bytes::new(), Duration::from_secs(60), now);
         };
         keep("a");
         keep("b");
@@ -455,7 +455,7 @@ mod tests {
     async fn expired_records_are_not_awaited() {
         let (queue, limit) = (Queue::new(0), Duration::from_millis(1));
         let earlier = Instant::now().checked_sub(limit).unwrap();
-        queue.keep("a".to_owned(), vec![0].into(), limit, earlier);
+        queue.keep("a".into(), vec![0].into(), limit, earlier);
         assert!(!queue.is_empty(earlier) && queue.is_empty(earlier + limit));
         assert!(queue.state().0 > 0);
         let shown = queue.batch(|batch| batch.records.len());
@@ -469,7 +469,7 @@ mod tests {
     async fn records_follow_messages_and_do_not_count_against_their_limit() {
         let queue = Queue::new(envelope(100).len());
         let (now, minute) = (Instant::now(), Duration::from_secs(60));
-        queue.keep("a".to_owned(), vec![0; 1000].into(), minute, now);
+        queue.keep("a".into(), vec![0; 1000].into(), minute, now);
         queue.push(vec![envelope(100)]).unwrap();
         assert!(queue.state().0 > 1000);
         let shown = |batch: Batch<'_>| (batch.envelopes().count(), batch.records.len());

@@ -2,7 +2,9 @@
 //!
 //! Keeps one record per client: a newer record replaces one that is not written yet. The number of
 //! records is bounded by the number of clients. Records that expire while the broker is unreachable
-//! are dropped. Nothing here does I/O or reads a clock.
+//! are dropped. A record has the number of its client's moves, because the client may have moved to
+//! another node in the meantime: the broker refuses a record with fewer moves than it has seen.
+//! Nothing here does I/O or reads a clock.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -31,21 +33,30 @@ pub(crate) struct Records {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) value: Option<Bytes>,
+    /// The number of the client's moves to another node.
+    pub(crate) moves: u64,
     /// The time at which it expires.
     pub(crate) until: Instant,
     /// Its number among all records. A newer record of a key that waits keeps the earlier number.
     place: u64,
 }
 
+/// The key of a client's record, and the number of the client's moves to another node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RecordKey {
+    pub(crate) name: String,
+    pub(crate) moves: u64,
+}
+
 impl Records {
-    pub(crate) fn keep(&mut self, key: String, value: Bytes, limit: Duration, now: Instant) {
+    pub(crate) fn keep(&mut self, key: RecordKey, value: Bytes, limit: Duration, now: Instant) {
         let limit = limit.min(LONGEST);
         self.longest = self.longest.max(limit);
         let until = now + limit;
         self.put(key, Some(value), until, now);
     }
 
-    pub(crate) fn forget(&mut self, key: String, now: Instant) {
+    pub(crate) fn forget(&mut self, key: RecordKey, now: Instant) {
         // By then the earlier record has expired.
         let until = now + self.longest;
         self.put(key, None, until, now);
@@ -121,10 +132,12 @@ impl Records {
         self.bytes
     }
 
-    fn put(&mut self, key: String, value: Option<Bytes>, until: Instant, now: Instant) {
+    fn put(&mut self, key: RecordKey, value: Option<Bytes>, until: Instant, now: Instant) {
+        let RecordKey { name: key, moves } = key;
         self.kept += 1;
         let mut record = Record {
             value,
+            moves,
             until,
             place: self.kept,
         };
@@ -179,6 +192,17 @@ const OVERHEAD: usize = 96;
 /// The number of waiting records below which none are purged.
 const PURGE_THRESHOLD: usize = 1024;
 
+/// The key of a client that has not moved.
+#[cfg(test)]
+impl From<&str> for RecordKey {
+    fn from(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            moves: 0,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,12 +219,12 @@ mod tests {
     #[test]
     fn a_newer_record_replaces_a_waiting_one() {
         let (mut records, now) = (Records::default(), Instant::now());
-        records.keep("a".to_owned(), "1".into(), MINUTE, now);
-        records.keep("b".to_owned(), "1".into(), MINUTE, now);
+        records.keep("a".into(), "1".into(), MINUTE, now);
+        records.keep("b".into(), "1".into(), MINUTE, now);
         let bytes = records.bytes();
-        records.keep("a".to_owned(), "2".into(), MINUTE, now);
+        records.keep("a".into(), "2".into(), MINUTE, now);
         assert_eq!(records.bytes(), bytes);
-        records.forget("b".to_owned(), now);
+        records.forget("b".into(), now);
         let begun = records.begin(now);
         assert_eq!(values(begun), [("a", Some(&b"2"[..])), ("b", None)]);
         records.answered(|_| false);
@@ -212,10 +236,10 @@ mod tests {
     fn failed_records_are_rewritten_unless_replaced() {
         let (mut records, now) = (Records::default(), Instant::now());
         for key in ["a", "b", "c"] {
-            records.keep(key.to_owned(), "1".into(), MINUTE, now);
+            records.keep(key.into(), "1".into(), MINUTE, now);
         }
         assert_eq!(records.begin(now).len(), 3);
-        records.forget("b".to_owned(), now);
+        records.forget("b".into(), now);
         assert!(!records.are_written(records.latest()));
         records.failed();
         let begun = records.begin(now);
@@ -229,7 +253,7 @@ mod tests {
     fn records_are_written_in_slices() {
         let (mut records, now) = (Records::default(), Instant::now());
         for n in 0..SLICE + 1 {
-            records.keep(n.to_string(), "1".into(), MINUTE, now);
+            records.keep(n.to_string().as_str().into(), "1".into(), MINUTE, now);
         }
         assert_eq!(records.begin(now).len(), SLICE);
         records.answered(|_| false);
@@ -239,11 +263,11 @@ mod tests {
     #[test]
     fn expired_records_are_purged() {
         let (mut records, now) = (Records::default(), Instant::now());
-        records.keep("early".to_owned(), "1".into(), MINUTE, now);
-        records.forget("gone".to_owned(), now);
+        records.keep("early".into(), "1".into(), MINUTE, now);
+        records.forget("gone".into(), now);
         let later = now + MINUTE;
         for n in 0..PURGE_THRESHOLD - 1 {
-            records.keep(n.to_string(), "1".into(), MINUTE, later);
+            records.keep(n.to_string().as_str().into(), "1".into(), MINUTE, later);
         }
         assert_eq!(records.waiting.len(), PURGE_THRESHOLD - 1);
         assert_eq!(records.keys.len(), PURGE_THRESHOLD - 1);

@@ -59,7 +59,7 @@ pub(crate) struct RecoveryState {
     pub(crate) pid: Id,
     pub(super) entitled_from: Mutex<EntitledFrom>,
     pub(super) entered: Mutex<EventOffset>,
-    pub(super) moves: u64,
+    pub(crate) moves: u64,
     /// Its rooms. A recovered socket has its previous rooms, before it joins them.
     pub(crate) joined: Mutex<Rooms>,
     pub(crate) resumed: Option<Resumed>,

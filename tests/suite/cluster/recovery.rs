@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::support::redis::{Format, Redis, Way, connected};
-use crate::support::socketio::{Client, Via, find, until};
+use crate::support::socketio::{Came, Client, Via, find, until};
 use crate::support::{Server, within};
 
 const WINDOW: Duration = Duration::from_secs(60);
@@ -37,11 +37,21 @@ async fn enter(server: &Server<SocketIo>, auth: &str) -> Entered {
 /// Enters a namespace, which is named as in front of a packet's payload: by nothing, or by
 /// `/chat,`.
 async fn enter_in(server: &Server<SocketIo>, namespace: &str, auth: &str) -> Entered {
+    let entered = try_enter(server, namespace, auth).await;
+    entered.expect("a client that the server does not close")
+}
+
+/// `None` if the server closes the client before it is in the namespace.
+async fn try_enter(server: &Server<SocketIo>, namespace: &str, auth: &str) -> Option<Entered> {
     let mut client = Client::open(server, Via::WebSocket).await;
     client.send(&format!("40{namespace}{auth}")).await;
     let mut before = Vec::new();
     loop {
-        let packet = client.text().await;
+        let packet = match client.next().await {
+            Came::Text(packet) => packet,
+            Came::Close => return None,
+            other @ Came::Binary(_) => panic!("{other:?} before the CONNECT"),
+        };
         let Some(json) = packet.strip_prefix(&format!("40{namespace}")) else {
             before.push(packet);
             continue;
@@ -49,12 +59,12 @@ async fn enter_in(server: &Server<SocketIo>, namespace: &str, auth: &str) -> Ent
         let read: Value = serde_json::from_str(json).unwrap();
         let text = |key: &str| read[key].as_str().unwrap().to_owned();
         let (sid, pid) = (text("sid"), text("pid"));
-        return Entered {
+        return Some(Entered {
             client,
             before,
             sid,
             pid,
-        };
+        });
     }
 }
 
@@ -586,6 +596,101 @@ async fn events_received_on_a_cut_off_node_are_not_replayed() {
     assert_eq!(split(&ann.client.text().await).0, r#""n",4"#);
     three.io.emit("last", ()).await.unwrap();
     assert_eq!(split(&ann.client.text().await).0, r#""last""#);
+}
+
+/// A node that was cut off stores the state of its client late. The client has moved to another node
+/// by then, and a third one restores it from there: with its new room, and not with those of before.
+#[on_both_servers]
+async fn a_cut_off_node_does_not_overwrite_the_state_of_a_moved_client() {
+    let redis = Redis::start();
+    let mut way = Way::to(&redis).await;
+    let adapter = RedisAdapter::streams(&way.url()).unwrap();
+    let one = Server::socketio(
+        move |io| io.adapter(adapter).connection_state_recovery(WINDOW),
+        |_| (),
+    );
+    connected(&one.io).await;
+    let (two, three) = (
+        node(Format::Streams, &redis).await,
+        node(Format::Streams, &redis).await,
+    );
+    let ann = enter(&one, "").await;
+    kept_by(&one).await;
+    way.cut().await;
+    until("the cut", || !one.io.adapter_health().is_connected()).await;
+    drop(ann.client);
+    until("the old socket to end", || one.io.of("/").count() == 0).await;
+    assert!(one.io.adapter_health().queued_bytes() > 0);
+    let moved = enter(&two, &auth(&ann.pid, None)).await;
+    assert_eq!(moved.sid, ann.sid);
+    find(&two.io.of("/"), &ann.sid).join("late").await.unwrap();
+    kept_by(&two).await;
+    way.mend().await;
+    connected(&one.io).await;
+    kept_by(&one).await;
+    // The second connection of the client may be dead: its node does not store the state again.
+    let back = enter(&three, &auth(&ann.pid, None)).await;
+    assert_eq!(back.sid, ann.sid);
+    assert_eq!(find(&three.io.of("/"), &ann.sid).rooms(), ["late"]);
+    // The end of the client is final too.
+    find(&three.io.of("/"), &ann.sid).disconnect(false);
+    until("the socket to end", || three.io.of("/").count() == 0).await;
+    kept_by(&three).await;
+    let other = enter(&two, &auth(&ann.pid, None)).await;
+    assert!(other.sid != ann.sid && other.before.is_empty());
+}
+
+/// Two nodes, or two connections to one node, ask for the state of one client at the same time. One
+/// of them gets it; nothing is lost or sent twice.
+#[on_both_servers]
+async fn one_of_two_simultaneous_requests_recovers_a_client() {
+    let redis = Redis::start();
+    for format in Format::with_streams() {
+        let (one, two, three) = (
+            node(format, &redis).await,
+            node(format, &redis).await,
+            node(format, &redis).await,
+        );
+        for round in 0..20 {
+            let ann = enter(&one, "").await;
+            find(&one.io.of("/"), &ann.sid).join("a").await.unwrap();
+            one.io.to("a").emit("missed", round).await.unwrap();
+            kept_by(&one).await;
+            drop(ann.client);
+            until("the old socket to end", || one.io.of("/").count() == 0).await;
+            kept_by(&one).await;
+            let auth = auth(&ann.pid, None);
+            let other = if round % 2 == 0 { &three } else { &two };
+            // The later one may get the state from the earlier one, whose connection then closes.
+            let (first, second) =
+                tokio::join!(try_enter(&two, "", &auth), try_enter(other, "", &auth));
+            let entered: Vec<_> = [first, second].into_iter().flatten().collect();
+            let recovered = |it: &&Entered| it.sid == ann.sid;
+            assert!(entered.iter().any(|it| recovered(&it)), "round {round}");
+            for it in &entered {
+                let missed: Vec<_> = it.before.iter().map(|packet| split(packet).0).collect();
+                let expected = format!(r#""missed",{round}"#);
+                assert_eq!(
+                    missed,
+                    if recovered(&it) {
+                        vec![expected]
+                    } else {
+                        vec![]
+                    }
+                );
+            }
+            until("one socket of the client", || {
+                let nodes = [&two, &three].into_iter();
+                let found =
+                    nodes.map(|node| node.io.of("/").socket(ann.sid.parse().unwrap()).is_some());
+                found.filter(|found| *found).count() == 1
+            })
+            .await;
+            drop(entered);
+            let ended = || two.io.of("/").count() + three.io.of("/").count() == 0;
+            until("the clients to end", ended).await;
+        }
+    }
 }
 
 /// A close stores the state of a client before the client gets it: the store is away for a moment,
