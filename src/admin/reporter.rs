@@ -120,14 +120,14 @@ impl Reporter {
     }
 
     /// Reports the new transport of the sockets of a session.
-    pub(super) fn upgraded(&self, number: u64) {
+    pub(super) fn upgraded(&self, number: u64, transport: &'static str) {
         let sockets = self.sessions.lock().get(&number).cloned();
         for (namespace, id) in sockets.unwrap_or_default() {
             if self.is_watched() {
                 let update = Update {
                     id,
                     nsp: &namespace,
-                    transport: "websocket",
+                    transport,
                 };
                 self.write("socket_updated", &(update,));
             }

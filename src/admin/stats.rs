@@ -141,9 +141,9 @@ impl SessionWatcher for SessionCounter {
         self.add("rawConnection", None);
     }
 
-    fn upgraded(&self, number: u64) {
+    fn upgraded(&self, number: u64, transport: &'static str) {
         if let Some(reporter) = &self.reporter {
-            reporter.upgraded(number);
+            reporter.upgraded(number, transport);
         }
     }
 

@@ -42,6 +42,22 @@ impl EngineConfig {
         self.transports.contains(&transport)
     }
 
+    /// Engine.IO v4, Handshake: the transports to which a client may upgrade.
+    pub(crate) fn upgrades(
+        &self,
+        transport: Transport,
+        has_webtransport: bool,
+    ) -> &'static [&'static str] {
+        let can_upgrade = transport == Transport::Polling && self.allow_upgrades;
+        match (self.allows(Transport::WebSocket), has_webtransport) {
+            _ if !can_upgrade => &[],
+            (true, true) => &["websocket", "webtransport"],
+            (true, false) => &["websocket"],
+            (false, true) => &["webtransport"],
+            (false, false) => &[],
+        }
+    }
+
     /// Returns the time limit of a silent client.
     pub(crate) fn silence_limit(&self) -> Duration {
         self.ping_interval + self.ping_timeout
@@ -69,16 +85,21 @@ pub enum Transport {
     /// A response that sends events to a client, which sends nothing: see
     /// [`Builder::server_sent_events`](crate::Builder::server_sent_events).
     ServerSentEvents,
+    /// A stream of HTTP/3 for both directions. `AppServer::webtransport` (feature `webtransport`)
+    /// switches it on, whatever [`Builder::transports`](crate::Builder::transports) has.
+    WebTransport,
 }
 
 impl Transport {
-    /// Returns the transport's name: `polling` or `websocket` as in the protocol, or `sse`.
+    /// Returns the transport's name: `polling`, `websocket` or `webtransport` as in the protocol, or
+    /// `sse`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Polling => "polling",
             Self::WebSocket => "websocket",
             Self::ServerSentEvents => "sse",
+            Self::WebTransport => "webtransport",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The shared part of a session: its data, its outbox, and the address of its actor.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -36,10 +36,11 @@ pub(crate) struct Link {
     holder: Mutex<Holder>,
     closing: AtomicBool,
     posting: AtomicBool,
-    /// A WebSocket has sent its probe, and the upgrade is not complete. The session writes it.
+    /// Another transport has sent its probe, and the upgrade is not complete. The session writes it.
     probing: AtomicBool,
-    /// The client reads events, and sends nothing. Written before the session starts.
-    is_event_stream: AtomicBool,
+    /// The transport of a client that is neither on polling nor on a WebSocket. Written before the
+    /// session starts, or by its upgrade.
+    stream: AtomicU8,
 }
 
 /// The actor of the session, the request that arrived while there was none, and the place of the
@@ -90,7 +91,7 @@ impl Link {
             closing: AtomicBool::new(false),
             posting: AtomicBool::new(false),
             probing: AtomicBool::new(false),
-            is_event_stream: AtomicBool::new(false),
+            stream: AtomicU8::new(Transport::Polling as u8),
         })
     }
 
@@ -163,19 +164,19 @@ impl Link {
         reports.report(TaskOwner::Session, panic);
     }
 
-    /// Records that the client reads an event stream.
-    pub(crate) fn streams_events(&self) {
-        self.is_event_stream.store(true, Ordering::Relaxed);
+    /// Records the client's transport, unless it is polling.
+    pub(crate) fn set_stream(&self, transport: Transport) {
+        self.stream.store(transport as u8, Ordering::Relaxed);
     }
 
     /// Returns the present transport of the client.
     pub(crate) fn transport(&self) -> Transport {
-        if self.is_event_stream.load(Ordering::Relaxed) {
-            Transport::ServerSentEvents
-        } else if self.outbox.has_websocket() {
-            Transport::WebSocket
-        } else {
-            Transport::Polling
+        let stream = self.stream.load(Ordering::Relaxed);
+        let others = [Transport::ServerSentEvents, Transport::WebTransport];
+        match others.into_iter().find(|other| *other as u8 == stream) {
+            Some(transport) => transport,
+            None if self.outbox.has_websocket() => Transport::WebSocket,
+            None => Transport::Polling,
         }
     }
 
@@ -269,7 +270,7 @@ impl Link {
         self.probing.store(is_probing, Ordering::Relaxed);
     }
 
-    /// Returns `true` if a WebSocket has sent its probe, and the upgrade is not complete.
+    /// Returns `true` if another transport has sent its probe, and the upgrade is not complete.
     pub(crate) fn is_probing(&self) -> bool {
         self.probing.load(Ordering::Relaxed)
     }

@@ -73,6 +73,7 @@ impl Sampler {
                 ("polling", totals.polling),
                 ("websocket", totals.websocket),
                 ("sse", totals.sse),
+                ("webtransport", totals.webtransport),
             ],
             packets_received: totals.received.packets,
             bytes_received: totals.received.bytes,

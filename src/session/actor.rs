@@ -65,7 +65,7 @@ impl Session {
         session
     }
 
-    /// Starts an actor on this worker for a session that will arrive and whose WebSocket is here.
+    /// Starts an actor on this worker for a session that will arrive and whose transport is here.
     pub(crate) fn await_arrival(
         host: Arc<dyn SessionHost<Self>>,
         inbound: Box<dyn Inbound>,
@@ -188,7 +188,7 @@ impl Handler<Deliver> for Session {
     }
 }
 
-/// A WebSocket for this session has sent its probe.
+/// Another transport for this session has sent its probe.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), UpgradeRefused>")]
 pub(crate) struct Probe;
@@ -207,7 +207,7 @@ impl Handler<Probe> for Session {
     }
 }
 
-/// The WebSocket of the probe has closed.
+/// The transport of the probe has closed.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct ProbeFailed;
@@ -223,34 +223,40 @@ impl Handler<ProbeFailed> for Session {
     }
 }
 
-/// The probe has succeeded: the session moves to the actor of its WebSocket.
+/// The probe has succeeded: the session moves to the actor of its new transport.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), UpgradeRefused>")]
 pub(crate) struct HandOver {
     pub(crate) heir: Addr<Session>,
-    /// The form of binary messages on the WebSocket.
+    /// The form of binary messages on the new transport.
     pub(crate) form: BinaryForm,
+    pub(crate) transport: Transport,
 }
 
 impl Handler<HandOver> for Session {
     type Result = Result<(), UpgradeRefused>;
 
     fn handle(&mut self, hand_over: HandOver, ctx: &mut Self::Context) -> Self::Result {
-        let HandOver { heir, form } = hand_over;
+        let HandOver {
+            heir,
+            form,
+            transport,
+        } = hand_over;
         let mut state = self.state.take().ok_or(UpgradeRefused)?;
-        if state.leaving.is_some() || state.machine.complete_upgrade().is_err() {
+        if state.leaving.is_some() || state.machine.complete_upgrade(transport).is_err() {
             self.state = Some(state);
             return Err(UpgradeRefused);
         }
         let (link, host) = (Arc::clone(&state.link), Arc::clone(&state.host));
         link.outbox.set_form(form);
+        link.set_stream(transport);
         link.outbox.attach_websocket();
         // A life-cycle message. It is sent before others know the heir, so it is the heir's first.
         heir.do_send(Arrive(state));
         link.held_by(heir.clone().recipient());
-        host.moved(link.id, heir.clone());
+        host.moved(link.id, heir.clone(), transport);
         self.heir = Some(heir);
-        log::debug!(target: TARGET_SESSION, "{link} upgraded to websocket");
+        log::debug!(target: TARGET_SESSION, "{link} upgraded to {}", transport.as_str());
         ctx.run_later(FORWARDING, |_, ctx| ctx.stop());
         Ok(())
     }

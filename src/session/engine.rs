@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::fmt;
 use std::mem;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::now;
 use crate::config::{Config, Transport};
 use crate::engineio;
+use crate::handshake::Revision;
 use crate::id::{Id, IdMap};
 use crate::limits::Admission;
 use crate::link::{Frame, Inbound, Link, Protocol};
@@ -28,7 +30,7 @@ use crate::session::actor::Session;
 use crate::session::forwarding::{Forwarding, RemoteSession};
 use crate::session::handle::Handle;
 use crate::session::host::{SessionHost, SessionWatcher};
-use crate::session::new_client::NewClient;
+use crate::session::new_client::{NewClient, Opened};
 use crate::session::stage::{Stage, StageCell};
 use crate::session::totals::Totals;
 use crate::supervision::ChildPanic;
@@ -46,6 +48,8 @@ pub(crate) struct Engine {
     watcher: OnceLock<Box<dyn SessionWatcher>>,
     /// `None` if no option limits new clients.
     admission: Option<Arc<Admission>>,
+    /// Clients may upgrade to WebTransport.
+    has_webtransport: AtomicBool,
     pub(crate) stage: StageCell,
     /// Notified after the last session has ended.
     emptied: Notify,
@@ -122,13 +126,6 @@ struct Lingering {
 /// Makes the protocol of a new session.
 pub(crate) type Accept = Box<dyn Fn(&Arc<Link>, Instant) -> Box<dyn Protocol> + Send + Sync>;
 
-/// A session that was opened on polling.
-pub(crate) struct Opened {
-    pub(crate) sid: Id,
-    /// The OPEN packet, the response to the handshake.
-    pub(crate) packet: String,
-}
-
 impl Engine {
     pub(crate) fn new(
         config: Arc<Config>,
@@ -145,6 +142,7 @@ impl Engine {
             fallen: Box::new(fallen),
             forwarding,
             watcher: OnceLock::new(),
+            has_webtransport: AtomicBool::new(false),
             stage: StageCell::default(),
             emptied: Notify::new(),
             ended: CancellationToken::new(),
@@ -173,7 +171,7 @@ impl Engine {
         opened
     }
 
-    /// Makes the link of a session on a WebSocket; the OPEN packet is the first in its outbox.
+    /// Makes the link of a session on a stream; the OPEN packet is the first in its outbox.
     pub(crate) fn welcome(&self, client: NewClient) -> Arc<Link> {
         let link = self.link(client);
         let open = Frame::packet(&self.open_packet(&link, Transport::WebSocket));
@@ -183,18 +181,18 @@ impl Engine {
         link
     }
 
-    /// Opens the session of a [`welcome`](Self::welcome)d client that reads an event stream.
-    pub(crate) fn open_events(self: &Arc<Self>, link: Arc<Link>, inbound: Box<dyn Inbound>) {
-        link.streams_events();
-        self.open(link, Transport::ServerSentEvents, Some(inbound));
+    /// Opens the session of a [`welcome`](Self::welcome)d client, on the worker of its stream.
+    pub(crate) fn open_stream(
+        self: &Arc<Self>,
+        link: Arc<Link>,
+        transport: Transport,
+        inbound: Box<dyn Inbound>,
+    ) {
+        link.set_stream(transport);
+        self.open(link, transport, Some(inbound));
     }
 
-    /// Opens the session of a [`welcome`](Self::welcome)d client, on the worker of its WebSocket.
-    pub(crate) fn open_websocket(self: &Arc<Self>, link: Arc<Link>, inbound: Box<dyn Inbound>) {
-        self.open(link, Transport::WebSocket, Some(inbound));
-    }
-
-    /// Starts an actor on this worker for a session that will arrive and whose WebSocket is here.
+    /// Starts an actor on this worker for a session that will arrive and whose transport is here.
     pub(crate) fn await_arrival(self: &Arc<Self>, inbound: Box<dyn Inbound>) -> Addr<Session> {
         Session::await_arrival(self.host(), inbound)
     }
@@ -416,13 +414,12 @@ impl Engine {
     fn open_packet(&self, link: &Link, transport: Transport) -> String {
         let config = &self.config;
         // Engine.IO v4, Handshake: the transports to which the client may upgrade.
-        let can_upgrade = transport == Transport::Polling
-            && config.engine.allow_upgrades
-            && config.engine.allows(Transport::WebSocket);
-        let upgrades: &[&str] = if can_upgrade { &["websocket"] } else { &[] };
+        // A client of the third revision does not know WebTransport.
+        let has_webtransport = self.has_webtransport.load(Ordering::Relaxed)
+            && link.handshake.revision() == Revision::V4;
         engineio::Open {
             sid: link.id.as_str(),
-            upgrades,
+            upgrades: config.engine.upgrades(transport, has_webtransport),
             ping_interval: config.engine.ping_interval,
             ping_timeout: config.engine.ping_timeout,
             max_payload: config.limits.max_payload,
@@ -432,18 +429,18 @@ impl Engine {
 }
 
 impl SessionHost<Session> for Engine {
-    fn moved(&self, id: Id, session: Addr<Session>) {
+    fn moved(&self, id: Id, session: Addr<Session>, transport: Transport) {
         let number = {
             let mut sessions = self.sessions.write();
             let Some(handle) = sessions.by_id.get_mut(&id) else {
                 return;
             };
             handle.session = session;
-            handle.transport = Transport::WebSocket;
+            handle.transport = transport;
             handle.link.number
         };
         if let Some(watcher) = self.watcher.get() {
-            watcher.upgraded(number);
+            watcher.upgraded(number, transport.as_str());
         }
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix::{Actor, Addr};
 
+use crate::config::Transport;
 use crate::id::Id;
 use crate::link::Link;
 use crate::reason::CloseReason;
@@ -14,8 +15,8 @@ use crate::supervision::ChildPanic;
 ///
 /// None of these is called for a packet.
 pub(crate) trait SessionHost<A: Actor>: Send + Sync {
-    /// A session has moved to a WebSocket, with another actor.
-    fn moved(&self, id: Id, session: Addr<A>);
+    /// A session has moved to another transport, with another actor.
+    fn moved(&self, id: Id, session: Addr<A>, transport: Transport);
 
     /// A session has closed: it is no longer counted, and only its client can find it.
     fn closed(&self, id: Id, reason: CloseReason);
@@ -34,8 +35,8 @@ pub(crate) trait SessionHost<A: Actor>: Send + Sync {
 pub(crate) trait SessionWatcher: Send + Sync {
     fn opened(&self);
 
-    /// The session of this number has moved to a WebSocket.
-    fn upgraded(&self, number: u64);
+    /// The session of this number has moved to this transport.
+    fn upgraded(&self, number: u64, transport: &'static str);
 
     fn closed(&self, reason: CloseReason);
 }

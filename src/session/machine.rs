@@ -13,7 +13,7 @@ use crate::reason::CloseReason;
 ///
 /// ```text
 ///              begin_upgrade                 complete_upgrade
-///   Polling ───────────────────▶ Upgrading ───────────────────▶ WebSocket
+///   Polling ───────────────────▶ Upgrading ───────────────────▶ Streaming
 ///      ▲                             │
 ///      └──── abandon_upgrade, timeout ┘
 ///
@@ -44,9 +44,8 @@ enum TransportState {
         until: Instant,
         noop_at: Instant,
     },
-    WebSocket,
-    /// For the whole life of the session.
-    EventStream,
+    /// Any transport but polling. It stays until the end of the session.
+    Streaming(Transport),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,8 +89,7 @@ impl Machine {
                 Transport::Polling => TransportState::Polling {
                     first_poll_by: engine.first_poll_timeout.map(|limit| now + limit),
                 },
-                Transport::WebSocket => TransportState::WebSocket,
-                Transport::ServerSentEvents => TransportState::EventStream,
+                other => TransportState::Streaming(other),
             },
             heartbeat: match revision {
                 // Engine.IO v4, Heartbeat: the server sends the ping.
@@ -109,18 +107,17 @@ impl Machine {
 
     pub(crate) fn transport(&self) -> Transport {
         match self.transport {
-            TransportState::WebSocket => Transport::WebSocket,
-            TransportState::EventStream => Transport::ServerSentEvents,
+            TransportState::Streaming(transport) => transport,
             TransportState::Polling { .. } | TransportState::Upgrading { .. } => Transport::Polling,
         }
     }
 
-    /// Returns `true` if a WebSocket has sent its probe, and the upgrade is not complete.
+    /// Returns `true` if another transport has sent its probe, and the upgrade is not complete.
     pub(crate) fn is_upgrading(&self) -> bool {
         matches!(self.transport, TransportState::Upgrading { .. })
     }
 
-    /// A WebSocket has sent its probe.
+    /// Another transport has sent its probe.
     pub(crate) fn begin_upgrade(&mut self, now: Instant) -> Result<(), UpgradeRefused> {
         if !matches!(self.transport, TransportState::Polling { .. }) {
             return Err(UpgradeRefused);
@@ -132,17 +129,17 @@ impl Machine {
         Ok(())
     }
 
-    /// The WebSocket has requested the session.
-    pub(crate) fn complete_upgrade(&mut self) -> Result<(), UpgradeRefused> {
+    /// The transport of the probe has requested the session.
+    pub(crate) fn complete_upgrade(&mut self, transport: Transport) -> Result<(), UpgradeRefused> {
         if !self.is_upgrading() {
             return Err(UpgradeRefused);
         }
         // The heartbeat is unchanged: a ping that waits for its pong keeps its deadline.
-        self.transport = TransportState::WebSocket;
+        self.transport = TransportState::Streaming(transport);
         Ok(())
     }
 
-    /// The WebSocket has closed again; polling continues.
+    /// The transport of the probe has closed again; polling continues.
     pub(crate) fn abandon_upgrade(&mut self) {
         if self.is_upgrading() {
             self.transport = TransportState::POLLED;
@@ -222,8 +219,7 @@ impl Machine {
             TransportState::Polling {
                 first_poll_by: None,
             }
-            | TransportState::WebSocket
-            | TransportState::EventStream => beat,
+            | TransportState::Streaming(_) => beat,
         }
     }
 
@@ -266,8 +262,7 @@ impl Machine {
             }
             TransportState::Upgrading { .. }
             | TransportState::Polling { .. }
-            | TransportState::WebSocket
-            | TransportState::EventStream => None,
+            | TransportState::Streaming(_) => None,
         }
     }
 }
@@ -357,20 +352,23 @@ mod tests {
             assert_eq!(machine.tick(now), Some(Action::ReleasePoll));
             assert_eq!(machine.tick(now), None);
         }
-        machine.complete_upgrade().unwrap();
+        machine.complete_upgrade(Transport::WebTransport).unwrap();
         assert_eq!(machine.tick(start + SECOND), None);
-        assert_eq!(machine.transport(), Transport::WebSocket);
+        assert_eq!(machine.transport(), Transport::WebTransport);
     }
 
     #[test]
     fn only_one_upgrade_at_a_time_and_only_from_polling() {
         let (mut machine, start) = machine(Transport::Polling);
-        assert_eq!(machine.complete_upgrade(), Err(UpgradeRefused));
+        assert_eq!(
+            machine.complete_upgrade(Transport::WebSocket),
+            Err(UpgradeRefused)
+        );
         machine.begin_upgrade(start).unwrap();
         assert_eq!(machine.begin_upgrade(start), Err(UpgradeRefused));
         machine.abandon_upgrade();
         machine.begin_upgrade(start).unwrap();
-        machine.complete_upgrade().unwrap();
+        machine.complete_upgrade(Transport::WebSocket).unwrap();
         assert_eq!(machine.begin_upgrade(start), Err(UpgradeRefused));
     }
 
@@ -437,7 +435,10 @@ mod tests {
         machine.begin_upgrade(start).unwrap();
         assert_eq!(machine.tick(start + 10 * SECOND), None);
         assert_eq!(machine.transport(), Transport::Polling);
-        assert_eq!(machine.complete_upgrade(), Err(UpgradeRefused));
+        assert_eq!(
+            machine.complete_upgrade(Transport::WebSocket),
+            Err(UpgradeRefused)
+        );
         machine.begin_upgrade(start + 10 * SECOND).unwrap();
     }
 }

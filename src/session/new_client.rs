@@ -1,6 +1,7 @@
-//! A client that has been admitted and has no session yet.
+//! A client that has been admitted and has no session yet, and its new session on polling.
 
 use crate::handshake::Handshake;
+use crate::id::Id;
 use crate::limits::Place;
 use crate::link::BinaryForm;
 
@@ -11,6 +12,13 @@ pub(crate) struct NewClient {
     pub(crate) place: Option<Place>,
     /// The form of its binary messages.
     pub(crate) form: BinaryForm,
+}
+
+/// A session that was opened on polling.
+pub(crate) struct Opened {
+    pub(crate) sid: Id,
+    /// The OPEN packet, the response to the handshake.
+    pub(crate) packet: String,
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub(crate) struct Totals {
     pub(crate) polling: usize,
     pub(crate) websocket: usize,
     pub(crate) sse: usize,
+    pub(crate) webtransport: usize,
 }
 
 impl Totals {
@@ -30,6 +31,7 @@ impl Totals {
             Transport::Polling => self.polling += 1,
             Transport::WebSocket => self.websocket += 1,
             Transport::ServerSentEvents => self.sse += 1,
+            Transport::WebTransport => self.webtransport += 1,
         }
     }
 

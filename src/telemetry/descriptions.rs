@@ -40,7 +40,7 @@ pub(super) const DESCRIPTIONS: &[(MetricType, &str, Unit, &str)] = &[
         MetricType::Counter,
         "socketio_upgrades_total",
         Unit::Count,
-        "Upgrades from polling to WebSocket by outcome.",
+        "Upgrades from polling by outcome.",
     ),
     (
         MetricType::Counter,

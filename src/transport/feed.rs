@@ -1,8 +1,9 @@
-//! The outgoing bytes of a WebSocket: its own frames first, then those of its session's outbox.
+//! The outgoing bytes of a WebSocket: its own frames first, then those of its session's outbox. Other
+//! streams take the frames, and write them in a form of their own.
 //!
-//! A WebSocket that upgrades a session starts with an outbox for the responses to its probe; the
-//! session's outbox follows after the session has agreed. The owner of the WebSocket sends the
-//! bytes to the client.
+//! A transport that upgrades a session starts with an outbox for the responses to its probe; the
+//! session's outbox follows after the session has agreed. The owner of the transport sends the bytes
+//! to the client.
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -87,8 +88,14 @@ impl OutboundStream {
         chunk_of(&self.link.outbox)
     }
 
-    /// Takes the next frame of the session; `None` is the end.
+    /// Takes the next frame; `None` is the end.
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
+        if let Some(probe_outbox) = &self.probe_outbox {
+            match ready!(probe_outbox.outbox.poll_frame(cx)) {
+                None if probe_outbox.has_succeeded() => self.probe_outbox = None,
+                frame => return Poll::Ready(frame),
+            }
+        }
         self.link.outbox.poll_frame(cx)
     }
 

@@ -1,8 +1,9 @@
-//! The upgrade: a WebSocket sends a probe while its session is polling, and then takes it over.
+//! The upgrade: a WebSocket sends a probe while its session is polling, and then takes it over. A
+//! stream of WebTransport does the same.
 //!
-//! The WebSocket may be on another worker than the session. The probe is answered here, beside the
-//! WebSocket; the session's actor agrees twice, and moves here at the end. An error ends the
-//! WebSocket alone: the session continues with polling.
+//! The new transport may be on another worker than the session. The probe is answered here, beside
+//! it; the session's actor agrees twice, and moves here at the end. An error ends the new transport
+//! alone: the session continues with polling.
 
 use std::future::poll_fn;
 use std::ops::ControlFlow;
@@ -34,9 +35,21 @@ pub(crate) fn begin(
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
     let opening = answer(hooks, &engine.config, request)?;
+    let (feed, start) = candidate(engine, handle, form, Transport::WebSocket);
+    Ok(hold(request, payload, opening, feed, start))
+}
+
+/// Makes a candidate for the transport of a session: its output, and the function that reads its
+/// messages from now on.
+pub(crate) fn candidate(
+    engine: &Arc<Engine>,
+    handle: &Handle,
+    form: BinaryForm,
+    transport: Transport,
+) -> (OutboundStream, impl FnOnce(Box<dyn Inbound>) + 'static) {
     let probe_outbox = Arc::new(ProbeOutbox::new());
     if handle.transport != Transport::Polling || handle.link.is_probing() {
-        // One WebSocket at a time. Clients expect a WebSocket that closes, not a refused handshake.
+        // One candidate at a time. Clients expect a WebSocket that closes, not a refused handshake.
         probe_outbox.fail();
     }
     let feed = OutboundStream::behind(&probe_outbox, &handle.link);
@@ -46,20 +59,22 @@ pub(crate) fn begin(
             engine,
             handle,
             form,
+            transport,
             probe_outbox,
             frames,
             agreed: false,
         };
         actix_rt::spawn(candidate.run_caught());
     };
-    Ok(hold(request, payload, opening, feed, start))
+    (feed, start)
 }
 
-/// A WebSocket that is not yet the session's transport.
+/// A transport that is not yet the session's.
 struct Candidate {
     engine: Arc<Engine>,
     handle: Handle,
     form: BinaryForm,
+    transport: Transport,
     probe_outbox: Arc<ProbeOutbox>,
     frames: Box<dyn Inbound>,
     /// The session waits for this candidate.
@@ -67,7 +82,7 @@ struct Candidate {
 }
 
 impl Candidate {
-    /// No task waits for it: it ends within the upgrade timeout, or with its WebSocket.
+    /// No task waits for it: it ends within the upgrade timeout, or with its transport.
     async fn run_caught(self) {
         let link = Arc::clone(&self.handle.link);
         let outbox = Arc::clone(&self.probe_outbox);
@@ -126,11 +141,12 @@ impl Candidate {
         }
     }
 
-    /// Moves the session to an actor beside this WebSocket.
+    /// Moves the session to an actor beside this transport.
     async fn hand_over(self) {
         let hand_over = HandOver {
             heir: self.engine.await_arrival(self.frames),
             form: self.form,
+            transport: self.transport,
         };
         let limit = self.engine.config.engine.upgrade_timeout;
         let agreed = timeout(limit, self.handle.session.send(hand_over)).await;
@@ -142,7 +158,7 @@ impl Candidate {
         if !is_moved {
             self.probe_outbox.fail();
         } else if !self.probe_outbox.succeed() {
-            // The WebSocket broke while the session moved, so its feed could not notify it.
+            // The transport broke while the session moved, so its feed could not notify it.
             self.handle.link.gone();
         }
     }

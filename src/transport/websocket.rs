@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 
+use crate::config::Transport;
 use crate::link::{Deflater, Inbound};
 use crate::session::{Engine, NewClient};
 use crate::transport::bodies::{FrameBody, FrameReader};
@@ -30,7 +31,7 @@ pub(crate) fn open(
     let link = engine.welcome(client);
     let feed = OutboundStream::of(&link);
     let engine = Arc::clone(engine);
-    let start = move |inbound| engine.open_websocket(link, inbound);
+    let start = move |inbound| engine.open_stream(link, Transport::WebSocket, inbound);
     Ok(hold(request, payload, opening, feed, start))
 }
 

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 
+use crate::config::Transport;
 use crate::session::{Engine, NewClient};
 use crate::transport::events::body::{EventBody, Outcome};
 use crate::transport::events::client::EventClient;
@@ -36,7 +37,7 @@ pub(crate) async fn open(
     let link = engine.welcome(client);
     let (sender, inbound) = EventClient::new(subscription.connect);
     let mut body = EventBody::new(&link, sender, subscription.pid);
-    engine.open_events(link, Box::new(inbound));
+    engine.open_stream(link, Transport::ServerSentEvents, Box::new(inbound));
     match body.outcome().await {
         Outcome::Connected => HttpResponse::Ok()
             .insert_header((header::CONTENT_TYPE, "text/event-stream"))
