@@ -195,6 +195,11 @@
 //! }
 //! ```
 //!
+//! # WebTransport
+//!
+//! With the feature `webtransport`, `AppServer::webtransport` adds sessions over HTTP/3 to a server of
+//! [`SocketIo::serve`], on a UDP port. Clients open them, or upgrade to them from polling.
+//!
 //! # Tests
 //!
 //! With the feature `testing`, `testing::TestClient` is a client in memory: no port, no browser,

@@ -1,5 +1,5 @@
 //! Engine.IO v4 as text: packets, polling payloads and the OPEN packet's JSON; in `v3/` the
-//! differences of the third revision.
+//! differences of the third revision; in `stream.rs` the framing of WebTransport, as bytes.
 //!
 //! Decoding: one packet's text enters, or the body of a polling POST; [`Packet`]s leave that borrow
 //! from it. Encoding: the bytes of the server's packets leave. A binary WebSocket frame is not
@@ -11,12 +11,18 @@ mod error;
 mod open;
 mod packet;
 mod payload;
+#[cfg(feature = "webtransport")]
+mod stream;
 pub(crate) mod v3;
 
 pub(crate) use self::error::DecodeError;
 pub(crate) use self::open::Open;
 pub(crate) use self::packet::{Packet, decode_base64};
 pub(crate) use self::payload::{SEPARATOR, push_binary, split_packet};
+#[cfg(feature = "webtransport")]
+pub(crate) use self::stream::{
+    EMPTY_BINARY, StreamDecoder, StreamError, StreamMessage, push_header,
+};
 
 /// The packet that ends a session.
 pub(crate) const CLOSE: &str = "1";

@@ -8,25 +8,21 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use actix_http::body::BoxBody;
-use actix_http::h1::ExpectHandler;
-use actix_http::{Extensions, HttpService, KeepAlive, Response};
+use actix_http::KeepAlive;
 use actix_rt::net::TcpStream;
 use actix_server::ServerBuilder;
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, boxed, map_config};
 #[cfg(feature = "rustls-0_23")]
 use actix_tls::accept::rustls_0_23::{TlsStream, reexports::ServerConfig};
-use actix_web::dev::AppConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::server::DrainOptions;
 use crate::server::closing::Closing;
-use crate::server::dealing::{Connections, Dealt, ahead};
+use crate::server::dealing::{Connections, ahead};
 use crate::server::running::{AppServerHandle, RunningAppServer};
+use crate::server::site::{Settings, Site};
+use crate::server::webtransport::WebTransports;
 use crate::session::Engine;
-use crate::transport::{
-    AppFactory, AppService, Hooks, Io, SharedApp, Upgrades, mount_once, set_user_timeout,
-};
+use crate::transport::{AppFactory, Hooks, set_user_timeout};
 
 /// An HTTP server of the program's own [`App`](actix_web::App) that takes the WebSockets of Socket.IO over from
 /// HTTP: [`SocketIo::serve`](crate::SocketIo::serve) and
@@ -53,7 +49,7 @@ use crate::transport::{
 /// ```
 #[must_use = "nothing is served before `run`"]
 pub struct AppServer<F> {
-    engine: Arc<Engine>,
+    pub(super) engine: Arc<Engine>,
     hooks: Arc<Hooks>,
     closing: Closing,
     app: F,
@@ -62,19 +58,12 @@ pub struct AppServer<F> {
     settings: Settings,
     backlog: u32,
     addresses: Vec<SocketAddr>,
+    pub(super) webtransports: WebTransports<F>,
     handles_signals: bool,
     drain_on_signal: Option<DrainOptions>,
     drain: Duration,
     /// An invalid registration of the program.
     fault: Option<String>,
-}
-
-/// The settings of each listener's services.
-#[derive(Clone)]
-struct Settings {
-    keep_alive: KeepAlive,
-    client_request_timeout: Duration,
-    hostname: Option<String>,
 }
 
 impl<F: AppFactory> AppServer<F> {
@@ -102,6 +91,7 @@ impl<F: AppFactory> AppServer<F> {
             },
             backlog: 2048,
             addresses: Vec::new(),
+            webtransports: WebTransports::default(),
             handles_signals: true,
             drain_on_signal: None,
             drain: SHUTDOWN,
@@ -227,10 +217,12 @@ impl<F: AppFactory> AppServer<F> {
         self.has_no_fault()?;
         let address = listener.local_addr()?;
         let site = self.site(address, false);
+        let beside = self.webtransports.beside(self.addresses.is_empty());
         let limit = self.engine.config.engine.silence_limit();
         self.builder = self
             .builder
             .listen(address.to_string(), listener, move || {
+                beside.start_here();
                 let watch = move |stream: &TcpStream, _: &mut _| set_user_timeout(stream, limit);
                 site.dealt(site.service(watch).tcp())
             })?;
@@ -276,10 +268,12 @@ impl<F: AppFactory> AppServer<F> {
         self.has_no_fault()?;
         let address = listener.local_addr()?;
         let site = self.site(address, true);
+        let beside = self.webtransports.beside(self.addresses.is_empty());
         let limit = self.engine.config.engine.silence_limit();
         self.builder = self
             .builder
             .listen(address.to_string(), listener, move || {
+                beside.start_here();
                 let watch = move |stream: &TlsStream<TcpStream>, _: &mut _| {
                     set_user_timeout(stream.get_ref().0, limit);
                 };
@@ -300,17 +294,23 @@ impl<F: AppFactory> AppServer<F> {
     pub fn run(self) -> RunningAppServer {
         let is_bound = !self.addresses.is_empty();
         let server = self.has_no_fault().and_then(|()| {
-            let unbound = || io::Error::other("no address is bound: call `bind` before `run`");
-            is_bound.then(|| self.builder.run()).ok_or_else(unbound)
+            if !is_bound {
+                let unbound = "no address is bound: call `bind` before `run`";
+                return Err(io::Error::other(unbound));
+            }
+            self.webtransports.start()?;
+            Ok(self.builder.run())
         });
         let (closing, connections) = (self.closing, self.connections);
-        let handle = |server| AppServerHandle::new(server, closing, connections, self.drain);
+        let stops = self.webtransports.stops();
+        let handle =
+            |server| AppServerHandle::new(server, closing, (connections, stops), self.drain);
         let signals = self.handles_signals.then_some(self.drain_on_signal);
         RunningAppServer::new(server, handle, signals)
     }
 
     /// Returns an error if the program has made an invalid registration.
-    fn has_no_fault(&self) -> io::Result<()> {
+    pub(super) fn has_no_fault(&self) -> io::Result<()> {
         if self.engine.is_closing() {
             let closed = "the server is closed: start a new one by its builder";
             return Err(io::Error::other(closed));
@@ -321,7 +321,7 @@ impl<F: AppFactory> AppServer<F> {
         }
     }
 
-    fn site(&self, address: SocketAddr, is_secure: bool) -> Site<F> {
+    pub(super) fn site(&self, address: SocketAddr, is_secure: bool) -> Site<F> {
         Site {
             engine: Arc::clone(&self.engine),
             hooks: Arc::clone(&self.hooks),
@@ -345,59 +345,6 @@ impl<F> fmt::Debug for AppServer<F> {
 /// Returns the default number of workers.
 fn default_workers() -> usize {
     thread::available_parallelism().map_or(2, NonZero::get)
-}
-
-/// The data from which a listener's services are made on each worker.
-#[derive(Clone)]
-struct Site<F> {
-    engine: Arc<Engine>,
-    hooks: Arc<Hooks>,
-    app: F,
-    settings: Settings,
-    connections: Connections,
-    address: SocketAddr,
-    is_secure: bool,
-}
-
-impl<F: AppFactory> Site<F> {
-    fn service<I: Io + 'static>(
-        &self,
-        on_connect: impl Fn(&I, &mut Extensions) + 'static,
-    ) -> HttpService<I, SharedApp, BoxBody, ExpectHandler, Upgrades> {
-        let app = SharedApp::new(self.app());
-        let draining = self.connections.draining();
-        HttpService::<I, SharedApp, BoxBody>::build()
-            .keep_alive(self.settings.keep_alive)
-            .client_request_timeout(self.settings.client_request_timeout)
-            // The value of `SocketIo::tune`, for the same reasons.
-            .client_disconnect_timeout(Duration::ZERO)
-            .h1_allow_half_closed(false)
-            .tcp_nodelay(true)
-            .graceful_shutdown_signal(move || draining.clone().cancelled_owned())
-            .on_connect_ext(on_connect)
-            .upgrade(Upgrades(app.clone()))
-            .finish(app)
-    }
-
-    /// Makes a listener's service from the service of its connections.
-    fn dealt<S>(&self, connection: S) -> Dealt<S> {
-        self.connections.clone().dealt(connection)
-    }
-
-    /// The program's App, with the server's routes in it.
-    fn app(&self) -> AppService {
-        let app = mount_once(&self.engine, &self.hooks, &self.app);
-        let hostname = self.settings.hostname.clone();
-        let hostname = hostname.unwrap_or_else(|| self.address.to_string());
-        // actix-web has no other constructor for the values that its own server gives an App; the
-        // crates of its family use this one.
-        let config = AppConfig::__priv_test_new(self.is_secure, hostname, self.address);
-        let app = app
-            .into_factory()
-            .map(|response| Response::from(response).map_into_boxed_body())
-            .map_err(Response::from);
-        boxed::factory(map_config(app, move |()| config.clone()))
-    }
 }
 
 fn listeners(addresses: impl ToSocketAddrs, backlog: u32) -> io::Result<Vec<TcpListener>> {

@@ -61,6 +61,12 @@ impl Connections {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
+    /// Returns the limit of each worker.
+    #[cfg(feature = "webtransport")]
+    pub(crate) fn limit_here(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
+    }
+
     /// Returns the token of the server's end. Each connection then answers its present request, and
     /// no more.
     pub(crate) fn draining(&self) -> CancellationToken {
@@ -187,13 +193,13 @@ where
 
 /// Returns `true` if this worker may serve one more connection. A WebSocket that its session holds
 /// directly counts too.
-fn has_room(limit: usize) -> bool {
+pub(crate) fn has_room(limit: usize) -> bool {
     let websockets = websockets_here();
     HERE.with(|here| here.connections.get() + websockets < limit.max(1))
 }
 
 /// Serves a connection in a task of its own.
-fn serve(connections: &Connections, serving: impl Future + 'static) {
+pub(crate) fn serve(connections: &Connections, serving: impl Future + 'static) {
     let counted = Counted::begin(connections);
     let panic_reports = connections.panic_reports.clone();
     let is_late = HERE.with(Worker::is_late);

@@ -8,6 +8,8 @@ mod admission;
 mod all_namespaces;
 mod app_server;
 mod background;
+#[cfg(feature = "webtransport")]
+mod bind_webtransport;
 mod builder;
 mod closing;
 mod dealing;
@@ -33,12 +35,18 @@ mod running;
 mod sampling;
 #[cfg(feature = "session")]
 mod session_cookie;
+mod site;
 mod socket_io;
 mod start_error;
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 mod telemetry;
 mod tuning;
 mod weak;
+#[cfg(feature = "webtransport")]
+mod webtransport;
+#[cfg(not(feature = "webtransport"))]
+#[path = "webtransport_off.rs"]
+mod webtransport;
 
 #[cfg(feature = "testing")]
 pub(crate) use crate::transport::InMemory;

@@ -14,6 +14,7 @@ use futures_core::future::LocalBoxFuture;
 use crate::server::DrainOptions;
 use crate::server::closing::Closing;
 use crate::server::dealing::Connections;
+use crate::server::webtransport::WebTransportStops;
 
 /// A running server; it must be awaited or spawned.
 ///
@@ -110,6 +111,7 @@ pub struct AppServerHandle {
     server: Option<ServerHandle>,
     closing: Closing,
     connections: Connections,
+    webtransports: WebTransportStops,
     drain: Duration,
 }
 
@@ -117,13 +119,14 @@ impl AppServerHandle {
     pub(crate) fn new(
         server: Option<ServerHandle>,
         closing: Closing,
-        connections: Connections,
+        (connections, webtransports): (Connections, WebTransportStops),
         drain: Duration,
     ) -> Self {
         Self {
             server,
             closing,
             connections,
+            webtransports,
             drain,
         }
     }
@@ -146,8 +149,12 @@ impl AppServerHandle {
             // Before the command to the workers, which drop the sessions: each session has received
             // it by then.
             self.closing.abort();
+            tokio::join!(server.stop(false), self.webtransports.stop());
+            return;
         }
-        server.stop(graceful).await;
+        // Before the workers, which have the connections.
+        self.webtransports.stop().await;
+        server.stop(true).await;
     }
 
     /// Waits for a signal, and drains if the program wants it; the next signal stops gracefully,

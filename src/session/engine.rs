@@ -171,6 +171,12 @@ impl Engine {
         opened
     }
 
+    /// Offers WebTransport to the clients that connect from now on.
+    #[cfg(feature = "webtransport")]
+    pub(crate) fn offer_webtransport(&self) {
+        self.has_webtransport.store(true, Ordering::Relaxed);
+    }
+
     /// Makes the link of a session on a stream; the OPEN packet is the first in its outbox.
     pub(crate) fn welcome(&self, client: NewClient) -> Arc<Link> {
         let link = self.link(client);

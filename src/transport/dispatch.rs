@@ -4,28 +4,30 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "testing")]
+use actix_web::HttpMessage;
 use actix_web::http::{Method, header};
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::config::Transport;
-use crate::handshake::{Extensions, Handshake, Revision};
-use crate::limits::Place;
+use crate::handshake::Revision;
 use crate::link::BinaryForm;
-use crate::session::{Engine, NewClient, Stage};
-use crate::telemetry::SpanScope;
+use crate::session::{Engine, Stage};
 #[cfg(feature = "testing")]
 use crate::transport::InMemory;
+use crate::transport::admission::{admit, handshake_scope};
 use crate::transport::events::{self, ServerSentEvents, Subscription};
-use crate::transport::handshake::{handshake, size};
 use crate::transport::hooks::Hooks;
 use crate::transport::refusal::Refusal;
 use crate::transport::request::Query;
-use crate::transport::{admission, connection_error, origin, polling, upgrade, websocket};
+#[cfg(feature = "webtransport")]
+use crate::transport::webtransport::SessionOffer;
+use crate::transport::{connection_error, origin, polling, upgrade, websocket};
 
 /// Answers one request.
 pub(super) async fn handle(
     engine: &Arc<Engine>,
-    hooks: &Hooks,
+    hooks: &Arc<Hooks>,
     request: &HttpRequest,
     payload: web::Payload,
 ) -> HttpResponse {
@@ -41,7 +43,7 @@ pub(super) async fn handle(
 /// Engine.IO v4, Transports: the transport and the session of a request.
 async fn route(
     engine: &Arc<Engine>,
-    hooks: &Hooks,
+    hooks: &Arc<Hooks>,
     request: &HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Refusal> {
@@ -57,6 +59,10 @@ async fn route(
         return scope
             .follow(open_events(engine, hooks, options, request))
             .await;
+    }
+    #[cfg(feature = "webtransport")]
+    if let Some(offer) = SessionOffer::offered(request) {
+        return offer.answer(engine, hooks, request);
     }
     let query = Query::parse(request.query_string(), |transport| {
         engine.config.engine.allows(transport) || is_in_memory(request)
@@ -118,8 +124,10 @@ async fn open(
     let mut response = match query.transport {
         Transport::Polling => polling::handshake(engine, hooks, client, (query, request)),
         Transport::WebSocket => websocket::open(engine, hooks, request, payload, client)?,
-        // It has a path of its own.
-        Transport::ServerSentEvents => return Err(Refusal::UnknownTransport),
+        // These are found by other signs.
+        Transport::ServerSentEvents | Transport::WebTransport => {
+            return Err(Refusal::UnknownTransport);
+        }
     };
     hooks.on_initial_headers(request, response.headers_mut());
     Ok(response)
@@ -149,68 +157,6 @@ async fn open_events(
     Ok(response)
 }
 
-/// The first request of a client that the limits and the program have admitted.
-struct Admitted {
-    revision: Revision,
-    size: usize,
-    place: Option<Place>,
-    extensions: Extensions,
-}
-
-impl Admitted {
-    fn handshake(&self, engine: &Engine, request: &HttpRequest) -> Handshake {
-        let (http, extensions) = (&engine.config.http, self.extensions.clone());
-        handshake(request, self.size, http, self.revision, extensions)
-    }
-
-    fn client(self, engine: &Engine, request: &HttpRequest, form: BinaryForm) -> NewClient {
-        NewClient {
-            handshake: self.handshake(engine, request),
-            place: self.place,
-            form,
-        }
-    }
-}
-
-/// Admits a client, or returns the response of the program that refuses it.
-async fn admit(
-    engine: &Engine,
-    hooks: &Hooks,
-    request: &HttpRequest,
-    revision: Revision,
-) -> Result<Result<Admitted, HttpResponse>, Refusal> {
-    let size = size(request);
-    if size > engine.config.limits.handshake_limit {
-        return Err(Refusal::HandshakeTooLarge);
-    }
-    // Before the hooks of the program, which may take longer.
-    let place = admission::admit(engine, request)?;
-    let mut admitted = Admitted {
-        revision,
-        size,
-        place,
-        extensions: Extensions::default(),
-    };
-    if hooks.asks() {
-        // For the client's address, which depends on the server's options.
-        let seen = admitted.handshake(engine, request);
-        request.extensions_mut().insert(seen);
-    }
-    // Before any state of the client is made.
-    match hooks.admit(request).await {
-        Ok(extensions) => admitted.extensions = extensions,
-        Err(response) => return Ok(Err(not_allowed(engine, hooks, request, response))),
-    }
-    Ok(Ok(admitted))
-}
-
-/// Begins the span of a handshake.
-fn handshake_scope(engine: &Engine, transport: Transport, request: &HttpRequest) -> SpanScope {
-    let parent = || request.headers().get("traceparent")?.to_str().ok();
-    let spans = &engine.config.telemetry.spans;
-    spans.handshake(transport.as_str(), parent)
-}
-
 /// Returns `true` if it is a test client's request.
 fn is_in_memory(request: &HttpRequest) -> bool {
     #[cfg(feature = "testing")]
@@ -220,17 +166,6 @@ fn is_in_memory(request: &HttpRequest) -> bool {
         let _ = request;
         false
     }
-}
-
-/// Reports a request that the program has refused with its own response.
-fn not_allowed(
-    engine: &Engine,
-    hooks: &Hooks,
-    request: &HttpRequest,
-    response: HttpResponse,
-) -> HttpResponse {
-    connection_error::report(&engine.config, hooks, request, Refusal::NotAllowed);
-    response
 }
 
 /// RFC 9110, 7.8: an `Upgrade` is valid only if `Connection` names it. A protocol other than

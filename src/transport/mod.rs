@@ -2,7 +2,7 @@
 //!
 //! Requests enter on any worker. Each is checked against the protocol and passed on to polling, to a
 //! WebSocket or to an event stream, or answered with an error of the protocol. The meaning of packets is not known
-//! here.
+//! here. WebTransport has a port of its own, whose requests take the same way.
 
 mod admission;
 mod app;
@@ -29,6 +29,8 @@ mod routes;
 mod tuning;
 mod upgrade;
 mod websocket;
+#[cfg(feature = "webtransport")]
+mod webtransport;
 
 pub use app::AppFactory;
 pub use connection_error::ConnectionError;
@@ -37,6 +39,10 @@ pub use events::ServerSentEvents;
 pub(crate) use hooks::Hooks;
 pub(crate) use routes::{mount, mount_once};
 pub(crate) use tuning::set_user_timeout;
+#[cfg(feature = "webtransport")]
+pub(crate) use webtransport::{
+    ListenerOptions, ListenerStop, WebTransportListener, serve as serve_webtransport,
+};
 
 /// Marks the request of a test client: it may poll, whatever transports the server allows.
 #[cfg(feature = "testing")]

@@ -132,7 +132,7 @@ fn belongs(found: &str, path: &str) -> bool {
 
 async fn answer(
     engine: &Arc<Engine>,
-    hooks: &Hooks,
+    hooks: &Arc<Hooks>,
     request: &HttpRequest,
     mut body: Payload,
 ) -> HttpResponse {

@@ -69,8 +69,10 @@ const KEPT_TO: &str = "
     schemars   contract
     socket2    server transport
     metrics    telemetry server
+    quinn      transport/webtransport
+    wtransport  transport/webtransport
     tracing    telemetry server
-    parking_lot  admin transport adapter client namespace session handler socket members link data limits
+    parking_lot  admin server transport adapter client namespace session handler socket members link data limits
     log        admin server transport adapter client namespace session handler socket members link data limits logging telemetry
 ";
 

@@ -79,3 +79,5 @@ mod tutorial;
 mod unix_socket;
 mod unread;
 mod users;
+#[cfg(feature = "webtransport")]
+mod webtransport;

@@ -18,6 +18,8 @@ pub(crate) mod redis;
 mod server;
 pub(crate) mod socketio;
 mod websocket;
+#[cfg(feature = "webtransport")]
+pub(crate) mod webtransport;
 
 use std::fmt::Debug;
 use std::future::Future;

@@ -1,0 +1,7 @@
+//! WebTransport: `AppServer::webtransport`, with clients over loopback UDP.
+
+mod closing;
+mod limits;
+mod opening;
+mod upgrade;
+mod wire;
