@@ -9,14 +9,14 @@ import { chromium } from "playwright-core";
 const WAIT_MS = 15_000;
 export const PUBLISHED_CLIENT = "https://cdn.socket.io/**";
 
-// Launches the browser that CHROMIUM names.
-export function launchBrowser() {
+// Launches the browser that CHROMIUM names, with or without QUIC.
+export function launchBrowser({ quic = false } = {}) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: [
       "--no-sandbox",
       "--disable-gpu",
-      "--disable-quic",
+      ...(quic ? [] : ["--disable-quic"]),
       "--no-first-run",
       "--disable-background-networking",
       "--disable-component-update",
