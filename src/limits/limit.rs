@@ -62,7 +62,7 @@ limits! {
     FirstPollTimeout "first_poll_timeout"
     /// [`Builder::connect_timeout`](crate::Builder::connect_timeout): the session is closed.
     ConnectTimeout "connect_timeout"
-    /// [`Builder::upgrade_timeout`](crate::Builder::upgrade_timeout): the WebSocket is closed,
+    /// [`Builder::upgrade_timeout`](crate::Builder::upgrade_timeout): the new transport is closed,
     /// polling continues.
     UpgradeTimeout "upgrade_timeout"
     /// [`Builder::max_payload`](crate::Builder::max_payload): the body is refused, or the session

@@ -125,7 +125,8 @@ impl<F: AppFactory> AppServer<F> {
     }
 
     /// Sets the maximal number of connections of each worker, WebSockets included; 25,600 by
-    /// default. Further connections wait in the listener's backlog until one ends.
+    /// default. Further connections wait in the listener's backlog until one ends; those of
+    /// WebTransport count too, and further ones are refused.
     pub fn max_connections(self, connections: usize) -> Self {
         self.connections.limit(connections);
         self

@@ -29,12 +29,12 @@ fn basic() -> AdminOptions {
     AdminOptions::basic_auth("admin", HASH)
 }
 
-fn development() -> AdminOptions {
+pub(crate) fn development() -> AdminOptions {
     AdminOptions::without_auth().mode(AdminMode::Development)
 }
 
 /// A page in the namespace `/admin`.
-struct Page {
+pub(crate) struct Page {
     client: Client,
     id: String,
 }
@@ -47,7 +47,7 @@ impl Page {
     }
 
     /// Opens a page in development mode, and takes its sockets, of which it is one.
-    async fn settled(site: &Site) -> Self {
+    pub(crate) async fn settled(site: &Site) -> Self {
         let mut page = Self::open(site).await;
         let mut awaited = vec!["socket_connected", "all_sockets"];
         while !awaited.is_empty() {
@@ -58,7 +58,7 @@ impl Page {
     }
 
     /// Returns the arguments of the next event of this name.
-    async fn next(&mut self, name: &str) -> Vec<Value> {
+    pub(crate) async fn next(&mut self, name: &str) -> Vec<Value> {
         loop {
             let (event, args) = self.event().await;
             if event == name {

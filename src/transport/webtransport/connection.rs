@@ -49,7 +49,7 @@ where
         let connection = within(limit, connecting).await?.ok()?;
         let session = open(&connection, &*app, &config).await;
         if session.is_none() {
-            connection.close(VarInt::from_u32(H3_NO_ERROR), b"");
+            close_with(&connection, H3_NO_ERROR);
         }
         session
     };
@@ -215,33 +215,30 @@ impl Session {
             end = http3.closed() => End::OfClient(end),
             () = lingered(&shared) => End::Abandoned,
         };
-        match end {
-            End::OfServer => {
-                // The server's part of the stream ends; what it has sent is received first.
-                drop(feed);
-                if send.finish().is_ok() {
-                    let received = async {
+        let ending = async {
+            match end {
+                End::OfServer => {
+                    // The server's part of the stream ends; what it has sent is received first.
+                    drop(feed);
+                    if send.finish().is_ok() {
                         let _ = send.stopped().await;
                         // A browser drops what its page has not read when the session is closed.
                         let _ = timeout(READ_TIME, http3.closed()).await;
-                    };
-                    within(LINGER, received).await;
+                    }
                 }
-                close(http3, 0, "").await;
+                End::OfClient(end) => {
+                    // The session reads what has arrived, and releases the stream.
+                    shared.end(end);
+                    shared.released().await;
+                    drop(feed);
+                }
+                End::Abandoned => return,
             }
-            End::OfClient(end) => {
-                // The session reads what has arrived, and releases the stream.
-                shared.end(end);
-                within(LINGER, shared.released()).await;
-                drop(feed);
-                close(http3, 0, "").await;
-            }
-            End::Abandoned => {
-                drop(feed);
-                let code = VarInt::from_u32(H3_NO_ERROR);
-                http3.connection.close(code, b"");
-            }
-        }
+            http3.close(0, "").await;
+            http3.connection.closed().await;
+        };
+        within(LINGER, ending).await;
+        close_with(&http3.connection, H3_NO_ERROR);
     }
 }
 
@@ -267,9 +264,12 @@ async fn close(mut http3: Http3, code: u32, reason: &str) {
         http3.connection.closed().await
     };
     within(LINGER, closing).await;
-    http3
-        .connection
-        .close(VarInt::from_u32(H3_NO_ERROR), reason.as_bytes());
+    close_with(&http3.connection, H3_NO_ERROR);
+}
+
+/// Closes a connection with a code of HTTP/3.
+fn close_with(connection: &Connection, code: u32) {
+    connection.close(VarInt::from_u32(code), b"");
 }
 
 /// Closes a connection that has no session.
@@ -282,7 +282,7 @@ fn close_for(connection: &Connection, error: &Http3Error) {
         }
         Http3Error::Lost(_) | Http3Error::HeadTooLarge => H3_NO_ERROR,
     };
-    connection.close(VarInt::from_u32(code), b"");
+    close_with(connection, code);
 }
 
 /// Waits for a future with a time limit.

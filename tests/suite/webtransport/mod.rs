@@ -2,6 +2,7 @@
 
 mod closing;
 mod limits;
+mod observed;
 mod opening;
 mod upgrade;
 mod wire;
