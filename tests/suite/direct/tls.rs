@@ -1,18 +1,13 @@
 //! `AppServer::bind_rustls_0_23`: the same by TLS, which keeps bytes of its own on their way.
 
-use std::sync::Arc;
-
 use actix_socketio::{Bytes, Data, Handshake, Socket, SocketIo};
 use actix_web::{App, HttpRequest, web};
-use rcgen::{CertifiedKey, generate_simple_self_signed};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::crypto::ring::default_provider;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::ClientConfig;
 
 use crate::support::socketio::Client;
-use crate::support::{Connection, Open, Request, Response, Server, WebSocket, packets, within};
+use crate::support::{
+    Connection, Open, Request, Response, Server, WebSocket, packets, tls, within,
+};
 
 /// `AppServer::bind_rustls_0_23`: the App is served by TLS, and knows that it is.
 #[tokio::test]
@@ -146,16 +141,12 @@ async fn refused_upgrade_ends_tls_in_order() {
 /// A server by TLS, and what its clients need to trust it.
 struct Tls {
     server: Server<SocketIo>,
-    connector: TlsConnector,
+    trust: ClientConfig,
 }
 
 impl Tls {
     fn start() -> Self {
-        let names = [NAME.to_owned()];
-        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).unwrap();
-        let certificate = cert.der().clone();
-        let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
-        let config = server_config(certificate.clone(), key);
+        let (config, trust) = tls::configs();
         let server = Server::serving("/socket.io/", move || {
             let io = SocketIo::builder().start()?;
             io.of("/")
@@ -178,19 +169,11 @@ impl Tls {
             let serve = serve.bind_rustls_0_23(("127.0.0.1", 0), config)?;
             Ok((io, serve))
         });
-        Self {
-            server,
-            connector: connector(certificate),
-        }
+        Self { server, trust }
     }
 
     async fn connection(&self) -> Connection {
-        let tcp = within("a connection", TcpStream::connect(self.server.address)).await;
-        let tcp = tcp.unwrap();
-        tcp.set_nodelay(true).unwrap();
-        let name = ServerName::try_from(NAME).unwrap();
-        let tls = within("a TLS handshake", self.connector.connect(name, tcp)).await;
-        Connection::over(tls.unwrap())
+        Connection::over(tls::connect(&self.trust, &[], &self.server).await)
     }
 
     async fn send(&self, request: &Request) -> Response {
@@ -246,30 +229,6 @@ impl Tls {
     }
 }
 
-fn server_config(
-    certificate: CertificateDer<'static>,
-    key: PrivatePkcs8KeyDer<'static>,
-) -> ServerConfig {
-    ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key.into())
-        .unwrap()
-}
-
-fn connector(certificate: CertificateDer<'static>) -> TlsConnector {
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate).unwrap();
-    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    TlsConnector::from(Arc::new(config))
-}
-
 const OPEN: &str = "EIO=4&transport=websocket";
-const NAME: &str = "localhost";
 const LARGE: usize = 500_000;
 const NUMBERS: usize = 3000;

@@ -4,5 +4,6 @@ mod compression;
 mod edge;
 mod events;
 mod hooks;
+mod http2;
 #[cfg(feature = "session")]
 mod sessions;

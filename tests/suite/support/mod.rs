@@ -7,6 +7,7 @@
 pub(crate) mod eio3;
 pub(crate) mod held;
 mod http;
+pub(crate) mod http2;
 pub(crate) mod log;
 pub(crate) mod panics;
 mod path;
@@ -17,6 +18,7 @@ pub(crate) mod process;
 pub(crate) mod redis;
 mod server;
 pub(crate) mod socketio;
+pub(crate) mod tls;
 mod websocket;
 #[cfg(feature = "webtransport")]
 pub(crate) mod webtransport;

@@ -17,6 +17,8 @@ use actix_socketio::{
 use actix_web::dev;
 use actix_web::rt::System;
 use actix_web::{App, HttpServer};
+#[cfg(feature = "rustls-0_23")]
+use tokio_rustls::rustls::ServerConfig;
 
 use super::{Heard, PATIENCE, ServerPath, TestRun, channel};
 
@@ -100,6 +102,52 @@ impl Server<SocketIo> {
             let server = io.tune(server).workers(workers).disable_signals();
             let server = server.worker_max_blocking_threads(1);
             let server = server.bind(("127.0.0.1", 0))?;
+            let address = server.addrs()[0];
+            Ok((io, address, Running::http(server.run())))
+        })
+    }
+
+    /// Starts a server on an `HttpServer` that speaks HTTP/1.1 and, by prior knowledge, HTTP/2.
+    pub(crate) fn socketio_h2c(
+        build: impl FnOnce(Builder) -> Builder + Send + 'static,
+        handlers: impl FnOnce(&SocketIo) + Send + 'static,
+    ) -> Self {
+        Self::launch("/socket.io/", move || {
+            let io = build(SocketIo::builder().error_details(true)).start()?;
+            handlers(&io);
+            let mounted = io.clone();
+            let server = HttpServer::new(move || App::new().configure(mounted.routes()));
+            let server = io.tune(server).workers(2).disable_signals();
+            let server = server.worker_max_blocking_threads(1);
+            let server = server.bind_auto_h2c(("127.0.0.1", 0))?;
+            let address = server.addrs()[0];
+            Ok((io, address, Running::http(server.run())))
+        })
+    }
+
+    /// Starts a server by TLS, on either path.
+    #[cfg(feature = "rustls-0_23")]
+    pub(crate) fn socketio_tls(
+        tls: ServerConfig,
+        build: impl FnOnce(Builder) -> Builder + Send + 'static,
+        handlers: impl FnOnce(&SocketIo) + Send + 'static,
+    ) -> Self {
+        let run = TestRun::with_path();
+        Self::launch("/socket.io/", move || {
+            let io = build(SocketIo::builder().error_details(true)).start()?;
+            handlers(&io);
+            if run.path == ServerPath::Direct {
+                let serve = io.serve(App::new).workers(2).disable_signals();
+                let serve = serve.worker_max_blocking_threads(1);
+                let serve = serve.bind_rustls_0_23(("127.0.0.1", 0), tls)?;
+                let address = serve.addrs()[0];
+                return Ok((io, address, Running::direct(serve.run())));
+            }
+            let mounted = io.clone();
+            let server = HttpServer::new(move || App::new().configure(mounted.routes()));
+            let server = io.tune(server).workers(2).disable_signals();
+            let server = server.worker_max_blocking_threads(1);
+            let server = server.bind_rustls_0_23(("127.0.0.1", 0), tls)?;
             let address = server.addrs()[0];
             Ok((io, address, Running::http(server.run())))
         })
