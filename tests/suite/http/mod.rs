@@ -7,3 +7,4 @@ mod hooks;
 mod http2;
 #[cfg(feature = "session")]
 mod sessions;
+mod transports;

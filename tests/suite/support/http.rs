@@ -240,6 +240,13 @@ impl Connection {
 
     /// Reads the answer to the next request.
     pub(crate) async fn response(&mut self) -> Response {
+        let mut response = self.head().await;
+        response.body = self.body_of(&response).await;
+        response
+    }
+
+    /// Reads the head of the answer to the next request; its body may have no end.
+    pub(crate) async fn head(&mut self) -> Response {
         let head = self.take_through(b"\r\n\r\n").await;
         let head = String::from_utf8(head).unwrap();
         let mut lines = head.trim_end().split("\r\n");
@@ -249,12 +256,16 @@ impl Connection {
             .map(|line| line.split_once(':').unwrap())
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        let mut response = Response {
+        Response {
             status,
             headers,
             body: Vec::new(),
-        };
-        response.body = if matches!(status, 101 | 204 | 304) {
+        }
+    }
+
+    /// Reads the body that belongs to a head.
+    pub(crate) async fn body_of(&mut self, response: &Response) -> Vec<u8> {
+        if matches!(response.status, 101 | 204 | 304) {
             Vec::new()
         } else if response.header("transfer-encoding") == Some("chunked") {
             self.chunks().await
@@ -266,8 +277,7 @@ impl Connection {
             assert_eq!(response.header("connection"), Some("close"));
             while self.read_more().await {}
             std::mem::take(&mut self.received)
-        };
-        response
+        }
     }
 
     async fn chunks(&mut self) -> Vec<u8> {

@@ -19,6 +19,7 @@ pub(crate) mod redis;
 mod server;
 pub(crate) mod socketio;
 pub(crate) mod tls;
+pub(crate) mod ways;
 mod websocket;
 #[cfg(feature = "webtransport")]
 pub(crate) mod webtransport;
