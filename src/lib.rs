@@ -396,6 +396,8 @@ mod notice;
 mod panics;
 mod pattern;
 mod reason;
+#[cfg(test)]
+mod seeds;
 mod telemetry;
 mod type_map;
 mod user;

@@ -32,7 +32,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engineio::Packet;
     use crate::engineio::decode_base64;
+    use crate::seeds::replay;
 
     fn packets(body: &str) -> Vec<&str> {
         let mut rest = Some(body);
@@ -81,5 +83,21 @@ mod tests {
             let body = joined.join("\u{1e}");
             prop_assert_eq!(packets(&body), joined);
         }
+    }
+
+    #[test]
+    fn seeds_and_their_mutations_do_not_panic() {
+        replay("engineio", |input| {
+            let body = String::from_utf8_lossy(input);
+            for packet in packets(&body) {
+                match Packet::decode(packet) {
+                    Ok(_) => assert!(!packet.is_empty()),
+                    Err(error) => assert!(!error.to_string().is_empty()),
+                }
+                let _ = decode_base64(packet);
+            }
+            // A body is its packets and the separators between them.
+            assert_eq!(packets(&body).join("\u{1e}"), body);
+        });
     }
 }

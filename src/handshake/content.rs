@@ -353,7 +353,10 @@ impl std::error::Error for QueryError {}
 mod tests {
     use std::time::Duration;
 
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::seeds::replay;
 
     impl Handshake {
         /// A handshake without content.
@@ -494,5 +497,67 @@ mod tests {
             "headers": { "origin": "https://a.example", "user-agent": "Lynx" },
         });
         assert_eq!(serde_json::to_value(&handshake).unwrap(), expected);
+    }
+
+    /// Reads a URL, and a header in each further line.
+    fn parsed(input: &[u8]) -> Handshake {
+        let mut lines = input.split(|byte| *byte == b'\n');
+        let url = String::from_utf8_lossy(lines.next().unwrap_or_default()).into_owned();
+        let headers: Vec<(String, &[u8])> = lines
+            .filter_map(|line| {
+                let end = line.iter().position(|byte| *byte == b':')?;
+                let name = String::from_utf8_lossy(&line[..end]).into_owned();
+                Some((name, &line[end + 1..]))
+            })
+            .collect();
+        let headers: Vec<(&str, &[u8])> = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), *value))
+            .collect();
+        handshake(&url, &headers)
+    }
+
+    #[test]
+    fn seeds_and_their_mutations_do_not_panic() {
+        replay("handshake", |input| {
+            let handshake = parsed(input);
+            for (name, value) in handshake.cookies() {
+                assert_eq!(
+                    handshake.cookie(&name).is_some(),
+                    !name.is_empty() || !value.is_empty()
+                );
+            }
+            for (name, value) in handshake.headers() {
+                assert!(!value.contains(&b'\n') && !name.contains(':'));
+            }
+            let pairs = form_urlencoded::parse(handshake.query().as_bytes());
+            for (name, _) in pairs {
+                assert!(handshake.query_value(&name).is_some());
+            }
+            let _ = handshake.is_same_origin();
+            let _ = handshake.is_of_own_page();
+            assert!(serde_json::to_value(&handshake).is_ok());
+        });
+    }
+
+    proptest! {
+        /// RFC 6265, 4.2.1, and the percent encoding of the crate `cookie`.
+        #[test]
+        fn a_cookie_is_read_as_it_was_written(
+            written in prop::collection::vec(("[a-z]{1,8}", any::<String>()), 0..5),
+            lines in any::<bool>(),
+        ) {
+            let cookies: Vec<String> = written
+                .iter()
+                .map(|(name, value)| cookie::Cookie::new(name, value).encoded().to_string())
+                .collect();
+            let lines: Vec<String> = if lines { cookies } else { vec![cookies.join("; ")] };
+            let headers: Vec<(&str, &[u8])> = lines
+                .iter()
+                .map(|line| ("cookie", line.as_bytes()))
+                .collect();
+            let read: Vec<_> = handshake("/", &headers).cookies().collect();
+            prop_assert_eq!(read, written);
+        }
     }
 }

@@ -122,6 +122,7 @@ fn parameter<'a>(element: &'a str, name: &str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seeds::replay;
 
     fn see(peer: &str, headers: &[(&str, &str)]) -> (String, bool) {
         let nets = ["10.0.0.0/8", "192.0.2.7/32", "fd00::/8"].map(|net| net.parse::<IpNet>());
@@ -242,5 +243,25 @@ mod tests {
         ];
         let seen = TrustedProxies::default().see_through(peer, headers.into_iter());
         assert_eq!(seen, peer);
+    }
+
+    #[test]
+    fn seeds_and_their_mutations_name_an_address_of_the_list() {
+        replay("forwarded", |input| {
+            let mut proxies = TrustedProxies::default();
+            proxies.set(["10.0.0.0/8".parse::<IpNet>().unwrap()]);
+            let own = Peer {
+                address: Some("10.0.0.1".parse().unwrap()),
+                is_secure: false,
+                hops: 0,
+            };
+            for name in ["x-forwarded-for", "x-forwarded-proto", "forwarded"] {
+                let seen = proxies.see_through(own, [(name, input)].into_iter());
+                let address = seen.address.unwrap();
+                // The address of an IPv6 client may be written in several ways.
+                let is_named = String::from_utf8_lossy(input).contains(&address.to_string());
+                assert!(address.is_ipv6() || Some(address) == own.address || is_named);
+            }
+        });
     }
 }

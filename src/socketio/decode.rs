@@ -289,6 +289,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::seeds::replay;
     use serde_json::value::RawValue;
 
     fn decode(text: &str) -> Result<Packet<'_>, DecodeError> {
@@ -816,5 +817,16 @@ mod tests {
                 Err(error) => prop_assert!(!error.to_string().is_empty()),
             }
         }
+    }
+
+    #[test]
+    fn seeds_and_their_mutations_do_not_panic() {
+        replay("socketio", |input| {
+            let text = String::from_utf8_lossy(input);
+            match decode(&text) {
+                Ok(packet) => assert!(text.contains(packet.namespace.trim_start_matches('/'))),
+                Err(error) => assert!(!error.to_string().is_empty()),
+            }
+        });
     }
 }

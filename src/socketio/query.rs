@@ -46,6 +46,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::seeds::replay;
 
     #[test]
     fn a_query_is_an_object_of_strings() {
@@ -80,5 +81,20 @@ mod tests {
             let json: serde_json::Value = serde_json::from_str(&query_to_json(&query)).unwrap();
             prop_assert!(json.is_object());
         }
+    }
+
+    /// Node.js reads the pairs in their order; a repeated name has all of its values.
+    #[test]
+    fn seeds_and_their_mutations_have_their_pairs() {
+        replay("query", |input| {
+            let query = String::from_utf8_lossy(input);
+            let json: serde_json::Value = serde_json::from_str(&query_to_json(&query)).unwrap();
+            for (name, value) in form_urlencoded::parse(query.as_bytes()).take(MAX_PAIRS) {
+                match &json[&*name] {
+                    serde_json::Value::Array(values) => assert!(values.contains(&value.into())),
+                    found => assert_eq!(*found, *value),
+                }
+            }
+        });
     }
 }

@@ -158,6 +158,7 @@ mod tests {
     use actix_web::http::header::HeaderValue;
 
     use super::*;
+    use crate::seeds::replay;
 
     fn accepted(accepted: &'static str) -> Option<Coding> {
         let mut headers = HeaderMap::new();
@@ -223,5 +224,23 @@ mod tests {
             assert_eq!(accepted(accept), coding, "{accept}");
         }
         assert_eq!(Coding::accepted(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn seeds_and_their_mutations_choose_what_is_named() {
+        replay("accept-encoding", |input| {
+            let Ok(value) = HeaderValue::from_bytes(input) else {
+                return;
+            };
+            let text = String::from_utf8_lossy(input).to_ascii_lowercase();
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, value);
+            if let Some(coding) = Coding::accepted(&headers) {
+                assert!(
+                    text.contains(coding.as_str()) || text.contains('*'),
+                    "{text}"
+                );
+            }
+        });
     }
 }

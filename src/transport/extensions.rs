@@ -195,6 +195,7 @@ const EXTENSION: &str = "permessage-deflate";
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seeds::replay;
 
     const BOTH: &str = "; server_no_context_takeover; client_no_context_takeover";
 
@@ -366,5 +367,30 @@ mod tests {
             received: window(10),
         };
         assert_eq!(agreed.map(|agreed| agreed.parameters), Some(parameters));
+    }
+
+    /// An answer names what the client has offered and the options allow.
+    #[test]
+    fn seeds_and_their_mutations_are_answered_within_the_offer() {
+        replay("websocket-extensions", |input| {
+            let list = String::from_utf8_lossy(input);
+            for options in [
+                PerMessageDeflate::new(),
+                PerMessageDeflate::new().context_takeover(true),
+            ] {
+                let Some(Some(agreed)) = first_accepted(&options, &list) else {
+                    continue;
+                };
+                let DeflateParameters { sent, received } = agreed.parameters;
+                assert!((LEAST_BITS..=15).contains(&sent.bits));
+                assert!(WINDOW_BITS.contains(&received.bits));
+                // The client reads the answer as a list, too.
+                let again = first_accepted(&options, &agreed.answer).unwrap().unwrap();
+                assert_eq!(again.parameters, agreed.parameters, "{list}");
+                if agreed.answer.contains("client_max_window_bits") {
+                    assert!(list.contains("client_max_window_bits"), "{list}");
+                }
+            }
+        });
     }
 }

@@ -75,6 +75,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::seeds::replay;
 
     /// Escapes a payload as the official client does before it puts it into its form.
     fn escaped(payload: &str) -> String {
@@ -161,5 +162,19 @@ mod tests {
             let _ = payload_in(&form);
             let _ = payload_in(&[b"d=", &form[..]].concat());
         }
+    }
+
+    #[test]
+    fn seeds_and_their_mutations_do_not_panic() {
+        replay("jsonp", |input| {
+            if let Some(payload) = payload_in(input) {
+                assert!(payload.len() <= input.len());
+                let script = String::from_utf8(JsonpIndex(1).script(payload.as_bytes())).unwrap();
+                let text = script.strip_prefix("___eio[1](").unwrap();
+                let text = text.strip_suffix(");").unwrap();
+                assert_eq!(serde_json::from_str::<String>(text).unwrap(), payload);
+            }
+            let _ = JsonpIndex::parse(&String::from_utf8_lossy(input));
+        });
     }
 }

@@ -351,6 +351,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::seeds::replay;
     use crate::websocket::Message;
     use crate::websocket::assembly::LEAST_CAPACITY;
 
@@ -1092,5 +1093,49 @@ mod tests {
             };
             prop_assert_eq!(run(pieces(&wire, &cuts)), run(vec![&wire]));
         }
+    }
+
+    #[test]
+    fn seeds_and_their_mutations_are_bounded_and_do_not_depend_on_cuts() {
+        replay("websocket", |input| {
+            let run = |size: usize| {
+                let (mut decoder, mut scratch) = (Decoder::new(300), Scratch::new());
+                let (mut found, mut arrived) = (Vec::new(), 0);
+                for mut piece in input.chunks(size) {
+                    arrived += piece.len();
+                    loop {
+                        match next(&mut decoder, &mut piece, &mut scratch) {
+                            Ok(Some(message)) => found.push(Ok(message)),
+                            Ok(None) => break,
+                            Err(error) => {
+                                found.push(Err(error));
+                                return found;
+                            }
+                        }
+                    }
+                    assert!(held_by(&decoder) <= (2 * arrived).max(LEAST_CAPACITY));
+                }
+                found
+            };
+            let whole = run(input.len().max(1));
+            for size in [1, 2, 3, 7] {
+                assert_eq!(run(size), whole, "pieces of {size}");
+            }
+        });
+    }
+
+    /// Texts that are cut at any place, against the standard library.
+    #[test]
+    fn seeds_of_utf_8_are_refused_as_by_the_standard_library() {
+        replay("utf8", |input| {
+            for cut in 0..=input.len() {
+                let (one, two) = input.split_at(cut);
+                let wire = [masked(0x01, MASK, one), masked(0x80, MASK, two)].concat();
+                let expected = str::from_utf8(input)
+                    .map(|whole| vec![text(whole)])
+                    .map_err(|error| DecodeError::InvalidText(error.valid_up_to()));
+                assert_eq!(drain(&mut Decoder::new(100_000), &wire), expected, "{cut}");
+            }
+        });
     }
 }

@@ -39,6 +39,7 @@ const LAYERS: &str = "
     panics
     pattern
     reason
+    seeds
     telemetry  logging panics
     type_map
     user

@@ -403,6 +403,7 @@ const CALLBACK_LIMIT: Duration = Duration::from_secs(600);
 mod tests {
     use super::*;
     use crate::adapter::format::fixture;
+    use crate::seeds::replay_all;
 
     const CHANNEL: &str = "flask-socketio";
     const PYTHON: &str = "3f0e8d6f7c2b4a5e9d1c0b8a7f6e5d4c";
@@ -710,5 +711,14 @@ mod tests {
             let error = read(&json).unwrap_err();
             assert!(error.contains(why), "{json}: {error}");
         }
+    }
+
+    #[test]
+    fn captured_messages_and_their_mutations_do_not_panic() {
+        let pickle = fixture::payload(PICKLE).to_vec();
+        replay_all("bus", &[pickle, JSON.as_bytes().to_vec()], |input| {
+            let payload = Bytes::copy_from_slice(input);
+            let _ = node().decode(CHANNEL, CHANNEL, &payload);
+        });
     }
 }

@@ -137,6 +137,7 @@ const SOCKET_ID: usize = 20;
 mod tests {
     use super::*;
     use crate::adapter::format::{Received, fixture};
+    use crate::seeds::replay_all;
 
     const OWN: &str = "521af9e9fc91fdfa";
 
@@ -243,4 +244,13 @@ mod tests {
         r#"{"type":9,"data":{"requestId":"89695d503b6611f8","packet":["ping2"]},"uid":"521af9e9fc91fdfa","nsp":"/nsp"}"#,
         r#"{"type":7,"data":{"opts":{"rooms":[],"except":[],"flags":{}},"requestId":"1dd59a8ed2d2562f"},"uid":"521af9e9fc91fdfa","nsp":"/nsp"}"#,
     ];
+
+    #[test]
+    fn captured_messages_and_their_mutations_do_not_panic() {
+        let seeds = MESSAGES.map(|(_, captured)| fixture::payload(captured).to_vec());
+        replay_all("sharded", &seeds, |input| {
+            let payload = Bytes::copy_from_slice(input);
+            let _ = node("0123456789abcdef").decode("c", "c", &payload);
+        });
+    }
 }

@@ -215,6 +215,7 @@ impl Format for Streams {
 mod tests {
     use super::*;
     use crate::adapter::format::{Received, fixture, from_fields};
+    use crate::seeds::replay_all;
 
     const OWN: &str = "63cb95890f858ad4";
 
@@ -361,4 +362,13 @@ mod tests {
         "84a47479706509a46461746182a9726571756573744964b032626630383737646536346662613065a67061636b657491a570696e6732a3756964b036336362393538393066383538616434a36e7370a12f",
         "84a47479706507a46461746182a46f70747383a5726f6f6d7390a665786365707490a5666c61677380a9726571756573744964b037643766663539663766363538616435a3756964b036336362393538393066383538616434a36e7370a12f",
     ];
+
+    #[test]
+    fn captured_entries_and_their_mutations_do_not_panic() {
+        for (kind, data) in ENTRIES {
+            replay_all("streams", &[data.as_bytes().to_vec()], |input| {
+                let _ = from_fields(OWN, "/", kind, input);
+            });
+        }
+    }
 }

@@ -97,6 +97,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::seeds::replay;
 
     fn parts(body: &[u8]) -> Result<Vec<Part<'_>>, DecodeError> {
         let (mut parts, mut rest) = (Vec::new(), body);
@@ -199,5 +200,25 @@ mod tests {
             framed.extend_from_slice(&body);
             let _ = parts(&framed);
         }
+    }
+
+    #[test]
+    fn seeds_and_their_mutations_are_split_into_what_they_contain() {
+        replay("engineio-v3-binary", |input| {
+            let split = parts(input);
+            let is_typed = |part: &Part<'_>| match part {
+                Part::Text(_) => true,
+                Part::Binary(framed) => !framed.is_empty(),
+            };
+            let is_whole = split.as_ref().is_ok_and(|parts| parts.iter().all(is_typed));
+            assert_eq!(as_text(input).is_some(), is_whole);
+            let parts = split.unwrap_or_default();
+            let lengths = parts.iter().map(|part| match part {
+                Part::Text(text) => text.len(),
+                Part::Binary(framed) => framed.len(),
+            });
+            // Each part has a kind, a digit and the delimiter.
+            assert!(lengths.sum::<usize>() + 3 * parts.len() <= input.len());
+        });
     }
 }

@@ -63,6 +63,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::seeds::replay;
 
     #[test]
     fn only_messages_are_binary() {
@@ -115,5 +116,16 @@ mod tests {
             let _ = decode_base64(&text);
             let _ = decode_base64(&format!("4{text}"));
         }
+    }
+
+    #[test]
+    fn seeds_and_their_mutations_do_not_panic() {
+        replay("engineio-v3-base64", |input| {
+            let _ = check_type(input);
+            let text = String::from_utf8_lossy(input);
+            if let Ok(data) = decode_base64(&text) {
+                assert!(data.len() < text.len());
+            }
+        });
     }
 }

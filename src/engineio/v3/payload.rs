@@ -72,6 +72,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::seeds::replay;
 
     fn packets(body: &str) -> Result<Vec<&str>, DecodeError> {
         let (mut packets, mut rest) = (Vec::new(), body);
@@ -170,5 +171,21 @@ mod tests {
             let _ = split_packet(&text);
             let _ = split_packet(&format!("{length}:{text}"));
         }
+    }
+
+    #[test]
+    fn seeds_and_their_mutations_are_split_into_what_they_contain() {
+        replay("engineio-v3-text", |input| {
+            let body = String::from_utf8_lossy(input);
+            let Ok(split) = packets(&body) else { return };
+            let mut joined = Vec::new();
+            for packet in &split {
+                push_packet(&mut joined, packet.as_bytes());
+            }
+            let joined = String::from_utf8(joined).unwrap();
+            assert_eq!(packets(&joined), Ok(split));
+            // A length may have leading zeros.
+            assert!(joined.len() <= body.len());
+        });
     }
 }

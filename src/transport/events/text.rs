@@ -22,7 +22,7 @@ struct Binary {
     /// The JSON text of its list.
     list: String,
     attachments: Vec<String>,
-    missing: usize,
+    count: usize,
 }
 
 /// The meaning of a packet for the stream.
@@ -66,8 +66,7 @@ impl EventText {
             return;
         };
         event.attachments.push(STANDARD.encode(data));
-        event.missing -= 1;
-        if event.missing > 0 {
+        if event.attachments.len() < event.count {
             self.waiting = Some(event);
             return;
         }
@@ -102,10 +101,10 @@ impl EventText {
             }
             '4' => Heard::Refused(content.to_owned()),
             '5' => {
-                self.waiting = count.parse().ok().map(|missing| Binary {
+                self.waiting = count.parse().ok().map(|count| Binary {
                     list: content.to_owned(),
                     attachments: Vec::new(),
-                    missing,
+                    count,
                 });
                 Heard::Text
             }
@@ -127,7 +126,9 @@ impl EventText {
         let Ok(mut list) = serde_json::from_str::<Vec<&RawValue>>(list) else {
             return;
         };
+        // The first value is the name, whatever it looks like.
         if self.pid.is_some()
+            && list.len() > 1
             && let Some(offset) = list.last().and_then(|last| offset(last.get()))
         {
             self.id(offset, out);
@@ -204,7 +205,10 @@ const PARTS: usize = 4;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::seeds::replay;
 
     /// Returns the text of packets, and the meaning of the last one.
     fn written(packets: &[&str]) -> (String, Heard) {
@@ -281,7 +285,13 @@ mod tests {
             );
         }
         // An event of the server itself.
-        for event in [r#"42["n","lobby"]"#, r#"42["n",""]"#, r#"42["n","a.b"]"#] {
+        for event in [
+            r#"42["n","lobby"]"#,
+            r#"42["n",""]"#,
+            r#"42["n","a.b"]"#,
+            r#"42["7"]"#,
+            r#"42["a.b.1.2"]"#,
+        ] {
             let (text, _) = written(&[connect, event]);
             assert_eq!(text.matches("id:").count(), 1, "{text}");
         }
@@ -305,5 +315,67 @@ mod tests {
         assert_eq!(out, "event: b\ndata: [\"AgM=\",[\"AQ==\"]]\n\n");
         text.attachment(&[4], &mut out);
         assert_eq!(out.matches("event").count(), 1);
+        // An announced number that no server sends.
+        text.packet(r#"450-["none"]"#, &mut out);
+        text.attachment(&[5], &mut out);
+        assert_eq!(out.matches("event").count(), 2);
+    }
+
+    /// Writes packets of one client; those that begin with `b` are attachments.
+    fn stream(packets: &str) -> String {
+        let (mut text, mut out) = (EventText::default(), String::new());
+        for packet in packets.split('\u{1e}') {
+            match packet.strip_prefix('b') {
+                Some(data) => text.attachment(data.as_bytes(), &mut out),
+                None => drop(text.packet(packet, &mut out)),
+            }
+        }
+        out
+    }
+
+    /// HTML, Server-sent events, 9.2.5: what a client reads of a stream.
+    fn assert_is_a_stream(text: &str) {
+        assert!(!text.contains(['\r', '\0']), "{text:?}");
+        let blocks = text.strip_suffix("\n\n");
+        if text.is_empty() {
+            return;
+        }
+        for block in blocks.unwrap().split("\n\n") {
+            let mut lines = block.lines().peekable();
+            if block == ":" {
+                continue;
+            }
+            lines.next_if(|line| line.starts_with("id: "));
+            assert!(lines.next().unwrap().starts_with("event: "), "{text:?}");
+            let data = lines.next().unwrap().strip_prefix("data: ").unwrap();
+            let list = serde_json::from_str::<Vec<&RawValue>>(data);
+            assert!(list.is_ok(), "{text:?}");
+            assert_eq!(lines.next(), None);
+        }
+    }
+
+    #[test]
+    fn seeds_and_their_mutations_are_a_stream() {
+        replay("server-sent-events", |input| {
+            assert_is_a_stream(&stream(&String::from_utf8_lossy(input)));
+        });
+    }
+
+    proptest! {
+        #[test]
+        fn an_event_has_its_name_and_its_arguments(
+            name in "[a-z\\r\\n\u{e9} ]{0,8}", args in prop::collection::vec(any::<String>(), 0..4),
+        ) {
+            let mut list = vec![name.clone()];
+            list.extend(args.iter().cloned());
+            let packet = format!("42{}", serde_json::to_string(&list).unwrap());
+            let text = stream(&packet);
+            assert_is_a_stream(&text);
+            let (head, data) = text.split_once("\ndata: ").unwrap();
+            let spaced = name.replace(['\r', '\n'], " ");
+            prop_assert_eq!(head, format!("event: {spaced}"));
+            let found: Vec<String> = serde_json::from_str(data.trim_end_matches('\n')).unwrap();
+            prop_assert_eq!(found, args);
+        }
     }
 }

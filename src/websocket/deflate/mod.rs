@@ -50,6 +50,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::seeds::replay;
     use crate::websocket::{DecodeError, Decoder, Message, Opcode, Scratch};
 
     const LIMIT: usize = 100_000;
@@ -88,8 +89,17 @@ mod tests {
         frame[header..].to_vec()
     }
 
-    fn decode(decoder: &mut Decoder, mut input: &[u8]) -> Result<Vec<Vec<u8>>, DecodeError> {
-        let (mut scratch, mut messages) = (Scratch::new(), Vec::new());
+    fn decode(decoder: &mut Decoder, input: &[u8]) -> Result<Vec<Vec<u8>>, DecodeError> {
+        let mut messages = Vec::new();
+        decode_into(&mut messages, decoder, input).map(|()| messages)
+    }
+
+    fn decode_into(
+        messages: &mut Vec<Vec<u8>>,
+        decoder: &mut Decoder,
+        mut input: &[u8],
+    ) -> Result<(), DecodeError> {
+        let mut scratch = Scratch::new();
         while let Some(kind) = decoder.decode(&mut input, &mut scratch)? {
             match kind.message(&mut scratch)? {
                 Message::Text(text) => messages.push(text.as_bytes().to_vec()),
@@ -97,7 +107,7 @@ mod tests {
                 Message::Ping(_) | Message::Pong | Message::Fragment | Message::Close(_) => {}
             }
         }
-        Ok(messages)
+        Ok(())
     }
 
     /// Bytes that do not become smaller.
@@ -276,5 +286,35 @@ mod tests {
                 let _ = decode(&mut decoder, &masked(first, &payload));
             }
         }
+    }
+
+    #[test]
+    fn seeds_and_their_mutations_are_bounded_and_do_not_depend_on_cuts() {
+        const LEAST: usize = 1000;
+        replay("deflate", |input| {
+            for window in [(9, true), (15, false)] {
+                let (bits, is_kept) = window;
+                let run = |size: usize| {
+                    let window = DeflateWindow { bits, is_kept };
+                    let mut decoder = Decoder::new(LEAST).inflating(window);
+                    let mut found = Vec::new();
+                    for piece in input.chunks(size) {
+                        if let Err(error) = decode_into(&mut found, &mut decoder, piece) {
+                            return (found, Some(error));
+                        }
+                        assert!(decoder.capacity() <= LEAST, "{}", decoder.capacity());
+                    }
+                    (found, None)
+                };
+                let (messages, error) = run(1);
+                assert!(messages.iter().all(|message| message.len() <= LEAST));
+                for size in [5, 200] {
+                    let (same, other) = run(size);
+                    assert_eq!(same, messages, "{window:?}");
+                    // A message may be too large in one piece, and invalid in the next.
+                    assert_eq!(other.is_some(), error.is_some(), "{window:?}");
+                }
+            }
+        });
     }
 }

@@ -386,6 +386,7 @@ mod tests {
     use super::*;
     use crate::adapter::format::{MembershipChange, fixture};
     use crate::cluster::Details;
+    use crate::seeds::replay_all;
 
     const OWN: &str = "socket.io#/#*";
 
@@ -782,4 +783,14 @@ mod tests {
         r#"{"uid":"TSOU2i","requestId":"RB2tsa","type":6,"data":["ping2"]}"#,
         r#"{"uid":"TSOU2i","requestId":"q-se6x","type":5,"opts":{"rooms":[],"except":[]}}"#,
     ];
+
+    #[test]
+    fn captured_messages_and_their_mutations_do_not_panic() {
+        for (channel, captured) in MESSAGES {
+            let seeds = [fixture::payload(captured).to_vec()];
+            replay_all("classic", &seeds, |input| {
+                let _ = decode(channel, input.to_vec());
+            });
+        }
+    }
 }
