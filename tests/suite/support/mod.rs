@@ -18,6 +18,7 @@ pub(crate) mod process;
 pub(crate) mod redis;
 mod server;
 pub(crate) mod socketio;
+#[cfg(feature = "rustls-0_23")]
 pub(crate) mod tls;
 pub(crate) mod ways;
 mod websocket;
