@@ -2,8 +2,10 @@
 //!
 //! `hello` is sent on connect with the auth payload and the query. `echo` returns its arguments as
 //! `echoed`, `ack` acknowledges with them, `call` calls the client. `kick` disconnects, `/private`
-//! wants a token. `POST /emit/{event}` broadcasts, `GET /reasons/{id}` returns why a socket has
-//! ended. `PORT`, `SERVER` (`http` or `direct`) and `RECOVERY` come from the environment.
+//! wants a token. `/engine.io/` has no Socket.IO: it sends messages back, closes at `kick`, and sends
+//! the `greet` of the query first; a query with `refuse` is refused. `POST /emit/{event}` broadcasts,
+//! `GET /reasons/{id}` returns why a socket or a session has ended. `PORT`, `SERVER` (`http` or
+//! `direct`), `PING_TIMEOUT_MS`, `RECOVERY` and `COMPRESSION` come from the environment.
 //!
 //! ```sh
 //! PORT=3000 cargo run --example matrix
@@ -18,31 +20,56 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_socketio::{
-    AnyValue, Auth, Bytes, ConnectError, Cors, Data, DisconnectReason, EmitError, Event,
-    HandlerError, Namespace, ServerSentEvents, Socket, SocketIo,
+    AnyValue, Auth, Bytes, CloseReason, ConnectError, Cors, Data, DisconnectReason, EmitError,
+    EngineIo, EngineIoBuilder, EngineMessage, EngineSession, Event, HandlerError, Namespace,
+    PerMessageDeflate, ServerSentEvents, Socket, SocketIo,
 };
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::error::ErrorForbidden;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
+
+/// A client that posts its pong beside another POST is closed, as on Node.js.
+const PING_INTERVAL: Duration = Duration::from_secs(3);
+/// Long enough for clients that send 1 MB on a busy machine, and ping themselves.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+const MAX_PAYLOAD: usize = 4 << 20;
 
 type Reasons = Arc<Mutex<HashMap<String, String>>>;
 
 #[actix_web::main]
 async fn main() -> std::io::Result<()> {
     env_logger::init();
+    let ping_timeout = env::var("PING_TIMEOUT_MS").ok();
+    let ping_timeout = ping_timeout.and_then(|limit| limit.parse().ok());
+    let ping_timeout = ping_timeout.map_or(PING_TIMEOUT, Duration::from_millis);
     let mut builder = SocketIo::builder()
-        // A client that posts its pong beside another POST is closed, as on Node.js.
-        .ping_interval(Duration::from_secs(3))
-        // Long enough for clients that send 1 MB on a busy machine, and ping themselves.
-        .ping_timeout(Duration::from_secs(2))
-        .max_payload(4 << 20)
+        .ping_interval(PING_INTERVAL)
+        .ping_timeout(ping_timeout)
+        .max_payload(MAX_PAYLOAD)
         .cors(Cors::any())
         .allow_eio3(true)
         .server_sent_events(ServerSentEvents::new().rooms(|_, _, room| room == "public"));
     if env::var_os("RECOVERY").is_some() {
         builder = builder.connection_state_recovery(Duration::from_secs(60));
     }
+    let mut raw = EngineIo::builder()
+        .ping_interval(PING_INTERVAL)
+        .ping_timeout(ping_timeout)
+        .max_payload(MAX_PAYLOAD)
+        .allow_eio3(true)
+        .allow_request(|request: HttpRequest| async move {
+            match request.query_string().contains("refuse=") {
+                true => Err(ErrorForbidden("refused")),
+                false => Ok(()),
+            }
+        });
+    if env::var_os("COMPRESSION").is_some() {
+        builder = builder.per_message_deflate(PerMessageDeflate::new());
+        raw = raw.per_message_deflate(PerMessageDeflate::new());
+    }
     let io = builder.start()?;
     let reasons = Reasons::default();
+    let raw = echoing(raw, &reasons).start()?;
     register(&io.of("/"), &reasons);
     register(&io.of("/chat"), &reasons);
     io.of("/private").on_connect(guard);
@@ -51,6 +78,7 @@ async fn main() -> std::io::Result<()> {
         move |app: &mut web::ServiceConfig| {
             app.app_data(io.clone())
                 .app_data(reasons.clone())
+                .configure(raw.routes())
                 .route("/emit/{event}", web::post().to(emit))
                 .route("/reasons/{id}", web::get().to(reason));
         }
@@ -87,10 +115,42 @@ fn register(namespace: &Namespace, reasons: &Reasons) {
             Bytes::from(vec![7; count])
         })
         .on_disconnect(move |socket: Socket, reason: DisconnectReason| {
-            let mut reasons = reasons.lock().unwrap_or_else(PoisonError::into_inner);
-            reasons.insert(socket.id().to_string(), reason.to_string());
+            keep(&reasons, socket.id().to_string(), reason.to_string());
             async {}
         });
+}
+
+/// Registers the handlers of the server without Socket.IO.
+fn echoing(raw: EngineIoBuilder, reasons: &Reasons) -> EngineIoBuilder {
+    let reasons = Arc::clone(reasons);
+    raw.on_open(|session: EngineSession| async move {
+        if let Some(greeting) = session.handshake().query_value("greet") {
+            answer(&session, &EngineMessage::Text(greeting.into_owned()));
+        }
+    })
+    .on_message(
+        |session: EngineSession, message: EngineMessage| async move {
+            match &message {
+                EngineMessage::Text(text) if &**text == "kick" => session.close(),
+                message => answer(&session, message),
+            }
+        },
+    )
+    .on_close(move |session: EngineSession, reason: CloseReason| {
+        keep(&reasons, session.sid().to_owned(), reason.to_string());
+        async {}
+    })
+}
+
+fn answer(session: &EngineSession, message: &EngineMessage) {
+    if let Err(error) = session.send(message) {
+        log::info!("no answer: {error}");
+    }
+}
+
+fn keep(reasons: &Reasons, id: String, reason: String) {
+    let mut reasons = reasons.lock().unwrap_or_else(PoisonError::into_inner);
+    reasons.insert(id, reason);
 }
 
 async fn hello(socket: Socket, Auth(auth): Auth<Option<Value>>) -> Result<(), EmitError> {

@@ -18,9 +18,9 @@ import { Proxy } from "./proxy.mjs";
 const { values: options } = parseArgs({
   options: { only: { type: "string", default: "" }, server: { type: "string", default: "direct" } },
 });
-const TOGETHER = 4;
+const TOGETHER = 8;
 const RUN_MS = 300_000;
-const REASON_MS = 10_000;
+const REASON_MS = 20_000;
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 
@@ -45,11 +45,13 @@ async function main() {
 
 /** Runs one client over one choice of transports. */
 async function row(client, transports) {
-  const env = { SERVER: options.server };
+  const env = { SERVER: options.server, ...client.env };
   const server = await startServer("MATRIX_BIN", { env });
   // With recovery each event has one more argument, its offset.
   const recovering = await startServer("MATRIX_BIN", { env: { ...env, RECOVERY: "1" } });
   const [proxy, back] = await Promise.all([server, recovering].map(({ port }) => Proxy.start(port)));
+  // Started for those that ask for it.
+  const compressing = {};
   const [program, ...args] = client.command(proxy.url, back.url, transports);
   const child = spawn(program, args, { cwd: here, stdio: ["pipe", "pipe", "inherit"] });
   const cells = new Map();
@@ -57,7 +59,8 @@ async function row(client, transports) {
   createInterface({ input: child.stdout }).on("line", (line) => {
     const message = JSON.parse(line);
     if (message.feature) return cells.set(message.feature, message.result);
-    answered = answered.then(() => answer(message, { server, proxy, recovering, back, child })).then((value) => {
+    const parts = { env, server, proxy, recovering, back, child, compressing };
+    answered = answered.then(() => answer(message, parts)).then((value) => {
       child.stdin.write(`${JSON.stringify(value ?? null)}\n`);
     });
     return undefined;
@@ -68,27 +71,40 @@ async function row(client, transports) {
     cells.set("end", `error: ${error.message}`);
     child.kill("SIGKILL");
   }
-  for (const one of [proxy, back]) one.close();
-  await Promise.all([server.kill(), recovering.kill()]);
-  return { name: client.name, transports, cells, without: client.without ?? {} };
+  for (const one of [proxy, back, compressing.proxy]) one?.close();
+  await Promise.all([server, recovering, compressing.server].map((one) => one?.kill()));
+  const without = { ...client.without, ...client.withoutOver?.[transports] };
+  return { name: client.name, transports, cells, without };
 }
 
 /** Does what a client asks for. */
-async function answer({ ask, id }, { server, proxy, recovering, back, child }) {
+async function answer({ ask, id }, { env, server, proxy, recovering, back, child, compressing }) {
   switch (ask) {
     case "cut":
       return proxy.cut();
     case "miss":
       back.hold();
       back.cut();
+      await reason(recovering, id);
       await fetch(`${recovering.url}/emit/missed`, { method: "POST" });
       return back.release();
+    case "compressing server":
+      compressing.server = await startServer("MATRIX_BIN", { env: { ...env, COMPRESSION: "1" } });
+      compressing.proxy = await Proxy.start(compressing.server.port);
+      return compressing.proxy.url;
+    case "count bytes":
+      return compressing.proxy.count();
     case "reason":
       return reason(server, id);
     case "freeze server":
       return server.pause();
     case "thaw server":
-      return server.resume();
+      server.resume();
+      // The clock of actix-http is up to half a second late: until then it responds 408.
+      return eventually("the server to respond", async () => {
+        const response = await fetch(`${server.url}/reasons/none`, { headers: { connection: "close" } });
+        return response.status === 404;
+      }).catch((error) => error.message);
     case "freeze client": {
       await stopped(child);
       const found = await reason(server, id);

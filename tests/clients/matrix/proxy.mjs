@@ -1,4 +1,4 @@
-// A TCP proxy that cuts connections, and holds new ones back.
+// A TCP proxy that cuts connections, holds new ones back, and counts bytes.
 
 import { once } from "node:events";
 import { connect, createServer } from "node:net";
@@ -6,6 +6,7 @@ import { connect, createServer } from "node:net";
 /** A TCP proxy in front of a server on loopback. */
 export class Proxy {
   #pairs = new Set();
+  #counted = { up: 0, down: 0 };
   #held;
   #server;
 
@@ -32,7 +33,16 @@ export class Proxy {
       for (const socket of pair) socket.destroy();
     };
     for (const socket of pair) socket.on("error", end).on("close", end);
+    client.on("data", ({ length }) => { this.#counted.up += length; });
+    server.on("data", ({ length }) => { this.#counted.down += length; });
     client.pipe(server).pipe(client);
+  }
+
+  /** Returns the number of bytes in each direction since it was called last. */
+  count() {
+    const counted = this.#counted;
+    this.#counted = { up: 0, down: 0 };
+    return counted;
   }
 
   /** Cuts all connections. */

@@ -18,6 +18,9 @@ from socketio.exceptions import ConnectionError as ConnectionRefused
 KIND, URL, _, TRANSPORTS = sys.argv[1:]
 ALLOWED = None if "," in TRANSPORTS else [TRANSPORTS]
 HAS_AUTH = int(version("python-socketio").split(".")[0]) >= 5
+OVER_WEBSOCKET = TRANSPORTS != "polling"
+# Polls accept gzip. The WebSocket of the threaded client has no compression.
+HAS_COMPRESSION = not OVER_WEBSOCKET or (HAS_AUTH and KIND == "asyncio")
 # The threaded client needs a second of processor time for 1 MB of text.
 FEATURE_SECONDS = 40
 ARGUMENTS = ("text", 1.5, -7, True, None, [], {}, [[1, [2]], {"a": {"b": ["c"]}}], "")
@@ -31,9 +34,11 @@ class Client:
 
     opened = []
 
-    def __init__(self):
+    def __init__(self, **options):
         make = socketio.AsyncClient if KIND == "asyncio" else socketio.Client
-        self.client = make(reconnection_delay=0.1, reconnection_delay_max=0.2, randomization_factor=0)
+        self.client = make(
+            reconnection_delay=0.1, reconnection_delay_max=0.2, randomization_factor=0, **options
+        )
         if KIND == "sync":
             handle_messages_in_place(self.client)
         self.loop = asyncio.get_running_loop()
@@ -58,12 +63,12 @@ class Client:
     async def next(self, event):
         return await self.inbox[event].get()
 
-    async def connect(self, namespaces=("/",), query="", **options):
+    async def connect(self, namespaces=("/",), query="", server=URL, **options):
         for namespace in namespaces:
             for event in ("hello", "echoed", "connect", "disconnect", "connect_error"):
                 if event not in self.inbox or namespace != "/":
                     self.keep(event, namespace)
-        await self.do("connect", URL + query, transports=ALLOWED, namespaces=list(namespaces), **options)
+        await self.do("connect", server + query, transports=ALLOWED, namespaces=list(namespaces), **options)
         await self.next("connect")
         (hello,) = await self.next("hello")
         return hello
@@ -207,6 +212,18 @@ async def reconnect():
     await client.echo("again")
 
 
+async def compression():
+    options = {"websocket_extra_options": {"compress": 15}} if OVER_WEBSOCKET else {}
+    client = Client(**options)
+    await client.connect(server=await ask("compressing server"))
+    await ask("count bytes")
+    await client.echo("compress me, " * 40_000, bytes([5]) * 200_000)
+    counted = await ask("count bytes")
+    same(counted["down"] < 100_000, True)
+    if OVER_WEBSOCKET:
+        same(counted["up"] < 100_000, True)
+
+
 async def large():
     client = await connected()
     await client.echo("ä" * 524_288)
@@ -235,6 +252,7 @@ FEATURES = {
     "client timeout": client_timeout,
     "reconnect": reconnect,
     "recovery": None,
+    "compression": compression if HAS_COMPRESSION else None,
     "1 MB": large,
     "UTF-8": utf8,
 }

@@ -4,7 +4,7 @@
 // Output: `{ feature, result }`, the result is `ok`, `none` if the client does not have the feature, or an
 // error's text; `{ ask, ... }` asks for a disturbance. Input: the answer to the last question.
 
-import { isDeepStrictEqual, inspect } from "node:util";
+import { inspect } from "node:util";
 import { createInterface } from "node:readline";
 
 const FEATURE_MS = 40_000;
@@ -26,19 +26,13 @@ export async function ask(what, more = {}) {
   return new Promise((resolve) => { waiting.push(resolve); });
 }
 
-/** Fails if two values differ. */
-export function same(actual, expected) {
-  if (isDeepStrictEqual(actual, expected)) return;
-  const short = (value) => inspect(value, { depth: 4, maxStringLength: 60 }).slice(0, 200);
-  throw new Error(`expected ${short(expected)}, got ${short(actual)}`);
-}
-
 /** Runs the features in order; `undefined` stands for one that the client does not have. */
-export async function runFeatures(features, { done }) {
+export async function runFeatures(features, { done, end }) {
   for (const [feature, run] of Object.entries(features)) {
     say({ feature, result: run ? await result(run) : "none" });
     await done();
   }
+  await end?.();
   process.exit(0);
 }
 

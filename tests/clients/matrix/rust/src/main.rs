@@ -236,7 +236,7 @@ fn ask(what: &str) -> Outcome {
 
 type Feature = fn(&Run) -> Outcome;
 
-const FEATURES: [(&str, Option<Feature>); 17] = [
+const FEATURES: [(&str, Option<Feature>); 18] = [
     ("connect", Some(connect)),
     ("auth", Some(auth)),
     ("query", Some(query)),
@@ -252,6 +252,7 @@ const FEATURES: [(&str, Option<Feature>); 17] = [
     ("client timeout", None),
     ("reconnect", Some(reconnect)),
     ("recovery", None),
+    ("compression", None),
     ("1 MB", Some(large)),
     ("UTF-8", Some(utf8)),
 ];
