@@ -5,7 +5,6 @@
 
 /// Returns a time as `JSON.stringify` writes a `Date`; `None` if its year does not have four
 /// digits.
-#[cfg(any(feature = "admin", feature = "cluster"))]
 pub(crate) fn iso_time(milliseconds: i64) -> Option<String> {
     let Moment {
         year,

@@ -288,6 +288,10 @@
 //!   panic, [`Namespace::watch_rooms`] sends a [`RoomEvent`] with its [`RoomEventKind`] for each
 //!   change of a room; [`CloseReason`] is the reason of a session's end. [`Builder::on_limit`]
 //!   receives a [`LimitHit`] each time a [`Limit`] is reached.
+//! * **Choose the encoding**: [`Builder::parser`] and [`Builder::parser_when`] take [`JsonParser`],
+//!   [`MessagePackParser`], or the program's own [`Parser`]. That encodes an [`OutgoingPacket`],
+//!   whose [`PacketKind`] has [`PacketData`], as [`EngineMessage`]s; its [`PacketDecoder`] makes an
+//!   [`IncomingPacket`], or a [`ParserError`].
 //! * **Check by types**: [`event!`] makes an [`EventContract`]; [`Handlers::on_event`] takes
 //!   handlers of [`Typed`] data, and [`Socket::emit_event`] and [`Socket::call_event`] send.
 //!   [`Binary`] are bytes with a schema, and `Contracts` (feature `contracts`) writes TypeScript
@@ -411,13 +415,14 @@ pub use adapter::AdapterSetup;
 pub use adapter::{Emitter, EmitterBroadcast, RedisAdapter};
 #[cfg(feature = "admin")]
 pub use admin::{AdminError, AdminMode, AdminOptions};
-pub use client::{EngineMessage, EngineSession, ReadyState};
+pub use client::{EngineSession, ReadyState};
 pub use cluster::{AdapterError, AdapterHealth, ClusterError, Coverage, NodeId};
 pub use config::{Cors, PerMessageDeflate, SessionScope, SlowClientPolicy, Transport};
 #[cfg(feature = "contracts")]
 pub use contract::Contracts;
 pub use contract::{Binary, ContractAnswer, EventContract, Typed, TypedArguments, is_event_name};
 pub use data::Session;
+pub use engineio::EngineMessage;
 pub use error::{
     CallError, ConnectError, EmitError, HandlerError, Rejection, RoomError, SessionError, UserError,
 };
@@ -448,7 +453,10 @@ pub use server::{
 #[cfg(feature = "session")]
 pub use server::{HttpSession, LogoutStore};
 pub use socket::{AckStream, Broadcast, ClusterResult, RemoteSocket, Socket};
-pub use socketio::{AnyValue, Args, ArgsError, EventView};
+pub use socketio::{
+    AnyValue, Args, ArgsError, EventView, IncomingPacket, JsonParser, MessagePackParser,
+    OutgoingPacket, PacketData, PacketDecoder, PacketKind, Parser, ParserError,
+};
 #[cfg(feature = "tracing")]
 pub use telemetry::TraceParent;
 pub use transport::{AppFactory, ConnectionError, ServerSentEvents};

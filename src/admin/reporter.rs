@@ -139,7 +139,8 @@ impl Reporter {
         if namespace == self.namespace || !self.is_watched() {
             return;
         }
-        let list = list(context.event, context.args, context.attachments);
+        let args = context.args.to_args();
+        let list = list(context.event, args.as_json(), args.attachments());
         self.send(
             "event_received",
             (namespace, context.socket.id(), list, now()),

@@ -3,10 +3,12 @@
 //! The head of a packet for a namespace to which the client is not connected is refused before its
 //! attachments arrive. The attachments of a packet have a size limit and a time limit.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::client::message::Message;
 use crate::client::state::Client;
 use crate::clock::now;
 use crate::limits::Limit;
@@ -42,7 +44,7 @@ impl Client {
             self.attachments_by = None;
         }
         match whole {
-            Some(whole) => self.packet(&whole.text, whole.attachments),
+            Some(whole) => self.packet(Message::Json(Cow::Owned(whole.text), whole.attachments)),
             None => Ok(()),
         }
     }

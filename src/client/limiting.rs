@@ -7,6 +7,7 @@
 
 use std::time::Instant;
 
+use crate::client::message::Message;
 use crate::client::rates::{Limiting, SocketRates, Verdict, packet_within_rates};
 use crate::client::state::{Client, Slot};
 use crate::clock::now;
@@ -17,7 +18,11 @@ use crate::reason::CloseReason;
 impl Client {
     /// Checks a CONNECT to a namespace that the client has left, or that has refused it. Returns
     /// `false` if the client is refused, or waits.
-    pub(super) fn admits_connect(&mut self, name: &str, text: &str) -> Result<bool, CloseReason> {
+    pub(super) fn admits_connect(
+        &mut self,
+        name: &str,
+        message: &Message<'_>,
+    ) -> Result<bool, CloseReason> {
         let server = self.link.config.rates;
         if !server.has_any() {
             return Ok(true);
@@ -28,7 +33,7 @@ impl Client {
             return Ok(true);
         };
         let mut rates = self.limiting().left.remove(at).1;
-        let verdict = packet_within_rates(&mut rates, &self.link, Some(name), text.len());
+        let verdict = packet_within_rates(&mut rates, &self.link, Some(name), message.bytes());
         self.keep_rates(name, Some(rates));
         match verdict? {
             Verdict::Handle => return Ok(true),
@@ -36,7 +41,9 @@ impl Client {
                 self.turn_away(name, None, FailureCause::RateExceeded(limit));
             }
             // The pause begins with it, so at most one waits.
-            Verdict::Delay => self.limiting().delayed_connect = Some(text.into()),
+            Verdict::Delay => {
+                self.limiting().delayed_connect = Some(Box::new(message.clone().into_owned()));
+            }
         }
         Ok(false)
     }
@@ -113,7 +120,7 @@ impl Client {
         self.link.wake();
         let delayed = self.limiting.as_mut();
         match delayed.and_then(|limiting| limiting.delayed_connect.take()) {
-            Some(connect) => self.packet(&connect, Vec::new()),
+            Some(connect) => self.packet(*connect),
             None => Ok(()),
         }
     }

@@ -6,6 +6,8 @@
 mod assembling;
 mod expiring;
 mod limiting;
+mod message;
+mod parsing;
 mod passing;
 mod rates;
 mod raw;
@@ -15,5 +17,5 @@ mod sockets;
 mod state;
 
 pub(crate) use raw::{Callbacks, Raw, Running};
-pub use raw::{EngineMessage, EngineSession, ReadyState};
+pub use raw::{EngineSession, ReadyState};
 pub(crate) use state::Client;

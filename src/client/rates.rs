@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use crate::client::message::Message;
 use crate::clock::now;
 use crate::handler::{FailureCause, Received, Table, failed};
 use crate::limits::{Bucket, EventRates, Limit, LimitHit, RateLimit, RatePolicy};
@@ -47,7 +48,7 @@ pub(super) struct Limiting {
     /// The buckets of namespaces without a socket, the oldest first.
     pub(super) left: Vec<(Box<str>, Box<SocketRates>)>,
     /// The text of a CONNECT that waits for a rate.
-    pub(super) delayed_connect: Option<Box<str>>,
+    pub(super) delayed_connect: Option<Box<Message<'static>>>,
 }
 
 impl SocketRates {

@@ -15,6 +15,7 @@ use log::Level;
 use crate::client::rates::{SocketRates, Verdict, packet_within_rates};
 use crate::clock::now;
 use crate::config::Transport;
+use crate::engineio::EngineMessage;
 use crate::error::EmitError;
 use crate::handler::{FutureSlots, Pending, Unfinished};
 use crate::handshake::Handshake;
@@ -24,39 +25,6 @@ use crate::link::{Frame, InFlight, Link, Outgoing, Protocol, SessionStats};
 use crate::logging::{LogKind, TARGET_EVENT, cut};
 use crate::members::turn;
 use crate::reason::CloseReason;
-
-/// A message of a raw Engine.IO session.
-///
-/// # Examples
-///
-/// ```
-/// use actix_socketio::EngineMessage;
-///
-/// fn length(message: &EngineMessage) -> usize {
-///     match message {
-///         EngineMessage::Text(text) => text.len(),
-///         EngineMessage::Binary(data) => data.len(),
-///     }
-/// }
-/// assert_eq!(length(&EngineMessage::Text("four".into())), 4);
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EngineMessage {
-    /// A text message.
-    Text(String),
-    /// A binary message.
-    Binary(Bytes),
-}
-
-impl EngineMessage {
-    /// Returns the message's size, in bytes.
-    fn size(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Binary(data) => data.len(),
-        }
-    }
-}
 
 /// A client of a raw Engine.IO server: a handle for any thread.
 #[derive(Clone, Debug)]

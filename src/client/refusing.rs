@@ -7,7 +7,7 @@ use crate::handler::{FailureCause, NamespaceContext, failed};
 use crate::handshake::Revision;
 use crate::limits::{Limit, LimitHit};
 use crate::logging::{Quoted, TARGET_SESSION};
-use crate::members::{Membership, SocketState, connect_error};
+use crate::members::{Encoder, Membership, SocketState};
 use crate::namespace::LeaseRefused;
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::Socket;
@@ -75,16 +75,15 @@ impl Client {
     /// default hook receives a socket without a namespace. If there is no hook, the log has a line.
     pub(super) fn turn_away(&self, name: &str, auth: Option<&str>, cause: FailureCause) {
         let revision = self.link.handshake.revision();
-        self.link.send_vital(match &cause {
-            FailureCause::Refused(message) => {
-                connect_error(revision, name, &message.clone().into())
-            }
-            FailureCause::RateExceeded(_) => {
-                connect_error(revision, name, &"rate limit exceeded".into())
-            }
+        let (revision, error) = match &cause {
+            FailureCause::Refused(message) => (revision, message.clone().into()),
+            FailureCause::RateExceeded(_) => (revision, "rate limit exceeded".into()),
             // An object for clients of Socket.IO v4 too, as on the Node.js server.
-            _ => connect_error(Revision::V4, name, &"Invalid namespace".into()),
-        });
+            _ => (Revision::V4, "Invalid namespace".into()),
+        };
+        let encoder = Encoder::of(&self.link);
+        self.link
+            .send_vital(encoder.connect_error(revision, name, &error));
         let alone = Membership::new(name, Vec::new());
         let state = SocketState::new(alone.shared_name(), &self.link, auth);
         state.end(DisconnectReason::ServerNamespaceDisconnect);

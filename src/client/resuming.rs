@@ -6,13 +6,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use log::Level;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
+use crate::client::message::Message;
 use crate::client::passing::not_recovered;
-use crate::client::state::{Arriving, Asked, Client, Found, Waiting};
+use crate::client::state::{Arriving, Asked, Client, Found};
 use crate::link::Link;
 use crate::logging::{LogKind, LogLimits};
 use crate::members::{Membership, Recovery, ResumeRequest, Resumed};
@@ -87,7 +87,7 @@ impl Client {
             let resume = resume.or_else(|| namespace.membership.start_new_session());
             let at = self.enter(namespace, auth.as_deref(), resume);
             for packet in waiting {
-                self.slots[at].wait(&packet.text, packet.attachments);
+                self.slots[at].wait(packet);
             }
         }
     }
@@ -119,21 +119,12 @@ impl Client {
     }
 
     /// Handles a packet for a namespace to which the client is not yet, or no longer, connected.
-    pub(super) fn early(
-        &mut self,
-        name: &str,
-        text: &str,
-        attachments: Vec<Bytes>,
-    ) -> Result<(), CloseReason> {
+    pub(super) fn early(&mut self, name: &str, message: Message<'_>) -> Result<(), CloseReason> {
         let is_it = |it: &&mut Arriving| it.namespace.membership.name() == name;
         let Some(arriving) = self.arriving.iter_mut().find(is_it) else {
-            let attached: usize = attachments.iter().map(Bytes::len).sum();
-            return self.stray(name, text.len() + attached);
+            return self.stray(name, message.bytes());
         };
-        arriving.waiting.push(Waiting {
-            text: text.to_owned(),
-            attachments,
-        });
+        arriving.waiting.push(message.into_owned());
         Ok(())
     }
 }

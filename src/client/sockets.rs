@@ -12,11 +12,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::client::message::Message;
 use crate::client::passing::{admit, disconnected, failed_by_session, not_recovered};
 use crate::client::rates::{Verdict, ack_within_rates, within_rates};
-use crate::client::state::{Client, Slot, Waiting};
+use crate::client::state::{Client, Slot};
 use crate::clock::now;
-use crate::handler::{Received, size_of_args};
+use crate::config::ParserId;
+use crate::handler::Received;
 use crate::handshake::Revision;
 use crate::limits::Limit;
 use crate::link::Protocol;
@@ -25,28 +27,27 @@ use crate::members::{Phase, RecoveryState, SocketState, StartFrom};
 use crate::namespace::NamespaceLease;
 use crate::reason::{CloseReason, DisconnectReason};
 use crate::socket::Socket;
-use crate::socketio::{Args, Body, DecodeError, Limits, Packet, query_to_json};
+use crate::socketio::{ArgsRef, Body, DecodeError, Limits, query_to_json};
 
 impl Client {
     /// Handles a whole packet.
-    pub(super) fn packet(
-        &mut self,
-        text: &str,
-        attachments: Vec<Bytes>,
-    ) -> Result<(), CloseReason> {
+    pub(super) fn packet(&mut self, message: Message<'_>) -> Result<(), CloseReason> {
         let limits = self.limits();
-        let packet = Packet::decode(text, &limits).map_err(|error| self.refused(&error))?;
+        let packet = message.packet(&limits);
+        let packet = packet.map_err(|error| self.refused(&error))?;
         let namespace = packet.namespace;
+        let attachments = message.attachments();
         // A server that stops reads nothing new.
-        if self.link.in_flight.is_draining() && is_new(&packet.body, &attachments) {
+        if self.link.in_flight.is_draining() && is_new(&packet.body, attachments) {
             return Ok(());
         }
         if let Body::Connect { auth, query } = packet.body {
-            if self.is_v3() {
-                let auth = query.map(query_to_json);
-                return self.connect(text, namespace, auth.as_deref());
-            }
-            return self.connect(text, namespace, auth);
+            // Clients of v3 have a query in its place.
+            let auth = match (self.is_v3(), query) {
+                (true, query) => query.map(query_to_json).map(Cow::Owned),
+                (false, _) => auth,
+            };
+            return self.connect(&message, namespace, auth.as_deref());
         }
         if let Body::Event {
             attachments: n @ 1..,
@@ -56,6 +57,7 @@ impl Client {
             attachments: n @ 1..,
             ..
         } = packet.body
+            && let Message::Json(text, attachments) = &message
             && attachments.is_empty()
         {
             return self.head(namespace, text, n);
@@ -64,7 +66,8 @@ impl Client {
             if matches!(packet.body, Body::Disconnect) && self.cancel_reconnect(namespace) {
                 return Ok(());
             }
-            return self.early(namespace, text, attachments);
+            // The message moves, and the name of its namespace with it.
+            return self.early(&namespace.to_owned(), message);
         };
         let slot = &mut self.slots[at];
         // It may have been accepted since the last wake: waiting packets have arrived before.
@@ -75,13 +78,13 @@ impl Client {
         }
         match slot.socket.state().phase() {
             Phase::Connected if slot.waiting.is_empty() => {
-                if slot.dispatch(packet.body, &attachments)? == Verdict::Delay {
-                    slot.wait(text, attachments);
+                if slot.dispatch(packet.body, attachments)? == Verdict::Delay {
+                    slot.wait(message);
                 }
             }
             // Accepted between the two checks: the next wake finds all of them.
             Phase::Connected | Phase::Connecting | Phase::Accepted => {
-                slot.wait(text, attachments);
+                slot.wait(message);
             }
             // Ended by the program; the wake about it will follow.
             Phase::Ended | Phase::Abandoned => {}
@@ -91,7 +94,12 @@ impl Client {
 
     /// Socket.IO v5, Connection to a namespace: the program and the namespace accept the client, or
     /// it receives a CONNECT_ERROR.
-    fn connect(&mut self, text: &str, name: &str, auth: Option<&str>) -> Result<(), CloseReason> {
+    fn connect(
+        &mut self,
+        message: &Message<'_>,
+        name: &str,
+        auth: Option<&str>,
+    ) -> Result<(), CloseReason> {
         if let Some(at) = self.position(name) {
             let ended = matches!(
                 self.slots[at].socket.state().phase(),
@@ -105,7 +113,7 @@ impl Client {
         if self.is_arriving(name) {
             return Err(self.connected_twice(name));
         }
-        if !self.admits_connect(name, text)? {
+        if !self.admits_connect(name, message)? {
             return Ok(());
         }
         self.left.retain(|left| left.as_ref() != name);
@@ -133,18 +141,14 @@ impl Client {
             }
         };
         match self.start_from(&namespace, auth) {
-            Some(StartFrom::Cluster(request)) => {
-                self.ask_cluster(namespace, shown, request);
-            }
+            Some(StartFrom::Cluster(request)) => self.ask_cluster(namespace, shown, request),
             Some(StartFrom::Memory(resume)) => {
                 if resume.resumed.is_none() && is_reconnect {
                     not_recovered(&namespace);
                 }
                 self.enter(namespace, shown, Some(resume));
             }
-            None => {
-                self.enter(namespace, shown, None);
-            }
+            None => drop(self.enter(namespace, shown, None)),
         }
         Ok(())
     }
@@ -224,19 +228,25 @@ impl Protocol for Client {
     /// Socket.IO v4, Connection to a namespace: the server connects the client to the main one.
     fn opened(&mut self) -> Result<(), CloseReason> {
         if self.is_v3() {
-            return self.packet(CONNECT_TO_MAIN, Vec::new());
+            return self.packet(self.connect_to_main());
         }
         Ok(())
     }
 
     fn text(&mut self, text: &str) -> Result<(), CloseReason> {
+        if self.link.parser() != ParserId::JSON {
+            return self.other_text(text);
+        }
         if self.assembler.is_waiting() {
             return Err(self.refused(&DecodeError::TextAmongAttachments));
         }
-        self.packet(text, Vec::new())
+        self.packet(Message::Json(Cow::Borrowed(text), Vec::new()))
     }
 
     fn binary(&mut self, data: Bytes) -> Result<(), CloseReason> {
+        if self.link.parser() != ParserId::JSON {
+            return self.other_binary(data);
+        }
         self.attachment(data)
     }
 
@@ -272,7 +282,7 @@ impl Protocol for Client {
             && self.arriving.iter().all(|it| it.waiting.len() < limit);
         let bytes = self.slots.iter().map(|slot| slot.waiting_bytes);
         let arriving = self.arriving.iter().flat_map(|it| &it.waiting);
-        let bytes: usize = bytes.chain(arriving.map(Waiting::bytes)).sum();
+        let bytes: usize = bytes.chain(arriving.map(Message::bytes)).sum();
         few && bytes <= self.link.config.limits.max_payload && self.resumes_at().is_none()
     }
 
@@ -356,8 +366,10 @@ impl Slot {
                 let received = Received {
                     socket: &self.socket,
                     name: &name,
-                    args,
-                    attachments,
+                    args: ArgsRef {
+                        text: args,
+                        attachments,
+                    },
                     id,
                     context: &self.namespace.handlers.context,
                 };
@@ -379,15 +391,17 @@ impl Slot {
                 }
             }
             Body::Ack { id, args, .. } => {
+                let args = ArgsRef {
+                    text: args,
+                    attachments,
+                };
                 if let Some(rates) = &mut self.rates {
-                    let bytes = size_of_args(args, attachments);
-                    let verdict = ack_within_rates(rates, &self.socket, (id, bytes))?;
+                    let verdict = ack_within_rates(rates, &self.socket, (id, args.size()))?;
                     if verdict != Verdict::Handle {
                         return Ok(verdict);
                     }
                 }
-                let args = Args::new(args.to_owned(), attachments.to_vec());
-                self.socket.state().acknowledge(id, args);
+                self.socket.state().acknowledge(id, args.to_args());
             }
             Body::Empty | Body::Connect { .. } | Body::Disconnect => {}
         }
@@ -401,13 +415,9 @@ impl Slot {
     }
 
     /// Keeps a packet until the socket is connected.
-    pub(super) fn wait(&mut self, text: &str, attachments: Vec<Bytes>) {
-        let waiting = Waiting {
-            text: text.to_owned(),
-            attachments,
-        };
-        self.waiting_bytes += waiting.bytes();
-        self.waiting.push_back(waiting);
+    pub(super) fn wait(&mut self, message: Message<'_>) {
+        self.waiting_bytes += message.bytes();
+        self.waiting.push_back(message.into_owned());
     }
 
     /// Dispatches the waiting packets, if the socket is connected.
@@ -419,8 +429,8 @@ impl Slot {
         {
             self.waiting_bytes -= waiting.bytes();
             // It was decoded at its arrival, so it decodes again.
-            if let Ok(packet) = Packet::decode(&waiting.text, limits) {
-                let verdict = self.dispatch(packet.body, &waiting.attachments)?;
+            if let Ok(packet) = waiting.packet(limits) {
+                let verdict = self.dispatch(packet.body, waiting.attachments())?;
                 if verdict == Verdict::Delay {
                     self.waiting_bytes += waiting.bytes();
                     self.waiting.push_front(waiting);
@@ -451,9 +461,6 @@ fn is_new(body: &Body<'_>, attached: &[Bytes]) -> bool {
         _ => false,
     }
 }
-
-/// The CONNECT packet that a client of Socket.IO v4 does not send.
-const CONNECT_TO_MAIN: &str = "0";
 
 /// The number of sockets in the line of a closed session.
 const SHOWN_SOCKETS: usize = 4;

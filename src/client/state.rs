@@ -6,16 +6,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 
+use crate::client::message::Message;
 use crate::client::rates::{Limiting, SocketRates};
 use crate::handler::{EventLine, TableView};
 use crate::link::Link;
 use crate::members::{Membership, Resumed};
 use crate::namespace::{NamespaceLease, Registry};
 use crate::socket::Socket;
-use crate::socketio::{Assembler, Limits};
+use crate::socketio::{Assembler, Limits, PacketDecoder};
 
 /// The sockets of a client in its session.
 pub(crate) struct Client {
@@ -32,6 +32,8 @@ pub(crate) struct Client {
     /// Made with the first request to the cluster.
     pub(super) asked: Option<Arc<Mutex<Asked>>>,
     pub(super) assembler: Assembler,
+    /// The decoder of a program's parser, if the client uses one.
+    pub(super) decoder: Option<Box<Box<dyn PacketDecoder>>>,
     /// The time by which the client must have connected to a namespace.
     pub(super) connect_by: Option<Instant>,
     /// The time by which the attachments of the waiting packet must have arrived.
@@ -45,24 +47,13 @@ pub(super) struct Slot {
     pub(super) socket: Socket,
     pub(super) namespace: NamespaceLease,
     pub(super) table: TableView,
-    pub(super) waiting: VecDeque<Waiting>,
+    /// The packets that have arrived before their socket was connected.
+    pub(super) waiting: VecDeque<Message<'static>>,
     pub(super) waiting_bytes: usize,
     /// `None` if no rate applies.
     pub(super) rates: Option<Box<SocketRates>>,
     /// Made with the first event that an asynchronous check delays.
     pub(super) line: Option<Arc<EventLine>>,
-}
-
-/// A packet that arrived before its socket was connected.
-pub(super) struct Waiting {
-    pub(super) text: String,
-    pub(super) attachments: Vec<Bytes>,
-}
-
-impl Waiting {
-    pub(super) fn bytes(&self) -> usize {
-        self.text.len() + self.attachments.iter().map(Bytes::len).sum::<usize>()
-    }
 }
 
 /// A client that may have been on another node, in one namespace.
@@ -71,7 +62,7 @@ pub(super) struct Arriving {
     pub(super) number: u64,
     pub(super) namespace: NamespaceLease,
     pub(super) auth: Option<Box<str>>,
-    pub(super) waiting: Vec<Waiting>,
+    pub(super) waiting: Vec<Message<'static>>,
 }
 
 /// The requests of a client to the cluster.
@@ -100,6 +91,7 @@ impl Client {
             arriving: Vec::new(),
             asked: None,
             assembler: Assembler::default(),
+            decoder: None,
             connect_by: Some(now + link.config.sockets.connect_timeout),
             attachments_by: None,
             login_step_by: None,

@@ -88,12 +88,7 @@ pub(crate) struct EventPayload(pub(crate) Args);
 impl EventPayload {
     /// Puts an event's name before its arguments.
     pub(crate) fn new(name: &str, args: &Args) -> Self {
-        let mut json = serde_json::Value::from(name).to_string();
-        if !args.is_empty() {
-            json.push(',');
-            json.push_str(args.as_json());
-        }
-        Self(Args::new(json, args.attachments().to_vec()))
+        Self(args.preceded_by(name))
     }
 }
 

@@ -9,6 +9,7 @@ mod deflate;
 mod engine;
 mod http;
 mod limits;
+mod parsers;
 mod sockets;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(crate) use engine::EngineConfig;
 pub use engine::{SlowClientPolicy, Transport};
 pub(crate) use http::HttpConfig;
 pub(crate) use limits::Limits;
+pub(crate) use parsers::{ParserId, Parsers};
 pub use sockets::SessionScope;
 pub(crate) use sockets::SocketConfig;
 
@@ -34,6 +36,7 @@ pub(crate) struct Config {
     pub(crate) engine: EngineConfig,
     pub(crate) sockets: SocketConfig,
     pub(crate) limits: Limits,
+    pub(crate) parsers: Arc<Parsers>,
     /// The rate limits of log lines that clients cause.
     pub(crate) line_limits: Arc<LogLimits>,
     /// The limits of new clients.
@@ -54,6 +57,7 @@ impl Config {
         if let Some(deflate) = &self.engine.per_message_deflate {
             deflate.check()?;
         }
+        self.parsers.check()?;
         self.admission.check()
     }
 
@@ -64,6 +68,7 @@ impl Config {
             engine: EngineConfig::default(),
             sockets: SocketConfig::default(),
             limits: Limits::default(),
+            parsers: Arc::default(),
             line_limits: LogLimits::new(),
             admission: AdmissionLimits::default(),
             rates: EventRates::default(),

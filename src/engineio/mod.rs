@@ -8,6 +8,7 @@
 //! Pure code: it depends on no session, no transport and no clock, and it does not read messages.
 
 mod error;
+mod message;
 mod open;
 mod packet;
 mod payload;
@@ -16,6 +17,7 @@ mod stream;
 pub(crate) mod v3;
 
 pub(crate) use self::error::DecodeError;
+pub use self::message::EngineMessage;
 pub(crate) use self::open::Open;
 pub(crate) use self::packet::{Packet, decode_base64};
 pub(crate) use self::payload::{SEPARATOR, push_binary, split_packet};

@@ -15,7 +15,6 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
 use crate::error::Rejection;
@@ -25,7 +24,7 @@ use crate::handler::tuples::for_each_tuple;
 use crate::handshake::Handshake;
 use crate::reason::DisconnectReason;
 use crate::socket::Socket;
-use crate::socketio::{self, Args, ArgsError, EventView, Shortened};
+use crate::socketio::{Args, ArgsError, ArgsRef, EventView, Shortened};
 use crate::telemetry::{EventTimer, RunningTimer};
 
 /// Makes an argument of a handler from the context of its call.
@@ -104,8 +103,7 @@ pub trait CallContext {
 pub struct EventContext<'a> {
     pub(crate) socket: &'a Socket,
     pub(crate) event: &'a Arc<str>,
-    pub(crate) args: &'a str,
-    pub(crate) attachments: &'a [Bytes],
+    pub(crate) args: ArgsRef<'a>,
     /// The acknowledgement's id, until the right to answer is taken.
     pub(crate) ack: Cell<Option<u64>>,
     /// If an [`Ack`] was extracted: whether the handler has received it.
@@ -154,7 +152,7 @@ impl EventContext<'_> {
 
     /// Returns the number of the client's bytes that a handler of this event may hold.
     pub(crate) fn size(&self) -> usize {
-        self.event.len() + size_of_args(self.args, self.attachments)
+        self.event.len() + self.args.size()
     }
 
     /// Returns the event's name.
@@ -169,13 +167,8 @@ impl EventContext<'_> {
     ///
     /// Returns the argument that has the wrong type, and the cause.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
-        socketio::from_args(self.args, self.attachments)
+        self.args.read()
     }
-}
-
-/// Returns the size of an event's arguments, in bytes.
-pub(crate) fn size_of_args(args: &str, attachments: &[Bytes]) -> usize {
-    args.len() + attachments.iter().map(Bytes::len).sum::<usize>()
 }
 
 /// A connecting client.
@@ -426,10 +419,7 @@ impl Event {
     fn of(incoming: &EventContext<'_>) -> Self {
         Self {
             socket: incoming.socket.clone(),
-            view: EventView::new(
-                Arc::clone(incoming.event),
-                Args::new(incoming.args.to_owned(), incoming.attachments.to_vec()),
-            ),
+            view: EventView::new(Arc::clone(incoming.event), incoming.args.to_args()),
             ack: None,
         }
     }

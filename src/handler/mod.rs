@@ -24,13 +24,13 @@ mod reply;
 mod shared;
 mod table;
 mod task;
+mod trace_parent;
 mod transit;
 mod tuples;
 mod turn;
 
 pub(crate) use context::{NamespaceContext, ServerContext};
 pub use extension::Extension;
-pub(crate) use extract::size_of_args;
 pub use extract::{
     Auth, CallContext, ConnectContext, Data, DisconnectContext, Event, EventContext, Extract,
     Params, State,

@@ -6,13 +6,13 @@
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
-use bytes::Bytes;
-
 use crate::handler::context::NamespaceContext;
-use crate::handler::extract::{EventContext, size_of_args};
+use crate::handler::extract::EventContext;
 use crate::handler::failure::FailureCause;
+use crate::handler::trace_parent::split_parent;
 use crate::logging::{Quoted, TARGET_EVENT};
 use crate::socket::Socket;
+use crate::socketio::ArgsRef;
 use crate::telemetry::{EventParts, EventTimer, SpanScope};
 
 /// An event as the session has decoded it.
@@ -20,8 +20,7 @@ use crate::telemetry::{EventParts, EventTimer, SpanScope};
 pub(crate) struct Received<'a> {
     pub(crate) socket: &'a Socket,
     pub(crate) name: &'a str,
-    pub(crate) args: &'a str,
-    pub(crate) attachments: &'a [Bytes],
+    pub(crate) args: ArgsRef<'a>,
     pub(crate) id: Option<u64>,
     pub(crate) context: &'a Arc<NamespaceContext>,
 }
@@ -31,7 +30,7 @@ impl<'a> Received<'a> {
     #[cold]
     pub(super) fn log(&self) {
         let (name, socket) = (Quoted(self.name), self.socket.state());
-        let size = size_of_args(self.args, self.attachments);
+        let size = self.args.size();
         let ack = if self.id.is_some() {
             ", expects an acknowledgement"
         } else {
@@ -48,7 +47,7 @@ impl<'a> Received<'a> {
 
     /// Returns the size of the name, the arguments and the attachments, in bytes.
     pub(crate) fn size(&self) -> usize {
-        self.name.len() + size_of_args(self.args, self.attachments)
+        self.name.len() + self.args.size()
     }
 
     /// Makes the span of the event, and takes the arguments that belong to it.
@@ -62,7 +61,12 @@ impl<'a> Received<'a> {
             ack: self.id,
         };
         let parent = || handshake.header("traceparent");
-        let (scope, args) = spans.event(&parts, self.args, parent);
+        let (args, own) = if spans.reads_events() {
+            split_parent(self.args)
+        } else {
+            (self.args, None)
+        };
+        let scope = spans.event(&parts, own.as_deref(), parent);
         (scope, Self { args, ..*self })
     }
 
@@ -79,7 +83,6 @@ impl<'a> Received<'a> {
             socket: self.socket,
             event,
             args: self.args,
-            attachments: self.attachments,
             ack: Cell::new(self.id),
             lent: OnceCell::new(),
             context: self.context,

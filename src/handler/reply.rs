@@ -17,7 +17,7 @@ use crate::handler::pending::Unfinished;
 use crate::limits::Limit;
 use crate::link::Outgoing;
 use crate::logging::{Quoted, TARGET_EVENT};
-use crate::members::{self, Answer};
+use crate::members::{Answer, Encoder};
 use crate::panics::{catch_drop, catch_panic};
 use crate::socket::Socket;
 use crate::socketio::{ArgsError, Cut, FailureMark, failure_of, is_failure};
@@ -74,7 +74,8 @@ impl Reply {
         }
         let id = self.id.unwrap_or_default();
         let limits = self.socket.membership().packets;
-        let write = || members::ack(self.socket.namespace(), id, value, limits);
+        let encoder = Encoder::of(&self.socket.state().link);
+        let write = || encoder.ack(self.socket.namespace(), id, value, limits);
         // A `Serialize` is code of the program.
         match catch_panic(write) {
             Ok(Ok(Answer::Value(packet))) => self.deliver(packet),
@@ -144,9 +145,9 @@ impl Reply {
             // A `Value` always has a text: its keys are strings.
             ErrorAnswer::Value(value) => {
                 let limits = self.socket.membership().packets;
-                if let Ok(Answer::Value(packet)) =
-                    members::ack(self.socket.namespace(), id, &value, limits)
-                {
+                let encoder = Encoder::of(&self.socket.state().link);
+                let namespace = self.socket.namespace();
+                if let Ok(Answer::Value(packet)) = encoder.ack(namespace, id, &value, limits) {
                     return self.deliver(packet);
                 }
             }
@@ -168,7 +169,8 @@ impl Reply {
     fn send_error(&self, json: &str, data: Option<&str>) {
         if let Some(id) = self.id {
             let namespace = self.socket.namespace();
-            self.deliver(members::ack_error(namespace, id, json, data));
+            let encoder = Encoder::of(&self.socket.state().link);
+            self.deliver(encoder.ack_error(namespace, id, json, data));
         }
     }
 

@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::handler::received::Received;
 use crate::socket::Socket;
-use crate::socketio::{self, Args, ArgsError};
+use crate::socketio::{Args, ArgsError, ArgsRef, ArgsText};
 
 /// A received event before its handlers, the argument of
 /// [`Handlers::event_middleware`](crate::Handlers::event_middleware).
@@ -38,8 +37,9 @@ use crate::socketio::{self, Args, ArgsError};
 pub struct IncomingEvent<'a> {
     socket: &'a Socket,
     name: Cow<'a, str>,
-    args: Cow<'a, str>,
-    attachments: Cow<'a, [Bytes]>,
+    args: ArgsRef<'a>,
+    /// The arguments that the program has put in their place.
+    replaced: Option<Args>,
     wants_ack: bool,
 }
 
@@ -48,8 +48,8 @@ impl<'a> IncomingEvent<'a> {
         Self {
             socket: received.socket,
             name: Cow::Borrowed(received.name),
-            args: Cow::Borrowed(received.args),
-            attachments: Cow::Borrowed(received.attachments),
+            args: received.args,
+            replaced: None,
             wants_ack: received.id.is_some(),
         }
     }
@@ -78,7 +78,7 @@ impl<'a> IncomingEvent<'a> {
     ///
     /// Returns the argument that has the wrong type, and the cause.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
-        socketio::from_args(&self.args, &self.attachments)
+        self.args().read()
     }
 
     /// Renames the event: the handlers of the new name are called.
@@ -90,11 +90,12 @@ impl<'a> IncomingEvent<'a> {
     ///
     /// # Errors
     ///
-    /// If the data cannot be written as JSON; the arguments are then unchanged.
+    /// If the data cannot be written; the arguments are then unchanged.
     pub fn set_data(&mut self, data: impl Serialize) -> Result<(), ArgsError> {
-        let (text, attachments) = Args::from_value(&data)?.into_parts();
-        self.args = Cow::Owned(text);
-        self.attachments = Cow::Owned(attachments);
+        self.replaced = Some(match self.args.text {
+            ArgsText::Json(_) => Args::from_value(&data)?,
+            ArgsText::Packed(_) => Args::pack(&data)?,
+        });
         Ok(())
     }
 
@@ -102,9 +103,15 @@ impl<'a> IncomingEvent<'a> {
     pub(crate) fn outcome<'b>(&'b self, received: &Received<'b>) -> Received<'b> {
         Received {
             name: &self.name,
-            args: &self.args,
-            attachments: &self.attachments,
+            args: self.args(),
             ..*received
+        }
+    }
+
+    fn args(&self) -> ArgsRef<'_> {
+        match &self.replaced {
+            Some(args) => args.as_args_ref(),
+            None => self.args,
         }
     }
 }

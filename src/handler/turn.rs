@@ -6,14 +6,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::data::Session;
 use crate::error::{Rejection, SessionError};
 use crate::handler::context::NamespaceContext;
-use crate::handler::extract::{EventContext, size_of_args};
+use crate::handler::extract::EventContext;
 use crate::handler::failure::{FailureCause, failed};
 use crate::handler::pending::Unfinished;
 use crate::handler::received::Received;
@@ -23,6 +22,7 @@ use crate::link::InFlight;
 use crate::panics::Caught;
 use crate::reason::DisconnectReason;
 use crate::socket::Socket;
+use crate::socketio::Args;
 
 impl Received<'_> {
     /// Dispatches the event after the session was loaded, in the order of arrival.
@@ -30,7 +30,7 @@ impl Received<'_> {
         let table = Arc::clone(table);
         let event = Waiting::of(self);
         // It counts as a handler in flight, so that the line is limited.
-        let size = self.name.len() + size_of_args(self.args, self.attachments);
+        let size = self.size();
         let guard = InFlight::enter(&self.socket.state().link, size);
         session.after_load(Box::new(move |loaded| {
             event.dispatch(&table, loaded);
@@ -93,8 +93,7 @@ pub(crate) fn save(context: &Arc<NamespaceContext>, socket: &Socket, event: &'st
 pub(super) struct Waiting {
     socket: Socket,
     name: String,
-    args: String,
-    attachments: Vec<Bytes>,
+    args: Args,
     id: Option<u64>,
     context: Arc<NamespaceContext>,
 }
@@ -104,8 +103,7 @@ impl Waiting {
         Self {
             socket: received.socket.clone(),
             name: received.name.to_owned(),
-            args: received.args.to_owned(),
-            attachments: received.attachments.to_vec(),
+            args: received.args.to_args(),
             id: received.id,
             context: Arc::clone(received.context),
         }
@@ -121,8 +119,7 @@ impl Waiting {
         Received {
             socket: &self.socket,
             name: &self.name,
-            args: &self.args,
-            attachments: &self.attachments,
+            args: self.args.as_args_ref(),
             id: self.id,
             context: &self.context,
         }

@@ -119,6 +119,11 @@ impl Frame {
         }
     }
 
+    #[inline]
+    pub(crate) fn is_binary(&self) -> bool {
+        self.polling == Polling::Base64
+    }
+
     /// Changes a binary message to the form of its client. A text is the same in all forms.
     pub(crate) fn take_form(&mut self, form: BinaryForm) {
         let (Polling::Base64, Some(forms)) = (self.polling, &self.forms) else {
@@ -267,6 +272,19 @@ impl Frame {
             Polling::Noop => body.extend_from_slice(engineio::NOOP.as_bytes()),
             Polling::Close => body.extend_from_slice(engineio::CLOSE.as_bytes()),
         }
+    }
+
+    /// Returns the text of a message.
+    pub(crate) fn message_text(&self) -> Option<&str> {
+        match (self.polling, self.payload().split_first()) {
+            (Polling::Tail, Some((&engineio::MESSAGE, text))) => std::str::from_utf8(text).ok(),
+            _ => None,
+        }
+    }
+
+    /// Returns the data of a binary message.
+    pub(crate) fn binary_data(&self) -> Option<&[u8]> {
+        self.is_binary().then(|| self.data())
     }
 
     fn payload(&self) -> &[u8] {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use actix::{Message, Recipient};
 use parking_lot::Mutex;
 
-use crate::config::{Config, SlowClientPolicy, Transport};
+use crate::config::{Config, ParserId, SlowClientPolicy, Transport};
 use crate::data::{Session, Values};
 use crate::handshake::Handshake;
 use crate::id::Id;
@@ -26,6 +26,8 @@ pub(crate) struct Link {
     pub(crate) number: u64,
     pub(crate) config: Arc<Config>,
     pub(crate) handshake: Handshake,
+    /// The client's parser. Changed before the session starts, if at all.
+    parser: AtomicU8,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) in_flight: InFlight,
     pub(crate) counters: Counters,
@@ -81,6 +83,7 @@ impl Link {
             id,
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
             config: Arc::clone(config),
+            parser: AtomicU8::new(config.parsers.enter(&handshake).0),
             handshake,
             outbox: Arc::new(Outbox::new(limits.outbox_limit, limits.packet_limit)),
             in_flight: InFlight::new(limits.max_concurrent_handlers, limits.handlers_bytes),
@@ -167,6 +170,17 @@ impl Link {
     /// Records the client's transport, unless it is polling.
     pub(crate) fn set_stream(&self, transport: Transport) {
         self.stream.store(transport as u8, Ordering::Relaxed);
+        if transport == Transport::ServerSentEvents {
+            // Its events are made of JSON.
+            self.config.parsers.change(self.parser(), ParserId::JSON);
+            self.parser.store(ParserId::JSON.0, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns the client's parser.
+    #[inline]
+    pub(crate) fn parser(&self) -> ParserId {
+        ParserId(self.parser.load(Ordering::Relaxed))
     }
 
     /// Returns the present transport of the client.
@@ -306,6 +320,12 @@ impl Link {
             None if matches!(control, Control::StateChanged | Control::Overflowed) => {}
             None => holder.unheard = Some(control),
         }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.config.parsers.leave(self.parser());
     }
 }
 

@@ -5,13 +5,16 @@
 
 use crate::error::EmitError;
 use crate::link::{Outgoing, Pushed, Turn};
+use crate::members::encode::Encoder;
 use crate::members::socket::{Phase, SocketState};
 use crate::members::waiting;
+use crate::socketio::ArgsError;
 
 impl SocketState {
     /// Queues a packet without waiting for room. If there is none, the server's policy decides
     /// about the client.
-    pub(crate) fn deliver(&self, packet: Outgoing) -> Result<Pushed, EmitError> {
+    pub(crate) fn deliver(&self, mut packet: Outgoing) -> Result<Pushed, EmitError> {
+        self.make_readable(&mut packet)?;
         match self.phase() {
             Phase::Connected => Ok(self.link.send(packet)?),
             Phase::Connecting | Phase::Accepted => {
@@ -56,7 +59,8 @@ impl SocketState {
     }
 
     /// Returns the packet if it may be sent at once, or holds it back if CONNECT must be first.
-    fn open_to(&self, packet: Outgoing) -> Result<Option<Outgoing>, EmitError> {
+    fn open_to(&self, mut packet: Outgoing) -> Result<Option<Outgoing>, EmitError> {
+        self.make_readable(&mut packet)?;
         match self.phase() {
             Phase::Connected => Ok(Some(packet)),
             Phase::Connecting | Phase::Accepted => self.hold(packet),
@@ -76,7 +80,45 @@ impl SocketState {
 
     /// Queues a packet that is useless later: it is dropped if the outbox is not empty. Returns
     /// whether it was queued.
-    pub(crate) fn deliver_volatile(&self, packet: Outgoing) -> bool {
-        self.phase() == Phase::Connected && self.link.send_volatile(packet)
+    pub(crate) fn deliver_volatile(&self, mut packet: Outgoing) -> bool {
+        self.phase() == Phase::Connected
+            && self.make_readable(&mut packet).is_ok()
+            && self.link.send_volatile(packet)
+    }
+
+    /// Gives a packet the form that the client's parser reads.
+    #[inline]
+    pub(super) fn make_readable(&self, packet: &mut Outgoing) -> Result<(), EmitError> {
+        if packet.parser() != self.link.parser() {
+            *packet = self.for_own_parser(packet)?;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn for_own_parser(&self, packet: &Outgoing) -> Result<Outgoing, EmitError> {
+        let parsers = &self.link.config.parsers;
+        let parser = self.link.parser();
+        let mut refused = None;
+        let made = packet.for_parser(parser, |source| {
+            let decoded;
+            let event = match source {
+                Some(source) => source,
+                None => {
+                    decoded = Encoder::new(parsers, packet.parser()).decoded(packet)?;
+                    &decoded
+                }
+            };
+            let encoder = Encoder::new(parsers, parser);
+            let encoded = encoder.relayed(&self.namespace, event.id, &event.list);
+            encoded.map_err(|error| refused = Some(error)).ok()
+        });
+        made.ok_or_else(|| {
+            let cause = "the event has no form in the parser of the client";
+            let error = refused.unwrap_or_else(|| ArgsError::no_form(cause));
+            log::debug!("{self} does not get an event: {error}");
+            EmitError::Encode(error)
+        })
     }
 }

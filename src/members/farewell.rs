@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::error::{ConnectError, EmitError};
 use crate::link::Link;
-use crate::members::encode;
+use crate::members::encode::Encoder;
 use crate::members::membership::Membership;
 use crate::members::socket::{Phase, SocketState};
 use crate::notice::{DisconnectNotice, Extent};
@@ -38,10 +38,10 @@ impl Membership {
                 let goodbye = |link: &Link, phase| {
                     outcome = self.say_reason(socket, link, phase, notice);
                     link.send_vital(if phase == Phase::Connected {
-                        encode::disconnect(self.name())
+                        Encoder::of(link).disconnect(self.name())
                     } else {
                         let revision = link.handshake.revision();
-                        encode::connect_error(revision, self.name(), &refusal(notice))
+                        Encoder::of(link).connect_error(revision, self.name(), &refusal(notice))
                     });
                 };
                 if socket.end_saying(notice.disconnect_reason(), Some(notice), goodbye) {
@@ -71,8 +71,8 @@ impl Membership {
     ) -> Result<(), EmitError> {
         if phase == Phase::Connected {
             let event = &*socket.link.config.sockets.disconnect_event;
-            let event = encode::event(self.name(), None, event, &notice.told(), self.packets)?;
-            link.send_vital(event);
+            let (encoder, told) = (Encoder::of(link), notice.told());
+            link.send_vital(encoder.event(self.name(), None, event, &told, self.packets)?);
         }
         Ok(())
     }

@@ -13,14 +13,15 @@ use log::Level;
 use parking_lot::RwLock;
 use serde::Serialize;
 
+use crate::config::{ParserId, Parsers};
 use crate::error::EmitError;
 use crate::id::SocketId;
 use crate::limits::{Limit, LimitHit, LimitHooks};
-use crate::link::Outgoing;
-use crate::logging::TARGET_EVENT;
+use crate::link::{EmittedEvent, Outgoing};
+use crate::logging::{TARGET_EVENT, plain};
 use crate::members::adapter::Adapter;
 use crate::members::audience::Audience;
-use crate::members::encode;
+use crate::members::encode::Encoder;
 use crate::members::lists::{Lists, RoomChange, SharedMembers};
 use crate::members::log_lines::log_emit;
 use crate::members::outgoing::Observers;
@@ -28,7 +29,7 @@ use crate::members::recovery::{Recovery, RecoveryOptions};
 use crate::members::server_side::ServerSide;
 use crate::members::socket::SocketState;
 use crate::pattern::Parameters;
-use crate::socketio::{Args, ArgsError, PacketLimits};
+use crate::socketio::{Args, ArgsError, Encoding, PacketLimits};
 use crate::user::{UserPolicy, user_of};
 
 /// A namespace's sockets and rooms.
@@ -39,6 +40,7 @@ pub(crate) struct Membership {
     parameters: Parameters,
     /// The size limits of a packet to its clients.
     pub(crate) packets: PacketLimits,
+    parsers: Arc<Parsers>,
     limit_hooks: LimitHooks,
     pub(super) lists: RwLock<Lists>,
     next_ack: AtomicU64,
@@ -62,14 +64,16 @@ impl Membership {
     /// Makes a namespace of a server without an adapter.
     #[allow(dead_code, reason = "tests and the feature `testing` make such")]
     pub(crate) fn new(name: &str, parameters: Parameters) -> Arc<Self> {
-        let hooks = LimitHooks::default();
-        Self::with(name, parameters, PacketLimits::NONE, &hooks, None, None)
+        let (hooks, parsers) = (LimitHooks::default(), Arc::default());
+        let packets = PacketLimits::NONE;
+        Self::with(name, parameters, packets, &parsers, &hooks, None, None)
     }
 
     pub(crate) fn with(
         name: &str,
         parameters: Parameters,
         packets: PacketLimits,
+        parsers: &Arc<Parsers>,
         limit_hooks: &LimitHooks,
         adapter: Option<Arc<dyn Adapter>>,
         recovery: Option<RecoveryOptions>,
@@ -82,6 +86,7 @@ impl Membership {
             name: name.into(),
             parameters,
             packets,
+            parsers: Arc::clone(parsers),
             limit_hooks: limit_hooks.clone(),
             lists: RwLock::default(),
             next_ack: AtomicU64::new(0),
@@ -120,12 +125,18 @@ impl Membership {
         id: Option<u64>,
         name: &str,
         data: &T,
-        recipient: Option<&SocketId>,
+        recipient: Option<&SocketState>,
     ) -> Result<Outgoing, EmitError>
     where
         T: Serialize + ?Sized,
     {
-        let encoded = encode::event(&self.name, id, name, data, self.packets);
+        let encoded = match recipient {
+            Some(socket) => {
+                Encoder::of(&socket.link).event(&self.name, id, name, data, self.packets)
+            }
+            None => self.for_all(|encoder| encoder.event(&self.name, id, name, data, self.packets)),
+        };
+        let recipient = recipient.map(|socket| &socket.id);
         let packet = encoded.map_err(|error| self.not_encoded(error, name, recipient))?;
         self.observers.show(&self.name, name, data, recipient);
         if let Some(id) = recipient {
@@ -223,9 +234,59 @@ impl Membership {
         self.observers.show(&self.name, name, args, recipient);
     }
 
-    /// Encodes an event of another node, whose observers have received it there.
+    /// Encodes an event whose list of name and arguments is given, and whose observers have received
+    /// it.
     pub(crate) fn relayed(&self, id: Option<u64>, list: &Args) -> Outgoing {
-        self.shared(encode::relayed(&self.name, id, list))
+        let parsers = &*self.parsers;
+        if parsers.are_json() {
+            let encoder = Encoder::new(parsers, ParserId::JSON);
+            // In JSON each list has a form.
+            let packet = encoder.relayed(&self.name, id, list);
+            return self.shared(packet.unwrap_or_else(|_| Outgoing::nothing(ParserId::JSON)));
+        }
+        // A parser in which the list has no form takes nothing from the clients of the others.
+        let mut made = parsers.in_use().filter_map(|parser| {
+            let encoded = Encoder::new(parsers, parser).relayed(&self.name, id, list);
+            let report = |error: &ArgsError| {
+                let namespace = plain(&self.name);
+                log::error!("an event in namespace {namespace} has no form in a parser: {error}");
+            };
+            encoded.inspect_err(report).ok()
+        });
+        let first = made.next();
+        let first = first.unwrap_or_else(|| Outgoing::nothing(parsers.default_parser()));
+        let packet = first.with_others(made.collect());
+        let list = list.clone();
+        self.shared(packet.with_source(EmittedEvent { id, list }))
+    }
+
+    /// Returns the arguments of an event in the form that most likely is encoded.
+    pub(crate) fn args_of<T>(&self, data: &T) -> Result<Args, ArgsError>
+    where
+        T: Serialize + ?Sized,
+    {
+        let mut in_use = self.parsers.in_use();
+        match in_use.next().map(|parser| self.parsers.get(parser)) {
+            Some(Encoding::MessagePack(_)) => Args::pack(data),
+            Some(Encoding::Json | Encoding::Own(_)) | None => Args::from_value(data),
+        }
+    }
+
+    /// Encodes a packet once for each parser that clients use.
+    #[inline]
+    fn for_all<E>(
+        &self,
+        encode: impl Fn(Encoder<'_>) -> Result<Outgoing, E>,
+    ) -> Result<Outgoing, E> {
+        if self.parsers.are_json() {
+            return encode(Encoder::new(&self.parsers, ParserId::JSON));
+        }
+        let encoders = self.parsers.in_use();
+        let mut encoders = encoders.map(|parser| Encoder::new(&self.parsers, parser));
+        let first = encoders.next();
+        let first = encode(first.unwrap_or(Encoder::new(&self.parsers, ParserId::JSON)))?;
+        let others: Vec<_> = encoders.map(encode).collect::<Result<_, _>>()?;
+        Ok(first.with_others(others))
     }
 
     /// Sets the actor that supervises the rooms.

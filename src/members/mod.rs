@@ -30,7 +30,7 @@ pub(crate) use adapter::{Adapter, NodesFuture};
 pub(crate) use audience::{Audience, Sender};
 pub(crate) use crowd::{Crowd, give_short_turn, give_turn};
 pub(crate) use details::{LoginAge, describe};
-pub(crate) use encode::{Answer, ack, ack_error, connect_error};
+pub(crate) use encode::{Answer, Encoder};
 pub(crate) use lists::{RoomChange, SharedMembers};
 pub(crate) use log_lines::{Recipients, log_emit};
 pub(crate) use login::{LoginStep, LoginTimes, to_millis};

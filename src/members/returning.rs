@@ -291,7 +291,15 @@ mod tests {
     fn namespace(options: RecoveryOptions) -> Arc<Membership> {
         let hooks = LimitHooks::default();
         let limits = PacketLimits::NONE;
-        Membership::with("/chat", Vec::new(), limits, &hooks, None, Some(options))
+        Membership::with(
+            "/chat",
+            Vec::new(),
+            limits,
+            &Arc::default(),
+            &hooks,
+            None,
+            Some(options),
+        )
     }
 
     /// Makes a socket whose client sends this payload; it is not accepted yet.

@@ -23,7 +23,7 @@ use crate::limits::{Limit, LimitHit};
 use crate::link::{Link, Outgoing, PushError};
 use crate::logging::{TARGET_EVENT, plain};
 use crate::members::calls::{Caller, Calls};
-use crate::members::encode;
+use crate::members::encode::Encoder;
 use crate::members::login::Login;
 use crate::members::recovery::{RecoveryState, Resumed};
 use crate::notice::DisconnectNotice;
@@ -205,14 +205,17 @@ impl SocketState {
         }
         // The official client counts as recovered from the CONNECT packet on, and keeps earlier
         // events until then.
-        for packet in missed {
-            self.link.send_vital(packet);
+        for mut packet in missed {
+            if self.make_readable(&mut packet).is_ok() {
+                self.link.send_vital(packet);
+            }
         }
         let pid = self.resume.as_ref().map(|resume| resume.pid);
         let pid = pid.as_ref().map(Id::as_str);
         let revision = self.link.handshake.revision();
-        let connect = encode::connect(revision, &self.namespace, self.id.as_str(), pid);
-        self.link.send_vital(connect);
+        let (encoder, sid) = (Encoder::of(&self.link), self.id.as_str());
+        self.link
+            .send_vital(encoder.connect(revision, &self.namespace, sid, pid));
         for packet in std::mem::take(&mut held.packets) {
             // A closed outbox ends the session, which ends this socket.
             let _ = self.link.outbox.push_always(packet);
@@ -232,7 +235,7 @@ impl SocketState {
     pub(super) fn refuse(&self, error: &ConnectError) {
         let refuse = |link: &Link, _| {
             let revision = link.handshake.revision();
-            link.send_vital(encode::connect_error(revision, &self.namespace, error));
+            link.send_vital(Encoder::of(link).connect_error(revision, &self.namespace, error));
         };
         if self.end_saying(DisconnectReason::ServerNamespaceDisconnect, None, refuse) {
             self.link.wake();
@@ -272,10 +275,10 @@ impl SocketState {
         let namespace = &*self.namespace;
         let goodbye = |link: &Link, phase| {
             link.send_vital(if phase == Phase::Connected {
-                encode::disconnect(namespace)
+                Encoder::of(link).disconnect(namespace)
             } else {
                 let revision = link.handshake.revision();
-                encode::connect_error(revision, namespace, &DISCONNECTED.into())
+                Encoder::of(link).connect_error(revision, namespace, &DISCONNECTED.into())
             });
         };
         if self.end_saying(DisconnectReason::ServerNamespaceDisconnect, None, goodbye) {
@@ -344,7 +347,7 @@ impl SocketState {
         log::debug!(
             target: TARGET_EVENT,
             "{self} acknowledged call {id}: {} bytes",
-            args.as_json().len()
+            args.as_args_ref().size()
         );
         self.calls.answer(id, &self.id, args);
     }

@@ -15,7 +15,7 @@ use actix::{Addr, ArbiterHandle};
 use log::Level;
 use parking_lot::RwLock;
 
-use crate::config::Config;
+use crate::config::{Config, Parsers};
 use crate::handler::{Handlers, ServerContext, Tasks};
 use crate::id::SocketId;
 use crate::logging::{LogKind, Quoted, cut};
@@ -89,6 +89,7 @@ pub(crate) struct Registry {
     recovery: Option<RecoveryOptions>,
     /// The size limits of a packet to a client.
     pub(crate) packets: PacketLimits,
+    pub(crate) parsers: Arc<Parsers>,
     /// The size from which the WebSockets of clients compress a packet, if they do.
     compressed_from: Option<usize>,
     /// The length limit of the name of a namespace that is made for a client.
@@ -129,6 +130,7 @@ impl Registry {
             common: Handlers::common(&server_context),
             server_context,
             packets: limits.packets(),
+            parsers: Arc::clone(&config.parsers),
             compressed_from: deflate.map(|options| options.threshold),
             name_limit: limits.namespace_name_limit,
             kept_limit: limits.kept_namespaces,
@@ -324,6 +326,7 @@ impl Registry {
                 name,
                 parameters,
                 self.packets,
+                &self.parsers,
                 &self.server_context.limit_hooks,
                 self.adapter(),
                 self.recovery,
@@ -379,6 +382,7 @@ impl Registry {
             name,
             Parameters::new(),
             self.packets,
+            &self.parsers,
             &self.server_context.limit_hooks,
             adapter,
             None,

@@ -106,9 +106,12 @@ impl Server {
             // It has no sockets here; on other nodes it may have some.
             None => {
                 let adapter = self.registry.adapter();
-                let limits = self.registry.packets;
+                let Registry {
+                    packets, parsers, ..
+                } = &*self.registry;
                 let hooks = &self.registry.server_context.limit_hooks;
-                Membership::with(&address.namespace, Vec::new(), limits, hooks, adapter, None)
+                let name = &address.namespace;
+                Membership::with(name, Vec::new(), *packets, parsers, hooks, adapter, None)
             }
         };
         Broadcast::of(&membership, address.into())

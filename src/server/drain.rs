@@ -139,7 +139,7 @@ impl Sockets {
 /// recovery.
 fn tell(membership: &Membership, state: &SocketState, event: &str) {
     let told = membership
-        .event(None, event, &(), Some(&state.id))
+        .event(None, event, &(), Some(state))
         .and_then(|packet| state.try_deliver(packet));
     if let Err(error) = told {
         log::debug!("event {event:?} of the drain to {}: {error}", state.id);

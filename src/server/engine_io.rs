@@ -9,8 +9,9 @@ use std::time::Duration;
 use actix_web::{App, web};
 use log::Level;
 
-use crate::client::{Callbacks, EngineMessage, EngineSession, Raw, Running};
+use crate::client::{Callbacks, EngineSession, Raw, Running};
 use crate::config::Config;
+use crate::engineio::EngineMessage;
 use crate::id::Id;
 use crate::limits::Limit;
 use crate::link::Protocol;

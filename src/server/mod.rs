@@ -29,6 +29,7 @@ mod namespace;
 mod operations;
 mod operator;
 mod options;
+mod parsers;
 mod pattern;
 mod readiness;
 mod running;

@@ -39,7 +39,7 @@ where
     let id = membership.next_ack();
     let answer = state.expect_ack(id)?;
     let _call = PendingCall { state, id };
-    let packet = membership.event(Some(id), event, data, Some(&state.id))?;
+    let packet = membership.event(Some(id), event, data, Some(state))?;
     // The timeout starts here, also while the packet waits for room.
     let answered = timeout(limit, async {
         state.deliver_in_turn(packet).await?;

@@ -185,7 +185,7 @@ impl Socket {
         if membership.recovery.is_some() {
             return self.kept()?.emit(event, data).await;
         }
-        let packet = membership.event(None, event, &data, Some(&self.state.id))?;
+        let packet = membership.event(None, event, &data, Some(&self.state))?;
         self.state.deliver_in_turn(packet).await
     }
 
@@ -202,7 +202,7 @@ impl Socket {
         if membership.recovery.is_some() {
             return self.kept()?.emit_sync(event, data);
         }
-        let packet = membership.event(None, event, &data, Some(&self.state.id))?;
+        let packet = membership.event(None, event, &data, Some(&self.state))?;
         self.state.try_deliver(packet)
     }
 

@@ -69,7 +69,7 @@ impl Socket {
             "expiresIn": u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
         });
         let event = &*state.link.config.sockets.expiry_event;
-        match membership.event(None, event, &warning, Some(&state.id)) {
+        match membership.event(None, event, &warning, Some(state)) {
             // A client that is slow or has left is not warned.
             Ok(packet) => drop(state.deliver(packet)),
             Err(error) => log::debug!("{state} was not warned of the end of its login: {error}"),

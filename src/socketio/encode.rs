@@ -42,6 +42,18 @@ pub(crate) fn push_connect_error(
     out.push(b'}');
 }
 
+/// Appends a CONNECT with these data.
+pub(crate) fn push_connect_data(out: &mut Vec<u8>, namespace: &str, data: Option<&RawValue>) {
+    push_start(out, b'0', namespace);
+    out.extend_from_slice(data.map_or("", RawValue::get).as_bytes());
+}
+
+/// Appends a CONNECT_ERROR with these data.
+pub(crate) fn push_error_data(out: &mut Vec<u8>, namespace: &str, data: &RawValue) {
+    push_start(out, b'4', namespace);
+    out.extend_from_slice(data.get().as_bytes());
+}
+
 /// Appends a CONNECT of Socket.IO v4: `0`, `0/nsp,`. The client knows the id of its socket.
 pub(crate) fn push_connect_v4(out: &mut Vec<u8>, namespace: &str) {
     push_start(out, b'0', namespace);
@@ -93,6 +105,21 @@ pub(crate) fn push_event_start(
         push_decimal(out, id);
     }
     out.push(b'[');
+}
+
+/// Splits an EVENT that was written here into its id and the list of its name and its arguments.
+pub(crate) fn split_event(packet: &str) -> Option<(Option<u64>, &str)> {
+    let rest = match packet.strip_prefix('2') {
+        Some(rest) => rest,
+        None => packet.strip_prefix('5')?.split_once('-')?.1,
+    };
+    // No namespace has a bracket before the comma behind it.
+    let rest = match rest.starts_with('/') {
+        true => rest.split_once(',')?.1,
+        false => rest,
+    };
+    let (id, list) = rest.split_once('[')?;
+    Some((id.parse().ok(), list.strip_suffix(']')?))
 }
 
 /// Appends the head of an ACK, or of a BINARY_ACK if there are attachments: `3/nsp,12[`. The caller
@@ -197,7 +224,7 @@ mod tests {
     use serde_json::value::to_raw_value;
 
     use super::*;
-    use crate::socketio::{Body, Limits, Packet, is_reserved};
+    use crate::socketio::{ArgsText, Body, Limits, Packet, is_reserved};
 
     fn written(push: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut out = b"4".to_vec();
@@ -316,7 +343,10 @@ mod tests {
         prop::collection::vec(value, 0..4)
     }
 
-    fn read_back(args: &str) -> Vec<Value> {
+    fn read_back(args: ArgsText<'_>) -> Vec<Value> {
+        let ArgsText::Json(args) = args else {
+            panic!("not JSON")
+        };
         serde_json::from_str(&format!("[{args}]")).unwrap()
     }
 
@@ -385,7 +415,7 @@ mod tests {
             let Body::Connect { auth: Some(auth), .. } = packet.body else {
                 panic!("no connect: {text}");
             };
-            let auth: Value = serde_json::from_str(auth).unwrap();
+            let auth: Value = serde_json::from_str(&auth).unwrap();
             prop_assert_eq!(auth, serde_json::json!({ "sid": sid }));
 
             let mut out = Vec::new();

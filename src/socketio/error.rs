@@ -77,6 +77,23 @@ pub(crate) enum DecodeError {
     AttachmentsTooLarge(usize),
     /// A text message while attachments are missing.
     TextAmongAttachments,
+    /// A text message of a client whose parser sends binary messages alone.
+    UnexpectedText,
+    /// A message that is not MessagePack, and why.
+    InvalidMessagePack(&'static str),
+    /// A packet that is no map.
+    NotAMap,
+    /// A field of a packet that is missing or has the wrong type.
+    Field(&'static str),
+    /// More values in one packet than the limit.
+    TooManyValues {
+        /// The limit.
+        limit: usize,
+    },
+    /// A CONNECT whose payload holds binary.
+    ConnectPayloadBinary,
+    /// A message that the program's parser has refused, and why.
+    Parser(Box<str>),
 }
 
 impl fmt::Display for DecodeError {
@@ -117,6 +134,18 @@ impl fmt::Display for DecodeError {
                 write!(f, "attachments of one packet exceed {limit} bytes")
             }
             Self::TextAmongAttachments => f.write_str("text message among attachments"),
+            Self::UnexpectedText => f.write_str("text message, the parser reads binary alone"),
+            Self::InvalidMessagePack(cause) => write!(f, "invalid MessagePack: {cause}"),
+            Self::NotAMap => f.write_str("packet is not a map"),
+            Self::Field(name) => {
+                write!(
+                    f,
+                    "field `{name}` of the packet is missing or has the wrong type"
+                )
+            }
+            Self::TooManyValues { limit } => write!(f, "packet with more than {limit} values"),
+            Self::ConnectPayloadBinary => f.write_str("connect payload has binary"),
+            Self::Parser(cause) => write!(f, "the parser has refused a message: {cause}"),
         }
     }
 }

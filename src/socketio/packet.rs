@@ -5,6 +5,9 @@
 
 use std::borrow::Cow;
 
+use crate::socketio::args::ArgsText;
+use crate::socketio::error::{DecodeError, Excerpt};
+
 /// A packet with its namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Packet<'a> {
@@ -21,7 +24,7 @@ pub(crate) enum Body<'a> {
     /// The client connects to the namespace.
     Connect {
         /// The text of a JSON object, if there was a payload.
-        auth: Option<&'a str>,
+        auth: Option<Cow<'a, str>>,
         /// The query behind the namespace, which older clients append.
         query: Option<&'a str>,
     },
@@ -33,8 +36,8 @@ pub(crate) enum Body<'a> {
         id: Option<u64>,
         /// The event's name, or a number's text if the name was a number.
         name: Cow<'a, str>,
-        /// The JSON text of the arguments, without brackets: `1,{"b":2}`.
-        args: &'a str,
+        /// The arguments.
+        args: ArgsText<'a>,
         /// The number of attachments; 0 for a plain EVENT.
         attachments: usize,
     },
@@ -42,8 +45,8 @@ pub(crate) enum Body<'a> {
     Ack {
         /// The ack id of the server's event.
         id: u64,
-        /// The JSON text of the arguments, without brackets.
-        args: &'a str,
+        /// The arguments.
+        args: ArgsText<'a>,
         /// The number of attachments; 0 for a plain ACK.
         attachments: usize,
     },
@@ -72,6 +75,18 @@ impl Default for Limits {
 
 /// The namespace of a packet whose text names none.
 pub(super) const MAIN_NAMESPACE: &str = "/";
+
+/// The id for acknowledgements without one that an event may have. Ids count from 0 and never reach
+/// it.
+pub(super) const NOBODYS_ID: u64 = u64::MAX;
+
+/// Refuses an event whose name is reserved.
+pub(crate) fn check_event_name(name: &str) -> Result<(), DecodeError> {
+    match is_reserved(name) {
+        true => Err(DecodeError::EventNameReserved(Excerpt::of(name))),
+        false => Ok(()),
+    }
+}
 
 /// Returns `true` if clients reserve the event's name for their own events.
 // Socket.IO v5, Sending and receiving data: reserved event names.

@@ -8,7 +8,6 @@ use std::future::Future;
 use std::sync::Arc;
 
 use log::Level;
-use serde::Deserialize;
 use tracing::instrument::{Instrument, Instrumented};
 use tracing::{Span, dispatcher, field, info_span};
 
@@ -69,20 +68,19 @@ impl Spans {
         self.adopted(span, parent)
     }
 
-    /// The handlers of an event. Its arguments enter as JSON text, without the brackets of the list;
-    /// they leave without the `traceparent`. `session_parent` returns that of the client's first
-    /// request.
-    pub(crate) fn event<'a, 'b>(
+    /// Returns `true` if the last argument of an event may be its `traceparent`.
+    pub(crate) fn reads_events(&self) -> bool {
+        self.reads_events
+    }
+
+    /// The handlers of an event with its own `traceparent`, if it has one. `session_parent` returns
+    /// that of the client's first request.
+    pub(crate) fn event<'a>(
         &self,
         parts: &EventParts<'_>,
-        args: &'a str,
-        session_parent: impl FnOnce() -> Option<&'b str>,
-    ) -> (SpanScope, &'a str) {
-        let (args, own) = if self.reads_events {
-            split_parent(args)
-        } else {
-            (args, None)
-        };
+        own: Option<&str>,
+        session_parent: impl FnOnce() -> Option<&'a str>,
+    ) -> SpanScope {
         let span = recorded(|| {
             info_span!(
                 target: TARGET,
@@ -95,11 +93,10 @@ impl Spans {
                 trace_id = field::Empty,
             )
         });
-        let scope = match &own {
+        match own {
             Some(own) => self.adopted(span, || Some(own)),
             None => self.adopted(span, session_parent),
-        };
-        (scope, args)
+        }
     }
 
     /// Gives a span its parent, if it has one and is recorded.
@@ -194,81 +191,5 @@ fn recorded(make: impl FnOnce() -> Span) -> Span {
     }
 }
 
-/// Splits the last argument off if it is an object with a `traceparent` and nothing else, except a
-/// `tracestate`.
-fn split_parent(args: &str) -> (&str, Option<String>) {
-    let whole = (args, None);
-    // A quotation mark in a string is escaped, so this is the start of an object.
-    let Some(at) = args.rfind(PARENT_OBJECT) else {
-        return whole;
-    };
-    let Ok(carrier) = serde_json::from_str::<Carrier>(&args[at..]) else {
-        return whole;
-    };
-    match args[..at].trim_end() {
-        "" => ("", Some(carrier.traceparent)),
-        before => match before.strip_suffix(',') {
-            Some(before) => (before, Some(carrier.traceparent)),
-            None => whole,
-        },
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Carrier {
-    traceparent: String,
-    #[serde(default, rename = "tracestate")]
-    _tracestate: String,
-}
-
-/// The start of the object, as JavaScript and Python write it.
-const PARENT_OBJECT: &str = "{\"traceparent\":";
-
 /// The target of all spans.
 const TARGET: &str = "actix_socketio";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_last_argument_with_a_traceparent_alone_is_split_off() {
-        let table = [
-            (r#""a",{"traceparent":"00"}"#, r#""a""#, Some("00")),
-            (r#"{"traceparent":"00","tracestate":"x=y"}"#, "", Some("00")),
-            (r#"1, {"traceparent": "00"}"#, "1", Some("00")),
-            (
-                r#"{"traceparent":"00"},1"#,
-                r#"{"traceparent":"00"},1"#,
-                None,
-            ),
-            (
-                r#"[{"traceparent":"00"}]"#,
-                r#"[{"traceparent":"00"}]"#,
-                None,
-            ),
-            (
-                r#"{"a":{"traceparent":"00"}}"#,
-                r#"{"a":{"traceparent":"00"}}"#,
-                None,
-            ),
-            (
-                r#"{"traceparent":"00","b":1}"#,
-                r#"{"traceparent":"00","b":1}"#,
-                None,
-            ),
-            (r#"{"traceparent":7}"#, r#"{"traceparent":7}"#, None),
-            (
-                r#""{\"traceparent\":\"00\"}""#,
-                r#""{\"traceparent\":\"00\"}""#,
-                None,
-            ),
-            ("", "", None),
-        ];
-        for (args, rest, parent) in table {
-            let (split, found) = split_parent(args);
-            assert_eq!((split, found.as_deref()), (rest, parent), "{args}");
-        }
-    }
-}

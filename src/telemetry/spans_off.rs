@@ -34,13 +34,17 @@ impl Spans {
         SpanScope
     }
 
-    pub(crate) fn event<'a, 'b>(
+    pub(crate) fn reads_events(&self) -> bool {
+        false
+    }
+
+    pub(crate) fn event<'a>(
         &self,
         _parts: &EventParts<'_>,
-        args: &'a str,
-        _session_parent: impl FnOnce() -> Option<&'b str>,
-    ) -> (SpanScope, &'a str) {
-        (SpanScope, args)
+        _own: Option<&str>,
+        _session_parent: impl FnOnce() -> Option<&'a str>,
+    ) -> SpanScope {
+        SpanScope
     }
 }
 

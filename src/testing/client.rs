@@ -13,16 +13,15 @@ use tokio::time::timeout;
 use crate::error::EmitError;
 use crate::id::SocketId;
 use crate::link::Outgoing;
-use crate::members::Membership;
 use crate::message::namespace_name;
 use crate::server::SocketIo;
-use crate::socketio::{EventView, is_reserved};
+use crate::socketio::{EventView, PacketLimits, is_reserved};
 use crate::testing::answer;
 use crate::testing::builder::TestClientBuilder;
 use crate::testing::error::{ConnectFailed, TestError};
 use crate::testing::event::ReceivedEvent;
 use crate::testing::inbox::{Event, State};
-use crate::testing::session::{Session, packet};
+use crate::testing::session::Session;
 
 /// A client for tests, connected to one namespace. [`join`](Self::join) connects it to another one
 /// in the same session.
@@ -100,12 +99,8 @@ impl TestClient {
     ) -> Result<Self, ConnectFailed> {
         let namespace = namespace_name(namespace);
         session.inbox(|inbox| inbox.sockets.remove(&namespace));
-        let head = match namespace.as_str() {
-            "/" => String::new(),
-            name => format!("{name},"),
-        };
-        let auth = auth.map(Value::to_string).unwrap_or_default();
-        let sent = session.post(&packet(&format!("40{head}{auth}"))).await;
+        let connect = session.encoder().client_connect(&namespace, auth);
+        let sent = session.post(&connect).await;
         sent.map_err(|_| ConnectFailed::NoAnswer)?;
         let answered = session.wait(ANSWER_LIMIT, |inbox| {
             let socket = inbox.sockets.get(&namespace)?;
@@ -295,14 +290,8 @@ impl TestClient {
     /// [`TestError::NotConnected`].
     pub async fn disconnect(&self) -> Result<(), TestError> {
         self.check()?;
-        let head = match self.namespace.as_str() {
-            "/" => "",
-            name => name,
-        };
-        let comma = if head.is_empty() { "" } else { "," };
-        self.session
-            .post(&packet(&format!("41{head}{comma}")))
-            .await?;
+        let disconnect = self.session.encoder().disconnect(&self.namespace);
+        self.session.post(&disconnect).await?;
         self.session.inbox(|inbox| {
             if let Some(socket) = inbox.sockets.get_mut(&self.namespace) {
                 socket.state = State::Left;
@@ -323,8 +312,8 @@ impl TestClient {
         name: &str,
         data: &impl Serialize,
     ) -> Result<Outgoing, TestError> {
-        let membership = Membership::new(&self.namespace, Vec::new());
-        Ok(membership.event(id, name, data, None)?)
+        let encoder = self.session.encoder();
+        Ok(encoder.event(&self.namespace, id, name, data, PacketLimits::NONE)?)
     }
 
     fn state(&self) -> State {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
-use crate::members::{Answer, ack};
+use crate::members::Answer;
 use crate::socketio::{EventView, PacketLimits};
 use crate::testing::error::TestError;
 use crate::testing::session::Session;
@@ -81,11 +81,12 @@ impl ReceivedEvent {
     /// ```
     pub async fn answer(self, data: impl Serialize) -> Result<(), TestError> {
         let Some(id) = self.id else { return Ok(()) };
-        match ack(&self.namespace, id, &data, PacketLimits::NONE)? {
+        let encoder = self.session.encoder();
+        match encoder.ack(&self.namespace, id, &data, PacketLimits::NONE)? {
             Answer::Value(packet) => self.session.post(&packet).await,
             // JavaScript has no `Err`, so it is a value like any other.
             Answer::Error(json) => {
-                let packet = crate::members::ack_error(&self.namespace, id, &json, None);
+                let packet = encoder.ack_error(&self.namespace, id, &json, None);
                 self.session.post(&packet).await
             }
         }

@@ -1,18 +1,28 @@
 //! The packets received from the server, sorted by namespace.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::socketio::{Args, Body, Limits, Packet};
+use crate::engineio::EngineMessage;
+use crate::socketio::{
+    Args, ArgsRef, Body, Encoding, IncomingContent, IncomingPacket, Limits, MessagePackParser,
+    Packet, PacketDecoder, msgpack,
+};
 
 /// A client's side of a session.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Inbox {
+    /// The parser of the client.
+    encoding: Encoding,
+    /// The decoder of a program's parser, made with the first message.
+    decoder: Option<Box<dyn PacketDecoder>>,
     pub(crate) sockets: HashMap<String, Socket>,
     /// The waiting callers of the server's acknowledgements.
     pub(crate) calls: HashMap<(String, u64), oneshot::Sender<Args>>,
@@ -61,12 +71,28 @@ struct Assembling {
 }
 
 impl Inbox {
+    pub(crate) fn new(encoding: Encoding) -> Self {
+        Self {
+            encoding,
+            decoder: None,
+            sockets: HashMap::new(),
+            calls: HashMap::new(),
+            next_call: 0,
+            assembling: None,
+            pings: 0,
+            ended: false,
+        }
+    }
+
     /// Reads the body of a poll.
     pub(crate) fn take(&mut self, body: &str) {
         for packet in body.split('\u{1e}') {
             match packet.split_at_checked(1) {
-                Some(("4", text)) => self.text(text),
-                Some(("b", data)) => self.binary(STANDARD.decode(data).unwrap_or_default().into()),
+                Some(("4", text)) => self.message(EngineMessage::Text(text.to_owned())),
+                Some(("b", data)) => {
+                    let data = STANDARD.decode(data).unwrap_or_default();
+                    self.message(EngineMessage::Binary(data.into()));
+                }
                 Some(("2", _)) => self.pings += 1,
                 Some(("1", _)) => self.end(),
                 // A noop, or a packet that the server does not send over polling.
@@ -84,6 +110,69 @@ impl Inbox {
         }
     }
 
+    fn message(&mut self, message: EngineMessage) {
+        match (&self.encoding, message) {
+            (Encoding::Json, EngineMessage::Text(text)) => self.text(&text),
+            (Encoding::Json, EngineMessage::Binary(data)) => self.binary(data),
+            (Encoding::MessagePack(_), EngineMessage::Binary(data)) => self.packed(&data),
+            (Encoding::MessagePack(_), EngineMessage::Text(_)) => {}
+            (Encoding::Own(parser), message) => {
+                let decoder = self.decoder.get_or_insert_with(|| parser.decoder());
+                if let Ok(Some(packet)) = decoder.decode(message) {
+                    self.parsed(&packet);
+                }
+            }
+        }
+    }
+
+    fn packed(&mut self, message: &Bytes) {
+        let limits = MessagePackParser::new().max_values(usize::MAX).limits;
+        match msgpack::decode(message, &limits) {
+            Ok(packet) => self.take_packet(packet, &[]),
+            // Only a server sends it, so the decoder refuses it.
+            Err(_) => {
+                let refused = Args::packed(message.clone()).read::<Refused>();
+                if let Ok(Refused { nsp, data }) = refused {
+                    self.refused_with(nsp, &data);
+                }
+            }
+        }
+    }
+
+    fn parsed(&mut self, packet: &IncomingPacket) {
+        let namespace = &packet.namespace;
+        let (body, attachments) = match &packet.content {
+            IncomingContent::ConnectError(data) => {
+                return self.refused_with(namespace.clone(), data);
+            }
+            IncomingContent::Connect(auth) => {
+                let auth = auth.as_deref().map(Cow::Borrowed);
+                (Body::Connect { auth, query: None }, &[][..])
+            }
+            IncomingContent::Disconnect => (Body::Disconnect, &[][..]),
+            IncomingContent::Event { id, name, args } => {
+                let ArgsRef { text, attachments } = args.as_args_ref();
+                let body = Body::Event {
+                    id: *id,
+                    name: Cow::Borrowed(name),
+                    args: text,
+                    attachments: attachments.len(),
+                };
+                (body, attachments)
+            }
+            IncomingContent::Ack { id, args } => {
+                let ArgsRef { text, attachments } = args.as_args_ref();
+                let body = Body::Ack {
+                    id: *id,
+                    args: text,
+                    attachments: attachments.len(),
+                };
+                (body, attachments)
+            }
+        };
+        self.take_packet(Packet { namespace, body }, attachments);
+    }
+
     fn text(&mut self, text: &str) {
         let attachments = match text.as_bytes().first() {
             // The server's own packet types, which the codec refuses from clients.
@@ -98,7 +187,7 @@ impl Inbox {
                 expected: attachments,
             });
         } else {
-            self.packet(text, Vec::new());
+            self.packet(text, &[]);
         }
     }
 
@@ -108,25 +197,29 @@ impl Inbox {
         };
         assembling.attachments.push(data);
         if assembling.attachments.len() == assembling.expected {
-            self.packet(&assembling.text, assembling.attachments);
+            self.packet(&assembling.text, &assembling.attachments);
         } else {
             self.assembling = Some(assembling);
         }
     }
 
-    fn packet(&mut self, text: &str, attachments: Vec<Bytes>) {
+    fn packet(&mut self, text: &str, attachments: &[Bytes]) {
         let limits = Limits {
             attachments: usize::MAX,
             ..Limits::default()
         };
-        let Ok(packet) = Packet::decode(text, &limits) else {
-            return;
-        };
+        if let Ok(packet) = Packet::decode(text, &limits) {
+            self.take_packet(packet, attachments);
+        }
+    }
+
+    fn take_packet(&mut self, packet: Packet<'_>, attachments: &[Bytes]) {
+        let args = |text| ArgsRef { text, attachments }.to_args();
         let namespace = packet.namespace.to_owned();
         match packet.body {
             Body::Connect { auth, .. } => {
                 let data: Value = auth
-                    .and_then(|auth| serde_json::from_str(auth).ok())
+                    .and_then(|auth| serde_json::from_str(&auth).ok())
                     .unwrap_or_default();
                 let id = data["sid"].as_str().unwrap_or_default().to_owned();
                 self.sockets.entry(namespace).or_default().state = State::Connected { id };
@@ -135,10 +228,15 @@ impl Inbox {
                 self.sockets.entry(namespace.clone()).or_default().leave();
                 self.calls.retain(|(called, _), _| *called != namespace);
             }
-            Body::Event { id, name, args, .. } => {
+            Body::Event {
+                id,
+                name,
+                args: text,
+                ..
+            } => {
                 let event = Event {
                     name: name.into_owned(),
-                    args: Args::new(args.to_owned(), attachments),
+                    args: args(text),
                     id,
                 };
                 self.sockets
@@ -147,10 +245,10 @@ impl Inbox {
                     .events
                     .push_back(event);
             }
-            Body::Ack { id, args, .. } => {
+            Body::Ack { id, args: text, .. } => {
                 if let Some(call) = self.calls.remove(&(namespace, id)) {
                     // The caller may have stopped waiting.
-                    let _ = call.send(Args::new(args.to_owned(), attachments));
+                    let _ = call.send(args(text));
                 }
             }
             Body::Empty => {}
@@ -168,9 +266,13 @@ impl Inbox {
             name => name,
         };
         let error: Value = serde_json::from_str(json).unwrap_or_default();
+        self.refused_with(namespace.to_owned(), &error);
+    }
+
+    fn refused_with(&mut self, namespace: String, error: &Value) {
         let message = error["message"].as_str().unwrap_or_default().to_owned();
         let data = error.get("data").cloned();
-        let socket = self.sockets.entry(namespace.to_owned()).or_default();
+        let socket = self.sockets.entry(namespace).or_default();
         socket.state = State::Refused { message, data };
     }
 }
@@ -181,6 +283,13 @@ impl Socket {
             self.state = State::Left;
         }
     }
+}
+
+/// The CONNECT_ERROR of a server.
+#[derive(Deserialize)]
+struct Refused {
+    nsp: String,
+    data: Value,
 }
 
 /// Returns the number of attachments that a binary packet announces: `51-…`.

@@ -11,9 +11,12 @@ use serde_json::Value;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::timeout;
 
+use crate::config::ParserId;
 use crate::id::Id;
-use crate::link::{Frame, Outgoing};
+use crate::link::Outgoing;
+use crate::members::Encoder;
 use crate::session::Engine;
+use crate::socketio::Encoding;
 use crate::testing::error::{ConnectFailed, TestError};
 use crate::testing::inbox::Inbox;
 use crate::testing::service::{AnyService, Requests};
@@ -23,6 +26,9 @@ pub(crate) struct Session {
     service: AnyService,
     requests: Requests,
     sid: String,
+    /// The parser that the server has chosen for this client.
+    encoding: Encoding,
+    parser: ParserId,
     engine: Arc<Engine>,
     answers_pings: bool,
     response_headers: HeaderMap,
@@ -50,14 +56,22 @@ impl Session {
                 body: response.body,
             });
         };
+        let link = Id::parse(&sid).and_then(|id| engine.find(id));
+        let link = link.map(|handle| Arc::clone(&handle.link));
+        // A session that has ended already gets no packet.
+        let parser = link.as_ref().map_or(ParserId::JSON, |link| link.parser());
+        let parsers = link.map(|link| Arc::clone(&link.config.parsers));
+        let encoding = parsers.map_or(Encoding::Json, |parsers| parsers.get(parser).clone());
         let session = Rc::new(Self {
+            inbox: RefCell::new(Inbox::new(encoding.clone())),
+            encoding,
+            parser,
             sid,
             service,
             requests,
             engine: Arc::clone(engine),
             answers_pings,
             response_headers: response.headers,
-            inbox: RefCell::default(),
             received: RefCell::default(),
             changed: Notify::new(),
             posting: Mutex::new(()),
@@ -68,6 +82,11 @@ impl Session {
 
     pub(crate) fn response_headers(&self) -> &HeaderMap {
         &self.response_headers
+    }
+
+    /// Returns the encoder of the packets to the server, which are the same in both directions.
+    pub(crate) fn encoder(&self) -> Encoder<'_> {
+        Encoder::by(&self.encoding, self.parser)
     }
 
     /// Gives access to the received packets.
@@ -97,7 +116,7 @@ impl Session {
     /// its first wait.
     pub(crate) async fn post(&self, packet: &Outgoing) -> Result<(), TestError> {
         let mut body = Vec::new();
-        let frames = std::iter::once(&packet.frame).chain(&packet.attached);
+        let frames = std::iter::once(&packet.frame).chain(packet.attached());
         for frame in frames {
             if !body.is_empty() {
                 body.push(0x1E);
@@ -214,9 +233,4 @@ async fn poll(session: Weak<Session>) {
 pub(crate) fn session_id(body: &str) -> Option<String> {
     let open: Value = serde_json::from_str(body.strip_prefix('0')?).ok()?;
     open["sid"].as_str().map(str::to_owned)
-}
-
-/// Encodes a packet that is written by hand.
-pub(crate) fn packet(text: &str) -> Outgoing {
-    Frame::packet(text).into()
 }

@@ -6,27 +6,27 @@ use std::path::{Path, PathBuf};
 
 /// A module of the crate, then the modules it may import besides itself.
 const LAYERS: &str = "
-    testing    server adapter session socket members link message error socketio id
+    testing    server adapter session socket members link message error config engineio socketio id
     admin      server session handler socket message error socketio calendar clock id limits logging reason
     contract   server handler socket error socketio
-    server     transport adapter client namespace session supervision handler socket members link message data error socketio cluster clock config handshake id limits logging notice panics pattern reason telemetry user
+    server     transport adapter client namespace session supervision handler socket members link message data error engineio socketio cluster clock config handshake id limits logging notice panics pattern reason telemetry user
     transport  session handler link websocket engineio config handshake id limits logging panics reason telemetry
     adapter    namespace session supervision tasks handler socket members link message data error socketio cluster calendar config handshake id logging notice panics reason telemetry clock
-    client     namespace session handler socket members link message error socketio clock config handshake id limits logging reason telemetry notice
+    client     namespace session handler socket members link message error engineio socketio clock config handshake id limits logging reason panics telemetry notice
     namespace  supervision tasks handler socket members link message error cluster socketio clock config handshake id logging panics pattern user
     session    supervision link engineio websocket clock config handshake id limits logging panics reason telemetry
     supervision  panics
     tasks      panics
     handler    socket members link message data error socketio handshake limits logging panics reason type_map telemetry
     socket     members link message data error socketio cluster clock config handshake id logging notice telemetry user
-    members    link message data error socketio cluster config handshake id limits logging notice panics pattern reason calendar clock user
-    link       data error engineio websocket config handshake id limits logging panics reason
+    members    link message data error engineio socketio cluster config handshake id limits logging notice panics pattern reason calendar clock user
+    link       data error engineio socketio websocket config handshake id limits logging panics reason
     message    error cluster socketio id logging notice user
     data       error panics type_map
     error      cluster socketio
     cluster    socketio id notice
     engineio
-    socketio
+    socketio   calendar engineio
     websocket
     calendar
     clock
@@ -63,7 +63,7 @@ const KEPT_TO: &str = "
     brotli     transport
     zstd       transport
     redis      adapter/redis admin
-    rmp        adapter/format
+    rmp        socketio
     actix      testing admin server transport adapter namespace session supervision tasks handler socket members link message data
     tokio      testing admin server transport adapter client namespace session tasks handler socket members clock logging
     futures    testing server transport handler socket members
@@ -74,7 +74,7 @@ const KEPT_TO: &str = "
     wtransport  transport/webtransport
     tracing    telemetry server
     parking_lot  admin server transport adapter client namespace session handler socket members link data limits
-    log        admin server transport adapter client namespace session handler socket members link data limits logging telemetry
+    log        admin server transport adapter client namespace session handler socket members link data config limits logging telemetry
 ";
 
 /// Folders and fields of this crate that have the name of another crate, as they are named.
@@ -134,6 +134,7 @@ const CIRCLES: &[(&str, &[&str])] = &[
             "socketio/args/de",
             "socketio/args/limits",
             "socketio/args/mod",
+            "socketio/args/packed",
             "socketio/args/raw",
             "socketio/args/ser",
         ],

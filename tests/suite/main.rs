@@ -56,6 +56,8 @@ mod migrating;
 mod modifiers;
 mod namespaces;
 mod outbox;
+#[cfg(feature = "testing")]
+mod parsers;
 mod prose;
 mod rates;
 mod readiness;

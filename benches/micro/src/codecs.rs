@@ -4,9 +4,10 @@ use bytes::Bytes;
 use divan::{Bencher, black_box};
 use serde::{Deserialize, Serialize};
 
+use crate::config::{ParserId, Parsers};
 use crate::engineio;
 use crate::link::Frame;
-use crate::members::{Membership, ack};
+use crate::members::{Encoder, Membership};
 use crate::socketio::{Args, Limits, Packet, PacketLimits};
 use crate::websocket::{Decoder, Scratch};
 use crate::wire::{masked_binary, masked_text, read_event};
@@ -89,7 +90,9 @@ fn encode_event_with_an_attachment_of_4_kb(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn encode_ack(bencher: Bencher<'_, '_>) {
-    bencher.bench(|| ack("/", black_box(12), black_box("done"), PacketLimits::DEFAULT));
+    let parsers = Parsers::default();
+    let encoder = Encoder::new(&parsers, ParserId::JSON);
+    bencher.bench(|| encoder.ack("/", black_box(12), black_box("done"), PacketLimits::DEFAULT));
 }
 
 /// The cost of an event besides its JSON.

@@ -23,7 +23,7 @@ use std::time::Instant;
 use crate::config::Config;
 use crate::id::Id;
 use crate::link::Link;
-use crate::members::{Answer, ack};
+use crate::members::{Answer, Encoder};
 use crate::server_fixture::{ServerFixture, drain, handshake};
 use crate::socketio::PacketLimits;
 use crate::websocket::{Decoder, Scratch};
@@ -70,11 +70,11 @@ fn ack_out(times: u64) {
         Instant::now(),
     );
     link.outbox.attach_websocket();
-    let value = "x".repeat(32);
+    let (value, encoder) = ("x".repeat(32), Encoder::of(&link));
     for _ in 0..times {
         // One id for all: a longer one takes more instructions.
         let Ok(Answer::Value(packet)) =
-            ack("/", black_box(12), black_box(&value), PacketLimits::DEFAULT)
+            encoder.ack("/", black_box(12), black_box(&value), PacketLimits::DEFAULT)
         else {
             panic!("a text that can be sent")
         };

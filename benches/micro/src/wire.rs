@@ -1,7 +1,7 @@
 //! The bytes that a client sends, and the library's way to read them.
 
 use crate::engineio;
-use crate::socketio::{Args, Body, Limits, Packet};
+use crate::socketio::{ArgsRef, Body, Limits, Packet};
 use crate::websocket::{Decoder, Message, Scratch};
 
 /// Reads the event in a client's bytes, and its one argument.
@@ -21,7 +21,11 @@ pub(crate) fn read_event(
     let Body::Event { args, .. } = packet.body else {
         return None;
     };
-    Args::new(args.to_owned(), Vec::new()).read().ok()
+    let args = ArgsRef {
+        text: args,
+        attachments: &[],
+    };
+    args.read().ok()
 }
 
 /// Frames a text as a client does.

@@ -13,8 +13,9 @@ use crate::adapter::format::json::{
     EventPacket, Options, acknowledged, argument, details_json, first, list, named, options,
     quoted, value, with_more,
 };
-use crate::adapter::format::{Incoming, MembershipChange, Presence, Received, Requester, msgpack};
+use crate::adapter::format::{Incoming, MembershipChange, Presence, Received, Requester};
 use crate::cluster::{Details, EmitFlags, Message, Question, Reply, Scope, names};
+use crate::socketio::msgpack;
 
 /// A message's type and data.
 #[derive(Debug)]

@@ -16,7 +16,6 @@ mod envelope;
 mod fixture;
 mod heard;
 mod json;
-pub(crate) mod msgpack;
 #[cfg(feature = "redis")]
 mod payload;
 #[cfg(feature = "redis")]

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::adapter::format::msgpack;
 use crate::cluster::ClusterError;
+use crate::socketio::msgpack;
 
 /// JSON begins with a brace, and MessagePack never does.
 pub(crate) fn unpack(payload: &Bytes) -> Result<(String, Vec<Bytes>), String> {

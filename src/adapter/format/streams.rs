@@ -14,10 +14,11 @@ use bytes::Bytes;
 use crate::adapter::format::channel::polls;
 use crate::adapter::format::cluster_adapter::{BROADCAST, Body, SERVER_SIDE_EMIT, from_whole};
 use crate::adapter::format::{
-    Capabilities, Channel, Envelope, Format, Incoming, NodeDiscovery, Requester, msgpack,
+    Capabilities, Channel, Envelope, Format, Incoming, NodeDiscovery, Requester,
 };
 use crate::cluster::{ClusterError, Message, Question, Reply};
 use crate::id::Tag;
+use crate::socketio::msgpack;
 
 /// The format, for one node.
 #[derive(Debug)]

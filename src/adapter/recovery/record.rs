@@ -11,9 +11,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::adapter::format::msgpack;
 use crate::cluster::names;
 use crate::members::{LoginTimes, PersistedSocket};
+use crate::socketio::msgpack;
 
 #[derive(Serialize, Deserialize)]
 struct Session {

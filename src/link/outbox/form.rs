@@ -32,23 +32,26 @@ impl Outbox {
         message
     }
 
-    /// Gives the attachments of a packet the client's form, before its cost is counted. A packet
-    /// without attachments is the same in all forms.
+    /// Gives the binary messages of a packet the client's form, before its cost is counted. A text is
+    /// the same in all forms.
     #[inline]
-    pub(super) fn form_attachments(&self, packet: &mut Outgoing) {
-        if !packet.attached.is_empty() {
+    pub(super) fn form_binary(&self, packet: &mut Outgoing) {
+        if packet.is_more() {
             self.form_all(packet);
         }
     }
 
-    /// Apart from the usual case, a packet without attachments, so that the compiler keeps that
+    /// Apart from the usual case, a text without attachments, so that the compiler keeps that
     /// short.
     #[cold]
     #[inline(never)]
     fn form_all(&self, packet: &mut Outgoing) {
         let form = self.form();
-        for attached in &mut packet.attached {
-            attached.take_form(form);
+        if form != BinaryForm::V4 {
+            *packet = packet.clone().map(|mut frame| {
+                frame.take_form(form);
+                frame
+            });
         }
     }
 }

@@ -232,7 +232,7 @@ impl Turn {
     ///
     /// The same as of [`room`](Self::room).
     pub(crate) async fn push(self, mut packet: Outgoing) -> Result<(), PushError> {
-        self.outbox.form_attachments(&mut packet);
+        self.outbox.form_binary(&mut packet);
         let cost = packet.cost();
         let mut packet = Some(packet);
         poll_fn(|cx| {

@@ -141,7 +141,7 @@ impl Outbox {
     /// or if the queue is empty, and never before packets that wait for room.
     // By value: the bytes of a frame with one recipient are never counted.
     pub(crate) fn push(&self, mut packet: Outgoing) -> Result<(), Unsent> {
-        self.form_attachments(&mut packet);
+        self.form_binary(&mut packet);
         let inner = self.inner.lock();
         if inner.closed {
             return Err(Unsent::Closed);
@@ -163,7 +163,7 @@ impl Outbox {
     /// Adds a packet that cannot wait for room: above the limit too, up to the reserve, while the
     /// client reads.
     pub(crate) fn push_now(&self, mut packet: Outgoing) -> Result<Pushed, PushError> {
-        self.form_attachments(&mut packet);
+        self.form_binary(&mut packet);
         let mut inner = self.inner.lock();
         if inner.closed {
             return Err(PushError::Closed);
@@ -198,7 +198,7 @@ impl Outbox {
 
     /// Adds a packet if the queue is empty, and drops it otherwise. Returns whether it was added.
     pub(crate) fn push_if_empty(&self, mut packet: Outgoing) -> bool {
-        self.form_attachments(&mut packet);
+        self.form_binary(&mut packet);
         let mut inner = self.inner.lock();
         if inner.closed || inner.sealed {
             return false;
@@ -239,7 +239,7 @@ impl Outbox {
     }
 
     fn push_up_to(&self, limit: usize, mut packet: Outgoing) -> Result<(), PushError> {
-        self.form_attachments(&mut packet);
+        self.form_binary(&mut packet);
         let inner = self.inner.lock();
         if inner.closed {
             return Err(PushError::Closed);
@@ -260,10 +260,11 @@ impl Outbox {
         }
         let was_empty = inner.queue.is_empty();
         inner.pushed += 1;
-        inner.queue.push_back(packet.frame);
-        if !packet.attached.is_empty() {
-            inner.pushed += packet.attached.len() as u64;
-            inner.queue.extend(packet.attached);
+        let (frame, attached) = packet.into_messages();
+        inner.queue.push_back(frame);
+        if let Some(attached) = attached {
+            inner.pushed += attached.len() as u64;
+            inner.queue.extend(attached.iter().cloned());
         }
         if was_empty && let Some(waker) = inner.waker.take() {
             drop(inner);
@@ -495,6 +496,7 @@ mod tests {
     use std::task::{Poll, Wake};
 
     use super::*;
+    use crate::config::ParserId;
     use crate::link::outbox::drain::JOINED;
     use crate::link::outbox::poll::PendingPoll;
 
@@ -526,10 +528,8 @@ mod tests {
         let ping = || Outgoing::from(Frame::packet("2"));
         assert_eq!(ping().cost(), 3 + Frame::OVERHEAD);
         let outbox = outbox(2 * ping().cost());
-        let attached = Outgoing {
-            attached: vec![Frame::packet("2")],
-            ..ping()
-        };
+        let attached = vec![Frame::packet("2")];
+        let attached = Outgoing::new(ParserId::JSON, Frame::packet("2"), attached);
         assert!(outbox.push(ping()).is_ok());
         assert!(!outbox.has_room(attached.cost()));
         assert!(matches!(outbox.push(attached), Err(Unsent::Full(_))));
@@ -587,10 +587,8 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         let mut poll = outbox.begin_poll().unwrap();
         assert!(poll.poll_body(&mut cx).is_pending());
-        let packet = Outgoing {
-            frame: Frame::packet("4a"),
-            attached: vec![Frame::binary(&[1])],
-        };
+        let attached = vec![Frame::binary(&[1])];
+        let packet = Outgoing::new(ParserId::JSON, Frame::packet("4a"), attached);
         outbox.push(packet).unwrap();
         assert_eq!(
             body(&mut poll, &mut cx),

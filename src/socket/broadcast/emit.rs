@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use log::Level;
 use serde::Serialize;
 
@@ -141,7 +140,7 @@ impl Broadcast {
         let Some((adapter, message)) = self.elsewhere() else {
             return Ok(deliver(self.packet(None, event, data)?));
         };
-        let args = Args::from_value(data)?;
+        let args = self.membership.args_of(data)?;
         let crowd = deliver(self.packet(None, event, &args)?);
         adapter.tell(
             self.membership.shared_name(),
@@ -155,7 +154,7 @@ impl Broadcast {
         if is_reserved(event) {
             return Err(EmitError::ReservedEvent(event.to_owned()));
         }
-        let args = Args::from_value(data)?;
+        let args = self.membership.args_of(data)?;
         let recipient = self.audience.alone.as_ref().map(|socket| &socket.id);
         self.membership.check_size(event, &args, recipient)?;
         Ok(args)
@@ -167,11 +166,9 @@ impl Broadcast {
         self.membership.shown(event, args, recipient);
         self.membership.delivered_to(event, args, &self.audience);
         if log::log_enabled!(target: TARGET_EVENT, Level::Debug) {
-            let attached = args.attachments().iter().map(Bytes::len);
-            let size = args.as_json().len() + attached.sum::<usize>();
             log_emit(
                 event,
-                size,
+                args.as_args_ref().size(),
                 &Recipients(self.membership.name(), &self.audience),
             );
         }
@@ -236,9 +233,8 @@ impl Broadcast {
 
 /// Returns the approximate cost of an event with these arguments in an outbox.
 fn cost(args: &Args) -> usize {
-    let attached = args.attachments().iter();
-    let attached: usize = attached.map(|data| data.len() + Frame::OVERHEAD).sum();
-    args.as_json().len() + Frame::OVERHEAD + HEAD + attached
+    let args = args.as_args_ref();
+    args.size() + (1 + args.attachments.len()) * Frame::OVERHEAD + HEAD
 }
 
 /// The approximate number of bytes of a packet beside its arguments: type, namespace, event and

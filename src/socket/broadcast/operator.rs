@@ -229,7 +229,7 @@ impl Broadcast {
         event: &str,
         data: &T,
     ) -> Result<Outgoing, EmitError> {
-        let recipient = self.audience.alone.as_ref().map(|socket| &socket.id);
+        let recipient = self.audience.alone.as_deref();
         let packet = self.membership.event(id, event, data, recipient)?;
         if recipient.is_none() {
             self.membership.delivered_to(event, data, &self.audience);

@@ -366,7 +366,7 @@ impl<'de, S: Source<'de>, A: VariantAccess<'de>> VariantAccess<'de> for Binary<S
 }
 
 /// Returns the error that a value other than bytes was found.
-fn no_binary<E: de::Error>(found: &str) -> E {
+pub(in crate::socketio) fn no_binary<E: de::Error>(found: &str) -> E {
     E::custom(format_args!(
         "expected binary, got {found}: a client sends binary as an ArrayBuffer, a Uint8Array or a \
          Buffer, or as bytes in Python"
@@ -387,7 +387,7 @@ mod tests {
     };
     use serde_json::{Value, json};
 
-    use crate::socketio::args::{ArgsError, from_args};
+    use crate::socketio::args::{ArgsError, de::from_args};
 
     const FIRST: &str = r#"{"_placeholder":true,"num":0}"#;
     const SECOND: &str = r#"{"num":1,"_placeholder":true}"#;

@@ -226,8 +226,8 @@ impl<'de> SeqAccess<'de> for Members<'de> {
 }
 
 /// A missing argument. A type that needs no value accepts it; any other type is an error.
-struct Absent {
-    argument: usize,
+pub(super) struct Absent {
+    pub(super) argument: usize,
 }
 
 impl<'de> Deserializer<'de> for Absent {
@@ -276,7 +276,7 @@ impl<'de> Deserializer<'de> for Absent {
 /// An [`ArgsError`] while it passes through serde. It is a type of its own so that the public type
 /// does not implement serde's error trait.
 #[derive(Debug)]
-struct Failure(ArgsError);
+pub(super) struct Failure(pub(super) ArgsError);
 
 impl Failure {
     /// Replaces serde's message if a placeholder has no attachment, and adds how binary is read if

@@ -78,6 +78,25 @@ pub enum ArgsError {
     },
 }
 
+impl ArgsError {
+    /// A value has no form in the encoding of a client, for this reason.
+    pub(crate) fn no_form(cause: impl fmt::Display) -> Self {
+        Self::Serialize {
+            argument: None,
+            cause: serde::ser::Error::custom(cause),
+        }
+    }
+}
+
+impl From<serde_json::Error> for ArgsError {
+    fn from(cause: serde_json::Error) -> Self {
+        Self::Serialize {
+            argument: None,
+            cause,
+        }
+    }
+}
+
 impl fmt::Display for ArgsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

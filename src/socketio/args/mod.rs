@@ -1,7 +1,8 @@
 //! An event's arguments: from JSON text and attachments to Rust values, and back.
 //!
 //! Reading: the text between an event's brackets and its attachments enter, a value of any serde
-//! type leaves. Writing: a value enters, text and attachments leave.
+//! type leaves. Writing: a value enters, text and attachments leave. In MessagePack it is values that
+//! follow each other (`packed.rs`).
 //!
 //! The rule is about the outermost type only. A tuple is as many arguments as it has members, `()`
 //! is none. Every other type is one argument: an array, a struct and `Value::Null` too
@@ -19,6 +20,7 @@ mod elements;
 mod error;
 mod failed;
 mod limits;
+mod packed;
 mod placeholder;
 mod raw;
 mod ser;
@@ -28,11 +30,14 @@ mod whole;
 pub use crate::socketio::args::any_value::AnyValue;
 pub use crate::socketio::args::error::ArgsError;
 pub(crate) use crate::socketio::args::limits::PacketLimits;
+pub(crate) use crate::socketio::args::packed::push_packed;
 pub use crate::socketio::args::raw::Args;
+pub(crate) use crate::socketio::args::raw::{ArgsRef, ArgsText};
 #[cfg(feature = "contracts")]
 pub(crate) use crate::socketio::args::shape::Shape;
+pub(in crate::socketio) use crate::socketio::args::{binary::no_binary, whole::MAX_SAFE_INTEGER};
 pub(crate) use crate::socketio::args::{
-    de::{from_args, from_json},
+    de::from_json,
     failed::{ACK_DROPPED, FailureMark, GONE, failure_of, is_failure},
     ser::push_args,
 };

@@ -4,21 +4,25 @@
 //! Outside an event's arguments they serialize as an array of values, so any serializer can write
 //! them.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use serde::{
-    Serialize, Serializer,
+    Deserialize, Serialize, Serializer,
     de::DeserializeOwned,
     ser::{Error, SerializeMap, SerializeTuple},
 };
 use serde_json::Value;
 
 use crate::socketio::args::{
-    ArgsError, PacketLimits,
+    AnyValue, ArgsError, PacketLimits,
     de::from_args,
     elements::{Elements, is_blank, split_first},
+    packed::{from_packed, push_packed},
     placeholder::{MARK, NUM},
     ser::push_args,
 };
+use crate::socketio::msgpack;
 
 /// The arguments of an event as received, to read later or to forward.
 ///
@@ -44,38 +48,154 @@ use crate::socketio::args::{
 /// assert_eq!(args.read::<String>()?, "lobby");
 /// # Ok::<(), actix_socketio::ArgsError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Args {
-    json: String,
+    content: Content,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    Json(Json),
+    /// MessagePack, one value after another, and the same as JSON if the program has asked for it.
+    Packed(Bytes, OnceLock<Box<Json>>),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Json {
+    text: String,
     attachments: Vec<Bytes>,
+}
+
+/// The arguments of an event or of an acknowledgement in a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ArgsText<'a> {
+    /// JSON, with commas between the arguments and no brackets around them: `1,{"b":2}`.
+    Json(&'a str),
+    /// MessagePack, one value after another. It holds its binary itself.
+    Packed(&'a [u8]),
+}
+
+/// The arguments of a whole packet, borrowed from it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ArgsRef<'a> {
+    pub(crate) text: ArgsText<'a>,
+    pub(crate) attachments: &'a [Bytes],
+}
+
+impl ArgsRef<'_> {
+    /// Returns the size of the arguments with their attachments, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        let attachments = self.attachments.iter().map(Bytes::len);
+        let text = match self.text {
+            ArgsText::Json(text) => text.len(),
+            ArgsText::Packed(values) => values.len(),
+        };
+        text + attachments.sum::<usize>()
+    }
+
+    /// Reads the arguments, as [`Args::read`] does.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
+        match self.text {
+            ArgsText::Json(text) => from_args(text, self.attachments),
+            ArgsText::Packed(values) => from_packed(values),
+        }
+    }
+
+    pub(crate) fn to_args(self) -> Args {
+        match self.text {
+            ArgsText::Json(text) => Args::new(text.to_owned(), self.attachments.to_vec()),
+            ArgsText::Packed(values) => Args::packed(Bytes::copy_from_slice(values)),
+        }
+    }
 }
 
 impl Args {
     /// Keeps the text between an event's brackets, after its name, and the attachments.
-    pub(crate) fn new(json: String, attachments: Vec<Bytes>) -> Self {
-        Self { json, attachments }
+    pub(crate) fn new(text: String, attachments: Vec<Bytes>) -> Self {
+        Self {
+            content: Content::Json(Json { text, attachments }),
+        }
+    }
+
+    /// Keeps values of MessagePack, one after another. Each must be whole.
+    pub(crate) fn packed(values: Bytes) -> Self {
+        Self {
+            content: Content::Packed(values, OnceLock::new()),
+        }
+    }
+
+    /// Makes the arguments for sending `value`, as [`from_value`](Self::from_value) does, in
+    /// MessagePack.
+    pub(crate) fn pack<T: Serialize + ?Sized>(value: &T) -> Result<Self, ArgsError> {
+        let mut values = Vec::new();
+        push_packed(&mut values, value)?;
+        Ok(Self::packed(values.into()))
+    }
+
+    /// Borrows the arguments in the form in which they are kept.
+    pub(crate) fn as_args_ref(&self) -> ArgsRef<'_> {
+        match &self.content {
+            Content::Json(Json { text, attachments }) => ArgsRef {
+                text: ArgsText::Json(text),
+                attachments,
+            },
+            Content::Packed(values, _) => ArgsRef {
+                text: ArgsText::Packed(values),
+                attachments: &[],
+            },
+        }
+    }
+
+    /// Returns the arguments in JSON.
+    fn json(&self) -> &Json {
+        match &self.content {
+            Content::Json(json) => json,
+            Content::Packed(values, json) => json.get_or_init(|| {
+                // The values were checked when they arrived, or were written by this server.
+                let (text, attachments) = msgpack::values_to_json(values).unwrap_or_default();
+                Box::new(Json { text, attachments })
+            }),
+        }
     }
 
     /// Returns the text of the first argument, and the text of the others if there are any.
-    #[cfg(feature = "cluster")]
+    #[cfg(any(feature = "cluster", feature = "testing"))]
     pub(crate) fn split_text(&self) -> (&str, Option<&str>) {
-        split_first(&self.json)
+        split_first(self.as_json())
     }
 
     /// Returns a copy with one more argument: a string that needs no escapes.
     pub(crate) fn followed_by(&self, plain: &str) -> Self {
-        let mut json = self.json.clone();
-        if !self.is_empty() {
-            json.push(',');
+        match &self.content {
+            Content::Json(Json { text, attachments }) => {
+                let comma = if self.is_empty() { "" } else { "," };
+                let text = [text, comma, "\"", plain, "\""].concat();
+                Self::new(text, attachments.clone())
+            }
+            Content::Packed(values, _) => {
+                let mut all = values.to_vec();
+                msgpack::push_text(&mut all, plain);
+                Self::packed(all.into())
+            }
         }
-        json.push('"');
-        json.push_str(plain);
-        json.push('"');
-        Self::new(json, self.attachments.clone())
     }
 
-    pub(crate) fn into_parts(self) -> (String, Vec<Bytes>) {
-        (self.json, self.attachments)
+    /// Returns a copy with one more argument before the others: a string.
+    pub(crate) fn preceded_by(&self, first: &str) -> Self {
+        match &self.content {
+            Content::Json(Json { text, attachments }) => {
+                let first = serde_json::Value::from(first).to_string();
+                let comma = if self.is_empty() { "" } else { "," };
+                let text = [&first, comma, text].concat();
+                Self::new(text, attachments.clone())
+            }
+            Content::Packed(values, _) => {
+                let mut all = Vec::with_capacity(first.len() + values.len() + 5);
+                msgpack::push_text(&mut all, first);
+                all.extend_from_slice(values);
+                Self::packed(all.into())
+            }
+        }
     }
 
     /// Returns the arguments as JSON, with commas between them and no brackets around them.
@@ -90,12 +210,12 @@ impl Args {
     /// # Ok::<(), actix_socketio::ArgsError>(())
     /// ```
     pub fn as_json(&self) -> &str {
-        &self.json
+        &self.json().text
     }
 
     /// Returns the attachments in the order of their indexes in placeholders.
     pub fn attachments(&self) -> &[Bytes] {
-        &self.attachments
+        &self.json().attachments
     }
 
     /// Returns `true` if there are no arguments.
@@ -110,7 +230,10 @@ impl Args {
     /// # Ok::<(), actix_socketio::ArgsError>(())
     /// ```
     pub fn is_empty(&self) -> bool {
-        is_blank(&self.json)
+        match &self.content {
+            Content::Json(json) => is_blank(&json.text),
+            Content::Packed(values, _) => values.is_empty(),
+        }
     }
 
     /// Reads the arguments as a value of type `T`.
@@ -125,7 +248,7 @@ impl Args {
     /// Returns an [`ArgsError`] if an argument is missing or has the wrong type, or if it refers to
     /// an attachment that does not exist.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ArgsError> {
-        from_args(&self.json, &self.attachments)
+        self.as_args_ref().read()
     }
 
     /// Reads the first argument, and keeps the others as received.
@@ -146,14 +269,25 @@ impl Args {
     /// ```
     pub fn split_first<T: DeserializeOwned>(&self) -> Result<(T, Self), ArgsError> {
         let first = self.read()?;
-        let (_, rest) = split_first(&self.json);
-        let rest = rest.unwrap_or_default().to_owned();
-        Ok((first, Self::new(rest, self.attachments.clone())))
+        let rest = match &self.content {
+            Content::Json(json) => {
+                let (_, rest) = split_first(&json.text);
+                let rest = rest.unwrap_or_default().to_owned();
+                Self::new(rest, json.attachments.clone())
+            }
+            Content::Packed(values, _) => {
+                Self::packed(values.slice_ref(msgpack::behind_first(values)))
+            }
+        };
+        Ok((first, rest))
     }
 
     /// Returns an error if a packet with these arguments exceeds a limit.
     pub(crate) fn check(&self, limits: PacketLimits) -> Result<(), ArgsError> {
-        limits.check(self.json.len(), &self.attachments)
+        match &self.content {
+            Content::Json(json) => limits.check(json.text.len(), &json.attachments),
+            Content::Packed(values, _) => limits.check(values.len(), &[]),
+        }
     }
 
     /// Makes one argument of each value, whatever its type. Use it if the number of arguments is
@@ -203,7 +337,7 @@ impl Args {
 
     fn from_text(json: Vec<u8>, attachments: Vec<Bytes>) -> Result<Self, ArgsError> {
         match String::from_utf8(json) {
-            Ok(json) => Ok(Self { json, attachments }),
+            Ok(text) => Ok(Self::new(text, attachments)),
             Err(error) => Err(ArgsError::Serialize {
                 argument: None,
                 cause: Error::custom(error),
@@ -211,6 +345,21 @@ impl Args {
         }
     }
 }
+
+impl Default for Args {
+    fn default() -> Self {
+        Self::new(String::new(), Vec::new())
+    }
+}
+
+/// Two values are equal if their JSON and their attachments are.
+impl PartialEq for Args {
+    fn eq(&self, other: &Self) -> bool {
+        self.json() == other.json()
+    }
+}
+
+impl Eq for Args {}
 
 impl Serialize for Args {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -227,9 +376,9 @@ impl Serialize for Args {
 
 /// The content of an [`Args`], in one of two forms.
 ///
-/// The outermost serializer of this module knows [`NAME`] and asks for the text itself. It signals
-/// this by a change of `is_human_readable` between the newtype struct and its content. No other
-/// serializer does that.
+/// The outermost serializers of this module know [`NAME`] and ask for the content as it is kept: a
+/// tuple of text and attachments, or the variant [`PACKED`] with bytes. They signal this by a change
+/// of `is_human_readable` between the newtype struct and its content. No other serializer does that.
 struct Body<'a> {
     args: &'a Args,
     readable: bool,
@@ -237,16 +386,23 @@ struct Body<'a> {
 
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Args { json, attachments } = self.args;
-        if serializer.is_human_readable() != self.readable {
+        let is_asked = serializer.is_human_readable() != self.readable;
+        if is_asked && let Content::Packed(values, _) = &self.args.content {
+            return serializer.serialize_newtype_variant(NAME, 0, PACKED, values);
+        }
+        if let Content::Packed(values, _) = &self.args.content {
+            return serialize_values(values, serializer);
+        }
+        let Json { text, attachments } = self.args.json();
+        if is_asked {
             let mut tuple = serializer.serialize_tuple(1 + attachments.len())?;
-            tuple.serialize_element(json)?;
+            tuple.serialize_element(text)?;
             for attachment in attachments {
                 tuple.serialize_element(attachment)?;
             }
             return tuple.end();
         }
-        let elements = Elements::new(json);
+        let elements = Elements::new(text);
         let mut tuple = serializer.serialize_tuple(elements.clone().count())?;
         for element in elements {
             let value = &serde_json::from_str(element).map_err(Error::custom)?;
@@ -254,6 +410,17 @@ impl Serialize for Body<'_> {
         }
         tuple.end()
     }
+}
+
+fn serialize_values<S: Serializer>(values: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    let count = msgpack::count(values).map_err(Error::custom)?;
+    let mut reader = msgpack::Reader::new(values);
+    let mut tuple = serializer.serialize_tuple(count)?;
+    for _ in 0..count {
+        let value = AnyValue::deserialize(&mut reader).map_err(Error::custom)?;
+        tuple.serialize_element(&value)?;
+    }
+    tuple.end()
 }
 
 /// A value whose placeholders are replaced by their bytes.
@@ -294,6 +461,9 @@ impl Serialize for Resolved<'_> {
 
 /// The name by which the outermost serializer knows an [`Args`].
 pub(super) const NAME: &str = "$actix_socketio::Args";
+
+/// The variant of its content that is MessagePack.
+pub(super) const PACKED: &str = "packed";
 
 #[cfg(test)]
 mod tests {

@@ -11,7 +11,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use serde::{Serialize, Serializer, ser::SerializeTuple};
+use serde::{
+    Serialize, Serializer,
+    ser::{self, SerializeTuple},
+};
 use serde_json::ser::Formatter;
 
 use crate::socketio::args::{
@@ -21,6 +24,7 @@ use crate::socketio::args::{
     raw,
     shape::Shape,
 };
+use crate::socketio::msgpack::values_to_json;
 
 /// Appends the arguments of `value`, separated by commas, to `out`.
 ///
@@ -100,6 +104,15 @@ impl Progress {
         self.attached_before + attached.len() - 1
     }
 
+    /// Takes values of MessagePack as the arguments.
+    fn convert(&self, values: &[u8]) -> Result<(), serde_json::Error> {
+        let values = Bytes::copy_from_slice(values);
+        let (text, attachments) = values_to_json(&values).map_err(ser::Error::custom)?;
+        self.attached.replace(attachments);
+        self.verbatim.replace(Some(text));
+        Ok(())
+    }
+
     /// Returns `true` if the next attachment is the first.
     fn is_first(&self) -> bool {
         self.attached_before == 0 && self.attached.borrow().is_empty()
@@ -117,6 +130,8 @@ enum Position {
     InResult,
     /// An [`Args`](raw::Args), or a part of one, that is asked for its text and attachments.
     Verbatim,
+    /// The values of an [`Args`](raw::Args) that is kept in MessagePack.
+    Values,
 }
 
 /// All the arguments. A tuple is all of them, another value is one.
@@ -189,6 +204,10 @@ impl<'s, 'a> Serializer for Arguments<'s, 'a> {
         value: &T,
     ) -> Result<(), serde_json::Error> {
         match (self.position, name, variant) {
+            (Position::Verbatim, raw::NAME, raw::PACKED) => value.serialize(Self {
+                position: Position::Values,
+                ..self
+            }),
             // This is how serde serializes `core::result::Result`.
             (Position::Outermost, "Result", "Ok" | "Err") => {
                 self.progress.failed.set(variant == "Err");
@@ -235,11 +254,14 @@ impl<'s, 'a> Serializer for Arguments<'s, 'a> {
     }
 
     fn serialize_bytes(self, value: &[u8]) -> Result<(), serde_json::Error> {
-        if self.position == Position::Verbatim {
-            self.progress.attach(value);
-            return Ok(());
+        match self.position {
+            Position::Verbatim => {
+                self.progress.attach(value);
+                Ok(())
+            }
+            Position::Values => self.progress.convert(value),
+            Position::Outermost | Position::InResult => self.one().serialize_bytes(value),
         }
-        self.one().serialize_bytes(value)
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), serde_json::Error> {
@@ -376,10 +398,9 @@ impl Formatter for ArgumentFormatter<'_> {
 mod tests {
     use std::collections::{BTreeMap, HashMap};
 
-    use serde::ser;
     use serde_json::Value;
 
-    use super::{ArgsError, Bytes, Outcome, Serialize, Serializer, push_args};
+    use super::{ArgsError, Bytes, Outcome, Serialize, Serializer, push_args, ser};
     use crate::socketio::args::Args;
 
     #[derive(Serialize)]

@@ -7,7 +7,7 @@ use proptest::{collection, prelude::*};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::socketio::args::{Args, ArgsError, from_args, push_args};
+use crate::socketio::args::{Args, ArgsError, de::from_args, push_args};
 
 /// A value of every shape in serde.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]

@@ -137,7 +137,7 @@ fn signed(length: usize) -> i64 {
 
 /// The largest integer whose neighbours are different floats: JavaScript's
 /// `Number.MAX_SAFE_INTEGER`. A larger one that is written as a float may have been rounded.
-pub(super) const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+pub(in crate::socketio) const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 /// The digits of [`MAX_SAFE_INTEGER`].
 const SAFE_DIGITS: usize = 16;

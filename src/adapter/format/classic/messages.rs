@@ -14,11 +14,10 @@ use crate::adapter::format::json::{
 use crate::adapter::format::payload::{payload, unpack};
 use crate::adapter::format::{
     Capabilities, Channel, Envelope, Format, Incoming, NodeDiscovery, Received, Requester, glob,
-    msgpack,
 };
 use crate::cluster::{ClusterError, Message, Question, Reply, Scope};
 use crate::id::Tag;
-use crate::socketio::Args;
+use crate::socketio::{Args, msgpack};
 
 /// The format, for one node.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 
 use crate::calendar::iso_time;
+use crate::socketio::msgpack::item::{Flaw, Item, Items, UNLIMITED};
 
 /// Writes JSON as MessagePack, with each attachment in the place of its placeholder.
 ///
@@ -46,20 +47,88 @@ pub(crate) fn to_json(packed: &Bytes) -> Result<(String, Vec<Bytes>), &'static s
     to_json_within(packed, MAX_JSON)
 }
 
-fn to_json_within(packed: &Bytes, limit: usize) -> Result<(String, Vec<Bytes>), &'static str> {
-    let mut reader = Reader {
-        packed,
-        at: 0,
-        out: Vec::with_capacity(packed.len().saturating_mul(2).min(limit)),
-        limit,
-        attachments: Vec::new(),
-    };
-    reader.value(0)?;
-    if reader.at != packed.len() {
-        return Err("bytes after the value");
+/// Reads values that follow each other as the elements of a JSON array, without its brackets.
+///
+/// # Errors
+///
+/// As of [`to_json`], except that no other program chooses these bytes.
+pub(crate) fn values_to_json(packed: &Bytes) -> Result<(String, Vec<Bytes>), &'static str> {
+    let mut reader = Reader::new(packed, usize::MAX);
+    while !reader.items.is_at_end() {
+        if !reader.out.is_empty() {
+            reader.out.push(b',');
+        }
+        reader.value(1)?;
     }
-    let json = String::from_utf8(reader.out).map_err(|_| "a string that is not UTF-8")?;
-    Ok((json, reader.attachments))
+    reader.finish()
+}
+
+/// Appends the elements of a JSON array, which is given without its brackets, as values that follow
+/// each other. Returns their number.
+///
+/// # Errors
+///
+/// As of [`from_json`].
+pub(crate) fn push_values(
+    out: &mut Vec<u8>,
+    json: &str,
+    attachments: &[Bytes],
+) -> Result<usize, String> {
+    let array = from_json(&["[", json, "]"].concat(), attachments)?;
+    let mut items = Items::new(&array);
+    match items.next() {
+        Ok(Item::Array(count)) => {
+            out.extend_from_slice(items.rest());
+            Ok(count)
+        }
+        _ => Err("no array".to_owned()),
+    }
+}
+
+fn to_json_within(packed: &Bytes, limit: usize) -> Result<(String, Vec<Bytes>), &'static str> {
+    let mut reader = Reader::new(packed, limit);
+    reader.value(0)?;
+    if !reader.items.is_at_end() {
+        return Err(Flaw::Trailing.text());
+    }
+    reader.finish()
+}
+
+/// Appends a text.
+pub(crate) fn push_text(out: &mut Vec<u8>, text: &str) {
+    // A text of a packet is far shorter than 4 GiB, and a vector accepts any bytes.
+    let _ = rmp::encode::write_str(out, text);
+}
+
+/// Returns the number of values that follow each other.
+pub(crate) fn count(values: &[u8]) -> Result<usize, &'static str> {
+    let (mut items, mut count) = (Items::new(values), 0);
+    while !items.is_at_end() {
+        items.skip(&mut UNLIMITED.clone()).map_err(Flaw::text)?;
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Splits the last value off from values that follow each other.
+pub(crate) fn split_last(values: &[u8]) -> (&[u8], &[u8]) {
+    let (mut items, mut last) = (Items::new(values), 0);
+    while !items.is_at_end() {
+        last = items.at();
+        if items.skip(&mut UNLIMITED.clone()).is_err() {
+            break;
+        }
+    }
+    values.split_at(last)
+}
+
+/// Returns the values behind the first one.
+pub(crate) fn behind_first(values: &[u8]) -> &[u8] {
+    let mut items = Items::new(values);
+    match items.skip(&mut UNLIMITED.clone()) {
+        Ok(_) => items.rest(),
+        Err(_) => &[],
+    }
 }
 
 /// Writes the values that a deserializer passes to it.
@@ -202,7 +271,7 @@ impl<'de> Visitor<'de> for Writer<'_> {
 /// Reads MessagePack and writes JSON.
 struct Reader<'a> {
     packed: &'a Bytes,
-    at: usize,
+    items: Items<'a>,
     out: Vec<u8>,
     /// The maximal size of `out`, in bytes.
     limit: usize,
@@ -211,12 +280,35 @@ struct Reader<'a> {
 
 type Read<T> = Result<T, &'static str>;
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn new(packed: &'a Bytes, limit: usize) -> Self {
+        Self {
+            packed,
+            items: Items::new(packed),
+            out: Vec::with_capacity(packed.len().saturating_mul(2).min(limit)),
+            limit,
+            attachments: Vec::new(),
+        }
+    }
+
+    fn finish(self) -> Read<(String, Vec<Bytes>)> {
+        let json = String::from_utf8(self.out).map_err(|_| "a string that is not UTF-8")?;
+        Ok((json, self.attachments))
+    }
+
+    fn next(&mut self) -> Read<Item<'a>> {
+        self.items.next().map_err(Flaw::text)
+    }
+
     fn value(&mut self, depth: usize) -> Read<()> {
         if depth > MAX_DEPTH {
-            return Err("values nested too deeply");
+            return Err(Flaw::TooDeep.text());
         }
-        self.write(depth)?;
+        match self.next()? {
+            Item::Array(count) => self.array(count, depth)?,
+            Item::Map(count) => self.map(count, depth)?,
+            scalar => self.scalar(scalar)?,
+        }
         // A value writes at most six bytes for each of its own, and forty more.
         if self.out.len() > self.limit {
             return Err("its JSON would be too long");
@@ -224,115 +316,55 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn write(&mut self, depth: usize) -> Read<()> {
-        match Marker::from_u8(self.byte()?) {
-            Marker::Null | Marker::Reserved => self.text("null"),
-            Marker::True => self.text("true"),
-            Marker::False => self.text("false"),
-            Marker::FixPos(value) => self.number(value),
-            Marker::FixNeg(value) => self.number(value),
-            Marker::U8 => self
-                .big::<1>()
-                .map(u8::from_be_bytes)
-                .map(|n| self.number(n))?,
-            Marker::U16 => self.big().map(u16::from_be_bytes).map(|n| self.number(n))?,
-            Marker::U32 => self.big().map(u32::from_be_bytes).map(|n| self.number(n))?,
-            Marker::U64 => self.big().map(u64::from_be_bytes).map(|n| self.number(n))?,
-            Marker::I8 => self
-                .big::<1>()
-                .map(i8::from_be_bytes)
-                .map(|n| self.number(n))?,
-            Marker::I16 => self.big().map(i16::from_be_bytes).map(|n| self.number(n))?,
-            Marker::I32 => self.big().map(i32::from_be_bytes).map(|n| self.number(n))?,
-            Marker::I64 => self.big().map(i64::from_be_bytes).map(|n| self.number(n))?,
-            Marker::F32 => self
-                .big()
-                .map(f32::from_be_bytes)
-                .map(|n| self.float(n.into()))?,
-            Marker::F64 => self.big().map(f64::from_be_bytes).map(|n| self.float(n))?,
-            Marker::FixStr(length) => self.string(length.into()),
-            Marker::Str8 => self.length::<1>().and_then(|n| self.string(n)),
-            Marker::Str16 => self.length::<2>().and_then(|n| self.string(n)),
-            Marker::Str32 => self.length::<4>().and_then(|n| self.string(n)),
-            Marker::Bin8 => self.length::<1>().and_then(|n| self.binary(n)),
-            Marker::Bin16 => self.length::<2>().and_then(|n| self.binary(n)),
-            Marker::Bin32 => self.length::<4>().and_then(|n| self.binary(n)),
-            Marker::FixArray(count) => self.array(count.into(), depth),
-            Marker::Array16 => self.length::<2>().and_then(|n| self.array(n, depth)),
-            Marker::Array32 => self.length::<4>().and_then(|n| self.array(n, depth)),
-            Marker::FixMap(count) => self.map(count.into(), depth),
-            Marker::Map16 => self.length::<2>().and_then(|n| self.map(n, depth)),
-            Marker::Map32 => self.length::<4>().and_then(|n| self.map(n, depth)),
-            Marker::FixExt1 => self.extension(1, true),
-            Marker::FixExt2 => self.extension(2, true),
-            Marker::FixExt4 => self.extension(4, true),
-            Marker::FixExt8 => self.extension(8, true),
-            Marker::FixExt16 => self.extension(16, true),
-            Marker::Ext8 => self.length::<1>().and_then(|n| self.extension(n, false)),
-            Marker::Ext16 => self.length::<2>().and_then(|n| self.extension(n, false)),
-            Marker::Ext32 => self.length::<4>().and_then(|n| self.extension(n, false)),
+    fn scalar(&mut self, scalar: Item<'_>) -> Read<()> {
+        match scalar {
+            Item::Nil | Item::Undefined | Item::Array(_) | Item::Map(_) => self.text("null"),
+            Item::Bool(true) => self.text("true"),
+            Item::Bool(false) => self.text("false"),
+            Item::Unsigned(number) => self.text(&number.to_string()),
+            Item::Signed(number) => self.text(&number.to_string()),
+            Item::Float(number) => return self.float(number),
+            Item::Text(bytes) => {
+                let text = String::from_utf8_lossy(bytes);
+                return serde_json::to_writer(&mut self.out, &text).map_err(|_| "a string");
+            }
+            Item::Binary(data) => self.binary(data),
+            Item::Time(time) => match time.and_then(iso_time) {
+                Some(text) => self.text(&format!("\"{text}\"")),
+                None => self.text("null"),
+            },
+            Item::Unknown(kind, data) => {
+                self.text(&format!("[{kind},"));
+                self.binary(data);
+                self.text("]");
+            }
         }
-    }
-
-    fn byte(&mut self) -> Read<u8> {
-        self.big::<1>().map(|[byte]| byte)
-    }
-
-    /// Reads the bytes of a number in network byte order.
-    fn big<const N: usize>(&mut self) -> Read<[u8; N]> {
-        let bytes = self.take(N)?;
-        bytes.try_into().map_err(|_| TRUNCATED)
-    }
-
-    fn length<const N: usize>(&mut self) -> Read<usize> {
-        let bytes: [u8; N] = self.big()?;
-        Ok(bytes
-            .iter()
-            .fold(0, |sum, byte| sum << 8 | usize::from(*byte)))
-    }
-
-    fn take(&mut self, length: usize) -> Read<&[u8]> {
-        let end = self.at.checked_add(length).ok_or(TRUNCATED)?;
-        let bytes = self.packed.get(self.at..end).ok_or(TRUNCATED)?;
-        self.at = end;
-        Ok(bytes)
-    }
-
-    fn text(&mut self, text: &str) -> Read<()> {
-        self.out.extend_from_slice(text.as_bytes());
         Ok(())
     }
 
-    fn number(&mut self, number: impl fmt::Display) -> Read<()> {
-        self.text(&number.to_string())
+    fn text(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
     }
 
     /// JSON has no NaN or infinity, and JavaScript writes a whole number without a fraction. The
     /// negative zero has a sign that no integer has.
     fn float(&mut self, number: f64) -> Read<()> {
-        if !number.is_finite() {
-            return self.text("null");
-        }
         let is_negative_zero = number == 0.0 && number.is_sign_negative();
-        if number.fract() == 0.0 && number.abs() < WHOLE && !is_negative_zero {
-            return self.number(number as i64);
+        if !number.is_finite() {
+            self.text("null");
+        } else if number.fract() == 0.0 && number.abs() < WHOLE && !is_negative_zero {
+            self.text(&(number as i64).to_string());
+        } else {
+            let text = serde_json::to_string(&number).map_err(|_| "a number")?;
+            self.text(&text);
         }
-        let text = serde_json::to_string(&number).map_err(|_| "a number")?;
-        self.text(&text)
+        Ok(())
     }
 
-    fn string(&mut self, length: usize) -> Read<()> {
-        let bytes = self.take(length)?;
-        let text = String::from_utf8_lossy(bytes).into_owned();
-        serde_json::to_writer(&mut self.out, &text).map_err(|_| "a string")
-    }
-
-    fn binary(&mut self, length: usize) -> Read<()> {
-        let start = self.at;
-        self.take(length)?;
-        self.attachments.push(self.packed.slice(start..self.at));
-        let number = self.attachments.len() - 1;
-        self.text(&format!(r#"{{"_placeholder":true,"num":{number}}}"#))
+    fn binary(&mut self, data: &[u8]) {
+        let number = self.attachments.len();
+        self.attachments.push(self.packed.slice_ref(data));
+        self.text(&format!(r#"{{"_placeholder":true,"num":{number}}}"#));
     }
 
     fn array(&mut self, count: usize, depth: usize) -> Read<()> {
@@ -347,15 +379,24 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Writes the entries without those that are `undefined`, as `JSON.stringify` does.
     fn map(&mut self, count: usize, depth: usize) -> Read<()> {
         self.out.push(b'{');
-        for index in 0..count {
-            if index > 0 {
+        let mut is_first = true;
+        for _ in 0..count {
+            let start = self.out.len();
+            if !is_first {
                 self.out.push(b',');
             }
-            self.key(depth)?;
+            self.key()?;
+            if self.items.peek() == Ok(Item::Undefined) {
+                self.next()?;
+                self.out.truncate(start);
+                continue;
+            }
             self.out.push(b':');
             self.value(depth + 1)?;
+            is_first = false;
         }
         self.out.push(b'}');
         Ok(())
@@ -363,70 +404,21 @@ impl Reader<'_> {
 
     /// A key of JSON is a string; another scalar is written as one. Other keys are refused: their
     /// text would be escaped again at each level, and grow exponentially.
-    fn key(&mut self, depth: usize) -> Read<()> {
-        let marker = self.packed.get(self.at).copied().ok_or(TRUNCATED)?;
-        match Marker::from_u8(marker) {
-            Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
-                return self.value(depth + 1);
-            }
-            Marker::Null
-            | Marker::True
-            | Marker::False
-            | Marker::FixPos(_)
-            | Marker::FixNeg(_)
-            | Marker::U8
-            | Marker::U16
-            | Marker::U32
-            | Marker::U64
-            | Marker::I8
-            | Marker::I16
-            | Marker::I32
-            | Marker::I64
-            | Marker::F32
-            | Marker::F64 => {}
-            _ => return Err("a key that is neither a string, a number, a boolean nor nil"),
+    fn key(&mut self) -> Read<()> {
+        let key = self.next()?;
+        if !key.is_key() {
+            return Err(Flaw::Key.text());
+        }
+        if matches!(key, Item::Text(_)) {
+            return self.scalar(key);
         }
         // The text of such a scalar needs no escapes.
         self.out.push(b'"');
-        self.value(depth + 1)?;
+        self.scalar(key)?;
         self.out.push(b'"');
         Ok(())
     }
-
-    /// Times, in the two forms of `notepack.io`, and `undefined`. Its older versions wrote an
-    /// `ArrayBuffer` with the same type and an explicit length.
-    fn extension(&mut self, length: usize, is_fixed: bool) -> Read<()> {
-        let kind = self.byte()? as i8;
-        if kind == 0 && !is_fixed {
-            return self.binary(length);
-        }
-        let data = self.take(length)?;
-        let number = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte))
-        };
-        let milliseconds = match (kind, data.len()) {
-            (-1, 4) => i64::try_from(number(data) * 1000).ok(),
-            (-1, 8) => {
-                let (nanoseconds, seconds) = (number(data) >> 34, number(data) & ((1 << 34) - 1));
-                i64::try_from(seconds * 1000 + nanoseconds / 1_000_000).ok()
-            }
-            (-1, 12) => {
-                let (nanoseconds, seconds) = data.split_at(4);
-                let milliseconds = (number(seconds) as i64).checked_mul(1000);
-                let rest = (number(nanoseconds) / 1_000_000) as i64;
-                milliseconds.and_then(|milliseconds| milliseconds.checked_add(rest))
-            }
-            (0, 8) => Some(number(data) as i64),
-            _ => None,
-        };
-        let text = milliseconds.and_then(iso_time);
-        self.text(&text.map_or_else(|| "null".to_owned(), |text| format!("\"{text}\"")))
-    }
 }
-
-const TRUNCATED: &str = "the value is truncated";
 
 /// The maximal depth of values: that of JSON.
 const MAX_DEPTH: usize = 127;
