@@ -102,7 +102,7 @@ limits! {
     /// [`Builder::pending_calls`](crate::Builder::pending_calls): the call fails.
     PendingCalls "pending_calls"
     /// `AppServer::webtransport_unopened` (feature `webtransport`): the connection is refused.
-    WebtransportUnopened "webtransport_unopened"
+    WebTransportUnopened "webtransport_unopened"
     /// `AdminOptions::login_attempts` (feature `admin`): the login at the Admin UI is refused.
     LoginAttempts "login_attempts"
 }

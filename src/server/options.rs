@@ -45,7 +45,8 @@ impl<S: Buildable> Builder<S> {
         self
     }
 
-    /// Sets the timeout of an upgrade; 10 seconds by default. Polling continues after it.
+    /// Sets the timeout of an upgrade; 10 seconds by default. Polling continues after it. A
+    /// connection of WebTransport has the same time for each step to its session.
     pub fn upgrade_timeout(mut self, timeout: Duration) -> Self {
         self.config.engine.upgrade_timeout = timeout;
         self
@@ -145,7 +146,8 @@ impl<S: Buildable> Builder<S> {
         self
     }
 
-    /// Sets the transports that clients may use; both by default.
+    /// Sets the transports that clients may use: polling and WebSocket by default. WebTransport is
+    /// switched on by `AppServer::webtransport`.
     pub fn transports(mut self, transports: impl IntoIterator<Item = Transport>) -> Self {
         self.config.engine.transports = transports.into_iter().collect();
         self

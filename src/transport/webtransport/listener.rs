@@ -247,7 +247,7 @@ impl Attempts {
 
     fn refuse(&self, incoming: Incoming) {
         let ListenerOptions { config, unopened } = &self.options;
-        let limit = Limit::WebtransportUnopened;
+        let limit = Limit::WebTransportUnopened;
         let address = incoming.remote_address().ip().to_canonical();
         incoming.refuse();
         let line = format_args!("connection of {address} refused: limit `{limit}` of {unopened}");

@@ -119,7 +119,7 @@ async fn connections_without_a_session_are_bounded() {
     let mut first = site.stream().await;
     let _second = site.stream().await;
     assert!(site.request().await.is_err());
-    assert_eq!(hits.next().await, (Limit::WebtransportUnopened, 2));
+    assert_eq!(hits.next().await, (Limit::WebTransportUnopened, 2));
     first.send("0").await;
     first.text().await;
     site.open().await;
