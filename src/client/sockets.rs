@@ -67,7 +67,8 @@ impl Client {
                 return Ok(());
             }
             // The message moves, and the name of its namespace with it.
-            return self.early(&namespace.to_owned(), message);
+            let namespace = namespace.to_owned();
+            return self.early(&namespace, message);
         };
         let slot = &mut self.slots[at];
         // It may have been accepted since the last wake: waiting packets have arrived before.
