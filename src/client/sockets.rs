@@ -67,8 +67,7 @@ impl Client {
                 return Ok(());
             }
             // The message moves, and the name of its namespace with it.
-            let namespace = namespace.to_owned();
-            return self.early(&namespace, message);
+            return self.early(&String::from(namespace), message);
         };
         let slot = &mut self.slots[at];
         // It may have been accepted since the last wake: waiting packets have arrived before.
