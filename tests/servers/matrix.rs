@@ -2,10 +2,11 @@
 //!
 //! `hello` is sent on connect with the auth payload and the query. `echo` returns its arguments as
 //! `echoed`, `ack` acknowledges with them, `call` calls the client. `kick` disconnects, `/private`
-//! wants a token. `/engine.io/` has no Socket.IO: it sends messages back, closes at `kick`, and sends
-//! the `greet` of the query first; a query with `refuse` is refused. `POST /emit/{event}` broadcasts,
-//! `GET /reasons/{id}` returns why a socket or a session has ended. `PORT`, `SERVER` (`http` or
-//! `direct`), `PING_TIMEOUT_MS`, `RECOVERY` and `COMPRESSION` come from the environment.
+//! wants a token. A client with `parser=msgpack` in its query has MessagePack. `/engine.io/` has no
+//! Socket.IO: it sends messages back, closes at `kick`, and sends the `greet` of the query first; a
+//! query with `refuse` is refused. `POST /emit/{event}` broadcasts, `GET /reasons/{id}` returns why a
+//! socket or a session has ended. `PORT`, `SERVER` (`http` or `direct`), `PING_TIMEOUT_MS`,
+//! `RECOVERY` and `COMPRESSION` come from the environment.
 //!
 //! ```sh
 //! PORT=3000 cargo run --example matrix
@@ -21,8 +22,8 @@ use std::time::Duration;
 
 use actix_socketio::{
     AnyValue, Auth, Bytes, CloseReason, ConnectError, Cors, Data, DisconnectReason, EmitError,
-    EngineIo, EngineIoBuilder, EngineMessage, EngineSession, Event, HandlerError, Namespace,
-    PerMessageDeflate, ServerSentEvents, Socket, SocketIo,
+    EngineIo, EngineIoBuilder, EngineMessage, EngineSession, Event, HandlerError,
+    MessagePackParser, Namespace, PerMessageDeflate, ServerSentEvents, Socket, SocketIo,
 };
 use actix_web::error::ErrorForbidden;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
@@ -48,6 +49,9 @@ async fn main() -> std::io::Result<()> {
         .max_payload(MAX_PAYLOAD)
         .cors(Cors::any())
         .allow_eio3(true)
+        .parser_when(MessagePackParser::new(), |client| {
+            client.query_value("parser").as_deref() == Some("msgpack")
+        })
         .server_sent_events(ServerSentEvents::new().rooms(|_, _, room| room == "public"));
     if env::var_os("RECOVERY").is_some() {
         builder = builder.connection_state_recovery(Duration::from_secs(60));
