@@ -1,15 +1,16 @@
 // A Node.js node of a cluster that does what a test asks of it, by `POST /control`.
 //
-// Enters: `PORT`, `REDIS_URL`, `MODE` (`classic`, `sharded`, `streams`), and `RECOVERY` for connection
-// state recovery. It is the counterpart of the Rust server `cluster_probe`.
+// Enters: `PORT`, `REDIS_URL`, `MODE` (`classic`, `sharded`, `streams`), `RECOVERY` for connection
+// state recovery, and `ADMIN` for the server side of the Admin UI. It is the counterpart of the Rust server `cluster_probe`.
 
 import { createServer } from "node:http";
+import { instrument } from "@socket.io/admin-ui";
 import { createClient } from "redis";
 import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { createAdapter as createStreamsAdapter } from "@socket.io/redis-streams-adapter";
 import { Server } from "socket.io";
 
-const { PORT, REDIS_URL, MODE, RECOVERY } = process.env;
+const { ADMIN, PORT, REDIS_URL, MODE, RECOVERY } = process.env;
 
 // The classic adapter leaves what it could not publish unhandled, which ends a process when Redis goes.
 process.on("unhandledRejection", (error) => { console.error(String(error)); });
@@ -62,6 +63,7 @@ const io = new Server(http, {
   adapter: await adapter(),
   ...(RECOVERY ? { connectionStateRecovery: { maxDisconnectionDuration: 60_000 } } : {}),
 });
+if (ADMIN) instrument(io, { auth: false, mode: "development", serverId: "node" });
 const heard = [];
 
 for (const nsp of ["/", "/chat"]) {
