@@ -25,14 +25,56 @@ pub(crate) struct Frame {
     /// The forms that are made on demand: those of a binary packet, and of one with several
     /// recipients.
     forms: Option<Arc<Forms>>,
-    polling: Polling,
-    /// The position of the payload in the frame.
-    start: u8,
-    /// The number of bytes between this position and the data: of the type, in Engine.IO v3.
-    skipped: u8,
-    is_compressible: bool,
-    /// Several recipients may need the compressed frame.
-    is_shared: bool,
+    shape: Shape,
+}
+
+/// The small values of a frame, in one word: a frame moves several times on its way to a client, and
+/// a move of five bytes takes five instructions.
+#[derive(Clone, Copy, Debug)]
+struct Shape(u32);
+
+impl Shape {
+    const COMPRESSIBLE: u32 = 1 << 24;
+    const SHARED: u32 = 1 << 25;
+
+    const fn new(polling: Polling, start: u8, skipped: u8) -> Self {
+        Self(u32::from_le_bytes([polling as u8, start, skipped, 0]))
+    }
+
+    const fn with(self, flag: u32) -> Self {
+        Self(self.0 | flag)
+    }
+
+    const fn without(self, flag: u32) -> Self {
+        Self(self.0 & !flag)
+    }
+
+    const fn has(self, flag: u32) -> bool {
+        self.0 & flag != 0
+    }
+
+    const fn flags(self) -> u32 {
+        self.0 & (Self::COMPRESSIBLE | Self::SHARED)
+    }
+
+    const fn polling(self) -> Polling {
+        match self.0.to_le_bytes()[0] {
+            0 => Polling::Tail,
+            1 => Polling::Base64,
+            2 => Polling::Noop,
+            _ => Polling::Close,
+        }
+    }
+
+    /// Returns the position of the payload in the frame.
+    const fn start(self) -> usize {
+        self.0.to_le_bytes()[1] as usize
+    }
+
+    /// Returns the number of bytes between this position and the data: of the type, in Engine.IO v3.
+    const fn skipped(self) -> usize {
+        self.0.to_le_bytes()[2] as usize
+    }
 }
 
 /// The form of the packet in the body of a poll.
@@ -111,27 +153,23 @@ impl Frame {
         Self {
             websocket: framed.into(),
             forms: Some(Arc::default()),
-            polling: Polling::Base64,
-            start: header as u8,
-            skipped: 0,
-            is_compressible: true,
-            is_shared: false,
+            shape: Shape::new(Polling::Base64, header as u8, 0).with(Shape::COMPRESSIBLE),
         }
     }
 
     #[inline]
     pub(crate) fn is_binary(&self) -> bool {
-        self.polling == Polling::Base64
+        self.shape.polling() == Polling::Base64
     }
 
     /// Changes a binary message to the form of its client. A text is the same in all forms.
     pub(crate) fn take_form(&mut self, form: BinaryForm) {
-        let (Polling::Base64, Some(forms)) = (self.polling, &self.forms) else {
+        let (Polling::Base64, Some(forms)) = (self.shape.polling(), &self.forms) else {
             return;
         };
         let data = self.data();
         let (v3, polling) = match form {
-            BinaryForm::V3 if self.skipped == 0 => (forms.v3_binary(data), Polling::Base64),
+            BinaryForm::V3 if self.shape.skipped() == 0 => (forms.v3_binary(data), Polling::Base64),
             BinaryForm::V3Base64 => (forms.v3_base64(data), Polling::Tail),
             BinaryForm::V3 | BinaryForm::V4 => return,
         };
@@ -142,16 +180,18 @@ impl Frame {
         *self = Self {
             websocket: v3.websocket.clone(),
             forms: Some(Arc::clone(&v3.forms)),
-            polling,
-            start: (v3.websocket.len() - payload) as u8,
-            skipped: u8::from(polling == Polling::Base64),
-            ..*self
+            shape: Shape::new(
+                polling,
+                (v3.websocket.len() - payload) as u8,
+                u8::from(polling == Polling::Base64),
+            )
+            .with(self.shape.flags()),
         };
     }
 
     /// Returns the packet as a part of a payload of v3.
     pub(crate) fn part(&self) -> FramePart<'_> {
-        match self.polling {
+        match self.shape.polling() {
             Polling::Tail => FramePart::Text(self.payload()),
             Polling::Base64 => FramePart::Binary(self.data()),
             Polling::Noop => FramePart::Text(engineio::NOOP.as_bytes()),
@@ -179,17 +219,13 @@ impl Frame {
         Self {
             websocket,
             forms: None,
-            polling,
-            start: 0,
-            skipped: 0,
-            is_compressible: false,
-            is_shared: false,
+            shape: Shape::new(polling, 0, 0),
         }
     }
 
     /// Marks the packet as not worth compressing.
     pub(crate) fn without_compression(mut self) -> Self {
-        self.is_compressible = false;
+        self.shape = self.shape.without(Shape::COMPRESSIBLE);
         self
     }
 
@@ -198,7 +234,7 @@ impl Frame {
     pub(crate) fn shared(mut self, threshold: usize) -> Self {
         if self.compressible(threshold).is_some() {
             self.forms.get_or_insert_default();
-            self.is_shared = true;
+            self.shape = self.shape.with(Shape::SHARED);
         }
         self
     }
@@ -206,13 +242,13 @@ impl Frame {
     /// Returns the payload of a packet that is worth compressing and has at least `threshold`
     /// bytes.
     pub(crate) fn compressible(&self, threshold: usize) -> Option<(Opcode, &[u8])> {
-        let opcode = match self.polling {
+        let opcode = match self.shape.polling() {
             Polling::Tail => Opcode::Text,
             Polling::Base64 => Opcode::Binary,
             Polling::Noop | Polling::Close => return None,
         };
         let payload = self.payload();
-        let is_worth_it = self.is_compressible && payload.len() >= threshold.max(1);
+        let is_worth_it = self.shape.has(Shape::COMPRESSIBLE) && payload.len() >= threshold.max(1);
         is_worth_it.then_some((opcode, payload))
     }
 
@@ -220,14 +256,16 @@ impl Frame {
     pub(crate) fn compressed(&self, threshold: usize, compression: Compression) -> Option<Bytes> {
         let (opcode, payload) = self.compressible(threshold)?;
         match &self.forms {
-            Some(forms) if self.is_shared => forms.compressed(compression, opcode, payload),
+            Some(forms) if self.shape.has(Shape::SHARED) => {
+                forms.compressed(compression, opcode, payload)
+            }
             _ => websocket::compressed(compression, opcode, payload),
         }
     }
 
     /// Returns `true` if this packet is a reason to compress the body of a poll.
     pub(crate) fn wants_compression(&self) -> bool {
-        self.is_compressible
+        self.shape.has(Shape::COMPRESSIBLE)
     }
 
     /// Returns the frame's bytes on a WebSocket.
@@ -244,11 +282,15 @@ impl Frame {
     /// base64 for polls, and the compressed frame of a packet with several recipients.
     pub(crate) fn footprint(&self) -> usize {
         let length = self.websocket.len();
-        let base64 = match self.polling {
+        let base64 = match self.shape.polling() {
             Polling::Base64 => length.div_ceil(3) * 4,
             Polling::Tail | Polling::Noop | Polling::Close => 0,
         };
-        let compressed = if self.is_shared { length } else { 0 };
+        let compressed = if self.shape.has(Shape::SHARED) {
+            length
+        } else {
+            0
+        };
         let forms = match self.forms {
             Some(_) => base64 + compressed + FORMS,
             None => 0,
@@ -263,7 +305,7 @@ impl Frame {
 
     /// Appends the packet in the form of a poll's body.
     pub(crate) fn push_polling(&self, body: &mut Vec<u8>) {
-        match self.polling {
+        match self.shape.polling() {
             Polling::Tail => body.extend_from_slice(self.payload()),
             Polling::Base64 => match &self.forms {
                 Some(forms) => body.extend_from_slice(forms.base64(self.data())),
@@ -276,7 +318,7 @@ impl Frame {
 
     /// Returns the text of a message.
     pub(crate) fn message_text(&self) -> Option<&str> {
-        match (self.polling, self.payload().split_first()) {
+        match (self.shape.polling(), self.payload().split_first()) {
             (Polling::Tail, Some((&engineio::MESSAGE, text))) => std::str::from_utf8(text).ok(),
             _ => None,
         }
@@ -288,12 +330,12 @@ impl Frame {
     }
 
     fn payload(&self) -> &[u8] {
-        &self.websocket[usize::from(self.start)..]
+        &self.websocket[self.shape.start()..]
     }
 
     /// Returns the data of a binary message.
     fn data(&self) -> &[u8] {
-        &self.websocket[usize::from(self.start + self.skipped)..]
+        &self.websocket[self.shape.start() + self.shape.skipped()..]
     }
 
     /// Writes after a gap for the longest header, then puts the header directly before the text.
@@ -320,11 +362,7 @@ impl Frame {
             // The exact size in one allocation, which its first recipient owns without a count.
             websocket: Bytes::copy_from_slice(&scratch[start..]),
             forms: None,
-            polling: Polling::Tail,
-            start: header as u8,
-            skipped: 0,
-            is_compressible: true,
-            is_shared: false,
+            shape: Shape::new(Polling::Tail, header as u8, 0).with(Shape::COMPRESSIBLE),
         }
     }
 }
