@@ -281,6 +281,15 @@ async fn the_clients_of_other_nodes_are_told() {
         let [here, there] = [node().await, node().await];
         let mut left = reasons(&there.io);
         let mut kept = Peer::enter(&there, Via::WebSocket, &["a", "safe"]).await;
+        // The other node's subscription to the room is made in the background.
+        let mut reached = 0;
+        while reached == 0 {
+            here.io.to("a").emit("reached", ()).await.unwrap();
+            here.io.emit("fence", ()).await.unwrap();
+            while kept.client.text().await != r#"42["fence"]"# {
+                reached += 1;
+            }
+        }
         for (notice, reason) in [
             (DisconnectNotice::new("x"), "server namespace disconnect"),
             (
@@ -306,6 +315,9 @@ async fn the_clients_of_other_nodes_are_told() {
                 }
             }
             assert_eq!(left.next().await, given(reason, "x"), "{format:?}");
+            // A client is told before its socket is removed.
+            until("the near socket to end", || here.io.of("/").count() == 0).await;
+            until("the far socket to end", || there.io.of("/").count() == 1).await;
         }
         kept.client.expect_nothing_more("/").await;
         // One socket of the other node.
