@@ -417,7 +417,9 @@ pub use adapter::{Emitter, EmitterBroadcast, RedisAdapter};
 pub use admin::{AdminError, AdminMode, AdminOptions};
 pub use client::{EngineSession, ReadyState};
 pub use cluster::{AdapterError, AdapterHealth, ClusterError, Coverage, NodeId};
-pub use config::{Cors, PerMessageDeflate, SessionScope, SlowClientPolicy, Transport};
+pub use config::{
+    Cors, DrainOptions, PerMessageDeflate, SessionScope, SlowClientPolicy, Transport,
+};
 #[cfg(feature = "contracts")]
 pub use contract::Contracts;
 pub use contract::{Binary, ContractAnswer, EventContract, Typed, TypedArguments, is_event_name};
@@ -446,8 +448,8 @@ pub use notice::DisconnectNotice;
 pub use pattern::PatternError;
 pub use reason::{CloseReason, DisconnectReason};
 pub use server::{
-    AllNamespaces, AppServer, AppServerHandle, Buildable, Builder, DrainOptions, DrainReport,
-    EngineIo, EngineIoBuilder, Namespace, NamespacePattern, NotReady, Readiness, RunningAppServer,
+    AllNamespaces, AppServer, AppServerHandle, Buildable, Builder, DrainReport, EngineIo,
+    EngineIoBuilder, Namespace, NamespacePattern, NotReady, Readiness, RunningAppServer,
     SlowSession, SocketIo, StartError, Tunable,
 };
 #[cfg(feature = "session")]

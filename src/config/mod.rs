@@ -6,6 +6,7 @@
 
 mod cors;
 mod deflate;
+mod drain;
 mod engine;
 mod http;
 mod limits;
@@ -21,6 +22,8 @@ use crate::telemetry::Telemetry;
 
 pub use cors::Cors;
 pub use deflate::PerMessageDeflate;
+pub use drain::DrainOptions;
+pub(crate) use drain::Pace;
 pub(crate) use engine::EngineConfig;
 pub use engine::{SlowClientPolicy, Transport};
 pub(crate) use http::HttpConfig;
@@ -48,6 +51,8 @@ pub(crate) struct Config {
     /// Set by the builder at the start.
     pub(crate) panic_reports: PanicReports,
     pub(crate) telemetry: Telemetry,
+    /// The drain by a signal, if the server drains.
+    pub(crate) drain_on_signal: Option<DrainOptions>,
 }
 
 impl Config {
@@ -75,6 +80,7 @@ impl Config {
             limit_hooks: LimitHooks::default(),
             panic_reports: PanicReports::default(),
             telemetry: Telemetry::default(),
+            drain_on_signal: None,
         }
     }
 }

@@ -15,7 +15,7 @@ use actix_server::ServerBuilder;
 use actix_tls::accept::rustls_0_23::{TlsStream, reexports::ServerConfig};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::server::DrainOptions;
+use crate::config::DrainOptions;
 use crate::server::closing::Closing;
 use crate::server::dealing::{Connections, ahead};
 use crate::server::running::{AppServerHandle, RunningAppServer};
@@ -93,7 +93,7 @@ impl<F: AppFactory> AppServer<F> {
             addresses: Vec::new(),
             webtransports: WebTransports::default(),
             handles_signals: true,
-            drain_on_signal: None,
+            drain_on_signal: engine.config.drain_on_signal.clone(),
             drain: SHUTDOWN,
             fault,
         }
@@ -169,7 +169,9 @@ impl<F: AppFactory> AppServer<F> {
 
     /// Drains the server when the process receives SIGINT or SIGTERM, as
     /// [`SocketIo::drain`](crate::SocketIo::drain) does. A second signal stops it gracefully like
-    /// [`AppServerHandle::stop`], a third at once. Without it the first signal stops it gracefully.
+    /// [`AppServerHandle::stop`], a third at once. By default the options are those of
+    /// [`Builder::drain_on_signal`](crate::Builder::drain_on_signal). Without any the first signal
+    /// stops it gracefully.
     ///
     /// # Examples
     ///

@@ -20,10 +20,11 @@ use std::time::Duration;
 use tokio::time::{sleep, sleep_until};
 
 use crate::clock::now;
+use crate::config::DrainOptions;
 use crate::link::Link;
 use crate::members::{Membership, SocketState};
 use crate::server::closing::{Closing, OpenSocket, RECORD_LIMIT, RECORD_LIMIT_AGAIN};
-use crate::server::drain_options::{DrainOptions, DrainReport};
+use crate::server::drain_report::DrainReport;
 use crate::server::drain_schedule::{Schedule, Step};
 use crate::session::Stage;
 

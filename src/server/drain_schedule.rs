@@ -4,15 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-/// The options of the schedule; those that are not set follow from the others.
-#[derive(Clone, Debug)]
-pub(crate) struct Pace {
-    pub(crate) limit: Duration,
-    pub(crate) batch: Option<usize>,
-    pub(crate) interval: Option<Duration>,
-    /// The part of the interval by which a batch may be late.
-    pub(crate) jitter: f64,
-}
+use crate::config::Pace;
 
 /// The batches of one drain.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use actix_web::{App, web};
 use log::Level;
 
 use crate::client::{Callbacks, EngineSession, Raw, Running};
-use crate::config::Config;
+use crate::config::{Config, DrainOptions};
 use crate::engineio::EngineMessage;
 use crate::id::Id;
 use crate::limits::Limit;
@@ -20,8 +20,7 @@ use crate::panics::{PanicReports, TaskOwner};
 use crate::reason::CloseReason;
 use crate::server::closing::Closing;
 use crate::server::{
-    AppServer, Buildable, Builder, DrainOptions, DrainReport, Readiness, StartError, Tunable,
-    sampling,
+    AppServer, Buildable, Builder, DrainReport, Readiness, StartError, Tunable, sampling,
 };
 use crate::session::Engine;
 use crate::supervision::ChildPanic;
@@ -87,6 +86,7 @@ impl EngineIo {
 
     /// Serves only this server and its [`health_routes`](Self::health_routes), at these addresses,
     /// until the process receives a signal to end.
+    /// [`Builder::drain_on_signal`](crate::Builder::drain_on_signal) drains it then.
     ///
     /// # Errors
     ///

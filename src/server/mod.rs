@@ -14,7 +14,7 @@ mod builder;
 mod closing;
 mod dealing;
 mod drain;
-mod drain_options;
+mod drain_report;
 mod drain_schedule;
 mod engine_io;
 mod extractors;
@@ -54,7 +54,7 @@ pub(crate) use crate::transport::InMemory;
 pub use all_namespaces::AllNamespaces;
 pub use app_server::AppServer;
 pub use builder::{Buildable, Builder};
-pub use drain_options::{DrainOptions, DrainReport};
+pub use drain_report::DrainReport;
 pub use engine_io::{EngineIo, EngineIoBuilder};
 #[cfg(feature = "session")]
 pub use http_session::HttpSession;

@@ -6,9 +6,32 @@ use std::sync::Arc;
 use actix_web::web;
 
 use crate::clock::now;
+use crate::config::DrainOptions;
 use crate::link::{Link, SessionStats};
-use crate::server::{DrainOptions, DrainReport, Readiness, SocketIo};
+use crate::server::{Buildable, Builder, DrainReport, Readiness, SocketIo};
 use crate::socket::Socket;
+
+/// The options of operators.
+impl<S: Buildable> Builder<S> {
+    /// Drains the server when the process receives SIGINT or SIGTERM, if it runs by `serve` or `run`.
+    /// [`AppServer::drain_on_signal`](crate::AppServer::drain_on_signal) describes it, and replaces
+    /// these options. Without any the first signal stops the server gracefully.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use actix_socketio::{DrainOptions, SocketIo};
+    ///
+    /// # #[actix_web::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let io = SocketIo::builder().drain_on_signal(DrainOptions::new()).start()?;
+    /// io.run(("0.0.0.0", 3000)).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn drain_on_signal(mut self, options: DrainOptions) -> Self {
+        self.config.drain_on_signal = Some(options);
+        self
+    }
+}
 
 impl SocketIo {
     /// Returns whether a load balancer should send new clients to this server, and the reasons if

@@ -11,7 +11,7 @@ use actix_rt::signal;
 use actix_server::{Server, ServerHandle};
 use futures_core::future::LocalBoxFuture;
 
-use crate::server::DrainOptions;
+use crate::config::DrainOptions;
 use crate::server::closing::Closing;
 use crate::server::dealing::Connections;
 use crate::server::webtransport::WebTransportStops;

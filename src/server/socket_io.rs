@@ -433,6 +433,7 @@ impl SocketIo {
 
     /// Serves only this server and its [`health_routes`](Self::health_routes), at these addresses,
     /// until the process receives a signal to end.
+    /// [`Builder::drain_on_signal`](crate::Builder::drain_on_signal) drains it then.
     ///
     /// # Errors
     ///

@@ -172,6 +172,7 @@ mod signals {
     //! A server in a process of its own, which gets SIGTERM.
 
     use std::io;
+    use std::net::TcpListener;
     use std::thread;
     use std::time::Duration;
 
@@ -219,6 +220,40 @@ mod signals {
         busy.expect_close().await;
         assert_eq!(process.line("left ").await, "server shutting down");
         assert!(process.ended().await.success());
+    }
+
+    /// `Builder::drain_on_signal`: `run` drains with these options.
+    #[tokio::test]
+    async fn run_drains_by_the_options_of_the_builder() {
+        if Process::is_child() {
+            return thread::spawn(run).join().unwrap().unwrap();
+        }
+        let name = "drain::signals::run_drains_by_the_options_of_the_builder";
+        let mut process = Process::start(name);
+        let site = site(&mut process).await;
+        let listens =
+            async { while tokio::net::TcpStream::connect(site.address).await.is_err() {} };
+        within("the server to listen", listens).await;
+        let mut client = Client::connected(&site, Via::WebSocket).await;
+        process.terminate();
+        readiness_to_be_bad(&site).await;
+        client.expect(r#"42["leaving"]"#).await;
+        client.expect_close().await;
+        assert!(process.ended().await.success());
+    }
+
+    /// The other process: it runs a server at a port that was free.
+    fn run() -> io::Result<()> {
+        let free = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+        System::new().block_on(async {
+            let options = DrainOptions::new()
+                .delay(Duration::from_millis(500))
+                .batch(10)
+                .event("leaving");
+            let io = SocketIo::builder().drain_on_signal(options).start()?;
+            Process::tell("listening ", free);
+            io.run(free).await
+        })
     }
 
     /// `AppServer::drain_on_signal`: a second signal ends the drain by a graceful stop, and a third

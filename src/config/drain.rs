@@ -1,8 +1,6 @@
-//! The options of a drain, and its report.
+//! The options of a drain, as values.
 
 use std::time::Duration;
-
-use crate::server::drain_schedule::Pace;
 
 /// The options of [`SocketIo::drain`](crate::SocketIo::drain).
 ///
@@ -107,24 +105,12 @@ impl Default for DrainOptions {
     }
 }
 
-/// The result of [`SocketIo::drain`](crate::SocketIo::drain).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DrainReport {
-    pub(crate) clients: usize,
-    pub(crate) is_complete: bool,
-}
-
-impl DrainReport {
-    /// Returns the number of clients that were connected after the delay.
-    #[must_use]
-    pub fn clients(&self) -> usize {
-        self.clients
-    }
-
-    /// Returns `true` if all handlers have ended, all clients have received their last packets, and
-    /// all messages to other nodes were sent, within the limit and the grace.
-    #[must_use]
-    pub fn is_complete(&self) -> bool {
-        self.is_complete
-    }
+/// The options of the schedule; those that are not set follow from the others.
+#[derive(Clone, Debug)]
+pub(crate) struct Pace {
+    pub(crate) limit: Duration,
+    pub(crate) batch: Option<usize>,
+    pub(crate) interval: Option<Duration>,
+    /// The part of the interval by which a batch may be late.
+    pub(crate) jitter: f64,
 }
