@@ -93,7 +93,7 @@ pub(crate) enum DecodeError {
     /// A CONNECT whose payload holds binary.
     ConnectPayloadBinary,
     /// A message that the program's parser has refused, and why.
-    Parser(Box<str>),
+    Parser(Excerpt),
 }
 
 impl fmt::Display for DecodeError {
@@ -159,8 +159,17 @@ pub(crate) struct Excerpt(Box<str>);
 impl Excerpt {
     /// Copies the start of a text.
     pub(super) fn of(text: &str) -> Self {
-        match text.char_indices().nth(EXCERPT_CHARS) {
-            Some(_) => Self(text.chars().take(EXCERPT_CHARS).chain(['…']).collect()),
+        Self::up_to(text, EXCERPT_CHARS)
+    }
+
+    /// Copies the start of a text that may repeat a client's, such as the message of an error.
+    pub(super) fn start_of(message: &str) -> Self {
+        Self::up_to(message, MESSAGE_CHARS)
+    }
+
+    fn up_to(text: &str, limit: usize) -> Self {
+        match text.char_indices().nth(limit) {
+            Some(_) => Self(text.chars().take(limit).chain(['…']).collect()),
             None => Self(text.into()),
         }
     }
@@ -180,9 +189,19 @@ impl fmt::Debug for Excerpt {
 
 const EXCERPT_CHARS: usize = 40;
 
+/// The number of characters of a message that may repeat a client's text.
+const MESSAGE_CHARS: usize = 200;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_is_whole_at_two_hundred_characters_and_cut_behind() {
+        let shown = |count| Excerpt::start_of(&"é".repeat(count)).to_string();
+        assert_eq!(shown(200), format!("{:?}", "é".repeat(200)));
+        assert_eq!(shown(201), format!("{:?}", format!("{}…", "é".repeat(200))));
+    }
 
     #[test]
     fn an_excerpt_is_whole_at_forty_characters_and_cut_at_forty_one() {

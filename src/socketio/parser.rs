@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::engineio::EngineMessage;
 use crate::socketio::args::Args;
-use crate::socketio::error::DecodeError;
+use crate::socketio::error::{DecodeError, Excerpt};
 use crate::socketio::msgpack::PackedLimits;
 
 /// Encodes the packets to clients, and decodes theirs.
@@ -118,7 +118,7 @@ pub trait PacketDecoder: fmt::Debug + Send {
 }
 
 /// The type of a packet.
-// Socketio.IO v5, Packet types. Binary events and acknowledgements are those of one parser only.
+// Socket.IO v5, Packet types. Binary events and acknowledgements are those of one parser only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PacketKind {
     /// A client has connected to the namespace.
@@ -302,7 +302,8 @@ impl std::error::Error for ParserError {}
 
 impl From<ParserError> for DecodeError {
     fn from(error: ParserError) -> Self {
-        Self::Parser(error.0)
+        // It may repeat the client's text.
+        Self::Parser(Excerpt::start_of(&error.0))
     }
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use actix_socketio::{
-    Builder, ConnectError, Data, DisconnectReason, ServerSentEvents, Socket, SocketIo,
+    Builder, ConnectError, Data, DisconnectReason, MessagePackParser, ServerSentEvents, Socket,
+    SocketIo,
 };
 use serde_json::json;
 
@@ -124,6 +125,22 @@ async fn events_of_the_namespace_and_of_the_rooms_arrive() {
     let bytes = actix_socketio::Bytes::from_static(&[1, 2, 3]);
     news.emit("binary", ("x", bytes)).await.unwrap();
     stream.expect("binary", r#"["x","AQID"]"#).await;
+}
+
+/// The parser of a server is for its other clients: a stream has JSON.
+#[on_both_servers]
+async fn a_server_of_messagepack_streams_json() {
+    let configure = |builder: Builder| streaming(builder).parser(MessagePackParser::new());
+    let server = Server::socketio(configure, |io| {
+        io.of("/news");
+    });
+    let mut stream = EventStream::open(&server, "namespace=/news&room=public", "").await;
+    assert_eq!(stream.event().await.1, "connect");
+    let news = server.io.of("/news");
+    news.emit("all", ("a", 1)).await.unwrap();
+    stream.expect("all", r#"["a",1]"#).await;
+    news.sockets()[0].emit("alone", [1, 2]).await.unwrap();
+    stream.expect("alone", "[[1,2]]").await;
 }
 
 #[on_both_servers]
