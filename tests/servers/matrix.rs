@@ -6,7 +6,8 @@
 //! Socket.IO: it sends messages back, closes at `kick`, and sends the `greet` of the query first; a
 //! query with `refuse` is refused. `POST /emit/{event}` broadcasts, `GET /reasons/{id}` returns why a
 //! socket or a session has ended. `PORT`, `SERVER` (`http` or `direct`), `PING_TIMEOUT_MS`,
-//! `RECOVERY` and `COMPRESSION` come from the environment.
+//! `RECOVERY`, `COMPRESSION` and `WEBTRANSPORT` come from the environment. With the last one
+//! `GET /certificate` returns the SHA-256 of the certificate.
 //!
 //! ```sh
 //! PORT=3000 cargo run --example matrix
@@ -28,6 +29,9 @@ use actix_socketio::{
 use actix_web::error::ErrorForbidden;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
+
+#[cfg(feature = "webtransport")]
+mod identity;
 
 /// A client that posts its pong beside another POST is closed, as on Node.js.
 const PING_INTERVAL: Duration = Duration::from_secs(3);
@@ -90,6 +94,18 @@ async fn main() -> std::io::Result<()> {
     let port = env::var("PORT").ok().and_then(|port| port.parse().ok());
     let address = ("127.0.0.1", port.unwrap_or(3000));
     if env::var("SERVER").is_ok_and(|server| server == "direct") {
+        #[cfg(feature = "webtransport")]
+        if env::var_os("WEBTRANSPORT").is_some() {
+            let (tls, hash) =
+                identity::identity().map_err(|error| std::io::Error::other(error.to_string()))?;
+            let certificate = move || std::future::ready(hash.clone());
+            let app = move || {
+                let app = App::new().configure(routes.clone());
+                app.route("/certificate", web::get().to(certificate.clone()))
+            };
+            let serve = io.serve(app).workers(1).bind(address)?;
+            return serve.webtransport(address, tls)?.run().await;
+        }
         let app = move || App::new().configure(routes.clone());
         return io.serve(app).workers(1).bind(address)?.run().await;
     }

@@ -7,21 +7,17 @@
 
 use std::env;
 use std::error::Error;
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use actix_socketio::{
     Auth, Bytes, CallError, ConnectError, Data, DisconnectReason, EmitError, Socket, SocketIo,
 };
 use actix_web::{App, web};
-use rcgen::{CertificateParams, KeyPair};
-use rustls::ServerConfig;
-use rustls::crypto::ring::default_provider;
-use rustls::pki_types::PrivatePkcs8KeyDer;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
-use time::OffsetDateTime;
+
+use self::identity::identity;
+
+mod identity;
 
 #[actix_web::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -107,41 +103,4 @@ async fn kick(socket: Socket) {
 
 async fn refuse() -> Result<(), ConnectError> {
     Err("not for you".into())
-}
-
-/// Returns a configuration of TLS, and the hash of its certificate.
-fn identity() -> Result<(ServerConfig, String), Box<dyn Error>> {
-    let (key, certificate) = match env::var("IDENTITY") {
-        Ok(folder) => {
-            let [key, certificate] =
-                ["key", "certificate"].map(|name| Path::new(&folder).join(name));
-            if !key.exists() {
-                let (made, by) = make()?;
-                fs::write(&certificate, by)?;
-                fs::write(&key, made)?;
-            }
-            (fs::read(key)?, fs::read(certificate)?)
-        }
-        Err(_) => make()?,
-    };
-    let hash = Sha256::digest(&certificate);
-    let hash = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    let tls = ServerConfig::builder_with_provider(default_provider().into())
-        .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![certificate.into()],
-            PrivatePkcs8KeyDer::from(key).into(),
-        )?;
-    Ok((tls, hash))
-}
-
-/// Makes a key and its certificate, as a browser pins them: ECDSA with P-256, valid for 14 days.
-fn make() -> Result<(Vec<u8>, Vec<u8>), rcgen::Error> {
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
-    params.not_before = OffsetDateTime::now_utc() - time::Duration::hours(1);
-    params.not_after = params.not_before + time::Duration::days(14);
-    let certificate = params.self_signed(&key)?;
-    Ok((key.serialize_der(), certificate.der().to_vec()))
 }

@@ -39,7 +39,10 @@ const files = createServer(async (wanted, response) => {
 }).listen(0, "127.0.0.1");
 await once(files, "listening");
 
-const browser = await launchBrowser();
+// Over QUIC the page knows the certificate of a server by its hash.
+const quic = transports.includes("webtransport");
+const hash = quic ? await (await fetch(`${url}/certificate`)).text() : "";
+const browser = await launchBrowser({ quic });
 const page = await browser.newPage();
 await page.exposeFunction("askMatrix", (what, more) => ask(what, more));
 await page.goto(`http://127.0.0.1:${files.address().port}/`);
@@ -55,11 +58,14 @@ const found = await page.evaluate(async (settings) => {
     return request.responseText;
   };
   const bytes = (numbers) => new Uint8Array(numbers).buffer;
-  const all = features({ ...settings, io: globalThis.io, ask, bytes, open, isPage: true });
+  const value = Uint8Array.from(settings.hash.match(/../gu) ?? [], (byte) => Number.parseInt(byte, 16));
+  const webtransport = { serverCertificateHashes: [{ algorithm: "sha-256", value }] };
+  const io = (address, options) => globalThis.io(address, { transportOptions: { webtransport }, ...options });
+  const all = features({ ...settings, io, ask, bytes, open, isPage: true });
   globalThis.runFeature = (feature) => all[feature]();
   globalThis.endFeature = () => { for (const socket of open) socket.disconnect(); open.clear(); };
   return Object.keys(all).map((feature) => [feature, all[feature] !== undefined]);
-}, { version, url, recoveryUrl, transports });
+}, { version, url, recoveryUrl, transports, hash });
 
 const run = Object.fromEntries(found.map(([feature, hasIt]) => [
   feature,

@@ -15,6 +15,7 @@ const PYTHON_COMPRESSION = "its WebSocket has no compression";
 const RUST = "rust_socketio has no such call";
 const RAW = "Engine.IO has no such feature";
 const REPLAYED = "not in its source";
+const QUIC = "no proxy cuts and reads QUIC";
 
 /** A client that needs seconds for 1 MB, and sends nothing else meanwhile: by a form, or in Python alone. */
 const SLOW = { PING_TIMEOUT_MS: "6000" };
@@ -60,6 +61,16 @@ export const CLIENTS = [
   javascript("socket.io-client 3.1", "socket.io-client-3", { recovery: RECOVERY }),
   javascript("socket.io-client 2.5", "socket.io-client-2", OLD),
   page("socket.io-client 4.8", "socket.io-client", "socket.io.min.js"),
+  {
+    ...page("socket.io-client 4.8", "socket.io-client", "socket.io.min.js", {
+      reconnect: QUIC, recovery: QUIC, compression: QUIC,
+    }),
+    name: "socket.io-client 4.8 in Chromium, WebTransport",
+    transports: ["webtransport", "polling,webtransport"],
+    withoutOver: { webtransport: { query: "the client puts its query into no URL of WebTransport" } },
+    servers: ["direct"],
+    env: { WEBTRANSPORT: "1" },
+  },
   page("socket.io-client 4.0", "socket.io-client-4.0", "socket.io.min.js", { recovery: RECOVERY }, ["jsonp"]),
   page("socket.io-client 3.1", "socket.io-client-3", "socket.io.min.js", { recovery: RECOVERY }, ["jsonp"]),
   page("socket.io-client 2.5", "socket.io-client-2", "socket.io.js", OLD, ["jsonp"]),

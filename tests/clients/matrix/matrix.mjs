@@ -25,7 +25,9 @@ const REASON_MS = 20_000;
 const here = fileURLToPath(new URL(".", import.meta.url));
 
 async function main() {
-  const clients = CLIENTS.filter(({ name }) => name.includes(options.only));
+  const { only, server } = options;
+  const isRun = ({ name, servers = [server] }) => name.includes(only) && servers.includes(server);
+  const clients = CLIENTS.filter(isRun);
   const runs = clients.flatMap((client) => client.transports.map((transports) => [client, transports]));
   const rows = [];
   let next = 0;
@@ -52,7 +54,9 @@ async function row(client, transports) {
   const [proxy, back] = await Promise.all([server, recovering].map(({ port }) => Proxy.start(port)));
   // Started for those that ask for it.
   const compressing = {};
-  const [program, ...args] = client.command(proxy.url, back.url, transports);
+  // The proxy is one of TCP.
+  const url = transports.includes("webtransport") ? server.url : proxy.url;
+  const [program, ...args] = client.command(url, back.url, transports);
   const child = spawn(program, args, { cwd: here, stdio: ["pipe", "pipe", "inherit"] });
   const cells = new Map();
   let answered = Promise.resolve();
