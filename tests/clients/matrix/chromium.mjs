@@ -18,6 +18,7 @@ import { ask, runFeatures } from "./runner.mjs";
 const [name, bundle, url, recoveryUrl, transports] = process.argv.slice(2);
 const folder = dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
 const { version } = JSON.parse(await readFile(join(folder, "package.json"), "utf8"));
+const parser = bundle.includes("msgpack") ? "msgpack" : undefined;
 const here = fileURLToPath(new URL(".", import.meta.url));
 
 const FILES = {
@@ -65,7 +66,7 @@ const found = await page.evaluate(async (settings) => {
   globalThis.runFeature = (feature) => all[feature]();
   globalThis.endFeature = () => { for (const socket of open) socket.disconnect(); open.clear(); };
   return Object.keys(all).map((feature) => [feature, all[feature] !== undefined]);
-}, { version, url, recoveryUrl, transports, hash });
+}, { version, url, recoveryUrl, transports, hash, parser });
 
 const run = Object.fromEntries(found.map(([feature, hasIt]) => [
   feature,

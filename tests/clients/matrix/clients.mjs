@@ -71,6 +71,7 @@ export const CLIENTS = [
     servers: ["direct"],
     env: { WEBTRANSPORT: "1" },
   },
+  page("socket.io-client 4.8 with MessagePack", "socket.io-client", "socket.io.msgpack.min.js"),
   page("socket.io-client 4.0", "socket.io-client-4.0", "socket.io.min.js", { recovery: RECOVERY }, ["jsonp"]),
   page("socket.io-client 3.1", "socket.io-client-3", "socket.io.min.js", { recovery: RECOVERY }, ["jsonp"]),
   page("socket.io-client 2.5", "socket.io-client-2", "socket.io.js", OLD, ["jsonp"]),

@@ -6,8 +6,11 @@
  *
  * `io` and `version` are those of the client. `ask` asks the matrix for a disturbance, and `bytes` makes
  * binary data of an array of numbers. `open` is the set of all sockets. A page also decompresses polls.
+ * `parser` names the parser of the client for the server, if it is not JSON.
  */
-export function features({ io, version, url, recoveryUrl, transports, ask, bytes, open, isPage = false }) {
+export function features({
+  io, version, url, recoveryUrl, transports, ask, bytes, open, isPage = false, parser,
+}) {
   const MAJOR = Number(version.split(".")[0]);
   const RECOVERS = MAJOR === 4 && Number(version.split(".")[1]) >= 6;
   const JSONP = transports === "jsonp";
@@ -30,6 +33,7 @@ export function features({ io, version, url, recoveryUrl, transports, ask, bytes
       reconnectionDelay: 50,
       reconnectionDelayMax: 200,
       ...options,
+      query: { ...parser && { parser }, ...options.query },
     });
     open.add(socket);
     return socket;
