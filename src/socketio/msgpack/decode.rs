@@ -196,3 +196,34 @@ fn list(data: Option<&[u8]>) -> Result<&[u8], DecodeError> {
 
 /// 2^64, the first whole number that is no id.
 const MAX_ID: f64 = 18_446_744_073_709_551_616.0;
+
+#[cfg(test)]
+mod tests {
+    use serde::de::IgnoredAny;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::seeds::replay;
+    use crate::socketio::args::ArgsRef;
+
+    /// Each event that is accepted can be read, as values and as JSON.
+    #[test]
+    fn seeds_and_their_mutations_do_not_panic() {
+        let limits = PackedLimits {
+            depth: 128,
+            values: 1000,
+        };
+        replay("msgpack", |message| {
+            let Ok(Packet { body, .. }) = decode(message, &limits) else {
+                return;
+            };
+            if let Body::Event { args: text, .. } = body {
+                let attachments = &[];
+                let args = ArgsRef { text, attachments }.to_args();
+                assert!(args.is_empty() || args.read::<IgnoredAny>().is_ok());
+                let json = format!("[{}]", args.as_json());
+                assert!(serde_json::from_str::<Vec<Value>>(&json).is_ok(), "{json}");
+            }
+        });
+    }
+}

@@ -620,7 +620,8 @@ async fn a_cut_off_node_does_not_overwrite_the_state_of_a_moved_client() {
     until("the cut", || !one.io.adapter_health().is_connected()).await;
     drop(ann.client);
     until("the old socket to end", || one.io.of("/").count() == 0).await;
-    assert!(one.io.adapter_health().queued_bytes() > 0);
+    let is_queued = || one.io.adapter_health().queued_bytes() > 0;
+    until("the record to be queued", is_queued).await;
     let moved = enter(&two, &auth(&ann.pid, None)).await;
     assert_eq!(moved.sid, ann.sid);
     find(&two.io.of("/"), &ann.sid).join("late").await.unwrap();
