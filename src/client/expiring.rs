@@ -22,7 +22,7 @@ impl Client {
         }
         let clock = wall();
         let waits = self.slots.iter().filter_map(|slot| slot.login_step(clock));
-        self.login_step_by = waits.min().map(|wait| now + wait);
+        self.login_step_by = waits.min().map(|wait| Box::new(now + wait));
     }
 }
 

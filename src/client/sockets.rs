@@ -288,7 +288,7 @@ impl Protocol for Client {
 
     fn deadline(&self) -> Option<Instant> {
         let deadlines = self.connect_by.into_iter().chain(self.attachments_by);
-        let deadlines = deadlines.chain(self.login_step_by);
+        let deadlines = deadlines.chain(self.login_step_by.as_deref().copied());
         deadlines.chain(self.resumes_at()).min()
     }
 
@@ -296,7 +296,7 @@ impl Protocol for Client {
         let now = now();
         self.resume(now)?;
         self.attachments_lapsed(now)?;
-        if self.login_step_by.is_some_and(|due| due <= now) {
+        if self.login_step_by.as_deref().is_some_and(|due| *due <= now) {
             self.logins(now);
         }
         if self.connect_by.is_none_or(|due| due > now) {

@@ -39,7 +39,8 @@ pub(crate) struct Client {
     /// The time by which the attachments of the waiting packet must have arrived.
     pub(super) attachments_by: Option<Instant>,
     /// The time of the next step of a login.
-    pub(super) login_step_by: Option<Instant>,
+    // Boxed, for most logins have no end.
+    pub(super) login_step_by: Option<Box<Instant>>,
 }
 
 /// One socket, and the packets that wait for it.
