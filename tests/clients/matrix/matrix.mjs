@@ -18,7 +18,7 @@ import { Proxy } from "./proxy.mjs";
 const { values: options } = parseArgs({
   options: { only: { type: "string", default: "" }, server: { type: "string", default: "direct" } },
 });
-const TOGETHER = 8;
+const TOGETHER = 6;
 const RUN_MS = 300_000;
 const REASON_MS = 20_000;
 
