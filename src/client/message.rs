@@ -5,10 +5,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use crate::socketio::{
-    ArgsRef, Body, DecodeError, IncomingContent, IncomingPacket, Limits, PackedLimits, Packet,
-    check_event_name, msgpack,
-};
+use crate::socketio::{DecodeError, IncomingPacket, Limits, PackedLimits, Packet, msgpack};
 
 /// A message with all that belongs to it.
 #[derive(Clone, Debug)]
@@ -32,7 +29,7 @@ impl Message<'_> {
         match self {
             Message::Json(text, _) => Packet::decode(text, limits),
             Message::Packed(message, limits) => msgpack::decode(message, limits),
-            Message::Parsed(packet, _) => parsed(packet),
+            Message::Parsed(packet, _) => packet.packet(),
         }
     }
 
@@ -41,14 +38,7 @@ impl Message<'_> {
         match self {
             Message::Json(_, attachments) => attachments,
             Message::Packed(..) => &[],
-            Message::Parsed(packet, _) => match &packet.content {
-                IncomingContent::Event { args, .. } | IncomingContent::Ack { args, .. } => {
-                    args.as_args_ref().attachments
-                }
-                IncomingContent::Connect(_)
-                | IncomingContent::ConnectError(_)
-                | IncomingContent::Disconnect => &[],
-            },
+            Message::Parsed(packet, _) => packet.attachments(),
         }
     }
 
@@ -72,43 +62,4 @@ impl Message<'_> {
             Message::Parsed(packet, bytes) => Message::Parsed(packet, bytes),
         }
     }
-}
-
-/// Checks a packet of a program's parser as the parsers of this crate check theirs.
-fn parsed(packet: &IncomingPacket) -> Result<Packet<'_>, DecodeError> {
-    let body = match &packet.content {
-        IncomingContent::Connect(auth) => match auth {
-            Some(auth) if !auth.starts_with('{') => {
-                return Err(DecodeError::ConnectPayloadNotAnObject);
-            }
-            auth => Body::Connect {
-                auth: auth.as_deref().map(Cow::Borrowed),
-                query: None,
-            },
-        },
-        IncomingContent::Disconnect => Body::Disconnect,
-        IncomingContent::ConnectError(_) => return Err(DecodeError::ConnectErrorFromClient),
-        IncomingContent::Event { id, name, args } => {
-            check_event_name(name)?;
-            let ArgsRef { text, attachments } = args.as_args_ref();
-            Body::Event {
-                id: *id,
-                name: Cow::Borrowed(name),
-                args: text,
-                attachments: attachments.len(),
-            }
-        }
-        IncomingContent::Ack { id, args } => {
-            let ArgsRef { text, attachments } = args.as_args_ref();
-            Body::Ack {
-                id: *id,
-                args: text,
-                attachments: attachments.len(),
-            }
-        }
-    };
-    Ok(Packet {
-        namespace: &packet.namespace,
-        body,
-    })
 }

@@ -96,25 +96,12 @@ impl EngineSession {
     }
 
     fn frame(&self, message: &EngineMessage) -> Result<Frame, EmitError> {
-        let bytes = match message {
-            EngineMessage::Binary(data) => data.len(),
-            EngineMessage::Text(text) => text.len(),
-        };
         let limits = &self.link.config.limits;
-        if let Err(error) = limits.packets().check(bytes, &[]) {
+        if let Err(error) = limits.packets().check(message.size(), &[]) {
             self.link.hit(Limit::PacketLimit, limits.packet_limit);
             return Err(error.into());
         }
-        Ok(match message {
-            EngineMessage::Binary(data) => self.link.outbox.formed(Frame::binary(data)),
-            EngineMessage::Text(text) => {
-                let write = |out: &mut Vec<u8>| {
-                    out.extend_from_slice(text.as_bytes());
-                    Ok::<(), EmitError>(())
-                };
-                Frame::message(write)?.0
-            }
-        })
+        Ok(self.link.outbox.formed(Frame::of(message)))
     }
 
     fn queue(&self, message: &EngineMessage, packet: Outgoing) -> Result<(), EmitError> {

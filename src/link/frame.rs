@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::engineio::{self, v3};
+use crate::engineio::{self, EngineMessage, v3};
 use crate::link::forms::Forms;
 use crate::websocket::{self, Compression, Opcode};
 
@@ -133,8 +133,30 @@ impl Frame {
 
     /// Encodes a packet that has no data or a fixed one.
     pub(crate) fn packet(text: &str) -> Self {
+        Self::written(|out| out.extend_from_slice(text.as_bytes()))
+    }
+
+    /// Encodes a message of a program, or of its parser.
+    pub(crate) fn of(message: &EngineMessage) -> Self {
+        match message {
+            EngineMessage::Binary(data) => Self::binary(data),
+            EngineMessage::Text(text) => {
+                Self::written_message(|out| out.extend_from_slice(text.as_bytes()))
+            }
+        }
+    }
+
+    /// Encodes a text message whose writer does not fail.
+    pub(crate) fn written_message(write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        Self::written(|out| {
+            out.push(engineio::MESSAGE);
+            write(out);
+        })
+    }
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> Self {
         let written = Self::text(|out| {
-            out.extend_from_slice(text.as_bytes());
+            write(out);
             Ok::<(), std::convert::Infallible>(())
         });
         match written {

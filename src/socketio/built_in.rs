@@ -8,7 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::engineio::EngineMessage;
-use crate::socketio::args::{Args, ArgsRef, push_packed};
+use crate::socketio::args::{Args, ArgsError, ArgsRef, push_packed};
 use crate::socketio::assemble::Assembler;
 use crate::socketio::encode::{
     push_ack_head, push_connect_data, push_disconnect, push_error_data, push_event_start,
@@ -108,35 +108,34 @@ impl Parser for MessagePackParser {
     fn encode(&self, packet: &OutgoingPacket<'_>) -> Result<Vec<EngineMessage>, ParserError> {
         let namespace = packet.namespace;
         let mut out = Vec::new();
-        let write = |list: &Args| {
-            let list = list.clone();
-            move |out: &mut Vec<u8>| {
-                let pushed = push_packed(out, &list).map_err(serde_json_error);
-                pushed.map(|(count, _)| count)
-            }
-        };
-        let written = match (packet.kind, packet.data.map(|data| data.0)) {
-            (PacketKind::Disconnect, _) => {
-                msgpack::push_disconnect(&mut out, namespace);
-                Ok(())
-            }
+        match (packet.kind, packet.data.map(|data| data.0)) {
+            (PacketKind::Disconnect, _) => msgpack::push_disconnect(&mut out, namespace),
             (PacketKind::Connect, Some(Content::Value(data))) => {
-                msgpack::push_connect(&mut out, namespace, Some(&data.to_string()))
+                let data = data.to_string();
+                let pushed = msgpack::push_connect(&mut out, namespace, Some(&data));
+                pushed.map_err(ParserError::new)?;
             }
-            (PacketKind::Connect, _) => msgpack::push_connect(&mut out, namespace, None),
+            (PacketKind::Connect, _) => {
+                let pushed = msgpack::push_connect(&mut out, namespace, None);
+                pushed.map_err(ParserError::new)?;
+            }
             (PacketKind::ConnectError, Some(Content::Value(data))) => {
-                msgpack::push_connect_error(&mut out, namespace, &data.to_string())
+                let data = data.to_string();
+                let pushed = msgpack::push_connect_error(&mut out, namespace, &data);
+                pushed.map_err(ParserError::new)?;
             }
             (PacketKind::Event, Some(Content::List(list))) => {
-                msgpack::push_list_of_event(&mut out, namespace, packet.id, write(list))
+                let values = written(list);
+                let pushed = msgpack::push_list_of_event(&mut out, namespace, packet.id, values);
+                pushed.map_err(ParserError::new)?;
             }
             (PacketKind::Ack, Some(Content::List(list))) => {
                 let id = packet.id.unwrap_or_default();
-                msgpack::push_ack(&mut out, namespace, id, write(list))
+                let pushed = msgpack::push_ack(&mut out, namespace, id, written(list));
+                pushed.map_err(ParserError::new)?;
             }
             _ => return Err(ParserError::new("a packet without its data")),
-        };
-        written.map_err(ParserError::new)?;
+        }
         Ok(vec![EngineMessage::Binary(out.into())])
     }
 
@@ -155,8 +154,9 @@ impl PacketDecoder for MessagePackParser {
     }
 }
 
-fn serde_json_error(error: impl std::fmt::Display) -> serde_json::Error {
-    serde::ser::Error::custom(error)
+/// Returns a writer of the values of a list, which returns their number.
+fn written(list: &Args) -> impl FnOnce(&mut Vec<u8>) -> Result<usize, ArgsError> + '_ {
+    |out| push_packed(out, list).map(|(count, _)| count)
 }
 
 /// Returns a packet with its own data; `None` if it has no content.

@@ -41,8 +41,10 @@ pub(crate) use self::error::DecodeError;
 pub use self::event_view::EventView;
 pub(crate) use self::excerpt::{Cut, Shortened};
 pub(crate) use self::msgpack::PackedLimits;
-pub(crate) use self::packet::{Body, Limits, Packet, check_event_name, is_reserved};
-pub(crate) use self::parser::{Content, Encoding, IncomingContent};
+pub(crate) use self::packet::{Body, Limits, Packet, is_reserved};
+#[cfg(feature = "testing")]
+pub(crate) use self::parser::IncomingContent;
+pub(crate) use self::parser::{Content, Encoding};
 pub use self::parser::{
     IncomingPacket, JsonParser, MessagePackParser, OutgoingPacket, PacketData, PacketDecoder,
     PacketKind, Parser, ParserError,

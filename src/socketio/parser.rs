@@ -4,16 +4,19 @@
 //! a client enters as a view of its parts, a packet of a client leaves with all of them.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::engineio::EngineMessage;
-use crate::socketio::args::Args;
+use crate::socketio::args::{Args, ArgsRef};
 use crate::socketio::error::{DecodeError, Excerpt};
 use crate::socketio::msgpack::PackedLimits;
+use crate::socketio::packet::{Body, Packet, check_event_name};
 
 /// Encodes the packets to clients, and decodes theirs.
 ///
@@ -271,6 +274,57 @@ impl IncomingPacket {
     #[must_use]
     pub fn connect_error(namespace: impl Into<String>, data: Value) -> Self {
         Self::new(namespace, IncomingContent::ConnectError(data))
+    }
+
+    /// Returns the packet, checked as the parsers of this crate check theirs.
+    pub(crate) fn packet(&self) -> Result<Packet<'_>, DecodeError> {
+        let body = match &self.content {
+            IncomingContent::Connect(auth) => match auth {
+                Some(auth) if !auth.starts_with('{') => {
+                    return Err(DecodeError::ConnectPayloadNotAnObject);
+                }
+                auth => Body::Connect {
+                    auth: auth.as_deref().map(Cow::Borrowed),
+                    query: None,
+                },
+            },
+            IncomingContent::Disconnect => Body::Disconnect,
+            IncomingContent::ConnectError(_) => return Err(DecodeError::ConnectErrorFromClient),
+            IncomingContent::Event { id, name, args } => {
+                check_event_name(name)?;
+                let ArgsRef { text, attachments } = args.as_args_ref();
+                Body::Event {
+                    id: *id,
+                    name: Cow::Borrowed(name),
+                    args: text,
+                    attachments: attachments.len(),
+                }
+            }
+            IncomingContent::Ack { id, args } => {
+                let ArgsRef { text, attachments } = args.as_args_ref();
+                Body::Ack {
+                    id: *id,
+                    args: text,
+                    attachments: attachments.len(),
+                }
+            }
+        };
+        Ok(Packet {
+            namespace: &self.namespace,
+            body,
+        })
+    }
+
+    /// Returns the attachments of the arguments.
+    pub(crate) fn attachments(&self) -> &[Bytes] {
+        match &self.content {
+            IncomingContent::Event { args, .. } | IncomingContent::Ack { args, .. } => {
+                args.as_args_ref().attachments
+            }
+            IncomingContent::Connect(_)
+            | IncomingContent::ConnectError(_)
+            | IncomingContent::Disconnect => &[],
+        }
     }
 
     fn new(namespace: impl Into<String>, content: IncomingContent) -> Self {

@@ -1,6 +1,5 @@
 //! The packets received from the server, sorted by namespace.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 
 use base64::Engine as _;
@@ -139,38 +138,12 @@ impl Inbox {
         }
     }
 
-    fn parsed(&mut self, packet: &IncomingPacket) {
-        let namespace = &packet.namespace;
-        let (body, attachments) = match &packet.content {
-            IncomingContent::ConnectError(data) => {
-                return self.refused_with(namespace.clone(), data);
-            }
-            IncomingContent::Connect(auth) => {
-                let auth = auth.as_deref().map(Cow::Borrowed);
-                (Body::Connect { auth, query: None }, &[][..])
-            }
-            IncomingContent::Disconnect => (Body::Disconnect, &[][..]),
-            IncomingContent::Event { id, name, args } => {
-                let ArgsRef { text, attachments } = args.as_args_ref();
-                let body = Body::Event {
-                    id: *id,
-                    name: Cow::Borrowed(name),
-                    args: text,
-                    attachments: attachments.len(),
-                };
-                (body, attachments)
-            }
-            IncomingContent::Ack { id, args } => {
-                let ArgsRef { text, attachments } = args.as_args_ref();
-                let body = Body::Ack {
-                    id: *id,
-                    args: text,
-                    attachments: attachments.len(),
-                };
-                (body, attachments)
-            }
-        };
-        self.take_packet(Packet { namespace, body }, attachments);
+    fn parsed(&mut self, incoming: &IncomingPacket) {
+        if let IncomingContent::ConnectError(data) = &incoming.content {
+            self.refused_with(incoming.namespace.clone(), data);
+        } else if let Ok(packet) = incoming.packet() {
+            self.take_packet(packet, incoming.attachments());
+        }
     }
 
     fn text(&mut self, text: &str) {

@@ -139,14 +139,7 @@ where
 }
 
 fn infallible(write: impl FnOnce(&mut Vec<u8>)) -> Outgoing {
-    let written = Frame::message(|out| {
-        write(out);
-        Ok::<(), std::convert::Infallible>(())
-    });
-    match written {
-        Ok((frame, ())) => frame.into(),
-        Err(never) => match never {},
-    }
+    Frame::written_message(write).into()
 }
 
 fn raw(data: &Value) -> serde_json::Result<Box<serde_json::value::RawValue>> {

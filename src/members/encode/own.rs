@@ -151,7 +151,7 @@ fn encoded(
     };
     let bytes = messages.iter().map(EngineMessage::size).sum();
     limits.check(bytes, &[])?;
-    let mut frames = messages.iter().map(frame);
+    let mut frames = messages.iter().map(Frame::of);
     let first = frames
         .next()
         .ok_or_else(|| ArgsError::no_form("no message"))?;
@@ -167,20 +167,4 @@ fn infallible(parser: ParserId, own: &Own, packet: &OutgoingPacket<'_>) -> Outgo
         );
         Outgoing::nothing(parser)
     })
-}
-
-fn frame(message: &EngineMessage) -> Frame {
-    match message {
-        EngineMessage::Binary(data) => Frame::binary(data),
-        EngineMessage::Text(text) => {
-            let written = Frame::message(|out| {
-                out.extend_from_slice(text.as_bytes());
-                Ok::<(), std::convert::Infallible>(())
-            });
-            match written {
-                Ok((frame, ())) => frame,
-                Err(never) => match never {},
-            }
-        }
-    }
 }
