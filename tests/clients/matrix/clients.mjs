@@ -15,7 +15,6 @@ const PYTHON_COMPRESSION = "its WebSocket has no compression";
 const RUST = "rust_socketio has no such call";
 const RAW = "Engine.IO has no such feature";
 const REPLAYED = "not in its source";
-const QUIC = "no proxy cuts and reads QUIC";
 
 /** A client that needs seconds for 1 MB, and sends nothing else meanwhile: by a form, or in Python alone. */
 const SLOW = { PING_TIMEOUT_MS: "6000" };
@@ -63,7 +62,7 @@ export const CLIENTS = [
   page("socket.io-client 4.8", "socket.io-client", "socket.io.min.js"),
   {
     ...page("socket.io-client 4.8", "socket.io-client", "socket.io.min.js", {
-      reconnect: QUIC, recovery: QUIC, compression: QUIC,
+      compression: "the transport has none",
     }),
     name: "socket.io-client 4.8 in Chromium, WebTransport",
     transports: ["webtransport", "polling,webtransport"],

@@ -48,10 +48,11 @@ export function features({
   }
 
   const OVER_WEBSOCKET = ways.at(-1) === "websocket";
-  // No proxy cuts a connection of QUIC, and none counts its bytes.
-  const OVER_TCP = ways.at(-1) !== "webtransport";
+  const OVER_WEBTRANSPORT = ways.at(-1) === "webtransport";
+  // A page that is cut off from UDP notices it by the missing pings alone.
+  const CUT = OVER_WEBTRANSPORT ? ["ping timeout"] : ["transport close", "transport error"];
   // The framing of WebTransport has no message without a byte.
-  const DEEP = { deep: [bytes([116, 119, 111]), bytes(OVER_TCP ? [] : [0])] };
+  const DEEP = { deep: [bytes([116, 119, 111]), bytes(OVER_WEBTRANSPORT ? [0] : [])] };
   const BINARY = [bytes([0, 1, 254, 255]), DEEP, "text", bytes(Array(70_000).fill(7))];
   // engine.io-parser 2 makes base64 of bytes that it passes as the arguments of one function.
   const MOST_BYTES = JSONP && MAJOR < 3 ? 100_000 : 1_048_576;
@@ -147,8 +148,9 @@ export function features({
       same(await ask("freeze client", { id }), "ping timeout");
       await gone;
     },
-    reconnect: !OVER_TCP ? undefined : async () => {
+    reconnect: async () => {
       const socket = await connect();
+      if (ways.length > 1) await upgraded(socket.io.engine, ways.at(-1));
       const gone = next(socket, "disconnect");
       const back = next(socket, "connect");
       let isGone = false;
@@ -158,14 +160,16 @@ export function features({
         await ask("cut");
         await Promise.race([gone, new Promise((resolve) => { setTimeout(resolve, 500); })]);
       }
-      same(["transport close", "transport error"].includes((await gone)[0]), true);
+      const [reason] = await gone;
+      if (!CUT.includes(reason)) throw new Error(`the client has ended by ${reason}`);
       socket.emit("echo", "buffered");
       const echoed = next(socket, "echoed");
       await back;
       same(await echoed, ["buffered"]);
     },
-    recovery: !RECOVERS || !OVER_TCP ? undefined : async () => {
+    recovery: !RECOVERS ? undefined : async () => {
       const socket = await connect("/", {}, recoveryUrl);
+      if (ways.length > 1) await upgraded(socket.io.engine, ways.at(-1));
       const { id } = socket;
       const missed = next(socket, "missed");
       const back = next(socket, "connect");
@@ -174,7 +178,7 @@ export function features({
       await back;
       same([socket.recovered, socket.id], [true, id]);
     },
-    compression: !OVER_TCP || (!OVER_WEBSOCKET && !isPage) ? undefined : async () => {
+    compression: OVER_WEBTRANSPORT || (!OVER_WEBSOCKET && !isPage) ? undefined : async () => {
       const socket = await connect("/", { perMessageDeflate: { threshold: 0 } }, await ask("compressing server"));
       if (ways.length > 1) await upgraded(socket.io.engine, ways.at(-1));
       await ask("count bytes");

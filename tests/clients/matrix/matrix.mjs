@@ -8,12 +8,16 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join as joinPath } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { eventually, startServer, stopped, within } from "../server.mjs";
 import { CLIENTS, FEATURES } from "./clients.mjs";
 import { Proxy } from "./proxy.mjs";
+import { QuicProxy } from "./quic_proxy.mjs";
 
 const { values: options } = parseArgs({
   options: { only: { type: "string", default: "" }, server: { type: "string", default: "direct" } },
@@ -47,16 +51,17 @@ async function main() {
 
 /** Runs one client over one choice of transports. */
 async function row(client, transports) {
-  const env = { SERVER: options.server, ...client.env };
+  const folder = await mkdtemp(joinPath(tmpdir(), "matrix-"));
+  // The servers of a row have one certificate.
+  const env = { SERVER: options.server, IDENTITY: folder, ...client.env };
   const server = await startServer("MATRIX_BIN", { env });
   // With recovery each event has one more argument, its offset.
   const recovering = await startServer("MATRIX_BIN", { env: { ...env, RECOVERY: "1" } });
-  const [proxy, back] = await Promise.all([server, recovering].map(({ port }) => Proxy.start(port)));
+  const Kind = transports.includes("webtransport") ? QuicProxy : Proxy;
+  const [proxy, back] = await Promise.all([server, recovering].map(({ port }) => Kind.start(port)));
   // Started for those that ask for it.
   const compressing = {};
-  // The proxy is one of TCP.
-  const url = transports.includes("webtransport") ? server.url : proxy.url;
-  const [program, ...args] = client.command(url, back.url, transports);
+  const [program, ...args] = client.command(proxy.url, back.url, transports);
   const child = spawn(program, args, { cwd: here, stdio: ["pipe", "pipe", "inherit"] });
   const cells = new Map();
   let answered = Promise.resolve();
@@ -77,6 +82,7 @@ async function row(client, transports) {
   }
   for (const one of [proxy, back, compressing.proxy]) one?.close();
   await Promise.all([server, recovering, compressing.server].map((one) => one?.kill()));
+  await rm(folder, { recursive: true });
   const without = { ...client.without, ...client.withoutOver?.[transports] };
   return { name: client.name, transports, cells, without };
 }

@@ -11,7 +11,7 @@ export class Proxy {
   #server;
 
   static async start(port) {
-    const proxy = new Proxy();
+    const proxy = new this();
     proxy.#server = createServer((client) => {
       if (proxy.#held) proxy.#held.push(client);
       else proxy.#connect(client, port);
