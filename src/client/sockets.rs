@@ -101,10 +101,9 @@ impl Client {
         auth: Option<&str>,
     ) -> Result<(), CloseReason> {
         if let Some(at) = self.position(name) {
-            let ended = matches!(
-                self.slots[at].socket.state().phase(),
-                Phase::Ended | Phase::Abandoned
-            );
+            // By its lock: another thread may have sent the DISCONNECT to which the client responds,
+            // and be about to set the phase.
+            let ended = self.slots[at].socket.state().end_reason().is_some();
             if !ended {
                 return Err(self.connected_twice(name));
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_socketio::{CloseReason, DisconnectReason, Socket, SocketIo};
 
-use crate::support::socketio::{BOTH, Client, Via, start, until};
+use crate::support::socketio::{BOTH, Client, Via, find, start, until};
 use crate::support::{Heard, Polling, Server, WebSocket, channel, recording};
 
 type Left = (String, DisconnectReason, &'static str);
@@ -436,4 +436,22 @@ async fn counts_go_back_to_zero() {
     }
     server.io.of("/chat");
     expect_empty(&server).await;
+}
+
+/// A client may connect again as soon as it has the DISCONNECT, also if another thread has sent it.
+#[on_both_servers]
+async fn a_client_that_was_disconnected_by_another_thread_may_connect_at_once() {
+    let server = start();
+    let mut client = Client::open(&server, Via::WebSocket).await;
+    let mut threads = Vec::new();
+    for _ in 0..300 {
+        let id = client.connect("/").await;
+        let socket = find(&server.io.of("/"), &id);
+        threads.push(std::thread::spawn(move || socket.disconnect(false)));
+        client.expect("41").await;
+    }
+    client.connect("/").await;
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
 }
