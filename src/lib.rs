@@ -349,6 +349,10 @@ mod namespace;
 mod session;
 
 // The restarts of actors, and their limit; the tasks beside actors.
+#[allow(
+    dead_code,
+    reason = "the supervisors of programs need the rest of the mechanism"
+)]
 mod supervision;
 mod tasks;
 

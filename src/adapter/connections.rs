@@ -12,14 +12,12 @@
 use std::sync::Arc;
 
 use actix::fut::wrap_future;
-use actix::{
-    Actor, ActorContext, ActorFutureExt, ArbiterHandle, AsyncContext, Context, Supervised,
-};
+use actix::{Actor, ActorContext, ActorFutureExt, ArbiterHandle, AsyncContext, Context};
 
 use crate::adapter::node::Node;
 use crate::adapter::setup::AdapterSetup;
 use crate::config::SocketConfig;
-use crate::supervision::{ChildPanic, RestartIntensity, start_on};
+use crate::supervision::{ChildPanic, RestartIntensity, Vitals, start_on};
 
 /// The actor.
 #[derive(Debug)]
@@ -42,9 +40,6 @@ pub(crate) fn start(
 
 /// Starts the actor, and a replacement if it panics too often.
 fn run(node: &Arc<Node>, arbiter: &ArbiterHandle, fallen: Arc<dyn Fn(ChildPanic) + Send + Sync>) {
-    let actor = Connections {
-        node: Arc::clone(node),
-    };
     let (same, again) = (Arc::clone(node), arbiter.clone());
     let told = move |fall: ChildPanic| {
         let given_up = fall.given_up;
@@ -53,7 +48,13 @@ fn run(node: &Arc<Node>, arbiter: &ArbiterHandle, fallen: Arc<dyn Fn(ChildPanic)
             run(&same, &again, Arc::clone(&fallen));
         }
     };
-    let started = start_on(arbiter, RestartIntensity::LASTING, told, move |_| actor);
+    let connected = Arc::clone(node);
+    let intensity = RestartIntensity::LASTING;
+    let started = start_on(arbiter, &Vitals::new(), intensity, told, move |_| {
+        Connections {
+            node: Arc::clone(&connected),
+        }
+    });
     node.keep_running(started);
 }
 
@@ -79,5 +80,3 @@ impl Actor for Connections {
         self.node.ended();
     }
 }
-
-impl Supervised for Connections {}

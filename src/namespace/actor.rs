@@ -17,38 +17,85 @@ use std::sync::Arc;
 use actix::fut::wrap_future;
 use actix::{
     Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message,
-    MessageResult, Supervised,
+    MessageResult,
 };
+use parking_lot::Mutex;
 
 use crate::members::{RoomChange, SharedMembers};
 use crate::message::{PanicSource, Panicked};
 use crate::namespace::room::{Room, Stop};
 use crate::namespace::state::NamespaceState;
-use crate::supervision::{self, ChildPanic, RestartIntensity};
+use crate::supervision::{self, ChildPanic, RestartIntensity, Vitals};
 
 /// The actor.
 pub(crate) struct Namespace {
     state: Arc<NamespaceState>,
     arbiter: ArbiterHandle,
-    rooms: HashMap<Arc<str>, Addr<Room>>,
+    rooms: Arc<RoomActors>,
+}
+
+/// The actors of the rooms of a namespace, by the name of the room. They outlive a panic of the
+/// namespace's actor, which alone changes them.
+#[derive(Debug, Default)]
+pub(crate) struct RoomActors(Mutex<HashMap<Arc<str>, RoomActor>>);
+
+/// The actor of a room.
+#[derive(Clone, Debug)]
+#[allow(dead_code, reason = "a list of all actors reads it")]
+pub(crate) struct RoomActor {
+    address: Addr<Room>,
+    pub(crate) vitals: Arc<Vitals>,
+}
+
+/// The actor of a namespace, and those of its rooms.
+#[derive(Clone, Debug)]
+#[allow(dead_code, reason = "a list of all actors reads them")]
+pub(crate) struct NamespaceActor {
+    pub(crate) address: Addr<Namespace>,
+    pub(crate) rooms: Arc<RoomActors>,
+    pub(crate) vitals: Arc<Vitals>,
+}
+
+impl RoomActors {
+    /// Returns the actors by the name of their room.
+    #[allow(dead_code, reason = "a list of all actors reads it")]
+    pub(crate) fn list(&self) -> Vec<(Arc<str>, RoomActor)> {
+        let rooms = self.0.lock();
+        let rooms = rooms.iter();
+        rooms
+            .map(|(name, room)| (Arc::clone(name), room.clone()))
+            .collect()
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.0.lock().contains_key(name)
+    }
 }
 
 impl Namespace {
+    /// Starts the actor. `vitals` are those of the actor whose place it takes, or new.
     pub(crate) fn start(
         arbiter: &ArbiterHandle,
         state: &Arc<NamespaceState>,
+        vitals: Arc<Vitals>,
         fallen: impl Fn(ChildPanic) + Send + Unpin + 'static,
-    ) -> Addr<Self> {
-        let state = Arc::clone(state);
-        let rooms_arbiter = arbiter.clone();
-        supervision::start_on(arbiter, RestartIntensity::LASTING, fallen, move |_| Self {
-            state,
-            arbiter: rooms_arbiter,
-            rooms: HashMap::new(),
-        })
+    ) -> NamespaceActor {
+        let (state, rooms) = (Arc::clone(state), Arc::<RoomActors>::default());
+        let (kept, rooms_arbiter) = (Arc::clone(&rooms), arbiter.clone());
+        let intensity = RestartIntensity::LASTING;
+        let address = supervision::start_on(arbiter, &vitals, intensity, fallen, move |_| Self {
+            state: Arc::clone(&state),
+            arbiter: rooms_arbiter.clone(),
+            rooms: Arc::clone(&kept),
+        });
+        NamespaceActor {
+            address,
+            rooms,
+            vitals,
+        }
     }
 
-    fn start_room(&mut self, name: &Arc<str>, members: SharedMembers, ctx: &Context<Self>) {
+    fn start_room(&self, name: &Arc<str>, members: SharedMembers, ctx: &Context<Self>) {
         let namespace = ctx.address();
         let state = Arc::clone(&self.state);
         let room = Arc::clone(name);
@@ -65,14 +112,21 @@ impl Namespace {
             }
         };
         let membership = Arc::clone(&self.state.membership);
-        let started = Room::start(&self.arbiter, membership, members, Arc::clone(name), fallen);
-        self.rooms.insert(Arc::clone(name), started);
+        let mut rooms = self.rooms.0.lock();
+        let vitals = match rooms.get(name) {
+            Some(given_up) => Arc::clone(&given_up.vitals),
+            None => Vitals::new(),
+        };
+        let (arbiter, shared) = (&self.arbiter, Arc::clone(name));
+        let address = Room::start(arbiter, membership, members, shared, &vitals, fallen);
+        rooms.insert(Arc::clone(name), RoomActor { address, vitals });
     }
 
-    fn stop_room(&mut self, name: &str) {
-        if let Some(room) = self.rooms.remove(name) {
+    fn stop_room(&self, name: &str) {
+        let stopped = self.rooms.0.lock().remove(name);
+        if let Some(room) = stopped {
             // A life-cycle message: the room ends after the messages sent to it before.
-            room.do_send(Stop);
+            room.address.do_send(Stop);
         }
     }
 }
@@ -83,7 +137,7 @@ impl Actor for Namespace {
     /// Starts the actor of every room: a replacement finds existing rooms.
     fn started(&mut self, ctx: &mut Self::Context) {
         for (name, members) in self.state.membership.rooms() {
-            if !self.rooms.contains_key(&name) {
+            if !self.rooms.contains(&name) {
                 self.start_room(&name, members, ctx);
             }
         }
@@ -98,15 +152,13 @@ impl Actor for Namespace {
     }
 }
 
-impl Supervised for Namespace {}
-
 impl Handler<RoomChange> for Namespace {
     type Result = ();
 
     fn handle(&mut self, change: RoomChange, ctx: &mut Self::Context) {
         match change {
             // An actor that has just replaced another has found it already.
-            RoomChange::Began(name, _) if self.rooms.contains_key(&name) => {}
+            RoomChange::Began(name, _) if self.rooms.contains(&name) => {}
             RoomChange::Began(name, members) => self.start_room(&name, members, ctx),
             RoomChange::Ended(name) => self.stop_room(&name),
         }
@@ -122,7 +174,8 @@ impl Handler<FindRoom> for Namespace {
     type Result = MessageResult<FindRoom>;
 
     fn handle(&mut self, FindRoom(name): FindRoom, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.rooms.get(name.as_str()).cloned())
+        let rooms = self.rooms.0.lock();
+        MessageResult(rooms.get(name.as_str()).map(|room| room.address.clone()))
     }
 }
 
@@ -144,9 +197,9 @@ impl Handler<RoomGivenUp> for Namespace {
     type Result = ();
 
     fn handle(&mut self, RoomGivenUp(name): RoomGivenUp, ctx: &mut Self::Context) {
-        self.rooms.remove(&name);
-        if let Some(members) = self.state.membership.room(&name) {
-            self.start_room(&name, members, ctx);
+        match self.state.membership.room(&name) {
+            Some(members) => self.start_room(&name, members, ctx),
+            None => self.stop_room(&name),
         }
     }
 }

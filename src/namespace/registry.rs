@@ -20,7 +20,7 @@ use crate::handler::{Handlers, ServerContext, Tasks};
 use crate::id::SocketId;
 use crate::logging::{LogKind, Quoted, cut};
 use crate::members::{Adapter, Membership, Recovery, RecoveryOptions};
-use crate::namespace::actor::Namespace;
+use crate::namespace::actor::{Namespace, NamespaceActor};
 use crate::namespace::cluster::Cluster;
 use crate::namespace::room::Stop;
 use crate::namespace::state::{NamespaceMatcher, NamespaceState, PatternState};
@@ -29,6 +29,7 @@ use crate::panics::catch_panic;
 use crate::pattern::Parameters;
 use crate::socket::Socket;
 use crate::socketio::PacketLimits;
+use crate::supervision::Vitals;
 
 /// A client's reservation of a namespace, from its CONNECT to its end.
 #[derive(Debug)]
@@ -109,7 +110,7 @@ type Namespaces = HashMap<Arc<str>, Entry>;
 struct Entry {
     state: Arc<NamespaceState>,
     /// Another one after the first was given up.
-    actor: Addr<Namespace>,
+    actor: NamespaceActor,
 }
 
 /// Called for each new namespace.
@@ -154,13 +155,14 @@ impl Registry {
         let namespaces = self.namespaces.read();
         let found = namespaces.get(state.membership.name());
         let found = found.filter(|entry| Arc::ptr_eq(&entry.state, state));
-        found.map(|entry| entry.actor.clone())
+        found.map(|entry| entry.actor.address.clone())
     }
 
     /// Gives a namespace another actor, whose first was given up.
     pub(super) fn replace(&self, name: &str) {
         if let Some(entry) = self.namespaces.write().get_mut(name) {
-            entry.actor = self.supervisor.start(&entry.state);
+            let vitals = Arc::clone(&entry.actor.vitals);
+            entry.actor = self.supervisor.start(&entry.state, vitals);
         }
     }
 
@@ -288,7 +290,7 @@ impl Registry {
         drop(namespaces);
         if let Some(Entry { actor, .. }) = freed {
             // A life-cycle message, the actor's last.
-            actor.do_send(Stop);
+            actor.address.do_send(Stop);
         }
     }
 
@@ -343,7 +345,7 @@ impl Registry {
         if let Some(policy) = policy {
             state.membership.set_user_policy(policy);
         }
-        let actor = self.supervisor.start(&state);
+        let actor = self.supervisor.start(&state, Vitals::new());
         if let Some(cluster) = &self.cluster {
             cluster.enter(&state.membership);
         }

@@ -4,7 +4,7 @@
 //! * sends: frames, into its members' outboxes;
 //! * parent: the namespace, which starts it with the first join and owns the list of its members;
 //! * ends: with the last leave;
-//! * after a panic: `supervision.rs` restarts it under its address; after too many panics its
+//! * after a panic: `supervision/` restarts it under its address; after too many panics its
 //!   namespace (`actor.rs`) starts a new one.
 //!
 //! Handlers broadcast to a room without its actor, because the members are shared. So a room that
@@ -16,14 +16,14 @@ use std::sync::Arc;
 use actix::fut::wrap_future;
 use actix::{
     Actor, ActorContext, Addr, ArbiterHandle, AsyncContext, Context, Handler, Message,
-    MessageResult, Supervised,
+    MessageResult,
 };
 
 use crate::error::EmitError;
 use crate::members::{Audience, Membership, SharedMembers, give_short_turn};
 use crate::message::{Emit, ListMembers};
 use crate::socket::Broadcast;
-use crate::supervision::{self, ChildPanic, RestartIntensity};
+use crate::supervision::{self, ChildPanic, RestartIntensity, Vitals};
 
 /// The actor of a room; [`Namespace::room`](crate::Namespace::room) returns its address.
 ///
@@ -52,12 +52,14 @@ impl Room {
         membership: Arc<Membership>,
         members: SharedMembers,
         name: Arc<str>,
+        vitals: &Arc<Vitals>,
         fallen: impl Fn(ChildPanic) + Send + Unpin + 'static,
     ) -> Addr<Self> {
-        supervision::start_on(arbiter, RestartIntensity::LASTING, fallen, move |_| Self {
-            name,
-            membership,
-            members,
+        let intensity = RestartIntensity::LASTING;
+        supervision::start_on(arbiter, vitals, intensity, fallen, move |_| Self {
+            name: Arc::clone(&name),
+            membership: Arc::clone(&membership),
+            members: SharedMembers::clone(&members),
         })
     }
 }
@@ -65,8 +67,6 @@ impl Room {
 impl Actor for Room {
     type Context = Context<Self>;
 }
-
-impl Supervised for Room {}
 
 impl Handler<Emit> for Room {
     type Result = Result<(), EmitError>;

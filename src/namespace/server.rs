@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use actix::fut::wrap_future;
-use actix::{Actor, Addr, AsyncContext, Context, Handler, ResponseFuture, Supervised};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, ResponseFuture};
 use parking_lot::Mutex;
 
 use crate::cluster::ClusterError;
@@ -28,7 +28,7 @@ use crate::namespace::registry::Registry;
 use crate::namespace::supervisor::GivenUp;
 use crate::socket::{Broadcast, RemoteSocket, call};
 use crate::socketio::Args;
-use crate::supervision::{self, RestartIntensity};
+use crate::supervision::{self, RestartIntensity, Vitals};
 
 /// The actor that routes messages to clients; [`SocketIo::server`](crate::SocketIo::server) returns
 /// its address.
@@ -57,6 +57,8 @@ pub(crate) struct ServerAddress {
     first: Addr<Server>,
     /// The one that took its place when it was given up.
     latest: Arc<Mutex<Option<Addr<Server>>>>,
+    #[allow(dead_code, reason = "a list of all actors reads it")]
+    pub(crate) vitals: Arc<Vitals>,
 }
 
 impl ServerAddress {
@@ -68,30 +70,38 @@ impl ServerAddress {
 
 impl Server {
     pub(crate) fn start(registry: &Arc<Registry>) -> ServerAddress {
-        let latest = Arc::new(Mutex::new(None));
-        let first = Self::start_in(registry, &latest);
-        ServerAddress { first, latest }
+        let (latest, vitals) = (Arc::new(Mutex::new(None)), Vitals::new());
+        let first = Self::start_in(registry, &latest, &vitals);
+        ServerAddress {
+            first,
+            latest,
+            vitals,
+        }
     }
 
-    fn start_in(registry: &Arc<Registry>, latest: &Arc<Mutex<Option<Addr<Self>>>>) -> Addr<Self> {
+    fn start_in(
+        registry: &Arc<Registry>,
+        latest: &Arc<Mutex<Option<Addr<Self>>>>,
+        vitals: &Arc<Vitals>,
+    ) -> Addr<Self> {
         let (watching, slot) = (Arc::clone(registry), Arc::clone(latest));
+        let kept = Arc::clone(vitals);
         let fallen = move |fall: supervision::ChildPanic| {
             let supervisor = &watching.supervisor;
             supervisor.report(PanicSource::Server, None, fall.panic);
             if fall.given_up {
                 // It has no parent except the program. All its state is shared, so a new one is
                 // equivalent.
-                let next = Self::start_in(&watching, &slot);
+                let next = Self::start_in(&watching, &slot, &kept);
                 *slot.lock() = Some(next);
             }
         };
-        let actor = Self {
-            registry: Arc::clone(registry),
-        };
+        let served = Arc::clone(registry);
         let supervisor = &registry.supervisor;
-        let arbiter = supervisor.arbiter();
-        let server =
-            supervision::start_on(arbiter, RestartIntensity::LASTING, fallen, move |_| actor);
+        let (arbiter, intensity) = (supervisor.arbiter(), RestartIntensity::LASTING);
+        let server = supervision::start_on(arbiter, vitals, intensity, fallen, move |_| Self {
+            registry: Arc::clone(&served),
+        });
         supervisor.replaced_by(server.clone().recipient());
         server
     }
@@ -121,8 +131,6 @@ impl Server {
 impl Actor for Server {
     type Context = Context<Self>;
 }
-
-impl Supervised for Server {}
 
 impl Handler<Emit> for Server {
     type Result = Result<(), EmitError>;

@@ -8,14 +8,14 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use actix::{Addr, ArbiterHandle, Message, Recipient};
+use actix::{ArbiterHandle, Message, Recipient};
 use parking_lot::Mutex;
 
 use crate::handler::ServerContext;
 use crate::message::{PanicSource, Panicked};
-use crate::namespace::actor::Namespace;
+use crate::namespace::actor::{Namespace, NamespaceActor};
 use crate::namespace::state::NamespaceState;
-use crate::supervision::ChildPanic;
+use crate::supervision::{ChildPanic, Vitals};
 use crate::tasks::TaskGroup;
 
 /// Starts the work of a server that runs beside its clients.
@@ -59,8 +59,13 @@ impl Supervisor {
         *self.replaces.lock() = Some(recipient);
     }
 
-    /// Starts a namespace's actor, also as the replacement of one that was given up.
-    pub(super) fn start(self: &Arc<Self>, state: &Arc<NamespaceState>) -> Addr<Namespace> {
+    /// Starts a namespace's actor, also as the replacement of one that was given up, whose `vitals`
+    /// it continues.
+    pub(super) fn start(
+        self: &Arc<Self>,
+        state: &Arc<NamespaceState>,
+        vitals: Arc<Vitals>,
+    ) -> NamespaceActor {
         let supervisor = Arc::downgrade(self);
         let name = state.membership.name().to_owned();
         let fallen = move |fall: ChildPanic| {
@@ -78,8 +83,10 @@ impl Supervisor {
                 });
             }
         };
-        let actor = Namespace::start(&self.arbiter, state, fallen);
-        state.membership.supervised_by(actor.clone().recipient());
+        let actor = Namespace::start(&self.arbiter, state, vitals, fallen);
+        state
+            .membership
+            .supervised_by(actor.address.clone().recipient());
         actor
     }
 

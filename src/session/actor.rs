@@ -14,7 +14,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message, Supervised};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, Message};
 use log::Level;
 
 use crate::clock::now;
@@ -28,7 +28,7 @@ use crate::session::host::SessionHost;
 use crate::session::machine::{Machine, UpgradeRefused};
 use crate::session::post::{Deliver, Post};
 use crate::session::state::State;
-use crate::supervision::{self, RestartIntensity};
+use crate::supervision;
 
 /// The actor. It has a state from its start, or its arrival, until the session ends or moves.
 pub(crate) struct Session {
@@ -85,7 +85,7 @@ impl Session {
         };
         // A session is unreliable after a panic: it ends, and `stopped` closes it.
         let fallen = move |fall| host.crashed(fall);
-        supervision::start_here(RestartIntensity::NEVER, fallen, session)
+        supervision::start_mortal(fallen, session)
     }
 
     /// Ends the session for the reason in `outcome`.
@@ -143,8 +143,6 @@ impl Actor for Session {
         self.finish();
     }
 }
-
-impl Supervised for Session {}
 
 impl Handler<Control> for Session {
     type Result = ();

@@ -15,7 +15,7 @@ const LAYERS: &str = "
     client     namespace session handler socket members link message error engineio socketio clock config handshake id limits logging reason panics telemetry notice
     namespace  supervision tasks handler socket members link message error cluster socketio clock config handshake id logging panics pattern user
     session    supervision link engineio websocket clock config handshake id limits logging panics reason telemetry
-    supervision  panics
+    supervision  clock panics
     tasks      panics
     handler    socket members link message data error socketio handshake limits logging panics reason type_map telemetry
     socket     members link message data error socketio cluster clock config handshake id logging notice telemetry user
@@ -65,15 +65,15 @@ const KEPT_TO: &str = "
     redis      adapter/redis admin
     rmp        socketio
     actix      testing admin server transport adapter namespace session supervision tasks handler socket members link message data
-    tokio      testing admin server transport adapter client namespace session tasks handler socket members clock logging
-    futures    testing server transport handler socket members
+    tokio      testing admin server transport adapter client namespace session supervision tasks handler socket members clock logging
+    futures    testing server transport supervision handler socket members
     schemars   contract
     socket2    server transport
     metrics    telemetry server
     quinn      transport/webtransport
     wtransport  transport/webtransport
     tracing    telemetry server
-    parking_lot  admin server transport adapter client namespace session handler socket members link data limits
+    parking_lot  admin server transport adapter client namespace session supervision handler socket members link data limits
     log        admin server transport adapter client namespace session handler socket members link data config limits logging telemetry
 ";
 
