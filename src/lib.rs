@@ -348,6 +348,9 @@ mod client;
 mod namespace;
 mod session;
 
+// The program's own actors of rooms.
+mod rooms;
+
 // The restarts of actors, and their limit; the tasks beside actors.
 #[allow(
     dead_code,
@@ -451,6 +454,11 @@ pub use namespace::{Room, Server};
 pub use notice::DisconnectNotice;
 pub use pattern::PatternError;
 pub use reason::{CloseReason, DisconnectReason};
+pub use rooms::{
+    Decision, DirectoryRoomStore, Dropped, Enter, IntoRoom, Joined, LeaveReason, Left,
+    MemoryRoomStore, Returned, RoomActor, RoomActors, RoomContext, RoomHandler, RoomId, RoomStore,
+    SaveOptions, SavedRoom, StoreError,
+};
 pub use server::{
     AllNamespaces, AppServer, AppServerHandle, Buildable, Builder, DrainReport, EngineIo,
     EngineIoBuilder, Namespace, NamespacePattern, NotReady, Readiness, RunningAppServer,

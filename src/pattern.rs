@@ -1,4 +1,4 @@
-//! Patterns of namespace names: `/shop-{id}` matches `/shop-7` with `id` = `7`.
+//! Patterns of the names of namespaces and rooms: `/shop-{id}` matches `/shop-7` with `id` = `7`.
 //!
 //! A text is parsed once, when the program registers it, and is matched with the names that clients
 //! request. It is plain data and depends on no namespace.
@@ -18,9 +18,24 @@ pub(crate) struct Pattern {
 pub(crate) type Parameters = Vec<(String, String)>;
 
 impl Pattern {
+    /// Parses a pattern of namespaces, whose names begin with a slash.
     pub(crate) fn parse(text: &str) -> Result<Self, PatternError> {
+        let parsed = Self::parse_names(text, "namespace")?;
+        Ok(Self {
+            head: format!("/{}", parsed.head.trim_start_matches('/')),
+            ..parsed
+        })
+    }
+
+    /// Parses a pattern of rooms.
+    pub(crate) fn parse_room(text: &str) -> Result<Self, PatternError> {
+        Self::parse_names(text, "room")
+    }
+
+    fn parse_names(text: &str, named: &'static str) -> Result<Self, PatternError> {
         let refused = |fault| PatternError {
             pattern: text.to_owned(),
+            named,
             fault,
         };
         let mut parts = text.split('{');
@@ -47,7 +62,7 @@ impl Pattern {
             return Err(refused(Fault::Unopened));
         }
         Ok(Self {
-            head: format!("/{}", head.trim_start_matches('/')),
+            head: head.to_owned(),
             parameters,
         })
     }
@@ -78,7 +93,7 @@ impl Pattern {
     }
 }
 
-/// The reason why a text is not a pattern of namespaces.
+/// The reason why a text is not a pattern of namespaces or rooms.
 ///
 /// # Examples
 ///
@@ -92,6 +107,8 @@ impl Pattern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatternError {
     pattern: String,
+    /// The things that it names.
+    named: &'static str,
     fault: Fault,
 }
 
@@ -116,7 +133,7 @@ impl fmt::Display for Pattern {
 
 impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "namespace pattern {:?}: ", self.pattern)?;
+        write!(f, "{} pattern {:?}: ", self.named, self.pattern)?;
         match &self.fault {
             Fault::Open => f.write_str("a brace is not closed"),
             Fault::Unopened => f.write_str("a closing brace has no opening one"),

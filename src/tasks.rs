@@ -32,6 +32,11 @@ impl<L: Send + 'static> TaskGroup<L> {
         }
     }
 
+    /// Returns the thread of the tasks.
+    pub(crate) fn arbiter(&self) -> &ArbiterHandle {
+        &self.arbiter
+    }
+
     /// Returns a group of other tasks, which is awaited alone and has the same reports.
     #[cfg(feature = "cluster")]
     pub(crate) fn new_group(&self) -> Self {

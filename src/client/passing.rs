@@ -5,14 +5,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{ConnectError, Rejection, RoomError, SessionError};
+use crate::error::{ConnectError, INTERNAL, Rejection, RoomError, SessionError};
 use crate::handler::{
     ConnectContext, DisconnectContext, FailureCause, NamespaceContext, Table, failed,
 };
 use crate::handshake::InitialRooms;
 use crate::link::InFlight;
 use crate::logging::TARGET_SOCKET;
-use crate::members::SocketState;
+use crate::members::{Entry, SocketState};
 use crate::namespace::NamespaceState;
 use crate::reason::DisconnectReason;
 use crate::socket::Socket;
@@ -51,32 +51,88 @@ pub(super) fn admit(table: &Table, socket: &Socket, namespace: Arc<NamespaceStat
     scope.within(|| table.admit(&connecting, admission));
 }
 
-/// Refuses or connects a socket, as the program has decided.
+/// Refuses a socket, or asks the actors of its namespace and rooms, as the program has decided.
 fn decide(socket: &Socket, namespace: &Arc<NamespaceState>, outcome: Result<(), ConnectError>) {
+    let entering = Entering {
+        socket: socket.clone(),
+        namespace: Arc::clone(namespace),
+        is_decided: false,
+    };
     match outcome {
-        Err(error) => {
-            count(namespace, "refused");
-            let tells_errors = namespace.handlers.context.server_context.tells_errors;
-            socket.refuse(&error.shown(tells_errors));
-        }
-        Ok(()) => match join_initial_rooms(socket) {
-            Ok(()) => enter(socket, namespace),
-            Err(error) => {
-                count(namespace, "refused");
-                socket.refuse(&ConnectError::new(error.to_string()));
-            }
-        },
+        Err(error) => entering.refuse(&error),
+        Ok(()) => entering.ask_namespace(),
     }
 }
 
-/// Joins the rooms that the client of an event stream has named.
-fn join_initial_rooms(socket: &Socket) -> Result<(), RoomError> {
-    let state = socket.state();
-    let Some(rooms) = state.link.handshake.get::<InitialRooms>() else {
-        return Ok(());
-    };
-    let mut rooms = rooms.0.iter();
-    rooms.try_for_each(|room| socket.membership().join(state, room))
+/// A socket that the program's handlers have accepted, and the actors of rooms not yet.
+struct Entering {
+    socket: Socket,
+    namespace: Arc<NamespaceState>,
+    is_decided: bool,
+}
+
+impl Entering {
+    /// Asks the actor of the namespace, if it has one.
+    fn ask_namespace(self) {
+        if self.socket.membership().whole_host().is_none() {
+            return self.join_initial_rooms(0, Box::new(()));
+        }
+        let socket = self.socket.clone();
+        // An actor may need some time. A server that stops waits for its decision.
+        let guard = InFlight::enter(&socket.state().link, 0);
+        let answer = Box::new(move |decided: Result<Entry, ConnectError>| {
+            match decided {
+                Err(error) => self.refuse(&error),
+                Ok(entry) => self.join_initial_rooms(0, entry),
+            }
+            drop(guard);
+        });
+        socket.membership().ask_namespace(socket.state(), answer);
+    }
+
+    /// Joins the rooms that the client of an event stream has named, from `at` on, and connects the
+    /// socket. The entry into the namespace is held until then.
+    fn join_initial_rooms(self, at: usize, entry: Entry) {
+        let socket = self.socket.clone();
+        let rooms = socket.state().link.handshake.get::<InitialRooms>();
+        let Some(room) = rooms.as_ref().and_then(|rooms| rooms.0.get(at)) else {
+            self.enter();
+            return drop(entry);
+        };
+        let next = move |joined: Result<(), RoomError>| match joined {
+            Ok(()) => self.join_initial_rooms(at + 1, entry),
+            Err(error) => self.refuse(&ConnectError::new(error.to_string())),
+        };
+        socket
+            .membership()
+            .join_when_admitted(socket.state(), room, next);
+    }
+
+    fn enter(mut self) {
+        self.is_decided = true;
+        enter(&self.socket, &self.namespace);
+    }
+
+    fn refuse(mut self, error: &ConnectError) {
+        self.is_decided = true;
+        self.refuse_with(error);
+    }
+
+    fn refuse_with(&self, error: &ConnectError) {
+        count(&self.namespace, "refused");
+        let server_context = &self.namespace.handlers.context.server_context;
+        self.socket
+            .refuse(&error.clone().shown(server_context.tells_errors));
+    }
+}
+
+impl Drop for Entering {
+    /// An actor has ended without a decision.
+    fn drop(&mut self) {
+        if !self.is_decided {
+            self.refuse_with(&INTERNAL.into());
+        }
+    }
 }
 
 /// Connects a socket that the program has accepted, unless it has disconnected while the program

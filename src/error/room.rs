@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use crate::error::text::marked;
 
@@ -17,7 +18,7 @@ use crate::error::text::marked;
 ///     namespace.room(room).await.err() == Some(RoomError::NoSuchRoom)
 /// }
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RoomError {
     /// The socket is disconnected from its namespace.
@@ -35,6 +36,14 @@ pub enum RoomError {
     /// The name begins with `@user:`, which is reserved for the sockets of a user; see
     /// [`Socket::identify`](crate::Socket::identify).
     ReservedName,
+    /// The actor of the room has refused the socket; see
+    /// [`Namespace::room_actor`](crate::Namespace::room_actor).
+    Refused {
+        /// The message of the actor's [`ConnectError`](crate::ConnectError).
+        message: String,
+        /// Its data.
+        data: Option<Value>,
+    },
 }
 
 impl fmt::Display for RoomError {
@@ -49,6 +58,7 @@ impl fmt::Display for RoomError {
                 write!(f, "the socket is in too many rooms, the limit is {limit}")
             }
             Self::ReservedName => f.write_str("the room's name is reserved for a user"),
+            Self::Refused { message, .. } => f.write_str(message),
         }
     }
 }

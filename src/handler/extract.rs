@@ -22,6 +22,7 @@ use crate::handler::context::NamespaceContext;
 use crate::handler::reply::{Ack, Reply};
 use crate::handler::tuples::for_each_tuple;
 use crate::handshake::Handshake;
+use crate::pattern::Parameters;
 use crate::reason::DisconnectReason;
 use crate::socket::Socket;
 use crate::socketio::{Args, ArgsError, ArgsRef, EventView, Shortened};
@@ -153,6 +154,16 @@ impl EventContext<'_> {
     /// Returns the number of the client's bytes that a handler of this event may hold.
     pub(crate) fn size(&self) -> usize {
         self.event.len() + self.args.size()
+    }
+
+    /// Returns the same event without its first argument. It takes over the right to answer.
+    pub(crate) fn behind_first(&self) -> EventContext<'_> {
+        EventContext {
+            args: self.args.behind_first(),
+            ack: Cell::new(self.ack.take()),
+            lent: OnceCell::new(),
+            ..*self
+        }
     }
 
     /// Returns the event's name.
@@ -326,14 +337,18 @@ pub struct Params<T>(pub T);
 
 impl<C: CallContext, T: DeserializeOwned> Extract<C> for Params<T> {
     fn extract(context: &C) -> Result<Self, Rejection> {
-        let parameters = context.socket().membership().parameters();
-        let refused =
-            |error: &dyn std::fmt::Display| Rejection::Params(Shortened(error).to_string());
-        // serde reads numbers from a form's text; the parameters are texts.
-        let text = serde_urlencoded::to_string(parameters).map_err(|error| refused(&error))?;
-        let read = serde_urlencoded::from_str(&text).map_err(|error| refused(&error))?;
-        Ok(Self(read))
+        read_parameters(context.socket().membership().parameters()).map(Self)
     }
+}
+
+/// Reads the parameters of a name.
+pub(crate) fn read_parameters<T: DeserializeOwned>(
+    parameters: &Parameters,
+) -> Result<T, Rejection> {
+    let refused = |error: &dyn std::fmt::Display| Rejection::Params(Shortened(error).to_string());
+    // serde reads numbers from a form's text; the parameters are texts.
+    let text = serde_urlencoded::to_string(parameters).map_err(|error| refused(&error))?;
+    serde_urlencoded::from_str(&text).map_err(|error| refused(&error))
 }
 
 /// A value of [`Builder::state`](crate::Builder::state), shared by all handlers.

@@ -14,6 +14,7 @@ use crate::handler::{
     EventOutcome, Extract, Failure, Handler, LeaveOutcome, NamespaceContext, ServerContext,
     SharedTable,
 };
+use crate::members::RoomKinds;
 
 /// The handlers of a namespace, of the namespaces of a pattern, or of all namespaces.
 ///
@@ -43,6 +44,8 @@ use crate::handler::{
 pub struct Handlers {
     pub(crate) table: Arc<SharedTable>,
     pub(crate) context: Arc<NamespaceContext>,
+    /// The rooms that have an actor of the program.
+    pub(crate) rooms: Arc<RoomKinds>,
 }
 
 impl Handlers {
@@ -51,6 +54,7 @@ impl Handlers {
         Self {
             table: Arc::default(),
             context: NamespaceContext::common(server_context),
+            rooms: Arc::default(),
         }
     }
 
@@ -60,6 +64,7 @@ impl Handlers {
         Self {
             table: SharedTable::following(&common.table),
             context: NamespaceContext::within(&common.context.server_context, label),
+            rooms: Arc::default(),
         }
     }
 

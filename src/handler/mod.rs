@@ -31,6 +31,7 @@ mod turn;
 
 pub(crate) use context::{NamespaceContext, ServerContext};
 pub use extension::Extension;
+pub(crate) use extract::read_parameters;
 pub use extract::{
     Auth, CallContext, ConnectContext, Data, DisconnectContext, Event, EventContext, Extract,
     Params, State,
@@ -40,6 +41,7 @@ pub use failure::{ErrorAnswer, Failure, FailureCause};
 pub use function::Handler;
 pub(crate) use future_slots::FutureSlots;
 pub use handlers::Handlers;
+pub(crate) use kinds::EventHandler;
 pub(crate) use line::EventLine;
 pub(crate) use method::Bound;
 pub use method::Method;
@@ -53,3 +55,4 @@ pub(crate) use table::Table;
 pub use task::BackgroundTask;
 pub(crate) use task::Tasks;
 pub use transit::IncomingEvent;
+pub(crate) use tuples::for_each_tuple;

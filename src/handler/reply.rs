@@ -124,6 +124,11 @@ impl Reply {
         self.fail(FailureCause::Panicked(panic));
     }
 
+    /// The same for a panic that another part of the crate reports.
+    pub(crate) fn fail_by_panic(&self, panic: String) {
+        self.fail(FailureCause::Panicked(panic));
+    }
+
     /// Ends a failed call: the program's hook may answer, otherwise the default rule applies.
     pub(super) fn fail(&self, cause: FailureCause) {
         self.fail_as(cause, FailureMark::Plain);
@@ -243,6 +248,11 @@ impl Ack {
         if let Some(reply) = self.reply.take() {
             reply.0.answer(&data);
         }
+    }
+
+    /// Takes the right to answer.
+    pub(crate) fn into_reply(mut self) -> Option<Reply> {
+        self.reply.take().map(|owed| owed.0.clone())
     }
 
     /// Sends no acknowledgement. The client's `emitWithAck` waits forever, or fails after its

@@ -22,6 +22,7 @@ use crate::logging::{TARGET_EVENT, plain};
 use crate::members::adapter::Adapter;
 use crate::members::audience::Audience;
 use crate::members::encode::Encoder;
+use crate::members::hosting::Hosts;
 use crate::members::lists::{Lists, RoomChange, SharedMembers};
 use crate::members::log_lines::log_emit;
 use crate::members::outgoing::Observers;
@@ -54,6 +55,8 @@ pub(crate) struct Membership {
     pub(super) supervisor: RwLock<Option<Recipient<RoomChange>>>,
     /// The rule for several sockets of one user, if the program has set one here.
     user_policy: RwLock<Option<UserPolicy>>,
+    /// The actors of the program for the namespace or its rooms.
+    pub(super) hosts: Hosts,
     /// Set once, by the maker of the namespace.
     pub(crate) task_keeper: OnceLock<Box<dyn TaskKeeper>>,
     /// The size from which the WebSockets of clients compress a packet, if any does. Set once too.
@@ -96,6 +99,7 @@ impl Membership {
             recovery: recovery.map(|options| Recovery::new(options, own)),
             supervisor: RwLock::new(None),
             user_policy: RwLock::new(None),
+            hosts: Hosts::default(),
             task_keeper: OnceLock::new(),
             compressed_from: OnceLock::new(),
         })

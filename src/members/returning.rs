@@ -13,6 +13,7 @@ use crate::cluster::EntryId;
 use crate::error::ConnectError;
 use crate::id::SocketId;
 use crate::members::adapter::Adapter;
+use crate::members::hosting::Departure;
 use crate::members::membership::Membership;
 use crate::members::recovery::{
     DetachOutcome, LogGuard, Recovery, RecoveryState, Resumed, SocketSnapshot, StartFrom,
@@ -51,7 +52,9 @@ impl Membership {
     /// connection. Called without the log's lock: the close ends the client's other sockets too.
     fn remove_superseded(&self, superseded: Superseded) {
         let socket = superseded.0;
-        self.exit(&socket);
+        // Its client is back already, as another socket with its id.
+        let reason = DisconnectReason::Session(CloseReason::Superseded);
+        self.exit_as(&socket, Departure::Dropped(reason));
         socket.link.close(CloseReason::Superseded);
     }
 
@@ -126,6 +129,8 @@ impl Membership {
             return Err(SocketEnded);
         };
         let is_new = self.list(socket);
+        // Before its CONNECT packet, and so before its first event.
+        self.tell_namespace_entered(socket);
         let missed_events = missed.len();
         // In the membership first: a client that has received the CONNECT packet receives the next
         // broadcast.
@@ -170,9 +175,15 @@ impl Membership {
             return self.exit(socket);
         };
         let mut log = recovery.lock();
-        self.exit(socket);
         let may = matches!(reason, DisconnectReason::Session(_));
         let outcome = recovery.detach(&mut log, socket, resume, may);
+        self.exit_as(
+            socket,
+            match outcome {
+                Some(DetachOutcome::Kept) => Departure::Dropped(reason),
+                _ => Departure::Disconnected(reason),
+            },
+        );
         match (outcome, self.recording_adapter()) {
             (Some(DetachOutcome::Kept), Some(adapter)) => {
                 adapter.store_record(

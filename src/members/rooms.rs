@@ -8,19 +8,69 @@ use std::sync::Arc;
 
 use actix::Recipient;
 use indexmap::IndexSet;
+use tokio::sync::oneshot;
 
 use crate::clock::wall;
-use crate::error::{RoomError, UserError};
+use crate::error::{ConnectError, RoomError, UserError};
 use crate::limits::Limit;
 use crate::logging::{Quoted, TARGET_SOCKET};
+use crate::members::hosting::{Departure, Entry};
 use crate::members::lists::{Lists, RoomChange};
 use crate::members::membership::Membership;
 use crate::members::recovery::{EventOffset, Recovery};
 use crate::members::socket::{Phase, SocketState};
 use crate::message::{RoomEvent, RoomEventKind};
+use crate::reason::DisconnectReason;
 use crate::user::{user_of, user_room};
 
 impl Membership {
+    /// Adds a socket to a room, within the server's limits, after the room's actor has let it in, if
+    /// the room has one. If that actor ends without a decision, the room is unavailable.
+    pub(crate) async fn join_admitted(
+        self: &Arc<Self>,
+        socket: &Arc<SocketState>,
+        room: &str,
+    ) -> Result<(), RoomError> {
+        if !self.asks_actor(socket, room) {
+            return self.join(socket, room);
+        }
+        let (sender, joined) = oneshot::channel();
+        // A caller that has stopped to wait is no error: the socket has joined.
+        self.join_when_admitted(socket, room, |outcome| drop(sender.send(outcome)));
+        joined.await.unwrap_or(Err(RoomError::Unavailable))
+    }
+
+    /// The same, for a caller that cannot wait: `done` gets the outcome, at once or on the thread of
+    /// the room's actor. It is dropped if that actor ends without a decision.
+    pub(crate) fn join_when_admitted(
+        self: &Arc<Self>,
+        socket: &Arc<SocketState>,
+        room: &str,
+        done: impl FnOnce(Result<(), RoomError>) + Send + 'static,
+    ) {
+        if !self.asks_actor(socket, room) {
+            return done(self.join(socket, room));
+        }
+        let asked = (Arc::clone(self), Arc::clone(socket), room.to_owned());
+        let answer = Box::new(move |decided: Result<Entry, ConnectError>| {
+            let (membership, socket, room) = asked;
+            done(match decided {
+                // The entry is dropped after the join, so that the actor does not end before it.
+                Ok(_entry) => membership.join(&socket, &room),
+                Err(error) => Self::not_joined(&socket, refused(error)),
+            });
+        });
+        // A room without an actor lets everybody in.
+        if let Some(answer) = self.ask_room(socket, room, answer) {
+            answer(Ok(Box::new(())));
+        }
+    }
+
+    /// Returns `true` if an actor may have to let the socket into the room.
+    fn asks_actor(&self, socket: &SocketState, room: &str) -> bool {
+        self.hosts_rooms() && !socket.rooms.lock().contains(room)
+    }
+
     /// Adds a socket to a room, within the server's limits.
     pub(crate) fn join(&self, socket: &Arc<SocketState>, room: &str) -> Result<(), RoomError> {
         let config = &socket.link.config;
@@ -105,12 +155,18 @@ impl Membership {
         }
         if is_new {
             self.tell_watchers(&lists, &name, &RoomEventKind::Joined(socket.id.clone()));
+            self.tell_room_entered(socket, &name);
         }
         true
     }
 
     /// Removes a socket from a room.
     pub(crate) fn leave(&self, socket: &SocketState, room: &str) {
+        self.leave_as(socket, room, Departure::Left);
+    }
+
+    /// The same, for another cause.
+    pub(crate) fn leave_as(&self, socket: &SocketState, room: &str, departure: Departure) {
         // A socket that is being recovered may just be joining its previous rooms.
         let log = self.recovery.as_ref().map(Recovery::lock);
         let mut lists = self.lists.write();
@@ -118,7 +174,7 @@ impl Membership {
         if let Some(resume) = &socket.resume {
             resume.joined.lock().swap_remove(room);
         }
-        self.leave_room(&mut lists, socket, room);
+        self.leave_room(&mut lists, socket, room, departure);
         drop(lists);
         self.write_down(log, socket);
         if was_there {
@@ -129,15 +185,24 @@ impl Membership {
     /// Removes a socket from the namespace and all rooms. It is in no room when this returns, even
     /// if another thread was doing the same.
     pub(crate) fn exit(&self, socket: &SocketState) {
+        let reason = socket.end_reason();
+        let reason = reason.unwrap_or(DisconnectReason::ServerNamespaceDisconnect);
+        self.exit_as(socket, Departure::Disconnected(reason));
+    }
+
+    /// The same, for another cause.
+    pub(super) fn exit_as(&self, socket: &SocketState, departure: Departure) {
         let mut lists = self.lists.write();
         let rooms = std::mem::take(&mut *socket.rooms.lock());
-        lists.sockets.swap_remove(&socket.key);
+        if lists.sockets.swap_remove(&socket.key).is_some() {
+            self.tell_namespace_left(socket, departure);
+        }
         // A recovered socket has the id of its predecessor.
         if lists.keys.get(&socket.id) == Some(&socket.key) {
             lists.keys.remove(&socket.id);
         }
         for room in rooms {
-            self.leave_room(&mut lists, socket, &room);
+            self.leave_room(&mut lists, socket, &room, departure);
         }
     }
 
@@ -194,10 +259,17 @@ impl Membership {
         watchers.push(watcher);
     }
 
-    fn leave_room(&self, lists: &mut Lists, socket: &SocketState, room: &str) {
+    fn leave_room(
+        &self,
+        lists: &mut Lists,
+        socket: &SocketState,
+        room: &str,
+        departure: Departure,
+    ) {
         let Some(left) = lists.leave(socket.key, room) else {
             return;
         };
+        self.tell_room_left(socket, &left.room, departure);
         self.tell_watchers(lists, &left.room, &RoomEventKind::Left(socket.id.clone()));
         if left.was_last {
             self.tell_watchers(lists, &left.room, &RoomEventKind::Deleted);
@@ -236,6 +308,15 @@ impl Membership {
             // Life-cycle messages, two for each room.
             supervisor.do_send(change);
         }
+    }
+}
+
+/// Returns the refusal of a room's actor for the program, without the text of an internal error.
+fn refused(error: ConnectError) -> RoomError {
+    let shown = error.shown(false);
+    RoomError::Refused {
+        message: shown.message().to_owned(),
+        data: shown.data().cloned(),
     }
 }
 

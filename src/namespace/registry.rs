@@ -334,6 +334,7 @@ impl Registry {
                 self.recovery,
             ),
             handlers,
+            tasks: self.supervisor.tasks().clone(),
             leases: frees.then(AtomicUsize::default),
         });
         let tasks = Tasks::of(&state.handlers.context, self.supervisor.arbiter());
@@ -345,6 +346,7 @@ impl Registry {
         if let Some(policy) = policy {
             state.membership.set_user_policy(policy);
         }
+        state.membership.host_rooms(&state.handlers.rooms);
         let actor = self.supervisor.start(&state, Vitals::new());
         if let Some(cluster) = &self.cluster {
             cluster.enter(&state.membership);

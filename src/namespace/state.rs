@@ -13,8 +13,10 @@ use serde_json::{Value, json};
 use crate::handler::Handlers;
 use crate::logging::{LogKind, LogLimits, Quoted, cut};
 use crate::members::Membership;
+use crate::message::PanicSource;
 use crate::panics::catch_panic;
 use crate::pattern::{Parameters, Pattern};
+use crate::tasks::TaskGroup;
 use crate::user::UserPolicy;
 
 /// The parts of a namespace, without its actor.
@@ -22,6 +24,8 @@ use crate::user::UserPolicy;
 pub(crate) struct NamespaceState {
     pub(crate) membership: Arc<Membership>,
     pub(crate) handlers: Handlers,
+    /// The tasks beside its actors.
+    pub(crate) tasks: TaskGroup<(PanicSource, Arc<str>)>,
     /// The number of connected and connecting clients, if the namespace is removed with the last
     /// one. Changed under the lock of the registry.
     pub(super) leases: Option<AtomicUsize>,

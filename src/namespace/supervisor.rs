@@ -50,6 +50,11 @@ impl Supervisor {
         })
     }
 
+    /// Returns the tasks beside the actors, which the end of the server awaits.
+    pub(crate) fn tasks(&self) -> &TaskGroup<(PanicSource, Arc<str>)> {
+        &self.tasks
+    }
+
     pub(crate) fn arbiter(&self) -> &ArbiterHandle {
         &self.arbiter
     }

@@ -35,7 +35,7 @@ impl Closing {
         let cluster = self.registry.as_ref();
         let cluster = cluster.and_then(|registry| Some((registry, registry.cluster.as_ref()?)));
         let Some((registry, adapter)) = cluster else {
-            return self.engine.close(limit).await;
+            return self.close_alone(limit).await;
         };
         let begun = Instant::now();
         // One slow client must not use up the time of the messages to other nodes.
@@ -53,6 +53,16 @@ impl Closing {
         let (gone, settled) = tokio::join!(self.engine.close(session_limit), settled);
         let rest = limit.saturating_sub(begun.elapsed());
         Arc::clone(adapter).close(rest).await && gone && settled.is_ok()
+    }
+
+    /// The same without a cluster: the program's rooms are saved behind their last clients.
+    async fn close_alone(&self, limit: Duration) -> bool {
+        let Some(registry) = &self.registry else {
+            return self.engine.close(limit).await;
+        };
+        let settled = timeout(limit, registry.supervisor.settled());
+        let (gone, settled) = tokio::join!(self.engine.close(limit), settled);
+        gone && settled.is_ok()
     }
 
     /// Stores the state of these sockets for the other nodes, and waits for the broker for a limited

@@ -21,6 +21,8 @@ use crate::members::DeliveryObserver;
 use crate::members::{OutgoingEvent, ServerSideEvent};
 use crate::message::{PanicSource, Panicked, RoomEvent};
 use crate::namespace::{FindRoom, NamespaceState, Registry, Room};
+use crate::pattern::{Pattern, PatternError};
+use crate::rooms::{self, IntoRoom, RoomActor, RoomActors, RoomContext};
 use crate::socket::{Broadcast, ClusterResult, Socket};
 use crate::socketio::Args;
 use crate::user::UserPolicy;
@@ -54,6 +56,107 @@ impl Namespace {
     #[must_use]
     pub fn name(&self) -> &str {
         self.state.membership.name()
+    }
+
+    /// Gives this namespace an actor of the program: the namespace is its room. The first client
+    /// starts it, by `factory`, and is let in by it; see [`RoomActor`]. A namespace has one such
+    /// actor: a second call is an error in the log, and changes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix::{Actor, Context};
+    /// use actix_socketio::{RoomActor, RoomContext, SocketIo};
+    ///
+    /// struct Lobby { room: RoomContext }
+    ///
+    /// impl Actor for Lobby {
+    ///     type Context = Context<Self>;
+    /// }
+    ///
+    /// impl RoomActor for Lobby {}
+    ///
+    /// fn register(io: &SocketIo) {
+    ///     io.of("/lobby").actor(|room| Lobby { room });
+    /// }
+    /// ```
+    pub fn actor<A, F, R>(&self, factory: F) -> RoomActors<A>
+    where
+        A: RoomActor,
+        F: Fn(RoomContext) -> R + Send + Sync + 'static,
+        R: IntoRoom<A>,
+    {
+        let membership = Arc::downgrade(&self.state.membership);
+        let find = move |name: &str| {
+            let membership = membership.upgrade()?;
+            membership
+                .whole_host()
+                .filter(|_| membership.name() == name)
+                .cloned()
+        };
+        let tasks = self.state.tasks.clone();
+        let rooms = rooms::of_namespaces(&self.state.handlers, tasks, Arc::new(find), factory);
+        self.state.membership.host_whole();
+        rooms
+    }
+
+    /// Gives each room whose name matches `pattern` an actor of the program. The first socket that
+    /// joins starts it, by `factory`, which gets the parameters of the name; the actor lets each
+    /// socket in, so [`Socket::join`] waits for it. A parameter takes at least one character, and
+    /// never a slash; the first matching pattern decides.
+    ///
+    /// See [`RoomActor`], and [`RoomActors::on`] for the events of such rooms. Register it before
+    /// clients join such rooms: the actor does not know members that have joined before.
+    ///
+    /// # Errors
+    ///
+    /// [`PatternError`] if the text is not a pattern.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix::{Actor, Context};
+    /// use actix_socketio::{Data, PatternError, RoomActor, RoomContext, RoomError, Socket, SocketIo};
+    ///
+    /// struct Document { room: RoomContext }
+    ///
+    /// impl Actor for Document {
+    ///     type Context = Context<Self>;
+    /// }
+    ///
+    /// impl RoomActor for Document {}
+    ///
+    /// async fn open(socket: Socket, Data(id): Data<u32>) -> Result<(), RoomError> {
+    ///     socket.join(format!("doc:{id}")).await
+    /// }
+    ///
+    /// fn register(io: &SocketIo) -> Result<(), PatternError> {
+    ///     io.of("/").on("open", open);
+    ///     io.of("/").room_actor("doc:{id}", |room| Document { room })?;
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn room_actor<A, F, R>(
+        &self,
+        pattern: &str,
+        factory: F,
+    ) -> Result<RoomActors<A>, PatternError>
+    where
+        A: RoomActor,
+        F: Fn(RoomContext) -> R + Send + Sync + 'static,
+        R: IntoRoom<A>,
+    {
+        let pattern = Pattern::parse_room(pattern)?;
+        let membership = Arc::downgrade(&self.state.membership);
+        let find = move |room: &str| membership.upgrade()?.with_host(room, Arc::clone);
+        let (handlers, tasks) = (&self.state.handlers, self.state.tasks.clone());
+        Ok(rooms::of_rooms(
+            handlers,
+            tasks,
+            Arc::new(find),
+            pattern,
+            factory,
+        ))
     }
 
     /// Calls `observer` for every outgoing event of this namespace, before it is sent: once for

@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::error::EmitError;
 use crate::handler::Handlers;
 use crate::namespace::{PatternState, Registry};
+use crate::rooms::{self, IntoRoom, RoomActor, RoomActors, RoomContext};
 use crate::server::Namespace;
 use crate::user::UserPolicy;
 
@@ -75,6 +76,60 @@ impl NamespacePattern {
             state.membership.set_user_policy(policy);
         }
         self
+    }
+
+    /// Gives each namespace of this pattern an actor of the program: the namespace is its room. The
+    /// first client of a namespace starts it, by `factory`, which gets the parameters of the name,
+    /// and is let in by it; see [`RoomActor`]. A pattern has one such actor: a second call is an
+    /// error in the log, and changes nothing.
+    ///
+    /// The actor is asked after the connect handlers have accepted the client. Together with
+    /// [`remove_when_empty`](Self::remove_when_empty) a namespace and its actor end with the last
+    /// client.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix::{Actor, Context};
+    /// use actix_socketio::{ConnectError, PatternError, RoomActor, RoomContext, SocketIo};
+    ///
+    /// struct Game { room: RoomContext, id: u32 }
+    ///
+    /// impl Actor for Game {
+    ///     type Context = Context<Self>;
+    /// }
+    ///
+    /// impl RoomActor for Game {}
+    ///
+    /// fn open(room: RoomContext) -> Result<Game, ConnectError> {
+    ///     let id = room.parameter("id").unwrap_or_default();
+    ///     let id = id.parse().map_err(|_| ConnectError::new("there is no such game"))?;
+    ///     Ok(Game { room, id })
+    /// }
+    ///
+    /// fn register(io: &SocketIo) -> Result<(), PatternError> {
+    ///     let games = io.of_pattern("/game-{id}")?;
+    ///     games.remove_when_empty().actor(open);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn actor<A, F, R>(&self, factory: F) -> RoomActors<A>
+    where
+        A: RoomActor,
+        F: Fn(RoomContext) -> R + Send + Sync + 'static,
+        R: IntoRoom<A>,
+    {
+        let registry = Arc::downgrade(&self.registry);
+        let find = move |name: &str| {
+            let namespace = registry.upgrade()?.namespace(name)?;
+            namespace.membership.whole_host().cloned()
+        };
+        let tasks = self.registry.supervisor.tasks().clone();
+        let rooms = rooms::of_namespaces(&self.state.handlers, tasks, Arc::new(find), factory);
+        for state in self.registry.made_by(&self.state) {
+            state.membership.host_whole();
+        }
+        rooms
     }
 
     /// Returns the existing namespaces, in any order.

@@ -256,8 +256,9 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// [`RoomError::Disconnected`], [`RoomError::NameTooLong`] and [`RoomError::TooManyRooms`]; the
-    /// rooms before the failed one were joined.
+    /// [`RoomError::Disconnected`], [`RoomError::NameTooLong`], [`RoomError::TooManyRooms`], and of a
+    /// room with an actor ([`Namespace::room_actor`](crate::Namespace::room_actor))
+    /// [`RoomError::Refused`]; the rooms before the failed one were joined.
     ///
     /// # Examples
     ///
@@ -269,7 +270,7 @@ impl Socket {
     /// ```
     pub async fn join(&self, rooms: impl RoomNames) -> Result<(), RoomError> {
         for room in room_names(rooms) {
-            self.membership.join(&self.state, &room)?;
+            self.membership.join_admitted(&self.state, &room).await?;
         }
         Ok(())
     }
@@ -430,6 +431,13 @@ impl fmt::Debug for Socket {
             .field("id", &self.state.id)
             .field("namespace", &self.namespace())
             .finish_non_exhaustive()
+    }
+}
+
+/// The room of the socket's id: this socket alone.
+impl RoomNames for &Socket {
+    fn add_to(self, names: &mut Vec<String>) {
+        self.id().add_to(names);
     }
 }
 

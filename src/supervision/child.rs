@@ -34,7 +34,7 @@ use crate::supervision::life::Life;
 use crate::supervision::mailbox::{Command, Letter, Mailbox, Pump};
 
 /// The decisions about a child. If the child's thread ends, its parent is dropped.
-pub(super) trait Parent<A: Actor> {
+pub(crate) trait Parent<A: Actor> {
     /// This life has begun: the actor's `started` has returned.
     fn started(&mut self, life: u64);
 
@@ -48,7 +48,7 @@ pub(super) trait Parent<A: Actor> {
 /// Runs a child on an arbiter, from any thread. It is held until its first command.
 ///
 /// If it `ends_unaddressed`, it ends after its last address is dropped, as any actor of actix does.
-pub(super) fn run_on<A, F, P>(
+pub(crate) fn run_on<A, F, P>(
     arbiter: &ArbiterHandle,
     mailbox: &Arc<Mailbox<A>>,
     ends_unaddressed: bool,
@@ -231,7 +231,7 @@ where
 }
 
 /// The number of the life that is no restart.
-pub(super) const FIRST_LIFE: u64 = 1;
+pub(crate) const FIRST_LIFE: u64 = 1;
 
 /// The capacity of mailboxes: none. A capacity would not limit them, because `do_send` ignores it,
 /// and it could make `send` wait without a waker.

@@ -20,13 +20,13 @@ impl RestartIntensity {
 
 /// The recent ends of actors that were restarted.
 #[derive(Debug)]
-pub(super) struct RestartWindow {
+pub(crate) struct RestartWindow {
     intensity: RestartIntensity,
     recent: VecDeque<Instant>,
 }
 
 impl RestartWindow {
-    pub(super) fn new(intensity: RestartIntensity) -> Self {
+    pub(crate) fn new(intensity: RestartIntensity) -> Self {
         Self {
             intensity,
             recent: VecDeque::new(),
@@ -34,7 +34,7 @@ impl RestartWindow {
     }
 
     /// Counts an end. Returns `true` if the limit is exceeded.
-    pub(super) fn too_many(&mut self, now: Instant) -> bool {
+    pub(crate) fn too_many(&mut self, now: Instant) -> bool {
         let within = self.intensity.within;
         self.recent
             .retain(|end| now.saturating_duration_since(*end) < within);

@@ -2,8 +2,8 @@
 //!
 //! Messages enter from any thread, by an actix address or by a
 //! `ChildRef`. They leave to the present life of the child, by [`Pump`], a future
-//! in the context of its actor. Between two lives they wait. What ends a life, and what follows, is
-//! not known here; the commands to the child's task are kept beside the messages, because both wake
+//! in the context of its actor. Between two lives they wait. The cause of the end of a life, and the
+//! next step, are not known here; the commands to the child's task are kept beside the messages, because both wake
 //! it.
 
 use std::any::Any;
@@ -21,13 +21,13 @@ use crate::supervision::ChildEnd;
 use crate::supervision::vitals::Vitals;
 
 /// A message in a mailbox.
-pub(super) trait Letter<A: Actor>: EnvelopeProxy<A> + Send {
+pub(crate) trait Letter<A: Actor>: EnvelopeProxy<A> + Send {
     /// Returns the message that nobody takes any more; `None` if its type is not known.
     fn undelivered(self: Box<Self>) -> Option<Undelivered>;
 }
 
 /// A message that nobody takes.
-pub(super) struct Undelivered {
+pub(crate) struct Undelivered {
     pub(super) message_type: &'static str,
     pub(super) message: Box<dyn Any + Send>,
 }
@@ -39,10 +39,10 @@ impl<A: Actor> Letter<A> for Envelope<A> {
     }
 }
 
-/// What the task of a child is to do. Each life has a number, by which late commands and reports are
+/// The next step of a child's task. Each life has a number, by which late commands and reports are
 /// told apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Command {
+pub(crate) enum Command {
     /// Start this life, after a pause.
     Start { life: u64, after: Duration },
     /// End this life, and keep the mailbox.
@@ -52,7 +52,7 @@ pub(super) enum Command {
 }
 
 /// The messages of a child, and the last command to its task.
-pub(super) struct Mailbox<A: Actor> {
+pub(crate) struct Mailbox<A: Actor> {
     pub(super) vitals: Arc<Vitals>,
     state: Mutex<State<A>>,
 }
@@ -71,7 +71,7 @@ struct State<A: Actor> {
 }
 
 impl<A: Actor> Mailbox<A> {
-    pub(super) fn new(vitals: &Arc<Vitals>) -> Arc<Self> {
+    pub(crate) fn new(vitals: &Arc<Vitals>) -> Arc<Self> {
         Arc::new(Self {
             vitals: Arc::clone(vitals),
             state: Mutex::new(State {
@@ -109,7 +109,7 @@ impl<A: Actor> Mailbox<A> {
         self.state.lock().end.clone()
     }
 
-    pub(super) fn give(&self, command: Command) {
+    pub(crate) fn give(&self, command: Command) {
         let waker = {
             let mut state = self.state.lock();
             state.command = Some(command);

@@ -16,8 +16,10 @@ mod mailbox;
 mod vitals;
 
 pub(crate) use arbiter::lasting_arbiter;
+pub(crate) use child::{FIRST_LIFE, Parent, run_on};
 pub(crate) use end::ChildEnd;
-pub(crate) use intensity::RestartIntensity;
+pub(crate) use intensity::{RestartIntensity, RestartWindow};
 pub(crate) use life::is_abandoned;
 pub(crate) use lone::{ChildPanic, start_mortal, start_on};
+pub(crate) use mailbox::{Command, Letter, Mailbox};
 pub(crate) use vitals::Vitals;

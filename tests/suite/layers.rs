@@ -9,15 +9,16 @@ const LAYERS: &str = "
     testing    server adapter session socket members link message error config engineio socketio id
     admin      server session handler socket message error socketio calendar clock id limits logging reason
     contract   server handler socket error socketio
-    server     transport adapter client namespace session supervision handler socket members link message data error engineio socketio cluster clock config handshake id limits logging notice panics pattern reason telemetry user
+    server     transport adapter client namespace session rooms supervision handler socket members link message data error engineio socketio cluster clock config handshake id limits logging notice panics pattern reason telemetry user
     transport  session handler link websocket engineio config handshake id limits logging panics reason telemetry
     adapter    namespace session supervision tasks handler socket members link message data error socketio cluster calendar config handshake id logging notice panics reason telemetry clock
     client     namespace session handler socket members link message error engineio socketio clock config handshake id limits logging reason panics telemetry notice
     namespace  supervision tasks handler socket members link message error cluster socketio clock config handshake id logging panics pattern user
     session    supervision link engineio websocket clock config handshake id limits logging panics reason telemetry
+    rooms      supervision tasks handler socket members link message error socketio clock id notice panics pattern reason
     supervision  clock panics
     tasks      panics
-    handler    socket members link message data error socketio handshake limits logging panics reason type_map telemetry
+    handler    socket members link message data error socketio handshake limits logging panics pattern reason type_map telemetry
     socket     members link message data error socketio cluster clock config handshake id logging notice telemetry user
     members    link message data error engineio socketio cluster config handshake id limits logging notice panics pattern reason calendar clock user
     link       data error engineio socketio websocket config handshake id limits logging panics reason
@@ -64,17 +65,17 @@ const KEPT_TO: &str = "
     zstd       transport
     redis      adapter/redis admin
     rmp        socketio
-    actix      testing admin server transport adapter namespace session supervision tasks handler socket members link message data
-    tokio      testing admin server transport adapter client namespace session supervision tasks handler socket members clock logging
-    futures    testing server transport supervision handler socket members
+    actix      testing admin server transport adapter namespace session rooms supervision tasks handler socket members link message data
+    tokio      testing admin server transport adapter client namespace session rooms supervision tasks handler socket members clock logging
+    futures    testing server transport rooms supervision handler socket members
     schemars   contract
     socket2    server transport
     metrics    telemetry server
     quinn      transport/webtransport
     wtransport  transport/webtransport
     tracing    telemetry server
-    parking_lot  admin server transport adapter client namespace session supervision handler socket members link data limits
-    log        admin server transport adapter client namespace session handler socket members link data config limits logging telemetry
+    parking_lot  admin server transport adapter client namespace session rooms supervision handler socket members link data limits
+    log        admin server transport adapter client namespace session rooms handler socket members link data config limits logging telemetry
 ";
 
 /// Folders and fields of this crate that have the name of another crate, as they are named.
@@ -115,6 +116,10 @@ const CIRCLES: &[(&str, &[&str])] = &[
     (
         "a session may lie in a store, whose tasks load and save the session",
         &["data/session", "data/stored"],
+    ),
+    (
+        "a namespace holds the hosts of its rooms, and each host its namespace",
+        &["members/hosting", "members/membership"],
     ),
     (
         "a connect handler may return either error, and each becomes the other",

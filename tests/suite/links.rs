@@ -15,6 +15,7 @@ const DOCUMENTS: [&str; 14] = [
     "docs/migrating.md",
     "docs/operations.md",
     "docs/performance.md",
+    "docs/rooms.md",
     "docs/scaling.md",
     "docs/semantics.md",
     "docs/tutorial.md",

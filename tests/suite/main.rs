@@ -65,8 +65,10 @@ mod reasons;
 mod recovery;
 mod reports;
 mod returned_values;
+mod room_actors;
 mod rooms;
 #[cfg(all(feature = "metrics", feature = "tracing"))]
+mod saved_rooms;
 mod secrets;
 mod sessions;
 mod shutdown;

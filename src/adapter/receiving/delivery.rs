@@ -188,7 +188,7 @@ impl Delivery {
     /// Changes one socket, if it belongs to this node.
     fn single(
         &self,
-        membership: &Membership,
+        membership: &Arc<Membership>,
         requester: &Requester,
         socket: &SocketId,
         change: &MembershipChange,
@@ -399,7 +399,7 @@ impl Inbound for Delivery {
     }
 }
 
-fn change_all(membership: &Membership, scope: Scope, change: &MembershipChange) {
+fn change_all(membership: &Arc<Membership>, scope: Scope, change: &MembershipChange) {
     for socket in membership.select(&scope.into()) {
         apply(membership, &socket, change);
     }
@@ -413,12 +413,12 @@ fn disconnect_with(membership: &Membership, scope: Scope, notice: DisconnectNoti
     }
 }
 
-fn apply(membership: &Membership, socket: &Arc<SocketState>, change: &MembershipChange) {
+fn apply(membership: &Arc<Membership>, socket: &Arc<SocketState>, change: &MembershipChange) {
     match change {
         MembershipChange::Join(rooms) => {
             for room in rooms {
                 // A socket that is just disconnecting joins no rooms.
-                let _ = membership.join(socket, room);
+                membership.join_when_admitted(socket, room, drop);
             }
         }
         MembershipChange::Leave(rooms) => {

@@ -87,7 +87,8 @@ impl Broadcast {
     /// Makes the addressed sockets join rooms, including those of other nodes. Returns the number
     /// of sockets of this node that joined. A socket that is disconnecting does not join, nor does
     /// one that has reached the limit of [`rooms_per_socket`](crate::Builder::rooms_per_socket) or
-    /// [`room_name_limit`](crate::Builder::room_name_limit) of its server.
+    /// [`room_name_limit`](crate::Builder::room_name_limit) of its server, or that the actor of a room
+    /// refuses.
     ///
     /// # Errors
     ///
@@ -103,13 +104,22 @@ impl Broadcast {
     pub async fn sockets_join(self, rooms: impl RoomNames) -> Result<usize, ClusterError> {
         let rooms = room_names(rooms);
         let selected = self.membership.select(&self.audience);
-        let joins = |socket: &&Arc<SocketState>| {
-            let mut joined = rooms.iter().map(|room| self.membership.join(socket, room));
-            joined.all(|joined| joined.is_ok())
-        };
-        let joined = selected.iter().filter(joins).count();
+        let mut joined = 0;
+        for socket in &selected {
+            joined += usize::from(self.joins(socket, &rooms).await);
+        }
         self.tell(|scope| Message::Join { scope, rooms })?;
         Ok(joined)
+    }
+
+    /// Returns `true` if the socket joined the rooms, up to the first that refuses it.
+    async fn joins(&self, socket: &Arc<SocketState>, rooms: &[String]) -> bool {
+        for room in rooms {
+            if self.membership.join_admitted(socket, room).await.is_err() {
+                return false;
+            }
+        }
+        true
     }
 
     /// Makes the addressed sockets leave rooms, including those of other nodes. Returns the number

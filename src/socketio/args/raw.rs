@@ -101,6 +101,15 @@ impl ArgsRef<'_> {
         }
     }
 
+    /// Returns the arguments behind the first.
+    pub(crate) fn behind_first(self) -> Self {
+        let text = match self.text {
+            ArgsText::Json(text) => ArgsText::Json(split_first(text).1.unwrap_or_default()),
+            ArgsText::Packed(values) => ArgsText::Packed(msgpack::behind_first(values)),
+        };
+        Self { text, ..self }
+    }
+
     pub(crate) fn to_args(self) -> Args {
         match self.text {
             ArgsText::Json(text) => Args::new(text.to_owned(), self.attachments.to_vec()),

@@ -9,13 +9,17 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{Heard, Server, channel, within};
 
-/// Holds handlers up until the test opens it, once and for all.
+/// Holds handlers up until the test opens it.
 #[derive(Clone, Debug)]
 pub(crate) struct Gate(watch::Sender<bool>);
 
 impl Gate {
     pub(crate) fn open(&self) {
         self.0.send_replace(true);
+    }
+
+    pub(crate) fn close(&self) {
+        self.0.send_replace(false);
     }
 
     pub(crate) fn is_open(&self) -> bool {
