@@ -27,7 +27,7 @@ pub(crate) use in_flight::{InFlight, InFlightGuard, has_waited_for_end, waits_fo
     reason = "the benchmarks take this room without the sessions"
 )]
 pub(crate) use inbound::{Inbound, InboundError, InboundMessage, Violation};
-pub(crate) use outbox::{Outbox, PollRefused, PushError, Pushed, Turn, Unsent, WriteFrames};
+pub(crate) use outbox::{Outbox, PollRefused, PushError, Pushed, Stop, Turn, Unsent, WriteFrames};
 pub(crate) use outgoing::{EmittedEvent, Outgoing};
 #[allow(
     unused_imports,

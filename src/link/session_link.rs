@@ -244,7 +244,16 @@ impl Link {
     /// Queues a packet about the state of a socket. If it does not fit, the session is closed under
     /// every policy: the client's view of the socket would be wrong.
     pub(crate) fn send_vital(&self, packet: Outgoing) {
-        if self.outbox.push_vital(packet) == Err(PushError::Full) {
+        self.fail_if_full(self.outbox.push_vital(packet));
+    }
+
+    /// Queues the CONNECT packet of a socket, which a WebSocket writes apart from what follows.
+    pub(crate) fn send_connect(&self, packet: Outgoing) {
+        self.fail_if_full(self.outbox.push_apart(packet));
+    }
+
+    fn fail_if_full(&self, pushed: Result<(), PushError>) {
+        if pushed == Err(PushError::Full) {
             self.count_overflow();
             self.close(CloseReason::OutboxFull);
         }

@@ -215,7 +215,7 @@ impl SocketState {
         let revision = self.link.handshake.revision();
         let (encoder, sid) = (Encoder::of(&self.link), self.id.as_str());
         self.link
-            .send_vital(encoder.connect(revision, &self.namespace, sid, pid));
+            .send_connect(encoder.connect(revision, &self.namespace, sid, pid));
         for packet in std::mem::take(&mut held.packets) {
             // A closed outbox ends the session, which ends this socket.
             let _ = self.link.outbox.push_always(packet);

@@ -183,7 +183,7 @@ impl Engine {
         let open = Frame::packet(&self.open_packet(&link, Transport::WebSocket));
         link.outbox.attach_websocket();
         // The first frame of an empty outbox.
-        let _ = link.outbox.push_always(open.into());
+        let _ = link.outbox.push_apart(open.into());
         link
     }
 

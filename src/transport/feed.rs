@@ -5,15 +5,19 @@
 //! session's outbox follows after the session has agreed. The owner of the transport sends the bytes
 //! to the client.
 
+use std::future::Future;
 use std::io::{self, IoSlice};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use tokio::time::{Sleep, sleep};
 
 use crate::config::Config;
-use crate::link::{Deflater, Frame, Link, Outbox, WriteFrames};
+use crate::link::{Deflater, Frame, Link, Outbox, Stop, WriteFrames};
 
 /// The frames of one WebSocket. It is dropped if the WebSocket has closed, or has sent all frames;
 /// its session is notified.
@@ -21,6 +25,7 @@ pub(crate) struct OutboundStream {
     probe_outbox: Option<Arc<ProbeOutbox>>,
     link: Arc<Link>,
     deflating: Option<Box<Deflating>>,
+    pause: PauseTimer,
 }
 
 /// The state of a WebSocket that compresses.
@@ -38,6 +43,7 @@ impl OutboundStream {
             probe_outbox: None,
             link,
             deflating: None,
+            pause: PauseTimer::default(),
         }
     }
 
@@ -48,6 +54,7 @@ impl OutboundStream {
             probe_outbox: Some(Arc::clone(probe_outbox)),
             link: Arc::clone(link),
             deflating: None,
+            pause: PauseTimer::default(),
         }
     }
 
@@ -63,29 +70,39 @@ impl OutboundStream {
         Arc::clone(&self.link.config)
     }
 
-    /// Inserts bytes before all frames.
-    pub(crate) fn preface(&self, bytes: Bytes) {
-        let outbox = match &self.probe_outbox {
-            Some(probe_outbox) => &probe_outbox.outbox,
-            None => &self.link.outbox,
-        };
-        outbox.preface(bytes);
+    /// Begins with the response to the opening handshake, or behind it if the owner writes it.
+    pub(crate) fn begin(&mut self, response: Option<Bytes>) {
+        match (&self.probe_outbox, response) {
+            // Nothing is sent before the client's probe.
+            (Some(probe_outbox), response) => {
+                self.pause.is_open = true;
+                if let Some(response) = response {
+                    probe_outbox.outbox.preface(response);
+                }
+            }
+            (None, response) => self.link.outbox.begin_apart(response),
+        }
     }
 
     /// Takes the next chunk; `None` is the end.
     pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let deflating = &mut self.deflating;
-        let mut chunk_of = |outbox: &Outbox| match deflating {
+        let mut chunk_of = |outbox: &Outbox, cx: &mut Context<'_>| match deflating {
             Some(deflating) => outbox.poll_deflated(cx, &mut deflating.deflater),
             None => outbox.poll_chunk(cx),
         };
         if let Some(probe_outbox) = &self.probe_outbox {
-            match ready!(chunk_of(&probe_outbox.outbox)) {
+            match ready!(chunk_of(&probe_outbox.outbox, cx)) {
                 None if probe_outbox.has_succeeded() => self.probe_outbox = None,
                 chunk => return Poll::Ready(chunk),
             }
         }
-        chunk_of(&self.link.outbox)
+        loop {
+            let chunk = ready!(chunk_of(&self.link.outbox, cx));
+            if chunk.is_some() || ready!(self.pause.poll(&self.link.outbox, cx)) == Stop::End {
+                return Poll::Ready(chunk);
+            }
+        }
     }
 
     /// Takes the next frame; `None` is the end.
@@ -96,7 +113,14 @@ impl OutboundStream {
                 frame => return Poll::Ready(frame),
             }
         }
-        self.link.outbox.poll_frame(cx)
+        loop {
+            let frame = ready!(self.link.outbox.poll_frame(cx));
+            if frame.is_some() || self.link.outbox.stop() == Stop::End {
+                return Poll::Ready(frame);
+            }
+            // A stream has no segments that its client could read at once.
+            self.link.outbox.resume();
+        }
     }
 
     /// Writes the queued frames with `write`; `Ok` is the end.
@@ -115,7 +139,12 @@ impl OutboundStream {
             }
             self.probe_outbox = None;
         }
-        self.link.outbox.poll_write(cx, write)
+        loop {
+            ready!(self.link.outbox.poll_write(cx, write))?;
+            if ready!(self.pause.poll(&self.link.outbox, cx)) == Stop::End {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 
     /// The same with compression: chunk after chunk. A frame leaves its outbox before it is written.
@@ -141,6 +170,33 @@ impl OutboundStream {
                 deflating.rest = chunk;
             }
         }
+    }
+}
+
+/// The pauses of a WebSocket.
+#[derive(Default)]
+struct PauseTimer {
+    timer: Option<Pin<Box<Sleep>>>,
+    /// The pause behind the response to the opening handshake is over.
+    is_open: bool,
+}
+
+impl PauseTimer {
+    /// Waits for the end of a pause, if it is the reason why the reader of this outbox has stopped.
+    fn poll(&mut self, outbox: &Outbox, cx: &mut Context<'_>) -> Poll<Stop> {
+        let stop = outbox.stop();
+        if stop == Stop::Pause {
+            let length = match self.is_open {
+                true => BEHIND_PACKET,
+                false => BEHIND_RESPONSE,
+            };
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(length)));
+            ready!(timer.as_mut().poll(cx));
+            self.timer = None;
+            self.is_open = true;
+            outbox.resume();
+        }
+        Poll::Ready(stop)
     }
 }
 
@@ -198,6 +254,16 @@ impl ProbeOutbox {
         self.state.load(Ordering::Acquire) == SUCCEEDED
     }
 }
+
+// A turn of the event loop is no pause: in eight of ten runs the next packet reached the client
+// before it had read the first.
+
+/// The pause behind the response to the opening handshake, for a client that waits for its end.
+const BEHIND_RESPONSE: Duration = Duration::from_millis(1);
+
+/// The pause behind the OPEN packet and each CONNECT packet. A client handles them for the first time,
+/// so it takes longer.
+const BEHIND_PACKET: Duration = Duration::from_millis(5);
 
 /// The states of a probe's outbox.
 const PROBING: u8 = 0;

@@ -46,7 +46,7 @@ pub(crate) fn hold(
 ) -> HttpResponse {
     let config = feed.config();
     let frames = Frames::new(config.limits.max_payload, opening.deflate);
-    let feed = match (&config.engine.per_message_deflate, opening.deflate) {
+    let mut feed = match (&config.engine.per_message_deflate, opening.deflate) {
         (Some(options), Some(parameters)) => {
             let (window_bits, level) = (parameters.sent.bits, options.level);
             let compression = Compression { window_bits, level };
@@ -59,6 +59,7 @@ pub(crate) fn hold(
         takeover.accept(move |wire| start(direct::hold(wire, feed, frames)));
         return opening.response.finish();
     }
+    feed.begin(None);
     start(Box::new(FrameReader::new(payload, frames)));
     opening.response.body(FrameBody::new(feed))
 }

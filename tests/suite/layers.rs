@@ -110,8 +110,12 @@ const CIRCLES: &[(&str, &[&str])] = &[
         &["link/in_flight", "link/session_link"],
     ),
     (
-        "one lock holds the queue and who waits for room in it",
-        &["link/outbox/pressure", "link/outbox/queue"],
+        "one lock holds the queue, what is behind a pause and who waits for room",
+        &[
+            "link/outbox/pause",
+            "link/outbox/pressure",
+            "link/outbox/queue",
+        ],
     ),
     (
         "a session may lie in a store, whose tasks load and save the session",

@@ -38,6 +38,7 @@ mod engineio;
 mod errors;
 mod extractors;
 mod failure;
+mod first_packets;
 mod grace;
 mod handlers;
 mod handshake;

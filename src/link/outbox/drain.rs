@@ -1,7 +1,8 @@
 //! The output of an outbox for a WebSocket: chunks for an HTTP response's body, or frames for a
 //! direct write to the connection.
 //!
-//! A partly written frame stays the first in the queue until its last byte is written.
+//! A partly written frame stays the first in the queue until its last byte is written. If a method
+//! returns the end, [`Outbox::stop`] says whether it is the end or a pause.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
@@ -23,7 +24,7 @@ impl Outbox {
     pub(crate) fn poll_chunk(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let mut inner = self.inner.lock();
         let Some(first) = inner.queue.front() else {
-            if inner.closed {
+            if inner.stops {
                 return Poll::Ready(None);
             }
             inner.wait(cx);
@@ -115,7 +116,7 @@ impl Inner {
                 self.pop();
                 Poll::Ready(Some(frame))
             }
-            None if self.closed => Poll::Ready(None),
+            None if self.stops => Poll::Ready(None),
             None => {
                 self.wait(cx);
                 Poll::Pending
@@ -135,7 +136,7 @@ impl Inner {
                 written => self.written(written),
             }
         }
-        if self.closed {
+        if self.stops {
             return Poll::Ready(Ok(()));
         }
         self.wait(cx);

@@ -33,6 +33,25 @@ impl Outbox {
             is_binary: false,
         })
     }
+
+    /// Ends a waiting poll with a noop, so that the client can proceed with its upgrade.
+    pub(crate) fn release_poll(&self) {
+        let mut inner = self.inner.lock();
+        if inner.reader == Reader::Poll {
+            inner.noop = true;
+            Self::unlock_and_wake(inner);
+        }
+    }
+
+    /// Returns `true` if a poll is waiting.
+    pub(crate) fn has_poll(&self) -> bool {
+        self.inner.lock().reader == Reader::Poll
+    }
+
+    /// Returns `true` if a client has polled it at some time.
+    pub(crate) fn was_polled(&self) -> bool {
+        self.inner.lock().was_polled
+    }
 }
 
 impl PendingPoll {

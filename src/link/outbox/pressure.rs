@@ -79,7 +79,7 @@ impl Pressure {
 impl Inner {
     /// Returns `true` if a packet of this cost fits, or is the only one.
     pub(super) fn admits(&self, limit: usize, cost: usize) -> bool {
-        !self.sealed && (self.queue.is_empty() || self.cost.saturating_add(cost) <= limit)
+        !self.sealed && (self.cost == 0 || self.cost.saturating_add(cost) <= limit)
     }
 
     /// Returns `true` if a packet that does not fit is added all the same: up to `limit`, if the

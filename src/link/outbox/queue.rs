@@ -8,6 +8,7 @@ use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::link::frame::{BinaryForm, Frame};
+use crate::link::outbox::pause::Pause;
 use crate::link::outbox::pressure::Pressure;
 use crate::link::outgoing::Outgoing;
 use crate::link::stats::{Flow, OutboxStats};
@@ -47,6 +48,10 @@ pub(super) struct Inner {
     /// A poll that has waited long enough ends with a noop.
     pub(super) noop: bool,
     pub(super) closed: bool,
+    /// The reader stops behind the last frame of the queue: it was closed, or a pause is there.
+    pub(super) stops: bool,
+    /// The frames behind a pause.
+    pub(super) pause: Option<Box<Pause>>,
     /// A poll has begun at some time.
     pub(super) was_polled: bool,
     /// It was too full once: no more packets are added.
@@ -61,8 +66,8 @@ pub(super) struct Inner {
     has_preface: bool,
     /// The highest cost of the waiting frames so far.
     peak: usize,
-    /// The lower one of it and the limit: one comparison serves both.
-    mark: usize,
+    /// The lower one of it and the limit, or nothing before a pause: one comparison serves all.
+    pub(super) mark: usize,
     /// The number of volatile events that were dropped.
     dropped: u64,
     /// The number of the last pong that was added.
@@ -203,7 +208,7 @@ impl Outbox {
         if inner.closed || inner.sealed {
             return false;
         }
-        if !inner.queue.is_empty() {
+        if inner.frames() > 0 {
             inner.dropped += 1;
             return false;
         }
@@ -239,7 +244,19 @@ impl Outbox {
     }
 
     fn push_up_to(&self, limit: usize, mut packet: Outgoing) -> Result<(), PushError> {
-        self.form_binary(&mut packet);
+        let (inner, cost) = self.admit(limit, &mut packet)?;
+        self.add(inner, packet, cost);
+        Ok(())
+    }
+
+    /// Checks that a packet may be added up to this limit. Returns the locked queue, and the cost of
+    /// the packet.
+    pub(super) fn admit(
+        &self,
+        limit: usize,
+        packet: &mut Outgoing,
+    ) -> Result<(MutexGuard<'_, Inner>, usize), PushError> {
+        self.form_binary(packet);
         let inner = self.inner.lock();
         if inner.closed {
             return Err(PushError::Closed);
@@ -248,15 +265,14 @@ impl Outbox {
         if inner.sealed || inner.cost.saturating_add(cost) > limit {
             return Err(PushError::Full);
         }
-        self.add(inner, packet, cost);
-        Ok(())
+        Ok((inner, cost))
     }
 
     /// Adds a packet of this cost, and wakes the reader after releasing the lock.
     pub(super) fn add(&self, mut inner: MutexGuard<'_, Inner>, packet: Outgoing, cost: usize) {
         inner.cost += cost;
-        if inner.cost > inner.mark {
-            self.rises(&mut inner);
+        if inner.cost > inner.mark && self.rises(&mut inner) {
+            return Self::add_behind(inner, packet);
         }
         let was_empty = inner.queue.is_empty();
         inner.pushed += 1;
@@ -273,14 +289,20 @@ impl Outbox {
     }
 
     /// The cost of the waiting frames is above the limit, or higher than ever before. A client that
-    /// keeps up gets here only by its largest packet.
+    /// keeps up gets here only by its largest packet. Returns `true` if the packet is behind a pause.
     #[cold]
-    fn rises(&self, inner: &mut Inner) {
+    pub(super) fn rises(&self, inner: &mut Inner) -> bool {
         inner.peak = inner.peak.max(inner.cost);
-        inner.mark = inner.peak.min(self.limit);
         if inner.cost > self.limit {
             self.is_over.store(true, Ordering::Relaxed);
         }
+        let is_behind = inner.pause.is_some();
+        inner.mark = if is_behind {
+            0
+        } else {
+            inner.peak.min(self.limit)
+        };
+        is_behind
     }
 
     /// Returns the counters of what waits and of what has left.
@@ -293,7 +315,7 @@ impl Outbox {
                 packets,
                 bytes: u64::try_from(inner.sent).map_or(0, |sent| sent.saturating_sub(overhead)),
             },
-            queued_packets: inner.queue.len(),
+            queued_packets: inner.frames(),
             queued_bytes: inner.cost,
             most_queued_bytes: inner.peak,
             dropped_volatile: inner.dropped,
@@ -332,7 +354,8 @@ impl Outbox {
     /// partly written one: the reader has no more time.
     pub(crate) fn hasten(&self) {
         let mut inner = self.inner.lock();
-        if inner.closed && inner.queue.len() > 1 {
+        if inner.closed && inner.frames() > 1 {
+            inner.resume_all();
             let last = inner.queue.pop_back();
             inner.discard();
             inner.push_last(last);
@@ -345,13 +368,22 @@ impl Outbox {
             return false;
         }
         inner.closed = true;
+        inner.stops = true;
         if discard {
             inner.discard();
         }
-        let has_owed = !inner.queue.is_empty();
+        let has_owed = inner.frames() > 0;
         inner.push_last(last);
         Self::unlock_and_wake_all(inner);
         has_owed
+    }
+
+    pub(super) fn unlock_and_wake(mut inner: MutexGuard<'_, Inner>) {
+        let waker = inner.waker.take();
+        drop(inner);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     /// Wakes the reader, and all tasks that wait for room, because there will be none.
@@ -364,52 +396,22 @@ impl Outbox {
         }
     }
 
-    /// Returns `true` if a client has polled it at some time.
-    pub(crate) fn was_polled(&self) -> bool {
-        self.inner.lock().was_polled
-    }
-
     /// Returns `true` if it was closed, even if the reader has not yet taken the last frames.
     pub(crate) fn is_closed(&self) -> bool {
         self.inner.lock().closed
     }
 
-    /// Returns `true` if a poll is waiting.
-    pub(crate) fn has_poll(&self) -> bool {
-        self.inner.lock().reader == Reader::Poll
-    }
-
     /// Returns `true` if it was closed and the reader has taken all frames.
     pub(crate) fn is_spent(&self) -> bool {
         let inner = self.inner.lock();
-        inner.closed && inner.queue.is_empty()
-    }
-
-    /// Ends a waiting poll with a noop, so that the client can proceed with its upgrade.
-    pub(crate) fn release_poll(&self) {
-        let waker = {
-            let mut inner = self.inner.lock();
-            if inner.reader != Reader::Poll {
-                return;
-            }
-            inner.noop = true;
-            inner.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        inner.closed && inner.frames() == 0
     }
 
     /// Makes a WebSocket the reader from now on; a poll that is still waiting gets no frames.
     pub(crate) fn attach_websocket(&self) {
-        let waker = {
-            let mut inner = self.inner.lock();
-            inner.reader = Reader::WebSocket;
-            inner.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        let mut inner = self.inner.lock();
+        inner.reader = Reader::WebSocket;
+        Self::unlock_and_wake(inner);
     }
 
     /// Returns `true` if a WebSocket is the reader.
@@ -420,15 +422,7 @@ impl Outbox {
     /// Inserts bytes before all frames: those that a WebSocket's connection sends before its first
     /// frame.
     pub(crate) fn preface(&self, bytes: Bytes) {
-        let mut inner = self.inner.lock();
-        let preface = Frame::raw(bytes);
-        inner.cost += preface.cost();
-        inner.sent -= preface.cost() as i64;
-        inner.has_preface = true;
-        inner.pushed += 1;
-        // Frames are counted from the front.
-        inner.pong = None;
-        inner.queue.push_front(preface);
+        self.inner.lock().preface(bytes);
     }
 }
 
@@ -444,19 +438,31 @@ impl Inner {
         if place == 0 && self.begun > 0 {
             return None;
         }
-        self.queue.get_mut(usize::try_from(place).ok()?)
+        self.frame_at(usize::try_from(place).ok()?)
     }
 
     fn push_last(&mut self, last: Option<Frame>) {
         if let Some(last) = last {
             self.cost += last.cost();
-            self.queue.push_back(last);
+            self.push_frame(last);
         }
+    }
+
+    pub(super) fn preface(&mut self, bytes: Bytes) {
+        let preface = Frame::raw(bytes);
+        self.cost += preface.cost();
+        self.sent -= preface.cost() as i64;
+        self.has_preface = true;
+        self.pushed += 1;
+        // Frames are counted from the front.
+        self.pong = None;
+        self.queue.push_front(preface);
     }
 
     /// Drops the queued frames except a partly written one: without its end, the client would take
     /// later bytes for it.
     fn discard(&mut self) {
+        self.resume_all();
         let kept = usize::from(self.begun > 0);
         self.queue.truncate(kept);
         self.queue.shrink_to_fit();

@@ -29,8 +29,8 @@ use crate::transport::feed::OutboundStream;
 use crate::transport::frames::Frames;
 
 /// Owns a WebSocket with its connection: this worker's flusher writes `feed` from now on.
-pub(crate) fn hold(wire: UpgradedIo, feed: OutboundStream, frames: Frames) -> Box<dyn Inbound> {
-    feed.preface(wire.answer);
+pub(crate) fn hold(wire: UpgradedIo, mut feed: OutboundStream, frames: Frames) -> Box<dyn Inbound> {
+    feed.begin(Some(wire.answer));
     let mut kept = wire.read;
     if kept.is_empty() {
         // Releases the HTTP connection's buffer.
