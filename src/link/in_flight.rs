@@ -162,6 +162,16 @@ impl InFlight {
 
     /// Waits until no work is running, after [`drain`](Self::drain).
     pub(crate) async fn finished(&self) {
+        self.until(|| !self.is_busy()).await;
+    }
+
+    /// Waits until the session has ended.
+    pub(crate) async fn ended(&self) {
+        self.until(|| self.has_ended()).await;
+    }
+
+    /// Waits until this holds, which is checked whenever the other wakers are woken.
+    async fn until(&self, holds: impl Fn() -> bool) {
         let mut watch = Watch {
             in_flight: self,
             slot: None,
@@ -170,10 +180,10 @@ impl InFlight {
             watch
                 .slot
                 .get_or_insert_with(|| self.watch(cx.waker().clone()));
-            if self.is_busy() {
-                Poll::Pending
-            } else {
+            if holds() {
                 Poll::Ready(())
+            } else {
+                Poll::Pending
             }
         })
         .await;

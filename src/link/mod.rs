@@ -34,7 +34,7 @@ pub(crate) use outgoing::{EmittedEvent, Outgoing};
     reason = "the benchmarks take this room without the sessions"
 )]
 pub(crate) use protocol::Protocol;
-pub(crate) use session_link::{Control, Link, PostTurn};
+pub(crate) use session_link::{CandidateTurn, Control, Link, PostTurn};
 pub use stats::SessionStats;
 #[allow(
     unused_imports,

@@ -38,8 +38,9 @@ pub(crate) struct Link {
     holder: Mutex<Holder>,
     closing: AtomicBool,
     posting: AtomicBool,
-    /// Another transport has sent its probe, and the upgrade is not complete. The session writes it.
-    probing: AtomicBool,
+    /// Another transport of the client is connected, and has not taken the session over. It writes
+    /// this.
+    has_candidate: AtomicBool,
     /// The transport of a client that is neither on polling nor on a WebSocket. Written before the
     /// session starts, or by its upgrade.
     stream: AtomicU8,
@@ -93,7 +94,7 @@ impl Link {
             holder: Mutex::default(),
             closing: AtomicBool::new(false),
             posting: AtomicBool::new(false),
-            probing: AtomicBool::new(false),
+            has_candidate: AtomicBool::new(false),
             stream: AtomicU8::new(Transport::Polling as u8),
         })
     }
@@ -289,13 +290,18 @@ impl Link {
         (!taken).then_some(PostTurn(self))
     }
 
-    pub(crate) fn set_probing(&self, is_probing: bool) {
-        self.probing.store(is_probing, Ordering::Relaxed);
+    /// Reference server, upgrade: one candidate for the transport of a session at a time. `None`
+    /// while there is another, and after one has taken the session over.
+    pub(crate) fn begin_candidate(self: &Arc<Self>) -> Option<CandidateTurn> {
+        let taken = self.has_candidate.swap(true, Ordering::AcqRel);
+        let turn = (!taken).then(|| CandidateTurn(Arc::clone(self)))?;
+        // The last candidate has ended its turn after it became the reader.
+        (!self.outbox.has_websocket()).then_some(turn)
     }
 
-    /// Returns `true` if another transport has sent its probe, and the upgrade is not complete.
-    pub(crate) fn is_probing(&self) -> bool {
-        self.probing.load(Ordering::Relaxed)
+    /// Returns `true` if there is a candidate for the transport of the session.
+    pub(crate) fn has_candidate(&self) -> bool {
+        self.has_candidate.load(Ordering::Acquire)
     }
 
     /// Requests the close of the session; the first reason is used.
@@ -358,5 +364,15 @@ pub(crate) struct PostTurn<'a>(&'a Link);
 impl Drop for PostTurn<'_> {
     fn drop(&mut self) {
         self.0.posting.store(false, Ordering::Release);
+    }
+}
+
+/// The turn of one candidate.
+#[derive(Debug)]
+pub(crate) struct CandidateTurn(Arc<Link>);
+
+impl Drop for CandidateTurn {
+    fn drop(&mut self) {
+        self.0.has_candidate.store(false, Ordering::Release);
     }
 }

@@ -199,9 +199,7 @@ impl Handler<Probe> for Session {
         if state.leaving.is_some() {
             return Err(UpgradeRefused);
         }
-        state.machine.begin_upgrade(now())?;
-        state.link.set_probing(true);
-        Ok(())
+        state.machine.begin_upgrade(now())
     }
 }
 
@@ -216,7 +214,6 @@ impl Handler<ProbeFailed> for Session {
     fn handle(&mut self, _: ProbeFailed, _: &mut Self::Context) {
         if let Some(state) = &mut self.state {
             state.machine.abandon_upgrade();
-            state.link.set_probing(false);
         }
     }
 }

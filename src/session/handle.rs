@@ -44,7 +44,7 @@ impl Handle {
     /// Waits until packets are queued, and takes all of them.
     pub(crate) async fn take(&self) -> Result<PollResponse, PollError> {
         let link = &self.link;
-        let was_probing = link.is_probing();
+        let was_probing = link.has_candidate();
         let mut poll = match link.outbox.begin_poll() {
             Ok(poll) => poll,
             Err(PollRefused::Upgraded) => return Err(PollError::Refused),

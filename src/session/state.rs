@@ -196,7 +196,7 @@ impl State {
                 Some(Action::ReleasePoll) => self.link.outbox.release_poll(),
                 Some(Action::Close(reason)) => self.close(reason),
                 // The upgrade timeout may be over.
-                None => self.link.set_probing(self.machine.is_upgrading()),
+                None => {}
             }
         }
         if self.leaving.is_none()

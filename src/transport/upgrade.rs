@@ -5,8 +5,9 @@
 //! it; the session's actor agrees twice, and moves here at the end. An error ends the new transport
 //! alone: the session continues with polling.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::ops::ControlFlow;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 
@@ -16,7 +17,7 @@ use tokio::time::timeout;
 use crate::config::Transport;
 use crate::engineio;
 use crate::limits::Limit;
-use crate::link::{BinaryForm, Frame, Inbound, InboundMessage, Link};
+use crate::link::{BinaryForm, CandidateTurn, Frame, Inbound, InboundMessage, Link};
 use crate::logging::TARGET_SESSION;
 use crate::panics::Caught;
 use crate::session::{Engine, HandOver, Handle, Probe, ProbeFailed};
@@ -48,8 +49,12 @@ pub(crate) fn candidate(
     transport: Transport,
 ) -> (OutboundStream, impl FnOnce(Box<dyn Inbound>) + 'static) {
     let probe_outbox = Arc::new(ProbeOutbox::new());
-    if handle.transport != Transport::Polling || handle.link.is_probing() {
-        // One candidate at a time. Clients expect a WebSocket that closes, not a refused handshake.
+    let turn = match handle.transport {
+        Transport::Polling => handle.link.begin_candidate(),
+        _ => None,
+    };
+    if turn.is_none() {
+        // Clients expect a WebSocket that closes, not a refused handshake.
         probe_outbox.fail();
     }
     let feed = OutboundStream::behind(&probe_outbox, &handle.link);
@@ -62,6 +67,7 @@ pub(crate) fn candidate(
             transport,
             probe_outbox,
             frames,
+            turn,
             agreed: false,
         };
         actix_rt::spawn(candidate.run_caught());
@@ -77,6 +83,8 @@ struct Candidate {
     transport: Transport,
     probe_outbox: Arc<ProbeOutbox>,
     frames: Box<dyn Inbound>,
+    /// Held until it has the session, or has failed; `None` if it was refused.
+    turn: Option<CandidateTurn>,
     /// The session waits for this candidate.
     agreed: bool,
 }
@@ -99,30 +107,40 @@ impl Candidate {
         if probed == Ok(true) {
             return self.hand_over().await;
         }
-        if probed.is_err() {
+        let was_refused = self.turn.is_none();
+        if probed.is_err() && !was_refused {
             let link = &self.handle.link;
             link.hit(Limit::UpgradeTimeout, limit.as_millis());
         }
         let outcome = match (probed, self.agreed) {
+            _ if was_refused => "refused",
             (Err(_), _) => "timed_out",
             (Ok(_), true) => "abandoned",
             (Ok(_), false) => "refused",
         };
         count(&self.handle.link, outcome);
-        log::debug!(target: TARGET_SESSION, "{} not upgraded, it continues with polling", self.handle.link);
+        log::debug!(target: TARGET_SESSION, "{} not upgraded", self.handle.link);
         if self.agreed {
             // Engine.IO v4, Upgrade: the session continues with polling. A life-cycle message.
             self.handle.session.do_send(ProbeFailed);
         }
+        // Before the client knows: its next candidate must not be refused.
+        self.turn = None;
         self.probe_outbox.fail();
     }
 
     /// Engine.IO v4, Upgrade: each `2probe` is answered with `3probe`, and `5` requests the
-    /// session. As on the Node.js server it may come without a probe. Returns `true` after the `5`.
+    /// session. As on the Node.js server it may come without a probe. Returns `true` after the `5`,
+    /// and `false` if the session has ended.
     async fn probe(&mut self) -> bool {
+        let link = Arc::clone(&self.handle.link);
+        let mut ended = pin!(link.in_flight.ended());
         loop {
-            let step = self.next_step().await;
+            let step = self.next_step(ended.as_mut()).await;
             if step == Step::Wrong {
+                return false;
+            }
+            if self.turn.is_none() {
                 return false;
             }
             if !self.agreed {
@@ -142,7 +160,7 @@ impl Candidate {
     }
 
     /// Moves the session to an actor beside this transport.
-    async fn hand_over(self) {
+    async fn hand_over(mut self) {
         let hand_over = HandOver {
             heir: self.engine.await_arrival(self.frames),
             form: self.form,
@@ -155,6 +173,7 @@ impl Candidate {
             &self.handle.link,
             if is_moved { "completed" } else { "refused" },
         );
+        self.turn = None;
         if !is_moved {
             self.probe_outbox.fail();
         } else if !self.probe_outbox.succeed() {
@@ -163,8 +182,9 @@ impl Candidate {
         }
     }
 
-    /// Waits for the next packet; control frames are answered in the meantime.
-    async fn next_step(&mut self) -> Step {
+    /// Waits for the next packet, or the end of the session; control frames are answered in the
+    /// meantime.
+    async fn next_step(&mut self, mut ended: Pin<&mut impl Future<Output = ()>>) -> Step {
         let Self {
             frames,
             probe_outbox,
@@ -193,7 +213,11 @@ impl Candidate {
                     None => ControlFlow::Continue(()),
                 }
             });
-            step.map_or(Poll::Pending, Poll::Ready)
+            match step {
+                Some(step) => Poll::Ready(step),
+                // Reference server, upgrade: a candidate closes with its session.
+                None => ended.as_mut().poll(cx).map(|()| Step::Wrong),
+            }
         })
         .await
     }
@@ -209,6 +233,6 @@ fn count(link: &Link, outcome: &'static str) {
 enum Step {
     Probe,
     Upgrade,
-    /// Any other packet, or its end.
+    /// Any other packet, its end, or that of the session.
     Wrong,
 }

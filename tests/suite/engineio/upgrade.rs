@@ -10,6 +10,7 @@ use actix_socketio::{
 
 use crate::support::{
     Frame, Open, Polling, Received, Request, Server, WebSocket, echo, opcode, packets, recording,
+    within,
 };
 
 /// Engine.IO v4, Upgrade: `2probe` is answered with `3probe`, the waiting poll with a noop, and
@@ -248,7 +249,7 @@ async fn websocket_lost_while_probing_leaves_polling_alone() {
     let (server, mut closed) = recording(|builder| builder);
     let session = Polling::open(&server).await;
     drop(WebSocket::beside(&server, session.sid()).await);
-    drop(probing(&server, &session).await);
+    drop(probing_in_time(&server, &session).await);
     session.post(&["4still polling"]).await;
     session.expect(&["4still polling"]).await;
     assert_eq!(closed.so_far(), []);
@@ -286,6 +287,64 @@ async fn second_websocket_while_the_first_probes_is_closed() {
     first.send_text("5").await;
     first.send_text("4hello").await;
     first.expect_text("4hello").await;
+}
+
+/// Reference server, `upgrading`: the first WebSocket counts from its opening, also before its probe.
+#[on_both_servers]
+async fn second_websocket_beside_a_silent_one_is_closed_at_once() {
+    let server = Server::engineio(echo);
+    let session = Polling::open(&server).await;
+    let mut first = WebSocket::beside(&server, session.sid()).await;
+    let query = format!("EIO=4&transport=websocket&sid={}", session.sid());
+    for packets in [&[][..], &["2probe"], &["2probe", "5"], &["5"]] {
+        let frames = packets
+            .iter()
+            .map(|packet| Frame::new(opcode::TEXT, packet).bytes());
+        let frames: Vec<_> = frames.flatten().collect();
+        let second = WebSocket::hurried(&server, &query, &frames).await;
+        second.unwrap().expect_closed(None).await;
+    }
+    first.send_text("2probe").await;
+    first.expect_text("3probe").await;
+    first.send_text("5").await;
+    first.send_text("4hello").await;
+    first.expect_text("4hello").await;
+}
+
+/// The next WebSocket is welcome after the first has failed.
+#[on_both_servers]
+async fn websocket_after_one_that_was_closed_upgrades() {
+    let server = Server::engineio(echo);
+    let session = Polling::open(&server).await;
+    for wrong in ["4early", "3probe", "2other"] {
+        let mut first = WebSocket::beside(&server, session.sid()).await;
+        first.send_text(wrong).await;
+        first.expect_closed(None).await;
+    }
+    drop(WebSocket::beside(&server, session.sid()).await);
+    let mut socket = probing_in_time(&server, &session).await;
+    socket.send_text("5").await;
+    socket.send_text("4hello").await;
+    socket.expect_text("4hello").await;
+}
+
+/// Reference server, upgrade: a WebSocket that has not probed closes with its session, whoever ends
+/// it.
+#[on_both_servers]
+async fn silent_websocket_closes_with_its_session() {
+    let (server, mut closed) = recording(|builder| {
+        builder.on_message(|session: EngineSession, _| async move { session.close() })
+    });
+    for (packet, reason) in [
+        ("1", CloseReason::TransportClose),
+        ("4close", CloseReason::ForcedServerClose),
+    ] {
+        let session = Polling::open(&server).await;
+        let mut socket = WebSocket::beside(&server, session.sid()).await;
+        session.post(&[packet]).await;
+        assert_eq!(closed.next().await, reason);
+        socket.expect_closed(None).await;
+    }
 }
 
 /// The same after the upgrade, and for a session that was a WebSocket's from the start.
@@ -451,6 +510,23 @@ async fn probing(server: &Server<EngineIo>, session: &Polling) -> WebSocket {
     let mut socket = WebSocket::beside(server, session.sid()).await;
     socket.send_text("2probe").await;
     socket.expect_text("3probe").await;
+    socket
+}
+
+/// The same after the server has noticed that the last one is lost.
+async fn probing_in_time(server: &Server<EngineIo>, session: &Polling) -> WebSocket {
+    let probing = async {
+        loop {
+            let mut socket = WebSocket::beside(server, session.sid()).await;
+            socket.send_text("2probe").await;
+            match socket.recv().await {
+                Received::Text(answer) => break (answer, socket),
+                refused => assert_eq!(refused, Received::Close(None)),
+            }
+        }
+    };
+    let (answer, socket) = within("the end of the last WebSocket", probing).await;
+    assert_eq!(answer, "3probe");
     socket
 }
 
