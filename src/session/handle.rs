@@ -6,12 +6,14 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix::Addr;
 use log::Level;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::clock::now;
 use crate::config::Transport;
 use crate::handshake::Revision;
 use crate::link::{Link, PollRefused, PostTurn};
@@ -44,7 +46,7 @@ impl Handle {
     /// Waits until packets are queued, and takes all of them.
     pub(crate) async fn take(&self) -> Result<PollResponse, PollError> {
         let link = &self.link;
-        let was_probing = link.has_candidate();
+        let (begun, had_candidate) = (now(), link.has_candidate());
         let mut poll = match link.outbox.begin_poll() {
             Ok(poll) => poll,
             Err(PollRefused::Upgraded) => return Err(PollError::Refused),
@@ -67,9 +69,14 @@ impl Handle {
                 compress,
                 is_binary,
             }),
-            // The client has sent this poll together with the request for the upgrade: as if it came
-            // after it.
-            None if was_probing && link.outbox.has_websocket() => Err(PollError::Refused),
+            // The client has sent this poll behind the request for the upgrade, which was read later: on
+            // another worker, by way of the session's own.
+            None if had_candidate
+                && link.outbox.has_websocket()
+                && now().saturating_duration_since(begun) < OVERTAKING =>
+            {
+                Err(PollError::Refused)
+            }
             // The upgrade is complete, and queued packets belong to the WebSocket.
             None if link.outbox.has_websocket() => {
                 Ok(PollResponse::noop(link.handshake.revision()))
@@ -113,6 +120,10 @@ impl Handle {
         PollError::Violation
     }
 }
+
+/// The maximal time by which a poll overtakes the packets of another connection that its client sent
+/// before. A poll that waits for longer was sent before the upgrade.
+const OVERTAKING: Duration = Duration::from_millis(100);
 
 /// Closes the session if the client aborts its request, because packets in transit were lost.
 #[derive(Debug)]

@@ -381,6 +381,42 @@ async fn polling_after_the_upgrade_is_code_3() {
     socket.expect_text("4hello").await;
 }
 
+/// The same for a poll that overtakes the `5` on its way to the session, because each has a connection
+/// and a worker of its own.
+#[on_both_servers]
+async fn poll_that_overtakes_the_upgrade_is_code_3() {
+    let server = Server::engineio(echo);
+    for _ in 0..ATTEMPTS {
+        let session = Polling::open(&server).await;
+        let mut socket = WebSocket::beside(&server, session.sid()).await;
+        let poll = session.waiting_poll().await;
+        socket.send_text("5").await;
+        let response = poll.response().await;
+        socket.send_text("4hello").await;
+        socket.expect_text("4hello").await;
+        if response.status == 400 {
+            return response.expect_error(3, "Bad request");
+        }
+        // The upgrade took so long that the poll had its noop.
+        assert_eq!(packets(&response), ["6"]);
+    }
+    panic!("{ATTEMPTS} polls were answered as if they had come before");
+}
+
+/// Engine.IO v4, Upgrade: a poll that waits before the WebSocket opens ends with a noop, even if its
+/// client does not wait for that.
+#[on_both_servers]
+async fn poll_that_waits_before_the_websocket_opens_ends_with_a_noop() {
+    let server = Server::engineio(echo);
+    let session = Polling::open(&server).await;
+    let poll = session.waiting_poll().await;
+    let mut socket = WebSocket::beside(&server, session.sid()).await;
+    socket.send_text("5").await;
+    assert_eq!(packets(&poll.response().await), ["6"]);
+    socket.send_text("4hello").await;
+    socket.expect_text("4hello").await;
+}
+
 /// The same for a session that was a WebSocket's from the start.
 #[on_both_servers]
 async fn polling_for_a_websockets_session_is_code_3() {
@@ -615,6 +651,8 @@ fn count_until_told(builder: EngineIoBuilder) -> EngineIoBuilder {
 /// Long enough for an upgrade that goes on, on a busy machine.
 const UPGRADE: Duration = Duration::from_millis(600);
 const SHORT: Duration = Duration::from_millis(100);
+
+const ATTEMPTS: usize = 20;
 
 /// Messages that come by WebSocket before the traffic is told to stop.
 const MESSAGES: usize = 100;
