@@ -288,6 +288,12 @@
 //!   panic, [`Namespace::watch_rooms`] sends a [`RoomEvent`] with its [`RoomEventKind`] for each
 //!   change of a room; [`CloseReason`] is the reason of a session's end. [`Builder::on_limit`]
 //!   receives a [`LimitHit`] each time a [`Limit`] is reached.
+//! * **Run actors of the program**: [`SocketIo::supervisor`] begins a [`Supervisor`]
+//!   ([`SupervisorBuilder`], [`Strategy`], [`BackOff`], [`SupervisorError`]). A [`ChildBuilder`]
+//!   starts a child ([`Restart`], [`ChildStart`]) and returns its [`ChildRef`]; a child ends by
+//!   [`ChildContext::fail`] or another [`ChildEnd`], and what it did not take is a [`DeadLetter`].
+//!   [`SocketIo::supervision_tree`] returns a [`SupervisionTree`], whose nodes have a
+//!   [`SupervisionRole`] and a [`ChildState`].
 //! * **Choose the encoding**: [`Builder::parser`] and [`Builder::parser_when`] take [`JsonParser`],
 //!   [`MessagePackParser`], or the program's own [`Parser`]. That encodes an [`OutgoingPacket`],
 //!   whose [`PacketKind`] has [`PacketData`], as [`EngineMessage`]s; its [`PacketDecoder`] makes an
@@ -352,10 +358,6 @@ mod session;
 mod rooms;
 
 // The restarts of actors, and their limit; the tasks beside actors.
-#[allow(
-    dead_code,
-    reason = "the supervisors of programs need the rest of the mechanism"
-)]
 mod supervision;
 mod tasks;
 
@@ -406,6 +408,7 @@ mod logging;
 mod notice;
 mod panics;
 mod pattern;
+mod random;
 mod reason;
 #[cfg(test)]
 mod seeds;
@@ -470,6 +473,11 @@ pub use socket::{AckStream, Broadcast, ClusterResult, RemoteSocket, Socket};
 pub use socketio::{
     AnyValue, Args, ArgsError, EventView, IncomingPacket, JsonParser, MessagePackParser,
     OutgoingPacket, PacketData, PacketDecoder, PacketKind, Parser, ParserError,
+};
+pub use supervision::{
+    BackOff, ChildBuilder, ChildContext, ChildEnd, ChildRef, ChildStart, ChildState, DeadLetter,
+    Restart, Strategy, SupervisionRole, SupervisionTree, Supervisor, SupervisorBuilder,
+    SupervisorError,
 };
 #[cfg(feature = "tracing")]
 pub use telemetry::TraceParent;

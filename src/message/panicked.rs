@@ -70,6 +70,11 @@ pub enum PanicSource {
     Namespace,
     /// The server's actor.
     Server,
+    /// The child of this path, of a [`Supervisor`](crate::Supervisor) of the program.
+    Child(String),
+    /// The children of this [`Supervisor`](crate::Supervisor) were restarted too often, and none is
+    /// above it: it has ended.
+    Supervisor(String),
     /// A task that [`SocketIo::spawn`](crate::SocketIo::spawn) or
     /// [`Socket::spawn`](crate::Socket::spawn) has started.
     BackgroundTask,
@@ -88,6 +93,8 @@ impl PanicSource {
             Self::Room(_) => "room",
             Self::Namespace => "namespace",
             Self::Server => "server",
+            Self::Child(_) => "child",
+            Self::Supervisor(_) => "supervisor",
             Self::BackgroundTask => "background_task",
             Self::Adapter => "adapter",
         }
@@ -103,6 +110,8 @@ impl fmt::Display for PanicSource {
             Self::Room(name) => write!(f, "room {}", Quoted(name)),
             Self::Namespace => f.write_str("namespace"),
             Self::Server => f.write_str("server"),
+            Self::Child(path) => write!(f, "child {}", Quoted(path)),
+            Self::Supervisor(path) => write!(f, "supervisor {}", Quoted(path)),
             Self::BackgroundTask => f.write_str("background task"),
             Self::Adapter => f.write_str("adapter"),
         }

@@ -31,35 +31,32 @@ use crate::supervision::{self, ChildPanic, RestartIntensity, Vitals};
 pub(crate) struct Namespace {
     state: Arc<NamespaceState>,
     arbiter: ArbiterHandle,
-    rooms: Arc<RoomActors>,
+    rooms: Arc<RunningRooms>,
 }
 
 /// The actors of the rooms of a namespace, by the name of the room. They outlive a panic of the
 /// namespace's actor, which alone changes them.
 #[derive(Debug, Default)]
-pub(crate) struct RoomActors(Mutex<HashMap<Arc<str>, RoomActor>>);
+pub(crate) struct RunningRooms(Mutex<HashMap<Arc<str>, RunningRoom>>);
 
 /// The actor of a room.
 #[derive(Clone, Debug)]
-#[allow(dead_code, reason = "a list of all actors reads it")]
-pub(crate) struct RoomActor {
+pub(crate) struct RunningRoom {
     address: Addr<Room>,
     pub(crate) vitals: Arc<Vitals>,
 }
 
 /// The actor of a namespace, and those of its rooms.
 #[derive(Clone, Debug)]
-#[allow(dead_code, reason = "a list of all actors reads them")]
 pub(crate) struct NamespaceActor {
     pub(crate) address: Addr<Namespace>,
-    pub(crate) rooms: Arc<RoomActors>,
+    pub(crate) rooms: Arc<RunningRooms>,
     pub(crate) vitals: Arc<Vitals>,
 }
 
-impl RoomActors {
+impl RunningRooms {
     /// Returns the actors by the name of their room.
-    #[allow(dead_code, reason = "a list of all actors reads it")]
-    pub(crate) fn list(&self) -> Vec<(Arc<str>, RoomActor)> {
+    pub(crate) fn list(&self) -> Vec<(Arc<str>, RunningRoom)> {
         let rooms = self.0.lock();
         let rooms = rooms.iter();
         rooms
@@ -80,7 +77,7 @@ impl Namespace {
         vitals: Arc<Vitals>,
         fallen: impl Fn(ChildPanic) + Send + Unpin + 'static,
     ) -> NamespaceActor {
-        let (state, rooms) = (Arc::clone(state), Arc::<RoomActors>::default());
+        let (state, rooms) = (Arc::clone(state), Arc::<RunningRooms>::default());
         let (kept, rooms_arbiter) = (Arc::clone(&rooms), arbiter.clone());
         let intensity = RestartIntensity::LASTING;
         let address = supervision::start_on(arbiter, &vitals, intensity, fallen, move |_| Self {
@@ -119,7 +116,7 @@ impl Namespace {
         };
         let (arbiter, shared) = (&self.arbiter, Arc::clone(name));
         let address = Room::start(arbiter, membership, members, shared, &vitals, fallen);
-        rooms.insert(Arc::clone(name), RoomActor { address, vitals });
+        rooms.insert(Arc::clone(name), RunningRoom { address, vitals });
     }
 
     fn stop_room(&self, name: &str) {

@@ -14,7 +14,7 @@ mod server;
 mod state;
 mod supervisor;
 
-pub(crate) use actor::FindRoom;
+pub(crate) use actor::{FindRoom, NamespaceActor};
 pub(crate) use cluster::Cluster;
 #[cfg(feature = "cluster")]
 pub(crate) use cluster::{ClosedFuture, ResumedFuture, SettledFuture};

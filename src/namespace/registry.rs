@@ -173,6 +173,15 @@ impl Registry {
         states.cloned().collect()
     }
 
+    /// Returns all existing namespaces with their actors.
+    pub(crate) fn actors(&self) -> Vec<(Arc<NamespaceState>, NamespaceActor)> {
+        let namespaces = self.namespaces.read();
+        let entries = namespaces.values();
+        entries
+            .map(|entry| (Arc::clone(&entry.state), entry.actor.clone()))
+            .collect()
+    }
+
     /// Returns the namespaces that this pattern has made.
     pub(crate) fn made_by(&self, pattern: &PatternState) -> Vec<Arc<NamespaceState>> {
         let namespaces = self.namespaces.read();

@@ -57,7 +57,6 @@ pub(crate) struct ServerAddress {
     first: Addr<Server>,
     /// The one that took its place when it was given up.
     latest: Arc<Mutex<Option<Addr<Server>>>>,
-    #[allow(dead_code, reason = "a list of all actors reads it")]
     pub(crate) vitals: Arc<Vitals>,
 }
 

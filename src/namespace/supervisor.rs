@@ -9,13 +9,15 @@ use std::future::Future;
 use std::sync::Arc;
 
 use actix::{ArbiterHandle, Message, Recipient};
+use log::Level;
 use parking_lot::Mutex;
 
 use crate::handler::ServerContext;
+use crate::logging::{LogKind, Quoted, cut};
 use crate::message::{PanicSource, Panicked};
 use crate::namespace::actor::{Namespace, NamespaceActor};
 use crate::namespace::state::NamespaceState;
-use crate::supervision::{ChildPanic, Vitals};
+use crate::supervision::{ChildPanic, DeadLetter, SupervisionReports, SupervisionRoot, Vitals};
 use crate::tasks::TaskGroup;
 
 /// Starts the work of a server that runs beside its clients.
@@ -27,6 +29,8 @@ pub(crate) struct Supervisor {
     tasks: TaskGroup<(PanicSource, Arc<str>)>,
     /// The recipient that replaces a namespace's actor.
     replaces: Mutex<Option<Recipient<GivenUp>>>,
+    /// The supervisors of the program.
+    pub(crate) programs: Arc<SupervisionRoot>,
 }
 
 /// A namespace has panicked too often, and its actor has ended.
@@ -42,9 +46,11 @@ impl Supervisor {
         let panicked = move |(source, namespace): (_, Arc<str>), panic| {
             report(&told, source, Some(&namespace), panic);
         };
+        let reported = Arc::clone(&server_context);
         Arc::new(Self {
             server_context,
             tasks: TaskGroup::new(arbiter.clone(), panicked),
+            programs: SupervisionRoot::new(arbiter.clone(), ProgramReports(reported)),
             arbiter,
             replaces: Mutex::new(None),
         })
@@ -124,6 +130,37 @@ fn report(context: &ServerContext, source: PanicSource, namespace: Option<&str>,
         socket: None,
         panic,
     });
+}
+
+/// The reports of the program's supervisors.
+struct ProgramReports(Arc<ServerContext>);
+
+impl SupervisionReports for ProgramReports {
+    fn panicked(&self, child: &str, panic: String) {
+        report(&self.0, PanicSource::Child(child.to_owned()), None, panic);
+    }
+
+    fn failed(&self, child: &str, error: &str) {
+        let line = format_args!("child {} has failed: {}", Quoted(child), cut(error));
+        self.0.line_limits.write(LogKind::Failed, Level::Warn, line);
+    }
+
+    fn escalated(&self, supervisor: &str, text: String) {
+        let source = PanicSource::Supervisor(supervisor.to_owned());
+        report(&self.0, source, None, text);
+    }
+
+    fn restarted(&self, supervisor: &str) {
+        self.0.telemetry.metrics.child_restarted(supervisor);
+    }
+
+    fn undelivered(&self, supervisor: &str, letter: &DeadLetter, is_taken: bool) {
+        self.0.telemetry.metrics.undelivered(supervisor);
+        if !is_taken {
+            let line = format_args!("{letter}");
+            self.0.line_limits.write(LogKind::Failed, Level::Warn, line);
+        }
+    }
 }
 
 impl fmt::Debug for Supervisor {

@@ -26,12 +26,26 @@ impl Closing {
         }
     }
 
+    /// Closes the clients and the adapter, and then stops the program's supervisors, because their
+    /// actors may answer the last events. Returns whether all ended within `limit`.
+    pub(crate) async fn close(&self, limit: Duration) -> bool {
+        let begun = Instant::now();
+        let are_closed = self.close_clients(limit).await;
+        let Some(registry) = &self.registry else {
+            return are_closed;
+        };
+        let supervisors = &registry.supervisor.programs;
+        supervisors.stop();
+        let rest = limit.saturating_sub(begun.elapsed());
+        timeout(rest, supervisors.ended()).await.is_ok() && are_closed
+    }
+
     /// Stores the state of the clients, closes the sessions, waits for the server-side events that
     /// the program is answering and for the requests for clients' stored state, and then closes the
     /// adapter. The adapter is last
     /// because the sessions' last messages to other nodes pass through it. Returns whether all of
     /// it ended within `limit`.
-    pub(crate) async fn close(&self, limit: Duration) -> bool {
+    async fn close_clients(&self, limit: Duration) -> bool {
         let cluster = self.registry.as_ref();
         let cluster = cluster.and_then(|registry| Some((registry, registry.cluster.as_ref()?)));
         let Some((registry, adapter)) = cluster else {
@@ -107,6 +121,9 @@ impl Closing {
     /// Ends the sessions with the reason of a shutdown, without waiting.
     pub(crate) fn abort(&self) {
         self.engine.abort();
+        if let Some(registry) = &self.registry {
+            registry.supervisor.programs.stop();
+        }
     }
 }
 

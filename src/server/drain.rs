@@ -12,8 +12,6 @@
 //! is held by a drain that was dropped is released by the close of the server.
 
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -23,6 +21,7 @@ use crate::clock::now;
 use crate::config::DrainOptions;
 use crate::link::Link;
 use crate::members::{Membership, SocketState};
+use crate::random::random;
 use crate::server::closing::{Closing, OpenSocket, RECORD_LIMIT, RECORD_LIMIT_AGAIN};
 use crate::server::drain_report::DrainReport;
 use crate::server::drain_schedule::{Schedule, Step};
@@ -145,13 +144,6 @@ fn tell(membership: &Membership, state: &SocketState, event: &str) {
     if let Err(error) = told {
         log::debug!("event {event:?} of the drain to {}: {error}", state.id);
     }
-}
-
-/// Returns a number from 0 to 1.
-fn random() -> f64 {
-    // The seeds of hash maps are random.
-    let bits = RandomState::new().build_hasher().finish() >> 32;
-    bits as f64 / f64::from(u32::MAX)
 }
 
 /// The interval in which the last clients with handlers in flight are looked at.

@@ -39,6 +39,7 @@ mod session_cookie;
 mod site;
 mod socket_io;
 mod start_error;
+mod supervising;
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 mod telemetry;
 mod tuning;

@@ -7,13 +7,13 @@ use std::fmt;
 /// | end | cause | permanent | transient | temporary |
 /// | --- | --- | --- | --- | --- |
 /// | `Panic` | a panic in `started`, a handler, a future or a stream of its context, or the factory | restarted | restarted | ended |
-/// | `Error` | `ChildContext::fail` | restarted | restarted | ended |
+/// | `Error` | [`ChildContext::fail`](crate::ChildContext::fail) | restarted | restarted | ended |
 /// | `Escalated` | a supervisor that is a child: its children have ended too often | restarted | restarted | ended |
 /// | `Normal` | `stop` or `terminate` of its context | restarted | ended | ended |
 /// | `Shutdown` | its supervisor has stopped it, the server was closed, or its thread has ended | as its supervisor decides | as its supervisor decides | ended |
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub(crate) enum ChildEnd {
+pub enum ChildEnd {
     /// It has panicked; the text of the panic.
     Panic(String),
     /// It has stopped itself because of an error; the text of the error.

@@ -1,9 +1,9 @@
 //! The mailbox of a child: its messages outlive the actor that takes them.
 //!
 //! Messages enter from any thread, by an actix address or by a
-//! `ChildRef`. They leave to the present life of the child, by [`Pump`], a future
-//! in the context of its actor. Between two lives they wait. The cause of the end of a life, and the
-//! next step, are not known here; the commands to the child's task are kept beside the messages, because both wake
+//! [`ChildRef`](crate::ChildRef). They leave to the present life of the child, by [`Pump`], a future
+//! in the context of its actor. Between two lives they wait. The causes of the end of a life are
+//! not known here; the commands to the child's task are kept beside the messages, because both wake
 //! it.
 
 use std::any::Any;
@@ -39,7 +39,7 @@ impl<A: Actor> Letter<A> for Envelope<A> {
     }
 }
 
-/// The next step of a child's task. Each life has a number, by which late commands and reports are
+/// A command to the task of a child. Each life has a number, by which late commands and reports are
 /// told apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {

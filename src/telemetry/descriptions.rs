@@ -134,6 +134,18 @@ pub(super) const DESCRIPTIONS: &[(MetricType, &str, Unit, &str)] = &[
     ),
     (
         MetricType::Counter,
+        "socketio_child_restarts_total",
+        Unit::Count,
+        "Restarts of the program's actors by supervisor.",
+    ),
+    (
+        MetricType::Counter,
+        "socketio_dead_letters_total",
+        Unit::Count,
+        "Messages to the program's actors that nobody takes, by supervisor.",
+    ),
+    (
+        MetricType::Counter,
         "socketio_limit_hits_total",
         Unit::Count,
         "How often a limit refused, delayed or dropped something, by its name.",

@@ -99,6 +99,18 @@ impl Metrics {
         );
     }
 
+    /// A child of this supervisor is restarted.
+    pub(crate) fn child_restarted(&self, supervisor: &str) {
+        let labels = vec![supervisor_is(supervisor)];
+        self.count("socketio_child_restarts_total", labels, 1);
+    }
+
+    /// A message to a child of this supervisor is a dead letter.
+    pub(crate) fn undelivered(&self, supervisor: &str) {
+        let labels = vec![supervisor_is(supervisor)];
+        self.count("socketio_dead_letters_total", labels, 1);
+    }
+
     /// Publishes the gauges and sums of this moment.
     pub(crate) fn publish(&self, sample: &Sample) {
         for (transport, count) in &sample.sessions {
@@ -295,6 +307,10 @@ fn reason_is(reason: &'static str) -> Label {
 
 fn namespace_is(namespace: &Arc<str>) -> Label {
     Label::new("namespace", Arc::clone(namespace))
+}
+
+fn supervisor_is(supervisor: &str) -> Label {
+    Label::new("supervisor", supervisor.to_owned())
 }
 
 static METADATA: Metadata<'static> =

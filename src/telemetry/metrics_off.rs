@@ -37,6 +37,10 @@ impl Metrics {
 
     pub(crate) fn panicked(&self, _source: &'static str) {}
 
+    pub(crate) fn child_restarted(&self, _supervisor: &str) {}
+
+    pub(crate) fn undelivered(&self, _supervisor: &str) {}
+
     pub(crate) fn describe(&self) {}
 
     pub(crate) fn publish(&self, _sample: &Sample) {}

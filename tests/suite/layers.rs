@@ -9,14 +9,14 @@ const LAYERS: &str = "
     testing    server adapter session socket members link message error config engineio socketio id
     admin      server session handler socket message error socketio calendar clock id limits logging reason
     contract   server handler socket error socketio
-    server     transport adapter client namespace session rooms supervision handler socket members link message data error engineio socketio cluster clock config handshake id limits logging notice panics pattern reason telemetry user
+    server     transport adapter client namespace session rooms supervision random handler socket members link message data error engineio socketio cluster clock config handshake id limits logging notice panics pattern reason telemetry user
     transport  session handler link websocket engineio config handshake id limits logging panics reason telemetry
     adapter    namespace session supervision tasks handler socket members link message data error socketio cluster calendar config handshake id logging notice panics reason telemetry clock
     client     namespace session handler socket members link message error engineio socketio clock config handshake id limits logging reason panics telemetry notice
     namespace  supervision tasks handler socket members link message error cluster socketio clock config handshake id logging panics pattern user
     session    supervision link engineio websocket clock config handshake id limits logging panics reason telemetry
     rooms      supervision tasks handler socket members link message error socketio clock id notice panics pattern reason
-    supervision  clock panics
+    supervision  clock panics random
     tasks      panics
     handler    socket members link message data error socketio handshake limits logging panics pattern reason type_map telemetry
     socket     members link message data error socketio cluster clock config handshake id logging notice telemetry user
@@ -39,6 +39,7 @@ const LAYERS: &str = "
     notice     reason
     panics
     pattern
+    random
     reason
     seeds
     telemetry  logging panics
@@ -108,6 +109,10 @@ const CIRCLES: &[(&str, &[&str])] = &[
     (
         "a link has the count of the handlers in flight, and a handler in flight holds its link",
         &["link/in_flight", "link/session_link"],
+    ),
+    (
+        "a supervisor reports to the server, which lists the supervisors",
+        &["supervision/node", "supervision/root"],
     ),
     (
         "one lock holds the queue, what is behind a pause and who waits for room",

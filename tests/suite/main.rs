@@ -77,6 +77,7 @@ mod socketio;
 #[cfg(feature = "tracing")]
 mod spans;
 mod stats;
+mod supervision;
 #[cfg(feature = "testing")]
 mod testing;
 mod tutorial;
