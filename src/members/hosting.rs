@@ -31,7 +31,7 @@ pub(crate) struct RoomPlace {
     /// The room's name; without one it is the whole namespace.
     pub(crate) room: Option<Arc<str>>,
     /// The parameters of the pattern that matches its name.
-    pub(crate) parameters: Parameters,
+    pub(crate) parameters: Arc<Parameters>,
 }
 
 /// The room of an actor of the program.
@@ -162,7 +162,7 @@ impl Membership {
             kind.host(RoomPlace {
                 membership: Weak::clone(membership),
                 room: None,
-                parameters: self.parameters().clone(),
+                parameters: Arc::new(self.parameters().clone()),
             })
         });
         // The program may register the actor after its first clients. A socket enters once.
@@ -211,7 +211,7 @@ impl Membership {
                 let host = kind.host(RoomPlace {
                     membership: Weak::clone(membership),
                     room: Some(Arc::clone(&name)),
-                    parameters,
+                    parameters: Arc::new(parameters),
                 });
                 rooms.insert(name, Arc::clone(&host));
                 host

@@ -43,7 +43,7 @@ struct Shared {
     membership: Arc<Membership>,
     /// Without one it is the whole namespace.
     room: Option<Arc<str>>,
-    parameters: Parameters,
+    parameters: Arc<Parameters>,
     /// The snapshots, if the rooms are saved.
     saved: Option<SavedContext>,
     /// The sockets that broadcasts of the actor have put above their limits, until the actor has
@@ -55,7 +55,7 @@ impl RoomContext {
     pub(super) fn new(
         membership: Arc<Membership>,
         room: Option<Arc<str>>,
-        parameters: Parameters,
+        parameters: Arc<Parameters>,
         saved: Option<SavedContext>,
     ) -> Self {
         Self {

@@ -130,6 +130,7 @@ impl<A: RoomActor> Host<A> {
             state.grace_until = None;
             return Next::Handle(message);
         }
+        state.inbox.rest();
         if !state.waker.as_ref().is_some_and(|it| it.will_wake(waker)) {
             state.waker = Some(waker.clone());
         }

@@ -78,11 +78,14 @@ impl<A: RoomActor> Inbox<A> {
             self.events -= 1;
             self.bytes -= event.bytes;
         }
-        if self.waiting.is_empty() {
-            // A room that was busy is as small as a new one.
-            self.waiting.shrink_to(KEPT);
-        }
         Some(message)
+    }
+
+    /// Releases the memory of an inbox that is empty: a room that was busy is as small as a new one.
+    pub(super) fn rest(&mut self) {
+        if self.waiting.is_empty() {
+            self.waiting.shrink_to_fit();
+        }
     }
 
     /// Takes all messages.
@@ -110,6 +113,3 @@ impl<A: RoomActor> fmt::Debug for Inbox<A> {
             .finish_non_exhaustive()
     }
 }
-
-/// The number of places that an empty inbox keeps.
-const KEPT: usize = 4;

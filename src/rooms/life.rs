@@ -134,7 +134,8 @@ struct RoomTask<A: RoomActor> {
     /// The wait for the members whose outboxes a message has filled.
     turn: Option<Pin<Box<dyn Future<Output = ()>>>>,
     timer: Timer,
-    snapshots: Snapshots,
+    /// If the rooms are saved. An idle room that is not has only the pointer.
+    snapshots: Option<Box<Snapshots>>,
 }
 
 impl<A: RoomActor> ActorFuture<A> for RoomTask<A> {
@@ -147,11 +148,16 @@ impl<A: RoomActor> ActorFuture<A> for RoomTask<A> {
         cx: &mut TaskContext<'_>,
     ) -> Poll<()> {
         let this = self.get_mut();
-        if this.is_over(actor, ctx, cx) {
-            this.snapshots.take(&this.host, actor, Vec::new());
+        let is_over = this.is_over(actor, ctx, cx);
+        if let Some(snapshots) = &mut this.snapshots {
+            if is_over {
+                snapshots.take(&this.host, actor, Vec::new());
+            } else {
+                snapshots.keep_up(&this.host, actor, cx);
+            }
+        }
+        if is_over {
             ctx.stop();
-        } else {
-            this.snapshots.keep_up(&this.host, actor, cx);
         }
         Poll::Pending
     }
@@ -164,7 +170,7 @@ impl<A: RoomActor> RoomTask<A> {
             room,
             turn: None,
             timer: Timer::default(),
-            snapshots: Snapshots::new(),
+            snapshots: host.keeper().map(|_| Box::new(Snapshots::new())),
         }
     }
 

@@ -1,9 +1,10 @@
 //! The server that load generators talk to.
 //!
 //! `echo` args are emitted back, `ack` args are acknowledged, `bcast` args go to everyone, `join`
-//! and `leave` take a room, `rcast` a room and args, which go to that room. `SERVER` (`http` or
-//! `direct`), `PORT`, `WORKERS`, `METRICS`, `DEFLATE`, `PING_INTERVAL_MS`, `PING_TIMEOUT_MS` and
-//! `MAX_PAYLOAD` come from the environment.
+//! and `leave` take a room, `rcast` a room and args, which go to that room. `rooms` takes a kind and a
+//! number of rooms, which the client joins; those of the kind `idle` have an actor each. `ACKS` (`handler`, `actor` or `room`) chooses what
+//! acknowledges. `SERVER` (`http` or `direct`), `PORT`, `WORKERS`, `METRICS`, `DEFLATE`,
+//! `PING_INTERVAL_MS`, `PING_TIMEOUT_MS` and `MAX_PAYLOAD` come from the environment.
 //!
 //! ```sh
 //! PORT=3000 cargo run --release --example load
@@ -16,9 +17,10 @@ use std::env;
 use std::str::FromStr;
 use std::time::Duration;
 
+use actix::{Actor, Context, Handler};
 use actix_socketio::{
-    Args, Builder, Data, EmitError, Event, HandlerError, PerMessageDeflate, RoomError, Socket,
-    SocketIo,
+    Args, Builder, Data, EmitError, Event, HandlerError, PerMessageDeflate, RoomActor, RoomError,
+    Socket, SocketIo,
 };
 use actix_web::{App, HttpServer};
 use mimalloc::MiMalloc;
@@ -39,14 +41,29 @@ async fn main() -> std::io::Result<()> {
         .ping_interval(Duration::from_millis(setting("PING_INTERVAL_MS", 25_000)))
         .ping_timeout(Duration::from_millis(setting("PING_TIMEOUT_MS", 20_000)))
         .max_payload(setting("MAX_PAYLOAD", 1_000_000))
+        .rooms_per_socket(100_000)
         .start()?;
     io.of("/")
         .on("echo", echo)
-        .on("ack", ack)
         .on("bcast", bcast)
         .on("join", join)
         .on("leave", leave)
-        .on("rcast", rcast);
+        .on("rcast", rcast)
+        .on("rooms", rooms);
+    io.of("/")
+        .room_actor("idle:{id}", |_| Acks)
+        .map_err(std::io::Error::other)?;
+    match setting("ACKS", "handler".to_owned()).as_str() {
+        "actor" => {
+            io.of("/").forward("ack", Acks.start().recipient());
+        }
+        "room" => {
+            io.of("/").actor(|_| Acks).on("ack", Acks::ack);
+        }
+        _ => {
+            io.of("/").on("ack", ack);
+        }
+    }
     let address = ("127.0.0.1", setting("PORT", 3000));
     let workers = setting("WORKERS", 1);
     if setting("SERVER", "http".to_owned()) == "direct" {
@@ -81,6 +98,46 @@ async fn echo(socket: Socket, event: Event) -> Result<(), EmitError> {
 
 async fn ack(event: Event) -> Args {
     event.into_args()
+}
+
+/// Acknowledges as `ack` does, in an actor to which events are forwarded, or in that of a room.
+struct Acks;
+
+impl Actor for Acks {
+    type Context = Context<Self>;
+}
+
+impl RoomActor for Acks {}
+
+impl Acks {
+    #[allow(
+        clippy::needless_pass_by_value,
+        clippy::unused_self,
+        reason = "a handler of a room"
+    )]
+    fn ack(&mut self, event: Event, _: &mut Context<Self>) -> Args {
+        event.into_args()
+    }
+}
+
+impl Handler<Event> for Acks {
+    type Result = ();
+
+    fn handle(&mut self, mut event: Event, _: &mut Self::Context) {
+        if let Some(ack) = event.take_ack() {
+            ack.send(event.into_args());
+        }
+    }
+}
+
+async fn rooms(
+    socket: Socket,
+    Data((kind, number)): Data<(String, u32)>,
+) -> Result<u32, RoomError> {
+    for room in 0..number {
+        socket.join(format!("{kind}:{number}-{room}")).await?;
+    }
+    Ok(number)
 }
 
 async fn bcast(socket: Socket, event: Event) -> Result<(), EmitError> {
