@@ -22,10 +22,10 @@ const EVENT: &str = "00-11111111111111111111111111111111-2222222222222222-01";
 
 /// A span that has begun.
 #[derive(Clone, Debug)]
-struct Begun {
-    name: &'static str,
+pub(crate) struct Begun {
+    pub(crate) name: &'static str,
     parent: Option<u64>,
-    fields: BTreeMap<&'static str, String>,
+    pub(crate) fields: BTreeMap<&'static str, String>,
 }
 
 /// All spans of the process, by their ids. Tests know theirs by the name of a namespace.
@@ -98,6 +98,13 @@ fn span(name: &str, namespace: &str) -> (u64, Begun) {
     found[0].clone()
 }
 
+/// Returns the spans of a trace.
+pub(crate) fn of_trace(id: &str) -> Vec<Begun> {
+    let all = SPANS.lock().unwrap();
+    let is_it = |begun: &&Begun| begun.fields.get("trace_id").is_some_and(|it| it == id);
+    all.values().filter(is_it).cloned().collect()
+}
+
 /// Returns the fields of all spans, as text.
 #[cfg(feature = "metrics")]
 pub(crate) fn all_fields() -> String {
@@ -105,7 +112,7 @@ pub(crate) fn all_fields() -> String {
 }
 
 /// Returns a namespace of one run of a test.
-fn unique(start: &str) -> String {
+pub(crate) fn unique(start: &str) -> String {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
     format!("{start}-{}", RUNS.fetch_add(1, Ordering::Relaxed))
 }
@@ -127,11 +134,7 @@ async fn a_handshake_is_a_span_with_the_trace_of_its_request() {
         let parent = format!("00-{trace}-b7ad6b7169203331-01");
         let mut client = Client::open_with(&server, via, &[("traceparent", &parent)]).await;
         let id = client.connect("/").await;
-        let all = SPANS.lock().unwrap().clone();
-        let of_it: Vec<_> = all
-            .values()
-            .filter(|begun| begun.fields.get("trace_id") == Some(&trace))
-            .collect();
+        let of_it = of_trace(&trace);
         let names: Vec<_> = of_it.iter().map(|begun| begun.name).collect();
         assert_eq!(names, ["handshake", "connect"], "{of_it:?}");
         assert_eq!(of_it[0].fields["transport"], transport);

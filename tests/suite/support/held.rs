@@ -79,26 +79,8 @@ pub(crate) struct Workshop {
 }
 
 pub(crate) fn workshop(build: impl FnOnce(Builder) -> Builder + Send + 'static) -> Workshop {
-    let (begun, begins) = channel();
-    let ends = Arc::new(Semaphore::new(0));
-    let work = Work {
-        begun,
-        ends: Arc::clone(&ends),
-    };
-    // The server's own thread has the actix system that the actor lives in.
-    let server = Server::socketio(build, move |io| {
-        let actor = work.clone().start();
-        io.of("/")
-            .on("n", move |event: Event| {
-                let work = work.on(&event);
-                async move {
-                    work.await;
-                    event.into_args()
-                }
-            })
-            .on("quick", || async { "quick" })
-            .forward("f", actor.recipient());
-    });
+    let (work, begins, ends) = work();
+    let server = Server::socketio(build, |io| work.register(io));
     Workshop {
         server,
         begins,
@@ -106,14 +88,40 @@ pub(crate) fn workshop(build: impl FnOnce(Builder) -> Builder + Send + 'static) 
     }
 }
 
+/// Makes the handlers of a [`Workshop`] for a server of another kind.
+pub(crate) fn work() -> (Work, Heard<String>, Arc<Semaphore>) {
+    let (begun, begins) = channel();
+    let ends = Arc::new(Semaphore::new(0));
+    let work = Work {
+        begun,
+        ends: Arc::clone(&ends),
+    };
+    (work, begins, ends)
+}
+
 /// Takes its time over each event.
 #[derive(Clone)]
-struct Work {
+pub(crate) struct Work {
     begun: UnboundedSender<String>,
     ends: Arc<Semaphore>,
 }
 
 impl Work {
+    /// Registers the handlers, in the thread of the server, whose actix system the actor lives in.
+    pub(crate) fn register(self, io: &SocketIo) {
+        let actor = self.clone().start();
+        io.of("/")
+            .on("n", move |event: Event| {
+                let work = self.on(&event);
+                async move {
+                    work.await;
+                    event.into_args()
+                }
+            })
+            .on("quick", || async { "quick" })
+            .forward("f", actor.recipient());
+    }
+
     /// Tells that an event has begun; returns when a permit has come.
     fn on(&self, event: &Event) -> impl Future<Output = ()> + use<> {
         let _ = self.begun.send(event.args().as_json().to_owned());

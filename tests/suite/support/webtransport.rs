@@ -153,9 +153,20 @@ impl Stream {
 
     /// Joins `/`; returns the id of the socket.
     pub(crate) async fn connect(&mut self) -> String {
-        self.send("40").await;
+        self.connect_by("40").await
+    }
+
+    /// Joins a namespace; returns the id of the socket.
+    #[cfg(feature = "tracing")]
+    pub(crate) async fn connect_to(&mut self, namespace: &str) -> String {
+        self.connect_by(&format!("40{namespace},")).await
+    }
+
+    async fn connect_by(&mut self, packet: &str) -> String {
+        self.send(packet).await;
         let text = self.text().await;
-        let json = text.strip_prefix("40").unwrap_or_else(|| panic!("{text}"));
+        let json = text.strip_prefix(packet);
+        let json = json.unwrap_or_else(|| panic!("{text}"));
         let json: serde_json::Value = serde_json::from_str(json).unwrap();
         json["sid"].as_str().unwrap().to_owned()
     }

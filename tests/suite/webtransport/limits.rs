@@ -1,15 +1,18 @@
 //! docs/semantics.md, Limits: those of WebTransport, and the limits of all transports on it. Each is
 //! tested at its last value and the first one above it.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use actix_socketio::{Builder, EmitError, Limit, LimitHit, RateLimit};
+use actix_socketio::{Builder, EmitError, Limit, LimitHit, RateLimit, RatePolicy};
 use actix_web::App;
 use wtransport::error::ConnectingError;
 
+use crate::support::held::work;
 use crate::support::socketio::leavers;
-use crate::support::webtransport::{Site, framed, served, served_as};
-use crate::support::{Heard, channel};
+use crate::support::webtransport::{Site, Stream, framed, served, served_as};
+use crate::support::{Heard, Polling, channel, within};
 
 /// `max_payload`: a message of so many bytes is handled, a longer one closes the session with the
 /// last byte of its header.
@@ -34,8 +37,7 @@ async fn message_above_the_limit_closes_the_session() {
         if bytes == 100 {
             stream.write(&message).await;
             stream.send("3").await;
-            stream.send(r#"421["none"]"#).await;
-            assert!(stream.text().await.starts_with("431["));
+            expect_served(&mut stream).await;
             open.push(stream);
             continue;
         }
@@ -79,7 +81,8 @@ async fn request_above_the_limit_is_refused() {
     ));
 }
 
-/// `sessions_per_address`, `max_sessions`, `handshakes_per_second`: they hold for the first packet.
+/// `sessions_per_address`, `max_sessions`, `handshakes_per_second` and that of an address: they hold
+/// for the first packet.
 #[tokio::test]
 async fn limits_of_new_clients_close_the_session() {
     let (site, mut hits) = limited(|io| io.sessions_per_address(1));
@@ -100,6 +103,98 @@ async fn limits_of_new_clients_close_the_session() {
     site.connected().await;
     expect_refused(&site, "Too many handshakes").await;
     assert_eq!(hits.next().await, Limit::HandshakesPerSecond);
+
+    let rate = RateLimit::new(0).burst(1);
+    let (site, mut hits) = limited(move |io| io.handshakes_per_second_per_address(rate));
+    site.connected().await;
+    expect_refused(&site, "Too many handshakes of this address").await;
+    assert_eq!(hits.next().await, Limit::HandshakesPerSecondPerAddress);
+}
+
+/// `memory_limit`: new sessions are refused above it, the others stay.
+#[tokio::test]
+async fn new_sessions_are_refused_above_the_memory_limit() {
+    let bytes = Arc::new(AtomicU64::new(100));
+    let measured = Arc::clone(&bytes);
+    let (site, mut hits) = limited(move |io| {
+        let gauge = move || Some(measured.load(Ordering::Relaxed));
+        io.memory_limit(100).memory_gauge(gauge)
+    });
+    let (mut stream, _) = site.connected().await;
+    bytes.store(101, Ordering::Relaxed);
+    let refused = async { while opens(&site).await {} };
+    within("the next measurement", refused).await;
+    expect_refused(&site, "Server out of memory").await;
+    assert_eq!(hits.next().await, Limit::MemoryLimit);
+    expect_served(&mut stream).await;
+    bytes.store(100, Ordering::Relaxed);
+    let opened = async { while !opens(&site).await {} };
+    within("the next measurement", opened).await;
+}
+
+/// `first_poll_timeout`: it is for polling. A stream that is silent behind its first packet stays.
+#[tokio::test]
+async fn session_that_never_polls_stays() {
+    let limit = Duration::from_millis(100);
+    let (site, mut hits) = limited(move |io| io.first_poll_timeout(limit));
+    let (mut stream, _) = site.open().await;
+    // Its limit ends later.
+    let silent = Polling::open(&site.server).await;
+    assert_eq!(hits.next().await, Limit::FirstPollTimeout);
+    silent.expect_gone().await;
+    stream.connect().await;
+}
+
+/// `max_concurrent_handlers`: the stream is not read until one of them ends, and nothing is lost.
+#[tokio::test]
+async fn one_event_more_than_the_limit_waits_for_a_handler_to_end() {
+    let (work, mut begins, ends) = work();
+    let site = served(|io| io.max_concurrent_handlers(2), |io| work.register(io));
+    let (mut stream, _) = site.connected().await;
+    let (mut other, _) = site.connected().await;
+    let event = |n: u8| framed(false, format!(r#"42{n}["n",{n}]"#).as_bytes());
+    // Some of them in the same bytes.
+    stream
+        .write(&(0..10).flat_map(event).collect::<Vec<_>>())
+        .await;
+    for n in 10..20 {
+        stream.write(&event(n)).await;
+    }
+    assert_eq!([begins.next().await, begins.next().await], ["0", "1"]);
+    // Others are served meanwhile, so there was time to start a third.
+    expect_served(&mut other).await;
+    assert_eq!(begins.so_far(), [""; 0]);
+    for n in 0..18 {
+        ends.add_permits(1);
+        assert_eq!(begins.next().await, (n + 2).to_string());
+        stream.expect(&format!("43{n}[{n}]")).await;
+        assert_eq!(begins.so_far(), [""; 0]);
+    }
+    ends.add_permits(2);
+    let mut last = [stream.text().await, stream.text().await];
+    last.sort();
+    assert_eq!(last, ["4318[18]", "4319[19]"]);
+}
+
+/// `RatePolicy::Delay`: the stream is read at the rate, and nothing is lost.
+#[tokio::test]
+async fn delayed_client_loses_nothing() {
+    let slow = RateLimit::new(10).burst(2).policy(RatePolicy::Delay);
+    let (site, mut hits) = limited(move |io| io.events_per_second(slow));
+    let (mut stream, _) = site.connected().await;
+    let (mut other, _) = site.connected().await;
+    let began = Instant::now();
+    for n in 0..6 {
+        stream.send(&format!(r#"42{n}["none"]"#)).await;
+    }
+    expect_served(&mut other).await;
+    for n in 0..6 {
+        let answer = stream.text().await;
+        assert!(answer.starts_with(&format!("43{n}[")), "{answer}");
+    }
+    // Two at once, and four more at ten in a second.
+    assert!(began.elapsed().as_millis() >= 390, "{:?}", began.elapsed());
+    assert_eq!(hits.next().await, Limit::EventsPerSecond);
 }
 
 /// `AppServer::webtransport_unopened`: connections without a session are bounded. One that opens its
@@ -184,6 +279,20 @@ fn limited(build: impl FnOnce(Builder) -> Builder + Send + 'static) -> (Site, He
         |_| (),
     );
     (site, hits)
+}
+
+/// Tells whether a new session opens.
+async fn opens(site: &Site) -> bool {
+    let mut stream = site.stream().await;
+    stream.send("0").await;
+    stream.next().await.is_some()
+}
+
+/// Expects that a socket's events are still handled; no handler is registered for this one.
+async fn expect_served(stream: &mut Stream) {
+    stream.send(r#"421["none"]"#).await;
+    let answer = stream.text().await;
+    assert!(answer.starts_with("431["), "{answer}");
 }
 
 async fn expect_refused(site: &Site, message: &str) {

@@ -55,6 +55,62 @@ async fn metrics_name_the_transport() {
     expect(&page, ended, 1.0).await;
 }
 
+/// Spans: the handshake of a session, and the connect and the events of its socket. An upgrade has
+/// no handshake.
+#[cfg(feature = "tracing")]
+#[tokio::test]
+async fn spans_name_the_transport() {
+    use crate::spans::{of_trace, record, unique};
+    use crate::support::Polling;
+    use crate::support::webtransport::served;
+
+    record();
+    let namespace = unique("/webtransport");
+    let name = namespace.clone();
+    let site = served(
+        |io| io,
+        move |io| {
+            io.of(&name).on("go", || async {});
+        },
+    );
+    let polling = Polling::open(&site.server).await;
+    let upgrade = format!(r#"0{{"sid":"{}"}}"#, polling.sid());
+    for (first, spans) in [
+        ("0", &["connect", "event", "handshake"][..]),
+        (&upgrade, &[]),
+    ] {
+        let trace = uuid::Uuid::new_v4().simple().to_string();
+        let parent = format!("00-{trace}-b7ad6b7169203331-01");
+        let headers = [("traceparent", &*parent)];
+        let request = site.request_at("/socket.io/", &headers).await;
+        let mut stream = Stream::on(request.unwrap()).await;
+        stream.send(first).await;
+        if first == upgrade {
+            stream.send("2probe").await;
+            stream.expect("3probe").await;
+            stream.send("5").await;
+        } else {
+            stream.text().await;
+        }
+        let id = stream.connect_to(&namespace).await;
+        stream.send(&format!(r#"42{namespace},7["go"]"#)).await;
+        stream.expect(&format!("43{namespace},7[]")).await;
+        let mut begun = of_trace(&trace);
+        begun.sort_by_key(|begun| begun.name);
+        let names: Vec<_> = begun.iter().map(|begun| begun.name).collect();
+        assert_eq!(names, spans, "{first}");
+        if let [connect, event, handshake] = &begun[..] {
+            assert_eq!(handshake.fields["transport"], "webtransport");
+            assert_eq!(connect.fields["socket"], id);
+            assert_eq!(
+                (&*event.fields["event"], &*event.fields["ack"]),
+                ("go", "7")
+            );
+            assert_eq!(event.fields["socket"], id);
+        }
+    }
+}
+
 /// Admin UI: an upgrade is an update of the transport.
 #[cfg(feature = "admin")]
 #[tokio::test]

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use actix_socketio::{Data, Socket, SocketIo};
+use actix_socketio::{Data, Limit, LimitHit, Socket, SocketIo};
 
 use crate::support::webtransport::{Site, Stream, served};
-use crate::support::{Polling, Request, WebSocket, packets};
+use crate::support::{Polling, Request, WebSocket, channel, packets};
 
 /// Engine.IO v4, Upgrade: `2probe` is answered with `3probe`, the waiting poll with a noop, and
 /// after `5` the session is the stream's, both ways.
@@ -47,10 +47,20 @@ async fn wrong_probe_ends_the_stream_alone() {
 #[tokio::test]
 async fn stream_that_does_not_probe_in_time_ends_alone() {
     let timeout = Duration::from_millis(300);
-    let site = served(move |io| io.upgrade_timeout(timeout), handlers);
+    let (told, mut hits) = channel();
+    let site = served(
+        move |io| {
+            io.upgrade_timeout(timeout)
+                .on_limit(move |hit: &LimitHit<'_>| {
+                    told.send((hit.limit(), hit.value())).unwrap();
+                })
+        },
+        handlers,
+    );
     let session = joined(&site).await;
     let stream = beside(&site, session.sid()).await;
     assert_eq!(stream.closed().await, (0, String::new()));
+    assert_eq!(hits.next().await, (Limit::UpgradeTimeout, 300));
     session.post(&[r#"421["echo","on"]"#]).await;
     session.expect(&[r#"431["on"]"#]).await;
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_socketio::Data;
 use proptest::collection::vec;
@@ -105,6 +106,21 @@ async fn violations_of_http3_close_the_connection() {
         let raw = Raw::open(site.address).await;
         let _streams = raw.request(bytes).await;
         assert_eq!(raw.closed().await, Some(code), "{bytes:?}");
+    }
+}
+
+/// `upgrade_timeout`: a connection without a whole request is closed.
+#[tokio::test]
+async fn connection_without_a_request_is_closed() {
+    let limit = Duration::from_millis(300);
+    let site = served(move |io| io.upgrade_timeout(limit), |_| ());
+    let silent = Raw::open(site.address).await;
+    let slow = Raw::open(site.address).await;
+    let _request = slow
+        .request(&frame(1, &headers(&[":method", "CONNECT"]))[..8])
+        .await;
+    for raw in [silent, slow] {
+        assert_eq!(raw.closed().await, Some(0x100));
     }
 }
 
