@@ -290,19 +290,23 @@ impl<A: RoomActor> Addressed<A> {
     }
 
     fn room(pattern: &Pattern, incoming: &EventContext<'_>) -> Result<Self, Rejection> {
-        let rooms = incoming.socket.state().rooms.lock().clone();
         let of_pattern = |room: &str| pattern.fit(room).is_some();
         let named = incoming.read::<String>().ok();
-        let (room, is_named) = match named.filter(|name| of_pattern(name)) {
-            Some(name) => (rooms.get(name.as_str()).cloned(), true),
-            None => {
-                let mut of_pattern = rooms.iter().filter(|room| of_pattern(room));
-                let first = of_pattern.next().cloned();
-                if of_pattern.next().is_some() {
-                    let text = format!("name one of the rooms {pattern} in the first argument");
-                    return Err(Rejection::Other(text));
+        let named = named.filter(|name| of_pattern(name));
+        let is_named = named.is_some();
+        let room = {
+            let rooms = incoming.socket.state().rooms.lock();
+            match named {
+                Some(name) => rooms.get(name.as_str()).cloned(),
+                None => {
+                    let mut of_pattern = rooms.iter().filter(|room| of_pattern(room));
+                    let first = of_pattern.next().cloned();
+                    if of_pattern.next().is_some() {
+                        let text = format!("name one of the rooms {pattern} in the first argument");
+                        return Err(Rejection::Other(text));
+                    }
+                    first
                 }
-                (first, false)
             }
         };
         let Some(room) = room else {

@@ -27,8 +27,16 @@ use crate::rooms::messages::LeaveReason;
 pub(super) struct Seats {
     present: HashMap<u64, Arc<SocketState>>,
     /// Most rooms have none, and only the pointer.
-    #[allow(clippy::box_collection, reason = "an empty map is 48 bytes, in each idle room")]
-    dropped: Option<Box<HashMap<SocketId, DroppedSeat>>>,
+    dropped: Option<Box<DroppedSeats>>,
+}
+
+/// The seats of clients that may return; never empty.
+#[derive(Debug)]
+struct DroppedSeats {
+    by_id: HashMap<SocketId, DroppedSeat>,
+    /// No seat expires before. It is early if the client of the first seat has returned, so that
+    /// nobody looks through all seats for each message.
+    earliest: Instant,
 }
 
 /// The seat of a client that may return.
@@ -62,7 +70,7 @@ impl Seats {
     /// Returns `true` if a client was dropped and may return with this id.
     pub(super) fn expects(&self, id: &SocketId) -> bool {
         let dropped = self.dropped.as_ref();
-        dropped.is_some_and(|dropped| dropped.contains_key(id))
+        dropped.is_some_and(|dropped| dropped.by_id.contains_key(id))
     }
 
     /// Gives a socket a seat, unless it has one.
@@ -99,8 +107,13 @@ impl Seats {
                     reason,
                     until,
                 };
-                let dropped = self.dropped.get_or_insert_default();
-                dropped.insert(socket.id.clone(), seat);
+                let dropped = self.dropped.get_or_insert_with(|| {
+                    Box::new(DroppedSeats {
+                        by_id: HashMap::new(),
+                        earliest: until,
+                    })
+                });
+                dropped.by_id.insert(socket.id.clone(), seat);
                 return Some(SeatChange::Dropped(socket, reason, until));
             }
         };
@@ -109,16 +122,21 @@ impl Seats {
 
     /// Takes a seat whose client did not return in time.
     pub(super) fn expire(&mut self, now: Instant) -> Option<SeatChange> {
-        let due = |seat: &&DroppedSeat| seat.until <= now;
-        let id = self.dropped.as_ref()?.values().find(due)?.socket.id.clone();
+        let dropped = self.dropped.as_mut().filter(|it| it.earliest <= now)?;
+        let first = dropped.by_id.values().min_by_key(|seat| seat.until)?;
+        dropped.earliest = first.until;
+        if first.until > now {
+            return None;
+        }
+        let id = first.socket.id.clone();
         let seat = self.take_dropped(&id)?;
         let reason = LeaveReason::Disconnected(seat.reason);
         Some(SeatChange::Left(seat.socket, reason))
     }
 
-    /// Returns the time at which the next seat expires.
+    /// Returns the time at which [`expire`](Self::expire) is due again.
     pub(super) fn next_expiry(&self) -> Option<Instant> {
-        self.dropped.as_ref()?.values().map(|seat| seat.until).min()
+        self.dropped.as_ref().map(|dropped| dropped.earliest)
     }
 
     /// Drops the seats of clients that may return, because there is nobody to tell.
@@ -134,8 +152,8 @@ impl Seats {
 
     fn take_dropped(&mut self, id: &SocketId) -> Option<DroppedSeat> {
         let dropped = self.dropped.as_mut()?;
-        let seat = dropped.remove(id);
-        if dropped.is_empty() {
+        let seat = dropped.by_id.remove(id);
+        if dropped.by_id.is_empty() {
             self.dropped = None;
         }
         seat
@@ -208,6 +226,29 @@ mod tests {
         assert_eq!(shown(seats.expire(now + WINDOW)), "left: transport close");
         assert!(seats.is_empty());
         assert_eq!(shown(seats.enter(&socket)), "joined");
+    }
+
+    #[actix_rt::test]
+    async fn seats_expire_in_the_order_of_their_drops() {
+        let now = Instant::now();
+        let mut seats = Seats::default();
+        let sockets: Vec<_> = (0..3).map(|_| socket()).collect();
+        for (second, socket) in (0..).zip(&sockets) {
+            seats.enter(socket);
+            let at = now + Duration::from_secs(second);
+            seats.leave(socket.key, Departure::Dropped(BROKEN), at, WINDOW);
+        }
+        // The first returns, so the time of its seat is early.
+        seats.enter(&sockets[0]);
+        assert_eq!(seats.next_expiry(), Some(now + WINDOW));
+        assert_eq!(shown(seats.expire(now + WINDOW)), "nothing");
+        for second in [1, 2] {
+            let due = now + WINDOW + Duration::from_secs(second);
+            assert_eq!(seats.next_expiry(), Some(due));
+            assert_eq!(shown(seats.expire(due)), "left: transport close");
+            assert_eq!(shown(seats.expire(due)), "nothing");
+        }
+        assert_eq!(seats.next_expiry(), None);
     }
 
     #[actix_rt::test]
