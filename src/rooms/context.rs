@@ -45,7 +45,7 @@ struct Shared {
     room: Option<Arc<str>>,
     parameters: Arc<Parameters>,
     /// The snapshots, if the rooms are saved.
-    saved: Option<SavedContext>,
+    saved: Option<Box<SavedContext>>,
     /// The sockets that broadcasts of the actor have put above their limits, until the actor has
     /// waited for them.
     crowd: Mutex<Crowd>,
@@ -56,7 +56,7 @@ impl RoomContext {
         membership: Arc<Membership>,
         room: Option<Arc<str>>,
         parameters: Arc<Parameters>,
-        saved: Option<SavedContext>,
+        saved: Option<Box<SavedContext>>,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {

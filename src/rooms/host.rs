@@ -42,7 +42,7 @@ struct State<A: RoomActor> {
     seats: Seats,
     /// The number of clients about which the actor decides, or that it has let in and that are not
     /// in yet.
-    entering: usize,
+    entering: u32,
     stage: Stage<A>,
     /// The task in the actor.
     waker: Option<Waker>,
@@ -286,7 +286,7 @@ impl<A: RoomActor> Host<A> {
         let saved = self.keeper().map(|keeper| {
             let (host, keeper) = (Arc::clone(self), Arc::clone(keeper));
             let write = Box::new(move |keeper: &Arc<Keeper>| host.write(keeper));
-            SavedContext { keeper, write }
+            Box::new(SavedContext { keeper, write })
         });
         let place = self.place.clone();
         Some(RoomContext::new(
