@@ -68,8 +68,8 @@ mod reports;
 mod returned_values;
 mod room_actors;
 mod rooms;
-#[cfg(all(feature = "metrics", feature = "tracing"))]
 mod saved_rooms;
+#[cfg(all(feature = "metrics", feature = "tracing"))]
 mod secrets;
 mod sessions;
 mod shutdown;
