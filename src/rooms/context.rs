@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::error::{CallError, EmitError, Rejection};
 use crate::handler::read_parameters;
 use crate::id::SocketId;
-use crate::members::{Audience, Crowd, Departure, Membership};
+use crate::members::{Audience, Crowd, Departure, Membership, Phase, SocketState};
 use crate::message::RoomNames;
 use crate::notice::DisconnectNotice;
 use crate::pattern::Parameters;
@@ -244,13 +244,13 @@ impl RoomContext {
     }
 
     /// Returns the members on this node, in any order. A client that is dropped and may return is
-    /// not among them.
+    /// not among them, nor is one that wants in.
     #[must_use]
     pub fn members(&self) -> Vec<Socket> {
         let membership = &self.shared.membership;
         let selected = membership.select(&self.audience());
-        let sockets = selected.into_iter();
-        sockets
+        let members = selected.into_iter().filter(|state| self.has_entered(state));
+        members
             .map(|state| Socket::new(membership, state))
             .collect()
     }
@@ -258,17 +258,25 @@ impl RoomContext {
     /// Returns the number of members on this node.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.shared.membership.size(&self.audience())
+        let selected = self.shared.membership.select(&self.audience());
+        let members = selected.iter().filter(|state| self.has_entered(state));
+        members.count()
     }
 
     /// Returns `true` if a socket of this node is a member.
     #[must_use]
     pub fn is_member(&self, id: &SocketId) -> bool {
         let socket = self.shared.membership.socket(id);
-        socket.is_some_and(|socket| match &self.shared.room {
+        socket.is_some_and(|socket| self.has_entered(&socket))
+    }
+
+    /// A namespace lists a socket while its connect handlers run, when the room has not let it in
+    /// yet; its CONNECT packet follows a moment behind `joined`.
+    fn has_entered(&self, socket: &SocketState) -> bool {
+        match &self.shared.room {
             Some(room) => socket.rooms.lock().contains(room),
-            None => socket.is_connected(),
-        })
+            None => matches!(socket.phase(), Phase::Accepted | Phase::Connected),
+        }
     }
 
     /// Takes the sockets for which the actor waits before its next message.

@@ -252,8 +252,10 @@ impl<A: RoomActor> Host<A> {
         let (waiting, members) = {
             let mut state = self.state.lock();
             (state.stage, state.waker) = (Stage::Asleep, None);
-            state.is_refusing = false;
-            (state.inbox.close(), state.seats.close())
+            // Clients that want in since `refuse_all` are asked about by another actor.
+            let is_answered = std::mem::take(&mut state.is_refusing);
+            let waiting = (!is_answered).then(|| state.inbox.close());
+            (waiting, state.seats.close())
         };
         // Dropped without a call, a question refuses its client, and an event is answered with an
         // error.
@@ -264,6 +266,12 @@ impl<A: RoomActor> Host<A> {
                     Some(room) => membership.leave_as(member, room, Departure::Kicked),
                     None => member.disconnect(false),
                 }
+            }
+        }
+        {
+            let mut state = self.state.lock();
+            if !state.inbox.is_empty() {
+                self.rouse(&mut state);
             }
         }
         self.remove();

@@ -203,7 +203,11 @@ impl<A: RoomActor> RoomTask<A> {
         false
     }
 
-    fn handle(&self, message: RoomMessage<A>, actor: &mut A, ctx: &mut Context<A>) {
+    fn handle(&mut self, message: RoomMessage<A>, actor: &mut A, ctx: &mut Context<A>) {
+        // Before the actor handles it: a client that has its acknowledgement may stop the server.
+        if let Some(snapshots) = &mut self.snapshots {
+            snapshots.guard.get_or_insert_with(|| self.host.hold_end());
+        }
         match message {
             RoomMessage::Ask(question) => self.ask(question, actor, ctx),
             RoomMessage::Seat(change) => self.seat(change, actor, ctx),
@@ -273,7 +277,8 @@ struct Snapshots {
     previous: Instant,
     /// The time of the next one, by the schedule.
     due: Option<Instant>,
-    /// Dropped after the snapshot behind the last leave: the end of the server awaits it.
+    /// Held from a message on, and dropped after a snapshot behind the last leave: the end of the
+    /// server awaits it.
     guard: Option<oneshot::Sender<()>>,
     timer: Timer,
 }
@@ -294,11 +299,7 @@ impl Snapshots {
             return;
         };
         let requests = keeper.take_requests(cx.waker());
-        let has_members = host.has_members();
-        if has_members && self.guard.is_none() {
-            self.guard = Some(host.hold_end());
-        }
-        let is_left = !has_members && self.guard.is_some();
+        let is_left = self.guard.is_some() && !host.has_members();
         let now = Instant::now();
         let schedule = &saver.options.schedule;
         if self.due.is_none_or(|due| due > now) {

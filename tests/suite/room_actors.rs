@@ -344,12 +344,49 @@ async fn connect_handlers_decide_before_the_actor() {
     assert!(heard.so_far().is_empty());
 }
 
+/// A client that wants in is no member yet, also if the namespace lists it for its connect handlers.
+#[on_both_servers]
+async fn a_client_that_wants_in_is_not_counted() {
+    let server = start();
+    let pattern = server.io.of_pattern("/pair-{id}").unwrap();
+    pattern.on_connect(|| async {});
+    pattern.actor(|room| Pair { room });
+    let mut clients = Vec::new();
+    for via in [Via::WebSocket, Via::Polling, Via::WebSocket] {
+        let mut client = Client::open(&server, via).await;
+        clients.push((client.connect_with("/pair-1", "").await, client));
+    }
+    let outcomes: Vec<_> = clients.iter().map(|(outcome, _)| outcome.is_ok()).collect();
+    assert_eq!(outcomes, [true, true, false]);
+}
+
+/// A room for two.
+struct Pair {
+    room: RoomContext,
+}
+
+impl Actor for Pair {
+    type Context = Context<Self>;
+}
+
+impl RoomActor for Pair {
+    fn enter(&mut self, client: Enter, _: &mut Self::Context) -> Decision<Self> {
+        assert!(!self.room.is_member(&client.socket.id()));
+        assert_eq!(self.room.count(), self.room.members().len());
+        match self.room.count() {
+            2 => Decision::refuse("full"),
+            _ => Decision::accept(),
+        }
+    }
+}
+
 /// Answers: later by an `Ack`, an `Err`, a wrong argument, no handler.
 #[on_both_servers]
 async fn events_are_answered_as_by_other_handlers() {
     let server = start();
     let tables = namespaces(&server.io);
     for via in BOTH {
+        tables.gate.close();
         let mut client = Client::open(&server, via).await;
         client.connect("/table-7").await;
         client.send(r#"42/table-7,1["later"]"#).await;
@@ -606,10 +643,10 @@ async fn stopping_may_keep_the_actor() {
     let mut tables = Tables { rooms, heard, gate };
     let mut client = Client::open(&server, Via::WebSocket).await;
     client.connect("/table-7").await;
-    client.send("41/table-7,").await;
     tables
         .hear(&["started /table-7", "enter", "joined of 1"])
         .await;
+    client.send("41/table-7,").await;
     tables
         .hear(&["left: client namespace disconnect, 0 stay", "stopping"])
         .await;
@@ -741,7 +778,6 @@ async fn a_room_is_an_actor_of_its_members() {
     client.expect(told).await;
     client.send(r#"429["leave","table:2"]"#).await;
     client.expect("439[]").await;
-    client.close().await;
     let first = ["started table:1", "enter", "joined of 1", "add 1"];
     tables.hear(&first).await;
     let second = ["started table:2", "enter", "joined of 1", "add 10", "add 1"];
@@ -749,6 +785,7 @@ async fn a_room_is_an_actor_of_its_members() {
     tables
         .hear(&["left: left the room, 0 stay", "stopping", "stopped"])
         .await;
+    client.close().await;
     tables
         .hear(&["left: transport close, 0 stay", "stopping", "stopped"])
         .await;

@@ -119,7 +119,7 @@ async fn the_next_actor_starts_with_the_last_snapshot() {
         client.close().await;
         until("the actor to end", || rooms.address("/counter-1").is_none()).await;
     }
-    assert_eq!(store.len(), 1);
+    until("the write", || store.len() == 1).await;
 }
 
 /// In a directory it survives the program too; a server that stops waits for it.
@@ -295,6 +295,7 @@ async fn a_snapshot_that_cannot_be_read_refuses_clients() {
     until("the actor to end", || rooms.address("/counter-1").is_none()).await;
 
     let invalid = br#"{"count":"many"}"#.to_vec();
+    until("the write", || !store.store.is_empty()).await;
     let id = counter_id(&store);
     store.store.save(&id, invalid.clone()).await.unwrap();
     let mut client = Client::open(&server, Via::Polling).await;
