@@ -121,9 +121,7 @@ impl Keeper {
             state.is_written = false;
         }
         if state.is_written {
-            // The program may have stopped to wait.
-            let answer = |request: SaveRequest| drop(request.send(Ok(())));
-            requests.into_iter().for_each(answer);
+            answer_all(requests, &Ok(()));
             return false;
         }
         state.waiting.extend(requests);
@@ -154,10 +152,7 @@ impl Keeper {
                 (state.latest.clone(), std::mem::take(&mut state.waiting))
             };
             let written = self.put(latest.as_deref()).await;
-            for request in waiting {
-                // The program may have stopped to wait.
-                let _ = request.send(written.clone());
-            }
+            answer_all(waiting, &written);
             match written {
                 Ok(()) if self.is_done(latest.as_ref()) => return,
                 Ok(()) => pause = FIRST_PAUSE,
@@ -170,12 +165,14 @@ impl Keeper {
         }
     }
 
-    /// Ends the writes, unless there is a later snapshot than the written one.
+    /// Ends the writes, unless there is a later snapshot than the written one. Requests for this one
+    /// that arrived during its write are answered by it.
     fn is_done(&self, written: Option<&Arc<[u8]>>) -> bool {
         let mut state = self.state.lock();
         let is_latest = is_same(written, state.latest.as_ref());
         if is_latest {
             (state.is_written, state.is_writing) = (true, false);
+            answer_all(std::mem::take(&mut state.waiting), &Ok(()));
         }
         is_latest
     }
@@ -187,6 +184,14 @@ impl Keeper {
         };
         let caught = Caught::new(put).await;
         caught.unwrap_or_else(|panic| Err(StoreError::new(format!("the store panicked: {panic}"))))
+    }
+}
+
+/// Gives the outcome to everybody who has asked.
+pub(super) fn answer_all(requests: Vec<SaveRequest>, outcome: &Result<(), StoreError>) {
+    for request in requests {
+        // The program may have stopped to wait.
+        let _ = request.send(outcome.clone());
     }
 }
 
@@ -204,3 +209,33 @@ const LOAD_LIMIT: Duration = Duration::from_secs(10);
 /// The pauses behind a write that has failed: the first, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rooms::store::MemoryRoomStore;
+
+    /// A snapshot that is written already, or is being written, is an answer to all who ask for it.
+    #[actix_rt::test]
+    async fn each_request_for_a_snapshot_is_answered_by_its_write() {
+        let keeper = Keeper::new(RoomId::new("/", None), Arc::new(MemoryRoomStore::new()));
+        let request = || {
+            let received = keeper.request();
+            (keeper.take_requests(Waker::noop()), received)
+        };
+        let (first, first_answer) = request();
+        assert!(keeper.keep(b"1".to_vec(), first));
+        // Its write has begun, and takes the requests so far.
+        let write = keeper.state.lock().waiting.drain(..).collect();
+        answer_all(write, &Ok(()));
+        let (second, second_answer) = request();
+        assert!(!keeper.keep(b"1".to_vec(), second));
+        let latest = keeper.latest();
+        assert!(keeper.is_done(latest.as_ref()));
+        let (third, third_answer) = request();
+        assert!(!keeper.keep(b"1".to_vec(), third));
+        for answer in [first_answer, second_answer, third_answer] {
+            assert_eq!(answer.await, Ok(Ok(())));
+        }
+    }
+}

@@ -25,7 +25,7 @@ use crate::rooms::context::RoomContext;
 use crate::rooms::decision::Decided;
 use crate::rooms::host::{Host, Next};
 use crate::rooms::inbox::{Question, RoomMessage};
-use crate::rooms::keeper::SaveRequest;
+use crate::rooms::keeper::{SaveRequest, answer_all};
 use crate::rooms::messages::{Dropped, Enter, Joined, Left, Returned};
 use crate::rooms::seats::SeatChange;
 use crate::rooms::store::StoreError;
@@ -331,10 +331,7 @@ impl Snapshots {
             }
             Err(error) => {
                 log::error!("a room was not saved: {error}");
-                for request in requests {
-                    // The program may have stopped to wait.
-                    let _ = request.send(Err(StoreError::new(error.clone())));
-                }
+                answer_all(requests, &Err(StoreError::new(error)));
             }
         }
     }
