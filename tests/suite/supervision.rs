@@ -3,14 +3,11 @@
 use std::time::Duration;
 
 use actix::{Actor, Context, Handler};
-use actix_socketio::{
-    ChildEnd, Event, PanicSource, Panicked, Restart, SocketIo, Strategy, SupervisorError,
-};
-use actix_web::rt::System;
-use tokio::sync::mpsc::UnboundedSender;
+use actix_socketio::{ChildEnd, Event, PanicSource, Restart, Strategy, SupervisorError};
 
+use crate::support::panics::panics_of;
 use crate::support::socketio::{BOTH, Client, Via, start, until};
-use crate::support::{Heard, channel, within};
+use crate::support::within;
 
 /// Counts events in each of its lives, and panics at `panic`.
 #[derive(Default)]
@@ -32,39 +29,11 @@ impl Handler<Event> for Counter {
     }
 }
 
-/// Passes panics on.
-struct Watch(UnboundedSender<Panicked>);
-
-impl Actor for Watch {
-    type Context = Context<Self>;
-}
-
-impl Handler<Panicked> for Watch {
-    type Result = ();
-
-    fn handle(&mut self, crashed: Panicked, _: &mut Self::Context) {
-        let _ = self.0.send(crashed);
-    }
-}
-
-/// Has the panics of a server sent to a thread of their own.
-fn watch(io: &SocketIo) -> Heard<Panicked> {
-    let (sender, crashes) = channel();
-    let (started, address) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let system = System::new();
-        system.block_on(async move { started.send(Watch(sender).start()).unwrap() });
-        system.run().unwrap();
-    });
-    io.supervise(address.recv().unwrap().recipient());
-    crashes
-}
-
 /// A panic costs the event in which it happens. The events behind it wait for the next life.
 #[on_both_servers]
 async fn events_behind_a_panic_reach_the_next_life() {
     let server = start();
-    let mut crashes = watch(&server.io);
+    let mut crashes = panics_of(&server.io);
     let supervisor = server.io.supervisor("orders").start().unwrap();
     let child = supervisor
         .child("counter", |_| Counter::default())
@@ -101,7 +70,7 @@ async fn events_behind_a_panic_reach_the_next_life() {
 #[on_both_servers]
 async fn an_escalation_is_reported_and_leaves_the_clients_alone() {
     let server = start();
-    let mut crashes = watch(&server.io);
+    let mut crashes = panics_of(&server.io);
     let supervisor = server
         .io
         .supervisor("orders")
